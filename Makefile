@@ -1,0 +1,47 @@
+# `make demo` and `make test` set up what they need in .venv and do their work; nothing else is asked of you.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint format docs bench lock clean
+
+demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
+	$(BIN)/greenflash-otel demo
+
+test: $(READY) lint  ## Everything that must hold.
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## Layers, style and types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(READY)  ## Put the code into shape.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: $(READY)  ## Write the generated pages: settings and command line.
+	$(BIN)/python docs/generate.py
+
+bench: $(READY)  ## What instrumenting costs, side by side with not instrumenting.
+	$(BIN)/python tests/bench/calls.py
+
+lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
+
+clean:  ## Remove everything that was made here.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'This Python cannot make virtual environments: install python3-venv.'; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)

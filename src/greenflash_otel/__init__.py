@@ -1,0 +1,38 @@
+"""One line from OpenAI and LangChain calls to Greenflash conversations with their business outcomes.
+
+    import greenflash_otel as greenflash
+
+    greenflash.instrument()                         # GREENFLASH_API_KEY, GREENFLASH_PRODUCT_ID
+    with greenflash.conversation("chat-42", user_id="ada"):
+        client.chat.completions.create(...)         # captured
+        greenflash.record_outcome("upgrade", "149.00", value_type="currency")
+
+Everything not listed in ``__all__`` is private, whatever its name.
+"""
+
+from greenflash_otel.context import conversation, current_conversation, internal
+from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.errors import ConfigurationError, GreenflashOtelError, InvalidOutcomeError
+from greenflash_otel.export import GreenflashSpanExporter
+from greenflash_otel.outcomes.outcome import Outcome
+from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.runtime import flush, instrument, record_outcome, shutdown, stats, uninstrument
+
+__all__ = [
+    "ConfigurationError",
+    "GreenflashOtelError",
+    "GreenflashSpanExporter",
+    "InvalidOutcomeError",
+    "Outcome",
+    "Pipeline",
+    "Stats",
+    "conversation",
+    "current_conversation",
+    "flush",
+    "instrument",
+    "internal",
+    "record_outcome",
+    "shutdown",
+    "stats",
+    "uninstrument",
+]

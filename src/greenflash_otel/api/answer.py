@@ -1,0 +1,24 @@
+"""What came of one attempt to send a request: a plain value, so that judging it needs no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Fault: TypeAlias = Literal["timeout", "connection", "tls", "client"]
+"""Why there is no answer. ``client``: the HTTP client itself failed, e.g. a given one was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The server's answer, or the fault that kept it away."""
+
+    status: int | None
+    """HTTP status; None when no answer came, and only then is `fault` set."""
+    body: bytes = b""
+    """What was read of the body, bounded."""
+    retry_after: str | None = None
+    """The ``Retry-After`` header as it came."""
+    date: str | None = None
+    """When the answer was made: the server's ``Date`` header, else our clock, as an HTTP date."""
+    fault: Fault | None = None

@@ -1,0 +1,99 @@
+"""What ``POST /messages`` takes: a conversation update as requests within size limits. Pure.
+
+Field names, required sets and limits: the Messages API of Greenflash, SDK 1.4.0. No limit on size is
+documented; ours keep a request well below what a serverless host would accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from greenflash_otel.api.request import ApiRequest, encode
+from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
+from greenflash_otel.operations import Json
+
+PATH = "/messages"
+MAX_ITEMS = 100
+MAX_BYTES = 1_000_000
+"""Of the messages of one request; a single larger message still goes out alone."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What every request carries besides its content."""
+
+    product_id: str
+    default_user_id: str
+    sample_rate: float | None = None
+    force_sample: bool | None = None
+
+
+def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiRequest, ...]:
+    """The requests that send an update, in order; none if there is no new message."""
+    frame = _frame(update, address)
+    return tuple(
+        ApiRequest(
+            "messages",
+            PATH,
+            encode({**frame, "messages": batch}),
+            conversation_id=update.conversation_id,
+            items=len(batch),
+        )
+        for batch in _batches([item_of(message) for message in update.messages])
+    )
+
+
+def item_of(message: MessageItem) -> dict[str, Json]:
+    """One entry of ``messages``; what is not known is left out."""
+    fields: dict[str, Json] = {
+        "externalMessageId": message.id,
+        "parentExternalMessageId": message.parent_id,
+        "messageType": message.type,
+        "content": message.content,
+        "input": message.input,
+        "output": message.output,
+        "toolName": message.tool_name,
+        "createdAt": time_of(message.created_at_ms),
+        "model": message.model,
+        "properties": message.properties or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def time_of(unix_ms: int) -> str:
+    """A time as the API takes it: UTC, milliseconds, ``Z``."""
+    moment = _EPOCH + timedelta(milliseconds=unix_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
+    fields: dict[str, Json] = {
+        "productId": address.product_id,
+        "externalUserId": update.user_id or address.default_user_id,
+        "externalConversationId": update.conversation_id,
+        "externalOrganizationId": update.organization_id,
+        "model": update.model,
+        "systemPrompt": update.system_prompt,
+        "properties": update.properties or None,
+        "sampleRate": address.sample_rate,
+        "forceSample": address.force_sample,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _batches(items: Sequence[Mapping[str, Json]]) -> Iterator[list[Mapping[str, Json]]]:
+    batch: list[Mapping[str, Json]] = []
+    size_bytes = 0
+    for item in items:
+        item_bytes = len(encode(item))
+        if batch and (len(batch) == MAX_ITEMS or size_bytes + item_bytes > MAX_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(item)
+        size_bytes += item_bytes
+    if batch:
+        yield batch

@@ -1,0 +1,220 @@
+"""Which conversation, user and organization the running code works for.
+
+`conversation()` puts an `Affiliation` on the OpenTelemetry context, so it follows whatever carries
+that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instrumentations read it with
+`current_affiliation()`. Nothing here knows spans, threads or Greenflash's API.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import uuid
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+
+from greenflash_otel.operations import Affiliation, Json
+
+_KEY = otel_context.create_key("greenflash-affiliation")
+_NOBODY = Affiliation()
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def affiliation_in(context: Context | None = None) -> Affiliation:
+    """The affiliation in ``context``, by default the current one; an empty one outside any scope."""
+    frame = cast("_Frame | None", otel_context.get_value(_KEY, context))
+    return frame.affiliation if frame else _NOBODY
+
+
+def current_affiliation() -> Affiliation:
+    """The affiliation of the running code; an empty one outside any `conversation()`."""
+    return affiliation_in()
+
+
+def current_conversation() -> str | None:
+    """Id of the active conversation; None outside any, or where it is still to be found out."""
+    return affiliation_in().conversation_id
+
+
+def conversation(
+    id: str | None = None,
+    *,
+    user_id: str | None = None,
+    organization_id: str | None = None,
+    properties: Mapping[str, Json] | None = None,
+) -> Scope:
+    """Say whose conversation the enclosed code works for.
+
+    Use it as ``with``, as ``async with``, or as a decorator of a function, coroutine function, generator
+    or async generator. Scopes nest: what an inner one leaves out it takes from the outer one, and
+    properties are merged, except that a new ``id`` starts with properties of its own.
+
+    Args:
+        id: Your name for the conversation, sent as ``externalConversationId``. Without one the
+            conversation is found out: from response ids, from resent history, else from the trace.
+        user_id: Your name for the user, sent as ``externalUserId``.
+        organization_id: Your name for the user's organization.
+        properties: Anything JSON that describes the conversation.
+    """
+    return Scope(
+        Affiliation(
+            conversation_id=None if id is None else str(id),
+            user_id=None if user_id is None else str(user_id),
+            organization_id=None if organization_id is None else str(organization_id),
+            properties=dict(properties or {}),
+        )
+    )
+
+
+def internal() -> Scope:
+    """Say that the user never sees what the enclosed model calls say: routers, guards, title writers.
+
+    Such a call becomes one hidden ``llm`` step of the conversation. Used like `conversation()`.
+    """
+    return Scope(Affiliation(internal=True))
+
+
+class Scope:
+    """What `conversation()` and `internal()` return: ``with``, ``async with``, or decorator.
+
+    It keeps no state, so one scope may be entered by many threads and tasks, and again inside itself.
+    """
+
+    def __init__(self, affiliation: Affiliation) -> None:
+        self._affiliation = affiliation
+
+    def __enter__(self) -> Affiliation:
+        outer = otel_context.get_current()
+        affiliation = _nested(affiliation_in(outer), self._affiliation)
+        if affiliation.conversation_id is None and affiliation.scope_id is None:
+            affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
+        otel_context.attach(otel_context.set_value(_KEY, _Frame(affiliation, self, outer), outer))
+        return affiliation
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # A generator can be closed in another task than the one it ran in. That task was never in this
+        # scope: there is nothing to leave, and detaching by token would log an error.
+        frame = cast("_Frame | None", otel_context.get_value(_KEY))
+        if frame is not None and frame.scope is self:
+            otel_context.attach(frame.outer)
+
+    async def __aenter__(self) -> Affiliation:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(type, error, traceback)
+
+    def __call__(self, function: F) -> F:
+        """Run every call of ``function`` in this scope; its kind and signature stay as they are."""
+        return cast(F, _decorated(function, self))
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One entry into a scope, as it lies on the context."""
+
+    affiliation: Affiliation
+    scope: Scope
+    outer: Context
+
+
+def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
+    other = inner.conversation_id not in (None, outer.conversation_id)
+    return Affiliation(
+        conversation_id=inner.conversation_id or outer.conversation_id,
+        user_id=inner.user_id or outer.user_id,
+        organization_id=inner.organization_id or outer.organization_id,
+        properties=inner.properties if other else {**outer.properties, **inner.properties},
+        internal=inner.internal or (outer.internal and not other),
+        scope_id=outer.scope_id if inner.conversation_id is None else None,
+    )
+
+
+def _decorated(function: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+    if inspect.isasyncgenfunction(function):
+        return _decorated_async_generator(function, scope)
+    if inspect.isgeneratorfunction(function):
+        return _decorated_generator(function, scope)
+    if inspect.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def run_async(*args: Any, **kwargs: Any) -> Any:
+            with scope:
+                return await function(*args, **kwargs)
+
+        return run_async
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with scope:
+            return function(*args, **kwargs)
+
+    return run
+
+
+def _decorated_generator(
+    function: Callable[..., Generator[Any, Any, Any]], scope: Scope
+) -> Callable[..., Generator[Any, Any, Any]]:
+    """Only the generator's own steps run in the scope, never the consumer's code between them."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        step: Callable[[], Any] = functools.partial(next, generator)
+        while True:
+            try:
+                with scope:
+                    item = step()
+            except StopIteration as end:
+                return end.value
+            try:
+                sent = yield item
+            except GeneratorExit:
+                with scope:
+                    generator.close()
+                raise
+            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
+                step = functools.partial(generator.throw, error)
+            else:
+                step = functools.partial(generator.send, sent)
+
+    return run
+
+
+def _decorated_async_generator(
+    function: Callable[..., AsyncGenerator[Any, Any]], scope: Scope
+) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """The twin of `_decorated_generator`."""
+
+    @functools.wraps(function)
+    async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        step: Callable[[], Any] = generator.__anext__
+        while True:
+            try:
+                with scope:
+                    item = await step()
+            except StopAsyncIteration:
+                return
+            try:
+                sent = yield item
+            except GeneratorExit:
+                with scope:
+                    await generator.aclose()
+                raise
+            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
+                step = functools.partial(generator.athrow, error)
+            else:
+                step = functools.partial(generator.asend, sent)
+
+    return run

@@ -1,0 +1,36 @@
+"""Ids that two processes give alike, and the canonical content they are made from. Pure.
+
+Canonical content leaves out what frameworks change between an answer and its resend: reasoning, null
+against empty, one string against several text parts, white space at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from greenflash_otel.operations import Json, Media, Other, Part, Text
+
+
+def id_of(conversation_id: str, before: str | None, role: str, canonical: Json) -> str:
+    """External id of the message that follows ``before`` in a conversation."""
+    fields = json.dumps([conversation_id, before, role, canonical], sort_keys=True, default=str)
+    return "gf_" + hashlib.blake2b(fields.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def text_of(parts: Sequence[Part]) -> str:
+    """The text in ``parts``, a line break between two."""
+    return "\n".join(part.content for part in parts if isinstance(part, Text))
+
+
+def canonical_of(parts: Sequence[Part]) -> Json:
+    """What of a visible message counts for its identity."""
+    text = "\n".join(part.content.rstrip() for part in parts if isinstance(part, Text)).rstrip()
+    rest: list[Json] = []
+    for part in parts:
+        if isinstance(part, Media):
+            rest.append(part.digest or part.file_id or part.uri or part.modality)
+        elif isinstance(part, Other):
+            rest.append([part.type, part.fields])
+    return [text, rest] if rest else text

@@ -1,0 +1,115 @@
+"""Cut messages into pieces, each of which Greenflash keeps as one message. Pure.
+
+An assistant message with text and two tool calls is three pieces; Chat Completions and Responses, which
+group them differently, give the same ones in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Literal, TypeAlias
+
+from greenflash_otel.conversations.identity import canonical_of, text_of
+from greenflash_otel.operations import (
+    Json,
+    Message,
+    Other,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
+from greenflash_otel.semconv.parts import write_part
+
+Kind: TypeAlias = Literal["user", "answer", "tool_call", "tool_result", "thought", "system"]
+
+SYSTEM_ROLES = frozenset({"system", "developer"})
+REFUSAL = "refusal"
+"""Type of the part in which a model declines; the user sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a message, or several that belong together."""
+
+    kind: Kind
+    canonical: Json
+    """What counts for its identity; see `identity`."""
+    text: str | None = None
+    data: Mapping[str, Json] = field(default_factory=dict)
+    """What is not text: attachments, arguments, a result."""
+    tool_name: str | None = None
+    call_id: str | None = None
+    failed: bool = False
+    ends_message: bool = False
+    """True for the text of an assistant message that asks for no tool."""
+
+
+def cut(message: Message) -> tuple[Piece, ...]:
+    """The pieces of a message, in order. A message without any content has none."""
+    if message.role in SYSTEM_ROLES:
+        return tuple(_visible("system", message.parts))
+    if message.role in ("tool", "function"):
+        return tuple(_tool_result(part, message.name) for part in message.parts)
+    kind: Kind = "answer" if message.role == "assistant" else "user"
+    ends = kind == "answer" and not any(isinstance(part, ToolCall) for part in message.parts)
+    pieces: list[Piece] = []
+    for visible, group in groupby(message.parts, key=_is_visible):
+        parts = tuple(group)
+        pieces.extend(_visible(kind, parts, ends) if visible else map(_hidden, parts))
+    return tuple(pieces)
+
+
+def _is_visible(part: Part) -> bool:
+    hidden = (Reasoning, ToolCall, ToolCallResponse, ServerToolCall, ServerToolCallResponse)
+    return not isinstance(part, hidden)
+
+
+def _visible(kind: Kind, parts: Sequence[Part], ends_message: bool = False) -> Iterator[Piece]:
+    canonical = canonical_of(parts)
+    if canonical == "" and not any(isinstance(part, Text) and part.content for part in parts):
+        return
+    refusals = [part for part in parts if isinstance(part, Other) and part.type == REFUSAL]
+    texts = [text_of(parts), *(str(refusal.fields.get("content") or "") for refusal in refusals)]
+    attachments = [write_part(part) for part in parts if not isinstance(part, Text) and part not in refusals]
+    data: dict[str, Json] = {"parts": attachments} if attachments else {}
+    if refusals:
+        data["refusal"] = True
+    text = "\n".join(text for text in texts if text)
+    yield Piece(kind, canonical, text=text or None, data=data, ends_message=ends_message)
+
+
+def _hidden(part: Part) -> Piece:
+    match part:
+        case Reasoning(content):
+            return Piece("thought", content.rstrip(), data={"text": content})
+        case ToolCall(name, arguments, id):
+            data = arguments if isinstance(arguments, Mapping) else _wrapped("arguments", arguments)
+            return Piece("tool_call", [name, arguments, id], data=data, tool_name=name, call_id=id)
+        case ServerToolCall(name, call, id):
+            return Piece("tool_call", [name, call, id], data=call, tool_name=name, call_id=id)
+        case _:
+            return _tool_result(part, None)
+
+
+def _tool_result(part: Part, tool_name: str | None) -> Piece:
+    match part:
+        case ToolCallResponse(response, id, failed):
+            data = response if isinstance(response, Mapping) else _wrapped("result", response)
+            return Piece("tool_result", response, data=data, tool_name=tool_name, call_id=id, failed=failed)
+        case ServerToolCallResponse(response, id, failed):
+            return Piece("tool_result", response, data=response, call_id=id, failed=failed)
+        case Text(content):
+            return Piece("tool_result", content, data={"result": content}, tool_name=tool_name)
+        case _:
+            return Piece("tool_result", write_part(part), data=write_part(part), tool_name=tool_name)
+
+
+def _wrapped(name: str, value: Json) -> Mapping[str, Json]:
+    """An object, because Greenflash takes nothing else as input or output."""
+    return {} if value is None else {name: value}

@@ -1,0 +1,199 @@
+"""The outbox on disk: one file per process, and who owns which.
+
+The lock on a file is the lease: it has an owner as long as one can be found. A file whose owner is gone is
+taken over by the next process that looks, the first whole and the others row by row. A damaged file gives
+what can still be read of it and is set apart for a person; nothing is ever deleted that was not copied.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from greenflash_otel import faults
+from greenflash_otel.delivery import database
+from greenflash_otel.delivery.database import GAP, NewerSchemaError, transaction
+
+_SUFFIX: Final = ".sqlite3"
+_JOURNALS: Final = ("-wal", "-journal", "-shm")
+_DAMAGED: Final = ("file is not a database", "database disk image is malformed")
+_TRIES: Final = 10
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A file that is ours for as long as its connection is open."""
+
+    path: Path
+    db: sqlite3.Connection
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error of SQLite says that the file itself is broken."""
+    return isinstance(error, sqlite3.DatabaseError) and str(error).startswith(_DAMAGED)
+
+
+def own(folder: Path, *, limit_bytes: int, distrusted: Path | None = None) -> Owned:
+    """Own a file in the folder, with all that ownerless files hold.
+
+    Args:
+        distrusted: A file known to be damaged, however sound it looks.
+
+    Raises:
+        OSError, sqlite3.Error: The folder cannot be used.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mine: Owned | None = None
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):  # names begin with a time: oldest first
+        found = _take_over(path, limit_bytes)
+        if found is None:
+            continue
+        if mine is None and path != distrusted and _is_sound(found.db):
+            mine = found
+            continue
+        mine = mine or _begin(folder, limit_bytes)
+        with faults.guarded("adopt what another process left"):
+            _adopt(mine.db, found)
+    return mine or _begin(folder, limit_bytes)
+
+
+def lock(path: Path, *, limit_bytes: int) -> Owned | None:
+    """Own an existing file; None if it has an owner or is gone.
+
+    Raises:
+        sqlite3.Error, NewerSchemaError: It cannot be used.
+    """
+    try:
+        db = database.connect(f"{path.absolute().as_uri()}?mode=rw", limit_bytes=limit_bytes)
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or not path.exists():
+            return None
+        raise
+    if not path.exists():  # emptied and removed by its last owner while we waited at the door
+        db.close()
+        return None
+    return Owned(path, db)
+
+
+def release(owned: Owned) -> None:
+    """Give a file up; one that holds nothing more is removed."""
+    if _is_empty(owned.db):
+        _remove(owned)
+    else:
+        owned.db.close()
+
+
+def _take_over(path: Path, limit_bytes: int) -> Owned | None:
+    try:
+        return lock(path, limit_bytes=limit_bytes)
+    except NewerSchemaError:
+        return None
+    except (sqlite3.Error, OSError) as error:
+        faults.count("open what another process left", error)
+        if is_damage(error):
+            _set_apart(path)
+        return None
+
+
+def _begin(folder: Path, limit_bytes: int) -> Owned:
+    for _ in range(_TRIES):
+        path = folder / f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        if (owned := lock(path, limit_bytes=limit_bytes)) is not None:
+            return owned  # None: another process was quicker to take the empty file for ownerless
+    raise OSError(f"no file in {folder} stays ours")
+
+
+def _is_sound(db: sqlite3.Connection) -> bool:
+    """Whether all of the tables can be read, though not yet every body."""
+    try:
+        for table in ("entries", "aside"):
+            db.execute(f"SELECT total(items), total(length(body)) FROM {table}").fetchall()  # noqa: S608
+    except sqlite3.DatabaseError as error:
+        faults.count("read what another process left", error)
+        return False
+    return True
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    try:
+        sql = "SELECT NOT EXISTS (SELECT 1 FROM entries) AND NOT EXISTS (SELECT 1 FROM aside)"
+        return bool(db.execute(sql).fetchone()[0])
+    except sqlite3.Error as error:
+        faults.count("read the outbox at its end", error)
+        return False
+
+
+def _adopt(into: sqlite3.Connection, orphan: Owned) -> None:
+    """Move all that can be read; the orphan stays as it is if it does not fit."""
+    try:
+        with transaction(into):
+            whole = _copy(into, orphan.db)
+    except BaseException:
+        orphan.db.close()
+        raise
+    if whole:
+        _remove(orphan)
+    else:
+        orphan.db.close()
+        _set_apart(orphan.path)
+
+
+def _copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> bool:
+    """Copy what can be read; False if some cannot."""
+    last_id, whole = database.last_id(into), True
+    for row in _rows(orphan, "entries", database.entry_row):
+        if row is None:
+            whole = False
+        else:
+            last_id += GAP
+            database.insert(into, last_id, database.lane_of(last_id, row), row)
+    for aside in _rows(orphan, "aside", database.aside_row):
+        if aside is None:
+            whole = False
+        else:
+            database.insert_aside(into, *aside)
+    return whole
+
+
+def _rows(
+    db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
+) -> Iterator[T | None]:
+    """The rows of a table in order, one by one; None stands for what cannot be read."""
+    try:
+        for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id"):  # noqa: S608
+            try:
+                row = read(db, id)
+            except sqlite3.DatabaseError:
+                row = None
+            yield row
+    except sqlite3.DatabaseError:
+        yield None
+
+
+def _remove(owned: Owned) -> None:
+    """Delete a file. On POSIX while it is still locked, so that nobody takes it for an orphan meanwhile."""
+    if os.name == "nt":
+        owned.db.close()
+    for suffix in ("", *_JOURNALS):
+        Path(f"{owned.path}{suffix}").unlink(missing_ok=True)
+    owned.db.close()
+
+
+def _set_apart(path: Path) -> None:
+    """Rename a damaged file, with its journal, to a name that no process opens again."""
+    apart = f"{path}.corrupt-{time.time_ns()}"
+    with faults.guarded("set a damaged outbox file apart"):
+        path.rename(apart)
+        for suffix in _JOURNALS:
+            if (journal := Path(f"{path}{suffix}")).exists():
+                journal.rename(f"{apart}{suffix}")
+    faults.warn_once(f"an outbox file was damaged; what could be read is kept, the file is now {apart}")

@@ -1,0 +1,357 @@
+"""The only queue: requests rest here until Greenflash has them.
+
+What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave
+in order, one at a time. Nothing here raises at run time: what cannot be kept is counted under a reason, and
+a folder that cannot be used is replaced by memory. Whose turn it is, is left to ``lanes``; files to
+``folder``; tables to ``database``; what becomes of an entry to the sender.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from greenflash_otel import faults
+from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.delivery import database, folder, forking
+from greenflash_otel.delivery.database import GAP, Entry, transaction
+from greenflash_otel.delivery.folder import Owned
+from greenflash_otel.delivery.lanes import Lanes
+from greenflash_otel.delivery.stats import Ledger, Stats
+
+MEMORY: Final = ":memory:"
+LIMIT_BYTES: Final = 256 * 1024 * 1024
+MEMORY_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""No outbox in memory grows beyond this."""
+MESSAGES_SHARE: Final = 0.9
+"""Of the limit; the rest is kept free for outcomes, which are small and dear."""
+REPAIR_S: Final = 60.0
+"""How long an entry rests whose new state could not be written down. Sending it again is harmless."""
+
+_ROW_BYTES: Final = 3 * 4096
+"""What a row may take beyond its body: its own half-filled pages and those of the index."""
+
+_inherited: list[sqlite3.Connection] = []
+"""Open handles of a parent process, kept so that nothing ever closes them here."""
+
+
+class Outbox:
+    """Entries on disk, in a file of this process, or in memory. Thread-safe, and safe to fork with.
+
+    Args:
+        path: A folder, created if need be and shared with other processes; or ``":memory:"``. What
+            processes that are gone left in the folder is taken over.
+        limit_bytes: Budget for all entries. When it is used up, the newest are refused.
+    """
+
+    _db: sqlite3.Connection | None = None
+    _owned: Owned | None = None
+
+    def __init__(self, path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._folder = None if path == MEMORY else Path(path)
+        self._limit_bytes = limit_bytes
+        self._closed = False
+        self._opening = 0
+        self._begin()
+        with self._alone():
+            self._database()
+        forking.watch(self)
+
+    def put(self, requests: Iterable[ApiRequest]) -> None:
+        """Keep requests, in this order; they are committed when this returns."""
+        given = tuple(requests)
+        with self._alone():
+            if self._closed:
+                self._lose(given, "closed")
+                return
+            try:
+                db = self._database()
+                with transaction(db):
+                    lanes = [self._insert(db, request) for request in given]
+            except (sqlite3.Error, OSError) as error:
+                self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
+                self._failed("keep a request", error)
+                return
+            for request, lane in zip(given, lanes, strict=True):
+                if lane is None:
+                    self._lose([request], "outbox_full")
+                else:
+                    self._ledger.accept(request.items)
+                    self._lanes.add(lane)
+
+    def claim(self, now_s: float) -> Entry | None:
+        """The next entry to be sent; None if none is due. It is out until one of the next four is called.
+
+        Args:
+            now_s: Of the clock that `postpone` was given times of.
+        """
+        with self._alone():
+            while not self._closed and (lane := self._lanes.take(now_s)) is not None:
+                try:
+                    entry = self._oldest(lane)
+                except (sqlite3.Error, OSError) as error:
+                    self._lanes.wait(lane, now_s + REPAIR_S)
+                    self._failed("read the outbox", error)
+                    continue
+                if entry is not None:
+                    return entry
+            return None
+
+    def settle(self, entry: Entry, *, sampled_out: bool = False) -> None:
+        """Remove an entry: Greenflash has answered for it."""
+        with self._alone():
+            if not self._is_out(entry):
+                return
+            self._ledger.deliver(entry.request.items, sampled_out=sampled_out)
+            self._settled[entry.lane] = entry.id
+            try:
+                self._delete_settled()
+                self._after(entry)
+            except (sqlite3.Error, OSError) as error:
+                self._lanes.move_on(entry.lane)
+                self._failed("remove what was delivered", error)
+
+    def postpone(self, entry: Entry, until_s: float) -> None:
+        """Send an entry again, not before then; what follows in its conversation waits too."""
+        with self._alone():
+            if self._is_out(entry):
+                self._lanes.wait(entry.lane, until_s)
+
+    def set_aside(self, entry: Entry, reason: str, *, now_s: float) -> None:
+        """Keep an entry, with the reason, where it is not sent any more."""
+        with self._alone():
+            if not self._is_out(entry):
+                return
+            try:
+                self._move_aside(entry.id, reason, entry.attempt)
+                self._ledger.set_aside(entry.request.items)
+                self._after(entry)
+            except (sqlite3.Error, OSError) as error:
+                self._lanes.wait(entry.lane, now_s + REPAIR_S)
+                self._failed("set a request aside", error)
+
+    def replace(self, entry: Entry, requests: Sequence[ApiRequest], *, now_s: float) -> None:
+        """Put other requests, of as many items in all, into the place of an entry in its conversation."""
+        with self._alone():
+            if not self._is_out(entry):
+                return
+            try:
+                db = self._database()
+                with transaction(db):
+                    step = (database.next_id(db, entry.id) - entry.id) // len(requests)
+                    database.delete(db, entry.id)
+                    for place, request in enumerate(requests):
+                        id = entry.id + place * step
+                        database.insert(db, id, entry.lane, database.row_of(request))
+                self._after(entry)
+            except (sqlite3.Error, OSError) as error:
+                self._lanes.wait(entry.lane, now_s + REPAIR_S)
+                self._failed("split a request", error)
+
+    def due_s(self) -> float | None:
+        """When there will be something to claim; None if nothing waits."""
+        with self._alone():
+            return None if self._closed else self._lanes.due_s()
+
+    def hurry(self) -> None:
+        """Make all that was postponed due at once."""
+        with self._alone():
+            self._lanes.hurry()
+
+    def mark(self) -> int:
+        """A place in the queue: everything put so far is before it."""
+        with self._alone():
+            return self._last_id + GAP
+
+    def is_clear(self, mark: int) -> bool:
+        """Whether all that was put before the mark is delivered, set aside or lost."""
+        with self._alone():
+            if self._closed or not self._ledger.stats().pending:
+                return not self._ledger.stats().pending
+            try:
+                return all(self._is_settled(*row) for row in database.before(self._database(), mark))
+            except (sqlite3.Error, OSError) as error:
+                self._failed("read the outbox", error)
+                return False
+
+    def counts(self) -> Stats:
+        """What became of everything that was put here."""
+        with self._alone():
+            return self._ledger.stats()
+
+    def close(self) -> None:
+        """Stop; what is pending stays on disk for the next process. An entry that is out is pending."""
+        with self._alone():
+            if self._closed:
+                return
+            self._closed = True
+            with faults.guarded("close the outbox"):
+                if self._settled and self._db is not None:
+                    self._delete_settled()
+            with faults.guarded("close the outbox"):
+                if self._owned is not None:
+                    folder.release(self._owned)
+                elif self._db is not None:
+                    self._db.close()
+            self._db = None
+            self._owned = None
+
+    # The connection: one per process, never carried across a fork.
+
+    def before_fork(self) -> None:
+        """Close the file, whose handle must not exist twice, and keep others out. Memory stays open."""
+        self._lock.acquire()
+        if self._owned is not None:
+            self._db = None
+            self._owned.db.close()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """The parent opens its file again; the child begins one of its own when it first needs it."""
+        if in_child:
+            self._begin()
+            return
+        try:
+            if self._owned is not None and not self._closed:
+                self._reopen(self._owned.path)
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One thread at a time, in the process that opened it."""
+        if self._pid != os.getpid():
+            self._begin()
+        with self._lock:
+            yield
+
+    def _begin(self) -> None:
+        """Start empty, in a new process. A handle inherited from another is let go of, never closed."""
+        if self._db is not None:
+            _inherited.append(self._db)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._ledger = Ledger()
+        self._lanes = Lanes()
+        self._settled: dict[str, int] = {}  # by lane: up to here delivered, but not yet deleted
+        self._last_id = 0
+        self._db = None
+        self._owned = None
+
+    def _database(self) -> sqlite3.Connection:
+        return self._db if self._db is not None else self._open()
+
+    def _open(self, distrusted: Path | None = None) -> sqlite3.Connection:
+        self._owned = self._own(distrusted)
+        if self._owned is not None:
+            self._db = self._owned.db
+        else:
+            limit_bytes = min(self._limit_bytes, MEMORY_LIMIT_BYTES)
+            self._db = database.connect("file::memory:", limit_bytes=limit_bytes)
+        self._opening += 1
+        self._settled.clear()
+        self._lanes = Lanes()
+        for lane in database.lanes(self._db):
+            self._lanes.add(lane)
+        pending, set_aside = database.items(self._db)
+        self._ledger.found(pending=pending, set_aside=set_aside)
+        self._last_id = max(self._last_id, database.last_id(self._db))
+        return self._db
+
+    def _own(self, distrusted: Path | None) -> Owned | None:
+        if self._folder is None:
+            return None
+        try:
+            return folder.own(self._folder, limit_bytes=self._limit_bytes, distrusted=distrusted)
+        except (sqlite3.Error, OSError) as error:
+            faults.count("keep captured data on disk; it waits in memory", error)
+            return None
+
+    def _reopen(self, path: Path) -> None:
+        """Open our file again. If another process has taken it over meanwhile, it counts what is in there."""
+        self._owned = None
+        with faults.guarded("open the outbox again after a fork"):
+            self._owned = folder.lock(path, limit_bytes=self._limit_bytes)
+        if self._owned is not None:
+            self._db = self._owned.db
+        else:
+            self._ledger.hand_over()
+            self._open()
+
+    def _failed(self, step: str, error: BaseException) -> None:
+        """Count a failure; leave a damaged file for a new one, with what can still be read."""
+        faults.count(step, error)
+        if self._owned is None or self._db is None or not folder.is_damage(error):
+            return
+        before, path = self._ledger.kept, self._owned.path
+        self._db.close()
+        self._db = None
+        self._owned = None
+        self._ledger.hand_over()
+        self._open(distrusted=path)
+        self._ledger.lose(max(before - self._ledger.kept, 0), "outbox_damaged")
+
+    # Rows.
+
+    def _insert(self, db: sqlite3.Connection, request: ApiRequest) -> str | None:
+        """Add an entry and name its lane; None if the budget is used up."""
+        limit_bytes = self._limit_bytes if self._owned else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
+        share = 1.0 if request.kind == "outcome" else MESSAGES_SHARE
+        if database.used_bytes(db) + len(request.body) + _ROW_BYTES > limit_bytes * share:
+            return None
+        row = database.row_of(request)
+        self._last_id += GAP
+        lane = database.lane_of(self._last_id, row)
+        database.insert(db, self._last_id, lane, row)
+        return lane
+
+    def _oldest(self, lane: str) -> Entry | None:
+        """The entry of a lane that comes next; None, and the lane leaves, if there is none."""
+        db = self._database()
+        while (found := database.oldest(db, lane, after=self._settled.get(lane, 0))) is not None:
+            id, row = found
+            request = database.request_of(row)
+            if request is not None:
+                return Entry(id, lane, self._lanes.begin_attempt(lane), request, self._opening)
+            self._move_aside(id, "corrupt", attempts=0)
+            self._ledger.set_aside(row[3])
+        self._lanes.leave(lane)
+        return None
+
+    def _after(self, entry: Entry) -> None:
+        """What follows in the lane gets its turn, or the lane leaves."""
+        lane = entry.lane
+        if database.oldest(self._database(), lane, after=self._settled.get(lane, 0)) is not None:
+            self._lanes.move_on(lane)
+        else:
+            self._lanes.leave(lane)
+
+    def _move_aside(self, id: int, reason: str, attempts: int) -> None:
+        db = self._database()
+        if (row := database.entry_row(db, id)) is not None:
+            with transaction(db):
+                database.insert_aside(db, reason, attempts, row)
+                database.delete(db, id)
+
+    def _delete_settled(self) -> None:
+        """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
+        db = self._database()
+        with transaction(db):
+            for lane, id in self._settled.items():
+                database.delete_up_to(db, lane, id)
+        self._settled.clear()
+
+    def _is_settled(self, id: int, lane: str) -> bool:
+        return id <= self._settled.get(lane, 0)
+
+    def _is_out(self, entry: Entry) -> bool:
+        """Whether an entry is of the file that is open; rows of another went to another process."""
+        return not self._closed and entry.opening == self._opening and self._pid == os.getpid()
+
+    def _lose(self, requests: Iterable[ApiRequest], reason: str) -> None:
+        for request in requests:
+            self._ledger.lose(request.items, reason)

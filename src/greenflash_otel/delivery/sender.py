@@ -1,0 +1,141 @@
+"""One step of delivery: claim an entry, send it, judge the answer, act on the verdict. Without a thread.
+
+Also knows what no single entry does: until when the server wants silence, and whether everything is held. One
+caller at a time; the worker sees to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from typing_extensions import assert_never
+
+from greenflash_otel.api.answer import Answer
+from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.api.splitting import split
+from greenflash_otel.delivery.database import Entry
+from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.policy import Delivered, Hold, Rejected, RetryAfter, Split, judge
+from greenflash_otel.faults import logger
+
+ADVICE = {
+    "401": "the API key is refused; check GREENFLASH_API_KEY",
+    "403": "the API key may not do this; check its rights and your plan",
+}
+BASE_URL_ADVICE = "that is not how the API answers; check GREENFLASH_BASE_URL"
+TELL_FROM_ATTEMPT = 3
+"""The first attempts may fail without a word: most such faults are over in a second."""
+
+
+class Transport(Protocol):
+    """What sends: `api.client.Client`."""
+
+    def send(self, request: ApiRequest, *, timeout_s: float | None = None) -> Answer:
+        """Send a request once; never raises."""
+        ...
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+class Sender:
+    """Sends what is due, one request at a time."""
+
+    def __init__(
+        self, outbox: Outbox, transport: Transport, *, clock: Callable[[], float], rng: Callable[[], float]
+    ) -> None:
+        self._outbox = outbox
+        self._transport = transport
+        self._clock = clock
+        self._rng = rng
+        self._closed_until_s = float("-inf")
+        self._refusals = 0
+        self._told: set[str] = set()
+        self.held: str | None = None
+        """The HTTP status for which everything is held, until an attempt gets past it."""
+
+    def pause_s(self) -> float | None:
+        """How long there is nothing to do; None if nothing waits at all."""
+        due_s = self._outbox.due_s()
+        return None if due_s is None else max(due_s, self._closed_until_s, self._clock()) - self._clock()
+
+    def step(self, *, timeout_s: float | None = None) -> bool:
+        """Send one entry, if one is due and the server may be asked; False if not.
+
+        Args:
+            timeout_s: A shorter limit for this attempt than the transport's own.
+        """
+        now_s = self._clock()
+        if now_s < self._closed_until_s or (entry := self._outbox.claim(now_s)) is None:
+            return False
+        answer = self._transport.send(entry.request, timeout_s=timeout_s)
+        self._act(entry, answer)
+        return True
+
+    def _act(self, entry: Entry, answer: Answer) -> None:
+        now_s = self._clock()
+        verdict = judge(
+            answer,
+            attempt=entry.attempt,
+            request_items=entry.request.items,
+            rng_fraction=self._rng(),
+            refusals=self._refusals,
+        )
+        match verdict:
+            case Delivered(sampled_out):
+                self._resume()
+                self._outbox.settle(entry, sampled_out=sampled_out)
+            case RetryAfter(delay_s, gate_all, reason):
+                self._postpone(entry, now_s + delay_s, gate_all, reason)
+            case Split(reason):
+                self._resume()
+                self._split(entry, reason, now_s)
+            case Rejected(reason):
+                self._resume()
+                self._set_aside(entry, reason, now_s)
+            case Hold(reason, delay_s):
+                self._hold(entry, reason, now_s + delay_s)
+            case _:
+                assert_never(verdict)
+
+    def _postpone(self, entry: Entry, until_s: float, gate_all: bool, reason: str) -> None:
+        if gate_all:
+            self._closed_until_s = max(self._closed_until_s, until_s)
+        self._outbox.postpone(entry, until_s)
+        if entry.attempt >= TELL_FROM_ATTEMPT:
+            self._tell(f"cannot deliver at present ({reason}); captured data waits in the outbox")
+
+    def _split(self, entry: Entry, reason: str, now_s: float) -> None:
+        try:
+            halves = split(entry.request)
+        except ValueError:
+            self._set_aside(entry, reason, now_s)
+        else:
+            self._outbox.replace(entry, halves, now_s=now_s)
+
+    def _set_aside(self, entry: Entry, reason: str, now_s: float) -> None:
+        self._outbox.set_aside(entry, reason, now_s=now_s)
+        status = reason.partition(":")[0]  # what follows can quote content
+        self._tell(f"Greenflash refused what was captured ({status}); it is set aside in the outbox")
+
+    def _hold(self, entry: Entry, reason: str, until_s: float) -> None:
+        """Stop everything. The entry comes back behind all that are ready, so that another one probes:
+        a firewall may object to nothing but the text of this one."""
+        self.held = reason
+        self._refusals += 1
+        self._closed_until_s = max(self._closed_until_s, until_s)
+        self._outbox.postpone(entry, until_s)
+        advice = ADVICE.get(reason, BASE_URL_ADVICE)
+        self._tell(f"delivery is held (HTTP {reason}): {advice}. Captured data waits in the outbox")
+
+    def _resume(self) -> None:
+        if self.held is not None:
+            self._tell(f"delivery has resumed after HTTP {self.held}")
+        self.held, self._refusals = None, 0
+
+    def _tell(self, message: str) -> None:
+        """Log a warning once."""
+        if message not in self._told:
+            self._told.add(message)
+            logger.warning("%s", message)

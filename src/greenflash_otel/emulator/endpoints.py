@@ -1,0 +1,239 @@
+"""The routes of the emulator as a table of plain functions: a call in, a reply out, the store between.
+
+Statuses: 201 for a POST that was carried out, 204 for one that was sampled out. No source names the
+success code of these calls; Greenflash's own guides say 201 of creating calls in general.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from greenflash_otel.emulator import sampling, views
+from greenflash_otel.emulator.contract import (
+    EventRequest,
+    MessagesRequest,
+    OrganizationRequest,
+    OrganizationUpdate,
+    RatingRequest,
+    UserRequest,
+    UserUpdate,
+    read,
+)
+from greenflash_otel.emulator.paging import link_header, read_page
+from greenflash_otel.emulator.refusal import Refused
+from greenflash_otel.emulator.store import Store, reading, writing
+from greenflash_otel.emulator.stored import StoredConversation
+
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
+
+API = "/api/v1"
+OWN = "/emulator"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was read and authorised."""
+
+    url: str
+    """Without the query."""
+    path: str
+    """Below `API` or `OWN`, percent-encoding undone."""
+    path_id: str
+    """What the last segment names, on routes that end in an id."""
+    query: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer; ``body`` None means that there is none."""
+
+    status: int
+    body: Any  # JSON of any shape
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler: TypeAlias = Callable[[Store, Call], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route; ``{id}`` at its end stands for the rest of the path."""
+
+    method: str
+    path: str
+    handle: Handler
+
+
+def post_messages(store: Store, call: Call) -> Reply:
+    """Create or extend a conversation."""
+    request = read(MessagesRequest, call.body)
+    kept = _is_kept(store, request)
+    with store.change() as change:
+        writing.note(change, "POST", call.path, request, sampled_out=not kept)
+        if not kept:
+            return Reply(204, None)
+        receipt = writing.add_messages(change, request)
+    return Reply(201, views.messages_answer(receipt, request.system_prompt))
+
+
+def post_event(store: Store, call: Call) -> Reply:
+    """Keep a Greenflash event; its conversation may be unknown as yet."""
+    request = read(EventRequest, call.body)
+    kept = sampling.is_kept(sampling.key_of_event(request), request.sample_rate, forced=request.force_sample)
+    with store.change() as change:
+        writing.note(change, "POST", call.path, request, sampled_out=not kept)
+        if not kept:
+            return Reply(204, None)
+        event_id = writing.add_event(change, request)
+    return Reply(201, {"success": True, "eventId": event_id})
+
+
+def post_rating(store: Store, call: Call) -> Reply:
+    """Keep a rating; what it rates may be unknown as yet."""
+    request = read(RatingRequest, call.body)
+    with store.change() as change:
+        writing.note(change, "POST", call.path, request)
+        writing.add_rating(change, request)
+    return Reply(201, {"success": True})
+
+
+def post_user(store: Store, call: Call) -> Reply:
+    """Create or update a user."""
+    request = read(UserRequest, call.body)
+    with store.change() as change:
+        writing.note(change, "POST", call.path, request)
+        writing.save_user(change, request.external_user_id, request)
+    return Reply(201, _user_answer(store, request.external_user_id))
+
+
+def put_user(store: Store, call: Call) -> Reply:
+    """Update a user; the path names the caller's id."""
+    request = read(UserUpdate, call.body)
+    with store.change() as change:
+        writing.demand_profile(change, "user", call.path_id)
+        writing.note(change, "PUT", call.path, request)
+        writing.save_user(change, call.path_id, request)
+    return Reply(200, _user_answer(store, call.path_id))
+
+
+def post_organization(store: Store, call: Call) -> Reply:
+    """Create or update an organization."""
+    request = read(OrganizationRequest, call.body)
+    with store.change() as change:
+        writing.note(change, "POST", call.path, request)
+        writing.save_organization(change, request.external_organization_id, request)
+    return Reply(201, _organization_answer(store, request.external_organization_id))
+
+
+def put_organization(store: Store, call: Call) -> Reply:
+    """Update an organization; the path names the caller's id."""
+    request = read(OrganizationUpdate, call.body)
+    with store.change() as change:
+        writing.demand_profile(change, "organization", call.path_id)
+        writing.note(change, "PUT", call.path, request)
+        writing.save_organization(change, call.path_id, request)
+    return Reply(200, _organization_answer(store, call.path_id))
+
+
+def get_interactions(store: Store, call: Call) -> Reply:
+    """A page of conversations, as the API shows them."""
+    return _listed(call, _conversations(store, call), views.interaction)
+
+
+def get_interaction(store: Store, call: Call) -> Reply:
+    """One conversation by Greenflash's id, as the API shows it."""
+    for conversation in reading.conversations(store, id=call.path_id):
+        if conversation.id == call.path_id.lower():
+            (user,) = reading.users(store, external_id=conversation.external_user_id)
+            return Reply(200, views.interaction_detail(conversation, user))
+    raise Refused(
+        404, f"No interaction has the id {call.path_id!r}; name Greenflash's id, not the external one"
+    )
+
+
+def get_products(store: Store, call: Call) -> Reply:
+    """A page of the products that requests have named."""
+    size_name = "limit" if "limit" in call.query else "pageSize"
+    return _listed(
+        call, partial(reading.products, store), lambda row: views.product(*row), size_name=size_name
+    )
+
+
+def get_conversations(store: Store, call: Call) -> Reply:
+    """A page of conversations with everything that is stored of them."""
+    return _listed(call, _conversations(store, call), views.in_full)
+
+
+def get_conversation(store: Store, call: Call) -> Reply:
+    """One conversation, by either id, with everything that is stored of it."""
+    found = reading.conversations(store, id=call.path_id)
+    if not found:
+        raise Refused(404, f"No conversation has the id {call.path_id!r}")
+    return Reply(200, views.in_full(found[-1]))
+
+
+def get_health(store: Store, call: Call) -> Reply:
+    """200 once the store answers."""
+    reading.products(store, limit=1)
+    return Reply(200, {"success": True})
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint("POST", f"{API}/messages", post_messages),
+    Endpoint("POST", f"{API}/events", post_event),
+    Endpoint("POST", f"{API}/ratings", post_rating),
+    Endpoint("POST", f"{API}/users", post_user),
+    Endpoint("PUT", f"{API}/users/{{id}}", put_user),
+    Endpoint("POST", f"{API}/organizations", post_organization),
+    Endpoint("PUT", f"{API}/organizations/{{id}}", put_organization),
+    Endpoint("GET", f"{API}/interactions", get_interactions),
+    Endpoint("GET", f"{API}/interactions/{{id}}", get_interaction),
+    Endpoint("GET", f"{API}/products", get_products),
+    Endpoint("GET", f"{OWN}/conversations", get_conversations),
+    Endpoint("GET", f"{OWN}/conversations/{{id}}", get_conversation),
+    Endpoint("GET", f"{OWN}/health", get_health),
+)
+
+
+class _Fetch(Protocol[S_co]):
+    def __call__(self, *, limit: int, offset: int) -> Sequence[S_co]: ...
+
+
+def _listed(call: Call, fetch: _Fetch[S], view: Callable[[S], object], *, size_name: str = "limit") -> Reply:
+    """A page of a list; one entry more is fetched to know whether there is a next page."""
+    page = read_page(call.query, size_name=size_name)
+    entries = fetch(limit=page.limit + 1, offset=page.offset)
+    headers = link_header(call.url, call.query, page, more=len(entries) > page.limit)
+    return Reply(200, [view(entry) for entry in entries[: page.limit]], headers)
+
+
+def _conversations(store: Store, call: Call) -> _Fetch[StoredConversation]:
+    if "versionId" in call.query:
+        raise Refused(400, "versionId: the emulator keeps no versions; leave it out")
+    product_id = call.query.get("productId")
+    return partial(reading.conversations, store, product_id=product_id and product_id.lower())
+
+
+def _is_kept(store: Store, request: MessagesRequest) -> bool:
+    """The decision about a whole conversation: by the caller's id of it, wherever there is one."""
+    key = request.external_conversation_id
+    if key is None and request.conversation_id is not None:
+        key = reading.external_id_of(store, request.conversation_id) or request.conversation_id.lower()
+    if key is None:
+        key = repr(request.as_sent())
+    return sampling.is_kept(key, request.sample_rate, forced=request.force_sample)
+
+
+def _user_answer(store: Store, external_id: str) -> Mapping[str, object]:
+    (user,) = reading.users(store, external_id=external_id)
+    return {"success": True, "participant": views.participant(user)}
+
+
+def _organization_answer(store: Store, external_id: str) -> Mapping[str, object]:
+    (organization,) = reading.organizations(store, external_id=external_id)
+    return {"success": True, "organization": views.organization(organization)}

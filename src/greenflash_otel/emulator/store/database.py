@@ -1,0 +1,142 @@
+"""The emulator's SQLite file: its schema, its one connection, its transactions.
+
+One connection behind one lock serves all threads; each change is one transaction, so that two
+requests for a new conversation make one conversation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MIGRATIONS = (
+    """
+    CREATE TABLE profiles (                   -- users and organizations
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL CHECK (kind IN ('user', 'organization')),
+        external_id TEXT NOT NULL,
+        fields TEXT NOT NULL,                 -- JSON object, names as in the API
+        created_at_us INTEGER NOT NULL,
+        updated_at_us INTEGER NOT NULL,
+        UNIQUE (kind, external_id)
+    ) STRICT;
+    CREATE TABLE conversations (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        product_id TEXT NOT NULL,
+        external_id TEXT,                     -- NULLs differ: without an id each request makes a new one
+        user_id TEXT NOT NULL REFERENCES profiles (id),
+        organization_id TEXT REFERENCES profiles (id),
+        fields TEXT NOT NULL,                 -- JSON object: model, systemPrompt, properties, voiceCall
+        created_at_us INTEGER NOT NULL,
+        updated_at_us INTEGER NOT NULL,
+        UNIQUE (product_id, external_id)
+    ) STRICT;
+    CREATE TABLE messages (
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        conversation_id TEXT NOT NULL REFERENCES conversations (id),
+        external_id TEXT,                     -- NULLs differ: an item without an id is always new
+        type TEXT NOT NULL,
+        created_at_us INTEGER NOT NULL,
+        item TEXT NOT NULL,                   -- JSON object as it was sent
+        UNIQUE (conversation_id, external_id)
+    ) STRICT;
+    CREATE INDEX messages_in_time ON messages (conversation_id, created_at_us, position);
+    CREATE TABLE outcomes (                   -- Greenflash events
+        position INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        insert_id TEXT UNIQUE,
+        product_id TEXT NOT NULL,
+        conversation_id TEXT,                 -- as sent: its conversation may come later
+        external_conversation_id TEXT,
+        occurred_at_us INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX outcomes_by_id ON outcomes (conversation_id);
+    CREATE INDEX outcomes_by_external_id ON outcomes (external_conversation_id);
+    CREATE TABLE ratings (
+        position INTEGER PRIMARY KEY,
+        product_id TEXT NOT NULL,
+        conversation_id TEXT,
+        external_conversation_id TEXT,
+        message_id TEXT,
+        external_message_id TEXT,
+        rated_at_us INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE requests (                   -- every accepted one, before deduplication
+        position INTEGER PRIMARY KEY,
+        method TEXT NOT NULL,
+        path TEXT NOT NULL,
+        body TEXT NOT NULL,
+        sampled_out INTEGER NOT NULL
+    ) STRICT;
+    """,
+)
+"""Applied in order, each once; never edited, only added to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that happens whole or not at all, at one instant."""
+
+    db: sqlite3.Connection
+    now_us: int
+    new_uuid: Callable[[], str]
+
+
+class Store:
+    """The open database, with the clock and the source of ids for what is written to it."""
+
+    def __init__(
+        self, database: str | Path, *, now_us: Callable[[], int], new_uuid: Callable[[], str]
+    ) -> None:
+        self._now_us = now_us
+        self._new_uuid = new_uuid
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._migrate()
+        except BaseException:
+            self._db.close()
+            raise
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[Change]:
+        """One transaction, rolled back if the block raises."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield Change(self._db, self._now_us(), self._new_uuid)
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The database as it is at one moment, for reads that belong together."""
+        with self._lock:
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file. What was in ``:memory:`` is gone."""
+        with self._lock:
+            self._db.close()
+
+    def _migrate(self) -> None:
+        (applied,) = self._db.execute("PRAGMA user_version").fetchone()
+        for version, script in enumerate(MIGRATIONS[applied:], start=applied + 1):
+            self._db.executescript(f"BEGIN; {script}; PRAGMA user_version = {version}; COMMIT;")

@@ -1,0 +1,239 @@
+"""What the store holds, as the values of `stored`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from greenflash_otel.emulator.instants import write_instant
+from greenflash_otel.emulator.store.database import Store
+from greenflash_otel.emulator.stored import (
+    AcceptedRequest,
+    StoredConversation,
+    StoredMessage,
+    StoredOrganization,
+    StoredOutcome,
+    StoredRating,
+    StoredUser,
+)
+
+ALL = -1
+"""A limit that SQLite takes for none."""
+
+CONVERSATIONS = """
+SELECT c.*, u.external_id AS external_user_id, o.external_id AS external_organization_id
+  FROM conversations AS c JOIN profiles AS u ON u.id = c.user_id
+       LEFT JOIN profiles AS o ON o.id = c.organization_id
+ WHERE (:product_id IS NULL OR c.product_id = :product_id)
+   AND (:id IS NULL OR c.id = lower(:id) OR c.external_id = :id)
+ ORDER BY c.position LIMIT :limit OFFSET :offset"""
+
+OUTCOMES = """
+SELECT * FROM outcomes
+ WHERE conversation_id = :id
+    OR external_conversation_id = :external_id AND product_id = :product_id AND conversation_id IS NULL
+ ORDER BY position"""
+
+RATINGS = """
+SELECT * FROM ratings
+ WHERE conversation_id = :id
+    OR conversation_id IS NULL
+       AND product_id = :product_id
+       AND coalesce(external_conversation_id, :external_id) IS :external_id
+       AND (external_conversation_id IS NOT NULL
+            OR message_id IN (SELECT id FROM messages WHERE conversation_id = :id)
+            OR external_message_id IN (SELECT external_id FROM messages WHERE conversation_id = :id))
+ ORDER BY position"""
+
+PROFILES = """
+SELECT p.*, o.external_id AS external_organization_id
+  FROM profiles AS p LEFT JOIN profiles AS o
+       ON o.kind = 'organization' AND o.id = json_extract(p.fields, '$.organizationId')
+ WHERE p.kind = :kind AND (:external_id IS NULL OR p.external_id = :external_id)
+ ORDER BY p.rowid LIMIT :limit OFFSET :offset"""
+
+PRODUCTS = """
+SELECT product_id, min(at_us) AS created_at_us
+  FROM (SELECT product_id, created_at_us AS at_us FROM conversations
+        UNION ALL SELECT product_id, occurred_at_us FROM outcomes
+        UNION ALL SELECT product_id, rated_at_us FROM ratings)
+ GROUP BY product_id ORDER BY product_id LIMIT :limit OFFSET :offset"""
+
+
+def conversations(
+    store: Store, *, id: str | None = None, product_id: str | None = None, limit: int = ALL, offset: int = 0
+) -> tuple[StoredConversation, ...]:
+    """Conversations in the order of their creation; ``id`` is Greenflash's or the caller's."""
+    wanted = {"id": id, "product_id": product_id, "limit": limit, "offset": offset}
+    with store.snapshot() as db:
+        return tuple(_conversation(db, row) for row in db.execute(CONVERSATIONS, wanted).fetchall())
+
+
+def outcomes(store: Store) -> tuple[StoredOutcome, ...]:
+    """All Greenflash events in order of arrival, also those whose conversation is unknown."""
+    with store.snapshot() as db:
+        return tuple(map(_outcome, db.execute("SELECT * FROM outcomes ORDER BY position")))
+
+
+def ratings(store: Store) -> tuple[StoredRating, ...]:
+    """All ratings in order of arrival, also those whose conversation is unknown."""
+    with store.snapshot() as db:
+        return tuple(map(_rating, db.execute("SELECT * FROM ratings ORDER BY position")))
+
+
+def users(
+    store: Store, *, external_id: str | None = None, limit: int = ALL, offset: int = 0
+) -> tuple[StoredUser, ...]:
+    """Users in the order of their creation."""
+    return tuple(map(_user, _profiles(store, "user", external_id, limit, offset)))
+
+
+def organizations(
+    store: Store, *, external_id: str | None = None, limit: int = ALL, offset: int = 0
+) -> tuple[StoredOrganization, ...]:
+    """Organizations in the order of their creation."""
+    return tuple(map(_organization, _profiles(store, "organization", external_id, limit, offset)))
+
+
+def products(store: Store, *, limit: int = ALL, offset: int = 0) -> tuple[tuple[str, str], ...]:
+    """Id of every product that a request named, and since when."""
+    with store.snapshot() as db:
+        rows = db.execute(PRODUCTS, {"limit": limit, "offset": offset}).fetchall()
+    return tuple((row["product_id"], write_instant(row["created_at_us"])) for row in rows)
+
+
+def requests(store: Store) -> tuple[AcceptedRequest, ...]:
+    """Every accepted request in order of arrival, repeats and sampled-out ones too."""
+    with store.snapshot() as db:
+        rows = db.execute("SELECT * FROM requests ORDER BY position").fetchall()
+    return tuple(
+        AcceptedRequest(
+            row["position"], row["method"], row["path"], json.loads(row["body"]), bool(row["sampled_out"])
+        )
+        for row in rows
+    )
+
+
+def external_id_of(store: Store, conversation_id: str) -> str | None:
+    """The caller's id of a conversation, None if it has none or is unknown."""
+    with store.snapshot() as db:
+        row = db.execute(
+            "SELECT external_id FROM conversations WHERE id = lower(?)", (conversation_id,)
+        ).fetchone()
+    return row["external_id"] if row else None
+
+
+def _conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConversation:
+    fields = json.loads(row["fields"])
+    key = {"id": row["id"], "external_id": row["external_id"], "product_id": row["product_id"]}
+    messages = db.execute(
+        "SELECT * FROM messages WHERE conversation_id = :id ORDER BY created_at_us, position", key
+    )
+    return StoredConversation(
+        id=row["id"],
+        external_id=row["external_id"],
+        product_id=row["product_id"],
+        user_id=row["user_id"],
+        external_user_id=row["external_user_id"],
+        organization_id=row["organization_id"],
+        external_organization_id=row["external_organization_id"],
+        model=fields.get("model"),
+        system_prompt=fields.get("systemPrompt"),
+        properties=fields.get("properties"),
+        voice_call=fields.get("voiceCall"),
+        created_at=write_instant(row["created_at_us"]),
+        updated_at=write_instant(row["updated_at_us"]),
+        messages=tuple(map(_message, messages)),
+        outcomes=tuple(map(_outcome, db.execute(OUTCOMES, key))),
+        ratings=tuple(map(_rating, db.execute(RATINGS, key))),
+    )
+
+
+def _message(row: sqlite3.Row) -> StoredMessage:
+    item = json.loads(row["item"])
+    return StoredMessage(
+        id=row["id"],
+        external_id=row["external_id"],
+        type=row["type"],
+        role=item.get("role"),
+        content=item.get("content"),
+        context=item.get("context"),
+        input=item.get("input"),
+        output=item.get("output"),
+        tool_name=item.get("toolName"),
+        parent_external_id=item.get("parentExternalMessageId"),
+        parent_id=item.get("parentMessageId"),
+        created_at=write_instant(row["created_at_us"]),
+        model=item.get("model"),
+        properties=item.get("properties"),
+        position=row["position"],
+        item=item,
+    )
+
+
+def _outcome(row: sqlite3.Row) -> StoredOutcome:
+    body = json.loads(row["body"])
+    return StoredOutcome(
+        id=row["id"],
+        event_type=body["eventType"],
+        value=body["value"],
+        value_type=body.get("valueType", "text"),
+        influence=body.get("influence", "neutral"),
+        occurred_at=write_instant(row["occurred_at_us"]),
+        insert_id=row["insert_id"],
+        external_user_id=body.get("externalUserId"),
+        external_organization_id=body.get("externalOrganizationId"),
+        properties=body.get("properties"),
+        body=body,
+    )
+
+
+def _rating(row: sqlite3.Row) -> StoredRating:
+    body = json.loads(row["body"])
+    return StoredRating(
+        rating=body["rating"],
+        rating_min=body["ratingMin"],
+        rating_max=body["ratingMax"],
+        feedback=body.get("feedback"),
+        message=row["external_message_id"] or row["message_id"],
+        rated_at=write_instant(row["rated_at_us"]),
+        body=body,
+    )
+
+
+def _profiles(
+    store: Store, kind: str, external_id: str | None, limit: int, offset: int
+) -> Sequence[sqlite3.Row]:
+    wanted = {"kind": kind, "external_id": external_id, "limit": limit, "offset": offset}
+    with store.snapshot() as db:
+        return db.execute(PROFILES, wanted).fetchall()
+
+
+def _user(row: sqlite3.Row) -> StoredUser:
+    fields = json.loads(row["fields"])
+    return StoredUser(
+        id=row["id"],
+        external_id=row["external_id"],
+        name=fields.get("name"),
+        email=fields.get("email"),
+        phone=fields.get("phone"),
+        anonymized=fields.get("anonymized", False),
+        organization_id=fields.get("organizationId"),
+        external_organization_id=row["external_organization_id"],
+        properties=fields.get("properties", {}),
+        created_at=write_instant(row["created_at_us"]),
+        updated_at=write_instant(row["updated_at_us"]),
+    )
+
+
+def _organization(row: sqlite3.Row) -> StoredOrganization:
+    fields = json.loads(row["fields"])
+    return StoredOrganization(
+        id=row["id"],
+        external_id=row["external_id"],
+        name=fields.get("name"),
+        properties=fields.get("properties", {}),
+        created_at=write_instant(row["created_at_us"]),
+        updated_at=write_instant(row["updated_at_us"]),
+    )

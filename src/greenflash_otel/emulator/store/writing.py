@@ -1,0 +1,256 @@
+"""What a checked body changes in the store, under the rules of the API reference.
+
+Messages: the first version of an ``externalMessageId`` within a conversation stays. Events: the first
+of an ``insertId`` stays. Fields of conversations, users and organizations: the last one sent counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from greenflash_otel.emulator.contract import (
+    EventRequest,
+    MessageItem,
+    MessagesRequest,
+    OrganizationRequest,
+    OrganizationUpdate,
+    RatingRequest,
+    UserRequest,
+    UserUpdate,
+)
+from greenflash_otel.emulator.contract.fields import Body
+from greenflash_otel.emulator.instants import read_instant_us
+from greenflash_otel.emulator.refusal import Refused
+from greenflash_otel.emulator.store.database import Change
+
+Kind: TypeAlias = Literal["user", "organization"]
+
+DEFAULT_PRODUCT_ID = "00000000-0000-4000-8000-000000000000"
+"""Where a new conversation goes that names no product; the reference does not say where."""
+
+STEP_US = 1_000
+"""Between two times that the server assigns; a millisecond keeps the order of the array."""
+
+CONVERSATION_FIELDS = ("model", "systemPrompt", "properties", "voiceCall")
+PROFILE_FIELDS = ("name", "email", "phone", "anonymized", "properties")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceipt:
+    """What became of one item of a request."""
+
+    id: str
+    external_id: str | None
+    type: str
+    created: bool
+    """False where the conversation had it already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a request to ``/messages``."""
+
+    conversation_id: str
+    messages: tuple[MessageReceipt, ...]
+
+
+def note(change: Change, method: str, path: str, body: Body, *, sampled_out: bool = False) -> None:
+    """Remember an accepted request, whether or not it changes anything else."""
+    change.db.execute(
+        "INSERT INTO requests (method, path, body, sampled_out) VALUES (?, ?, ?, ?)",
+        (method, path, json.dumps(body.as_sent()), sampled_out),
+    )
+
+
+def add_messages(change: Change, request: MessagesRequest) -> Receipt:
+    """Create or extend a conversation. Raises `Refused` if ``conversationId`` is unknown."""
+    conversation_id = _save_conversation(change, request)
+    (latest_us,) = change.db.execute(
+        "SELECT max(created_at_us) FROM messages WHERE conversation_id = ?", (conversation_id,)
+    ).fetchone()
+    receipts = []
+    for item in request.messages:
+        at_us = change.now_us if latest_us is None else max(change.now_us, latest_us + STEP_US)
+        if item.created_at is not None:
+            at_us = read_instant_us(item.created_at)
+        receipt = _add_message(change, conversation_id, item, at_us)
+        if receipt.created:
+            latest_us = at_us if latest_us is None else max(latest_us, at_us)
+        receipts.append(receipt)
+    return Receipt(conversation_id, tuple(receipts))
+
+
+def add_event(change: Change, request: EventRequest) -> str:
+    """Keep a Greenflash event and return its id; of a known ``insertId`` the id it got first."""
+    at_us = change.now_us if request.event_at is None else read_instant_us(request.event_at)
+    event_id = change.new_uuid()
+    row = {
+        "id": event_id,
+        "insert_id": request.insert_id,
+        "product_id": request.product_id.lower(),
+        "conversation_id": _lower(request.conversation_id),
+        "external_conversation_id": request.external_conversation_id,
+        "occurred_at_us": at_us,
+        "body": json.dumps(request.as_sent()),
+    }
+    if _insert(change.db, "outcomes", row):
+        return event_id
+    known = change.db.execute("SELECT id FROM outcomes WHERE insert_id = ?", (request.insert_id,)).fetchone()
+    return str(known["id"])
+
+
+def add_rating(change: Change, request: RatingRequest) -> None:
+    """Keep a rating. There is no key: a repeat is a second rating, and the last one is shown."""
+    at_us = change.now_us if request.rated_at is None else read_instant_us(request.rated_at)
+    row = {
+        "product_id": request.product_id.lower(),
+        "conversation_id": _lower(request.conversation_id),
+        "external_conversation_id": request.external_conversation_id,
+        "message_id": request.message_id,
+        "external_message_id": request.external_message_id,
+        "rated_at_us": at_us,
+        "body": json.dumps(request.as_sent()),
+    }
+    _insert(change.db, "ratings", row)
+
+
+def save_user(change: Change, external_id: str, request: UserRequest | UserUpdate) -> None:
+    """Create a user or change the fields that were sent; ``properties`` are replaced as one."""
+    fields = _picked(request, PROFILE_FIELDS)
+    if request.organization_id is not None:
+        fields["organizationId"] = request.organization_id.lower()
+    elif request.external_organization_id is not None:
+        fields["organizationId"] = _save_profile(change, "organization", request.external_organization_id, {})
+    _save_profile(change, "user", external_id, fields)
+
+
+def save_organization(
+    change: Change, external_id: str, request: OrganizationRequest | OrganizationUpdate
+) -> None:
+    """Create an organization or change the fields that were sent."""
+    _save_profile(change, "organization", external_id, _picked(request, PROFILE_FIELDS))
+
+
+def demand_profile(change: Change, kind: Kind, external_id: str) -> None:
+    """Raise `Refused` with status 404 if there is no such user or organization."""
+    row = change.db.execute(
+        "SELECT 1 FROM profiles WHERE kind = ? AND external_id = ?", (kind, external_id)
+    ).fetchone()
+    if row is None:
+        raise Refused(404, f"No {kind} has the external id {external_id!r}; create it with POST /{kind}s")
+
+
+def _save_profile(change: Change, kind: Kind, external_id: str, fields: Mapping[str, object]) -> str:
+    """Create a profile or change fields of it; its Greenflash id."""
+    known = change.db.execute(
+        "SELECT id, fields FROM profiles WHERE kind = ? AND external_id = ?", (kind, external_id)
+    ).fetchone()
+    row = {
+        "id": known["id"] if known else change.new_uuid(),
+        "kind": kind,
+        "external_id": external_id,
+        "fields": _merged(known, fields),
+        "created_at_us": change.now_us,
+        "updated_at_us": change.now_us,
+    }
+    if known is None:
+        _insert(change.db, "profiles", row)
+    elif fields:
+        change.db.execute(
+            "UPDATE profiles SET fields = :fields, updated_at_us = :updated_at_us WHERE id = :id", row
+        )
+    return str(row["id"])
+
+
+def _save_conversation(change: Change, request: MessagesRequest) -> str:
+    """Create the conversation of a request or change fields of it; its Greenflash id."""
+    known = _known_conversation(change.db, request)
+    organization_id = None
+    if request.external_organization_id is not None:
+        organization_id = _save_profile(change, "organization", request.external_organization_id, {})
+    membership = {"organizationId": organization_id} if organization_id else {}
+    row = {
+        "id": known["id"] if known else change.new_uuid(),
+        "product_id": _lower(request.product_id) or DEFAULT_PRODUCT_ID,
+        "external_id": request.external_conversation_id,
+        "user_id": _save_profile(change, "user", request.external_user_id, membership),
+        "organization_id": organization_id,
+        "fields": _merged(known, _picked(request, CONVERSATION_FIELDS)),
+        "created_at_us": change.now_us,
+        "updated_at_us": change.now_us,
+    }
+    if known is None:
+        _insert(change.db, "conversations", row)
+    else:
+        change.db.execute(
+            """UPDATE conversations
+                  SET user_id = :user_id, organization_id = coalesce(:organization_id, organization_id),
+                      fields = :fields, updated_at_us = :updated_at_us
+                WHERE id = :id""",
+            row,
+        )
+    return str(row["id"])
+
+
+def _known_conversation(db: sqlite3.Connection, request: MessagesRequest) -> sqlite3.Row | None:
+    """The conversation a request extends; None if it begins one."""
+    row: sqlite3.Row | None = None
+    if request.conversation_id is not None:
+        row = db.execute(
+            "SELECT * FROM conversations WHERE id = ?", (request.conversation_id.lower(),)
+        ).fetchone()
+        if row is None:
+            raise Refused(
+                404, "conversationId: no conversation has it; send externalConversationId to begin one"
+            )
+    elif request.external_conversation_id is not None:
+        row = db.execute(
+            """SELECT * FROM conversations
+                WHERE external_id = :external_id AND product_id = coalesce(:product_id, product_id)
+                ORDER BY position DESC LIMIT 1""",
+            {"external_id": request.external_conversation_id, "product_id": _lower(request.product_id)},
+        ).fetchone()
+    return row
+
+
+def _add_message(change: Change, conversation_id: str, item: MessageItem, at_us: int) -> MessageReceipt:
+    row = {
+        "id": change.new_uuid(),
+        "conversation_id": conversation_id,
+        "external_id": item.external_message_id,
+        "type": item.type,
+        "created_at_us": at_us,
+        "item": json.dumps(item.as_sent()),
+    }
+    if _insert(change.db, "messages", row):
+        return MessageReceipt(str(row["id"]), item.external_message_id, item.type, created=True)
+    known = change.db.execute(
+        "SELECT id, type FROM messages WHERE conversation_id = ? AND external_id = ?",
+        (conversation_id, item.external_message_id),
+    ).fetchone()
+    return MessageReceipt(known["id"], item.external_message_id, known["type"], created=False)
+
+
+def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> bool:
+    """Insert a row; False if its key is there already. Table and columns are names of this module."""
+    values = ", ".join(f":{name}" for name in row)
+    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+    return db.execute(statement, row).rowcount == 1
+
+
+def _picked(body: Body, names: tuple[str, ...]) -> dict[str, object]:
+    return {name: value for name, value in body.as_sent().items() if name in names}
+
+
+def _merged(known: sqlite3.Row | None, fields: Mapping[str, object]) -> str:
+    before = json.loads(known["fields"]) if known else {}
+    return json.dumps({**before, **fields})
+
+
+def _lower(uuid: str | None) -> str | None:
+    """UUIDs compare without regard to case."""
+    return None if uuid is None else uuid.lower()

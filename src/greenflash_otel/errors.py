@@ -1,0 +1,22 @@
+"""What this library raises on purpose. Everything else stays inside and is counted.
+
+    GreenflashOtelError
+    ├── ConfigurationError      instrument(), the exporter's constructor, the command line
+    └── InvalidOutcomeError     record_outcome(..., strict=True) and Outcome(...)
+
+Nothing here is ever raised by a wrapped OpenAI or LangChain call.
+"""
+
+from __future__ import annotations
+
+
+class GreenflashOtelError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class ConfigurationError(GreenflashOtelError, ValueError):
+    """A setting is missing, malformed or contradicts another. Raised only while setting up."""
+
+
+class InvalidOutcomeError(GreenflashOtelError, ValueError):
+    """An outcome that Greenflash would refuse however often it is sent."""

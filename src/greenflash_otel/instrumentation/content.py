@@ -1,0 +1,89 @@
+"""An operation without its content, for those who capture none. Pure.
+
+What stays is structure: roles, kinds of parts, tool names, ids, media types and sizes, usage. What goes
+is every text that a person or a model wrote, every argument and result, and the text of errors, which
+can quote all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from greenflash_otel.operations import (
+    Failure,
+    Json,
+    Media,
+    Message,
+    Operation,
+    Other,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    ToolExecution,
+)
+
+PROPERTIES_WITHOUT_CONTENT = frozenset(
+    {
+        "background",
+        "http_status",
+        "incomplete_reason",
+        "request_id",
+        "retries",
+        "service_tier",
+        "status",
+        "system_fingerprint",
+    }
+)
+"""Properties of an operation that stay; any other may hold what the application wrote."""
+
+
+def without_content(operation: Operation) -> Operation:
+    """The same operation, saying what happened but nothing of what was said."""
+    return replace(
+        operation,
+        system_instructions=tuple(_bare(part) for part in operation.system_instructions),
+        input=tuple(_bare_message(message) for message in operation.input),
+        output=tuple(_bare_message(message) for message in operation.output),
+        tool=_bare_tool(operation.tool) if operation.tool else None,
+        failure=Failure(operation.failure.type) if operation.failure else None,
+        properties=_bare_properties(operation.properties),
+    )
+
+
+def _bare_message(message: Message) -> Message:
+    return Message(
+        message.role, tuple(_bare(part) for part in message.parts), finish_reason=message.finish_reason
+    )
+
+
+def _bare(part: Part) -> Part:
+    match part:
+        case Text():
+            return Text("")
+        case Reasoning():
+            return Reasoning("")
+        case ToolCall(name, _, id):
+            return ToolCall(name, None, id)
+        case ToolCallResponse(_, id, failed):
+            return ToolCallResponse(None, id, failed)
+        case ServerToolCall(name, _, id):
+            return ServerToolCall(name, {}, id)
+        case ServerToolCallResponse(_, id, failed):
+            return ServerToolCallResponse({}, id, failed)
+        case Media():
+            return Media(part.modality, mime_type=part.mime_type, size_bytes=part.size_bytes)
+        case Other(type):
+            return Other(type)
+
+
+def _bare_tool(tool: ToolExecution) -> ToolExecution:
+    return ToolExecution(tool.name, tool.call_id)
+
+
+def _bare_properties(properties: Mapping[str, Json]) -> Mapping[str, Json]:
+    return {name: value for name, value in properties.items() if name in PROPERTIES_WITHOUT_CONTENT}

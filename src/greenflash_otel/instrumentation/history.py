@@ -1,0 +1,61 @@
+"""Leave out of a span what earlier spans of the conversation have told already (``history="new"``).
+
+A chat client resends the whole conversation with every call. Where it begins with what this process has
+recorded to the end of an earlier call, only the rest goes on the span, with the id of the message before it.
+Whatever reads the span comes to the same messages. Only conversations with a given id are shortened.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from greenflash_otel.conversations.memory import CONVERSATIONS, POSITIONS, Bounded
+from greenflash_otel.conversations.pieces import SYSTEM_ROLES
+from greenflash_otel.conversations.thread import Position, follow
+from greenflash_otel.operations import Message, Operation
+
+
+class KnownHistory:
+    """Where the recorded calls of each conversation ended. Thread-safe and bounded."""
+
+    def __init__(self) -> None:
+        self._ends: Bounded[str, Bounded[str, None]] = Bounded(CONVERSATIONS)
+        self._lock = threading.Lock()
+
+    def shorten(self, operation: Operation) -> Operation:
+        """``operation`` with only what is new in its input, and note where it ends."""
+        id = operation.affiliation.conversation_id
+        if id is None or operation.affiliation.internal or _continues(operation):
+            return operation
+        position = Position()
+        known_to, parent_id = 0, None
+        with self._lock:
+            ends = self._ends.get(id) or Bounded(POSITIONS)
+            for index, message in enumerate(operation.input):
+                if message.role in SYSTEM_ROLES and position.tip is None:
+                    continue  # the system prompt: not part of what is said
+                position = follow(id, position, (message,))[1]
+                if position.tip in ends:
+                    known_to, parent_id = index + 1, position.tip
+            answer = operation.output[:1] if operation.choice_count > 1 else operation.output
+            tip = follow(id, position, answer)[1].tip
+            if tip is not None:
+                ends.remember(tip, None)
+                self._ends.remember(id, ends)
+        if parent_id is None:
+            return operation
+        kept = (*_prompt(operation.input[:known_to]), *operation.input[known_to:])
+        return replace(operation, input=kept, input_parent_id=parent_id)
+
+
+def _prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    leading = 0
+    while leading < len(messages) and messages[leading].role in SYSTEM_ROLES:
+        leading += 1
+    return messages[:leading]
+
+
+def _continues(operation: Operation) -> bool:
+    """Whether the provider has the history: then the input is new as it is."""
+    return operation.previous_response_id is not None or operation.provider_conversation_id is not None

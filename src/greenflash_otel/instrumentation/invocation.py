@@ -1,0 +1,87 @@
+"""An operation while it runs.
+
+`Invocation` owns a live span from the call to its end and ends it once. The span is never made the
+current one: what the application does meanwhile, and between two chunks of a stream, has the
+application's own span as its parent.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+
+from greenflash_otel.faults import guarded
+from greenflash_otel.operations import Operation
+from greenflash_otel.semconv.genai import (
+    OPERATION_NAME,
+    PROVIDER_NAME,
+    REQUEST_MODEL,
+    attributes_of,
+    span_name,
+)
+
+
+class Invocation:
+    """One running operation. Owns its span until that has ended, once."""
+
+    __slots__ = ("_lock", "_span", "started_s")
+
+    def __init__(self, span: Span) -> None:
+        self._span: Span | None = span
+        self._lock = threading.Lock()
+        self.started_s = time.perf_counter()
+        """When it began, by ``time.perf_counter()``."""
+
+    @classmethod
+    def start(cls, tracer: Tracer, operation: Operation) -> Invocation:
+        """Start a span with what a sampler may want to know of ``operation``; content follows at the end."""
+        head = {
+            OPERATION_NAME: operation.name,
+            PROVIDER_NAME: operation.provider or "",
+            REQUEST_MODEL: operation.request_model or "",
+        }
+        attributes = {name: value for name, value in head.items() if value}
+        return cls(tracer.start_span(span_name(operation), kind=SpanKind.CLIENT, attributes=attributes))
+
+    @property
+    def recording(self) -> bool:
+        """False when the span was sampled out: then there is nothing to capture."""
+        span = self._span
+        return span is not None and span.is_recording()
+
+    def finish(self, operation: Operation, *, end_ns: int | None = None) -> None:
+        """Write ``operation`` to the span and end it, at ``end_ns`` or now. Later calls do nothing."""
+        span = self._take_span()
+        if span is None:
+            return
+        with guarded("write an operation to its span"):
+            attributes = attributes_of(operation).items()
+            span.set_attributes(
+                {name: _well_formed(value) if isinstance(value, str) else value for name, value in attributes}
+            )
+            if failure := operation.failure:
+                message = _well_formed(failure.message) if failure.message else None
+                span.set_status(Status(StatusCode.ERROR, message))
+        span.end(end_ns)
+
+    def discard(self) -> None:
+        """Forget the span without ending it: nobody wants it any more. Takes no lock, for forked children."""
+        self._span = None
+
+    def _take_span(self) -> Span | None:
+        with self._lock:
+            span, self._span = self._span, None
+            return span
+
+
+def _well_formed(text: str) -> str:
+    """Text that can be encoded: models and cut streams leave halves of surrogate pairs behind."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -1,0 +1,139 @@
+"""What an answer told, and how an operation ended. Pure.
+
+Every surface reads its answer, whole or put together from a stream, into one `Answer`. Whether an
+operation was completed is decided by what arrived, not by the way in which the stream was left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
+from greenflash_otel.operations import Ending, Failure, Json, Message, Operation, Part, Usage
+
+MAX_MESSAGE_CHARS = 1_000
+"""A failure's message is cut here: a validation error quotes all that it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an operation ended, and why if it failed."""
+
+    ending: Ending
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the provider answered, as far as it got."""
+
+    output: tuple[Message, ...] = ()
+    finish_reasons: tuple[str, ...] = ()
+    usage: Usage | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    provider_conversation_id: str | None = None
+    system_instructions: tuple[Part, ...] = ()
+    """As the provider resolved them, where the request only named a stored prompt."""
+    properties: Mapping[str, Json] = field(default_factory=dict)
+    failure: Failure | None = None
+    """The provider said that it failed."""
+    cancelled: bool = False
+    """The provider said that it was cancelled."""
+
+
+def concluded(
+    operation: Operation,
+    answer: Answer,
+    verdict: Verdict,
+    *,
+    first_chunk_s: float | None,
+    properties: Mapping[str, Json],
+) -> Operation:
+    """``operation`` as it turned out."""
+    return replace(
+        operation,
+        output=answer.output,
+        choice_count=max(operation.choice_count, len(answer.output)),
+        finish_reasons=answer.finish_reasons,
+        usage=answer.usage,
+        response_model=answer.response_model,
+        response_id=answer.response_id,
+        provider_conversation_id=answer.provider_conversation_id or operation.provider_conversation_id,
+        system_instructions=operation.system_instructions or answer.system_instructions,
+        time_to_first_chunk_s=first_chunk_s if operation.streamed else None,
+        ending=verdict.ending,
+        failure=verdict.failure,
+        properties={**operation.properties, **answer.properties, **properties},
+    )
+
+
+def judge(answer: Answer, *, complete: bool, error: BaseException | None) -> Verdict:
+    """How an answer ended that was whole, or read from a stream which ``error`` broke off, if anything did.
+
+    A complete answer is complete however its stream was left. One that is not was abandoned, unless
+    something went wrong.
+    """
+    if answer.failure:
+        return Verdict("failed", answer.failure)
+    if complete:
+        return Verdict("cancelled" if answer.cancelled else "completed")
+    return judge_error(error) if error else Verdict("abandoned")
+
+
+def judge_error(error: BaseException) -> Verdict:
+    """How an operation ended that raised ``error``; what is no `Exception` cancelled its caller."""
+    if not isinstance(error, Exception):
+        return Verdict("cancelled")
+    return Verdict("failed", Failure(type(error).__name__, str(error)[:MAX_MESSAGE_CHARS] or None))
+
+
+class TruncatedStreamError(Exception):
+    """The server ended a stream in the middle of its answer. Never raised, only recorded."""
+
+
+class UnreadableAnswerError(Exception):
+    """The server answered with something else than JSON. Never raised, only recorded."""
+
+
+def details_of(error: BaseException) -> Mapping[str, Json]:
+    """What the SDK's errors know of the request they failed on."""
+    details: dict[str, Json] = {}
+    if (status := as_count(getattr(error, "status_code", None))) is not None:
+        details["http_status"] = status
+    if request_id := as_text(getattr(error, "request_id", None)):
+        details["request_id"] = request_id
+    headers = getattr(getattr(error, "request", None), "headers", {})
+    if (retries := headers.get("x-stainless-retry-count", "0")) != "0":
+        details["retries"] = int(retries)
+    return details
+
+
+def read_failure(error: object) -> Failure | None:
+    """The ``error`` of a body or of a stream event; None if there is none."""
+    if not error:
+        return None
+    fields = as_object(error)
+    kind = fields.get("code") or fields.get("type") or "error"
+    message = as_text(fields.get("message")) or (error if isinstance(error, str) else None)
+    return Failure(str(kind), message[:MAX_MESSAGE_CHARS] if message else None)
+
+
+def read_usage(usage: JsonObject) -> Usage | None:
+    """Token counts; the Responses API says input and output where chat says prompt and completion."""
+    if not usage:
+        return None
+    given = as_object(usage.get("input_tokens_details") or usage.get("prompt_tokens_details"))
+    made = as_object(usage.get("output_tokens_details") or usage.get("completion_tokens_details"))
+    return Usage(
+        input_tokens=as_count(usage.get("input_tokens", usage.get("prompt_tokens"))),
+        output_tokens=as_count(usage.get("output_tokens", usage.get("completion_tokens"))),
+        cached_input_tokens=as_count(given.get("cached_tokens")),
+        reasoning_output_tokens=as_count(made.get("reasoning_tokens")),
+    )
+
+
+def kept(fields: JsonObject, *names: str) -> dict[str, Json]:
+    """The texts and numbers among ``fields`` that have one of ``names``."""
+    return {name: value for name in names if isinstance(value := fields.get(name), (str, int, float))}

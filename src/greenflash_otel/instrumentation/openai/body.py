@@ -1,0 +1,156 @@
+"""The bytes of an answer, decoded while they pass: server-sent events or one JSON document.
+
+A chunk costs an append; events are decoded in batches, on whose size the delay at a batch's end and the
+memory for what is not decoded yet depend. Lines end and events are told apart as the SDK does it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from greenflash_otel.faults import count, guarded
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object
+
+BATCH_BYTES = 64 * 1024
+"""Events are decoded when so much has come in: some 200 chunks of text."""
+
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""A JSON document that arrives as a stream and is larger than this is not captured."""
+
+DONE = b"[DONE]"
+NEVER = sys.maxsize
+
+BLANK = b"\xef\xbb\xbf \r\n\t"
+"""What may stand before the first byte that counts: a byte order mark, white space."""
+
+Decode = Callable[[bytes], "bytes | Iterable[bytes]"]
+"""Undoes a content encoding, chunk by chunk."""
+
+
+class Assembly(Protocol):
+    """Puts the events of a stream together into the body of a whole answer."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the events say that nothing more will come."""
+        ...
+
+    def add(self, event: JsonObject) -> None:
+        """Take in the next event."""
+
+    def whole(self) -> JsonObject:
+        """The body so far."""
+        ...
+
+
+class AnswerBody:
+    """An answer in the making. Not thread-safe: a body is read by one reader at a time."""
+
+    def __init__(self, assembly: Assembly, decode: Decode | None = None) -> None:
+        self._assembly = assembly
+        self._decode = decode
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._due = BATCH_BYTES
+        self._rest = b""
+        """What a batch left over: the beginning of a line, or a document so far."""
+        self._is_document: bool | None = None
+        self._data: list[bytes] = []
+        """``data`` lines of the event that is not complete yet."""
+        self._document: JsonObject | None = None
+        self._done = False
+        self.begun = False
+        """Whether something has come that could be read."""
+        self.malformed = False
+        """Whether an event has come that is no JSON; the SDK raises on it."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes as they came over the wire."""
+        self._pieces.append(chunk)
+        self._size += len(chunk)
+        if self._size >= self._due:
+            with guarded("decode an answer"):
+                self._digest(final=False)
+
+    def finish(self) -> None:
+        """No more bytes will come."""
+        with guarded("decode an answer"):
+            self._digest(final=True)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has come, as far as it says itself."""
+        return self._done or self._document is not None or self._assembly.complete
+
+    def whole(self) -> JsonObject:
+        """The body so far, as JSON."""
+        return self._assembly.whole() if self._document is None else self._document
+
+    def _digest(self, *, final: bool) -> None:
+        content = self._rest + self._take_pieces()
+        if self._is_document is None and (start := content.lstrip(BLANK)[:1]):
+            self._is_document = self.begun = start in b"{["
+        if not self._is_document:
+            self._digest_events(content, final=final)
+        elif final:
+            with contextlib.suppress(ValueError):  # cut off, which the way it ended tells
+                self._document = as_object(json.loads(content))
+        elif len(content) > MAX_DOCUMENT_BYTES:
+            count("capture an answer as large as this", OverflowError())
+            self._rest, self._due = b"", NEVER
+        else:
+            self._keep(content)
+
+    def _digest_events(self, content: bytes, *, final: bool) -> None:
+        end = len(content) if final else content.rfind(b"\n") + 1
+        self._keep(content[end:])
+        for event in self._decoded(self._payloads(content[:end].splitlines())):
+            self.begun = True
+            self._assembly.add(as_object(event))
+        if final:  # an event without the blank line after it, perhaps not whole
+            with contextlib.suppress(ValueError):
+                for payload in self._payloads([b""]):
+                    self._assembly.add(as_object(json.loads(payload)))
+
+    def _take_pieces(self) -> bytes:
+        content = b"".join(self._pieces)
+        self._pieces, self._size = [], 0
+        if self._decode is None:
+            return content
+        decoded = self._decode(content)
+        return decoded if isinstance(decoded, bytes) else b"".join(decoded)
+
+    def _keep(self, rest: bytes) -> None:
+        """Keep what is not complete yet, until so much more has come that joining it costs little."""
+        self._rest, self._due = rest, BATCH_BYTES + len(rest)
+
+    def _payloads(self, lines: Iterable[bytes]) -> list[bytes]:
+        """The data of the events that ``lines`` complete, up to the one that says that it was the last."""
+        payloads: list[bytes] = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            elif not line and self._data:
+                payload, self._data = b"\n".join(self._data), []
+                self._done = self._done or payload.startswith(DONE)
+                if not self._done:
+                    payloads.append(payload)
+        return payloads
+
+    def _decoded(self, payloads: list[bytes]) -> list[Any]:
+        """The payloads' JSON: all in one go, which is far cheaper, and one by one where one is broken."""
+        try:
+            return list(json.loads(b"[" + b",".join(payloads) + b"]"))
+        except ValueError:
+            return [event for payload in payloads for event in self._decoded_one(payload)]
+
+    def _decoded_one(self, payload: bytes) -> list[Any]:
+        try:
+            return [json.loads(payload)]
+        except ValueError:
+            self.malformed = True
+            return []

@@ -1,0 +1,132 @@
+"""Items of the Responses API, of its input and its output, as messages. Pure.
+
+The type of an item decides, never the SDK's class for it: an item of a type the SDK does not know
+arrives as one it does know. Tools that the application runs are linked by ``call_id``, not by the id
+of the item. Whatever is not in the tables here is kept as `Other`, as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from greenflash_otel.instrumentation.openai.parts import join_texts, other, read_content
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
+from greenflash_otel.operations import (
+    Message,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
+from greenflash_otel.semconv.parts import digest_of, read_structure
+
+TOOL_CALLS: Mapping[str, str] = {
+    "function_call": "arguments",
+    "custom_tool_call": "input",
+    "computer_call": "action",
+    "local_shell_call": "action",
+    "shell_call": "action",
+    "apply_patch_call": "operation",
+}
+"""Calls of tools that the application runs, and the field that says what to do."""
+
+TOOL_OUTPUTS = frozenset(f"{call}_output" for call in TOOL_CALLS)
+"""What the application's tools answered."""
+
+SERVER_TOOLS: Mapping[str, tuple[str, ...]] = {
+    "web_search_call": ("results",),
+    "file_search_call": ("results",),
+    "code_interpreter_call": ("outputs",),
+    "image_generation_call": ("result",),
+    "mcp_call": ("output", "error"),
+}
+"""Calls of tools that the provider ran, and the fields that hold what came of it."""
+
+ROLES: Mapping[str, str] = {
+    **dict.fromkeys(TOOL_OUTPUTS, "tool"),
+    "mcp_approval_response": "user",
+    "additional_tools": "system",
+    "compaction_trigger": "system",
+    "configuration_update": "system",
+}
+"""Who an input item without a role speaks for; any other is the model's."""
+
+
+def read_input(given: object) -> tuple[Message, ...]:
+    """The messages of a request's ``input``.
+
+    Neighbouring items of the model become one message, so that an answer that is sent back reads as it
+    did when it was new.
+    """
+    if isinstance(given, str):
+        return (Message("user", (Text(given),)),) if given else ()
+    messages: list[Message] = []
+    for entry in as_list(given):
+        message = _read_item_as_message(entry)
+        if messages and message.role == messages[-1].role == "assistant":
+            message = Message("assistant", messages.pop().parts + message.parts)
+        messages.append(message)
+    return tuple(messages)
+
+
+def read_output(items: Sequence[object]) -> tuple[Part, ...]:
+    """The parts of a response's ``output``, in its order."""
+    return tuple(part for item in items for part in read_item(as_object(item)))
+
+
+def read_instructions(given: object) -> tuple[Part, ...]:
+    """The parts of ``instructions``: a text, or items where a stored prompt was resolved."""
+    if isinstance(given, str):
+        return read_content(given)
+    return read_output(as_list(given))
+
+
+def read_item(item: JsonObject) -> tuple[Part, ...]:
+    """The parts of one item; a reasoning item that shows nothing has none."""
+    kind = _type_of(item)
+    if kind == "message":
+        return read_content(item.get("content"))
+    if kind == "reasoning":
+        text = "\n\n".join(filter(None, (join_texts(item.get("summary")), join_texts(item.get("content")))))
+        return (Reasoning(text),) if text else ()
+    if kind in TOOL_CALLS:
+        return (_read_tool_call(item, kind),)
+    if kind in TOOL_OUTPUTS:
+        failed = item.get("status") == "failed"
+        return (ToolCallResponse(plain(item.get("output")), as_text(item.get("call_id")), failed),)
+    if kind in SERVER_TOOLS:
+        return _read_server_tool(item, kind)
+    return (other(item),)
+
+
+def _read_item_as_message(entry: object) -> Message:
+    item = as_object(entry)
+    role = as_text(item.get("role")) or ROLES.get(_type_of(item), "assistant")
+    return Message(
+        role, read_item(item), name=as_text(item.get("name")) if _type_of(item) == "message" else None
+    )
+
+
+def _type_of(item: JsonObject) -> str:
+    return as_text(item.get("type")) or ("message" if "role" in item else "unknown")
+
+
+def _read_tool_call(item: JsonObject, kind: str) -> ToolCall:
+    name = as_text(item.get("name")) or kind.removesuffix("_call")
+    return ToolCall(name, read_structure(plain(item.get(TOOL_CALLS[kind]))), as_text(item.get("call_id")))
+
+
+def _read_server_tool(item: JsonObject, kind: str) -> tuple[Part, ...]:
+    results = {field: value for field in SERVER_TOOLS[kind] if (value := item.get(field)) is not None}
+    call = {str(name): plain(value) for name, value in item.items() if name not in SERVER_TOOLS[kind]}
+    id = as_text(item.get("id"))
+    asked = ServerToolCall(as_text(item.get("name")) or kind.removesuffix("_call"), call, id)
+    failed = item.get("status") == "failed" or results.get("error") is not None
+    if not results and not failed:
+        return (asked,)
+    if isinstance(picture := results.get("result"), str):
+        results["result"] = digest_of(picture)[0]
+    return asked, ServerToolCallResponse({name: plain(value) for name, value in results.items()}, id, failed)

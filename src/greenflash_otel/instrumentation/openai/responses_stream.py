@@ -1,0 +1,92 @@
+"""Responses API: put the events of a stream together into the body that a whole response would have had.
+
+The response in a terminal event wins. Where none came, or where it leaves out its output, the output is
+made from the items and, for an item that was not finished, from its deltas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from greenflash_otel.instrumentation.openai.plain import NOTHING, JsonObject, as_count, as_object, as_text
+
+DELTAS: Mapping[str, tuple[str, str]] = {
+    "response.output_text.delta": ("message", "output_text"),
+    "response.refusal.delta": ("message", "refusal"),
+    "response.reasoning_summary_text.delta": ("reasoning", "summary"),
+    "response.reasoning_text.delta": ("reasoning", "content"),
+    "response.function_call_arguments.delta": ("function_call", "arguments"),
+    "response.custom_tool_call_input.delta": ("custom_tool_call", "input"),
+    "response.mcp_call_arguments.delta": ("mcp_call", "arguments"),
+    "response.code_interpreter_call_code.delta": ("code_interpreter_call", "code"),
+}
+"""Type of the item that an event adds a piece to, and where in it."""
+
+TERMINAL = frozenset(f"response.{end}" for end in ("completed", "incomplete", "failed", "cancelled"))
+
+
+class ResponseAssembly:
+    """A response in the making."""
+
+    def __init__(self, _choice_count: int) -> None:
+        self.complete = False
+        """Whether a terminal event came."""
+        self._body: JsonObject = NOTHING
+        self._error: object = None
+        self._items: dict[int, JsonObject] = {}
+        self._done: set[int] = set()
+        self._pieces: dict[int, dict[tuple[str, int], list[str]]] = {}
+        """By output index: pieces by field and by index in that field."""
+
+    def add(self, event: JsonObject) -> None:
+        """Take in the next event."""
+        kind = as_text(event.get("type")) or ""
+        index = as_count(event.get("output_index")) or 0
+        if kind in DELTAS:
+            self._add_piece(index, *DELTAS[kind], event)
+        elif kind == "response.output_item.done":
+            self._items[index] = as_object(event.get("item"))
+            self._done.add(index)
+            self._pieces.pop(index, None)
+        elif kind == "response.output_item.added":
+            self._items.setdefault(index, as_object(event.get("item")))
+        elif response := as_object(event.get("response")):
+            self._body = response
+            self.complete = self.complete or kind in TERMINAL
+        elif kind == "error" or event.get("error"):
+            self._error = event.get("error") or {name: event.get(name) for name in ("code", "message")}
+
+    def whole(self) -> JsonObject:
+        """The body of the response so far."""
+        body = dict(self._body)
+        if not body.get("output"):
+            body["output"] = [self._item(index) for index in sorted(self._items)]
+        return {**body, "error": body.get("error") or self._error}
+
+    def _add_piece(self, index: int, item_type: str, field: str, event: JsonObject) -> None:
+        if not (piece := as_text(event.get("delta"))):
+            return
+        part = as_count(event.get("content_index", event.get("summary_index"))) or 0
+        self._items.setdefault(index, {"type": item_type})
+        self._pieces.setdefault(index, {}).setdefault((field, part), []).append(piece)
+
+    def _item(self, index: int) -> JsonObject:
+        item = self._items[index]
+        pieces = self._pieces.get(index)
+        return item if index in self._done or not pieces else {**item, **_fields_of(pieces)}
+
+
+def _fields_of(pieces: Mapping[tuple[str, int], list[str]]) -> JsonObject:
+    """The fields of an unfinished item that its deltas tell."""
+    fields: dict[str, Any] = {}
+    for (field, _), texts in sorted(pieces.items()):
+        text = "".join(texts)
+        if field in ("output_text", "refusal"):
+            key = "text" if field == "output_text" else "refusal"
+            fields.setdefault("content", []).append({"type": field, key: text})
+        elif field in ("summary", "content"):
+            fields.setdefault(field, []).append({"text": text})
+        else:
+            fields[field] = text
+    return fields

@@ -1,0 +1,101 @@
+"""Look on while an HTTP stream is read.
+
+The response's own stream stands behind a transparent proxy that passes every chunk on and tells a
+listener of it, and of the end. Nothing is read before the application reads it, and the proxy is left
+out when a response is pickled or copied, as httpx leaves out any stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Protocol
+
+import wrapt
+
+
+class Listener(Protocol):
+    """Who is told; must not raise."""
+
+    def feed(self, chunk: bytes) -> None:
+        """``chunk`` was read."""
+
+    def exhausted(self) -> None:
+        """The stream was read to its end."""
+
+    def broken(self, error: BaseException) -> None:
+        """Reading raised ``error``."""
+
+    def closed(self) -> None:
+        """The stream was closed."""
+
+
+class TeeStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic in the stubs of wrapt 2 only
+    """A ``SyncByteStream``, an ``AsyncByteStream`` or both, as the one it stands for."""
+
+    def __init__(self, stream: Any, listener: Listener) -> None:
+        super().__init__(stream)
+        self._self_listener = listener
+
+    def __iter__(self) -> Iterator[bytes]:
+        return TeeIterator(iter(self.__wrapped__), self._self_listener)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return AsyncTeeIterator(self.__wrapped__.__aiter__(), self._self_listener)
+
+    def close(self) -> None:
+        try:
+            self.__wrapped__.close()
+        finally:
+            self._self_listener.closed()
+
+    async def aclose(self) -> None:
+        try:
+            await self.__wrapped__.aclose()
+        finally:
+            self._self_listener.closed()
+
+
+class TeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """The iterator of a stream; a generator stays a generator, so that whoever closes those still does."""
+
+    def __init__(self, iterator: Iterator[bytes], listener: Listener) -> None:
+        super().__init__(iterator)
+        self._self_listener = listener
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk: bytes = next(self.__wrapped__)
+        except StopIteration:
+            self._self_listener.exhausted()
+            raise
+        except BaseException as error:
+            self._self_listener.broken(error)
+            raise
+        self._self_listener.feed(chunk)
+        return chunk
+
+
+class AsyncTeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """The twin of `TeeIterator`."""
+
+    def __init__(self, iterator: AsyncIterator[bytes], listener: Listener) -> None:
+        super().__init__(iterator)
+        self._self_listener = listener
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk: bytes = await self.__wrapped__.__anext__()
+        except StopAsyncIteration:
+            self._self_listener.exhausted()
+            raise
+        except BaseException as error:
+            self._self_listener.broken(error)
+            raise
+        self._self_listener.feed(chunk)
+        return chunk

@@ -1,0 +1,120 @@
+"""The one way through: a finished span becomes an operation, messages, requests, and rests in the outbox.
+
+Whoever calls it has durability when it returns. A span that cannot be converted is counted and does not
+keep the others back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, cast
+
+from greenflash_otel import faults
+from greenflash_otel.api import events, messages
+from greenflash_otel.api.messages import Address
+from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.conversations.assemble import assemble
+from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
+from greenflash_otel.conversations.stitching import fallback_id
+from greenflash_otel.operations import Affiliation, Json
+from greenflash_otel.outcomes.outcome import Outcome
+from greenflash_otel.outcomes.outcome import read as read_outcome
+from greenflash_otel.redaction import Redact, redacted
+from greenflash_otel.semconv import reading
+from greenflash_otel.spans import SpanRecord
+
+
+class Store(Protocol):
+    """Where requests go: the outbox."""
+
+    def put(self, requests: Iterable[ApiRequest]) -> object:
+        """Keep requests; they are safe once this returns."""
+
+
+class Intake:
+    """Converts spans and outcomes and puts them into the outbox. Thread-safe."""
+
+    def __init__(self, store: Store, address: Address, redact: Redact | None = None) -> None:
+        self._store = store
+        self._address = address
+        self._redact = redact
+        self._memory = Memory()
+        self._lock = threading.Lock()
+
+    def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> None:
+        """Convert and keep what the spans tell; spans that tell of nothing are passed over.
+
+        Args:
+            spans: In any order; a span seen before adds nothing.
+            outcomes: False where `take_outcome` was already given what outcome spans tell.
+        """
+        with self._lock:
+            requests: list[ApiRequest] = []
+            for span in spans:
+                with faults.guarded("convert a span"):
+                    requests.extend(self._requests_of(span, outcomes))
+            if requests:
+                self._store.put(requests)
+
+    def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
+        """Keep an outcome; gives it back with the conversation it was attached to."""
+        with self._lock:
+            outcome = self._attached(outcome, affiliation, trace_id)
+            self._store.put([self._request_of(outcome)])
+        return outcome
+
+    def forget_lock(self) -> None:
+        """In a forked child: the lock may have been held by a thread that does not exist here."""
+        self._lock = threading.Lock()
+
+    def _requests_of(self, span: SpanRecord, outcomes: bool) -> Iterable[ApiRequest]:
+        if (outcome := read_outcome(span)) is not None:
+            return [self._request_of(outcome)] if outcomes else ()
+        operation = reading.read(span)
+        if operation is None:
+            return ()
+        update = assemble(self._memory, span, operation)
+        return messages.requests_of(self._clean(update), self._address)
+
+    def _attached(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
+        id = outcome.conversation_id or fallback_id(self._memory, trace_id, affiliation) or None
+        known = self._memory.conversation(id) if id else None
+        return replace(
+            outcome,
+            conversation_id=id,
+            user_id=outcome.user_id or (known.user_id if known else None),
+            organization_id=outcome.organization_id or (known.organization_id if known else None),
+        )
+
+    def _request_of(self, outcome: Outcome) -> ApiRequest:
+        if self._redact is not None:
+            properties = self._redacted(outcome.properties, "outcome.properties")
+            value = self._redacted(outcome.value, "outcome.value")
+            outcome = replace(
+                outcome, value=cast(str, value), properties=cast("Mapping[str, Json]", properties)
+            )
+        return events.request_of(outcome, self._address)
+
+    def _clean(self, update: ConversationUpdate) -> ConversationUpdate:
+        if self._redact is None:
+            return update
+        return replace(
+            update,
+            system_prompt=cast("str | None", self._redacted(update.system_prompt, "system_prompt")),
+            properties=cast("Mapping[str, Json]", self._redacted(update.properties, "properties")),
+            messages=tuple(self._clean_message(message) for message in update.messages),
+        )
+
+    def _clean_message(self, message: MessageItem) -> MessageItem:
+        names = ("content", "input", "output", "properties")
+        fields: dict[str, Any] = {
+            name: self._redacted(getattr(message, name), f"messages.{name}") for name in names
+        }
+        return replace(message, **fields)
+
+    def _redacted(self, value: Json, path: str) -> Json:
+        redact = cast(Redact, self._redact)
+        return redacted(value, path, redact, lambda error: faults.count("redact a text", error))

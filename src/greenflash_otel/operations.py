@@ -1,0 +1,196 @@
+"""One GenAI operation in the words of the OpenTelemetry GenAI conventions (1.37 and newer).
+
+Pure values. Instrumentations fill an `Operation` and write it to a span; readers get it back from
+a span of ours or of anybody; ``conversations`` turns operations into messages. Names are those of
+the convention: https://github.com/open-telemetry/semantic-conventions-genai
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+"""A decoded JSON value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text that was said."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What the model thought before it answered; never shown to the user."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool."""
+
+    name: str
+    arguments: Json = None
+    """Decoded where it was valid JSON, else the text as the model wrote it."""
+    id: str | None = None
+    """``call_…`` id that the result refers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallResponse:
+    """What the tool answered."""
+
+    response: Json
+    id: str | None = None
+    """Id of the `ToolCall` it answers."""
+    failed: bool = False
+    """True where the producer said that the tool failed (``is_error``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerToolCall:
+    """A tool that the provider ran by itself: web search, code interpreter, MCP."""
+
+    name: str
+    call: Mapping[str, Json]
+    """The provider's item as it came, without its result."""
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerToolCallResponse:
+    """What came of a `ServerToolCall`."""
+
+    response: Mapping[str, Json]
+    id: str | None = None
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An image, a sound, a video or a document; the bytes themselves are never kept."""
+
+    modality: str
+    """``image``, ``audio``, ``video`` or ``document``."""
+    uri: str | None = None
+    """Where it can be fetched, if it was given by reference."""
+    file_id: str | None = None
+    """The provider's id of an uploaded file."""
+    mime_type: str | None = None
+    digest: str | None = None
+    """``sha256:…`` of the inline bytes, so that the same picture is recognised again."""
+    size_bytes: int | None = None
+    transcript: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A part of a type we do not know, kept as it came."""
+
+    type: str
+    fields: Mapping[str, Json] = field(default_factory=dict)
+
+
+Part: TypeAlias = (
+    Text | Reasoning | ToolCall | ToolCallResponse | ServerToolCall | ServerToolCallResponse | Media | Other
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An entry of a model's input or output."""
+
+    role: str
+    """``system``, ``user``, ``assistant``, ``tool`` or what the provider calls it."""
+    parts: tuple[Part, ...] = ()
+    name: str | None = None
+    finish_reason: str | None = None
+    """Only on output: why the model stopped, in the provider's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one model call; None where the provider did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    """Part of `input_tokens` that came from the provider's cache."""
+    reasoning_output_tokens: int | None = None
+    """Part of `output_tokens` that was reasoning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an operation did not end well."""
+
+    type: str
+    """``error.type``: an exception's class name or an HTTP status."""
+    message: str | None = None
+    """None with content capture off: exception texts can quote content."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolExecution:
+    """A tool that ran, as an ``execute_tool`` span tells it."""
+
+    name: str
+    call_id: str | None = None
+    arguments: Json = None
+    result: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Affiliation:
+    """To whom and to what an operation belongs. None means that nobody said."""
+
+    conversation_id: str | None = None
+    user_id: str | None = None
+    organization_id: str | None = None
+    properties: Mapping[str, Json] = field(default_factory=dict)
+    """Properties of the conversation."""
+    internal: bool = False
+    """True inside `internal()`: the user never sees what this operation says."""
+    scope_id: str | None = None
+    """Names one entry into a `conversation()` without an id, so that what happens in it stays together."""
+
+
+Ending: TypeAlias = Literal["completed", "failed", "cancelled", "abandoned"]
+"""How an operation ended: ``cancelled`` by its caller's task, ``abandoned`` when a stream was left early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. Times and ids are the span's; see `spans.SpanRecord`."""
+
+    name: str
+    """``gen_ai.operation.name``: ``chat``, ``execute_tool``, …"""
+    affiliation: Affiliation = field(default_factory=Affiliation)
+    provider: str | None = None
+    request_model: str | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    previous_response_id: str | None = None
+    """OpenAI Responses: the input continues after this response's output."""
+    provider_conversation_id: str | None = None
+    """OpenAI Conversations: the input continues this stored conversation."""
+    system_instructions: tuple[Part, ...] = ()
+    input: tuple[Message, ...] = ()
+    input_parent_id: str | None = None
+    """External id of the message right before ``input[0]``, if the span leaves out known history."""
+    output: tuple[Message, ...] = ()
+    choice_count: int = 1
+    """``n``: with more than one, the output messages are alternatives to each other."""
+    tool: ToolExecution | None = None
+    usage: Usage | None = None
+    finish_reasons: tuple[str, ...] = ()
+    streamed: bool = False
+    time_to_first_chunk_s: float | None = None
+    ending: Ending = "completed"
+    failure: Failure | None = None
+    properties: Mapping[str, Json] = field(default_factory=dict)
+    """More that is worth keeping of this operation, e.g. ``retries`` or ``service_tier``."""

@@ -1,0 +1,207 @@
+"""Make an outcome of whatever the application passed: what is wrong is repaired, told, and kept. Pure.
+
+A business outcome is worth more than the form it came in. `repaired` therefore always gives an outcome; the
+original of every argument it had to change goes to ``properties["greenflash_original"]``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+
+from greenflash_otel.operations import Json
+from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Influence, Outcome, ValueType
+
+ORIGINAL = "greenflash_original"
+"""Property that holds the arguments as they were given, by name."""
+
+NAMELESS = "unnamed_outcome"
+"""``event_type`` of an outcome that was given none."""
+
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """An outcome, and what had to be done to get it."""
+
+    outcome: Outcome
+    problems: tuple[str, ...] = ()
+    """One sentence per argument that was wrong: what it was and what to write."""
+
+
+@dataclass(slots=True)
+class _Repairs:
+    """Collects what was wrong while the arguments are read."""
+
+    problems: list[str] = field(default_factory=list)
+    original: dict[str, Json] = field(default_factory=dict)
+
+    def note(self, name: str, given: object, wanted: str) -> None:
+        shown = _shown(given)
+        self.problems.append(f"{name} is {shown}; write {wanted}")
+        self.original[name] = given if isinstance(given, (str, bool, int)) else shown
+
+
+def repaired(
+    event_type: object,
+    value: object,
+    *,
+    now_ns: int,
+    insert_id: str,
+    value_type: object = None,
+    influence: object = None,
+    quality_impact_score: object = None,
+    conversation_id: object = None,
+    user_id: object = None,
+    organization_id: object = None,
+    event_at: object = None,
+    properties: object = None,
+    sample_rate: object = None,
+    force_sample: object = None,
+) -> Repaired:
+    """The outcome the arguments mean; ``now_ns`` is its time if they name none."""
+    repairs = _Repairs()
+    name = event_type if isinstance(event_type, str) and event_type.strip() else None
+    if name is None:
+        repairs.note("event_type", event_type, "what happened, e.g. 'upgrade'")
+    text, type = _value(value, value_type, repairs)
+    facts: dict[str, Any] = {
+        "event_type": name or NAMELESS,
+        "value": text,
+        "value_type": type,
+        "influence": _influence(influence, repairs),
+        "quality_impact_score": _number("quality_impact_score", quality_impact_score, -1, repairs),
+        "event_at_ns": _time_ns(event_at, now_ns, repairs),
+        "insert_id": insert_id,
+        "conversation_id": _id("conversation_id", conversation_id, repairs),
+        "user_id": _id("user_id", user_id, repairs),
+        "organization_id": _id("organization_id", organization_id, repairs),
+        "sample_rate": _number("sample_rate", sample_rate, 0, repairs),
+        "force_sample": None if force_sample is None else bool(force_sample),
+    }
+    kept = _properties(properties, repairs)
+    if repairs.original:
+        kept[ORIGINAL] = repairs.original
+    return Repaired(Outcome(**facts, properties=kept), tuple(repairs.problems))
+
+
+def _value(value: object, value_type: object, repairs: _Repairs) -> tuple[str, ValueType]:
+    text, inferred = _text_of(value, repairs)
+    if value_type is None:
+        return text, inferred
+    if value_type not in VALUE_TYPES:
+        repairs.note("value_type", value_type, f"one of {', '.join(VALUE_TYPES)}")
+        return text, inferred
+    if value_type in ("currency", "numeric") and not _is_number(text):
+        repairs.note("value", value, f"a number, e.g. '149.00', for value_type={value_type!r}")
+        return text, "text"
+    return text, value_type
+
+
+def _text_of(value: object, repairs: _Repairs) -> tuple[str, ValueType]:
+    if isinstance(value, bool):
+        return ("true" if value else "false"), "boolean"
+    if isinstance(value, str):
+        return value, "text"
+    if isinstance(value, (int, float, Decimal)):
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        if number.is_finite():
+            return format(number, "f"), "numeric"
+    repairs.note("value", value, "text, a number, a Decimal or a bool")
+    return "" if value is None else _shown(value), "text"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return Decimal(text).is_finite()
+    except InvalidOperation:
+        return False
+
+
+def _influence(influence: object, repairs: _Repairs) -> Influence | None:
+    if influence is None:
+        return None
+    if isinstance(influence, str) and influence.lower() in INFLUENCES:
+        return cast(Influence, influence.lower())
+    repairs.note("influence", influence, f"one of {', '.join(INFLUENCES)}")
+    return None
+
+
+def _number(name: str, number: object, low: int, repairs: _Repairs) -> float | None:
+    if number is None:
+        return None
+    try:
+        value = float(cast(float, number))
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if low <= value <= 1:
+        return value
+    repairs.note(name, number, f"a number from {low} to 1")
+    return None if math.isnan(value) else max(float(low), min(1.0, value))
+
+
+def _time_ns(event_at: object, now_ns: int, repairs: _Repairs) -> int:
+    if event_at is None:
+        return now_ns
+    moment = event_at
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment.strip().replace("Z", "+00:00"))
+        except ValueError:
+            moment = None
+    if not isinstance(moment, datetime):
+        repairs.note("event_at", event_at, "a datetime with a zone")
+        return now_ns
+    if moment.tzinfo is None:
+        repairs.note("event_at", event_at, "a datetime with a zone; UTC was assumed")
+        moment = moment.replace(tzinfo=timezone.utc)
+    return _unix_ns(moment)
+
+
+def _unix_ns(moment: datetime) -> int:
+    since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * 1_000
+
+
+def _id(name: str, id: object, repairs: _Repairs) -> str | None:
+    if id is None or (isinstance(id, str) and id):
+        return id
+    if isinstance(id, int) and not isinstance(id, bool):
+        return str(id)  # a database key: what it means is clear
+    repairs.note(name, id, "your id as text")
+    return None if isinstance(id, str) else _shown(id)
+
+
+def _properties(properties: object, repairs: _Repairs) -> dict[str, Json]:
+    if properties is None:
+        return {}
+    if not isinstance(properties, Mapping):
+        repairs.note("properties", properties, "a dict of JSON values")
+        return {}
+    return {str(name): _json(value) for name, value in properties.items()}
+
+
+def _shown(value: object) -> str:
+    """``repr(value)``, bounded, also of an object that cannot even be shown."""
+    try:
+        return repr(value)[:200]
+    except Exception:  # noqa: BLE001 - whatever an object of the application raises here
+        return f"<{type(value).__name__}>"
+
+
+def _json(value: object) -> Json:
+    """``value`` as JSON; what JSON has no form for, as text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, Mapping):
+        return {str(name): _json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_json(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else _shown(value)

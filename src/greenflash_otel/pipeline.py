@@ -1,0 +1,123 @@
+"""Intake, outbox, worker and client, built from `Settings` and held together."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import weakref
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import httpx
+
+from greenflash_otel import faults
+from greenflash_otel.api.client import Client
+from greenflash_otel.api.messages import Address
+from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.errors import ConfigurationError
+from greenflash_otel.intake import Intake
+from greenflash_otel.operations import Affiliation
+from greenflash_otel.outcomes.outcome import Outcome
+from greenflash_otel.redaction import Redact
+from greenflash_otel.settings import MEMORY, Settings
+from greenflash_otel.spans import SpanRecord
+
+Submitted = Callable[[], SpanRecord]
+"""A finished span whose conversion is left to the worker."""
+
+
+class Pipeline:
+    """From finished spans to Greenflash. `instrument()` returns the one of the process.
+
+    Raises:
+        ConfigurationError: No product id, or a redaction function that cannot be found.
+    """
+
+    def __init__(self, settings: Settings, *, http_client: httpx.Client | None = None) -> None:
+        if settings.product_id is None:
+            raise ConfigurationError(
+                "product_id is missing; a pipeline needs the UUID of a Greenflash product"
+            )
+        address = Address(
+            settings.product_id, settings.default_user_id, settings.sample_rate, settings.force_sample
+        )
+        self.settings = settings
+        self._outbox = Outbox(settings.outbox)
+        client = (
+            Client(settings.base_url, settings.api_key, http_client=http_client) if settings.api_key else None
+        )
+        self._intake = Intake(self._outbox, address, _resolve(settings.redact))
+        self._worker = Worker(self._outbox, client, gather=self._gather)
+        _reset_in_children(self._intake)
+        if client is None:
+            faults.warn_once(
+                f"no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self._where()}) until "
+                "there is one"
+            )
+
+    def submit(self, span: Submitted) -> None:
+        """Hand over a span that just ended. Costs a queue entry; the worker does the rest."""
+        self._worker.submit(span)
+
+    def take(self, spans: Iterable[SpanRecord]) -> None:
+        """Convert and keep spans now: they are in the outbox when this returns."""
+        self._intake.take(spans)
+        self._worker.notify()
+
+    def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
+        """Keep an outcome now, attached to its conversation; it is in the outbox when this returns."""
+        self._worker.gather_now()  # the spans before it say which conversation it belongs to
+        outcome = self._intake.take_outcome(outcome, affiliation, trace_id)
+        self._worker.notify()
+        return outcome
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Deliver what was captured so far; True if Greenflash has answered for all of it.
+
+        False when the time ran out, or when deliveries are held: no API key, or one that is refused.
+        """
+        return self._worker.flush(timeout_s)
+
+    def shutdown(self, timeout_s: float | None = None) -> None:
+        """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk."""
+        self._worker.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+
+    def stats(self) -> Stats:
+        """What became of everything captured, in messages and outcomes."""
+        return self._worker.stats()
+
+    def _gather(self, batch: list[object]) -> None:
+        spans = []
+        for submitted in cast("list[Submitted]", batch):
+            with faults.guarded("read a span"):
+                spans.append(submitted())
+        self._intake.take(spans, outcomes=False)
+
+    def _where(self) -> str:
+        return "in memory" if self.settings.outbox == MEMORY else self.settings.outbox
+
+
+def _resolve(redact: Redact | str | None) -> Redact | None:
+    """The redaction function itself, where only its name was given."""
+    if not isinstance(redact, str):
+        return redact
+    module, _, name = redact.partition(":")
+    try:
+        return cast(Redact, getattr(importlib.import_module(module), name))
+    except (ImportError, AttributeError, ValueError):
+        raise ConfigurationError(
+            f"redact is {redact!r}, which cannot be imported; write 'module:function'"
+        ) from None
+
+
+def _reset_in_children(intake: Intake) -> None:
+    reference = weakref.ref(intake)
+
+    def reset() -> None:
+        if (alive := reference()) is not None:
+            alive.forget_lock()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=reset)

@@ -1,0 +1,282 @@
+"""The public functions: one pipeline per process, from `instrument()` to `shutdown()`.
+
+This is the only module that reads the environment, besides the command line.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import httpx
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import Tracer, format_trace_id
+
+from greenflash_otel import faults
+from greenflash_otel.context import current_affiliation
+from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
+from greenflash_otel.export import SpanProcessor
+from greenflash_otel.operations import Json
+from greenflash_otel.outcomes.outcome import SPAN_NAME, Influence, Outcome, ValueType, attributes_of
+from greenflash_otel.outcomes.repair import repaired
+from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.redaction import Redact
+from greenflash_otel.settings import Export, History, Settings
+
+TRACER = "greenflash_otel"
+
+
+@dataclass(frozen=True, slots=True)
+class _Runtime:
+    """What `instrument()` set up and `shutdown()` takes down."""
+
+    settings: Settings
+    pipeline: Pipeline
+    tracer: Tracer
+    processor: SpanProcessor | None
+
+
+_runtime: _Runtime | None = None
+_lock = threading.Lock()
+
+
+def instrument(
+    *,
+    api_key: str | None = None,
+    product_id: str | None = None,
+    base_url: str | None = None,
+    tracer_provider: trace.TracerProvider | None = None,
+    frameworks: Iterable[str] | None = None,
+    export: Export | None = None,
+    outbox: str | os.PathLike[str] | None = None,
+    capture_content: bool | None = None,
+    redact: Redact | str | None = None,
+    history: History | None = None,
+    sample_rate: float | None = None,
+    force_sample: bool | None = None,
+    default_user_id: str | None = None,
+    strict: bool | None = None,
+    shutdown_timeout_s: float | None = None,
+    http_client: httpx.Client | None = None,
+) -> Pipeline:
+    """Capture what OpenAI clients of this process say, from now on, and deliver it to Greenflash.
+
+    Call it once at start-up; clients built before and after are captured alike. A second call changes
+    nothing and returns the same pipeline. Every argument has an environment variable; ``docs/settings.md``
+    lists them with defaults and units.
+
+    Args:
+        tracer_provider: Record spans here, beside your own, instead of in a provider that only we read.
+            Must be an SDK provider unless ``export="none"``.
+        http_client: Your own ``httpx.Client`` for the deliveries, e.g. with a proxy or a private CA.
+
+    Returns:
+        The pipeline: ``flush(timeout_s) -> bool``, ``shutdown()``, ``stats()``.
+
+    Raises:
+        ConfigurationError: A setting is missing or malformed; the message says what to write.
+    """
+    global _runtime
+    settings = Settings.read(
+        os.environ,
+        api_key=api_key,
+        product_id=product_id,
+        base_url=base_url,
+        frameworks=frameworks,
+        export=export,
+        outbox=None if outbox is None else os.fspath(outbox),
+        capture_content=capture_content,
+        redact=redact,
+        history=history,
+        sample_rate=sample_rate,
+        force_sample=force_sample,
+        default_user_id=default_user_id,
+        strict=strict,
+        shutdown_timeout_s=shutdown_timeout_s,
+    )
+    with _lock:
+        if _runtime is None:
+            _runtime = _set_up(settings, tracer_provider, http_client)
+            atexit.register(shutdown)
+        return _runtime.pipeline
+
+
+def uninstrument() -> None:
+    """Stop capturing, deliver what can be delivered in time, and leave the SDKs as they were."""
+    shutdown()
+
+
+def shutdown(timeout_s: float | None = None) -> None:
+    """Stop capturing and deliver what was captured; happens by itself at the end of the process.
+
+    Args:
+        timeout_s: How long it may take, in seconds; by default the setting ``shutdown_timeout_s``, 5. What
+            could not be delivered stays in the outbox and goes out with the next process.
+    """
+    global _runtime
+    with _lock:
+        runtime, _runtime = _runtime, None
+    if runtime is None:
+        return
+    atexit.unregister(shutdown)
+    for name in runtime.settings.frameworks:
+        with faults.guarded(f"uninstrument {name}"):
+            _instrumentation(name).uninstrument()
+    if runtime.processor is not None:
+        runtime.processor.active = False
+    runtime.pipeline.shutdown(timeout_s)
+
+
+def flush(timeout_s: float = 30.0) -> bool:
+    """Deliver what was captured so far; True if Greenflash has answered for all of it, or nothing was.
+
+    Args:
+        timeout_s: How long it may take, in seconds.
+    """
+    runtime = _runtime
+    return True if runtime is None else runtime.pipeline.flush(timeout_s)
+
+
+def stats() -> Stats:
+    """What became of everything captured: accepted = delivered + pending + set aside + lost, by reason."""
+    runtime = _runtime
+    return Stats() if runtime is None else runtime.pipeline.stats()
+
+
+def record_outcome(
+    event_type: str,
+    value: str | int | float | Decimal | bool = True,
+    *,
+    value_type: ValueType | None = None,
+    influence: Influence | None = None,
+    quality_impact_score: float | None = None,
+    conversation_id: str | None = None,
+    user_id: str | None = None,
+    organization_id: str | None = None,
+    event_at: datetime | str | None = None,
+    properties: Mapping[str, Json] | None = None,
+    insert_id: str | None = None,
+    sample_rate: float | None = None,
+    force_sample: bool | None = None,
+    strict: bool | None = None,
+) -> Outcome:
+    """Tell Greenflash what a conversation led to. It is safe on disk when this returns.
+
+    It belongs to ``conversation_id``, else to the active `conversation()`, else to the conversation of the
+    active trace. ``record_outcome("upgrade", "149.00", value_type="currency", influence="positive")``
+
+    Args:
+        event_type: What happened, in your words: ``"upgrade"``, ``"cancellation_requested"``.
+        value: Amount, label or flag. A `Decimal` is sent exactly.
+        value_type: ``currency``, ``numeric``, ``text`` or ``boolean``; by default what ``value`` is.
+        influence: ``positive``, ``negative`` or ``neutral`` for the quality of the conversation.
+        quality_impact_score: -1 to 1; overrides the score Greenflash derives from ``influence``.
+        event_at: When it happened, with a zone; by default now.
+        insert_id: Your idempotency key, e.g. an order number; by default a new one, which the result has.
+        sample_rate: 0 to 1, share of such outcomes to keep; by default the setting of that name.
+        strict: Raise on bad arguments; by default the setting ``strict``.
+
+    Returns:
+        The outcome as it was recorded. Bad arguments are repaired with a warning; their originals are in
+        its ``properties["greenflash_original"]``.
+
+    Raises:
+        InvalidOutcomeError: Only if ``strict``: an argument is bad; the message says what to write.
+    """
+    runtime = _runtime
+    affiliation = current_affiliation()
+    done = repaired(
+        event_type,
+        value,
+        now_ns=time.time_ns(),
+        insert_id=insert_id or uuid.uuid4().hex,
+        value_type=value_type,
+        influence=influence,
+        quality_impact_score=quality_impact_score,
+        conversation_id=affiliation.conversation_id if conversation_id is None else conversation_id,
+        user_id=affiliation.user_id if user_id is None else user_id,
+        organization_id=affiliation.organization_id if organization_id is None else organization_id,
+        event_at=event_at,
+        properties=properties,
+        sample_rate=sample_rate,
+        force_sample=force_sample,
+    )
+    if done.problems:
+        if strict or (strict is None and runtime is not None and runtime.settings.strict):
+            raise InvalidOutcomeError("; ".join(done.problems))
+        faults.warn_once(f"record_outcome() repaired its arguments: {'; '.join(done.problems)}")
+    outcome = done.outcome
+    if runtime is None:
+        faults.warn_once("record_outcome() before instrument(): the outcome is only visible as a span")
+    elif runtime.settings.export == "greenflash":
+        span_context = trace.get_current_span().get_span_context()
+        trace_id = format_trace_id(span_context.trace_id) if span_context.is_valid else None
+        with faults.guarded("record an outcome"):
+            outcome = runtime.pipeline.take_outcome(outcome, affiliation, trace_id)
+    with faults.guarded("make a span of an outcome"):
+        tracer = runtime.tracer if runtime is not None else trace.get_tracer(TRACER)
+        tracer.start_span(SPAN_NAME, attributes=attributes_of(outcome)).end()
+    return outcome
+
+
+def _set_up(
+    settings: Settings, provider: trace.TracerProvider | None, http_client: httpx.Client | None
+) -> _Runtime:
+    own = provider is None and settings.export == "greenflash"
+    if provider is None:
+        provider = _own_provider() if own else trace.get_tracer_provider()
+    add: Callable[[SpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
+    if add is None and settings.export == "greenflash":
+        raise ConfigurationError(
+            "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
+            "export='none' to make spans only"
+        )
+    pipeline = Pipeline(settings, http_client=http_client)
+    processor = None
+    if add is not None and settings.export == "greenflash":
+        processor = SpanProcessor(pipeline)
+        add(processor)
+    tracer = provider.get_tracer(TRACER)
+    history = settings.history or ("new" if own else "full")
+    for name in settings.frameworks:
+        with faults.guarded(f"instrument {name}"):
+            _instrumentation(name).instrument(
+                tracer, capture_content=settings.capture_content, history=history
+            )
+    return _Runtime(settings, pipeline, tracer, processor)
+
+
+def _own_provider() -> TracerProvider:
+    """A provider that only we read: everything is kept whole, whatever is set for the application's own."""
+    unlimited = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))
+    return TracerProvider(
+        sampler=ALWAYS_ON, resource=Resource.create(), shutdown_on_exit=False, span_limits=unlimited
+    )
+
+
+_LIMITS = (
+    "max_attributes",
+    "max_span_attributes",
+    "max_event_attributes",
+    "max_attribute_length",
+    "max_span_attribute_length",
+)
+
+
+def _instrumentation(name: str) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
+    """The instrumentation of a framework; imports ours, never the framework itself."""
+    from greenflash_otel.instrumentation import openai
+
+    return {"openai": openai}[name]

@@ -1,0 +1,1 @@
+"""How spans name things: one module per semantic convention, and ``reading``, which chooses among them."""

@@ -1,0 +1,240 @@
+"""The OpenTelemetry GenAI convention, 1.37 and newer, and the ``greenflash.*`` names we add to it.
+
+`attributes_of` writes an operation to span attributes, `read` gets it back from a span, ours or
+anybody's: ``read(span with attributes_of(operation)) == operation``. Pure. Older conventions and
+other families have readers of their own beside this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias, cast
+
+from greenflash_otel.operations import (
+    Affiliation,
+    Ending,
+    Failure,
+    Json,
+    Operation,
+    ToolExecution,
+    Usage,
+)
+from greenflash_otel.semconv.parts import (
+    read_json,
+    read_messages,
+    read_parts,
+    read_structure,
+    write_json,
+    write_messages,
+    write_parts,
+)
+from greenflash_otel.spans import Attributes, SpanRecord
+
+# OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
+OPERATION_NAME = "gen_ai.operation.name"
+PROVIDER_NAME = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_ID = "gen_ai.response.id"
+PREVIOUS_RESPONSE_ID = "gen_ai.request.previous_response.id"
+CHOICE_COUNT = "gen_ai.request.choice.count"
+STREAM = "gen_ai.request.stream"
+TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT = "gen_ai.tool.call.result"
+CONVERSATION_ID = "gen_ai.conversation.id"
+USER_ID = "user.id"
+ERROR_TYPE = "error.type"
+
+# Ours.
+ORGANIZATION_ID = "greenflash.organization.id"
+CONVERSATION_PROPERTIES = "greenflash.conversation.properties"
+PROVIDER_CONVERSATION_ID = "greenflash.provider_conversation.id"
+INTERNAL = "greenflash.internal"
+SCOPE_ID = "greenflash.scope.id"
+INPUT_PARENT_ID = "greenflash.input.parent_id"
+ENDING = "greenflash.ending"
+OPERATION_PROPERTIES = "greenflash.operation.properties"
+
+USAGE: Mapping[str, str] = {
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
+}
+"""Attribute by field of `Usage`."""
+
+EXECUTE_TOOL = "execute_tool"
+MODEL_CALLS = frozenset({"chat", "generate_content", "text_completion"})
+"""Operations that call a model and are read here; others of the convention carry no messages of a user."""
+
+Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
+
+
+def span_name(operation: Operation) -> str:
+    """The span name the convention wants: ``chat gpt-4o``, ``execute_tool get_weather``."""
+    target = operation.tool.name if operation.tool else operation.request_model
+    return f"{operation.name} {target}" if target else operation.name
+
+
+def attributes_of(operation: Operation) -> dict[str, Attribute]:
+    """Write an operation to span attributes; what is not known is left out.
+
+    A failure's message is not among them: it belongs into the span's status description.
+    """
+    values: dict[str, Attribute | None] = {
+        OPERATION_NAME: operation.name,
+        PROVIDER_NAME: operation.provider,
+        REQUEST_MODEL: operation.request_model,
+        RESPONSE_MODEL: operation.response_model,
+        RESPONSE_ID: operation.response_id,
+        PREVIOUS_RESPONSE_ID: operation.previous_response_id,
+        PROVIDER_CONVERSATION_ID: operation.provider_conversation_id,
+        CHOICE_COUNT: operation.choice_count if operation.choice_count != 1 else None,
+        STREAM: operation.streamed or None,
+        TIME_TO_FIRST_CHUNK: operation.time_to_first_chunk_s,
+        FINISH_REASONS: operation.finish_reasons or None,
+        INPUT_PARENT_ID: operation.input_parent_id,
+        ENDING: operation.ending if operation.ending != "completed" else None,
+        ERROR_TYPE: operation.failure.type if operation.failure else None,
+        **attributes_of_affiliation(operation.affiliation),
+        **_attributes_of_content(operation),
+    }
+    if values[CONVERSATION_ID] is None:
+        values[CONVERSATION_ID] = operation.provider_conversation_id
+    if operation.usage:
+        values |= {name: getattr(operation.usage, field) for field, name in USAGE.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def attributes_of_affiliation(affiliation: Affiliation) -> dict[str, Attribute | None]:
+    """What a span says of the conversation it belongs to."""
+    return {
+        CONVERSATION_ID: affiliation.conversation_id,
+        USER_ID: affiliation.user_id,
+        ORGANIZATION_ID: affiliation.organization_id,
+        CONVERSATION_PROPERTIES: write_json(affiliation.properties) if affiliation.properties else None,
+        INTERNAL: affiliation.internal or None,
+        SCOPE_ID: affiliation.scope_id,
+    }
+
+
+def _attributes_of_content(operation: Operation) -> dict[str, Attribute | None]:
+    instructions, given, answered = operation.system_instructions, operation.input, operation.output
+    values: dict[str, Attribute | None] = {
+        SYSTEM_INSTRUCTIONS: write_parts(instructions) if instructions else None,
+        INPUT_MESSAGES: write_messages(given) if given else None,
+        OUTPUT_MESSAGES: write_messages(answered) if answered else None,
+        OPERATION_PROPERTIES: write_json(operation.properties) if operation.properties else None,
+    }
+    if tool := operation.tool:
+        values[TOOL_NAME] = tool.name
+        values[TOOL_CALL_ID] = tool.call_id
+        values[TOOL_CALL_ARGUMENTS] = None if tool.arguments is None else write_json(tool.arguments)
+        values[TOOL_CALL_RESULT] = None if tool.result is None else write_json(tool.result)
+    return values
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of; None if it is no model call or tool execution of this convention."""
+    attributes = span.attributes
+    name = _text(attributes, OPERATION_NAME)
+    if name is None:
+        name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
+    if name not in MODEL_CALLS and name != EXECUTE_TOOL:
+        return None
+    finish_reasons = attributes.get(FINISH_REASONS)
+    return Operation(
+        name=name,
+        affiliation=read_affiliation(attributes),
+        provider=_text(attributes, PROVIDER_NAME) or _text(attributes, "gen_ai.system"),
+        request_model=_text(attributes, REQUEST_MODEL),
+        response_model=_text(attributes, RESPONSE_MODEL),
+        response_id=_text(attributes, RESPONSE_ID),
+        previous_response_id=_text(attributes, PREVIOUS_RESPONSE_ID),
+        provider_conversation_id=_text(attributes, PROVIDER_CONVERSATION_ID),
+        system_instructions=read_parts(attributes.get(SYSTEM_INSTRUCTIONS)),
+        input=read_messages(attributes.get(INPUT_MESSAGES), default_role="user"),
+        input_parent_id=_text(attributes, INPUT_PARENT_ID),
+        output=read_messages(attributes.get(OUTPUT_MESSAGES), default_role="assistant"),
+        choice_count=_integer(attributes, CHOICE_COUNT) or 1,
+        tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
+        usage=_read_usage(attributes),
+        finish_reasons=tuple(str(reason) for reason in finish_reasons)
+        if isinstance(finish_reasons, (tuple, list))
+        else (),
+        streamed=attributes.get(STREAM) is True,
+        time_to_first_chunk_s=_number(attributes, TIME_TO_FIRST_CHUNK),
+        ending=_read_ending(span),
+        failure=_read_failure(span),
+        properties=_mapping(attributes, OPERATION_PROPERTIES),
+    )
+
+
+def read_affiliation(attributes: Attributes) -> Affiliation:
+    """To whom a span belongs, as far as it says."""
+    conversation_id = _text(attributes, CONVERSATION_ID)
+    if conversation_id == _text(attributes, PROVIDER_CONVERSATION_ID):
+        conversation_id = None  # the provider's name for it, which the application did not choose
+    return Affiliation(
+        conversation_id=conversation_id,
+        user_id=_text(attributes, USER_ID),
+        organization_id=_text(attributes, ORGANIZATION_ID),
+        properties=_mapping(attributes, CONVERSATION_PROPERTIES),
+        internal=attributes.get(INTERNAL) is True,
+        scope_id=_text(attributes, SCOPE_ID),
+    )
+
+
+def _read_tool(attributes: Attributes) -> ToolExecution:
+    return ToolExecution(
+        name=_text(attributes, TOOL_NAME) or "unknown",
+        call_id=_text(attributes, TOOL_CALL_ID),
+        arguments=read_structure(read_json(attributes.get(TOOL_CALL_ARGUMENTS))),
+        result=read_json(attributes.get(TOOL_CALL_RESULT)),
+    )
+
+
+def _read_usage(attributes: Attributes) -> Usage | None:
+    tokens = {field: _integer(attributes, name) for field, name in USAGE.items()}
+    return Usage(**tokens) if any(count is not None for count in tokens.values()) else None
+
+
+def _read_ending(span: SpanRecord) -> Ending:
+    ending = _text(span.attributes, ENDING)
+    if ending in ("failed", "cancelled", "abandoned"):
+        return cast(Ending, ending)
+    return "failed" if span.status == "error" else "completed"
+
+
+def _read_failure(span: SpanRecord) -> Failure | None:
+    type = _text(span.attributes, ERROR_TYPE)
+    if type is None and span.status != "error":
+        return None
+    return Failure(type or "_OTHER", span.status_description)
+
+
+def _text(attributes: Attributes, name: str) -> str | None:
+    value = attributes.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _integer(attributes: Attributes, name: str) -> int | None:
+    value = attributes.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(attributes: Attributes, name: str) -> float | None:
+    value = attributes.get(name)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
+    value = read_json(attributes.get(name))
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,238 @@
+"""What can be set, with every default, unit and environment variable. Pure: reads a mapping.
+
+`SETTINGS` is the one table: `Settings.read` follows it, and the page ``docs/settings.md`` is made from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from greenflash_otel.errors import ConfigurationError
+from greenflash_otel.redaction import Redact
+
+Export: TypeAlias = Literal["greenflash", "none"]
+History: TypeAlias = Literal["new", "full"]
+
+FRAMEWORKS = ("openai",)
+"""What `instrument()` can instrument."""
+
+MEMORY = ":memory:"
+UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a setting comes from besides the argument of the same name, and what it is for."""
+
+    variables: tuple[str, ...]
+    """Environment variables, asked in this order. An empty value counts as not set."""
+    parse: Callable[[str], object]
+    """Makes the value from text; raises ValueError with what it wanted instead."""
+    meaning: str
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False}
+    try:
+        return {**words, "off": False}[value.strip().lower()]
+    except KeyError:
+        raise ValueError("true or false") from None
+
+
+def _rate(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("a number from 0 to 1") from None
+
+
+def _seconds(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("a number of seconds") from None
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+SETTINGS: Mapping[str, Setting] = {
+    "api_key": Setting(
+        ("GREENFLASH_API_KEY",),
+        _text,
+        "Your Greenflash API key. Without one, what is captured waits in the outbox.",
+    ),
+    "product_id": Setting(
+        ("GREENFLASH_PRODUCT_ID",),
+        _text,
+        "UUID of the Greenflash product the conversations belong to. Required.",
+    ),
+    "base_url": Setting(
+        ("GREENFLASH_BASE_URL", "GREENFLASH_API_URL"),
+        _text,
+        "Where the API is, up to and including `/api/v1`.",
+    ),
+    "frameworks": Setting(
+        ("GREENFLASH_FRAMEWORKS",), _names, "What to instrument, separated by commas; only what is installed."
+    ),
+    "export": Setting(
+        ("GREENFLASH_EXPORT",),
+        _text,
+        "`greenflash` delivers conversations; `none` only makes spans, for a tracer provider of yours.",
+    ),
+    "outbox": Setting(
+        ("GREENFLASH_OUTBOX",),
+        _text,
+        "Folder in which captured data waits until Greenflash has it, or `:memory:`. "
+        "By default `greenflash-otel/outbox` in the user's state folder (`XDG_STATE_HOME`).",
+    ),
+    "capture_content": Setting(
+        ("GREENFLASH_CAPTURE_CONTENT",),
+        _flag,
+        "Off: no text, no tool argument and no exception message leaves the application.",
+    ),
+    "redact": Setting(
+        ("GREENFLASH_REDACT",),
+        _text,
+        "A function `(text, path) -> text` applied to all content before it is stored; "
+        "in the environment as `module:function`.",
+    ),
+    "history": Setting(
+        ("GREENFLASH_HISTORY",),
+        _text,
+        "`new`: a span carries only the messages that are new; `full`: the whole input. By default `new` in "
+        "a pipeline of its own and `full` with a tracer provider of yours, which others may read too.",
+    ),
+    "sample_rate": Setting(
+        ("GREENFLASH_SAMPLE_RATE",),
+        _rate,
+        "Share of conversations Greenflash keeps, 0 to 1; the server decides.",
+    ),
+    "force_sample": Setting(
+        ("GREENFLASH_FORCE_SAMPLE",), _flag, "Keep everything whatever the sample rate says."
+    ),
+    "default_user_id": Setting(
+        ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
+    ),
+    "strict": Setting(
+        ("GREENFLASH_STRICT",), _flag, "`record_outcome()` raises on bad arguments instead of repairing them."
+    ),
+    "shutdown_timeout_s": Setting(
+        ("GREENFLASH_SHUTDOWN_TIMEOUT",),
+        _seconds,
+        "How long, in seconds, the end of the process may wait for delivery. The rest stays in the outbox.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. `SETTINGS` says what each field means and which variable sets it."""
+
+    product_id: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str = "https://www.greenflash.ai/api/v1"
+    frameworks: tuple[str, ...] = FRAMEWORKS
+    export: Export = "greenflash"
+    outbox: str = MEMORY
+    capture_content: bool = True
+    redact: Redact | str | None = None
+    history: History | None = None
+    sample_rate: float | None = None
+    force_sample: bool | None = None
+    default_user_id: str = "anonymous"
+    strict: bool = False
+    shutdown_timeout_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        _check_product(self.product_id, required=self.export == "greenflash")
+        if self.api_key is not None and not re.fullmatch(r"[!-~]+", self.api_key):
+            raise ConfigurationError("api_key has a space or a character outside ASCII; copy it again")
+        _check_choice("export", self.export, ("greenflash", "none"))
+        _check_choice("history", self.history, ("new", "full", None))
+        for name in self.frameworks:
+            _check_choice("frameworks", name, FRAMEWORKS)
+        if self.sample_rate is not None and not 0 <= self.sample_rate <= 1:
+            raise ConfigurationError(f"sample_rate is {self.sample_rate}; write a number from 0 to 1")
+        if not self.base_url.startswith(("http://", "https://")):
+            raise ConfigurationError(f"base_url is {self.base_url!r}; write e.g. 'https://host/api/v1'")
+        if not self.default_user_id:
+            raise ConfigurationError("default_user_id is empty; write e.g. 'anonymous'")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], **given: Any) -> Settings:
+        """Combine arguments, which win, with the environment.
+
+        Args:
+            environment: Usually ``os.environ``.
+            **given: Values by field name; None counts as not given.
+
+        Raises:
+            ConfigurationError: A setting is missing or malformed; the message says what to write.
+        """
+        values: dict[str, Any] = {"outbox": _default_outbox(environment)}
+        for name, setting in SETTINGS.items():
+            if given.get(name) is not None:
+                values[name] = given[name]
+            elif (found := _from_environment(setting, environment)) is not None:
+                values[name] = found
+        if isinstance(frameworks := values.get("frameworks"), str):
+            values["frameworks"] = _names(frameworks)
+        elif frameworks is not None:
+            values["frameworks"] = tuple(frameworks)
+        return cls(**{**values, "outbox": str(values["outbox"])})
+
+
+def _from_environment(setting: Setting, environment: Mapping[str, str]) -> object:
+    for variable in setting.variables:
+        if text := environment.get(variable, "").strip():
+            try:
+                return setting.parse(text)
+            except ValueError as wanted:
+                raise ConfigurationError(f"{variable} is {text!r}; write {wanted}") from None
+    return None
+
+
+def _default_outbox(environment: Mapping[str, str]) -> str:
+    if state := environment.get("XDG_STATE_HOME") or environment.get("LOCALAPPDATA"):
+        return str(Path(state) / "greenflash-otel" / "outbox")
+    if home := environment.get("HOME"):
+        return str(Path(home) / ".local" / "state" / "greenflash-otel" / "outbox")
+    return MEMORY
+
+
+def _check_product(product_id: str | None, *, required: bool) -> None:
+    if product_id is None:
+        if required:
+            raise ConfigurationError(
+                "product_id is missing; pass instrument(product_id=…) or set GREENFLASH_PRODUCT_ID "
+                "to the UUID your product has in Greenflash"
+            )
+        return
+    if not isinstance(product_id, str) or not UUID.fullmatch(product_id):
+        raise ConfigurationError(
+            f"product_id is {product_id!r}; write the UUID your product has in Greenflash"
+        )
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if value not in choices:
+        known = " or ".join(repr(choice) for choice in choices if choice is not None)
+        raise ConfigurationError(f"{name} is {value!r}; write {known}")
+
+
+def default_of(name: str) -> object:
+    """The default of a setting, for the documentation; ``outbox`` depends on the environment."""
+    for known in fields(Settings):
+        if known.name == name:
+            return None if known.default is MISSING else known.default
+    raise KeyError(name)

@@ -1,0 +1,51 @@
+"""A finished span as plain frozen values, whoever recorded it and however it arrived.
+
+The exporter makes these from OpenTelemetry SDK spans, the gateway from OTLP. Everything above
+reads spans only in this form, so that none of it imports OpenTelemetry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+AttributeValue: TypeAlias = (
+    str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
+)
+"""What an attribute can hold: OTLP's AnyValue. SDK 1.45 and newer also give nested maps and lists."""
+
+Attributes: TypeAlias = Mapping[str, AttributeValue]
+Status: TypeAlias = Literal["unset", "ok", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """A span event, e.g. ``exception``, or a message in conventions that put content there."""
+
+    name: str
+    time_ns: int
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRecord:
+    """A finished span."""
+
+    trace_id: str
+    """32 lower-case hex digits."""
+    span_id: str
+    """16 lower-case hex digits."""
+    name: str
+    start_ns: int
+    """Unix time in nanoseconds."""
+    end_ns: int
+    """Unix time in nanoseconds."""
+    parent_span_id: str | None = None
+    attributes: Attributes = field(default_factory=dict)
+    events: tuple[SpanEvent, ...] = ()
+    status: Status = "unset"
+    status_description: str | None = None
+    scope: str = ""
+    """Name of the instrumentation scope that recorded it."""
+    resource: Attributes = field(default_factory=dict)

@@ -1,0 +1,24 @@
+"""Fixtures for the whole suite: a local Greenflash, and a process that ends as it began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import greenflash_otel as greenflash
+
+pytest_plugins = ["greenflash_otel.testing.plugin"]
+
+PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No setting of the machine counts, and nothing of ours is left instrumented."""
+    for name in ("API_KEY", "PRODUCT_ID", "BASE_URL", "API_URL", "OUTBOX"):
+        monkeypatch.delenv(f"GREENFLASH_{name}", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    yield
+    greenflash.shutdown(timeout_s=0)

@@ -1,0 +1,97 @@
+"""Whatever step of ours fails, the application sees what it would have seen."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from greenflash_otel import instrumentation
+from greenflash_otel.faults import faults
+from greenflash_otel.instrumentation import invocation, unfinished
+from greenflash_otel.instrumentation.history import KnownHistory
+from greenflash_otel.instrumentation.openai import exchange, instrument, surfaces, wrapping
+from greenflash_otel.instrumentation.openai.body import AnswerBody
+from tests.instrumentation.openai import played_async, played_sync
+from tests.instrumentation.openai.replies import chunks, completion
+from tests.instrumentation.openai.server import Server, document, events
+from tests.instrumentation.openai.spans import Spans
+
+
+class OurBug(Exception):
+    """A mistake of ours."""
+
+
+def fail(*_args: object, **_kwargs: object) -> Any:
+    raise OurBug
+
+
+BREAK: Mapping[str, tuple[Any, str, Any]] = {
+    "observe a request": (wrapping, "surface_of", fail),
+    "read a request": (surfaces, "SURFACES", (replace(surfaces.SURFACES[0], read_request=fail),)),
+    "take over a response": (exchange.Exchange, "receive", fail),
+    "decode an answer": (AnswerBody, "_digest", fail),
+    "read an answer": (exchange, "concluded", fail),
+    "shorten a history": (KnownHistory, "shorten", fail),
+    "end an operation": (invocation.Invocation, "finish", fail),
+    "write an operation to its span": (invocation, "attributes_of", fail),
+}
+"""What to replace by what so that a step fails."""
+
+OUTSIDE_OF_CALLS = {"end what is open at exit", "instrument openai"}
+"""Steps that no call of the application passes through; see `test_unfinished` and `test_instrumenting`."""
+
+
+def steps_in_the_source() -> set[str]:
+    """The name of every guarded step below `instrumentation`."""
+    package = Path(str(instrumentation.__file__)).parent
+    calls = [node for path in package.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    return {
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "guarded"
+    }
+
+
+def test_every_step_is_broken_here() -> None:
+    """A guarded step that is added later has to be added here too."""
+    assert steps_in_the_source() == set(BREAK) | OUTSIDE_OF_CALLS
+
+
+@pytest.mark.parametrize("step", BREAK)
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_failing_step(
+    step: str, streams: bool, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is the server's, whole and streamed, sync and async, and the failure is counted."""
+    reply = events(chunks()) if streams else document(completion())
+    before = faults().get(step, 0)
+    instrument(spans.tracer, history="new")
+    monkeypatch.setattr(*BREAK[step])
+    with Server(reply, reply) as server:
+        with openai.OpenAI(api_key="k", base_url=server.url) as client:
+            (played_sync.streamed if streams else played_sync.whole)(client, server)
+        async with openai.AsyncOpenAI(api_key="k", base_url=server.url) as async_client:
+            await (played_async.streamed if streams else played_async.whole)(async_client, server)
+    assert faults()[step] >= before + 2
+
+
+def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of the process is not disturbed."""
+    before = faults().get("end what is open at exit", 0)
+
+    class Stuck:
+        def abandon(self) -> None:
+            raise OurBug
+
+        def discard(self) -> None: ...
+
+    stuck = Stuck()
+    unfinished.watch(stuck)
+    unfinished.abandon_running()
+    assert faults()["end what is open at exit"] == before + 1

@@ -1,0 +1,132 @@
+"""Recorded traffic: the application and the server see the same with and without us, and we see it all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenflash_otel.instrumentation.openai import instrument, uninstrument
+from greenflash_otel.operations import Operation, ToolCall
+from tests.instrumentation.openai.recordings import OURS, Call, Seen, calls_in, paths, replay, replay_async
+from tests.instrumentation.openai.spans import Spans, text_of
+
+pytestmark = pytest.mark.usefixtures("no_faults")
+
+WITH_A_SPAN = ("/chat/completions", "/responses")
+
+
+def test_recordings_are_found() -> None:
+    """The recordings in the repository are there; how many are replayed in all is printed."""
+    found = paths()
+    print(f"replaying {len(found)} recordings, {sum(len(calls_in(path)) for path in found)} calls")  # noqa: T201
+    assert len([path for path in found if path.is_relative_to(OURS)]) == 9
+
+
+@pytest.mark.parametrize("path", paths(), ids=lambda path: path.stem)
+async def test_nothing_changes_and_everything_is_recorded(path: Path) -> None:
+    """Same request, same result or error, sync and async; one span per call, with the call's texts."""
+    for call in calls_in(path):
+        bare = [replay(call), await replay_async(call)]
+        spans = Spans()
+        instrument(spans.tracer)
+        try:
+            observed = [replay(call), await replay_async(call)]
+            if call.surface in WITH_A_SPAN:
+                await spans.arrive(2)  # openai 1.x leaves the response open when it raises on an event
+        finally:
+            uninstrument()
+        for before, after in zip(bare, observed, strict=True):
+            assert after.same_as(before)
+            assert "APIConnectionError" not in str(after.error)  # the replay itself works
+        if call.surface in WITH_A_SPAN:
+            recorded = spans.operations()
+            assert len(recorded) == 2
+            for seen, operation in zip(observed, recorded, strict=True):
+                check(call, seen, operation)
+        else:
+            assert not spans.all()
+
+
+def check(call: Call, seen: Seen, operation: Operation) -> None:
+    """The span tells what was asked and answered, as far as the SDK gave it to the application."""
+    assert operation.request_model == call.body.get("model")
+    assert operation.streamed == call.streams
+    assert sorted(given_texts(call.body)) == sorted(given_texts_of(operation))
+    went_well = call.answered and seen.error is None
+    assert (operation.ending == "completed") == went_well
+    assert (operation.failure is None) == went_well
+    if went_well:
+        answered = (
+            chat_texts(seen.objects) if call.surface == "/chat/completions" else [response_text(seen.objects)]
+        )
+        assert tool_call_ids(seen.objects) <= {
+            part.id for message in operation.output for part in message.parts if isinstance(part, ToolCall)
+        }
+        assert [text_of(message) for message in operation.output] == [
+            text for text in answered if text is not None
+        ]
+
+
+def given_texts(body: dict[str, Any]) -> Iterator[str]:
+    """Every text in the messages or input items of a request, by its bare JSON; tool results apart."""
+    given = body.get("messages") or body.get("input") or []
+    if isinstance(given, str):
+        yield given
+        return
+    for entry in given:
+        if entry.get("role") in ("tool", "function", None):
+            continue
+        content = entry.get("content")
+        if isinstance(content, str) and content:
+            yield content
+        for part in content if isinstance(content, list) else []:
+            if part["type"] in ("text", "input_text", "output_text"):
+                yield part["text"]
+
+
+def given_texts_of(operation: Operation) -> Iterator[str]:
+    for message in operation.input:
+        for part in message.parts:
+            if text := text_of(type(message)(message.role, (part,))):
+                yield text
+
+
+def chat_texts(objects: list[Any] | None) -> list[str]:
+    """The text of each choice, from the SDK's completion or chunks."""
+    texts: dict[int, str] = {}
+    for entry in objects or []:
+        for choice in getattr(entry, "choices", None) or []:
+            said = choice.delta if hasattr(choice, "delta") else choice.message
+            content = said.content if said else None
+            if isinstance(content, list):  # Mistral
+                content = "".join(part.get("text", "") for part in content)
+            texts[choice.index] = texts.get(choice.index, "") + (content or "")
+    return [text for _, text in sorted(texts.items())]
+
+
+def tool_call_ids(objects: list[Any] | None) -> set[str]:
+    """Ids of the tools that the model asked for, from the SDK's objects."""
+    found: set[str] = set()
+    for entry in objects or []:
+        for choice in getattr(entry, "choices", None) or []:
+            said = choice.delta if hasattr(choice, "delta") else choice.message
+            found |= {call.id for call in (said and said.tool_calls) or [] if call.id}
+        for item in getattr(getattr(entry, "response", entry), "output", None) or []:
+            found |= {item.call_id} if item.type == "function_call" else set()
+    return found
+
+
+def response_text(objects: list[Any] | None) -> str | None:
+    """The text of a response, from the SDK's object or from its terminal event; None if it has no output."""
+    last = (objects or [None])[-1]
+    response = getattr(last, "response", last)
+    output = getattr(response, "output", None)
+    if not output:
+        return None
+    shown = [
+        item for item in output if item.type != "reasoning" or item.summary or getattr(item, "content", None)
+    ]
+    return str(response.output_text) if shown else None
