@@ -18,7 +18,7 @@ lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(READY)  ## Put the code into shape.
 	$(BIN)/ruff check --fix
@@ -33,7 +33,7 @@ bench: $(READY)  ## What instrumenting costs, side by side with not instrumentin
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.10 \
-		--generate-hashes --no-emit-index-url --no-annotate --quiet --output-file requirements.lock
+		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove everything that was made here.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -20,8 +20,8 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Made by `make docs`. Each is an argument of `instrument()` and of `GreenflashSpanExporter`, which wins, and an",
-        "environment variable. `tracer_provider` and `http_client` are objects and only arguments.",
+        "Made by `make docs`. Each is an argument of `instrument()` and of `GreenflashSpanExporter`,",
+        "which wins, and an environment variable. `tracer_provider` and `http_client` are only arguments.",
         "",
         "| Argument | Variable | Default | Meaning |",
         "|---|---|---|---|",

@@ -19,7 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 def test_the_readme_block_captures_what_it_says(
     greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first block of the README, with its settings in the environment, makes the conversation it shows."""
+    """The block of the README, set up by environment variables, makes the conversation it shows."""
     import openai
 
     [code] = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), re.DOTALL)

@@ -7,12 +7,13 @@ what can still be read of it and is set apart for a person; nothing is ever dele
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,6 +24,11 @@ from greenflash_otel.delivery.database import GAP, NewerSchemaError, transaction
 _SUFFIX: Final = ".sqlite3"
 _JOURNALS: Final = ("-wal", "-journal", "-shm")
 _DAMAGED: Final = ("file is not a database", "database disk image is malformed")
+_SOURCES: Final = {
+    "entries": ("entries NOT INDEXED", "entries INDEXED BY entries_by_lane"),
+    "aside": ("aside",),
+}
+"""Where ids are read from: with a page of the table gone, the index still knows what lies behind it."""
 _TRIES: Final = 10
 
 T = TypeVar("T")
@@ -34,6 +40,8 @@ class Owned:
 
     path: Path
     db: sqlite3.Connection
+    unread: int = 0
+    """How many rows of damaged files could not be adopted, as far as one can tell."""
 
 
 def is_damage(error: BaseException) -> bool:
@@ -41,10 +49,13 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and str(error).startswith(_DAMAGED)
 
 
-def own(folder: Path, *, limit_bytes: int, distrusted: Path | None = None) -> Owned:
+def own(
+    folder: Path, *, limit_bytes: int, spared: Container[Path] = (), distrusted: Path | None = None
+) -> Owned:
     """Own a file in the folder, with all that ownerless files hold.
 
     Args:
+        spared: Files to leave alone, though they may seem to have no owner at this moment.
         distrusted: A file known to be damaged, however sound it looks.
 
     Raises:
@@ -52,8 +63,9 @@ def own(folder: Path, *, limit_bytes: int, distrusted: Path | None = None) -> Ow
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     mine: Owned | None = None
+    unread = 0
     for path in sorted(folder.glob(f"*{_SUFFIX}")):  # names begin with a time: oldest first
-        found = _take_over(path, limit_bytes)
+        found = None if path in spared else _take_over(path, limit_bytes)
         if found is None:
             continue
         if mine is None and path != distrusted and _is_sound(found.db):
@@ -61,8 +73,8 @@ def own(folder: Path, *, limit_bytes: int, distrusted: Path | None = None) -> Ow
             continue
         mine = mine or _begin(folder, limit_bytes)
         with faults.guarded("adopt what another process left"):
-            _adopt(mine.db, found)
-    return mine or _begin(folder, limit_bytes)
+            unread += _adopt(mine.db, found)
+    return replace(mine or _begin(folder, limit_bytes), unread=unread)
 
 
 def lock(path: Path, *, limit_bytes: int) -> Owned | None:
@@ -132,51 +144,60 @@ def _is_empty(db: sqlite3.Connection) -> bool:
         return False
 
 
-def _adopt(into: sqlite3.Connection, orphan: Owned) -> None:
-    """Move all that can be read; the orphan stays as it is if it does not fit."""
+def _adopt(into: sqlite3.Connection, orphan: Owned) -> int:
+    """Move all that can be read; how much cannot. The orphan stays as it is if it does not fit."""
     try:
         with transaction(into):
-            whole = _copy(into, orphan.db)
+            unread = _copy(into, orphan.db)
     except BaseException:
         orphan.db.close()
         raise
-    if whole:
-        _remove(orphan)
-    else:
+    if unread:
         orphan.db.close()
         _set_apart(orphan.path)
+    else:
+        _remove(orphan)
+    return unread
 
 
-def _copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> bool:
-    """Copy what can be read; False if some cannot."""
-    last_id, whole = database.last_id(into), True
+def _copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> int:
+    """Copy what can be read; how much cannot."""
+    last_id, unread = database.last_id(into), 0
     for row in _rows(orphan, "entries", database.entry_row):
         if row is None:
-            whole = False
+            unread += 1
         else:
             last_id += GAP
             database.insert(into, last_id, database.lane_of(last_id, row), row)
     for aside in _rows(orphan, "aside", database.aside_row):
         if aside is None:
-            whole = False
+            unread += 1
         else:
             database.insert_aside(into, *aside)
-    return whole
+    return unread
 
 
 def _rows(
     db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
 ) -> Iterator[T | None]:
     """The rows of a table in order, one by one; None stands for what cannot be read."""
-    try:
-        for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id"):  # noqa: S608
-            try:
-                row = read(db, id)
-            except sqlite3.DatabaseError:
-                row = None
-            yield row
-    except sqlite3.DatabaseError:
+    ids: set[int] = set()
+    if not any(_read_ids(db, source, ids) for source in _SOURCES[table]):
         yield None
+    for id in sorted(ids):
+        row = None
+        with contextlib.suppress(sqlite3.DatabaseError):
+            row = read(db, id)
+        yield row
+
+
+def _read_ids(db: sqlite3.Connection, source: str, ids: set[int]) -> bool:
+    """Add the ids that a table or its index knows; False if damage ended that early."""
+    try:
+        ids.update(id for (id,) in db.execute(f"SELECT id FROM {source}"))  # noqa: S608
+    except sqlite3.DatabaseError:
+        return False
+    return True
 
 
 def _remove(owned: Owned) -> None:

@@ -30,6 +30,7 @@ MEMORY_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """No outbox in memory grows beyond this."""
 MESSAGES_SHARE: Final = 0.9
 """Of the limit; the rest is kept free for outcomes, which are small and dear."""
+DAMAGED: Final = "outbox_damaged"
 REPAIR_S: Final = 60.0
 """How long an entry rests whose new state could not be written down. Sending it again is harmless."""
 
@@ -57,6 +58,7 @@ class Outbox:
         self._limit_bytes = limit_bytes
         self._closed = False
         self._opening = 0
+        self._parents_files: set[Path] = set()
         self._begin()
         with self._alone():
             self._database()
@@ -233,6 +235,8 @@ class Outbox:
         """Start empty, in a new process. A handle inherited from another is let go of, never closed."""
         if self._db is not None:
             _inherited.append(self._db)
+        if self._owned is not None:
+            self._parents_files.add(self._owned.path)  # about to be opened again over there
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._ledger = Ledger()
@@ -259,6 +263,8 @@ class Outbox:
             self._lanes.add(lane)
         pending, set_aside = database.items(self._db)
         self._ledger.found(pending=pending, set_aside=set_aside)
+        if self._owned is not None and self._owned.unread:
+            self._ledger.lose(self._owned.unread, DAMAGED)
         self._last_id = max(self._last_id, database.last_id(self._db))
         return self._db
 
@@ -266,7 +272,12 @@ class Outbox:
         if self._folder is None:
             return None
         try:
-            return folder.own(self._folder, limit_bytes=self._limit_bytes, distrusted=distrusted)
+            return folder.own(
+                self._folder,
+                limit_bytes=self._limit_bytes,
+                spared=self._parents_files,
+                distrusted=distrusted,
+            )
         except (sqlite3.Error, OSError) as error:
             faults.count("keep captured data on disk; it waits in memory", error)
             return None
@@ -287,13 +298,15 @@ class Outbox:
         faults.count(step, error)
         if self._owned is None or self._db is None or not folder.is_damage(error):
             return
-        before, path = self._ledger.kept, self._owned.path
+        kept, path = self._ledger.kept, self._owned.path
         self._db.close()
         self._db = None
         self._owned = None
         self._ledger.hand_over()
         self._open(distrusted=path)
-        self._ledger.lose(max(before - self._ledger.kept, 0), "outbox_damaged")
+        unread = self._owned.unread if self._owned is not None else 0
+        if (missing := kept - self._ledger.kept - unread) > 0:
+            self._ledger.lose(missing, DAMAGED)
 
     # Rows.
 

@@ -35,8 +35,8 @@ class KnownHistory:
             for index, message in enumerate(operation.input):
                 if message.role in SYSTEM_ROLES and position.tip is None:
                     continue  # the system prompt: not part of what is said
-                position = follow(id, position, (message,))[1]
-                if position.tip in ends:
+                before, position = position, follow(id, position, (message,))[1]
+                if position.tip != before.tip and position.tip in ends:
                     known_to, parent_id = index + 1, position.tip
             answer = operation.output[:1] if operation.choice_count > 1 else operation.output
             tip = follow(id, position, answer)[1].tip

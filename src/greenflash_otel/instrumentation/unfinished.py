@@ -20,9 +20,10 @@ from greenflash_otel.faults import guarded
 
 TAKES_LOCKS = (
     "opentelemetry.sdk.",
+    "greenflash_otel.delivery.",
     "greenflash_otel.export",
     "greenflash_otel.intake",
-    "greenflash_otel.delivery",
+    "greenflash_otel.instrumentation.history",
 )
 """Modules that may hold a lock which ending a span would wait for, in the same thread: for ever."""
 

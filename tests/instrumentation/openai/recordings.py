@@ -94,8 +94,12 @@ class Seen:
     request: tuple[str, str, list[tuple[str, str]], bytes] | None = None
     result: Any = None
     error: str | None = None
-    objects: list[Any] | None = None
-    """The result itself, or the chunks of a stream; not compared."""
+
+    @property
+    def results(self) -> list[Any]:
+        """The JSON of the result, or of each chunk of a stream."""
+        results: list[Any] = self.result[1]
+        return results
 
     def same_as(self, other: Seen) -> bool:
         mine, theirs = (self.request, self.result, self.error), (other.request, other.result, other.error)
@@ -158,8 +162,10 @@ def replay(call: Call) -> Seen:
         method = SURFACES[call.surface](client)
         try:
             result = method(**_arguments(method, call.body))
-            seen.objects = list(result) if call.streams else [result]
-            seen.result = [type(result).__name__, [_plain(entry) for entry in seen.objects]]
+            seen.result = (
+                type(result).__name__,
+                [_plain(entry) for entry in (result if call.streams else [result])],
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, it must be the same with and without us
             seen.error = f"{type(error).__name__}: {error}"
     return seen
@@ -177,8 +183,8 @@ async def replay_async(call: Call) -> Seen:
         method = SURFACES[call.surface](client)
         try:
             result = await method(**_arguments(method, call.body))
-            seen.objects = [chunk async for chunk in result] if call.streams else [result]
-            seen.result = [type(result).__name__, [_plain(entry) for entry in seen.objects]]
+            entries = [chunk async for chunk in result] if call.streams else [result]
+            seen.result = (type(result).__name__, [_plain(entry) for entry in entries])
         except Exception as error:  # noqa: BLE001
             seen.error = f"{type(error).__name__}: {error}"
     return seen

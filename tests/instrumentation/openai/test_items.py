@@ -173,6 +173,11 @@ def test_item(item: dict[str, Any], expected: tuple[Part, ...]) -> None:
             id="media",
         ),
         pytest.param(
+            [{"type": "reasoning", "summary": [], "encrypted_content": "x"}],
+            (),
+            id="reasoning that shows nothing",
+        ),
+        pytest.param(
             [{"type": "item_reference", "id": "msg_1"}],
             (Message("assistant", (Other("item_reference", {"id": "msg_1"}),)),),
             id="reference",

@@ -59,15 +59,12 @@ def check(call: Call, seen: Seen, operation: Operation) -> None:
     assert (operation.ending == "completed") == went_well
     assert (operation.failure is None) == went_well
     if went_well:
-        answered = (
-            chat_texts(seen.objects) if call.surface == "/chat/completions" else [response_text(seen.objects)]
-        )
-        assert tool_call_ids(seen.objects) <= {
+        oracle = chat_texts if call.surface == "/chat/completions" else response_texts
+        assert [text_of(message) for message in operation.output] == oracle(seen.results)
+        called = [
             part.id for message in operation.output for part in message.parts if isinstance(part, ToolCall)
-        }
-        assert [text_of(message) for message in operation.output] == [
-            text for text in answered if text is not None
         ]
+        assert tool_call_ids(seen.results) <= set(called)
 
 
 def given_texts(body: dict[str, Any]) -> Iterator[str]:
@@ -94,39 +91,42 @@ def given_texts_of(operation: Operation) -> Iterator[str]:
                 yield text
 
 
-def chat_texts(objects: list[Any] | None) -> list[str]:
+def chat_texts(results: list[Any]) -> list[str]:
     """The text of each choice, from the SDK's completion or chunks."""
     texts: dict[int, str] = {}
-    for entry in objects or []:
-        for choice in getattr(entry, "choices", None) or []:
-            said = choice.delta if hasattr(choice, "delta") else choice.message
-            content = said.content if said else None
-            if isinstance(content, list):  # Mistral
-                content = "".join(part.get("text", "") for part in content)
-            texts[choice.index] = texts.get(choice.index, "") + (content or "")
+    for choice in choices_in(results):
+        content = (choice.get("delta") or choice.get("message") or {}).get("content") or ""
+        if isinstance(content, list):  # Mistral
+            content = "".join(part.get("text", "") for part in content)
+        texts[choice["index"]] = texts.get(choice["index"], "") + content
     return [text for _, text in sorted(texts.items())]
 
 
-def tool_call_ids(objects: list[Any] | None) -> set[str]:
-    """Ids of the tools that the model asked for, from the SDK's objects."""
-    found: set[str] = set()
-    for entry in objects or []:
-        for choice in getattr(entry, "choices", None) or []:
-            said = choice.delta if hasattr(choice, "delta") else choice.message
-            found |= {call.id for call in (said and said.tool_calls) or [] if call.id}
-        for item in getattr(getattr(entry, "response", entry), "output", None) or []:
-            found |= {item.call_id} if item.type == "function_call" else set()
-    return found
-
-
-def response_text(objects: list[Any] | None) -> str | None:
-    """The text of a response, from the SDK's object or from its terminal event; None if it has no output."""
-    last = (objects or [None])[-1]
-    response = getattr(last, "response", last)
-    output = getattr(response, "output", None)
-    if not output:
-        return None
+def response_texts(results: list[Any]) -> list[str]:
+    """The text of a response; nothing if there is nothing to see in its output."""
     shown = [
-        item for item in output if item.type != "reasoning" or item.summary or getattr(item, "content", None)
+        item
+        for item in output_in(results)
+        if item["type"] != "reasoning" or item["summary"] or item.get("content")
     ]
-    return str(response.output_text) if shown else None
+    parts = [part for item in shown if item["type"] == "message" for part in item["content"]]
+    return ["".join(part.get("text", "") for part in parts)] if shown else []
+
+
+def tool_call_ids(results: list[Any]) -> set[str]:
+    """Ids of the tools that the model asked for."""
+    said = [choice.get("delta") or choice.get("message") or {} for choice in choices_in(results)]
+    calls = [call["id"] for message in said for call in message.get("tool_calls") or [] if call.get("id")]
+    return {*calls, *(item["call_id"] for item in output_in(results) if item["type"] == "function_call")}
+
+
+def choices_in(results: list[Any]) -> Iterator[dict[str, Any]]:
+    for result in results:
+        yield from result.get("choices") or []
+
+
+def output_in(results: list[Any]) -> list[Any]:
+    """The output of a response, or of the one in a stream's last event."""
+    last = (results or [{}])[-1]
+    output: list[Any] = last.get("response", last).get("output") or []
+    return output

@@ -51,14 +51,16 @@ def instrument(
         history: ``new`` leaves out of a span what earlier spans of the conversation have told.
     """
     source = tracer if callable(tracer) else lambda: tracer
+    known = KnownHistory() if history == "new" else None
     with _lock:
-        if wrapping.current is None:
-            wrapping.current = Instrumentation(source)
-        wrapping.current.tracer, wrapping.current.capture_content = source, capture_content
-        wrapping.current.history = KnownHistory() if history == "new" else None
+        if (now := wrapping.current) is None:
+            wrapping.current = Instrumentation(source, capture_content, history=known)
+        else:
+            now.tracer, now.capture_content, now.history = source, capture_content, known
         if module := sys.modules.get(MODULE):
             _wrap(module)
-        _wrap_when_imported()
+        else:
+            _wrap_when_imported()
 
 
 def uninstrument() -> None:

@@ -65,7 +65,9 @@ def read_input(given: object) -> tuple[Message, ...]:
         return (Message("user", (Text(given),)),) if given else ()
     messages: list[Message] = []
     for entry in as_list(given):
-        message = _read_item_as_message(entry)
+        message = _read_item_as_message(as_object(entry))
+        if message is None:
+            continue
         if messages and message.role == messages[-1].role == "assistant":
             message = Message("assistant", messages.pop().parts + message.parts)
         messages.append(message)
@@ -102,12 +104,11 @@ def read_item(item: JsonObject) -> tuple[Part, ...]:
     return (other(item),)
 
 
-def _read_item_as_message(entry: object) -> Message:
-    item = as_object(entry)
-    role = as_text(item.get("role")) or ROLES.get(_type_of(item), "assistant")
-    return Message(
-        role, read_item(item), name=as_text(item.get("name")) if _type_of(item) == "message" else None
-    )
+def _read_item_as_message(item: JsonObject) -> Message | None:
+    kind, parts = _type_of(item), read_item(item)
+    if kind == "message":
+        return Message(as_text(item.get("role")) or "user", parts, name=as_text(item.get("name")))
+    return Message(ROLES.get(kind, "assistant"), parts) if parts else None
 
 
 def _type_of(item: JsonObject) -> str:

@@ -1,0 +1,76 @@
+"""The command line, ``greenflash-otel``: one module per command, each imported only when it is run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from greenflash_otel.errors import ConfigurationError
+
+EXTRAS = {"openai": "openai", "pydantic": "emulator", "starlette": "emulator", "uvicorn": "emulator"}
+"""The extra that brings a module which may be missing."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    root = argparse.ArgumentParser("greenflash-otel", description="Conversations and outcomes to Greenflash.")
+    commands = root.add_subparsers(title="commands", required=True)
+
+    emulator = commands.add_parser("emulator", help="run a local Greenflash", description=EMULATOR)
+    emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    emulator.add_argument("--port", type=int, default=8765, help="port to listen on (default %(default)s)")
+    emulator.add_argument("--database", default=":memory:", help="SQLite file to keep everything in")
+    emulator.add_argument("--api-key", help="the only key to accept; by default any")
+    emulator.set_defaults(command="emulator:serve")
+
+    demo = commands.add_parser("demo", help="see it work, without an account", description=DEMO)
+    demo.add_argument("--keep", action="store_true", help="keep the emulator running until Ctrl+C")
+    demo.add_argument("--outbox", help="folder of the outbox (default: a temporary one)")
+    demo.add_argument("--pause", action="store_true", help="wait for Enter between capture and delivery")
+    demo.set_defaults(command="demo:show")
+
+    outbox = commands.add_parser("outbox", help="look after what waits to be delivered")
+    actions = outbox.add_subparsers(title="actions", required=True)
+    flush = actions.add_parser("flush", help="deliver what waits", description=FLUSH)
+    flush.add_argument("--timeout", type=float, default=60.0, help="seconds (default %(default)s)")
+    flush.set_defaults(command="outbox:flush")
+    status = actions.add_parser("status", help="say what waits, without sending", description=STATUS)
+    status.set_defaults(command="outbox:status")
+    return root
+
+
+EMULATOR = (
+    "A local stand-in for the Greenflash API, strict about its contract. Point GREENFLASH_BASE_URL at the "
+    "address it prints; /emulator/conversations there shows everything it has stored."
+)
+DEMO = (
+    "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "
+    "conversations that arrived."
+)
+FLUSH = (
+    "Delivers what this and earlier processes left in the outbox (GREENFLASH_OUTBOX), with the settings of "
+    "the environment. Exit code 0: all delivered; 1: something still waits; 2: a setting is wrong."
+)
+STATUS = "Takes over what processes that are gone have left in the outbox, counts it, and sends nothing."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    given = parser().parse_args(arguments)
+    module, _, function = given.command.partition(":")
+    try:
+        code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(given)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(str(error.name).partition(".")[0])
+        if extra is None:
+            raise
+        print(f"{error.name} is not installed: pip install 'greenflash-otel[{extra}]'", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code

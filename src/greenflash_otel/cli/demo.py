@@ -1,0 +1,67 @@
+"""``greenflash-otel demo``: an application, recorded answers, a local Greenflash, and what arrived there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import threading
+
+from openai import OpenAI
+
+import greenflash_otel as greenflash
+from greenflash_otel.demo.replay import Replay
+from greenflash_otel.demo.story import tell
+from greenflash_otel.emulator import Emulator, render
+
+PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
+CONVERSATIONS = 4
+
+
+def show(given: argparse.Namespace) -> int:
+    """Run the demo; 0 if all that was captured arrived."""
+    with tempfile.TemporaryDirectory() as folder, Emulator() as emulator:
+        outbox = given.outbox or folder
+        if given.pause:
+            _capture(emulator, outbox, api_key=None)
+            greenflash.flush(0)
+            print(f"Captured, and not delivered: {greenflash.stats()}")
+            print("Press Enter to deliver.", flush=True)
+            sys.stdin.readline()
+            greenflash.shutdown(0)
+            _instrument(emulator, outbox, api_key="gf_demo")
+        else:
+            _capture(emulator, outbox, api_key="gf_demo")
+        done = greenflash.flush(10)
+        return _report(emulator, done, keep=given.keep)
+
+
+def _instrument(emulator: Emulator, outbox: str, api_key: str | None) -> None:
+    greenflash.instrument(
+        api_key=api_key, product_id=PRODUCT, base_url=emulator.base_url, outbox=outbox, export="greenflash"
+    )
+
+
+def _capture(emulator: Emulator, outbox: str, api_key: str | None) -> None:
+    _instrument(emulator, outbox, api_key)
+    with Replay() as openai:
+        client = OpenAI(base_url=openai.base_url, api_key="sk-recorded")
+        tell(client)
+        client.close()
+
+
+def _report(emulator: Emulator, done: bool, *, keep: bool) -> int:
+    stats = greenflash.stats()
+    greenflash.shutdown(0)
+    conversations = emulator.conversations()
+    print("What Greenflash has now:\n")
+    for conversation in conversations:
+        print(render(conversation), end="\n\n")
+    print(f"messages and outcomes: {stats}")
+    print(f"emulator: {emulator.url} (everything it stores: {emulator.url}/emulator/conversations)")
+    if keep:
+        print("It runs until Ctrl+C.", flush=True)
+        threading.Event().wait()
+    else:
+        print("It ends with this program; `greenflash-otel demo --keep` leaves it running for a look.")
+    return 0 if done and len(conversations) == CONVERSATIONS else 1

@@ -1,0 +1,19 @@
+"""``greenflash-otel emulator``."""
+
+from __future__ import annotations
+
+import argparse
+
+from greenflash_otel.emulator import run
+
+
+def serve(given: argparse.Namespace) -> int:
+    """Run the emulator until Ctrl+C."""
+
+    def announce(url: str) -> None:
+        print(f"A local Greenflash listens at {url}", flush=True)
+        print(f"  export GREENFLASH_BASE_URL={url}/api/v1")
+        print(f"  everything stored: {url}/emulator/conversations", flush=True)
+
+    run(given.host, given.port, given.database, given.api_key, announce=announce)
+    return 0

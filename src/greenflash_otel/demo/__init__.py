@@ -1,0 +1,1 @@
+"""The demo: real clients, recorded answers, a local Greenflash. Needs no account and no network."""

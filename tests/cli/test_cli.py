@@ -1,0 +1,42 @@
+"""The command line: what it says and how it exits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenflash_otel.cli import main
+
+
+def test_a_wrong_setting_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, no traceback, and what to write."""
+    monkeypatch.setenv("GREENFLASH_SAMPLE_RATE", "often")
+    assert main(["outbox", "status"]) == 2
+    assert capsys.readouterr().err == "GREENFLASH_SAMPLE_RATE is 'often'; write a number from 0 to 1\n"
+
+
+def test_flush_without_a_key_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is sent, and nothing pretends to be."""
+    assert main(["outbox", "flush"]) == 2
+    assert "GREENFLASH_API_KEY" in capsys.readouterr().err
+
+
+def test_status_says_where_the_outbox_is_and_what_waits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty outbox is zeros, at the path that was set."""
+    monkeypatch.setenv("GREENFLASH_OUTBOX", str(tmp_path / "here"))
+    assert main(["outbox", "status"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"{tmp_path / 'here'}: accepted 0 = delivered 0 + pending 0")
+
+
+def test_without_a_command_it_says_how_to_use_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage goes to standard error, exit code 2."""
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 2
+    assert "usage: greenflash-otel" in capsys.readouterr().err

@@ -1,0 +1,106 @@
+"""The demo shows the true conversations, every time, and what a killed one captured is not lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from greenflash_otel.demo.replay import ANSWERS
+from greenflash_otel.testing import Emulator
+
+PROGRAM = [sys.executable, "-m", "greenflash_otel"]
+
+TRUTH = [
+    "conversation chat-42 (user ada, organization acme",
+    "  user_message         Generate a random noun in Korean. Respond with just that word.",
+    "    assistant_message  바다",
+    "  user_message         Now, generate a sentence using the word you just gave me.",
+    "    assistant_message  나는 바다를 좋아해요.",
+    "  user_message         What is the capital of Mexico?",
+    "    assistant_message  The capital of Mexico is Mexico City.",
+    "outcomes",
+    "  upgrade 149.00 (currency, positive)",
+    "conversation streamed-answer (user bob",
+    "  user_message         Tell me a funny joke, a one-liner.",
+    "    assistant_message  Why couldn't the bicycle stand up by itself? It was two tired.",
+    "conversation weather (user cleo",
+    "  user_message      What's the weather in Seattle and San Francisco today?",
+    '    tool_call       get_current_weather {"location": "Seattle, WA"}',
+    '      observation   {"result": "50 degrees and raining"}',
+    '    tool_call       get_current_weather {"location": "San Francisco, CA"}',
+    '      observation   {"result": "70 degrees and sunny"}',
+    "    final_response  Today, the weather in Seattle is 50 degrees and raining",
+    "conversation arithmetic (user dan",
+    "  user_message         What is 2 + 2?",
+    "    thought",
+    "    assistant_message  4",
+]
+"""What the recordings say, line by line; a line of the output begins with it."""
+
+
+@pytest.mark.parametrize("time", ["first", "again"])
+def test_the_demo_prints_the_true_conversations(time: str) -> None:
+    """Texts, types, parents and the outcome are those of the recordings, and all was delivered."""
+    done = subprocess.run([*PROGRAM, "demo"], capture_output=True, text=True, check=True, timeout=60)
+    shown = done.stdout.partition("What Greenflash has now:\n\n")[2].splitlines()
+    lines = [line for line in shown[: shown.index("messages and outcomes: " + _counts(18))] if line]
+    assert len(lines) == len(TRUTH)
+    for line, true in zip(lines, TRUTH, strict=True):
+        assert line.startswith(true), time
+    assert done.stderr == ""
+
+
+def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
+    greenflash_emulator: Emulator, tmp_path: Path
+) -> None:
+    """SIGKILL after the calls and before any delivery loses nothing: `outbox flush` sends it all."""
+    outbox = tmp_path / "outbox"
+    with subprocess.Popen(
+        [*PROGRAM, "demo", "--pause", "--outbox", str(outbox)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        captured = demo.stdout.readline()
+        demo.send_signal(signal.SIGKILL)
+    assert "pending 18" in captured
+    environment = {
+        **os.environ,
+        "GREENFLASH_OUTBOX": str(outbox),
+        "GREENFLASH_API_KEY": "gf_test",
+        "GREENFLASH_BASE_URL": greenflash_emulator.base_url,
+    }
+    done = subprocess.run(
+        [*PROGRAM, "outbox", "flush"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, _counts(18))
+    stored = greenflash_emulator.conversations()
+    assert sorted(str(one.external_id) for one in stored) == [
+        "arithmetic",
+        "chat-42",
+        "streamed-answer",
+        "weather",
+    ]
+    assert sum(len(one.messages) for one in stored) == 17
+    assert [outcome.event_type for one in stored for outcome in one.outcomes] == ["upgrade"]
+
+
+def test_every_recorded_answer_names_its_source() -> None:
+    """Where real traffic comes from is said beside it."""
+    assert [answer["to"] for answer in ANSWERS if " " not in answer["source"]] == []
+
+
+def _counts(items: int) -> str:
+    return f"accepted {items} = delivered {items} + pending 0 + set aside 0 + lost 0"
