@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import greenflash_otel as greenflash
+from greenflash_otel.demo.replay import Replay
 from greenflash_otel.testing import Emulator
-from tests.chat import client_saying
+from tests.chat import completion
 from tests.conftest import PRODUCT
 
 ROOT = Path(__file__).parents[1]
+RECORDED = {"path": "/v1/chat/completions", "status": 200, "content_type": "application/json"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -20,24 +24,24 @@ def test_the_readme_block_captures_what_it_says(
     greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The block of the README, set up by environment variables, makes the conversation it shows."""
-    import openai
-
+    question, answer = "Can I invite my whole team?", "Yes, on the team plan."
     [code] = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), re.DOTALL)
-    for name, value in {
-        "API_KEY": "gf_test",
-        "PRODUCT_ID": PRODUCT,
-        "BASE_URL": greenflash_emulator.base_url,
-    }.items():
-        monkeypatch.setenv(f"GREENFLASH_{name}", value)
-    monkeypatch.setattr(openai, "OpenAI", lambda: client_saying(["Yes, on the team plan."]))
-    space: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), space)  # noqa: S102 - our own README
-    assert vars(space["greenflash"])["flush"](10)
+    body = completion(answer, "gpt-4o-mini")
+    with Replay([{**RECORDED, "to": question, "body": body}]) as openai:
+        for name, value in {
+            "OPENAI_API_KEY": "sk-test",
+            "OPENAI_BASE_URL": openai.base_url,
+            "GREENFLASH_API_KEY": "gf_test",
+            "GREENFLASH_PRODUCT_ID": PRODUCT,
+            "GREENFLASH_BASE_URL": greenflash_emulator.base_url,
+        }.items():
+            monkeypatch.setenv(name, value)
+        space: dict[str, Any] = {}
+        exec(compile(code, "README.md", "exec"), space)
+        space["client"].close()
+    assert greenflash.flush(10)
     stored = greenflash_emulator.conversation("chat-42")
-    assert [message.content for message in stored.messages] == [
-        "Can I invite my whole team?",
-        "Yes, on the team plan.",
-    ]
+    assert [message.content for message in stored.messages] == [question, answer]
     assert [outcome.value for outcome in stored.outcomes] == ["149.00"]
 
 

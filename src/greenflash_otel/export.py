@@ -50,7 +50,7 @@ def record_of(span: ReadableSpan) -> SpanRecord:
         status=_STATUS[span.status.status_code],
         status_description=span.status.description,
         scope=scope.name if scope else "",
-        resource=cast(Attributes, span.resource.attributes),
+        resource=span.resource.attributes,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,10 +41,6 @@ class Server:
         self.arrived = threading.Event()
         self._http = _HTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}/api/v1"
-
-    def wrap(self, tls: ssl.SSLContext) -> None:
-        """Speak TLS."""
-        self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
 
     def next_reply(self) -> Reply:
         """The reply whose turn it is."""
@@ -88,7 +83,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             if reply.cut:
                 self.close_connection = True
                 return
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)  # without a Date of its own
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             if reply.status != 204:

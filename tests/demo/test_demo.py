@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.demo.replay import ANSWERS
+from greenflash_otel.demo.replay import recorded
 from greenflash_otel.testing import Emulator
 
 PROGRAM = [sys.executable, "-m", "greenflash_otel"]
@@ -99,7 +99,7 @@ def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
 
 def test_every_recorded_answer_names_its_source() -> None:
     """Where real traffic comes from is said beside it."""
-    assert [answer["to"] for answer in ANSWERS if " " not in answer["source"]] == []
+    assert [answer["to"] for answer in recorded() if " " not in answer["source"]] == []
 
 
 def _counts(items: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import greenflash
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
+from jsonschema import Draft202012Validator
 
 from greenflash_otel.emulator import Answer, Emulator
 from tests.emulator.bodies import OTHER, PRODUCT, SCHEMA

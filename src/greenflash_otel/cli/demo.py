@@ -10,11 +10,11 @@ import threading
 from openai import OpenAI
 
 import greenflash_otel as greenflash
+from greenflash_otel.demo.local import PRODUCT
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.demo.story import tell
 from greenflash_otel.emulator import Emulator, render
 
-PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
 CONVERSATIONS = 4
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from types import TracebackType
@@ -19,8 +20,10 @@ LONGEST_REQUEST_BYTES = 1_000_000
 class Replay:
     """The server, as a context: it runs while the context lasts."""
 
-    def __init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    def __init__(self, answers: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Answer with the demo's recordings, or with ``answers`` of the same form."""
+        handler = type("Handler", (_Handler,), {"answers": recorded() if answers is None else answers})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="replay", daemon=True)
 
     @property
@@ -42,6 +45,7 @@ class Replay:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    answers: Sequence[Mapping[str, Any]] = ()
 
     def do_POST(self) -> None:
         """Answer as recorded; 404 to what nobody ever asked."""
@@ -49,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
         if length > LONGEST_REQUEST_BYTES:
             return self._send(413, "application/json", b'{"error": {"message": "too long"}}')
         asked = _last_message(json.loads(self.rfile.read(length)))
-        for answer in ANSWERS:
+        for answer in self.answers:
             if answer["to"] == asked and answer["path"] == self.path:
                 body = answer["body"]
                 text = body if isinstance(body, str) else json.dumps(body)
@@ -73,10 +77,8 @@ def _last_message(body: Any) -> object:  # Any: whatever JSON a client sends
     return messages[-1].get("content") if isinstance(messages, list) else messages
 
 
-def _recorded() -> list[dict[str, Any]]:
+def recorded() -> list[dict[str, Any]]:
+    """The demo's recordings."""
     text = (files("greenflash_otel.demo") / "recordings.json").read_text(encoding="utf-8")
     answers: list[dict[str, Any]] = json.loads(text)["answers"]
     return answers
-
-
-ANSWERS = _recorded()
