@@ -28,6 +28,7 @@ from greenflash_otel.context import current_affiliation
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
 from greenflash_otel.export import SpanProcessor
+from greenflash_otel.instrumentation import unfinished
 from greenflash_otel.operations import Json
 from greenflash_otel.outcomes.outcome import SPAN_NAME, Influence, Outcome, ValueType, attributes_of
 from greenflash_otel.outcomes.repair import repaired
@@ -145,6 +146,7 @@ def flush(timeout_s: float = 30.0) -> bool:
     Args:
         timeout_s: How long it may take, in seconds.
     """
+    unfinished.abandon_waiting()
     runtime = _runtime
     return True if runtime is None else runtime.pipeline.flush(timeout_s)
 

@@ -1,0 +1,281 @@
+"""The laws of the conversation model, for chat clients that resend the whole history with every call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenflash_otel.conversations.assemble import assemble
+from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.instrumentation.history import KnownHistory
+from greenflash_otel.operations import (
+    Affiliation,
+    Failure,
+    Message,
+    Operation,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
+from greenflash_otel.spans import SpanRecord
+
+WORDS = st.sampled_from(["yes", "no", "Zürich?", "ok "])
+"""Few, so that the same thing is often said twice."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """One model call that asks for tools, and what they answered."""
+
+    text: str
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A question, rounds of tools, the answer."""
+
+    question: str
+    rounds: tuple[Round, ...]
+    thought: str
+    answer: str
+
+
+ROUNDS = st.builds(
+    Round,
+    text=st.sampled_from(["", "Let me look."]),
+    results=st.lists(WORDS, min_size=1, max_size=3).map(tuple),
+)
+TURNS = st.builds(
+    Turn,
+    question=WORDS,
+    rounds=st.lists(ROUNDS, max_size=2).map(tuple),
+    thought=st.sampled_from(["", "Hm."]),
+    answer=WORDS,
+)
+CHATS = st.lists(TURNS, min_size=1, max_size=4)
+
+
+def operations_of(chat: Sequence[Turn], affiliation: Affiliation) -> list[Operation]:
+    """What a chat client makes of a chat: each call resends everything, as clients write it."""
+    history: list[Message] = [Message("system", (Text("Be kind."),))]
+    operations = []
+
+    def call(*answer: Text | Reasoning | ToolCall) -> None:
+        operations.append(
+            Operation("chat", affiliation, input=tuple(history), output=(Message("assistant", answer),))
+        )
+        resent = tuple(part for part in answer if not isinstance(part, Reasoning))
+        history.append(Message("assistant", tuple(_trimmed(part) for part in resent)))
+
+    for turn in chat:
+        history.append(Message("user", (Text(turn.question),)))
+        for one in turn.rounds:
+            # The provider counts from 0 again in every round: call ids are not unique.
+            calls = [ToolCall("look", {"n": n}, f"call_{n}") for n in range(len(one.results))]
+            call(Text(one.text), *calls)
+            for n, result in enumerate(one.results):
+                history.append(Message("tool", (ToolCallResponse(result, f"call_{n}"),)))
+        thoughts = [Reasoning(turn.thought)] if turn.thought else []
+        call(*thoughts, Text(turn.answer))
+    return operations
+
+
+def _trimmed(part: Text | ToolCall) -> Text | ToolCall:
+    return Text(part.content.rstrip()) if isinstance(part, Text) else part
+
+
+def truth_of(chat: Sequence[Turn]) -> list[tuple[str, str | None]]:
+    """(type, content) of every message, in order."""
+    truth: list[tuple[str, str | None]] = []
+    for turn in chat:
+        truth.append(("user_message", turn.question))
+        for one in turn.rounds:
+            truth += [("assistant_message", one.text)] if one.text else []
+            truth += [("tool_call", None)] * len(one.results)
+            truth += [("observation", None)] * len(one.results)
+        truth += [("thought", None)] if turn.thought else []
+        truth.append(("final_response" if turn.rounds else "assistant_message", turn.answer))
+    return truth
+
+
+def run(
+    operations: Sequence[Operation], memory: Memory | None = None, *, same_trace: bool = False
+) -> list[tuple[str, MessageItem]]:
+    """(conversation, message) for everything handed on."""
+    memory = memory or Memory()
+    handed_on = []
+    for number, operation in enumerate(operations):
+        span = SpanRecord(
+            trace_id=f"{1 if same_trace else number + 1:032x}",
+            span_id=f"{number + 1:016x}",
+            name="chat",
+            start_ns=number * 10**9,
+            end_ns=number * 10**9 + 10**8,
+        )
+        update = assemble(memory, span, operation)
+        handed_on += [(update.conversation_id, message) for message in update.messages]
+    return handed_on
+
+
+def messages(operations: Sequence[Operation]) -> list[MessageItem]:
+    return [message for _, message in run(operations)]
+
+
+NAMED = Affiliation(conversation_id="c")
+
+
+@given(CHATS)
+def test_each_message_appears_once_in_order_as_what_it_is(chat: list[Turn]) -> None:
+    """Law 1 and 3 and 5: nothing doubled, nothing lost, content only for what the user saw."""
+    made = messages(operations_of(chat, NAMED))
+    assert [(one.type, one.content) for one in made] == truth_of(chat)
+    assert len({one.id for one in made}) == len(made)
+    assert [one.created_at_ms for one in made] == sorted({one.created_at_ms for one in made})
+
+
+@given(CHATS, st.data())
+def test_ids_depend_on_nothing_but_the_conversation(chat: list[Turn], data: st.DataObject) -> None:
+    """Law 2: a restart, a repeat, and another process come to the same ids."""
+    operations = operations_of(chat, NAMED)
+    ids = [one.id for one in messages(operations)]
+    memory = Memory()
+    assert [one.id for _, one in run(operations, memory)] == ids
+    assert run(operations, memory) == []
+    start = data.draw(st.integers(0, len(operations) - 1))
+    assert {one.id for one in messages(operations[start:])} <= set(ids)
+    assert {one.id for one in messages(operations[-1:])} >= {ids[0], ids[-1]}
+
+
+@given(CHATS)
+def test_parents_are_what_a_message_answers(chat: list[Turn]) -> None:
+    """Law 4: result to call, call to what asked for it, answer to question, question to the answer before."""
+    made = {one.id: one for one in messages(operations_of(chat, NAMED))}
+    asked = visible = None
+    text: str | None = None
+    for one in made.values():
+        match one.type:
+            case "user_message":
+                assert one.parent_id == visible
+                asked = visible = one.id
+            case "assistant_message" | "final_response":
+                assert one.parent_id == asked
+                visible = text = one.id
+            case "tool_call":
+                assert one.parent_id in (text, asked)
+            case "observation":
+                assert made[str(one.parent_id)].type == "tool_call"
+                text = None
+            case "thought":
+                assert one.parent_id == asked
+    results = [one.parent_id for one in made.values() if one.type == "observation"]
+    assert len(set(results)) == len(results)
+
+
+@given(CHATS)
+def test_a_span_with_only_what_is_new_tells_the_same(chat: list[Turn]) -> None:
+    """history="new" and history="full" come to the same messages."""
+    known = KnownHistory()
+    full = operations_of(chat, NAMED)
+    short = [known.shorten(operation) for operation in full]
+    assert messages(short) == messages(full)
+    assert all(len(operation.input) <= 5 for operation in short)
+
+
+@given(CHATS)
+def test_a_chat_that_nobody_named_is_one_conversation(chat: list[Turn]) -> None:
+    """Every call in a trace of its own, and yet one conversation, found by the history it resends."""
+    made = run(operations_of(chat, Affiliation(user_id="ada")))
+    assert len({conversation for conversation, _ in made}) == 1
+    assert [(one.type, one.content) for _, one in made] == truth_of(chat)
+
+
+@given(CHATS)
+def test_two_users_who_say_the_same_are_never_joined(chat: list[Turn]) -> None:
+    """Whatever they say, nothing of one is in a conversation of the other, and nothing is lost."""
+    memory = Memory()
+    ada = run(operations_of(chat, Affiliation(user_id="ada")), memory)
+    interlaced = [replace(one, affiliation=Affiliation(user_id="bob")) for one in operations_of(chat, NAMED)]
+    spans = [
+        SpanRecord(f"{100 + n:032x}", f"{100 + n:016x}", "chat", 10**12 + n, 10**12 + n + 1)
+        for n in range(len(interlaced))
+    ]
+    bob = [assemble(memory, span, one) for span, one in zip(spans, interlaced, strict=True)]
+    assert {conversation for conversation, _ in ada}.isdisjoint({one.conversation_id for one in bob})
+    assert sum(len(one.messages) for one in bob) == len(ada)
+
+
+def test_two_anonymous_chats_that_say_the_same_are_never_joined() -> None:
+    """After the same first exchange nobody can tell them apart: then they are rather split than joined."""
+    chat = operations_of([Turn("yes", (), "", "ok"), Turn("no", (), "", "ok")], Affiliation())
+    memory = Memory()
+    first, second = (
+        assemble(memory, SpanRecord(f"{n:032x}", f"{n:016x}", "chat", n, n), chat[0]) for n in (1, 2)
+    )
+    later = assemble(memory, SpanRecord(f"{3:032x}", f"{3:016x}", "chat", 3, 3), chat[1])
+    assert len({first.conversation_id, second.conversation_id, later.conversation_id}) == 3
+
+
+def test_two_answers_that_say_the_same_are_two() -> None:
+    """n=2: alternatives are siblings, also where their texts are equal."""
+    said = Message("assistant", (Text("ok"),))
+    call = Operation(
+        "chat", NAMED, input=(Message("user", (Text("hi"),)),), output=(said, said), choice_count=2
+    )
+    user, *answers = messages([call])
+    assert [one.parent_id for one in answers] == [user.id, user.id]
+    assert len({one.id for one in answers}) == 2
+
+
+def test_a_response_that_names_the_one_before_continues_it() -> None:
+    """previous_response_id: the input holds only what is new, and belongs after that response."""
+    first = Operation(
+        "chat",
+        response_id="resp_1",
+        input=(Message("user", (Text("hi"),)),),
+        output=(Message("assistant", (ToolCall("look", {}, "call_1"),)),),
+    )
+    second = Operation(
+        "chat",
+        response_id="resp_2",
+        previous_response_id="resp_1",
+        input=(Message("tool", (ToolCallResponse("sun", "call_1"),)),),
+        output=(Message("assistant", (Text("Sunny."),)),),
+    )
+    made = run([first, second])
+    assert len({conversation for conversation, _ in made}) == 1
+    user, call, result, answer = (one for _, one in made)
+    assert (result.parent_id, answer.parent_id, answer.type) == (call.id, user.id, "final_response")
+
+
+def test_a_call_that_failed_is_kept_as_a_hidden_step() -> None:
+    """What the user asked is there, and that and why there was no answer."""
+    call = Operation(
+        "chat",
+        NAMED,
+        input=(Message("user", (Text("hi"),)),),
+        ending="failed",
+        failure=Failure("RateLimitError", "slow down"),
+    )
+    user, failed = messages([call])
+    assert (failed.type, failed.content, failed.parent_id) == ("llm", None, user.id)
+    assert failed.output == {"error": {"type": "RateLimitError", "message": "slow down"}}
+    assert failed.properties["ending"] == "failed"
+
+
+def test_an_internal_call_is_one_hidden_step() -> None:
+    """internal(): nothing of it is a message of the user's conversation."""
+    call = Operation(
+        "chat",
+        replace(NAMED, internal=True),
+        input=(Message("user", (Text("Title?"),)),),
+        output=(Message("assistant", (Text("Greetings"),)),),
+    )
+    [hidden] = messages([call])
+    assert (hidden.type, hidden.content) == ("llm", None)
+    assert "Greetings" in str(hidden.output)

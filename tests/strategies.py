@@ -1,0 +1,169 @@
+"""Any operation that a span can tell of, for properties; says of each value what a span cannot carry.
+
+Equality holds for what is generated here. What is left out comes back in another form: an empty string as
+None, text that is JSON of an object or list decoded, a ``Usage`` without any count as no usage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from hypothesis import strategies as st
+
+from greenflash_otel.operations import (
+    Affiliation,
+    Ending,
+    Failure,
+    Json,
+    Media,
+    Message,
+    Operation,
+    Other,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    ToolExecution,
+    Usage,
+)
+from greenflash_otel.semconv.genai import EXECUTE_TOOL, MODEL_CALLS
+from greenflash_otel.semconv.parts import READERS
+from greenflash_otel.spans import SpanRecord
+
+T = TypeVar("T")
+
+texts = st.text(max_size=12)
+names = st.text(min_size=1, max_size=12)  # an empty attribute reads as None
+counts = st.integers(0, 10**9)
+json_values = cast(
+    "st.SearchStrategy[Json]",
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=5,
+    ),
+)
+objects = st.dictionaries(texts, json_values, max_size=3)
+# Text that is a JSON object or list comes back decoded; what only begins like one stays text.
+arguments = (
+    json_values.filter(lambda value: not (isinstance(value, str) and value[:1] in ("{", "[")))
+    | st.sampled_from(["{broken", "[1,", "{'a': 1}"])
+).map(lambda value: cast(Json, value))
+
+
+def maybe(values: st.SearchStrategy[T]) -> st.SearchStrategy[T | None]:
+    """A value or None."""
+    return st.none() | values
+
+
+media = st.builds(
+    Media,
+    modality=st.sampled_from(["image", "audio", "video", "document"]),
+    uri=maybe(texts),
+    file_id=maybe(texts),
+    mime_type=maybe(texts),
+    digest=maybe(texts),
+    size_bytes=maybe(counts),
+    transcript=maybe(texts),
+)
+others = st.builds(
+    Other,
+    type=names.filter(lambda type: type not in READERS),  # a known type is not kept as `Other`
+    fields=st.dictionaries(texts.filter(lambda name: name != "type"), json_values, max_size=3),
+)
+parts: st.SearchStrategy[Part] = st.one_of(
+    st.builds(Text, texts),
+    st.builds(Reasoning, texts),
+    st.builds(ToolCall, names, arguments, maybe(texts)),
+    st.builds(ToolCallResponse, json_values, maybe(texts), st.booleans()),
+    st.builds(ServerToolCall, names, objects, maybe(texts)),
+    st.builds(ServerToolCallResponse, objects, maybe(texts), st.booleans()),
+    media,
+    others,
+)
+
+
+def tuples(values: st.SearchStrategy[T], *, most: int = 3) -> st.SearchStrategy[tuple[T, ...]]:
+    """A tuple of up to ``most`` values."""
+    return st.lists(values, max_size=most).map(tuple)
+
+
+messages = st.builds(
+    Message,
+    role=st.sampled_from(["system", "developer", "user", "assistant", "tool"]) | names,
+    parts=tuples(parts),
+    name=maybe(texts),
+    finish_reason=maybe(texts),
+)
+usages = st.builds(
+    Usage,
+    input_tokens=maybe(counts),
+    output_tokens=maybe(counts),
+    cached_input_tokens=maybe(counts),
+    reasoning_output_tokens=maybe(counts),
+).filter(lambda usage: usage != Usage())
+executions = st.builds(ToolExecution, names, maybe(names), arguments, json_values)
+
+
+@st.composite
+def operations(draw: st.DrawFn) -> Operation:
+    """Any model call or tool execution."""
+    name = draw(st.sampled_from([*sorted(MODEL_CALLS), EXECUTE_TOOL]))
+    provider_conversation_id = draw(maybe(names))
+    affiliation = st.builds(
+        Affiliation,
+        # the provider's own id is not taken for one that the application gave
+        conversation_id=maybe(names).filter(lambda id: id is None or id != provider_conversation_id),
+        user_id=maybe(names),
+        organization_id=maybe(names),
+        properties=objects,
+        internal=st.booleans(),
+        scope_id=maybe(names),
+    )
+    endings: Sequence[Ending] = ("completed", "failed", "cancelled", "abandoned")
+    ending = draw(st.sampled_from(endings))
+    failures = st.builds(Failure, names, maybe(texts))
+    fields: dict[str, Any] = {
+        name: draw(maybe(names))
+        for name in ("provider", "request_model", "response_model", "response_id", "previous_response_id")
+    }
+    return Operation(
+        name,
+        draw(affiliation),
+        **fields,
+        provider_conversation_id=provider_conversation_id,
+        system_instructions=draw(tuples(parts)),
+        input=draw(tuples(messages)),
+        input_parent_id=draw(maybe(names)),
+        output=draw(tuples(messages)),
+        choice_count=draw(st.integers(1, 9)),
+        tool=draw(executions) if name == EXECUTE_TOOL else None,
+        usage=draw(maybe(usages)),
+        finish_reasons=draw(tuples(texts)),
+        streamed=draw(st.booleans()),
+        time_to_first_chunk_s=draw(maybe(st.floats(0, 1000))),
+        ending=ending,
+        failure=None if ending == "completed" else draw(maybe(failures)),
+        properties=draw(objects),
+    )
+
+
+def span_of(
+    attributes: Any = None, *, number: int = 1, trace: int = 1, failure: Failure | None = None
+) -> SpanRecord:
+    """A finished span, told apart from others by ``number``; it lasts half a second."""
+    start_ns = 1_700_000_000_000_000_000 + number * 1_000_000_000
+    return SpanRecord(
+        trace_id=f"{trace:032x}",
+        span_id=f"{number:016x}",
+        name="chat",
+        start_ns=start_ns,
+        end_ns=start_ns + 500_000_000,
+        attributes=attributes or {},
+        status="error" if failure else "unset",
+        status_description=failure.message if failure else None,
+    )
