@@ -77,7 +77,7 @@ def _frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
         "externalConversationId": update.conversation_id,
         "externalOrganizationId": update.organization_id,
         "model": update.model,
-        "systemPrompt": update.system_prompt,
+        "systemPrompt": update.system_prompt or None,
         "properties": update.properties or None,
         "sampleRate": address.sample_rate,
         "forceSample": address.force_sample,
