@@ -160,3 +160,9 @@ def test_instructions_may_be_plain_text() -> None:
 def test_numbers_that_json_does_not_have(text: str, expected: list[str]) -> None:
     """They stay text, for Greenflash would refuse the whole request they stand in."""
     assert read_json(text) == expected
+
+
+def test_json_nested_too_deep_stays_text() -> None:
+    """Text that no parser takes does not cost the span it stands in."""
+    text = "[" * 200_000
+    assert read_json(text) == text

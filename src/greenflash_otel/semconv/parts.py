@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
@@ -76,9 +77,18 @@ def read_json(value: object) -> Json:
     if not isinstance(value, str):
         return cast(Json, value)
     try:
-        return cast(Json, json.loads(value))
-    except ValueError:
+        return cast(Json, _DECODER.decode(value))
+    except (ValueError, RecursionError):
         return value
+
+
+def _read_float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
+"""Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
 
 
 def read_structure(value: Json) -> Json:

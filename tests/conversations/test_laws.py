@@ -1,0 +1,168 @@
+"""The laws of the conversation model, for any conversation of a chat client that edits nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenflash_otel.conversations.assemble import assemble
+from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.thread import Position, follow
+from greenflash_otel.operations import Operation
+from tests.conversations.chats import Chat, Expected, calls, chats, expected, named, told
+from tests.strategies import span_of
+
+manners = st.lists(st.integers(0, 2), min_size=1, max_size=5)
+VISIBLE = {"user_message", "assistant_message", "final_response", "system_message"}
+
+
+def _as_expected(items: list[MessageItem]) -> list[Expected]:
+    places = {item.id: place for place, item in enumerate(items)}
+    return [
+        Expected(
+            item.type,
+            item.content,
+            None if item.parent_id is None else places[item.parent_id],
+            item.tool_name,
+        )
+        for item in items
+    ]
+
+
+def _ids(items: list[MessageItem]) -> list[str]:
+    return [item.id for item in items]
+
+
+@given(chats(), manners)
+def test_once_in_order_and_linked(chat: Chat, resent: list[int]) -> None:
+    """Each true message arrives once, in order, with its type, its content and its parent."""
+    assert _as_expected(told(named(calls(chat, resent=resent)))) == expected(chat)
+
+
+@given(chats(), manners)
+def test_nothing_is_lost(chat: Chat, resent: list[int]) -> None:
+    """No two messages share an id, however alike they are."""
+    ids = _ids(told(named(calls(chat, resent=resent))))
+    assert len(set(ids)) == len(ids) == len(expected(chat))
+
+
+@given(chats(), manners, manners)
+def test_ids_depend_on_the_conversation_only(chat: Chat, one: list[int], other: list[int]) -> None:
+    """Another process, another time and another way of resending give the same ids."""
+    first = told(named(calls(chat, resent=one)))
+    second = told(named(calls(chat, resent=other)), first=5000)
+    assert _ids(first) == _ids(second)
+
+
+@given(chats(most=2), manners)
+def test_conversations_do_not_share_ids(chat: Chat, resent: list[int]) -> None:
+    """The same said in another conversation is another message."""
+    one, other = (told(named(calls(chat, resent=resent), id)) for id in ("chat-1", "chat-2"))
+    assert not set(_ids(one)) & set(_ids(other))
+
+
+@given(chats(), manners)
+def test_spans_delivered_twice(chat: Chat, resent: list[int]) -> None:
+    """What was told already adds nothing, each span again or all of them again."""
+    memory = Memory()
+    operations = named(calls(chat, resent=resent))
+    twice = [operation for operation in operations for _ in range(2)]
+    assert _as_expected(told(twice, memory)) == expected(chat)
+    assert told(operations, memory) == []
+
+
+@given(chats(), manners, st.data())
+def test_a_restart(chat: Chat, resent: list[int], data: st.DataObject) -> None:
+    """A process that sees only the later calls gives the messages the ids they had."""
+    operations = named(calls(chat, resent=resent))
+    start = data.draw(st.integers(0, len(operations) - 1))
+    whole = told(operations)
+    later = told(operations[start:], first=start + 1)
+    # Thoughts are not always resent, so a process that did not hear them cannot tell them.
+    assert set(_ids(later)) <= set(_ids(whole))
+    assert {one.id for one in whole if one.type != "thought"} <= set(_ids(later))
+    parents = {one.id: one.parent_id for one in whole}
+    assert all(parents[one.id] == one.parent_id for one in later)
+
+
+@given(chats(), manners)
+def test_time_moves_on(chat: Chat, resent: list[int]) -> None:
+    """Every message is later than the one before, for Greenflash sorts by time."""
+    times = [item.created_at_ms for item in told(named(calls(chat, resent=resent)))]
+    assert all(earlier < later for earlier, later in pairwise(times))
+
+
+@given(chats())
+def test_content_is_what_the_user_saw(chat: Chat) -> None:
+    """Thoughts, arguments and results stand in input and output, never in content."""
+    for item in told(named(calls(chat))):
+        assert (item.content is not None) == (item.type in VISIBLE)
+        if item.type not in VISIBLE:
+            assert item.input or item.output
+
+
+@given(chats())
+def test_the_system_prompt_is_no_message(chat: Chat) -> None:
+    """What stands before the conversation is told of the conversation as a whole."""
+    first = named(calls(chat))[0]
+    update = assemble(Memory(), span_of(), first)
+    assert update.system_prompt == chat.prompt
+    assert update.messages[0].type == "user_message"
+
+
+@given(chats(notes=False))
+def test_response_chains(chat: Chat) -> None:
+    """Calls that name the response they continue give the ids that resent histories give."""
+    whole = told(named(calls(chat)))
+    chain = [
+        replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
+        for place, one in enumerate(named(calls(chat, new_only=True)))
+    ]
+    assert _ids(told(chain)) == _ids(whole)
+
+
+@given(chats(notes=False))
+def test_response_chains_without_an_id(chat: Chat) -> None:
+    """A chain stays one conversation although every call has a trace of its own."""
+    chain = [
+        replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
+        for place, one in enumerate(calls(chat, new_only=True))
+    ]
+    assert _as_expected(told(chain)) == expected(chat)
+
+
+@given(chats(notes=False))
+def test_stored_conversations(chat: Chat) -> None:
+    """Calls that continue a conversation the provider keeps give the ids that resent histories give."""
+    stored = [replace(one, provider_conversation_id="conv_1") for one in calls(chat, new_only=True)]
+    assert _ids(told(stored)) == _ids(told(named(calls(chat), "conv_1")))
+
+
+def _shortened(chat: Chat) -> list[Operation]:
+    """The calls of a chat as spans with ``history="new"`` tell them."""
+    position = Position()
+    short = []
+    for operation in named(calls(chat, new_only=True)):
+        start = 1 if chat.prompt is not None else 0
+        short.append(replace(operation, input_parent_id=position.tip))
+        position = follow("chat-1", position, (*operation.input[start:], *operation.output))[1]
+    return short
+
+
+@given(chats(notes=False))
+def test_history_left_out(chat: Chat) -> None:
+    """Spans that carry only what is new give the ids that whole histories give."""
+    assert _ids(told(_shortened(chat))) == _ids(told(named(calls(chat))))
+
+
+@given(chats(notes=False), st.data())
+def test_history_left_out_and_a_restart(chat: Chat, data: st.DataObject) -> None:
+    """Where the known history is known no longer, ids still are the same."""
+    operations = _shortened(chat)
+    start = data.draw(st.integers(0, len(operations) - 1))
+    later = [item for item in told(operations[start:]) if item.type in VISIBLE | {"tool_call"}]
+    assert set(_ids(later)) <= set(_ids(told(operations)))
