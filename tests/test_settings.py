@@ -1,71 +1,141 @@
-"""Settings: arguments before variables before defaults, and one clear sentence for what is wrong."""
+"""Settings come from arguments, then from the environment, and a bad one is refused in one clear sentence."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.settings import SETTINGS, Settings
-from tests.conftest import PRODUCT
+from greenflash_otel.settings import MEMORY, SETTINGS, Settings, default_of
 
-GOOD: dict[str, tuple[str, object]] = {
-    "api_key": ("gf_1", "gf_1"),
-    "product_id": (PRODUCT, PRODUCT),
-    "base_url": ("http://localhost/api/v1", "http://localhost/api/v1"),
-    "frameworks": ("openai", ("openai",)),
-    "export": ("none", "none"),
-    "outbox": ("/somewhere", "/somewhere"),
-    "capture_content": ("no", False),
-    "redact": ("module:function", "module:function"),
-    "history": ("full", "full"),
-    "sample_rate": ("0.5", 0.5),
-    "force_sample": ("true", True),
-    "default_user_id": ("nobody", "nobody"),
-    "strict": ("1", True),
-    "shutdown_timeout_s": ("2.5", 2.5),
+PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
+
+# By setting: text in a variable and what it means, then another value as an argument.
+EXAMPLES: dict[str, tuple[str, Any, Any]] = {
+    "api_key": ("gf_key", "gf_key", "gf_other"),
+    "product_id": (PRODUCT, PRODUCT, PRODUCT.upper()),
+    "base_url": ("http://localhost:1/api/v1", "http://localhost:1/api/v1", "https://host/api/v1"),
+    "frameworks": (" openai , ", ("openai",), ()),
+    "export": ("none", "none", "greenflash"),
+    "outbox": ("/var/outbox", "/var/outbox", MEMORY),
+    "capture_content": ("off", False, True),
+    "redact": ("module:function", "module:function", "module:other"),
+    "history": ("full", "full", "new"),
+    "sample_rate": ("0.25", 0.25, 0.0),
+    "force_sample": ("1", True, False),
+    "default_user_id": ("nobody", "nobody", "somebody"),
+    "strict": ("yes", True, False),
+    "shutdown_timeout_s": ("2.5", 2.5, 0.0),
 }
-"""Text of the variable, and what it means, for every setting."""
+
+
+def test_the_table_is_whole() -> None:
+    """Every field of `Settings` is in the table of settings, and has an example here."""
+    assert {field.name for field in fields(Settings)} == set(SETTINGS) == set(EXAMPLES)
+    assert all(setting.variables and setting.meaning for setting in SETTINGS.values())
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_every_setting_has_a_variable_and_an_argument_that_wins(name: str) -> None:
-    """The variable counts unless the argument is given."""
-    text, meaning = GOOD[name]
+def test_by_variable(name: str) -> None:
+    """Every variable of a setting sets it, with white space around it too; an empty one does not."""
+    text, expected, _ = EXAMPLES[name]
+    for variable in SETTINGS[name].variables:
+        environment = {"GREENFLASH_PRODUCT_ID": PRODUCT, variable: f" {text} "}
+        assert getattr(Settings.read(environment), name) == expected
+        unset = Settings.read({"GREENFLASH_PRODUCT_ID": PRODUCT, "GREENFLASH_EXPORT": "none", variable: " "})
+        if name not in ("product_id", "export"):
+            assert getattr(unset, name) == default_of(name)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_by_argument(name: str) -> None:
+    """An argument counts before its variable, also where it is 0 or False; None is not given."""
+    text, expected, argument = EXAMPLES[name]
     environment = {"GREENFLASH_PRODUCT_ID": PRODUCT, SETTINGS[name].variables[0]: text}
-    assert getattr(Settings.read(environment), name) == meaning
-    bad = {**environment, SETTINGS[name].variables[0]: "?"}
-    assert getattr(Settings.read(bad, **{name: meaning}), name) == meaning
-
-
-def test_the_address_has_two_names() -> None:
-    """GREENFLASH_BASE_URL is asked first."""
-    environment = {"GREENFLASH_PRODUCT_ID": PRODUCT, "GREENFLASH_API_URL": "http://second"}
-    assert Settings.read(environment).base_url == "http://second"
-    assert Settings.read({**environment, "GREENFLASH_BASE_URL": "http://first"}).base_url == "http://first"
+    assert getattr(Settings.read(environment, **{name: argument}), name) == argument
+    assert getattr(Settings.read(environment, **{name: None}), name) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("environment", "expected"),
     [
-        ({"product_id": None}, "product_id is missing"),
-        ({"product_id": "acme"}, "write the UUID"),
-        ({"export": "everywhere"}, "write 'greenflash' or 'none'"),
-        ({"history": "some"}, "write 'new' or 'full'"),
-        ({"frameworks": ["django"]}, "frameworks is 'django'; write 'openai'"),
-        ({"sample_rate": 7}, "write a number from 0 to 1"),
-        ({"base_url": "greenflash.ai"}, "write e.g. 'https://"),
-        ({"api_key": "gf 1"}, "copy it again"),
+        ({"GREENFLASH_BASE_URL": "http://a", "GREENFLASH_API_URL": "http://b"}, "http://a"),
+        ({"GREENFLASH_BASE_URL": "", "GREENFLASH_API_URL": "http://b"}, "http://b"),
+        ({}, "https://www.greenflash.ai/api/v1"),
     ],
 )
-def test_what_is_wrong_is_one_clear_sentence(given: dict[str, Any], said: str) -> None:
-    """It names the setting and what to write, and never shows a key."""
-    with pytest.raises(ConfigurationError, match=said) as raised:
-        Settings.read({}, **{"product_id": PRODUCT, **given})
-    assert "gf 1" not in str(raised.value)
+def test_the_order_of_variables(environment: dict[str, str], expected: str) -> None:
+    """The name of the Greenflash SDK counts before the older one."""
+    assert Settings.read(environment, product_id=PRODUCT).base_url == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"XDG_STATE_HOME": "/s", "LOCALAPPDATA": "/l", "HOME": "/h"}, "/s/greenflash-otel/outbox"),
+        ({"LOCALAPPDATA": "/l", "HOME": "/h"}, "/l/greenflash-otel/outbox"),
+        ({"HOME": "/h"}, "/h/.local/state/greenflash-otel/outbox"),
+        ({}, MEMORY),
+        ({"GREENFLASH_OUTBOX": "/o", "HOME": "/h"}, "/o"),
+    ],
+)
+def test_where_the_outbox_is(environment: dict[str, str], expected: str) -> None:
+    """The outbox lies in the user's state folder; without a home it is kept in memory."""
+    assert Settings.read(environment, product_id=PRODUCT).outbox == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "given", "wanted"),
+    [
+        pytest.param({}, {"product_id": None}, "GREENFLASH_PRODUCT_ID", id="no product"),
+        pytest.param({}, {"product_id": "shop"}, "write the UUID", id="a product that is no UUID"),
+        pytest.param({}, {"product_id": 7}, "write the UUID", id="a product that is no text"),
+        pytest.param({}, {"product_id": "x", "export": "none"}, "write the UUID", id="not even unused"),
+        pytest.param({}, {"api_key": "gf key"}, "copy it again", id="a key with a space"),
+        pytest.param({}, {"api_key": "gf_kéy"}, "copy it again", id="a key that no header takes"),
+        pytest.param({}, {"export": "otlp"}, "'greenflash' or 'none'", id="export"),
+        pytest.param({}, {"history": "all"}, "'new' or 'full'", id="history"),
+        pytest.param({}, {"frameworks": "openai,llama"}, "'openai'", id="frameworks as text"),
+        pytest.param({}, {"frameworks": ["llama"]}, "'openai'", id="frameworks as a list"),
+        pytest.param({}, {"sample_rate": 1.5}, "from 0 to 1", id="sample rate too high"),
+        pytest.param({}, {"sample_rate": float("nan")}, "from 0 to 1", id="sample rate is no number"),
+        pytest.param({}, {"base_url": "localhost"}, "'https://host/api/v1'", id="an address without scheme"),
+        pytest.param({}, {"default_user_id": ""}, "'anonymous'", id="a user without a name"),
+        pytest.param({"GREENFLASH_STRICT": "maybe"}, {}, "true or false", id="a flag"),
+        pytest.param({"GREENFLASH_SAMPLE_RATE": "half"}, {}, "from 0 to 1", id="a rate in words"),
+        pytest.param({"GREENFLASH_SHUTDOWN_TIMEOUT": "5s"}, {}, "number of seconds", id="a time with unit"),
+    ],
+)
+def test_bad_settings(environment: dict[str, str], given: dict[str, Any], wanted: str) -> None:
+    """What is wrong and what to write instead stand in one line, with the name that was used."""
+    with pytest.raises(ConfigurationError) as error:
+        Settings.read(environment, **{"product_id": PRODUCT, **given})
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    assert re.search(r"write |pass |copy it again", sentence)
+    assert wanted in sentence
+    assert next(iter(environment), None) or next(iter(given)) in sentence
+    assert all(variable in sentence for variable in environment)
 
 
 def test_the_key_is_never_shown() -> None:
-    """Not in a repr, which ends in logs."""
-    assert "gf_secret" not in repr(Settings.read({}, product_id=PRODUCT, api_key="gf_secret"))
+    """Neither the settings nor a complaint about the key show it."""
+    assert "gf_secret" not in repr(Settings(PRODUCT, "gf_secret"))
+    with pytest.raises(ConfigurationError) as error:
+        Settings(PRODUCT, "gf_secret key")
+    assert "gf_secret" not in str(error.value)
+
+
+def test_no_product_is_needed_to_make_spans_only() -> None:
+    """Whoever sends elsewhere has no product."""
+    assert Settings(export="none").product_id is None
+
+
+def test_every_default_is_known() -> None:
+    """The documentation can name every default; there is none of an unknown setting."""
+    assert {name: default_of(name) for name in ("strict", "outbox")} == {"strict": False, "outbox": MEMORY}
+    with pytest.raises(KeyError):
+        default_of("no such setting")

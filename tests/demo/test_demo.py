@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from greenflash_otel.demo.replay import recorded
 from greenflash_otel.testing import Emulator
+from tests.demo.truth import TRUE, lines
 
 PROGRAM = [sys.executable, "-m", "greenflash_otel"]
 
@@ -87,14 +90,35 @@ def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
     )
     assert (done.returncode, done.stdout.strip()) == (0, _counts(18))
     stored = greenflash_emulator.conversations()
-    assert sorted(str(one.external_id) for one in stored) == [
-        "arithmetic",
-        "chat-42",
-        "streamed-answer",
-        "weather",
-    ]
-    assert sum(len(one.messages) for one in stored) == 17
+    assert {str(one.external_id): lines(one) for one in stored} == TRUE
     assert [outcome.event_type for one in stored for outcome in one.outcomes] == ["upgrade"]
+
+
+def test_the_demo_fails_where_its_conversations_did_not_arrive() -> None:
+    """Exit code 1 though every request was answered: Greenflash was asked to keep nothing."""
+    done = subprocess.run(
+        [*PROGRAM, "demo"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "GREENFLASH_SAMPLE_RATE": "0"},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "conversation chat-42" not in done.stdout
+
+
+def test_ctrl_c_is_how_a_kept_demo_ends_well() -> None:
+    """The emulator answers until then; the exit code is still that of the delivery."""
+    with subprocess.Popen([*PROGRAM, "demo", "--keep"], stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        said = "".join(iter(demo.stdout.readline, "It runs until Ctrl+C.\n"))
+        [url] = re.findall(r"http\S+/emulator/conversations", said)
+        stored = httpx.get(url, trust_env=False).text
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=30)
+    assert "나는 바다를 좋아해요." in stored
+    assert demo.returncode == 0
 
 
 def test_every_recorded_answer_names_its_source() -> None:

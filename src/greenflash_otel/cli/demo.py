@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
 import threading
@@ -32,8 +33,8 @@ def show(given: argparse.Namespace) -> int:
             _instrument(emulator, outbox, api_key="gf_demo")
         else:
             _capture(emulator, outbox, api_key="gf_demo")
-        done = greenflash.flush(10)
-        return _report(emulator, done, keep=given.keep)
+        greenflash.flush(10)
+        return _report(emulator, keep=given.keep)
 
 
 def _instrument(emulator: Emulator, outbox: str, api_key: str | None) -> None:
@@ -50,7 +51,7 @@ def _capture(emulator: Emulator, outbox: str, api_key: str | None) -> None:
         client.close()
 
 
-def _report(emulator: Emulator, done: bool, *, keep: bool) -> int:
+def _report(emulator: Emulator, *, keep: bool) -> int:
     stats = greenflash.stats()
     greenflash.shutdown(0)
     conversations = emulator.conversations()
@@ -61,7 +62,8 @@ def _report(emulator: Emulator, done: bool, *, keep: bool) -> int:
     print(f"emulator: {emulator.url} (everything it stores: {emulator.url}/emulator/conversations)")
     if keep:
         print("It runs until Ctrl+C.", flush=True)
-        threading.Event().wait()
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
     else:
         print("It ends with this program; `greenflash-otel demo --keep` leaves it running for a look.")
-    return 0 if done and len(conversations) == CONVERSATIONS else 1
+    return 0 if stats.delivered == stats.accepted and len(conversations) == CONVERSATIONS else 1

@@ -1,0 +1,61 @@
+"""A body is UTF-8 JSON that every server and database takes."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenflash_otel.api.request import encode
+from greenflash_otel.operations import Json
+from tests.strategies import objects
+
+
+@given(objects)
+def test_any_object(body: dict[str, Json]) -> None:
+    """What goes in comes out, but for NUL."""
+    written = encode(body)
+    assert b"\\u0000" not in written.replace(b"\\\\", b"")
+    clean = json.loads(
+        json.dumps(body).replace("\\\\", "\ue000").replace("\\u0000", "\\ufffd").replace("\ue000", "\\\\")
+    )
+    assert json.loads(written) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("née 日本 😀", "née 日本 😀", id="text of the world"),
+        pytest.param("a\0b\0", "a\ufffdb\ufffd", id="NUL"),
+        pytest.param("\\u0000", "\\u0000", id="a backslash and u0000 is no NUL"),
+        pytest.param("\\\0", "\\\ufffd", id="NUL after a backslash"),
+        pytest.param("\\\\\0\\\\u0000", "\\\\\ufffd\\\\u0000", id="both, after two backslashes"),
+        pytest.param("\0\0\0", "\ufffd" * 3, id="several NUL"),
+        pytest.param("half \ud83d", "half \ufffd", id="half a character"),
+        pytest.param("\udc00\0", "\ufffd\ufffd", id="half a character and NUL"),
+    ],
+)
+def test_texts(text: str, expected: str) -> None:
+    """Only what no database takes is replaced, in names and in values."""
+    assert json.loads(encode({text: [text]})) == {expected: [expected]}
+
+
+@given(st.text(st.characters(), max_size=20))
+def test_always_utf_8(text: str) -> None:
+    """Any text of Python, surrogates too, gives bytes that are UTF-8."""
+    assert json.loads(encode({"text": text}).decode()).keys() == {"text"}
+
+
+def test_compact_and_in_order() -> None:
+    """The bytes of a body are always the same."""
+    assert encode({"b": 1, "a": [None, True]}) == b'{"b":1,"a":[null,true]}'
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_does_not_have(number: float) -> None:
+    """They are refused, for a server would refuse the whole body."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode({"number": number})

@@ -1,0 +1,122 @@
+"""``outbox flush`` and ``outbox status`` as programs: exit code 0 means that Greenflash has everything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import greenflash_otel as greenflash
+from greenflash_otel.cli import main
+from greenflash_otel.testing import Answer, Emulator
+from tests.conftest import PRODUCT
+
+EMULATOR = ("emulator", "--port", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What Greenflash does, and how the command ends."""
+
+    faults: tuple[Answer, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    code: int = 0
+    printed: str = ""
+
+
+UNREACHABLE = {"GREENFLASH_BASE_URL": "http://127.0.0.1:9/api/v1"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(Case(printed="delivered 1 + pending 0 + set aside 0"), id="delivered"),
+        pytest.param(
+            Case((Answer(401),), code=1, printed="delivered 0 + pending 1 + set aside 0 + lost 0; held: 401"),
+            id="key refused",
+        ),
+        pytest.param(
+            Case((Answer(400),), code=1, printed="delivered 0 + pending 0 + set aside 1"),
+            id="refused for good",
+        ),
+        pytest.param(
+            Case(environment=UNREACHABLE, code=1, printed="delivered 0 + pending 1"), id="nobody listens"
+        ),
+    ],
+)
+def test_flush_exits_with_0_only_if_all_was_delivered(
+    case: Case, greenflash_emulator: Emulator, outbox: Path
+) -> None:
+    """What waits still and what was refused are both not delivered."""
+    greenflash_emulator.faults.next(*case.faults)
+    done = _run(
+        "outbox", "flush", "--timeout", "1", base_url=greenflash_emulator.base_url, **case.environment
+    )
+    assert (done.returncode, done.stderr) == (case.code, "")
+    assert done.stdout.startswith(f"accepted 1 = {case.printed}")
+    assert len(greenflash_emulator.outcomes()) == (1 if case.code == 0 else 0)
+
+
+def test_status_counts_what_waits_and_sends_nothing(greenflash_emulator: Emulator, outbox: Path) -> None:
+    """Even with a key and a Greenflash that listens."""
+    done = _run("outbox", "status", base_url=greenflash_emulator.base_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{outbox}: accepted 1 = delivered 0 + pending 1")
+    assert greenflash_emulator.requests() == ()
+
+
+@pytest.mark.parametrize("action", ["flush", "status"])
+def test_an_outbox_that_cannot_be_opened_is_not_an_empty_one(
+    action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sentence says which and what to set; nothing claims that all was delivered."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GREENFLASH_OUTBOX", str(tmp_path / "file"))
+    monkeypatch.setenv("GREENFLASH_API_KEY", "gf_test")
+    assert main(["outbox", action]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert said.err.startswith(f"cannot use the outbox {tmp_path / 'file'}: ")
+    assert "set GREENFLASH_OUTBOX" in said.err
+
+
+@pytest.mark.parametrize(("missing", "extra"), [("uvicorn", "emulator"), ("pydantic", "emulator")])
+def test_a_missing_extra_is_one_sentence_that_says_what_to_install(missing: str, extra: str) -> None:
+    """No traceback, and the line to type."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from greenflash_otel.cli import main\n"
+        f"raise SystemExit(main({list(EMULATOR)!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{missing} is not installed: pip install 'greenflash-otel[{extra}]'\n"
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An outbox in which one outcome waits, as an application without a key leaves it."""
+    folder = tmp_path / "outbox"
+    greenflash.instrument(product_id=PRODUCT, outbox=folder)
+    greenflash.record_outcome("upgrade", "149.00", conversation_id="chat-42", user_id="ada")
+    greenflash.shutdown(0)
+    monkeypatch.setenv("GREENFLASH_OUTBOX", str(folder))
+    return folder
+
+
+def _run(*arguments: str, base_url: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = {"GREENFLASH_API_KEY": "gf_test", "GREENFLASH_BASE_URL": base_url} | environment
+    return subprocess.run(
+        [sys.executable, "-m", "greenflash_otel", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **given},
+        timeout=60,
+        check=False,
+    )
