@@ -1,7 +1,9 @@
-"""Whatever the application passes becomes an outcome; what was wrong is told and kept."""
+"""Whatever is passed, an outcome comes of it; what was wrong is told and kept."""
 
 from __future__ import annotations
 
+import json
+import math
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -10,110 +12,184 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.errors import InvalidOutcomeError
-from greenflash_otel.outcomes.outcome import Outcome, attributes_of, read
+from greenflash_otel.api.events import request_of
+from greenflash_otel.outcomes.outcome import attributes_of, read
 from greenflash_otel.outcomes.repair import ORIGINAL, Repaired, repaired
-from greenflash_otel.spans import SpanRecord
+from tests.api.wire import ADDRESS, validator
+from tests.strategies import span_of
 
-NOON = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
-NOON_NS = 1_795_176_000_000_000_000
+NOW_NS = 1_700_000_000_000_000_000
+UTC = timezone.utc
 
 
-def made(event_type: object = "upgrade", value: object = True, **given: Any) -> Repaired:
-    return repaired(event_type, value, now_ns=NOON_NS, insert_id="i-1", **given)
+class Hostile:
+    """An object of an application that cannot be shown, compared, counted or asked for its truth."""
+
+    def _refuse(self, *given: object) -> Any:
+        raise RuntimeError("no")
+
+    __repr__ = __str__ = __bool__ = __float__ = __eq__ = __len__ = __iter__ = _refuse
+    __hash__ = object.__hash__
+
+
+def _repaired(event_type: object = "upgrade", value: object = "pro", **given: Any) -> Repaired:
+    return repaired(event_type, value, now_ns=NOW_NS, insert_id="insert-1", **given)
 
 
 @pytest.mark.parametrize(
-    ("value", "text", "value_type"),
+    ("value", "value_type", "expected"),
     [
-        (Decimal("149.00"), "149.00", "numeric"),
-        (Decimal("1E+2"), "100", "numeric"),
-        (0.1, "0.1", "numeric"),
-        (1e-7, "0.0000001", "numeric"),
-        (10**20, "100000000000000000000", "numeric"),
-        (True, "true", "boolean"),
-        (False, "false", "boolean"),
-        ("premium_plan", "premium_plan", "text"),
+        ("pro", None, ("pro", "text")),
+        ("", None, ("", "text")),
+        ("149.00", None, ("149.00", "text")),
+        ("149.00", "currency", ("149.00", "currency")),
+        (Decimal("149.00"), None, ("149.00", "numeric")),
+        (Decimal("1E+2"), "currency", ("100", "currency")),
+        (Decimal("0.10"), "currency", ("0.10", "currency")),
+        (149, "currency", ("149", "currency")),
+        (0.1, None, ("0.1", "numeric")),
+        (1e22, None, ("10000000000000000000000", "numeric")),
+        (1e-7, None, ("0.0000001", "numeric")),
+        (True, None, ("true", "boolean")),
+        (False, "boolean", ("false", "boolean")),
+        (7, "text", ("7", "text")),
     ],
 )
-def test_a_value_says_its_type(value: object, text: str, value_type: str) -> None:
-    """Numbers stay exact, booleans are words, and nothing had to be repaired."""
-    done = made(value=value)
-    assert (done.outcome.value, done.outcome.value_type, done.problems) == (text, value_type, ())
+def test_good_values(value: object, value_type: object, expected: tuple[str, str]) -> None:
+    """A value is sent as exact text, and its type is found out where it is not named."""
+    done = _repaired(value=value, value_type=value_type)
+    assert (done.outcome.value, done.outcome.value_type) == expected
+    assert done.problems == ()
+    assert done.outcome.properties == {}
 
 
 @pytest.mark.parametrize(
     ("given", "field", "expected", "original"),
     [
-        ({"influence": "great"}, "influence", None, {"influence": "great"}),
-        ({"value_type": "count", "value": 3}, "value_type", "numeric", {"value_type": "count"}),
-        ({"value_type": "currency", "value": "$149"}, "value_type", "text", {"value": "$149"}),
-        ({"quality_impact_score": 3}, "quality_impact_score", 1.0, {"quality_impact_score": 3}),
-        ({"quality_impact_score": "x"}, "quality_impact_score", None, {"quality_impact_score": "x"}),
-        ({"sample_rate": -1}, "sample_rate", 0.0, {"sample_rate": -1}),
-        ({"event_type": ""}, "event_type", "unnamed_outcome", {"event_type": ""}),
-        ({"event_at": "yesterday"}, "event_at_ns", NOON_NS, {"event_at": "yesterday"}),
-        ({"value": float("nan")}, "value", "nan", {"value": "nan"}),
-        ({"conversation_id": ""}, "conversation_id", None, {"conversation_id": ""}),
-        ({"properties": "vip"}, "value", "true", {"properties": "vip"}),
+        pytest.param({"event_type": ""}, "event_type", "unnamed_outcome", "", id="an empty event type"),
+        pytest.param({"event_type": " "}, "event_type", "unnamed_outcome", " ", id="a blank event type"),
+        pytest.param({"event_type": 7}, "event_type", "unnamed_outcome", 7, id="an event type that is none"),
+        pytest.param({"value": None}, "value", "", "None", id="no value"),
+        pytest.param({"value": math.nan}, "value", "nan", "nan", id="NaN"),
+        pytest.param({"value": Decimal("Infinity")}, "value", "Decimal('Infinity')", ..., id="infinite"),
+        pytest.param({"value": [1]}, "value", "[1]", "[1]", id="a value of no type"),
+        pytest.param(
+            {"value": "a lot", "value_type": "currency"}, "value_type", "text", ..., id="an amount in words"
+        ),
+        pytest.param({"value_type": "count"}, "value_type", "text", "count", id="an unknown value type"),
+        pytest.param({"influence": "good"}, "influence", None, "good", id="an unknown influence"),
+        pytest.param({"influence": 1}, "influence", None, 1, id="an influence that is a number"),
+        pytest.param({"quality_impact_score": 3}, "quality_impact_score", 1.0, 3, id="a score too high"),
+        pytest.param({"quality_impact_score": -3}, "quality_impact_score", -1.0, -3, id="a score too low"),
+        pytest.param({"quality_impact_score": "x"}, "quality_impact_score", None, "x", id="a score in words"),
+        pytest.param({"sample_rate": -1}, "sample_rate", 0.0, -1, id="a rate too low"),
+        pytest.param({"sample_rate": math.nan}, "sample_rate", None, "nan", id="a rate that is NaN"),
+        pytest.param({"event_at": "soon"}, "event_at_ns", NOW_NS, "soon", id="a time in words"),
+        pytest.param({"event_at": 12}, "event_at_ns", NOW_NS, 12, id="a time that is a number"),
+        pytest.param({"event_at": "2023-11-14T22:13:20"}, "event_at_ns", NOW_NS, ..., id="without a zone"),
+        pytest.param({"user_id": ""}, "user_id", None, "", id="an empty id"),
+        pytest.param({"user_id": True}, "user_id", "True", True, id="an id that is a bool"),
+        pytest.param({"user_id": 1.5}, "user_id", "1.5", "1.5", id="an id that is a float"),
+        pytest.param({"properties": "pro"}, "properties", ..., "pro", id="properties that are text"),
     ],
 )
-def test_what_is_wrong_is_repaired_and_kept(
-    given: dict[str, Any], field: str, expected: object, original: dict[str, object]
-) -> None:
-    """One problem, named; the original is in the properties."""
-    done = made(**given)
-    assert getattr(done.outcome, field) == expected
-    assert done.outcome.properties[ORIGINAL] == original
-    assert [problem.split(" is ")[0] for problem in done.problems] == list(original)
-
-
-def test_a_time_is_taken_in_every_good_form() -> None:
-    """A datetime of any zone, or ISO text."""
-    elsewhere = NOON.astimezone(timezone(timedelta(hours=-8)))
-    for moment in (NOON, elsewhere, "2026-11-20T12:00:00Z", "2026-11-20T13:00:00+01:00"):
-        assert (made(event_at=moment).outcome.event_at_ns, made(event_at=moment).problems) == (NOON_NS, ())
-
-
-class Hostile:
-    """An object that cannot even be shown."""
-
-    def __repr__(self) -> str:
-        raise RuntimeError("no")
-
-    __str__ = __repr__
-
-
-ANYTHING = st.one_of(
-    st.none(), st.text(), st.integers(), st.floats(), st.booleans(), st.binary(), st.just(Hostile()),
-    st.lists(st.integers()), st.dictionaries(st.text(), st.just(Hostile())), st.datetimes(), st.decimals(),
-)  # fmt: skip
-
-
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys([
-    "event_type", "value", "value_type", "influence", "quality_impact_score", "conversation_id", "user_id",
-    "organization_id", "event_at", "properties", "sample_rate", "force_sample",
-], ANYTHING)))  # fmt: skip
-def test_anything_becomes_an_outcome_that_travels_as_a_span(given: dict[str, Any]) -> None:
-    """Nothing raises, and the span tells the whole outcome."""
-    outcome = made(**given).outcome
-    span = SpanRecord("1" * 32, "1" * 16, "greenflash.outcome", 1, 2, attributes=attributes_of(outcome))
-    assert read(span) == outcome
+def test_bad_arguments(given: dict[str, Any], field: str, expected: object, original: object) -> None:
+    """A bad argument is repaired; one sentence tells it, and the properties keep it as it was."""
+    done = _repaired(**given)
+    wrong = "event_at" if field == "event_at_ns" else next(iter(given))
+    if expected is not ...:
+        assert getattr(done.outcome, field) == expected
+    (problem,) = done.problems
+    assert problem.startswith(f"{wrong} is ")
+    assert "; write " in problem
+    kept = done.outcome.properties[ORIGINAL]
+    assert isinstance(kept, dict)
+    assert set(kept) == {wrong}
+    if original is not ...:
+        assert kept[wrong] == original
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("given", "field", "expected"),
     [
-        {"event_type": ""},
-        {"insert_id": ""},
-        {"value_type": "count"},
-        {"influence": "great"},
-        {"quality_impact_score": 2.0},
-        {"sample_rate": float("nan")},
+        ({"influence": "Positive"}, "influence", "positive"),
+        ({"quality_impact_score": "0.5"}, "quality_impact_score", 0.5),
+        ({"quality_impact_score": Decimal(-1)}, "quality_impact_score", -1.0),
+        ({"user_id": 42}, "user_id", "42"),
+        ({"conversation_id": "chat-1"}, "conversation_id", "chat-1"),
+        ({"event_at": datetime(2023, 11, 14, 22, 13, 20, 5, UTC)}, "event_at_ns", NOW_NS + 5_000),
+        ({"event_at": "2023-11-14T22:13:20Z"}, "event_at_ns", NOW_NS),
+        (
+            {"event_at": datetime(2023, 11, 14, 23, 13, 20, tzinfo=timezone(timedelta(hours=1)))},
+            "event_at_ns",
+            NOW_NS,
+        ),
+        ({"force_sample": 1}, "force_sample", True),
+        ({"properties": {"a": 1, 2: (3,)}}, "properties", {"a": 1, "2": [3]}),
+        (
+            {"properties": {"at": datetime(2023, 11, 14, tzinfo=UTC), "n": math.inf}},
+            "properties",
+            {"at": "2023-11-14T00:00:00+00:00", "n": "inf"},
+        ),
     ],
 )
-def test_an_outcome_made_by_hand_must_be_valid(wrong: dict[str, Any]) -> None:
-    """What Greenflash would refuse for ever is refused at once."""
-    right = {"event_type": "x", "value": "1", "event_at_ns": 1, "insert_id": "i"}
-    with pytest.raises(InvalidOutcomeError, match=next(iter(wrong))):
-        Outcome(**{**right, **wrong})
+def test_what_is_clear_is_taken(given: dict[str, Any], field: str, expected: object) -> None:
+    """An argument whose meaning is clear needs no complaint."""
+    done = _repaired(**given)
+    assert getattr(done.outcome, field) == expected
+    assert done.problems == ()
+
+
+NAMES = (
+    "event_type",
+    "value",
+    "value_type",
+    "influence",
+    "quality_impact_score",
+    "conversation_id",
+    "user_id",
+    "organization_id",
+    "event_at",
+    "properties",
+    "sample_rate",
+    "force_sample",
+)
+keys = st.integers() | st.text() | st.builds(Hostile)
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals()
+    | st.text(st.characters(), max_size=8)
+    | st.binary(max_size=4)
+    | st.datetimes()
+    | st.complex_numbers()
+    | st.sampled_from(["NaN", "1e9999999", "currency", "numeric"])
+    | st.builds(Hostile),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, anything)))
+def test_nothing_raises(given: dict[str, Any]) -> None:
+    """Of any arguments comes an outcome that Greenflash takes."""
+    done = _repaired(**given)
+    assert read(span_of(attributes_of(done.outcome))) == done.outcome
+    validator("EventRequest").validate(json.loads(request_of(done.outcome, ADDRESS).body))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_object_that_cannot_be_shown(name: str) -> None:
+    """It is named by its class."""
+    assert "<Hostile>" in _repaired(**{name: Hostile()}).problems[0]
+
+
+def test_properties_that_contain_themselves() -> None:
+    """They are left out, and told."""
+    properties: dict[str, Any] = {}
+    properties["self"] = properties
+    done = _repaired(properties=properties)
+    assert done.outcome.properties == {ORIGINAL: {"properties": "{'self': {...}}"}}
+    assert len(done.problems) == 1

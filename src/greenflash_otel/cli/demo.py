@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import tempfile
 import threading
@@ -11,7 +12,7 @@ import threading
 from openai import OpenAI
 
 import greenflash_otel as greenflash
-from greenflash_otel.demo.local import PRODUCT
+from greenflash_otel.demo.local import NO_PROXY, PRODUCT
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.demo.story import tell
 from greenflash_otel.emulator import Emulator, render
@@ -21,6 +22,7 @@ CONVERSATIONS = 4
 
 def show(given: argparse.Namespace) -> int:
     """Run the demo; 0 if all that was captured arrived."""
+    os.environ |= NO_PROXY
     with tempfile.TemporaryDirectory() as folder, Emulator() as emulator:
         outbox = given.outbox or folder
         if given.pause:

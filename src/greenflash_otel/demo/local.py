@@ -13,6 +13,9 @@ from greenflash_otel.emulator import Emulator
 PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
 """The product of the demo; the emulator takes any."""
 
+NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+"""Variables that keep the calls to the stand-ins from going through a proxy of the user's."""
+
 
 @contextmanager
 def local_services() -> Iterator[Emulator]:
@@ -26,6 +29,7 @@ def local_services() -> Iterator[Emulator]:
             "GREENFLASH_PRODUCT_ID": PRODUCT,
             "GREENFLASH_BASE_URL": emulator.base_url,
             "GREENFLASH_OUTBOX": outbox,
+            **NO_PROXY,
         }
         try:
             yield emulator

@@ -82,7 +82,7 @@ def repaired(
         "user_id": _id("user_id", user_id, repairs),
         "organization_id": _id("organization_id", organization_id, repairs),
         "sample_rate": _number("sample_rate", sample_rate, 0, repairs),
-        "force_sample": None if force_sample is None else bool(force_sample),
+        "force_sample": _flag("force_sample", force_sample, repairs),
     }
     kept = _properties(properties, repairs)
     if repairs.original:
@@ -94,7 +94,7 @@ def _value(value: object, value_type: object, repairs: _Repairs) -> tuple[str, V
     text, inferred = _text_of(value, repairs)
     if value_type is None:
         return text, inferred
-    if value_type not in VALUE_TYPES:
+    if not isinstance(value_type, str) or value_type not in VALUE_TYPES:
         repairs.note("value_type", value_type, f"one of {', '.join(VALUE_TYPES)}")
         return text, inferred
     if value_type in ("currency", "numeric") and not _is_number(text):
@@ -137,12 +137,19 @@ def _number(name: str, number: object, low: int, repairs: _Repairs) -> float | N
         return None
     try:
         value = float(cast(float, number))
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # noqa: BLE001 - whatever an object of the application raises here
         value = math.nan
     if low <= value <= 1:
         return value
     repairs.note(name, number, f"a number from {low} to 1")
     return None if math.isnan(value) else max(float(low), min(1.0, value))
+
+
+def _flag(name: str, flag: object, repairs: _Repairs) -> bool | None:
+    if flag is None or isinstance(flag, (bool, int)):
+        return None if flag is None else bool(flag)
+    repairs.note(name, flag, "True or False")
+    return None
 
 
 def _time_ns(event_at: object, now_ns: int, repairs: _Repairs) -> int:
@@ -180,10 +187,15 @@ def _id(name: str, id: object, repairs: _Repairs) -> str | None:
 def _properties(properties: object, repairs: _Repairs) -> dict[str, Json]:
     if properties is None:
         return {}
-    if not isinstance(properties, Mapping):
+    try:
+        return {_name(name): _json(value) for name, value in cast("Mapping[Any, Any]", properties).items()}
+    except Exception:  # noqa: BLE001 - no mapping, one of the application's that raises, one within itself
         repairs.note("properties", properties, "a dict of JSON values")
         return {}
-    return {str(name): _json(value) for name, value in properties.items()}
+
+
+def _name(key: object) -> str:
+    return key if isinstance(key, str) else _shown(key)
 
 
 def _shown(value: object) -> str:
@@ -201,7 +213,7 @@ def _json(value: object) -> Json:
     if isinstance(value, float):
         return value if math.isfinite(value) else repr(value)
     if isinstance(value, Mapping):
-        return {str(name): _json(item) for name, item in value.items()}
+        return {_name(name): _json(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_json(item) for item in value]
     return value.isoformat() if isinstance(value, datetime) else _shown(value)
