@@ -17,6 +17,7 @@ from greenflash_otel.testing import Emulator
 from tests.demo.truth import TRUE, lines
 
 PROGRAM = [sys.executable, "-m", "greenflash_otel"]
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.py"
 
 TRUTH = [
     "conversation chat-42 (user ada, organization acme",
@@ -106,6 +107,21 @@ def test_the_demo_fails_where_its_conversations_did_not_arrive() -> None:
     )
     assert done.returncode == 1
     assert "conversation chat-42" not in done.stdout
+
+
+@pytest.mark.parametrize("program", [[*PROGRAM, "demo"], [sys.executable, str(QUICKSTART)]])
+def test_a_proxy_for_the_internet_is_not_asked_for_what_runs_here(program: list[str]) -> None:
+    """The stand-ins are reached directly, whatever HTTP_PROXY says."""
+    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    done = subprocess.run(
+        program,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **nowhere},
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_ctrl_c_is_how_a_kept_demo_ends_well() -> None:

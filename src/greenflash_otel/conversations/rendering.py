@@ -43,7 +43,7 @@ def _payload(placed: Placed) -> dict[str, Any]:
         case "tool_call":
             return {"tool_name": piece.tool_name or "unknown", "input": piece.data}
         case "tool_result":
-            return {"tool_name": piece.tool_name, "output": piece.data}
+            return {"tool_name": piece.tool_name or None, "output": piece.data}
         case "thought":
             return {"output": piece.data}
 

@@ -43,9 +43,10 @@ class KnownHistory:
             if tip is not None:
                 ends.remember(tip, None)
                 self._ends.remember(id, ends)
-        if parent_id is None:
-            return operation
-        kept = (*_prompt(operation.input[:known_to]), *operation.input[known_to:])
+        rest = operation.input[known_to:]
+        if parent_id is None or (rest and rest[0].role in SYSTEM_ROLES):
+            return operation  # a system message in front would be taken for the system prompt
+        kept = (*_prompt(operation.input[:known_to]), *rest)
         return replace(operation, input=kept, input_parent_id=parent_id)
 
 
