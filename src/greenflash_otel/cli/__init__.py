@@ -51,7 +51,8 @@ DEMO = (
 )
 FLUSH = (
     "Delivers what this and earlier processes left in the outbox (GREENFLASH_OUTBOX), with the settings of "
-    "the environment. Exit code 0: all delivered; 1: something still waits; 2: a setting is wrong."
+    "the environment. Exit code 0: all delivered; 1: something still waits or was refused; "
+    "2: a setting is wrong."
 )
 STATUS = "Takes over what processes that are gone have left in the outbox, counts it, and sends nothing."
 
