@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from greenflash_otel.operations import (
+    EXECUTE_TOOL,
     Affiliation,
     Ending,
     Failure,
@@ -22,6 +23,7 @@ from greenflash_otel.operations import (
     Operation,
     Other,
     Part,
+    PromptTemplate,
     Reasoning,
     ServerToolCall,
     ServerToolCallResponse,
@@ -30,8 +32,10 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     ToolExecution,
     Usage,
+    Voice,
+    VoiceCall,
 )
-from greenflash_otel.semconv.genai import EXECUTE_TOOL, MODEL_CALLS
+from greenflash_otel.semconv.genai import READABLE
 from greenflash_otel.semconv.parts import READERS
 from greenflash_otel.spans import SpanRecord
 
@@ -96,12 +100,31 @@ def tuples(values: st.SearchStrategy[T], *, most: int = 3) -> st.SearchStrategy[
     return st.lists(values, max_size=most).map(tuple)
 
 
+voices = st.builds(
+    Voice,
+    started_at_ms=maybe(counts),
+    ended_at_ms=maybe(counts),
+    response_latency_ms=maybe(counts),
+    barge_in=st.booleans(),
+    was_interrupted=st.booleans(),
+    speaker=maybe(names),
+)
+voice_calls = st.builds(
+    VoiceCall,
+    platform=names,
+    platform_call_id=maybe(names),
+    duration_ms=maybe(counts),
+    interruption_count=maybe(counts),
+    ended_reason=maybe(names),
+)
+prompts = st.builds(PromptTemplate, id=names, version=maybe(names), variables=objects)
 messages = st.builds(
     Message,
     role=st.sampled_from(["system", "developer", "user", "assistant", "tool"]) | names,
     parts=tuples(parts),
     name=maybe(texts),
     finish_reason=maybe(texts),
+    voice=maybe(voices),
 )
 usages = st.builds(
     Usage,
@@ -116,7 +139,7 @@ executions = st.builds(ToolExecution, names, maybe(names), arguments, json_value
 @st.composite
 def operations(draw: st.DrawFn) -> Operation:
     """Any model call or tool execution."""
-    name = draw(st.sampled_from([*sorted(MODEL_CALLS), EXECUTE_TOOL]))
+    name = draw(st.sampled_from(sorted(READABLE)))
     provider_conversation_id = draw(maybe(names))
     affiliation = st.builds(
         Affiliation,
@@ -127,8 +150,9 @@ def operations(draw: st.DrawFn) -> Operation:
         properties=objects,
         internal=st.booleans(),
         scope_id=maybe(names),
+        tool_call_id=maybe(names),
     )
-    endings: Sequence[Ending] = ("completed", "failed", "cancelled", "abandoned")
+    endings: Sequence[Ending] = ("completed", "failed", "cancelled", "abandoned", "pending")
     ending = draw(st.sampled_from(endings))
     failures = st.builds(Failure, names, maybe(texts))
     fields: dict[str, Any] = {
@@ -141,15 +165,18 @@ def operations(draw: st.DrawFn) -> Operation:
         **fields,
         provider_conversation_id=provider_conversation_id,
         system_instructions=draw(tuples(parts)),
+        prompt=draw(maybe(prompts)),
         input=draw(tuples(messages)),
         input_parent_id=draw(maybe(names)),
         output=draw(tuples(messages)),
+        output_item_ids=draw(tuples(texts)),
         choice_count=draw(st.integers(1, 9)),
         tool=draw(executions) if name == EXECUTE_TOOL else None,
         usage=draw(maybe(usages)),
         finish_reasons=draw(tuples(texts)),
         streamed=draw(st.booleans()),
         time_to_first_chunk_s=draw(maybe(st.floats(0, 1000))),
+        voice_call=draw(maybe(voice_calls)),
         ending=ending,
         failure=None if ending == "completed" else draw(maybe(failures)),
         properties=draw(objects),

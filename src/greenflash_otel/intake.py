@@ -19,7 +19,7 @@ from greenflash_otel.conversations.assemble import assemble
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.stitching import fallback_id
-from greenflash_otel.operations import Affiliation, Json
+from greenflash_otel.operations import Affiliation, Json, PromptTemplate
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import read as read_outcome
 from greenflash_otel.redaction import Redact, redacted
@@ -104,6 +104,7 @@ class Intake:
         return replace(
             update,
             system_prompt=cast("str | None", self._redacted(update.system_prompt, "system_prompt")),
+            prompt=update.prompt and self._clean_prompt(update.prompt),
             properties=cast("Mapping[str, Json]", self._redacted(update.properties, "properties")),
             messages=tuple(self._clean_message(message) for message in update.messages),
         )
@@ -114,6 +115,10 @@ class Intake:
             name: self._redacted(getattr(message, name), f"messages.{name}") for name in names
         }
         return replace(message, **fields)
+
+    def _clean_prompt(self, prompt: PromptTemplate) -> PromptTemplate:
+        variables = self._redacted(prompt.variables, "system_prompt.variables")
+        return replace(prompt, variables=cast("Mapping[str, Json]", variables))
 
     def _redacted(self, value: Json, path: str) -> Json:
         redact = cast(Redact, self._redact)

@@ -95,6 +95,20 @@ class Other:
     fields: Mapping[str, Json] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How a message was spoken. Times are Unix milliseconds."""
+
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    response_latency_ms: int | None = None
+    """From the end of what was said before to the start of this."""
+    barge_in: bool = False
+    """True where the speaker began while the other still spoke."""
+    was_interrupted: bool = False
+    speaker: str | None = None
+
+
 Part: TypeAlias = (
     Text | Reasoning | ToolCall | ToolCallResponse | ServerToolCall | ServerToolCallResponse | Media | Other
 )
@@ -110,6 +124,8 @@ class Message:
     name: str | None = None
     finish_reason: str | None = None
     """Only on output: why the model stopped, in the provider's word."""
+    voice: Voice | None = None
+    """None where it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +173,64 @@ class Affiliation:
     """True inside `internal()`: the user never sees what this operation says."""
     scope_id: str | None = None
     """Names one entry into a `conversation()` without an id, so that what happens in it stays together."""
+    tool_call_id: str | None = None
+    """Call id of the tool inside which an operation runs: the user never sees it."""
 
 
-Ending: TypeAlias = Literal["completed", "failed", "cancelled", "abandoned"]
-"""How an operation ended: ``cancelled`` by its caller's task, ``abandoned`` when a stream was left early."""
+@dataclass(frozen=True, slots=True)
+class PromptTemplate:
+    """A prompt that the provider keeps; the request names it and fills it in."""
+
+    id: str
+    version: str | None = None
+    variables: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceCall:
+    """A spoken conversation as a whole, so far."""
+
+    platform: str
+    """Greenflash's word for who carries it, e.g. ``openai_realtime``."""
+    platform_call_id: str | None = None
+    duration_ms: int | None = None
+    interruption_count: int | None = None
+    ended_reason: str | None = None
+
+
+Ending: TypeAlias = Literal["completed", "failed", "cancelled", "abandoned", "pending"]
+"""How an operation ended: ``cancelled`` by its caller's task, ``abandoned`` when a stream was left early,
+``pending`` when the provider goes on with it and what has come so far is not final."""
+
+MAIN_CALLS = frozenset({"chat", "generate_content", "text_completion"})
+"""Names of the model calls that speak with the user, unless they are marked otherwise."""
+
+FETCH = "fetch_response"
+"""Name of an operation that reads an answer made elsewhere: only its output counts."""
+
+ADD_ITEMS = "add_items"
+"""Name of an operation that adds messages to a conversation kept by the provider: only its input counts."""
+
+EXECUTE_TOOL = "execute_tool"
+EMBEDDINGS = "embeddings"
+DELETE_ITEMS = "delete_items"
+COMPACT = "compact_response"
+
+STEPS = frozenset(
+    {
+        EMBEDDINGS,
+        COMPACT,
+        "decision",
+        DELETE_ITEMS,
+        "image_generation",
+        "moderation",
+        "speech",
+        "text_completion_batch",
+        "transcription",
+        "translation",
+    }
+)
+"""Names of the calls that the user never sees as such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +238,7 @@ class Operation:
     """One operation. Times and ids are the span's; see `spans.SpanRecord`."""
 
     name: str
-    """``gen_ai.operation.name``: ``chat``, ``execute_tool``, …"""
+    """``gen_ai.operation.name``: one of `MAIN_CALLS` or `STEPS`, `FETCH`, `ADD_ITEMS`, `EXECUTE_TOOL`."""
     affiliation: Affiliation = field(default_factory=Affiliation)
     provider: str | None = None
     request_model: str | None = None
@@ -179,10 +249,14 @@ class Operation:
     provider_conversation_id: str | None = None
     """OpenAI Conversations: the input continues this stored conversation."""
     system_instructions: tuple[Part, ...] = ()
+    prompt: PromptTemplate | None = None
+    """The stored prompt that `system_instructions` come from."""
     input: tuple[Message, ...] = ()
     input_parent_id: str | None = None
     """External id of the message right before ``input[0]``, if the span leaves out known history."""
     output: tuple[Message, ...] = ()
+    output_item_ids: tuple[str, ...] = ()
+    """The provider's ids of the items in the output, by which a later input may refer to them."""
     choice_count: int = 1
     """``n``: with more than one, the output messages are alternatives to each other."""
     tool: ToolExecution | None = None
@@ -190,6 +264,7 @@ class Operation:
     finish_reasons: tuple[str, ...] = ()
     streamed: bool = False
     time_to_first_chunk_s: float | None = None
+    voice_call: VoiceCall | None = None
     ending: Ending = "completed"
     failure: Failure | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)

@@ -72,7 +72,7 @@ def test_a_whole_request() -> None:
         {"a": 1},
     )
     update = ConversationUpdate(
-        "chat-1", (ITEM, answer), "ada", "acme", "gpt-4o", "Be brief.", {"plan": "pro"}
+        "chat-1", (ITEM, answer), "ada", "acme", "gpt-4o", "Be brief.", properties={"plan": "pro"}
     )
     (request,) = requests_of(update, replace(ADDRESS, sample_rate=0.0, force_sample=False))
     assert (request.kind, request.path, request.conversation_id, request.items) == (

@@ -87,7 +87,7 @@ def test_foreign_attributes(attributes: Attributes, field: str, expected: Any) -
     ("attributes", "expected"),
     [
         pytest.param({}, None, id="no attributes"),
-        pytest.param({"gen_ai.operation.name": "embeddings"}, None, id="an operation that says nothing"),
+        pytest.param({"gen_ai.operation.name": "plan"}, None, id="an operation without messages"),
         pytest.param({"gen_ai.operation.name": "invoke_agent"}, None, id="an agent, told by its calls"),
         pytest.param(
             {"gen_ai.output.messages": '[{"role":"assistant","parts":[]}]'},

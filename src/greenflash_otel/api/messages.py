@@ -12,12 +12,17 @@ from datetime import datetime, timedelta, timezone
 
 from greenflash_otel.api.request import ApiRequest, encode
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
-from greenflash_otel.operations import Json
+from greenflash_otel.operations import Json, Voice, VoiceCall
 
 PATH = "/messages"
 MAX_ITEMS = 100
 MAX_BYTES = 1_000_000
 """Of the messages of one request; a single larger message still goes out alone."""
+
+PLATFORMS = frozenset(
+    {"vapi", "retell", "elevenlabs", "openai_realtime", "livekit", "bland", "synthflow", "simpleai", "other"}
+)
+"""Who can carry a voice call, in the API's words."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -60,6 +65,7 @@ def item_of(message: MessageItem) -> dict[str, Json]:
         "createdAt": time_of(message.created_at_ms),
         "model": message.model,
         "properties": message.properties or None,
+        "voice": _voice(message.voice) if message.voice else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -77,10 +83,47 @@ def _frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
         "externalConversationId": update.conversation_id,
         "externalOrganizationId": update.organization_id,
         "model": update.model,
-        "systemPrompt": update.system_prompt or None,
+        "systemPrompt": _system_prompt(update),
+        "voiceCall": _voice_call(update.voice_call) if update.voice_call else None,
         "properties": update.properties or None,
         "sampleRate": address.sample_rate,
         "forceSample": address.force_sample,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _system_prompt(update: ConversationUpdate) -> Json:
+    """A text; that of a stored prompt under the prompt's id, which joins all its versions and fillings."""
+    text, prompt = update.system_prompt, update.prompt
+    if not text or prompt is None:
+        return text or None
+    component: dict[str, Json] = {"content": text, "isDynamic": bool(prompt.variables)}
+    variables = {name: value for name, value in prompt.variables.items() if isinstance(value, str)}
+    fields: dict[str, Json] = {"externalPromptId": prompt.id, "components": [component]}
+    return {**fields, "variables": variables} if variables else fields
+
+
+def _voice(voice: Voice) -> Json:
+    started, ended = voice.started_at_ms, voice.ended_at_ms
+    fields: dict[str, Json] = {
+        "startedAt": started,
+        "endedAt": ended,
+        "durationMs": None if started is None or ended is None else max(0, ended - started),
+        "responseLatencyMs": voice.response_latency_ms,
+        "bargeIn": voice.barge_in or None,
+        "wasInterrupted": voice.was_interrupted or None,
+        "speaker": voice.speaker,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _voice_call(call: VoiceCall) -> Json:
+    fields: dict[str, Json] = {
+        "platform": call.platform if call.platform in PLATFORMS else "other",
+        "platformCallId": call.platform_call_id,
+        "durationMs": call.duration_ms,
+        "interruptionCount": call.interruption_count,
+        "endedReason": call.ended_reason,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -3,40 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from greenflash_otel.conversations.identity import id_of, text_of
-from greenflash_otel.conversations.memory import Known, Memory
+from greenflash_otel.conversations.memory import STEPS_WAITING, Known, Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.pieces import SYSTEM_ROLES
 from greenflash_otel.conversations.rendering import (
     facts_of,
     model_of,
     render,
-    render_model_call,
+    render_step,
     render_tool,
     span_message_id,
 )
-from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
+from greenflash_otel.conversations.stitching import Stitch, after_response, remember, remember_history, stitch
 from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
-from greenflash_otel.operations import Message, Operation
+from greenflash_otel.operations import ADD_ITEMS, COMPACT, FETCH, MAIN_CALLS, STEPS, Message, Operation
 from greenflash_otel.spans import SpanRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What an operation tells, and where the conversation stands then."""
+
+    items: Sequence[MessageItem]
+    asked: Position
+    after: Position
 
 
 def assemble(memory: Memory, span: SpanRecord, operation: Operation) -> ConversationUpdate:
     """What an operation adds to its conversation; ``messages`` is empty if all of it was known."""
     prompt, messages = _split_system_prompt(operation)
     stitched = stitch(memory, span.trace_id, operation, messages)
+    if stitched.by_trace and operation.name in STEPS:
+        return _wait(memory, span, operation, stitched)
     known = memory.conversation(stitched.conversation_id)
     known.user_id = operation.affiliation.user_id or known.user_id
     known.organization_id = operation.affiliation.organization_id or known.organization_id
-    shown = operation.tool is None and not operation.affiliation.internal
-    if shown:
-        items, after = _shown(known, span, operation, stitched, messages)
+    shown = _is_shown(operation)
+    if operation.name == FETCH and not _is_news(memory, operation):
+        items: Sequence[MessageItem] = ()
+    elif shown:
+        told = _shown(known, span, operation, stitched, memory.waiting.pop(span.trace_id, ()))
+        items = told.items
         remember_history(memory, stitched, (*messages, *operation.output[:1]))
+        remember(memory, span.trace_id, operation, stitched, told.asked, told.after)
     else:
-        items, after = _hidden(known, span, operation, stitched.conversation_id), known.latest
-    remember(memory, span.trace_id, operation, stitched, after)
+        place = known.latest
+        if operation.name == COMPACT:
+            place = follow(stitched.conversation_id, stitched.position, stitched.messages)[1]
+            operation = replace(operation, input=())
+        items = _hidden(known, span, operation, stitched)
+        remember(memory, span.trace_id, operation, stitched, place, known.latest)
+    if operation.response_id and operation.ending != "pending":
+        memory.told.remember(operation.response_id, None)
     return ConversationUpdate(
         conversation_id=stitched.conversation_id,
         messages=_hand_on(known, items),
@@ -44,8 +65,31 @@ def assemble(memory: Memory, span: SpanRecord, operation: Operation) -> Conversa
         organization_id=known.organization_id,
         model=model_of(operation) if shown else None,
         system_prompt=prompt if shown else None,
+        prompt=operation.prompt if shown else None,
+        voice_call=operation.voice_call,
         properties=operation.affiliation.properties,
     )
+
+
+def _is_shown(operation: Operation) -> bool:
+    """Whether the user sees what an operation says."""
+    hidden = operation.affiliation.internal or operation.affiliation.tool_call_id is not None
+    return operation.name in MAIN_CALLS | {FETCH, ADD_ITEMS} and not hidden
+
+
+def _is_news(memory: Memory, operation: Operation) -> bool:
+    """Whether a fetched answer is final, whole, and was not told before."""
+    final = operation.finish_reasons and operation.ending != "pending"
+    return bool(final) and operation.response_id not in memory.told
+
+
+def _wait(memory: Memory, span: SpanRecord, operation: Operation, stitched: Stitch) -> ConversationUpdate:
+    """Keep a step until somebody says something in its trace; a step alone is no conversation."""
+    waiting = memory.waiting.get(span.trace_id) or []
+    if len(waiting) < STEPS_WAITING:
+        waiting.append((span, operation))
+    memory.waiting.remember(span.trace_id, waiting)
+    return ConversationUpdate(stitched.conversation_id, ())
 
 
 def _split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Message, ...]]:
@@ -59,13 +103,30 @@ def _split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Messag
 
 
 def _shown(
-    known: Known, span: SpanRecord, operation: Operation, stitched: Stitch, messages: Sequence[Message]
-) -> tuple[list[MessageItem], Position]:
+    known: Known,
+    span: SpanRecord,
+    operation: Operation,
+    stitched: Stitch,
+    waiting: Iterable[tuple[SpanRecord, Operation]],
+) -> _Told:
     """A model call of the main line: what was said to the model, and what it answered."""
     id = stitched.conversation_id
-    given, asked = follow(id, stitched.position, messages)
-    answered, after = _follow_output(id, asked, operation)
+    start = replace(stitched.position, resent_tip=None)
+    if operation.name == ADD_ITEMS and operation.ending != "completed":
+        return _Told((), start, start)
+    given, asked = follow(id, start, stitched.messages)
     items = [render(one, span.start_ns) for one in given if one.id not in known.sent]
+    items += [render_step(id, *step, asked.asked) for step in waiting]
+    if operation.ending == "pending":
+        if operation.output:  # a part of the answer, which whoever fetches it gets whole
+            items.append(render_step(id, span, replace(operation, input=()), asked.asked))
+        after = after_response(id, operation.response_id, asked) if operation.response_id else asked
+        return _Told(items, asked, after)
+    answered, after = _follow_output(id, asked, operation)
+    if resent_tip := stitched.position.resent_tip:
+        resent = follow(id, replace(start, tip=resent_tip), (*stitched.messages, *operation.output))[0]
+        for one, again in zip((*given, *answered), resent, strict=True):
+            known.aliases.remember(again.id, one.id)
     facts = facts_of(span, operation)
     bearer = next((one for one in answered if one.piece.kind == "answer"), answered[0] if answered else None)
     items += [
@@ -73,8 +134,8 @@ def _shown(
         for one in answered
     ]
     if not answered and operation.ending != "completed":
-        items.append(render_model_call(id, span, replace(operation, input=()), asked.asked))
-    return items, after
+        items.append(render_step(id, span, replace(operation, input=()), asked.asked))
+    return _Told(items, asked, after)
 
 
 def _follow_output(
@@ -101,16 +162,18 @@ def _told_apart(conversation_id: str, alternatives: Sequence[Sequence[Placed]]) 
         seen |= ids
 
 
-def _hidden(known: Known, span: SpanRecord, operation: Operation, conversation_id: str) -> list[MessageItem]:
-    """What the user does not see: a tool that ran, or a model call marked as internal."""
-    tool, asked = operation.tool, known.latest.asked
+def _hidden(known: Known, span: SpanRecord, operation: Operation, stitched: Stitch) -> list[MessageItem]:
+    """What the user does not see: a tool that ran, or a call marked as internal or made by a tool."""
+    id, place, tool = stitched.conversation_id, known.latest, operation.tool
     if tool is None:
-        return [render_model_call(conversation_id, span, operation, asked)]
-    call = known.latest.call(tool.call_id) if tool.call_id else None
-    call_id = call or span_message_id(conversation_id, span, "tool_call")
+        return [
+            render_step(id, span, operation, place.call(operation.affiliation.tool_call_id) or place.asked)
+        ]
+    call = place.call(tool.call_id) if tool.call_id else None
+    call_id = call or span_message_id(id, span, "tool_call")
     return list(
         render_tool(
-            span, operation, tool, call_id, result_id(conversation_id, call_id), asked, told=call is not None
+            span, operation, tool, call_id, result_id(id, call_id), place.asked, told=call is not None
         )
     )
 
@@ -119,7 +182,8 @@ def _hand_on(known: Known, items: Iterable[MessageItem]) -> tuple[MessageItem, .
     """Those that were not handed on before, in strictly increasing time."""
     new = []
     for item in items:
-        if item.id not in known.sent:
+        if item.id not in known.sent and item.id not in known.aliases:
             known.sent.remember(item.id, None)
-            new.append(replace(item, created_at_ms=known.next_ms(item.created_at_ms)))
+            parent_id = known.aliases.get(item.parent_id or "", item.parent_id)
+            new.append(replace(item, parent_id=parent_id, created_at_ms=known.next_ms(item.created_at_ms)))
     return tuple(new)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from greenflash_otel.conversations.thread import Position
+from greenflash_otel.operations import Operation
+from greenflash_otel.spans import SpanRecord
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -22,7 +24,11 @@ MESSAGES = 5_000
 POSITIONS = 64
 """Branch ends remembered per conversation."""
 LINKS = 50_000
-"""Response ids, history ends, traces and scopes remembered, each."""
+"""Response ids, item ids, history ends, traces and scopes remembered, each."""
+TRACES = 1_000
+"""Traces whose steps wait for their conversation."""
+STEPS_WAITING = 20
+"""Steps of one trace that wait for their conversation; later ones are passed over."""
 
 
 class Bounded(OrderedDict[K, V], Generic[K, V]):
@@ -47,6 +53,8 @@ class Known:
     """Ids of the messages that were handed on."""
     positions: Bounded[str, Position] = field(default_factory=lambda: Bounded(POSITIONS))
     """Where its branches stand, by the id of their last message."""
+    aliases: Bounded[str, str] = field(default_factory=lambda: Bounded(MESSAGES))
+    """Id of a message by the one it has when its history is resent; only where the two differ."""
     latest: Position = field(default_factory=Position)
     last_ms: int = 0
     """Time of the newest message, Unix milliseconds."""
@@ -72,12 +80,18 @@ class Memory:
         self._conversations: Bounded[str, Known] = Bounded(CONVERSATIONS)
         self.responses: Bounded[str, tuple[str, Position]] = Bounded(LINKS)
         """Conversation and place in it by response id, for ``previous_response_id``."""
+        self.told: Bounded[str, None] = Bounded(LINKS)
+        """Response ids whose answer was told."""
+        self.items: Bounded[str, tuple[str, Position]] = Bounded(LINKS)
+        """Conversation and place in it by the id of a stored item, which an input may refer to."""
         self.histories: Bounded[str, str | None] = Bounded(LINKS)
         """Conversation by the hash of all that was said in it; None where two conversations share it."""
         self.traces: Bounded[str, str] = Bounded(LINKS)
         """Newest conversation of a trace."""
         self.scopes: Bounded[str, str] = Bounded(LINKS)
         """Newest conversation of an entry into `conversation()` without an id."""
+        self.waiting: Bounded[str, list[tuple[SpanRecord, Operation]]] = Bounded(TRACES)
+        """Steps by trace, of traces in which nobody has said anything yet."""
 
     def conversation(self, id: str) -> Known:
         """What is known of a conversation; creates an empty record of a new one."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from greenflash_otel.operations import Json
+from greenflash_otel.operations import Json, PromptTemplate, Voice, VoiceCall
 
 MessageType: TypeAlias = Literal[
     "user_message",
@@ -18,6 +18,8 @@ MessageType: TypeAlias = Literal[
     "observation",
     "tool_error",
     "llm",
+    "embedding",
+    "callback",
 ]
 """The types of Greenflash's 18 that are made so far."""
 
@@ -39,6 +41,7 @@ class MessageItem:
     tool_name: str | None = None
     model: str | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
+    voice: Voice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +54,7 @@ class ConversationUpdate:
     organization_id: str | None = None
     model: str | None = None
     system_prompt: str | None = None
+    prompt: PromptTemplate | None = None
+    """The stored prompt that `system_prompt` was made from."""
+    voice_call: VoiceCall | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from greenflash_otel.operations import (
     Text,
     ToolCall,
     ToolCallResponse,
+    Voice,
 )
 from greenflash_otel.semconv.parts import write_part
 
@@ -31,6 +32,9 @@ Kind: TypeAlias = Literal["user", "answer", "tool_call", "tool_result", "thought
 SYSTEM_ROLES = frozenset({"system", "developer"})
 REFUSAL = "refusal"
 """Type of the part in which a model declines; the user sees it."""
+
+NOT_SAID = frozenset({"item_reference", "compaction", "compaction_trigger"})
+"""Types of parts that manage what the provider keeps; they say nothing themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +50,24 @@ class Piece:
     tool_name: str | None = None
     call_id: str | None = None
     failed: bool = False
+    voice: Voice | None = None
     ends_message: bool = False
     """True for the text of an assistant message that asks for no tool."""
 
 
 def cut(message: Message) -> tuple[Piece, ...]:
     """The pieces of a message, in order. A message without any content has none."""
+    spoken = [part for part in message.parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
     if message.role in SYSTEM_ROLES:
-        return tuple(_visible("system", message.parts))
+        return tuple(_visible("system", spoken))
     if message.role in ("tool", "function"):
         return tuple(_tool_result(part, message.name) for part in message.parts)
     kind: Kind = "answer" if message.role == "assistant" else "user"
-    ends = kind == "answer" and not any(isinstance(part, ToolCall) for part in message.parts)
+    ends = kind == "answer" and not any(isinstance(part, ToolCall) for part in spoken)
     pieces: list[Piece] = []
-    for visible, group in groupby(message.parts, key=_is_visible):
+    for visible, group in groupby(spoken, key=_is_visible):
         parts = tuple(group)
-        pieces.extend(_visible(kind, parts, ends) if visible else map(_hidden, parts))
+        pieces.extend(_visible(kind, parts, message.voice, ends) if visible else map(_hidden, parts))
     return tuple(pieces)
 
 
@@ -70,7 +76,9 @@ def _is_visible(part: Part) -> bool:
     return not isinstance(part, hidden)
 
 
-def _visible(kind: Kind, parts: Sequence[Part], ends_message: bool = False) -> Iterator[Piece]:
+def _visible(
+    kind: Kind, parts: Sequence[Part], voice: Voice | None = None, ends_message: bool = False
+) -> Iterator[Piece]:
     canonical = canonical_of(parts)
     if canonical == "" and not any(isinstance(part, Text) and part.content for part in parts):
         return
@@ -81,7 +89,7 @@ def _visible(kind: Kind, parts: Sequence[Part], ends_message: bool = False) -> I
     if refusals:
         data["refusal"] = True
     text = "\n".join(text for text in texts if text)
-    yield Piece(kind, canonical, text=text or None, data=data, ends_message=ends_message)
+    yield Piece(kind, canonical, text=text or None, data=data, voice=voice, ends_message=ends_message)
 
 
 def _hidden(part: Part) -> Piece:

@@ -9,26 +9,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from greenflash_otel.conversations.identity import id_of
-from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.messages import MessageItem, MessageType
 from greenflash_otel.conversations.thread import Placed
-from greenflash_otel.operations import Json, Message, Operation, ToolExecution, Usage
+from greenflash_otel.operations import (
+    DELETE_ITEMS,
+    EMBEDDINGS,
+    FETCH,
+    STEPS,
+    Json,
+    Message,
+    Operation,
+    ToolExecution,
+    Usage,
+)
 from greenflash_otel.semconv.parts import write_part
+from greenflash_otel.semconv.records import write_record
 from greenflash_otel.spans import SpanRecord
 
 NS_PER_MS = 1_000_000
+
+STEP_TYPES: Mapping[str, MessageType] = {EMBEDDINGS: "embedding", DELETE_ITEMS: "callback"}
+"""Message type of a hidden step by the operation's name; any other is a model call."""
 
 
 def render(
     placed: Placed, time_ns: int, *, model: str | None = None, properties: Mapping[str, Json] | None = None
 ) -> MessageItem:
     """The message that a placed piece is."""
+    voice = placed.piece.voice
     return MessageItem(
         id=placed.id,
         type=placed.type,
-        created_at_ms=time_ns // NS_PER_MS,
+        created_at_ms=(voice and voice.started_at_ms) or time_ns // NS_PER_MS,
         parent_id=placed.parent_id,
         model=model,
         properties=properties or {},
+        voice=voice,
         **_payload(placed),
     )
 
@@ -80,21 +96,29 @@ def render_tool(
     )
 
 
-def render_model_call(
-    conversation_id: str, span: SpanRecord, operation: Operation, asked: str | None
+def render_step(
+    conversation_id: str, span: SpanRecord, operation: Operation, parent_id: str | None
 ) -> MessageItem:
-    """A model call as one hidden ``llm`` step: one the user never saw, or one that gave no answer."""
+    """An operation as one hidden step: a call whose words the user never saw, or that gave no answer."""
+    type = STEP_TYPES.get(operation.name, "llm")
     output: Mapping[str, Json] = {"messages": _write(operation.output)} if operation.output else {}
     return MessageItem(
-        span_message_id(conversation_id, span, "llm"),
-        "llm",
+        step_id(conversation_id, span, operation),
+        type,
         span.end_ns // NS_PER_MS,
-        asked,
+        parent_id,
         input={"messages": _write(operation.input)} if operation.input else None,
         output={**output, **_error(operation)},
         model=model_of(operation),
         properties=facts_of(span, operation),
     )
+
+
+def step_id(conversation_id: str, span: SpanRecord, operation: Operation) -> str:
+    """Id of a hidden step: its span's; that of the response where a step only tells what became of one."""
+    if operation.name == FETCH and operation.response_id:
+        return id_of(conversation_id, None, "llm", ["fetched", operation.response_id])
+    return span_message_id(conversation_id, span, "llm")
 
 
 def span_message_id(conversation_id: str, span: SpanRecord, role: str) -> str:
@@ -122,6 +146,8 @@ def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
         "latency_ms": (span.end_ns - span.start_ns) // NS_PER_MS,
         "time_to_first_chunk_ms": None if first_chunk_s is None else round(first_chunk_s * 1000),
         "streamed": operation.streamed or None,
+        "operation": operation.name if operation.name in STEPS else None,
+        "prompt": write_record(operation.prompt) if operation.prompt else None,
         **_error(operation),
         **operation.properties,
     }

@@ -1,19 +1,24 @@
 """Which conversation an operation belongs to, and where in it its input begins.
 
-Asked in this order: what the application said; OpenAI's stored conversation; the response it continues;
-the history it resends; the scope it ran in; the trace. Conversations of two users, and two conversations
-that said exactly the same so far, are never joined.
+Asked in this order: what the application said; OpenAI's stored conversation; the response it continues
+or fetches, and stored items it refers to; the history it resends; the scope it ran in; the trace.
+Conversations of two users, and two conversations that said exactly the same so far, are never joined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from greenflash_otel.conversations.identity import id_of
 from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.pieces import NOT_SAID
 from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import Affiliation, Message, Operation
+from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part
+
+Link: TypeAlias = tuple[str, Position]
+"""A conversation and a place in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +27,35 @@ class Stitch:
 
     conversation_id: str
     position: Position
+    messages: Sequence[Message] = ()
+    """What of the input follows on `position`."""
     history: str | None = None
     """Namespace in which this conversation's history is remembered; None if its id was given."""
+    by_trace: bool = False
+    """True where nothing but the trace tells which conversation it is, and the trace not yet either."""
 
 
 def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequence[Message]) -> Stitch:
     """Find the conversation of ``operation``, whose input without the system prompt is ``messages``."""
     given = operation.affiliation.conversation_id or operation.provider_conversation_id
+    anchor, rest = _after_known_items(memory, given, messages)
+    link = anchor or _continued(memory, operation)
     if given is not None:
-        return Stitch(given, _position(memory, given, operation))
-    if (previous := operation.previous_response_id) and (found := memory.responses.get(previous)):
-        return Stitch(*found)
+        if link is None or link[0] != given:
+            link, rest = (given, _position(memory, given, operation)), messages
+        return Stitch(*link, rest)
+    if link is not None:
+        return Stitch(*link, rest)
     namespace = f"history of {operation.affiliation.user_id or ''}"
-    id = _by_history(memory, namespace, messages) or fallback_id(memory, trace_id, operation.affiliation)
-    return Stitch(id, _position(memory, id, operation), None if previous else namespace)
+    by_history = _by_history(memory, namespace, messages)
+    id = by_history or fallback_id(memory, trace_id, operation.affiliation)
+    return Stitch(
+        id,
+        _position(memory, id, operation),
+        messages,
+        history=None if operation.previous_response_id else namespace,
+        by_trace=not (by_history or operation.affiliation.scope_id or trace_id in memory.traces),
+    )
 
 
 def fallback_id(memory: Memory, trace_id: str | None, affiliation: Affiliation) -> str:
@@ -47,7 +67,9 @@ def fallback_id(memory: Memory, trace_id: str | None, affiliation: Affiliation) 
     return ""
 
 
-def remember(memory: Memory, trace_id: str, operation: Operation, stitched: Stitch, after: Position) -> None:
+def remember(
+    memory: Memory, trace_id: str, operation: Operation, stitched: Stitch, asked: Position, after: Position
+) -> None:
     """Note all by which a later operation may find the conversation again."""
     id = stitched.conversation_id
     memory.conversation(id).arrive(after)
@@ -56,6 +78,13 @@ def remember(memory: Memory, trace_id: str, operation: Operation, stitched: Stit
         memory.scopes.remember(operation.affiliation.scope_id, id)
     if operation.response_id:
         memory.responses.remember(operation.response_id, (id, after))
+    for item_id in operation.output_item_ids:
+        memory.items.remember(item_id, (id, after))
+    for message in operation.output:
+        for part in message.parts:
+            # What follows a compaction may be resent beside it: it stands for what was said before.
+            for name in _names(part):
+                memory.items.remember(name, (id, asked))
 
 
 def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Message]) -> None:
@@ -66,6 +95,50 @@ def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Messag
     if tip is not None:
         shared = memory.histories.get(tip, stitched.conversation_id) != stitched.conversation_id
         memory.histories.remember(tip, None if shared else stitched.conversation_id)
+
+
+def after_response(conversation_id: str, response_id: str, asked: Position | None = None) -> Position:
+    """The place where a response's answer goes that is not told by the call which asked for it.
+
+    It depends on nothing but the conversation and the response, so that whoever fetches the answer, in
+    whatever process and order, gives it the same ids.
+    """
+    asked = asked or Position()
+    tip = id_of(conversation_id, None, "response", response_id)
+    return replace(asked, tip=tip, resent_tip=asked.tip)
+
+
+def _continued(memory: Memory, operation: Operation) -> Link | None:
+    """The place after the response that an operation continues, or at the one that it fetches."""
+    if operation.name == FETCH:
+        if operation.response_id and (found := memory.responses.get(operation.response_id)):
+            return found
+        if operation.response_id and (before := memory.responses.get(operation.previous_response_id or "")):
+            return before[0], after_response(before[0], operation.response_id, before[1])
+        return None
+    return memory.responses.get(operation.previous_response_id) if operation.previous_response_id else None
+
+
+def _after_known_items(
+    memory: Memory, conversation_id: str | None, messages: Sequence[Message]
+) -> tuple[Link | None, Sequence[Message]]:
+    """The place of the last stored item that the input refers to, and what of the input comes after it."""
+    for at in range(len(messages) - 1, -1, -1):
+        parts = messages[at].parts
+        for index in range(len(parts) - 1, -1, -1):
+            for name in _names(parts[index]):
+                link = memory.items.get(name)
+                if link and conversation_id in (None, link[0]):
+                    return link, (replace(messages[at], parts=parts[index + 1 :]), *messages[at + 1 :])
+    return None, messages
+
+
+def _names(part: Part) -> list[str]:
+    """What names the stored item that a part stands for: its id, and what is sealed in it."""
+    if not isinstance(part, Other) or part.type not in NOT_SAID:
+        return []
+    names = (part.fields.get("id"), part.fields.get("encrypted_content"))
+    return [name for name in names if isinstance(name, str)]
 
 
 def _by_history(memory: Memory, namespace: str, messages: Sequence[Message]) -> str | None:
@@ -80,10 +153,9 @@ def _position(memory: Memory, conversation_id: str, operation: Operation) -> Pos
     known = memory.conversation(conversation_id)
     if parent := operation.input_parent_id:
         return known.positions.get(parent) or Position.after(parent)
+    if operation.name == FETCH and operation.response_id:
+        return after_response(conversation_id, operation.response_id)
     if previous := operation.previous_response_id:
-        conversation, position = memory.responses.get(previous, ("", Position()))
-        if conversation == conversation_id:
-            return position
         # Never seen, or another conversation's: a beginning of its own, alike in every process.
         return Position(tip=id_of(conversation_id, None, "response", previous))
     if operation.provider_conversation_id:

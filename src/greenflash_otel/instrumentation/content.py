@@ -47,6 +47,7 @@ def without_content(operation: Operation) -> Operation:
     return replace(
         operation,
         system_instructions=tuple(_bare(part) for part in operation.system_instructions),
+        prompt=replace(operation.prompt, variables={}) if operation.prompt else None,
         input=tuple(_bare_message(message) for message in operation.input),
         output=tuple(_bare_message(message) for message in operation.output),
         tool=_bare_tool(operation.tool) if operation.tool else None,
@@ -57,7 +58,10 @@ def without_content(operation: Operation) -> Operation:
 
 def _bare_message(message: Message) -> Message:
     return Message(
-        message.role, tuple(_bare(part) for part in message.parts), finish_reason=message.finish_reason
+        message.role,
+        tuple(_bare(part) for part in message.parts),
+        finish_reason=message.finish_reason,
+        voice=replace(message.voice, speaker=None) if message.voice else None,
     )
 
 

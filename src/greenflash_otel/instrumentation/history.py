@@ -11,9 +11,9 @@ import threading
 from dataclasses import replace
 
 from greenflash_otel.conversations.memory import CONVERSATIONS, POSITIONS, Bounded
-from greenflash_otel.conversations.pieces import SYSTEM_ROLES
+from greenflash_otel.conversations.pieces import NOT_SAID, SYSTEM_ROLES
 from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import Message, Operation
+from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Other
 
 
 class KnownHistory:
@@ -26,7 +26,9 @@ class KnownHistory:
     def shorten(self, operation: Operation) -> Operation:
         """``operation`` with only what is new in its input, and note where it ends."""
         id = operation.affiliation.conversation_id
-        if id is None or operation.affiliation.internal or _continues(operation):
+        if id is None or operation.name not in MAIN_CALLS or operation.ending == "pending":
+            return operation
+        if operation.affiliation.internal or operation.affiliation.tool_call_id or _continues(operation):
             return operation
         position = Position()
         known_to, parent_id = 0, None
@@ -58,5 +60,8 @@ def _prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 
 def _continues(operation: Operation) -> bool:
-    """Whether the provider has the history: then the input is new as it is."""
-    return operation.previous_response_id is not None or operation.provider_conversation_id is not None
+    """Whether the provider has the history, or parts of it: then the input is new as it is."""
+    if operation.previous_response_id is not None or operation.provider_conversation_id is not None:
+        return True
+    parts = (part for message in operation.input for part in message.parts)
+    return any(isinstance(part, Other) and part.type in NOT_SAID for part in parts)

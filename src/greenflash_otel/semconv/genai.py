@@ -11,6 +11,11 @@ from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 from greenflash_otel.operations import (
+    ADD_ITEMS,
+    EXECUTE_TOOL,
+    FETCH,
+    MAIN_CALLS,
+    STEPS,
     Affiliation,
     Ending,
     Failure,
@@ -28,6 +33,7 @@ from greenflash_otel.semconv.parts import (
     write_messages,
     write_parts,
 )
+from greenflash_otel.semconv.records import read_prompt, read_voice_call, write_record
 from greenflash_otel.spans import Attributes, SpanRecord
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
@@ -58,7 +64,11 @@ CONVERSATION_PROPERTIES = "greenflash.conversation.properties"
 PROVIDER_CONVERSATION_ID = "greenflash.provider_conversation.id"
 INTERNAL = "greenflash.internal"
 SCOPE_ID = "greenflash.scope.id"
+WITHIN_TOOL_CALL_ID = "greenflash.within.tool_call.id"
 INPUT_PARENT_ID = "greenflash.input.parent_id"
+OUTPUT_ITEM_IDS = "greenflash.output.item_ids"
+PROMPT = "greenflash.prompt"
+VOICE_CALL = "greenflash.voice_call"
 ENDING = "greenflash.ending"
 OPERATION_PROPERTIES = "greenflash.operation.properties"
 
@@ -70,9 +80,8 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`."""
 
-EXECUTE_TOOL = "execute_tool"
-MODEL_CALLS = frozenset({"chat", "generate_content", "text_completion"})
-"""Operations that call a model and are read here; others of the convention carry no messages of a user."""
+READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, EXECUTE_TOOL}
+"""Operations that are read here; others of the convention tell nothing that these do not tell."""
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
 
@@ -101,6 +110,7 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
         TIME_TO_FIRST_CHUNK: operation.time_to_first_chunk_s,
         FINISH_REASONS: operation.finish_reasons or None,
         INPUT_PARENT_ID: operation.input_parent_id,
+        OUTPUT_ITEM_IDS: operation.output_item_ids or None,
         ENDING: operation.ending if operation.ending != "completed" else None,
         ERROR_TYPE: operation.failure.type if operation.failure else None,
         **attributes_of_affiliation(operation.affiliation),
@@ -122,6 +132,7 @@ def attributes_of_affiliation(affiliation: Affiliation) -> dict[str, Attribute |
         CONVERSATION_PROPERTIES: write_json(affiliation.properties) if affiliation.properties else None,
         INTERNAL: affiliation.internal or None,
         SCOPE_ID: affiliation.scope_id,
+        WITHIN_TOOL_CALL_ID: affiliation.tool_call_id,
     }
 
 
@@ -133,6 +144,10 @@ def _attributes_of_content(operation: Operation) -> dict[str, Attribute | None]:
         OUTPUT_MESSAGES: write_messages(answered) if answered else None,
         OPERATION_PROPERTIES: write_json(operation.properties) if operation.properties else None,
     }
+    if operation.prompt:
+        values[PROMPT] = write_json(write_record(operation.prompt))
+    if operation.voice_call:
+        values[VOICE_CALL] = write_json(write_record(operation.voice_call))
     if tool := operation.tool:
         values[TOOL_NAME] = tool.name
         values[TOOL_CALL_ID] = tool.call_id
@@ -147,9 +162,8 @@ def read(span: SpanRecord) -> Operation | None:
     name = _text(attributes, OPERATION_NAME)
     if name is None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
-    if name not in MODEL_CALLS and name != EXECUTE_TOOL:
+    if name not in READABLE:
         return None
-    finish_reasons = attributes.get(FINISH_REASONS)
     return Operation(
         name=name,
         affiliation=read_affiliation(attributes),
@@ -160,17 +174,18 @@ def read(span: SpanRecord) -> Operation | None:
         previous_response_id=_text(attributes, PREVIOUS_RESPONSE_ID),
         provider_conversation_id=_text(attributes, PROVIDER_CONVERSATION_ID),
         system_instructions=read_parts(attributes.get(SYSTEM_INSTRUCTIONS)),
+        prompt=read_prompt(read_json(attributes.get(PROMPT))),
         input=read_messages(attributes.get(INPUT_MESSAGES), default_role="user"),
         input_parent_id=_text(attributes, INPUT_PARENT_ID),
         output=read_messages(attributes.get(OUTPUT_MESSAGES), default_role="assistant"),
+        output_item_ids=_texts(attributes, OUTPUT_ITEM_IDS),
         choice_count=_integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
         usage=_read_usage(attributes),
-        finish_reasons=tuple(str(reason) for reason in finish_reasons)
-        if isinstance(finish_reasons, (tuple, list))
-        else (),
+        finish_reasons=_texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=_number(attributes, TIME_TO_FIRST_CHUNK),
+        voice_call=read_voice_call(read_json(attributes.get(VOICE_CALL))),
         ending=_read_ending(span),
         failure=_read_failure(span),
         properties=_mapping(attributes, OPERATION_PROPERTIES),
@@ -189,6 +204,7 @@ def read_affiliation(attributes: Attributes) -> Affiliation:
         properties=_mapping(attributes, CONVERSATION_PROPERTIES),
         internal=attributes.get(INTERNAL) is True,
         scope_id=_text(attributes, SCOPE_ID),
+        tool_call_id=_text(attributes, WITHIN_TOOL_CALL_ID),
     )
 
 
@@ -208,7 +224,7 @@ def _read_usage(attributes: Attributes) -> Usage | None:
 
 def _read_ending(span: SpanRecord) -> Ending:
     ending = _text(span.attributes, ENDING)
-    if ending in ("failed", "cancelled", "abandoned"):
+    if ending in ("failed", "cancelled", "abandoned", "pending"):
         return cast(Ending, ending)
     return "failed" if span.status == "error" else "completed"
 
@@ -223,6 +239,11 @@ def _read_failure(span: SpanRecord) -> Failure | None:
 def _text(attributes: Attributes, name: str) -> str | None:
     value = attributes.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _texts(attributes: Attributes, name: str) -> tuple[str, ...]:
+    values = attributes.get(name)
+    return tuple(str(value) for value in values) if isinstance(values, (tuple, list)) else ()
 
 
 def _integer(attributes: Attributes, name: str) -> int | None:

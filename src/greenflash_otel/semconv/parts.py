@@ -29,6 +29,7 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.semconv.records import read_voice, write_record
 
 JsonObject: TypeAlias = Mapping[str, Json]
 
@@ -110,6 +111,8 @@ def _write_message(message: Message) -> dict[str, Json]:
         entry["name"] = message.name
     if message.finish_reason is not None:
         entry["finish_reason"] = message.finish_reason
+    if message.voice is not None:
+        entry["voice"] = write_record(message.voice)
     return entry
 
 
@@ -170,6 +173,7 @@ def _read_message(entry: Json, default_role: str) -> Message:
         parts=tuple(read_part(part) for part in parts if part is not None),
         name=_text(entry.get("name")),
         finish_reason=_text(entry.get("finish_reason")),
+        voice=read_voice(entry.get("voice")),
     )
 
 

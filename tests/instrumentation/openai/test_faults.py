@@ -33,7 +33,11 @@ def fail(*_args: object, **_kwargs: object) -> Any:
 
 BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "observe a request": (wrapping, "surface_of", fail),
-    "read a request": (surfaces, "SURFACES", (replace(surfaces.SURFACES[0], read_request=fail),)),
+    "read a request": (
+        wrapping,
+        "surface_of",
+        lambda *_: (replace(surfaces.SURFACES[0], read_request=fail), ()),
+    ),
     "take over a response": (exchange.Exchange, "receive", fail),
     "decode an answer": (AnswerBody, "_digest", fail),
     "read an answer": (exchange, "concluded", fail),

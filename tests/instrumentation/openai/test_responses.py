@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses import read_answer, read_request
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.operations import (
@@ -13,6 +14,7 @@ from greenflash_otel.operations import (
     Message,
     Operation,
     Part,
+    PromptTemplate,
     Reasoning,
     ServerToolCall,
     Text,
@@ -48,19 +50,20 @@ def test_request() -> None:
         "prompt": {"id": "pmpt_1", "version": "2", "variables": {"name": "ada"}},
         "background": True,
     }
-    assert read_request(body, Operation("chat", request_model="m")) == Operation(
+    assert read_request(Request(body), Operation("chat", request_model="m")) == Operation(
         "chat",
         request_model="m",
         previous_response_id="resp_0",
         provider_conversation_id="conv_1",
         system_instructions=(Text("Be kind"),),
         input=(Message("user", (Text("Hi"),)),),
-        properties={
-            "prompt": {"id": "pmpt_1", "version": "2", "variables": {"name": "ada"}},
-            "background": True,
-        },
+        prompt=PromptTemplate("pmpt_1", "2", {"name": "ada"}),
+        properties={"background": True},
     )
-    assert read_request({"conversation": "conv_1"}, Operation("chat")).provider_conversation_id == "conv_1"
+    assert (
+        read_request(Request({"conversation": "conv_1"}), Operation("chat")).provider_conversation_id
+        == "conv_1"
+    )
 
 
 def test_answer() -> None:

@@ -8,22 +8,21 @@ from greenflash_otel.instrumentation.openai.surfaces import surface_of
 
 
 @pytest.mark.parametrize(
-    ("method", "url", "path"),
+    ("method", "url", "path", "ids"),
     [
-        ("post", "/chat/completions", "/chat/completions"),
-        ("POST", "/responses", "/responses"),
-        ("post", "/deployments/gpt-4o/chat/completions?api-version=1", "/chat/completions"),
-        ("post", "https://proxy.example/v1/responses/", "/responses"),
-        ("get", "/chat/completions", None),
-        ("get", "/responses/resp_1", None),
-        ("post", "/responses/resp_1/cancel", None),
-        ("post", "/responses/compact", None),
-        ("post", "/chat/completions/chatcmpl-1", None),
-        ("post", "/completions", None),
-        ("post", "/embeddings?next=/responses", None),
+        ("post", "/chat/completions", "/chat/completions", ()),
+        ("POST", "/responses", "/responses", ()),
+        ("post", "/deployments/gpt-4o/chat/completions?api-version=1", "/chat/completions", ()),
+        ("post", "https://proxy.example/v1/responses/", "/responses", ()),
+        ("get", "/chat/completions", None, ()),
+        ("get", "/responses/resp_1", "/responses/*", ("resp_1",)),
+        ("get", "/responses/resp_1/input_items", None, ()),
+        ("post", "/responses/resp_1/cancel", "/responses/*/cancel", ("resp_1",)),
+        ("post", "/chat/completions/chatcmpl-1", None, ()),
+        ("post", "/files?next=/responses", None, ()),
     ],
 )
-def test_surface_of(method: str, url: str, path: str | None) -> None:
+def test_surface_of(method: str, url: str, path: str | None, ids: tuple[str, ...]) -> None:
     """The end of the path decides, whatever stands before it and after the question mark."""
-    surface = surface_of(method, url)
-    assert (surface.path if surface else None) == path
+    found = surface_of(method, url)
+    assert (found and (found[0].path, found[1])) == (path and (path, ids))

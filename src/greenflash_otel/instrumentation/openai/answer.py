@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
-from greenflash_otel.operations import Ending, Failure, Json, Message, Operation, Part, Usage
+from greenflash_otel.operations import Ending, Failure, Json, Message, Operation, Part, PromptTemplate, Usage
 
 MAX_MESSAGE_CHARS = 1_000
 """A failure's message is cut here: a validation error quotes all that it was given."""
@@ -33,14 +33,20 @@ class Answer:
     usage: Usage | None = None
     response_model: str | None = None
     response_id: str | None = None
+    previous_response_id: str | None = None
     provider_conversation_id: str | None = None
+    item_ids: tuple[str, ...] = ()
+    """Ids of the items in the output, where the provider gives them any."""
     system_instructions: tuple[Part, ...] = ()
     """As the provider resolved them, where the request only named a stored prompt."""
+    prompt: PromptTemplate | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
     failure: Failure | None = None
     """The provider said that it failed."""
     cancelled: bool = False
     """The provider said that it was cancelled."""
+    pending: bool = False
+    """The provider said that it goes on with it."""
 
 
 def concluded(
@@ -55,13 +61,16 @@ def concluded(
     return replace(
         operation,
         output=answer.output,
+        output_item_ids=answer.item_ids,
         choice_count=max(operation.choice_count, len(answer.output)),
         finish_reasons=answer.finish_reasons,
         usage=answer.usage,
         response_model=answer.response_model,
-        response_id=answer.response_id,
+        response_id=answer.response_id or operation.response_id,
+        previous_response_id=operation.previous_response_id or answer.previous_response_id,
         provider_conversation_id=answer.provider_conversation_id or operation.provider_conversation_id,
         system_instructions=operation.system_instructions or answer.system_instructions,
+        prompt=operation.prompt or answer.prompt,
         time_to_first_chunk_s=first_chunk_s if operation.streamed else None,
         ending=verdict.ending,
         failure=verdict.failure,
@@ -77,6 +86,8 @@ def judge(answer: Answer, *, complete: bool, error: BaseException | None) -> Ver
     """
     if answer.failure:
         return Verdict("failed", answer.failure)
+    if answer.pending:
+        return Verdict("pending", judge_error(error).failure if error else None)
     if complete:
         return Verdict("cancelled" if answer.cancelled else "completed")
     return judge_error(error) if error else Verdict("abandoned")

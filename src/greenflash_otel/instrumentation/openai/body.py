@@ -47,8 +47,32 @@ class Assembly(Protocol):
         ...
 
 
+class Body(Protocol):
+    """Takes in an answer's bytes while they pass. Not thread-safe: a body is read by one reader at a time."""
+
+    begun: bool
+    """Whether something has come that could be read."""
+    malformed: bool
+    """Whether an event has come that is no JSON; the SDK raises on it."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has come, as far as it says itself."""
+        ...
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes as they came over the wire."""
+
+    def finish(self) -> None:
+        """No more bytes will come."""
+
+    def whole(self) -> JsonObject:
+        """The answer so far, as JSON."""
+        ...
+
+
 class AnswerBody:
-    """An answer in the making. Not thread-safe: a body is read by one reader at a time."""
+    """A `Body` that is JSON, whole or in events."""
 
     def __init__(self, assembly: Assembly, decode: Decode | None = None) -> None:
         self._assembly = assembly
@@ -64,9 +88,7 @@ class AnswerBody:
         self._document: JsonObject | None = None
         self._done = False
         self.begun = False
-        """Whether something has come that could be read."""
         self.malformed = False
-        """Whether an event has come that is no JSON; the SDK raises on it."""
 
     def feed(self, chunk: bytes) -> None:
         """Take in the next bytes as they came over the wire."""

@@ -18,6 +18,7 @@ from greenflash_otel.instrumentation.openai.plain import (
     as_text,
     plain,
 )
+from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.operations import (
     Json,
     Media,
@@ -34,8 +35,9 @@ from greenflash_otel.semconv.parts import read_structure
 TOOL_ROLES = ("tool", "function")
 
 
-def read_request(body: JsonObject, operation: Operation) -> Operation:
-    """``operation`` with what a request body asks for."""
+def read_request(request: Request, operation: Operation) -> Operation:
+    """``operation`` with what a request asks for."""
+    body = request.body
     return replace(
         operation,
         input=tuple(read_message(as_object(entry)) for entry in as_list(body.get("messages"))),

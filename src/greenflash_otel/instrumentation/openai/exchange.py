@@ -31,7 +31,7 @@ from greenflash_otel.instrumentation.openai.answer import (
     judge,
     judge_error,
 )
-from greenflash_otel.instrumentation.openai.body import AnswerBody, Decode
+from greenflash_otel.instrumentation.openai.body import Body, Decode
 from greenflash_otel.instrumentation.openai.surfaces import Surface
 from greenflash_otel.instrumentation.openai.tee import TeeStream
 from greenflash_otel.operations import Json, Operation
@@ -63,7 +63,7 @@ class Exchange:
         self._surface = surface
         self._operation = operation
         self._invocation = invocation
-        self._body: AnswerBody | None = None
+        self._body: Body | None = None
         """None until the answer's head has come."""
         self._streaming = False
         self._first_chunk_s: float | None = None
@@ -95,12 +95,12 @@ class Exchange:
             self._properties["retries"] = retries
         if request_id := response.headers.get("x-request-id"):
             self._properties["request_id"] = request_id
-        assembly = self._surface.assemble(self._operation.choice_count)
+        choice_count = self._operation.choice_count
         if response.is_stream_consumed:
-            self._body = AnswerBody(assembly)
+            self._body = self._surface.listen(choice_count, None)
             self._body.feed(response.content)
         else:
-            self._body = AnswerBody(assembly, _decoder_for(response))
+            self._body = self._surface.listen(choice_count, _decoder_for(response))
             response.stream = TeeStream(response.stream, self)
             self._streaming = True
 
@@ -183,7 +183,7 @@ class Exchange:
         )
 
 
-def _cause(exit: Exit, body: AnswerBody) -> Exception | None:
+def _cause(exit: Exit, body: Body) -> Exception | None:
     """What was wrong with an answer that is not complete, where nothing was raised to tell."""
     if body.malformed:
         return UnreadableAnswerError()

@@ -101,7 +101,13 @@ def read_item(item: JsonObject) -> tuple[Part, ...]:
         return (ToolCallResponse(plain(item.get("output")), as_text(item.get("call_id")), failed),)
     if kind in SERVER_TOOLS:
         return _read_server_tool(item, kind)
-    return (other(item),)
+    return (other(_unsealed(item)),)
+
+
+def _unsealed(item: JsonObject) -> JsonObject:
+    """An item with the digest of what only the provider can read, as long as that may be."""
+    sealed = as_text(item.get("encrypted_content"))
+    return {**item, "encrypted_content": digest_of(sealed)[0]} if sealed else item
 
 
 def _read_item_as_message(item: JsonObject) -> Message | None:

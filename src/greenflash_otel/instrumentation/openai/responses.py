@@ -7,17 +7,17 @@ from dataclasses import replace
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_output
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
-from greenflash_otel.operations import Failure, Json, Message, Operation
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.operations import Failure, Json, Message, Operation, PromptTemplate
 
 FINAL = ("completed", "incomplete", "failed", "cancelled")
 """Statuses that a response keeps; a background response begins as ``queued``."""
 
 
-def read_request(body: JsonObject, operation: Operation) -> Operation:
-    """``operation`` with what a request body asks for."""
+def read_request(request: Request, operation: Operation) -> Operation:
+    """``operation`` with what a request asks for."""
+    body = request.body
     properties: dict[str, Json] = {}
-    if prompt := as_object(body.get("prompt")):
-        properties["prompt"] = plain(prompt)
     if body.get("background") is True:
         properties["background"] = True
     return replace(
@@ -25,6 +25,7 @@ def read_request(body: JsonObject, operation: Operation) -> Operation:
         previous_response_id=as_text(body.get("previous_response_id")),
         provider_conversation_id=_conversation_id(body.get("conversation")),
         system_instructions=read_instructions(body.get("instructions")),
+        prompt=_read_prompt(as_object(body.get("prompt"))),
         input=read_input(body.get("input")),
         properties=properties,
     )
@@ -35,7 +36,8 @@ def read_answer(body: JsonObject) -> Answer:
     status = as_text(body.get("status"))
     reason = as_text(as_object(body.get("incomplete_details")).get("reason"))
     finish_reason = reason or (status if status in FINAL else None)
-    parts = read_output(as_list(body.get("output")))
+    items = [as_object(item) for item in as_list(body.get("output"))]
+    parts = read_output(items)
     properties = kept(body, "service_tier")
     if reason:
         properties["incomplete_reason"] = reason
@@ -48,11 +50,23 @@ def read_answer(body: JsonObject) -> Answer:
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         provider_conversation_id=_conversation_id(body.get("conversation")),
+        item_ids=tuple(id for item in items if (id := as_text(item.get("id")))),
+        previous_response_id=as_text(body.get("previous_response_id")),
         system_instructions=read_instructions(body.get("instructions")),
+        prompt=_read_prompt(as_object(body.get("prompt"))),
         properties=properties,
         failure=read_failure(body.get("error")) or (Failure("failed") if status == "failed" else None),
         cancelled=status == "cancelled",
+        pending=status == "queued" or (status == "in_progress" and body.get("background") is True),
     )
+
+
+def _read_prompt(prompt: JsonObject) -> PromptTemplate | None:
+    id = as_text(prompt.get("id"))
+    if id is None:
+        return None
+    variables = {str(name): plain(value) for name, value in as_object(prompt.get("variables")).items()}
+    return PromptTemplate(id, as_text(prompt.get("version")), variables)
 
 
 def _conversation_id(conversation: object) -> str | None:

@@ -1,7 +1,8 @@
 """Responses API: put the events of a stream together into the body that a whole response would have had.
 
 The response in a terminal event wins. Where none came, or where it leaves out its output, the output is
-made from the items and, for an item that was not finished, from its deltas.
+made from the items and, for an item that was not finished, from its deltas; but not from a stream that
+was resumed, which has only some of them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class ResponseAssembly:
         """Whether a terminal event came."""
         self._body: JsonObject = NOTHING
         self._error: object = None
+        self._from_start: bool | None = None
+        """Whether the stream began with the response's first event; one that is resumed begins later."""
         self._items: dict[int, JsonObject] = {}
         self._done: set[int] = set()
         self._pieces: dict[int, dict[tuple[str, int], list[str]]] = {}
@@ -42,6 +45,8 @@ class ResponseAssembly:
     def add(self, event: JsonObject) -> None:
         """Take in the next event."""
         kind = as_text(event.get("type")) or ""
+        if self._from_start is None:
+            self._from_start = not event.get("sequence_number")
         index = as_count(event.get("output_index")) or 0
         if kind in DELTAS:
             self._add_piece(index, *DELTAS[kind], event)
@@ -60,7 +65,7 @@ class ResponseAssembly:
     def whole(self) -> JsonObject:
         """The body of the response so far."""
         body = dict(self._body)
-        if not body.get("output"):
+        if not body.get("output") and self._from_start is not False:
             body["output"] = [self._item(index) for index in sorted(self._items)]
         return {**body, "error": body.get("error") or self._error}
 

@@ -6,16 +6,21 @@ the form of a whole one. What has no row here is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from greenflash_otel.instrumentation.openai import chat, responses
+from greenflash_otel.instrumentation.openai import chat, responses, stored
 from greenflash_otel.instrumentation.openai.answer import Answer
-from greenflash_otel.instrumentation.openai.body import Assembly
+from greenflash_otel.instrumentation.openai.body import AnswerBody, Assembly, Body, Decode
 from greenflash_otel.instrumentation.openai.chat_stream import ChatAssembly
 from greenflash_otel.instrumentation.openai.plain import JsonObject
+from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
-from greenflash_otel.operations import Operation
+from greenflash_otel.operations import ADD_ITEMS, COMPACT, DELETE_ITEMS, FETCH, Operation
+
+Listen = Callable[[int, "Decode | None"], Body]
+"""Makes what takes in an answer's bytes, for so many choices, of this content encoding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +29,57 @@ class Surface:
 
     method: str
     path: str
-    """How the path of its URL ends; what stands before depends on the provider."""
-    read_request: Callable[[JsonObject, Operation], Operation]
+    """How the path of its URL ends, ``*`` for an id; what stands before depends on the provider."""
+    operation: str
+    """``gen_ai.operation.name`` of what it does."""
+    read_request: Callable[[Request, Operation], Operation]
     read_answer: Callable[[JsonObject], Answer]
-    assemble: Callable[[int], Assembly]
-    """Makes an empty assembly for a streamed answer with so many choices."""
+    listen: Listen
 
+
+def assembled_by(assembly: Callable[[int], Assembly]) -> Listen:
+    """JSON that comes whole, or as server-sent events that ``assembly`` puts together."""
+    return lambda choice_count, decode: AnswerBody(assembly(choice_count), decode)
+
+
+CHAT = assembled_by(ChatAssembly)
+RESPONSE = assembled_by(ResponseAssembly)
 
 SURFACES: tuple[Surface, ...] = (
-    Surface("post", "/chat/completions", chat.read_request, chat.read_answer, ChatAssembly),
-    Surface("post", "/responses", responses.read_request, responses.read_answer, ResponseAssembly),
+    Surface("post", "/chat/completions", "chat", chat.read_request, chat.read_answer, CHAT),
+    Surface("post", "/responses", "chat", responses.read_request, responses.read_answer, RESPONSE),
+    Surface("post", "/responses/compact", COMPACT, stored.read_compact, stored.read_compacted, RESPONSE),
+    Surface("post", "/responses/*/cancel", FETCH, stored.read_fetch, responses.read_answer, RESPONSE),
+    Surface("get", "/responses/*", FETCH, stored.read_fetch, responses.read_answer, RESPONSE),
+    Surface("delete", "/responses/*", DELETE_ITEMS, stored.read_delete, stored.read_deleted, RESPONSE),
+    Surface("post", "/conversations", ADD_ITEMS, stored.read_add, stored.read_added, RESPONSE),
+    Surface("post", "/conversations/*/items", ADD_ITEMS, stored.read_add, stored.read_added, RESPONSE),
+    Surface(
+        "delete", "/conversations/*/items/*", DELETE_ITEMS, stored.read_delete, stored.read_deleted, RESPONSE
+    ),
 )
+"""In the order they are asked: of two whose paths fit, the longer one first."""
 
 
-def surface_of(method: str, url: str) -> Surface | None:
-    """The surface that a request goes to; None for any that we leave alone."""
-    path = url.partition("?")[0].rstrip("/")
+@lru_cache(maxsize=256)
+def surface_of(method: str, url: str) -> tuple[Surface, tuple[str, ...]] | None:
+    """The surface that a request goes to, and the ids in its path; None for one that we leave alone."""
+    path = url.partition("?")[0].rstrip("/").split("/")
     for surface in SURFACES:
-        if path.endswith(surface.path) and method.lower() == surface.method:
-            return surface
+        if (
+            surface.method == method.lower()
+            and (ids := _ids_in(path, surface.path.split("/")[1:])) is not None
+        ):
+            return surface, ids
     return None
+
+
+def _ids_in(path: Sequence[str], pattern: Sequence[str]) -> tuple[str, ...] | None:
+    """What the end of ``path`` has for each ``*`` of ``pattern``; None if they do not fit."""
+    end = path[-len(pattern) :]
+    if len(end) < len(pattern):
+        return None
+    pairs = list(zip(end, pattern, strict=True))
+    if any(want not in ("*", have) for have, want in pairs):
+        return None
+    return tuple(have for have, want in pairs if want == "*")

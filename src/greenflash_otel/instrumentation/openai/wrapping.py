@@ -23,8 +23,9 @@ from greenflash_otel.faults import guarded
 from greenflash_otel.instrumentation import unfinished
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai.exchange import Exchange, Instrumentation
-from greenflash_otel.instrumentation.openai.plain import NOTHING, JsonObject, as_object, as_text
+from greenflash_otel.instrumentation.openai.plain import NOTHING, JsonObject, as_list, as_object, as_text
 from greenflash_otel.instrumentation.openai.providers import provider_of
+from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.surfaces import Surface, surface_of
 from greenflash_otel.operations import Affiliation, Operation
 
@@ -81,10 +82,11 @@ def _observe(
     unfinished.abandon_waiting()
     with guarded("observe a request"):
         options = kwargs["options"] if "options" in kwargs else args[1]
-        surface = surface_of(options.method, options.url)
+        found = surface_of(options.method, options.url)
         instrumentation = current
-        if surface and instrumentation and not _carried(options) and not _suppressed():
-            exchange = _begin(instrumentation, surface, client, options, kwargs.get("stream") is True)
+        if found and instrumentation and not _carried(options) and not _suppressed():
+            streamed = kwargs.get("stream") is True
+            exchange = _begin(instrumentation, found[0], client, _request_of(options, found[1]), streamed)
             if exchange:
                 carrying = copy.copy(options)
                 carrying.post_parser = _Carrier(exchange, options.post_parser)
@@ -95,12 +97,12 @@ def _observe(
 
 
 def _begin(
-    instrumentation: Instrumentation, surface: Surface, client: Any, options: Any, streamed: bool
+    instrumentation: Instrumentation, surface: Surface, client: Any, request: Request, streamed: bool
 ) -> Exchange | None:
     """Start the invocation and read its request; None if nobody records it."""
-    body = _body_of(options)
+    body = request.body
     operation = Operation(
-        name="chat",
+        name=surface.operation,
         affiliation=_affiliation(body),
         provider=provider_of(client),
         request_model=as_text(body.get("model")),
@@ -110,8 +112,18 @@ def _begin(
     if not invocation.recording:
         return None
     with guarded("read a request"):
-        operation = surface.read_request(body, operation)
+        operation = surface.read_request(request, operation)
     return Exchange(instrumentation, surface, operation, invocation)
+
+
+def _request_of(options: Any, ids: tuple[str, ...]) -> Request:
+    files = options.files
+    return Request(
+        _body_of(options),
+        ids,
+        query=as_object(options.params),
+        files=list(files.items()) if isinstance(files, Mapping) else as_list(files),
+    )
 
 
 def _body_of(options: Any) -> JsonObject:
