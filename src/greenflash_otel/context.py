@@ -77,7 +77,16 @@ def internal() -> Scope:
 
     Such a call becomes one hidden ``llm`` step of the conversation. Used like `conversation()`.
     """
-    return Scope(Affiliation(internal=True))
+    return Scope(Affiliation(internal=True), opens=False)
+
+
+def tool_call(call_id: str) -> Scope:
+    """Say that the enclosed code is the tool that a model asked for under ``call_id``.
+
+    Model calls in it are hidden ``llm`` steps of the conversation, under that tool call. For
+    instrumentations; used like `conversation()`.
+    """
+    return Scope(Affiliation(tool_call_id=call_id), opens=False)
 
 
 class Scope:
@@ -86,13 +95,15 @@ class Scope:
     It keeps no state, so one scope may be entered by many threads and tasks, and again inside itself.
     """
 
-    def __init__(self, affiliation: Affiliation) -> None:
+    def __init__(self, affiliation: Affiliation, *, opens: bool = True) -> None:
         self._affiliation = affiliation
+        self._opens = opens
+        """Whether what happens in it belongs together, even where nobody gave it a name."""
 
     def __enter__(self) -> Affiliation:
         outer = otel_context.get_current()
         affiliation = _nested(affiliation_in(outer), self._affiliation)
-        if affiliation.conversation_id is None and affiliation.scope_id is None:
+        if self._opens and affiliation.conversation_id is None and affiliation.scope_id is None:
             affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
         otel_context.attach(otel_context.set_value(_KEY, _Frame(affiliation, self, outer), outer))
         return affiliation
@@ -136,6 +147,7 @@ def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
         organization_id=inner.organization_id or outer.organization_id,
         properties=inner.properties if other else {**outer.properties, **inner.properties},
         internal=inner.internal or (outer.internal and not other),
+        tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
         scope_id=outer.scope_id if inner.conversation_id is None else None,
     )
 

@@ -15,7 +15,7 @@ from greenflash_otel import faults
 from greenflash_otel.api import events, messages
 from greenflash_otel.api.messages import Address
 from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.assemble import assemble
+from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.stitching import fallback_id
@@ -55,8 +55,15 @@ class Intake:
             requests: list[ApiRequest] = []
             for span in spans:
                 with faults.guarded("convert a span"):
+                    requests.extend(self._late(span.end_ns))
                     requests.extend(self._requests_of(span, outcomes))
             if requests:
+                self._store.put(requests)
+
+    def settle(self) -> None:
+        """Convert and keep what still waits for the operation that it belongs to."""
+        with self._lock, faults.guarded("convert a span"):
+            if requests := list(self._late(None)):
                 self._store.put(requests)
 
     def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
@@ -69,6 +76,10 @@ class Intake:
     def forget_lock(self) -> None:
         """In a forked child: the lock may have been held by a thread that does not exist here."""
         self._lock = threading.Lock()
+
+    def _late(self, now_ns: int | None) -> Iterable[ApiRequest]:
+        for update in assemble_overdue(self._memory, now_ns):
+            yield from messages.requests_of(self._clean(update), self._address)
 
     def _requests_of(self, span: SpanRecord, outcomes: bool) -> Iterable[ApiRequest]:
         if (outcome := read_outcome(span)) is not None:

@@ -78,11 +78,18 @@ class Pipeline:
 
         False when the time ran out, or when deliveries are held: no API key, or one that is refused.
         """
+        self._settle()
         return self._worker.flush(timeout_s)
 
     def shutdown(self, timeout_s: float | None = None) -> None:
         """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk."""
+        self._settle()
         self._worker.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+
+    def _settle(self) -> None:
+        self._worker.gather_now()
+        self._intake.settle()
+        self._worker.notify()
 
     def stats(self) -> Stats:
         """What became of everything captured, in messages and outcomes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from greenflash_otel.conversations.assemble import assemble
+from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.operations import (
     Affiliation,
@@ -119,11 +119,11 @@ def _executed(result: Json = "18 °C", failure: Failure | None = None) -> Operat
     )
 
 
-@pytest.mark.parametrize("executed_first", [True, False])
-def test_a_tool_span_and_the_resent_result_are_one(executed_first: bool) -> None:
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2)])
+def test_a_tool_span_and_the_resent_result_are_one(order: tuple[int, ...]) -> None:
     """The tool's own span joins its call, and the same result in the next input is not told again."""
-    start, tool, end = _said(ASKED, CALL), _executed(), _said(ASKED, CALL, RESULT, ANSWER)
-    items = told([start, tool, end] if executed_first else [start, end, tool])
+    operations = [_said(ASKED, CALL), _executed(), _said(ASKED, CALL, RESULT, ANSWER)]
+    items = told([operations[index] for index in order])
     assert [item.type for item in items] == ["user_message", "tool_call", "observation", "final_response"]
     asked, call, result, answer = items
     assert (call.parent_id, result.parent_id, answer.parent_id) == (asked.id, call.id, asked.id)
@@ -138,8 +138,12 @@ def test_a_failed_tool() -> None:
 
 
 def test_a_tool_nobody_asked_for() -> None:
-    """A tool's span without a known call tells the call too."""
-    call, result = told([_executed({"degrees": 18})])
+    """A tool's span whose call nobody tells of in a minute tells the call too."""
+    memory, span = Memory(), span_of()
+    assert assemble(memory, span, _executed({"degrees": 18})).messages == ()
+    assert assemble_overdue(memory, span.end_ns + 59_000_000_000) == []
+    (update,) = assemble_overdue(memory, span.end_ns + 60_000_000_000)
+    call, result = update.messages
     assert (call.type, call.tool_name, call.input) == ("tool_call", "get_weather", {"city": "Köln"})
     assert (result.type, result.parent_id, result.output) == ("observation", call.id, {"degrees": 18})
 

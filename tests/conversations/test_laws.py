@@ -116,13 +116,26 @@ def test_the_system_prompt_is_no_message(chat: Chat) -> None:
 
 @given(chats(notes=False))
 def test_response_chains(chat: Chat) -> None:
-    """Calls that name the response they continue give the ids that resent histories give."""
-    whole = told(named(calls(chat)))
+    """Calls that name the response they continue tell all; a history that is resent then adds nothing."""
     chain = [
         replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
         for place, one in enumerate(named(calls(chat, new_only=True)))
     ]
-    assert _ids(told(chain)) == _ids(whole)
+    assert _as_expected(told(chain)) == expected(chat)
+    assert _ids(told([*chain, *named(calls(chat))])) == _ids(told(chain))
+
+
+@given(chats(notes=False))
+def test_response_chains_in_any_process(chat: Chat) -> None:
+    """A call gives its messages the same ids where nothing is known of the response that it continues."""
+    chain = [
+        replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
+        for place, one in enumerate(named(calls(chat, new_only=True)))
+    ]
+    alone = [
+        item.id for one in chain for item in told([one]) if item.type not in ("observation", "tool_error")
+    ]
+    assert set(alone) <= set(_ids(told(chain)))
 
 
 @given(chats(notes=False))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from greenflash_otel.conversations.identity import id_of, text_of
-from greenflash_otel.conversations.memory import STEPS_WAITING, Known, Memory
+from greenflash_otel.conversations.memory import Known, Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.pieces import SYSTEM_ROLES
 from greenflash_otel.conversations.rendering import (
@@ -17,45 +17,37 @@ from greenflash_otel.conversations.rendering import (
     render_tool,
     span_message_id,
 )
-from greenflash_otel.conversations.stitching import Stitch, after_response, remember, remember_history, stitch
+from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
 from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
+from greenflash_otel.conversations.waiting import hold, overdue, release
 from greenflash_otel.operations import ADD_ITEMS, COMPACT, FETCH, MAIN_CALLS, STEPS, Message, Operation
 from greenflash_otel.spans import SpanRecord
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What an operation tells, and where the conversation stands then."""
+def assemble(
+    memory: Memory, span: SpanRecord, operation: Operation, *, patient: bool = True
+) -> ConversationUpdate:
+    """What an operation adds to its conversation; ``messages`` is empty if all of it was known.
 
-    items: Sequence[MessageItem]
-    asked: Position
-    after: Position
-
-
-def assemble(memory: Memory, span: SpanRecord, operation: Operation) -> ConversationUpdate:
-    """What an operation adds to its conversation; ``messages`` is empty if all of it was known."""
+    Args:
+        patient: Let the operation wait for what it belongs to, if that has not come yet.
+    """
     prompt, messages = _split_system_prompt(operation)
     stitched = stitch(memory, span.trace_id, operation, messages)
-    if stitched.by_trace and operation.name in STEPS:
-        return _wait(memory, span, operation, stitched)
     known = memory.conversation(stitched.conversation_id)
+    shown = _is_shown(operation)
+    if patient and not shown and (key := _awaits(known, span, operation, stitched)):
+        hold(memory, key, span, operation)
+        return ConversationUpdate(stitched.conversation_id, ())
     known.user_id = operation.affiliation.user_id or known.user_id
     known.organization_id = operation.affiliation.organization_id or known.organization_id
-    shown = _is_shown(operation)
     if operation.name == FETCH and not _is_news(memory, operation):
         items: Sequence[MessageItem] = ()
     elif shown:
-        told = _shown(known, span, operation, stitched, memory.waiting.pop(span.trace_id, ()))
-        items = told.items
+        items = _shown(memory, known, span, operation, stitched)
         remember_history(memory, stitched, (*messages, *operation.output[:1]))
-        remember(memory, span.trace_id, operation, stitched, told.asked, told.after)
     else:
-        place = known.latest
-        if operation.name == COMPACT:
-            place = follow(stitched.conversation_id, stitched.position, stitched.messages)[1]
-            operation = replace(operation, input=())
-        items = _hidden(known, span, operation, stitched)
-        remember(memory, span.trace_id, operation, stitched, place, known.latest)
+        items = _hidden(memory, known, span, operation, stitched)
     if operation.response_id and operation.ending != "pending":
         memory.told.remember(operation.response_id, None)
     return ConversationUpdate(
@@ -71,6 +63,23 @@ def assemble(memory: Memory, span: SpanRecord, operation: Operation) -> Conversa
     )
 
 
+def assemble_overdue(memory: Memory, now_ns: int | None) -> list[ConversationUpdate]:
+    """What operations tell that waited in vain until ``now_ns``, the time of a span; None: all that wait.
+
+    A step of which nobody knows the conversation tells nothing: it is none by itself.
+    """
+    late = overdue(memory, now_ns)
+    return [assemble(memory, *held, patient=False) for held in late if held[1].name not in STEPS]
+
+
+def _awaits(known: Known, span: SpanRecord, operation: Operation, stitched: Stitch) -> str | None:
+    """What has to come before an operation that is not shown; None if it can be told now."""
+    call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
+    if call_id and call_id not in known.calls:
+        return call_id
+    return span.trace_id if stitched.by_trace else None
+
+
 def _is_shown(operation: Operation) -> bool:
     """Whether the user sees what an operation says."""
     hidden = operation.affiliation.internal or operation.affiliation.tool_call_id is not None
@@ -81,15 +90,6 @@ def _is_news(memory: Memory, operation: Operation) -> bool:
     """Whether a fetched answer is final, whole, and was not told before."""
     final = operation.finish_reasons and operation.ending != "pending"
     return bool(final) and operation.response_id not in memory.told
-
-
-def _wait(memory: Memory, span: SpanRecord, operation: Operation, stitched: Stitch) -> ConversationUpdate:
-    """Keep a step until somebody says something in its trace; a step alone is no conversation."""
-    waiting = memory.waiting.get(span.trace_id) or []
-    if len(waiting) < STEPS_WAITING:
-        waiting.append((span, operation))
-    memory.waiting.remember(span.trace_id, waiting)
-    return ConversationUpdate(stitched.conversation_id, ())
 
 
 def _split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Message, ...]]:
@@ -103,39 +103,56 @@ def _split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Messag
 
 
 def _shown(
-    known: Known,
-    span: SpanRecord,
-    operation: Operation,
-    stitched: Stitch,
-    waiting: Iterable[tuple[SpanRecord, Operation]],
-) -> _Told:
-    """A model call of the main line: what was said to the model, and what it answered."""
+    memory: Memory, known: Known, span: SpanRecord, operation: Operation, stitched: Stitch
+) -> list[MessageItem]:
+    """A model call of the main line: what was said to the model, its answer, and what waited for them."""
     id = stitched.conversation_id
-    start = replace(stitched.position, resent_tip=None)
+    start = replace(stitched.position, resent=None)
     if operation.name == ADD_ITEMS and operation.ending != "completed":
-        return _Told((), start, start)
+        return []
     given, asked = follow(id, start, stitched.messages)
+    answered, after = _answered(id, asked, operation)
+    if stitched.position.resent:
+        said = (*stitched.messages, *operation.output[:1])
+        resent, resent_after = follow(id, stitched.position.resent, said)
+        after = replace(after, resent=resent_after)
+        for one, again in zip((*given, *answered), resent, strict=False):
+            if again.id != one.id:
+                known.aliases.remember(again.id, one.id)
+    calls = {one.piece.call_id: one.id for one in (*given, *answered) if one.piece.kind == "tool_call"}
+    for call_id, message_id in calls.items():
+        if call_id:
+            memory.call(call_id, id, message_id)
+    remember(memory, span.trace_id, operation, stitched, asked, after)
     items = [render(one, span.start_ns) for one in given if one.id not in known.sent]
-    items += [render_step(id, *step, asked.asked) for step in waiting]
+    for held in release(memory, [span.trace_id]):
+        items += _hidden(memory, known, *held, stitched, asked.asked)
+    items += _render_answer(id, span, operation, answered, asked)
+    for held in release(memory, [call_id for call_id in calls if call_id]):
+        items += _hidden(memory, known, *held, stitched, asked.asked)
+    return items
+
+
+def _answered(id: str, asked: Position, operation: Operation) -> tuple[Sequence[Placed], Position]:
     if operation.ending == "pending":
-        if operation.output:  # a part of the answer, which whoever fetches it gets whole
-            items.append(render_step(id, span, replace(operation, input=()), asked.asked))
-        after = after_response(id, operation.response_id, asked) if operation.response_id else asked
-        return _Told(items, asked, after)
-    answered, after = _follow_output(id, asked, operation)
-    if resent_tip := stitched.position.resent_tip:
-        resent = follow(id, replace(start, tip=resent_tip), (*stitched.messages, *operation.output))[0]
-        for one, again in zip((*given, *answered), resent, strict=True):
-            known.aliases.remember(again.id, one.id)
+        return (), asked
+    return _follow_output(id, asked, operation)
+
+
+def _render_answer(
+    id: str, span: SpanRecord, operation: Operation, answered: Sequence[Placed], asked: Position
+) -> list[MessageItem]:
+    """The answer, its facts with its first words; as a hidden step if it failed or is not whole yet."""
     facts = facts_of(span, operation)
     bearer = next((one for one in answered if one.piece.kind == "answer"), answered[0] if answered else None)
-    items += [
+    if not answered and (
+        operation.output if operation.ending == "pending" else operation.ending != "completed"
+    ):
+        return [render_step(id, span, replace(operation, input=()), asked.asked)]
+    return [
         render(one, span.end_ns, model=model_of(operation), properties=facts if one is bearer else {})
         for one in answered
     ]
-    if not answered and operation.ending != "completed":
-        items.append(render_step(id, span, replace(operation, input=()), asked.asked))
-    return _Told(items, asked, after)
 
 
 def _follow_output(
@@ -162,19 +179,28 @@ def _told_apart(conversation_id: str, alternatives: Sequence[Sequence[Placed]]) 
         seen |= ids
 
 
-def _hidden(known: Known, span: SpanRecord, operation: Operation, stitched: Stitch) -> list[MessageItem]:
+def _hidden(
+    memory: Memory,
+    known: Known,
+    span: SpanRecord,
+    operation: Operation,
+    stitched: Stitch,
+    asked: str | None = None,
+) -> list[MessageItem]:
     """What the user does not see: a tool that ran, or a call marked as internal or made by a tool."""
-    id, place, tool = stitched.conversation_id, known.latest, operation.tool
+    id, tool, place = stitched.conversation_id, operation.tool, known.latest
+    asked = asked or place.asked
+    if operation.name == COMPACT:
+        place = follow(id, stitched.position, stitched.messages)[1]
+        operation = replace(operation, input=())
+    remember(memory, span.trace_id, operation, stitched, place, known.latest)
     if tool is None:
-        return [
-            render_step(id, span, operation, place.call(operation.affiliation.tool_call_id) or place.asked)
-        ]
-    call = place.call(tool.call_id) if tool.call_id else None
+        within = known.calls.get(operation.affiliation.tool_call_id or "")
+        return [render_step(id, span, operation, within or asked)]
+    call = known.calls.get(tool.call_id) if tool.call_id else None
     call_id = call or span_message_id(id, span, "tool_call")
     return list(
-        render_tool(
-            span, operation, tool, call_id, result_id(id, call_id), place.asked, told=call is not None
-        )
+        render_tool(span, operation, tool, call_id, result_id(id, call_id), asked, told=call is not None)
     )
 
 

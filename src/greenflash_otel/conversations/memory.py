@@ -25,10 +25,10 @@ POSITIONS = 64
 """Branch ends remembered per conversation."""
 LINKS = 50_000
 """Response ids, item ids, history ends, traces and scopes remembered, each."""
-TRACES = 1_000
-"""Traces whose steps wait for their conversation."""
-STEPS_WAITING = 20
-"""Steps of one trace that wait for their conversation; later ones are passed over."""
+WAITING = 1_000
+"""Trace ids and call ids for which operations wait; see `waiting`."""
+CALLS = 1_000
+"""Tool calls remembered per conversation."""
 
 
 class Bounded(OrderedDict[K, V], Generic[K, V]):
@@ -55,6 +55,8 @@ class Known:
     """Where its branches stand, by the id of their last message."""
     aliases: Bounded[str, str] = field(default_factory=lambda: Bounded(MESSAGES))
     """Id of a message by the one it has when its history is resent; only where the two differ."""
+    calls: Bounded[str, str] = field(default_factory=lambda: Bounded(CALLS))
+    """Message id of the newest tool call with a call id."""
     latest: Position = field(default_factory=Position)
     last_ms: int = 0
     """Time of the newest message, Unix milliseconds."""
@@ -90,8 +92,16 @@ class Memory:
         """Newest conversation of a trace."""
         self.scopes: Bounded[str, str] = Bounded(LINKS)
         """Newest conversation of an entry into `conversation()` without an id."""
-        self.waiting: Bounded[str, list[tuple[SpanRecord, Operation]]] = Bounded(TRACES)
-        """Steps by trace, of traces in which nobody has said anything yet."""
+        self.calls: Bounded[str, str | None] = Bounded(LINKS)
+        """Conversation by the call id of a tool call; None where two conversations have it."""
+        self.waiting: Bounded[str, list[tuple[SpanRecord, Operation]]] = Bounded(WAITING)
+        """Operations by what they wait for, a trace id or a call id."""
+
+    def call(self, call_id: str, conversation_id: str, message_id: str) -> None:
+        """Note that a tool call was told."""
+        self.conversation(conversation_id).calls.remember(call_id, message_id)
+        shared = self.calls.get(call_id, conversation_id) != conversation_id
+        self.calls.remember(call_id, None if shared else conversation_id)
 
     def conversation(self, id: str) -> Known:
         """What is known of a conversation; creates an empty record of a new one."""

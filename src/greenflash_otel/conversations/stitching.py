@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from greenflash_otel.conversations.identity import id_of
 from greenflash_otel.conversations.memory import Memory
@@ -46,6 +46,8 @@ def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequen
         return Stitch(*link, rest)
     if link is not None:
         return Stitch(*link, rest)
+    if by_call := _by_call(memory, operation):
+        return Stitch(by_call, Position(), messages)
     namespace = f"history of {operation.affiliation.user_id or ''}"
     by_history = _by_history(memory, namespace, messages)
     id = by_history or fallback_id(memory, trace_id, operation.affiliation)
@@ -76,7 +78,7 @@ def remember(
     memory.traces.remember(trace_id, id)
     if operation.affiliation.scope_id:
         memory.scopes.remember(operation.affiliation.scope_id, id)
-    if operation.response_id:
+    if operation.response_id and not (operation.ending == "pending" and operation.response_id in memory.told):
         memory.responses.remember(operation.response_id, (id, after))
     for item_id in operation.output_item_ids:
         memory.items.remember(item_id, (id, after))
@@ -97,26 +99,31 @@ def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Messag
         memory.histories.remember(tip, None if shared else stitched.conversation_id)
 
 
-def after_response(conversation_id: str, response_id: str, asked: Position | None = None) -> Position:
-    """The place where a response's answer goes that is not told by the call which asked for it.
+def at_response(
+    conversation_id: str,
+    role: Literal["fetched", "continued"],
+    response_id: str,
+    known: Position | None = None,
+) -> Position:
+    """The place of a response's answer that is fetched, or of what continues it.
 
-    It depends on nothing but the conversation and the response, so that whoever fetches the answer, in
-    whatever process and order, gives it the same ids.
+    Its tip depends on nothing but the conversation and the response: whoever tells what comes there, in
+    whatever process and order, gives it the same ids. What is ``known`` of the place adds parents.
     """
-    asked = asked or Position()
-    tip = id_of(conversation_id, None, "response", response_id)
-    return replace(asked, tip=tip, resent_tip=asked.tip)
+    known = known or Position()
+    tip = id_of(conversation_id, None, role, response_id)
+    return replace(known, tip=tip, resent=known.resent or known)
 
 
 def _continued(memory: Memory, operation: Operation) -> Link | None:
     """The place after the response that an operation continues, or at the one that it fetches."""
-    if operation.name == FETCH:
-        if operation.response_id and (found := memory.responses.get(operation.response_id)):
-            return found
-        if operation.response_id and (before := memory.responses.get(operation.previous_response_id or "")):
-            return before[0], after_response(before[0], operation.response_id, before[1])
-        return None
-    return memory.responses.get(operation.previous_response_id) if operation.previous_response_id else None
+    previous = operation.previous_response_id
+    if operation.name == FETCH and operation.response_id:
+        if found := memory.responses.get(operation.response_id) or memory.responses.get(previous or ""):
+            return found[0], at_response(found[0], "fetched", operation.response_id, found[1])
+    elif previous and (found := memory.responses.get(previous)):
+        return found[0], at_response(found[0], "continued", previous, found[1])
+    return None
 
 
 def _after_known_items(
@@ -141,6 +148,12 @@ def _names(part: Part) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
+def _by_call(memory: Memory, operation: Operation) -> str | None:
+    """The conversation that asked for the tool which an operation runs, or runs in."""
+    call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
+    return memory.calls.get(call_id) if call_id else None
+
+
 def _by_history(memory: Memory, namespace: str, messages: Sequence[Message]) -> str | None:
     """The conversation whose every word, up to its last answer, the request repeats."""
     for placed in reversed(follow(namespace, Position(), messages)[0]):
@@ -154,10 +167,9 @@ def _position(memory: Memory, conversation_id: str, operation: Operation) -> Pos
     if parent := operation.input_parent_id:
         return known.positions.get(parent) or Position.after(parent)
     if operation.name == FETCH and operation.response_id:
-        return after_response(conversation_id, operation.response_id)
+        return at_response(conversation_id, "fetched", operation.response_id)
     if previous := operation.previous_response_id:
-        # Never seen, or another conversation's: a beginning of its own, alike in every process.
-        return Position(tip=id_of(conversation_id, None, "response", previous))
+        return at_response(conversation_id, "continued", previous)
     if operation.provider_conversation_id:
         return known.latest
     return Position()

@@ -29,8 +29,8 @@ class Position:
     """The text that came with tool calls, within one assistant message."""
     agentic: bool = False
     """Whether the turn has used tools."""
-    resent_tip: str | None = None
-    """What `tip` is where this place is reached by a resent history; None where it is the same."""
+    resent: Position | None = None
+    """This place as a resent history reaches it; None where that makes no difference."""
     calls: tuple[tuple[str, str], ...] = ()
     """(call id, message id) of the turn's tool calls."""
 
