@@ -1,8 +1,8 @@
 """An operation while it runs.
 
-`Invocation` owns a live span from the call to its end and ends it once. The span is never made the
-current one: what the application does meanwhile, and between two chunks of a stream, has the
-application's own span as its parent.
+`Invocation` owns a live span from the call to its end and ends it once. A model call's span is never
+made the current one: what the application does meanwhile, and between two chunks of a stream, has the
+application's own span as its parent. A tool's span is, while the tool runs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import threading
 import time
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from greenflash_otel.faults import guarded
 from greenflash_otel.operations import Operation
@@ -43,13 +45,19 @@ class Invocation:
             REQUEST_MODEL: operation.request_model or "",
         }
         attributes = {name: value for name, value in head.items() if value}
-        return cls(tracer.start_span(span_name(operation), kind=SpanKind.CLIENT, attributes=attributes))
+        kind = SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT
+        return cls(tracer.start_span(span_name(operation), kind=kind, attributes=attributes))
 
     @property
     def recording(self) -> bool:
         """False when the span was sampled out: then there is nothing to capture."""
         span = self._span
         return span is not None and span.is_recording()
+
+    def as_current(self) -> Context:
+        """The running context with this operation's span as the current one, for code that is part of it."""
+        span = self._span
+        return otel_context.get_current() if span is None else set_span_in_context(span)
 
     def finish(self, operation: Operation, *, end_ns: int | None = None) -> None:
         """Write ``operation`` to the span and end it, at ``end_ns`` or now. Later calls do nothing."""

@@ -93,7 +93,7 @@ class Server:
                     elif step == "cut":
                         self.close_connection = True
                         return
-                    else:
+                    elif step:  # an empty chunk would be the last one
                         self.wfile.write(b"%x\r\n%b\r\n" % (len(step), step))
                         self.wfile.flush()
                 self.wfile.write(b"0\r\n\r\n")

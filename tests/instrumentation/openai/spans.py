@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import cast
 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from greenflash_otel.conversations.assemble import assemble, assemble_overdue
+from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.export import record_of
 from greenflash_otel.operations import Message, Operation, Text
 from greenflash_otel.semconv.genai import read
-from greenflash_otel.spans import Attributes, SpanRecord, Status
 
 
 class Spans:
@@ -30,7 +32,22 @@ class Spans:
 
     def operations(self) -> list[Operation]:
         """Every operation that the spans tell of."""
-        return [operation for span in self.all() if (operation := read(_record(span)))]
+        return [operation for span in self.all() if (operation := read(record_of(span)))]
+
+    def told(self) -> list[MessageItem]:
+        """The messages that the spans become, of all conversations."""
+        return [item for items in self.conversations().values() for item in items]
+
+    def conversations(self) -> dict[str, list[MessageItem]]:
+        """The messages that the spans become, by conversation."""
+        memory, found = Memory(), dict[str, list[MessageItem]]()
+        for span in self.all():
+            if operation := read(record := record_of(span)):
+                update = assemble(memory, record, operation)
+                found.setdefault(update.conversation_id, []).extend(update.messages)
+        for update in assemble_overdue(memory, None):
+            found.setdefault(update.conversation_id, []).extend(update.messages)
+        return {id: items for id, items in found.items() if items}
 
     def only(self) -> Operation:
         """The operation of the only span there is."""
@@ -52,16 +69,3 @@ class Spans:
 def text_of(*messages: Message) -> str:
     """All the text parts of some messages."""
     return "".join(part.content for message in messages for part in message.parts if isinstance(part, Text))
-
-
-def _record(span: ReadableSpan) -> SpanRecord:
-    return SpanRecord(
-        trace_id="0" * 32,
-        span_id="0" * 16,
-        name=span.name,
-        start_ns=span.start_time or 0,
-        end_ns=span.end_time or 0,
-        attributes=cast(Attributes, span.attributes),
-        status=cast(Status, span.status.status_code.name.lower()),
-        status_description=span.status.description,
-    )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openai
 import pytest
 
 from greenflash_otel import instrumentation
+from greenflash_otel.context import Scope
 from greenflash_otel.faults import faults
 from greenflash_otel.instrumentation import invocation, unfinished
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.openai import exchange, instrument, surfaces, wrapping
+from greenflash_otel.instrumentation.openai import exchange, instrument, surfaces, tool_runner, wrapping
 from greenflash_otel.instrumentation.openai.body import AnswerBody
 from tests.instrumentation.openai import played_async, played_sync
 from tests.instrumentation.openai.replies import chunks, completion
@@ -50,6 +53,14 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
 OUTSIDE_OF_CALLS = {"end what is open at exit", "instrument openai"}
 """Steps that no call of the application passes through; see `test_unfinished` and `test_instrumenting`."""
 
+BREAK_TOOLS: Mapping[str, tuple[Any, str, Any]] = {
+    "observe a tool": (tool_runner, "current_affiliation", fail),
+    "enter a tool": (invocation.Invocation, "as_current", fail),
+    "leave a tool": (Scope, "__exit__", fail),
+    "end a tool": (invocation.Invocation, "finish", fail),
+}
+"""The same for a function that a tool runner runs."""
+
 
 def steps_in_the_source() -> set[str]:
     """The name of every guarded step below `instrumentation`."""
@@ -64,7 +75,7 @@ def steps_in_the_source() -> set[str]:
 
 def test_every_step_is_broken_here() -> None:
     """A guarded step that is added later has to be added here too."""
-    assert steps_in_the_source() == set(BREAK) | OUTSIDE_OF_CALLS
+    assert steps_in_the_source() == set(BREAK) | set(BREAK_TOOLS) | OUTSIDE_OF_CALLS
 
 
 @pytest.mark.parametrize("step", BREAK)
@@ -83,6 +94,24 @@ async def test_a_failing_step(
         async with openai.AsyncOpenAI(api_key="k", base_url=server.url) as async_client:
             await (played_async.streamed if streams else played_async.whole)(async_client, server)
     assert faults()[step] >= before + 2
+
+
+@pytest.mark.parametrize("step", BREAK_TOOLS)
+def test_a_failing_step_around_a_tool(step: str, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tool runs, and its result is the one it gave."""
+    before = faults().get(step, 0)
+    monkeypatch.setattr(*BREAK_TOOLS[step])
+    item = SimpleNamespace(name="look", call_id="call_1", arguments="{}")
+    ran: list[object] = []
+
+    def function(run: object, item: object) -> str:
+        ran.append(item)
+        return "done"
+
+    # In a context of its own, in which a failure to leave the tool stays.
+    assert copy_context().run(tool_runner.execute, function, None, (None, item), {}) == "done"
+    assert ran == [item]
+    assert faults()[step] == before + 1
 
 
 def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:

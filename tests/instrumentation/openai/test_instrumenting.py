@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import openai
@@ -13,15 +16,19 @@ import pytest
 import wrapt
 from openai import _base_client
 
-from greenflash_otel.instrumentation import openai as ours
-from greenflash_otel.instrumentation.openai import WRAPPERS, instrument, uninstrument
+from greenflash_otel.instrumentation.openai import TARGETS, instrument, uninstrument
 from tests.instrumentation.openai.http import http
 from tests.instrumentation.openai.played_sync import CHAT, said
 from tests.instrumentation.openai.replies import PIECES, chunks, completion
 from tests.instrumentation.openai.server import Server, events
 from tests.instrumentation.openai.spans import Spans
 
-METHODS = [(getattr(_base_client, owner), name) for owner, name, _, _ in WRAPPERS]
+METHODS = [
+    (getattr(importlib.import_module(target.module), method.owner), method.name)
+    for target in TARGETS
+    if find_spec(target.module)
+    for method in target.methods
+]
 
 
 def methods() -> list[object]:
@@ -189,8 +196,10 @@ def test_open_streams_go_quiet() -> None:
 
 
 @pytest.mark.parametrize("missing", ["AsyncAPIClient", "_process_response", "options"])
-def test_an_sdk_that_lacks_what_we_need(missing: str, caplog: pytest.LogCaptureFixture) -> None:
-    """One warning that says what is different, and nothing is wrapped."""
+def test_an_sdk_that_lacks_what_we_need(
+    missing: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One warning that says what is different, and nothing of that module is wrapped."""
 
     class Client:
         if missing != "options":
@@ -204,11 +213,13 @@ def test_an_sdk_that_lacks_what_we_need(missing: str, caplog: pytest.LogCaptureF
 
             def _process_response(self, *, options: Any, response: Any) -> None: ...
 
-    module = types.SimpleNamespace(SyncAPIClient=Client)
+    module = types.ModuleType("other._base_client")
+    module.SyncAPIClient = Client  # type: ignore[attr-defined]
     if missing != "AsyncAPIClient":
-        module.AsyncAPIClient = Client
+        module.AsyncAPIClient = Client  # type: ignore[attr-defined]
     before = dict(Client.__dict__)
-    ours._wrap(module)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    replace(TARGETS[0], module=module.__name__).install()
     assert dict(Client.__dict__) == before
     (record,) = caplog.records
     assert record.levelname == "WARNING"

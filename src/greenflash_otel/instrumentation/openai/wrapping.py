@@ -84,7 +84,7 @@ def _observe(
         options = kwargs["options"] if "options" in kwargs else args[1]
         found = surface_of(options.method, options.url)
         instrumentation = current
-        if found and instrumentation and not _carried(options) and not _suppressed():
+        if found and instrumentation and not _carried(options) and not suppressed():
             streamed = kwargs.get("stream") is True
             exchange = _begin(instrumentation, found[0], client, _request_of(options, found[1]), streamed)
             if exchange:
@@ -149,6 +149,6 @@ def _carried(options: Any) -> bool:
     return isinstance(options.post_parser, _Carrier)
 
 
-def _suppressed() -> bool:
+def suppressed() -> bool:
     """Whether the running code asked not to be instrumented, with OpenTelemetry's own context key."""
     return bool(otel_context.get_value(otel_context._SUPPRESS_INSTRUMENTATION_KEY))

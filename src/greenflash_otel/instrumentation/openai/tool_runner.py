@@ -1,0 +1,91 @@
+"""The SDK's tool runners: every function they run is a tool execution with its result or its error.
+
+The runner's private ``_execute_function`` is wrapped: it runs one function for one call, in the runner's
+thread or in a pool. The execution's span is the current one meanwhile, so that what the function does is
+below it, and model calls in it belong to the tool call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from opentelemetry import context as otel_context
+
+from greenflash_otel.context import current_affiliation, tool_call
+from greenflash_otel.faults import guarded
+from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.invocation import Invocation
+from greenflash_otel.instrumentation.openai import wrapping
+from greenflash_otel.instrumentation.openai.answer import judge_error
+from greenflash_otel.instrumentation.openai.plain import as_object, as_text, plain
+from greenflash_otel.operations import EXECUTE_TOOL, Operation, ToolExecution
+from greenflash_otel.semconv.parts import read_structure
+
+MODULE = "openai.lib.responses_tool_runner"
+
+
+def execute(wrapped: Callable[..., Any], runner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around ``ResponsesToolRunner._execute_function(run, call)``."""
+    with _Execution(args, kwargs) as execution:
+        execution.output = wrapped(*args, **kwargs)
+        return execution.output
+
+
+async def execute_async(
+    wrapped: Callable[..., Any], runner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Around ``AsyncResponsesToolRunner._execute_function(run, call)``."""
+    with _Execution(args, kwargs) as execution:
+        execution.output = await wrapped(*args, **kwargs)
+        return execution.output
+
+
+class _Execution:
+    """One run of a function, as a context around it."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.output: object = None
+        """The ``function_call_output`` item that the runner made of the result."""
+        self._invocation: Invocation | None = None
+        with guarded("observe a tool"):
+            instrumentation = wrapping.current
+            call = kwargs["item"] if "item" in kwargs else args[1]
+            if instrumentation is not None and not wrapping.suppressed():
+                self._instrumentation = instrumentation
+                self._tool = ToolExecution(
+                    str(call.name), as_text(call.call_id), read_structure(plain(call.arguments))
+                )
+                self._scope = tool_call(str(call.call_id))
+                self._operation = Operation(EXECUTE_TOOL, current_affiliation(), tool=self._tool)
+                self._invocation = Invocation.start(instrumentation.tracer(), self._operation)
+
+    def __enter__(self) -> _Execution:
+        if self._invocation is not None:
+            with guarded("enter a tool"):
+                self._scope.__enter__()
+                otel_context.attach(self._invocation.as_current())
+        return self
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._invocation is None:
+            return
+        with guarded("leave a tool"):
+            self._scope.__exit__(type, error, traceback)
+        with guarded("end a tool"):
+            if self._instrumentation.active:
+                self._invocation.finish(self._ended(error))
+            else:
+                self._invocation.discard()
+
+    def _ended(self, error: BaseException | None) -> Operation:
+        verdict = judge_error(error) if error else None
+        result = plain(as_object(self.output).get("output"))
+        operation = replace(self._operation, tool=replace(self._tool, result=result))
+        if verdict:
+            operation = replace(operation, ending=verdict.ending, failure=verdict.failure)
+        return operation if self._instrumentation.capture_content else without_content(operation)
