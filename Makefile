@@ -5,13 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint format docs bench lock clean
+.PHONY: demo test test-versions lint format docs bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
 
-test: $(READY) lint  ## Everything that must hold.
+test: $(READY) lint test-versions  ## Everything that must hold.
 	$(BIN)/python -m pytest
+
+test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Other versions of what we instrument.
+
+test-openai-%: $(VENV)/openai-%/.ready
+	PYTHONPATH=$(VENV)/openai-$* $(BIN)/python -m pytest tests/instrumentation/openai
 
 lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff check
@@ -37,6 +42,11 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 
 clean:  ## Remove everything that was made here.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+
+.PRECIOUS: $(VENV)/%/.ready
+$(VENV)/%/.ready: tests/versions/%.txt $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) -r $<
+	@touch $@
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 10) else 0)'
