@@ -11,7 +11,7 @@ import inspect
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,10 +63,10 @@ class Target:
             self.wanted = False
             module = sys.modules.get(self.module)
             for method in self.methods if module else ():
-                owner = getattr(module, method.owner, None)
-                layer: Any = owner.__dict__.get(method.name) if owner else None
-                if _is_ours(layer, method):
-                    setattr(owner, method.name, layer.__wrapped__)
+                for owner in _owners(getattr(module, method.owner, None), method):
+                    layer: Any = owner.__dict__[method.name]
+                    if _is_ours(layer, method):
+                        setattr(owner, method.name, layer.__wrapped__)
 
     def _on_import(self, module: Any) -> None:
         with guarded("instrument openai"), _lock:
@@ -85,7 +85,8 @@ class Target:
             )
             return
         for method in self.methods:
-            _wrap_method(getattr(module, method.owner), method)
+            for owner in _owners(getattr(module, method.owner), method):
+                _wrap_method(owner, method)
 
 
 def _fits(owner: object, method: Method) -> bool:
@@ -97,8 +98,21 @@ def _fits(owner: object, method: Method) -> bool:
     return method.needs <= parameters.keys() or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
+def _owners(owner: type | None, method: Method) -> Iterator[type]:
+    """The class itself, and those below it that another instrumentation gave a wrapper of their own."""
+    if owner is None:
+        return
+    if method.name in owner.__dict__:
+        yield owner
+    subclasses: list[type] = owner.__subclasses__()
+    for subclass in subclasses:
+        for one in _owners(subclass, method):
+            if hasattr(one.__dict__[method.name], "__wrapped__"):
+                yield one
+
+
 def _wrap_method(owner: type, method: Method) -> None:
-    layer: Any = inspect.getattr_static(owner, method.name)
+    layer: Any = owner.__dict__[method.name]
     while layer is not None:  # ours may lie below another instrumentation's
         if _is_ours(layer, method):
             return
