@@ -18,6 +18,8 @@ from greenflash_otel.operations import (
     Message,
     Operation,
     Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
     Text,
     ToolCall,
     ToolCallResponse,
@@ -266,6 +268,29 @@ def test_a_call_that_failed_is_kept_as_a_hidden_step() -> None:
     assert (failed.type, failed.content, failed.parent_id) == ("llm", None, user.id)
     assert failed.output == {"error": {"type": "RateLimitError", "message": "slow down"}}
     assert failed.properties["ending"] == "failed"
+
+
+def test_a_provider_s_tool_call_that_is_not_resent() -> None:
+    """Of an answer that the provider looked up, applications resend the text alone: it is known."""
+    asked, answer = Message("user", (Text("Weather?"),)), Text("Mild.")
+    searched = (
+        ServerToolCall("web_search", {"query": "weather"}, "ws_1"),
+        ServerToolCallResponse({"results": ["mild"]}, "ws_1"),
+    )
+    again = Message("user", (Text("Thanks"),))
+    calls = [
+        Operation("chat", input=(asked,), output=(Message("assistant", (*searched, answer)),)),
+        Operation("chat", input=(asked, Message("assistant", (answer,)), again), output=()),
+    ]
+    made = messages(calls)
+    assert [one.type for one in made] == [
+        "user_message",
+        "tool_call",
+        "observation",
+        "final_response",
+        "user_message",
+    ]
+    assert (made[2].parent_id, made[4].parent_id) == (made[1].id, made[3].id)
 
 
 def test_an_internal_call_is_one_hidden_step() -> None:

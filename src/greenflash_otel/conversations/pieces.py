@@ -50,6 +50,8 @@ class Piece:
     tool_name: str | None = None
     call_id: str | None = None
     failed: bool = False
+    by_provider: bool = False
+    """True for a call of a tool that the provider ran: applications often leave it out of what they resend."""
     voice: Voice | None = None
     ends_message: bool = False
     """True for the text of an assistant message that asks for no tool."""
@@ -100,7 +102,9 @@ def _hidden(part: Part) -> Piece:
             data = arguments if isinstance(arguments, Mapping) else _wrapped("arguments", arguments)
             return Piece("tool_call", [name, arguments, id], data=data, tool_name=name, call_id=id)
         case ServerToolCall(name, call, id):
-            return Piece("tool_call", [name, call, id], data=call, tool_name=name, call_id=id)
+            return Piece(
+                "tool_call", [name, call, id], data=call, tool_name=name, call_id=id, by_provider=True
+            )
         case _:
             return _tool_result(part, None)
 

@@ -86,8 +86,9 @@ def step(conversation_id: str, position: Position, piece: Piece) -> tuple[Placed
         case "tool_call":
             parent = position.requested or position.asked or position.visible
             calls = (*position.calls, (piece.call_id, id)) if piece.call_id else position.calls
+            tip = position.tip if piece.by_provider else id
             return Placed(piece, id, "tool_call", parent), replace(
-                position, tip=id, agentic=True, calls=calls
+                position, tip=tip, agentic=True, calls=calls
             )
         case "tool_result":
             return _place_result(conversation_id, position, piece), position

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from greenflash_otel.instrumentation.openai.chat import read_answer
 from greenflash_otel.instrumentation.openai.chat_stream import ChatAssembly
-from greenflash_otel.operations import Failure, Media, Other, Part, Reasoning, Text, ToolCall, Usage
+from greenflash_otel.operations import (
+    Failure,
+    Media,
+    Other,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    Usage,
+)
 from tests.instrumentation.openai.replies import chunk, chunks
 
 
@@ -162,6 +173,29 @@ def test_groq_names_its_usage_elsewhere() -> None:
         assembled(chunk({}), {"choices": [], "x_groq": {"usage": {"prompt_tokens": 1}}}).whole()
     )
     assert answer.usage == Usage(1)
+
+
+def test_a_tool_that_groq_runs() -> None:
+    """It comes again with its result; both are one call, before the answer that used it."""
+    asked = {
+        "index": 0,
+        "type": "search",
+        "arguments": '{"query": "weather"}',
+        "search_results": {"results": []},
+    }
+    done = {**asked, "output": "Mild", "search_results": {"results": ["a page"]}}
+    answer = read_answer(
+        assembled(
+            chunk({"executed_tools": [asked]}), chunk({"executed_tools": [done]}), chunk({"content": "Mild."})
+        ).whole()
+    )
+    assert answer.output[0].parts == (
+        ServerToolCall("search", {"arguments": {"query": "weather"}}, "executed_tool_0"),
+        ServerToolCallResponse(
+            {"output": "Mild", "search_results": {"results": ["a page"]}}, "executed_tool_0"
+        ),
+        Text("Mild."),
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ as parts, tool calls of functions and of custom tools, the legacy function call.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
@@ -26,6 +27,8 @@ from greenflash_otel.operations import (
     Operation,
     Part,
     Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
     Text,
     ToolCall,
     ToolCallResponse,
@@ -72,6 +75,7 @@ def read_message(entry: JsonObject) -> Message:
     else:
         parts = (
             *_reasoning(entry),
+            *_executed_tools(entry),
             *read_content(content),
             *_spoken(entry),
             *_tool_calls(entry),
@@ -93,6 +97,16 @@ def _reasoning(entry: JsonObject) -> tuple[Part, ...]:
     """DeepSeek and older vLLM say ``reasoning_content``; OpenRouter, Groq and newer vLLM ``reasoning``."""
     text = as_text(entry.get("reasoning_content")) or as_text(entry.get("reasoning"))
     return (Reasoning(text),) if text else ()
+
+
+def _executed_tools(entry: JsonObject) -> Iterator[Part]:
+    """Tools that Groq ran by itself; they have no ids but their place."""
+    for place, tool in enumerate(map(as_object, as_list(entry.get("executed_tools")))):
+        id, kind = f"executed_tool_{place}", as_text(tool.get("type")) or "unknown"
+        yield ServerToolCall(kind, {"arguments": read_structure(plain(tool.get("arguments")))}, id)
+        results = {name: plain(tool[name]) for name in ("output", "search_results") if tool.get(name)}
+        if results:
+            yield ServerToolCallResponse(results, id)
 
 
 def _spoken(entry: JsonObject) -> tuple[Part, ...]:

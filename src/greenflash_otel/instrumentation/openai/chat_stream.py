@@ -57,6 +57,7 @@ class _Choice:
     parts: list[Any] = field(default_factory=list)
     tool_calls: list[tuple[int | None, _ToolCall]] = field(default_factory=list)
     function_call: _ToolCall | None = None
+    executed_tools: dict[int, JsonObject] = field(default_factory=dict)
     audio: dict[str, str] = field(default_factory=dict)
 
     def add(self, choice: JsonObject) -> None:
@@ -96,6 +97,12 @@ class _Choice:
         self.function_call = self.function_call or _ToolCall()
         self.function_call.add({"function": delta})
 
+    def add_executed_tools(self, tools: object) -> None:
+        """A tool that the provider runs comes again when its result is there."""
+        for tool in map(as_object, as_list(tools)):
+            index = as_count(tool.get("index")) or 0
+            self.executed_tools[index] = {**self.executed_tools.get(index, NOTHING), **tool}
+
     def add_audio(self, audio: object) -> None:
         for name, piece in as_object(audio).items():
             if isinstance(piece, str):
@@ -123,6 +130,7 @@ class _Choice:
         if self.parts:
             message["content"] = [{"type": "text", "text": texts.get("content", "")}, *self.parts]
         message["tool_calls"] = [call.whole() for _, call in self.tool_calls]
+        message["executed_tools"] = [tool for _, tool in sorted(self.executed_tools.items())]
         message["audio"] = self.audio
         if self.function_call:
             message["function_call"] = self.function_call.whole()["function"]
@@ -134,6 +142,7 @@ FIELDS: Mapping[str, Callable[[_Choice, object], None]] = {
     "content": _Choice.add_parts,  # Mistral streams lists of parts; others a text, see TEXTS
     "tool_calls": _Choice.add_tool_calls,
     "function_call": _Choice.add_function_call,
+    "executed_tools": _Choice.add_executed_tools,
     "audio": _Choice.add_audio,
 }
 """What to do with the other fields of a delta."""
