@@ -127,6 +127,19 @@ def expected(chat: Chat) -> list[Expected]:
     return found
 
 
+def as_expected(items: list[MessageItem]) -> list[Expected]:
+    places = {item.id: place for place, item in enumerate(items)}
+    return [
+        Expected(
+            item.type,
+            item.content,
+            None if item.parent_id is None else places[item.parent_id],
+            item.tool_name,
+        )
+        for item in items
+    ]
+
+
 def calls(chat: Chat, *, resent: Sequence[int] = (0,), new_only: bool = False) -> list[Operation]:
     """The model calls of a chat.
 

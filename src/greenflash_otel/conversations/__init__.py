@@ -2,7 +2,8 @@
 
     Operation ──▶ stitching ──▶ which conversation, and where in it the input begins
               ──▶ pieces    ──▶ its messages cut into what Greenflash calls a message
-              ──▶ thread    ──▶ each piece with an id, a type and a parent
+              ──▶ alignment ──▶ which of them are known, however the application shortened its history
+              ──▶ thread    ──▶ each new piece with an id, a type and a parent
               ──▶ assemble  ──▶ ConversationUpdate: what is new, with times and properties
 
 | piece       | Greenflash type                 | hashed into its id     | its parent                |
@@ -17,10 +18,12 @@
 | thought     | thought                         | the id before, content | the user message          |
 | system      | first: systemPrompt of the      | the id before, content | the last visible message  |
 |             | request; later: system_message  |                        |                           |
-| (none)      | llm: a call the user never saw, | the span               | the user message          |
-|             | or one without an answer        |                        |                           |
+| (none)      | llm, embedding, callback: what  | the span               | the tool call it was made |
+|             | the user never saw, or a call   |                        | in, else the user message |
+|             | without an answer               |                        |                           |
 
 An id is a hash over the conversation, the id before it and the content, as git commits are: a resent
-history hashes to the ids it had, and the same "yes" said twice stands in two places. Everything here is
-pure but for `memory.Memory`, which is bounded; forgetting costs a repeat that Greenflash skips, nothing else.
+history hashes to the ids it had, and the same "yes" said twice stands in two places. What comes after a
+response that is named by its id hashes that id instead, so that it is the same in every process. An operation
+that comes before what it belongs to waits for it (`waiting`). Everything here is pure but for `memory.Memory`, which is bounded; forgetting costs a repeat that Greenflash skips, nothing else.
 """

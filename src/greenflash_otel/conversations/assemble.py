@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from greenflash_otel.conversations.alignment import node_of, place
 from greenflash_otel.conversations.identity import id_of, text_of
 from greenflash_otel.conversations.memory import Known, Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
@@ -107,30 +108,43 @@ def _shown(
 ) -> list[MessageItem]:
     """A model call of the main line: what was said to the model, its answer, and what waited for them."""
     id = stitched.conversation_id
-    start = replace(stitched.position, resent=None)
     if operation.name == ADD_ITEMS and operation.ending != "completed":
         return []
-    given, asked = follow(id, start, stitched.messages)
+    if stitched.position == Position():
+        given, asked = place(id, known, stitched.messages)
+    else:
+        given, asked = follow(id, stitched.position, stitched.messages)
     answered, after = _answered(id, asked, operation)
-    if stitched.position.resent:
-        said = (*stitched.messages, *operation.output[:1])
-        resent, resent_after = follow(id, stitched.position.resent, said)
-        after = replace(after, resent=resent_after)
-        for one, again in zip((*given, *answered), resent, strict=False):
-            if again.id != one.id:
-                known.aliases.remember(again.id, one.id)
-    calls = {one.piece.call_id: one.id for one in (*given, *answered) if one.piece.kind == "tool_call"}
-    for call_id, message_id in calls.items():
-        if call_id:
-            memory.call(call_id, id, message_id)
+    call_ids = _remember_pieces(memory, known, stitched, (*given, *answered))
     remember(memory, span.trace_id, operation, stitched, asked, after)
     items = [render(one, span.start_ns) for one in given if one.id not in known.sent]
     for held in release(memory, [span.trace_id]):
         items += _hidden(memory, known, *held, stitched, asked.asked)
     items += _render_answer(id, span, operation, answered, asked)
-    for held in release(memory, [call_id for call_id in calls if call_id]):
+    for held in release(memory, call_ids):
         items += _hidden(memory, known, *held, stitched, asked.asked)
     return items
+
+
+def _remember_pieces(
+    memory: Memory, known: Known, stitched: Stitch, placed: Iterable[Placed]
+) -> Sequence[str]:
+    """Note by what the pieces are found again; the ids of the calls among them."""
+    call_ids = []
+    for one in placed:
+        if node := node_of(one):
+            known.place(node)
+        if one.piece.kind == "tool_call" and one.piece.call_id:
+            memory.call(one.piece.call_id, stitched.conversation_id, one.id)
+            call_ids.append(one.piece.call_id)
+    known.resends = known.resends or stitched.position != Position() or _resends(stitched.messages)
+    return call_ids
+
+
+def _resends(messages: Sequence[Message]) -> bool:
+    """Whether there is an answer before the newest user message: that of an earlier turn."""
+    asked = max((at for at, message in enumerate(messages) if message.role == "user"), default=0)
+    return any(message.role == "assistant" for message in messages[:asked])
 
 
 def _answered(id: str, asked: Position, operation: Operation) -> tuple[Sequence[Placed], Position]:
@@ -208,8 +222,7 @@ def _hand_on(known: Known, items: Iterable[MessageItem]) -> tuple[MessageItem, .
     """Those that were not handed on before, in strictly increasing time."""
     new = []
     for item in items:
-        if item.id not in known.sent and item.id not in known.aliases:
+        if item.id not in known.sent:
             known.sent.remember(item.id, None)
-            parent_id = known.aliases.get(item.parent_id or "", item.parent_id)
-            new.append(replace(item, parent_id=parent_id, created_at_ms=known.next_ms(item.created_at_ms)))
+            new.append(replace(item, created_at_ms=known.next_ms(item.created_at_ms)))
     return tuple(new)

@@ -7,6 +7,7 @@ forgotten link costs a parent or, for a conversation nobody named, begins a new 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -27,6 +28,8 @@ LINKS = 50_000
 """Response ids, item ids, history ends, traces and scopes remembered, each."""
 WAITING = 1_000
 """Trace ids and call ids for which operations wait; see `waiting`."""
+ALTERNATIVES = 16
+"""Messages remembered that follow on the same one, or say the same; the oldest are forgotten first."""
 CALLS = 1_000
 """Tool calls remembered per conversation."""
 
@@ -45,6 +48,22 @@ class Bounded(OrderedDict[K, V], Generic[K, V]):
             self.popitem(last=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A message that others follow on, as it is found again in a resent history."""
+
+    id: str
+    kind: str
+    key: str
+    """A hash of what it says."""
+    before: str | None
+    """Id of the message it follows on."""
+    position: Position
+    """Where the conversation stands after it."""
+    sketch: int
+    """Its words as bits, if it is an answer: two answers that are much alike share most of them."""
+
+
 @dataclass(slots=True)
 class Known:
     """What is known of one conversation."""
@@ -53,8 +72,18 @@ class Known:
     """Ids of the messages that were handed on."""
     positions: Bounded[str, Position] = field(default_factory=lambda: Bounded(POSITIONS))
     """Where its branches stand, by the id of their last message."""
-    aliases: Bounded[str, str] = field(default_factory=lambda: Bounded(MESSAGES))
-    """Id of a message by the one it has when its history is resent; only where the two differ."""
+    nodes: Bounded[str, Node] = field(default_factory=lambda: Bounded(MESSAGES))
+    """The messages that others follow on, by id."""
+    resends: bool = False
+    """Whether the application has ever told history: sent an answer back, or named what it continues."""
+    turns: int = 0
+    """User messages so far."""
+    following: Bounded[str, tuple[str, ...]] = field(default_factory=lambda: Bounded(MESSAGES))
+    """Ids of the nodes that follow on one, by its id; of those that begin the conversation, by ""."""
+    saying: Bounded[str, tuple[str, ...]] = field(default_factory=lambda: Bounded(MESSAGES))
+    """Ids of the nodes that say the same, by their key."""
+    bridges: Bounded[str, str] = field(default_factory=lambda: Bounded(MESSAGES))
+    """Id of a message by that of the place after it, where this does not follow from it; see `stitching`."""
     calls: Bounded[str, str] = field(default_factory=lambda: Bounded(CALLS))
     """Message id of the newest tool call with a call id."""
     latest: Position = field(default_factory=Position)
@@ -68,6 +97,32 @@ class Known:
         self.latest = position
         if position.tip is not None:
             self.positions.remember(position.tip, position)
+
+    def place(self, node: Node) -> None:
+        """Note a message that others follow on."""
+        if node.id in self.nodes:
+            return
+        self.turns += node.kind == "user"
+        self.nodes.remember(node.id, node)
+        before = self.before(node)
+        for index, key in ((self.following, before.id if before else ""), (self.saying, node.key)):
+            index.remember(key, (*index.get(key, ()), node.id)[-ALTERNATIVES:])
+
+    def before(self, node: Node) -> Node | None:
+        """The message that one follows on."""
+        id = node.before or ""
+        return self.nodes.get(self.bridges.get(id, id))
+
+    def after(self, node: Node | None) -> list[Node]:
+        """The messages that follow on one, or begin the conversation; the newest first."""
+        return self._nodes(self.following.get(node.id if node else "", ()))
+
+    def that_say(self, key: str) -> list[Node]:
+        """The messages that say this, wherever they stand; the newest first."""
+        return self._nodes(self.saying.get(key, ()))
+
+    def _nodes(self, ids: Sequence[str]) -> list[Node]:
+        return [node for id in reversed(ids) if (node := self.nodes.get(id))]
 
     def next_ms(self, at_ms: int) -> int:
         """``at_ms``, or a moment after the newest message where that is later."""

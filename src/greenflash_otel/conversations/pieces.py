@@ -29,6 +29,9 @@ from greenflash_otel.semconv.parts import write_part
 
 Kind: TypeAlias = Literal["user", "answer", "tool_call", "tool_result", "thought", "system"]
 
+CHAIN: Sequence[Kind] = ("user", "answer", "tool_call")
+"""Kinds of pieces that lead from one place in a conversation to the next."""
+
 SYSTEM_ROLES = frozenset({"system", "developer"})
 REFUSAL = "refusal"
 """Type of the part in which a model declines; the user sees it."""
@@ -51,7 +54,7 @@ class Piece:
     call_id: str | None = None
     failed: bool = False
     by_provider: bool = False
-    """True for a call of a tool that the provider ran: applications often leave it out of what they resend."""
+    """True for a call of a tool that the provider ran: what is resent often leaves it out."""
     voice: Voice | None = None
     ends_message: bool = False
     """True for the text of an assistant message that asks for no tool."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from greenflash_otel.conversations.identity import id_of
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.pieces import NOT_SAID
+from greenflash_otel.conversations.memory import Known, Memory
+from greenflash_otel.conversations.pieces import CHAIN, NOT_SAID, cut
 from greenflash_otel.conversations.thread import Position, follow
 from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part
 
@@ -94,25 +95,24 @@ def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Messag
     if stitched.history is None:
         return
     tip = follow(stitched.history, Position(), messages)[1].tip
-    if tip is not None:
-        shared = memory.histories.get(tip, stitched.conversation_id) != stitched.conversation_id
-        memory.histories.remember(tip, None if shared else stitched.conversation_id)
+    for sign in (tip, *_exchanges(stitched.history, messages)[-1:]):
+        if sign is not None:
+            shared = memory.histories.get(sign, stitched.conversation_id) != stitched.conversation_id
+            memory.histories.remember(sign, None if shared else stitched.conversation_id)
 
 
-def at_response(
-    conversation_id: str,
-    role: Literal["fetched", "continued"],
-    response_id: str,
-    known: Position | None = None,
+def _at_response(
+    known: Known, conversation_id: str, role: Literal["fetched", "continued"], id: str, place: Position
 ) -> Position:
     """The place of a response's answer that is fetched, or of what continues it.
 
     Its tip depends on nothing but the conversation and the response: whoever tells what comes there, in
-    whatever process and order, gives it the same ids. What is ``known`` of the place adds parents.
+    whatever process and order, gives it the same ids. What is known of the ``place`` adds parents.
     """
-    known = known or Position()
-    tip = id_of(conversation_id, None, role, response_id)
-    return replace(known, tip=tip, resent=known.resent or known)
+    tip = id_of(conversation_id, None, role, id)
+    if place.tip is not None:
+        known.bridges.remember(tip, place.tip)
+    return replace(place, tip=tip)
 
 
 def _continued(memory: Memory, operation: Operation) -> Link | None:
@@ -120,9 +120,12 @@ def _continued(memory: Memory, operation: Operation) -> Link | None:
     previous = operation.previous_response_id
     if operation.name == FETCH and operation.response_id:
         if found := memory.responses.get(operation.response_id) or memory.responses.get(previous or ""):
-            return found[0], at_response(found[0], "fetched", operation.response_id, found[1])
+            id, place = found
+            known = memory.conversation(id)
+            return id, _at_response(known, id, "fetched", operation.response_id, place)
     elif previous and (found := memory.responses.get(previous)):
-        return found[0], at_response(found[0], "continued", previous, found[1])
+        id, place = found
+        return id, _at_response(memory.conversation(id), id, "continued", previous, place)
     return None
 
 
@@ -155,11 +158,22 @@ def _by_call(memory: Memory, operation: Operation) -> str | None:
 
 
 def _by_history(memory: Memory, namespace: str, messages: Sequence[Message]) -> str | None:
-    """The conversation whose every word, up to its last answer, the request repeats."""
-    for placed in reversed(follow(namespace, Position(), messages)[0]):
-        if placed.id in memory.histories:
-            return memory.histories[placed.id]
+    """The conversation whose every word, up to its last answer, the request repeats; or its last exchange."""
+    whole = [placed.id for placed in follow(namespace, Position(), messages)[0]]
+    for sign in (*reversed(whole), *reversed(_exchanges(namespace, messages))):
+        if sign in memory.histories:
+            return memory.histories[sign]
     return None
+
+
+def _exchanges(namespace: str, messages: Sequence[Message]) -> list[str]:
+    """What names a user message with the answer right after it, for those who resend no more than that."""
+    pieces = [piece for message in messages for piece in cut(message) if piece.kind in CHAIN]
+    return [
+        id_of(namespace, None, "exchange", [said.canonical, answer.canonical])
+        for said, answer in pairwise(pieces)
+        if (said.kind, answer.kind) == ("user", "answer")
+    ]
 
 
 def _position(memory: Memory, conversation_id: str, operation: Operation) -> Position:
@@ -167,9 +181,9 @@ def _position(memory: Memory, conversation_id: str, operation: Operation) -> Pos
     if parent := operation.input_parent_id:
         return known.positions.get(parent) or Position.after(parent)
     if operation.name == FETCH and operation.response_id:
-        return at_response(conversation_id, "fetched", operation.response_id)
+        return _at_response(known, conversation_id, "fetched", operation.response_id, Position())
     if previous := operation.previous_response_id:
-        return at_response(conversation_id, "continued", previous)
+        return _at_response(known, conversation_id, "continued", previous, Position())
     if operation.provider_conversation_id:
         return known.latest
     return Position()

@@ -29,8 +29,6 @@ class Position:
     """The text that came with tool calls, within one assistant message."""
     agentic: bool = False
     """Whether the turn has used tools."""
-    resent: Position | None = None
-    """This place as a resent history reaches it; None where that makes no difference."""
     calls: tuple[tuple[str, str], ...] = ()
     """(call id, message id) of the turn's tool calls."""
 
@@ -52,6 +50,10 @@ class Placed:
     id: str
     type: MessageType
     parent_id: str | None
+    before: str | None
+    """Id of the piece before."""
+    after: Position
+    """Where the conversation stands then."""
 
 
 def follow(
@@ -70,43 +72,34 @@ def follow(
 def step(conversation_id: str, position: Position, piece: Piece) -> tuple[Placed, Position]:
     """Place one piece and move on."""
     id = id_of(conversation_id, position.tip, piece.kind, piece.canonical)
+    type: MessageType
+    parent_id, after = position.asked or position.visible, position
     match piece.kind:
         case "user":
-            placed = Placed(piece, id, "user_message", position.visible)
-            return placed, Position(tip=id, visible=id, asked=id)
+            type, parent_id = "user_message", position.visible
+            after = Position(tip=id, visible=id, asked=id)
         case "answer":
-            final = position.agentic and piece.ends_message
-            placed = Placed(
-                piece,
-                id,
-                "final_response" if final else "assistant_message",
-                position.asked or position.visible,
-            )
-            return placed, replace(position, tip=id, visible=id, requested=id)
+            type = "final_response" if position.agentic and piece.ends_message else "assistant_message"
+            after = replace(position, tip=id, visible=id, requested=id)
         case "tool_call":
-            parent = position.requested or position.asked or position.visible
+            type, parent_id = "tool_call", position.requested or parent_id
             calls = (*position.calls, (piece.call_id, id)) if piece.call_id else position.calls
-            tip = position.tip if piece.by_provider else id
-            return Placed(piece, id, "tool_call", parent), replace(
-                position, tip=tip, agentic=True, calls=calls
+            after = replace(
+                position, tip=position.tip if piece.by_provider else id, agentic=True, calls=calls
             )
         case "tool_result":
-            return _place_result(conversation_id, position, piece), position
+            type = "tool_error" if piece.failed else "observation"
+            if call := position.call(piece.call_id):
+                id, parent_id = result_id(conversation_id, call), call
+            else:  # its call was never seen: a trimmed history
+                id = id_of(conversation_id, position.tip, piece.kind, [piece.call_id, piece.canonical])
         case "thought":
-            return Placed(piece, id, "thought", position.asked or position.visible), position
+            type = "thought"
         case "system":
-            return Placed(piece, id, "system_message", position.visible), position
+            type, parent_id = "system_message", position.visible
+    return Placed(piece, id, type, parent_id, position.tip, after), after
 
 
 def result_id(conversation_id: str, call_message_id: str) -> str:
     """Id of what the tool answered: one per call, whether seen in a tool's span or in the next input."""
     return id_of(conversation_id, call_message_id, "tool_result", None)
-
-
-def _place_result(conversation_id: str, position: Position, piece: Piece) -> Placed:
-    type: MessageType = "tool_error" if piece.failed else "observation"
-    call = position.call(piece.call_id)
-    if call is None:  # its call was never seen: a trimmed history
-        id = id_of(conversation_id, position.tip, piece.kind, [piece.call_id, piece.canonical])
-        return Placed(piece, id, type, position.asked or position.visible)
-    return Placed(piece, result_id(conversation_id, call), type, call)

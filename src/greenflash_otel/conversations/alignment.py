@@ -1,0 +1,179 @@
+"""Find in a conversation what an application resends of it, however it shortened or polished that. Pure.
+
+A history that is resent whole hashes to the ids it had. Applications also send a window of the last
+turns, leave out tool calls, put a summary in front, or tidy up an answer. Then the input is laid along the
+messages that are known of the conversation: what is found there keeps its id, what comes after is new, and
+what differs begins a branch.
+
+| the input                                    | is taken as                                            |
+|----------------------------------------------|--------------------------------------------------------|
+| begins as the conversation, goes on otherwise| an edit or a regenerated answer: a branch there        |
+| begins in the middle of it                   | a window: what is found there is known                 |
+| leaves out tool calls                        | the same messages, told shorter                        |
+| has an answer much like the known one        | that answer, tidied up                                 |
+| has one message before a window              | a summary: no message of the user                      |
+| has nothing of it                            | new, after the newest message                          |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from greenflash_otel.conversations.identity import id_of
+from greenflash_otel.conversations.memory import Known, Node
+from greenflash_otel.conversations.pieces import CHAIN, Piece, cut
+from greenflash_otel.conversations.thread import Placed, Position, step
+from greenflash_otel.operations import Message
+
+AHEAD = 64
+"""Messages that are looked at to find one that follows on another."""
+
+WORD = re.compile(r"\w+")
+
+ALIKE = 0.6
+"""Share of words two answers have in common of which one is the other tidied up."""
+
+
+def place(
+    conversation_id: str, known: Known, messages: Sequence[Message]
+) -> tuple[tuple[Placed, ...], Position]:
+    """Place the pieces of an input that resends history, from its beginning or from anywhere in it."""
+    pieces = [(number, piece) for number, message in enumerate(messages) for piece in cut(message)]
+    found = _align(conversation_id, known, [piece for _, piece in pieces if _is_link(piece)])
+    known_as = deque(found.nodes)
+    position, last, placed = found.start, -1, list[Placed]()
+    for number, piece in pieces:
+        if number != last:
+            position, last = replace(position, requested=None), number
+        if piece is found.summary:
+            placed.append(step(conversation_id, position, replace(piece, kind="system"))[0])
+        elif known_as and _is_link(piece):
+            position = known_as.popleft().position
+        else:
+            # A thought stands before what it led to, also where that was told in another way.
+            at = replace(position, tip=known_as[0].before) if known_as else position
+            done, after = step(conversation_id, at, piece)
+            position = position if known_as else after
+            placed.append(done)
+    return tuple(placed), position
+
+
+@dataclass(frozen=True, slots=True)
+class _Alignment:
+    """Where an input begins, and what each of its links is known as."""
+
+    start: Position
+    nodes: Sequence[Node] = ()
+    """The known messages that the first links are; the others are new."""
+    summary: Piece | None = None
+    """What stands in front of them in place of older messages."""
+
+
+def node_of(placed: Placed) -> Node | None:
+    """What is remembered of a placed piece, so that it is found again; None if nothing leads on from it."""
+    if not _is_link(placed.piece):
+        return None
+    return Node(
+        placed.id, placed.piece.kind, _key(placed.piece), placed.before, placed.after, _sketch(placed.piece)
+    )
+
+
+def _align(conversation_id: str, known: Known, links: Sequence[Piece]) -> _Alignment:
+    exact = _walk_exactly(conversation_id, known, links)
+    rest = links[len(exact) :]
+    if not known.bridges and not any(link.kind != "user" for link in rest):
+        if exact and not _says_it_again(known, links):
+            return _Alignment(Position(), exact)
+        # Nothing in it claims to be history: the next message of an application that resends none, or,
+        # where it does resend, another beginning.
+        return _Alignment(Position() if known.resends or not known.nodes else known.latest)
+    best, score = _Alignment(Position(), exact), _score(known, exact)
+    for skipped in (0, 1):
+        for first in known.that_say(_key(links[skipped])) if len(links) > skipped else ():
+            nodes = _walk(known, first, links[skipped + 1 :])
+            if _score(known, nodes) > score and any(node.kind != "user" for node in nodes):
+                score, before = _score(known, nodes), known.before(first)
+                start = before.position if before else Position()
+                best = _Alignment(start, nodes, links[0] if skipped else None)
+    return best
+
+
+def _score(known: Known, nodes: Sequence[Node]) -> tuple[bool, int]:
+    """How well it fits: best is to go on where the conversation stands, for then nothing is lost."""
+    return bool(nodes) and nodes[-1].id == known.latest.tip, len(nodes)
+
+
+def _says_it_again(known: Known, links: Sequence[Piece]) -> bool:
+    """Whether an input that only says what the conversation began with is something said again.
+
+    An application that resends no history sends each message alone. After several turns of that it goes on;
+    one that does resend asks for another answer to its first message.
+    """
+    return len(links) == 1 and not known.resends and known.turns > 1
+
+
+def _walk_exactly(conversation_id: str, known: Known, links: Sequence[Piece]) -> list[Node]:
+    """The known messages of any branch that the input begins with, word for word."""
+    nodes: list[Node] = []
+    tip: str | None = None
+    for link in links:
+        node = known.nodes.get(id_of(conversation_id, tip, link.kind, link.canonical))
+        if node is None:
+            break
+        nodes.append(node)
+        tip = node.id
+    return nodes
+
+
+def _walk(known: Known, first: Node, links: Sequence[Piece]) -> list[Node]:
+    """``first``, and the messages after it that ``links`` are, told shorter or tidied up."""
+    nodes = [first]
+    for link in links:
+        found = _next(known, nodes[-1], link)
+        if found is None:
+            break
+        nodes.append(found)
+    return nodes
+
+
+def _next(known: Known, node: Node, link: Piece) -> Node | None:
+    """The message after ``node`` that ``link`` is. No message of the user is left out on the way."""
+    key, polished, likeness, seen = _key(link), None, ALIKE, 0
+    ahead = known.after(node)
+    while ahead and seen < AHEAD:
+        one = ahead.pop(0)
+        seen += 1
+        if one.key == key:
+            return one
+        if link.kind == one.kind == "answer" and (share := _likeness(one, link)) > likeness:
+            polished, likeness = one, share
+        if one.kind != "user":
+            ahead += known.after(one)
+    return polished
+
+
+def _is_link(piece: Piece) -> bool:
+    return piece.kind in CHAIN and not piece.by_provider
+
+
+def _key(piece: Piece) -> str:
+    """What a piece says, wherever it stands."""
+    return id_of("", None, piece.kind, piece.canonical)
+
+
+def _sketch(piece: Piece) -> int:
+    """The words of an answer, each as one of 256 bits."""
+    sketch = 0
+    for word in WORD.findall((piece.text or "").lower()) if piece.kind == "answer" else ():
+        sketch |= 1 << hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0]
+    return sketch
+
+
+def _likeness(node: Node, link: Piece) -> float:
+    """The share of words that a known answer and one in the input have in common."""
+    ours, theirs = node.sketch, _sketch(link)
+    return (ours & theirs).bit_count() / max(1, (ours | theirs).bit_count())
