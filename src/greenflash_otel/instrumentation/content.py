@@ -30,13 +30,23 @@ from greenflash_otel.operations import (
 PROPERTIES_WITHOUT_CONTENT = frozenset(
     {
         "background",
+        "count",
+        "dimensions",
+        "duration",
         "http_status",
         "incomplete_reason",
+        "language",
+        "output_format",
+        "quality",
         "request_id",
+        "response_format",
         "retries",
+        "seconds",
         "service_tier",
+        "size",
         "status",
         "system_fingerprint",
+        "voice",
     }
 )
 """Properties of an operation that stay; any other may hold what the application wrote."""

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from greenflash_otel.faults import faults
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
+from tests.instrumentation.openai.recordings import COMPARED
 from tests.instrumentation.openai.spans import Spans
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much recorded traffic was compared."""
+    if COMPARED:
+        surfaces = ", ".join(f"{count} of {name}" for name, count in Counter(COMPARED).most_common())
+        terminalreporter.write_line(
+            f"{len(COMPARED)} recorded calls were the same with and without us, sync and async: {surfaces}"
+        )
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Server:
     def __init__(self, *replies: Reply) -> None:
         self._replies = list(replies)
         self.bodies: list[Any] = []
-        """The decoded bodies of the requests so far."""
+        """The decoded bodies of the requests so far; forms as their bytes."""
         self.over = threading.Event()
         self._http = _HttpServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
@@ -81,14 +81,15 @@ class Server:
 
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["content-length"] or 0))
-                server.bodies.append(json.loads(content or b"null"))
+                is_form = (self.headers["content-type"] or "").startswith("multipart/")
+                server.bodies.append(content if is_form else json.loads(content or b"null"))
                 reply = server._replies.pop(0)
                 try:
                     self._send(reply)
                 except OSError:  # the client has gone
                     self.close_connection = True
 
-            do_GET = do_POST
+            do_GET = do_DELETE = do_POST
 
             def _send(self, reply: Reply) -> None:
                 self.send_response(reply.status)

@@ -50,10 +50,20 @@ class Assembly(Protocol):
 class Body(Protocol):
     """Takes in an answer's bytes while they pass. Not thread-safe: a body is read by one reader at a time."""
 
-    begun: bool
-    """Whether something has come that could be read."""
-    malformed: bool
-    """Whether an event has come that is no JSON; the SDK raises on it."""
+    @property
+    def begun(self) -> bool:
+        """Whether something has come that could be read."""
+        ...
+
+    @property
+    def malformed(self) -> bool:
+        """Whether an event has come that is no JSON; the SDK raises on it."""
+        ...
+
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether what comes says when it is whole; else it is when its stream has been read to the end."""
+        ...
 
     @property
     def complete(self) -> bool:
@@ -73,6 +83,8 @@ class Body(Protocol):
 
 class AnswerBody:
     """A `Body` that is JSON, whole or in events."""
+
+    tells_its_end = True
 
     def __init__(self, assembly: Assembly, decode: Decode | None = None) -> None:
         self._assembly = assembly

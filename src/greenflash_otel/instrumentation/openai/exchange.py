@@ -169,7 +169,8 @@ class Exchange:
         body, answer, complete = self._body, Answer(), exit == "returned"
         if body is not None:
             body.finish()
-            answer, complete = self._surface.read_answer(body.whole()), body.complete
+            answer = self._surface.read_answer(body.whole())
+            complete = body.complete if body.tells_its_end else exit in ("returned", "exhausted")
             if not complete:
                 error = error or _cause(exit, body)
         if exit == "raised" and error:

@@ -7,6 +7,7 @@ names. A part of a type that is not in `READERS` is kept as `Other`, as it came.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 
 from greenflash_otel.instrumentation.openai.plain import (
     JsonObject,
@@ -103,6 +104,26 @@ def _read_media(modality: str, fields: JsonObject, given: object) -> Part | None
     if "://" in text[:16]:
         return Media(modality, uri=text, file_id=file_id)
     return inline_media(modality, text, None)  # base64 without a data URL around it
+
+
+def read_file(modality: str, given: object) -> Media:
+    """A file of a form, as the SDK holds it: (field, file), where a file is bytes or (name, content, type).
+
+    Only what is bytes already is digested: files are left for the SDK to read.
+    """
+    file = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+    name, content, mime_type = None, file, None
+    if isinstance(file, tuple) and len(file) > 1:
+        name, content = file[0], file[1]
+        mime_type = file[2] if len(file) > 2 else None
+    digest = f"sha256:{sha256(content).hexdigest()}" if isinstance(content, bytes) else None
+    return Media(
+        modality,
+        file_id=as_text(name),
+        mime_type=as_text(mime_type),
+        digest=digest,
+        size_bytes=len(content) if isinstance(content, bytes) else None,
+    )
 
 
 def inline_media(modality: str, base64_content: str, mime_type: str | None) -> Media:

@@ -10,14 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from greenflash_otel.instrumentation.openai import chat, responses, stored
+from greenflash_otel.instrumentation.openai import (
+    audio,
+    chat,
+    completions,
+    embeddings,
+    images,
+    judgements,
+    responses,
+    stored,
+)
 from greenflash_otel.instrumentation.openai.answer import Answer
 from greenflash_otel.instrumentation.openai.body import AnswerBody, Assembly, Body, Decode
 from greenflash_otel.instrumentation.openai.chat_stream import ChatAssembly
+from greenflash_otel.instrumentation.openai.other_bodies import BytesBody, TextBody
 from greenflash_otel.instrumentation.openai.plain import JsonObject
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
-from greenflash_otel.operations import ADD_ITEMS, COMPACT, DELETE_ITEMS, FETCH, Operation
+from greenflash_otel.operations import ADD_ITEMS, COMPACT, DELETE_ITEMS, EMBEDDINGS, FETCH, Operation
 
 Listen = Callable[[int, "Decode | None"], Body]
 """Makes what takes in an answer's bytes, for so many choices, of this content encoding."""
@@ -43,10 +53,42 @@ def assembled_by(assembly: Callable[[int], Assembly]) -> Listen:
 
 
 CHAT = assembled_by(ChatAssembly)
+TEXT = assembled_by(completions.CompletionAssembly)
 RESPONSE = assembled_by(ResponseAssembly)
+WHOLE = assembled_by(embeddings.WholeAssembly)
+IMAGE = assembled_by(images.ImageAssembly)
+
+
+def heard(choice_count: int, decode: Decode | None) -> Body:
+    """A transcript: JSON, events, or plain text."""
+    return TextBody(AnswerBody(audio.TextAssembly(choice_count)), decode)
+
 
 SURFACES: tuple[Surface, ...] = (
     Surface("post", "/chat/completions", "chat", chat.read_request, chat.read_answer, CHAT),
+    Surface(
+        "post", "/completions", "text_completion", completions.read_request, completions.read_answer, TEXT
+    ),
+    Surface("post", "/embeddings", EMBEDDINGS, embeddings.read_request, embeddings.read_answer, WHOLE),
+    Surface(
+        "post",
+        "/moderations",
+        "moderation",
+        judgements.read_moderation_request,
+        judgements.read_moderation,
+        WHOLE,
+    ),
+    Surface(
+        "post", "/decisions", "decision", judgements.read_decision_request, judgements.read_decision, WHOLE
+    ),
+    Surface(
+        "post", "/images/generations", "image_generation", images.read_request, images.read_answer, IMAGE
+    ),
+    Surface("post", "/images/edits", "image_generation", images.read_request, images.read_answer, IMAGE),
+    Surface("post", "/images/variations", "image_generation", images.read_request, images.read_answer, IMAGE),
+    Surface("post", "/audio/transcriptions", "transcription", audio.read_heard, audio.read_text, heard),
+    Surface("post", "/audio/translations", "translation", audio.read_heard, audio.read_text, heard),
+    Surface("post", "/audio/speech", "speech", audio.read_spoken, audio.read_sound, BytesBody),
     Surface("post", "/responses", "chat", responses.read_request, responses.read_answer, RESPONSE),
     Surface("post", "/responses/compact", COMPACT, stored.read_compact, stored.read_compacted, RESPONSE),
     Surface("post", "/responses/*/cancel", FETCH, stored.read_fetch, responses.read_answer, RESPONSE),

@@ -1,0 +1,85 @@
+"""Speech from text and text from speech: the words; of the sound only digest and size. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.parts import read_file
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.operations import Json, Media, Message, Operation, Part, Text
+
+
+def read_heard(request: Request, operation: Operation) -> Operation:
+    """``operation`` that writes down, or translates, a sound."""
+    prompt = as_text(request.body.get("prompt"))
+    parts: tuple[Part, ...] = tuple(read_file("audio", given) for given in request.files)
+    return replace(
+        operation,
+        system_instructions=(Text(prompt),) if prompt else (),
+        input=(Message("user", parts),) if parts else (),
+        properties={**kept(request.body, "language", "response_format")},
+    )
+
+
+def read_text(body: JsonObject) -> Answer:
+    """What was heard."""
+    text, usage = as_text(body.get("text")), as_object(body.get("usage"))
+    properties: dict[str, Json] = kept(body, "language", "duration") | kept(usage, "seconds")
+    return Answer(
+        output=(Message("assistant", (Text(text),)),) if text else (),
+        usage=read_usage(usage) if usage.get("type") != "duration" else None,
+        properties=properties,
+        failure=read_failure(body.get("error")),
+    )
+
+
+class TextAssembly:
+    """A transcript in the making."""
+
+    def __init__(self, _choice_count: int) -> None:
+        self._pieces: list[str] = []
+        self._done: JsonObject | None = None
+        self._error: object = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole transcript has come."""
+        return self._done is not None
+
+    def add(self, event: JsonObject) -> None:
+        """Take in the next event."""
+        if event.get("type") == "transcript.text.done":
+            self._done = event
+        elif event.get("type") == "transcript.text.delta":
+            self._pieces.append(as_text(event.get("delta")) or "")
+        else:
+            self._error = event.get("error") or self._error
+
+    def whole(self) -> JsonObject:
+        """The body of the answer so far."""
+        body: dict[str, Any] = {"text": "".join(self._pieces), **(self._done or {})}
+        return {**body, "error": self._error} if self._error else body
+
+
+def read_spoken(request: Request, operation: Operation) -> Operation:
+    """``operation`` that says a text."""
+    text, style = as_text(request.body.get("input")), as_text(request.body.get("instructions"))
+    return replace(
+        operation,
+        system_instructions=(Text(style),) if style else (),
+        input=(Message("user", (Text(text),)),) if text else (),
+        properties=kept(request.body, "voice", "response_format"),
+    )
+
+
+def read_sound(body: JsonObject) -> Answer:
+    """The sound, as a `BytesBody` tells of it."""
+    size_bytes = as_count(body.get("size_bytes"))
+    sound = Media("audio", digest=as_text(body.get("digest")), size_bytes=size_bytes)
+    return Answer(
+        output=(Message("assistant", (sound,)),) if size_bytes else (),
+        failure=read_failure(body.get("error")),
+    )

@@ -1,0 +1,76 @@
+"""Embeddings: the texts that were embedded, and of the vectors only how many and how long. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+
+from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.plain import (
+    NOTHING,
+    JsonObject,
+    as_count,
+    as_list,
+    as_object,
+    as_text,
+)
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.operations import Json, Message, Operation, Other, Part, Text
+
+BYTES_PER_NUMBER = 4
+"""Vectors come as base64 of 32-bit floats, which the SDK asks for where the application does not choose."""
+
+
+def read_request(request: Request, operation: Operation) -> Operation:
+    """``operation`` with what is to be embedded."""
+    given = request.body.get("input")
+    texts = [given] if isinstance(given, str) else as_list(given)
+    if texts and all(as_count(token) is not None for token in texts):
+        texts = [texts]
+    parts = tuple(_read_text(text) for text in texts)
+    return replace(operation, input=(Message("user", parts),) if parts else ())
+
+
+def read_answer(body: JsonObject) -> Answer:
+    """How many vectors came, and how long they are."""
+    vectors = [as_object(entry).get("embedding") for entry in as_list(body.get("data"))]
+    properties: dict[str, Json] = {"count": len(vectors)} if vectors else {}
+    if vectors and (dimensions := _length(vectors[0])):
+        properties["dimensions"] = dimensions
+    return Answer(
+        usage=read_usage(as_object(body.get("usage"))),
+        response_model=as_text(body.get("model")),
+        properties=properties,
+        failure=read_failure(body.get("error")),
+    )
+
+
+class WholeAssembly:
+    """For an answer that is never streamed: what comes in events all the same is passed over."""
+
+    complete = False
+
+    def __init__(self, _choice_count: int) -> None:
+        self._error: object = None
+
+    def add(self, event: JsonObject) -> None:
+        """Take in an event."""
+        self._error = event.get("error") or self._error
+
+    def whole(self) -> JsonObject:
+        """What is known of the answer."""
+        return {"error": self._error} if self._error else NOTHING
+
+
+def _read_text(given: object) -> Part:
+    return Text(given) if isinstance(given, str) else Other("tokens", {"count": len(as_list(given))})
+
+
+def _length(vector: object) -> int | None:
+    if isinstance(vector, str):
+        try:
+            return len(base64.b64decode(vector)) // BYTES_PER_NUMBER
+        except (binascii.Error, ValueError):
+            return None
+    return len(as_list(vector)) or None

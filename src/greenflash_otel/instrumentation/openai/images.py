@@ -1,0 +1,75 @@
+"""Images that are made or changed: the prompt, and of a picture its digest and size. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.parts import inline_media, read_file
+from greenflash_otel.instrumentation.openai.plain import (
+    NOTHING,
+    JsonObject,
+    as_count,
+    as_list,
+    as_object,
+    as_text,
+)
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.operations import Media, Message, Operation, Part, Text
+
+
+def read_request(request: Request, operation: Operation) -> Operation:
+    """``operation`` with the prompt and the pictures it is about."""
+    prompt = as_text(request.body.get("prompt"))
+    pictures = tuple(read_file("image", given) for given in request.files)
+    parts: tuple[Part, ...] = (*((Text(prompt),) if prompt else ()), *pictures)
+    return replace(
+        operation,
+        input=(Message("user", parts),) if parts else (),
+        choice_count=as_count(request.body.get("n")) or 1,
+    )
+
+
+def read_answer(body: JsonObject) -> Answer:
+    """The pictures, each with the prompt that the provider made of the one it was given."""
+    entries = [as_object(entry) for entry in as_list(body.get("data"))]
+    return Answer(
+        output=tuple(Message("assistant", _read_picture(entry)) for entry in entries),
+        usage=read_usage(as_object(body.get("usage"))),
+        properties=kept(body, "size", "quality", "output_format"),
+        failure=read_failure(body.get("error")),
+    )
+
+
+class ImageAssembly:
+    """Pictures in the making. The partial ones are passed over."""
+
+    def __init__(self, choice_count: int) -> None:
+        self._expected = choice_count
+        self._pictures: list[JsonObject] = []
+        self._head: dict[str, Any] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture has come."""
+        return len(self._pictures) >= self._expected
+
+    def add(self, event: JsonObject) -> None:
+        """Take in the next event."""
+        if (as_text(event.get("type")) or "").endswith(".completed"):
+            self._pictures.append(event)
+            self._head |= {name: event[name] for name in ("usage", "size", "quality") if event.get(name)}
+        elif error := event.get("error"):
+            self._head["error"] = error
+
+    def whole(self) -> JsonObject:
+        """The body of the answer so far."""
+        return {**NOTHING, **self._head, "data": self._pictures}
+
+
+def _read_picture(entry: JsonObject) -> tuple[Part, ...]:
+    content, url = as_text(entry.get("b64_json")), as_text(entry.get("url"))
+    picture = inline_media("image", content, None) if content else Media("image", uri=url)
+    prompt = as_text(entry.get("revised_prompt"))
+    return (picture, Text(prompt)) if prompt else (picture,)

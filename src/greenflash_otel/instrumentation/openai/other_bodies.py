@@ -1,0 +1,76 @@
+"""Answers that need not be JSON: sounds, of which digest and size are kept, and transcripts as plain text."""
+
+from __future__ import annotations
+
+import hashlib
+
+from greenflash_otel.instrumentation.openai.body import AnswerBody, Decode
+from greenflash_otel.instrumentation.openai.plain import JsonObject
+
+MAX_TEXT_BYTES = 4 * 1024 * 1024
+"""Plain text is captured up to here."""
+
+
+class BytesBody:
+    """A `Body` of which only digest and size are kept."""
+
+    complete = malformed = tells_its_end = False
+
+    def __init__(self, _choice_count: int, _decode: Decode | None) -> None:
+        self._digest = hashlib.sha256()
+        self._size_bytes = 0
+        self.begun = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes."""
+        self.begun = True
+        self._digest.update(chunk)
+        self._size_bytes += len(chunk)
+
+    def finish(self) -> None:
+        """No more bytes will come."""
+
+    def whole(self) -> JsonObject:
+        """Digest and size of what came."""
+        return {"digest": f"sha256:{self._digest.hexdigest()}", "size_bytes": self._size_bytes}
+
+
+class TextBody:
+    """A `Body` that is JSON, as `AnswerBody` has it, or else plain text."""
+
+    def __init__(self, json_body: AnswerBody, decode: Decode | None) -> None:
+        self._json = json_body
+        self._decode = decode
+        self._text = bytearray()
+
+    @property
+    def begun(self) -> bool:
+        return self._json.begun or bool(self._text)
+
+    @property
+    def malformed(self) -> bool:
+        return self._json.malformed
+
+    @property
+    def complete(self) -> bool:
+        return self._json.complete
+
+    @property
+    def tells_its_end(self) -> bool:
+        return self._json.begun
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes."""
+        decoded = chunk if self._decode is None else self._decode(chunk)
+        content = decoded if isinstance(decoded, bytes) else b"".join(decoded)
+        self._json.feed(content)
+        if len(self._text) < MAX_TEXT_BYTES:
+            self._text += content
+
+    def finish(self) -> None:
+        """No more bytes will come."""
+        self._json.finish()
+
+    def whole(self) -> JsonObject:
+        """The answer so far; plain text stands under ``text``."""
+        return self._json.whole() if self._json.begun else {"text": self._text.decode("utf-8", "replace")}
