@@ -25,5 +25,8 @@
 An id is a hash over the conversation, the id before it and the content, as git commits are: a resent
 history hashes to the ids it had, and the same "yes" said twice stands in two places. What comes after a
 response that is named by its id hashes that id instead, so that it is the same in every process. An operation
-that comes before what it belongs to waits for it (`waiting`). Everything here is pure but for `memory.Memory`, which is bounded; forgetting costs a repeat that Greenflash skips, nothing else.
+that comes before what it belongs to waits for it (`waiting`).
+
+Everything here is pure but for `memory.Memory`, which is bounded; forgetting costs a repeat that Greenflash
+skips, nothing else.
 """

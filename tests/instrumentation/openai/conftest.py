@@ -19,7 +19,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if COMPARED:
         surfaces = ", ".join(f"{count} of {name}" for name, count in Counter(COMPARED).most_common())
         terminalreporter.write_line(
-            f"{len(COMPARED)} recorded calls were the same with and without us, sync and async: {surfaces}"
+            f"{len(COMPARED)} calls of recorded traffic were the same with and without us: {surfaces}"
         )
 
 

@@ -41,17 +41,18 @@ async def test_nothing_changes_and_everything_is_recorded(path: Path) -> None:
         instrument(spans.tracer)
         try:
             observed = [replay(call), await replay_async(call)]
-            await spans.arrive(2)  # openai 1.x leaves the response open when it raises on an event
+            sent = 2 if observed[0].request else 0  # the SDK does not take every recorded body
+            await spans.arrive(sent)  # openai 1.x leaves the response open when it raises on an event
         finally:
             uninstrument()
         for before, after in zip(bare, observed, strict=True):
             assert after.same_as(before)
             assert "APIConnectionError" not in str(after.error)  # the replay itself works
         recorded = spans.operations()
-        assert len(recorded) == 2
-        for seen, operation in zip(observed, recorded, strict=True):
+        assert len(recorded) == sent
+        for seen, operation in zip(observed[:sent], recorded, strict=True):
             check(call, seen, operation)
-        COMPARED.append(call.surface)
+            COMPARED.append(call.surface)
 
 
 def check(call: Call, seen: Seen, operation: Operation) -> None:
@@ -59,7 +60,11 @@ def check(call: Call, seen: Seen, operation: Operation) -> None:
     assert operation.request_model == call.body.get("model")
     assert operation.streamed == call.streams
     went_well = call.answered and seen.error is None
-    assert (operation.ending == "completed") == went_well
+    if operation.ending == "pending":
+        assert call.body["background"] is True
+        assert not any("completed" in (one.get("status"), one.get("type")) for one in seen.results)
+    else:
+        assert (operation.ending == "completed") == went_well
     assert (operation.failure is None) == went_well
     if call.surface not in CONVERSATIONS:
         return

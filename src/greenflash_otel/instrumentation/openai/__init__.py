@@ -14,7 +14,7 @@ from opentelemetry.trace import Tracer
 
 from greenflash_otel.instrumentation import unfinished
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.openai import tool_runner, wrapping
+from greenflash_otel.instrumentation.openai import tool_runner, websocket, wrapping
 from greenflash_otel.instrumentation.openai.exchange import Instrumentation
 from greenflash_otel.instrumentation.openai.installing import Method, Target
 from greenflash_otel.settings import History
@@ -66,6 +66,7 @@ def instrument(
             now.tracer, now.capture_content, now.history = source, capture_content, known
         for target in TARGETS:
             target.install()
+        websocket.wrap()
 
 
 def uninstrument() -> None:
@@ -77,3 +78,4 @@ def uninstrument() -> None:
             wrapping.current = None
         for target in TARGETS:
             target.remove()
+        websocket.unwrap()

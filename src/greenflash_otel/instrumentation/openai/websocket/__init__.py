@@ -1,0 +1,42 @@
+"""Instruments the SDK's WebSocket sessions: Responses, Realtime and Live.
+
+Every turn of a session becomes an operation like that of a call over HTTP. ``SURFACES`` lists the kinds of
+connection. Nothing here imports the SDK's modules: each is wrapped when the application imports it. What a
+version of the SDK does not have is not missed; a connection that differs is left alone with one warning.
+"""
+
+from __future__ import annotations
+
+from greenflash_otel.instrumentation.openai.websocket import wrapping
+from greenflash_otel.instrumentation.openai.websocket.installing import Surface
+from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
+from greenflash_otel.instrumentation.openai.websocket.realtime import RealtimeSession
+from greenflash_otel.instrumentation.openai.websocket.responses import ResponsesSession
+
+SURFACES = (
+    Surface("Responses over WebSocket", "resources.responses.responses", "Responses", ResponsesSession),
+    Surface(
+        "beta Responses over WebSocket", "resources.beta.responses.responses", "Responses", ResponsesSession
+    ),
+    Surface("Realtime sessions", "resources.realtime.realtime", "Realtime", RealtimeSession),
+    Surface("beta Realtime sessions", "resources.beta.realtime.realtime", "Realtime", RealtimeSession),
+    Surface("Live sessions", "resources.live.live", "Live", LiveSession),
+    Surface("forks of Live sessions", "resources.live.forks", "Forks", LiveSession),
+    Surface("Live sideband connections", "resources.live.sideband", "Sideband", LiveSession),
+    Surface(
+        "lanes of a WebSocket", "lib.responses_websocket._session", "ResponsesWebSocket", ResponsesSession
+    ),
+)
+
+
+def wrap() -> None:
+    """Observe sessions from now on. Repeated calls do nothing."""
+    for surface in SURFACES:
+        surface.install()
+
+
+def unwrap() -> None:
+    """Give the SDK its own methods back, and forget the sessions that are open."""
+    for surface in SURFACES:
+        surface.remove()
+    wrapping.forget_all()

@@ -1,0 +1,312 @@
+"""Realtime sessions: one turn per response, with what was said since the response before as its input.
+
+What a person says is written down by another model, often after the answer to it is complete. So a turn
+that is over waits for its transcripts, for a bounded time, and for the end of its sound, which can still
+be cut short, until the next answer begins; and for both no longer than the session. Turns end in their order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from greenflash_otel.conversations.memory import Bounded
+from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
+from greenflash_otel.instrumentation.openai.websocket.realtime_words import AUDIO_DELTAS, translated
+from greenflash_otel.instrumentation.openai.websocket.spoken import Item, Speech, since, with_speech
+from greenflash_otel.instrumentation.openai.websocket.turns import Session, Turn
+from greenflash_otel.operations import ADD_ITEMS, Message, Operation, Voice, VoiceCall
+
+MAX_REMEMBERED = 256
+"""Items without a response, requests without one, and speeches without an item that are kept."""
+
+MAX_WAIT_NS = 30 * 10**9
+"""How long a complete turn waits for what is said in it to be written down."""
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """A turn, and what is known of its speakers."""
+
+    turn: Turn
+    items: list[Item]
+    speech: Speech = field(default_factory=Speech)
+    outputs: set[str] = field(default_factory=set)
+    """Ids of the items of its answer."""
+    done_ns: int | None = None
+
+    def settled(self, now_ns: int) -> bool:
+        """Whether nothing more will be known of it."""
+        if self.done_ns is None:
+            return False
+        waits = any(item.awaited for item in self.items) or self.speech.plays(now_ns // 10**6)
+        return not waits or now_ns > self.done_ns + MAX_WAIT_NS
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A ``response.create`` whose response has not begun."""
+
+    event: JsonObject
+    operation: Operation
+
+
+class RealtimeSession(Session):
+    """See the module."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._instructions: object = None
+        self._transcribed = True
+        """Whether persons' speech is written down; taken for granted until the server says it."""
+        self._format = "audio/pcm"
+        self._began_ms = self._clock_ns() // 10**6
+        self._interruptions = 0
+        self._items: Bounded[str, Item] = Bounded(MAX_REMEMBERED)
+        """What was added to the conversation and not answered yet, by id, in order."""
+        self._voices: Bounded[str, Voice] = Bounded(MAX_REMEMBERED)
+        self._asked: deque[_Asked] = deque(maxlen=MAX_REMEMBERED)
+        self._exchanges: dict[str, _Exchange] = {}
+        """By response id, in the order in which they began."""
+        self._talking_since_ms: int | None = None
+        """When the application began to send sound; Unix time."""
+        self._talk_began_ms: int | None = None
+        """When the server last heard somebody begin to talk; on the clock of the sound it got."""
+        self._last_said_ms: int | None = None
+        """When the last answer was at its end."""
+
+    def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
+        kind = event.get("type")
+        if kind == "input_audio_buffer.append" and self._talking_since_ms is None:
+            self._talking_since_ms = now_ns // 10**6
+        elif kind == "response.create":
+            asked = as_object(event.get("response"))
+            self._asked.append(_Asked(event, self._operation(asked)))
+        return None
+
+    def _received(self, event: JsonObject, now_ns: int) -> None:
+        kind = as_text(event.get("type")) or ""
+        if handler := HANDLERS.get(kind):
+            handler(self, event, now_ns)
+        elif exchange := self._exchange_of(event):
+            if kind in AUDIO_DELTAS:
+                exchange.speech.add_audio(as_text(event.get("delta")) or "", self._format, now_ns // 10**6)
+            if kind == "response.output_item.added":
+                id = as_text(as_object(event.get("item")).get("id")) or ""
+                exchange.outputs.add(id)
+                self._items.pop(id, None)
+            exchange.turn.add(translated(event), now_ns)
+            if kind == "response.done":
+                exchange.done_ns = now_ns
+                exchange.speech.interrupted |= _interrupted(event)
+        self._settle(now_ns)
+
+    def _settle(self, now_ns: int) -> None:
+        """End the turns of which everything is known, in their order."""
+        for exchange in list(self._exchanges.values()):
+            if not exchange.settled(now_ns):
+                return
+            self._end(exchange.turn)
+
+    def _end(self, turn: Turn, error: BaseException | None = None) -> None:
+        super()._end(turn, error)
+        self._exchanges.pop(turn.response_id or "", None)
+
+    def _outcome(self, turn: Turn, error: BaseException | None) -> Operation:
+        exchange = self._exchanges[turn.response_id or ""]
+        turn.operation = replace(turn.operation, input=_messages(exchange.items, turn.operation.input))
+        ended_ms = (turn.last_ns or self._clock_ns()) // 10**6
+        operation = with_speech(turn.outcome(error), exchange.speech, ended_ms)
+        if exchange.speech.started_ms is not None:
+            self._last_said_ms = exchange.speech.ended_ms(ended_ms)
+        return replace(operation, response_model=self._model, voice_call=self._call(ended_ms))
+
+    def _close(self, error: BaseException | None) -> None:
+        super()._close(error)
+        self._tell_unanswered()
+
+    def _holds(self) -> bool:
+        return super()._holds() or bool(self._items)
+
+    def _tell_unanswered(self) -> None:
+        """Record what was said, or added by the application, and never answered."""
+        said = _messages(self._items.values(), ())
+        self._items.clear()
+        if said and self._instrumentation.active:
+            call = self._call(self._clock_ns() // 10**6)
+            operation = replace(
+                self._operation({}), name=ADD_ITEMS, input=said, streamed=False, voice_call=call
+            )
+            Turn(self._instrumentation, operation).finish(operation)
+
+    def _call(self, now_ms: int) -> VoiceCall:
+        return VoiceCall(
+            "openai_realtime",
+            self._id,
+            duration_ms=since(self._began_ms, now_ms),
+            interruption_count=self._interruptions,
+        )
+
+    def _operation(self, asked: JsonObject) -> Operation:
+        """A response as it was asked for; what goes into no conversation is not said to the user."""
+        affiliation = self._affiliation_now({})
+        if asked.get("conversation") == "none":
+            affiliation = replace(affiliation, internal=True)
+        return Operation(
+            "chat",
+            affiliation,
+            provider=self._provider,
+            request_model=self._model,
+            provider_conversation_id=self._id,
+            system_instructions=read_instructions(asked.get("instructions") or self._instructions),
+            input=read_input(asked.get("input")),
+            streamed=True,
+        )
+
+    def _exchange_of(self, event: JsonObject) -> _Exchange | None:
+        id = as_text(event.get("response_id")) or as_text(as_object(event.get("response")).get("id"))
+        return self._exchanges.get(id or "")
+
+    def _item(self, id: str | None) -> Item | None:
+        answered = (item for one in self._exchanges.values() for item in one.items)
+        return self._items.get(id or "") or next(
+            (item for item in answered if item.fields.get("id") == id), None
+        )
+
+    # What the server's events say.
+
+    def _on_session(self, event: JsonObject, now_ns: int) -> None:
+        session = as_object(event.get("session"))
+        if self._id is None and (id := as_text(session.get("id"))):
+            self._claim(id)
+        self._model = as_text(session.get("model")) or self._model
+        self._instructions = session.get("instructions", self._instructions)
+        audio = as_object(session.get("audio"))
+        heard, spoken = as_object(audio.get("input")), as_object(audio.get("output"))
+        self._transcribed = bool(heard.get("transcription") or session.get("input_audio_transcription"))
+        format = as_object(spoken.get("format")).get("type") or session.get("output_audio_format")
+        self._format = as_text(format) or self._format
+
+    def _on_item(self, event: JsonObject, now_ns: int) -> None:
+        fields = as_object(event.get("item"))
+        id = as_text(fields.get("id")) or ""
+        if any(id in one.outputs for one in self._exchanges.values()):
+            return
+        if known := self._item(id):
+            known.fields = fields
+            return
+        if event.get("type") == "conversation.item.done" and fields.get("role", "assistant") == "assistant":
+            return  # of an answer that has ended
+        if len(self._items) == MAX_REMEMBERED:
+            self._tell_unanswered()
+        self._items.remember(id, Item.of(fields, self._voices.pop(id, None), self._transcribed))
+
+    def _on_deleted(self, event: JsonObject, now_ns: int) -> None:
+        self._items.pop(as_text(event.get("item_id")) or "", None)
+
+    def _on_transcript(self, event: JsonObject, now_ns: int) -> None:
+        if (item := self._item(as_text(event.get("item_id")))) is None:
+            return
+        index = as_count(event.get("content_index")) or 0
+        if (piece := as_text(event.get("delta"))) is not None:
+            item.transcripts[index] = item.transcripts.get(index, "") + piece
+            return
+        item.awaited = False
+        if (transcript := as_text(event.get("transcript"))) is not None:
+            item.transcripts[index] = transcript
+
+    def _on_speech_started(self, event: JsonObject, now_ns: int) -> None:
+        now_ms = now_ns // 10**6
+        spoken = [one for one in self._exchanges.values() if one.done_ns is None or one.speech.plays(now_ms)]
+        interrupted = [one for one in spoken if one.speech.started_ms is not None]
+        for one in interrupted:
+            one.speech.interrupted = True
+        self._interruptions += bool(interrupted)
+        latest = next((one for one in reversed(list(self._exchanges.values()))), None)
+        before_ms = latest.speech.ended_ms(now_ms) if latest else self._last_said_ms
+        voice = Voice(now_ms, response_latency_ms=since(before_ms, now_ms), barge_in=bool(interrupted))
+        self._voices.remember(as_text(event.get("item_id")) or "", voice)
+        self._talk_began_ms = as_count(event.get("audio_start_ms"))
+
+    def _on_speech_stopped(self, event: JsonObject, now_ns: int) -> None:
+        id = as_text(event.get("item_id")) or ""
+        if (voice := self._voices.get(id)) and voice.started_at_ms is not None:
+            length_ms = since(self._talk_began_ms, as_count(event.get("audio_end_ms")))
+            ended_ms = now_ns // 10**6 if length_ms is None else voice.started_at_ms + length_ms
+            self._voices.remember(id, replace(voice, ended_at_ms=ended_ms))
+
+    def _on_committed(self, event: JsonObject, now_ns: int) -> None:
+        id = as_text(event.get("item_id")) or ""
+        if id not in self._voices:  # nobody but the application tells when a person talks
+            self._voices.remember(id, Voice(self._talking_since_ms, now_ns // 10**6))
+        self._talking_since_ms = None
+
+    def _on_response(self, event: JsonObject, now_ns: int) -> None:
+        response = as_object(event.get("response"))
+        id = as_text(response.get("id")) or f"response {now_ns}"
+        if id in self._exchanges:
+            return
+        apart = "conversation_id" in response and response["conversation_id"] is None
+        asked = next((one for one in self._asked if _is_apart(one.event) == apart), None)
+        if asked:
+            self._asked.remove(asked)
+        operation = asked.operation if asked else self._operation({})
+        items: list[Item] = []
+        if not apart:
+            for earlier in self._exchanges.values():
+                earlier.speech.over = True
+            items = list(self._items.values())
+            self._items.clear()
+        turn = self._start(replace(operation, provider_conversation_id=self._id))
+        turn.response_id = id
+        self._exchanges[id] = _Exchange(turn, items)
+        turn.add(translated(event), now_ns)
+
+    def _on_truncated(self, event: JsonObject, now_ns: int) -> None:
+        id = as_text(event.get("item_id")) or ""
+        for one in self._exchanges.values():
+            if id in one.outputs:
+                one.speech.heard_ms = as_count(event.get("audio_end_ms"))
+                one.speech.interrupted = True
+
+    def _on_error(self, event: JsonObject, now_ns: int) -> None:
+        id = as_object(event.get("error")).get("event_id")
+        refused = next((one for one in self._asked if id and one.event.get("event_id") == id), None)
+        if refused:
+            self._asked.remove(refused)
+
+
+HANDLERS: Mapping[str, Callable[[RealtimeSession, JsonObject, int], None]] = {
+    "session.created": RealtimeSession._on_session,
+    "session.updated": RealtimeSession._on_session,
+    "conversation.item.created": RealtimeSession._on_item,
+    "conversation.item.added": RealtimeSession._on_item,
+    "conversation.item.done": RealtimeSession._on_item,
+    "conversation.item.deleted": RealtimeSession._on_deleted,
+    "conversation.item.truncated": RealtimeSession._on_truncated,
+    "conversation.item.input_audio_transcription.delta": RealtimeSession._on_transcript,
+    "conversation.item.input_audio_transcription.completed": RealtimeSession._on_transcript,
+    "conversation.item.input_audio_transcription.failed": RealtimeSession._on_transcript,
+    "input_audio_buffer.speech_started": RealtimeSession._on_speech_started,
+    "input_audio_buffer.speech_stopped": RealtimeSession._on_speech_stopped,
+    "input_audio_buffer.committed": RealtimeSession._on_committed,
+    "response.created": RealtimeSession._on_response,
+    "error": RealtimeSession._on_error,
+}
+"""What reads an event that is not about the inside of a response."""
+
+
+def _messages(items: Any, given: tuple[Message, ...]) -> tuple[Message, ...]:
+    return (*(message for item in items if (message := item.message())), *given)
+
+
+def _is_apart(event: JsonObject) -> bool:
+    return as_object(event.get("response")).get("conversation") == "none"
+
+
+def _interrupted(event: JsonObject) -> bool:
+    details = as_object(as_object(event.get("response")).get("status_details"))
+    return details.get("reason") == "turn_detected"

@@ -1,0 +1,176 @@
+"""Responses over a WebSocket: one turn per response, on lanes that share a connection.
+
+A turn begins with the ``response.create`` that asks for it, or, where steering input made the server go
+on by itself, with the ``response.created`` of the successor. Steering input belongs to the response that
+took it in. A request that generates nothing only prepares the next one: it is no turn, and what it says
+is said by the first request that continues it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from greenflash_otel.conversations.memory import Bounded
+from greenflash_otel.instrumentation.openai import responses
+from greenflash_otel.instrumentation.openai.items import read_input
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
+from greenflash_otel.instrumentation.openai.websocket.turns import Session, Turn
+from greenflash_otel.operations import Message, Operation
+
+MAX_REMEMBERED = 256
+"""Lanes, steered responses and preparations that a session keeps something of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What the application, or the server by itself, asked the model for."""
+
+    operation: Operation
+    parent: str | None
+    """The response that it named as the one before."""
+    turn: Turn | None
+    """None for one that generates nothing."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What goes on under one ``stream_id``, or without any."""
+
+    asked: deque[_Request] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
+    """Those whose response has not begun, oldest first."""
+    running: _Request | None = None
+    settings: Operation | None = None
+    """The last request that ran: what the server makes of steering input inherits its settings."""
+
+
+class ResponsesSession(Session):
+    """See the module."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lanes: Bounded[str | None, _Lane] = Bounded(MAX_REMEMBERED)
+        self._steered: Bounded[str, tuple[Message, ...]] = Bounded(MAX_REMEMBERED)
+        """Input that waits for a successor of a response, by the response's id."""
+        self._prepared: Bounded[str, Operation] = Bounded(MAX_REMEMBERED)
+        """What was prepared, by the id of the response that it was given."""
+
+    def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
+        kind = event.get("type")
+        if kind == "response.steer" and (target := as_text(event.get("previous_response_id"))):
+            waiting = self._steered.get(target) or ()
+            self._steered.remember(target, (*waiting, *read_input(event.get("input"))))
+        if kind != "response.create":
+            return None
+        operation = Operation(
+            "chat",
+            self._affiliation_now(event),
+            provider=self._provider,
+            request_model=as_text(event.get("model")),
+            streamed=True,
+        )
+        operation = responses.read_request(Request(event), operation)
+        parent, operation = operation.previous_response_id, self._continued(operation)
+        turn = self._start(operation) if _generates(event) else None
+        self._lane(event).asked.append(_Request(operation, parent, turn))
+        return turn
+
+    def _received(self, event: JsonObject, now_ns: int) -> None:
+        kind = as_text(event.get("type")) or ""
+        lane = self._lane(event)
+        if kind == "response.steer.failed":
+            self._take_back(as_object(event.get("steer")))
+        elif kind == "error":
+            self._refuse(lane, event, now_ns)
+        elif kind == "response.created":
+            lane.running = self._begun(lane, as_object(event.get("response")))
+            lane.settings = lane.running.operation
+        if lane.running and lane.running.turn:
+            lane.running.turn.add(event, now_ns)
+        if kind in TERMINAL and (done := lane.running):
+            lane.running = None
+            self._finish(done, as_text(as_object(event.get("response")).get("id")))
+
+    def _begun(self, lane: _Lane, response: JsonObject) -> _Request:
+        """What a response answers: a request, or steering input of which the server makes one by itself."""
+        parent = as_text(response.get("previous_response_id"))
+        steering = self._steered.pop(parent, None) if parent else None
+        waiting = [one for one in lane.asked if one.turn is None or one.turn in self._turns]
+        asked = next((one for one in waiting if parent in (None, one.parent)), None)
+        if asked is None and steering is None and waiting:
+            asked = waiting[0]
+        if asked is None:
+            return self._successor(lane, parent, steering or ())
+        lane.asked.remove(asked)
+        if steering and asked.turn:
+            asked.turn.operation = replace(asked.operation, input=(*steering, *asked.operation.input))
+        return asked
+
+    def _successor(self, lane: _Lane, parent: str | None, steering: tuple[Message, ...]) -> _Request:
+        operation = replace(
+            lane.settings or Operation("chat", self._affiliation, provider=self._provider, streamed=True),
+            previous_response_id=parent,
+            input=steering,
+        )
+        return _Request(operation, parent, self._start(operation))
+
+    def _finish(self, done: _Request, response_id: str | None) -> None:
+        if done.turn is None:
+            self._prepared.remember(response_id or "", done.operation)
+        elif done.turn in self._turns:
+            self._end(done.turn)
+
+    def _refuse(self, lane: _Lane, event: JsonObject, now_ns: int) -> None:
+        """The server could not do what was asked for on a lane, or go on with what ran there."""
+        refused = lane.asked.popleft() if lane.asked else lane.running
+        if refused is lane.running:
+            lane.running = None
+        if refused and refused.turn in self._turns:
+            refused.turn.add(event, now_ns)
+            self._end(refused.turn)
+
+    def _outcome(self, turn: Turn, error: BaseException | None) -> Operation:
+        # What was prepared by a response of its own continues what came before that.
+        return replace(turn.outcome(error), previous_response_id=turn.operation.previous_response_id)
+
+    def _take_back(self, steer: JsonObject) -> None:
+        """Steering input that no response took in."""
+        target = as_text(steer.get("previous_response_id")) or ""
+        returned = read_input(steer.get("input"))
+        waiting = [message for message in self._steered.pop(target, None) or () if message not in returned]
+        if waiting:
+            self._steered.remember(target, tuple(waiting))
+
+    def _continued(self, operation: Operation) -> Operation:
+        """``operation`` with what was prepared for it."""
+        prepared = self._prepared.get(operation.previous_response_id or "")
+        if prepared is None:
+            return operation
+        return replace(
+            operation,
+            previous_response_id=prepared.previous_response_id,
+            system_instructions=operation.system_instructions or prepared.system_instructions,
+            input=(*prepared.input, *operation.input),
+        )
+
+    def _lane(self, event: JsonObject) -> _Lane:
+        id = as_text(event.get("stream_id"))
+        lane = self._lanes.get(id)
+        if lane is None:
+            lane = _Lane()
+            self._lanes.remember(id, lane)
+        return lane
+
+    def _close(self, error: BaseException | None) -> None:
+        super()._close(error)
+        self._lanes.clear()
+        self._steered.clear()
+
+
+def _generates(event: JsonObject) -> bool:
+    """Whether a request asks for an answer."""
+    prewarm = as_object(event.get("prompt_cache_options")).get("prewarm")
+    return prewarm is not True and event.get("generate") is not False
