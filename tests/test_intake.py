@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -27,9 +28,10 @@ class FakeStore:
     def __init__(self) -> None:
         self.puts: list[list[ApiRequest]] = []
 
-    def put(self, requests: Iterable[ApiRequest]) -> None:
+    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
         """Keep one batch."""
         self.puts.append(list(requests))
+        return ()
 
     def bodies(self) -> list[Any]:
         """All bodies, decoded."""
@@ -217,3 +219,33 @@ def test_a_forked_child_has_a_lock_of_its_own() -> None:
         intake.forget_lock()
         intake.take([_chat()])
     assert len(store.puts) == 1
+
+
+class RefusingStore(FakeStore):
+    """Refuses all that comes in the first call, with a word or with an exception."""
+
+    def __init__(self, error: Exception | None) -> None:
+        super().__init__()
+        self._error = error
+
+    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
+        """Refuse what comes first."""
+        super().put(requests)
+        if len(self.puts) > 1:
+            return ()
+        if self._error is not None:
+            raise self._error
+        return self.puts[0]
+
+
+@pytest.mark.parametrize("error", [None, OSError("no disk")], ids=["refused", "raised"])
+def test_what_the_store_refused_is_told_again(error: Exception | None) -> None:
+    """A span that comes once more, because its sender was told so, adds what it did not add before."""
+    store = RefusingStore(error)
+    intake = Intake(store, ADDRESS)
+    with contextlib.suppress(OSError):
+        intake.take([_chat()])
+    intake.take([_chat()])
+    assert store.puts[1] == store.puts[0]
+    intake.take([_chat()])
+    assert len(store.puts) == 2

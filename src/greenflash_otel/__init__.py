@@ -12,8 +12,15 @@ Everything not listed in ``__all__`` is private, whatever its name.
 
 from greenflash_otel.context import conversation, current_conversation, internal
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.errors import ConfigurationError, GreenflashOtelError, InvalidOutcomeError
+from greenflash_otel.errors import (
+    ConfigurationError,
+    GreenflashOtelError,
+    InvalidFeedbackError,
+    InvalidOutcomeError,
+)
 from greenflash_otel.export import GreenflashSpanExporter
+from greenflash_otel.feedback import identify_organization, identify_user, record_rating
+from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.runtime import flush, instrument, record_outcome, shutdown, stats, uninstrument
@@ -22,16 +29,23 @@ __all__ = [
     "ConfigurationError",
     "GreenflashOtelError",
     "GreenflashSpanExporter",
+    "InvalidFeedbackError",
     "InvalidOutcomeError",
+    "Organization",
     "Outcome",
     "Pipeline",
+    "Rating",
     "Stats",
+    "User",
     "conversation",
     "current_conversation",
     "flush",
+    "identify_organization",
+    "identify_user",
     "instrument",
     "internal",
     "record_outcome",
+    "record_rating",
     "shutdown",
     "stats",
     "uninstrument",

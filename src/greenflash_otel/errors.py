@@ -2,7 +2,8 @@
 
     GreenflashOtelError
     ├── ConfigurationError      instrument(), the exporter's constructor, the command line
-    └── InvalidOutcomeError     record_outcome(..., strict=True) and Outcome(...)
+    ├── InvalidOutcomeError     record_outcome(..., strict=True) and Outcome(...)
+    └── InvalidFeedbackError    record_rating(), identify_user(), identify_organization(..., strict=True)
 
 Nothing here is ever raised by a wrapped OpenAI or LangChain call.
 """
@@ -20,3 +21,7 @@ class ConfigurationError(GreenflashOtelError, ValueError):
 
 class InvalidOutcomeError(GreenflashOtelError, ValueError):
     """An outcome that Greenflash would refuse however often it is sent."""
+
+
+class InvalidFeedbackError(GreenflashOtelError, ValueError):
+    """A rating, user or organization that Greenflash would refuse, or nobody could mean."""

@@ -77,8 +77,8 @@ class GreenflashSpanExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Convert and keep the spans; those that tell of no GenAI operation are passed over."""
         with faults.guarded("export spans"):
-            self._pipeline.take([record_of(span) for span in spans])
-            return SpanExportResult.SUCCESS
+            if self._pipeline.take([record_of(span) for span in spans]):
+                return SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

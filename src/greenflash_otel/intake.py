@@ -7,12 +7,12 @@ keep the others back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
 from greenflash_otel import faults
-from greenflash_otel.api import events, messages
+from greenflash_otel.api import events, messages, organizations, ratings, users
 from greenflash_otel.api.messages import Address
 from greenflash_otel.api.request import ApiRequest
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
@@ -20,6 +20,7 @@ from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.stitching import fallback_id
 from greenflash_otel.operations import Affiliation, Json, PromptTemplate
+from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import read as read_outcome
 from greenflash_otel.redaction import Redact, redacted
@@ -30,8 +31,9 @@ from greenflash_otel.spans import SpanRecord
 class Store(Protocol):
     """Where requests go: the outbox."""
 
-    def put(self, requests: Iterable[ApiRequest]) -> object:
-        """Keep requests; they are safe once this returns."""
+    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
+        """Keep requests; they are safe once this returns. Gives back those that were refused."""
+        ...
 
 
 class Intake:
@@ -44,8 +46,10 @@ class Intake:
         self._memory = Memory()
         self._lock = threading.Lock()
 
-    def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> None:
-        """Convert and keep what the spans tell; spans that tell of nothing are passed over.
+    def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
+        """Convert and keep what the spans tell; whether the store took it all.
+
+        Spans that tell of nothing are passed over. After a refusal it helps to give the spans again.
 
         Args:
             spans: In any order; a span seen before adds nothing.
@@ -57,14 +61,12 @@ class Intake:
                 with faults.guarded("convert a span"):
                     requests.extend(self._late(span.end_ns))
                     requests.extend(self._requests_of(span, outcomes))
-            if requests:
-                self._store.put(requests)
+            return self._keep(requests)
 
     def settle(self) -> None:
         """Convert and keep what still waits for the operation that it belongs to."""
         with self._lock, faults.guarded("convert a span"):
-            if requests := list(self._late(None)):
-                self._store.put(requests)
+            self._keep(list(self._late(None)))
 
     def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
         """Keep an outcome; gives it back with the conversation it was attached to."""
@@ -73,9 +75,37 @@ class Intake:
             self._store.put([self._request_of(outcome)])
         return outcome
 
+    def take_feedback(self, told: Rating | User | Organization) -> bool:
+        """Keep what was told of a conversation or a user, its texts redacted; whether it is kept."""
+        if isinstance(told, Rating):
+            feedback = told.feedback and self._cleaned(told.feedback, "rating.feedback")
+            request = ratings.request_of(replace(told, feedback=cast("str | None", feedback)), self._address)
+        elif isinstance(told, User):
+            request = users.request_of(
+                replace(told, properties=self._cleaned(told.properties, "user.properties"))
+            )
+        else:
+            request = organizations.request_of(
+                replace(told, properties=self._cleaned(told.properties, "organization.properties"))
+            )
+        return not self._store.put([request])
+
+    def _cleaned(self, value: Any, path: str) -> Any:  # the same type that goes in comes out
+        return value if self._redact is None else self._redacted(value, path)
+
     def forget_lock(self) -> None:
         """In a forked child: the lock may have been held by a thread that does not exist here."""
         self._lock = threading.Lock()
+
+    def _keep(self, requests: Sequence[ApiRequest]) -> bool:
+        """Of what the store refuses nothing must be known here: told once more, it is news."""
+        refused: Sequence[ApiRequest] = requests
+        try:
+            refused = self._store.put(requests) if requests else ()
+        finally:
+            for request in refused:
+                self._memory.forget(request.conversation_id)
+        return not refused
 
     def _late(self, now_ns: int | None) -> Iterable[ApiRequest]:
         for update in assemble_overdue(self._memory, now_ns):

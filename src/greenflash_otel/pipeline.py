@@ -13,12 +13,14 @@ import httpx
 from greenflash_otel import faults
 from greenflash_otel.api.client import Client
 from greenflash_otel.api.messages import Address
+from greenflash_otel.delivery import metrics
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.worker import Worker
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.intake import Intake
 from greenflash_otel.operations import Affiliation
+from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.redaction import Redact
 from greenflash_otel.settings import MEMORY, Settings
@@ -51,6 +53,7 @@ class Pipeline:
         self._intake = Intake(self._outbox, address, _resolve(settings.redact))
         self._worker = Worker(self._outbox, client, gather=self._gather)
         _reset_in_children(self._intake)
+        metrics.report(self)
         if client is None:
             faults.warn_once(
                 f"no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self._where()}) until "
@@ -61,10 +64,11 @@ class Pipeline:
         """Hand over a span that just ended. Costs a queue entry; the worker does the rest."""
         self._worker.submit(span)
 
-    def take(self, spans: Iterable[SpanRecord]) -> None:
-        """Convert and keep spans now: they are in the outbox when this returns."""
-        self._intake.take(spans)
+    def take(self, spans: Iterable[SpanRecord]) -> bool:
+        """Convert and keep spans now: they are in the outbox when this returns True."""
+        kept = self._intake.take(spans)
         self._worker.notify()
+        return kept
 
     def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
         """Keep an outcome now, attached to its conversation; it is in the outbox when this returns."""
@@ -72,6 +76,13 @@ class Pipeline:
         outcome = self._intake.take_outcome(outcome, affiliation, trace_id)
         self._worker.notify()
         return outcome
+
+    def take_feedback(self, told: Rating | User | Organization) -> bool:
+        """Keep what was told of a conversation or a user; True if it is in the outbox now."""
+        self._worker.gather_now()  # it comes behind the messages it is about
+        kept = self._intake.take_feedback(told)
+        self._worker.notify()
+        return kept
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Deliver what was captured so far; True if Greenflash has answered for all of it.

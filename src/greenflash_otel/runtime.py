@@ -25,6 +25,7 @@ from opentelemetry.trace import Tracer, format_trace_id
 
 from greenflash_otel import faults
 from greenflash_otel.context import current_affiliation
+from greenflash_otel.delivery import forking
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
 from greenflash_otel.export import SpanProcessor
@@ -111,6 +112,7 @@ def instrument(
         if _runtime is None:
             _runtime = _set_up(settings, tracer_provider, http_client)
             atexit.register(shutdown)
+            forking.at_end_of_children(shutdown)
         return _runtime.pipeline
 
 
@@ -149,6 +151,12 @@ def flush(timeout_s: float = 30.0) -> bool:
     unfinished.abandon_waiting()
     runtime = _runtime
     return True if runtime is None else runtime.pipeline.flush(timeout_s)
+
+
+def active_pipeline() -> Pipeline | None:
+    """The pipeline of the process, between `instrument()` and `shutdown()`."""
+    runtime = _runtime
+    return None if runtime is None else runtime.pipeline
 
 
 def stats() -> Stats:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import gc
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -188,110 +186,6 @@ def test_flush_is_about_what_came_before_it(server: Server) -> None:
         assert promptly(worker.flush)
         stop.set()
         thread.join()
-
-
-def test_a_full_queue_refuses_and_counts() -> None:
-    """The application is never held up."""
-    inside, go_on = threading.Event(), threading.Event()
-    gathered: list[object] = []
-
-    def gather(batch: list[object]) -> None:
-        inside.set()
-        go_on.wait(LONG_S)
-        gathered.extend(batch)
-
-    worker = Worker(Outbox(":memory:"), None, gather=gather, capacity=3)
-    assert worker.submit("in hand")
-    assert inside.wait(LONG_S)
-    assert [worker.submit(i) for i in range(5)] == [True, True, True, False, False]
-    go_on.set()
-    worker.close(1.0)
-    assert gathered == ["in hand", 0, 1, 2]
-    assert worker.stats().lost == {"queue_full": 2}
-    assert worker.stats().accepted == 2
-
-
-def test_gathering_that_fails_costs_its_batch_only(server: Server) -> None:
-    """It is counted, and the worker goes on."""
-    outbox = Outbox(":memory:")
-
-    def gather(batch: list[object]) -> None:
-        if "bad" in batch:
-            raise ZeroDivisionError
-        outbox.put([messages("chat-42", str(item)) for item in batch])
-
-    worker = Worker(outbox, Client(server.url, "gf_test"), gather=gather)
-    worker.submit("bad")
-    worker.gather_now()
-    worker.submit("good")
-    assert worker.flush(LONG_S)
-    assert worker.stats() == Stats(accepted=2, delivered=1, lost={"gather_failed": 1})
-    worker.close(1.0)
-
-
-def test_submitting_in_signal_handlers() -> None:
-    """However the handler interrupts its own like, nothing hangs and nothing is lost."""
-    with working(None) as (worker, gathering):
-        in_handler = [0]
-
-        def handle(_number: int, _frame: object) -> None:
-            in_handler[0] += worker.submit("signal")
-
-        before = signal.signal(signal.SIGALRM, handle)
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-            submitted = sum(worker.submit("main") for _ in range(9000))
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-        worker.gather_now()
-        assert in_handler[0] > 0
-        assert gathering.items.count("main") == submitted
-        assert gathering.items.count("signal") == in_handler[0]
-
-
-def test_submitting_while_garbage_is_collected() -> None:
-    """A span may end in ``__del__``, wherever the collector happens to run."""
-    with working(None) as (worker, gathering):
-
-        class Ending:
-            def __init__(self) -> None:
-                self.cycle = self
-
-            def __del__(self) -> None:
-                worker.submit("collected")
-
-        threshold = gc.get_threshold()
-        gc.set_threshold(5)
-        try:
-            for _ in range(2000):
-                Ending()
-                worker.submit("main")
-        finally:
-            gc.set_threshold(*threshold)
-        gc.collect()
-        worker.gather_now()
-        assert gathering.items.count("collected") == 2000
-        assert gathering.items.count("main") == 2000
-
-
-def test_many_threads_submit() -> None:
-    """Nothing is lost between them, and the counts of what is refused add up."""
-    worker = Worker(Outbox(":memory:"), None, gather=lambda batch: taken.extend(batch), capacity=100)
-    taken: list[object] = []
-    accepted = [0] * 8
-
-    def submit_some(n: int) -> None:
-        accepted[n] = sum(worker.submit(n) for _ in range(2000))
-
-    threads = [threading.Thread(target=submit_some, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    worker.close(1.0)
-    assert len(taken) == sum(accepted)
-    assert sum(worker.stats().lost.values()) == 16_000 - sum(accepted)
 
 
 def test_close_gathers_even_without_time(tmp_path: Path, server: Server) -> None:

@@ -31,7 +31,7 @@ _SUPPRESSING = (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESS_HTTP_INSTRUMENTATION_KE
 
 
 class Client:
-    """Sends requests to one API with one key. Connections are never shared with a forked child.
+    """Sends requests to one API with one key. Thread-safe. Connections are never shared with a forked child.
 
     Args:
         base_url: Up to and including ``/api/v1``.
@@ -53,8 +53,8 @@ class Client:
         self._base_url = base_url.rstrip("/")
         self._headers = _headers(api_key) | ({"connection": "close"} if http_client else {})
         self._given = http_client
-        self._own: tuple[int, httpx.Client] | None = None
-        self._inherited: list[httpx.Client] = []
+        self._own: dict[int, httpx.Client] = {}
+        """By process. Closing a parent's would say goodbye on connections that it still uses."""
         self._timeout_s = timeout_s
         self._clock = clock
 
@@ -75,9 +75,8 @@ class Client:
 
     def close(self) -> None:
         """Close our own connections. Sending again would open new ones."""
-        own, self._own = self._own, None
-        if own is not None and own[0] == os.getpid():
-            own[1].close()
+        if (own := self._own.pop(os.getpid(), None)) is not None:
+            own.close()
 
     def _exchange(self, request: ApiRequest, limit_s: float) -> Answer:
         url, until_s = self._base_url + request.path, self._clock() + limit_s
@@ -112,13 +111,10 @@ class Client:
     def _http(self) -> httpx.Client:
         if self._given is not None:
             return self._given
-        if self._own is not None and self._own[0] != os.getpid():
-            # Closing would say goodbye on a TLS connection that the parent still uses: only let go of it.
-            self._inherited.append(self._own[1])
-            self._own = None
-        if self._own is None:
-            self._own = (os.getpid(), httpx.Client())
-        return self._own[1]
+        pid = os.getpid()
+        if pid not in self._own:
+            self._own.setdefault(pid, httpx.Client())  # of two threads, one's goes unused and never connects
+        return self._own[pid]
 
 
 def _headers(api_key: str) -> dict[str, str]:

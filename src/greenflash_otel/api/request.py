@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from greenflash_otel.operations import Json
 
-Kind: TypeAlias = Literal["messages", "outcome"]
+Kind: TypeAlias = Literal["messages", "outcome", "rating", "user", "organization"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +19,14 @@ class ApiRequest:
 
     kind: Kind
     path: str
-    """Below the base URL: ``/messages``, ``/events``."""
+    """Below the base URL: ``/messages``, ``/events`` …"""
     body: bytes
     """UTF-8 JSON."""
     conversation_id: str
-    """Requests of one conversation are sent one at a time and in order. Empty: belongs to none."""
+    """Requests of one conversation are sent one at a time and in order. Empty: belongs to none.
+    What is told of one user, or of one organization, is kept in order under a name of its own."""
     items: int = 1
-    """How many messages or outcomes it carries; what `stats()` counts."""
+    """How many messages, outcomes or other things it carries; what `stats()` counts."""
 
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

@@ -38,6 +38,15 @@ def parser() -> argparse.ArgumentParser:
     flush.set_defaults(command="outbox:flush")
     status = actions.add_parser("status", help="say what waits, without sending", description=STATUS)
     status.set_defaults(command="outbox:status")
+    listing = actions.add_parser("list", help="one line for each request that lies there", description=LIST)
+    listing.set_defaults(command="outbox:show_all")
+    exported = actions.add_parser("export", help="all of it as JSON, with content", description=EXPORT)
+    exported.set_defaults(command="outbox:export")
+    for name, about in (("show", SHOW), ("retry", RETRY), ("drop", DROP)):
+        action = actions.add_parser(name, help=about[0], description=about[1])
+        action.add_argument("names", nargs="*", metavar="name", help="as 'outbox list' shows it")
+        action.add_argument("--refused", action="store_true", help="all that was refused")
+        action.set_defaults(command=f"outbox:{name}")
     return root
 
 
@@ -51,10 +60,15 @@ DEMO = (
 )
 FLUSH = (
     "Delivers what this and earlier processes left in the outbox (GREENFLASH_OUTBOX), with the settings of "
-    "the environment. Exit code 0: all delivered; 1: something still waits or was refused; "
+    "the environment. Exit code 0: all delivered; 1: something still waits, or was refused this time; "
     "2: a setting is wrong."
 )
 STATUS = "Takes over what processes that are gone have left in the outbox, counts it, and sends nothing."
+LIST = "Name, size, conversation and state of each request; for what was refused, the reason."
+EXPORT = "One JSON object per line, bodies included: what users said is in them."
+SHOW = ("all about a request", "Prints requests with their content and, if they were refused, the reason.")
+RETRY = ("let what was refused wait again", "Puts what was refused behind the rest of its conversation.")
+DROP = ("remove requests for good", "Removes requests, refused or waiting; what they carry is lost.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

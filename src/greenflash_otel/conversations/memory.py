@@ -163,3 +163,7 @@ class Memory:
         known = self._conversations.get(id) or Known()
         self._conversations.remember(id, known)
         return known
+
+    def forget(self, id: str) -> None:
+        """Know nothing of a conversation: what is told of it again is news, under the ids it had."""
+        self._conversations.pop(id, None)

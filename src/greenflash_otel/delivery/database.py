@@ -175,6 +175,16 @@ def insert_aside(db: sqlite3.Connection, reason: str, attempts: int, row: Row) -
     )
 
 
+def delete_aside(db: sqlite3.Connection, id: int) -> None:
+    """Remove a request that was refused for good."""
+    db.execute("DELETE FROM aside WHERE id = ?", (id,))
+
+
+def ids(db: sqlite3.Connection, table: str) -> list[int]:
+    """The ids in a table, in order."""
+    return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
+
+
 def delete_up_to(db: sqlite3.Connection, lane: str, id: int) -> None:
     """Remove the entries of a lane up to and including one."""
     db.execute("DELETE FROM entries WHERE lane = ? AND id <= ?", (lane, id))

@@ -23,6 +23,7 @@ from greenflash_otel.delivery.database import GAP, NewerSchemaError, transaction
 
 _SUFFIX: Final = ".sqlite3"
 _JOURNALS: Final = ("-wal", "-journal", "-shm")
+_APART: Final = ".corrupt-"
 _DAMAGED: Final = ("file is not a database", "database disk image is malformed")
 _SOURCES: Final = {
     "entries": ("entries NOT INDEXED", "entries INDEXED BY entries_by_lane"),
@@ -40,6 +41,7 @@ class Owned:
 
     path: Path
     db: sqlite3.Connection
+    limit_bytes: int
     unread: int = 0
     """How many rows of damaged files could not be adopted, as far as one can tell."""
 
@@ -73,8 +75,40 @@ def own(
             continue
         mine = mine or _begin(folder, limit_bytes)
         with faults.guarded("adopt what another process left"):
-            unread += _adopt(mine.db, found)
+            unread += adopt(mine, found)
     return replace(mine or _begin(folder, limit_bytes), unread=unread)
+
+
+def orphans(mine: Owned, *, spared: Container[Path]) -> list[Owned]:
+    """The other files in the folder of ours that have no owner; they are ours now.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    others = (path for path in sorted(mine.path.parent.glob(f"*{_SUFFIX}")) if path != mine.path)
+    return [found for path in others if path not in spared and (found := _take_over(path, mine.limit_bytes))]
+
+
+def count(folder: Path, *, damaged: bool = False) -> int:
+    """How many files there are, with or without an owner; or how many that were damaged and set apart."""
+    pattern = f"*{_SUFFIX}{_APART}[0-9]*" if damaged else f"*{_SUFFIX}"
+    return sum(not path.name.endswith(_JOURNALS) for path in folder.glob(pattern))
+
+
+def adopt(mine: Owned, orphan: Owned, *, after_id: int = 0) -> int:
+    """Move all that can be read; how much cannot. The orphan stays as it is if it does not fit."""
+    try:
+        with transaction(mine.db):
+            unread = _copy(mine.db, orphan.db, max(after_id, database.last_id(mine.db)))
+    except BaseException:
+        orphan.db.close()
+        raise
+    if unread:
+        orphan.db.close()
+        _set_apart(orphan.path)
+    else:
+        _remove(orphan)
+    return unread
 
 
 def lock(path: Path, *, limit_bytes: int) -> Owned | None:
@@ -92,7 +126,7 @@ def lock(path: Path, *, limit_bytes: int) -> Owned | None:
     if not path.exists():  # emptied and removed by its last owner while we waited at the door
         db.close()
         return None
-    return Owned(path, db)
+    return Owned(path, db, limit_bytes)
 
 
 def release(owned: Owned) -> None:
@@ -144,25 +178,9 @@ def _is_empty(db: sqlite3.Connection) -> bool:
         return False
 
 
-def _adopt(into: sqlite3.Connection, orphan: Owned) -> int:
-    """Move all that can be read; how much cannot. The orphan stays as it is if it does not fit."""
-    try:
-        with transaction(into):
-            unread = _copy(into, orphan.db)
-    except BaseException:
-        orphan.db.close()
-        raise
-    if unread:
-        orphan.db.close()
-        _set_apart(orphan.path)
-    else:
-        _remove(orphan)
-    return unread
-
-
-def _copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> int:
-    """Copy what can be read; how much cannot."""
-    last_id, unread = database.last_id(into), 0
+def _copy(into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int) -> int:
+    """Copy what can be read, with ids above one; how much cannot."""
+    unread = 0
     for row in _rows(orphan, "entries", database.entry_row):
         if row is None:
             unread += 1
@@ -211,7 +229,7 @@ def _remove(owned: Owned) -> None:
 
 def _set_apart(path: Path) -> None:
     """Rename a damaged file, with its journal, to a name that no process opens again."""
-    apart = f"{path}.corrupt-{time.time_ns()}"
+    apart = f"{path}{_APART}{time.time_ns()}"
     with faults.guarded("set a damaged outbox file apart"):
         path.rename(apart)
         for suffix in _JOURNALS:

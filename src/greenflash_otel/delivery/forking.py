@@ -6,8 +6,10 @@ A process that forks in C (uWSGI) calls the hooks of the child only, so those mu
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 from greenflash_otel import faults
@@ -33,6 +35,28 @@ def watch(what: Forks) -> None:
     _watching.add(what)
 
 
+def at_end_of_children(finish: Callable[[], object]) -> None:
+    """Have ``finish`` called at the end of processes that multiprocessing forks: they pass over `atexit`."""
+    _finishing.add(finish)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:  # we are in one
+        _finish_here(finish)
+
+
+def _finish_here(finish: Callable[[], object]) -> None:
+    sys.modules["multiprocessing.util"].Finalize(None, finish, exitpriority=0)
+
+
+def _arrange_end() -> None:
+    """In a child that multiprocessing may have forked: it forgets now what was arranged, and asks then."""
+    if (util := sys.modules.get("multiprocessing.util")) is not None:
+        for finish in _finishing:
+            util.register_after_fork(finish, _finish_here)
+
+
+_finishing: set[Callable[[], object]] = set()
+
+
 def _before() -> None:
     _one_at_a_time.acquire()
     for each in list(_watching):
@@ -55,6 +79,8 @@ def _after_in_child() -> None:
     for each in list(_watching):
         with faults.guarded("go on in a forked child"):
             each.after_fork(in_child=True)
+    with faults.guarded("go on in a forked child"):
+        _arrange_end()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

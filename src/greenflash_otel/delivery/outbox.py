@@ -29,7 +29,7 @@ LIMIT_BYTES: Final = 256 * 1024 * 1024
 MEMORY_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """No outbox in memory grows beyond this."""
 MESSAGES_SHARE: Final = 0.9
-"""Of the limit; the rest is kept free for outcomes, which are small and dear."""
+"""Of the limit; the rest is kept free for outcomes and their like, which are small and dear."""
 DAMAGED: Final = "outbox_damaged"
 REPAIR_S: Final = 60.0
 """How long an entry rests whose new state could not be written down. Sending it again is harmless."""
@@ -64,27 +64,25 @@ class Outbox:
             self._database()
         forking.watch(self)
 
-    def put(self, requests: Iterable[ApiRequest]) -> None:
-        """Keep requests, in this order; they are committed when this returns."""
+    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
+        """Keep requests, in this order; they are committed when this returns. Gives back those refused."""
         given = tuple(requests)
         with self._alone():
             if self._closed:
-                self._lose(given, "closed")
-                return
+                return self._lose(given, "closed")
             try:
                 db = self._database()
                 with transaction(db):
                     lanes = [self._insert(db, request) for request in given]
             except (sqlite3.Error, OSError) as error:
-                self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
                 self._failed("keep a request", error)
-                return
+                return self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
             for request, lane in zip(given, lanes, strict=True):
-                if lane is None:
-                    self._lose([request], "outbox_full")
-                else:
+                if lane is not None:
                     self._ledger.accept(request.items)
                     self._lanes.add(lane)
+            refused = [request for request, lane in zip(given, lanes, strict=True) if lane is None]
+            return self._lose(refused, "outbox_full")
 
     def claim(self, now_s: float) -> Entry | None:
         """The next entry to be sent; None if none is due. It is out until one of the next four is called.
@@ -154,6 +152,24 @@ class Outbox:
             except (sqlite3.Error, OSError) as error:
                 self._lanes.wait(entry.lane, now_s + REPAIR_S)
                 self._failed("split a request", error)
+
+    def adopt(self) -> None:
+        """Take over what processes have left that are gone by now."""
+        with self._alone():
+            if self._closed or self._owned is None or self._db is None:
+                return
+            try:
+                if not (orphans := folder.orphans(self._owned, spared=self._parents_files)):
+                    return
+                before = database.items(self._db)
+                unread = 0
+                for each in orphans:
+                    with faults.guarded("adopt what another process left"):
+                        unread += folder.adopt(self._owned, each, after_id=self._last_id)
+            except (sqlite3.Error, OSError) as error:
+                self._failed("look for what other processes left", error)
+                return
+            self._note_found(before, unread)
 
     def due_s(self) -> float | None:
         """When there will be something to claim; None if nothing waits."""
@@ -259,14 +275,19 @@ class Outbox:
         self._opening += 1
         self._settled.clear()
         self._lanes = Lanes()
-        for lane in database.lanes(self._db):
-            self._lanes.add(lane)
-        pending, set_aside = database.items(self._db)
-        self._ledger.found(pending=pending, set_aside=set_aside)
-        if self._owned is not None and self._owned.unread:
-            self._ledger.lose(self._owned.unread, DAMAGED)
-        self._last_id = max(self._last_id, database.last_id(self._db))
+        self._note_found((0, 0), self._owned.unread if self._owned is not None else 0)
         return self._db
+
+    def _note_found(self, before: tuple[int, int], unread: int) -> None:
+        """Count and queue what the file holds beyond so many items, which another process left."""
+        db = self._database()
+        for lane in database.lanes(db):
+            self._lanes.add(lane)
+        pending, set_aside = database.items(db)
+        self._ledger.found(pending=pending - before[0], set_aside=set_aside - before[1])
+        if unread:
+            self._ledger.lose(unread, DAMAGED)
+        self._last_id = max(self._last_id, database.last_id(db))
 
     def _own(self, distrusted: Path | None) -> Owned | None:
         if self._folder is None:
@@ -313,7 +334,7 @@ class Outbox:
     def _insert(self, db: sqlite3.Connection, request: ApiRequest) -> str | None:
         """Add an entry and name its lane; None if the budget is used up."""
         limit_bytes = self._limit_bytes if self._owned else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
-        share = 1.0 if request.kind == "outcome" else MESSAGES_SHARE
+        share = MESSAGES_SHARE if request.kind == "messages" else 1.0
         if database.used_bytes(db) + len(request.body) + _ROW_BYTES > limit_bytes * share:
             return None
         row = database.row_of(request)
@@ -365,6 +386,7 @@ class Outbox:
         """Whether an entry is of the file that is open; rows of another went to another process."""
         return not self._closed and entry.opening == self._opening and self._pid == os.getpid()
 
-    def _lose(self, requests: Iterable[ApiRequest], reason: str) -> None:
+    def _lose(self, requests: Sequence[ApiRequest], reason: str) -> Sequence[ApiRequest]:
         for request in requests:
             self._ledger.lose(request.items, reason)
+        return requests

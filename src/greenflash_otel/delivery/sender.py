@@ -1,11 +1,12 @@
 """One step of delivery: claim an entry, send it, judge the answer, act on the verdict. Without a thread.
 
-Also knows what no single entry does: until when the server wants silence, and whether everything is held. One
-caller at a time; the worker sees to that.
+Also knows what no single entry does: until when the server wants silence, whether everything is held, and how
+many requests may be out at a time. Thread-safe; nothing is locked while a request is under way.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from greenflash_otel.api.splitting import split
 from greenflash_otel.delivery.database import Entry
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.policy import Delivered, Hold, Rejected, RetryAfter, Split, judge
+from greenflash_otel.delivery.window import Window
 from greenflash_otel.faults import logger
 
 ADVICE = {
@@ -40,7 +42,7 @@ class Transport(Protocol):
 
 
 class Sender:
-    """Sends what is due, one request at a time."""
+    """Sends what is due: of one conversation one request at a time, of several conversations several."""
 
     def __init__(
         self, outbox: Outbox, transport: Transport, *, clock: Callable[[], float], rng: Callable[[], float]
@@ -51,27 +53,63 @@ class Sender:
         self._rng = rng
         self._closed_until_s = float("-inf")
         self._refusals = 0
+        self._window = Window()
         self._told: set[str] = set()
         self.held: str | None = None
         """The HTTP status for which everything is held, until an attempt gets past it."""
+        self.begin()
+
+    def begin(self) -> None:
+        """In a forked child: nothing is out here, and the lock may be held by a thread that is not here."""
+        self._lock = threading.Lock()
+        self._out: dict[int, float] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is out."""
+        return bool(self._out)
 
     def pause_s(self) -> float | None:
-        """How long there is nothing to do; None if nothing waits at all."""
+        """How long nothing can be claimed; None if no time is known: nothing waits, or too much is out."""
         due_s = self._outbox.due_s()
-        return None if due_s is None else max(due_s, self._closed_until_s, self._clock()) - self._clock()
+        if due_s is None or not self._has_room():
+            return None
+        now_s = self._clock()
+        return max(due_s, self._closed_until_s, now_s) - now_s
 
     def step(self, *, timeout_s: float | None = None) -> bool:
-        """Send one entry, if one is due and the server may be asked; False if not.
+        """Send one entry, if one is due and the server may be asked; False if not."""
+        if (entry := self.claim()) is None:
+            return False
+        self.send(entry, timeout_s=timeout_s)
+        return True
+
+    def claim(self) -> Entry | None:
+        """The next entry to send, if one is due and the server may be asked. It must be sent."""
+        with self._lock:
+            now_s = self._clock()
+            if now_s < self._closed_until_s or not self._has_room():
+                return None
+            if (entry := self._outbox.claim(now_s)) is not None:
+                self._out[entry.id] = now_s
+            return entry
+
+    def send(self, entry: Entry, *, timeout_s: float | None = None) -> None:
+        """Send what was claimed, and act on the answer.
 
         Args:
             timeout_s: A shorter limit for this attempt than the transport's own.
         """
-        now_s = self._clock()
-        if now_s < self._closed_until_s or (entry := self._outbox.claim(now_s)) is None:
-            return False
         answer = self._transport.send(entry.request, timeout_s=timeout_s)
-        self._act(entry, answer)
-        return True
+        with self._lock:
+            try:
+                self._act(entry, answer)
+            finally:
+                self._out.pop(entry.id, None)
+
+    def _has_room(self) -> bool:
+        """One at a time while everything is held: it is only a probe."""
+        return len(self._out) < (self._window.size if self.held is None else 1)
 
     def _act(self, entry: Entry, answer: Answer) -> None:
         now_s = self._clock()
@@ -85,8 +123,10 @@ class Sender:
         match verdict:
             case Delivered(sampled_out):
                 self._resume()
+                self._window.widen()
                 self._outbox.settle(entry, sampled_out=sampled_out)
             case RetryAfter(delay_s, gate_all, reason):
+                self._window.narrow(sent_s=self._out.get(entry.id, now_s), now_s=now_s)
                 self._postpone(entry, now_s + delay_s, gate_all, reason)
             case Split(reason):
                 self._resume()
@@ -95,7 +135,7 @@ class Sender:
                 self._resume()
                 self._set_aside(entry, reason, now_s)
             case Hold(reason, delay_s):
-                self._hold(entry, reason, now_s + delay_s)
+                self._hold(entry, reason, now_s, delay_s)
             case _:
                 assert_never(verdict)
 
@@ -119,13 +159,14 @@ class Sender:
         status = reason.partition(":")[0]  # what follows can quote content
         self._tell(f"Greenflash refused what was captured ({status}); it is set aside in the outbox")
 
-    def _hold(self, entry: Entry, reason: str, until_s: float) -> None:
+    def _hold(self, entry: Entry, reason: str, now_s: float, delay_s: float) -> None:
         """Stop everything. The entry comes back behind all that are ready, so that another one probes:
         a firewall may object to nothing but the text of this one."""
+        if self.held is None or now_s >= self._closed_until_s:  # else one of a volley that all say the same
+            self._refusals += 1
+            self._closed_until_s = max(self._closed_until_s, now_s + delay_s)
         self.held = reason
-        self._refusals += 1
-        self._closed_until_s = max(self._closed_until_s, until_s)
-        self._outbox.postpone(entry, until_s)
+        self._outbox.postpone(entry, self._closed_until_s)
         advice = ADVICE.get(reason, BASE_URL_ADVICE)
         self._tell(f"delivery is held (HTTP {reason}): {advice}. Captured data waits in the outbox")
 

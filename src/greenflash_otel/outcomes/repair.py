@@ -35,7 +35,7 @@ class Repaired:
 
 
 @dataclass(slots=True)
-class _Repairs:
+class Repairs:
     """Collects what was wrong while the arguments are read."""
 
     problems: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ def repaired(
     force_sample: object = None,
 ) -> Repaired:
     """The outcome the arguments mean; ``now_ns`` is its time if they name none."""
-    repairs = _Repairs()
+    repairs = Repairs()
     name = event_type if isinstance(event_type, str) and event_type.strip() else None
     if name is None:
         repairs.note("event_type", event_type, "what happened, e.g. 'upgrade'")
@@ -76,21 +76,21 @@ def repaired(
         "value_type": type,
         "influence": _influence(influence, repairs),
         "quality_impact_score": _number("quality_impact_score", quality_impact_score, -1, repairs),
-        "event_at_ns": _time_ns(event_at, now_ns, repairs),
+        "event_at_ns": read_time_ns(event_at, now_ns, repairs),
         "insert_id": insert_id,
-        "conversation_id": _id("conversation_id", conversation_id, repairs),
-        "user_id": _id("user_id", user_id, repairs),
-        "organization_id": _id("organization_id", organization_id, repairs),
+        "conversation_id": read_id("conversation_id", conversation_id, repairs),
+        "user_id": read_id("user_id", user_id, repairs),
+        "organization_id": read_id("organization_id", organization_id, repairs),
         "sample_rate": _number("sample_rate", sample_rate, 0, repairs),
         "force_sample": _flag("force_sample", force_sample, repairs),
     }
-    kept = _properties(properties, repairs)
+    kept = read_properties(properties, repairs)
     if repairs.original:
         kept[ORIGINAL] = repairs.original
     return Repaired(Outcome(**facts, properties=kept), tuple(repairs.problems))
 
 
-def _value(value: object, value_type: object, repairs: _Repairs) -> tuple[str, ValueType]:
+def _value(value: object, value_type: object, repairs: Repairs) -> tuple[str, ValueType]:
     text, inferred = _text_of(value, repairs)
     if value_type is None:
         return text, inferred
@@ -103,7 +103,7 @@ def _value(value: object, value_type: object, repairs: _Repairs) -> tuple[str, V
     return text, value_type
 
 
-def _text_of(value: object, repairs: _Repairs) -> tuple[str, ValueType]:
+def _text_of(value: object, repairs: Repairs) -> tuple[str, ValueType]:
     if isinstance(value, bool):
         return ("true" if value else "false"), "boolean"
     if isinstance(value, str):
@@ -123,7 +123,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _influence(influence: object, repairs: _Repairs) -> Influence | None:
+def _influence(influence: object, repairs: Repairs) -> Influence | None:
     if influence is None:
         return None
     if isinstance(influence, str) and influence.lower() in INFLUENCES:
@@ -132,7 +132,7 @@ def _influence(influence: object, repairs: _Repairs) -> Influence | None:
     return None
 
 
-def _number(name: str, number: object, low: int, repairs: _Repairs) -> float | None:
+def _number(name: str, number: object, low: int, repairs: Repairs) -> float | None:
     if number is None:
         return None
     try:
@@ -145,14 +145,14 @@ def _number(name: str, number: object, low: int, repairs: _Repairs) -> float | N
     return None if math.isnan(value) else max(float(low), min(1.0, value))
 
 
-def _flag(name: str, flag: object, repairs: _Repairs) -> bool | None:
+def _flag(name: str, flag: object, repairs: Repairs) -> bool | None:
     if flag is None or isinstance(flag, (bool, int)):
         return None if flag is None else bool(flag)
     repairs.note(name, flag, "True or False")
     return None
 
 
-def _time_ns(event_at: object, now_ns: int, repairs: _Repairs) -> int:
+def read_time_ns(event_at: object, now_ns: int, repairs: Repairs) -> int:
     if event_at is None:
         return now_ns
     moment = event_at
@@ -175,7 +175,7 @@ def _unix_ns(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * 1_000
 
 
-def _id(name: str, id: object, repairs: _Repairs) -> str | None:
+def read_id(name: str, id: object, repairs: Repairs) -> str | None:
     if id is None or (isinstance(id, str) and id):
         return id
     if isinstance(id, int) and not isinstance(id, bool):
@@ -184,7 +184,7 @@ def _id(name: str, id: object, repairs: _Repairs) -> str | None:
     return None if isinstance(id, str) else _shown(id)
 
 
-def _properties(properties: object, repairs: _Repairs) -> dict[str, Json]:
+def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
     if properties is None:
         return {}
     try:

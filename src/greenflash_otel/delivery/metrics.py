@@ -1,0 +1,77 @@
+"""The counts of `Stats` as OpenTelemetry metrics, for whoever has a meter provider. Costs nothing without.
+
+``greenflash.items.accepted = delivered + pending + set_aside + lost``, summed over all pipelines of the
+process; ``lost`` by its reason. The instruments are made once: OpenTelemetry cannot take them back.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
+
+from greenflash_otel import faults
+from greenflash_otel.delivery.stats import Stats
+
+METER: Final = "greenflash_otel"
+UNIT: Final = "{item}"
+PREFIX: Final = "greenflash.items."
+REASON: Final = "greenflash.reason"
+
+Read = Callable[[Stats], int]
+
+_COUNTERS: Final[dict[str, tuple[Read, str]]] = {
+    "accepted": (lambda stats: stats.accepted, "All that was to be delivered, whatever became of it."),
+    "delivered": (lambda stats: stats.delivered, "Greenflash has answered for it."),
+}
+_GAUGES: Final[dict[str, tuple[Read, str]]] = {
+    "pending": (lambda stats: stats.pending, "Waits in the outbox."),
+    "set_aside": (lambda stats: stats.set_aside, "Refused for good; kept in the outbox with the reason."),
+}
+
+
+class Counts(Protocol):
+    """What has counts: a pipeline."""
+
+    def stats(self) -> Stats:
+        """The counts as they stand."""
+        ...
+
+
+_sources: weakref.WeakSet[Counts] = weakref.WeakSet()
+_made: list[object] = []
+_making = threading.Lock()
+
+
+def report(source: Counts) -> None:
+    """Include a pipeline in what is reported, for as long as it lives."""
+    _sources.add(source)
+    with _making, faults.guarded("make metrics"):
+        if not _made:
+            _make()
+
+
+def _make() -> None:
+    meter = metrics.get_meter(METER)
+    for name, (read, meaning) in _COUNTERS.items():
+        _made.append(meter.create_observable_counter(PREFIX + name, [_sum(read)], UNIT, meaning))
+    for name, (read, meaning) in _GAUGES.items():
+        _made.append(meter.create_observable_up_down_counter(PREFIX + name, [_sum(read)], UNIT, meaning))
+    lost = "Could not be kept, by reason."
+    _made.append(meter.create_observable_counter(PREFIX + "lost", [_lost], UNIT, lost))
+
+
+def _sum(read: Read) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda options: [Observation(sum(read(source.stats()) for source in list(_sources)))]
+
+
+def _lost(options: CallbackOptions) -> Iterable[Observation]:
+    lost: Counter[str] = Counter()
+    for source in list(_sources):
+        lost.update(source.stats().lost)
+    return [Observation(count, {REASON: reason}) for reason, count in lost.items()]
