@@ -38,6 +38,8 @@ class ToolCall:
     """Decoded where it was valid JSON, else the text as the model wrote it."""
     id: str | None = None
     """``call_…`` id that the result refers to."""
+    caller_id: str | None = None
+    """Id of the call of the provider's that made this one, as a program does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@
 | answer      | assistant_message; where it     | the id before, content | the user message of the   |
 |             | ends a turn that used tools,    |                        | turn                      |
 |             | final_response                  |                        |                           |
-| tool_call   | tool_call                       | the id before, content | the answer it came with,  |
+| tool_call   | tool_call                       | the id before, content | the call that made it, or |
+|             |                                 |                        | the answer it came with,  |
 |             |                                 |                        | else the user message     |
 | tool_result | observation, tool_error         | the id of its call     | its call                  |
 | thought     | thought                         | the id before, content | the user message          |

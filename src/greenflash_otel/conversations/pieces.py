@@ -52,6 +52,8 @@ class Piece:
     """What is not text: attachments, arguments, a result."""
     tool_name: str | None = None
     call_id: str | None = None
+    caller_id: str | None = None
+    """The call that made this one."""
     failed: bool = False
     by_provider: bool = False
     """True for a call of a tool that the provider ran: what is resent often leaves it out."""
@@ -101,9 +103,10 @@ def _hidden(part: Part) -> Piece:
     match part:
         case Reasoning(content):
             return Piece("thought", content.rstrip(), data={"text": content})
-        case ToolCall(name, arguments, id):
+        case ToolCall(name, arguments, id, caller_id):
             data = arguments if isinstance(arguments, Mapping) else _wrapped("arguments", arguments)
-            return Piece("tool_call", [name, arguments, id], data=data, tool_name=name, call_id=id)
+            asked = [name, arguments, id]
+            return Piece("tool_call", asked, data=data, tool_name=name, call_id=id, caller_id=caller_id)
         case ServerToolCall(name, call, id):
             return Piece(
                 "tool_call", [name, call, id], data=call, tool_name=name, call_id=id, by_provider=True

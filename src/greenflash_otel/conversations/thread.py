@@ -82,7 +82,8 @@ def step(conversation_id: str, position: Position, piece: Piece) -> tuple[Placed
             type = "final_response" if position.agentic and piece.ends_message else "assistant_message"
             after = replace(position, tip=id, visible=id, requested=id)
         case "tool_call":
-            type, parent_id = "tool_call", position.requested or parent_id
+            caller = position.call(piece.caller_id) if piece.caller_id else None
+            type, parent_id = "tool_call", caller or position.requested or parent_id
             calls = (*position.calls, (piece.call_id, id)) if piece.call_id else position.calls
             after = replace(
                 position, tip=position.tip if piece.by_provider else id, agentic=True, calls=calls

@@ -123,12 +123,13 @@ def write_part(part: Part) -> JsonObject:
             return {"type": "text", "content": content}
         case Reasoning(content):
             return {"type": "reasoning", "content": content}
-        case ToolCall(name, arguments, id):
-            return {"type": "tool_call", "id": id, "name": name, "arguments": arguments}
+        case ToolCall(name, arguments, id, caller_id):
+            call: JsonObject = {"type": "tool_call", "id": id, "name": name, "arguments": arguments}
+            return {**call, "caller_id": caller_id} if caller_id else call
         case ToolCallResponse(response, id, failed):
             return {"type": "tool_call_response", "id": id, "response": response, **_failed(failed)}
-        case ServerToolCall(name, call, id):
-            return {"type": "server_tool_call", "id": id, "name": name, "server_tool_call": call}
+        case ServerToolCall(name, asked, id):
+            return {"type": "server_tool_call", "id": id, "name": name, "server_tool_call": asked}
         case ServerToolCallResponse(response, id, failed):
             body: JsonObject = {"type": "server_tool_call_response", "id": id}
             return {**body, "server_tool_call_response": response, **_failed(failed)}
@@ -202,6 +203,7 @@ def _read_tool_call(part: JsonObject) -> Part:
         name=_text(part.get("name")) or "unknown",
         arguments=read_structure(part.get("arguments")),
         id=_text(part.get("id")),
+        caller_id=_text(part.get("caller_id")),
     )
 
 

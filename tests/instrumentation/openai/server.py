@@ -55,6 +55,8 @@ class Server:
         self._replies = list(replies)
         self.bodies: list[Any] = []
         """The decoded bodies of the requests so far; forms as their bytes."""
+        self.headers: list[dict[str, str]] = []
+        """Their headers."""
         self.over = threading.Event()
         self._http = _HttpServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
@@ -83,6 +85,7 @@ class Server:
                 content = self.rfile.read(int(self.headers["content-length"] or 0))
                 is_form = (self.headers["content-type"] or "").startswith("multipart/")
                 server.bodies.append(content if is_form else json.loads(content or b"null"))
+                server.headers.append({name.lower(): value for name, value in self.headers.items()})
                 reply = server._replies.pop(0)
                 try:
                     self._send(reply)

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.export import record_of
 from greenflash_otel.operations import Message, Operation, Text
 from greenflash_otel.semconv.genai import read
@@ -40,14 +40,18 @@ class Spans:
 
     def conversations(self) -> dict[str, list[MessageItem]]:
         """The messages that the spans become, by conversation."""
-        memory, found = Memory(), dict[str, list[MessageItem]]()
-        for span in self.all():
-            if operation := read(record := record_of(span)):
-                update = assemble(memory, record, operation)
-                found.setdefault(update.conversation_id, []).extend(update.messages)
-        for update in assemble_overdue(memory, None):
+        found = dict[str, list[MessageItem]]()
+        for update in self.updates():
             found.setdefault(update.conversation_id, []).extend(update.messages)
         return {id: items for id, items in found.items() if items}
+
+    def updates(self) -> list[ConversationUpdate]:
+        """What the spans become, one by one."""
+        memory, found = Memory(), list[ConversationUpdate]()
+        for span in self.all():
+            if operation := read(record := record_of(span)):
+                found.append(assemble(memory, record, operation))
+        return [*found, *assemble_overdue(memory, None)]
 
     def only(self) -> Operation:
         """The operation of the only span there is."""

@@ -121,8 +121,23 @@ MCP: Any = {"type": "mcp_call", "id": "mcp_1", "name": "roll", "arguments": "{}"
             id="generated image, as its digest",
         ),
         pytest.param(
-            {"type": "program_output", "call_id": "call_4", "result": {"x": 1}},
-            (Other("program_output", {"call_id": "call_4", "result": {"x": 1}}),),
+            {"type": "program", "call_id": "call_4", "code": "look()", "fingerprint": "f"},
+            (ServerToolCall("program", {"code": "look()"}, "call_4"),),
+            id="program of the provider's",
+        ),
+        pytest.param(
+            {**FUNCTION_CALL, "caller": {"type": "program", "caller_id": "call_4"}},
+            (ToolCall("add", {"a": 1}, "call_1", "call_4"),),
+            id="call by a program",
+        ),
+        pytest.param(
+            {"type": "program_output", "call_id": "call_4", "result": "1", "status": "incomplete"},
+            (ServerToolCallResponse({"result": "1"}, "call_4", True),),
+            id="output of a program",
+        ),
+        pytest.param(
+            {"type": "tool_search_output", "call_id": "call_4", "tools": []},
+            (Other("tool_search_output", {"call_id": "call_4", "tools": []}),),
             id="a type without a rule",
         ),
         pytest.param(

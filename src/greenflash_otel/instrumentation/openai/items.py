@@ -7,7 +7,7 @@ of the item. Whatever is not in the tables here is kept as `Other`, as it came.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from greenflash_otel.instrumentation.openai.parts import join_texts, other, read_content
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
@@ -44,6 +44,9 @@ SERVER_TOOLS: Mapping[str, tuple[str, ...]] = {
     "mcp_call": ("output", "error"),
 }
 """Calls of tools that the provider ran, and the fields that hold what came of it."""
+
+PROGRAM, PROGRAM_OUTPUT = "program", "program_output"
+"""What the provider runs to call tools from, and what it printed; both name the program's ``call_id``."""
 
 ROLES: Mapping[str, str] = {
     **dict.fromkeys(TOOL_OUTPUTS, "tool"),
@@ -89,19 +92,8 @@ def read_instructions(given: object) -> tuple[Part, ...]:
 def read_item(item: JsonObject) -> tuple[Part, ...]:
     """The parts of one item; a reasoning item that shows nothing has none."""
     kind = _type_of(item)
-    if kind == "message":
-        return read_content(item.get("content"))
-    if kind == "reasoning":
-        text = "\n\n".join(filter(None, (join_texts(item.get("summary")), join_texts(item.get("content")))))
-        return (Reasoning(text),) if text else ()
-    if kind in TOOL_CALLS:
-        return (_read_tool_call(item, kind),)
-    if kind in TOOL_OUTPUTS:
-        failed = item.get("status") == "failed"
-        return (ToolCallResponse(plain(item.get("output")), as_text(item.get("call_id")), failed),)
-    if kind in SERVER_TOOLS:
-        return _read_server_tool(item, kind)
-    return (other(_unsealed(item)),)
+    reader = READERS.get(kind)
+    return reader(item, kind) if reader else (other(_unsealed(item)),)
 
 
 def _unsealed(item: JsonObject) -> JsonObject:
@@ -121,9 +113,35 @@ def _type_of(item: JsonObject) -> str:
     return as_text(item.get("type")) or ("message" if "role" in item else "unknown")
 
 
-def _read_tool_call(item: JsonObject, kind: str) -> ToolCall:
+def _read_message(item: JsonObject, kind: str) -> tuple[Part, ...]:
+    return read_content(item.get("content"))
+
+
+def _read_reasoning(item: JsonObject, kind: str) -> tuple[Part, ...]:
+    text = "\n\n".join(filter(None, (join_texts(item.get("summary")), join_texts(item.get("content")))))
+    return (Reasoning(text),) if text else ()
+
+
+def _read_tool_call(item: JsonObject, kind: str) -> tuple[Part, ...]:
     name = as_text(item.get("name")) or kind.removesuffix("_call")
-    return ToolCall(name, read_structure(plain(item.get(TOOL_CALLS[kind]))), as_text(item.get("call_id")))
+    arguments = read_structure(plain(item.get(TOOL_CALLS[kind])))
+    caller_id = as_text(as_object(item.get("caller")).get("caller_id"))
+    return (ToolCall(name, arguments, as_text(item.get("call_id")), caller_id),)
+
+
+def _read_tool_output(item: JsonObject, kind: str) -> tuple[Part, ...]:
+    failed = item.get("status") == "failed"
+    return (ToolCallResponse(plain(item.get("output")), as_text(item.get("call_id")), failed),)
+
+
+def _read_program(item: JsonObject, kind: str) -> tuple[Part, ...]:
+    return (ServerToolCall(PROGRAM, {"code": plain(item.get("code"))}, as_text(item.get("call_id"))),)
+
+
+def _read_program_output(item: JsonObject, kind: str) -> tuple[Part, ...]:
+    result = {"result": plain(item.get("result"))}
+    failed = item.get("status") == "incomplete"
+    return (ServerToolCallResponse(result, as_text(item.get("call_id")), failed),)
 
 
 def _read_server_tool(item: JsonObject, kind: str) -> tuple[Part, ...]:
@@ -137,3 +155,15 @@ def _read_server_tool(item: JsonObject, kind: str) -> tuple[Part, ...]:
     if isinstance(picture := results.get("result"), str):
         results["result"] = digest_of(picture)[0]
     return asked, ServerToolCallResponse({name: plain(value) for name, value in results.items()}, id, failed)
+
+
+READERS: Mapping[str, Callable[[JsonObject, str], tuple[Part, ...]]] = {
+    "message": _read_message,
+    "reasoning": _read_reasoning,
+    PROGRAM: _read_program,
+    PROGRAM_OUTPUT: _read_program_output,
+    **dict.fromkeys(TOOL_CALLS, _read_tool_call),
+    **dict.fromkeys(TOOL_OUTPUTS, _read_tool_output),
+    **dict.fromkeys(SERVER_TOOLS, _read_server_tool),
+}
+"""How the items of a type are read."""

@@ -12,6 +12,7 @@ from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
 from greenflash_otel.operations import Message, Operation, Text, ToolCall, ToolCallResponse, Voice, VoiceCall
 from tests.instrumentation.openai.spans import Spans, text_of
 from tests.instrumentation.openai.websocket.scripts import answer
+from tests.instrumentation.openai.websocket.sdk import needs_live
 from tests.instrumentation.openai.websocket.server import SDK_WARNING, Server
 
 pytestmark = [pytest.mark.usefixtures("no_faults"), pytest.mark.filterwarnings(SDK_WARNING)]
@@ -118,6 +119,7 @@ def test_one_of_two_connections_records(spans: Spans) -> None:
     assert [text_of(*one.input) for one in spans.operations()] == ["Hi there", "Stop"]
 
 
+@needs_live
 @pytest.mark.parametrize("kind", ["live", "forks", "sideband"])
 async def test_connections(kind: str, spans: Spans) -> None:
     """Every kind of connection, sync and async, shows the same events as without us."""

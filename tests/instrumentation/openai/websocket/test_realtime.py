@@ -307,12 +307,17 @@ SCRIPT: list[Any] = [
 ]
 
 
+def realtime_of(app: Any) -> Any:
+    """Where sessions are: out of beta since openai 1.106."""
+    return app.realtime if hasattr(app, "realtime") else app.beta.realtime
+
+
 def test_a_connection(spans: Spans) -> None:
     """A real client, read by iteration; the same events as without us, and one operation."""
     with (
         Server(SCRIPT) as server,
-        openai.OpenAI(api_key="k", base_url=server.url) as app,
-        app.realtime.connect(model="gpt-realtime") as connection,
+        openai.OpenAI(api_key="k", websocket_base_url=server.url.replace("http", "ws")) as app,
+        realtime_of(app).connect(model="gpt-realtime") as connection,
     ):
         connection.input_audio_buffer.append(audio="AAAA")
         seen = [event.type for _, event in zip(SCRIPT[1:], connection, strict=False)]
@@ -324,8 +329,8 @@ async def test_a_connection_async(spans: Spans) -> None:
     """The same in the other colour."""
     with Server(SCRIPT) as server:
         async with (
-            openai.AsyncOpenAI(api_key="k", base_url=server.url) as app,
-            app.realtime.connect(model="gpt-realtime") as connection,
+            openai.AsyncOpenAI(api_key="k", websocket_base_url=server.url.replace("http", "ws")) as app,
+            realtime_of(app).connect(model="gpt-realtime") as connection,
         ):
             await connection.input_audio_buffer.append(audio="AAAA")
             seen = [(await connection.recv()).type for _ in SCRIPT[1:]]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import openai
 import pytest
-from openai.lib.responses_websocket import ResponsesWebSocketLimits, ResponsesWebSocketSession
 
 from greenflash_otel.operations import Message, Operation, Text
 from tests.instrumentation.openai.spans import Spans, text_of
 from tests.instrumentation.openai.websocket.scripts import answer, begun, ended, message, said
+from tests.instrumentation.openai.websocket.sdk import needs_lanes, needs_responses
 from tests.instrumentation.openai.websocket.server import SDK_WARNING, Server, Step
 
-pytestmark = [pytest.mark.usefixtures("no_faults"), pytest.mark.filterwarnings(SDK_WARNING)]
-
-LIMITS = ResponsesWebSocketLimits(
-    max_lanes=8, max_events_per_lane=100, max_events=100, max_bytes_per_lane=10**6, max_bytes=10**6
-)
+pytestmark = [
+    pytest.mark.usefixtures("no_faults"),
+    pytest.mark.filterwarnings(SDK_WARNING),
+    needs_responses,
+]
 
 
 def client(server: Server) -> openai.OpenAI:
@@ -52,6 +52,7 @@ def _turns(spans: Spans) -> list[tuple[str, str, str]]:
     return [(one.ending, text_of(*one.input), text_of(*one.output)) for one in spans.operations()]
 
 
+@needs_lanes
 def test_case_19_lanes_steering_prewarm_and_a_reconnect(spans: Spans) -> None:
     """Interleaved lanes, every way to read, an automatic successor, a request that generates nothing."""
     steered = {"incomplete_details": {"reason": "steered"}}
@@ -126,8 +127,14 @@ def test_case_19_lanes_steering_prewarm_and_a_reconnect(spans: Spans) -> None:
     ]
 
 
+@needs_lanes
 def test_the_helper_session(spans: Spans) -> None:
     """Lanes of the helper library send past the connection, and read in a thread of their own."""
+    from openai.lib.responses_websocket import ResponsesWebSocketLimits, ResponsesWebSocketSession
+
+    limits = ResponsesWebSocketLimits(
+        max_lanes=8, max_events_per_lane=100, max_events=100, max_bytes_per_lane=10**6, max_bytes=10**6
+    )
     script: list[Step] = [
         "take",
         "take",
@@ -140,7 +147,7 @@ def test_the_helper_session(spans: Spans) -> None:
         Server(script) as server,
         client(server) as app,
         app.responses.connect() as connection,
-        ResponsesWebSocketSession(connection, limits=LIMITS) as session,
+        ResponsesWebSocketSession(connection, limits=limits) as session,
     ):
         x, y = session.lane("x"), session.lane("y")
         x.send({"type": "response.create", "model": "gpt-x", "input": "X?"})
