@@ -29,8 +29,9 @@ format: $(READY)  ## Put the code into shape.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(READY)  ## Write the generated pages: settings and command line.
+docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's surfaces.
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m tests.instrumentation.openai.matrix.page
 
 bench: $(READY)  ## What instrumenting costs, side by side with not instrumenting.
 	$(BIN)/python tests/bench/calls.py

@@ -14,8 +14,15 @@ from greenflash_otel.demo.replay import Replay
 from greenflash_otel.testing import Emulator
 from tests.chat import completion
 from tests.conftest import PRODUCT
+from tests.instrumentation.openai.replies import message_item, response
+from tests.instrumentation.openai.server import Server, document
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {
+    "OPENAI_API_KEY": "sk-test",
+    "GREENFLASH_API_KEY": "gf_test",
+    "GREENFLASH_PRODUCT_ID": PRODUCT,
+}
 RECORDED = {"path": "/v1/chat/completions", "status": 200, "content_type": "application/json"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -28,14 +35,9 @@ def test_the_readme_block_captures_what_it_says(
     [code] = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), re.DOTALL)
     body = completion(answer, "gpt-4o-mini")
     with Replay([{**RECORDED, "to": question, "body": body}]) as openai:
-        for name, value in {
-            "OPENAI_API_KEY": "sk-test",
-            "OPENAI_BASE_URL": openai.base_url,
-            "GREENFLASH_API_KEY": "gf_test",
-            "GREENFLASH_PRODUCT_ID": PRODUCT,
-            "GREENFLASH_BASE_URL": greenflash_emulator.base_url,
-        }.items():
+        for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": openai.base_url}.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setenv("GREENFLASH_BASE_URL", greenflash_emulator.base_url)
         space: dict[str, Any] = {}
         exec(compile(code, "README.md", "exec"), space)
         space["client"].close()
@@ -43,6 +45,25 @@ def test_the_readme_block_captures_what_it_says(
     stored = greenflash_emulator.conversation("chat-42")
     assert [message.content for message in stored.messages] == [question, answer]
     assert [outcome.value for outcome in stored.outcomes] == ["149.00"]
+
+
+def test_the_block_about_background_responses(
+    greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block of ``openai.md`` makes one turn of an answer that is fetched."""
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "openai.md").read_text(), re.DOTALL)
+    queued = document(response("queued", background=True))
+    fetched = document(response("completed", [message_item("Drops.")], background=True))
+    with Server(queued, fetched) as openai:
+        for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": openai.url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("GREENFLASH_BASE_URL", greenflash_emulator.base_url)
+        space: dict[str, Any] = {}
+        exec(compile(code, "openai.md", "exec"), space)
+        space["client"].close()
+    assert greenflash.flush(10)
+    said = [message.content for message in greenflash_emulator.conversation("chat-7").messages]
+    assert said == ["Write a poem about rain.", "Drops."]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -31,6 +31,13 @@ ANSWER = {**response("completed", [message_item("Mild.")]), "id": "resp_2"}
 NESTED: Any = {"model": "m", "messages": [{"role": "user", "content": "Look it up"}]}
 
 
+def covered(row: str) -> list[Any]:
+    """Both colours, each of which fills a cell of the page about surfaces."""
+    return [
+        pytest.param(way, marks=pytest.mark.covers("sessions", row, way, way)) for way in ("sync", "async")
+    ]
+
+
 def asking(*call_ids: str) -> dict[str, Any]:
     """A response that asks for the weather once per call id."""
     item = {"type": "function_call", "name": "get_weather", "arguments": '{"city": "Bonn"}'}
@@ -74,7 +81,7 @@ async def either(way: str, *args: Any, **options: Any) -> Any:
     return run(*args, **options) if way == "sync" else await run_async(*args, **options)
 
 
-@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("way", covered("`ResponsesToolRunner.run()`"))
 async def test_a_tool_is_below_its_call(way: str, spans: Spans) -> None:
     """The run of a function is an operation of its own, and one observation of its call."""
     with Server(document(asking("call_1")), document(ANSWER)) as server:
@@ -142,7 +149,7 @@ async def test_content_off(way: str, spans: Spans) -> None:
     assert not any(text in span.to_json() for span in spans.all() for text in ("Bonn", "no such", "Weather?"))
 
 
-@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize("way", covered("`ResponsesToolRunner.run(stream=True, eager=True)`"))
 async def test_functions_that_run_while_the_model_streams(way: str, spans: Spans) -> None:
     """Eager runs in a pool, of a conversation with and without a name: everything is below its own call."""
     replies = [streamed(asking("call_1", "call_2")), streamed(ANSWER)]

@@ -105,6 +105,7 @@ def test_without_content(name: str, spans: Spans) -> None:
     assert spans.only().ending == SCENARIOS[name][2][0]
 
 
+@pytest.mark.covers("sessions", "`responses.connect()`", "async", "async")
 @pytest.mark.usefixtures("no_faults")
 async def test_cancelled(spans: Spans) -> None:
     """A task that is cancelled while it waits takes its turn along."""

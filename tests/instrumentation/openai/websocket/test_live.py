@@ -119,8 +119,20 @@ def test_one_of_two_connections_records(spans: Spans) -> None:
     assert [text_of(*one.input) for one in spans.operations()] == ["Hi there", "Stop"]
 
 
+KINDS = [
+    pytest.param(
+        kind,
+        marks=[
+            pytest.mark.covers("sessions", f"`{resource}.connect()`", colour, colour)
+            for colour in ("sync", "async")
+        ],
+    )
+    for kind, resource in {"live": "live", "forks": "live.forks", "sideband": "live.sideband"}.items()
+]
+
+
 @needs_live
-@pytest.mark.parametrize("kind", ["live", "forks", "sideband"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_connections(kind: str, spans: Spans) -> None:
     """Every kind of connection, sync and async, shows the same events as without us."""
     script: list[Any] = [STARTED, *TALK, CLOSED, "close"]

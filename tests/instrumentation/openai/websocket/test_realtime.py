@@ -312,6 +312,7 @@ def realtime_of(app: Any) -> Any:
     return app.realtime if hasattr(app, "realtime") else app.beta.realtime
 
 
+@pytest.mark.covers("sessions", "`realtime.connect()`", "sync", "sync")
 def test_a_connection(spans: Spans) -> None:
     """A real client, read by iteration; the same events as without us, and one operation."""
     with (
@@ -325,6 +326,7 @@ def test_a_connection(spans: Spans) -> None:
     assert (text_of(*spans.only().input), text_of(*spans.only().output)) == ("Hello?", "Good day")
 
 
+@pytest.mark.covers("sessions", "`realtime.connect()`", "async", "async")
 async def test_a_connection_async(spans: Spans) -> None:
     """The same in the other colour."""
     with Server(SCRIPT) as server:

@@ -22,6 +22,7 @@ def client(server: Server) -> openai.OpenAI:
     return openai.OpenAI(api_key="k", base_url=server.url)
 
 
+@pytest.mark.covers("sessions", "`responses.connect()`", "sync", "sync")
 def test_a_whole_turn(spans: Spans) -> None:
     """One request and its response are one operation, the same as over HTTP."""
     script: list[Step] = ["take", *answer("resp_1", "Hello")]
@@ -127,6 +128,7 @@ def test_case_19_lanes_steering_prewarm_and_a_reconnect(spans: Spans) -> None:
     ]
 
 
+@pytest.mark.covers("sessions", "lanes of `ResponsesWebSocketSession`", "sync", "sync")
 @needs_lanes
 def test_the_helper_session(spans: Spans) -> None:
     """Lanes of the helper library send past the connection, and read in a thread of their own."""
