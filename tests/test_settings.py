@@ -26,6 +26,8 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "history": ("full", "full", "new"),
     "sample_rate": ("0.25", 0.25, 0.0),
     "force_sample": ("1", True, False),
+    "keep_on": ("error", ("error",), ("outcome",)),
+    "id_key": ("a secret", "a secret", "another"),
     "default_user_id": ("nobody", "nobody", "somebody"),
     "strict": ("yes", True, False),
     "shutdown_timeout_s": ("2.5", 2.5, 0.0),

@@ -6,6 +6,7 @@ keep the others back.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +25,9 @@ from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import read as read_outcome
 from greenflash_otel.redaction import Redact, redacted
+from greenflash_otel.sampling import Sampler
 from greenflash_otel.semconv import reading
+from greenflash_otel.settings import KEEP_ON
 from greenflash_otel.spans import SpanRecord
 
 
@@ -37,13 +40,30 @@ class Store(Protocol):
 
 
 class Intake:
-    """Converts spans and outcomes and puts them into the outbox. Thread-safe."""
+    """Converts spans and outcomes and puts them into the outbox. Thread-safe.
 
-    def __init__(self, store: Store, address: Address, redact: Redact | None = None) -> None:
+    Args:
+        sampler: Decides which conversations are kept; None keeps all.
+        keep_on: What makes it keep one it would not; see the setting of that name.
+        id_key: See the setting of that name.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        address: Address,
+        redact: Redact | None = None,
+        *,
+        sampler: Sampler | None = None,
+        keep_on: Sequence[str] = KEEP_ON,
+        id_key: str | None = None,
+    ) -> None:
         self._store = store
         self._address = address
         self._redact = redact
-        self._memory = Memory()
+        self._sampler = sampler
+        self._keep_on = keep_on
+        self._memory = Memory(hashlib.sha256(id_key.encode()).digest() if id_key else b"")
         self._lock = threading.Lock()
 
     def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
@@ -72,12 +92,15 @@ class Intake:
         """Keep an outcome; gives it back with the conversation it was attached to."""
         with self._lock:
             outcome = self._attached(outcome, affiliation, trace_id)
-            self._store.put([self._request_of(outcome)])
+            self._store.put([*self._held(outcome.conversation_id), self._request_of(outcome)])
         return outcome
 
     def take_feedback(self, told: Rating | User | Organization) -> bool:
         """Keep what was told of a conversation or a user, its texts redacted; whether it is kept."""
+        held: Sequence[ApiRequest] = ()
         if isinstance(told, Rating):
+            with self._lock:
+                held = self._held(told.conversation_id)
             feedback = told.feedback and self._cleaned(told.feedback, "rating.feedback")
             request = ratings.request_of(replace(told, feedback=cast("str | None", feedback)), self._address)
         elif isinstance(told, User):
@@ -88,7 +111,7 @@ class Intake:
             request = organizations.request_of(
                 replace(told, properties=self._cleaned(told.properties, "organization.properties"))
             )
-        return not self._store.put([request])
+        return not self._store.put([*held, request])
 
     def _cleaned(self, value: Any, path: str) -> Any:  # the same type that goes in comes out
         return value if self._redact is None else self._redacted(value, path)
@@ -109,16 +132,30 @@ class Intake:
 
     def _late(self, now_ns: int | None) -> Iterable[ApiRequest]:
         for update in assemble_overdue(self._memory, now_ns):
-            yield from messages.requests_of(self._clean(update), self._address)
+            yield from self._sifted(update)
 
     def _requests_of(self, span: SpanRecord, outcomes: bool) -> Iterable[ApiRequest]:
         if (outcome := read_outcome(span)) is not None:
-            return [self._request_of(outcome)] if outcomes else ()
+            return [*self._held(outcome.conversation_id), self._request_of(outcome)] if outcomes else ()
         operation = reading.read(span)
         if operation is None:
             return ()
-        update = assemble(self._memory, span, operation)
-        return messages.requests_of(self._clean(update), self._address)
+        return self._sifted(assemble(self._memory, span, operation))
+
+    def _sifted(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
+        """The requests of an update, if its conversation is one that is kept."""
+        requests = messages.requests_of(self._clean(update), self._address)
+        if self._sampler is None:
+            return requests
+        if "error" in self._keep_on and any(map(_tells_of_an_error, update.messages)):
+            return [*self._sampler.keep(update.conversation_id), *requests]
+        return self._sampler.sift(update.conversation_id, requests)
+
+    def _held(self, conversation_id: str | None) -> Sequence[ApiRequest]:
+        """What was held of a conversation that an outcome makes one to keep."""
+        if self._sampler is None or not conversation_id or "outcome" not in self._keep_on:
+            return ()
+        return self._sampler.keep(conversation_id)
 
     def _attached(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
         id = outcome.conversation_id or fallback_id(self._memory, trace_id, affiliation) or None
@@ -164,3 +201,7 @@ class Intake:
     def _redacted(self, value: Json, path: str) -> Json:
         redact = cast(Redact, self._redact)
         return redacted(value, path, redact, lambda error: faults.count("redact a text", error))
+
+
+def _tells_of_an_error(message: MessageItem) -> bool:
+    return message.type == "tool_error" or "error" in message.properties

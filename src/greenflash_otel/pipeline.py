@@ -23,6 +23,7 @@ from greenflash_otel.operations import Affiliation
 from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.redaction import Redact
+from greenflash_otel.sampling import Sampler
 from greenflash_otel.settings import MEMORY, Settings
 from greenflash_otel.spans import SpanRecord
 
@@ -42,15 +43,23 @@ class Pipeline:
             raise ConfigurationError(
                 "product_id is missing; a pipeline needs the UUID of a Greenflash product"
             )
-        address = Address(
-            settings.product_id, settings.default_user_id, settings.sample_rate, settings.force_sample
-        )
         self.settings = settings
+        sampler = _sampler_of(settings)
+        # What is kept here, Greenflash must not sample once more.
+        force_sample = True if sampler else settings.force_sample
+        address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
         self._outbox = Outbox(settings.outbox)
         client = (
             Client(settings.base_url, settings.api_key, http_client=http_client) if settings.api_key else None
         )
-        self._intake = Intake(self._outbox, address, _resolve(settings.redact))
+        self._intake = Intake(
+            self._outbox,
+            address,
+            _resolve(settings.redact),
+            sampler=sampler,
+            keep_on=settings.keep_on,
+            id_key=settings.id_key,
+        )
         self._worker = Worker(self._outbox, client, gather=self._gather)
         _reset_in_children(self._intake)
         metrics.report(self)
@@ -115,6 +124,12 @@ class Pipeline:
 
     def _where(self) -> str:
         return "in memory" if self.settings.outbox == MEMORY else self.settings.outbox
+
+
+def _sampler_of(settings: Settings) -> Sampler | None:
+    if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
+        return None
+    return Sampler(settings.sample_rate)
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:

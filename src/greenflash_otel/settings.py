@@ -20,6 +20,9 @@ History: TypeAlias = Literal["new", "full"]
 FRAMEWORKS = ("openai",)
 """What `instrument()` can instrument."""
 
+KEEP_ON = ("outcome", "error")
+"""What can make a conversation one to keep."""
+
 MEMORY = ":memory:"
 UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -115,10 +118,22 @@ SETTINGS: Mapping[str, Setting] = {
     "sample_rate": Setting(
         ("GREENFLASH_SAMPLE_RATE",),
         _rate,
-        "Share of conversations Greenflash keeps, 0 to 1; the server decides.",
+        "Share of conversations that are kept, 0 to 1: whole ones, by their ids, the same in every process.",
+    ),
+    "keep_on": Setting(
+        ("GREENFLASH_KEEP_ON",),
+        _names,
+        "What makes a conversation one to keep whatever the sample rate says: `outcome` (a rating too), "
+        "`error`.",
     ),
     "force_sample": Setting(
         ("GREENFLASH_FORCE_SAMPLE",), _flag, "Keep everything whatever the sample rate says."
+    ),
+    "id_key": Setting(
+        ("GREENFLASH_ID_KEY",),
+        _text,
+        "A secret that message ids are hashed with, so that nobody can tell from an id what was said. "
+        "The same in every process; changing it makes known messages new.",
     ),
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
@@ -148,7 +163,9 @@ class Settings:
     redact: Redact | str | None = None
     history: History | None = None
     sample_rate: float | None = None
+    keep_on: tuple[str, ...] = KEEP_ON
     force_sample: bool | None = None
+    id_key: str | None = field(default=None, repr=False)
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0
@@ -161,6 +178,8 @@ class Settings:
         _check_choice("history", self.history, ("new", "full", None))
         for name in self.frameworks:
             _check_choice("frameworks", name, FRAMEWORKS)
+        for name in self.keep_on:
+            _check_choice("keep_on", name, KEEP_ON)
         if self.sample_rate is not None and not 0 <= self.sample_rate <= 1:
             raise ConfigurationError(f"sample_rate is {self.sample_rate}; write a number from 0 to 1")
         if not self.base_url.startswith(("http://", "https://")):
@@ -185,10 +204,9 @@ class Settings:
                 values[name] = given[name]
             elif (found := _from_environment(setting, environment)) is not None:
                 values[name] = found
-        if isinstance(frameworks := values.get("frameworks"), str):
-            values["frameworks"] = _names(frameworks)
-        elif frameworks is not None:
-            values["frameworks"] = tuple(frameworks)
+        for name in ("frameworks", "keep_on"):
+            if (names := values.get(name)) is not None:
+                values[name] = _names(names) if isinstance(names, str) else tuple(names)
         return cls(**{**values, "outbox": str(values["outbox"])})
 
 

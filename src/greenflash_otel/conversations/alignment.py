@@ -38,25 +38,23 @@ ALIKE = 0.6
 """Share of words two answers have in common of which one is the other tidied up."""
 
 
-def place(
-    conversation_id: str, known: Known, messages: Sequence[Message]
-) -> tuple[tuple[Placed, ...], Position]:
+def place(namespace: str, known: Known, messages: Sequence[Message]) -> tuple[tuple[Placed, ...], Position]:
     """Place the pieces of an input that resends history, from its beginning or from anywhere in it."""
     pieces = [(number, piece) for number, message in enumerate(messages) for piece in cut(message)]
-    found = _align(conversation_id, known, [piece for _, piece in pieces if _is_link(piece)])
+    found = _align(namespace, known, [piece for _, piece in pieces if _is_link(piece)])
     known_as = deque(found.nodes)
     position, last, placed = found.start, -1, list[Placed]()
     for number, piece in pieces:
         if number != last:
             position, last = replace(position, requested=None), number
         if piece is found.summary:
-            placed.append(step(conversation_id, position, replace(piece, kind="system"))[0])
+            placed.append(step(namespace, position, replace(piece, kind="system"))[0])
         elif known_as and _is_link(piece):
             position = known_as.popleft().position
         else:
             # A thought stands before what it led to, also where that was told in another way.
             at = replace(position, tip=known_as[0].before) if known_as else position
-            done, after = step(conversation_id, at, piece)
+            done, after = step(namespace, at, piece)
             position = position if known_as else after
             placed.append(done)
     return tuple(placed), position
@@ -82,8 +80,8 @@ def node_of(placed: Placed) -> Node | None:
     )
 
 
-def _align(conversation_id: str, known: Known, links: Sequence[Piece]) -> _Alignment:
-    exact = _walk_exactly(conversation_id, known, links)
+def _align(namespace: str, known: Known, links: Sequence[Piece]) -> _Alignment:
+    exact = _walk_exactly(namespace, known, links)
     rest = links[len(exact) :]
     if not known.bridges and not any(link.kind != "user" for link in rest):
         if exact and not _says_it_again(known, links):
@@ -116,12 +114,12 @@ def _says_it_again(known: Known, links: Sequence[Piece]) -> bool:
     return len(links) == 1 and not known.resends and known.turns > 1
 
 
-def _walk_exactly(conversation_id: str, known: Known, links: Sequence[Piece]) -> list[Node]:
+def _walk_exactly(namespace: str, known: Known, links: Sequence[Piece]) -> list[Node]:
     """The known messages of any branch that the input begins with, word for word."""
     nodes: list[Node] = []
     tip: str | None = None
     for link in links:
-        node = known.nodes.get(id_of(conversation_id, tip, link.kind, link.canonical))
+        node = known.nodes.get(id_of(namespace, tip, link.kind, link.canonical))
         if node is None:
             break
         nodes.append(node)

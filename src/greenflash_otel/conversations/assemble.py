@@ -107,7 +107,7 @@ def _shown(
     memory: Memory, known: Known, span: SpanRecord, operation: Operation, stitched: Stitch
 ) -> list[MessageItem]:
     """A model call of the main line: what was said to the model, its answer, and what waited for them."""
-    id = stitched.conversation_id
+    id = known.namespace
     if operation.name == ADD_ITEMS and operation.ending != "completed":
         return []
     if stitched.position == Position():
@@ -170,24 +170,22 @@ def _render_answer(
 
 
 def _follow_output(
-    conversation_id: str, position: Position, operation: Operation
+    namespace: str, position: Position, operation: Operation
 ) -> tuple[Sequence[Placed], Position]:
     if operation.choice_count < 2 or not operation.output:
-        return follow(conversation_id, position, operation.output)
-    alternatives = [follow(conversation_id, position, (message,)) for message in operation.output]
-    told_apart = _told_apart(conversation_id, [placed for placed, _ in alternatives])
+        return follow(namespace, position, operation.output)
+    alternatives = [follow(namespace, position, (message,)) for message in operation.output]
+    told_apart = _told_apart(namespace, [placed for placed, _ in alternatives])
     return list(told_apart), alternatives[0][1]
 
 
-def _told_apart(conversation_id: str, alternatives: Sequence[Sequence[Placed]]) -> Iterable[Placed]:
+def _told_apart(namespace: str, alternatives: Sequence[Sequence[Placed]]) -> Iterable[Placed]:
     """Alternatives that say the same are still two answers."""
     seen: set[str] = set()
     for index, alternative in enumerate(alternatives):
         ids = {one.id for one in alternative}
         if ids & seen:
-            yield from (
-                replace(one, id=id_of(conversation_id, one.id, "choice", index)) for one in alternative
-            )
+            yield from (replace(one, id=id_of(namespace, one.id, "choice", index)) for one in alternative)
         else:
             yield from alternative
         seen |= ids
@@ -202,7 +200,7 @@ def _hidden(
     asked: str | None = None,
 ) -> list[MessageItem]:
     """What the user does not see: a tool that ran, or a call marked as internal or made by a tool."""
-    id, tool, place = stitched.conversation_id, operation.tool, known.latest
+    id, tool, place = known.namespace, operation.tool, known.latest
     asked = asked or place.asked
     if operation.name == COMPACT:
         place = follow(id, stitched.position, stitched.messages)[1]

@@ -13,9 +13,21 @@ from collections.abc import Sequence
 from greenflash_otel.operations import Json, Media, Other, Part, Text
 
 
-def id_of(conversation_id: str, before: str | None, role: str, canonical: Json) -> str:
-    """External id of the message that follows ``before`` in a conversation."""
-    fields = json.dumps([conversation_id, before, role, canonical], sort_keys=True, default=str)
+def namespace_of(conversation_id: str, key: bytes) -> str:
+    """What the ids of a conversation's messages are hashed with: its id, or with a key what nobody can guess.
+
+    Args:
+        key: At most 64 bytes.
+    """
+    if not key:
+        return conversation_id
+    digest = hashlib.blake2b(conversation_id.encode("utf-8", "surrogatepass"), key=key, digest_size=16)
+    return digest.hexdigest()
+
+
+def id_of(namespace: str, before: str | None, role: str, canonical: Json) -> str:
+    """External id of the message that follows ``before`` in the conversation of a namespace."""
+    fields = json.dumps([namespace, before, role, canonical], sort_keys=True, default=str)
     return "gf_" + hashlib.blake2b(fields.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from greenflash_otel.conversations.identity import namespace_of
 from greenflash_otel.conversations.thread import Position
 from greenflash_otel.operations import Operation
 from greenflash_otel.spans import SpanRecord
@@ -68,6 +69,8 @@ class Node:
 class Known:
     """What is known of one conversation."""
 
+    namespace: str
+    """What the ids of its messages are hashed with; see `identity`."""
     sent: Bounded[str, None] = field(default_factory=lambda: Bounded(MESSAGES))
     """Ids of the messages that were handed on."""
     positions: Bounded[str, Position] = field(default_factory=lambda: Bounded(POSITIONS))
@@ -131,9 +134,15 @@ class Known:
 
 
 class Memory:
-    """Everything the conversation model remembers. Not thread-safe: its owner serialises access."""
+    """Everything the conversation model remembers. Not thread-safe: its owner serialises access.
 
-    def __init__(self) -> None:
+    Args:
+        key: Makes ids that do not tell whether a text was guessed rightly, alike in all processes that share
+            it; at most 64 bytes.
+    """
+
+    def __init__(self, key: bytes = b"") -> None:
+        self._key = key
         self._conversations: Bounded[str, Known] = Bounded(CONVERSATIONS)
         self.responses: Bounded[str, tuple[str, Position]] = Bounded(LINKS)
         """Conversation and place in it by response id, for ``previous_response_id``."""
@@ -160,7 +169,7 @@ class Memory:
 
     def conversation(self, id: str) -> Known:
         """What is known of a conversation; creates an empty record of a new one."""
-        known = self._conversations.get(id) or Known()
+        known = self._conversations.get(id) or Known(namespace_of(id, self._key))
         self._conversations.remember(id, known)
         return known
 

@@ -96,14 +96,12 @@ def render_tool(
     )
 
 
-def render_step(
-    conversation_id: str, span: SpanRecord, operation: Operation, parent_id: str | None
-) -> MessageItem:
+def render_step(namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None) -> MessageItem:
     """An operation as one hidden step: a call whose words the user never saw, or that gave no answer."""
     type = STEP_TYPES.get(operation.name, "llm")
     output: Mapping[str, Json] = {"messages": _write(operation.output)} if operation.output else {}
     return MessageItem(
-        step_id(conversation_id, span, operation),
+        step_id(namespace, span, operation),
         type,
         span.end_ns // NS_PER_MS,
         parent_id,
@@ -114,16 +112,16 @@ def render_step(
     )
 
 
-def step_id(conversation_id: str, span: SpanRecord, operation: Operation) -> str:
+def step_id(namespace: str, span: SpanRecord, operation: Operation) -> str:
     """Id of a hidden step: its span's; that of the response where a step only tells what became of one."""
     if operation.name == FETCH and operation.response_id:
-        return id_of(conversation_id, None, "llm", ["fetched", operation.response_id])
-    return span_message_id(conversation_id, span, "llm")
+        return id_of(namespace, None, "llm", ["fetched", operation.response_id])
+    return span_message_id(namespace, span, "llm")
 
 
-def span_message_id(conversation_id: str, span: SpanRecord, role: str) -> str:
+def span_message_id(namespace: str, span: SpanRecord, role: str) -> str:
     """Id of a message that stands for a span as a whole."""
-    return id_of(conversation_id, None, role, [span.trace_id, span.span_id])
+    return id_of(namespace, None, role, [span.trace_id, span.span_id])
 
 
 def model_of(operation: Operation) -> str | None:

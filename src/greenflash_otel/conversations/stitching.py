@@ -101,15 +101,13 @@ def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Messag
             memory.histories.remember(sign, None if shared else stitched.conversation_id)
 
 
-def _at_response(
-    known: Known, conversation_id: str, role: Literal["fetched", "continued"], id: str, place: Position
-) -> Position:
+def _at_response(known: Known, role: Literal["fetched", "continued"], id: str, place: Position) -> Position:
     """The place of a response's answer that is fetched, or of what continues it.
 
     Its tip depends on nothing but the conversation and the response: whoever tells what comes there, in
     whatever process and order, gives it the same ids. What is known of the ``place`` adds parents.
     """
-    tip = id_of(conversation_id, None, role, id)
+    tip = id_of(known.namespace, None, role, id)
     if place.tip is not None:
         known.bridges.remember(tip, place.tip)
     return replace(place, tip=tip)
@@ -121,11 +119,10 @@ def _continued(memory: Memory, operation: Operation) -> Link | None:
     if operation.name == FETCH and operation.response_id:
         if found := memory.responses.get(operation.response_id) or memory.responses.get(previous or ""):
             id, place = found
-            known = memory.conversation(id)
-            return id, _at_response(known, id, "fetched", operation.response_id, place)
+            return id, _at_response(memory.conversation(id), "fetched", operation.response_id, place)
     elif previous and (found := memory.responses.get(previous)):
         id, place = found
-        return id, _at_response(memory.conversation(id), id, "continued", previous, place)
+        return id, _at_response(memory.conversation(id), "continued", previous, place)
     return None
 
 
@@ -181,9 +178,9 @@ def _position(memory: Memory, conversation_id: str, operation: Operation) -> Pos
     if parent := operation.input_parent_id:
         return known.positions.get(parent) or Position.after(parent)
     if operation.name == FETCH and operation.response_id:
-        return _at_response(known, conversation_id, "fetched", operation.response_id, Position())
+        return _at_response(known, "fetched", operation.response_id, Position())
     if previous := operation.previous_response_id:
-        return _at_response(known, conversation_id, "continued", previous, Position())
+        return _at_response(known, "continued", previous, Position())
     if operation.provider_conversation_id:
         return known.latest
     return Position()

@@ -57,21 +57,21 @@ class Placed:
 
 
 def follow(
-    conversation_id: str, position: Position, messages: Iterable[Message]
+    namespace: str, position: Position, messages: Iterable[Message]
 ) -> tuple[tuple[Placed, ...], Position]:
     """Place all pieces of ``messages``, beginning at ``position``."""
     placed: list[Placed] = []
     for message in messages:
         position = replace(position, requested=None)
         for piece in cut(message):
-            done, position = step(conversation_id, position, piece)
+            done, position = step(namespace, position, piece)
             placed.append(done)
     return tuple(placed), position
 
 
-def step(conversation_id: str, position: Position, piece: Piece) -> tuple[Placed, Position]:
+def step(namespace: str, position: Position, piece: Piece) -> tuple[Placed, Position]:
     """Place one piece and move on."""
-    id = id_of(conversation_id, position.tip, piece.kind, piece.canonical)
+    id = id_of(namespace, position.tip, piece.kind, piece.canonical)
     type: MessageType
     parent_id, after = position.asked or position.visible, position
     match piece.kind:
@@ -91,9 +91,9 @@ def step(conversation_id: str, position: Position, piece: Piece) -> tuple[Placed
         case "tool_result":
             type = "tool_error" if piece.failed else "observation"
             if call := position.call(piece.call_id):
-                id, parent_id = result_id(conversation_id, call), call
+                id, parent_id = result_id(namespace, call), call
             else:  # its call was never seen: a trimmed history
-                id = id_of(conversation_id, position.tip, piece.kind, [piece.call_id, piece.canonical])
+                id = id_of(namespace, position.tip, piece.kind, [piece.call_id, piece.canonical])
         case "thought":
             type = "thought"
         case "system":
@@ -101,6 +101,6 @@ def step(conversation_id: str, position: Position, piece: Piece) -> tuple[Placed
     return Placed(piece, id, type, parent_id, position.tip, after), after
 
 
-def result_id(conversation_id: str, call_message_id: str) -> str:
+def result_id(namespace: str, call_message_id: str) -> str:
     """Id of what the tool answered: one per call, whether seen in a tool's span or in the next input."""
-    return id_of(conversation_id, call_message_id, "tool_result", None)
+    return id_of(namespace, call_message_id, "tool_result", None)
