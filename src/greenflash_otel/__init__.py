@@ -23,6 +23,7 @@ from greenflash_otel.feedback import identify_organization, identify_user, recor
 from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.runtime import flush, instrument, record_outcome, shutdown, stats, uninstrument
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "internal",
     "record_outcome",
     "record_rating",
+    "redactor",
     "shutdown",
     "stats",
     "uninstrument",

@@ -23,6 +23,7 @@ from greenflash_otel.operations import Affiliation
 from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.redaction import Redact
+from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.sampling import Sampler
 from greenflash_otel.settings import MEMORY, Settings
 from greenflash_otel.spans import SpanRecord
@@ -133,9 +134,11 @@ def _sampler_of(settings: Settings) -> Sampler | None:
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:
-    """The redaction function itself, where only its name was given."""
+    """The redaction function itself, where only its name, or those of presets, were given."""
     if not isinstance(redact, str):
         return redact
+    if ":" not in redact:
+        return redactor(*(name.strip() for name in redact.split(",")))
     module, _, name = redact.partition(":")
     try:
         return cast(Redact, getattr(importlib.import_module(module), name))

@@ -106,8 +106,8 @@ SETTINGS: Mapping[str, Setting] = {
     "redact": Setting(
         ("GREENFLASH_REDACT",),
         _text,
-        "A function `(text, path) -> text` applied to all content before it is stored; "
-        "in the environment as `module:function`.",
+        "A function `(text, path) -> text` applied to all content before it is stored; as text "
+        "`module:function`, or names of presets such as `emails,phones/US,cards,keys` (extra `redaction`).",
     ),
     "history": Setting(
         ("GREENFLASH_HISTORY",),

@@ -1,0 +1,133 @@
+"""Redaction that is ready to use: e-mail addresses, phone and card numbers, keys. Pure.
+
+What is found is replaced by its kind in brackets. Recognising rests on libraries that are kept up for it
+(phonenumbers, python-stdnum, detect-secrets), in the extra ``redaction``. No recognition is complete: a
+name or an address in words passes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, TypeAlias
+
+from greenflash_otel.errors import ConfigurationError
+from greenflash_otel.redaction import Redact
+
+Found: TypeAlias = Iterator[tuple[int, int]]
+"""Where in a text something stands: from, to."""
+Find: TypeAlias = Callable[[str], Found]
+
+LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"
+LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
+EMAIL = re.compile(rf"(?<!{LOCAL}){LOCAL}{{1,64}}@{LABEL}(?:\.{LABEL})+")
+"""Bounded, so that a long text without an address costs no more than its length."""
+DIGITS = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])")
+PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
+TOKEN = re.compile(r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*")
+"""A JSON web token."""
+PREFIXED_KEY = re.compile(r"(?<![\w-])(?:sk|pk|rk|gf|xai|gsk)[-_][\w-]{16,}")
+"""How keys of model providers, of Stripe and of Greenflash look."""
+
+DETECTORS = (
+    "artifactory.ArtifactoryDetector",
+    "aws.AWSKeyDetector",
+    "azure_storage_key.AzureStorageKeyDetector",
+    "discord.DiscordBotTokenDetector",
+    "github_token.GitHubTokenDetector",
+    "gitlab_token.GitLabTokenDetector",
+    "mailchimp.MailchimpDetector",
+    "npm.NpmDetector",
+    "openai.OpenAIDetector",
+    "pypi_token.PypiTokenDetector",
+    "sendgrid.SendGridDetector",
+    "slack.SlackDetector",
+    "square_oauth.SquareOAuthDetector",
+    "stripe.StripeDetector",
+    "telegram_token.TelegramBotTokenDetector",
+    "twilio.TwilioKeyDetector",
+)
+"""Those of detect-secrets that look for the shape of a key, not for words beside it."""
+
+
+def redactor(*names: str) -> Redact:
+    """A redaction function for ``instrument(redact=…)`` that hides what the names say.
+
+    Args:
+        names: ``emails``; ``phones``, written with a country code, and ``phones/US`` also as they are written
+            in that country; ``cards``; ``keys`` of APIs and private keys. Keys go first, phone numbers last.
+
+    Raises:
+        ConfigurationError: A name is not known, or the extra ``redaction`` is not installed.
+    """
+    finders: list[tuple[int, str, Find]] = []
+    for name in names:
+        kind, _, region = name.partition("/")
+        if kind not in KINDS or (region and kind != "phones"):
+            raise ConfigurationError(
+                f"redact names {name!r}; write one of {', '.join(KINDS)}, or 'module:function'"
+            )
+        try:
+            finders.append((list(KINDS).index(kind), f"[{kind[:-1]}]", KINDS[kind](region or None)))
+        except ImportError:
+            raise ConfigurationError(
+                f"redact={name!r} needs what is not installed; run pip install 'greenflash-otel[redaction]'"
+            ) from None
+    finders.sort(key=lambda finder: finder[0])
+
+    def redact(text: str, path: str) -> str:
+        for _, mark, find in finders:
+            text = _replaced(text, mark, find)
+        return text
+
+    return redact
+
+
+def _replaced(text: str, mark: str, find: Find) -> str:
+    pieces, at = [], 0
+    for start, end in sorted(find(text)):
+        if start >= at:
+            pieces += [text[at:start], mark]
+        at = max(at, end)
+    return "".join([*pieces, text[at:]]) if pieces else text
+
+
+def _emails(_: str | None) -> Find:
+    return lambda text: (match.span() for match in EMAIL.finditer(text))
+
+
+def _phones(region: str | None) -> Find:
+    library: Any = import_module("phonenumbers")
+    if region is not None and region not in library.SUPPORTED_REGIONS:
+        raise ConfigurationError(f"redact names 'phones/{region}'; write a country as in 'phones/US'")
+    return lambda text: ((match.start, match.end) for match in library.PhoneNumberMatcher(text, region))
+
+
+def _cards(_: str | None) -> Find:
+    luhn: Any = import_module("stdnum.luhn")
+    return lambda text: (
+        match.span() for match in DIGITS.finditer(text) if luhn.is_valid(re.sub(r"[ -]", "", match.group()))
+    )
+
+
+def _keys(_: str | None) -> Find:
+    detectors = [_detector(name) for name in DETECTORS]
+    patterns = (PRIVATE_KEY, PREFIXED_KEY, TOKEN, *(pattern for one in detectors for pattern in one.denylist))
+    return lambda text: (match.span() for pattern in patterns for match in pattern.finditer(text))
+
+
+def _detector(name: str) -> Any:  # detect-secrets has no types
+    module, _, kind = name.partition(".")
+    return getattr(import_module(f"detect_secrets.plugins.{module}"), kind)()
+
+
+KINDS: Mapping[str, Callable[[str | None], Find]] = {
+    "keys": _keys,
+    "emails": _emails,
+    "cards": _cards,
+    "phones": _phones,
+}
+"""What makes the search for a kind, in the order in which they are searched for."""
