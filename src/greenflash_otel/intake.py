@@ -6,7 +6,6 @@ keep the others back.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from greenflash_otel.api import events, messages, organizations, ratings, users
 from greenflash_otel.api.messages import Address
 from greenflash_otel.api.request import ApiRequest
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
+from greenflash_otel.conversations.identity import key_of
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.stitching import fallback_id
@@ -63,7 +63,7 @@ class Intake:
         self._redact = redact
         self._sampler = sampler
         self._keep_on = keep_on
-        self._memory = Memory(hashlib.sha256(id_key.encode()).digest() if id_key else b"")
+        self._memory = Memory(key_of(id_key))
         self._lock = threading.Lock()
 
     def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:

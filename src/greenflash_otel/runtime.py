@@ -267,7 +267,10 @@ def _set_up(
     for name in settings.frameworks:
         with faults.guarded(f"instrument {name}"):
             _instrumentation(name).instrument(
-                tracer, capture_content=settings.capture_content, history=history
+                tracer,
+                capture_content=settings.capture_content,
+                history=history,
+                id_key=settings.id_key,
             )
     return _Runtime(settings, pipeline, tracer, processor)
 

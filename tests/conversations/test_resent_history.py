@@ -179,13 +179,13 @@ def test_parents_are_what_a_message_answers(chat: list[Turn]) -> None:
     assert len(set(results)) == len(results)
 
 
-@given(CHATS)
-def test_a_span_with_only_what_is_new_tells_the_same(chat: list[Turn]) -> None:
-    """history="new" and history="full" come to the same messages."""
-    known = KnownHistory()
+@given(CHATS, st.sampled_from([b"", b"a key"]))
+def test_a_span_with_only_what_is_new_tells_the_same(chat: list[Turn], key: bytes) -> None:
+    """history="new" and history="full" come to the same messages, whatever key their ids are made with."""
+    known = KnownHistory(key)
     full = operations_of(chat, NAMED)
     short = [known.shorten(operation) for operation in full]
-    assert messages(short) == messages(full)
+    assert run(short, Memory(key)) == run(full, Memory(key))
     assert all(len(operation.input) <= 5 for operation in short)
 
 

@@ -13,6 +13,11 @@ from collections.abc import Sequence
 from greenflash_otel.operations import Json, Media, Other, Part, Text
 
 
+def key_of(secret: str | None) -> bytes:
+    """The key that a secret of any length makes; none without a secret."""
+    return hashlib.blake2b(secret.encode("utf-8", "surrogatepass")).digest() if secret else b""
+
+
 def namespace_of(conversation_id: str, key: bytes) -> str:
     """What the ids of a conversation's messages are hashed with: its id, or with a key what nobody can guess.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+from greenflash_otel.conversations.identity import namespace_of
 from greenflash_otel.conversations.memory import CONVERSATIONS, POSITIONS, Bounded
 from greenflash_otel.conversations.pieces import NOT_SAID, SYSTEM_ROLES
 from greenflash_otel.conversations.thread import Position, follow
@@ -17,9 +18,14 @@ from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Other
 
 
 class KnownHistory:
-    """Where the recorded calls of each conversation ended. Thread-safe and bounded."""
+    """Where the recorded calls of each conversation ended. Thread-safe and bounded.
 
-    def __init__(self) -> None:
+    Args:
+        key: As for `Memory`, which has to come to the same ids.
+    """
+
+    def __init__(self, key: bytes = b"") -> None:
+        self._key = key
         self._ends: Bounded[str, Bounded[str, None]] = Bounded(CONVERSATIONS)
         self._lock = threading.Lock()
 
@@ -30,18 +36,18 @@ class KnownHistory:
             return operation
         if operation.affiliation.internal or operation.affiliation.tool_call_id or _continues(operation):
             return operation
-        position = Position()
+        namespace, position = namespace_of(id, self._key), Position()
         known_to, parent_id = 0, None
         with self._lock:
             ends = self._ends.get(id) or Bounded(POSITIONS)
             for index, message in enumerate(operation.input):
                 if message.role in SYSTEM_ROLES and position.tip is None:
                     continue  # the system prompt: not part of what is said
-                before, position = position, follow(id, position, (message,))[1]
+                before, position = position, follow(namespace, position, (message,))[1]
                 if position.tip != before.tip and position.tip in ends:
                     known_to, parent_id = index + 1, position.tip
             answer = operation.output[:1] if operation.choice_count > 1 else operation.output
-            tip = follow(id, position, answer)[1].tip
+            tip = follow(namespace, position, answer)[1].tip
             if tip is not None:
                 ends.remember(tip, None)
                 self._ends.remember(id, ends)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from opentelemetry.trace import Tracer
 
+from greenflash_otel.conversations.identity import key_of
 from greenflash_otel.instrumentation import unfinished
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.openai import tool_runner, websocket, wrapping
@@ -48,7 +49,11 @@ _lock = threading.RLock()
 
 
 def instrument(
-    tracer: Tracer | Callable[[], Tracer], *, capture_content: bool = True, history: History = "full"
+    tracer: Tracer | Callable[[], Tracer],
+    *,
+    capture_content: bool = True,
+    history: History = "full",
+    id_key: str | None = None,
 ) -> None:
     """Record every conversation call of the OpenAI SDK as a span. Repeated calls change the arguments only.
 
@@ -56,9 +61,10 @@ def instrument(
         tracer: Makes the spans; or a function that gives the tracer, asked at each call.
         capture_content: False keeps every text, argument, result and error message out of the spans.
         history: ``new`` leaves out of a span what earlier spans of the conversation have told.
+        id_key: The setting of that name, for the ids by which a span refers to them.
     """
     source = tracer if callable(tracer) else lambda: tracer
-    known = KnownHistory() if history == "new" else None
+    known = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
         if (now := wrapping.current) is None:
             wrapping.current = Instrumentation(source, capture_content, history=known)
