@@ -170,6 +170,7 @@ def operations(draw: st.DrawFn) -> Operation:
         input_parent_id=draw(maybe(names)),
         output=draw(tuples(messages)),
         output_item_ids=draw(tuples(texts)),
+        output_type=draw(st.sampled_from([None, "text", "json"])),
         choice_count=draw(st.integers(1, 9)),
         tool=draw(executions) if name == EXECUTE_TOOL else None,
         usage=draw(maybe(usages)),

@@ -259,6 +259,8 @@ class Operation:
     output: tuple[Message, ...] = ()
     output_item_ids: tuple[str, ...] = ()
     """The provider's ids of the items in the output, by which a later input may refer to them."""
+    output_type: str | None = None
+    """``gen_ai.output.type``: ``json`` where the model was asked for that; None if nobody asked."""
     choice_count: int = 1
     """``n``: with more than one, the output messages are alternatives to each other."""
     tool: ToolExecution | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from greenflash_otel.conversations.assemble import assemble
+from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import MessageItem
 from greenflash_otel.operations import (
@@ -213,4 +213,4 @@ def told(
     for number, operation in enumerate(operations, first):
         span = span_of(number=number, trace=number if trace is None else trace, failure=operation.failure)
         items.extend(assemble(memory, span, operation).messages)
-    return items
+    return [*items, *(item for update in assemble_overdue(memory, None) for item in update.messages)]

@@ -96,7 +96,7 @@ def test_content_is_what_the_user_saw(chat: Chat) -> None:
 def test_the_system_prompt_is_no_message(chat: Chat) -> None:
     """What stands before the conversation is told of the conversation as a whole."""
     first = named(calls(chat))[0]
-    update = assemble(Memory(), span_of(), first)
+    update = assemble(Memory(), span_of(), first, patient=False)
     assert update.system_prompt == chat.prompt
     assert update.messages[0].type == "user_message"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.conversations.assemble import assemble
+from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import MessageItem
 from greenflash_otel.instrumentation.history import KnownHistory
@@ -121,6 +121,8 @@ def run(
             end_ns=number * 10**9 + 10**8,
         )
         update = assemble(memory, span, operation)
+        handed_on += [(update.conversation_id, message) for message in update.messages]
+    for update in assemble_overdue(memory, None):
         handed_on += [(update.conversation_id, message) for message in update.messages]
     return handed_on
 

@@ -17,13 +17,11 @@ what differs begins a branch.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from greenflash_otel.conversations.identity import id_of
+from greenflash_otel.conversations.identity import id_of, likeness, sketch_of
 from greenflash_otel.conversations.memory import Known, Node
 from greenflash_otel.conversations.pieces import CHAIN, Piece, cut
 from greenflash_otel.conversations.thread import Placed, Position, step
@@ -31,8 +29,6 @@ from greenflash_otel.operations import Message
 
 AHEAD = 64
 """Messages that are looked at to find one that follows on another."""
-
-WORD = re.compile(r"\w+")
 
 ALIKE = 0.6
 """Share of words two answers have in common of which one is the other tidied up."""
@@ -140,15 +136,15 @@ def _walk(known: Known, first: Node, links: Sequence[Piece]) -> list[Node]:
 
 def _next(known: Known, node: Node, link: Piece) -> Node | None:
     """The message after ``node`` that ``link`` is. No message of the user is left out on the way."""
-    key, polished, likeness, seen = _key(link), None, ALIKE, 0
+    key, polished, alike, seen = _key(link), None, ALIKE, 0
     ahead = known.after(node)
     while ahead and seen < AHEAD:
         one = ahead.pop(0)
         seen += 1
         if one.key == key:
             return one
-        if link.kind == one.kind == "answer" and (share := _likeness(one, link)) > likeness:
-            polished, likeness = one, share
+        if link.kind == one.kind == "answer" and (share := likeness(one.sketch, _sketch(link))) > alike:
+            polished, alike = one, share
         if one.kind != "user":
             ahead += known.after(one)
     return polished
@@ -164,14 +160,4 @@ def _key(piece: Piece) -> str:
 
 
 def _sketch(piece: Piece) -> int:
-    """The words of an answer, each as one of 256 bits."""
-    sketch = 0
-    for word in WORD.findall((piece.text or "").lower()) if piece.kind == "answer" else ():
-        sketch |= 1 << hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0]
-    return sketch
-
-
-def _likeness(node: Node, link: Piece) -> float:
-    """The share of words that a known answer and one in the input have in common."""
-    ours, theirs = node.sketch, _sketch(link)
-    return (ours & theirs).bit_count() / max(1, (ours | theirs).bit_count())
+    return sketch_of(piece.text or "") if piece.kind == "answer" else 0

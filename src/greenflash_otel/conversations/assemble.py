@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.alignment import node_of, place
-from greenflash_otel.conversations.identity import id_of, text_of
+from greenflash_otel.conversations.identity import id_of
 from greenflash_otel.conversations.memory import Known, Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
-from greenflash_otel.conversations.pieces import SYSTEM_ROLES
+from greenflash_otel.conversations.pieces import split_system_prompt
 from greenflash_otel.conversations.rendering import (
     facts_of,
     model_of,
@@ -18,6 +18,7 @@ from greenflash_otel.conversations.rendering import (
     render_tool,
     span_message_id,
 )
+from greenflash_otel.conversations.sidelines import Line, line_of, note_main, was_beside
 from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
 from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
 from greenflash_otel.conversations.waiting import hold, overdue, release
@@ -33,13 +34,18 @@ def assemble(
     Args:
         patient: Let the operation wait for what it belongs to, if that has not come yet.
     """
-    prompt, messages = _split_system_prompt(operation)
+    prompt, messages = split_system_prompt(operation)
     stitched = stitch(memory, span.trace_id, operation, messages)
     known = memory.conversation(stitched.conversation_id)
-    shown = _is_shown(operation)
-    if patient and not shown and (key := _awaits(known, span, operation, stitched)):
+    line = line_of(known, operation, prompt, messages) if _is_shown(operation) else "beside"
+    if patient and (key := _awaits(known, span, operation, stitched, line)):
         hold(memory, key, span, operation)
         return ConversationUpdate(stitched.conversation_id, ())
+    shown, earlier = line != "beside", tuple[MessageItem, ...]()
+    if shown and (earlier := _settle_doubts(memory, span, operation, stitched)):
+        stitched = stitch(memory, span.trace_id, operation, messages)
+    if shown:
+        note_main(known, operation, prompt, messages)
     known.user_id = operation.affiliation.user_id or known.user_id
     known.organization_id = operation.affiliation.organization_id or known.organization_id
     if operation.name == FETCH and not _is_news(memory, operation):
@@ -53,7 +59,7 @@ def assemble(
         memory.told.remember(operation.response_id, None)
     return ConversationUpdate(
         conversation_id=stitched.conversation_id,
-        messages=_hand_on(known, items),
+        messages=(*earlier, *_hand_on(known, items)),
         user_id=known.user_id,
         organization_id=known.organization_id,
         model=model_of(operation) if shown else None,
@@ -73,12 +79,32 @@ def assemble_overdue(memory: Memory, now_ns: int | None) -> list[ConversationUpd
     return [assemble(memory, *held, patient=False) for held in late if held[1].name not in STEPS]
 
 
-def _awaits(known: Known, span: SpanRecord, operation: Operation, stitched: Stitch) -> str | None:
-    """What has to come before an operation that is not shown; None if it can be told now."""
+def _settle_doubts(
+    memory: Memory, span: SpanRecord, operation: Operation, stitched: Stitch
+) -> tuple[MessageItem, ...]:
+    """Tell what was in doubt until this call of the main line; what was beside it waits for its question."""
+    told: list[MessageItem] = []
+    for held_span, held in release(memory, [_next_call(stitched)]):
+        if was_beside(held, operation):
+            beside = replace(held, affiliation=replace(held.affiliation, internal=True))
+            hold(memory, span.trace_id, held_span, beside)
+        else:
+            told += assemble(memory, held_span, held, patient=False).messages
+    return tuple(told)
+
+
+def _awaits(known: Known, span: SpanRecord, operation: Operation, stitched: Stitch, line: Line) -> str | None:
+    """What has to come before an operation can be told; None if it can be now."""
+    if line != "beside":
+        return _next_call(stitched) if line == "doubtful" else None
     call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
     if call_id and call_id not in known.calls:
         return call_id
     return span.trace_id if stitched.by_trace else None
+
+
+def _next_call(stitched: Stitch) -> str:
+    return f"next call of {stitched.conversation_id}"
 
 
 def _is_shown(operation: Operation) -> bool:
@@ -91,16 +117,6 @@ def _is_news(memory: Memory, operation: Operation) -> bool:
     """Whether a fetched answer is final, whole, and was not told before."""
     final = operation.finish_reasons and operation.ending != "pending"
     return bool(final) and operation.response_id not in memory.told
-
-
-def _split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Message, ...]]:
-    """The system prompt, from instructions and leading system messages, and the other messages."""
-    leading = 0
-    while leading < len(operation.input) and operation.input[leading].role in SYSTEM_ROLES:
-        leading += 1
-    texts = [text_of(operation.system_instructions)]
-    texts += [text_of(message.parts) for message in operation.input[:leading]]
-    return "\n\n".join(text for text in texts if text) or None, operation.input[leading:]
 
 
 def _shown(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 
 from greenflash_otel.operations import Json, Media, Other, Part, Text
+
+WORD = re.compile(r"\w+")
 
 
 def key_of(secret: str | None) -> bytes:
@@ -34,6 +37,20 @@ def id_of(namespace: str, before: str | None, role: str, canonical: Json) -> str
     """External id of the message that follows ``before`` in the conversation of a namespace."""
     fields = json.dumps([namespace, before, role, canonical], sort_keys=True, default=str)
     return "gf_" + hashlib.blake2b(fields.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def sketch_of(text: str) -> int:
+    """The words of a text, each as one of 256 bits."""
+    sketch = 0
+    for word in WORD.findall(text.lower()):
+        sketch |= 1 << hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0]
+    return sketch
+
+
+def likeness(one: int, other: int) -> float:
+    """The share of words that two texts have in common, by their sketches; 1 for two without any."""
+    union = (one | other).bit_count()
+    return (one & other).bit_count() / union if union else 1.0
 
 
 def text_of(parts: Sequence[Part]) -> str:

@@ -94,6 +94,12 @@ class Known:
     """Time of the newest message, Unix milliseconds."""
     user_id: str | None = None
     organization_id: str | None = None
+    main_prompt: int | None = None
+    """The words of the main line's system prompt, as a sketch; None while no main line is known."""
+    main_is_for_programs: bool = False
+    """Whether it answers in JSON or single words."""
+    said_last: tuple[str, str] = ("", "")
+    """How the newest user message and the answer to it begin; see `sidelines`."""
 
     def arrive(self, position: Position) -> None:
         """Note where the conversation stands now."""

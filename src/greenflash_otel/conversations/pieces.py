@@ -15,6 +15,7 @@ from greenflash_otel.conversations.identity import canonical_of, text_of
 from greenflash_otel.operations import (
     Json,
     Message,
+    Operation,
     Other,
     Part,
     Reasoning,
@@ -60,6 +61,16 @@ class Piece:
     voice: Voice | None = None
     ends_message: bool = False
     """True for the text of an assistant message that asks for no tool."""
+
+
+def split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Message, ...]]:
+    """The system prompt, from instructions and leading system messages, and the other messages."""
+    leading = 0
+    while leading < len(operation.input) and operation.input[leading].role in SYSTEM_ROLES:
+        leading += 1
+    texts = [text_of(operation.system_instructions)]
+    texts += [text_of(message.parts) for message in operation.input[:leading]]
+    return "\n\n".join(text for text in texts if text) or None, operation.input[leading:]
 
 
 def cut(message: Message) -> tuple[Piece, ...]:

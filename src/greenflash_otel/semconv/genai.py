@@ -43,6 +43,7 @@ REQUEST_MODEL = "gen_ai.request.model"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_ID = "gen_ai.response.id"
 PREVIOUS_RESPONSE_ID = "gen_ai.request.previous_response.id"
+OUTPUT_TYPE = "gen_ai.output.type"
 CHOICE_COUNT = "gen_ai.request.choice.count"
 STREAM = "gen_ai.request.stream"
 TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
@@ -105,6 +106,7 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
         RESPONSE_ID: operation.response_id,
         PREVIOUS_RESPONSE_ID: operation.previous_response_id,
         PROVIDER_CONVERSATION_ID: operation.provider_conversation_id,
+        OUTPUT_TYPE: operation.output_type,
         CHOICE_COUNT: operation.choice_count if operation.choice_count != 1 else None,
         STREAM: operation.streamed or None,
         TIME_TO_FIRST_CHUNK: operation.time_to_first_chunk_s,
@@ -179,6 +181,7 @@ def read(span: SpanRecord) -> Operation | None:
         input_parent_id=_text(attributes, INPUT_PARENT_ID),
         output=read_messages(attributes.get(OUTPUT_MESSAGES), default_role="assistant"),
         output_item_ids=_texts(attributes, OUTPUT_ITEM_IDS),
+        output_type=_text(attributes, OUTPUT_TYPE),
         choice_count=_integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
         usage=_read_usage(attributes),

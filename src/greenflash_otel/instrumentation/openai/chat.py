@@ -44,8 +44,15 @@ def read_request(request: Request, operation: Operation) -> Operation:
     return replace(
         operation,
         input=tuple(read_message(as_object(entry)) for entry in as_list(body.get("messages"))),
+        output_type=output_type(body.get("response_format")),
         choice_count=as_count(body.get("n")) or 1,
     )
+
+
+def output_type(format: object) -> str | None:
+    """``json`` where a request asks for it in either of two ways."""
+    asked = as_text(as_object(format).get("type"))
+    return "json" if asked in ("json_object", "json_schema") else None
 
 
 def read_answer(body: JsonObject) -> Answer:

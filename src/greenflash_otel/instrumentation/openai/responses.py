@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.chat import output_type
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_output
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
 from greenflash_otel.instrumentation.openai.request import Request
@@ -27,6 +28,7 @@ def read_request(request: Request, operation: Operation) -> Operation:
         system_instructions=read_instructions(body.get("instructions")),
         prompt=_read_prompt(as_object(body.get("prompt"))),
         input=read_input(body.get("input")),
+        output_type=output_type(as_object(body.get("text")).get("format")),
         properties=properties,
     )
 

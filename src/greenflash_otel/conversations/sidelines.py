@@ -1,0 +1,107 @@
+"""Model calls beside the main line that nobody marked: guards, routers, extractors, title writers. Pure.
+
+What the user does not see must not become something the model said to them; what they do see must not be
+hidden. So a call is taken as beside only where two things say so:
+
+| a call with another system prompt than the main line | is taken as                              |
+|------------------------------------------------------|------------------------------------------|
+| that quotes what was said last                       | beside: it speaks about the conversation |
+| that answers for programs: JSON was asked for, or    | beside; while no main line is known, in  |
+| the answer is one word                               | doubt                                    |
+
+Where the main line itself answers for programs, that says nothing. What is in doubt waits for the next
+call of the conversation: it was beside if that asks the model the same with another system prompt, and does
+not go on from its answer. Else it was the main line, and so are calls like it from then on. A rewriter that
+gets the whole history and answers in prose looks like any agent that takes over: `internal()` tells it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from greenflash_otel.conversations.identity import canonical_of, likeness, sketch_of, text_of
+from greenflash_otel.conversations.memory import Known
+from greenflash_otel.conversations.pieces import split_system_prompt
+from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Text
+
+Line: TypeAlias = Literal["main", "beside", "doubtful"]
+
+ALIKE = 0.6
+"""Share of words two system prompts have in common that are the same but for what is filled in."""
+QUOTED = 48
+"""Characters of a message by which it is found again in a quotation."""
+LEAST_QUOTED = 12
+"""A shorter message is found in too many texts."""
+
+ONE_WORD = re.compile(r"\s*[\w-]+\s*")
+SPACE = re.compile(r"\s+")
+
+
+def line_of(known: Known, operation: Operation, prompt: str | None, messages: Sequence[Message]) -> Line:
+    """Which line a call belongs to that is not marked."""
+    affiliation = operation.affiliation
+    named = affiliation.conversation_id or affiliation.scope_id
+    if operation.name not in MAIN_CALLS or not named or operation.previous_response_id:
+        return "main"
+    other = known.main_prompt is not None and likeness(known.main_prompt, sketch_of(prompt or "")) < ALIKE
+    if other and _quotes(known, messages):
+        return "beside"
+    if not prompt or known.main_is_for_programs or not _is_for_programs(operation):
+        return "main"
+    if known.main_prompt is None:
+        return "doubtful"
+    return "beside" if other else "main"
+
+
+def was_beside(held: Operation, operation: Operation) -> bool:
+    """Whether a call that was in doubt was beside, now that the next call is there."""
+    if held.response_id is not None and held.response_id == operation.previous_response_id:
+        return False
+    (held_prompt, asked), (prompt, messages) = split_system_prompt(held), split_system_prompt(operation)
+    if likeness(sketch_of(held_prompt or ""), sketch_of(prompt or "")) >= ALIKE:
+        return False
+    answers = [canonical_of(message.parts) for message in held.output]
+    goes_on = any(canonical_of(one.parts) in answers for one in messages if one.role == "assistant")
+    return not goes_on and _newest(asked) == _newest(messages)
+
+
+def note_main(known: Known, operation: Operation, prompt: str | None, messages: Sequence[Message]) -> None:
+    """Remember how the main line looks, of which ``operation`` is."""
+    if operation.name not in MAIN_CALLS:
+        return
+    if prompt or known.main_prompt is None:
+        known.main_prompt = sketch_of(prompt or "")
+        known.main_is_for_programs = _is_for_programs(operation)
+    said = next((text_of(one.parts) for one in reversed(messages) if one.role == "user"), "")
+    answer = text_of(operation.output[0].parts) if operation.output else ""
+    known.said_last = (_beginning(said), _beginning(answer))
+
+
+def _quotes(known: Known, messages: Sequence[Message]) -> bool:
+    said, answer = known.said_last
+    if len(answer) < LEAST_QUOTED or not said:
+        return False
+    texts = (_smooth(text_of(message.parts)) for message in messages if message.role == "user")
+    return any(said in text and answer in text for text in texts)
+
+
+def _is_for_programs(operation: Operation) -> bool:
+    if operation.output_type == "json":
+        return True
+    parts = [part for message in operation.output for part in message.parts]
+    return len(parts) == 1 and isinstance(parts[0], Text) and bool(ONE_WORD.fullmatch(parts[0].content))
+
+
+def _newest(messages: Sequence[Message]) -> object:
+    """What the user said last."""
+    return next((canonical_of(one.parts) for one in reversed(messages) if one.role == "user"), None)
+
+
+def _beginning(text: str) -> str:
+    return _smooth(text)[:QUOTED].rstrip()
+
+
+def _smooth(text: str) -> str:
+    return SPACE.sub(" ", text).strip()
