@@ -96,12 +96,12 @@ def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
 
 
 def test_the_demo_fails_where_its_conversations_did_not_arrive() -> None:
-    """Exit code 1 though every request was answered: Greenflash was asked to keep nothing."""
+    """Exit code 1 though every request was answered: nothing was to be kept."""
     done = subprocess.run(
         [*PROGRAM, "demo"],
         capture_output=True,
         text=True,
-        env={**os.environ, "GREENFLASH_SAMPLE_RATE": "0"},
+        env={**os.environ, "GREENFLASH_SAMPLE_RATE": "0", "GREENFLASH_KEEP_ON": "error"},
         timeout=60,
         check=False,
     )
