@@ -34,10 +34,17 @@ ALIKE = 0.6
 """Share of words two answers have in common of which one is the other tidied up."""
 
 
-def place(namespace: str, known: Known, messages: Sequence[Message]) -> tuple[tuple[Placed, ...], Position]:
-    """Place the pieces of an input that resends history, from its beginning or from anywhere in it."""
+def place(
+    namespace: str, known: Known, messages: Sequence[Message], start: Position
+) -> tuple[tuple[Placed, ...], Position]:
+    """Place the pieces of an input that resends history, from its beginning or from anywhere in it.
+
+    Args:
+        start: Where the input begins, if that is told; else `Position()`.
+    """
     pieces = [(number, piece) for number, message in enumerate(messages) for piece in cut(message)]
-    found = _align(namespace, known, [piece for _, piece in pieces if _is_link(piece)])
+    links = [piece for _, piece in pieces if _is_link(piece)]
+    found = _align(namespace, known, links) if start == Position() else _align_at(known, start, links)
     known_as = deque(found.nodes)
     position, last, placed = found.start, -1, list[Placed]()
     for number, piece in pieces:
@@ -72,7 +79,12 @@ def node_of(placed: Placed) -> Node | None:
     if not _is_link(placed.piece):
         return None
     return Node(
-        placed.id, placed.piece.kind, _key(placed.piece), placed.before, placed.after, _sketch(placed.piece)
+        placed.id,
+        placed.piece.kind,
+        key_of_piece(placed.piece),
+        placed.before,
+        placed.after,
+        _sketch(placed.piece),
     )
 
 
@@ -87,13 +99,19 @@ def _align(namespace: str, known: Known, links: Sequence[Piece]) -> _Alignment:
         return _Alignment(Position() if known.resends or not known.nodes else known.latest)
     best, score = _Alignment(Position(), exact), _score(known, exact)
     for skipped in (0, 1):
-        for first in known.that_say(_key(links[skipped])) if len(links) > skipped else ():
+        for first in known.that_say(key_of_piece(links[skipped])) if len(links) > skipped else ():
             nodes = _walk(known, first, links[skipped + 1 :])
             if _score(known, nodes) > score and any(node.kind != "user" for node in nodes):
                 score, before = _score(known, nodes), known.before(first)
                 start = before.position if before else Position()
                 best = _Alignment(start, nodes, links[0] if skipped else None)
     return best
+
+
+def _align_at(known: Known, start: Position, links: Sequence[Piece]) -> _Alignment:
+    """What follows on a known place may be known as well, told in another way."""
+    first = known.nodes.get(start.tip or "")
+    return _Alignment(start, _walk(known, first, links)[1:] if first else ())
 
 
 def _score(known: Known, nodes: Sequence[Node]) -> tuple[bool, int]:
@@ -136,7 +154,7 @@ def _walk(known: Known, first: Node, links: Sequence[Piece]) -> list[Node]:
 
 def _next(known: Known, node: Node, link: Piece) -> Node | None:
     """The message after ``node`` that ``link`` is. No message of the user is left out on the way."""
-    key, polished, alike, seen = _key(link), None, ALIKE, 0
+    key, polished, alike, seen = key_of_piece(link), None, ALIKE, 0
     ahead = known.after(node)
     while ahead and seen < AHEAD:
         one = ahead.pop(0)
@@ -154,7 +172,7 @@ def _is_link(piece: Piece) -> bool:
     return piece.kind in CHAIN and not piece.by_provider
 
 
-def _key(piece: Piece) -> str:
+def key_of_piece(piece: Piece) -> str:
     """What a piece says, wherever it stands."""
     return id_of("", None, piece.kind, piece.canonical)
 

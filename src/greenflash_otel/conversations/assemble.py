@@ -22,7 +22,7 @@ from greenflash_otel.conversations.sidelines import Line, line_of, note_main, wa
 from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
 from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
 from greenflash_otel.conversations.waiting import hold, overdue, release
-from greenflash_otel.operations import ADD_ITEMS, COMPACT, FETCH, MAIN_CALLS, STEPS, Message, Operation
+from greenflash_otel.operations import ADD_ITEMS, COMPACT, FETCH, MAIN_CALLS, STEPS, Operation
 from greenflash_otel.spans import SpanRecord
 
 
@@ -39,9 +39,9 @@ def assemble(
     known = memory.conversation(stitched.conversation_id)
     line = line_of(known, operation, prompt, messages) if _is_shown(operation) else "beside"
     if patient and (key := _awaits(known, span, operation, stitched, line)):
-        hold(memory, key, span, operation)
+        hold(memory, key, span, _as_internal(operation) if line == "early" else operation)
         return ConversationUpdate(stitched.conversation_id, ())
-    shown, earlier = line != "beside", tuple[MessageItem, ...]()
+    shown, earlier = line in ("main", "doubtful"), tuple[MessageItem, ...]()
     if shown and (earlier := _settle_doubts(memory, span, operation, stitched)):
         stitched = stitch(memory, span.trace_id, operation, messages)
     if shown:
@@ -86,8 +86,7 @@ def _settle_doubts(
     told: list[MessageItem] = []
     for held_span, held in release(memory, [_next_call(stitched)]):
         if was_beside(held, operation):
-            beside = replace(held, affiliation=replace(held.affiliation, internal=True))
-            hold(memory, span.trace_id, held_span, beside)
+            hold(memory, span.trace_id, held_span, _as_internal(held))
         else:
             told += assemble(memory, held_span, held, patient=False).messages
     return tuple(told)
@@ -96,11 +95,16 @@ def _settle_doubts(
 def _awaits(known: Known, span: SpanRecord, operation: Operation, stitched: Stitch, line: Line) -> str | None:
     """What has to come before an operation can be told; None if it can be now."""
     if line != "beside":
-        return _next_call(stitched) if line == "doubtful" else None
+        return None if line == "main" else _next_call(stitched)
     call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
     if call_id and call_id not in known.calls:
         return call_id
     return span.trace_id if stitched.by_trace else None
+
+
+def _as_internal(operation: Operation) -> Operation:
+    """The operation as if the application had marked it."""
+    return replace(operation, affiliation=replace(operation.affiliation, internal=True))
 
 
 def _next_call(stitched: Stitch) -> str:
@@ -126,13 +130,15 @@ def _shown(
     id = known.namespace
     if operation.name == ADD_ITEMS and operation.ending != "completed":
         return []
-    if stitched.position == Position():
-        given, asked = place(id, known, stitched.messages)
+    if stitched.position == Position() or operation.input_parent_id:
+        given, asked = place(id, known, stitched.messages, stitched.position)
     else:
         given, asked = follow(id, stitched.position, stitched.messages)
     answered, after = _answered(id, asked, operation)
+    known.resends = known.resends or _resends(operation, stitched)
     call_ids = _remember_pieces(memory, known, stitched, (*given, *answered))
     remember(memory, span.trace_id, operation, stitched, asked, after)
+    _remember_as_told(known, operation, stitched, after)
     items = [render(one, span.start_ns) for one in given if one.id not in known.sent]
     for held in release(memory, [span.trace_id]):
         items += _hidden(memory, known, *held, stitched, asked.asked)
@@ -140,6 +146,18 @@ def _shown(
     for held in release(memory, call_ids):
         items += _hidden(memory, known, *held, stitched, asked.asked)
     return items
+
+
+def _remember_as_told(known: Known, operation: Operation, stitched: Stitch, after: Position) -> None:
+    """Note where the call ends under the id that it has for whoever knows this input only.
+
+    Spans that leave out known history name it so (`instrumentation.history`), however the input was aligned.
+    """
+    answer = operation.output[:1] if operation.choice_count > 1 else operation.output
+    before = Position(tip=operation.input_parent_id)
+    tip = follow(known.namespace, before, (*stitched.messages, *answer))[1].tip
+    if tip is not None and tip != after.tip:
+        known.positions.remember(tip, after)
 
 
 def _remember_pieces(
@@ -153,12 +171,16 @@ def _remember_pieces(
         if one.piece.kind == "tool_call" and one.piece.call_id:
             memory.call(one.piece.call_id, stitched.conversation_id, one.id)
             call_ids.append(one.piece.call_id)
-    known.resends = known.resends or stitched.position != Position() or _resends(stitched.messages)
     return call_ids
 
 
-def _resends(messages: Sequence[Message]) -> bool:
-    """Whether there is an answer before the newest user message: that of an earlier turn."""
+def _resends(operation: Operation, stitched: Stitch) -> bool:
+    """Whether a call tells of earlier turns: there is an answer before its newest user message."""
+    messages = stitched.messages
+    if operation.input_parent_id is not None:
+        return any(message.role == "user" for message in messages)
+    if stitched.position != Position():
+        return True
     asked = max((at for at, message in enumerate(messages) if message.role == "user"), default=0)
     return any(message.role == "assistant" for message in messages[:asked])
 

@@ -9,7 +9,8 @@ hidden. So a call is taken as beside only where two things say so:
 | that answers for programs: JSON was asked for, or    | beside; while no main line is known, in  |
 | the answer is one word                               | doubt                                    |
 
-Where the main line itself answers for programs, that says nothing. What is in doubt waits for the next
+Where the main line itself answers for programs, that says nothing. A call beside that comes before its
+question was asked on the main line waits for that. What is in doubt waits for the next
 call of the conversation: it was beside if that asks the model the same with another system prompt, and does
 not go on from its answer. Else it was the main line, and so are calls like it from then on. A rewriter that
 gets the whole history and answers in prose looks like any agent that takes over: `internal()` tells it.
@@ -21,12 +22,14 @@ import re
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+from greenflash_otel.conversations.alignment import key_of_piece
 from greenflash_otel.conversations.identity import canonical_of, likeness, sketch_of, text_of
 from greenflash_otel.conversations.memory import Known
-from greenflash_otel.conversations.pieces import split_system_prompt
+from greenflash_otel.conversations.pieces import cut, split_system_prompt
 from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Text
 
-Line: TypeAlias = Literal["main", "beside", "doubtful"]
+Line: TypeAlias = Literal["main", "beside", "early", "doubtful"]
+"""``early`` is beside the main line, and asks what that has not been asked yet."""
 
 ALIKE = 0.6
 """Share of words two system prompts have in common that are the same but for what is filled in."""
@@ -52,11 +55,15 @@ def line_of(known: Known, operation: Operation, prompt: str | None, messages: Se
         return "main"
     if known.main_prompt is None:
         return "doubtful"
-    return "beside" if other else "main"
+    if not other:
+        return "main"
+    return "early" if _comes_first(known, messages) else "beside"
 
 
 def was_beside(held: Operation, operation: Operation) -> bool:
     """Whether a call that was in doubt was beside, now that the next call is there."""
+    if held.affiliation.internal:
+        return True
     if held.response_id is not None and held.response_id == operation.previous_response_id:
         return False
     (held_prompt, asked), (prompt, messages) = split_system_prompt(held), split_system_prompt(operation)
@@ -65,6 +72,12 @@ def was_beside(held: Operation, operation: Operation) -> bool:
     answers = [canonical_of(message.parts) for message in held.output]
     goes_on = any(canonical_of(one.parts) in answers for one in messages if one.role == "assistant")
     return not goes_on and _newest(asked) == _newest(messages)
+
+
+def _comes_first(known: Known, messages: Sequence[Message]) -> bool:
+    """Whether a call beside the main line asks about what the main line has not been told yet."""
+    newest = next((message for message in reversed(messages) if message.role == "user"), None)
+    return newest is not None and not any(known.that_say(key_of_piece(piece)) for piece in cut(newest))
 
 
 def note_main(known: Known, operation: Operation, prompt: str | None, messages: Sequence[Message]) -> None:

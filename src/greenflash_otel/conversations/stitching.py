@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from greenflash_otel.conversations.identity import id_of
 from greenflash_otel.conversations.memory import Known, Memory
-from greenflash_otel.conversations.pieces import CHAIN, NOT_SAID, cut
+from greenflash_otel.conversations.pieces import NOT_SAID, cut
 from greenflash_otel.conversations.thread import Position, follow
 from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part
 
@@ -164,13 +163,15 @@ def _by_history(memory: Memory, namespace: str, messages: Sequence[Message]) -> 
 
 
 def _exchanges(namespace: str, messages: Sequence[Message]) -> list[str]:
-    """What names a user message with the answer right after it, for those who resend no more than that."""
-    pieces = [piece for message in messages for piece in cut(message) if piece.kind in CHAIN]
-    return [
-        id_of(namespace, None, "exchange", [said.canonical, answer.canonical])
-        for said, answer in pairwise(pieces)
-        if (said.kind, answer.kind) == ("user", "answer")
-    ]
+    """What names a user message with the last answer to it, for those who resend no more than that."""
+    found: dict[int, str] = {}
+    said, number = None, 0
+    for piece in (piece for message in messages for piece in cut(message)):
+        if piece.kind == "user":
+            said, number = piece, number + 1
+        elif piece.kind == "answer" and said is not None:
+            found[number] = id_of(namespace, None, "exchange", [said.canonical, piece.canonical])
+    return list(found.values())
 
 
 def _position(memory: Memory, conversation_id: str, operation: Operation) -> Position:
