@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-versions lint format docs bench lock clean
+.PHONY: demo test test-versions lint format docs fidelity mutations bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
@@ -32,6 +32,12 @@ format: $(READY)  ## Put the code into shape.
 docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's surfaces.
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m tests.instrumentation.openai.matrix.page
+
+fidelity: $(READY)  ## Compare the conversations that arrive with those that took place; writes docs/fidelity.md.
+	$(BIN)/python -m tests.fidelity.report
+
+mutations: $(READY)  ## Seed mistakes into the conversation model, each of which its tests must notice. Some minutes.
+	$(BIN)/python -m tests.mutations.run
 
 bench: $(READY)  ## What instrumenting costs, side by side with not instrumenting.
 	$(BIN)/python tests/bench/calls.py

@@ -1,0 +1,316 @@
+"""Applications that talk with a model, each with its own way to hand the history back.
+
+An application is a script: the calls that it makes with what the provider answers, and what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from tests.fidelity.truth import Happened
+
+Entry: TypeAlias = dict[str, Any]
+"""A message as Chat Completions takes it."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a model."""
+
+    messages: Sequence[Entry]
+    answers: Sequence[Entry]
+    """One; more where the application asks for alternatives."""
+    process: int = 0
+    """In which of the application's processes. A new number is a process that has just started."""
+    continues: bool = False
+    """Whether it names the response before instead of sending it (Responses only)."""
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Script:
+    """What an application does in one conversation, and what happened in it."""
+
+    calls: Sequence[Call]
+    happened: Sequence[Happened]
+    named: bool = True
+    """Whether the application says which conversation it is."""
+
+
+@dataclass
+class Talk:
+    """Builds a script turn by turn, for an application that resends all of it."""
+
+    name: str
+    prompt: str | None = "You are a helpful assistant of a shop for shoes."
+    said: list[Entry] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    happened: list[Happened] = field(default_factory=list)
+    visible: str | None = None
+    """What was said or seen last."""
+
+    def system(self) -> list[Entry]:
+        return [{"role": "system", "content": self.prompt}] if self.prompt else []
+
+    def ask(self, number: int) -> str:
+        """The user says something."""
+        text = f"Question {number} of {self.name}, please."
+        self.said.append({"role": "user", "content": text})
+        self.happened.append(Happened(text, "user_message", self.visible))
+        self.visible = text
+        return text
+
+    def answer(self, number: int, asked: str, type: str = "assistant_message") -> str:
+        """The model says something to it."""
+        text = f"Answer {number} to {self.name}: it comes on day {number}."
+        self.call({"role": "assistant", "content": text})
+        self.happened.append(Happened(text, type, asked))
+        self.visible = text
+        return text
+
+    def use_tools(self, number: int, asked: str, *names: str) -> None:
+        """The model asks for tools, and gets their results."""
+        made = [(f"call_{self.name}_{number}_{name}", name) for name in names]
+        functions = [
+            {"id": id, "type": "function", "function": {"name": name, "arguments": f'{{"look": "{id}."}}'}}
+            for id, name in made
+        ]
+        self.call({"role": "assistant", "content": None, "tool_calls": functions})
+        for id, _ in made:
+            self.happened.append(Happened(f"{id}.", "tool_call", asked))
+        for id, _ in made:
+            self.said.append({"role": "tool", "tool_call_id": id, "content": f"result of {id}!"})
+            self.happened.append(Happened(f"result of {id}!", "observation", f"{id}."))
+
+    def call(self, answer: Entry) -> None:
+        """Ask the model with all that was said."""
+        self.calls.append(Call([*self.system(), *self.said], [answer]))
+        self.said.append(answer)
+
+    def script(self) -> Script:
+        return Script(self.calls, self.happened)
+
+
+def whole(name: str) -> Script:
+    """Six turns, two of them with two tools at once, all of it resent each time."""
+    talk = Talk(name)
+    for number in range(1, 7):
+        asked = talk.ask(number)
+        if number in (2, 5):
+            talk.use_tools(number, asked, "stock", "price")
+        talk.answer(number, asked, "final_response" if number in (2, 5) else "assistant_message")
+    return talk.script()
+
+
+def resent(change: Callable[[int, list[Entry]], list[Entry]]) -> Callable[[str], Script]:
+    """The same, with what each call sends changed by ``change(number of the call, messages)``."""
+
+    def application(name: str) -> Script:
+        script = whole(name)
+        calls = [
+            replace(call, messages=change(number, list(call.messages)))
+            for number, call in enumerate(script.calls)
+        ]
+        return replace(script, calls=calls)
+
+    return application
+
+
+def _now(number: int, messages: list[Entry]) -> list[Entry]:
+    return [{"role": "system", "content": f"{messages[0]['content']} It is {number} o'clock."}, *messages[1:]]
+
+
+def _window(number: int, messages: list[Entry]) -> list[Entry]:
+    return [messages[0], *_last_exchanges(messages[1:], 2)]
+
+
+def _last_exchanges(messages: list[Entry], count: int) -> list[Entry]:
+    starts = [at for at, entry in enumerate(messages) if entry["role"] == "user"]
+    return messages[starts[-count] :] if len(starts) > count else messages
+
+
+def summarised(name: str) -> Script:
+    """A window of two exchanges, with a summary of what was before in front of it, as a user message."""
+    script = whole(name)
+    happened = list(script.happened)
+    calls: list[Call] = []
+    for call in script.calls:
+        prompt, *messages = call.messages
+        rest = _last_exchanges(messages, 2)
+        turn = sum(entry["role"] == "user" for entry in messages)
+        summary = f"In short, {turn} turns of {name}: they spoke about shoes."
+        if len(rest) < len(messages):
+            call = replace(call, messages=[prompt, {"role": "user", "content": summary}, *rest])
+            if all(one.says != summary for one in happened):
+                question = [one.says for one in happened if one.type == "user_message"][turn - 1]
+                place = [one.says for one in happened].index(question)
+                before = messages[-len(rest) - 1]["content"]
+                happened.insert(place, Happened(summary, "system_message", before))
+        calls.append(call)
+    return replace(script, calls=calls, happened=happened)
+
+
+def _polished(number: int, messages: list[Entry]) -> list[Entry]:
+    return [
+        {**entry, "content": f"**{entry['content']}** "}
+        if entry["role"] == "assistant" and entry["content"]
+        else entry
+        for entry in messages
+    ]
+
+
+def _without_tools(number: int, messages: list[Entry]) -> list[Entry]:
+    newest = max(at for at, entry in enumerate(messages) if entry["role"] == "user")
+    return [
+        entry
+        for at, entry in enumerate(messages)
+        if at > newest or (entry["role"] != "tool" and not entry.get("tool_calls"))
+    ]
+
+
+def _no_history(number: int, messages: list[Entry]) -> list[Entry]:
+    newest = max(at for at, entry in enumerate(messages) if entry["role"] == "user")
+    return [messages[0], *messages[newest:]]
+
+
+def _with_metadata(number: int, messages: list[Entry]) -> list[Entry]:
+    return [
+        {"content": entry["content"], **entry, "name": "ada"} if entry["role"] == "user" else entry
+        for entry in messages
+    ]
+
+
+def edited(name: str) -> Script:
+    """The user changes the second question and goes on from there."""
+    talk = Talk(name)
+    first = talk.answer(1, talk.ask(1))
+    talk.answer(2, talk.ask(2))
+    del talk.said[2:]
+    talk.visible = first
+    talk.answer(3, talk.ask(3))
+    talk.answer(4, talk.ask(4))
+    return talk.script()
+
+
+def regenerated(name: str) -> Script:
+    """The user asks for another answer to the second question and goes on with that."""
+    talk = Talk(name)
+    talk.answer(1, talk.ask(1))
+    asked = talk.ask(2)
+    talk.answer(2, asked)
+    del talk.said[-1]
+    talk.answer(3, asked)
+    talk.answer(4, talk.ask(4))
+    return talk.script()
+
+
+def alternatives(name: str) -> Script:
+    """The application asks for two answers and goes on with the first."""
+    talk = Talk(name)
+    asked = talk.ask(1)
+    talk.answer(1, asked)
+    other = f"Another answer to {name}."
+    talk.calls[0] = replace(
+        talk.calls[0], answers=[*talk.calls[0].answers, {"role": "assistant", "content": other}]
+    )
+    talk.happened.append(Happened(other, "assistant_message", asked))
+    talk.answer(2, talk.ask(2))
+    return talk.script()
+
+
+def processes(*numbers: int, application: Callable[[str], Script] = whole) -> Callable[[str], Script]:
+    """An application of which each call is made in the process of that number."""
+
+    def spread(name: str) -> Script:
+        script = application(name)
+        calls = [replace(call, process=numbers[at % len(numbers)]) for at, call in enumerate(script.calls)]
+        return replace(script, calls=calls)
+
+    return spread
+
+
+def restarted(application: Callable[[str], Script]) -> Callable[[str], Script]:
+    """An application whose process starts anew for the second half of the calls."""
+
+    def halves(name: str) -> Script:
+        script = application(name)
+        middle = len(script.calls) // 2
+        calls = [replace(call, process=int(at >= middle)) for at, call in enumerate(script.calls)]
+        return replace(script, calls=calls)
+
+    return halves
+
+
+def unnamed(application: Callable[[str], Script]) -> Callable[[str], Script]:
+    """An application that does not say which conversation it is."""
+    return lambda name: replace(application(name), named=False)
+
+
+def chained(name: str) -> Script:
+    """An application that names the response before and sends only what is new."""
+    script = whole(name)
+    calls: list[Call] = []
+    sent = 0
+    for call in script.calls:
+        talk = [entry for entry in call.messages if entry["role"] != "system"]
+        calls.append(replace(call, messages=[call.messages[0], *talk[sent:]], continues=bool(calls)))
+        sent = len(talk) + 1
+    return replace(script, calls=calls)
+
+
+def _beside(prompt: str, given: str, told: str, json: bool) -> Call:
+    said = f'{{"is": "{told}"}}' if json else told
+    messages = [{"role": "system", "content": prompt}, {"role": "user", "content": given}]
+    return Call(messages, [{"role": "assistant", "content": said}], json=json)
+
+
+def beside(prompt: str, quotes: bool, json: bool, answer: str, before: bool) -> Callable[[str], Script]:
+    """An application that asks another model before or after each answer, without marking that."""
+
+    def application(name: str) -> Script:
+        talk = Talk(name)
+        for number in range(1, 4):
+            asked = talk.ask(number)
+            told = f"{answer}-{name}-{number}"
+            if before:
+                talk.calls.append(_beside(prompt, asked, told, json))
+            answered = talk.answer(number, asked)
+            if not before:
+                given = f"User: {asked}\nAssistant: {answered}" if quotes else asked
+                talk.calls.append(_beside(prompt, given, told, json))
+            talk.happened.append(Happened(told, "llm", asked))
+        talk.happened.sort(key=lambda one: one.type == "llm")  # steps have no place of their own in the talk
+        return talk.script()
+
+    return application
+
+
+APPLICATIONS: Mapping[str, Callable[[str], Script]] = {
+    "resends everything": whole,
+    "resends it with another system prompt each time": resent(_now),
+    "resends it with changed metadata": resent(_with_metadata),
+    "resends a window of two exchanges": resent(_window),
+    "resends a summary and a window": summarised,
+    "resends polished answers": resent(_polished),
+    "resends it without old tool calls": resent(_without_tools),
+    "resends nothing": resent(_no_history),
+    "lets the user edit a message": edited,
+    "regenerates an answer": regenerated,
+    "asks for two alternatives": alternatives,
+    "runs in three processes by turns": processes(0, 1, 2),
+    "restarts in the middle": restarted(whole),
+    "restarts, and resends a window": restarted(resent(_window)),
+    "names no conversation": unnamed(whole),
+    "names no conversation, and restarts": restarted(unnamed(whole)),
+    "names no conversation, resends a window": unnamed(resent(_window)),
+    "names the response before": chained,
+    "names the response before, and no conversation": unnamed(chained),
+    "names the response before, no conversation, and restarts": restarted(unnamed(chained)),
+    "has a guard before each answer": beside("Say ok or not of a visitor's text.", False, False, "ok", True),
+    "has a router before each answer": beside("Which team? Reply in JSON.", False, True, "to", True),
+    "writes a title after each answer": beside("Write a title.", True, False, "Title about shoes", False),
+    "extracts data after each answer": beside("Find numbers. JSON.", False, True, "data", False),
+}
+"""By what they do."""

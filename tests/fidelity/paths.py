@@ -1,0 +1,161 @@
+"""The ways from an application to conversations: a real client, our spans, the converter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import openai
+
+from greenflash_otel.context import conversation
+from greenflash_otel.conversations.assemble import assemble, assemble_overdue
+from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
+from greenflash_otel.export import record_of
+from greenflash_otel.instrumentation.openai import instrument, uninstrument
+from greenflash_otel.semconv import reading
+from greenflash_otel.settings import History
+from tests.fidelity.applications import Call, Entry, Script
+from tests.instrumentation.openai.http import http
+from tests.instrumentation.openai.replies import completion, message_item, response
+from tests.instrumentation.openai.spans import Spans
+
+Ask = Callable[[openai.OpenAI, Call, str | None], str]
+"""Makes a call, given the id of the response before; gives that of its own."""
+
+
+def ask_chat(client: openai.OpenAI, call: Call, before: str | None) -> str:
+    """By Chat Completions."""
+    options: dict[str, Any] = {"response_format": {"type": "json_object"}} if call.json else {}
+    messages: Any = call.messages
+    answer: Any = client.chat.completions.create(model="m", messages=messages, n=len(call.answers), **options)
+    return str(answer.id)
+
+
+def ask_responses(client: openai.OpenAI, call: Call, before: str | None) -> str:
+    """By Responses."""
+    options: dict[str, Any] = {"text": {"format": {"type": "json_object"}}} if call.json else {}
+    if call.continues:
+        options["previous_response_id"] = before
+    system = [entry["content"] for entry in call.messages if entry["role"] == "system"]
+    given: Any = [item for entry in call.messages if entry["role"] != "system" for item in _items(entry)]
+    answer: Any = client.responses.create(
+        model="m", input=given, instructions=system[0] if system else None, **options
+    )
+    return str(answer.id)
+
+
+def _items(entry: Entry) -> Iterator[Entry]:
+    """A message as items of the Responses API."""
+    if entry["role"] == "tool":
+        yield {"type": "function_call_output", "call_id": entry["tool_call_id"], "output": entry["content"]}
+        return
+    if entry["content"]:
+        yield {"role": entry["role"], "content": entry["content"]}
+    for made in entry.get("tool_calls", ()):
+        yield {"type": "function_call", "call_id": made["id"], **made["function"]}
+
+
+def _answer(call: Call, number: int, path: str) -> Any:
+    """What the provider answers."""
+    if path.endswith("/responses"):
+        (answer,) = call.answers
+        output = [
+            message_item(item["content"], id=f"msg_{number}") if "role" in item else item
+            for item in _items(answer)
+        ]
+        return {**response(output=output), "id": f"resp_{number}"}
+    choices = [
+        {**completion(None)["choices"][0], "index": index, "message": answer}
+        for index, answer in enumerate(call.answers)
+    ]
+    return {**completion(), "id": f"chatcmpl-{number}", "choices": choices}
+
+
+class Greenflash:
+    """Converts spans in the processes in which they come, and keeps each message once, as Greenflash does."""
+
+    def __init__(self) -> None:
+        self.conversations: dict[str, dict[str, MessageItem]] = {}
+        self._memories: dict[int, Memory] = {}
+
+    def take(self, process: int, spans: Spans) -> None:
+        """Convert what came of a call."""
+        memory = self._memories.setdefault(process, Memory())
+        for span in spans.all():
+            record = record_of(span)
+            operation = reading.read(record)
+            assert operation
+            self._keep(assemble(memory, record, operation))
+        spans.clear()
+
+    def settle(self) -> None:
+        """The processes end."""
+        for memory in self._memories.values():
+            for update in assemble_overdue(memory, None):
+                self._keep(update)
+
+    def _keep(self, update: ConversationUpdate) -> None:
+        kept = self.conversations.setdefault(update.conversation_id, {})
+        for item in update.messages:
+            kept.setdefault(item.id, item)
+
+
+def run(scripts: Mapping[str, Script], ask: Ask, history: History) -> Mapping[str, Sequence[MessageItem]]:
+    """What arrives of conversations that take place at the same time, call by call in turn."""
+    spans, greenflash, count, current = Spans(), Greenflash(), 0, dict[str, Call]()
+
+    def answer(request: Any) -> Any:
+        return http.Response(200, json=_answer(current["call"], count, request.url.path))
+
+    process = -1
+    before: dict[str, str] = {}
+    with openai.OpenAI(api_key="k", http_client=http.Client(transport=http.MockTransport(answer))) as client:
+        try:
+            for at in range(max(len(script.calls) for script in scripts.values())):
+                for name, script in scripts.items():
+                    if at >= len(script.calls):
+                        continue
+                    current["call"], count = script.calls[at], count + 1
+                    if current["call"].process != process:
+                        process = current["call"].process
+                        instrument(spans.tracer, history=history)  # of a process that knows nothing yet
+                    with ExitStack() as scope:
+                        if script.named:
+                            scope.enter_context(conversation(name, user_id="ada"))
+                        before[name] = ask(client, script.calls[at], before.get(name))
+                    greenflash.take(process, spans)
+        finally:
+            uninstrument()
+    greenflash.settle()
+    return {id: list(items.values()) for id, items in greenflash.conversations.items() if items}
+
+
+PATHS: Mapping[str, tuple[Ask, History]] = {
+    "Chat Completions": (ask_chat, "full"),
+    "Chat Completions, only what is new": (ask_chat, "new"),
+    "Responses": (ask_responses, "full"),
+}
+"""By name."""
+
+
+def can(path: str, scripts: Sequence[Script]) -> bool:
+    """Whether applications can be played on a path."""
+    calls = [call for script in scripts for call in script.calls]
+    if PATHS[path][0] is ask_chat:
+        return not any(call.continues for call in calls)
+    return not any(len(call.answers) > 1 for call in calls)
+
+
+def dumped(arrived: Mapping[str, Sequence[MessageItem]]) -> str:
+    """For a person who wants to know what is wrong."""
+    lines = []
+    for id, items in arrived.items():
+        names = {item.id: number for number, item in enumerate(items)}
+        lines.append(id)
+        for item in items:
+            says = item.content or json.dumps([item.input, item.output])[:90]
+            lines.append(f"  {names[item.id]} ^{names.get(item.parent_id or '', '-')} {item.type} {says}")
+    return "\n".join(lines)

@@ -1,0 +1,62 @@
+"""Writes `docs/fidelity.md`: `python -m tests.fidelity.report`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from tests.fidelity.applications import APPLICATIONS
+from tests.fidelity.paths import PATHS, can, run
+from tests.fidelity.truth import Score, score
+
+PAGE = Path(__file__).parents[2] / "docs" / "fidelity.md"
+NAMES = ("amber", "birch", "cedar")
+"""The conversations, which take place at the same time."""
+
+HEAD = """\
+# Fidelity: is the conversation that arrives the one that took place?
+
+Made by `make fidelity`. Scripted applications, each with its own way to hand the history back, talk through
+real `openai` clients to a scripted provider, three conversations at the same time. What arrives is compared
+with what happened, message by message. A cell reads *messages that arrived / messages that there were*, and
+then what is wrong, if anything is. Greenflash keeps a message that is sent again under its id once; so does
+this count.
+
+"""
+
+TAIL = """
+What is not perfect loses nothing. After a restart nothing is remembered: what a window shows of a
+conversation is told once more, under other ids, at most the first window; and a conversation that nobody
+named goes on as another one.
+"""
+
+
+def scores(application: str) -> dict[str, Score]:
+    """How an application fares on each path that it can take."""
+    scripts = {name: APPLICATIONS[application](name) for name in NAMES}
+    happened = [script.happened for script in scripts.values()]
+    return {
+        path: score(happened, run(scripts, ask, history))
+        for path, (ask, history) in PATHS.items()
+        if can(path, list(scripts.values()))
+    }
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [f"| the application … | {' | '.join(PATHS)} |", "|---" * (len(PATHS) + 1) + "|"]
+    for application in APPLICATIONS:
+        made = scores(application)
+        cells = [_cell(made[path]) if path in made else "" for path in PATHS]
+        lines.append(f"| {application} | {' | '.join(cells)} |")
+    return HEAD + "\n".join(lines) + "\n" + TAIL
+
+
+def _cell(made: Score) -> str:
+    names = [one.name for one in fields(made) if one.name not in ("messages", "found", "lost")]
+    wrong = [f"{getattr(made, name)} {name.replace('_', ' ')}" for name in names if getattr(made, name)]
+    return ", ".join([f"{made.found} / {made.messages}", *wrong])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

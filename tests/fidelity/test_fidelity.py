@@ -1,0 +1,81 @@
+"""What arrives is what happened, whatever the application does with the history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from greenflash_otel.conversations.messages import MessageItem
+from tests.fidelity.applications import APPLICATIONS
+from tests.fidelity.report import NAMES, PAGE, page, scores
+from tests.fidelity.truth import Happened, Score, score
+
+FORGETFUL = "restarts, and resends a window"
+NAMELESS = ("names no conversation, and restarts", "names the response before, no conversation, and restarts")
+
+
+@pytest.mark.parametrize("application", [name for name in APPLICATIONS if name not in (FORGETFUL, *NAMELESS)])
+def test_all_of_it(application: str) -> None:
+    """Nothing is lost, doubled, invented, or in the wrong place, on any path."""
+    made = scores(application)
+    assert made
+    assert {path: one for path, one in made.items() if not one.is_perfect} == {}
+
+
+def test_a_restart_costs_at_most_a_window() -> None:
+    """Of each conversation, and nothing is lost."""
+    for one in scores(FORGETFUL).values():
+        assert one.twice <= 3 * len(NAMES)
+        assert one.wrong_parent <= len(NAMES)
+        assert replace(one, twice=0, wrong_parent=0).is_perfect
+
+
+@pytest.mark.parametrize("application", NAMELESS)
+def test_a_restart_of_what_nobody_named(application: str) -> None:
+    """It goes on as another conversation, at most with what was said before; nothing is lost or merged."""
+    for one in scores(application).values():
+        assert (one.found, one.merged, one.invented) == (one.messages, 0, 0)
+        assert one.split == len(NAMES)
+
+
+def test_the_page_is_up_to_date() -> None:
+    """``make fidelity`` would change nothing."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def item(
+    id: str, says: str, type: str = "user_message", parent: str | None = None, at: int = 0
+) -> MessageItem:
+    """A message that arrived."""
+    return MessageItem(id, type, at, parent, says)  # type: ignore[arg-type]  # the types that are tried here are types
+
+
+TRUTH = [
+    [Happened("one", "user_message"), Happened("two", "assistant_message", "one")],
+    [Happened("red", "user_message")],
+]
+RIGHT = [item("a", "one", at=1), item("b", "two", "assistant_message", "a", at=2)]
+RED = item("c", "red", at=1)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "expected"),
+    [
+        ({"x": RIGHT, "y": [RED]}, Score(3, 3)),
+        ({"x": RIGHT}, Score(3, 2, lost=1)),
+        ({"x": [*RIGHT, item("d", "one")], "y": [RED]}, Score(3, 3, twice=1)),
+        ({"x": [*RIGHT, item("d", "other")], "y": [RED]}, Score(3, 3, invented=1)),
+        (
+            {"x": [RIGHT[0], replace(RIGHT[1], type="llm", content=None, output={"is": "two"})], "y": [RED]},
+            Score(3, 3, wrong_type=1),
+        ),
+        ({"x": [RIGHT[0], replace(RIGHT[1], parent_id=None)], "y": [RED]}, Score(3, 3, wrong_parent=1)),
+        ({"x": [RIGHT[0], replace(RIGHT[1], created_at_ms=0)], "y": [RED]}, Score(3, 3, wrong_order=1)),
+        ({"x": RIGHT[:1], "z": RIGHT[1:], "y": [RED]}, Score(3, 3, split=1)),
+        ({"x": [*RIGHT, RED]}, Score(3, 3, merged=2)),
+    ],
+)
+def test_the_measure(arrived: dict[str, list[MessageItem]], expected: Score) -> None:
+    """Each thing that can be wrong is seen."""
+    assert score(TRUTH, arrived) == expected

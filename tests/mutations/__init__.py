@@ -1,0 +1,1 @@
+"""Seeded mistakes in the conversation model, each of which its tests must notice: `make mutations`."""
