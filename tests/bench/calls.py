@@ -31,7 +31,7 @@ def main() -> None:
     bare_us = _time_us(_bare_span())
     print(f"bare span: {bare_us:.0f} µs")
     print(f"{'earlier messages':>16}  {'added µs':>8}  {'× bare span':>11}")
-    for earlier in (0, 10, 100):
+    for earlier in (0, 10, 100, 1_000):
         added_us = _added_us(earlier)
         print(f"{earlier:>16}  {added_us:>8.0f}  {added_us / bare_us:>11.1f}")
 
@@ -60,10 +60,16 @@ def _added_us(earlier: int) -> float:
 
 
 def _call(earlier: int) -> Callable[[], object]:
-    client: openai.OpenAI = client_saying(iter(lambda: "The same answer as ever.", ""))
-    messages: list[openai.types.chat.ChatCompletionMessageParam] = [
-        {"role": "user", "content": f"Question {number}"} for number in range(earlier + 1)
-    ]
+    """A call that resends so many earlier messages, as chat clients do; a call before has told the last."""
+    answer = "The same answer as ever."
+    client: openai.OpenAI = client_saying(iter(lambda: answer, ""))
+    messages: list[openai.types.chat.ChatCompletionMessageParam] = []
+    for number in range(earlier // 2):
+        messages.append({"role": "user", "content": f"Question {number} {'about shoes ' * 20}"})
+        messages.append({"role": "assistant", "content": answer})
+    if messages:
+        client.chat.completions.create(model="gpt-4o-mini", messages=messages[:-1])
+    messages.append({"role": "user", "content": "And now?"})
     return lambda: client.chat.completions.create(model="gpt-4o-mini", messages=messages)
 
 

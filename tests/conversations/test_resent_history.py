@@ -191,6 +191,28 @@ def test_a_span_with_only_what_is_new_tells_the_same(chat: list[Turn], key: byte
     assert all(len(operation.input) <= 5 for operation in short)
 
 
+@given(CHATS, st.sampled_from([b"", b"a key"]))
+def test_what_is_not_even_read_was_known(chat: list[Turn], key: bytes) -> None:
+    """A request of which the known texts are left out unread tells the same as all of it."""
+    known = KnownHistory(key)
+    full, short = operations_of(chat, NAMED), []
+    for operation in full:
+        entries = {
+            id(entry): (entry, message) for message in operation.input for entry in [as_entry(message)]
+        }
+        rest, parent_id = known.leave_out(operation, [entry for entry, _ in entries.values()])
+        read = tuple(entries[id(entry)][1] for entry in rest)
+        short.append(known.shorten(replace(operation, input=read, input_parent_id=parent_id)))
+    assert run(short, Memory(key)) == run(full, Memory(key))
+    assert all(one.input_parent_id for one in short[1:])
+
+
+def as_entry(message: Message) -> object:
+    """A message as a request has it; one that is more than text as something that is not looked into."""
+    part = message.parts[0] if len(message.parts) == 1 else None
+    return {"role": message.role, "content": part.content} if isinstance(part, Text) else object()
+
+
 @given(CHATS)
 def test_a_chat_that_nobody_named_is_one_conversation(chat: list[Turn]) -> None:
     """Every call in a trace of its own, and yet one conversation, found by the history it resends."""

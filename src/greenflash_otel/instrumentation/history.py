@@ -8,13 +8,17 @@ Whatever reads the span comes to the same messages. Only conversations with a gi
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.identity import namespace_of
 from greenflash_otel.conversations.memory import CONVERSATIONS, POSITIONS, Bounded
 from greenflash_otel.conversations.pieces import NOT_SAID, SYSTEM_ROLES
 from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Other
+from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Other, Text
+
+STEPS = 20_000
+"""Messages remembered by what they say and follow on."""
 
 
 class KnownHistory:
@@ -26,28 +30,60 @@ class KnownHistory:
 
     def __init__(self, key: bytes = b"") -> None:
         self._key = key
+        self._steps: Bounded[tuple[str, str, int, int], str | None] = Bounded(STEPS)
         self._ends: Bounded[str, Bounded[str, None]] = Bounded(CONVERSATIONS)
         self._lock = threading.Lock()
+
+    def leave_out(
+        self, operation: Operation, entries: Sequence[object]
+    ) -> tuple[Sequence[object], str | None]:
+        """What of the messages of a request has to be read at all, and the id of the message before it.
+
+        Most of a long history is text that was told before; that much can be said of it unread. `shorten`
+        says the rest. The id is None where everything has to be read.
+        """
+        id = operation.affiliation.conversation_id
+        if id is None or not _is_of_the_talk(operation):
+            return entries, None
+        tip = namespace = namespace_of(id, self._key)
+        prompt, known_to, parent_id = 0, 0, None
+        with self._lock:
+            ends = self._ends.get(id) or Bounded[str, None](POSITIONS)
+            for index, entry in enumerate(entries):
+                role, text = _simple(entry)
+                if role in SYSTEM_ROLES and tip == namespace:
+                    prompt = index + 1
+                    continue
+                after = self._steps.get((tip, role, hash(text), len(text)))
+                if after is None:
+                    break
+                tip = after
+                if tip in ends:
+                    known_to, parent_id = index + 1, tip
+        if parent_id is None or _role_at(entries, known_to) in SYSTEM_ROLES:
+            return entries, None
+        return [*entries[:prompt], *entries[known_to:]], parent_id
 
     def shorten(self, operation: Operation) -> Operation:
         """``operation`` with only what is new in its input, and note where it ends."""
         id = operation.affiliation.conversation_id
-        if id is None or operation.name not in MAIN_CALLS or operation.ending == "pending":
+        if id is None or operation.ending == "pending" or not _is_of_the_talk(operation):
             return operation
-        if operation.affiliation.internal or operation.affiliation.tool_call_id or _continues(operation):
+        if _continues(operation):
             return operation
-        namespace, position = namespace_of(id, self._key), Position()
+        namespace, tip, talks = namespace_of(id, self._key), operation.input_parent_id, False
         known_to, parent_id = 0, None
         with self._lock:
-            ends = self._ends.get(id) or Bounded(POSITIONS)
+            ends = self._ends.get(id) or Bounded[str, None](POSITIONS)
             for index, message in enumerate(operation.input):
-                if message.role in SYSTEM_ROLES and position.tip is None:
+                talks = talks or message.role not in SYSTEM_ROLES
+                if not talks:
                     continue  # the system prompt: not part of what is said
-                before, position = position, follow(namespace, position, (message,))[1]
-                if position.tip != before.tip and position.tip in ends:
-                    known_to, parent_id = index + 1, position.tip
-            answer = operation.output[:1] if operation.choice_count > 1 else operation.output
-            tip = follow(namespace, position, answer)[1].tip
+                before, tip = tip, self._step(namespace, tip, message)
+                if tip != before and tip in ends:
+                    known_to, parent_id = index + 1, tip
+            for message in operation.output[:1] if operation.choice_count > 1 else operation.output:
+                tip = self._step(namespace, tip, message)
             if tip is not None:
                 ends.remember(tip, None)
                 self._ends.remember(id, ends)
@@ -56,6 +92,40 @@ class KnownHistory:
             return operation  # a system message in front would be taken for the system prompt
         kept = (*_prompt(operation.input[:known_to]), *rest)
         return replace(operation, input=kept, input_parent_id=parent_id)
+
+    def _step(self, namespace: str, tip: str | None, message: Message) -> str | None:
+        """The id of a message that follows on ``tip``; that of a text is worked out once.
+
+        What was said is remembered as Python's hash of it: 64 bits, secret, and kept by the text itself.
+        """
+        text = message.parts[0] if len(message.parts) == 1 else None
+        if not isinstance(text, Text):
+            return follow(namespace, Position(tip=tip), (message,))[1].tip
+        key = (tip or namespace, message.role, hash(text.content), len(text.content))
+        if key not in self._steps:
+            after = follow(namespace, Position(tip=tip), (message,))[1].tip
+            self._steps.remember(key, after)
+        return self._steps[key]
+
+
+def _is_of_the_talk(operation: Operation) -> bool:
+    """Whether an operation speaks with the user."""
+    affiliation = operation.affiliation
+    return operation.name in MAIN_CALLS and not affiliation.internal and affiliation.tool_call_id is None
+
+
+def _simple(entry: object) -> tuple[str, str]:
+    """Role and text of a message that has nothing else; of any other, what no message has."""
+    if isinstance(entry, dict) and len(entry) == 2:
+        role, text = entry.get("role"), entry.get("content")
+        if isinstance(role, str) and isinstance(text, str) and text:
+            return role, text
+    return "", ""
+
+
+def _role_at(entries: Sequence[object], index: int) -> object:
+    entry = entries[index] if index < len(entries) else None
+    return entry.get("role") if isinstance(entry, dict) else None
 
 
 def _prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -112,8 +112,23 @@ def _begin(
     if not invocation.recording:
         return None
     with guarded("read a request"):
+        request, operation = _without_known(instrumentation, request, operation)
         operation = surface.read_request(request, operation)
     return Exchange(instrumentation, surface, operation, invocation)
+
+
+def _without_known(
+    instrumentation: Instrumentation, request: Request, operation: Operation
+) -> tuple[Request, Operation]:
+    """The request as it is read: of a long history only what was not told before."""
+    entries = request.body.get("messages")
+    if instrumentation.history is None or not isinstance(entries, list):
+        return request, operation
+    rest, parent_id = instrumentation.history.leave_out(operation, entries)
+    if parent_id is None:
+        return request, operation
+    body = {**request.body, "messages": rest}
+    return replace(request, body=body), replace(operation, input_parent_id=parent_id)
 
 
 def _request_of(options: Any, ids: tuple[str, ...]) -> Request:
