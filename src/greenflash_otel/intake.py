@@ -136,6 +136,8 @@ class Intake:
 
     def _requests_of(self, span: SpanRecord, outcomes: bool) -> Iterable[ApiRequest]:
         if (outcome := read_outcome(span)) is not None:
+            if span.trace_id in self._memory.traces:  # told by another service, which knows no conversation
+                outcome = self._attached(outcome, Affiliation(), span.trace_id)
             return [*self._held(outcome.conversation_id), self._request_of(outcome)] if outcomes else ()
         operation = reading.read(span)
         if operation is None:

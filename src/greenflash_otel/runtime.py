@@ -35,7 +35,7 @@ from greenflash_otel.outcomes.outcome import SPAN_NAME, Influence, Outcome, Valu
 from greenflash_otel.outcomes.repair import repaired
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction import Redact
-from greenflash_otel.settings import Export, History, Settings
+from greenflash_otel.settings import MEMORY, Export, History, Settings
 
 TRACER = "greenflash_otel"
 
@@ -257,7 +257,7 @@ def _set_up(
             "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
             "export='none' to make spans only"
         )
-    pipeline = Pipeline(settings, http_client=http_client)
+    pipeline = Pipeline(settings if settings.export == "greenflash" else IDLE, http_client=http_client)
     processor = None
     if add is not None and settings.export == "greenflash":
         processor = SpanProcessor(pipeline)
@@ -273,6 +273,10 @@ def _set_up(
                 id_key=settings.id_key,
             )
     return _Runtime(settings, pipeline, tracer, processor)
+
+
+IDLE = Settings(product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY)
+"""Of the pipeline that is there where none is wanted: nothing is ever put into it."""
 
 
 def _own_provider() -> TracerProvider:

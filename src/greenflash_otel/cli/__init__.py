@@ -9,7 +9,13 @@ from importlib import import_module
 
 from greenflash_otel.errors import ConfigurationError
 
-EXTRAS = {"openai": "openai", "pydantic": "emulator", "starlette": "emulator", "uvicorn": "emulator"}
+EXTRAS = {
+    "openai": "openai",
+    "pydantic": "emulator",
+    "starlette": "emulator",
+    "uvicorn": "emulator",
+    "google": "gateway",
+}
 """The extra that brings a module which may be missing."""
 
 
@@ -30,6 +36,14 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--outbox", help="folder of the outbox (default: a temporary one)")
     demo.add_argument("--pause", action="store_true", help="wait for Enter between capture and delivery")
     demo.set_defaults(command="demo:show")
+
+    gateway = commands.add_parser("gateway", help="take spans over OTLP", description=GATEWAY)
+    gateway.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    gateway.add_argument("--port", type=int, default=4318, help="port to listen on (default %(default)s)")
+    gateway.add_argument(
+        "--max-body-mib", type=int, default=64, help="largest request, unpacked too (default %(default)s)"
+    )
+    gateway.set_defaults(command="gateway:serve")
 
     outbox = commands.add_parser("outbox", help="look after what waits to be delivered")
     actions = outbox.add_subparsers(title="actions", required=True)
@@ -53,6 +67,12 @@ def parser() -> argparse.ArgumentParser:
 EMULATOR = (
     "A local stand-in for the Greenflash API, strict about its contract. Point GREENFLASH_BASE_URL at the "
     "address it prints; /emulator/conversations there shows everything it has stored."
+)
+GATEWAY = (
+    "Takes spans over OTLP/HTTP (protobuf and JSON; gzip, zstd), from an OpenTelemetry Collector or straight "
+    "from applications in any language, and delivers the conversations they tell of. Settings come from the "
+    "environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are the bearer tokens to ask for. A "
+    "request is answered with success when all that it tells is in the outbox."
 )
 DEMO = (
     "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "

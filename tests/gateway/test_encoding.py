@@ -1,0 +1,72 @@
+"""Content encodings are undone within a bound, whatever is sent."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Callable
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from greenflash_otel.gateway.encoding import TooLargeError, UnknownEncodingError, decoded
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    "identity": bytes,
+    "gzip": gzip.compress,
+    "GZIP ": gzip.compress,
+    "deflate": zlib.compress,
+    "zstd": zstandard.compress,
+}
+
+
+@given(st.sampled_from(sorted(PACK)), st.binary(max_size=200))
+def test_every_encoding(encoding: str, body: bytes) -> None:
+    """What was packed comes out again, also from several members."""
+    packed = PACK[encoding](body)
+    assert decoded(packed, encoding, 400) == body
+    if encoding.strip().lower() in ("gzip", "zstd"):
+        assert decoded(packed + packed, encoding, 400) == body + body
+
+
+@pytest.mark.parametrize("encoding", sorted(PACK))
+def test_the_bound(encoding: str) -> None:
+    """Exactly as much as allowed is taken, and not a byte more."""
+    assert len(decoded(PACK[encoding](b"x" * 1000), encoding, 1000)) == 1000
+    with pytest.raises(TooLargeError):
+        decoded(PACK[encoding](b"x" * 1001), encoding, 1000)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
+def test_a_bomb(encoding: str) -> None:
+    """It is refused while it grows."""
+    with pytest.raises(TooLargeError):
+        decoded(PACK[encoding](bytes(64 << 20)), encoding, 1 << 20)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_broken(encoding: str) -> None:
+    """Cut off, or no such encoding at all."""
+    packed = PACK[encoding](b"hello " * 100)
+    for body in (packed[:-1], packed[:5], b"not packed"):
+        with pytest.raises(ValueError, match=r"end|inflated"):
+            decoded(body, encoding, 10_000)
+    with pytest.raises(ValueError, match="unpacked"):
+        decoded(b"not packed", "zstd", 10_000)
+
+
+def test_unknown() -> None:
+    """Nobody can undo it."""
+    with pytest.raises(UnknownEncodingError):
+        decoded(b"", "br", 10)
+
+
+def test_zstd_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender is told what to send instead."""
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(UnknownEncodingError, match="send gzip"):
+        decoded(b"", "zstd", 10)

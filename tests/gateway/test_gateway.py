@@ -1,0 +1,245 @@
+"""The gateway end to end: real senders, a real server, the emulator behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+import greenflash_otel as greenflash
+from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.gateway.app import create_app
+from greenflash_otel.gateway.server import Gateway
+from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.outcomes.outcome import Outcome
+from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
+from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.semconv.genai import attributes_of
+from greenflash_otel.settings import Settings
+from greenflash_otel.spans import SpanRecord
+from greenflash_otel.testing import Emulator
+from tests.chat import client_saying
+from tests.conftest import PRODUCT
+from tests.gateway.test_otlp import in_json
+
+JSON = {"content-type": "application/json"}
+HI = Message("user", (Text("Hi"),))
+SAID = attributes_of(Operation("chat", Affiliation("c"), input=(HI,)))
+
+
+def attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Attributes as JSON has them."""
+    kinds = {str: "stringValue", int: "intValue", bool: "boolValue"}
+    return [{"key": name, "value": {kinds[type(value)]: value}} for name, value in values.items()]
+
+
+@pytest.fixture
+def pipeline(greenflash_emulator: Emulator) -> Iterator[Pipeline]:
+    made = Pipeline(Settings(PRODUCT, api_key="gf_test", base_url=greenflash_emulator.base_url))
+    yield made
+    made.shutdown(5)
+
+
+@pytest.fixture
+def gateway(pipeline: Pipeline) -> Iterator[Gateway]:
+    with Gateway(pipeline, port=0) as running:
+        yield running
+
+
+@pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip, Compression.Deflate])
+def test_an_application_elsewhere(
+    compression: Compression, gateway: Gateway, pipeline: Pipeline, greenflash_emulator: Emulator
+) -> None:
+    """Instrumented, it sends spans with OpenTelemetry's own exporter; a talk with its outcome arrives."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(f"{gateway.url}/v1/traces", compression=compression)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    greenflash.instrument(tracer_provider=provider, export="none")
+    with greenflash.conversation("chat-1", user_id="ada"), client_saying(iter(["Yes."])) as client:
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "All of us?"}])
+        greenflash.record_outcome("upgrade", "149.00")
+    provider.shutdown()
+    assert pipeline.flush(10)
+    stored = greenflash_emulator.conversation("chat-1")
+    assert [message.content for message in stored.messages] == ["All of us?", "Yes."]
+    assert [outcome.value for outcome in stored.outcomes] == ["149.00"]
+
+
+def test_an_outcome_of_another_service(
+    gateway: Gateway, pipeline: Pipeline, greenflash_emulator: Emulator
+) -> None:
+    """It knows no conversation, only the trace that the model call is in."""
+    outcome = attributes_of_outcome(Outcome("upgrade", "9", 1, "insert-1"))
+    for number, sent in enumerate((SAID, outcome), 1):
+        content = in_json(spanId=f"{number:016x}", attributes=attributes(sent))
+        httpx.post(f"{gateway.url}/v1/traces", content=content, headers=JSON)
+    assert pipeline.flush(10)
+    assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
+
+
+class Taker:
+    """Stands for the pipeline: takes, refuses or fails."""
+
+    def __init__(self, answer: bool | Exception) -> None:
+        self._answer = answer
+        self.taken: list[SpanRecord] = []
+
+    def take(self, spans: Iterable[SpanRecord]) -> bool:
+        self.taken += spans
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+    def stats(self) -> Stats:
+        return Stats(accepted=3, delivered=1, pending=1, lost={"closed": 1})
+
+
+def ask(
+    taker: Taker,
+    body: bytes,
+    headers: dict[str, str],
+    path: str = "/v1/traces",
+    method: str = "POST",
+    **options: Any,
+) -> httpx.Response:
+    """One request to the application itself."""
+
+    async def answer() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(taker, **options))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.request(method, path, content=body, headers=headers)
+
+    return asyncio.run(answer())
+
+
+GZIP = {**JSON, "content-encoding": "gzip"}
+CHARSET = {"content-type": "application/json; charset=utf-8"}
+ANSWERS: dict[str, tuple[Taker, bytes, dict[str, str], int, str]] = {
+    "taken": (Taker(True), in_json(), JSON, 200, "{}"),
+    "nothing in it": (Taker(True), b"{}", JSON, 200, "{}"),
+    "with a charset": (
+        Taker(True),
+        in_json(),
+        {"content-type": "application/json; charset=utf-8"},
+        200,
+        "{}",
+    ),
+    "packed": (Taker(True), gzip.compress(in_json()), {**JSON, "content-encoding": "gzip"}, 200, "{}"),
+    "a span nobody can take": (Taker(True), in_json(spanId=""), JSON, 200, '"rejectedSpans": "1"'),
+    "no JSON": (Taker(True), b"{", JSON, 400, '"code": 3'),
+    "half of it": (
+        Taker(True),
+        gzip.compress(in_json())[:-3],
+        {**JSON, "content-encoding": "gzip"},
+        400,
+        "end",
+    ),
+    "another type": (Taker(True), b"", {"content-type": "text/plain"}, 415, ""),
+    "another encoding": (Taker(True), b"", {**JSON, "content-encoding": "br"}, 415, "send gzip"),
+    "too large": (Taker(True), b" " * 2000, JSON, 413, "larger"),
+    "too large unpacked": (
+        Taker(True),
+        gzip.compress(b" " * 2000),
+        {**JSON, "content-encoding": "gzip"},
+        413,
+        "larger",
+    ),
+    "the outbox is full": (Taker(False), in_json(), JSON, 503, '"code": 14'),
+    "a bug of ours": (Taker(ZeroDivisionError()), in_json(), JSON, 503, '"code": 14'),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers(name: str) -> None:
+    """As the table of `gateway.app` says, and every temporary trouble with a time to come back."""
+    taker, body, headers, status, said = ANSWERS[name]
+    answer = ask(taker, body, headers, max_body_bytes=1000)
+    assert (answer.status_code, said in answer.text) == (status, True)
+    assert ("retry-after" in answer.headers) == (status == 503)
+    if status not in (200, 503):
+        assert taker.taken == []
+
+
+def test_an_answer_in_protobuf() -> None:
+    """In the encoding of the request."""
+    answer = ask(Taker(True), b"", {"content-type": "application/x-protobuf"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-protobuf")
+    assert not ExportTraceServiceResponse.FromString(answer.content).HasField("partial_success")
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [("Bearer one", 200), ("bearer two", 200), ("Bearer three", 401), ("Basic one", 401), ("", 401)],
+)
+def test_tokens(header: str, status: int) -> None:
+    """One of those that were named has to be sent."""
+    headers = {**JSON, **({"authorization": header} if header else {})}
+    assert ask(Taker(True), b"{}", headers, tokens=["one", "two"]).status_code == status
+
+
+def test_beside_spans() -> None:
+    """Health, readiness, metrics; a gateway that is about to stop takes nothing."""
+    get = {"method": "GET"}
+    assert ask(Taker(True), b"", {}, "/healthz", **get).text == "ok\n"
+    assert ask(Taker(True), b"", {}, "/readyz", **get, is_stopping=lambda: True).status_code == 503
+    assert ask(Taker(True), b"{}", JSON, is_stopping=lambda: True).status_code == 503
+    text = ask(Taker(True), b"", {}, "/metrics", **get).text
+    assert "greenflash_items_accepted_total 3" in text
+    assert 'greenflash_items_lost_total{reason="closed"} 1' in text
+    assert ask(Taker(True), b"", {}, "/v1/traces", **get).status_code == 405
+
+
+def test_a_gateway_that_is_killed(tmp_path: Path) -> None:
+    """What it acknowledged is in the outbox, for the next one to deliver."""
+    command = [sys.executable, "-m", "greenflash_otel", "gateway", "--port", "0"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GREENFLASH_PRODUCT_ID": PRODUCT,
+        "GREENFLASH_OUTBOX": str(tmp_path),
+    }
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as running:
+        assert running.stdout is not None
+        url = running.stdout.readline().split()[-1]
+        content = in_json(attributes=attributes(SAID))
+        assert httpx.post(url, content=content, headers=JSON).status_code == 200
+        running.kill()
+    with closing(Outbox(tmp_path)) as outbox:
+        assert outbox.counts().pending == 1
+
+
+def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:
+    """What was acknowledged is delivered when the gateway is told to stop."""
+    command = [sys.executable, "-m", "greenflash_otel", "gateway", "--port", "0"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GREENFLASH_API_KEY": "gf_test",
+        "GREENFLASH_PRODUCT_ID": PRODUCT,
+        "GREENFLASH_BASE_URL": greenflash_emulator.base_url,
+        "GREENFLASH_OUTBOX": str(tmp_path),
+    }
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        url = running.stdout.readline().split()[-1]
+        assert httpx.post(url, content=in_json(attributes=attributes(SAID)), headers=JSON).status_code == 200
+        running.send_signal(signal.SIGTERM)
+        output, _ = running.communicate(timeout=30)
+    assert "accepted 1 = delivered 1" in output
+    assert [message.content for message in greenflash_emulator.conversation("c").messages] == ["Hi"]
