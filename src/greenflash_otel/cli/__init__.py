@@ -45,6 +45,14 @@ def parser() -> argparse.ArgumentParser:
     )
     gateway.set_defaults(command="gateway:serve")
 
+    importing = commands.add_parser("import", help="back-fill from files of spans", description=IMPORT)
+    importing.add_argument("files", nargs="+", metavar="file")
+    importing.add_argument(
+        "--from", dest="start", type=int, default=0, help="byte of the first file to begin at"
+    )
+    importing.add_argument("--timeout", type=float, default=600.0, help="seconds (default %(default)s)")
+    importing.set_defaults(command="importing:run")
+
     outbox = commands.add_parser("outbox", help="look after what waits to be delivered")
     actions = outbox.add_subparsers(title="actions", required=True)
     flush = actions.add_parser("flush", help="deliver what waits", description=FLUSH)
@@ -73,6 +81,12 @@ GATEWAY = (
     "from applications in any language, and delivers the conversations they tell of. Settings come from the "
     "environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are the bearer tokens to ask for. A "
     "request is answered with success when all that it tells is in the outbox."
+)
+IMPORT = (
+    "Delivers the conversations that files of spans tell of, with their original times: OTLP as JSON, as "
+    "JSON lines (the Collector's file exporter), or as protobuf, gzipped or not. Importing a file again adds "
+    "nothing that Greenflash has. Exit code 0: all delivered; 1: something was not; 2: a file or setting is "
+    "wrong."
 )
 DEMO = (
     "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -36,6 +36,10 @@ class Spans:
     records: tuple[SpanRecord, ...]
     rejected: int = 0
     """Spans that nobody could ever take."""
+
+
+Read: TypeAlias = Callable[[bytes], Spans]
+"""Reads a request; raises ValueError if it is none."""
 
 
 def read_protobuf(body: bytes) -> Spans:
