@@ -6,15 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from greenflash_otel.operations import Operation
-from greenflash_otel.semconv import genai
+from greenflash_otel.semconv import genai, openinference
 from greenflash_otel.spans import Attributes, SpanRecord
 
 Reader: TypeAlias = Callable[[SpanRecord], Operation | None]
 
-READERS: Sequence[Reader] = (genai.read,)
+READERS: Sequence[Reader] = (genai.read, openinference.read)
 """In the order they are asked; the first that recognises a span reads it."""
 
-SIGNS = (genai.OPERATION_NAME, genai.INPUT_MESSAGES, genai.OUTPUT_MESSAGES, "greenflash.outcome.insert_id")
+SIGNS = (
+    genai.OPERATION_NAME,
+    genai.INPUT_MESSAGES,
+    genai.OUTPUT_MESSAGES,
+    *openinference.SIGNS,
+    "greenflash.outcome.insert_id",
+)
 """Attributes one of which every span has that can be read."""
 
 
