@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import MessageItem
-from greenflash_otel.gateway import otlp
 from greenflash_otel.operations import (
     Affiliation,
     Failure,
@@ -26,24 +21,11 @@ from greenflash_otel.operations import (
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.flattened import items, tree_below
 from greenflash_otel.spans import Attributes, SpanEvent
+from tests.semconv.spans import told
 from tests.strategies import span_of
 
-SPANS = Path(__file__).parents[1] / "data" / "spans" / "openinference-openai"
+PRODUCER = "openinference-openai"
 LLM = {"openinference.span.kind": "LLM"}
-
-
-def told(name: str) -> list[list[MessageItem]]:
-    """The conversations of a recorded file."""
-    memory, found = Memory(), dict[str, list[MessageItem]]()
-    records = otlp.read_json((SPANS / f"{name}.json").read_bytes()).records
-    updates = [
-        assemble(memory, span, operation)
-        for span in sorted(records, key=lambda span: span.end_ns)
-        if (operation := reading.read(span))
-    ]
-    for update in (*updates, *assemble_overdue(memory, None)):
-        found.setdefault(update.conversation_id, []).extend(update.messages)
-    return list(found.values())
 
 
 A = "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
@@ -54,7 +36,7 @@ ANSWER = "Paris is 18 °C and cloudy. I could not find a city called Atlantis."
 
 def test_tools_at_once() -> None:
     """Two calls, one of which fails in words, and the answer that uses both."""
-    (items_,) = told("tools_parallel")
+    (items_,) = told(PRODUCER, "tools_parallel")
     assert [(item.type, item.content or item.tool_name) for item in items_] == [
         ("user_message", QUESTION),
         ("tool_call", "get_weather"),
@@ -68,19 +50,21 @@ def test_tools_at_once() -> None:
 
 def test_a_response_in_items() -> None:
     """Each item of a response came as a message of its own."""
-    (items_,) = told("responses_stream")
+    (items_,) = told(PRODUCER, "responses_stream")
     assert [item.type for item in items_] == ["user_message", "thought", "tool_call"]
     assert items_[2].input == {"expression": "17*23"}
 
 
 def test_calls_that_failed() -> None:
     """Two conversations of a question each, and what went wrong."""
-    assert [[item.type for item in items_] for items_ in told("error")] == [["user_message", "llm"]] * 2
+    assert [[item.type for item in items_] for items_ in told(PRODUCER, "error")] == [
+        ["user_message", "llm"]
+    ] * 2
 
 
 def test_a_picture() -> None:
     """As its digest, or where it is."""
-    (items_,) = told("image")
+    (items_,) = told(PRODUCER, "image")
     parts = (items_[0].input or {})["parts"]
     assert "base64" not in repr(parts)
     assert "https://images.example.com/pixel.png" in repr(parts)

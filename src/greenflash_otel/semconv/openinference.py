@@ -15,7 +15,6 @@ from greenflash_otel.operations import (
     Affiliation,
     Failure,
     Json,
-    Media,
     Message,
     Operation,
     Part,
@@ -27,7 +26,8 @@ from greenflash_otel.operations import (
     Usage,
 )
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
-from greenflash_otel.semconv.parts import digest_of, read_json, read_structure
+from greenflash_otel.semconv.parts import read_json, read_structure
+from greenflash_otel.semconv.pictures import picture_at
 from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "openinference.span.kind"
@@ -143,16 +143,7 @@ def _content(content: Tree) -> Iterator[Part]:
     elif text:
         yield Text(text)
     elif url := _shown(text_at(content, "image", "image", "url")):
-        yield _image(url)
-
-
-def _image(url: str) -> Media:
-    if not url.startswith("data:"):
-        return Media("image", uri=url)
-    head, _, data = url.partition(",")
-    digest, size_bytes = digest_of(data)
-    mime_type = head.removeprefix("data:").partition(";")[0] or None
-    return Media("image", mime_type=mime_type, digest=digest, size_bytes=size_bytes)
+        yield picture_at(url)
 
 
 def _joined(messages: tuple[Message, ...]) -> Message:
