@@ -56,7 +56,8 @@ def _capture(emulator: Emulator, outbox: str, api_key: str | None) -> None:
 def _report(emulator: Emulator, *, keep: bool) -> int:
     stats = greenflash.stats()
     greenflash.shutdown(0)
-    conversations = emulator.conversations()
+    # Several are delivered at a time, so they are shown as they began, not as they arrived.
+    conversations = sorted(emulator.conversations(), key=lambda one: one.messages[0].created_at)
     print("What Greenflash has now:\n")
     for conversation in conversations:
         print(render(conversation), end="\n\n")
