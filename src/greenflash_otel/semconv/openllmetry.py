@@ -99,13 +99,11 @@ def _parts(item: Tree, role: str) -> tuple[Part, ...]:
 def _said(content: str) -> tuple[Part, ...]:
     """A text; where it was a list of parts, the span has that as JSON."""
     entries = read_json(content) if content.startswith("[{") else None
-    if not isinstance(entries, list) or not all(map(_is_part, entries)):
+    given = entries if isinstance(entries, list) else []
+    parts = [one for one in given if isinstance(one, Mapping) and isinstance(one.get("type"), str)]
+    if not parts or len(parts) < len(given):
         return (Text(content),)
-    return tuple(part for entry in entries for part in _read_part(entry))
-
-
-def _is_part(entry: Json) -> bool:
-    return isinstance(entry, Mapping) and isinstance(entry.get("type"), str)
+    return tuple(part for one in parts for part in _read_part(one))
 
 
 def _read_part(entry: Mapping[str, Json]) -> tuple[Part, ...]:
