@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from greenflash_otel.operations import Operation
-from greenflash_otel.semconv import aisdk, genai, openinference, openllmetry
+from greenflash_otel.semconv import aisdk, genai, langfuse, openinference, openllmetry
 from greenflash_otel.spans import Attributes, SpanRecord
 
 Reader: TypeAlias = Callable[[SpanRecord], Operation | None]
 
-READERS: Sequence[Reader] = (genai.read, openinference.read, aisdk.read, openllmetry.read)
+READERS: Sequence[Reader] = (genai.read, openinference.read, aisdk.read, langfuse.read, openllmetry.read)
 """In the order they are asked; the first that recognises a span reads it."""
 
 SIGNS = (
@@ -20,6 +20,7 @@ SIGNS = (
     genai.OUTPUT_MESSAGES,
     *openinference.SIGNS,
     *aisdk.SIGNS,
+    *langfuse.SIGNS,
     *openllmetry.SIGNS,
     "greenflash.outcome.insert_id",
 )
