@@ -1,4 +1,4 @@
-"""Langfuse, its SDKs from version 3 on: ``langfuse.observation.*``. Pure. Source: its documentation and spans.
+"""Langfuse, its SDKs from version 3 on: ``langfuse.observation.*``. Pure. Source: its documentation, spans.
 
 Generations and embeddings are read. A tool's observation has no id of its call, and tells nothing that the
 next generation does not; chains, agents and spans tell of nothing by themselves.
