@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -257,7 +257,8 @@ def _set_up(
             "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
             "export='none' to make spans only"
         )
-    pipeline = Pipeline(settings if settings.export == "greenflash" else IDLE, http_client=http_client)
+    used = settings if settings.export == "greenflash" else replace(IDLE, strict=settings.strict)
+    pipeline = Pipeline(used, http_client=http_client)
     processor = None
     if add is not None and settings.export == "greenflash":
         processor = SpanProcessor(pipeline)
@@ -275,7 +276,9 @@ def _set_up(
     return _Runtime(settings, pipeline, tracer, processor)
 
 
-IDLE = Settings(product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY)
+IDLE = Settings(
+    product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY, export="none"
+)
 """Of the pipeline that is there where none is wanted: nothing is ever put into it."""
 
 

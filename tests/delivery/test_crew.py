@@ -14,7 +14,7 @@ from greenflash_otel.api.client import Client
 from greenflash_otel.api.request import ApiRequest
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender
-from greenflash_otel.delivery.window import MOST, START, Window
+from greenflash_otel.delivery.window import MOST, START
 from greenflash_otel.delivery.worker import Worker
 from tests.delivery.fakes import SUCCESS, Clock, Wire, answers, ids_of, ids_of_all, messages
 from tests.delivery.server import Reply, Server
@@ -113,21 +113,6 @@ def test_what_is_postponed_goes_out_in_time_without_a_nudge(server: Server) -> N
         server.arrived.wait(LONG_S)
     assert worker.flush(LONG_S)
     worker.close(1.0)
-
-
-def test_the_window_widens_and_narrows() -> None:
-    """One more per window that got through, half at the first failure of a volley, never less than one."""
-    window = Window()
-    assert window.size == START
-    window.narrow(sent_s=1.0, now_s=2.0)
-    window.narrow(sent_s=1.5, now_s=2.5)
-    assert window.size == START // 2
-    for at_s in (3.0, 4.0, 5.0):
-        window.narrow(sent_s=at_s, now_s=at_s)
-    assert window.size == 1
-    for _ in range(10 * MOST * MOST):
-        window.widen()
-    assert window.size == MOST
 
 
 def test_no_more_is_out_than_the_window_holds(clock: Clock) -> None:

@@ -48,6 +48,25 @@ _made: list[object] = []
 _making = threading.Lock()
 
 
+class _Moment:
+    """The counts of all pipelines as they stood when a reading began, so that its metrics add up.
+
+    OpenTelemetry asks for each metric by itself and does not say which reading it belongs to: a metric that
+    asks a second time begins the next one.
+    """
+
+    def __init__(self) -> None:
+        self._stats: list[Stats] = []
+        self._asked: set[str] = set()
+
+    def stats(self, metric: str) -> list[Stats]:
+        if metric in self._asked or not self._asked:
+            self._stats = [source.stats() for source in list(_sources)]
+            self._asked = set()
+        self._asked.add(metric)
+        return self._stats
+
+
 def report(source: Counts) -> None:
     """Include a pipeline in what is reported, for as long as it lives."""
     _sources.add(source)
@@ -57,21 +76,26 @@ def report(source: Counts) -> None:
 
 
 def _make() -> None:
-    meter = metrics.get_meter(METER)
+    meter, moment = metrics.get_meter(METER), _Moment()
     for name, (read, meaning) in _COUNTERS.items():
-        _made.append(meter.create_observable_counter(PREFIX + name, [_sum(read)], UNIT, meaning))
+        asked = _sum(moment, name, read)
+        _made.append(meter.create_observable_counter(PREFIX + name, [asked], UNIT, meaning))
     for name, (read, meaning) in _GAUGES.items():
-        _made.append(meter.create_observable_up_down_counter(PREFIX + name, [_sum(read)], UNIT, meaning))
+        asked = _sum(moment, name, read)
+        _made.append(meter.create_observable_up_down_counter(PREFIX + name, [asked], UNIT, meaning))
     lost = "Could not be kept, by reason."
-    _made.append(meter.create_observable_counter(PREFIX + "lost", [_lost], UNIT, lost))
+    _made.append(meter.create_observable_counter(f"{PREFIX}lost", [_lost(moment)], UNIT, lost))
 
 
-def _sum(read: Read) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    return lambda options: [Observation(sum(read(source.stats()) for source in list(_sources)))]
+def _sum(moment: _Moment, metric: str, read: Read) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda options: [Observation(sum(map(read, moment.stats(metric))))]
 
 
-def _lost(options: CallbackOptions) -> Iterable[Observation]:
-    lost: Counter[str] = Counter()
-    for source in list(_sources):
-        lost.update(source.stats().lost)
-    return [Observation(count, {REASON: reason}) for reason, count in lost.items()]
+def _lost(moment: _Moment) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def read(options: CallbackOptions) -> Iterable[Observation]:
+        lost: Counter[str] = Counter()
+        for stats in moment.stats("lost"):
+            lost.update(stats.lost)
+        return [Observation(count, {REASON: reason}) for reason, count in lost.items()]
+
+    return read

@@ -7,11 +7,15 @@ what is wrong is repaired and told. Pure.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from greenflash_otel.operations import Json
 from greenflash_otel.outcomes.repair import Repairs, read_id, read_properties, read_time_ns
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+"""What Greenflash takes for an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ def rating_of(
     if not low <= value <= high:
         repairs.note("rating", rating, f"a number from {low:g} to {high:g}")
         value = min(max(value, low), high)
-    when_ns = read_time_ns(rated_at, now_ns, repairs)
+    when_ns = read_time_ns(rated_at, now_ns, repairs, name="rated_at")
     said = _text("feedback", feedback, repairs)
     return Rating(value, low, high, when_ns, whose, which, said), tuple(repairs.problems)
 
@@ -154,7 +158,7 @@ def _text(name: str, given: object, repairs: Repairs) -> str | None:
 
 def _email(given: object, repairs: Repairs) -> str | None:
     text = _text("email", given, repairs)
-    if text is not None and not ("@" in text.strip("@") and not any(map(str.isspace, text))):
+    if text is not None and not _EMAIL.fullmatch(text):
         repairs.note("email", given, "an address, e.g. 'ada@example.com'")
         return None
     return text

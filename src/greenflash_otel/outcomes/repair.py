@@ -152,20 +152,20 @@ def _flag(name: str, flag: object, repairs: Repairs) -> bool | None:
     return None
 
 
-def read_time_ns(event_at: object, now_ns: int, repairs: Repairs) -> int:
-    if event_at is None:
+def read_time_ns(given: object, now_ns: int, repairs: Repairs, *, name: str = "event_at") -> int:
+    if given is None:
         return now_ns
-    moment = event_at
+    moment = given
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment.strip().replace("Z", "+00:00"))
         except ValueError:
             moment = None
     if not isinstance(moment, datetime):
-        repairs.note("event_at", event_at, "a datetime with a zone")
+        repairs.note(name, given, "a datetime with a zone")
         return now_ns
     if moment.tzinfo is None:
-        repairs.note("event_at", event_at, "a datetime with a zone; UTC was assumed")
+        repairs.note(name, given, "a datetime with a zone; UTC was assumed")
         moment = moment.replace(tzinfo=timezone.utc)
     return _unix_ns(moment)
 

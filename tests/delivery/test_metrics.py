@@ -1,0 +1,165 @@
+"""The counts as OpenTelemetry metrics: in every reading they add up."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+from opentelemetry import metrics as otel_metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint
+
+from greenflash_otel.api.answer import Answer
+from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.delivery import metrics
+from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.stats import Ledger, Stats
+from greenflash_otel.delivery.worker import Worker
+from tests.delivery.fakes import SUCCESS, Wire, ids_of, messages
+from tests.delivery.processes import output_of
+from tests.delivery.test_worker import LONG_S
+
+Read = Callable[[], dict[str, int]]
+"""Reads all metrics once: their values by name, ``lost`` with its reason behind it."""
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[Read]:
+    """Metrics as a process has them that has just begun, and a reader."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    monkeypatch.setattr(otel_metrics, "get_meter", provider.get_meter)
+    monkeypatch.setattr(metrics, "_made", [])
+    monkeypatch.setattr(metrics, "_sources", weakref.WeakSet())
+    yield lambda: {name: value for metric in _metrics(reader) for name, value in _values(metric)}
+    provider.shutdown()
+
+
+def _metrics(reader: InMemoryMetricReader) -> list[Metric]:
+    data = reader.get_metrics_data()
+    scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics] if data else []
+    assert {scope.scope.name for scope in scopes} <= {"greenflash_otel"}
+    return [metric for scope in scopes for metric in scope.metrics]
+
+
+def _values(metric: Metric) -> Iterator[tuple[str, int]]:
+    assert metric.unit == "{item}"
+    name = metric.name.removeprefix("greenflash.items.")
+    for point in metric.data.data_points:
+        assert isinstance(point, NumberDataPoint)
+        reason = (point.attributes or {}).get("greenflash.reason")
+        yield (f"{name} {reason}" if reason else name), int(point.value)
+
+
+def adds_up(values: dict[str, int]) -> bool:
+    """The promise."""
+    lost = sum(value for name, value in values.items() if name.startswith("lost "))
+    return values["accepted"] == values["delivered"] + values["pending"] + values["set_aside"] + lost
+
+
+class Moving:
+    """Counts that are others each time somebody looks, and that add up each time."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+
+    def stats(self) -> Stats:
+        """Two more accepted; some delivered, refused and lost."""
+        self.ledger.accept(2)
+        self.ledger.deliver(1, sampled_out=False)
+        self.ledger.set_aside(1)
+        self.ledger.accept(1)
+        self.ledger.lose(1, "outbox_full")
+        return self.ledger.stats()
+
+
+def test_one_reading_is_of_one_moment(read: Read) -> None:
+    """Although each metric is asked for by itself, and the counts move on meanwhile."""
+    sources = [Moving(), Moving()]
+    for source in sources:
+        metrics.report(source)
+    readings = [read() for _ in range(5)]
+    assert all(adds_up(values) for values in readings)
+    assert [values["accepted"] for values in readings] == [8, 16, 24, 32, 40]
+
+
+def test_whatever_happens_to_an_item_it_is_counted_once(read: Read) -> None:
+    """Delivered, refused for good, waiting, refused by a full queue: at every step the sum holds."""
+
+    def answer(request: ApiRequest) -> Answer:
+        assert adds_up(read())
+        [id] = ids_of(request)
+        return {"b": Answer(400), "h": Answer(401)}.get(id[0], SUCCESS)
+
+    with closing(Outbox(":memory:", limit_bytes=400_000)) as outbox:
+        worker = Worker(outbox, Wire(answer), gather=lambda batch: None)
+        metrics.report(worker)
+        outbox.put([messages(f"{i}", f"{'gb'[i % 2]}{i}") for i in range(10)])
+        outbox.put([messages("large", f"{i}", size=100_000) for i in range(5)])
+        values = read()
+        assert (values["accepted"], values["pending"], values["lost outbox_full"]) == (15, 13, 2)
+        assert worker.flush(LONG_S)
+        outbox.put([messages("held", "h")])
+        assert not worker.flush(LONG_S)
+        worker.close(1.0)
+        assert not worker.submit("late")
+        assert read() == {
+            "accepted": 17,
+            "delivered": 8,
+            "pending": 1,
+            "set_aside": 5,
+            "lost outbox_full": 2,
+            "lost closed": 1,
+        }
+
+
+def test_a_pipeline_that_is_gone_is_not_kept_alive(read: Read) -> None:
+    """Nor counted any more."""
+    source = Moving()
+    metrics.report(source)
+    assert read()["accepted"] == 4
+    del source
+    assert read()["accepted"] == 0
+
+
+def test_the_instruments_are_made_once(read: Read) -> None:
+    """However many pipelines report; the SDK would warn of a second one of the same name."""
+    sources = [Moving() for _ in range(3)]
+    for source in sources:
+        metrics.report(source)
+    assert set(read()) == {"accepted", "delivered", "pending", "set_aside", "lost outbox_full"}
+
+
+def test_lost_is_named(read: Read) -> None:
+    """By the reasons that `stats` has, also those of the queue before the outbox."""
+    worker = Worker(Outbox(":memory:"), None, gather=lambda batch: None, capacity=0)
+    metrics.report(worker)
+    assert not worker.submit("a")
+    assert read()["lost queue_full"] == 1
+    worker.close(1.0)
+
+
+def test_a_provider_that_comes_later_has_them_too() -> None:
+    """`instrument()` may well be called before the application has set up its metrics."""
+    script = """
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+import greenflash_otel
+greenflash_otel.instrument(product_id="6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10", outbox=sys.argv[1])
+greenflash_otel.record_rating(5, conversation_id="c")
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+[resource] = reader.get_metrics_data().resource_metrics
+[scope] = resource.scope_metrics
+for metric in scope.metrics:
+    print(metric.name, *(point.value for point in metric.data.data_points))
+"""
+    assert output_of(script, ":memory:").splitlines() == [
+        "greenflash.items.accepted 1",
+        "greenflash.items.delivered 0",
+        "greenflash.items.pending 1",
+        "greenflash.items.set_aside 0",
+    ]
