@@ -64,6 +64,8 @@ def own(
         OSError, sqlite3.Error: The folder cannot be used.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with faults.guarded("tidy up the outbox folder"):
+        _tidy(folder)
     mine: Owned | None = None
     unread = 0
     for path in sorted(folder.glob(f"*{_SUFFIX}")):  # names begin with a time: oldest first
@@ -225,6 +227,15 @@ def _remove(owned: Owned) -> None:
     for suffix in ("", *_JOURNALS):
         Path(f"{owned.path}{suffix}").unlink(missing_ok=True)
     owned.db.close()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the journals of files that are gone: their processes were killed in the midst of `_remove`."""
+    for suffix in _JOURNALS:
+        for journal in folder.glob(f"*{_SUFFIX}{suffix}"):
+            path = journal.with_name(journal.name[: -len(suffix)])
+            if not path.exists() and not any(folder.glob(f"{path.name}{_APART}*")):
+                journal.unlink(missing_ok=True)
 
 
 def _set_apart(path: Path) -> None:
