@@ -1,5 +1,21 @@
-"""What needs `ptrace` is collected where there is one: on Linux, x86-64 or ARM."""
+"""A disk that is fast; and what needs `ptrace` is collected where there is one: on Linux, x86-64 or ARM."""
 
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.sweep import SHM
 from tests.faults.tracing import IS_POSSIBLE
 
 collect_ignore = [] if IS_POSSIBLE else ["test_sweep.py", "test_power.py"]
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory, where there is such a thing: for tests of what a disk has long got."""
+    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
+        yield Path(folder)

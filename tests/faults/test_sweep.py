@@ -15,8 +15,8 @@ EVERY = 11
 """`make soak` tries each point, the tests one of so many."""
 
 
-def swept(program: str = "-m", *arguments: object) -> dict[str, Any]:
-    """What a sweep found, in a process of its own: it forks, and this one may have threads."""
+def found_by(program: str = "-m", *arguments: object) -> dict[str, Any]:
+    """What a program found, in a process of its own: it forks, and this one may have threads."""
     done = subprocess.run(
         [sys.executable, "-W", "error", program, *map(str, arguments)],
         cwd=ROOT,
@@ -32,7 +32,7 @@ def swept(program: str = "-m", *arguments: object) -> dict[str, Any]:
 
 def test_killed_at_any_system_call() -> None:
     """Before it, or half way through a write: what was acknowledged is there, in order, and no more files."""
-    found = swept("-m", "tests.faults.sweep", EVERY)
+    found = found_by("-m", "tests.faults.sweep", EVERY)
     assert found["broken"] == []
     assert found["calls"] > 200
     assert found["points"] > found["calls"] / EVERY
@@ -75,4 +75,4 @@ def live(folder, say):
 LIE = {lie!r}
 print(json.dumps(dataclasses.asdict(sweep.sweep(70, live=live))))
 """
-    assert any("gone" in complaint for complaint in swept("-c", program)["broken"])
+    assert any("gone" in complaint for complaint in found_by("-c", program)["broken"])

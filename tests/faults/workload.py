@@ -60,6 +60,8 @@ def prepare(folder: Path) -> None:
 def live(folder: Path, say: Say) -> None:
     """Take over, put, deliver, split, set aside, take over once more, deliver, end."""
     clock, server = Clock(), Server(say)
+    with closing(Outbox(folder / "new" / "outbox")) as outbox:
+        _put(outbox, say, messages("grey", "first", size=SIZE))
     with closing(Outbox(folder / "outbox")) as outbox:
         sender = Sender(outbox, server, clock=clock, rng=lambda: 0.5)
         for n in range(6):
@@ -117,6 +119,8 @@ def store(stored: dict[str, list[str]], room: str, ids: Iterable[str]) -> None:
 def check(folder: Path, told: Told) -> None:
     """Begin again after the end of a process: all that was promised is there, and goes out in order."""
     stored = {room: list(ids) for room, ids in told.stored.items()}
+    with closing(Outbox(folder / "new" / "outbox")) as outbox:
+        _deliver(Sender(outbox, Server(stored=stored), clock=(clock := Clock()), rng=lambda: 0.5), clock, 2)
     with closing(Outbox(folder / "outbox")) as outbox:
         found = outbox.counts()
         _deliver(Sender(outbox, Server(stored=stored), clock=(clock := Clock()), rng=lambda: 0.5), clock, 80)

@@ -84,6 +84,7 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
     """
     # The class, not connect(): instrumentations wrap that, and we never trace ourselves.
     db = sqlite3.Connection(where, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
+    db.text_factory = _text
     try:
         page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
         for pragma in (
@@ -99,6 +100,11 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _text(stored: bytes) -> str:
+    """Text that is none any more can be read as well: the checksum tells that it is not what was stored."""
+    return stored.decode(errors="replace")
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -206,6 +212,15 @@ def next_id(db: sqlite3.Connection, id: int) -> int:
     """Where the room between an entry and the one behind it ends."""
     found = db.execute("SELECT min(id) FROM entries WHERE id > ?", (id,)).fetchone()[0]
     return cast(int, found or id + GAP)
+
+
+def is_indexed(db: sqlite3.Connection) -> bool:
+    """Whether the index, by which entries are found, names each of them, and nothing else."""
+    table, index = "entries NOT INDEXED", "entries INDEXED BY entries_by_lane"
+    found = f"SELECT 1 FROM {index} WHERE lane = e.lane AND id = e.id"
+    unknown = f"SELECT 1 FROM (SELECT id, lane FROM {table}) AS e WHERE NOT EXISTS ({found})"
+    counts = f"SELECT (SELECT count(*) FROM {table}) = (SELECT count(lane) FROM {index})"
+    return bool(db.execute(f"{counts} AND NOT EXISTS ({unknown})").fetchone()[0])
 
 
 def lanes(db: sqlite3.Connection) -> Iterator[str]:

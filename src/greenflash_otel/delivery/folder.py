@@ -63,7 +63,7 @@ def own(
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(folder)
     with faults.guarded("tidy up the outbox folder"):
         _tidy(folder)
     mine: Owned | None = None
@@ -139,6 +139,21 @@ def release(owned: Owned) -> None:
         owned.db.close()
 
 
+def _make(folder: Path) -> None:
+    """Create a folder that only its user can read; once it is there, no power cut takes it away."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "nt":  # no directory can be synced there
+        return
+    for path in missing:
+        with faults.guarded("sync the folder above the outbox"):
+            parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(parent)
+            finally:
+                os.close(parent)
+
+
 def _take_over(path: Path, limit_bytes: int) -> Owned | None:
     try:
         return lock(path, limit_bytes=limit_bytes)
@@ -161,14 +176,14 @@ def _begin(folder: Path, limit_bytes: int) -> Owned:
 
 
 def _is_sound(db: sqlite3.Connection) -> bool:
-    """Whether all of the tables can be read, though not yet every body."""
+    """Whether all of the tables can be read, though not yet every body, and are what their index says."""
     try:
-        for table in ("entries", "aside"):
+        for table in _SOURCES:
             db.execute(f"SELECT total(items), total(length(body)) FROM {table}").fetchall()  # noqa: S608
+        return database.is_indexed(db)
     except sqlite3.DatabaseError as error:
         faults.count("read what another process left", error)
         return False
-    return True
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:
@@ -202,7 +217,8 @@ def _rows(
 ) -> Iterator[T | None]:
     """The rows of a table in order, one by one; None stands for what cannot be read."""
     ids: set[int] = set()
-    if not any(_read_ids(db, source, ids) for source in _SOURCES[table]):
+    could_be_read = [_read_ids(db, source, ids) for source in _SOURCES[table]]
+    if not any(could_be_read):
         yield None
     for id in sorted(ids):
         row = None
