@@ -1,10 +1,9 @@
-"""Applications in processes of their own, a bad network, and the emulator: what was captured arrives, once."""
+"""A worker, a bad network and the emulator: what was put arrives, once and in order."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from greenflash_otel.api.client import Client
 from greenflash_otel.api.request import ApiRequest, encode
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.operations import Json
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
 from tests.faults.proxy import FAULTS, Fault, Proxy, pass_on, repeat_late, stall, swallow, twice
@@ -23,8 +23,12 @@ APPLIED_TWICE = ("stall", "reset_after", "hang_up_after", "cut_answer", "cut_bod
 
 def message(chat: str, turn: int) -> ApiRequest:
     """A message of a chat, as Greenflash wants it."""
-    item = {"externalMessageId": f"{chat}-{turn}", "role": "user", "content": f"{chat} says {turn}"}
-    body = {
+    item: dict[str, Json] = {
+        "externalMessageId": f"{chat}-{turn}",
+        "role": "user",
+        "content": f"{chat} says {turn}",
+    }
+    body: dict[str, Json] = {
         "productId": PRODUCT,
         "externalUserId": "ada",
         "externalConversationId": chat,
@@ -71,7 +75,3 @@ def test_a_request_is_repeated_only_where_its_fate_is_unknown(greenflash_emulato
     doubled = proxy.done["stall"] + proxy.done["twice"] + 2 * proxy.done["repeat_late"]
     assert sum(times.values()) - len(times) <= doubled
     assert proxy.done["repeat_late"] > 0
-
-
-def test_it_goes_on_where_a_process_was_killed(greenflash_emulator: Emulator, tmp_path: Path) -> None:
-    """A process is killed while its request is under way; the next one delivers all of it."""
