@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SOAK_S ?= 600
+MODEL_EXAMPLES ?= 20000
 
-.PHONY: demo test test-versions lint format docs fidelity mutations bench lock clean
+.PHONY: demo test test-versions lint format docs fidelity mutations soak bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
@@ -38,6 +40,9 @@ fidelity: $(READY)  ## Compare the conversations that arrive with those that too
 
 mutations: $(READY)  ## Seed mistakes into the conversation model, each of which its tests must notice. Some minutes.
 	$(BIN)/python -m tests.mutations.run
+
+soak: $(READY)  ## The whole proof of delivery, half an hour; SOAK_S=60 MODEL_EXAMPLES=300 shorten it, SOAK=--write keeps it.
+	$(BIN)/python -m tests.faults.proof --seconds $(SOAK_S) --examples $(MODEL_EXAMPLES) $(SOAK)
 
 bench: $(READY)  ## What instrumenting costs, side by side with not instrumenting.
 	$(BIN)/python tests/bench/calls.py

@@ -1,14 +1,9 @@
 """Everything at once, for minutes: applications that are killed, stopped and restarted, with a bad network
-and a bad server between them and Greenflash; then the trouble ends, and the oracle compares.
-
-``python -m tests.faults.soak [--seconds 600] [--seed N] [--write]``: with ``--write`` the figures go into
-``docs/reliability.md``.
+and a bad server between them and Greenflash; then the trouble ends, and the oracle compares. See `proof`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import signal
@@ -29,7 +24,6 @@ from greenflash_otel.settings import Settings
 from tests.conftest import PRODUCT
 from tests.faults import oracle, proxy
 from tests.faults.oracle import Life, Verdict
-from tests.faults.report import write
 
 ROOT = Path(__file__).parents[2]
 APPLICATIONS = 4
@@ -199,7 +193,7 @@ def soak(seconds: float, seed: int) -> tuple[Verdict, dict[str, object]]:
         )
         files = [path.name for path in outbox.iterdir()]
     how: dict[str, object] = {
-        "seed": seed,
+        "seed": str(seed),
         "seconds": round(seconds),
         "applications at a time": APPLICATIONS,
         "processes in all": len(soaking.lives),
@@ -213,27 +207,3 @@ def soak(seconds: float, seed: int) -> tuple[Verdict, dict[str, object]]:
     if not drained or files:
         raise SystemExit(f"the outbox did not drain: {left}; {files}")
     return verdict, how
-
-
-def main() -> int:
-    """Run it as the command line says."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=None, help="repeat the blows of another run")
-    parser.add_argument("--write", action="store_true", help="put the figures into docs/reliability.md")
-    given = parser.parse_args()
-    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
-    print(f"seed {seed}", file=sys.stderr, flush=True)  # noqa: T201 - a program
-    verdict, how = soak(given.seconds, seed)
-    figures = {**how, **oracle.row(verdict)}
-    print(json.dumps(figures, indent=1))  # noqa: T201
-    for name in ("lost", "doubled", "out_of_order", "shown_out_of_order", "changed"):
-        for example in getattr(verdict, name)[:10]:
-            print(f"{name}: {example}", file=sys.stderr)  # noqa: T201
-    if given.write:
-        write("soak", figures)
-    return 0 if verdict.is_clean else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
