@@ -241,7 +241,8 @@ def _remove(owned: Owned) -> None:
     if os.name == "nt":
         owned.db.close()
     for suffix in ("", *_JOURNALS):
-        Path(f"{owned.path}{suffix}").unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):  # somebody has put a file where the folder was
+            Path(f"{owned.path}{suffix}").unlink(missing_ok=True)
     owned.db.close()
 
 

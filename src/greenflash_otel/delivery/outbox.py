@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,8 @@ class Outbox:
                 return self._lose(given, "closed")
             try:
                 db = self._database()
+                if self._owned is not None and not self._owned.path.exists():
+                    db = self._leave(self._owned)
                 with transaction(db):
                     lanes = [self._insert(db, request) for request in given]
             except (sqlite3.Error, OSError) as error:
@@ -192,7 +195,8 @@ class Outbox:
             if self._closed or not self._ledger.stats().pending:
                 return not self._ledger.stats().pending
             try:
-                return all(self._is_settled(*row) for row in database.before(self._database(), mark))
+                earlier = database.before(self._database(), mark)
+                return all(id <= self._settled.get(lane, 0) for id, lane in earlier)
             except (sqlite3.Error, OSError) as error:
                 self._failed("read the outbox", error)
                 return False
@@ -265,13 +269,25 @@ class Outbox:
     def _database(self) -> sqlite3.Connection:
         return self._db if self._db is not None else self._open()
 
+    def _leave(self, removed: Owned) -> sqlite3.Connection:
+        """Begin a new file, with all that ours held, which somebody removed. What is out is sent again."""
+        kept = self._ledger.kept
+        self._ledger.hand_over()
+        db, unread = self._open(), 0
+        with faults.guarded("go on where the file of the outbox was removed"):
+            before, unread = database.items(db), folder.adopt(replace(removed, db=db), removed)
+            self._note_found(before, unread)
+        self._ledger.lose(kept - self._ledger.kept - unread, DAMAGED)
+        return db
+
     def _open(self, distrusted: Path | None = None) -> sqlite3.Connection:
         self._owned = self._own(distrusted)
         if self._owned is not None:
             self._db = self._owned.db
         else:
-            limit_bytes = min(self._limit_bytes, MEMORY_LIMIT_BYTES)
-            self._db = database.connect("file::memory:", limit_bytes=limit_bytes)
+            self._db = database.connect(
+                "file::memory:", limit_bytes=min(self._limit_bytes, MEMORY_LIMIT_BYTES)
+            )
         self._opening += 1
         self._settled.clear()
         self._lanes = Lanes()
@@ -285,8 +301,7 @@ class Outbox:
             self._lanes.add(lane)
         pending, set_aside = database.items(db)
         self._ledger.found(pending=pending - before[0], set_aside=set_aside - before[1])
-        if unread:
-            self._ledger.lose(unread, DAMAGED)
+        self._ledger.lose(unread, DAMAGED)
         self._last_id = max(self._last_id, database.last_id(db))
 
     def _own(self, distrusted: Path | None) -> Owned | None:
@@ -321,13 +336,11 @@ class Outbox:
             return
         kept, path = self._ledger.kept, self._owned.path
         self._db.close()
-        self._db = None
-        self._owned = None
+        self._db = self._owned = None
         self._ledger.hand_over()
         self._open(distrusted=path)
         unread = self._owned.unread if self._owned is not None else 0
-        if (missing := kept - self._ledger.kept - unread) > 0:
-            self._ledger.lose(missing, DAMAGED)
+        self._ledger.lose(kept - self._ledger.kept - unread, DAMAGED)
 
     # Rows.
 
@@ -378,9 +391,6 @@ class Outbox:
             for lane, id in self._settled.items():
                 database.delete_up_to(db, lane, id)
         self._settled.clear()
-
-    def _is_settled(self, id: int, lane: str) -> bool:
-        return id <= self._settled.get(lane, 0)
 
     def _is_out(self, entry: Entry) -> bool:
         """Whether an entry is of the file that is open; rows of another went to another process."""
