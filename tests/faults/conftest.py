@@ -1,4 +1,4 @@
-"""A disk that is fast; and what needs `ptrace` is collected where there is one: on Linux, x86-64 or ARM."""
+"""A fast disk and a server. What needs `ptrace` is collected where it is: on Linux, x86-64 or ARM."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.delivery.server import Server
 from tests.faults.sweep import SHM
 from tests.faults.tracing import IS_POSSIBLE
 
@@ -19,3 +20,10 @@ def memory() -> Iterator[Path]:
     """A folder in memory, where there is such a thing: for tests of what a disk has long got."""
     with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A running server."""
+    with Server().running() as server:
+        yield server

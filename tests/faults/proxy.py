@@ -61,6 +61,12 @@ def hang_up_after(exchange: Exchange) -> bool:
     return False
 
 
+def answer_and_hang_up(exchange: Exchange) -> bool:
+    """All is well, but the connection, which the client thinks is kept alive, is closed behind its back."""
+    exchange.client.sendall(exchange.ask())
+    return False
+
+
 def cut_answer(exchange: Exchange) -> bool:
     """The answer breaks off in the middle."""
     answer = exchange.ask()
@@ -113,7 +119,8 @@ def twice(exchange: Exchange) -> bool:
 
 
 FAULTS: Final[tuple[Fault, ...]] = (
-    reset_before, reset_after, hang_up_after, cut_answer, cut_body, drip, stall, swallow, repeat_late, twice,
+    reset_before, reset_after, hang_up_after, answer_and_hang_up, cut_answer, cut_body, drip, stall, swallow,
+    repeat_late, twice,
 )  # fmt: skip
 
 

@@ -17,8 +17,6 @@ from tests.conftest import PRODUCT
 from tests.faults.proxy import FAULTS, Fault, Proxy, pass_on, repeat_late, stall, swallow, twice
 
 CHATS, TURNS = 3, 4
-APPLIED_TWICE = ("stall", "reset_after", "hang_up_after", "cut_answer", "cut_body", "twice")
-"""The server had the request, and the client asks again."""
 
 
 def message(chat: str, turn: int) -> ApiRequest:
