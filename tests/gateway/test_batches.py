@@ -1,4 +1,4 @@
-"""A Collector may send batches again, in other cuts, to several gateways: the same conversation comes of it."""
+"""A Collector may send batches again, in other cuts, to several gateways: the same talk comes of it."""
 
 from __future__ import annotations
 
