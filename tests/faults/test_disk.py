@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from greenflash_otel.api.splitting import split
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from tests.delivery.fakes import messages
@@ -84,3 +85,24 @@ def test_a_folder_that_cannot_be_made_again(tmp_path: Path) -> None:
         outbox.put([messages("c", "second")])
         assert drained(outbox) == ["first", "second"]
         assert outbox.counts() == Stats(accepted=2, delivered=2)
+
+
+def test_an_outbox_full_of_what_is_refused(memory: Path) -> None:
+    """Taken over until nothing more fits, it can still be split and set aside, and so makes room."""
+    folder, limit_bytes = memory / "outbox", 200_000
+    with closing(Outbox(folder, limit_bytes=limit_bytes)) as outbox:
+        for number in range(90):
+            size = 9_000 if number < 15 else 0 if number < 80 else 2_000
+            with closing(Outbox(memory / "other", limit_bytes=limit_bytes)) as other:
+                other.put([messages(f"chat-{number}", f"{number}a", f"{number}b", size=size)])
+            for path in (memory / "other").iterdir():
+                path.rename(folder / path.name)
+            outbox.adopt()
+        assert len(list(folder.glob("*.sqlite3"))) > 2  # some found no room
+        assert 40 < outbox.counts().pending < 180
+        while (entry := outbox.claim(0.0)) is not None:
+            if entry.request.items > 1:
+                outbox.replace(entry, split(entry.request), now_s=0.0)
+            else:
+                outbox.set_aside(entry, "HTTP 400", now_s=0.0)
+        assert outbox.counts().pending == 0

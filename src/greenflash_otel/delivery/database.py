@@ -50,8 +50,9 @@ MIGRATIONS: Final = (
 """Statements by schema version; what was released is never edited."""
 
 _JOURNAL_BYTES: Final = 4 * 1024 * 1024
-_SCHEMA_PAGES: Final = 16
-"""No budget is so small that the tables themselves do not fit."""
+_ROOM_PAGES: Final = 64
+_ROOM_SHARE: Final = 1 / 16
+"""More than the budget: a full outbox must still be able to split what it holds and to set it aside."""
 
 
 class NewerSchemaError(Exception):
@@ -76,7 +77,7 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
 
     Args:
         where: A SQLite URI.
-        limit_bytes: What the database may grow to, besides a few megabytes of journal.
+        limit_bytes: What is to be kept at most. The database may grow a little more, besides its journal.
 
     Raises:
         sqlite3.Error: It has another owner ("locked"), or cannot be used.
@@ -92,7 +93,7 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
             "journal_mode=WAL",
             "synchronous=FULL",
             f"journal_size_limit={_JOURNAL_BYTES}",
-            f"max_page_count={max(limit_bytes // page_bytes, _SCHEMA_PAGES)}",
+            f"max_page_count={int(limit_bytes * (1 + _ROOM_SHARE)) // page_bytes + _ROOM_PAGES}",
         ):
             db.execute(f"PRAGMA {pragma}").fetchall()
         _migrate(db)

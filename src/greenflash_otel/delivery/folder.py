@@ -102,6 +102,8 @@ def adopt(mine: Owned, orphan: Owned, *, after_id: int = 0) -> int:
     try:
         with transaction(mine.db):
             unread = _copy(mine.db, orphan.db, max(after_id, database.last_id(mine.db)))
+            if database.used_bytes(mine.db) > mine.limit_bytes:
+                raise sqlite3.OperationalError("the budget is used up")
     except BaseException:
         orphan.db.close()
         raise

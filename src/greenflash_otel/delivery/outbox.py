@@ -381,8 +381,8 @@ class Outbox:
         db = self._database()
         if (row := database.entry_row(db, id)) is not None:
             with transaction(db):
+                database.delete(db, id)  # first: in a full file, this makes the room
                 database.insert_aside(db, reason, attempts, row)
-                database.delete(db, id)
 
     def _delete_settled(self) -> None:
         """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
