@@ -11,7 +11,7 @@ from typing import Any
 from greenflash_otel.emulator.stored import AcceptedRequest, StoredConversation
 
 CAPTURED_S = 0.1
-"""So long after its capture a message may still die with its process."""
+"""So long after its capture a message may still die with its process, if that was running all the while."""
 
 
 @dataclass
@@ -24,12 +24,17 @@ class Life:
     outcomes: list[tuple[float, str, str]] = field(default_factory=list)
     full: list[tuple[float, float]] = field(default_factory=list)
     """When its disk took nothing."""
+    stopped: list[tuple[float, float]] = field(default_factory=list)
+    """When it stood still."""
     refused: int = 0
     """Items that it counted as lost."""
     ended_s: float = float("inf")
     """When it was killed; infinite if it ended by itself."""
-    unfinished: str = ""
-    """The beginning of a line that was cut off."""
+
+    def ran_s(self, since_s: float, until_s: float) -> float:
+        """How long it ran between two times; negative if the second comes first."""
+        stood_s = (min(end, until_s) - max(start, since_s) for start, end in self.stopped)
+        return until_s - since_s - sum(max(one_s, 0.0) for one_s in stood_s)
 
     def hear(self, line: str) -> None:
         """Take note of a line."""
@@ -117,9 +122,9 @@ def _missing(life: Life, there: Counter[str]) -> tuple[list[str], int, int]:
         for at_s, _, text in told:
             if text in there:
                 continue
-            if any(start_s - grace_s <= at_s <= end_s for start_s, end_s in life.full):
+            if any(life.ran_s(at_s, start_s) <= grace_s and at_s <= end_s for start_s, end_s in life.full):
                 full += 1
-            elif at_s > life.ended_s - grace_s:
+            elif life.ran_s(at_s, life.ended_s) < grace_s:
                 young += 1
             else:
                 gone.append(f"{text} ({life.ended_s - at_s:.3f} s before its process ended)")

@@ -121,9 +121,11 @@ class Soak:
 
     def stop(self, place: Place) -> None:
         """Let a process stand still for a while."""
+        began_s = time.monotonic()
         place.running.send_signal(signal.SIGSTOP)
         threading.Event().wait(self.dice.expovariate(1 / STOPPED_S))
         place.running.send_signal(signal.SIGCONT)
+        place.life.stopped.append((began_s, time.monotonic()))
 
     def run(self, seconds: float) -> None:
         """Deal blows until the time is up, then end everybody: half of them kindly."""

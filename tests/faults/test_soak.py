@@ -75,18 +75,26 @@ def test_the_oracle_sees_what_is_shown_out_of_order(greenflash_emulator: Emulato
 
 
 @pytest.mark.parametrize(
-    ("ended_s", "full", "refused", "expected"),
+    ("ended_s", "stopped", "full", "refused", "expected"),
     [
-        pytest.param(2.05, [], 0, (0, 1), id="died with its process"),
-        pytest.param(2.2, [], 0, (1, 0), id="too old to have died with it"),
-        pytest.param(9.0, [(1.9, 2.1)], 1, (0, 0), id="refused by a full disk and counted"),
-        pytest.param(9.0, [(1.9, 2.1)], 0, (1, 0), id="refused and not counted"),
+        pytest.param(9.0, [(2.05, 8.99)], [], 0, (0, 1), id="died with its process, which had stood still"),
+        pytest.param(9.0, [(2.2, 8.9)], [], 0, (1, 0), id="too old when it stood still"),
+        pytest.param(2.05, [], [], 0, (0, 1), id="died with its process"),
+        pytest.param(2.2, [], [], 0, (1, 0), id="too old to have died with it"),
+        pytest.param(9.0, [], [(1.9, 2.1)], 1, (0, 0), id="refused by a full disk and counted"),
+        pytest.param(9.0, [], [(1.9, 2.1)], 0, (1, 0), id="refused and not counted"),
     ],
 )
 def test_what_may_be_missing(
-    ended_s: float, full: list[tuple[float, float]], refused: int, expected: tuple[int, int]
+    ended_s: float,
+    stopped: list[tuple[float, float]],
+    full: list[tuple[float, float]],
+    refused: int,
+    expected: tuple[int, int],
 ) -> None:
     """Only what was captured in the last moment, and what was counted as refused."""
-    life = Life("one", ended_s=ended_s, full=full, refused=refused, turns=[(2.0, "chat", "hello")])
+    life = Life(
+        "one", ended_s=ended_s, stopped=stopped, full=full, refused=refused, turns=[(2.0, "chat", "hello")]
+    )
     verdict = oracle.judge([life], [], [], [])
     assert (len(verdict.lost), verdict.died) == expected
