@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -28,6 +28,7 @@ from greenflash_otel.delivery.sender import Sender
 from tests.delivery.fakes import Clock, ids_of, messages, outcome
 from tests.delivery.model_server import TROUBLE, Greenflash, is_refused
 
+PHASES = tuple(Phase)[: -2 if "MODEL_UNSHRUNK" in os.environ else None]  # the last two make a failure small
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "300"))
 CONVERSATIONS = st.sampled_from(["one", "two", "three", ""])
 ITEMS = st.lists(st.sampled_from(["m", "m", "bad", "huge"]), min_size=1, max_size=6)
@@ -283,5 +284,5 @@ def _is_in_order(some: Sequence[str], of: Sequence[str]) -> bool:
 
 TestDelivery: Callable[[], object] = Delivery.TestCase
 TestDelivery.settings = settings(  # type: ignore[attr-defined] # hypothesis gives no type to its classes
-    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, print_blob=True
+    max_examples=EXAMPLES, stateful_step_count=30, deadline=None, print_blob=True, phases=PHASES
 )

@@ -25,6 +25,21 @@ def test_the_page_has_the_matrix() -> None:
     assert part_of(PAGE.read_text(encoding="utf-8"), "matrix") == table()
 
 
+@pytest.mark.parametrize(
+    "promise",
+    [
+        "every acknowledged request, survive `kill -9` and power loss once the call has returned",
+        "survive a crash 0.1 s after their span ended",
+        "accepted = delivered + pending + set aside + lost",
+        "a full queue refuses what is newest and counts it",
+    ],
+)
+def test_the_readme_promises_the_same(promise: str) -> None:
+    """In the same words."""
+    for page in (PAGE, ROOT / "README.md"):
+        assert promise.lower() in " ".join(page.read_text(encoding="utf-8").split()).lower(), page.name
+
+
 def test_nothing_is_left_out() -> None:
     """There are thirty-two kinds of faults, and no two are the same."""
     assert len({row.fault for row in ROWS}) == len(ROWS) == 32
