@@ -38,7 +38,7 @@ docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's s
 fidelity: $(READY)  ## Compare the conversations that arrive with those that took place; writes docs/fidelity.md.
 	$(BIN)/python -m tests.fidelity.report
 
-mutations: $(READY)  ## Seed mistakes into the conversation model, each of which its tests must notice. Some minutes.
+mutations: $(READY)  ## Seed mistakes into the conversation model and delivery, each of which tests must notice. Long.
 	$(BIN)/python -m tests.mutations.run
 
 soak: $(READY)  ## The whole proof of delivery, half an hour; SOAK_S=60 MODEL_EXAMPLES=300 shorten it, SOAK=--write keeps it.
