@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer, format_trace_id
 
 from greenflash_otel import faults
-from greenflash_otel.context import current_affiliation
+from greenflash_otel.context import carry, conversation_told_of, current_affiliation
 from greenflash_otel.delivery import forking
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
@@ -70,6 +70,7 @@ def instrument(
     keep_on: Iterable[str] | None = None,
     force_sample: bool | None = None,
     id_key: str | None = None,
+    baggage: bool | None = None,
     default_user_id: str | None = None,
     strict: bool | None = None,
     shutdown_timeout_s: float | None = None,
@@ -108,6 +109,7 @@ def instrument(
         keep_on=keep_on,
         force_sample=force_sample,
         id_key=id_key,
+        baggage=baggage,
         default_user_id=default_user_id,
         strict=strict,
         shutdown_timeout_s=shutdown_timeout_s,
@@ -138,6 +140,7 @@ def shutdown(timeout_s: float | None = None) -> None:
     if runtime is None:
         return
     atexit.unregister(shutdown)
+    carry(False)
     for name in runtime.settings.frameworks:
         with faults.guarded(f"uninstrument {name}"):
             _instrumentation(name).uninstrument()
@@ -188,8 +191,9 @@ def record_outcome(
 ) -> Outcome:
     """Tell Greenflash what a conversation led to. It is safe on disk when this returns.
 
-    It belongs to ``conversation_id``, else to the active `conversation()`, else to the conversation of the
-    active trace. ``record_outcome("upgrade", "149.00", value_type="currency", influence="positive")``
+    It belongs to ``conversation_id``, else to the active `conversation()`, else to that of the calling
+    service (setting ``baggage``), else to the conversation of the active trace.
+    ``record_outcome("upgrade", "149.00", value_type="currency", influence="positive")``
 
     Args:
         event_type: What happened, in your words: ``"upgrade"``, ``"cancellation_requested"``.
@@ -219,7 +223,7 @@ def record_outcome(
         value_type=value_type,
         influence=influence,
         quality_impact_score=quality_impact_score,
-        conversation_id=affiliation.conversation_id if conversation_id is None else conversation_id,
+        conversation_id=conversation_told_of() if conversation_id is None else conversation_id,
         user_id=affiliation.user_id if user_id is None else user_id,
         organization_id=affiliation.organization_id if organization_id is None else organization_id,
         event_at=event_at,
@@ -263,6 +267,7 @@ def _set_up(
     if add is not None and settings.export == "greenflash":
         processor = SpanProcessor(pipeline)
         add(processor)
+    carry(settings.baggage)
     tracer = provider.get_tracer(TRACER)
     history = settings.history or ("new" if own else "full")
     for name in settings.frameworks:

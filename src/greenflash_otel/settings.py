@@ -135,6 +135,12 @@ SETTINGS: Mapping[str, Setting] = {
         "A secret that message ids are hashed with, so that nobody can tell from an id what was said. "
         "The same in every process; changing it makes known messages new.",
     ),
+    "baggage": Setting(
+        ("GREENFLASH_BAGGAGE",),
+        _flag,
+        "Send the id of the active conversation to other services as W3C baggage, and let outcomes and "
+        "ratings recorded there belong to it. Whoever is called sees the id; whoever calls can name one.",
+    ),
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
     ),
@@ -166,6 +172,7 @@ class Settings:
     keep_on: tuple[str, ...] = KEEP_ON
     force_sample: bool | None = None
     id_key: str | None = field(default=None, repr=False)
+    baggage: bool = False
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0
