@@ -103,7 +103,9 @@ def _be_traced(run: Callable[[], None]) -> None:
 
 
 def _follow(child: int, go_on: Callable[[Call], bool]) -> bool:
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSTOPPED(status):
+        raise RuntimeError("this machine does not permit ptrace; a container may need --cap-add=SYS_PTRACE")
     _ptrace(_SETOPTIONS, child, data=_TELL_CALLS_APART | _KILL_WITH_TRACER)
     passed_on = 0
     while True:
