@@ -12,6 +12,8 @@ from greenflash_otel.emulator.stored import AcceptedRequest, StoredConversation
 
 CAPTURED_S = 0.1
 """So long after its capture a message may still die with its process, if that was running all the while."""
+OVERDUE_S = 1.0
+"""And so long where a machine has too much to do: a commit waits its turn at the processor and the disk."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Verdict:
     """Counted as lost while a disk was full, and told so."""
     died: int
     """Captured less than `CAPTURED_S` before their process was killed, and gone with it."""
+    overdue: tuple[float, ...]
+    """As `died`, or refused by a full disk, but older than that when it happened: how old, in seconds."""
     doubled: tuple[str, ...]
     out_of_order: tuple[str, ...]
     """Arrived before something that the same process had captured earlier in the same conversation."""
@@ -93,20 +97,21 @@ def judge(
     """
     shown = [message.content or "" for one in conversations for message in one.messages]
     there = Counter([*shown, *outcomes])
-    lost, died, refused = [], 0, 0
-    for life in lives:
-        gone, full, young = _missing(life, there)
-        died += young
-        refused += full
-        lost += gone if full <= life.refused else [*gone, f"{full - life.refused} not counted by {life.name}"]
+    lost: list[str] = []
+    missing = [_missing(life, there) for life in lives]
+    for life, one in zip(lives, missing, strict=True):
+        lost += one.lost
+        if one.refused > life.refused:
+            lost.append(f"{one.refused - life.refused} of {life.name}, not counted")
     items = _items(requests)
     first = {text: place for place, (_, text, _) in reversed(list(enumerate(items)))}
     return Verdict(
         captured=sum(len(life.turns) for life in lives),
         recorded=sum(len(life.outcomes) for life in lives),
         lost=tuple(lost),
-        refused=refused,
-        died=died,
+        refused=sum(one.refused for one in missing),
+        died=sum(one.died for one in missing),
+        overdue=tuple(sorted(age_s for one in missing for age_s in one.overdue)),
         doubled=tuple(text for text, times in there.items() if times > 1),
         out_of_order=tuple(_inversions(lives, first)),
         shown_out_of_order=tuple(_shown_inversions(lives, conversations)),
@@ -115,20 +120,38 @@ def judge(
     )
 
 
-def _missing(life: Life, there: Counter[str]) -> tuple[list[str], int, int]:
-    """Of what a process told: what is gone, how much a full disk refused, how much died young."""
-    gone, full, young = [], 0, 0
+@dataclass
+class _Missing:
+    """Of what a process told: what is not there, and why."""
+
+    lost: list[str] = field(default_factory=list)
+    refused: int = 0
+    died: int = 0
+    overdue: list[float] = field(default_factory=list)
+
+    def add(self, life: Life, at_s: float, text: str, grace_s: float) -> None:
+        """Something that was told at a time is missing, though it was promised after so long."""
+        killed_s = life.ran_s(at_s, life.ended_s)
+        full_s = min(
+            (life.ran_s(at_s, start) for start, end in life.full if at_s <= end), default=float("inf")
+        )
+        age_s = min(killed_s, full_s)
+        if age_s > (OVERDUE_S if grace_s else 0.0):
+            self.lost.append(f"{text} ({killed_s:.3f} s before its end, {full_s:.3f} s before a full disk)")
+        elif age_s > grace_s:
+            self.overdue.append(age_s)
+        elif killed_s <= grace_s:
+            self.died += 1
+        self.refused += full_s <= killed_s and full_s <= OVERDUE_S
+
+
+def _missing(life: Life, there: Counter[str]) -> _Missing:
+    missing = _Missing()
     for told, grace_s in ((life.turns, CAPTURED_S), (life.outcomes, 0.0)):
         for at_s, _, text in told:
-            if text in there:
-                continue
-            if any(life.ran_s(at_s, start_s) <= grace_s and at_s <= end_s for start_s, end_s in life.full):
-                full += 1
-            elif life.ran_s(at_s, life.ended_s) < grace_s:
-                young += 1
-            else:
-                gone.append(f"{text} ({life.ended_s - at_s:.3f} s before its process ended)")
-    return gone, full, young
+            if text not in there:
+                missing.add(life, at_s, text, grace_s)
+    return missing
 
 
 def _items(requests: Iterable[AcceptedRequest]) -> list[tuple[str, str, str]]:
@@ -176,6 +199,10 @@ def row(verdict: Verdict) -> dict[str, Any]:
         "outcomes recorded": verdict.recorded,
         "refused and counted, disk full": verdict.refused,
         "died with a killed process, captured less than 0.1 s before": verdict.died,
+        "died, or refused by a full disk, captured longer before: the machine was too busy": len(
+            verdict.overdue
+        ),
+        "the oldest of these, in seconds": f"{max(verdict.overdue, default=0.0):.2f}",
         "sent more than once": verdict.repeated,
         "**lost**": len(verdict.lost),
         "**doubled**": len(verdict.doubled),

@@ -49,7 +49,12 @@ A, B, C = (0, "a"), (1, "b"), (2, "c")
     [
         pytest.param([A, B, C], None, (), id="all in order"),
         pytest.param([A, B, A, C], None, (), id="one repeated under its id"),
-        pytest.param([A, C], "lost", ("chat says 1 (9.000 s before its process ended)",), id="one missing"),
+        pytest.param(
+            [A, C],
+            "lost",
+            ("chat says 1 (9.000 s before its end, inf s before a full disk)",),
+            id="one missing",
+        ),
         pytest.param([A, B, C, (1, "d")], "doubled", ("chat says 1",), id="one under two ids"),
         pytest.param([B, A, C], "out_of_order", ("chat says 1",), id="two exchanged"),
         pytest.param([A, B, (2, "b"), C], "changed", ("chat says 2",), id="one id, two contents"),
@@ -78,9 +83,10 @@ def test_the_oracle_sees_what_is_shown_out_of_order(greenflash_emulator: Emulato
     ("ended_s", "stopped", "full", "refused", "expected"),
     [
         pytest.param(9.0, [(2.05, 8.99)], [], 0, (0, 1), id="died with its process, which had stood still"),
-        pytest.param(9.0, [(2.2, 8.9)], [], 0, (1, 0), id="too old when it stood still"),
+        pytest.param(9.0, [(2.2, 7.7)], [], 0, (1, 0), id="too old although it stood still"),
         pytest.param(2.05, [], [], 0, (0, 1), id="died with its process"),
-        pytest.param(2.2, [], [], 0, (1, 0), id="too old to have died with it"),
+        pytest.param(2.9, [], [], 0, (0, 0), id="overdue when it died with it"),
+        pytest.param(3.1, [], [], 0, (1, 0), id="too old to have died with it"),
         pytest.param(9.0, [], [(1.9, 2.1)], 1, (0, 0), id="refused by a full disk and counted"),
         pytest.param(9.0, [], [(1.9, 2.1)], 0, (1, 0), id="refused and not counted"),
     ],
