@@ -57,6 +57,7 @@ class Outbox:
     def __init__(self, path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> None:
         self._folder = None if path == MEMORY else Path(path)
         self._limit_bytes = limit_bytes
+        self._memory_limit_bytes = min(limit_bytes, MEMORY_LIMIT_BYTES)
         self._closed = False
         self._opening = 0
         self._parents_files: set[Path] = set()
@@ -285,9 +286,7 @@ class Outbox:
         if self._owned is not None:
             self._db = self._owned.db
         else:
-            self._db = database.connect(
-                "file::memory:", limit_bytes=min(self._limit_bytes, MEMORY_LIMIT_BYTES)
-            )
+            self._db = database.connect("file::memory:", limit_bytes=self._memory_limit_bytes)
         self._opening += 1
         self._settled.clear()
         self._lanes = Lanes()
@@ -346,7 +345,7 @@ class Outbox:
 
     def _insert(self, db: sqlite3.Connection, request: ApiRequest) -> str | None:
         """Add an entry and name its lane; None if the budget is used up."""
-        limit_bytes = self._limit_bytes if self._owned else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
+        limit_bytes = self._limit_bytes if self._owned else self._memory_limit_bytes
         share = MESSAGES_SHARE if request.kind == "messages" else 1.0
         if database.used_bytes(db) + len(request.body) + _ROW_BYTES > limit_bytes * share:
             return None
