@@ -341,8 +341,6 @@ class Outbox:
         unread = self._owned.unread if self._owned is not None else 0
         self._ledger.lose(kept - self._ledger.kept - unread, DAMAGED)
 
-    # Rows.
-
     def _insert(self, db: sqlite3.Connection, request: ApiRequest) -> str | None:
         """Add an entry and name its lane; None if the budget is used up."""
         limit_bytes = self._limit_bytes if self._owned else self._memory_limit_bytes
