@@ -35,17 +35,19 @@ FULL_TURNS = 3
 
 def main(name: str, seed: int) -> None:
     """Serve until told to end."""
-    ending = threading.Event()
+    asked_to_end: list[int] = []
+    nothing = threading.Event()  # not to be set by a signal handler: it may interrupt the wait for it
 
     def end(number: int, frame: FrameType | None) -> None:
-        ending.set()
+        asked_to_end.append(number)
 
     signal.signal(signal.SIGTERM, end)
     provider = TracerProvider(shutdown_on_exit=False)
     greenflash.instrument(tracer_provider=provider, frameworks=())
     tracer, dice = provider.get_tracer("chat service"), random.Random(seed)
     number = 0
-    while not ending.wait(dice.expovariate(1 / PAUSE_S)):
+    while not asked_to_end:
+        nothing.wait(dice.expovariate(1 / PAUSE_S))
         full = dice.random() < FULL_DISKS
         turns = [f"{seed} {number + n}" for n in range(FULL_TURNS if full else 1)]
         number += len(turns)
