@@ -28,6 +28,7 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "force_sample": ("1", True, False),
     "keep_on": ("error", ("error",), ("outcome",)),
     "id_key": ("a secret", "a secret", "another"),
+    "langchain_chains": ("on", True, False),
     "default_user_id": ("nobody", "nobody", "somebody"),
     "strict": ("yes", True, False),
     "shutdown_timeout_s": ("2.5", 2.5, 0.0),

@@ -17,7 +17,7 @@ from greenflash_otel.redaction import Redact
 Export: TypeAlias = Literal["greenflash", "none"]
 History: TypeAlias = Literal["new", "full"]
 
-FRAMEWORKS = ("openai",)
+FRAMEWORKS = ("openai", "langchain")
 """What `instrument()` can instrument."""
 
 KEEP_ON = ("outcome", "error")
@@ -135,6 +135,11 @@ SETTINGS: Mapping[str, Setting] = {
         "A secret that message ids are hashed with, so that nobody can tell from an id what was said. "
         "The same in every process; changing it makes known messages new.",
     ),
+    "langchain_chains": Setting(
+        ("GREENFLASH_LANGCHAIN_CHAINS",),
+        _flag,
+        "Tell LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
+    ),
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
     ),
@@ -166,6 +171,7 @@ class Settings:
     keep_on: tuple[str, ...] = KEEP_ON
     force_sample: bool | None = None
     id_key: str | None = field(default=None, repr=False)
+    langchain_chains: bool = False
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0
