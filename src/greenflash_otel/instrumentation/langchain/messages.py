@@ -204,7 +204,7 @@ def _media(block: Mapping[str, Any]) -> Part:
 
 
 def _digest(data: str | bytes, begin: int) -> tuple[str, int]:
-    """Digest of inline media from ``begin`` on, as they were given, and their size; of large ones from samples."""
+    """Digest of inline media from ``begin`` on, as they were given, and their size; of large ones sampled."""
     length = len(data) - begin
     size = length * 3 // 4 if isinstance(data, str) else length
     if length <= WHOLE_BYTES:
