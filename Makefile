@@ -15,10 +15,13 @@ demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows
 test: $(READY) lint test-versions  ## Everything that must hold.
 	$(BIN)/python -m pytest
 
-test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Other versions of what we instrument.
+test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Oldest and newest of what we instrument.
 
 test-openai-%: $(VENV)/openai-%/.ready
 	PYTHONPATH=$(VENV)/openai-$* $(BIN)/python -m pytest tests/instrumentation/openai
+
+test-langchain-%: $(VENV)/langchain-%/.ready
+	PYTHONPATH=$(VENV)/langchain-$* $(BIN)/python -m pytest tests/instrumentation/langchain
 
 lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff check
@@ -44,8 +47,13 @@ mutations: $(READY)  ## Seed mistakes into the conversation model and delivery, 
 soak: $(READY)  ## The whole proof of delivery, half an hour; SOAK_S=60 MODEL_EXAMPLES=300 shorten it, SOAK=--write keeps it.
 	$(BIN)/python -m tests.faults.proof --seconds $(SOAK_S) --examples $(MODEL_EXAMPLES) $(SOAK)
 
-bench: $(READY)  ## What instrumenting costs, side by side with not instrumenting.
+bench: $(VENV)/peers/.ready  ## What instrumenting costs, side by side with not instrumenting, and with others.
 	$(BIN)/python tests/bench/calls.py
+	PYTHONPATH=$(VENV)/peers $(BIN)/python tests/bench/threads.py
+
+$(VENV)/peers/.ready: tests/bench/peers.txt $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) -r $<
+	@touch $@
 
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 	$(BIN)/pip install --quiet uv

@@ -80,6 +80,24 @@ def test_the_block_about_verifying_delivery(
     assert f"prints `{printed}`" in page
 
 
+def test_the_blocks_about_langchain(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of ``langchain.md`` make the conversations that they name."""
+    agent, handler = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "langchain.md").read_text(), re.DOTALL
+    )
+    question, answer = "What is the capital of Mexico?", "Mexico City."
+    with Replay([{**RECORDED, "to": question, "body": completion(answer, "gpt-4o-mini")}]) as openai:
+        for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": openai.base_url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("GREENFLASH_BASE_URL", greenflash_emulator.base_url)
+        for code, talk in ((agent, "chat-8"), (handler, "chat-9")):
+            exec(compile(code, "langchain.md", "exec"), {})
+            assert greenflash.flush(10)
+            stored = greenflash_emulator.conversation(talk)
+            assert [message.content for message in stored.messages] == [question, answer]
+            greenflash.shutdown()
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     """A relative link in the docs names a file that exists."""
     broken = [

@@ -29,6 +29,7 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "keep_on": ("error", ("error",), ("outcome",)),
     "id_key": ("a secret", "a secret", "another"),
     "baggage": ("on", True, False),
+    "langchain_chains": ("on", True, False),
     "default_user_id": ("nobody", "nobody", "somebody"),
     "strict": ("yes", True, False),
     "shutdown_timeout_s": ("2.5", 2.5, 0.0),

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
@@ -32,8 +32,59 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def affiliation_in(context: Context | None = None) -> Affiliation:
     """The affiliation in ``context``, by default the current one; an empty one outside any scope."""
-    frame = cast("_Frame | None", otel_context.get_value(_KEY, context))
+    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY, context))
+    while isinstance(frame, Lent):
+        if (affiliation := frame.lender.affiliation()) is not None:
+            return affiliation
+        frame = frame.below
     return frame.affiliation if frame else _NOBODY
+
+
+class Lender(Protocol):
+    """Something that goes on in a context, where its instrumentation learns of its beginning only."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    def affiliation(self) -> Affiliation | None:
+        """What it lends to the running code; None: nothing, so what was there before it holds."""
+        ...
+
+
+def lent_by(lender: Lender, context: Context) -> Context:
+    """``context`` with an affiliation that holds where, and as long as, ``lender`` says."""
+    below = cast("_Frame | Lent | None", otel_context.get_value(_KEY, context))
+    while isinstance(below, Lent) and below.lender.over:
+        below = below.below
+    return otel_context.set_value(_KEY, Lent(lender, below), context)
+
+
+def lender_here() -> Lender | None:
+    """The innermost of those that go on and were begun in this context."""
+    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY))
+    while isinstance(frame, Lent) and frame.lender.over:
+        frame = frame.below
+    return frame.lender if isinstance(frame, Lent) else None
+
+
+def own_affiliation() -> Affiliation:
+    """The affiliation that the application said, whatever instrumentations lent since."""
+    frame = _own_frame()
+    return frame.affiliation if frame else _NOBODY
+
+
+def without_lent(context: Context) -> Context:
+    """``context`` as the application made it."""
+    return otel_context.set_value(_KEY, _own_frame(), context)
+
+
+def _own_frame() -> _Frame | None:
+    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY))
+    while isinstance(frame, Lent):
+        frame = frame.below
+    return frame
 
 
 def current_affiliation() -> Affiliation:
@@ -135,7 +186,7 @@ class Scope:
     ) -> None:
         # A generator can be closed in another task than the one it ran in. That task was never in this
         # scope: there is nothing to leave, and detaching by token would log an error.
-        frame = cast("_Frame | None", otel_context.get_value(_KEY))
+        frame = _own_frame()
         if frame is not None and frame.scope is self:
             otel_context.attach(frame.outer)
 
@@ -161,6 +212,14 @@ class _Frame:
     outer: Context
 
 
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """An affiliation on the context that ends by itself."""
+
+    lender: Lender
+    below: _Frame | Lent | None
+
+
 def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
     other = inner.conversation_id not in (None, outer.conversation_id)
     return Affiliation(
@@ -170,6 +229,7 @@ def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
         properties=inner.properties if other else {**outer.properties, **inner.properties},
         internal=inner.internal or (outer.internal and not other),
         tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
+        turn_id=None if other else outer.turn_id,
         scope_id=outer.scope_id if inner.conversation_id is None else None,
     )
 

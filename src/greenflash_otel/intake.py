@@ -190,7 +190,7 @@ class Intake:
         )
 
     def _clean_message(self, message: MessageItem) -> MessageItem:
-        names = ("content", "input", "output", "properties")
+        names = ("content", "input", "output", "context", "properties")
         fields: dict[str, Any] = {
             name: self._redacted(getattr(message, name), f"messages.{name}") for name in names
         }

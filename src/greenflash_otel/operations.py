@@ -128,6 +128,10 @@ class Message:
     """Only on output: why the model stopped, in the provider's word."""
     voice: Voice | None = None
     """None where it was written."""
+    at_ms: int | None = None
+    """Unix time in milliseconds at which it was said; None: when its operation began, or ended."""
+    aside: str | None = None
+    """Names something said beside the history that the application keeps, as an interrupt's question is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,8 @@ class Affiliation:
     """Names one entry into a `conversation()` without an id, so that what happens in it stays together."""
     tool_call_id: str | None = None
     """Call id of the tool inside which an operation runs: the user never sees it."""
+    turn_id: str | None = None
+    """Names the turn of an agent that an operation is part of, or tells; see `TURN`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +219,19 @@ FETCH = "fetch_response"
 ADD_ITEMS = "add_items"
 """Name of an operation that adds messages to a conversation kept by the provider: only its input counts."""
 
+TURN = "invoke_agent"
+"""Name of an operation that tells a whole turn: the user's words, and everything up to the answer."""
+
 EXECUTE_TOOL = "execute_tool"
+RETRIEVAL = "retrieval"
+CHAIN = "chain"
+TASK = "task"
+WORKFLOW = "workflow"
+MEMORY_READ = "memory_read"
+MEMORY_WRITE = "memory_write"
+CHAINS = frozenset({CHAIN, TASK, WORKFLOW})
+"""Names of operations that hold other steps together."""
+
 EMBEDDINGS = "embeddings"
 DELETE_ITEMS = "delete_items"
 COMPACT = "compact_response"
@@ -221,6 +239,12 @@ COMPACT = "compact_response"
 STEPS = frozenset(
     {
         EMBEDDINGS,
+        RETRIEVAL,
+        CHAIN,
+        TASK,
+        WORKFLOW,
+        MEMORY_READ,
+        MEMORY_WRITE,
         COMPACT,
         "decision",
         DELETE_ITEMS,
@@ -240,7 +264,7 @@ class Operation:
     """One operation. Times and ids are the span's; see `spans.SpanRecord`."""
 
     name: str
-    """``gen_ai.operation.name``: one of `MAIN_CALLS` or `STEPS`, `FETCH`, `ADD_ITEMS`, `EXECUTE_TOOL`."""
+    """``gen_ai.operation.name``: of `MAIN_CALLS`, `STEPS`, `FETCH`, `ADD_ITEMS`, `TURN`, `EXECUTE_TOOL`."""
     affiliation: Affiliation = field(default_factory=Affiliation)
     provider: str | None = None
     request_model: str | None = None
@@ -269,6 +293,8 @@ class Operation:
     streamed: bool = False
     time_to_first_chunk_s: float | None = None
     voice_call: VoiceCall | None = None
+    used_tools: bool = False
+    """Of a `TURN`: whether tools ran in it, also where no message in it asks for one."""
     ending: Ending = "completed"
     failure: Failure | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)

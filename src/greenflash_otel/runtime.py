@@ -71,16 +71,17 @@ def instrument(
     force_sample: bool | None = None,
     id_key: str | None = None,
     baggage: bool | None = None,
+    langchain_chains: bool | None = None,
     default_user_id: str | None = None,
     strict: bool | None = None,
     shutdown_timeout_s: float | None = None,
     http_client: httpx.Client | None = None,
 ) -> Pipeline:
-    """Capture what OpenAI clients of this process say, from now on, and deliver it to Greenflash.
+    """Capture what this process says to models, and deliver it to Greenflash, from now on.
 
-    Call it once at start-up; clients built before and after are captured alike. A second call changes
-    nothing and returns the same pipeline. Every argument has an environment variable; ``docs/settings.md``
-    lists them with defaults and units.
+    Call it once at start-up; clients and agents built before and after are captured alike. A second call
+    changes nothing and returns the same pipeline. Every argument has an environment variable;
+    ``docs/settings.md`` lists them with defaults and units.
 
     Args:
         tracer_provider: Record spans here, beside your own, instead of in a provider that only we read.
@@ -110,6 +111,7 @@ def instrument(
         force_sample=force_sample,
         id_key=id_key,
         baggage=baggage,
+        langchain_chains=langchain_chains,
         default_user_id=default_user_id,
         strict=strict,
         shutdown_timeout_s=shutdown_timeout_s,
@@ -141,7 +143,7 @@ def shutdown(timeout_s: float | None = None) -> None:
         return
     atexit.unregister(shutdown)
     carry(False)
-    for name in runtime.settings.frameworks:
+    for name in {*runtime.settings.frameworks, "langchain"}:
         with faults.guarded(f"uninstrument {name}"):
             _instrumentation(name).uninstrument()
     if runtime.processor is not None:
@@ -270,14 +272,13 @@ def _set_up(
     carry(settings.baggage)
     tracer = provider.get_tracer(TRACER)
     history = settings.history or ("new" if own else "full")
+    options = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
+    own_options: dict[str, dict[str, Any]] = {"langchain": {"chains": settings.langchain_chains}}
+    for_handlers = {**options, **own_options["langchain"]}
+    _instrumentation("langchain").prepare(tracer, **for_handlers)  # which the application passes
     for name in settings.frameworks:
         with faults.guarded(f"instrument {name}"):
-            _instrumentation(name).instrument(
-                tracer,
-                capture_content=settings.capture_content,
-                history=history,
-                id_key=settings.id_key,
-            )
+            _instrumentation(name).instrument(tracer, **options, **own_options.get(name, {}))
     return _Runtime(settings, pipeline, tracer, processor)
 
 
@@ -306,6 +307,6 @@ _LIMITS = (
 
 def _instrumentation(name: str) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
     """The instrumentation of a framework; imports ours, never the framework itself."""
-    from greenflash_otel.instrumentation import openai
+    from greenflash_otel.instrumentation import langchain, openai
 
-    return {"openai": openai}[name]
+    return {"openai": openai, "langchain": langchain}[name]

@@ -17,7 +17,7 @@ from greenflash_otel.redaction import Redact
 Export: TypeAlias = Literal["greenflash", "none"]
 History: TypeAlias = Literal["new", "full"]
 
-FRAMEWORKS = ("openai",)
+FRAMEWORKS = ("openai", "langchain")
 """What `instrument()` can instrument."""
 
 KEEP_ON = ("outcome", "error")
@@ -141,6 +141,11 @@ SETTINGS: Mapping[str, Setting] = {
         "Send the id of the active conversation to other services as W3C baggage, and let outcomes and "
         "ratings recorded there belong to it. Whoever is called sees the id; whoever calls can name one.",
     ),
+    "langchain_chains": Setting(
+        ("GREENFLASH_LANGCHAIN_CHAINS",),
+        _flag,
+        "Tell LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
+    ),
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
     ),
@@ -173,6 +178,7 @@ class Settings:
     force_sample: bool | None = None
     id_key: str | None = field(default=None, repr=False)
     baggage: bool = False
+    langchain_chains: bool = False
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0

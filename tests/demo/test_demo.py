@@ -43,6 +43,19 @@ TRUTH = [
     "  user_message         What is 2 + 2?",
     "    thought",
     "    assistant_message  4",
+    "conversation dinner (user eve",
+    "  user_message         Please get us a table for two tonight, outside if the weather allows.",
+    '    tool_call          get_weather {"city": "Rome"}',
+    '      tool_error       get_weather {"result": "The weather service knows nothing of Rome."}',
+    '    tool_call          find_table {"people": 2}',
+    '      observation      find_table {"result": "A table for two is free at 20:00, inside or outside."}',
+    '    tool_call          book_table {"time": "20:00", "outside": false}',
+    '      observation      book_table {"result": "Booked for 20:00, inside."}',
+    "    assistant_message  Shall I book inside for 20:00?",
+    "  user_message         Yes, please.",
+    "    final_response     Your table for two is booked for 20:00. I could not learn about the weather",
+    "outcomes",
+    "  table booked true (boolean, positive)",
 ]
 """What the recordings say, line by line; a line of the output begins with it."""
 
@@ -52,7 +65,7 @@ def test_the_demo_prints_the_true_conversations(time: str) -> None:
     """Texts, types, parents and the outcome are those of the recordings, and all was delivered."""
     done = subprocess.run([*PROGRAM, "demo"], capture_output=True, text=True, check=True, timeout=60)
     shown = done.stdout.partition("What Greenflash has now:\n\n")[2].splitlines()
-    lines = [line for line in shown[: shown.index("messages and outcomes: " + _counts(18))] if line]
+    lines = [line for line in shown[: shown.index("messages and outcomes: " + _counts(29))] if line]
     assert len(lines) == len(TRUTH)
     for line, true in zip(lines, TRUTH, strict=True):
         assert line.startswith(true), time
@@ -74,7 +87,7 @@ def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
         assert demo.stdout is not None
         captured = demo.stdout.readline()
         demo.send_signal(signal.SIGKILL)
-    assert "pending 18" in captured
+    assert "pending 29" in captured
     environment = {
         **os.environ,
         "GREENFLASH_OUTBOX": str(outbox),
@@ -89,10 +102,13 @@ def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout.strip()) == (0, _counts(18))
+    assert (done.returncode, done.stdout.strip()) == (0, _counts(29))
     stored = greenflash_emulator.conversations()
-    assert {str(one.external_id): lines(one) for one in stored} == TRUE
-    assert [outcome.event_type for one in stored for outcome in one.outcomes] == ["upgrade"]
+    told, true = {str(one.external_id): lines(one) for one in stored}, dict(TRUE)
+    at_once = told.pop("dinner"), true.pop("dinner")  # its tools' results come in either order
+    assert (told, sorted(at_once[0], key=str)) == (true, sorted(at_once[1], key=str))
+    outcomes = {outcome.event_type for one in stored for outcome in one.outcomes}
+    assert outcomes == {"upgrade", "table booked"}
 
 
 def test_the_demo_fails_where_its_conversations_did_not_arrive() -> None:

@@ -82,6 +82,33 @@ def _reasoning() -> list[Line]:
     ]
 
 
+def _agent() -> list[Line]:
+    question = "Please get us a table for two tonight, outside if the weather allows."
+    found, booked = "A table for two is free at 20:00, inside or outside.", "Booked for 20:00, inside."
+    failed, asked, reply = (
+        "The weather service knows nothing of Rome.",
+        "Shall I book inside for 20:00?",
+        "Yes, please.",
+    )
+    weather, table, book = (
+        call["function"]["arguments"]
+        for message in (_message(question), _message(found))
+        for call in message["tool_calls"]
+    )
+    return [
+        Line("user_message", question, None),
+        Line("tool_call", weather, question),
+        Line("tool_call", table, question),
+        Line("tool_error", failed, weather),
+        Line("observation", found, table),
+        Line("tool_call", book, question),
+        Line("assistant_message", asked, question),
+        Line("user_message", reply, asked),
+        Line("observation", booked, book),
+        Line("final_response", _message(booked)["content"], reply),
+    ]
+
+
 def _answer(to: str) -> Any:  # Any: JSON of OpenAI, or the text of a stream
     [body] = [answer["body"] for answer in recorded() if answer["to"] == to]
     return body
@@ -97,5 +124,6 @@ TRUE: Mapping[str, list[Line]] = {
     "streamed-answer": _streamed(),
     "weather": _tools(),
     "arithmetic": _reasoning(),
+    "dinner": _agent(),
 }
 """By conversation."""

@@ -61,6 +61,7 @@ def item_of(message: MessageItem) -> dict[str, Json]:
         "content": message.content,
         "input": message.input,
         "output": message.output,
+        "context": message.context,
         "toolName": message.tool_name,
         "createdAt": time_of(message.created_at_ms),
         "model": message.model,

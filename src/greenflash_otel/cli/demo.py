@@ -12,12 +12,13 @@ import threading
 from openai import OpenAI
 
 import greenflash_otel as greenflash
+from greenflash_otel.demo.agent import is_possible, tell_with_agent
 from greenflash_otel.demo.local import NO_PROXY, PRODUCT
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.demo.story import tell
 from greenflash_otel.emulator import Emulator, render
 
-CONVERSATIONS = 4
+CONVERSATIONS = 5 if is_possible() else 4
 
 
 def show(given: argparse.Namespace) -> int:
@@ -51,6 +52,8 @@ def _capture(emulator: Emulator, outbox: str, api_key: str | None) -> None:
         client = OpenAI(base_url=openai.base_url, api_key="sk-recorded")
         tell(client)
         client.close()
+        if is_possible():
+            tell_with_agent(base_url=openai.base_url, api_key="sk-recorded")
 
 
 def _report(emulator: Emulator, *, keep: bool) -> int:
@@ -61,6 +64,8 @@ def _report(emulator: Emulator, *, keep: bool) -> int:
     print("What Greenflash has now:\n")
     for conversation in conversations:
         print(render(conversation), end="\n\n")
+    if not is_possible():
+        print("LangChain is not installed, so the conversation with an agent is left out.")
     print(f"messages and outcomes: {stats}")
     print(f"emulator: {emulator.url} (everything it stores: {emulator.url}/emulator/conversations)")
     if keep:

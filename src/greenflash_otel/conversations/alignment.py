@@ -169,7 +169,7 @@ def _next(known: Known, node: Node, link: Piece) -> Node | None:
 
 
 def _is_link(piece: Piece) -> bool:
-    return piece.kind in CHAIN and not piece.by_provider
+    return piece.kind in CHAIN and not piece.by_provider and piece.aside is None
 
 
 def key_of_piece(piece: Piece) -> str:

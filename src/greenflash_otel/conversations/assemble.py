@@ -12,8 +12,10 @@ from greenflash_otel.conversations.messages import ConversationUpdate, MessageIt
 from greenflash_otel.conversations.pieces import split_system_prompt
 from greenflash_otel.conversations.rendering import (
     facts_of,
+    in_order_of_time,
     model_of,
     render,
+    render_chain,
     render_step,
     render_tool,
     span_message_id,
@@ -22,7 +24,7 @@ from greenflash_otel.conversations.sidelines import Line, line_of, note_main, wa
 from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
 from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
 from greenflash_otel.conversations.waiting import hold, overdue, release
-from greenflash_otel.operations import ADD_ITEMS, COMPACT, FETCH, MAIN_CALLS, STEPS, Operation
+from greenflash_otel.operations import ADD_ITEMS, CHAINS, COMPACT, FETCH, MAIN_CALLS, STEPS, TURN, Operation
 from greenflash_otel.spans import SpanRecord
 
 
@@ -52,7 +54,8 @@ def assemble(
         items: Sequence[MessageItem] = ()
     elif shown:
         items = _shown(memory, known, span, operation, stitched)
-        remember_history(memory, stitched, (*messages, *operation.output[:1]))
+        said = operation.output if operation.name == TURN else operation.output[:1]
+        remember_history(memory, stitched, (*messages, *said))
     else:
         items = _hidden(memory, known, span, operation, stitched)
     if operation.response_id and operation.ending != "pending":
@@ -94,6 +97,8 @@ def _settle_doubts(
 
 def _awaits(known: Known, span: SpanRecord, operation: Operation, stitched: Stitch, line: Line) -> str | None:
     """What has to come before an operation can be told; None if it can be now."""
+    if operation.affiliation.turn_id and operation.name != TURN:
+        return _turn(operation)
     if line != "beside":
         return None if line == "main" else _next_call(stitched)
     call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
@@ -111,10 +116,14 @@ def _next_call(stitched: Stitch) -> str:
     return f"next call of {stitched.conversation_id}"
 
 
+def _turn(operation: Operation) -> str:
+    return f"turn {operation.affiliation.turn_id}"
+
+
 def _is_shown(operation: Operation) -> bool:
     """Whether the user sees what an operation says."""
     hidden = operation.affiliation.internal or operation.affiliation.tool_call_id is not None
-    return operation.name in MAIN_CALLS | {FETCH, ADD_ITEMS} and not hidden
+    return operation.name in MAIN_CALLS | {FETCH, ADD_ITEMS, TURN} and not hidden
 
 
 def _is_news(memory: Memory, operation: Operation) -> bool:
@@ -134,6 +143,8 @@ def _shown(
         given, asked = place(id, known, stitched.messages, stitched.position)
     else:
         given, asked = follow(id, stitched.position, stitched.messages)
+    if operation.used_tools:
+        asked = replace(asked, agentic=True)
     answered, after = _answered(id, asked, operation)
     known.resends = known.resends or _resends(operation, stitched)
     call_ids = _remember_pieces(memory, known, stitched, (*given, *answered))
@@ -143,9 +154,10 @@ def _shown(
     for held in release(memory, [span.trace_id]):
         items += _hidden(memory, known, *held, stitched, asked.asked)
     items += _render_answer(id, span, operation, answered, asked)
-    for held in release(memory, call_ids):
-        items += _hidden(memory, known, *held, stitched, asked.asked)
-    return items
+    steps = release(memory, [_turn(operation)]) if operation.name == TURN else []
+    for held in (*steps, *release(memory, call_ids)):
+        items += _hidden(memory, known, *held, stitched, asked.asked, after)
+    return in_order_of_time(items) if operation.name == TURN else items
 
 
 def _remember_as_told(known: Known, operation: Operation, stitched: Stitch, after: Position) -> None:
@@ -236,6 +248,7 @@ def _hidden(
     operation: Operation,
     stitched: Stitch,
     asked: str | None = None,
+    turn: Position | None = None,
 ) -> list[MessageItem]:
     """What the user does not see: a tool that ran, or a call marked as internal or made by a tool."""
     id, tool, place = known.namespace, operation.tool, known.latest
@@ -244,14 +257,28 @@ def _hidden(
         place = follow(id, stitched.position, stitched.messages)[1]
         operation = replace(operation, input=())
     remember(memory, span.trace_id, operation, stitched, place, known.latest)
+    within = known.calls.get(operation.affiliation.tool_call_id or "")
+    if operation.name in CHAINS:
+        return list(render_chain(id, span, operation, within or asked))
     if tool is None:
-        within = known.calls.get(operation.affiliation.tool_call_id or "")
         return [render_step(id, span, operation, within or asked)]
-    call = known.calls.get(tool.call_id) if tool.call_id else None
+    call = _call_of(known, operation, turn)
     call_id = call or span_message_id(id, span, "tool_call")
+    if call is None and tool.call_id and operation.affiliation.turn_id:
+        memory.call(tool.call_id, stitched.conversation_id, call_id)
+    parent = within or asked
     return list(
-        render_tool(span, operation, tool, call_id, result_id(id, call_id), asked, told=call is not None)
+        render_tool(span, operation, tool, call_id, result_id(id, call_id), parent, told=call is not None)
     )
+
+
+def _call_of(known: Known, operation: Operation, turn: Position | None) -> str | None:
+    """The message that asked for a tool; None where nobody told of it, as of what a sub-agent's tools do."""
+    call_id = operation.tool.call_id if operation.tool else None
+    if turn is None or operation.affiliation.turn_id is None:
+        return known.calls.get(call_id) if call_id else None
+    beside = operation.affiliation.internal or operation.affiliation.tool_call_id is not None
+    return None if beside else turn.call(call_id)
 
 
 def _hand_on(known: Known, items: Iterable[MessageItem]) -> tuple[MessageItem, ...]:

@@ -19,6 +19,13 @@ MessageType: TypeAlias = Literal[
     "tool_error",
     "llm",
     "embedding",
+    "retrieval",
+    "memory_read",
+    "memory_write",
+    "chain_start",
+    "chain_end",
+    "task",
+    "workflow",
     "callback",
 ]
 """The types of Greenflash's 18 that are made so far."""
@@ -42,6 +49,8 @@ class MessageItem:
     model: str | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
     voice: Voice | None = None
+    context: str | None = None
+    """Of an answer: what was looked up for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ group them differently, give the same ones in the same order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal, TypeAlias
 
@@ -61,6 +61,10 @@ class Piece:
     voice: Voice | None = None
     ends_message: bool = False
     """True for the text of an assistant message that asks for no tool."""
+    at_ms: int | None = None
+    """When it was said, if the message tells."""
+    aside: str | None = None
+    """See `Message.aside`: nothing follows on it."""
 
 
 def split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Message, ...]]:
@@ -75,6 +79,13 @@ def split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Message
 
 def cut(message: Message) -> tuple[Piece, ...]:
     """The pieces of a message, in order. A message without any content has none."""
+    pieces = _cut(message)
+    if message.at_ms is None and message.aside is None:
+        return pieces
+    return tuple(replace(piece, at_ms=message.at_ms, aside=message.aside) for piece in pieces)
+
+
+def _cut(message: Message) -> tuple[Piece, ...]:
     spoken = [part for part in message.parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
     if message.role in SYSTEM_ROLES:
         return tuple(_visible("system", spoken))

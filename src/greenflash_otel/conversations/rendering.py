@@ -6,19 +6,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.conversations.identity import id_of
+from greenflash_otel.conversations.identity import id_of, text_of
 from greenflash_otel.conversations.messages import MessageItem, MessageType
 from greenflash_otel.conversations.thread import Placed
 from greenflash_otel.operations import (
+    CHAIN,
     DELETE_ITEMS,
     EMBEDDINGS,
     FETCH,
+    MEMORY_READ,
+    MEMORY_WRITE,
+    RETRIEVAL,
     STEPS,
+    TASK,
+    WORKFLOW,
     Json,
     Message,
     Operation,
+    Other,
     ToolExecution,
     Usage,
 )
@@ -28,8 +36,30 @@ from greenflash_otel.spans import SpanRecord
 
 NS_PER_MS = 1_000_000
 
-STEP_TYPES: Mapping[str, MessageType] = {EMBEDDINGS: "embedding", DELETE_ITEMS: "callback"}
+STEP_TYPES: Mapping[str, MessageType] = {
+    EMBEDDINGS: "embedding",
+    DELETE_ITEMS: "callback",
+    RETRIEVAL: "retrieval",
+    MEMORY_READ: "memory_read",
+    MEMORY_WRITE: "memory_write",
+    TASK: "task",
+    WORKFLOW: "workflow",
+}
 """Message type of a hidden step by the operation's name; any other is a model call."""
+
+LOOKUPS = frozenset({"retrieval", "memory_read", "memory_write"})
+"""Types of steps that have a query and documents."""
+
+
+RANKS: Mapping[MessageType, int] = {
+    "user_message": 0,
+    "tool_call": 1,
+    "observation": 3,
+    "tool_error": 3,
+    "assistant_message": 4,
+    "final_response": 4,
+}
+"""What comes first of the messages of one moment; of any other type: 2."""
 
 
 def render(
@@ -40,7 +70,7 @@ def render(
     return MessageItem(
         id=placed.id,
         type=placed.type,
-        created_at_ms=(voice and voice.started_at_ms) or time_ns // NS_PER_MS,
+        created_at_ms=(voice and voice.started_at_ms) or placed.piece.at_ms or time_ns // NS_PER_MS,
         parent_id=placed.parent_id,
         model=model,
         properties=properties or {},
@@ -99,6 +129,8 @@ def render_tool(
 def render_step(namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None) -> MessageItem:
     """An operation as one hidden step: a call whose words the user never saw, or that gave no answer."""
     type = STEP_TYPES.get(operation.name, "llm")
+    if type in LOOKUPS:
+        return _render_lookup(namespace, span, operation, parent_id, type)
     output: Mapping[str, Json] = {"messages": _write(operation.output)} if operation.output else {}
     return MessageItem(
         step_id(namespace, span, operation),
@@ -110,6 +142,50 @@ def render_step(namespace: str, span: SpanRecord, operation: Operation, parent_i
         model=model_of(operation),
         properties=facts_of(span, operation),
     )
+
+
+def _render_lookup(
+    namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None, type: MessageType
+) -> MessageItem:
+    """Something looked up or kept: what was asked, and what was found."""
+    documents, requests = _fields(operation.output), _fields(operation.input)
+    asked: Mapping[str, Json] = {"query": "\n".join(text_of(one.parts) for one in operation.input)}
+    return MessageItem(
+        step_id(namespace, span, operation),
+        type,
+        span.end_ns // NS_PER_MS,
+        parent_id,
+        input=requests[0] if requests else asked,
+        output={"documents": list(documents), **_error(operation)},
+        properties=facts_of(span, operation),
+    )
+
+
+def render_chain(
+    namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None
+) -> Iterator[MessageItem]:
+    """Something that holds other steps together: a chain as its start and end, anything else as one step."""
+    given, made = _fields(operation.input), _fields(operation.output)
+    id, name = step_id(namespace, span, operation), operation.properties.get("name")
+    facts = facts_of(span, operation)
+    start = MessageItem(
+        id,
+        "chain_start" if operation.name == CHAIN else STEP_TYPES[operation.name],
+        span.start_ns // NS_PER_MS,
+        parent_id,
+        input={"name": name, **(given[0] if given else {})},
+    )
+    output = {**(made[0] if made else {}), **_error(operation)}
+    if operation.name != CHAIN:
+        yield replace(start, output=output, properties=facts)
+        return
+    yield start
+    end = id_of(namespace, id, "chain_end", None)
+    yield MessageItem(end, "chain_end", span.end_ns // NS_PER_MS, id, output=output, properties=facts)
+
+
+def _fields(messages: Sequence[Message]) -> list[Mapping[str, Json]]:
+    return [part.fields for message in messages for part in message.parts if isinstance(part, Other)]
 
 
 def step_id(namespace: str, span: SpanRecord, operation: Operation) -> str:
@@ -164,3 +240,23 @@ def _write(messages: Sequence[Message]) -> list[Json]:
 def _object(name: str, value: Json) -> Mapping[str, Json]:
     """``value`` as an object, because Greenflash takes nothing else as input or output."""
     return value if isinstance(value, Mapping) else {name: value}
+
+
+def in_order_of_time(items: Sequence[MessageItem]) -> list[MessageItem]:
+    """The messages of one turn, told by several spans; what was looked up goes to the answer that used it."""
+    ordered, found = list[MessageItem](), list[str]()
+    for item in sorted(items, key=lambda one: (one.created_at_ms, RANKS.get(one.type, 2))):
+        if item.type == "retrieval":
+            found += _documents(item)
+        elif found and item.type in ("assistant_message", "final_response"):
+            item, found = replace(item, context="\n\n".join(found)), []
+        ordered.append(item)
+    return ordered
+
+
+def _documents(item: MessageItem) -> list[str]:
+    documents = (item.output or {}).get("documents")
+    if not isinstance(documents, Sequence) or isinstance(documents, str):
+        return []
+    texts = (one.get("content") for one in documents if isinstance(one, Mapping))
+    return [text for text in texts if isinstance(text, str)]

@@ -71,7 +71,13 @@ def follow(
 
 def step(namespace: str, position: Position, piece: Piece) -> tuple[Placed, Position]:
     """Place one piece and move on."""
-    id = id_of(namespace, position.tip, piece.kind, piece.canonical)
+    if piece.aside is not None:
+        return _step_aside(namespace, position, piece, piece.aside)
+    answered = position.call(piece.call_id) if piece.kind == "tool_result" else None
+    if answered is not None:  # its content, which may be large, does not count for its id
+        id = result_id(namespace, answered)
+    else:
+        id = id_of(namespace, position.tip, piece.kind, piece.canonical)
     type: MessageType
     parent_id, after = position.asked or position.visible, position
     match piece.kind:
@@ -90,8 +96,8 @@ def step(namespace: str, position: Position, piece: Piece) -> tuple[Placed, Posi
             )
         case "tool_result":
             type = "tool_error" if piece.failed else "observation"
-            if call := position.call(piece.call_id):
-                id, parent_id = result_id(namespace, call), call
+            if answered is not None:
+                parent_id = answered
             else:  # its call was never seen: a trimmed history
                 id = id_of(namespace, position.tip, piece.kind, [piece.call_id, piece.canonical])
         case "thought":
@@ -99,6 +105,17 @@ def step(namespace: str, position: Position, piece: Piece) -> tuple[Placed, Posi
         case "system":
             type, parent_id = "system_message", position.visible
     return Placed(piece, id, type, parent_id, position.tip, after), after
+
+
+def _step_aside(namespace: str, position: Position, piece: Piece, name: str) -> tuple[Placed, Position]:
+    """Place what was said beside the history: it is seen and answered, but the next id does not hash it."""
+    id = id_of(namespace, position.tip, piece.kind, [name, piece.canonical])
+    if piece.kind == "user":
+        after = replace(position, visible=id, asked=id)
+        return Placed(piece, id, "user_message", position.visible, position.tip, after), after
+    after = replace(position, visible=id)
+    parent_id = position.asked or position.visible
+    return Placed(piece, id, "assistant_message", parent_id, position.tip, after), after
 
 
 def result_id(namespace: str, call_message_id: str) -> str:

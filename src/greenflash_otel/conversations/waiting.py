@@ -2,7 +2,8 @@
 
 A tool can end before the stream that asked for it has ended; a query is embedded before anybody has said
 anything in its trace. Such an operation waits for the model call that tells of its tool call, or that
-begins the conversation of its trace. What waits in vain is given back by `overdue`.
+begins the conversation of its trace; a step of an agent waits for what tells the agent's whole turn. What
+waits in vain is given back by `overdue`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ Held: TypeAlias = tuple[SpanRecord, Operation]
 
 WAIT_NS = 60_000_000_000
 """How long an operation waits, by the times of the spans that come after it."""
+WAIT_FOR_TURN_NS = 3_600_000_000_000
+"""How long a step waits for the operation that tells its turn: an agent may work for long."""
 EACH = 100
 """Operations that wait for the same thing; the oldest goes first."""
+EACH_OF_TURN = 2_000
+"""Steps that wait for the operation that tells their turn."""
 
 
 def hold(memory: Memory, key: str, span: SpanRecord, operation: Operation) -> None:
-    """Let an operation wait for ``key``, a trace id or a call id."""
+    """Let an operation wait for ``key``, which names a trace, a tool call or a turn."""
     held = memory.waiting.get(key) or []
-    memory.waiting.remember(key, [*held, (span, operation)][-EACH:])
+    most = EACH_OF_TURN if operation.affiliation.turn_id else EACH
+    memory.waiting.remember(key, [*held, (span, operation)][-most:])
 
 
 def release(memory: Memory, keys: Iterable[str]) -> list[Held]:
@@ -35,11 +41,13 @@ def release(memory: Memory, keys: Iterable[str]) -> list[Held]:
 
 def overdue(memory: Memory, now_ns: int | None) -> list[Held]:
     """What has waited too long at ``now_ns``, a span's time, or takes up the room; None: everything."""
-    late: list[Held] = []
-    while memory.waiting:
-        key, held = next(iter(memory.waiting.items()))
-        in_time = now_ns is not None and held[-1][0].end_ns + WAIT_NS > now_ns
-        if in_time and len(memory.waiting) < WAITING:
-            break
-        late += memory.waiting.pop(key)
-    return late
+    late = [key for key, held in memory.waiting.items() if now_ns is None or _until_ns(held) <= now_ns]
+    found = release(memory, late)
+    while len(memory.waiting) >= WAITING:
+        found += release(memory, [next(iter(memory.waiting))])
+    return found
+
+
+def _until_ns(held: list[Held]) -> int:
+    span, operation = held[-1]
+    return span.end_ns + (WAIT_FOR_TURN_NS if operation.affiliation.turn_id else WAIT_NS)

@@ -72,6 +72,8 @@ def _bare_message(message: Message) -> Message:
         tuple(_bare(part) for part in message.parts),
         finish_reason=message.finish_reason,
         voice=replace(message.voice, speaker=None) if message.voice else None,
+        at_ms=message.at_ms,
+        aside=message.aside,
     )
 
 

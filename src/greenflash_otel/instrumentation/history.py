@@ -15,7 +15,7 @@ from greenflash_otel.conversations.identity import namespace_of
 from greenflash_otel.conversations.memory import CONVERSATIONS, POSITIONS, Bounded
 from greenflash_otel.conversations.pieces import NOT_SAID, SYSTEM_ROLES
 from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Other, Text
+from greenflash_otel.operations import MAIN_CALLS, TURN, Message, Operation, Other, Text
 
 STEPS = 20_000
 """Messages remembered by what they say and follow on."""
@@ -98,6 +98,8 @@ class KnownHistory:
 
         What was said is remembered as Python's hash of it: 64 bits, secret, and kept by the text itself.
         """
+        if message.role == "tool":
+            return tip  # nothing follows on a result
         text = message.parts[0] if len(message.parts) == 1 else None
         if not isinstance(text, Text):
             return follow(namespace, Position(tip=tip), (message,))[1].tip
@@ -111,7 +113,8 @@ class KnownHistory:
 def _is_of_the_talk(operation: Operation) -> bool:
     """Whether an operation speaks with the user."""
     affiliation = operation.affiliation
-    return operation.name in MAIN_CALLS and not affiliation.internal and affiliation.tool_call_id is None
+    talks = operation.name in MAIN_CALLS or operation.name == TURN
+    return talks and not affiliation.internal and affiliation.tool_call_id is None
 
 
 def _simple(entry: object) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
+from typing import cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -20,9 +22,23 @@ from greenflash_otel.semconv.genai import (
     OPERATION_NAME,
     PROVIDER_NAME,
     REQUEST_MODEL,
+    Attribute,
     attributes_of,
     span_name,
 )
+
+_ABOVE = otel_context.create_key("greenflash-told-above")
+
+
+def telling(holds: Callable[[], bool], context: Context) -> Context:
+    """``context`` in which a framework tells of a model call by itself, as long as ``holds`` says so."""
+    return otel_context.set_value(_ABOVE, holds, context)
+
+
+def told_above() -> bool:
+    """Whether a framework above tells of the model call that the running code makes."""
+    holds = cast("Callable[[], bool] | None", otel_context.get_value(_ABOVE))
+    return holds is not None and holds()
 
 
 class Invocation:
@@ -37,7 +53,7 @@ class Invocation:
         """When it began, by ``time.perf_counter()``."""
 
     @classmethod
-    def start(cls, tracer: Tracer, operation: Operation) -> Invocation:
+    def start(cls, tracer: Tracer, operation: Operation, context: Context | None = None) -> Invocation:
         """Start a span with what a sampler may want to know of ``operation``; content follows at the end."""
         head = {
             OPERATION_NAME: operation.name,
@@ -46,7 +62,12 @@ class Invocation:
         }
         attributes = {name: value for name, value in head.items() if value}
         kind = SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT
-        return cls(tracer.start_span(span_name(operation), kind=kind, attributes=attributes))
+        return cls(tracer.start_span(span_name(operation), context, kind=kind, attributes=attributes))
+
+    @property
+    def span(self) -> Span | None:
+        """Its span while it runs."""
+        return self._span
 
     @property
     def recording(self) -> bool:
@@ -61,7 +82,12 @@ class Invocation:
 
     def finish(self, operation: Operation, *, end_ns: int | None = None) -> None:
         """Write ``operation`` to the span and end it, at ``end_ns`` or now. Later calls do nothing."""
-        span = self._take_span()
+        self.write(operation)
+        self.end(end_ns=end_ns)
+
+    def write(self, operation: Operation) -> None:
+        """Write ``operation`` to the span, which goes on: it may not be known yet how the span counts."""
+        span = self._span
         if span is None:
             return
         with guarded("write an operation to its span"):
@@ -72,7 +98,13 @@ class Invocation:
             if failure := operation.failure:
                 message = _well_formed(failure.message) if failure.message else None
                 span.set_status(Status(StatusCode.ERROR, message))
-        span.end(end_ns)
+
+    def end(self, marks: Mapping[str, Attribute] | None = None, *, end_ns: int | None = None) -> None:
+        """End the span, at ``end_ns`` or now, with some last attributes. Later calls do nothing."""
+        span = self._take_span()
+        if span is not None:
+            span.set_attributes(marks or {})
+            span.end(end_ns)
 
     def discard(self) -> None:
         """Forget the span without ending it: nobody wants it any more. Takes no lock, for forked children."""

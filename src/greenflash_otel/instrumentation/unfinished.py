@@ -24,6 +24,7 @@ TAKES_LOCKS = (
     "greenflash_otel.export",
     "greenflash_otel.intake",
     "greenflash_otel.instrumentation.history",
+    "greenflash_otel.instrumentation.langchain.",
 )
 """Modules that may hold a lock which ending a span would wait for, in the same thread: for ever."""
 

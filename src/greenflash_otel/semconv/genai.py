@@ -16,6 +16,7 @@ from greenflash_otel.operations import (
     FETCH,
     MAIN_CALLS,
     STEPS,
+    TURN,
     Affiliation,
     Ending,
     Failure,
@@ -70,6 +71,10 @@ INPUT_PARENT_ID = "greenflash.input.parent_id"
 OUTPUT_ITEM_IDS = "greenflash.output.item_ids"
 PROMPT = "greenflash.prompt"
 VOICE_CALL = "greenflash.voice_call"
+IS_TURN = "greenflash.turn"
+TURN_ID = "greenflash.turn.id"
+TURN_USED_TOOLS = "greenflash.turn.used_tools"
+TOLD_BY_TURN = "greenflash.turn.tells_this"
 ENDING = "greenflash.ending"
 OPERATION_PROPERTIES = "greenflash.operation.properties"
 
@@ -81,7 +86,7 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`."""
 
-READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, EXECUTE_TOOL}
+READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}
 """Operations that are read here; others of the convention tell nothing that these do not tell."""
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
@@ -113,6 +118,8 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
         FINISH_REASONS: operation.finish_reasons or None,
         INPUT_PARENT_ID: operation.input_parent_id,
         OUTPUT_ITEM_IDS: operation.output_item_ids or None,
+        IS_TURN: operation.name == TURN or None,
+        TURN_USED_TOOLS: operation.used_tools or None,
         ENDING: operation.ending if operation.ending != "completed" else None,
         ERROR_TYPE: operation.failure.type if operation.failure else None,
         **attributes_of_affiliation(operation.affiliation),
@@ -135,6 +142,7 @@ def attributes_of_affiliation(affiliation: Affiliation) -> dict[str, Attribute |
         INTERNAL: affiliation.internal or None,
         SCOPE_ID: affiliation.scope_id,
         WITHIN_TOOL_CALL_ID: affiliation.tool_call_id,
+        TURN_ID: affiliation.turn_id,
     }
 
 
@@ -164,8 +172,10 @@ def read(span: SpanRecord) -> Operation | None:
     name = _text(attributes, OPERATION_NAME)
     if name is None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
-    if name not in READABLE:
+    if name not in READABLE or attributes.get(TOLD_BY_TURN) is True:
         return None
+    if name == TURN and IS_TURN not in attributes:
+        return None  # an agent's span of others: the model calls in it tell the same
     return Operation(
         name=name,
         affiliation=read_affiliation(attributes),
@@ -189,6 +199,7 @@ def read(span: SpanRecord) -> Operation | None:
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=_number(attributes, TIME_TO_FIRST_CHUNK),
         voice_call=read_voice_call(read_json(attributes.get(VOICE_CALL))),
+        used_tools=attributes.get(TURN_USED_TOOLS) is True,
         ending=_read_ending(span),
         failure=_read_failure(span),
         properties=_mapping(attributes, OPERATION_PROPERTIES),
@@ -208,6 +219,7 @@ def read_affiliation(attributes: Attributes) -> Affiliation:
         internal=attributes.get(INTERNAL) is True,
         scope_id=_text(attributes, SCOPE_ID),
         tool_call_id=_text(attributes, WITHIN_TOOL_CALL_ID),
+        turn_id=_text(attributes, TURN_ID),
     )
 
 

@@ -113,6 +113,10 @@ def _write_message(message: Message) -> dict[str, Json]:
         entry["finish_reason"] = message.finish_reason
     if message.voice is not None:
         entry["voice"] = write_record(message.voice)
+    if message.at_ms is not None:
+        entry["at_ms"] = message.at_ms
+    if message.aside is not None:
+        entry["aside"] = message.aside
     return entry
 
 
@@ -175,6 +179,8 @@ def _read_message(entry: Json, default_role: str) -> Message:
         name=_text(entry.get("name")),
         finish_reason=_text(entry.get("finish_reason")),
         voice=read_voice(entry.get("voice")),
+        at_ms=at_ms if isinstance(at_ms := entry.get("at_ms"), int) else None,
+        aside=_text(entry.get("aside")),
     )
 
 

@@ -15,9 +15,9 @@ from opentelemetry.trace import Tracer
 from greenflash_otel.conversations.identity import key_of
 from greenflash_otel.instrumentation import unfinished
 from greenflash_otel.instrumentation.history import KnownHistory
+from greenflash_otel.instrumentation.installing import Method, Target
 from greenflash_otel.instrumentation.openai import tool_runner, websocket, wrapping
 from greenflash_otel.instrumentation.openai.exchange import Instrumentation
-from greenflash_otel.instrumentation.openai.installing import Method, Target
 from greenflash_otel.settings import History
 
 REQUEST = frozenset({"options"})
@@ -26,6 +26,7 @@ EXECUTION = frozenset({"run", "item"})
 
 TARGETS = (
     Target(
+        "openai",
         "calls",
         "openai._base_client",
         (
@@ -36,6 +37,7 @@ TARGETS = (
         ),
     ),
     Target(
+        "openai",
         "tools that runners execute",
         tool_runner.MODULE,
         (

@@ -21,7 +21,7 @@ from opentelemetry import context as otel_context
 from greenflash_otel.context import current_affiliation
 from greenflash_otel.faults import guarded
 from greenflash_otel.instrumentation import unfinished
-from greenflash_otel.instrumentation.invocation import Invocation
+from greenflash_otel.instrumentation.invocation import Invocation, told_above
 from greenflash_otel.instrumentation.openai.exchange import Exchange, Instrumentation
 from greenflash_otel.instrumentation.openai.plain import NOTHING, JsonObject, as_list, as_object, as_text
 from greenflash_otel.instrumentation.openai.providers import provider_of
@@ -165,5 +165,5 @@ def _carried(options: Any) -> bool:
 
 
 def suppressed() -> bool:
-    """Whether the running code asked not to be instrumented, with OpenTelemetry's own context key."""
-    return bool(otel_context.get_value(otel_context._SUPPRESS_INSTRUMENTATION_KEY))
+    """Whether the running code asked not to be instrumented, or a framework above tells of this call."""
+    return bool(otel_context.get_value(otel_context._SUPPRESS_INSTRUMENTATION_KEY)) or told_above()

@@ -1,7 +1,7 @@
-"""Put wrappers on methods of the SDK and take them off again, module by module.
+"""Put wrappers on methods of a library and take them off again, module by module.
 
-Nothing here imports the SDK: a module that is not there yet is wrapped when the application imports it.
-Of each target all methods are wrapped, or none with one warning, where a version of the SDK lacks what a
+Nothing here imports the library: a module that is not there yet is wrapped when the application imports it.
+Of each target all methods are wrapped, or none with one warning, where a version of the library lacks what a
 wrapper needs. Other instrumentations may wrap the same methods, before or after us.
 """
 
@@ -40,6 +40,8 @@ class Method:
 class Target:
     """Methods of one module that are wrapped together."""
 
+    package: str
+    """The library's, for the warning."""
     what: str
     """What is not recorded without them, for the warning."""
     module: str
@@ -69,7 +71,7 @@ class Target:
                         setattr(owner, method.name, layer.__wrapped__)
 
     def _on_import(self, module: Any) -> None:
-        with guarded("instrument openai"), _lock:
+        with guarded("wrap methods"), _lock:
             if self.wanted:
                 self._wrap(module)
 
@@ -81,7 +83,10 @@ class Target:
         ]
         if missing:
             logger.warning(
-                "%s of this version of openai are not recorded: %s differ", self.what, ", ".join(missing)
+                "%s of this version of %s are not recorded: %s differ",
+                self.what,
+                self.package,
+                ", ".join(missing),
             )
             return
         for method in self.methods:

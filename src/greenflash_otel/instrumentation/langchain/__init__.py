@@ -1,0 +1,115 @@
+"""Instruments LangChain and LangGraph, langchain-core 0.3 and newer, through LangChain's own callbacks.
+
+`instrument()` has LangChain add one handler to every call, by the hook it offers for that. Only stores call
+nobody back: their methods are wrapped. Nothing here imports LangChain before the application does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+from opentelemetry.trace import Tracer
+
+from greenflash_otel.conversations.identity import key_of
+from greenflash_otel.faults import guarded
+from greenflash_otel.instrumentation.history import KnownHistory
+from greenflash_otel.instrumentation.langchain.source import Instrumentation
+from greenflash_otel.instrumentation.langchain.stores import TARGETS
+from greenflash_otel.settings import History
+
+HOOKED_INTO = "langchain_core.tracers.context"
+"""LangChain's module that has ``register_configure_hook``; it is imported before any call."""
+
+current: Instrumentation | None = None
+"""The instrumentation that holds, for handlers of any kind; set by `prepare()`."""
+is_hooked = False
+"""Whether LangChain adds a handler to every call."""
+
+_lock = threading.RLock()
+_waiting = False
+_hook: tuple[Any, ...] | None = None
+
+
+def prepare(
+    tracer: Tracer | Callable[[], Tracer],
+    *,
+    capture_content: bool = True,
+    history: History = "full",
+    id_key: str | None = None,
+    chains: bool = False,
+) -> None:
+    """Say where handlers that the application passes record to. Repeated calls change the arguments only."""
+    global current
+    source = tracer if callable(tracer) else lambda: tracer
+    known = KnownHistory(key_of(id_key)) if history == "new" else None
+    with _lock:
+        now = current = current or Instrumentation(source)
+        now.tracer, now.capture_content, now.history = source, capture_content, known
+        now.key, now.chains = key_of(id_key), chains
+
+
+def instrument(
+    tracer: Tracer | Callable[[], Tracer],
+    *,
+    capture_content: bool = True,
+    history: History = "full",
+    id_key: str | None = None,
+    chains: bool = False,
+) -> None:
+    """Record every run of LangChain and LangGraph. Repeated calls change the arguments only.
+
+    Args:
+        tracer: Makes the spans; or a function that gives the tracer, asked for each span.
+        capture_content: False keeps every text, argument, result and error message out of the spans.
+        history: ``new`` leaves out of a span what earlier spans of the conversation have told.
+        id_key: The setting of that name, for the ids by which a span refers to them.
+        chains: True tells chains, nodes and inner graphs too, as steps that nobody sees.
+    """
+    global is_hooked, _waiting
+    prepare(tracer, capture_content=capture_content, history=history, id_key=id_key, chains=chains)
+    with _lock:
+        is_hooked = True
+        for target in TARGETS:
+            target.install()
+        if not _waiting:
+            _waiting = True
+            wrapt.register_post_import_hook(_on_import, HOOKED_INTO)
+        elif HOOKED_INTO in sys.modules:
+            _on_import(sys.modules[HOOKED_INTO])
+
+
+def uninstrument() -> None:
+    """Leave LangChain as it was. What runs then ends without a span."""
+    global current, is_hooked, _hook
+    with _lock:
+        if current is not None:
+            current.active = False
+        current, is_hooked = None, False
+        for target in TARGETS:
+            target.remove()
+        if _hook is not None:
+            hooks, entry = _hook
+            with guarded("leave LangChain"):
+                hooks[:] = [one for one in hooks if one is not entry]
+            _hook = None
+
+
+def _on_import(module: Any) -> None:
+    with guarded("instrument langchain"), _lock:
+        if is_hooked:
+            _install(module)
+
+
+def _install(module: Any) -> None:
+    global _hook
+    from greenflash_otel.instrumentation.langchain.handler import HOOK, CallbackHandler
+
+    if _hook is not None:
+        return
+    module.register_configure_hook(HOOK, inheritable=True, handle_class=CallbackHandler)
+    hooks = module._configure_hooks
+    _hook = (hooks, hooks[-1])

@@ -1,0 +1,189 @@
+"""The callback handler: what LangChain calls, handed on as it is.
+
+It runs inline, in LangChain's order and in the context of what it is told about. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+
+from greenflash_otel.faults import guarded
+from greenflash_otel.instrumentation.langchain import recorder, steps
+from greenflash_otel.instrumentation.langchain.recorder import Begun
+from greenflash_otel.instrumentation.langchain.runs import Kind
+from greenflash_otel.instrumentation.langchain.source import Source
+from greenflash_otel.operations import Affiliation
+
+NOBODY = Affiliation()
+
+
+class CallbackHandler(BaseCallbackHandler):
+    """Records the runs that it is told of. It keeps nothing of them: one may serve any number at once."""
+
+    run_inline = True
+    raise_error = False
+
+    def source(self) -> Source | None:
+        """Where the spans of a new turn go; None: nowhere now."""
+        raise NotImplementedError
+
+    def _begun(
+        self, kind: Kind, serialized: Any, run_id: UUID, parent_run_id: UUID | None, rest: Mapping[str, Any]
+    ) -> Begun:
+        name = rest.get("name")
+        if name is None and isinstance(serialized, Mapping):
+            name = serialized.get("name") or (serialized.get("id") or [kind])[-1]
+        metadata = rest.get("metadata")
+        return Begun(
+            kind, run_id, parent_run_id, str(name or kind), tuple(rest.get("tags") or ()), metadata or {}
+        )
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any],
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with guarded("begin a chain"):
+            source = self.source()
+            if source is not None:
+                begun = self._begun("chain", serialized, run_id, parent_run_id, kwargs)
+                recorder.begin(source, begun, inputs, None)
+
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a chain"):
+            recorder.end(run_id, outputs, inputs=kwargs.get("inputs"))
+
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a chain"):
+            recorder.end(run_id, error=error, inputs=kwargs.get("inputs"))
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[Any]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with guarded("begin a model call"):
+            source = self.source()
+            if source is not None:
+                begun = self._begun("model", serialized, run_id, parent_run_id, kwargs)
+                parameters = kwargs.get("invocation_params") or {}
+                recorder.model_started(source, begun, messages[0] if messages else (), parameters)
+
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any],
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with guarded("begin a model call"):
+            source = self.source()
+            if source is not None:
+                begun = self._begun("model", serialized, run_id, parent_run_id, kwargs)
+                parameters = kwargs.get("invocation_params") or {}
+                text = "\n".join(prompts)
+                operation = steps.text_call(text, begun.metadata, parameters, NOBODY)
+                recorder.begin(source, begun, None, operation)
+
+    def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("note a chunk"):
+            recorder.chunk(run_id)
+
+    def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """What newer versions tell instead of tokens."""
+        with guarded("note a chunk"):
+            recorder.chunk(run_id)
+
+    def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a model call"):
+            recorder.end(run_id, response)
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a model call"):
+            recorder.end(run_id, kwargs.get("response"), error=error)
+
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any],
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with guarded("begin a tool"):
+            source = self.source()
+            if source is not None:
+                begun = self._begun("tool", serialized, run_id, parent_run_id, kwargs)
+                given = kwargs.get("inputs")
+                arguments = input_str if given is None else given
+                operation = steps.tool_run(begun.name, arguments, kwargs.get("tool_call_id"), NOBODY)
+                recorder.begin(source, begun, None, operation)
+
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a tool"):
+            recorder.end(run_id, output)
+
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a tool"):
+            recorder.end(run_id, error=error)
+
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any],
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        with guarded("begin a retrieval"):
+            source = self.source()
+            if source is not None:
+                begun = self._begun("retriever", serialized, run_id, parent_run_id, kwargs)
+                operation = steps.retrieval(query, begun.metadata, NOBODY)
+                recorder.begin(source, begun, None, operation)
+
+    def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a retrieval"):
+            recorder.end(run_id, documents)
+
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("end a retrieval"):
+            recorder.end(run_id, error=error)
+
+    def on_interrupt(self, event: Any) -> None:
+        """LangGraph tells it to some handlers only; what is needed comes with the exceptions."""
+
+    def on_resume(self, event: Any) -> None:
+        """As `on_interrupt`."""
+
+
+class HookedHandler(CallbackHandler):
+    """The one that `instrument()` has LangChain add to every call."""
+
+    def source(self) -> Source | None:
+        from greenflash_otel.instrumentation import langchain
+
+        instrumentation = langchain.current
+        hooked = instrumentation is not None and langchain.is_hooked
+        return Source(instrumentation) if hooked and instrumentation is not None else None
+
+
+HOOK: ContextVar[CallbackHandler | None] = ContextVar("greenflash_handler", default=HookedHandler())  # noqa: B039
+"""What LangChain asks for our handler. A default, because a new thread begins with nothing else."""

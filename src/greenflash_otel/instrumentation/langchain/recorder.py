@@ -1,0 +1,321 @@
+"""Turns what LangChain tells of its runs into spans.
+
+A run begins as a span with its place in the trace; what it came to is written when it ends. The spans of a
+turn end together with it, each at its own time, the root's last: only then is it known what of all that was
+said the user saw. One lock guards the runs, none is held while content is read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from greenflash_otel.context import own_affiliation
+from greenflash_otel.faults import guarded
+from greenflash_otel.instrumentation import unfinished
+from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.invocation import Invocation
+from greenflash_otel.instrumentation.langchain import steps
+from greenflash_otel.instrumentation.langchain.ambient import Live, enter, inside, outside, parent_of
+from greenflash_otel.instrumentation.langchain.messages import tool_calls_of
+from greenflash_otel.instrumentation.langchain.plain import as_sequence, plain
+from greenflash_otel.instrumentation.langchain.runs import RUNS, Kind, Run, Step, Turn, configurable
+from greenflash_otel.instrumentation.langchain.said import given_of, messages_of, question_of
+from greenflash_otel.instrumentation.langchain.source import Source, found_in, merged
+from greenflash_otel.instrumentation.langchain.turns import Told, tell
+from greenflash_otel.operations import CHAIN, TASK, TURN, WORKFLOW, Affiliation, Operation
+from greenflash_otel.semconv.genai import (
+    INTERNAL,
+    TOLD_BY_TURN,
+    Attribute,
+    attributes_of_affiliation,
+)
+
+GRAPH_STEP = "graph:step:"
+"""How the tag begins that LangGraph gives to the steps of a graph."""
+PLACES = 8
+"""Runs in which the conversation of a turn is looked for, if it was not named before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What LangChain says of a run that begins."""
+
+    kind: Kind
+    id: UUID
+    parent_id: UUID | None
+    name: str
+    tags: Sequence[str]
+    metadata: Mapping[str, Any]
+
+
+def begin(source: Source, begun: Begun, inputs: Any, operation: Operation | None) -> Run | None:
+    """Note that a run has begun; None if it is told already, or nobody wants it told.
+
+    Args:
+        operation: The step that it is; None for a chain, which only holds others together.
+    """
+    tidy()
+    if not source.instrumentation.active or RUNS.is_known(begun.id, begun.parent_id):
+        return None
+    parent = parent_of(begun.parent_id)
+    run = (
+        _begin_turn(source, begun, operation)
+        if parent is None
+        else _begin_step(parent, begun, operation, inputs)
+    )
+    if run is None:
+        return None
+    RUNS.add(run, begun.id)
+    if parent is None:
+        unfinished.watch(run.turn)
+        run.turn.given = given_of(inputs)
+    elif begun.kind == "chain":
+        _look_into(run, inputs)
+    enter(run.live)
+    return run
+
+
+def _begin_turn(source: Source, begun: Begun, operation: Operation | None) -> Run | None:
+    affiliation = merged(source.affiliation, own_affiliation())
+    affiliation = found_in(found_in(affiliation, begun.metadata), configurable())
+    affiliation = replace(affiliation, turn_id=begun.id.hex if begun.kind == "chain" else None)
+    turn = Turn(source, affiliation)
+    operation = replace(operation or Operation(TURN), affiliation=affiliation)
+    invocation = Invocation.start(source.instrumentation.tracer(), operation, outside())
+    if not invocation.recording:
+        return None
+    live = Live(invocation.span, affiliation, begun.kind, begun.id.int)
+    run = Run(begun.id.int, begun.kind, begun.name, None, turn, live, time.time_ns(), operation, invocation)
+    if operation.tool is not None:
+        run.tool_call_id = operation.tool.call_id
+    turn.root, turn.finish = run, finish
+    return run
+
+
+def _begin_step(parent: Run, begun: Begun, operation: Operation | None, inputs: Any) -> Run:
+    turn = parent.turn
+    if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
+        parent.is_graph = True
+    _look_for_conversation(turn, begun.metadata)
+    run = Run(begun.id.int, begun.kind, begun.name, parent, turn, parent.live, time.time_ns())
+    within = run.within_tool
+    if operation is None and turn.source.instrumentation.chains:
+        operation = steps.chain(_chain_kind(run, begun), begun.name, inputs)
+    if operation is not None:
+        operation = _with_call_id(turn, operation)
+        run.operation = replace(operation, affiliation=replace(turn.affiliation, tool_call_id=within))
+        context = inside(parent.live)
+        run.invocation = Invocation.start(turn.source.instrumentation.tracer(), run.operation, context)
+        if operation.tool is not None:
+            run.tool_call_id = within = operation.tool.call_id or f"run-{begun.id.hex}"
+    span = run.invocation.span if run.invocation is not None else parent.live.span
+    affiliation = replace(turn.affiliation, tool_call_id=within, internal=True)
+    run.live = Live(span, affiliation, begun.kind, run.key)
+    return run
+
+
+def _chain_kind(run: Run, begun: Begun) -> str:
+    if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
+        return TASK
+    return CHAIN
+
+
+def _with_call_id(turn: Turn, operation: Operation) -> Operation:
+    """A tool run with the id of the newest call that is like it, which LangChain tells only from 1.0 on."""
+    tool = operation.tool
+    if tool is None or tool.call_id is not None:
+        return operation
+    said = [*(turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
+    calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
+    taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
+    for call in reversed(calls):
+        is_like = (call.get("name"), plain(call.get("args"))) == (tool.name, tool.arguments)
+        if is_like and call.get("id") not in taken:
+            return replace(operation, tool=replace(tool, call_id=call.get("id")))
+    return operation
+
+
+def _look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
+    """Complete to whom a turn belongs: a step's config says more than the root's."""
+    known = turn.affiliation
+    if turn.searched >= PLACES or (known.conversation_id and known.user_id and known.organization_id):
+        return
+    turn.searched += 1
+    found = found_in(found_in(known, metadata), configurable())
+    if found != known:
+        turn.affiliation = found
+        turn.root.live.belongs_to(found)
+
+
+def _look_into(run: Run, inputs: Any) -> None:
+    """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
+    turn, given = run.turn, as_sequence(inputs)
+    turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
+    if turn.state is None and run.parent is turn.root and turn.root.is_graph:
+        found = messages_of(inputs)
+        turn.state = None if found is None else list(found)
+
+
+def chunk(id: UUID) -> None:
+    """Note that a model has begun to answer."""
+    run = RUNS.get(id)
+    if run is not None and run.first_chunk_s is None and run.invocation is not None:
+        run.live.answering = True
+        run.first_chunk_s = time.perf_counter() - run.invocation.started_s
+
+
+def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs: Any = None) -> None:
+    """Note that a run has ended, with what it gave or with an exception.
+
+    Args:
+        value: What it returned; of a model that failed, what it had said by then.
+        inputs: What a streamed chain turned out to be given.
+    """
+    run = RUNS.get(id)
+    if run is None:
+        return
+    turn, end_ns = run.turn, time.time_ns()
+    if error is not None:
+        _note_questions(turn, error)
+    if run.parent is None:
+        turn.end_ns, turn.outputs = end_ns, value
+        turn.answered = error is None and value is not None
+        if error is not None:
+            turn.ending, turn.failure = steps.ending_of(error)
+        if inputs is not None and run.kind == "chain":
+            turn.given = given_of(inputs)
+    if run.operation is not None and not run.is_turn:
+        step = _step_of(run, value, error, end_ns)
+        _write(step)
+        turn.steps.append(step)
+    if (over := RUNS.close(run)) is not None:
+        finish(over)
+
+
+def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> Step:
+    operation, message = run.operation, None
+    assert operation is not None  # noqa: S101 - asked before
+    if run.kind == "model":
+        if value is not None:
+            operation = steps.answered(operation, value, run.first_chunk_s)
+            message = next(iter(steps.answers_of(value)), None)
+    elif error is None and run.kind == "tool":
+        operation = steps.returned(operation, value)
+        message = steps.result_of(value, run.tool_call_id)
+    elif error is None and run.kind == "chain":
+        operation = steps.chain_ended(operation, value)
+    elif error is None and run.kind == "store":
+        operation = steps.remembered(operation, value)
+    elif error is None:
+        operation = steps.found(operation, value)
+    if run.kind == "chain" and run.is_graph:
+        operation = replace(operation, name=WORKFLOW)
+    if error is not None:
+        ending, failure = steps.ending_of(error)
+        operation = replace(operation, ending=ending, failure=failure)
+    return Step(run, operation, end_ns, message, error is not None and steps.is_control_flow(error))
+
+
+def _write(step: Step) -> None:
+    """Write a step to its span, which ends with the turn."""
+    instrumentation, invocation = step.run.turn.source.instrumentation, step.run.invocation
+    operation = step.operation
+    if not instrumentation.capture_content:
+        operation = without_content(operation)
+    if step.run.parent is None and instrumentation.history is not None:
+        operation = instrumentation.history.shorten(operation)
+    if invocation is not None:
+        invocation.write(operation)
+
+
+def _note_questions(turn: Turn, error: BaseException) -> None:
+    if not steps.is_control_flow(error):
+        return
+    interrupts = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
+    for one in interrupts:
+        name = str(getattr(one, "id", None) or id(one))
+        turn.questions.setdefault(name, question_of(getattr(one, "value", one)))
+
+
+def finish(turn: Turn) -> None:
+    """End the spans of a turn that is over."""
+    instrumentation, root = turn.source.instrumentation, turn.root
+    if not instrumentation.active:
+        turn.discard()
+        return
+    if root.kind != "chain":
+        _finish_alone(turn)
+        return
+    told = Told(Operation(TURN, turn.affiliation))
+    with guarded("tell a turn"):
+        told = tell(turn)
+    for step in sorted(turn.steps, key=lambda one: one.end_ns):
+        if step.run.invocation is not None:
+            step.run.invocation.end(_marks(step, told), end_ns=step.end_ns)
+    operation = told.operation
+    if not instrumentation.capture_content:
+        operation = without_content(operation)
+    if instrumentation.history is not None:
+        operation = instrumentation.history.shorten(operation)
+    if root.invocation is not None:
+        root.invocation.finish(operation, end_ns=turn.end_ns)
+
+
+def _finish_alone(turn: Turn) -> None:
+    """End a turn that is one model call, tool or retriever: a step of which no chain tells."""
+    root = turn.root
+    for step in turn.steps:
+        if step.run is not root and step.run.invocation is not None:
+            step.run.invocation.end(end_ns=step.end_ns)
+    if root.invocation is not None:
+        if turn.end_ns is None and root.operation is not None:
+            root.invocation.write(replace(root.operation, ending="cancelled"))
+        root.invocation.end(end_ns=turn.end_ns)
+
+
+def _marks(step: Step, told: Told) -> dict[str, Attribute]:
+    """How a step counts: told by its turn, or a hidden step of it."""
+    if id(step) in told.steps or step.is_interrupted:
+        return {TOLD_BY_TURN: True}
+    affiliation = replace(step.run.turn.affiliation, tool_call_id=step.operation.affiliation.tool_call_id)
+    about = attributes_of_affiliation(affiliation)
+    marks = {name: value for name, value in about.items() if value is not None}
+    if step.run.kind in ("model", "chain") or step.run.beside:
+        marks[INTERNAL] = True
+    return marks
+
+
+def tidy() -> None:
+    """End what goes on for nobody: cancelled calls, dropped streams, turns in which nothing happens."""
+    for run in RUNS.lost():
+        _end_lost(run)
+    for turn in RUNS.idle(time.monotonic()):
+        RUNS.give_up(turn)
+
+
+def _end_lost(run: Run) -> None:
+    turn, end_ns = run.turn, time.time_ns()
+    if run.parent is None:
+        turn.end_ns = end_ns
+    if run.operation is not None and not run.is_turn:
+        step = Step(run, replace(run.operation, ending="cancelled"), end_ns)
+        _write(step)
+        turn.steps.append(step)
+    if (over := RUNS.close(run)) is not None:
+        finish(over)
+
+
+def model_started(
+    source: Source, begun: Begun, messages: Sequence[Any], parameters: Mapping[str, Any]
+) -> None:
+    """A chat model begins."""
+    nested = parent_of(begun.parent_id) is not None
+    told = steps.since_last_answer(messages) if nested else messages
+    operation = steps.model_call(told, begun.metadata, parameters, Affiliation())
+    run = begin(source, begun, None, operation)
+    if run is not None and run.turn.prompt is None and not run.beside:
+        run.turn.prompt = steps.prompt_of(messages)

@@ -1,0 +1,131 @@
+"""What the user said and saw, found in the inputs and outputs of a chain or graph. Pure.
+
+| given to, or returned by, the root            | is taken as                                            |
+|-----------------------------------------------|--------------------------------------------------------|
+| a text                                        | that                                                   |
+| a message, a list of messages, a prompt       | those                                                  |
+| a mapping or state with ``messages``          | those                                                  |
+| a mapping with a known key, or only one text  | that text; a known key with messages before it         |
+| ``Command(resume=…)``                         | a reply to an interrupt                                |
+| anything else that is returned                | its JSON                                               |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from greenflash_otel.instrumentation.langchain.messages import as_text, is_message
+from greenflash_otel.instrumentation.langchain.plain import entry, fields_of
+
+ASKED = ("input", "question", "query", "human_input", "user_input", "prompt", "text", "message", "topic")
+ANSWERED = ("output", "answer", "result", "response", "text", "content", "output_text")
+HISTORY = ("chat_history", "history")
+QUESTION = ("question", "message", "prompt", "text", "description", "query")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a turn began with."""
+
+    messages: Sequence[Any] | None = None
+    """LangChain's messages, or what it makes messages from; None where the input holds none."""
+    text: str | None = None
+    """What the user said, where it was no message."""
+    reply: Any = None
+    """What an interrupt is resumed with."""
+
+
+def given_of(inputs: Any) -> Given:
+    """What the input of a root says."""
+    if inputs is None or inputs == "":
+        return Given()
+    if isinstance(inputs, str):
+        return Given(text=inputs)
+    resume = getattr(inputs, "resume", None) if type(inputs).__name__ == "Command" else None
+    if resume is not None:
+        return Given(reply=resume)
+    if (messages := messages_of(inputs)) is not None:
+        return Given(messages)
+    if isinstance(inputs, Mapping) and (single := _only_input(inputs)) is not None:
+        return given_of(single)
+    fields = inputs if isinstance(inputs, Mapping) else fields_of(inputs) or {}
+    text = _text_in(fields, ASKED)
+    history = next((fields[name] for name in HISTORY if isinstance(fields.get(name), (list, tuple))), None)
+    for name in ASKED:
+        if text is None and (found := messages_of(fields.get(name))):
+            return Given([*(history or ()), *found])
+    return Given(history, text)
+
+
+def messages_of(value: Any) -> Sequence[Any] | None:
+    """The messages in a value: itself, a list of them, a prompt, or a state that has them."""
+    if is_message(value):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return value if value and all(_like_message(one) for one in value) else None
+    if hasattr(value, "to_messages"):
+        found: Sequence[Any] = value.to_messages()
+        return found
+    inner = entry(value, "messages")
+    if is_message(inner):
+        return [inner]
+    return list(inner) if isinstance(inner, (list, tuple)) else None
+
+
+def answer_of(outputs: Any) -> str | None:
+    """What a root returned, where it is no message."""
+    if outputs is None:
+        return None
+    if isinstance(outputs, str):
+        return outputs
+    fields = outputs if isinstance(outputs, Mapping) else {}
+    text = _text_in(fields, ANSWERED)
+    return as_text(outputs) if text is None else text
+
+
+def question_of(value: Any) -> str:
+    """What an interrupt asks the person for."""
+    requests = entry(value, "action_requests")
+    if isinstance(requests, (list, tuple)) and requests:
+        texts = [entry(one, "description") or as_text(one) for one in requests]
+        return "\n\n".join(str(text) for text in texts)
+    fields = value if isinstance(value, Mapping) else {}
+    return next((fields[name] for name in QUESTION if isinstance(fields.get(name), str)), as_text(value))
+
+
+def reply_of(value: Any) -> str:
+    """What a person replied to an interrupt; of decisions on tools, what each says."""
+    decisions = entry(value, "decisions")
+    if not isinstance(decisions, (list, tuple)) or not decisions:
+        return as_text(value)
+    return "\n\n".join(_decision(one) for one in decisions)
+
+
+def _decision(decision: Any) -> str:
+    kind, message, edited = (entry(decision, name) for name in ("type", "message", "edited_action"))
+    said = message or (None if edited is None else as_text(edited))
+    return as_text(decision) if kind is None else f"{kind}: {said}" if said else str(kind)
+
+
+def _only_input(fields: Mapping[str, Any]) -> Any:
+    """What LangChain wrapped as ``{"input": …}`` because it was no mapping."""
+    value = fields.get("input") if len(fields) == 1 else None
+    return None if isinstance(value, (str, Mapping)) else value
+
+
+def _text_in(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    for name in names:
+        if isinstance(fields.get(name), str) and fields[name]:
+            return str(fields[name])
+    texts = [value for value in fields.values() if isinstance(value, str) and value]
+    return texts[0] if len(texts) == 1 else None
+
+
+def _like_message(value: Any) -> bool:
+    if is_message(value):
+        return True
+    if isinstance(value, Mapping):
+        return ("role" in value or "type" in value) and "content" in value
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(one, str) for one in value)

@@ -1,0 +1,117 @@
+"""What an agent keeps in, and reads from, a LangGraph store: hidden steps of the turn it is in.
+
+LangGraph tells no callback of it, so the methods of its base class are wrapped. Outside a turn nothing is
+recorded: nobody's conversation has to do with it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+from uuid import UUID, uuid4
+
+from greenflash_otel.faults import guarded
+from greenflash_otel.instrumentation.installing import Method, Target
+from greenflash_otel.instrumentation.langchain.plain import plain
+from greenflash_otel.operations import MEMORY_READ, MEMORY_WRITE, Message, Operation, Other
+
+ASKED: Mapping[str, tuple[str, ...]] = {
+    "get": ("namespace", "key"),
+    "search": ("namespace_prefix", "query", "filter"),
+    "put": ("namespace", "key", "value"),
+    "delete": ("namespace", "key"),
+}
+"""Which arguments of a method are told. The asynchronous twins have an ``a`` before their names."""
+READS = frozenset({"get", "search"})
+
+_within: ContextVar[bool] = ContextVar("greenflash_within_a_store", default=False)
+"""Set in a method of a store: what it calls of the store itself is the same access."""
+
+
+def access(wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Around a method of a store."""
+    with _told(wrapped, args, kwargs) as found:
+        result = wrapped(*args, **kwargs)
+        found.append(result)
+        return result
+
+
+async def access_async(
+    wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Around its asynchronous twin."""
+    with _told(wrapped, args, kwargs) as found:
+        result = await wrapped(*args, **kwargs)
+        found.append(result)
+        return result
+
+
+@contextmanager
+def _told(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[list[Any]]:
+    """Tell of one access; what it gave is put into the list."""
+    from greenflash_otel.instrumentation.langchain import recorder
+
+    found, id = list[Any](), None
+    if not _within.get():
+        with guarded("begin to use a store"):
+            id = _begin(wrapped, args, kwargs)
+    if id is None:
+        yield found
+        return
+    token = _within.set(True)
+    try:
+        yield found
+    except BaseException as error:
+        with guarded("end the use of a store"):
+            recorder.end(id, error=error)
+        raise
+    finally:
+        _within.reset(token)
+    with guarded("end the use of a store"):
+        recorder.end(id, found[0])
+
+
+def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> UUID | None:
+    from greenflash_otel.instrumentation.langchain import recorder
+    from greenflash_otel.instrumentation.langchain.runs import RUNS
+
+    around = RUNS.running()
+    if around is None:
+        return None
+    name = wrapped.__name__ if wrapped.__name__ in ASKED else wrapped.__name__[1:]
+    bound = _signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
+    asked = {one.removesuffix("_prefix"): plain(bound[one]) for one in ASKED[name] if one in bound}
+    operation = Operation(
+        MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, asked),)),)
+    )
+    begun = recorder.Begun("store", uuid4(), None, name, (), {})
+    run = recorder.begin(around.turn.source, begun, None, operation)
+    return None if run is None else begun.id
+
+
+@lru_cache(maxsize=64)
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+TARGETS = tuple(
+    Target(
+        "langgraph",
+        "stores",
+        module,
+        tuple(
+            Method(owner, name, wrapper, frozenset({ASKED[name.removeprefix("a")][0]}))
+            for method in ASKED
+            for name, wrapper in ((method, access), (f"a{method}", access_async))
+        ),
+    )
+    for module, owner in (
+        ("langgraph.store.base", "BaseStore"),
+        ("langgraph.store.base.batch", "AsyncBatchedBaseStore"),
+    )
+)
+"""What is wrapped: the base class, and the one of the stores that collect what they are asked."""

@@ -1,0 +1,68 @@
+"""LangChain and LangGraph without global instrumentation: a callback handler to pass where it is wanted.
+
+    from greenflash_otel.langchain import GreenflashCallbackHandler
+
+    handler = GreenflashCallbackHandler()
+    agent.invoke(
+        {"messages": [("user", "Hello!")]},
+        config={"callbacks": [handler], "configurable": {"thread_id": "chat-42", "user_id": "ada"}},
+    )
+
+After `greenflash_otel.instrument()` it is not needed, and does no harm: what both see is recorded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from greenflash_otel import runtime
+from greenflash_otel.instrumentation import langchain
+from greenflash_otel.instrumentation.langchain.handler import CallbackHandler
+from greenflash_otel.instrumentation.langchain.source import Source
+from greenflash_otel.operations import Affiliation, Json
+
+__all__ = ["GreenflashCallbackHandler"]
+
+
+class GreenflashCallbackHandler(CallbackHandler):
+    """Records the chains, agents and models that it is passed to, and everything they call.
+
+    One handler may serve any number of users and threads at once. What is left out here is looked for in each
+    call: in the active `conversation()`, then in the config's ``metadata`` and ``configurable``
+    (``conversation_id``, ``thread_id``, ``session_id``; ``user_id``; ``organization_id``).
+
+    Unless `instrument()` was called before, the first handler sets up the delivery from the environment, and
+    nothing is instrumented globally.
+
+    Args:
+        conversation_id: Your name for the conversation, where the handler serves only one.
+        user_id: Your name for the user, sent as ``externalUserId``.
+        organization_id: Your name for the user's organization.
+        properties: Anything JSON that describes the conversation.
+
+    Raises:
+        ConfigurationError: It is the first to be set up, and a setting is missing or malformed.
+    """
+
+    def __init__(
+        self,
+        *,
+        conversation_id: str | None = None,
+        user_id: str | None = None,
+        organization_id: str | None = None,
+        properties: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__()
+        self._affiliation = Affiliation(
+            conversation_id=None if conversation_id is None else str(conversation_id),
+            user_id=None if user_id is None else str(user_id),
+            organization_id=None if organization_id is None else str(organization_id),
+            properties=dict(properties or {}),
+        )
+        if langchain.current is None:
+            runtime.instrument(frameworks=())
+
+    def source(self) -> Source | None:
+        """Where the spans of a new turn go; None after `shutdown()`."""
+        instrumentation = langchain.current
+        return None if instrumentation is None else Source(instrumentation, self._affiliation)

@@ -1,0 +1,31 @@
+"""LangChain instrumented for a test; at its end nothing runs any more, and no step of ours has failed."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from greenflash_otel.faults import faults
+from greenflash_otel.instrumentation import langchain
+from greenflash_otel.instrumentation.langchain import recorder
+from greenflash_otel.instrumentation.langchain.runs import RUNS
+from tests.instrumentation.openai.spans import Spans
+
+
+@pytest.fixture
+def spans(caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
+    """LangChain is instrumented during the test, and not afterwards."""
+    before, recorded = faults(), Spans()
+    langchain.instrument(recorded.tracer, history="new")
+    with caplog.at_level(logging.WARNING):
+        yield recorded
+    gc.collect()
+    recorder.tidy()
+    langchain.uninstrument()
+    assert faults() == before
+    assert len(RUNS) == 0
+    said = [record.getMessage() for record in caplog.records]
+    assert [one for one in said if "callback" in one or "detach" in one] == []
