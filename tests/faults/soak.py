@@ -36,7 +36,7 @@ NETWORK_FAULTS, SERVER_FAULTS = 0.1, 0.1
 SLOW = (proxy.stall, proxy.swallow, proxy.repeat_late)
 """Network faults that take the client's whole timeout; rare, so that something gets through."""
 SLOW_SHARE = 0.02
-DRAIN_S = 120.0
+DRAIN_S = 900.0
 
 ANSWERS: tuple[Answer, ...] = (
     Answer(500),
