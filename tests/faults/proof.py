@@ -51,7 +51,7 @@ def main() -> int:
     proof = {
         "histories of the model, each of up to 30 steps": given.examples,
         "**of these wrong**": 0 if modelled else "at least 1",
-        "system calls at which a process was killed": swept.calls,
+        "system calls at which a process was killed, and halves of writes": swept.points,
         "**after which something was missing, out of order or left over**": len(swept.broken),
         "states of a disk after a power cut": replayed.states,
         "**in which something was missing, damaged or out of order**": len(replayed.broken),
