@@ -74,14 +74,14 @@ class _Alignment:
     """What stands in front of them in place of older messages."""
 
 
-def node_of(placed: Placed) -> Node | None:
+def node_of(namespace: str, placed: Placed) -> Node | None:
     """What is remembered of a placed piece, so that it is found again; None if nothing leads on from it."""
     if not _is_link(placed.piece):
         return None
     return Node(
         placed.id,
         placed.piece.kind,
-        key_of_piece(placed.piece),
+        key_of_piece(namespace, placed.piece),
         placed.before,
         placed.after,
         _sketch(placed.piece),
@@ -99,7 +99,7 @@ def _align(namespace: str, known: Known, links: Sequence[Piece]) -> _Alignment:
         return _Alignment(Position() if known.resends or not known.nodes else known.latest)
     best, score = _Alignment(Position(), exact), _score(known, exact)
     for skipped in (0, 1):
-        for first in known.that_say(key_of_piece(links[skipped])) if len(links) > skipped else ():
+        for first in known.that_say(key_of_piece(namespace, links[skipped])) if len(links) > skipped else ():
             nodes = _walk(known, first, links[skipped + 1 :])
             if _score(known, nodes) > score and any(node.kind != "user" for node in nodes):
                 score, before = _score(known, nodes), known.before(first)
@@ -154,7 +154,7 @@ def _walk(known: Known, first: Node, links: Sequence[Piece]) -> list[Node]:
 
 def _next(known: Known, node: Node, link: Piece) -> Node | None:
     """The message after ``node`` that ``link`` is. No message of the user is left out on the way."""
-    key, polished, alike, seen = key_of_piece(link), None, ALIKE, 0
+    key, polished, alike, seen = key_of_piece(known.namespace, link), None, ALIKE, 0
     ahead = known.after(node)
     while ahead and seen < AHEAD:
         one = ahead.pop(0)
@@ -172,9 +172,9 @@ def _is_link(piece: Piece) -> bool:
     return piece.kind in CHAIN and not piece.by_provider
 
 
-def key_of_piece(piece: Piece) -> str:
+def key_of_piece(namespace: str, piece: Piece) -> str:
     """What a piece says, wherever it stands."""
-    return id_of("", None, piece.kind, piece.canonical)
+    return id_of(namespace, None, piece.kind, piece.canonical)
 
 
 def _sketch(piece: Piece) -> int:

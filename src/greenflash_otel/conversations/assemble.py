@@ -21,7 +21,6 @@ from greenflash_otel.conversations.rendering import (
 from greenflash_otel.conversations.sidelines import Line, line_of, note_main, was_beside
 from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
 from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
-from greenflash_otel.conversations.waiting import hold, overdue, release
 from greenflash_otel.operations import ADD_ITEMS, COMPACT, FETCH, MAIN_CALLS, STEPS, Operation
 from greenflash_otel.spans import SpanRecord
 
@@ -39,7 +38,7 @@ def assemble(
     known = memory.conversation(stitched.conversation_id)
     line = line_of(known, operation, prompt, messages) if _is_shown(operation) else "beside"
     if patient and (key := _awaits(known, span, operation, stitched, line)):
-        hold(memory, key, span, _as_internal(operation) if line == "early" else operation)
+        memory.waiting.hold(key, span, _as_internal(operation) if line == "early" else operation)
         return ConversationUpdate(stitched.conversation_id, ())
     shown, earlier = line in ("main", "doubtful"), tuple[MessageItem, ...]()
     if shown and (earlier := _settle_doubts(memory, span, operation, stitched)):
@@ -75,7 +74,7 @@ def assemble_overdue(memory: Memory, now_ns: int | None) -> list[ConversationUpd
 
     A step of which nobody knows the conversation tells nothing: it is none by itself.
     """
-    late = overdue(memory, now_ns)
+    late = memory.waiting.overdue(now_ns)
     return [assemble(memory, *held, patient=False) for held in late if held[1].name not in STEPS]
 
 
@@ -84,9 +83,9 @@ def _settle_doubts(
 ) -> tuple[MessageItem, ...]:
     """Tell what was in doubt until this call of the main line; what was beside it waits for its question."""
     told: list[MessageItem] = []
-    for held_span, held in release(memory, [_next_call(stitched)]):
+    for held_span, held in memory.waiting.release([_next_call(stitched)]):
         if was_beside(held, operation):
-            hold(memory, span.trace_id, held_span, _as_internal(held))
+            memory.waiting.hold(span.trace_id, held_span, _as_internal(held))
         else:
             told += assemble(memory, held_span, held, patient=False).messages
     return tuple(told)
@@ -120,7 +119,7 @@ def _is_shown(operation: Operation) -> bool:
 def _is_news(memory: Memory, operation: Operation) -> bool:
     """Whether a fetched answer is final, whole, and was not told before."""
     final = operation.finish_reasons and operation.ending != "pending"
-    return bool(final) and operation.response_id not in memory.told
+    return bool(final) and not (operation.response_id and memory.told.knows(operation.response_id))
 
 
 def _shown(
@@ -140,10 +139,10 @@ def _shown(
     remember(memory, span.trace_id, operation, stitched, asked, after)
     _remember_as_told(known, operation, stitched, after)
     items = [render(one, span.start_ns) for one in given if one.id not in known.sent]
-    for held in release(memory, [span.trace_id]):
+    for held in memory.waiting.release([span.trace_id]):
         items += _hidden(memory, known, *held, stitched, asked.asked)
     items += _render_answer(id, span, operation, answered, asked)
-    for held in release(memory, call_ids):
+    for held in memory.waiting.release(call_ids):
         items += _hidden(memory, known, *held, stitched, asked.asked)
     return items
 
@@ -166,7 +165,7 @@ def _remember_pieces(
     """Note by what the pieces are found again; the ids of the calls among them."""
     call_ids = []
     for one in placed:
-        if node := node_of(one):
+        if node := node_of(known.namespace, one):
             known.place(node)
         if one.piece.kind == "tool_call" and one.piece.call_id:
             memory.call(one.piece.call_id, stitched.conversation_id, one.id)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from greenflash_otel.conversations.identity import id_of
-from greenflash_otel.conversations.memory import Known, Memory
+from greenflash_otel.conversations.memory import Known, Memory, Place, claim
 from greenflash_otel.conversations.pieces import NOT_SAID, cut
 from greenflash_otel.conversations.thread import Position, follow
 from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part
-
-Link: TypeAlias = tuple[str, Position]
-"""A conversation and a place in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequen
         return Stitch(*link, rest)
     if by_call := _by_call(memory, operation):
         return Stitch(by_call, Position(), messages)
-    namespace = f"history of {operation.affiliation.user_id or ''}"
+    namespace = memory.namespace(f"history of {operation.affiliation.user_id or ''}")
     by_history = _by_history(memory, namespace, messages)
     id = by_history or fallback_id(memory, trace_id, operation.affiliation)
     return Stitch(
@@ -56,16 +53,16 @@ def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequen
         _position(memory, id, operation),
         messages,
         history=None if operation.previous_response_id else namespace,
-        by_trace=not (by_history or operation.affiliation.scope_id or trace_id in memory.traces),
+        by_trace=not (by_history or operation.affiliation.scope_id or memory.traces.knows(trace_id)),
     )
 
 
 def fallback_id(memory: Memory, trace_id: str | None, affiliation: Affiliation) -> str:
     """The conversation of the running scope, else of the trace; empty if there is neither."""
     if scope_id := affiliation.scope_id:
-        return memory.scopes.get(scope_id) or f"scope-{scope_id}"
+        return memory.scopes.find(scope_id) or f"scope-{scope_id}"
     if trace_id:
-        return memory.traces.get(trace_id) or f"trace-{trace_id}"
+        return memory.traces.find(trace_id) or f"trace-{trace_id}"
     return ""
 
 
@@ -78,7 +75,9 @@ def remember(
     memory.traces.remember(trace_id, id)
     if operation.affiliation.scope_id:
         memory.scopes.remember(operation.affiliation.scope_id, id)
-    if operation.response_id and not (operation.ending == "pending" and operation.response_id in memory.told):
+    if operation.response_id and not (
+        operation.ending == "pending" and memory.told.knows(operation.response_id)
+    ):
         memory.responses.remember(operation.response_id, (id, after))
     for item_id in operation.output_item_ids:
         memory.items.remember(item_id, (id, after))
@@ -96,8 +95,7 @@ def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Messag
     tip = follow(stitched.history, Position(), messages)[1].tip
     for sign in (tip, *_exchanges(stitched.history, messages)[-1:]):
         if sign is not None:
-            shared = memory.histories.get(sign, stitched.conversation_id) != stitched.conversation_id
-            memory.histories.remember(sign, None if shared else stitched.conversation_id)
+            claim(memory.histories, sign, stitched.conversation_id)
 
 
 def _at_response(known: Known, role: Literal["fetched", "continued"], id: str, place: Position) -> Position:
@@ -112,14 +110,14 @@ def _at_response(known: Known, role: Literal["fetched", "continued"], id: str, p
     return replace(place, tip=tip)
 
 
-def _continued(memory: Memory, operation: Operation) -> Link | None:
+def _continued(memory: Memory, operation: Operation) -> Place | None:
     """The place after the response that an operation continues, or at the one that it fetches."""
     previous = operation.previous_response_id
     if operation.name == FETCH and operation.response_id:
-        if found := memory.responses.get(operation.response_id) or memory.responses.get(previous or ""):
+        if found := memory.responses.find(operation.response_id) or memory.responses.find(previous or ""):
             id, place = found
             return id, _at_response(memory.conversation(id), "fetched", operation.response_id, place)
-    elif previous and (found := memory.responses.get(previous)):
+    elif previous and (found := memory.responses.find(previous)):
         id, place = found
         return id, _at_response(memory.conversation(id), "continued", previous, place)
     return None
@@ -127,13 +125,13 @@ def _continued(memory: Memory, operation: Operation) -> Link | None:
 
 def _after_known_items(
     memory: Memory, conversation_id: str | None, messages: Sequence[Message]
-) -> tuple[Link | None, Sequence[Message]]:
+) -> tuple[Place | None, Sequence[Message]]:
     """The place of the last stored item that the input refers to, and what of the input comes after it."""
     for at in range(len(messages) - 1, -1, -1):
         parts = messages[at].parts
         for index in range(len(parts) - 1, -1, -1):
             for name in _names(parts[index]):
-                link = memory.items.get(name)
+                link = memory.items.find(name)
                 if link and conversation_id in (None, link[0]):
                     return link, (replace(messages[at], parts=parts[index + 1 :]), *messages[at + 1 :])
     return None, messages
@@ -150,15 +148,15 @@ def _names(part: Part) -> list[str]:
 def _by_call(memory: Memory, operation: Operation) -> str | None:
     """The conversation that asked for the tool which an operation runs, or runs in."""
     call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
-    return memory.calls.get(call_id) if call_id else None
+    return memory.calls.find(call_id) if call_id else None
 
 
 def _by_history(memory: Memory, namespace: str, messages: Sequence[Message]) -> str | None:
     """The conversation whose every word, up to its last answer, the request repeats; or its last exchange."""
     whole = [placed.id for placed in follow(namespace, Position(), messages)[0]]
     for sign in (*reversed(whole), *reversed(_exchanges(namespace, messages))):
-        if sign in memory.histories:
-            return memory.histories[sign]
+        if memory.histories.knows(sign):
+            return memory.histories.find(sign)
     return None
 
 

@@ -46,6 +46,15 @@ MIGRATIONS: Final = (
             attempts INTEGER NOT NULL,
             {_COLUMNS}) {_STRICT}""",
     ),
+    (
+        f"""CREATE TABLE notes (
+            id INTEGER PRIMARY KEY,
+            topic TEXT NOT NULL,
+            day INTEGER NOT NULL,    -- Unix time, in days
+            value TEXT NOT NULL,     -- JSON
+            checksum INTEGER NOT NULL) {_STRICT}""",
+        "CREATE INDEX notes_by_topic ON notes (topic)",
+    ),
 )
 """Statements by schema version; what was released is never edited."""
 

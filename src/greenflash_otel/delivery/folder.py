@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from greenflash_otel import faults
-from greenflash_otel.delivery import database
+from greenflash_otel.delivery import database, notebook
 from greenflash_otel.delivery.database import GAP, NewerSchemaError, transaction
 
 _SUFFIX: Final = ".sqlite3"
@@ -103,6 +103,8 @@ def adopt(mine: Owned, orphan: Owned, *, after_id: int = 0) -> int:
     except BaseException:
         orphan.db.close()
         raise
+    with faults.guarded("adopt what was noted"), transaction(mine.db):  # apart: entries go first
+        notebook.copy(mine.db, orphan.db)
     if unread:
         orphan.db.close()
         _set_apart(orphan.path)
@@ -171,8 +173,8 @@ def _is_sound(db: sqlite3.Connection) -> bool:
 
 def _is_empty(db: sqlite3.Connection) -> bool:
     try:
-        sql = "SELECT NOT EXISTS (SELECT 1 FROM entries) AND NOT EXISTS (SELECT 1 FROM aside)"
-        return bool(db.execute(sql).fetchone()[0])
+        tables = ("entries", "aside", "notes")
+        return not any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608
     except sqlite3.Error as error:
         faults.count("read the outbox at its end", error)
         return False
