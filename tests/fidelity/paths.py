@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -13,6 +15,7 @@ from greenflash_otel.context import conversation
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
+from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.export import record_of
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
 from greenflash_otel.semconv import reading
@@ -75,20 +78,33 @@ def _answer(call: Call, number: int, path: str) -> Any:
 
 
 class Greenflash:
-    """Converts spans in the processes in which they come, and keeps each message once, as Greenflash does."""
+    """Converts spans in the processes in which they come, and keeps each message once, as Greenflash does.
 
-    def __init__(self) -> None:
+    Args:
+        folder: The outbox of the processes, each of which begins when the one before is killed; None for
+            processes that all run, or have no disk.
+        forgets: Whether a process that begins finds nothing of the one before.
+    """
+
+    def __init__(self, folder: Path | None, forgets: bool) -> None:
         self.conversations: dict[str, dict[str, MessageItem]] = {}
+        self._folder = None if forgets else folder
+        self._outbox: Outbox | None = None
         self._memories: dict[int, Memory] = {}
 
     def take(self, process: int, spans: Spans) -> None:
         """Convert what came of a call."""
-        memory = self._memories.setdefault(process, Memory())
+        if process not in self._memories:
+            self._begin(process)
+        memory = self._memories[process]
         for span in spans.all():
             record = record_of(span)
             operation = reading.read(record)
             assert operation
             self._keep(assemble(memory, record, operation))
+        if self._outbox is not None:
+            self._outbox.put((), memory.news())
+            memory.noted()
         spans.clear()
 
     def settle(self) -> None:
@@ -96,6 +112,18 @@ class Greenflash:
         for memory in self._memories.values():
             for update in assemble_overdue(memory, None):
                 self._keep(update)
+        self._leave()
+
+    def _begin(self, process: int) -> None:
+        self._leave()
+        if self._folder is not None:
+            self._memories.clear()  # killed: what it knew is on disk, or nowhere
+            self._outbox = Outbox(self._folder)
+        self._memories[process] = Memory(notebook=self._outbox)
+
+    def _leave(self) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
 
     def _keep(self, update: ConversationUpdate) -> None:
         kept = self.conversations.setdefault(update.conversation_id, {})
@@ -105,7 +133,15 @@ class Greenflash:
 
 def run(scripts: Mapping[str, Script], ask: Ask, history: History) -> Mapping[str, Sequence[MessageItem]]:
     """What arrives of conversations that take place at the same time, call by call in turn."""
-    spans, greenflash, count, current = Spans(), Greenflash(), 0, dict[str, Call]()
+    one = next(iter(scripts.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        greenflash = Greenflash(Path(folder) if one.killed else None, one.forgets)
+        _talk(scripts, ask, history, greenflash)
+    return {id: list(items.values()) for id, items in greenflash.conversations.items() if items}
+
+
+def _talk(scripts: Mapping[str, Script], ask: Ask, history: History, greenflash: Greenflash) -> None:
+    spans, count, current = Spans(), 0, dict[str, Call]()
 
     def answer(request: Any) -> Any:
         return http.Response(200, json=_answer(current["call"], count, request.url.path))
@@ -130,7 +166,6 @@ def run(scripts: Mapping[str, Script], ask: Ask, history: History) -> Mapping[st
         finally:
             uninstrument()
     greenflash.settle()
-    return {id: list(items.values()) for id, items in greenflash.conversations.items() if items}
 
 
 PATHS: Mapping[str, tuple[Ask, History]] = {

@@ -25,9 +25,11 @@ this count.
 """
 
 TAIL = """
-What is not perfect loses nothing. After a restart nothing is remembered: what a window shows of a
-conversation is told once more, under other ids, at most the first window; and a conversation that nobody
-named goes on as another one.
+Where an application restarts, its process is killed without a word and another one begins with the same
+outbox on disk. What is not perfect loses nothing: with its disk, a process loses all that it knew, and what a
+window shows of a conversation is told once more, under other ids, at most the first window. It is the same
+where the outbox is in memory, and where several processes take turns with a conversation of which each gets
+a window only: a process knows what it was told itself, and what one that ended before it began had known.
 """
 
 
