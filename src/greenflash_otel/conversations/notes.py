@@ -20,6 +20,8 @@ from greenflash_otel.spans import SpanRecord
 VERSION = 1
 """Of all that is written here. A note of another version is not understood."""
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -58,7 +60,7 @@ class Blank:
 
 def write(value: object) -> str:
     """A note's text."""
-    return json.dumps([VERSION, value], separators=(",", ":"))
+    return _ENCODER.encode([VERSION, value])
 
 
 def read(text: str) -> Any:  # what was given to `write`, tuples as lists

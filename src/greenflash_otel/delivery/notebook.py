@@ -49,11 +49,12 @@ class Notebook:
 
     def write(self, db: sqlite3.Connection, notes: Iterable[Note]) -> None:
         """Keep notes."""
+        today = _today()
         for note in notes:
             if not note.adds:
                 db.execute("DELETE FROM notes WHERE topic = ?", (note.topic,))
             if note.value is not None:
-                db.execute(_INSERT, (note.topic, _today(), note.value, _checksum(note.topic, note.value)))
+                db.execute(_INSERT, (note.topic, today, note.value, _checksum(note.topic, note.value)))
                 self._rows += 1
                 self._bytes += len(note.value) + _ROW_BYTES
         if self._rows > ROWS or self._bytes > self._limit_bytes:
