@@ -16,7 +16,12 @@ from tests.mutations.seeded import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "greenflash_otel"
-TESTS = ("tests/conversations", "tests/test_sampling.py")
+TESTS = (
+    "tests/conversations",
+    "tests/test_sampling.py",
+    "tests/test_restart.py",
+    "tests/delivery/test_notebook.py",
+)
 
 
 def is_noticed(mutation: Mutation) -> bool:
@@ -24,7 +29,9 @@ def is_noticed(mutation: Mutation) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / PACKAGE.name
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        module = copy / "conversations" / f"{mutation.module}.py"
+        module = copy / f"{mutation.module}.py"
+        if not module.exists():
+            module = copy / "conversations" / f"{mutation.module}.py"
         source = module.read_text(encoding="utf-8")
         if source.count(mutation.right) != 1:
             raise SystemExit(

@@ -37,6 +37,8 @@ def assemble(
     stitched = stitch(memory, span.trace_id, operation, messages)
     known = memory.conversation(stitched.conversation_id)
     line = line_of(known, operation, prompt, messages) if _is_shown(operation) else "beside"
+    if line != "beside" and _name_of(span) in known.spans:
+        return ConversationUpdate(stitched.conversation_id, ())  # delivered again
     if patient and (key := _awaits(known, span, operation, stitched, line)):
         memory.waiting.hold(key, span, _as_internal(operation) if line == "early" else operation)
         return ConversationUpdate(stitched.conversation_id, ())
@@ -50,6 +52,7 @@ def assemble(
     if operation.name == FETCH and not _is_news(memory, operation):
         items: Sequence[MessageItem] = ()
     elif shown:
+        known.spans.remember(_name_of(span), None)
         items = _shown(memory, known, span, operation, stitched)
         remember_history(memory, stitched, (*messages, *operation.output[:1]))
     else:
@@ -99,6 +102,10 @@ def _awaits(known: Known, span: SpanRecord, operation: Operation, stitched: Stit
     if call_id and call_id not in known.calls:
         return call_id
     return span.trace_id if stitched.by_trace else None
+
+
+def _name_of(span: SpanRecord) -> str:
+    return f"{span.trace_id} {span.span_id}"
 
 
 def _as_internal(operation: Operation) -> Operation:

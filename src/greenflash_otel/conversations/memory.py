@@ -36,8 +36,8 @@ LINKS = 50_000
 ALTERNATIVES = 16
 """Messages remembered that follow on the same one, or say the same; the oldest are forgotten first."""
 CALLS = 1_000
-"""Tool calls remembered per conversation."""
-MAPPINGS = ("bridges", "nodes", "told", "positions", "calls")
+"""Tool calls, and spans of model calls, remembered per conversation."""
+MAPPINGS = ("bridges", "nodes", "told", "positions", "calls", "spans")
 """What a note of a conversation says besides its state."""
 
 
@@ -120,6 +120,8 @@ class Known:
     """Id of a message by that of the place after it, where this does not follow from it; see `stitching`."""
     calls: Noted[str, str] = field(default_factory=lambda: Noted(CALLS))
     """Message id of the newest tool call with a call id."""
+    spans: Noted[str, None] = field(default_factory=lambda: Noted(CALLS))
+    """Trace id and span id of the model calls that were told."""
     latest: Position = field(default_factory=Position)
     last_ms: int = 0
     """Time of the newest message, Unix milliseconds."""
@@ -180,12 +182,13 @@ class Known:
         positions = [[tip, notes.write_position(position)] for tip, position in self.positions.news()]
         told = [id for id, _ in self.sent.news()]
         found = {"bridges": self.bridges.news(), "nodes": nodes, "told": told, "positions": positions}
-        found |= {"calls": self.calls.news(), "state": self._state()}
+        spans = [span for span, _ in self.spans.news()]
+        found |= {"calls": self.calls.news(), "spans": spans, "state": self._state()}
         return found if any(found[name] for name in MAPPINGS) or found["state"] != self._noted else None
 
     def noted(self) -> None:
         """Nothing is new any more."""
-        for mapping in (self.bridges, self.nodes, self.sent, self.positions, self.calls):
+        for mapping in (self.bridges, self.nodes, self.sent, self.positions, self.calls, self.spans):
             mapping.noted()
         self._noted = self._state()
 
@@ -201,6 +204,8 @@ class Known:
             self.positions.remember(tip, notes.read_position(position))
         for call_id, id in found["calls"]:
             self.calls.remember(call_id, id)
+        for span in found["spans"]:
+            self.spans.remember(span, None)
         latest, said, *state = found["state"]
         self.latest = notes.read_position(latest)
         self.said_last = said and (tuple(said[0]), tuple(said[1]))
