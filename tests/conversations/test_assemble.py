@@ -160,6 +160,15 @@ def test_a_regenerated_answer_is_a_branch() -> None:
     assert first.parent_id == second.parent_id == asked.id
 
 
+def test_a_span_that_is_delivered_again() -> None:
+    """It says nothing new; another one does, where an application that resends nothing says the same again."""
+    memory = Memory()
+    other = _said(Message("user", (Text("And now?"),)), ANSWER)
+    for number, operation in enumerate((_said(ASKED, ANSWER), other, _said(ASKED, ANSWER)), 1):
+        for expected in (2, 0):
+            assert len(assemble(memory, span_of(number=number), operation).messages) == expected
+
+
 def test_facts_stand_on_the_answer() -> None:
     """Model, tokens and times of a call are told once, on its answer."""
     operation = _said(
