@@ -161,7 +161,7 @@ def test_a_regenerated_answer_is_a_branch() -> None:
 
 
 def test_a_span_that_is_delivered_again() -> None:
-    """It says nothing new; another one does, where an application that resends nothing says the same again."""
+    """It says nothing new; another does, where an application that resends nothing says the same again."""
     memory = Memory()
     other = _said(Message("user", (Text("And now?"),)), ANSWER)
     for number, operation in enumerate((_said(ASKED, ANSWER), other, _said(ASKED, ANSWER)), 1):
