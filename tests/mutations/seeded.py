@@ -108,12 +108,14 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a tidied answer is another": Mutation("alignment", "    return polished\n", "    return None\n"),
     "every answer is a tidied one": Mutation("alignment", "ALIKE = 0.6", "ALIKE = -1.0"),
-    "a summary is said by the user": Mutation("alignment", "links[0] if skipped else None", "None"),
+    "a summary is said by the user": Mutation(
+        "alignment", "nodes, links[0] if skipped else None", "nodes, None"
+    ),
     "left-out tools end the history": Mutation(
         "alignment", "            ahead += known.after(one)", "            pass"
     ),
     "who sends no history starts anew": Mutation(
-        "alignment", "known.resends or not known.nodes else known.latest", "True else known.latest"
+        "alignment", "        return _Alignment(known.latest)", "        return _Alignment(Position())"
     ),
     "the memory forgets the newest": Mutation(
         "memory", "self.popitem(last=False)", "self.popitem(last=True)"
@@ -206,5 +208,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what replaces stands beside": Mutation(
         "delivery/notebook", "            if not note.adds:", "            if False:"
+    ),
+    "what was aligned is taken literally": Mutation(
+        "alignment", "links[0] if skipped else None)", "links[0] if skipped else None, is_literal=True)"
     ),
 }

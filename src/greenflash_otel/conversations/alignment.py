@@ -36,8 +36,10 @@ ALIKE = 0.6
 
 def place(
     namespace: str, known: Known, messages: Sequence[Message], start: Position
-) -> tuple[tuple[Placed, ...], Position]:
+) -> tuple[tuple[Placed, ...], Position, bool]:
     """Place the pieces of an input that resends history, from its beginning or from anywhere in it.
+
+    Gives what is placed, where the conversation stands then, and whether that follows from the input alone.
 
     Args:
         start: Where the input begins, if that is told; else `Position()`.
@@ -60,7 +62,7 @@ def place(
             done, after = step(namespace, at, piece)
             position = position if known_as else after
             placed.append(done)
-    return tuple(placed), position
+    return tuple(placed), position, found.is_literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class _Alignment:
     """The known messages that the first links are; the others are new."""
     summary: Piece | None = None
     """What stands in front of them in place of older messages."""
+    is_literal: bool = False
+    """Whether it begins where the conversation does, and has nothing else than was said there."""
 
 
 def node_of(namespace: str, placed: Placed) -> Node | None:
@@ -93,11 +97,13 @@ def _align(namespace: str, known: Known, links: Sequence[Piece]) -> _Alignment:
     rest = links[len(exact) :]
     if not known.bridges and not any(link.kind != "user" for link in rest):
         if exact and not _says_it_again(known, links):
-            return _Alignment(Position(), exact)
+            return _Alignment(Position(), exact, is_literal=True)
         # Nothing in it claims to be history: the next message of an application that resends none, or,
         # where it does resend, another beginning.
-        return _Alignment(Position() if known.resends or not known.nodes else known.latest)
-    best, score = _Alignment(Position(), exact), _score(known, exact)
+        if known.resends or not known.nodes:
+            return _Alignment(Position(), is_literal=True)
+        return _Alignment(known.latest)
+    best, score = _Alignment(Position(), exact, is_literal=True), _score(known, exact)
     for skipped in (0, 1):
         for first in known.that_say(key_of_piece(namespace, links[skipped])) if len(links) > skipped else ():
             nodes = _walk(known, first, links[skipped + 1 :])

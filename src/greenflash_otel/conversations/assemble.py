@@ -137,14 +137,16 @@ def _shown(
     if operation.name == ADD_ITEMS and operation.ending != "completed":
         return []
     if stitched.position == Position() or operation.input_parent_id:
-        given, asked = place(id, known, stitched.messages, stitched.position)
+        given, asked, literal = place(id, known, stitched.messages, stitched.position)
     else:
         given, asked = follow(id, stitched.position, stitched.messages)
+        literal = False
     answered, after = _answered(id, asked, operation)
     known.resends = known.resends or _resends(operation, stitched)
     call_ids = _remember_pieces(memory, known, stitched, (*given, *answered))
     remember(memory, span.trace_id, operation, stitched, asked, after)
-    _remember_as_told(known, operation, stitched, after)
+    if not literal:
+        _remember_as_told(known, operation, stitched, after)
     items = [render(one, span.start_ns) for one in given if one.id not in known.sent]
     for held in memory.waiting.release([span.trace_id]):
         items += _hidden(memory, known, *held, stitched, asked.asked)

@@ -36,7 +36,8 @@ class Notebook:
         self._rows = self._bytes = 0
         self.inherits = False
         """Whether there is anything to find."""
-        self._found: list[tuple[int, int]] = []  # ids from, and to below, that nobody has asked for yet
+        self.found: list[tuple[int, int]] = []
+        """Ids from, and to below, that nobody has asked for yet."""
 
     def find(self, db: sqlite3.Connection, *, after: int = 0) -> None:
         """Take note of what others left, which has higher ids than one; what is too old is removed."""
@@ -45,7 +46,7 @@ class Notebook:
         last = last_id(db)
         if last > after:
             self.inherits = True
-            self._found.append((after + 1, last + 1))
+            self.found.append((after + 1, last + 1))
 
     def write(self, db: sqlite3.Connection, notes: Iterable[Note]) -> None:
         """Keep notes."""
@@ -71,7 +72,7 @@ class Notebook:
             "SELECT topic, value, checksum FROM notes "
             "WHERE topic >= ? AND topic < ? AND id >= ? AND id < ? ORDER BY id"
         )
-        found, self._found = self._found, []
+        found, self.found = self.found, []
         rows = (row for ids in found for row in db.execute(sql, (beginning, f"{beginning}\uffff", *ids)))
         return list(_sound(rows))
 

@@ -73,10 +73,14 @@ class Outbox(Holding):
 
     def recall(self, topic: str) -> Sequence[str]:
         """What earlier processes noted on a topic, oldest first."""
+        if not self._notebook.inherits:
+            return ()
         return self._read(lambda db: self._notebook.read(db, topic))
 
     def recall_found(self, beginning: str) -> Sequence[str]:
         """What earlier processes noted on topics that begin so; each note once."""
+        if not self._notebook.found:
+            return ()
         return self._read(lambda db: self._notebook.read_found(db, beginning))
 
     def claim(self, now_s: float) -> Entry | None:
@@ -232,8 +236,6 @@ class Outbox(Holding):
             return self._write(requests, ())
 
     def _read(self, read: Callable[[sqlite3.Connection], Sequence[str]]) -> Sequence[str]:
-        if not self._notebook.inherits:
-            return ()
         with self._alone():
             if self._closed or self._owned is None or self._db is None:
                 return ()
