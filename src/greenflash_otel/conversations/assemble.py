@@ -49,14 +49,7 @@ def assemble(
         note_main(known, operation, prompt, messages)
     known.user_id = operation.affiliation.user_id or known.user_id
     known.organization_id = operation.affiliation.organization_id or known.organization_id
-    if operation.name == FETCH and not _is_news(memory, operation):
-        items: Sequence[MessageItem] = ()
-    elif shown:
-        known.spans.remember(_name_of(span), None)
-        items = _shown(memory, known, span, operation, stitched)
-        remember_history(memory, stitched, (*messages, *operation.output[:1]))
-    else:
-        items = _hidden(memory, known, span, operation, stitched)
+    items = _items(memory, known, span, operation, stitched, shown=shown)
     if operation.response_id and operation.ending != "pending":
         memory.told.remember(operation.response_id, None)
     return ConversationUpdate(
@@ -70,6 +63,19 @@ def assemble(
         voice_call=operation.voice_call,
         properties=operation.affiliation.properties,
     )
+
+
+def _items(
+    memory: Memory, known: Known, span: SpanRecord, operation: Operation, stitched: Stitch, *, shown: bool
+) -> Sequence[MessageItem]:
+    if operation.name == FETCH and not _is_news(memory, operation):
+        return ()
+    if not shown:
+        return _hidden(memory, known, span, operation, stitched)
+    known.spans.remember(_name_of(span), None)
+    items = _shown(memory, known, span, operation, stitched)
+    remember_history(memory, stitched, (*stitched.messages, *operation.output[:1]))
+    return items
 
 
 def assemble_overdue(memory: Memory, now_ns: int | None) -> list[ConversationUpdate]:

@@ -1,8 +1,8 @@
 """What is remembered of conversations, with a bound on everything.
 
 Forgetting is safe: a forgotten message is sent again under the id it had, and Greenflash skips it; a
-forgotten link costs a parent or, for a conversation nobody named, begins a new one. Still, what there is to
-know can be noted (`Memory.news`) and is found again by whoever comes after (`notes`).
+forgotten link costs a parent or, for a conversation nobody named, begins a new one. What there is to know
+can be noted (`Memory.news`), for whoever comes after.
 """
 
 from __future__ import annotations
@@ -181,8 +181,8 @@ class Known:
         ]
         positions = [[tip, notes.write_position(position)] for tip, position in self.positions.news()]
         told = [id for id, _ in self.sent.news()]
-        found = {"bridges": self.bridges.news(), "nodes": nodes, "told": told, "positions": positions}
         spans = [span for span, _ in self.spans.news()]
+        found = {"bridges": self.bridges.news(), "nodes": nodes, "told": told, "positions": positions}
         found |= {"calls": self.calls.news(), "spans": spans, "state": self._state()}
         return found if any(found[name] for name in MAPPINGS) or found["state"] != self._noted else None
 
@@ -194,18 +194,16 @@ class Known:
 
     def learn(self, found: Mapping[str, Any]) -> None:
         """Know what was noted, after what was noted before."""
-        for place, id in found["bridges"]:
-            self.bridges.remember(place, id)
+        for mapping, pairs in ((self.bridges, found["bridges"]), (self.calls, found["calls"])):
+            for name, id in pairs:
+                mapping.remember(name, id)
         for id, kind, key, before, position, sketch in found["nodes"]:
             self.place(Node(id, kind, key, before, notes.read_position(position), int(sketch, 16)))
-        for id in found["told"]:
-            self.sent.remember(id, None)
+        for known, names in ((self.sent, found["told"]), (self.spans, found["spans"])):
+            for name in names:
+                known.remember(name, None)
         for tip, position in found["positions"]:
             self.positions.remember(tip, notes.read_position(position))
-        for call_id, id in found["calls"]:
-            self.calls.remember(call_id, id)
-        for span in found["spans"]:
-            self.spans.remember(span, None)
         latest, said, *state = found["state"]
         self.latest = notes.read_position(latest)
         self.said_last = said and (tuple(said[0]), tuple(said[1]))
@@ -250,14 +248,6 @@ def claim(links: Links[str | None], name: str, conversation_id: str) -> None:
     """Let a name lead to a conversation; nowhere, if it has led to another."""
     shared = links.knows(name) and links.find(name) != conversation_id
     links.remember(name, None if shared else conversation_id)
-
-
-def _as_it_is(operation: Operation) -> Operation:
-    return operation
-
-
-def _always(conversation_id: str) -> bool:
-    return True
 
 
 class Memory:
@@ -325,8 +315,6 @@ class Memory:
         if self._notes:
             self._forgotten[id] = None
 
-    # What outlives the process.
-
     def recall_waiting(self) -> None:
         """Let wait on what waited when an earlier process ended."""
         for text in self._notebook.recall_found(self._topic("waiting")):
@@ -335,7 +323,9 @@ class Memory:
                 self.waiting.hold(key, *notes.read_held(held), noted=True)
 
     def news(
-        self, clean: Callable[[Operation], Operation] = _as_it_is, kept: Callable[[str], bool] = _always
+        self,
+        clean: Callable[[Operation], Operation] = lambda operation: operation,
+        kept: Callable[[str], bool] = lambda conversation_id: True,
     ) -> list[Note]:
         """What there is to be noted, in this order. It stays news until `noted`.
 
@@ -386,12 +376,10 @@ class Memory:
         return start + digest.hexdigest()
 
     def _lead(self, kind: str) -> Links[Any]:  # each says what it leads to
-        def recall(name: str) -> list[object]:
-            found: list[object] = []
-            for text in self._notebook.recall(self._topic(kind, name)):
-                with faults.guarded("recall what was noted"):
-                    found.append(_read_link(text))
-            return found
+        def recall(name: str) -> Sequence[object]:
+            with faults.guarded("recall what was noted"):
+                return [_read_link(text) for text in self._notebook.recall(self._topic(kind, name))]
+            return ()
 
         self._links[kind] = Links(recall)
         return self._links[kind]
