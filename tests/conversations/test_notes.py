@@ -165,6 +165,13 @@ def test_a_note_that_is_not_understood(text: str) -> None:
     assert faults.faults()["recall what was noted"] > before
 
 
+def test_a_note_of_another_version_is_not_read() -> None:
+    """Whatever it may mean."""
+    assert notes.read(notes.write({})) == {}
+    with pytest.raises(ValueError, match="version 2"):
+        notes.read("[2,{}]")
+
+
 def test_notes_of_what_was_said_hold_none_of_it() -> None:
     """Hashes, ids and times; also the beginnings by which a quotation is found."""
     memory = Memory(notebook=Pad())

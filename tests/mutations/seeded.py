@@ -209,7 +209,4 @@ MUTATIONS: dict[str, Mutation] = {
     "what replaces stands beside": Mutation(
         "delivery/notebook", "            if not note.adds:", "            if False:"
     ),
-    "what was aligned is taken literally": Mutation(
-        "alignment", "links[0] if skipped else None)", "links[0] if skipped else None, is_literal=True)"
-    ),
 }
