@@ -130,7 +130,11 @@ def test_there_is_an_end_to_them(size: int, opened: Opening, tmp_path: Path) -> 
         outbox.put((), [Note(f"topic {number}", f"{number:0{size}}", adds=True) for number in numbers])
     outbox.put([messages("chat", "a", size=1000)])
     outbox.close()
+    (name,) = files_in(tmp_path)
+    with closing(sqlite3.connect(tmp_path / name)) as db:
+        (rows,) = db.execute("SELECT count(*) FROM notes").fetchone()
     left = [int(value) for value in opened(tmp_path, limit_bytes=limit_bytes).recall_found("topic")]
+    assert rows == len(left)  # not only when it is opened
     assert sorted(left) == list(range(count - len(left), count))
     assert count // 2 < len(left) <= notebook.ROWS
     assert len(left) * size <= limit_bytes / 8
