@@ -137,7 +137,7 @@ def test_sampling_goes_on_as_before(tmp_path: Path) -> None:
     with process(tmp_path, rate=0.0) as (intake, outbox):
         intake.take([span(said(3, "a longer answer", whose=whose), n) for n, whose in ((3, "a"), (4, "b"))])
         assert len(sent(outbox)) == 2
-        intake.take([span(said(2, "a longer answer", whose="b"), 5)])  # resent, for it may have been lost
+        intake.take([span(said(2, "a longer answer", whose="b"), 2)])  # again, for it was lost
         intake.take_outcome(Outcome("upgrade", "1", 1, "j", conversation_id="b"), Affiliation(), None)
         assert len(sent(outbox)) == 4
 

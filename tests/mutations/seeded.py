@@ -183,9 +183,6 @@ MUTATIONS: dict[str, Mutation] = {
         "memory", "notes.write_held(span, clean(operation))", "notes.write_held(span, operation)"
     ),
     "what sampling drops is noted as told": Mutation("memory", "if kept(id)}", "}"),
-    "quotations are not found after a restart": Mutation(
-        "memory", "self.said_last = said and (tuple(said[0]), tuple(said[1]))", "self.said_last = None"
-    ),
     "a quotation is found anywhere": Mutation(
         "sidelines", "== digest for start in starts", "== digest or True for start in starts"
     ),
