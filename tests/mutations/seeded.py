@@ -183,9 +183,6 @@ MUTATIONS: dict[str, Mutation] = {
         "memory", "notes.write_held(span, clean(operation))", "notes.write_held(span, operation)"
     ),
     "what sampling drops is noted as told": Mutation("memory", "if kept(id)}", "}"),
-    "a quotation is found anywhere": Mutation(
-        "sidelines", "== digest for start in starts", "== digest or True for start in starts"
-    ),
     "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
     "notes that fail cost the requests": Mutation(
         "delivery/outbox", "            if not notes:\n", "            if True:\n"
