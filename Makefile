@@ -4,19 +4,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
+COLLECTOR := .collector/otelcol
 
-.PHONY: demo test test-versions lint format docs fidelity mutations bench lock clean
+.PHONY: demo test test-versions collector lint format docs fidelity mutations bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
 
-test: $(READY) lint test-versions  ## Everything that must hold.
+test: $(READY) lint test-versions collector  ## Everything that must hold.
 	$(BIN)/python -m pytest
 
 test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Other versions of what we instrument.
 
 test-openai-%: $(VENV)/openai-%/.ready
 	PYTHONPATH=$(VENV)/openai-$* $(BIN)/python -m pytest tests/instrumentation/openai
+
+collector: $(if $(GO),$(COLLECTOR))  ## The OpenTelemetry Collector of the tests, where there is Go. Two minutes, once.
+
+$(COLLECTOR): tests/collector/builder.yaml
+	-PATH="$(dir $(GO)):$$PATH" $(GO) run go.opentelemetry.io/collector/cmd/builder@v0.155.0 --config $<
 
 lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff check
@@ -48,7 +55,7 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove everything that was made here.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build .collector
 
 .PRECIOUS: $(VENV)/%/.ready
 $(VENV)/%/.ready: tests/versions/%.txt $(READY)

@@ -1,0 +1,128 @@
+"""An application, a real Collector, a gateway, and Greenflash: nothing is lost, nothing doubled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from greenflash_otel.testing import Answer, Emulator
+from tests.collector.application import Application
+from tests.collector.recipes import recipes
+from tests.collector.running import TOKEN, Server, free_port, gateway
+
+HERE = """
+receivers:
+  otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
+extensions: {{file_storage: {{directory: "{folder}"}}}}
+exporters:
+  otlp_http/greenflash: {{retry_on_failure: {{initial_interval: 100ms, max_interval: 1s}}}}
+service: {{telemetry: {{metrics: {{level: none}}}}}}
+"""
+"""What of the documented configuration is different on this machine: its addresses, and its hurry."""
+
+
+def collector(program: Path, folder: Path, http: int, gateway_port: int) -> Server:
+    """The OpenTelemetry Collector as the documentation configures it."""
+    configuration, here = folder / "otelcol.yaml", folder / "here.yaml"
+    configuration.write_text(recipes()["otelcol.yaml"])
+    grpc = free_port()
+    here.write_text(HERE.format(grpc=grpc, http=http, folder=folder / "queue"))
+    environment = {
+        "GREENFLASH_GATEWAY": f"http://127.0.0.1:{gateway_port}",
+        "GREENFLASH_GATEWAY_TOKEN": TOKEN,
+    }
+    command: list[str | Path] = [program, f"--config={configuration}", f"--config={here}"]
+    return Server(command, folder / "otelcol.log", http, grpc, environment=environment)
+
+
+def rotel_collector(program: Path, folder: Path, http: int, gateway_port: int) -> Server:
+    """Rotel, which tries again but keeps nothing on disk."""
+    options = {
+        "--otlp-grpc-endpoint": f"127.0.0.1:{free_port()}",
+        "--otlp-http-endpoint": f"127.0.0.1:{http}",
+        "--exporter": "otlp",
+        "--otlp-exporter-protocol": "http",
+        "--otlp-exporter-endpoint": f"http://127.0.0.1:{gateway_port}",
+        "--otlp-exporter-custom-headers": f"Authorization=Bearer {TOKEN}",
+        "--log-file": folder / "agent.log",
+        "--pid-file": folder / "agent.pid",
+        "--batch-timeout": "100ms",
+    }
+    words = [str(word) for pair in options.items() for word in pair]
+    return Server([program, "start", *words], folder / "rotel.log", http)
+
+
+@pytest.fixture
+def ports() -> tuple[int, int]:
+    """Where the Collector and the gateway listen, also after a restart."""
+    return free_port(), free_port()
+
+
+TROUBLE = [Answer(503), Answer(429, {"retry-after": "1"}), Answer(500, after_commit=True), Answer(502)]
+"""Of Greenflash; one of them says no to what it has taken."""
+
+
+def test_all_is_well(
+    otelcol: Path, ports: tuple[int, int], tmp_path: Path, greenflash_emulator: Emulator
+) -> None:
+    """The whole way, with every process running."""
+    http, port = ports
+    with (
+        gateway(tmp_path, greenflash_emulator.base_url, port),
+        collector(otelcol, tmp_path, http, port),
+        Application(f"http://127.0.0.1:{http}") as application,
+    ):
+        application.take_turns(3)
+        application.sell()
+        application.check(greenflash_emulator)
+
+
+def test_everything_fails_once(
+    otelcol: Path, ports: tuple[int, int], tmp_path: Path, greenflash_emulator: Emulator
+) -> None:
+    """The gateway is away, then the Collector is killed with a full queue, Greenflash fails, and again."""
+    http, port = ports
+    running = gateway(tmp_path, greenflash_emulator.base_url, port)
+    between = collector(otelcol, tmp_path, http, port)
+    with running, between, Application(f"http://127.0.0.1:{http}") as application:
+        application.take_turns()
+        running.kill()
+        application.take_turns(2)
+        application.sell()
+        between.kill()
+        between.start()
+        application.take_turns()
+        greenflash_emulator.faults.next(*TROUBLE)
+        running.start()
+        application.take_turns(2)
+        running.kill()  # while it delivers
+        application.take_turns()
+        between.kill()
+        running.start()
+        between.start()
+        application.take_turns()
+        application.check(greenflash_emulator)
+        running.stop()  # once it has delivered the rest: repeats that add nothing
+        application.check(greenflash_emulator)
+
+
+def test_another_collector(
+    rotel: Path, ports: tuple[int, int], tmp_path: Path, greenflash_emulator: Emulator
+) -> None:
+    """Rotel has no queue on disk: it stays, while the gateway is killed and Greenflash fails."""
+    http, port = ports
+    running = gateway(tmp_path, greenflash_emulator.base_url, port)
+    with (
+        running,
+        rotel_collector(rotel, tmp_path, http, port),
+        Application(f"http://127.0.0.1:{http}") as application,
+    ):
+        application.take_turns()
+        running.kill()
+        application.take_turns()
+        greenflash_emulator.faults.next(*TROUBLE)
+        running.start()
+        application.take_turns(2)
+        application.sell()
+        application.check(greenflash_emulator)
