@@ -20,15 +20,16 @@ from greenflash_otel.conversations.identity import key_of
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.stitching import fallback_id
-from greenflash_otel.operations import Affiliation, Json, PromptTemplate
+from greenflash_otel.operations import MAIN_CALLS, Affiliation, Json, Operation, PromptTemplate
 from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import read as read_outcome
 from greenflash_otel.redaction import Redact, redacted
 from greenflash_otel.sampling import Sampler
-from greenflash_otel.semconv import reading
+from greenflash_otel.semconv import reading, trace
+from greenflash_otel.semconv.joining import Joiner
 from greenflash_otel.settings import KEEP_ON
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.spans import LogRecord, SpanRecord
 
 
 class Store(Protocol):
@@ -64,6 +65,7 @@ class Intake:
         self._sampler = sampler
         self._keep_on = keep_on
         self._memory = Memory(key_of(id_key))
+        self._joiner = Joiner()
         self._lock = threading.Lock()
 
     def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
@@ -76,12 +78,24 @@ class Intake:
             outcomes: False where `take_outcome` was already given what outcome spans tell.
         """
         with self._lock:
-            requests: list[ApiRequest] = []
-            for span in spans:
-                with faults.guarded("convert a span"):
-                    requests.extend(self._late(span.end_ns))
-                    requests.extend(self._requests_of(span, outcomes))
-            return self._keep(requests)
+            return self._take([self._joiner.take_span(span) for span in spans], outcomes)
+
+    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        """Join log records to the spans they belong to, whichever comes first; whether the store took all.
+
+        A record of a span that has not come yet tells nothing, and is remembered for it.
+        """
+        with self._lock:
+            return self._take(self._joiner.take_logs(logs), outcomes=False)
+
+    def _take(self, spans: Sequence[SpanRecord], outcomes: bool) -> bool:
+        requests: list[ApiRequest] = []
+        for one in trace.together(map(_read, spans)):
+            span = one.span
+            with faults.guarded("convert a span"):
+                requests.extend(self._late(span.end_ns))
+                requests.extend(self._requests_of(span, one.operation, outcomes))
+        return self._keep(requests)
 
     def settle(self) -> None:
         """Convert and keep what still waits for the operation that it belongs to."""
@@ -134,14 +148,17 @@ class Intake:
         for update in assemble_overdue(self._memory, now_ns):
             yield from self._sifted(update)
 
-    def _requests_of(self, span: SpanRecord, outcomes: bool) -> Iterable[ApiRequest]:
+    def _requests_of(
+        self, span: SpanRecord, operation: Operation | None, outcomes: bool
+    ) -> Iterable[ApiRequest]:
         if (outcome := read_outcome(span)) is not None:
             if span.trace_id in self._memory.traces:  # told by another service, which knows no conversation
                 outcome = self._attached(outcome, Affiliation(), span.trace_id)
             return [*self._held(outcome.conversation_id), self._request_of(outcome)] if outcomes else ()
-        operation = reading.read(span)
         if operation is None:
             return ()
+        if operation.name in MAIN_CALLS and not reading.has_content(operation):
+            self._joiner.await_logs(span)
         return self._sifted(assemble(self._memory, span, operation))
 
     def _sifted(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
@@ -203,6 +220,12 @@ class Intake:
     def _redacted(self, value: Json, path: str) -> Json:
         redact = cast(Redact, self._redact)
         return redacted(value, path, redact, lambda error: faults.count("redact a text", error))
+
+
+def _read(span: SpanRecord) -> trace.Reading:
+    with faults.guarded("convert a span"):
+        return trace.read(span)
+    return trace.Reading(span)
 
 
 def _tells_of_an_error(message: MessageItem) -> bool:

@@ -24,7 +24,7 @@ from greenflash_otel.spans import Attributes, SpanEvent
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
-PRODUCER = "openinference-openai"
+PRODUCER = "openinference-openai-0.1.66"
 LLM = {"openinference.span.kind": "LLM"}
 
 

@@ -23,7 +23,7 @@ from greenflash_otel.spans import Attributes, SpanEvent
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
-PRODUCER = "openllmetry-0.47"
+PRODUCER = "openllmetry-openai-0.47.5"
 ASKED = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi"}
 HI = Message("user", (Text("Hi"),))
 

@@ -81,6 +81,9 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`."""
 
+SIGNS = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
+"""Attributes one of which every span of the convention has."""
+
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, EXECUTE_TOOL}
 """Operations that are read here; others of the convention tell nothing that these do not tell."""
 

@@ -92,14 +92,14 @@ _DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
 """Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
 
 
-def read_structure(value: Json) -> Json:
+def read_structure(value: object) -> Json:
     """Decode text that holds a JSON object or list; leave any other value as it is.
 
     Tool arguments come as text or decoded, depending on who recorded them.
     """
     if isinstance(value, str) and value[:1] in ("{", "["):
         return read_json(value)
-    return value
+    return cast(Json, value)
 
 
 # --- writing ---------------------------------------------------------------------------------------

@@ -1,0 +1,133 @@
+"""What was said, where conventions put it into events: OpenTelemetry 1.26 to today, Strands, and kin. Pure.
+
+An event is one of the span, or a log record of it (`logs`). From 1.28 on there is one for each message
+(``gen_ai.user.message``, ``gen_ai.choice``), in 1.26 one for all (``gen_ai.content.prompt``), and since 1.37
+``gen_ai.client.inference.operation.details`` with the attributes that the span could have had itself. AWS's
+distribution moves all content of a span into one log record named like the span's scope.
+
+The span says all the rest as `genai` reads it. Strands tells on a tool's span its arguments as
+``gen_ai.tool.message`` and its result as ``gen_ai.choice``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Message, Operation, Part, Text
+from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.converse import is_converse, read_blocks, result_of
+from greenflash_otel.semconv.openai_json import read_chat
+from greenflash_otel.semconv.parts import read_json, read_structure
+from greenflash_otel.spans import Attributes, AttributeValue, SpanEvent, SpanRecord
+
+DETAILS = "gen_ai.client.inference.operation.details"
+CHOICE = "gen_ai.choice"
+TOOL = "gen_ai.tool.message"
+ROLES: Mapping[str, str] = {
+    "gen_ai.system.message": "system",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    TOOL: "tool",
+}
+"""Role by the name of the event that tells of a message."""
+PROMPT, COMPLETION = "gen_ai.content.prompt", "gen_ai.content.completion"
+
+Fields = Mapping[str, Json]
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of, with what its events say where its attributes say nothing."""
+    if not span.events:
+        return genai.read(span)
+    details = _details(span)
+    operation = genai.read(replace(span, attributes={**details, **_without_empty(span.attributes)}))
+    if operation is None or operation.input or operation.output:
+        return operation
+    if operation.name == EXECUTE_TOOL:
+        return _tool(span, operation)
+    given, answered = tuple(_given(span)), tuple(_answered(span))
+    return replace(operation, input=given, output=answered, choice_count=max(len(answered), 1))
+
+
+def _details(span: SpanRecord) -> dict[str, AttributeValue]:
+    """What events say in the names of attributes; some producers use one event for each."""
+    found: dict[str, AttributeValue] = {}
+    for event in span.events:
+        if event.name == DETAILS:
+            found.update(_without_empty(event.attributes))
+        elif event.name == span.scope and "input" in event.attributes and "output" in event.attributes:
+            for name, place in ((genai.INPUT_MESSAGES, "input"), (genai.OUTPUT_MESSAGES, "output")):
+                told = event.attributes[place]
+                found[name] = told.get("messages") if isinstance(told, Mapping) else None
+    return found
+
+
+def _without_empty(attributes: Attributes) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if value not in (None, "", "[]", [], ())}
+
+
+def _fields(event: SpanEvent) -> Fields:
+    return event.attributes
+
+
+def _given(span: SpanRecord) -> Iterator[Message]:
+    """Messages to the model."""
+    for event in span.events:
+        if event.name == PROMPT:
+            yield from read_chat(read_json(event.attributes.get("gen_ai.prompt")), "user")
+        elif role := ROLES.get(event.name):
+            yield from _messages(_fields(event), role)
+
+
+def _answered(span: SpanRecord) -> Iterator[Message]:
+    """Messages of the model, one for each choice."""
+    for event in span.events:
+        if event.name == COMPLETION:
+            yield from read_chat(read_json(event.attributes.get("gen_ai.completion")), "assistant")
+        elif event.name == CHOICE:
+            reason = text(event.attributes, "finish_reason")
+            for message in _messages(_choice(event), "assistant"):
+                yield replace(message, finish_reason=reason)
+
+
+def _choice(event: SpanEvent) -> Fields:
+    """The message of a choice; some producers put its tool calls beside it."""
+    told = _fields(event)
+    message = read_structure(told.get("message"))
+    fields = message if isinstance(message, Mapping) else {"content": message}
+    beside = {name: told[name] for name in ("tool_calls", "content") if name in told}
+    return {**beside, **fields}
+
+
+def _messages(fields: Fields, role: str) -> Iterable[Message]:
+    content = read_structure(fields.get("content"))
+    if is_converse(content):
+        parts = tuple(read_blocks(content))
+        return [Message(_role(role, parts), parts)] if parts else []
+    entry = {**fields, "role": role, "content": fields.get("content")}
+    if role == "tool":
+        entry["tool_call_id"] = fields.get("id") or fields.get("tool_call_id")
+    return read_chat(entry, role)
+
+
+def _role(role: str, parts: tuple[Part, ...]) -> str:
+    """Strands names a message that answers tools and adds a text after its first part."""
+    return "user" if role == "tool" and any(isinstance(part, Text) for part in parts) else role
+
+
+def _tool(span: SpanRecord, operation: Operation) -> Operation:
+    tool = operation.tool
+    asked = next((_fields(event) for event in span.events if event.name == TOOL), None)
+    answered = next((_fields(event) for event in span.events if event.name == CHOICE), None)
+    if tool is None or (asked is None and answered is None):
+        return operation
+    arguments = read_structure((asked or {}).get("content"))
+    result = read_structure((answered or {}).get("message"))
+    done = replace(tool, arguments=arguments, result=result_of(result) if is_converse(result) else result)
+    operation = replace(operation, tool=done)
+    if text(span.attributes, "gen_ai.tool.status") == "error" and operation.failure is None:
+        failure = Failure("_OTHER", done.result if isinstance(done.result, str) else None)
+        return replace(operation, ending="failed", failure=failure)
+    return operation

@@ -1,0 +1,129 @@
+"""What the spans of one trace tell together. Pure.
+
+Spans are read one by one (`reading`); then each gets what only the spans around it say: the conversation
+and the user, that it ran inside a tool, and which of two spans tells of one model call that two layers
+recorded. It sees the spans that arrive together; a parent that comes in a later request is not waited for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from greenflash_otel.operations import EXECUTE_TOOL, MAIN_CALLS, Affiliation, Operation
+from greenflash_otel.semconv import reading
+from greenflash_otel.semconv.affiliation import affiliation_of
+from greenflash_otel.spans import SpanRecord
+
+OURS = "greenflash_otel"
+"""Scope of our own spans, which name what they belong to themselves."""
+DEEP = 64
+"""Ancestors that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A span, and what it tells."""
+
+    span: SpanRecord
+    operation: Operation | None = None
+    affiliation: Affiliation = field(default_factory=Affiliation)
+    """To what the span says it belongs, whether or not it tells of an operation."""
+
+
+def read(span: SpanRecord) -> Reading:
+    """What one span tells by itself."""
+    return Reading(span, reading.read(span), affiliation_of(span.attributes))
+
+
+def together(readings: Iterable[Reading]) -> list[Reading]:
+    """Spans that arrived together, as they ended, with what each learns from the others."""
+    ordered = sorted(readings, key=lambda one: one.span.end_ns)
+    if all(one.span.scope == OURS for one in ordered):
+        return ordered
+    places = {(one.span.trace_id, one.span.span_id): place for place, one in enumerate(ordered)}
+    around = [list(_around(one.span, ordered, places)) for one in ordered]
+    agreed = _agreed(ordered)
+    placed = [
+        _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
+        for one, above in zip(ordered, around, strict=True)
+    ]
+    return _once(placed, around)
+
+
+def _around(
+    span: SpanRecord, readings: Sequence[Reading], places: Mapping[tuple[str, str], int]
+) -> Iterator[int]:
+    """The places of the spans that a span ran in, the nearest first."""
+    for _ in range(DEEP):
+        place = places.get((span.trace_id, span.parent_span_id or ""))
+        if place is None:
+            return
+        yield place
+        span = readings[place].span
+
+
+def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) -> Reading:
+    """A reading with what the spans say that its own runs in, else with what all of its trace agree on."""
+    operation = one.operation
+    if operation is None or one.span.scope == OURS:
+        return one
+    for parent in above:
+        operation = _belonging(operation, parent.affiliation)
+        tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
+        if tool and operation.name != EXECUTE_TOOL and within is None:
+            inside = replace(operation.affiliation, tool_call_id=tool.call_id)
+            operation = replace(operation, affiliation=inside)
+    return replace(one, operation=_belonging(operation, agreed) if agreed else operation)
+
+
+def _belonging(operation: Operation, to: Affiliation) -> Operation:
+    """An operation that belongs to a conversation and a user, if it does not say to which."""
+    return replace(operation, affiliation=reading.completed(operation.affiliation, to))
+
+
+def _agreed(readings: Iterable[Reading]) -> dict[str, Affiliation]:
+    """What the spans of each trace agree on, as far as they say anything."""
+    conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for one in readings:
+        trace_id, told = one.span.trace_id, one.affiliation
+        conversations[trace_id] |= {told.conversation_id} if told.conversation_id else set()
+        users[trace_id] |= {told.user_id} if told.user_id else set()
+    return {id: Affiliation(_only(conversations[id]), _only(users[id])) for id in conversations}
+
+
+def _only(names: set[str]) -> str | None:
+    return next(iter(names)) if len(names) == 1 else None
+
+
+def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """Of the model calls that two layers recorded, the outer one with what the inner one knows."""
+    told = list(readings)
+    for place, above in enumerate(around):
+        for outer in above:
+            both = told[outer].operation, told[place].operation
+            if united := _united(*both):
+                told[outer] = replace(told[outer], operation=united)
+                told[place] = replace(told[place], operation=None)
+                break
+    return told
+
+
+def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
+    """One call as both tell it: the fuller answer, and of all the rest what either says; None if they are two."""
+    if not outer or not inner or not {outer.name, inner.name} <= MAIN_CALLS:
+        return None
+    same = _words(outer) == _words(inner)
+    if outer.response_id and inner.response_id:
+        same = outer.response_id == inner.response_id
+    if not same:
+        return None
+    if len(_words(inner)) > len(_words(outer)):
+        return reading.filled(inner, outer)
+    return reading.filled(outer, inner)
+
+
+def _words(operation: Operation) -> Sequence[object]:
+    """What was answered, part by part."""
+    return [part for message in operation.output for part in message.parts]
