@@ -26,7 +26,7 @@ from greenflash_otel.redaction import Redact
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.sampling import Sampler
 from greenflash_otel.settings import MEMORY, Settings
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.spans import LogRecord, SpanRecord
 
 Submitted = Callable[[], SpanRecord]
 """A finished span whose conversion is left to the worker."""
@@ -77,6 +77,12 @@ class Pipeline:
     def take(self, spans: Iterable[SpanRecord]) -> bool:
         """Convert and keep spans now: they are in the outbox when this returns True."""
         kept = self._intake.take(spans)
+        self._worker.notify()
+        return kept
+
+    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        """Convert and keep log records, which belong to spans: as `take`."""
+        kept = self._intake.take_logs(logs)
         self._worker.notify()
         return kept
 

@@ -25,6 +25,7 @@ import greenflash_otel as greenflash
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway.app import create_app
+from greenflash_otel.gateway.desk import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.operations import Affiliation, Message, Operation, Text
 from greenflash_otel.outcomes.outcome import Outcome
@@ -32,7 +33,7 @@ from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outc
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.spans import LogRecord, SpanRecord
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
@@ -58,7 +59,7 @@ def pipeline(greenflash_emulator: Emulator) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def gateway(pipeline: Pipeline) -> Iterator[Gateway]:
-    with Gateway(pipeline, port=0) as running:
+    with Gateway(Desk([Tenant(PRODUCT, pipeline)]), port=0) as running:
         yield running
 
 
@@ -106,6 +107,9 @@ class Taker:
             raise self._answer
         return self._answer
 
+    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        return self.take([SpanRecord(log.trace_id, log.span_id, "log", 0, 0) for log in logs])
+
     def stats(self) -> Stats:
         return Stats(accepted=3, delivered=1, pending=1, lost={"closed": 1})
 
@@ -116,12 +120,16 @@ def ask(
     headers: dict[str, str],
     path: str = "/v1/traces",
     method: str = "POST",
-    **options: Any,
+    *,
+    tokens: Iterable[str] = (),
+    is_stopping: bool = False,
 ) -> httpx.Response:
     """One request to the application itself."""
 
     async def answer() -> httpx.Response:
-        transport = httpx.ASGITransport(create_app(taker, **options))
+        desk = Desk([Tenant(PRODUCT, taker)], tokens=tokens)
+        desk.is_stopping = lambda: is_stopping
+        transport = httpx.ASGITransport(create_app(desk, max_body_bytes=1000))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             return await client.request(method, path, content=body, headers=headers)
 
@@ -167,9 +175,9 @@ ANSWERS: dict[str, tuple[Taker, bytes, dict[str, str], int, str]] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers(name: str) -> None:
-    """As the table of `gateway.app` says, and every temporary trouble with a time to come back."""
+    """As the table of `gateway.answers` says, and every temporary trouble with a time to come back."""
     taker, body, headers, status, said = ANSWERS[name]
-    answer = ask(taker, body, headers, max_body_bytes=1000)
+    answer = ask(taker, body, headers)
     assert (answer.status_code, said in answer.text) == (status, True)
     assert ("retry-after" in answer.headers) == (status == 503)
     if status not in (200, 503):
@@ -195,13 +203,13 @@ def test_tokens(header: str, status: int) -> None:
 
 def test_beside_spans() -> None:
     """Health, readiness, metrics; a gateway that is about to stop takes nothing."""
-    get = {"method": "GET"}
+    get: dict[str, Any] = {"method": "GET"}
     assert ask(Taker(True), b"", {}, "/healthz", **get).text == "ok\n"
-    assert ask(Taker(True), b"", {}, "/readyz", **get, is_stopping=lambda: True).status_code == 503
-    assert ask(Taker(True), b"{}", JSON, is_stopping=lambda: True).status_code == 503
+    assert ask(Taker(True), b"", {}, "/readyz", **get, is_stopping=True).status_code == 503
+    assert ask(Taker(True), b"{}", JSON, is_stopping=True).status_code == 503
     text = ask(Taker(True), b"", {}, "/metrics", **get).text
-    assert "greenflash_items_accepted_total 3" in text
-    assert 'greenflash_items_lost_total{reason="closed"} 1' in text
+    assert f'greenflash_items_accepted_total{{product="{PRODUCT}"}} 3' in text
+    assert f'greenflash_items_lost_total{{product="{PRODUCT}",reason="closed"}} 1' in text
     assert ask(Taker(True), b"", {}, "/v1/traces", **get).status_code == 405
 
 
