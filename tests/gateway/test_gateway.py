@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,6 @@ from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
-from greenflash_otel.settings import Settings
 from greenflash_otel.spans import LogRecord, SpanRecord
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
@@ -48,19 +47,6 @@ def attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Attributes as JSON has them."""
     kinds = {str: "stringValue", int: "intValue", bool: "boolValue"}
     return [{"key": name, "value": {kinds[type(value)]: value}} for name, value in values.items()]
-
-
-@pytest.fixture
-def pipeline(greenflash_emulator: Emulator) -> Iterator[Pipeline]:
-    made = Pipeline(Settings(PRODUCT, api_key="gf_test", base_url=greenflash_emulator.base_url))
-    yield made
-    made.shutdown(5)
-
-
-@pytest.fixture
-def gateway(pipeline: Pipeline) -> Iterator[Gateway]:
-    with Gateway(Desk([Tenant(PRODUCT, pipeline)]), port=0) as running:
-        yield running
 
 
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip, Compression.Deflate])
