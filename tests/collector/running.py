@@ -90,9 +90,10 @@ class Server:
         self.kill()
 
 
-def gateway(folder: Path, base_url: str, port: int, *options: str, name: str = "gateway") -> Server:
+def gateway(folder: Path, base_url: str, port: int, grpc_port: int, name: str = "gateway") -> Server:
     """``greenflash-otel gateway`` with its outbox in a folder."""
-    command = [sys.executable, "-m", "greenflash_otel", "gateway", "--port", str(port), *options]
+    command = [sys.executable, "-m", "greenflash_otel", "gateway"]
+    command += ["--port", str(port), "--grpc-port", str(grpc_port)]
     environment = {
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "GREENFLASH_API_KEY": "gf_test",
@@ -101,7 +102,7 @@ def gateway(folder: Path, base_url: str, port: int, *options: str, name: str = "
         "GREENFLASH_OUTBOX": str(folder / name),
         "GREENFLASH_GATEWAY_TOKENS": TOKEN,
     }
-    return Server(command, folder / f"{name}.log", port, environment=environment)
+    return Server(command, folder / f"{name}.log", port, grpc_port, environment=environment)
 
 
 TOKEN = "a-long-random-text"

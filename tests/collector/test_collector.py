@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -11,81 +12,73 @@ from tests.collector.application import Application
 from tests.collector.recipes import recipes
 from tests.collector.running import TOKEN, Server, free_port, gateway
 
+EXPORTERS = {"otelcol.yaml": "otlp_http", "otelcol-grpc.yaml": "otlp_grpc"}
 HERE = """
 receivers:
   otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
 extensions: {{file_storage: {{directory: "{folder}"}}}}
 exporters:
-  otlp_http/greenflash: {{retry_on_failure: {{initial_interval: 100ms, max_interval: 1s}}}}
+  {exporter}/greenflash: {{retry_on_failure: {{initial_interval: 100ms, max_interval: 1s}}}}
 service: {{telemetry: {{metrics: {{level: none}}}}}}
 """
 """What of the documented configuration is different on this machine: its addresses, and its hurry."""
 
 
-def collector(program: Path, folder: Path, http: int, gateway_port: int) -> Server:
+@dataclass(frozen=True)
+class Ports:
+    """Where the Collector and the gateway listen, also after a restart."""
+
+    collector: int = field(default_factory=free_port)
+    gateway: int = field(default_factory=free_port)
+    gateway_grpc: int = field(default_factory=free_port)
+
+
+def collector(program: Path, folder: Path, ports: Ports, recipe: str = "otelcol.yaml") -> Server:
     """The OpenTelemetry Collector as the documentation configures it."""
-    configuration, here = folder / "otelcol.yaml", folder / "here.yaml"
-    configuration.write_text(recipes()["otelcol.yaml"])
+    configuration, here = folder / recipe, folder / "here.yaml"
+    configuration.write_text(recipes()[recipe])
     grpc = free_port()
-    here.write_text(HERE.format(grpc=grpc, http=http, folder=folder / "queue"))
+    own = {"grpc": grpc, "http": ports.collector, "folder": folder / "queue", "exporter": EXPORTERS[recipe]}
+    here.write_text(HERE.format(**own))
+    http = f"http://127.0.0.1:{ports.gateway}"
     environment = {
-        "GREENFLASH_GATEWAY": f"http://127.0.0.1:{gateway_port}",
+        "GREENFLASH_GATEWAY": http if recipe == "otelcol.yaml" else f"127.0.0.1:{ports.gateway_grpc}",
         "GREENFLASH_GATEWAY_TOKEN": TOKEN,
     }
     command: list[str | Path] = [program, f"--config={configuration}", f"--config={here}"]
-    return Server(command, folder / "otelcol.log", http, grpc, environment=environment)
+    return Server(command, folder / "otelcol.log", ports.collector, grpc, environment=environment)
 
 
-def rotel_collector(program: Path, folder: Path, http: int, gateway_port: int) -> Server:
+def rotel_collector(program: Path, folder: Path, ports: Ports) -> Server:
     """Rotel, which tries again but keeps nothing on disk."""
     options = {
         "--otlp-grpc-endpoint": f"127.0.0.1:{free_port()}",
-        "--otlp-http-endpoint": f"127.0.0.1:{http}",
+        "--otlp-http-endpoint": f"127.0.0.1:{ports.collector}",
         "--exporter": "otlp",
         "--otlp-exporter-protocol": "http",
-        "--otlp-exporter-endpoint": f"http://127.0.0.1:{gateway_port}",
+        "--otlp-exporter-endpoint": f"http://127.0.0.1:{ports.gateway}",
         "--otlp-exporter-custom-headers": f"Authorization=Bearer {TOKEN}",
         "--log-file": folder / "agent.log",
         "--pid-file": folder / "agent.pid",
         "--batch-timeout": "100ms",
     }
     words = [str(word) for pair in options.items() for word in pair]
-    return Server([program, "start", *words], folder / "rotel.log", http)
-
-
-@pytest.fixture
-def ports() -> tuple[int, int]:
-    """Where the Collector and the gateway listen, also after a restart."""
-    return free_port(), free_port()
+    return Server([program, "start", *words], folder / "rotel.log", ports.collector)
 
 
 TROUBLE = [Answer(503), Answer(429, {"retry-after": "1"}), Answer(500, after_commit=True), Answer(502)]
 """Of Greenflash; one of them says no to what it has taken."""
 
 
-def test_all_is_well(
-    otelcol: Path, ports: tuple[int, int], tmp_path: Path, greenflash_emulator: Emulator
-) -> None:
-    """The whole way, with every process running."""
-    http, port = ports
-    with (
-        gateway(tmp_path, greenflash_emulator.base_url, port),
-        collector(otelcol, tmp_path, http, port),
-        Application(f"http://127.0.0.1:{http}") as application,
-    ):
-        application.take_turns(3)
-        application.sell()
-        application.check(greenflash_emulator)
-
-
+@pytest.mark.parametrize("recipe", EXPORTERS)
 def test_everything_fails_once(
-    otelcol: Path, ports: tuple[int, int], tmp_path: Path, greenflash_emulator: Emulator
+    recipe: str, otelcol: Path, tmp_path: Path, greenflash_emulator: Emulator
 ) -> None:
     """The gateway is away, then the Collector is killed with a full queue, Greenflash fails, and again."""
-    http, port = ports
-    running = gateway(tmp_path, greenflash_emulator.base_url, port)
-    between = collector(otelcol, tmp_path, http, port)
-    with running, between, Application(f"http://127.0.0.1:{http}") as application:
+    ports = Ports()
+    running = gateway(tmp_path, greenflash_emulator.base_url, ports.gateway, ports.gateway_grpc)
+    between = collector(otelcol, tmp_path, ports, recipe)
+    with running, between, Application(f"http://127.0.0.1:{ports.collector}") as application:
         application.take_turns()
         running.kill()
         application.take_turns(2)
@@ -107,16 +100,14 @@ def test_everything_fails_once(
         application.check(greenflash_emulator)
 
 
-def test_another_collector(
-    rotel: Path, ports: tuple[int, int], tmp_path: Path, greenflash_emulator: Emulator
-) -> None:
+def test_another_collector(rotel: Path, tmp_path: Path, greenflash_emulator: Emulator) -> None:
     """Rotel has no queue on disk: it stays, while the gateway is killed and Greenflash fails."""
-    http, port = ports
-    running = gateway(tmp_path, greenflash_emulator.base_url, port)
+    ports = Ports()
+    running = gateway(tmp_path, greenflash_emulator.base_url, ports.gateway, ports.gateway_grpc)
     with (
         running,
-        rotel_collector(rotel, tmp_path, http, port),
-        Application(f"http://127.0.0.1:{http}") as application,
+        rotel_collector(rotel, tmp_path, ports),
+        Application(f"http://127.0.0.1:{ports.collector}") as application,
     ):
         application.take_turns()
         running.kill()
@@ -125,4 +116,6 @@ def test_another_collector(
         running.start()
         application.take_turns(2)
         application.sell()
+        application.check(greenflash_emulator)
+        running.stop()
         application.check(greenflash_emulator)

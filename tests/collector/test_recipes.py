@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from greenflash_otel.cli import parser
 from tests.collector.recipes import recipes
 
 COLLECTORS = sorted(name for name in recipes() if name.startswith("otelcol"))
+yaml: Any = import_module("yaml")  # has no types
 ENVIRONMENT = {"GREENFLASH_GATEWAY": "http://127.0.0.1:4318", "GREENFLASH_GATEWAY_TOKEN": "token"}
 
 
@@ -31,3 +37,26 @@ def test_it_loses_nothing(name: str) -> None:
     assert recipe.count("max_elapsed_time: 0") == recipe.count("sending_queue:")
     assert "fsync: true" in recipe
     assert "processors:" not in recipe
+
+
+def test_the_compose_file() -> None:
+    """Its Collector runs our configuration, of the tested version; its gateway is our command."""
+    services = yaml.safe_load(recipes()["compose.yaml"])["services"]
+    built = (Path(__file__).parent / "builder.yaml").read_text()
+    assert f"version: {services['collector']['image'].rpartition(':')[2]}\n" in built
+    needed = set(re.findall(r"\$\{env:(\w+)\}", recipes()["otelcol.yaml"]))
+    assert needed <= set(services["collector"]["environment"])
+    words = shlex.split(shlex.split(services["gateway"]["command"])[2])
+    assert parser().parse_args(words[words.index("greenflash-otel") + 1 :]).command == "gateway:serve"
+
+
+def test_the_kubernetes_manifest() -> None:
+    """Its ports, its volume and its command belong together."""
+    service, stateful = yaml.safe_load_all(recipes()["kubernetes.yaml"])
+    [container] = stateful["spec"]["template"]["spec"]["containers"]
+    given = parser().parse_args(container["command"][1:])
+    ports = {port["containerPort"] for port in container["ports"]}
+    assert ports == {given.port, given.grpc_port} == {port["port"] for port in service["spec"]["ports"]}
+    assert service["spec"]["selector"] == stateful["spec"]["template"]["metadata"]["labels"]
+    [claim] = stateful["spec"]["volumeClaimTemplates"]
+    assert container["volumeMounts"] == [{"name": claim["metadata"]["name"], "mountPath": "/outbox"}]
