@@ -141,3 +141,5 @@ def _take(
     elif pipeline.settings.export == "greenflash":
         with faults.guarded(f"keep what {function}() told"):
             pipeline.take_feedback(made)
+    elif pipeline.settings.export == "otlp":
+        faults.warn_once(f"{function}() with export='otlp': a Collector carries spans, so nobody was told")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+import pytest
 
 import greenflash_otel as greenflash
 from greenflash_otel.testing import Emulator
@@ -29,8 +27,7 @@ class Application:
             f"chat-{number}": [] for number in range(conversations)
         }
         self.outcomes: dict[str, list[str]] = {id: [] for id in self.talks}
-        self._provider = TracerProvider(shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{url}/v1/traces")))
+        self._url = url
         self._client = client_saying(_answers())
 
     def take_turns(self, turns: int = 1) -> None:
@@ -41,7 +38,7 @@ class Application:
                 with greenflash.conversation(id, user_id="ada"):
                     answer: Any = self._client.chat.completions.create(model="m", messages=list(said))  # type: ignore[arg-type]  # what a TypedDict would be
                 said.append({"role": "assistant", "content": answer.choices[0].message.content})
-        assert self._provider.force_flush()
+        assert greenflash.flush()
 
     def sell(self) -> None:
         """Each conversation leads to something."""
@@ -49,14 +46,15 @@ class Application:
             with greenflash.conversation(id, user_id="ada"):
                 greenflash.record_outcome("upgrade", number)
             values.append(str(number))
-        assert self._provider.force_flush()
+        assert greenflash.flush()
 
     def __enter__(self) -> Application:
-        greenflash.instrument(tracer_provider=self._provider, export="none")
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", self._url)
+            greenflash.instrument(export="otlp")
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._provider.shutdown()
         greenflash.shutdown()
         self._client.close()
 
