@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
 COLLECTOR := .collector/otelcol
+NODE := tests/collector/node
 
-.PHONY: demo test test-versions collector lint format docs fidelity mutations bench lock clean
+.PHONY: demo test test-versions collector node lint format docs fidelity mutations bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
 
-test: $(READY) lint test-versions collector  ## Everything that must hold.
+test: $(READY) lint test-versions collector node  ## Everything that must hold.
 	$(BIN)/python -m pytest
 
 test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Other versions of what we instrument.
@@ -24,6 +25,11 @@ collector: $(if $(GO),$(COLLECTOR))  ## The OpenTelemetry Collector of the tests
 
 $(COLLECTOR): tests/collector/builder.yaml
 	-PATH="$(dir $(GO)):$$PATH" $(GO) run go.opentelemetry.io/collector/cmd/builder@v0.155.0 --config $<
+
+node: $(if $(shell command -v npm),$(NODE)/node_modules/.ready)  ## What the tests' application in JavaScript needs, where there is npm.
+
+$(NODE)/node_modules/.ready: $(NODE)/package-lock.json
+	-npm ci --silent --prefix $(NODE) && touch $@
 
 lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff check
@@ -55,7 +61,7 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove everything that was made here.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build .collector
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build .collector $(NODE)/node_modules
 
 .PRECIOUS: $(VENV)/%/.ready
 $(VENV)/%/.ready: tests/versions/%.txt $(READY)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 import greenflash_otel as greenflash
-from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
-from tests.collector.running import until
-
-Told: TypeAlias = tuple[str, str | None, str | None]
-"""A message: its type, its content, and the content of its parent."""
+from tests.collector.truth import Truth
 
 
 class Application:
@@ -58,20 +54,10 @@ class Application:
         greenflash.shutdown()
         self._client.close()
 
-    def check(self, emulator: Emulator) -> None:
-        """All of it arrives, and nothing else: each message once, behind the one it follows."""
-        outcomes = sum(map(len, self.outcomes.values()))
-        until(lambda: _count(emulator) >= sum(map(len, self.talks.values())), "all messages arrive")
-        until(lambda: len(emulator.outcomes()) >= outcomes, "all outcomes arrive")
-        assert {one.external_id for one in emulator.conversations()} == set(self.talks)
-        for id, said in self.talks.items():
-            stored = emulator.conversation(id)
-            contents = {one.external_id: one.content for one in stored.messages}
-            told: list[Told] = [
-                (one.type, one.content, contents.get(one.parent_external_id)) for one in stored.messages
-            ]
-            assert told == list(_truth(said))
-            assert [one.value for one in stored.outcomes] == self.outcomes[id]
+    @property
+    def truth(self) -> Truth:
+        """What was said so far."""
+        return Truth(self.talks, self.outcomes)
 
 
 def _answers() -> Iterator[str]:
@@ -79,14 +65,3 @@ def _answers() -> Iterator[str]:
     while True:
         number += 1
         yield f"Answer {number}."
-
-
-def _truth(said: list[dict[str, Any]]) -> Iterator[Told]:
-    before = None
-    for message in said:
-        yield f"{message['role']}_message", message["content"], before
-        before = message["content"]
-
-
-def _count(emulator: Emulator) -> int:
-    return sum(len(one.messages) for one in emulator.conversations())

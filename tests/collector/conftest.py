@@ -1,18 +1,24 @@
-"""The Collectors: the OpenTelemetry Collector as `make collector` builds it, and rotel from PyPI.
+"""The Collectors: the OpenTelemetry Collector as `make collector` builds it, and rotel from PyPI; and Node.
 
 Where one is missing its tests are passed over, with the reason; in CI that is a failure.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tests.collector.truth import Truth
+
+NODE = Path(__file__).parent / "node"
 BUILT = Path(__file__).parents[2] / ".collector" / "otelcol"
 
 
@@ -34,6 +40,27 @@ def rotel() -> Path:
     if subprocess.run([program, "--version"], capture_output=True, check=False).returncode:
         missing("rotel does not run here; it needs libpython3.11")
     return program
+
+
+@pytest.fixture(scope="session")
+def node() -> Callable[..., Truth]:
+    """Runs the application in JavaScript against a Collector; gives what was said in it."""
+    program = shutil.which("node")
+    if program is None or not (NODE / "node_modules").exists():
+        missing("there is no Node, or `make node` has not fetched what its application needs")
+
+    def run(url: str, prefix: str, turns: int) -> Truth:
+        done = subprocess.run(
+            [str(program), NODE / "application.mjs", prefix, str(turns)],
+            env={"OTEL_EXPORTER_OTLP_ENDPOINT": url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        return Truth(**json.loads(done.stdout))
+
+    return run
 
 
 def missing(reason: str) -> NoReturn:

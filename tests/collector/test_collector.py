@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from greenflash_otel.testing import Answer, Emulator
 from tests.collector.application import Application
 from tests.collector.recipes import recipes
 from tests.collector.running import TOKEN, Server, free_port, gateway
+from tests.collector.truth import Truth
 
 EXPORTERS = {"otelcol.yaml": "otlp_http", "otelcol-grpc.yaml": "otlp_grpc"}
 HERE = """
@@ -95,9 +97,26 @@ def test_everything_fails_once(
         running.start()
         between.start()
         application.take_turns()
-        application.check(greenflash_emulator)
+        application.truth.check(greenflash_emulator)
         running.stop()  # once it has delivered the rest: repeats that add nothing
-        application.check(greenflash_emulator)
+        application.truth.check(greenflash_emulator)
+
+
+def test_another_language(
+    otelcol: Path, node: Callable[..., Truth], tmp_path: Path, greenflash_emulator: Emulator
+) -> None:
+    """The AI SDK and OpenTelemetry's SDK for JavaScript, beside Python; the gateway is away for a while."""
+    ports = Ports()
+    url = f"http://127.0.0.1:{ports.collector}"
+    running = gateway(tmp_path, greenflash_emulator.base_url, ports.gateway, ports.gateway_grpc)
+    with running, collector(otelcol, tmp_path, ports), Application(url, conversations=2) as application:
+        truth = node(url, "before", 3)
+        application.take_turns()
+        running.kill()
+        truth |= node(url, "meanwhile", 2)
+        application.take_turns()
+        running.start()
+        (truth | application.truth).check(greenflash_emulator)
 
 
 def test_another_collector(rotel: Path, tmp_path: Path, greenflash_emulator: Emulator) -> None:
@@ -116,6 +135,6 @@ def test_another_collector(rotel: Path, tmp_path: Path, greenflash_emulator: Emu
         running.start()
         application.take_turns(2)
         application.sell()
-        application.check(greenflash_emulator)
+        application.truth.check(greenflash_emulator)
         running.stop()
-        application.check(greenflash_emulator)
+        application.truth.check(greenflash_emulator)
