@@ -7,13 +7,14 @@ READY := $(VENV)/.ready
 GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
 COLLECTOR := .collector/otelcol
 NODE := tests/collector/node
+KAFKA := .kafka
 
-.PHONY: demo test test-versions collector node lint format docs fidelity mutations bench lock clean
+.PHONY: demo test test-versions collector node kafka lint format docs fidelity mutations bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
 
-test: $(READY) lint test-versions collector node  ## Everything that must hold.
+test: $(READY) lint test-versions collector node kafka  ## Everything that must hold.
 	$(BIN)/python -m pytest
 
 test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Other versions of what we instrument.
@@ -30,6 +31,12 @@ node: $(if $(shell command -v npm),$(NODE)/node_modules/.ready)  ## What the tes
 
 $(NODE)/node_modules/.ready: $(NODE)/package-lock.json
 	-npm ci --silent --prefix $(NODE) && touch $@
+
+kafka: $(if $(shell command -v mvn),$(KAFKA)/.ready)  ## The Kafka of the tests, where there are Java and Maven.
+
+$(KAFKA)/.ready: tests/collector/kafka/pom.xml
+	-mvn -q -B -f $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+		-DoutputDirectory=$(abspath $(KAFKA)) -DincludeScope=runtime && touch $@
 
 lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff check
@@ -61,7 +68,7 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove everything that was made here.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build .collector $(NODE)/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build .collector .kafka $(NODE)/node_modules
 
 .PRECIOUS: $(VENV)/%/.ready
 $(VENV)/%/.ready: tests/versions/%.txt $(READY)

@@ -1,4 +1,4 @@
-"""The Collectors: the OpenTelemetry Collector as `make collector` builds it, and rotel from PyPI; and Node.
+"""The Collectors, as `make collector` builds OpenTelemetry's and PyPI has rotel; Node, and Kafka.
 
 Where one is missing its tests are passed over, with the reason; in CI that is a failure.
 """
@@ -9,16 +9,18 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tests.collector.broker import broker
 from tests.collector.truth import Truth
 
 NODE = Path(__file__).parent / "node"
+KAFKA = Path(__file__).parents[2] / ".kafka"
 BUILT = Path(__file__).parents[2] / ".collector" / "otelcol"
 
 
@@ -61,6 +63,16 @@ def node() -> Callable[..., Truth]:
         return Truth(**json.loads(done.stdout))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Kafka of one node, with topics of four partitions; where it is."""
+    java = shutil.which("java")
+    if java is None or not (KAFKA / ".ready").exists():
+        missing("there is no Java, or `make kafka` has not fetched Kafka")
+    with broker(Path(java), KAFKA, tmp_path_factory.mktemp("kafka")) as address:
+        yield address
 
 
 def missing(reason: str) -> NoReturn:

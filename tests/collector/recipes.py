@@ -1,16 +1,14 @@
-"""The Collector configurations of the documentation, by the comment in their first line."""
+"""The configurations of the documentation, by the names in their first lines."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "collector.md"
+PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("collector.md", "scale.md")]
+BLOCK = re.compile(r"```yaml\n# ([\w-]+\.yaml)[^\n]*\n(.*?)```", re.DOTALL)
 
 
 def recipes() -> dict[str, str]:
-    """Each configuration by its name: ``# agent.yaml …`` is that of ``agent.yaml``."""
-    blocks = re.findall(
-        r"```yaml\n# (\S+\.yaml)[^\n]*\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
-    )
-    return dict(blocks)
+    """Each of them: ``# compose.yaml …`` begins that of ``compose.yaml``."""
+    return dict(BLOCK.findall("".join(page.read_text(encoding="utf-8") for page in PAGES)))

@@ -90,10 +90,12 @@ class Server:
         self.kill()
 
 
-def gateway(folder: Path, base_url: str, port: int, grpc_port: int, name: str = "gateway") -> Server:
+def gateway(
+    folder: Path, base_url: str, port: int, grpc_port: int, *options: str, name: str = "gateway"
+) -> Server:
     """``greenflash-otel gateway`` with its outbox in a folder."""
     command = [sys.executable, "-m", "greenflash_otel", "gateway"]
-    command += ["--port", str(port), "--grpc-port", str(grpc_port)]
+    command += ["--port", str(port), "--grpc-port", str(grpc_port), *options]
     environment = {
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "GREENFLASH_API_KEY": "gf_test",

@@ -16,7 +16,11 @@ from tests.collector.recipes import recipes
 
 COLLECTORS = sorted(name for name in recipes() if name.startswith("otelcol"))
 yaml: Any = import_module("yaml")  # has no types
-ENVIRONMENT = {"GREENFLASH_GATEWAY": "http://127.0.0.1:4318", "GREENFLASH_GATEWAY_TOKEN": "token"}
+ENVIRONMENT = {
+    "KAFKA": "127.0.0.1:9092",
+    "GREENFLASH_GATEWAY": "http://127.0.0.1:4318",
+    "GREENFLASH_GATEWAY_TOKEN": "token",
+}
 
 
 @pytest.mark.parametrize("name", COLLECTORS)

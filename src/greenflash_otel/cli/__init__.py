@@ -17,6 +17,7 @@ EXTRAS = {
     "uvicorn": "emulator",
     "google": "gateway",
     "grpc": "grpc",
+    "confluent_kafka": "kafka",
 }
 """The extra that brings a module which may be missing."""
 
@@ -77,6 +78,15 @@ def _add_gateway(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     gateway.add_argument("--tls-key", type=Path, metavar="PEM", help="its key")
     gateway.add_argument("--client-ca", type=Path, metavar="PEM", help="whose certificates senders must show")
     gateway.add_argument("--tenants", type=Path, metavar="JSON", help="file of products and their API keys")
+    gateway.add_argument("--kafka", metavar="BROKERS", help="read from Kafka too: host:port,host:port")
+    gateway.add_argument(
+        "--kafka-group", default="greenflash", help="gateways that share the work (default %(default)s)"
+    )
+    gateway.add_argument("--kafka-spans", default="otlp_spans", help="topic of spans (default %(default)s)")
+    gateway.add_argument("--kafka-logs", default="otlp_logs", help="of log records (default %(default)s)")
+    gateway.add_argument(
+        "--kafka-config", type=Path, metavar="FILE", help="more for librdkafka, e.g. TLS: lines name=value"
+    )
     gateway.add_argument(
         "--max-body-mib", type=int, default=64, help="largest request, unpacked too (default %(default)s)"
     )

@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.gateway.desk import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
+from greenflash_otel.gateway.signals import LOGS, TRACES
 from greenflash_otel.gateway.tenants import read_tenants
 from greenflash_otel.gateway.tls import Tls
 from greenflash_otel.pipeline import Pipeline
@@ -41,12 +43,39 @@ def serve(given: argparse.Namespace) -> int:
             tls=tls,
             max_body_bytes=given.max_body_mib << 20,
         )
-        gateway.run(lambda: _announce(gateway))
+        with _kafka(given, desk):
+            gateway.run(lambda: _announce(gateway))
     finally:
         for pipeline in pipelines:
             pipeline.shutdown()
             print(pipeline.stats())
     return 0
+
+
+def _kafka(given: argparse.Namespace, desk: Desk) -> AbstractContextManager[object]:
+    """What reads from Kafka, if anything is to."""
+    if given.kafka is None:
+        return nullcontext()
+    from greenflash_otel.gateway.kafka import KafkaReader  # is an extra
+
+    options = {"bootstrap.servers": given.kafka, "group.id": given.kafka_group}
+    if given.kafka_config is not None:
+        options.update(_properties(given.kafka_config))
+    return KafkaReader(desk, {given.kafka_spans: TRACES, given.kafka_logs: LOGS}, options)
+
+
+def _properties(path: Path) -> dict[str, str]:
+    """The lines ``name=value`` of a file."""
+    lines = [line.strip() for line in _text_of(path).splitlines()]
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
 
 
 def _tls(given: argparse.Namespace) -> Tls | None:
@@ -62,12 +91,8 @@ def _tenants(path: Path | None) -> Sequence[tuple[Tenant, Pipeline]]:
     if path is None:
         pipeline = Pipeline(Settings.read(os.environ))
         return [(Tenant(str(pipeline.settings.product_id), pipeline), pipeline)]
-    try:
-        entries = read_tenants(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from None
     found = []
-    for entry in entries:
+    for entry in read_tenants(_text_of(path)):
         settings = Settings.read(os.environ, product_id=entry.product_id, api_key=entry.api_key)
         if settings.outbox != MEMORY:
             settings = replace(settings, outbox=str(Path(settings.outbox) / entry.product_id.lower()))
