@@ -59,8 +59,9 @@ fidelity: $(READY)  ## Compare the conversations that arrive with those that too
 mutations: $(READY)  ## Seed mistakes into the conversation model, each of which its tests must notice. Some minutes.
 	$(BIN)/python -m tests.mutations.run
 
-bench: $(READY)  ## What instrumenting costs, side by side with not instrumenting.
+bench: $(READY)  ## What instrumenting costs, side by side with not instrumenting; what a gateway takes.
 	$(BIN)/python tests/bench/calls.py
+	$(BIN)/python tests/bench/gateway.py
 
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 	$(BIN)/pip install --quiet uv

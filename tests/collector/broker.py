@@ -38,7 +38,14 @@ def broker(java: Path, libraries: Path, folder: Path) -> Iterator[str]:
         CONFIGURATION.format(port=port, controller=controller, folder=folder, partitions=PARTITIONS)
     )
     command: list[str | Path] = [java, "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", f"{libraries}/*"]
-    formatting = ["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", configuration]
+    formatting: list[str | Path] = [
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "AAAAAAAAAAAAAAAAAAAAAQ",
+        "-c",
+        configuration,
+    ]
     subprocess.run([*command, *formatting], check=True, capture_output=True)
     with Server([*command, "kafka.Kafka", configuration], folder / "kafka.log", port):
         admin: Any = import_module("confluent_kafka.admin").AdminClient(

@@ -36,9 +36,14 @@ class Ports:
 
 
 def collector(
-    program: Path, folder: Path, ports: Ports, recipe: str = "otelcol.yaml", **environment: str
+    program: Path,
+    folder: Path,
+    ports: Ports,
+    recipe: str = "otelcol.yaml",
+    more: str = "",
+    **environment: str,
 ) -> Server:
-    """The OpenTelemetry Collector as the documentation configures it."""
+    """The OpenTelemetry Collector as the documentation configures it, and ``more`` of YAML."""
     configuration, here = folder / recipe, folder / "here.yaml"
     configuration.write_text(recipes()[recipe])
     grpc = free_port()
@@ -51,6 +56,7 @@ def collector(
         "GREENFLASH_GATEWAY_TOKEN": TOKEN,
     }
     command: list[str | Path] = [program, f"--config={configuration}", f"--config={here}"]
+    command += [f"--config=yaml:{more}"] if more else []
     return Server(command, folder / "otelcol.log", ports.collector, grpc, environment=variables)
 
 
