@@ -33,9 +33,12 @@ def test_two_gateways(otelcol: Path, tmp_path: Path, greenflash_emulator: Emulat
         between,
         Application(f"http://127.0.0.1:{ports.collector}") as application,
     ):
-        for _ in range(4):
+
+        def both_have_some() -> bool:
             application.take_turns()
-        until(lambda: all(map(_accepted, numbers)), "both have taken something")
+            return all(map(_accepted, numbers))
+
+        until(both_have_some, "both gateways have taken something")
         greenflash_emulator.faults.next(*TROUBLE)
         application.take_turns()
         first.kill()
