@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -76,6 +77,21 @@ def test_an_outcome_of_another_service(
     for number, sent in enumerate((SAID, outcome), 1):
         content = in_json(spanId=f"{number:016x}", attributes=attributes(sent))
         httpx.post(f"{gateway.url}/v1/traces", content=content, headers=JSON)
+    assert pipeline.flush(10)
+    assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
+
+
+def test_an_outcome_before_its_call(
+    gateway: Gateway, pipeline: Pipeline, greenflash_emulator: Emulator
+) -> None:
+    """In one request the order does not matter: a Collector gathers from several services."""
+    outcome = attributes_of_outcome(Outcome("upgrade", "9", 1, "insert-1"))
+    spans = [
+        json.loads(in_json(spanId=f"{number:016x}", attributes=attributes(sent)))["resourceSpans"][0]
+        for number, sent in enumerate((outcome, SAID), 1)
+    ]
+    content = json.dumps({"resourceSpans": spans}).encode()
+    httpx.post(f"{gateway.url}/v1/traces", content=content, headers=JSON).raise_for_status()
     assert pipeline.flush(10)
     assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
 

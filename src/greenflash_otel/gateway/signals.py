@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway import logs, otlp
 from greenflash_otel.gateway.values import Request
+from greenflash_otel.outcomes.outcome import is_outcome
 from greenflash_otel.spans import LogRecord, SpanRecord
 
 
@@ -58,7 +59,7 @@ TRACES = Signal(
     otlp.read_json,
     ExportTraceServiceResponse,
     "spans",
-    lambda taker, spans: taker.take(spans),
+    lambda taker, spans: taker.take(sorted(spans, key=is_outcome)),  # behind what they may belong to
 )
 LOGS = Signal(
     "/v1/logs",
