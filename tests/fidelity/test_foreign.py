@@ -8,15 +8,11 @@ from tests.fidelity.corpus import OURS, Recording, recordings
 from tests.fidelity.foreign import arrive, score
 
 NOT_YET = (
-    "agent-framework-1.23.0/no_content",
     "agent-framework-1.23.0/tools_parallel",
     "google-adk-2.13.0/no_content",
     "google-adk-2.13.0/tools_parallel",
     "google-adk-optin-2.13.0/tools_parallel",
     "langfuse-openai-5.0.4/responses_reasoning",
-    "langsmith-langchain-0.14.17/error",
-    "langsmith-langchain-0.14.17/image",
-    "langsmith-langchain-0.14.17/responses_reasoning",
     "litellm-1.106.2/image",
     "litellm-1.106.2/tools_parallel",
     "logfire-openai-5.2.0/responses_reasoning",
@@ -32,17 +28,11 @@ NOT_YET = (
     "openllmetry-openai-0.47.5/responses_reasoning",
     "openllmetry-openai-0.62.4/events_only",
     "openllmetry-openai-0.62.4/responses_reasoning",
-    "otel-genai-langchain-1.3b0/no_content",
     "otel-genai-openai-1.3b0/responses_reasoning",
     "otel-genai-openai-agents-1.3b0/no_content",
     "otel-genai-openai-agents-1.3b0/tools_parallel",
     "otel-genai-two-1.3b0/rag",
-    "pydantic-ai-fmt1-1.0.18/error",
-    "pydantic-ai-fmt1-1.0.18/image",
-    "pydantic-ai-fmt1-1.0.18/responses_reasoning",
-    "pydantic-ai-fmt1-1.0.18/tools_parallel",
-    "vercel-ai-sdk-5.0.277/no_content",
-    "vercel-ai-sdk-7.0.173/no_content",
+    "pydantic-ai-fmt1-1.0.18/no_content",
 )
 """Not all of these arrives as it should."""
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from greenflash_otel.operations import Failure, Json, Operation, Usage
 from greenflash_otel.semconv.parts import read_json
 from greenflash_otel.spans import Attributes, SpanRecord
+
+REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
+"""How Python shows an exception, e.g. ``ValueError('no')``."""
+GENERAL = ("_OTHER", "Exception")
+"""Types that say nothing."""
 
 
 def text(attributes: Attributes, name: str) -> str | None:
@@ -67,4 +73,7 @@ def failure_of(span: SpanRecord) -> Failure:
     raised = next((event.attributes for event in span.events if event.name == "exception"), {})
     type = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
     message = text(raised, "exception.message") or span.status_description
+    found = REPR.match(message or "")
+    if found and type in GENERAL:  # what some producers write in place of the exception
+        return Failure(found[1], found[3])
     return Failure(type.rpartition(".")[2], message)

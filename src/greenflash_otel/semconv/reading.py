@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from greenflash_otel.operations import Affiliation, Operation
-from greenflash_otel.semconv import aisdk, events, genai, langfuse, openinference, openllmetry
+from greenflash_otel.semconv import (
+    aisdk,
+    events,
+    genai,
+    langfuse,
+    langsmith,
+    openinference,
+    openllmetry,
+    pydantic_ai,
+)
 from greenflash_otel.semconv.affiliation import affiliation_of
 from greenflash_otel.spans import Attributes, SpanRecord
 
@@ -25,8 +34,10 @@ class Convention:
 CONVENTIONS = (
     Convention("Langfuse", langfuse.SIGNS, langfuse.read),
     Convention("OpenInference", openinference.SIGNS, openinference.read),
+    Convention("LangSmith", langsmith.SIGNS, langsmith.read),
     Convention("AI SDK", aisdk.SIGNS, aisdk.read),
     Convention("OpenLLMetry", openllmetry.SIGNS, openllmetry.read),
+    Convention("Pydantic AI", pydantic_ai.SIGNS, pydantic_ai.read),
     Convention("OpenTelemetry GenAI", genai.SIGNS, events.read),
 )
 """In the order they are asked, until one finds content. A reader that finds none lets the next one try; one

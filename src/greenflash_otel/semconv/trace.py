@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from greenflash_otel.operations import EXECUTE_TOOL, MAIN_CALLS, Affiliation, Operation
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
+from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
 from greenflash_otel.spans import SpanRecord
 
 OURS = "greenflash_otel"
@@ -49,7 +50,7 @@ def together(readings: Iterable[Reading]) -> list[Reading]:
         _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
         for one, above in zip(ordered, around, strict=True)
     ]
-    return _once(placed, around)
+    return _unwrapped(_once(placed, around), around)
 
 
 def _around(
@@ -69,6 +70,8 @@ def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) 
     operation = one.operation
     if operation is None or one.span.scope == OURS:
         return one
+    if operation.tool and operation.tool.result is None:
+        operation = replace(operation, tool=replace(operation.tool, answered=False))
     for parent in above:
         operation = _belonging(operation, parent.affiliation)
         tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
@@ -110,8 +113,27 @@ def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[
     return told
 
 
+def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """The calls, with what only the runs around them say; a run only where its calls say nothing."""
+    told, calls = list(readings), defaultdict[int, list[Operation]](list)
+    for place, above in enumerate(around):
+        call = told[place].operation
+        if call is None or call.name not in MAIN_CALLS:
+            continue
+        for outer in above:
+            run = told[outer].operation
+            if run and run.name == RUN:
+                call = completed(call, run)
+                calls[outer].append(call)
+        told[place] = replace(told[place], operation=call)
+    for place, one in enumerate(told):
+        if one.operation and one.operation.name == RUN:
+            told[place] = replace(one, operation=told_alone(one.operation, calls[place]))
+    return told
+
+
 def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
-    """One call as both tell it: the fuller answer, and of all the rest what either says; None if they are two."""
+    """One call as both tell it: the fuller answer, and of the rest what either says; None if they are two."""
     if not outer or not inner or not {outer.name, inner.name} <= MAIN_CALLS:
         return None
     same = _words(outer) == _words(inner)
