@@ -9,13 +9,7 @@ from tests.fidelity.foreign import arrive, score
 
 NOT_YET = (
     "agent-framework-1.23.0/tools_parallel",
-    "google-adk-2.13.0/no_content",
-    "google-adk-2.13.0/tools_parallel",
-    "google-adk-optin-2.13.0/tools_parallel",
-    "langfuse-openai-5.0.4/responses_reasoning",
     "litellm-1.106.2/image",
-    "litellm-1.106.2/tools_parallel",
-    "logfire-openai-5.2.0/responses_reasoning",
     "mixed-openinference-langchain-otel-openai-0.1.80-1.3b0/responses_reasoning",
     "mixed-openinference-langchain-otel-openai-0.1.80-1.3b0/two_layers",
     "openinference-langchain-0.1.80/responses_reasoning",
@@ -26,9 +20,7 @@ NOT_YET = (
     "openllmetry-langchain-0.62.4/responses_reasoning",
     "openllmetry-langchain-0.62.4/streaming",
     "openllmetry-openai-0.47.5/responses_reasoning",
-    "openllmetry-openai-0.62.4/events_only",
     "openllmetry-openai-0.62.4/responses_reasoning",
-    "otel-genai-openai-1.3b0/responses_reasoning",
     "otel-genai-openai-agents-1.3b0/no_content",
     "otel-genai-openai-agents-1.3b0/tools_parallel",
     "otel-genai-two-1.3b0/rag",

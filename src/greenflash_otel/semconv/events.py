@@ -18,6 +18,7 @@ from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Message, Ope
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import text
 from greenflash_otel.semconv.converse import is_converse, read_blocks, result_of
+from greenflash_otel.semconv.gemini_json import LEFT_OUT, is_gemini, read_contents
 from greenflash_otel.semconv.openai_json import read_chat
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.spans import Attributes, AttributeValue, SpanEvent, SpanRecord
@@ -103,6 +104,10 @@ def _choice(event: SpanEvent) -> Fields:
 
 def _messages(fields: Fields, role: str) -> Iterable[Message]:
     content = read_structure(fields.get("content"))
+    if isinstance(content, str) and content in LEFT_OUT:
+        return ()
+    if is_gemini(content):
+        return read_contents(content, role)
     if is_converse(content):
         parts = tuple(read_blocks(content))
         return [Message(_role(role, parts), parts)] if parts else []

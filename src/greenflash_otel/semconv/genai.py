@@ -24,10 +24,9 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
+from greenflash_otel.semconv.dialects import read_messages, read_parts
 from greenflash_otel.semconv.parts import (
     read_json,
-    read_messages,
-    read_parts,
     read_structure,
     write_json,
     write_messages,

@@ -65,13 +65,14 @@ def _parts(entry: Entry) -> Iterator[Part]:
     else:
         if thought := _text(entry.get("reasoning_content")):
             yield Reasoning(thought)
-        said = list(_content(entry.get("content")))
+        said = list(read_content(entry.get("content")))
         yield from said
         known = {part.id for part in said if isinstance(part, ToolCall)}
-        yield from (call for call in _calls(entry) if call.id is None or call.id not in known)
+        yield from (call for call in calls_of(entry) if call.id is None or call.id not in known)
 
 
-def _calls(entry: Entry) -> Iterator[ToolCall]:
+def calls_of(entry: Entry) -> Iterator[ToolCall]:
+    """The tools that a message asks for, beside its content."""
     calls = entry.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, Mapping):
@@ -79,7 +80,8 @@ def _calls(entry: Entry) -> Iterator[ToolCall]:
             yield _call(function if isinstance(function, Mapping) else call, call.get("id"))
 
 
-def _content(content: Json) -> Iterator[Part]:
+def read_content(content: Json) -> Iterator[Part]:
+    """The parts of a content: a text, a list of parts, or one part."""
     if isinstance(content, str) and content:
         yield Text(content)
     for part in content if isinstance(content, list) else [content]:

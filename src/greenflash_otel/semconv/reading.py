@@ -7,11 +7,13 @@ from dataclasses import dataclass, fields, replace
 
 from greenflash_otel.operations import Affiliation, Operation
 from greenflash_otel.semconv import (
+    adk,
     aisdk,
     events,
     genai,
     langfuse,
     langsmith,
+    litellm,
     openinference,
     openllmetry,
     pydantic_ai,
@@ -37,6 +39,8 @@ CONVENTIONS = (
     Convention("LangSmith", langsmith.SIGNS, langsmith.read),
     Convention("AI SDK", aisdk.SIGNS, aisdk.read),
     Convention("OpenLLMetry", openllmetry.SIGNS, openllmetry.read),
+    Convention("Agent Development Kit", adk.SIGNS, adk.read),
+    Convention("LiteLLM", litellm.SIGNS, litellm.read),
     Convention("Pydantic AI", pydantic_ai.SIGNS, pydantic_ai.read),
     Convention("OpenTelemetry GenAI", genai.SIGNS, events.read),
 )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from greenflash_otel.operations import EXECUTE_TOOL, MAIN_CALLS, Affiliation, Operation
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
+from greenflash_otel.semconv.calls import linked
 from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
 from greenflash_otel.spans import SpanRecord
 
@@ -50,7 +51,7 @@ def together(readings: Iterable[Reading]) -> list[Reading]:
         _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
         for one, above in zip(ordered, around, strict=True)
     ]
-    return _unwrapped(_once(placed, around), around)
+    return _linked(_unwrapped(_once(placed, around), around))
 
 
 def _around(
@@ -110,6 +111,19 @@ def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[
                 told[outer] = replace(told[outer], operation=united)
                 told[place] = replace(told[place], operation=None)
                 break
+    return told
+
+
+def _linked(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose tool calls have the ids by which they are known; each instrumentation by itself."""
+    told, scopes = list(readings), defaultdict[str, list[int]](list)
+    for place, one in enumerate(readings):
+        if one.operation and one.operation.name in MAIN_CALLS:
+            scopes[one.span.scope].append(place)
+    for places in scopes.values():
+        calls = linked([call for place in places if (call := told[place].operation)])
+        for place, call in zip(places, calls, strict=True):
+            told[place] = replace(told[place], operation=call)
     return told
 
 

@@ -1,0 +1,116 @@
+"""Tool calls and their results, where producers left out what links them. Pure.
+
+| what is missing                   | from where it is taken                                                 |
+|-----------------------------------|------------------------------------------------------------------------|
+| the id of a result                | the calls before it in the same input, in their order                  |
+| the ids of the calls in an answer | the later input that resends the same calls                            |
+| that calls and results have       | an answer asks for as many tools as the next input begins with results |
+| different ids                     | of, to calls that nobody made                                          |
+
+Links are made only between model calls that arrive together, and only where there is one way to make them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from greenflash_otel.operations import Message, Operation, Part, ToolCall, ToolCallResponse
+
+AHEAD = 64
+"""Model calls that are looked at for what another one left out."""
+
+
+def linked(operations: Sequence[Operation]) -> list[Operation]:
+    """Model calls in the order of their times, with their tool calls and results linked."""
+    told = [replace(one, input=paired(one.input)) if _lacks_ids(one.input) else one for one in operations]
+    for place, operation in enumerate(told):
+        later = told[place + 1 : place + 1 + AHEAD]
+        calls = list(_calls(operation.output))
+        if any(call.id is None for call in calls):
+            ids = _ids_in_resend(calls, later)
+        else:
+            ids = _ids_of_results(calls, told[:place], later)
+        if ids:
+            told[place] = _renamed(operation, ids)
+    return told
+
+
+def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Messages whose results have the ids of the calls before them, in their order."""
+    waiting: list[str] = []
+
+    def named(part: Part) -> Part:
+        if isinstance(part, ToolCall) and part.id:
+            waiting.append(part.id)
+        elif isinstance(part, ToolCallResponse) and part.id is None and waiting:
+            return replace(part, id=waiting.pop(0))
+        elif isinstance(part, ToolCallResponse) and part.id in waiting:
+            waiting.remove(part.id)
+        return part
+
+    return tuple(_with(message, named) for message in messages)
+
+
+def _lacks_ids(messages: Iterable[Message]) -> bool:
+    return any(one.id is None for one in _results(messages))
+
+
+def _ids_in_resend(calls: Sequence[ToolCall], later: Iterable[Operation]) -> Sequence[str]:
+    """The ids with which a later input has the same calls; none if none has."""
+    asked = [(call.name, call.arguments) for call in calls]
+    for operation in later:
+        for message in operation.input:
+            resent = list(_calls([message]))
+            ids = [call.id for call in resent if call.id]
+            if len(ids) == len(asked) and [(call.name, call.arguments) for call in resent] == asked:
+                return ids
+    return ()
+
+
+def _ids_of_results(
+    calls: Sequence[ToolCall], earlier: Iterable[Operation], later: Sequence[Operation]
+) -> Sequence[str]:
+    """The ids of the results that the next model call begins with, if nobody made the calls they answer."""
+    following = next(iter(later), None)
+    if not calls or following is None or any(_is_answered(call, later) for call in calls):
+        return ()
+    begins_with = list(_leading_results(following))
+    ids = [one.id for one in begins_with if one.id]
+    made = {call.id for one in (*earlier, *later) for call in _calls((*one.input, *one.output))}
+    made |= {call.id for call in calls}
+    return ids if len(ids) == len(calls) and not made & set(ids) else ()
+
+
+def _leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
+    """The results that an input begins with, which only one that names what it continues does."""
+    for message in operation.input:
+        if message.role not in ("system", "developer"):
+            if any(not isinstance(part, ToolCallResponse) for part in message.parts):
+                return
+            yield from _results([message])
+
+
+def _is_answered(call: ToolCall, later: Iterable[Operation]) -> bool:
+    return any(one.id == call.id for operation in later for one in _results(operation.input))
+
+
+def _renamed(operation: Operation, ids: Sequence[str]) -> Operation:
+    left = list(ids)
+
+    def named(part: Part) -> Part:
+        return replace(part, id=left.pop(0)) if isinstance(part, ToolCall) else part
+
+    return replace(operation, output=tuple(_with(message, named) for message in operation.output))
+
+
+def _with(message: Message, change: Callable[[Part], Part]) -> Message:
+    return replace(message, parts=tuple(change(part) for part in message.parts))
+
+
+def _calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
+    return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
+
+
+def _results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
+    return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))
