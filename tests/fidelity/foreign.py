@@ -277,7 +277,9 @@ def _says(said: Said, item: Mapping[str, Any]) -> bool:
 
 def _says_no_more(said: Said, item: Mapping[str, Any]) -> bool:
     """Whether an item is the message, its content left out."""
-    empty = _content(item) in (None, "", {}, ["call", said.get("tool_name"), {}])
+    empty = _content(item) in (None, "", {}, [], ["call", said.get("tool_name"), {}])
+    if said["type"] == "retrieval":
+        empty = _content(item) == [said["query"], [None] * len(said["documents"])]
     tool = item.get("toolName") in (None, said.get("tool_name"))
     return empty and tool and item["messageType"] in _types(said)
 

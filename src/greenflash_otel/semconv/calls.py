@@ -4,6 +4,7 @@
 |-----------------------------------|------------------------------------------------------------------------|
 | the id of a result                | the calls before it in the same input, in their order                  |
 | the ids of the calls in an answer | the later input that resends the same calls                            |
+| the call that a tool ran for      | the newest call of that name and with these arguments, if it has any   |
 | that calls and results have       | an answer asks for as many tools as the next input begins with results |
 | different ids                     | of, to calls that nobody made                                          |
 
@@ -12,10 +13,18 @@ Links are made only between model calls that arrive together, and only where the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from greenflash_otel.operations import Message, Operation, Part, ToolCall, ToolCallResponse
+from greenflash_otel.operations import (
+    Json,
+    Message,
+    Operation,
+    Part,
+    ToolCall,
+    ToolCallResponse,
+    ToolExecution,
+)
 
 AHEAD = 64
 """Model calls that are looked at for what another one left out."""
@@ -26,7 +35,7 @@ def linked(operations: Sequence[Operation]) -> list[Operation]:
     told = [replace(one, input=paired(one.input)) if _lacks_ids(one.input) else one for one in operations]
     for place, operation in enumerate(told):
         later = told[place + 1 : place + 1 + AHEAD]
-        calls = list(_calls(operation.output))
+        calls = list(calls_in(operation.output))
         if any(call.id is None for call in calls):
             ids = _ids_in_resend(calls, later)
         else:
@@ -34,6 +43,33 @@ def linked(operations: Sequence[Operation]) -> list[Operation]:
         if ids:
             told[place] = _renamed(operation, ids)
     return told
+
+
+def run_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
+    """The call that a tool ran for which does not say so, among those that were made before; None if none
+    fits.
+
+    What it was given is compared where the call's arguments can be recognised in it.
+    """
+    named = [call for call in calls if call.name == tool.name]
+    same = [call for call in named if _is_given(tool.arguments, call.arguments)]
+    return next(reversed(same), named[0] if len(named) == 1 else None)
+
+
+def _is_given(given: Json, arguments: Json) -> bool:
+    """Whether what a tool got are the arguments of a call: some producers tell the only one of them alone."""
+    values = list(arguments.values()) if isinstance(arguments, Mapping) else []
+    return given == arguments or (len(values) == 1 and given == values[0])
+
+
+def results_by_call(operations: Iterable[Operation]) -> Mapping[str, Json]:
+    """What the models were told that tools answered, by the ids of the calls."""
+    return {
+        one.id: one.response
+        for operation in operations
+        for one in _results(operation.input)
+        if one.id is not None
+    }
 
 
 def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -61,7 +97,7 @@ def _ids_in_resend(calls: Sequence[ToolCall], later: Iterable[Operation]) -> Seq
     asked = [(call.name, call.arguments) for call in calls]
     for operation in later:
         for message in operation.input:
-            resent = list(_calls([message]))
+            resent = list(calls_in([message]))
             ids = [call.id for call in resent if call.id]
             if len(ids) == len(asked) and [(call.name, call.arguments) for call in resent] == asked:
                 return ids
@@ -77,7 +113,7 @@ def _ids_of_results(
         return ()
     begins_with = list(_leading_results(following))
     ids = [one.id for one in begins_with if one.id]
-    made = {call.id for one in (*earlier, *later) for call in _calls((*one.input, *one.output))}
+    made = {call.id for one in (*earlier, *later) for call in calls_in((*one.input, *one.output))}
     made |= {call.id for call in calls}
     return ids if len(ids) == len(calls) and not made & set(ids) else ()
 
@@ -108,7 +144,8 @@ def _with(message: Message, change: Callable[[Part], Part]) -> Message:
     return replace(message, parts=tuple(change(part) for part in message.parts))
 
 
-def _calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
+def calls_in(messages: Iterable[Message]) -> Iterator[ToolCall]:
+    """The tools that messages ask for."""
     return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
 
 

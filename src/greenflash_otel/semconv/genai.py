@@ -8,6 +8,7 @@ other families have readers of their own beside this module.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 from greenflash_otel.operations import (
@@ -15,6 +16,7 @@ from greenflash_otel.operations import (
     EXECUTE_TOOL,
     FETCH,
     MAIN_CALLS,
+    RETRIEVAL,
     STEPS,
     Affiliation,
     Ending,
@@ -33,6 +35,7 @@ from greenflash_otel.semconv.parts import (
     write_parts,
 )
 from greenflash_otel.semconv.records import read_prompt, read_voice_call, write_record
+from greenflash_otel.semconv.steps import retrieval_of
 from greenflash_otel.spans import Attributes, SpanRecord
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
@@ -54,6 +57,8 @@ TOOL_NAME = "gen_ai.tool.name"
 TOOL_CALL_ID = "gen_ai.tool.call.id"
 TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
 TOOL_CALL_RESULT = "gen_ai.tool.call.result"
+RETRIEVAL_QUERY = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
 CONVERSATION_ID = "gen_ai.conversation.id"
 USER_ID = "user.id"
 ERROR_TYPE = "error.type"
@@ -168,6 +173,9 @@ def read(span: SpanRecord) -> Operation | None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
     if name not in READABLE:
         return None
+    if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
+        found = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
+        return replace(found, affiliation=read_affiliation(attributes), failure=_read_failure(span))
     return Operation(
         name=name,
         affiliation=read_affiliation(attributes),

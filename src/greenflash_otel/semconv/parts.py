@@ -182,7 +182,9 @@ def _read_message(entry: Json, default_role: str) -> Message:
 
 def _is_left_out(part: Json) -> bool:
     """Whether a part says only that there was one, as some producers write with content capture off."""
-    return isinstance(part, Mapping) and part.get("type") in TEXTS and part.get("content") is None
+    if not isinstance(part, Mapping) or part.get("type") not in TEXTS:
+        return False
+    return part.get("content") is None and part.get("text") is None
 
 
 def read_part(part: Json) -> Part:

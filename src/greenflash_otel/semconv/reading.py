@@ -19,7 +19,11 @@ from greenflash_otel.semconv import (
     pydantic_ai,
 )
 from greenflash_otel.semconv.affiliation import affiliation_of
+from greenflash_otel.semconv.hidden import without_marks
 from greenflash_otel.spans import Attributes, SpanRecord
+
+OURS = "greenflash_otel"
+"""Scope of our own spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ CONVENTIONS = (
     Convention("OpenInference", openinference.SIGNS, openinference.read),
     Convention("LangSmith", langsmith.SIGNS, langsmith.read),
     Convention("AI SDK", aisdk.SIGNS, aisdk.read),
+    Convention("LiteLLM", litellm.SIGNS, litellm.read),
     Convention("OpenLLMetry", openllmetry.SIGNS, openllmetry.read),
     Convention("Agent Development Kit", adk.SIGNS, adk.read),
-    Convention("LiteLLM", litellm.SIGNS, litellm.read),
     Convention("Pydantic AI", pydantic_ai.SIGNS, pydantic_ai.read),
     Convention("OpenTelemetry GenAI", genai.SIGNS, events.read),
 )
@@ -64,7 +68,10 @@ def read(span: SpanRecord) -> Operation | None:
         found = operation if found is None else filled(found, operation)
         if has_content(found):
             break
-    return found and replace(found, affiliation=completed(found.affiliation, affiliation_of(span.attributes)))
+    if found is None:
+        return None
+    told = found if span.scope == OURS else without_marks(found)
+    return replace(told, affiliation=completed(told.affiliation, affiliation_of(span.attributes)))
 
 
 def recognises(attributes: Attributes) -> bool:

@@ -11,15 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.operations import EXECUTE_TOOL, MAIN_CALLS, Affiliation, Operation
+from greenflash_otel.operations import EXECUTE_TOOL, MAIN_CALLS, Affiliation, Json, Operation, ToolCall
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
-from greenflash_otel.semconv.calls import linked
+from greenflash_otel.semconv.calls import calls_in, linked, results_by_call, run_for
+from greenflash_otel.semconv.reading import OURS
 from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
 from greenflash_otel.spans import SpanRecord
 
-OURS = "greenflash_otel"
-"""Scope of our own spans, which name what they belong to themselves."""
 DEEP = 64
 """Ancestors that are looked at."""
 
@@ -51,7 +50,7 @@ def together(readings: Iterable[Reading]) -> list[Reading]:
         _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
         for one, above in zip(ordered, around, strict=True)
     ]
-    return _linked(_unwrapped(_once(placed, around), around))
+    return _run_tools(_linked(_unwrapped(_once(placed, around), around)))
 
 
 def _around(
@@ -103,15 +102,41 @@ def _only(names: set[str]) -> str | None:
 
 def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """Of the model calls that two layers recorded, the outer one with what the inner one knows."""
-    told = list(readings)
+    told, answers = list(readings), _by_answer(readings)
     for place, above in enumerate(around):
-        for outer in above:
+        beside = (at for key in _keys(told[place]) for at in answers[key] if _encloses(told[at], told[place]))
+        for outer in (*above, *beside):
             both = told[outer].operation, told[place].operation
             if united := _united(*both):
                 told[outer] = replace(told[outer], operation=united)
                 told[place] = replace(told[place], operation=None)
                 break
     return told
+
+
+def _by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
+    """The places of the model calls by what names their answers."""
+    found = defaultdict[str, list[int]](list)
+    for place, one in enumerate(readings):
+        for key in _keys(one):
+            found[key].append(place)
+    return found
+
+
+def _keys(one: Reading) -> Iterator[str]:
+    """What two layers say alike of a call: the id of its response, and the answer itself."""
+    if one.operation and one.operation.name in MAIN_CALLS:
+        if one.operation.response_id:
+            yield one.operation.response_id
+        if words := _words(one.operation):
+            yield repr(words)
+
+
+def _encloses(outer: Reading, inner: Reading) -> bool:
+    """Whether a call ran within another one by its times, as where two layers begin traces of their own."""
+    if outer.span.scope == inner.span.scope or outer is inner:
+        return False
+    return outer.span.start_ns <= inner.span.start_ns and inner.span.end_ns <= outer.span.end_ns
 
 
 def _linked(readings: Sequence[Reading]) -> list[Reading]:
@@ -125,6 +150,38 @@ def _linked(readings: Sequence[Reading]) -> list[Reading]:
         for place, call in zip(places, calls, strict=True):
             told[place] = replace(told[place], operation=call)
     return told
+
+
+def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose tools are told as the run of a call; those of no call only where no call is told of."""
+    told = list(readings)
+    calls = defaultdict[str, list[ToolCall]](list)
+    asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
+    results = results_by_call(one.operation for one in readings if one.operation)
+    for place, one in enumerate(readings):
+        operation, trace_id = one.operation, one.span.trace_id
+        if operation is None or one.span.scope == OURS:
+            continue
+        calls[trace_id] += calls_in(operation.output)
+        if operation.tool is None:
+            continue
+        call_id = operation.tool.call_id
+        if call_id is None and (call := run_for(operation.tool, calls[trace_id])):
+            calls[trace_id].remove(call)
+            call_id = call.id
+        if call_id is not None or trace_id in asks:
+            told[place] = replace(one, operation=_as_run(operation, call_id, results))
+    return told
+
+
+def _as_run(operation: Operation, call_id: str | None, results: Mapping[str, Json]) -> Operation | None:
+    """A tool that ran for a call; of one that failed, with what the model was told."""
+    if call_id is None or operation.tool is None:
+        return None
+    tool = replace(operation.tool, call_id=call_id)
+    if operation.failure and tool.result is None:
+        tool = replace(tool, result=results.get(call_id))
+    return replace(operation, tool=tool)
 
 
 def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
@@ -150,7 +207,7 @@ def _united(outer: Operation | None, inner: Operation | None) -> Operation | Non
     """One call as both tell it: the fuller answer, and of the rest what either says; None if they are two."""
     if not outer or not inner or not {outer.name, inner.name} <= MAIN_CALLS:
         return None
-    same = _words(outer) == _words(inner)
+    same = _words(outer) == _words(inner) and _asked(outer) == _asked(inner)
     if outer.response_id and inner.response_id:
         same = outer.response_id == inner.response_id
     if not same:
@@ -163,3 +220,8 @@ def _united(outer: Operation | None, inner: Operation | None) -> Operation | Non
 def _words(operation: Operation) -> Sequence[object]:
     """What was answered, part by part."""
     return [part for message in operation.output for part in message.parts]
+
+
+def _asked(operation: Operation) -> object:
+    """What was said last to the model."""
+    return operation.input[-1].parts if operation.input else None
