@@ -11,10 +11,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.operations import EXECUTE_TOOL, MAIN_CALLS, Affiliation, Json, Operation, ToolCall
+from greenflash_otel.operations import (
+    EMBEDDINGS,
+    EXECUTE_TOOL,
+    MAIN_CALLS,
+    RETRIEVAL,
+    Affiliation,
+    Json,
+    Operation,
+    ToolCall,
+)
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
 from greenflash_otel.semconv.calls import calls_in, linked, results_by_call, run_for
+from greenflash_otel.semconv.quoting import quoted_in, told_by
 from greenflash_otel.semconv.reading import OURS
 from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
 from greenflash_otel.spans import SpanRecord
@@ -50,7 +60,7 @@ def together(readings: Iterable[Reading]) -> list[Reading]:
         _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
         for one, above in zip(ordered, around, strict=True)
     ]
-    return _run_tools(_linked(_unwrapped(_once(placed, around), around)))
+    return _quoted(_run_tools(_linked(_unwrapped(_once(placed, around), around))))
 
 
 def _around(
@@ -171,6 +181,23 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
             call_id = call.id
         if call_id is not None or trace_id in asks:
             told[place] = replace(one, operation=_as_run(operation, call_id, results))
+    return told
+
+
+def _quoted(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose embeddings and retrievals are in the trace of the call that was told of them."""
+    calls = [
+        told_by(one.operation, one.span.trace_id, one.span.start_ns)
+        for one in readings
+        if one.operation and one.operation.name in MAIN_CALLS
+    ]
+    homes, told = {call.trace_id for call in calls}, list(readings)
+    for place, one in enumerate(readings):
+        step, span = one.operation, one.span
+        if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
+            continue
+        if span.trace_id not in homes and (home := quoted_in(step, span.end_ns, calls)):
+            told[place] = replace(one, span=replace(span, trace_id=home))
     return told
 
 
