@@ -71,9 +71,10 @@ def ended(operation: Operation, span: SpanRecord) -> Operation:
 def failure_of(span: SpanRecord) -> Failure:
     """What was raised, as the ``exception`` event or else the status tells it."""
     raised = next((event.attributes for event in span.events if event.name == "exception"), {})
-    type = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
+    told = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
+    type = told.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
     message = text(raised, "exception.message") or span.status_description
     found = REPR.match(message or "")
-    if found and type in GENERAL:  # what some producers write in place of the exception
+    if found and type in (*GENERAL, found[1]):  # what some producers write in place of the message
         return Failure(found[1], found[3])
-    return Failure(type.rpartition(".")[2], message)
+    return Failure(type, message)

@@ -13,6 +13,7 @@ from typing import TypeAlias, cast
 
 from greenflash_otel.operations import (
     ADD_ITEMS,
+    EMBEDDINGS,
     EXECUTE_TOOL,
     FETCH,
     MAIN_CALLS,
@@ -26,6 +27,7 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
+from greenflash_otel.semconv.attributes import failure_of
 from greenflash_otel.semconv.dialects import read_messages, read_parts
 from greenflash_otel.semconv.parts import (
     read_json,
@@ -90,6 +92,9 @@ SIGNS = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, EXECUTE_TOOL}
 """Operations that are read here; others of the convention tell nothing that these do not tell."""
+
+ALIASES = {"embedding": EMBEDDINGS, "completion": "text_completion"}
+"""What some producers call operations of the convention."""
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
 
@@ -171,6 +176,7 @@ def read(span: SpanRecord) -> Operation | None:
     name = _text(attributes, OPERATION_NAME)
     if name is None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
+    name = ALIASES.get(name or "", name)
     if name not in READABLE:
         return None
     if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
@@ -246,6 +252,8 @@ def _read_failure(span: SpanRecord) -> Failure | None:
     type = _text(span.attributes, ERROR_TYPE)
     if type is None and span.status != "error":
         return None
+    if any(event.name == "exception" for event in span.events) or (type or "").startswith("<class '"):
+        return failure_of(span)
     return Failure(type or "_OTHER", span.status_description)
 
 

@@ -1,4 +1,4 @@
-"""Embeddings and retrievals in traces of their own, and the model call that was told what they are about. Pure.
+"""Embeddings and retrievals in traces of their own, and the model call that was told of them. Pure.
 
 A client that nothing spans around begins a trace with each request. What was embedded or looked up then
 belongs to the next model call whose input quotes it, if one comes soon; else nobody knows to what it belongs.

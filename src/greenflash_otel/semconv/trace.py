@@ -234,7 +234,7 @@ def _united(outer: Operation | None, inner: Operation | None) -> Operation | Non
     """One call as both tell it: the fuller answer, and of the rest what either says; None if they are two."""
     if not outer or not inner or not {outer.name, inner.name} <= MAIN_CALLS:
         return None
-    same = _words(outer) == _words(inner) and _asked(outer) == _asked(inner)
+    same = _words(outer) == _words(inner) and bool(_words(outer) or _asked(outer) == _asked(inner))
     if outer.response_id and inner.response_id:
         same = outer.response_id == inner.response_id
     if not same:
