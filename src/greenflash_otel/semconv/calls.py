@@ -57,7 +57,9 @@ def run_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
 
 
 def _is_given(given: Json, arguments: Json) -> bool:
-    """Whether what a tool got are the arguments of a call: some producers tell the only one of them alone."""
+    """Whether what a tool got are the arguments of a call, alone or as a function has them."""
+    if isinstance(given, Mapping) and isinstance(given.get("kwargs"), Mapping):
+        given = given["kwargs"]
     values = list(arguments.values()) if isinstance(arguments, Mapping) else []
     return given == arguments or (len(values) == 1 and given == values[0])
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from greenflash_otel.operations import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
 from greenflash_otel.semconv import parts as convention
+from greenflash_otel.semconv.converse import is_converse, result_of
 from greenflash_otel.semconv.gemini_json import is_gemini, read_contents
 from greenflash_otel.semconv.openai_json import calls_of, read_chat, read_content
 from greenflash_otel.semconv.truncated import read_document
@@ -63,6 +64,8 @@ def _with_name(entry: Entry, message: Message) -> Message:
 
 def _known(part: Part) -> Part:
     """A part of a type that the convention does not have, if it is one of OpenAI's."""
+    if isinstance(part, ToolCallResponse) and is_converse(part.response):
+        return replace(part, response=result_of(part.response))
     if isinstance(part, Reasoning) and part.content.startswith("[{"):
         return Reasoning(_summaries(part.content))
     if not isinstance(part, Other) or part.type == convention.UNPARSED:

@@ -14,7 +14,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Message, Operation, Part, Text
+from greenflash_otel.operations import (
+    EXECUTE_TOOL,
+    Failure,
+    Json,
+    Message,
+    Operation,
+    Part,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import text
 from greenflash_otel.semconv.converse import is_converse, read_blocks, result_of
@@ -49,10 +59,10 @@ def read(span: SpanRecord) -> Operation | None:
     if details := _details(span):
         span = replace(span, attributes={**details, **_without_empty(span.attributes)})
     operation = genai.read(span) or _run(span)
+    if operation is not None and operation.name == EXECUTE_TOOL:
+        return _tool(span, operation)
     if operation is None or operation.input or operation.output:
         return operation
-    if operation.name == EXECUTE_TOOL:
-        return _tool(span, operation)
     given, answered = tuple(_given(span)), tuple(_answered(span))
     if not given and not answered:
         return operation
@@ -147,16 +157,26 @@ def _role(role: str, parts: tuple[Part, ...]) -> str:
 
 
 def _tool(span: SpanRecord, operation: Operation) -> Operation:
+    """A tool with what it was given and answered, which some producers tell as messages."""
     tool = operation.tool
-    asked = next((_fields(event) for event in span.events if event.name == TOOL), None)
-    answered = next((_fields(event) for event in span.events if event.name == CHOICE), None)
-    if tool is None or (asked is None and answered is None):
+    if tool is None:
         return operation
-    arguments = read_structure((asked or {}).get("content"))
-    result = read_structure((answered or {}).get("message"))
-    done = replace(tool, arguments=arguments, result=result_of(result) if is_converse(result) else result)
-    operation = replace(operation, tool=done)
+    said = [part for message in (*operation.input, *operation.output) for part in message.parts]
+    arguments = [part.arguments for part in said if isinstance(part, ToolCall)]
+    results = [part.response for part in said if isinstance(part, ToolCallResponse)]
+    for event in span.events:
+        if event.name == TOOL:
+            arguments.append(read_structure(_fields(event).get("content")))
+        elif event.name == CHOICE:
+            result = read_structure(_fields(event).get("message"))
+            results.append(result_of(result) if is_converse(result) else result)
+    tool = replace(
+        tool,
+        arguments=tool.arguments if tool.arguments is not None or not arguments else arguments[0],
+        result=tool.result if tool.result is not None or not results else results[0],
+    )
+    operation = replace(operation, tool=tool, input=(), output=())
     if text(span.attributes, "gen_ai.tool.status") == "error" and operation.failure is None:
-        failure = Failure("_OTHER", done.result if isinstance(done.result, str) else None)
+        failure = Failure("_OTHER", tool.result if isinstance(tool.result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return operation

@@ -67,13 +67,11 @@ def _wraps(outputs: Json) -> bool:
     )
 
 
-def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation | None:
+def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     call_id = text(span.attributes, "gen_ai.tool.call.id")
     output = _at(outputs, "output") if isinstance(outputs, Mapping) and "output" in outputs else outputs
     told: Mapping[str, Json] = output if isinstance(output, Mapping) and output.get("type") == "tool" else {}
     call_id = call_id or _id(told)
-    if call_id is None:
-        return None
     result = told.get("content", None if output == {} else output)
     name = text(span.attributes, "gen_ai.tool.name") or span.name
     operation = Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, _at(inputs, "input"), result))

@@ -111,7 +111,7 @@ def _only(names: set[str]) -> str | None:
 
 
 def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
-    """Of the model calls that two layers recorded, the outer one with what the inner one knows."""
+    """Of the calls that two layers recorded, the outer one with what the inner one knows."""
     told, answers = list(readings), _by_answer(readings)
     for place, above in enumerate(around):
         beside = (at for key in _keys(told[place]) for at in answers[key] if _encloses(told[at], told[place]))
@@ -232,7 +232,11 @@ def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> 
 
 def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
     """One call as both tell it: the fuller answer, and of the rest what either says; None if they are two."""
-    if not outer or not inner or not {outer.name, inner.name} <= MAIN_CALLS:
+    if not outer or not inner:
+        return None
+    if outer.name == inner.name and outer.name in (EMBEDDINGS, RETRIEVAL):
+        return reading.filled(outer, inner) if outer.input and outer.input == inner.input else None
+    if not {outer.name, inner.name} <= MAIN_CALLS:
         return None
     same = _words(outer) == _words(inner) and bool(_words(outer) or _asked(outer) == _asked(inner))
     if outer.response_id and inner.response_id:
