@@ -28,6 +28,7 @@ from greenflash_otel.redaction import Redact, redacted
 from greenflash_otel.sampling import Sampler
 from greenflash_otel.semconv import reading, trace
 from greenflash_otel.semconv.joining import Joiner
+from greenflash_otel.semconv.wrappers import RUN, as_call
 from greenflash_otel.settings import KEEP_ON
 from greenflash_otel.spans import LogRecord, SpanRecord
 
@@ -155,6 +156,8 @@ class Intake:
             if span.trace_id in self._memory.traces:  # told by another service, which knows no conversation
                 outcome = self._attached(outcome, Affiliation(), span.trace_id)
             return [*self._held(outcome.conversation_id), self._request_of(outcome)] if outcomes else ()
+        if operation and operation.name == RUN:
+            operation = as_call(operation, told=span.trace_id in self._memory.traces)
         if operation is None:
             return ()
         if operation.name in MAIN_CALLS and not reading.has_content(operation):

@@ -160,6 +160,8 @@ class ToolExecution:
     call_id: str | None = None
     arguments: Json = None
     result: Json = None
+    answered: bool = True
+    """False where it is not known what it answered; what the model is told next says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,9 @@ ADD_ITEMS = "add_items"
 """Name of an operation that adds messages to a conversation kept by the provider: only its input counts."""
 
 EXECUTE_TOOL = "execute_tool"
+RETRIEVAL = "retrieval"
+MEMORY_READ = "memory_read"
+MEMORY_WRITE = "memory_write"
 EMBEDDINGS = "embeddings"
 DELETE_ITEMS = "delete_items"
 COMPACT = "compact_response"
@@ -221,6 +226,9 @@ COMPACT = "compact_response"
 STEPS = frozenset(
     {
         EMBEDDINGS,
+        RETRIEVAL,
+        MEMORY_READ,
+        MEMORY_WRITE,
         COMPACT,
         "decision",
         DELETE_ITEMS,

@@ -131,10 +131,10 @@ def test_a_tool_span_and_the_resent_result_are_one(order: tuple[int, ...]) -> No
 
 
 def test_a_failed_tool() -> None:
-    """A tool that raised gives a tool_error below its call."""
+    """A tool that raised gives a tool_error below its call, with what it told the model."""
     _, call, error = told([_said(ASKED, CALL), _executed(failure=Failure("ValueError", "no city"))])
     assert (error.type, error.parent_id, error.tool_name) == ("tool_error", call.id, "get_weather")
-    assert error.output == {"error": {"type": "ValueError", "message": "no city"}}
+    assert error.output == {"result": "18 °C", "error": {"type": "ValueError", "message": "no city"}}
 
 
 def test_a_tool_nobody_asked_for() -> None:

@@ -27,6 +27,17 @@ TYPES: Mapping[str, tuple[str, ...]] = {
 STEPS = ("llm", "chain_start", "chain_end", "task", "workflow", "callback")
 """Types that the manifest does not tell of."""
 
+KINDS: Mapping[str, str] = {"embedding": "embed", "retrieval": "retriev"}
+"""What the span of a step is named or marked with."""
+NAMES_OF_KINDS = (
+    "openinference.span.kind",
+    "langfuse.observation.type",
+    "ai.operationId",
+    "llm.request.type",
+    "mlflow.spanType",
+    "langsmith.span.kind",
+)
+
 LEAST_CUT = 200
 """Characters of a text that was cut by which it is recognised."""
 
@@ -151,17 +162,33 @@ def _found(
 def _score(recording: Recording, number: int, found: Places) -> Score:
     messages = recording.truth[number]["messages"]
     total = Score()
-    chain = [
-        at for at in sorted(found) if messages[at]["type"] not in ("system_message", "embedding", "retrieval")
-    ]
-    times = [found[at][1]["createdAt"] for at in chain]
     for at, said in enumerate(messages):
-        whole = recording.present[number][at]["content"] in ("leaf", "object", "tool_returned:leaf")
+        whole = _is_recoverable(recording, said, recording.present[number][at])
         here = at in found and _says(said, found[at][1])
         total += Score(recoverable=whole, recovered=whole and here, beyond=here and not whole)
         if at in found:
             total += _score_item(recording, messages, at, found)
+    apart = ("system_message", *KINDS)
+    chain = [
+        at for at in sorted(found) if messages[at]["type"] not in apart and _says(messages[at], found[at][1])
+    ]
+    times = [found[at][1]["createdAt"] for at in chain]
     return total + Score(wrong_order=sum(later <= earlier for earlier, later in itertools.pairwise(times)))
+
+
+def _is_recoverable(recording: Recording, said: Said, present: Mapping[str, Any]) -> bool:
+    """Whether all of a message is in the recording, and for a step also a span that tells of it."""
+    if not {present["content"], present.get("documents", "leaf")} <= {"leaf", "object", "tool_returned:leaf"}:
+        return False
+    kind = KINDS.get(said["type"])
+    return kind is None or any(kind in told for span in recording.spans for told in _kinds(span))
+
+
+def _kinds(span: SpanRecord) -> Iterator[str]:
+    """By what a span says which kind it is of."""
+    yield span.name.lower()
+    for name in NAMES_OF_KINDS:
+        yield str(span.attributes.get(name) or "").lower()
 
 
 def _score_item(recording: Recording, messages: Sequence[Said], at: int, found: Places) -> Score:
@@ -250,7 +277,9 @@ def _says(said: Said, item: Mapping[str, Any]) -> bool:
 
 def _says_no_more(said: Said, item: Mapping[str, Any]) -> bool:
     """Whether an item is the message, its content left out."""
-    empty = _content(item) in (None, "", {}, ["call", said.get("tool_name"), {}])
+    empty = _content(item) in (None, "", {}, [], ["call", said.get("tool_name"), {}])
+    if said["type"] == "retrieval":
+        empty = _content(item) == [said["query"], [None] * len(said["documents"])]
     tool = item.get("toolName") in (None, said.get("tool_name"))
     return empty and tool and item["messageType"] in _types(said)
 
@@ -291,10 +320,9 @@ def _content(item: Mapping[str, Any]) -> Any:
             documents = [one.get("content") for one in output.get("documents", ())]
             return [(item.get("input") or {}).get("query"), documents]
         case "observation" | "tool_error":
-            output = output.get("error", {}).get("message") if "error" in output else output
-            return _plain(
-                output.get("result") if isinstance(output, Mapping) and "result" in output else output
-            )
+            if "error" in output and "result" not in output:
+                return _plain(output["error"].get("message"))
+            return _plain(output.get("result", output))
         case "thought":
             return _plain(output.get("text"))
     return _plain(item.get("content"))

@@ -85,8 +85,8 @@ def test_attributes(attributes: Attributes, field: str, expected: object) -> Non
 
 
 def test_what_tells_nothing() -> None:
-    """Chains, tools without the id of their call, plain spans."""
-    for kind in ("span", "chain", "tool", "agent"):
+    """Chains, agents, plain spans."""
+    for kind in ("span", "chain", "agent"):
         assert reading.read(span_of({f"{OBSERVATION}.type": kind, f"{OBSERVATION}.input": "Hi"})) is None
 
 

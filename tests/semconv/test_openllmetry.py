@@ -104,8 +104,8 @@ def test_attributes(attributes: Attributes, field: str, expected: object) -> Non
 
 
 def test_what_tells_nothing() -> None:
-    """Embeddings, workflows, tasks."""
-    assert reading.read(span_of({**ASKED, "llm.request.type": "embedding"})) is None
+    """Reranking, workflows, tasks."""
+    assert reading.read(span_of({**ASKED, "llm.request.type": "rerank"})) is None
     assert reading.read(span_of({"traceloop.span.kind": "workflow"})) is None
 
 

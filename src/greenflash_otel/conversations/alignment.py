@@ -57,10 +57,20 @@ def place(
         else:
             # A thought stands before what it led to, also where that was told in another way.
             at = replace(position, tip=known_as[0].before) if known_as else position
+            if piece.kind == "tool_result":
+                at = _after_call(known, at, piece.call_id)
             done, after = step(namespace, at, piece)
             position = position if known_as else after
             placed.append(done)
     return tuple(placed), position
+
+
+def _after_call(known: Known, position: Position, call_id: str | None) -> Position:
+    """The place after the call that a result answers, where the input leaves out what asked for it."""
+    if call_id is None or position.call(call_id):
+        return position
+    node = known.nodes.get(known.calls.get(call_id, ""))
+    return node.position if node and node.position.asked == position.asked else position
 
 
 @dataclass(frozen=True, slots=True)

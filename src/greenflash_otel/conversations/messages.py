@@ -19,6 +19,9 @@ MessageType: TypeAlias = Literal[
     "tool_error",
     "llm",
     "embedding",
+    "retrieval",
+    "memory_read",
+    "memory_write",
     "callback",
 ]
 """The types of Greenflash's 18 that are made so far."""

@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from greenflash_otel.conversations.identity import id_of
+from greenflash_otel.conversations.identity import id_of, text_of
 from greenflash_otel.conversations.messages import MessageItem, MessageType
 from greenflash_otel.conversations.thread import Placed
 from greenflash_otel.operations import (
     DELETE_ITEMS,
     EMBEDDINGS,
     FETCH,
+    MEMORY_READ,
+    MEMORY_WRITE,
+    RETRIEVAL,
     STEPS,
     Json,
     Message,
     Operation,
+    Other,
     ToolExecution,
     Usage,
 )
@@ -28,8 +32,17 @@ from greenflash_otel.spans import SpanRecord
 
 NS_PER_MS = 1_000_000
 
-STEP_TYPES: Mapping[str, MessageType] = {EMBEDDINGS: "embedding", DELETE_ITEMS: "callback"}
+STEP_TYPES: Mapping[str, MessageType] = {
+    EMBEDDINGS: "embedding",
+    DELETE_ITEMS: "callback",
+    RETRIEVAL: "retrieval",
+    MEMORY_READ: "memory_read",
+    MEMORY_WRITE: "memory_write",
+}
 """Message type of a hidden step by the operation's name; any other is a model call."""
+
+LOOKUPS = frozenset({"retrieval", "memory_read", "memory_write"})
+"""Types of steps that have a query and documents."""
 
 
 def render(
@@ -81,16 +94,19 @@ def render_tool(
             "tool_call",
             span.start_ns // NS_PER_MS,
             asked,
-            input=_object("arguments", tool.arguments),
+            input={} if tool.arguments is None else _object("arguments", tool.arguments),
             tool_name=tool.name,
         )
     failure = operation.failure
+    if not failure and not tool.answered:
+        return
+    told_result = not failure or tool.result is not None
     yield MessageItem(
         result_id,
         "tool_error" if failure else "observation",
         span.end_ns // NS_PER_MS,
         call_id,
-        output=_error(operation) if failure else _object("result", tool.result),
+        output={**(_object("result", tool.result) if told_result else {}), **_error(operation)},
         tool_name=tool.name,
         properties={"latency_ms": (span.end_ns - span.start_ns) // NS_PER_MS},
     )
@@ -99,6 +115,8 @@ def render_tool(
 def render_step(namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None) -> MessageItem:
     """An operation as one hidden step: a call whose words the user never saw, or that gave no answer."""
     type = STEP_TYPES.get(operation.name, "llm")
+    if type in LOOKUPS:
+        return _render_lookup(namespace, span, operation, parent_id, type)
     output: Mapping[str, Json] = {"messages": _write(operation.output)} if operation.output else {}
     return MessageItem(
         step_id(namespace, span, operation),
@@ -108,6 +126,25 @@ def render_step(namespace: str, span: SpanRecord, operation: Operation, parent_i
         input={"messages": _write(operation.input)} if operation.input else None,
         output={**output, **_error(operation)},
         model=model_of(operation),
+        properties=facts_of(span, operation),
+    )
+
+
+def _render_lookup(
+    namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None, type: MessageType
+) -> MessageItem:
+    """Something looked up or kept: what was asked, and what was found."""
+    documents: list[Json] = [
+        dict(part.fields) for message in operation.output for part in message.parts if isinstance(part, Other)
+    ]
+    asked = "\n".join(text_of(message.parts) for message in operation.input)
+    return MessageItem(
+        step_id(namespace, span, operation),
+        type,
+        span.end_ns // NS_PER_MS,
+        parent_id,
+        input={"query": asked},
+        output={"documents": documents, **_error(operation)},
         properties=facts_of(span, operation),
     )
 

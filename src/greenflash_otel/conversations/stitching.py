@@ -1,7 +1,8 @@
 """Which conversation an operation belongs to, and where in it its input begins.
 
 Asked in this order: what the application said; OpenAI's stored conversation; the response it continues
-or fetches, and stored items it refers to; the history it resends; the scope it ran in; the trace.
+or fetches, and stored items it refers to; the tool call whose result it begins with; the history it
+resends; the scope it ran in; the trace.
 Conversations of two users, and two conversations that said exactly the same so far, are never joined.
 """
 
@@ -15,7 +16,7 @@ from greenflash_otel.conversations.identity import id_of
 from greenflash_otel.conversations.memory import Known, Memory
 from greenflash_otel.conversations.pieces import NOT_SAID, cut
 from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part
+from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part, ToolCallResponse
 
 Link: TypeAlias = tuple[str, Position]
 """A conversation and a place in it."""
@@ -39,7 +40,7 @@ def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequen
     """Find the conversation of ``operation``, whose input without the system prompt is ``messages``."""
     given = operation.affiliation.conversation_id or operation.provider_conversation_id
     anchor, rest = _after_known_items(memory, given, messages)
-    link = anchor or _continued(memory, operation)
+    link = anchor or _continued(memory, operation) or _after_call(memory, given, operation, messages)
     if given is not None:
         if link is None or link[0] != given:
             link, rest = (given, _position(memory, given, operation)), messages
@@ -137,6 +138,26 @@ def _after_known_items(
                 if link and conversation_id in (None, link[0]):
                     return link, (replace(messages[at], parts=parts[index + 1 :]), *messages[at + 1 :])
     return None, messages
+
+
+def _after_call(
+    memory: Memory, conversation_id: str | None, operation: Operation, messages: Sequence[Message]
+) -> Link | None:
+    """The place after a tool call, where the input begins with its result: it continues what asked for it."""
+    if operation.previous_response_id or any(message.role == "assistant" for message in messages):
+        return None  # the first is named, the second a window that begins with a result
+    first = messages[0].parts[:1] if messages else ()
+    call_id = next((part.id for part in first if isinstance(part, ToolCallResponse)), None)
+    id = memory.calls.get(call_id) if call_id else None
+    if call_id is None or id is None or conversation_id not in (None, id):
+        return None
+    known, user_id = memory.conversation(id), operation.affiliation.user_id
+    if user_id and known.user_id not in (None, user_id):
+        return None
+    if known.latest.call(call_id):
+        return id, known.latest
+    node = known.nodes.get(known.calls.get(call_id, ""))
+    return (id, node.position) if node else None
 
 
 def _names(part: Part) -> list[str]:

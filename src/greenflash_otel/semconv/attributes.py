@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from greenflash_otel.operations import Failure, Json, Operation, Usage
 from greenflash_otel.semconv.parts import read_json
 from greenflash_otel.spans import Attributes, SpanRecord
+
+REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
+"""How Python shows an exception, e.g. ``ValueError('no')``."""
+GENERAL = ("_OTHER", "Exception")
+"""Types that say nothing."""
 
 
 def text(attributes: Attributes, name: str) -> str | None:
@@ -65,6 +71,10 @@ def ended(operation: Operation, span: SpanRecord) -> Operation:
 def failure_of(span: SpanRecord) -> Failure:
     """What was raised, as the ``exception`` event or else the status tells it."""
     raised = next((event.attributes for event in span.events if event.name == "exception"), {})
-    type = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
+    told = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
+    type = told.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
     message = text(raised, "exception.message") or span.status_description
-    return Failure(type.rpartition(".")[2], message)
+    found = REPR.match(message or "")
+    if found and type in (*GENERAL, found[1]):  # what some producers write in place of the message
+        return Failure(found[1], found[3])
+    return Failure(type, message)

@@ -6,9 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from greenflash_otel.operations import Affiliation, Operation
-from greenflash_otel.semconv import aisdk, events, genai, langfuse, openinference, openllmetry
+from greenflash_otel.semconv import (
+    adk,
+    aisdk,
+    events,
+    genai,
+    langfuse,
+    langsmith,
+    litellm,
+    logfire,
+    mlflow,
+    openinference,
+    openllmetry,
+    pydantic_ai,
+)
 from greenflash_otel.semconv.affiliation import affiliation_of
+from greenflash_otel.semconv.hidden import without_marks
 from greenflash_otel.spans import Attributes, SpanRecord
+
+OURS = "greenflash_otel"
+"""Scope of our own spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +42,14 @@ class Convention:
 CONVENTIONS = (
     Convention("Langfuse", langfuse.SIGNS, langfuse.read),
     Convention("OpenInference", openinference.SIGNS, openinference.read),
+    Convention("LangSmith", langsmith.SIGNS, langsmith.read),
+    Convention("MLflow", mlflow.SIGNS, mlflow.read),
     Convention("AI SDK", aisdk.SIGNS, aisdk.read),
+    Convention("LiteLLM", litellm.SIGNS, litellm.read),
     Convention("OpenLLMetry", openllmetry.SIGNS, openllmetry.read),
+    Convention("Agent Development Kit", adk.SIGNS, adk.read),
+    Convention("Logfire", logfire.SIGNS, logfire.read),
+    Convention("Pydantic AI", pydantic_ai.SIGNS, pydantic_ai.read),
     Convention("OpenTelemetry GenAI", genai.SIGNS, events.read),
 )
 """In the order they are asked, until one finds content. A reader that finds none lets the next one try; one
@@ -49,7 +72,10 @@ def read(span: SpanRecord) -> Operation | None:
         found = operation if found is None else filled(found, operation)
         if has_content(found):
             break
-    return found and replace(found, affiliation=completed(found.affiliation, affiliation_of(span.attributes)))
+    if found is None:
+        return None
+    told = found if span.scope == OURS else without_marks(found)
+    return replace(told, affiliation=completed(told.affiliation, affiliation_of(span.attributes)))
 
 
 def recognises(attributes: Attributes) -> bool:

@@ -11,13 +11,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.operations import EXECUTE_TOOL, MAIN_CALLS, Affiliation, Operation
+from greenflash_otel.operations import (
+    EMBEDDINGS,
+    EXECUTE_TOOL,
+    MAIN_CALLS,
+    RETRIEVAL,
+    Affiliation,
+    Json,
+    Operation,
+    ToolCall,
+)
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
+from greenflash_otel.semconv.calls import calls_in, linked, results_by_call, run_for
+from greenflash_otel.semconv.quoting import quoted_in, told_by
+from greenflash_otel.semconv.reading import OURS
+from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
 from greenflash_otel.spans import SpanRecord
 
-OURS = "greenflash_otel"
-"""Scope of our own spans, which name what they belong to themselves."""
 DEEP = 64
 """Ancestors that are looked at."""
 
@@ -49,7 +60,7 @@ def together(readings: Iterable[Reading]) -> list[Reading]:
         _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
         for one, above in zip(ordered, around, strict=True)
     ]
-    return _once(placed, around)
+    return _quoted(_run_tools(_linked(_unwrapped(_once(placed, around), around))))
 
 
 def _around(
@@ -69,6 +80,8 @@ def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) 
     operation = one.operation
     if operation is None or one.span.scope == OURS:
         return one
+    if operation.tool and operation.tool.result is None:
+        operation = replace(operation, tool=replace(operation.tool, answered=False))
     for parent in above:
         operation = _belonging(operation, parent.affiliation)
         tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
@@ -98,10 +111,11 @@ def _only(names: set[str]) -> str | None:
 
 
 def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
-    """Of the model calls that two layers recorded, the outer one with what the inner one knows."""
-    told = list(readings)
+    """Of the calls that two layers recorded, the outer one with what the inner one knows."""
+    told, answers = list(readings), _by_answer(readings)
     for place, above in enumerate(around):
-        for outer in above:
+        beside = (at for key in _keys(told[place]) for at in answers[key] if _encloses(told[at], told[place]))
+        for outer in (*above, *beside):
             both = told[outer].operation, told[place].operation
             if united := _united(*both):
                 told[outer] = replace(told[outer], operation=united)
@@ -110,11 +124,121 @@ def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[
     return told
 
 
-def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
-    """One call as both tell it: the fuller answer, and of all the rest what either says; None if they are two."""
-    if not outer or not inner or not {outer.name, inner.name} <= MAIN_CALLS:
+def _by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
+    """The places of the model calls by what names their answers."""
+    found = defaultdict[str, list[int]](list)
+    for place, one in enumerate(readings):
+        for key in _keys(one):
+            found[key].append(place)
+    return found
+
+
+def _keys(one: Reading) -> Iterator[str]:
+    """What two layers say alike of a call: the id of its response, and the answer itself."""
+    if one.operation and one.operation.name in MAIN_CALLS:
+        if one.operation.response_id:
+            yield one.operation.response_id
+        if words := _words(one.operation):
+            yield repr(words)
+
+
+def _encloses(outer: Reading, inner: Reading) -> bool:
+    """Whether a call ran within another one by its times, as where two layers begin traces of their own."""
+    if outer.span.scope == inner.span.scope or outer is inner:
+        return False
+    return outer.span.start_ns <= inner.span.start_ns and inner.span.end_ns <= outer.span.end_ns
+
+
+def _linked(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose tool calls have the ids by which they are known; each instrumentation by itself."""
+    told, scopes = list(readings), defaultdict[str, list[int]](list)
+    for place, one in enumerate(readings):
+        if one.operation and one.operation.name in MAIN_CALLS:
+            scopes[one.span.scope].append(place)
+    for places in scopes.values():
+        calls = linked([call for place in places if (call := told[place].operation)])
+        for place, call in zip(places, calls, strict=True):
+            told[place] = replace(told[place], operation=call)
+    return told
+
+
+def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose tools are told as the run of a call; those of no call only where no call is told of."""
+    told = list(readings)
+    calls = defaultdict[str, list[ToolCall]](list)
+    asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
+    results = results_by_call(one.operation for one in readings if one.operation)
+    for place, one in enumerate(readings):
+        operation, trace_id = one.operation, one.span.trace_id
+        if operation is None or one.span.scope == OURS:
+            continue
+        calls[trace_id] += calls_in(operation.output)
+        if operation.tool is None:
+            continue
+        call_id = operation.tool.call_id
+        if call_id is None and (call := run_for(operation.tool, calls[trace_id])):
+            calls[trace_id].remove(call)
+            call_id = call.id
+        if call_id is not None or trace_id in asks:
+            told[place] = replace(one, operation=_as_run(operation, call_id, results))
+    return told
+
+
+def _quoted(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose embeddings and retrievals are in the trace of the call that was told of them."""
+    calls = [
+        told_by(one.operation, one.span.trace_id, one.span.start_ns)
+        for one in readings
+        if one.operation and one.operation.name in MAIN_CALLS
+    ]
+    homes, told = {call.trace_id for call in calls}, list(readings)
+    for place, one in enumerate(readings):
+        step, span = one.operation, one.span
+        if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
+            continue
+        if span.trace_id not in homes and (home := quoted_in(step, span.end_ns, calls)):
+            told[place] = replace(one, span=replace(span, trace_id=home))
+    return told
+
+
+def _as_run(operation: Operation, call_id: str | None, results: Mapping[str, Json]) -> Operation | None:
+    """A tool that ran for a call; of one that failed, with what the model was told."""
+    if call_id is None or operation.tool is None:
         return None
-    same = _words(outer) == _words(inner)
+    tool = replace(operation.tool, call_id=call_id)
+    if operation.failure and tool.result is None:
+        tool = replace(tool, result=results.get(call_id))
+    return replace(operation, tool=tool)
+
+
+def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """The calls, with what only the runs around them say; a run only where its calls say nothing."""
+    told, calls = list(readings), defaultdict[int, list[Operation]](list)
+    for place, above in enumerate(around):
+        call = told[place].operation
+        if call is None or call.name not in MAIN_CALLS:
+            continue
+        for outer in above:
+            run = told[outer].operation
+            if run and run.name == RUN:
+                call = completed(call, run)
+                calls[outer].append(call)
+        told[place] = replace(told[place], operation=call)
+    for place, one in enumerate(told):
+        if one.operation and one.operation.name == RUN:
+            told[place] = replace(one, operation=told_alone(one.operation, calls[place]))
+    return told
+
+
+def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
+    """One call as both tell it: the fuller answer, and of the rest what either says; None if they are two."""
+    if not outer or not inner:
+        return None
+    if outer.name == inner.name and outer.name in (EMBEDDINGS, RETRIEVAL):
+        return reading.filled(outer, inner) if outer.input and outer.input == inner.input else None
+    if not {outer.name, inner.name} <= MAIN_CALLS:
+        return None
+    same = _words(outer) == _words(inner) and bool(_words(outer) or _asked(outer) == _asked(inner))
     if outer.response_id and inner.response_id:
         same = outer.response_id == inner.response_id
     if not same:
@@ -127,3 +251,8 @@ def _united(outer: Operation | None, inner: Operation | None) -> Operation | Non
 def _words(operation: Operation) -> Sequence[object]:
     """What was answered, part by part."""
     return [part for message in operation.output for part in message.parts]
+
+
+def _asked(operation: Operation) -> object:
+    """What was said last to the model."""
+    return operation.input[-1].parts if operation.input else None
