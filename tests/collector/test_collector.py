@@ -12,6 +12,7 @@ from greenflash_otel.testing import Answer, Emulator
 from tests.collector.application import Application
 from tests.collector.recipes import recipes
 from tests.collector.running import TOKEN, Server, free_port, gateway
+from tests.collector.told_apart import tell_apart
 from tests.collector.truth import Truth
 
 EXPORTERS = {"otelcol.yaml": "otlp_http", "otelcol-grpc.yaml": "otlp_grpc", "otelcol-kafka.yaml": "kafka"}
@@ -114,7 +115,7 @@ def test_everything_fails_once(
 def test_another_language(
     otelcol: Path, node: Callable[..., Truth], tmp_path: Path, greenflash_emulator: Emulator
 ) -> None:
-    """The AI SDK and OpenTelemetry's SDK for JavaScript, beside Python; the gateway is away for a while."""
+    """JavaScript with the AI SDK beside Python, and one that logs; the gateway is away for a while."""
     ports = Ports()
     url = f"http://127.0.0.1:{ports.collector}"
     running = gateway(tmp_path, greenflash_emulator.base_url, ports.gateway, ports.gateway_grpc)
@@ -122,7 +123,7 @@ def test_another_language(
         truth = node(url, "before", 3)
         application.take_turns()
         running.kill()
-        truth |= node(url, "meanwhile", 2)
+        truth |= node(url, "meanwhile", 2) | tell_apart(url)
         application.take_turns()
         running.start()
         (truth | application.truth).check(greenflash_emulator)
