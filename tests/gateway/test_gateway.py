@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,46 @@ def test_answers(name: str) -> None:
     assert ("retry-after" in answer.headers) == (status == 503)
     if status not in (200, 503):
         assert taker.taken == []
+
+
+def test_too_much_at_once() -> None:
+    """Bodies that come slowly cannot fill the memory: whoever would be too much comes again later."""
+
+    async def answers() -> list[httpx.Response]:
+        app = create_app(Desk([Tenant(PRODUCT, Taker(True))]), max_body_bytes=1000)
+        half, enough = b" " * 999, asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield half
+            await enough.wait()
+
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+
+            def post(content: Any) -> asyncio.Task[httpx.Response]:
+                return asyncio.create_task(client.post("/v1/traces", content=content, headers=JSON))
+
+            slow = [post(slowly()) for _ in range(4)]
+            for _ in range(100):  # until all of them have sent their half
+                await asyncio.sleep(0)
+            refused = await post(half)
+            enough.set()
+            return [refused, *await asyncio.gather(*slow), await post(b"{}")]
+
+    assert [one.status_code for one in asyncio.run(answers())] == [503, 400, 400, 400, 400, 200]
+
+
+def test_a_bug_of_ours_outside_of_the_pipeline() -> None:
+    """Whatever fails in here, the sender keeps what it has."""
+    desk = Desk([Tenant(PRODUCT, Taker(True))])
+    desk.is_stopping = lambda: bool(1 // 0)
+
+    async def status() -> int:
+        transport = httpx.ASGITransport(create_app(desk))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return (await client.post("/v1/traces", content=b"{}", headers=JSON)).status_code
+
+    assert asyncio.run(status()) == 503
 
 
 def test_an_answer_in_protobuf() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from greenflash_otel import faults
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway.answers import (
     MALFORMED,
@@ -34,26 +36,33 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 def create_app(desk: Desk, *, max_body_bytes: int = MAX_BODY_BYTES) -> Starlette:
     """The application."""
     limiter: list[CapacityLimiter] = []  # made in the loop that uses it
+    bodies = Bodies(max_body_bytes)
 
-    async def export(request: Request) -> Response:
-        media_type, headers = _media_type(request), request.headers
+    async def answer(request: Request, as_json: bool) -> bytes:
+        headers = request.headers
         given = Given(headers.get("authorization", ""), headers.get(PRODUCT_HEADER, ""))
-        try:
-            desk.admit(given)  # before its body is read
-            if media_type not in (JSON, PROTOBUF):
-                raise RefusedError(UNSUPPORTED, f"send {PROTOBUF} or {JSON}")
-            body = await _read_body(request, max_body_bytes)
-            limiter[:] = limiter or [CapacityLimiter(AT_ONCE)]
-            signal, encoding = SIGNALS[request.url.path], headers.get("content-encoding", "")
+        desk.admit(given)  # before its body is read
+        if _media_type(request) not in (JSON, PROTOBUF):
+            raise RefusedError(UNSUPPORTED, f"send {PROTOBUF} or {JSON}")
+        signal, encoding = SIGNALS[request.url.path], headers.get("content-encoding", "")
+        limiter[:] = limiter or [CapacityLimiter(AT_ONCE)]
+        async with bodies.read(request) as body:
 
             def take() -> bytes:
-                content = _unpacked(body, encoding, max_body_bytes)
-                return desk.take(signal, content, given, as_json=media_type == JSON)
+                content = _unpacked(bytes(body), encoding, max_body_bytes)
+                return desk.take(signal, content, given, as_json=as_json)
 
-            answer = await to_thread.run_sync(take, limiter=limiter[0])
-        except RefusedError as refused:
-            return _refusal(refused, as_json=media_type == JSON)
-        return Response(answer, media_type=media_type)
+            return await to_thread.run_sync(take, limiter=limiter[0])
+
+    async def export(request: Request) -> Response:
+        as_json = _media_type(request) == JSON
+        refused = RefusedError(UNAVAILABLE, "cannot be taken at present")  # unless we learn better
+        with faults.guarded("answer a request"):
+            try:
+                return Response(await answer(request, as_json), media_type=JSON if as_json else PROTOBUF)
+            except RefusedError as error:
+                refused = error
+        return _refusal(refused, as_json=as_json)
 
     async def metrics(request: Request) -> Response:
         return PlainTextResponse("\n".join([*_metrics(desk.stats(), desk.unused()), ""]))
@@ -86,19 +95,37 @@ def _unpacked(body: bytes, encoding: str, max_bytes: int) -> bytes:
         raise RefusedError(MALFORMED, f"the body is {error}") from None
 
 
-async def _read_body(request: Request, max_bytes: int) -> bytes:
-    too_large = RefusedError(TOO_LARGE, f"the body is larger than {max_bytes} bytes")
-    if int(request.headers.get("content-length", "0")) > max_bytes:  # the server refused what is no number
-        raise too_large
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > max_bytes:
-                raise too_large
-    except ClientDisconnect:
-        raise RefusedError(MALFORMED, "the body ended early") from None
-    return bytes(body)
+class Bodies:
+    """Reads bodies, of which no more are in memory at a time than their bound times `AT_ONCE`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytearray]:
+        """A body, for as long as it is needed. Raises `RefusedError`."""
+        body = bytearray()
+        try:
+            await self._read_into(body, request)
+            yield body
+        finally:
+            self._bytes -= len(body)
+
+    async def _read_into(self, body: bytearray, request: Request) -> None:
+        too_large = RefusedError(TOO_LARGE, f"the body is larger than {self._max_bytes} bytes")
+        if int(request.headers.get("content-length", "0")) > self._max_bytes:  # no number: the server refused
+            raise too_large
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                self._bytes += len(chunk)
+                if len(body) > self._max_bytes:
+                    raise too_large
+                if self._bytes > AT_ONCE * self._max_bytes:
+                    raise RefusedError(UNAVAILABLE, "too much is under way")
+        except ClientDisconnect:
+            raise RefusedError(MALFORMED, "the body ended early") from None
 
 
 def _refusal(refused: RefusedError, *, as_json: bool) -> Response:

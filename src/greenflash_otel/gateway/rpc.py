@@ -30,8 +30,12 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 def create_server(desk: Desk, *, max_body_bytes: int) -> Any:
     """A ``grpc.Server`` that has not been started."""
-    size = [("grpc.max_receive_message_length", max_body_bytes), ("grpc.so_reuseport", 0)]
-    server = grpc.server(ThreadPoolExecutor(AT_ONCE, "greenflash-otel rpc"), options=size)
+    options = [
+        ("grpc.max_receive_message_length", max_body_bytes),
+        ("grpc.max_concurrent_streams", 4 * AT_ONCE),  # of one connection; more of them wait at the sender
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.server(ThreadPoolExecutor(AT_ONCE, "greenflash-otel rpc"), options=options)
     server.add_generic_rpc_handlers(
         [
             grpc.method_handlers_generic_handler(
