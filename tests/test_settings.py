@@ -99,6 +99,7 @@ def test_where_the_outbox_is(environment: dict[str, str], expected: str) -> None
         pytest.param({}, {"api_key": "gf key"}, "copy it again", id="a key with a space"),
         pytest.param({}, {"api_key": "gf_kéy"}, "copy it again", id="a key that no header takes"),
         pytest.param({}, {"export": "jaeger"}, "'greenflash' or 'otlp'", id="export"),
+        pytest.param({}, {"redact": "emails", "export": "otlp"}, "the gateway's settings", id="redact"),
         pytest.param({}, {"history": "all"}, "'new' or 'full'", id="history"),
         pytest.param({}, {"frameworks": "openai,llama"}, "'openai'", id="frameworks as text"),
         pytest.param({}, {"frameworks": ["llama"]}, "'openai'", id="frameworks as a list"),

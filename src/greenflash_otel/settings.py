@@ -190,6 +190,11 @@ class Settings:
             _check_choice("frameworks", name, FRAMEWORKS)
         for name in self.keep_on:
             _check_choice("keep_on", name, KEEP_ON)
+        if self.export == "otlp" and self.redact is not None:
+            raise ConfigurationError(
+                "redact does nothing with export='otlp'; write it into the gateway's settings, as "
+                "GREENFLASH_REDACT, or write capture_content=False here"
+            )
         if self.sample_rate is not None and not 0 <= self.sample_rate <= 1:
             raise ConfigurationError(f"sample_rate is {self.sample_rate}; write a number from 0 to 1")
         if not self.base_url.startswith(("http://", "https://")):

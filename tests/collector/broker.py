@@ -30,8 +30,8 @@ group.min.session.timeout.ms=1000
 
 
 @contextmanager
-def broker(java: Path, libraries: Path, folder: Path) -> Iterator[str]:
-    """Run it; gives its address once it answers."""
+def broker(java: Path, libraries: Path, folder: Path) -> Iterator[tuple[str, Server]]:
+    """Run it; gives its address once it answers, and the process."""
     port, controller = free_port(), free_port()
     configuration = folder / "server.properties"
     configuration.write_text(
@@ -47,12 +47,11 @@ def broker(java: Path, libraries: Path, folder: Path) -> Iterator[str]:
         configuration,
     ]
     subprocess.run([*command, *formatting], check=True, capture_output=True)
-    with Server([*command, "kafka.Kafka", configuration], folder / "kafka.log", port):
-        admin: Any = import_module("confluent_kafka.admin").AdminClient(
-            {"bootstrap.servers": f"127.0.0.1:{port}"}
-        )
+    with Server([*command, "kafka.Kafka", configuration], folder / "kafka.log", port) as server:
+        address = f"127.0.0.1:{port}"
+        admin: Any = import_module("confluent_kafka.admin").AdminClient({"bootstrap.servers": address})
         until(lambda: bool(admin.list_topics(timeout=10).brokers), "Kafka answers")
-        yield f"127.0.0.1:{port}"
+        yield address, server
 
 
 def make_topics(address: str, *names: str) -> None:

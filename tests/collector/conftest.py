@@ -17,6 +17,7 @@ from typing import NoReturn
 import pytest
 
 from tests.collector.broker import broker
+from tests.collector.running import Server
 from tests.collector.truth import Truth
 
 NODE = Path(__file__).parent / "node"
@@ -66,13 +67,13 @@ def node() -> Callable[..., Truth]:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Kafka of one node, with topics of four partitions; where it is."""
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Server]]:
+    """A Kafka of one node, with topics of four partitions; where it is, and the process."""
     java = shutil.which("java")
     if java is None or not (KAFKA / ".ready").exists():
         missing("there is no Java, or `make kafka` has not fetched Kafka")
-    with broker(Path(java), KAFKA, tmp_path_factory.mktemp("kafka")) as address:
-        yield address
+    with broker(Path(java), KAFKA, tmp_path_factory.mktemp("kafka")) as running:
+        yield running
 
 
 def missing(reason: str) -> NoReturn:
