@@ -9,7 +9,7 @@ COLLECTOR := .collector/otelcol
 NODE := tests/collector/node
 KAFKA := .kafka
 
-.PHONY: demo test test-versions collector node kafka lint format docs fidelity mutations bench lock clean
+.PHONY: demo test test-versions collector node kafka lint format docs fidelity conventions mutations bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
@@ -55,6 +55,9 @@ docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's s
 
 fidelity: $(READY)  ## Compare the conversations that arrive with those that took place; writes docs/fidelity.md.
 	$(BIN)/python -m tests.fidelity.report
+
+conventions: $(READY)  ## The same of other instrumentations' spans, in the folder GREENFLASH_OTEL_SPANS; writes docs/conventions.md.
+	$(BIN)/python -m tests.fidelity.conventions
 
 mutations: $(READY)  ## Seed mistakes into the conversation model, each of which its tests must notice. Some minutes.
 	$(BIN)/python -m tests.mutations.run

@@ -28,6 +28,7 @@ from greenflash_otel.redaction import Redact, redacted
 from greenflash_otel.sampling import Sampler
 from greenflash_otel.semconv import reading, trace
 from greenflash_otel.semconv.joining import Joiner
+from greenflash_otel.semconv.recent import Recent
 from greenflash_otel.semconv.wrappers import RUN, as_call
 from greenflash_otel.settings import KEEP_ON
 from greenflash_otel.spans import LogRecord, SpanRecord
@@ -67,6 +68,7 @@ class Intake:
         self._keep_on = keep_on
         self._memory = Memory(key_of(id_key))
         self._joiner = Joiner()
+        self._recent = Recent()
         self._lock = threading.Lock()
 
     def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
@@ -89,9 +91,14 @@ class Intake:
         with self._lock:
             return self._take(self._joiner.take_logs(logs), outcomes=False)
 
+    def _together(self, readings: list[trace.Reading]) -> list[trace.Reading]:
+        with faults.guarded("convert a span"):
+            return self._recent.take(readings)
+        return readings
+
     def _take(self, spans: Sequence[SpanRecord], outcomes: bool) -> bool:
         requests: list[ApiRequest] = []
-        for one in trace.together(map(_read, spans)):
+        for one in self._together([_read(span) for span in spans]):
             span = one.span
             with faults.guarded("convert a span"):
                 requests.extend(self._late(span.end_ns))
@@ -143,6 +150,8 @@ class Intake:
         finally:
             for request in refused:
                 self._memory.forget(request.conversation_id)
+            if refused:
+                self._recent = Recent()
         return not refused
 
     def _late(self, now_ns: int | None) -> Iterable[ApiRequest]:

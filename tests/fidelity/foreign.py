@@ -278,6 +278,8 @@ def _says(said: Said, item: Mapping[str, Any]) -> bool:
 def _says_no_more(said: Said, item: Mapping[str, Any]) -> bool:
     """Whether an item is the message, its content left out."""
     empty = _content(item) in (None, "", {}, [], ["call", said.get("tool_name"), {}])
+    if item["messageType"] == "tool_error" and "result" not in item["output"]:
+        empty = bool(said.get("is_error"))  # in the instrumentation's own words
     if said["type"] == "retrieval":
         empty = _content(item) == [said["query"], [None] * len(said["documents"])]
     tool = item.get("toolName") in (None, said.get("tool_name"))

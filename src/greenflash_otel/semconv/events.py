@@ -159,7 +159,7 @@ def _role(role: str, parts: tuple[Part, ...]) -> str:
 def _tool(span: SpanRecord, operation: Operation) -> Operation:
     """A tool with what it was given and answered, which some producers tell as messages."""
     tool = operation.tool
-    if tool is None:
+    if tool is None or not span.events:
         return operation
     said = [part for message in (*operation.input, *operation.output) for part in message.parts]
     arguments = [part.arguments for part in said if isinstance(part, ToolCall)]

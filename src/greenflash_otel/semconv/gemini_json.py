@@ -18,14 +18,20 @@ from greenflash_otel.operations import (
 
 Entry = Mapping[str, Json]
 ROLES: Mapping[str, str] = {"model": "assistant", "function": "tool"}
+KEYS = frozenset(
+    {"text", "function_call", "functionCall", "function_response", "functionResponse"}
+    | {"inline_data", "inlineData", "file_data", "fileData"}
+)
 LEFT_OUT = ("<elided>", "<not serializable>")
 """What stands in place of content that was not captured."""
 
 
 def is_gemini(value: Json) -> bool:
-    """Whether a value is a content: it has parts, and these no type."""
+    """Whether a value is a content: it has parts, and these name by their keys what they are."""
     parts = value.get("parts") if isinstance(value, Mapping) else None
-    return isinstance(parts, list) and not any(isinstance(one, Mapping) and "type" in one for one in parts)
+    if not isinstance(parts, list) or any(isinstance(one, Mapping) and "type" in one for one in parts):
+        return False
+    return any(isinstance(one, Mapping) and not KEYS.isdisjoint(one) for one in parts)
 
 
 def read_contents(value: Json, role: str) -> tuple[Message, ...]:

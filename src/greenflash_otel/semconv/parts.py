@@ -193,6 +193,8 @@ def read_part(part: Json) -> Part:
         return Text(part)
     if not isinstance(part, Mapping):
         return Other(UNPARSED, {"value": part})
+    if "type" not in part and isinstance(content := part.get("content"), str):
+        return Text(content)  # whose type was cut off
     read = READERS.get(_text(part.get("type")) or "")
     return read(part) if read else _read_other(part)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from greenflash_otel.operations import (
     EMBEDDINGS,
@@ -29,6 +30,9 @@ from greenflash_otel.semconv.reading import OURS
 from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
 from greenflash_otel.spans import SpanRecord
 
+Key: TypeAlias = tuple[str, str]
+"""Span id, and the start of the span."""
+
 DEEP = 64
 """Ancestors that are looked at."""
 
@@ -41,6 +45,13 @@ class Reading:
     operation: Operation | None = None
     affiliation: Affiliation = field(default_factory=Affiliation)
     """To what the span says it belongs, whether or not it tells of an operation."""
+    told: bool = False
+    """Whether it was handed on before."""
+
+    @property
+    def key(self) -> Key:
+        """By what the span is known, wherever it is told."""
+        return self.span.span_id, str(self.span.start_ns)
 
 
 def read(span: SpanRecord) -> Reading:
@@ -118,8 +129,9 @@ def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[
         for outer in (*above, *beside):
             both = told[outer].operation, told[place].operation
             if united := _united(*both):
-                told[outer] = replace(told[outer], operation=united)
-                told[place] = replace(told[place], operation=None)
+                kept, other = (place, outer) if told[place].told else (outer, place)
+                told[kept] = replace(told[kept], operation=united)
+                told[other] = replace(told[other], operation=None)
                 break
     return told
 
@@ -177,8 +189,8 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
             continue
         call_id = operation.tool.call_id
         if call_id is None and (call := run_for(operation.tool, calls[trace_id])):
-            calls[trace_id].remove(call)
             call_id = call.id
+        calls[trace_id] = [call for call in calls[trace_id] if call.id != call_id]
         if call_id is not None or trace_id in asks:
             told[place] = replace(one, operation=_as_run(operation, call_id, results))
     return told
