@@ -87,9 +87,11 @@ def test_who_may_not_send(given: Given, trouble: object) -> None:
 
 def test_one_of_two_is_full() -> None:
     """All of it comes again; who has it already takes it again, which adds nothing."""
+    shop = Shop(hats_are_kept=False)
     with pytest.raises(RefusedError) as caught:
-        Shop(hats_are_kept=False).take("operator", request(SHOES, HATS))
+        shop.take("operator", request(SHOES, HATS, "hm"))
     assert caught.value.trouble is UNAVAILABLE
+    assert shop.desk.unused() == {}  # counted when it is taken
 
 
 def test_a_gateway_for_itself() -> None:

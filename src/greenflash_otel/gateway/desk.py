@@ -96,13 +96,13 @@ class Desk:
         except ValueError as error:
             raise RefusedError(MALFORMED, f"the body is {error}") from None
         parts, strangers = self._sorted_out(request, admitted, given)
-        self.count("log records of no span", request.unused)
-        self.count("for a product that is not known here", strangers)
         kept = False
         with faults.guarded("take a request"):
             kept = all(signal.take(tenant.taker, records) for tenant, records in parts)
         if not kept:
             raise RefusedError(UNAVAILABLE, "cannot be kept at present")
+        self.count("log records of no span", request.unused)
+        self.count("for a product that is not known here", strangers)
         rejected = request.rejected + strangers
         message = f"{rejected} have no usable trace or span id, or name a product that is not known here"
         return write_response(signal.response, signal.records, rejected, message, as_json=as_json)
