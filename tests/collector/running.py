@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.conftest import PRODUCT
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 POLL_S = 0.02
 
 
