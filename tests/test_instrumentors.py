@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -74,6 +75,18 @@ def test_content(
     say("ho", "hi")
     (span,) = seen.get_finished_spans()
     assert ('"hi"' in str((span.attributes or {})["gen_ai.input.messages"])) is captured
+
+
+def test_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+) -> None:
+    """It is told, and keeps nobody else from instrumenting."""
+    monkeypatch.setenv("GREENFLASH_SAMPLE_RATE", "some")
+    with caplog.at_level(logging.WARNING, "greenflash_otel"):
+        seen: InMemorySpanExporter = request.getfixturevalue("seen")
+    say("ho", "hi")
+    assert seen.get_finished_spans() == ()
+    assert "GREENFLASH_SAMPLE_RATE" in caplog.text
 
 
 def test_then_instrument(seen: InMemorySpanExporter, greenflash_emulator: Emulator) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from greenflash_otel import runtime
+from greenflash_otel import faults, runtime
+from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.settings import FRAMEWORKS, SETTINGS, Settings
 
 
@@ -29,7 +30,11 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
     def _instrument(self, **given: Any) -> None:
         if self.framework not in FRAMEWORKS or runtime.active_pipeline() is not None:
             return
-        settings = Settings.read(os.environ, export="none")
+        try:
+            settings = Settings.read(os.environ, export="none")
+        except ConfigurationError as error:  # raised here, it would stop the instrumentations of others too
+            faults.warn_once(f"{self.framework} is not instrumented: {error}")
+            return
         self._module().instrument(
             trace.get_tracer(runtime.TRACER, tracer_provider=given.get("tracer_provider")),
             capture_content=_captures(settings),
