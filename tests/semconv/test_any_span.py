@@ -13,7 +13,13 @@ from greenflash_otel.semconv.trace import read, together
 from greenflash_otel.spans import Attributes, SpanEvent
 from tests.strategies import span_of
 
-KEYS = ["role", "parts", "content", "type", "text", "messages", "input", "output", "id", "tool_calls", "function", "name", "arguments", "args", "kwargs", "lc", "generations", "message", "choices", "query", "documents", "tool_call_id", "data", "status", "contents", "config", "function_call", "response", "toolUse", "toolResult", "image_url", "url", "event.name", "call_id", "instructions", "usage", "delta", "reasoning", "summary"]
+KEYS = [
+    *("role", "parts", "content", "type", "text", "messages", "input", "output", "id", "tool_calls"),
+    *("name", "arguments", "args", "kwargs", "lc", "generations", "message", "choices", "query"),
+    *("tool_call_id", "data", "status", "contents", "config", "function_call", "response", "toolUse"),
+    *("toolResult", "image_url", "url", "event.name", "call_id", "instructions", "usage", "delta"),
+    *("reasoning", "summary", "documents", "function"),
+]
 WORDS = st.sampled_from(
     ("", "user", "assistant", "tool", "text", "function_call", "reasoning", "gen_ai.user.message", "Hi", "c")
 )

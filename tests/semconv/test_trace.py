@@ -75,7 +75,7 @@ def test_inside_a_tool() -> None:
 
 
 def test_two_layers() -> None:
-    """One call that two spans tell of, one in the other, is told by the outer one, with what the inner knows."""
+    """One call that two spans tell of is told by the outer one, with what the inner one knows."""
     inner, outer = told(
         span(1, call(**{"gen_ai.response.id": "r", "gen_ai.response.model": "m-1"}), parent=2),
         span(2, call(**{"gen_ai.request.model": "m"})),
