@@ -57,6 +57,10 @@ USER = (
 )
 
 
+NOBODY = ("", "null", "None", "undefined")
+"""What producers write where there is no name."""
+
+
 def affiliation_of(attributes: Attributes) -> Affiliation:
     """What a span says of the conversation and the user it belongs to."""
     given = attributes.get(PROVIDER_CONVERSATION)
@@ -83,4 +87,4 @@ def _text(value: object) -> str | None:
     """A text; some producers write it as JSON."""
     if isinstance(value, str) and value.startswith('"'):
         value = read_json(value)
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value not in NOBODY else None

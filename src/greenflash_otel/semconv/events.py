@@ -170,6 +170,8 @@ def _tool(span: SpanRecord, operation: Operation) -> Operation:
         elif event.name == CHOICE:
             result = read_structure(_fields(event).get("message"))
             results.append(result_of(result) if is_converse(result) else result)
+    if is_converse(tool.result):
+        tool = replace(tool, result=result_of(tool.result))
     tool = replace(
         tool,
         arguments=tool.arguments if tool.arguments is not None or not arguments else arguments[0],

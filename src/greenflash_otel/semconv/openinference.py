@@ -102,15 +102,22 @@ def _read_embedding(span: SpanRecord) -> Operation:
 def _read_retrieval(attributes: Attributes) -> Operation:
     found = [branch(item, "document") for item in items(tree_below(attributes, "retrieval.documents"))]
     documents = [{**one, "metadata": read_json(one.get("metadata"))} for one in found]
-    query = _shown(text(attributes, "input.value"))
+    query = _query(read_document(_shown(text(attributes, "input.value"))))
     return retrieval_of(query, [one for one in documents if _shown(text_at(one, "content"))])
+
+
+def _query(asked: Json) -> Json:
+    """What was looked up: a text, or LlamaIndex's arguments that hold it."""
+    if not isinstance(asked, Mapping):
+        return asked
+    bundle = asked.get("query_bundle", asked.get("query", asked.get("query_str", asked.get("str_or_query_bundle"))))
+    return bundle.get("query_str") if isinstance(bundle, Mapping) else bundle
 
 
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     output = read_json(attributes.get("output.value"))
-    data = output.get("data") if isinstance(output, Mapping) else None
-    told = data if isinstance(data, Mapping) else {}
+    told = _told(output)
     call_id = text(attributes, "tool.id") or _string(told, "tool_call_id")
     result = told.get("content", output if _shown(text(attributes, "output.value")) else None)
     arguments = read_structure(read_json(attributes.get("input.value")))
@@ -120,6 +127,18 @@ def _read_tool(span: SpanRecord) -> Operation:
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return _ended(operation, span)
+
+
+def _told(output: Json) -> Mapping[str, Json]:
+    """The message that a tool answered with: LangChain's, or LlamaIndex's output of a tool."""
+    if not isinstance(output, Mapping):
+        return {}
+    if isinstance(data := output.get("data"), Mapping):
+        return data
+    if isinstance(blocks := output.get("blocks"), list) and "raw_output" in output:
+        texts = [str(block.get("text") or "") for block in blocks if isinstance(block, Mapping)]
+        return {"content": "\n".join(texts), "status": "error" if output.get("is_error") is True else "success"}
+    return {}
 
 
 def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:

@@ -214,12 +214,12 @@ def _quoted(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _as_run(operation: Operation, call_id: str | None, results: Mapping[str, Json]) -> Operation | None:
-    """A tool that ran for a call; of one that failed, with what the model was told."""
+    """A tool that ran for a call; with what the model was told, where the tool's span may not say just that."""
     if call_id is None or operation.tool is None:
         return None
     tool = replace(operation.tool, call_id=call_id)
-    if operation.failure and tool.result is None:
-        tool = replace(tool, result=results.get(call_id))
+    if operation.tool.call_id is None or (operation.failure and tool.result is None):
+        tool = replace(tool, result=results.get(call_id, tool.result))
     return replace(operation, tool=tool)
 
 
@@ -247,7 +247,8 @@ def _united(outer: Operation | None, inner: Operation | None) -> Operation | Non
     if not outer or not inner:
         return None
     if outer.name == inner.name and outer.name in (EMBEDDINGS, RETRIEVAL):
-        return reading.filled(outer, inner) if outer.input and outer.input == inner.input else None
+        known = outer.input and inner.input
+        return None if known and outer.input != inner.input else reading.filled(outer, inner)
     if not {outer.name, inner.name} <= MAIN_CALLS:
         return None
     same = _words(outer) == _words(inner) and bool(_words(outer) or _asked(outer) == _asked(inner))
