@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from greenflash_otel.testing import Emulator
+from tests.collector.running import until
 from tests.gateway.test_gateway import JSON, SAID, attributes
 from tests.gateway.test_otlp import in_json
 
@@ -57,6 +58,7 @@ def test_two_products(greenflash_emulator: Emulator, tmp_path: Path) -> None:
             assert httpx.post(url, content=BODY, headers=headers).status_code == 200
         assert httpx.post(url, content=BODY, headers=JSON).status_code == 401
     with gateway(tmp_path, greenflash_emulator.base_url) as (_, running):
+        until(lambda: len(greenflash_emulator.conversations()) == 2, "both are delivered")
         running.terminate()
         output, _ = running.communicate(timeout=30)
     assert output.count("accepted 1 = delivered 1") == 2
