@@ -18,13 +18,12 @@ from greenflash_otel.operations import (
     MAIN_CALLS,
     RETRIEVAL,
     Affiliation,
-    Json,
     Operation,
     ToolCall,
 )
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
-from greenflash_otel.semconv.calls import calls_in, linked, results_by_call, run_for
+from greenflash_otel.semconv.calls import calls_in, linked, result_told, run_for
 from greenflash_otel.semconv.quoting import quoted_in, told_by
 from greenflash_otel.semconv.reading import OURS
 from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
@@ -179,7 +178,7 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
     told = list(readings)
     calls = defaultdict[str, list[ToolCall]](list)
     asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
-    results = results_by_call(one.operation for one in readings if one.operation)
+    calling = [one for one in readings if one.operation and one.operation.input]
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
@@ -192,7 +191,8 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
             call_id = call.id
         calls[trace_id] = [call for call in calls[trace_id] if call.id != call_id]
         if call_id is not None or trace_id in asks:
-            told[place] = replace(one, operation=_as_run(operation, call_id, results))
+            here = [other for other in calling if other.span.trace_id == trace_id]
+            told[place] = replace(one, operation=_as_run(operation, call_id, here or calling))
     return told
 
 
@@ -213,13 +213,14 @@ def _quoted(readings: Sequence[Reading]) -> list[Reading]:
     return told
 
 
-def _as_run(operation: Operation, call_id: str | None, results: Mapping[str, Json]) -> Operation | None:
-    """A tool that ran for a call; with what the model was told, where the tool's span may not say just that."""
+def _as_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
+    """A tool that ran for a call, with what the model was told where its span may not say just that."""
     if call_id is None or operation.tool is None:
         return None
     tool = replace(operation.tool, call_id=call_id)
     if operation.tool.call_id is None or (operation.failure and tool.result is None):
-        tool = replace(tool, result=results.get(call_id, tool.result))
+        result = result_told((one.operation for one in calling if one.operation), call_id)
+        tool = replace(tool, result=tool.result if result is None else result)
     return replace(operation, tool=tool)
 
 
