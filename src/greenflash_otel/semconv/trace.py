@@ -26,7 +26,7 @@ from greenflash_otel.semconv.affiliation import affiliation_of
 from greenflash_otel.semconv.calls import calls_in, linked, result_told, run_for
 from greenflash_otel.semconv.quoting import quoted_in, told_by
 from greenflash_otel.semconv.reading import OURS
-from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
+from greenflash_otel.semconv.wrappers import RUN, completed
 from greenflash_otel.spans import SpanRecord
 
 Key: TypeAlias = tuple[str, str]
@@ -225,8 +225,8 @@ def _as_run(operation: Operation, call_id: str | None, calling: Iterable[Reading
 
 
 def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
-    """The calls, with what only the runs around them say; a run only where its calls say nothing."""
-    told, calls = list(readings), defaultdict[int, list[Operation]](list)
+    """The calls, with what only the runs around them say; a run only where there is no call in it."""
+    told, with_calls = list(readings), set[int]()
     for place, above in enumerate(around):
         call = told[place].operation
         if call is None or call.name not in MAIN_CALLS:
@@ -235,12 +235,9 @@ def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> 
             run = told[outer].operation
             if run and run.name == RUN:
                 call = completed(call, run)
-                calls[outer].append(call)
+                with_calls.add(outer)
         told[place] = replace(told[place], operation=call)
-    for place, one in enumerate(told):
-        if one.operation and one.operation.name == RUN:
-            told[place] = replace(one, operation=told_alone(one.operation, calls[place]))
-    return told
+    return [replace(one, operation=None) if place in with_calls else one for place, one in enumerate(told)]
 
 
 def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
