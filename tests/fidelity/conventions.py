@@ -1,6 +1,6 @@
 """Writes the tables of `docs/conventions.md`: `python -m tests.fidelity.conventions`.
 
-Of the recordings in the folder that the environment names, else of the sample in the repository: `corpus`.
+Of the recordings in the repository, and of those in the folder that the environment names: `corpus`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tests.fidelity.corpus import Recording, folder, recordings
+from tests.fidelity.corpus import OURS, Recording, folder, recordings
 from tests.fidelity.foreign import Score, arrive, score
 
 PAGE = Path(__file__).parents[2] / "docs" / "conventions.md"
@@ -35,6 +35,10 @@ TABLES: Mapping[str, Sequence[str]] = {
         "responses_stream",
         "rag",
         "rag_manual",
+        "tools",
+        "responses",
+        "responses_tool_failed",
+        "chat_completions",
     ),
     "Other settings": (
         "no_content",
@@ -100,4 +104,5 @@ def page(text: str, made: Scores) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), scores(recordings(folder()))), encoding="utf-8")
+    made = {**scores(recordings(OURS)), **scores(recordings(folder()))}
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")

@@ -78,7 +78,8 @@ TOO_LATE = {
         one_by_one,
         "openllmetry-openai-0.62.4/responses_reasoning",
     ): "the call has another id there",
-    (one_by_one, "otel-genai-openai-agents-1.3b0/agent_session"): "only the workflow names the conversation",
+    (one_by_one, "logfire-openai-agents-5.2.0/agent_session"): "only the trace's root names the conversation",
+    (one_by_one, "openinference-llama-index-4.6.1/rag"): "only the outer of two spans has the documents",
 }
 """Why it matters."""
 

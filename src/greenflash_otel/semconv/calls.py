@@ -64,14 +64,12 @@ def _is_given(given: Json, arguments: Json) -> bool:
     return given == arguments or (len(values) == 1 and given == values[0])
 
 
-def results_by_call(operations: Iterable[Operation]) -> Mapping[str, Json]:
-    """What the models were told that tools answered, by the ids of the calls."""
-    return {
-        one.id: one.response
-        for operation in operations
-        for one in _results(operation.input)
-        if one.id is not None
-    }
+def result_told(operations: Iterable[Operation], call_id: str) -> Json:
+    """What models were told that a tool answered; None where they were told nothing, or several things."""
+    told = [
+        one.response for operation in operations for one in _results(operation.input) if one.id == call_id
+    ]
+    return told[0] if told and all(one == told[0] for one in told) else None
 
 
 def paired(messages: Sequence[Message]) -> tuple[Message, ...]:

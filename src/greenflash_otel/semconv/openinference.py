@@ -110,7 +110,9 @@ def _query(asked: Json) -> Json:
     """What was looked up: a text, or LlamaIndex's arguments that hold it."""
     if not isinstance(asked, Mapping):
         return asked
-    bundle = asked.get("query_bundle", asked.get("query", asked.get("query_str", asked.get("str_or_query_bundle"))))
+    bundle = asked.get(
+        "query_bundle", asked.get("query", asked.get("query_str", asked.get("str_or_query_bundle")))
+    )
     return bundle.get("query_str") if isinstance(bundle, Mapping) else bundle
 
 
@@ -137,7 +139,10 @@ def _told(output: Json) -> Mapping[str, Json]:
         return data
     if isinstance(blocks := output.get("blocks"), list) and "raw_output" in output:
         texts = [str(block.get("text") or "") for block in blocks if isinstance(block, Mapping)]
-        return {"content": "\n".join(texts), "status": "error" if output.get("is_error") is True else "success"}
+        return {
+            "content": "\n".join(texts),
+            "status": "error" if output.get("is_error") is True else "success",
+        }
     return {}
 
 

@@ -18,16 +18,15 @@ from greenflash_otel.operations import (
     MAIN_CALLS,
     RETRIEVAL,
     Affiliation,
-    Json,
     Operation,
     ToolCall,
 )
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
-from greenflash_otel.semconv.calls import calls_in, linked, results_by_call, run_for
+from greenflash_otel.semconv.calls import calls_in, linked, result_told, run_for
 from greenflash_otel.semconv.quoting import quoted_in, told_by
 from greenflash_otel.semconv.reading import OURS
-from greenflash_otel.semconv.wrappers import RUN, completed, told_alone
+from greenflash_otel.semconv.wrappers import RUN, completed
 from greenflash_otel.spans import SpanRecord
 
 Key: TypeAlias = tuple[str, str]
@@ -179,7 +178,7 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
     told = list(readings)
     calls = defaultdict[str, list[ToolCall]](list)
     asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
-    results = results_by_call(one.operation for one in readings if one.operation)
+    calling = [one for one in readings if one.operation and one.operation.input]
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
@@ -192,7 +191,8 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
             call_id = call.id
         calls[trace_id] = [call for call in calls[trace_id] if call.id != call_id]
         if call_id is not None or trace_id in asks:
-            told[place] = replace(one, operation=_as_run(operation, call_id, results))
+            here = [other for other in calling if other.span.trace_id == trace_id]
+            told[place] = replace(one, operation=_as_run(operation, call_id, here or calling))
     return told
 
 
@@ -213,19 +213,20 @@ def _quoted(readings: Sequence[Reading]) -> list[Reading]:
     return told
 
 
-def _as_run(operation: Operation, call_id: str | None, results: Mapping[str, Json]) -> Operation | None:
-    """A tool that ran for a call; with what the model was told, where the tool's span may not say just that."""
+def _as_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
+    """A tool that ran for a call, with what the model was told where its span may not say just that."""
     if call_id is None or operation.tool is None:
         return None
     tool = replace(operation.tool, call_id=call_id)
     if operation.tool.call_id is None or (operation.failure and tool.result is None):
-        tool = replace(tool, result=results.get(call_id, tool.result))
+        result = result_told((one.operation for one in calling if one.operation), call_id)
+        tool = replace(tool, result=tool.result if result is None else result)
     return replace(operation, tool=tool)
 
 
 def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
-    """The calls, with what only the runs around them say; a run only where its calls say nothing."""
-    told, calls = list(readings), defaultdict[int, list[Operation]](list)
+    """The calls, with what only the runs around them say; a run only where there is no call in it."""
+    told, with_calls = list(readings), set[int]()
     for place, above in enumerate(around):
         call = told[place].operation
         if call is None or call.name not in MAIN_CALLS:
@@ -234,12 +235,9 @@ def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> 
             run = told[outer].operation
             if run and run.name == RUN:
                 call = completed(call, run)
-                calls[outer].append(call)
+                with_calls.add(outer)
         told[place] = replace(told[place], operation=call)
-    for place, one in enumerate(told):
-        if one.operation and one.operation.name == RUN:
-            told[place] = replace(one, operation=told_alone(one.operation, calls[place]))
-    return told
+    return [replace(one, operation=None) if place in with_calls else one for place, one in enumerate(told)]
 
 
 def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:

@@ -1,13 +1,12 @@
 """Spans around model calls that tell the same once more: an agent's run, a workflow. Pure.
 
-What a run says is only told where the calls in it do not: a call that failed before its input was recorded
-gets it from there, and a run of which no call says anything is told as one call. Of a run that comes alone
-it depends on whether its calls came before it (`as_call`).
+What a run says is only told where the calls in it do not: a call that failed before its input was recorded gets it
+from there, and a run without any call is told as one call. Calls that say nothing may still get log records, so that
+a run around them is not told. Of a run that comes alone it depends on whether its calls came before it (`as_call`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from greenflash_otel.operations import Operation
@@ -26,16 +25,6 @@ def completed(call: Operation, run: Operation) -> Operation:
     return replace(
         call, input=run.input, system_instructions=call.system_instructions or run.system_instructions
     )
-
-
-def told_alone(run: Operation, calls: Sequence[Operation]) -> Operation | None:
-    """A run as one call, if no call in it says anything; else None: they tell it all.
-
-    Where there is no call at all, it stays a run.
-    """
-    if not run.input or any(call.input or call.output for call in calls):
-        return None
-    return replace(run, name="chat") if calls else run
 
 
 def as_call(run: Operation, *, told: bool) -> Operation | None:
