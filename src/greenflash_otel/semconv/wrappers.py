@@ -1,8 +1,9 @@
 """Spans around model calls that tell the same once more: an agent's run, a workflow. Pure.
 
-What a run says is only told where the calls in it do not: a call that failed before its input was recorded gets it
-from there, and a run without any call is told as one call. Calls that say nothing may still get log records, so that
-a run around them is not told. Of a run that comes alone it depends on whether its calls came before it (`as_call`).
+What a run says is only told where the calls in it do not: a call that failed before its input was recorded
+gets it from there, and a run without any call is told as one call. Calls that say nothing may still get log
+records, so that a run around them is not told. Of a run that comes alone it depends on whether its calls came
+before it (`as_call`).
 """
 
 from __future__ import annotations
