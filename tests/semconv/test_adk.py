@@ -13,19 +13,14 @@ from greenflash_otel.spans import AttributeValue, LogRecord
 from tests.strategies import span_of
 
 LOOK = ToolCall("look", {"at": 1}, "c")
-REQUEST = {
-    "model": "m",
-    "config": {"system_instruction": "Be kind.", "tools": []},
-    "contents": [
-        {"role": "user", "parts": [{"text": "Hi"}]},
-        {"role": "model", "parts": [{"function_call": {"id": "c", "name": "look", "args": {"at": 1}}}]},
-        {
-            "role": "user",
-            "parts": [{"function_response": {"id": "c", "name": "look", "response": {"seen": 2}}}],
-        },
-    ],
-}
-RESPONSE = {"content": {"role": "model", "parts": [{"text": "A"}]}, "finish_reason": "STOP"}
+CONTENTS: list[AttributeValue] = [
+    {"role": "user", "parts": [{"text": "Hi"}]},
+    {"role": "model", "parts": [{"function_call": {"id": "c", "name": "look", "args": {"at": 1}}}]},
+    {"role": "user", "parts": [{"function_response": {"id": "c", "name": "look", "response": {"seen": 2}}}]},
+]
+ANSWER: AttributeValue = {"role": "model", "parts": [{"text": "A"}]}
+REQUEST = {"model": "m", "config": {"system_instruction": "Be kind.", "tools": []}, "contents": CONTENTS}
+RESPONSE = {"content": ANSWER, "finish_reason": "STOP"}
 CALL: dict[str, AttributeValue] = {
     "gen_ai.system": "gcp.vertex.agent",
     "gcp.vertex.agent.session_id": "s",
@@ -62,8 +57,8 @@ def test_its_two_layers() -> None:
         span_of({"gen_ai.operation.name": "generate_content", "gen_ai.response.model": "m-1"}, number=1),
         parent_span_id=f"{2:016x}",
     )
-    told = [("gen_ai.user.message", one) for one in REQUEST["contents"]]  # type: ignore[attr-defined]  # a list
-    told.append(("gen_ai.choice", RESPONSE["content"]))
+    told = [("gen_ai.user.message", one) for one in CONTENTS]
+    told.append(("gen_ai.choice", ANSWER))
     logs = [
         LogRecord(inner.trace_id, inner.span_id, name, at, {"content": content})
         for at, (name, content) in enumerate(told)
