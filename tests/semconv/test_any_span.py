@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenflash_otel.semconv import reading
@@ -63,6 +63,7 @@ def attributes(draw: st.DrawFn) -> Attributes:
     return found
 
 
+@settings(deadline=None)  # a machine can be busy
 @given(st.lists(st.tuples(attributes(), attributes(), st.sampled_from((*EVENTS, DETAILS))), max_size=3))
 def test_any_span(told: list[tuple[Attributes, Attributes, str]]) -> None:
     """It is read, or tells of nothing; so are all of a trace together."""
