@@ -4,13 +4,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SOAK_S ?= 600
+MODEL_EXAMPLES ?= 20000
+GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
+COLLECTOR := .collector/otelcol
+NODE := tests/collector/node
+KAFKA := .kafka
 
-.PHONY: demo test test-versions lint format docs fidelity mutations bench lock clean
+.PHONY: demo test test-versions collector node kafka lint format docs fidelity conventions mutations soak bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
 
-test: $(READY) lint test-versions  ## Everything that must hold.
+test: $(READY) lint test-versions collector node kafka  ## Everything that must hold.
 	$(BIN)/python -m pytest
 
 test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Oldest and newest of what we instrument.
@@ -20,6 +26,22 @@ test-openai-%: $(VENV)/openai-%/.ready
 
 test-langchain-%: $(VENV)/langchain-%/.ready
 	PYTHONPATH=$(VENV)/langchain-$* $(BIN)/python -m pytest tests/instrumentation/langchain
+
+collector: $(if $(GO),$(COLLECTOR))  ## The OpenTelemetry Collector of the tests, where there is Go. Two minutes, once.
+
+$(COLLECTOR): tests/collector/builder.yaml
+	-PATH="$(dir $(GO)):$$PATH" $(GO) run go.opentelemetry.io/collector/cmd/builder@v0.155.0 --config $<
+
+node: $(if $(shell command -v npm),$(NODE)/node_modules/.ready)  ## What the tests' application in JavaScript needs, where there is npm.
+
+$(NODE)/node_modules/.ready: $(NODE)/package-lock.json
+	-npm ci --silent --prefix $(NODE) && touch $@
+
+kafka: $(if $(shell command -v mvn),$(KAFKA)/.ready)  ## The Kafka of the tests, where there are Java and Maven.
+
+$(KAFKA)/.ready: tests/collector/kafka/pom.xml
+	-mvn -q -B -f $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+		-DoutputDirectory=$(abspath $(KAFKA)) -DincludeScope=runtime && touch $@
 
 lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff check
@@ -39,12 +61,19 @@ docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's s
 fidelity: $(READY)  ## Compare the conversations that arrive with those that took place; writes docs/fidelity.md.
 	$(BIN)/python -m tests.fidelity.report
 
-mutations: $(READY)  ## Seed mistakes into the conversation model, each of which its tests must notice. Some minutes.
+conventions: $(READY)  ## The same of other instrumentations' spans, in the folder GREENFLASH_OTEL_SPANS; writes docs/conventions.md.
+	$(BIN)/python -m tests.fidelity.conventions
+
+mutations: $(READY)  ## Seed mistakes into the conversation model and delivery, each of which tests must notice. Long.
 	$(BIN)/python -m tests.mutations.run
 
-bench: $(VENV)/peers/.ready  ## What instrumenting costs, side by side with not instrumenting, and with others.
+soak: $(READY)  ## The whole proof of delivery, half an hour; SOAK_S=60 MODEL_EXAMPLES=300 shorten it, SOAK=--write keeps it.
+	$(BIN)/python -m tests.faults.proof --seconds $(SOAK_S) --examples $(MODEL_EXAMPLES) $(SOAK)
+
+bench: $(VENV)/peers/.ready  ## What instrumenting costs, side by side with not instrumenting and with others; what a gateway takes.
 	$(BIN)/python tests/bench/calls.py
 	PYTHONPATH=$(VENV)/peers $(BIN)/python tests/bench/threads.py
+	$(BIN)/python tests/bench/gateway.py
 
 $(VENV)/peers/.ready: tests/bench/peers.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) -r $<
@@ -56,7 +85,7 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove everything that was made here.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build .collector .kafka $(NODE)/node_modules
 
 .PRECIOUS: $(VENV)/%/.ready
 $(VENV)/%/.ready: tests/versions/%.txt $(READY)

@@ -84,6 +84,20 @@ def test_the_blocks_about_langchain(greenflash_emulator: Emulator, monkeypatch: 
             greenflash.shutdown()
 
 
+def test_the_block_about_verifying_delivery(
+    greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The block of ``reliability.md`` prints what the page says."""
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    exec(compile(code, "reliability.md", "exec"), {})
+    printed = capsys.readouterr().out.strip()
+    assert printed == "True accepted 1 = delivered 1 + pending 0 + set aside 0 + lost 0"
+    assert f"prints `{printed}`" in page
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     """A relative link in the docs names a file that exists."""
     broken = [

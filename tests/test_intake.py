@@ -11,6 +11,7 @@ import pytest
 
 from greenflash_otel import faults
 from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.conversations.notes import Note
 from greenflash_otel.intake import Intake
 from greenflash_otel.operations import Affiliation, Message, Operation, Text, ToolCall, ToolCallResponse
 from greenflash_otel.outcomes.outcome import Outcome
@@ -28,7 +29,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.puts: list[list[ApiRequest]] = []
 
-    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
         """Keep one batch."""
         self.puts.append(list(requests))
         return ()
@@ -228,7 +229,7 @@ class RefusingStore(FakeStore):
         super().__init__()
         self._error = error
 
-    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
         """Refuse what comes first."""
         super().put(requests)
         if len(self.puts) > 1:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.conversations.notes import Note
 from greenflash_otel.intake import Intake
 from greenflash_otel.operations import Affiliation, Failure, Message, Operation, Text
 from greenflash_otel.outcomes.feedback import Rating
@@ -31,7 +32,7 @@ class Kept:
     def __init__(self) -> None:
         self.requests: list[ApiRequest] = []
 
-    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
         """Keep them all."""
         self.requests += requests
         return ()

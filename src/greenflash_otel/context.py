@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
@@ -22,6 +23,9 @@ from greenflash_otel.operations import Affiliation, Json
 
 _KEY = otel_context.create_key("greenflash-affiliation")
 _NOBODY = Affiliation()
+_BAGGAGE = "greenflash.conversation"
+"""The entry of W3C baggage, which OpenTelemetry sends along with requests to other services."""
+_carrying = False
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -93,6 +97,21 @@ def current_conversation() -> str | None:
     return affiliation_in().conversation_id
 
 
+def carry(on: bool) -> None:
+    """Whether scopes write their conversation into the baggage, and what is told of one looks there."""
+    global _carrying
+    _carrying = on
+
+
+def conversation_told_of() -> str | None:
+    """The conversation an outcome or a rating is about: the active one, else that of the calling service."""
+    affiliation = current_affiliation()
+    if not _carrying or affiliation.conversation_id or affiliation.scope_id:
+        return affiliation.conversation_id
+    carried = baggage.get_baggage(_BAGGAGE)
+    return carried if carried and isinstance(carried, str) else None
+
+
 def conversation(
     id: str | None = None,
     *,
@@ -156,7 +175,10 @@ class Scope:
         affiliation = _nested(affiliation_in(outer), self._affiliation)
         if self._opens and affiliation.conversation_id is None and affiliation.scope_id is None:
             affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
-        otel_context.attach(otel_context.set_value(_KEY, _Frame(affiliation, self, outer), outer))
+        context = otel_context.set_value(_KEY, _Frame(affiliation, self, outer), outer)
+        if _carrying and affiliation.conversation_id:
+            context = baggage.set_baggage(_BAGGAGE, affiliation.conversation_id, context)
+        otel_context.attach(context)
         return affiliation
 
     def __exit__(

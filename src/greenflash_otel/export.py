@@ -94,11 +94,10 @@ class GreenflashSpanExporter(SpanExporter):
         return self._pipeline.stats()
 
 
-class SpanProcessor(OTelSpanProcessor):
-    """Gives spans the affiliation of the code they run in, and queues those we can read for the worker."""
+class Marker(OTelSpanProcessor):
+    """Gives spans the affiliation of the code they run in."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self) -> None:
         self.active = True
         """False once `uninstrument()` was called: a provider cannot give a processor back."""
 
@@ -114,6 +113,14 @@ class SpanProcessor(OTelSpanProcessor):
                 if CONVERSATION_ID in own:  # its author knows better
                     marks.pop(CONVERSATION_ID)
                 span.set_attributes({n: v for n, v in marks.items() if v is not None and n not in own})
+
+
+class SpanProcessor(Marker):
+    """A marker that queues the spans we can read for the worker."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        super().__init__()
+        self._pipeline = pipeline
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span if it is of a kind we can read."""

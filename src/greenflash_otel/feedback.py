@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from greenflash_otel import faults, runtime
-from greenflash_otel.context import current_affiliation
+from greenflash_otel.context import conversation_told_of, current_affiliation
 from greenflash_otel.errors import InvalidFeedbackError
 from greenflash_otel.operations import Json
 from greenflash_otel.outcomes.feedback import Organization, Rating, User, organization_of, rating_of, user_of
@@ -46,7 +46,7 @@ def record_rating(
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    whose = current_affiliation().conversation_id if conversation_id is None else conversation_id
+    whose = conversation_told_of() if conversation_id is None else conversation_id
     made, problems = rating_of(
         rating,
         now_ns=time.time_ns(),
@@ -141,3 +141,5 @@ def _take(
     elif pipeline.settings.export == "greenflash":
         with faults.guarded(f"keep what {function}() told"):
             pipeline.take_feedback(made)
+    elif pipeline.settings.export == "otlp":
+        faults.warn_once(f"{function}() with export='otlp': a Collector carries spans, so nobody was told")

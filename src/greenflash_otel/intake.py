@@ -16,26 +16,34 @@ from greenflash_otel.api import events, messages, organizations, ratings, users
 from greenflash_otel.api.messages import Address
 from greenflash_otel.api.request import ApiRequest
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.identity import key_of
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
+from greenflash_otel.conversations.notes import Note
 from greenflash_otel.conversations.stitching import fallback_id
-from greenflash_otel.operations import Affiliation, Json, PromptTemplate
+from greenflash_otel.operations import MAIN_CALLS, Affiliation, Json, Operation, PromptTemplate
 from greenflash_otel.outcomes.feedback import Organization, Rating, User
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import read as read_outcome
 from greenflash_otel.redaction import Redact, redacted
+from greenflash_otel.redaction.operations import redacted_operation
 from greenflash_otel.sampling import Sampler
-from greenflash_otel.semconv import reading
+from greenflash_otel.semconv import reading, trace
+from greenflash_otel.semconv.joining import Joiner
+from greenflash_otel.semconv.recent import Recent
+from greenflash_otel.semconv.wrappers import RUN, as_call
 from greenflash_otel.settings import KEEP_ON
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.spans import LogRecord, SpanRecord
 
 
 class Store(Protocol):
     """Where requests go: the outbox."""
 
-    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
-        """Keep requests; they are safe once this returns. Gives back those that were refused."""
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+        """Keep requests; they are safe once this returns. Gives back those that were refused.
+
+        Args:
+            notes: Kept with them, or not at all.
+        """
         ...
 
 
@@ -43,9 +51,9 @@ class Intake:
     """Converts spans and outcomes and puts them into the outbox. Thread-safe.
 
     Args:
+        memory: What is known of conversations; its notes go into the store.
         sampler: Decides which conversations are kept; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
-        id_key: See the setting of that name.
     """
 
     def __init__(
@@ -54,16 +62,18 @@ class Intake:
         address: Address,
         redact: Redact | None = None,
         *,
+        memory: Memory | None = None,
         sampler: Sampler | None = None,
         keep_on: Sequence[str] = KEEP_ON,
-        id_key: str | None = None,
     ) -> None:
         self._store = store
         self._address = address
         self._redact = redact
         self._sampler = sampler
         self._keep_on = keep_on
-        self._memory = Memory(key_of(id_key))
+        self._memory = memory or Memory()
+        self._joiner = Joiner()
+        self._recent = Recent()
         self._lock = threading.Lock()
 
     def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
@@ -76,31 +86,50 @@ class Intake:
             outcomes: False where `take_outcome` was already given what outcome spans tell.
         """
         with self._lock:
-            requests: list[ApiRequest] = []
-            for span in spans:
-                with faults.guarded("convert a span"):
-                    requests.extend(self._late(span.end_ns))
-                    requests.extend(self._requests_of(span, outcomes))
-            return self._keep(requests)
+            self._memory.recall_waiting()
+            return self._take([self._joiner.take_span(span) for span in spans], outcomes)
+
+    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        """Join log records to the spans they belong to, whichever comes first; whether the store took all.
+
+        A record of a span that has not come yet tells nothing, and is remembered for it.
+        """
+        with self._lock:
+            self._memory.recall_waiting()
+            return self._take(self._joiner.take_logs(logs), outcomes=False)
+
+    def _together(self, readings: list[trace.Reading]) -> list[trace.Reading]:
+        with faults.guarded("convert a span"):
+            return self._recent.take(readings)
+        return readings
+
+    def _take(self, spans: Sequence[SpanRecord], outcomes: bool) -> bool:
+        requests: list[ApiRequest] = []
+        for one in self._together([_read(span) for span in spans]):
+            span = one.span
+            with faults.guarded("convert a span"):
+                requests.extend(self._late(span.end_ns))
+                requests.extend(self._requests_of(span, one.operation, outcomes))
+        return self._keep(requests)
 
     def settle(self) -> None:
         """Convert and keep what still waits for the operation that it belongs to."""
         with self._lock, faults.guarded("convert a span"):
+            self._memory.recall_waiting()
             self._keep(list(self._late(None)))
 
     def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
         """Keep an outcome; gives it back with the conversation it was attached to."""
         with self._lock:
             outcome = self._attached(outcome, affiliation, trace_id)
-            self._store.put([*self._held(outcome.conversation_id), self._request_of(outcome)])
+            self._keep([*self._held(outcome.conversation_id), self._request_of(outcome)])
         return outcome
 
     def take_feedback(self, told: Rating | User | Organization) -> bool:
         """Keep what was told of a conversation or a user, its texts redacted; whether it is kept."""
-        held: Sequence[ApiRequest] = ()
+        conversation_id = None
         if isinstance(told, Rating):
-            with self._lock:
-                held = self._held(told.conversation_id)
+            conversation_id = told.conversation_id
             feedback = told.feedback and self._cleaned(told.feedback, "rating.feedback")
             request = ratings.request_of(replace(told, feedback=cast("str | None", feedback)), self._address)
         elif isinstance(told, User):
@@ -111,7 +140,8 @@ class Intake:
             request = organizations.request_of(
                 replace(told, properties=self._cleaned(told.properties, "organization.properties"))
             )
-        return not self._store.put([*held, request])
+        with self._lock:
+            return self._keep([*self._held(conversation_id), request])
 
     def _cleaned(self, value: Any, path: str) -> Any:  # the same type that goes in comes out
         return value if self._redact is None else self._redacted(value, path)
@@ -122,26 +152,43 @@ class Intake:
 
     def _keep(self, requests: Sequence[ApiRequest]) -> bool:
         """Of what the store refuses nothing must be known here: told once more, it is news."""
+        notes = self._memory.news(self._clean_operation, self._is_kept)
         refused: Sequence[ApiRequest] = requests
         try:
-            refused = self._store.put(requests) if requests else ()
+            refused = self._store.put(requests, notes) if requests or notes else ()
         finally:
             for request in refused:
                 self._memory.forget(request.conversation_id)
+            if refused:
+                self._recent = Recent()
+        if not refused:
+            self._memory.noted()
         return not refused
+
+    def _is_kept(self, conversation_id: str) -> bool:
+        return self._sampler is None or self._sampler.keeps(conversation_id)
+
+    def _clean_operation(self, operation: Operation) -> Operation:
+        return operation if self._redact is None else redacted_operation(operation, self._redacted)
 
     def _late(self, now_ns: int | None) -> Iterable[ApiRequest]:
         for update in assemble_overdue(self._memory, now_ns):
             yield from self._sifted(update)
 
-    def _requests_of(self, span: SpanRecord, outcomes: bool) -> Iterable[ApiRequest]:
+    def _requests_of(
+        self, span: SpanRecord, operation: Operation | None, outcomes: bool
+    ) -> Iterable[ApiRequest]:
         if (outcome := read_outcome(span)) is not None:
-            if span.trace_id in self._memory.traces:  # told by another service, which knows no conversation
+            if self._memory.traces.knows(span.trace_id):
+                # Told by another service, which knows no conversation.
                 outcome = self._attached(outcome, Affiliation(), span.trace_id)
             return [*self._held(outcome.conversation_id), self._request_of(outcome)] if outcomes else ()
-        operation = reading.read(span)
+        if operation and operation.name == RUN:
+            operation = as_call(operation, told=self._memory.traces.knows(span.trace_id))
         if operation is None:
             return ()
+        if operation.name in MAIN_CALLS and not reading.has_content(operation):
+            self._joiner.await_logs(span)
         return self._sifted(assemble(self._memory, span, operation))
 
     def _sifted(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
@@ -203,6 +250,12 @@ class Intake:
     def _redacted(self, value: Json, path: str) -> Json:
         redact = cast(Redact, self._redact)
         return redacted(value, path, redact, lambda error: faults.count("redact a text", error))
+
+
+def _read(span: SpanRecord) -> trace.Reading:
+    with faults.guarded("convert a span"):
+        return trace.read(span)
+    return trace.Reading(span)
 
 
 def _tells_of_an_error(message: MessageItem) -> bool:

@@ -164,6 +164,8 @@ class ToolExecution:
     call_id: str | None = None
     arguments: Json = None
     result: Json = None
+    answered: bool = True
+    """False where it is not known what it answered; what the model is told next says it."""
 
 
 @dataclass(frozen=True, slots=True)

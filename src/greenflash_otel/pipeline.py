@@ -13,6 +13,8 @@ import httpx
 from greenflash_otel import faults
 from greenflash_otel.api.client import Client
 from greenflash_otel.api.messages import Address
+from greenflash_otel.conversations.identity import key_of
+from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.delivery import metrics
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
@@ -26,7 +28,7 @@ from greenflash_otel.redaction import Redact
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.sampling import Sampler
 from greenflash_otel.settings import MEMORY, Settings
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.spans import LogRecord, SpanRecord
 
 Submitted = Callable[[], SpanRecord]
 """A finished span whose conversion is left to the worker."""
@@ -45,11 +47,13 @@ class Pipeline:
                 "product_id is missing; a pipeline needs the UUID of a Greenflash product"
             )
         self.settings = settings
-        sampler = _sampler_of(settings)
+        self._outbox = Outbox(settings.outbox)
+        notebook = None if settings.outbox == MEMORY else self._outbox
+        memory = Memory(key_of(settings.id_key), notebook, owner=settings.product_id)
+        sampler = _sampler_of(settings, memory)
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
-        self._outbox = Outbox(settings.outbox)
         client = (
             Client(settings.base_url, settings.api_key, http_client=http_client) if settings.api_key else None
         )
@@ -57,9 +61,9 @@ class Pipeline:
             self._outbox,
             address,
             _resolve(settings.redact),
+            memory=memory,
             sampler=sampler,
             keep_on=settings.keep_on,
-            id_key=settings.id_key,
         )
         self._worker = Worker(self._outbox, client, gather=self._gather)
         _reset_in_children(self._intake)
@@ -77,6 +81,12 @@ class Pipeline:
     def take(self, spans: Iterable[SpanRecord]) -> bool:
         """Convert and keep spans now: they are in the outbox when this returns True."""
         kept = self._intake.take(spans)
+        self._worker.notify()
+        return kept
+
+    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        """Convert and keep log records, which belong to spans: as `take`."""
+        kept = self._intake.take_logs(logs)
         self._worker.notify()
         return kept
 
@@ -127,10 +137,10 @@ class Pipeline:
         return "in memory" if self.settings.outbox == MEMORY else self.settings.outbox
 
 
-def _sampler_of(settings: Settings) -> Sampler | None:
+def _sampler_of(settings: Settings, memory: Memory) -> Sampler | None:
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
-    return Sampler(settings.sample_rate)
+    return Sampler(settings.sample_rate, memory.notable)
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:

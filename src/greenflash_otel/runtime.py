@@ -24,11 +24,12 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer, format_trace_id
 
 from greenflash_otel import faults
-from greenflash_otel.context import current_affiliation
+from greenflash_otel.collector import CollectorPipeline, exporter_of, resource_of
+from greenflash_otel.context import carry, conversation_told_of, current_affiliation
 from greenflash_otel.delivery import forking
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
-from greenflash_otel.export import SpanProcessor
+from greenflash_otel.export import Marker, SpanProcessor
 from greenflash_otel.instrumentation import unfinished
 from greenflash_otel.operations import Json
 from greenflash_otel.outcomes.outcome import SPAN_NAME, Influence, Outcome, ValueType, attributes_of
@@ -47,7 +48,7 @@ class _Runtime:
     settings: Settings
     pipeline: Pipeline
     tracer: Tracer
-    processor: SpanProcessor | None
+    processor: Marker | None
 
 
 _runtime: _Runtime | None = None
@@ -71,6 +72,7 @@ def instrument(
     force_sample: bool | None = None,
     id_key: str | None = None,
     langchain_chains: bool | None = None,
+    baggage: bool | None = None,
     default_user_id: str | None = None,
     strict: bool | None = None,
     shutdown_timeout_s: float | None = None,
@@ -94,6 +96,9 @@ def instrument(
         ConfigurationError: A setting is missing or malformed; the message says what to write.
     """
     global _runtime
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        faults.warn_once("OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included")
+        export, frameworks = "none", ()
     settings = Settings.read(
         os.environ,
         api_key=api_key,
@@ -110,6 +115,7 @@ def instrument(
         force_sample=force_sample,
         id_key=id_key,
         langchain_chains=langchain_chains,
+        baggage=baggage,
         default_user_id=default_user_id,
         strict=strict,
         shutdown_timeout_s=shutdown_timeout_s,
@@ -140,6 +146,7 @@ def shutdown(timeout_s: float | None = None) -> None:
     if runtime is None:
         return
     atexit.unregister(shutdown)
+    carry(False)
     for name in {*runtime.settings.frameworks, "langchain"}:
         with faults.guarded(f"uninstrument {name}"):
             _instrumentation(name).uninstrument()
@@ -190,8 +197,9 @@ def record_outcome(
 ) -> Outcome:
     """Tell Greenflash what a conversation led to. It is safe on disk when this returns.
 
-    It belongs to ``conversation_id``, else to the active `conversation()`, else to the conversation of the
-    active trace. ``record_outcome("upgrade", "149.00", value_type="currency", influence="positive")``
+    It belongs to ``conversation_id``, else to the active `conversation()`, else to that of the calling
+    service (setting ``baggage``), else to the conversation of the active trace.
+    ``record_outcome("upgrade", "149.00", value_type="currency", influence="positive")``
 
     Args:
         event_type: What happened, in your words: ``"upgrade"``, ``"cancellation_requested"``.
@@ -221,7 +229,7 @@ def record_outcome(
         value_type=value_type,
         influence=influence,
         quality_impact_score=quality_impact_score,
-        conversation_id=affiliation.conversation_id if conversation_id is None else conversation_id,
+        conversation_id=conversation_told_of() if conversation_id is None else conversation_id,
         user_id=affiliation.user_id if user_id is None else user_id,
         organization_id=affiliation.organization_id if organization_id is None else organization_id,
         event_at=event_at,
@@ -250,23 +258,21 @@ def record_outcome(
 def _set_up(
     settings: Settings, provider: trace.TracerProvider | None, http_client: httpx.Client | None
 ) -> _Runtime:
-    own = provider is None and settings.export == "greenflash"
+    own = provider is None and settings.export != "none"
     if provider is None:
-        provider = _own_provider() if own else trace.get_tracer_provider()
-    add: Callable[[SpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
-    if add is None and settings.export == "greenflash":
+        provider = _own_provider(settings) if own else trace.get_tracer_provider()
+    add: Callable[[Marker], None] | None = getattr(provider, "add_span_processor", None)
+    if add is None and settings.export != "none":
         raise ConfigurationError(
             "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
             "export='none' to make spans only"
         )
-    used = settings if settings.export == "greenflash" else replace(IDLE, strict=settings.strict)
-    pipeline = Pipeline(used, http_client=http_client)
-    processor = None
-    if add is not None and settings.export == "greenflash":
-        processor = SpanProcessor(pipeline)
+    pipeline, processor = _pipeline(settings, http_client)
+    if add is not None and processor is not None:
         add(processor)
+    carry(settings.baggage)
     tracer = provider.get_tracer(TRACER)
-    history = settings.history or ("new" if own else "full")
+    history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
     options = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
     own_options: dict[str, dict[str, Any]] = {"langchain": {"chains": settings.langchain_chains}}
     for_handlers = {**options, **own_options["langchain"]}
@@ -277,18 +283,35 @@ def _set_up(
     return _Runtime(settings, pipeline, tracer, processor)
 
 
+def _pipeline(settings: Settings, http_client: httpx.Client | None) -> tuple[Pipeline, Marker | None]:
+    """Where spans go by the setting ``export``, and what a provider hands them to."""
+    if settings.export == "greenflash":
+        pipeline = Pipeline(settings, http_client=http_client)
+        return pipeline, SpanProcessor(pipeline)
+    idle = replace(IDLE, strict=settings.strict, export=settings.export)
+    if settings.export == "otlp":
+        collector = CollectorPipeline(idle, exporter_of(os.environ))
+        return collector, collector.processor
+    return Pipeline(idle), None
+
+
 IDLE = Settings(
     product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY, export="none"
 )
 """Of the pipeline that is there where none is wanted: nothing is ever put into it."""
 
 
-def _own_provider() -> TracerProvider:
-    """A provider that only we read: everything is kept whole, whatever is set for the application's own."""
-    unlimited = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))
-    return TracerProvider(
-        sampler=ALWAYS_ON, resource=Resource.create(), shutdown_on_exit=False, span_limits=unlimited
-    )
+def _own_provider(settings: Settings) -> TracerProvider:
+    """A provider that only we read. What goes to a Collector keeps to the limits of the environment.
+
+    All else is kept whole, whatever is set for the application's own.
+    """
+    limits = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))
+    resource = Resource.create()
+    if settings.export == "otlp":
+        limits = SpanLimits()
+        resource = resource.merge(resource_of(settings))
+    return TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits)
 
 
 _LIMITS = (

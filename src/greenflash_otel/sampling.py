@@ -10,12 +10,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.memory import Bounded
+from greenflash_otel.conversations.memory import Links, Memory
 
 HELD_BYTES = 16 * 1024 * 1024
 """Of requests that are held; those of the conversation that was quiet longest go first."""
-NOTABLE = 10_000
-"""Conversations remembered as worth keeping."""
 
 
 def keeps(conversation_id: str, rate: float) -> bool:
@@ -25,19 +23,29 @@ def keeps(conversation_id: str, rate: float) -> bool:
 
 
 class Sampler:
-    """Sifts requests as they come. Not thread-safe: its owner serialises access."""
+    """Sifts requests as they come. Not thread-safe: its owner serialises access.
 
-    def __init__(self, rate: float, *, held_bytes: int = HELD_BYTES) -> None:
+    Args:
+        notable: Remembers the conversations that are kept whatever their ids say.
+    """
+
+    def __init__(
+        self, rate: float, notable: Links[None] | None = None, *, held_bytes: int = HELD_BYTES
+    ) -> None:
         self._rate = rate
         self._limit_bytes = held_bytes
         self._bytes = 0
         self._held: dict[str, list[ApiRequest]] = {}
-        self._notable: Bounded[str, None] = Bounded(NOTABLE)
+        self._notable = Memory().notable if notable is None else notable
+
+    def keeps(self, conversation_id: str) -> bool:
+        """Whether a conversation is kept, as far as is known."""
+        return keeps(conversation_id, self._rate) or self._notable.knows(conversation_id)
 
     def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
         """Those of ``requests`` that are kept now."""
         given = tuple(requests)
-        if keeps(conversation_id, self._rate) or conversation_id in self._notable:
+        if self.keeps(conversation_id):
             return given
         self._held[conversation_id] = [*self._held.pop(conversation_id, ()), *given]
         self._bytes += _size(given)

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.redaction import Redact
 
-Export: TypeAlias = Literal["greenflash", "none"]
+Export: TypeAlias = Literal["greenflash", "otlp", "none"]
 History: TypeAlias = Literal["new", "full"]
 
 FRAMEWORKS = ("openai", "langchain")
@@ -48,6 +48,14 @@ def _flag(value: str) -> bool:
         return {**words, "off": False}[value.strip().lower()]
     except KeyError:
         raise ValueError("true or false") from None
+
+
+def _content(value: str) -> bool:
+    modes = {"SPAN_ONLY": True, "SPAN_AND_EVENT": True, "NO_CONTENT": False, "EVENT_ONLY": False}
+    try:
+        return modes[value.strip().upper()] if value.strip().upper() in modes else _flag(value)
+    except ValueError:
+        raise ValueError(f"true, false, {', '.join(modes)}") from None
 
 
 def _rate(value: str) -> float:
@@ -90,7 +98,8 @@ SETTINGS: Mapping[str, Setting] = {
     "export": Setting(
         ("GREENFLASH_EXPORT",),
         _text,
-        "`greenflash` delivers conversations; `none` only makes spans, for a tracer provider of yours.",
+        "`greenflash` delivers conversations; `otlp` sends spans to an OpenTelemetry Collector, as its "
+        "`OTEL_EXPORTER_OTLP_*` say; `none` only makes spans, for a tracer provider of yours.",
     ),
     "outbox": Setting(
         ("GREENFLASH_OUTBOX",),
@@ -99,9 +108,10 @@ SETTINGS: Mapping[str, Setting] = {
         "By default `greenflash-otel/outbox` in the user's state folder (`XDG_STATE_HOME`).",
     ),
     "capture_content": Setting(
-        ("GREENFLASH_CAPTURE_CONTENT",),
-        _flag,
-        "Off: no text, no tool argument and no exception message leaves the application.",
+        ("GREENFLASH_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
+        _content,
+        "Off: no text, no tool argument and no exception message leaves the application. `SPAN_ONLY` and "
+        "`SPAN_AND_EVENT` are on; `NO_CONTENT` and `EVENT_ONLY` are off: content is put on spans only.",
     ),
     "redact": Setting(
         ("GREENFLASH_REDACT",),
@@ -140,6 +150,12 @@ SETTINGS: Mapping[str, Setting] = {
         _flag,
         "Tell LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
     ),
+    "baggage": Setting(
+        ("GREENFLASH_BAGGAGE",),
+        _flag,
+        "Send the id of the active conversation to other services as W3C baggage, and let outcomes and "
+        "ratings recorded there belong to it. Whoever is called sees the id; whoever calls can name one.",
+    ),
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
     ),
@@ -172,6 +188,7 @@ class Settings:
     force_sample: bool | None = None
     id_key: str | None = field(default=None, repr=False)
     langchain_chains: bool = False
+    baggage: bool = False
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0
@@ -180,12 +197,17 @@ class Settings:
         _check_product(self.product_id, required=self.export == "greenflash")
         if self.api_key is not None and not re.fullmatch(r"[!-~]+", self.api_key):
             raise ConfigurationError("api_key has a space or a character outside ASCII; copy it again")
-        _check_choice("export", self.export, ("greenflash", "none"))
+        _check_choice("export", self.export, ("greenflash", "otlp", "none"))
         _check_choice("history", self.history, ("new", "full", None))
         for name in self.frameworks:
             _check_choice("frameworks", name, FRAMEWORKS)
         for name in self.keep_on:
             _check_choice("keep_on", name, KEEP_ON)
+        if self.export == "otlp" and self.redact is not None:
+            raise ConfigurationError(
+                "redact does nothing with export='otlp'; write it into the gateway's settings, as "
+                "GREENFLASH_REDACT, or write capture_content=False here"
+            )
         if self.sample_rate is not None and not 0 <= self.sample_rate <= 1:
             raise ConfigurationError(f"sample_rate is {self.sample_rate}; write a number from 0 to 1")
         if not self.base_url.startswith(("http://", "https://")):

@@ -49,3 +49,22 @@ class SpanRecord:
     scope: str = ""
     """Name of the instrumentation scope that recorded it."""
     resource: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A log record of OpenTelemetry's, in which some conventions put what was said during a span."""
+
+    trace_id: str
+    """32 lower-case hex digits."""
+    span_id: str
+    """16 lower-case hex digits: the span it was emitted in."""
+    event_name: str
+    """The record's own, which older SDKs do not have: they put it into the attribute ``event.name``."""
+    time_ns: int
+    """Unix time in nanoseconds; of its observation where the record has no time."""
+    body: AttributeValue = None
+    attributes: Attributes = field(default_factory=dict)
+    scope: str = ""
+    """Name of the instrumentation scope that recorded it."""
+    resource: Attributes = field(default_factory=dict)

@@ -131,10 +131,10 @@ def test_a_tool_span_and_the_resent_result_are_one(order: tuple[int, ...]) -> No
 
 
 def test_a_failed_tool() -> None:
-    """A tool that raised gives a tool_error below its call."""
+    """A tool that raised gives a tool_error below its call, with what it told the model."""
     _, call, error = told([_said(ASKED, CALL), _executed(failure=Failure("ValueError", "no city"))])
     assert (error.type, error.parent_id, error.tool_name) == ("tool_error", call.id, "get_weather")
-    assert error.output == {"error": {"type": "ValueError", "message": "no city"}}
+    assert error.output == {"result": "18 °C", "error": {"type": "ValueError", "message": "no city"}}
 
 
 def test_a_tool_nobody_asked_for() -> None:
@@ -158,6 +158,15 @@ def test_a_regenerated_answer_is_a_branch() -> None:
     """Asking again gives a second answer to the same user message."""
     asked, first, second = told([_said(ASKED, ANSWER), _said(ASKED, Message("assistant", (Text("Cold."),)))])
     assert first.parent_id == second.parent_id == asked.id
+
+
+def test_a_span_that_is_delivered_again() -> None:
+    """It says nothing new; another does, where an application that resends nothing says the same again."""
+    memory = Memory()
+    other = _said(Message("user", (Text("And now?"),)), ANSWER)
+    for number, operation in enumerate((_said(ASKED, ANSWER), other, _said(ASKED, ANSWER)), 1):
+        for expected in (2, 0):
+            assert len(assemble(memory, span_of(number=number), operation).messages) == expected
 
 
 def test_facts_stand_on_the_answer() -> None:

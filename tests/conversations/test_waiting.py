@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import WAITING, Memory
+from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.waiting import KEYS
 from greenflash_otel.operations import (
     EMBEDDINGS,
     EXECUTE_TOOL,
@@ -76,9 +77,9 @@ def test_a_call_id_that_two_conversations_have() -> None:
 def test_room_for_those_who_wait() -> None:
     """Where too many wait, the oldest are told without what they waited for."""
     memory = Memory()
-    for number in range(WAITING):
+    for number in range(KEYS):
         tool = Operation(EXECUTE_TOOL, tool=ToolExecution("get_weather", f"call_{number}"))
         assemble(memory, span_of(number=number, trace=number), tool)
     (update,) = assemble_overdue(memory, 0)
     assert [item.type for item in update.messages] == ["tool_call", "observation"]
-    assert len(memory.waiting) == WAITING - 1
+    assert len(memory.waiting) == KEYS - 1

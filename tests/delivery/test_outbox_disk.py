@@ -68,6 +68,16 @@ def test_an_empty_outbox_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_journal_whose_file_is_gone_is_removed(opened: Opening, tmp_path: Path) -> None:
+    """Its process was killed while it removed both. The journal of a file that was set apart stays."""
+    gone, apart = tmp_path / "1-1-gone.sqlite3-wal", tmp_path / "2-2-apart.sqlite3-wal"
+    for path in (gone, apart, tmp_path / "2-2-apart.sqlite3.corrupt-3"):
+        path.write_bytes(b"what people said")
+    opened(tmp_path)
+    assert not gone.exists()
+    assert apart.exists()
+
+
 def test_only_its_user_can_read_it(tmp_path: Path) -> None:
     """It holds what people said."""
     folder = tmp_path / "new" / "outbox"

@@ -37,6 +37,10 @@ class Script:
     happened: Sequence[Happened]
     named: bool = True
     """Whether the application says which conversation it is."""
+    killed: bool = False
+    """Whether a new process means that the one before was killed."""
+    forgets: bool = False
+    """Whether what a killed process had on disk is gone too."""
 
 
 @dataclass
@@ -231,16 +235,27 @@ def processes(*numbers: int, application: Callable[[str], Script] = whole) -> Ca
     return spread
 
 
-def restarted(application: Callable[[str], Script]) -> Callable[[str], Script]:
-    """An application whose process starts anew for the second half of the calls."""
+def restarted(application: Callable[[str], Script], forgets: bool = False) -> Callable[[str], Script]:
+    """An application whose process is killed, and starts anew for the second half of the calls."""
 
     def halves(name: str) -> Script:
         script = application(name)
         middle = len(script.calls) // 2
         calls = [replace(call, process=int(at >= middle)) for at, call in enumerate(script.calls)]
-        return replace(script, calls=calls)
+        return replace(script, calls=calls, killed=True, forgets=forgets)
 
     return halves
+
+
+def killed_often(application: Callable[[str], Script]) -> Callable[[str], Script]:
+    """An application whose process is killed after each call."""
+
+    def pieces(name: str) -> Script:
+        script = application(name)
+        calls = [replace(call, process=at) for at, call in enumerate(script.calls)]
+        return replace(script, calls=calls, killed=True)
+
+    return pieces
 
 
 def unnamed(application: Callable[[str], Script]) -> Callable[[str], Script]:
@@ -302,6 +317,14 @@ APPLICATIONS: Mapping[str, Callable[[str], Script]] = {
     "runs in three processes by turns": processes(0, 1, 2),
     "restarts in the middle": restarted(whole),
     "restarts, and resends a window": restarted(resent(_window)),
+    "restarts, loses its disk, and resends a window": restarted(resent(_window), forgets=True),
+    "restarts before each call, and resends a summary and a window": killed_often(summarised),
+    "restarts between a guard and its answer": killed_often(
+        beside("Say ok or not of a visitor's text.", False, False, "ok", True)
+    ),
+    "restarts between an answer and its title": killed_often(
+        beside("Write a title.", True, False, "Title about shoes", False)
+    ),
     "names no conversation": unnamed(whole),
     "names no conversation, and restarts": restarted(unnamed(whole)),
     "names no conversation, resends a window": unnamed(resent(_window)),

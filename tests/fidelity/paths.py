@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import openai
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 from greenflash_otel.context import conversation
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
+from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.export import record_of
-from greenflash_otel.instrumentation.openai import instrument, uninstrument
+from greenflash_otel.instrumentation import langchain
+from greenflash_otel.instrumentation import openai as openai_sdk
 from greenflash_otel.semconv import reading
 from greenflash_otel.settings import History
 from tests.fidelity.applications import Call, Entry, Script
@@ -47,6 +54,17 @@ def ask_responses(client: openai.OpenAI, call: Call, before: str | None) -> str:
     return str(answer.id)
 
 
+def ask_langchain(client: openai.OpenAI, call: Call, before: str | None) -> str:
+    """By LangChain's model of Chat Completions, which sends through the client's connections."""
+    connections: Any = client._client
+    key = SecretStr("k")
+    model: Any = ChatOpenAI(model="m", api_key=key, max_retries=0, http_client=connections)
+    if call.json:
+        model = model.bind(response_format={"type": "json_object"})
+    messages: Any = call.messages
+    return str(model.invoke(messages).id)
+
+
 def _items(entry: Entry) -> Iterator[Entry]:
     """A message as items of the Responses API."""
     if entry["role"] == "tool":
@@ -75,20 +93,33 @@ def _answer(call: Call, number: int, path: str) -> Any:
 
 
 class Greenflash:
-    """Converts spans in the processes in which they come, and keeps each message once, as Greenflash does."""
+    """Converts spans in the processes in which they come, and keeps each message once, as Greenflash does.
 
-    def __init__(self) -> None:
+    Args:
+        folder: The outbox of the processes, each of which begins when the one before is killed; None for
+            processes that all run, or have no disk.
+        forgets: Whether a process that begins finds nothing of the one before.
+    """
+
+    def __init__(self, folder: Path | None, forgets: bool) -> None:
         self.conversations: dict[str, dict[str, MessageItem]] = {}
+        self._folder = None if forgets else folder
+        self._outbox: Outbox | None = None
         self._memories: dict[int, Memory] = {}
 
     def take(self, process: int, spans: Spans) -> None:
         """Convert what came of a call."""
-        memory = self._memories.setdefault(process, Memory())
+        if process not in self._memories:
+            self._begin(process)
+        memory = self._memories[process]
         for span in spans.all():
             record = record_of(span)
             operation = reading.read(record)
             assert operation
             self._keep(assemble(memory, record, operation))
+        if self._outbox is not None:
+            self._outbox.put((), memory.news())
+            memory.noted()
         spans.clear()
 
     def settle(self) -> None:
@@ -96,6 +127,18 @@ class Greenflash:
         for memory in self._memories.values():
             for update in assemble_overdue(memory, None):
                 self._keep(update)
+        self._leave()
+
+    def _begin(self, process: int) -> None:
+        self._leave()
+        if self._folder is not None:
+            self._memories.clear()  # killed: what it knew is on disk, or nowhere
+            self._outbox = Outbox(self._folder)
+        self._memories[process] = Memory(notebook=self._outbox)
+
+    def _leave(self) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
 
     def _keep(self, update: ConversationUpdate) -> None:
         kept = self.conversations.setdefault(update.conversation_id, {})
@@ -103,9 +146,38 @@ class Greenflash:
             kept.setdefault(item.id, item)
 
 
-def run(scripts: Mapping[str, Script], ask: Ask, history: History) -> Mapping[str, Sequence[MessageItem]]:
+@dataclass(frozen=True)
+class Way:
+    """How applications call models, and who watches."""
+
+    ask: Ask
+    history: History = "full"
+    watched_by: tuple[Any, ...] = (openai_sdk,)
+    """Instrumentations, each with ``instrument`` and ``uninstrument``."""
+
+    def begin(self, spans: Spans) -> None:
+        """Watch a process that knows nothing yet."""
+        self.end()
+        for each in self.watched_by:
+            each.instrument(spans.tracer, history=self.history)
+
+    def end(self) -> None:
+        """Watch no more."""
+        for each in self.watched_by:
+            each.uninstrument()
+
+
+def run(scripts: Mapping[str, Script], way: Way) -> Mapping[str, Sequence[MessageItem]]:
     """What arrives of conversations that take place at the same time, call by call in turn."""
-    spans, greenflash, count, current = Spans(), Greenflash(), 0, dict[str, Call]()
+    one = next(iter(scripts.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        greenflash = Greenflash(Path(folder) if one.killed else None, one.forgets)
+        _talk(scripts, way, greenflash)
+    return {id: list(items.values()) for id, items in greenflash.conversations.items() if items}
+
+
+def _talk(scripts: Mapping[str, Script], way: Way, greenflash: Greenflash) -> None:
+    spans, count, current = Spans(), 0, dict[str, Call]()
 
     def answer(request: Any) -> Any:
         return http.Response(200, json=_answer(current["call"], count, request.url.path))
@@ -121,22 +193,23 @@ def run(scripts: Mapping[str, Script], ask: Ask, history: History) -> Mapping[st
                     current["call"], count = script.calls[at], count + 1
                     if current["call"].process != process:
                         process = current["call"].process
-                        instrument(spans.tracer, history=history)  # of a process that knows nothing yet
+                        way.begin(spans)
                     with ExitStack() as scope:
                         if script.named:
                             scope.enter_context(conversation(name, user_id="ada"))
-                        before[name] = ask(client, script.calls[at], before.get(name))
+                        before[name] = way.ask(client, script.calls[at], before.get(name))
                     greenflash.take(process, spans)
         finally:
-            uninstrument()
+            way.end()
     greenflash.settle()
-    return {id: list(items.values()) for id, items in greenflash.conversations.items() if items}
 
 
-PATHS: Mapping[str, tuple[Ask, History]] = {
-    "Chat Completions": (ask_chat, "full"),
-    "Chat Completions, only what is new": (ask_chat, "new"),
-    "Responses": (ask_responses, "full"),
+PATHS: Mapping[str, Way] = {
+    "Chat Completions": Way(ask_chat),
+    "Chat Completions, only what is new": Way(ask_chat, "new"),
+    "Responses": Way(ask_responses),
+    "LangChain": Way(ask_langchain, "new", (langchain,)),
+    "LangChain over OpenAI, both watched": Way(ask_langchain, "new", (langchain, openai_sdk)),
 }
 """By name."""
 
@@ -144,9 +217,9 @@ PATHS: Mapping[str, tuple[Ask, History]] = {
 def can(path: str, scripts: Sequence[Script]) -> bool:
     """Whether applications can be played on a path."""
     calls = [call for script in scripts for call in script.calls]
-    if PATHS[path][0] is ask_chat:
-        return not any(call.continues for call in calls)
-    return not any(len(call.answers) > 1 for call in calls)
+    if PATHS[path].ask is not ask_responses and any(call.continues for call in calls):
+        return False
+    return PATHS[path].ask is ask_chat or not any(len(call.answers) > 1 for call in calls)
 
 
 def dumped(arrived: Mapping[str, Sequence[MessageItem]]) -> str:

@@ -17,17 +17,19 @@ HEAD = """\
 # Fidelity: is the conversation that arrives the one that took place?
 
 Made by `make fidelity`. Scripted applications, each with its own way to hand the history back, talk through
-real `openai` clients to a scripted provider, three conversations at the same time. What arrives is compared
-with what happened, message by message. A cell reads *messages that arrived / messages that there were*, and
-then what is wrong, if anything is. Greenflash keeps a message that is sent again under its id once; so does
-this count.
+real `openai` clients, or LangChain's models, to a scripted provider, three conversations at the same time.
+What arrives is compared with what happened, message by message. A cell reads *messages that arrived /
+messages that there were*, and then what is wrong, if anything is. Greenflash keeps a message that is sent
+again under its id once; so does this count.
 
 """
 
 TAIL = """
-What is not perfect loses nothing. After a restart nothing is remembered: what a window shows of a
-conversation is told once more, under other ids, at most the first window; and a conversation that nobody
-named goes on as another one.
+Where an application restarts, its process is killed without a word and another one begins with the same
+outbox on disk. What is not perfect loses nothing: with its disk, a process loses all that it knew, and what a
+window shows of a conversation is told once more, under other ids, at most the first window. It is the same
+where the outbox is in memory, and where several processes take turns with a conversation of which each gets
+a window only: a process knows what it was told itself, and what one that ended before it began had known.
 """
 
 
@@ -36,8 +38,8 @@ def scores(application: str) -> dict[str, Score]:
     scripts = {name: APPLICATIONS[application](name) for name in NAMES}
     happened = [script.happened for script in scripts.values()]
     return {
-        path: score(happened, run(scripts, ask, history))
-        for path, (ask, history) in PATHS.items()
+        path: score(happened, run(scripts, way))
+        for path, way in PATHS.items()
         if can(path, list(scripts.values()))
     }
 

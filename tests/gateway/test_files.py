@@ -61,6 +61,16 @@ def test_a_broken_line(tmp_path: Path) -> None:
     ]
 
 
+def test_log_records(tmp_path: Path) -> None:
+    """They wait for spans that may be far away in another file: that they are passed over is told."""
+    path = tmp_path / "logs"
+    path.write_bytes(line(1) + b'{"resourceLogs": []}\n')
+    assert [part.problem for part in parts_of(path)] == [
+        "",
+        "log records are taken by a gateway, not from files",
+    ]
+
+
 def test_going_on(tmp_path: Path) -> None:
     """From the end of any part on, the rest comes."""
     path = tmp_path / "spans"
@@ -104,10 +114,10 @@ def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:
     """History arrives with its times; once more adds nothing; a broken line and a missing file are told."""
     path, outbox = tmp_path / "spans.jsonl", tmp_path / "outbox"
     path.write_bytes(b"\n".join(in_json(**said(n, text)) for n, text in enumerate(["one", "two"], 1)))
-    for _ in range(2):
+    for told in (2, 0):
         done = import_(greenflash_emulator, outbox, path)
         assert (done.returncode, done.stdout) == (0, done.stdout)
-        assert "accepted 2 = delivered 2" in done.stdout
+        assert f"accepted {told} = delivered {told}" in done.stdout
     messages = greenflash_emulator.conversation("old").messages
     assert [message.content for message in messages] == ["one", "two"]
     assert str(messages[0].created_at).startswith("2020-09-13")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,14 @@ import greenflash_otel as greenflash
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway.app import create_app
+from greenflash_otel.gateway.desk import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.operations import Affiliation, Message, Operation, Text
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
-from greenflash_otel.settings import Settings
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.spans import LogRecord, SpanRecord
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
@@ -47,19 +48,6 @@ def attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Attributes as JSON has them."""
     kinds = {str: "stringValue", int: "intValue", bool: "boolValue"}
     return [{"key": name, "value": {kinds[type(value)]: value}} for name, value in values.items()]
-
-
-@pytest.fixture
-def pipeline(greenflash_emulator: Emulator) -> Iterator[Pipeline]:
-    made = Pipeline(Settings(PRODUCT, api_key="gf_test", base_url=greenflash_emulator.base_url))
-    yield made
-    made.shutdown(5)
-
-
-@pytest.fixture
-def gateway(pipeline: Pipeline) -> Iterator[Gateway]:
-    with Gateway(pipeline, port=0) as running:
-        yield running
 
 
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip, Compression.Deflate])
@@ -93,6 +81,21 @@ def test_an_outcome_of_another_service(
     assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
 
 
+def test_an_outcome_before_its_call(
+    gateway: Gateway, pipeline: Pipeline, greenflash_emulator: Emulator
+) -> None:
+    """In one request the order does not matter: a Collector gathers from several services."""
+    outcome = attributes_of_outcome(Outcome("upgrade", "9", 1, "insert-1"))
+    spans = [
+        json.loads(in_json(spanId=f"{number:016x}", attributes=attributes(sent)))["resourceSpans"][0]
+        for number, sent in enumerate((outcome, SAID), 1)
+    ]
+    content = json.dumps({"resourceSpans": spans}).encode()
+    httpx.post(f"{gateway.url}/v1/traces", content=content, headers=JSON).raise_for_status()
+    assert pipeline.flush(10)
+    assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
+
+
 class Taker:
     """Stands for the pipeline: takes, refuses or fails."""
 
@@ -106,6 +109,9 @@ class Taker:
             raise self._answer
         return self._answer
 
+    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        return self.take([SpanRecord(log.trace_id, log.span_id, "log", 0, 0) for log in logs])
+
     def stats(self) -> Stats:
         return Stats(accepted=3, delivered=1, pending=1, lost={"closed": 1})
 
@@ -116,12 +122,16 @@ def ask(
     headers: dict[str, str],
     path: str = "/v1/traces",
     method: str = "POST",
-    **options: Any,
+    *,
+    tokens: Iterable[str] = (),
+    is_stopping: bool = False,
 ) -> httpx.Response:
     """One request to the application itself."""
 
     async def answer() -> httpx.Response:
-        transport = httpx.ASGITransport(create_app(taker, **options))
+        desk = Desk([Tenant(PRODUCT, taker)], tokens=tokens)
+        desk.is_stopping = lambda: is_stopping
+        transport = httpx.ASGITransport(create_app(desk, max_body_bytes=1000))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             return await client.request(method, path, content=body, headers=headers)
 
@@ -167,13 +177,53 @@ ANSWERS: dict[str, tuple[Taker, bytes, dict[str, str], int, str]] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers(name: str) -> None:
-    """As the table of `gateway.app` says, and every temporary trouble with a time to come back."""
+    """As the table of `gateway.answers` says, and every temporary trouble with a time to come back."""
     taker, body, headers, status, said = ANSWERS[name]
-    answer = ask(taker, body, headers, max_body_bytes=1000)
+    answer = ask(taker, body, headers)
     assert (answer.status_code, said in answer.text) == (status, True)
     assert ("retry-after" in answer.headers) == (status == 503)
     if status not in (200, 503):
         assert taker.taken == []
+
+
+def test_too_much_at_once() -> None:
+    """Bodies that come slowly cannot fill the memory: whoever would be too much comes again later."""
+
+    async def answers() -> list[httpx.Response]:
+        app = create_app(Desk([Tenant(PRODUCT, Taker(True))]), max_body_bytes=1000)
+        half, enough = b" " * 999, asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield half
+            await enough.wait()
+
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+
+            def post(content: Any) -> asyncio.Task[httpx.Response]:
+                return asyncio.create_task(client.post("/v1/traces", content=content, headers=JSON))
+
+            slow = [post(slowly()) for _ in range(4)]
+            for _ in range(100):  # until all of them have sent their half
+                await asyncio.sleep(0)
+            refused = await post(half)
+            enough.set()
+            return [refused, *await asyncio.gather(*slow), await post(b"{}")]
+
+    assert [one.status_code for one in asyncio.run(answers())] == [503, 400, 400, 400, 400, 200]
+
+
+def test_a_bug_of_ours_outside_of_the_pipeline() -> None:
+    """Whatever fails in here, the sender keeps what it has."""
+    desk = Desk([Tenant(PRODUCT, Taker(True))])
+    desk.is_stopping = lambda: bool(1 // 0)
+
+    async def status() -> int:
+        transport = httpx.ASGITransport(create_app(desk))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return (await client.post("/v1/traces", content=b"{}", headers=JSON)).status_code
+
+    assert asyncio.run(status()) == 503
 
 
 def test_an_answer_in_protobuf() -> None:
@@ -195,13 +245,13 @@ def test_tokens(header: str, status: int) -> None:
 
 def test_beside_spans() -> None:
     """Health, readiness, metrics; a gateway that is about to stop takes nothing."""
-    get = {"method": "GET"}
+    get: dict[str, Any] = {"method": "GET"}
     assert ask(Taker(True), b"", {}, "/healthz", **get).text == "ok\n"
-    assert ask(Taker(True), b"", {}, "/readyz", **get, is_stopping=lambda: True).status_code == 503
-    assert ask(Taker(True), b"{}", JSON, is_stopping=lambda: True).status_code == 503
+    assert ask(Taker(True), b"", {}, "/readyz", **get, is_stopping=True).status_code == 503
+    assert ask(Taker(True), b"{}", JSON, is_stopping=True).status_code == 503
     text = ask(Taker(True), b"", {}, "/metrics", **get).text
-    assert "greenflash_items_accepted_total 3" in text
-    assert 'greenflash_items_lost_total{reason="closed"} 1' in text
+    assert f'greenflash_items_accepted_total{{product="{PRODUCT}"}} 3' in text
+    assert f'greenflash_items_lost_total{{product="{PRODUCT}",reason="closed"}} 1' in text
     assert ask(Taker(True), b"", {}, "/v1/traces", **get).status_code == 405
 
 

@@ -19,6 +19,8 @@ from opentelemetry.trace import Status, StatusCode
 
 from greenflash_otel.export import record_of
 from greenflash_otel.gateway import otlp
+from greenflash_otel.gateway.answers import write_status
+from greenflash_otel.gateway.values import MAX_DEPTH
 from greenflash_otel.spans import SpanEvent, SpanRecord
 
 rpc: Any = status_pb2  # has no types
@@ -157,13 +159,13 @@ def test_anything_as_json(request: object) -> None:
 def test_values_nested_deeply() -> None:
     """What lies too deep is left out; the rest is taken."""
     value: dict[str, Any] = {"intValue": 1}
-    for _ in range(otlp.MAX_DEPTH + 10):
+    for _ in range(MAX_DEPTH + 10):
         value = {"arrayValue": {"values": [value]}}
     (record,) = otlp.read_json(in_json(attributes=[{"key": "a", "value": value}])).records
-    assert str(record.attributes["a"]).count("[") == otlp.MAX_DEPTH + 1
+    assert str(record.attributes["a"]).count("[") == MAX_DEPTH + 1
 
 
 def test_a_status_in_protobuf() -> None:
     """As protobuf's own library reads it."""
-    status = rpc.Status.FromString(otlp.write_status(14, "нет" * 100, as_json=False))
+    status = rpc.Status.FromString(write_status(14, "нет" * 100, as_json=False))
     assert (status.code, status.message) == (14, "нет" * 100)

@@ -1,1 +1,1 @@
-"""Seeded mistakes in the conversation model, each of which its tests must notice: `make mutations`."""
+"""Seeded mistakes in the conversation model and in delivery, which tests must notice: `make mutations`."""

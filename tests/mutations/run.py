@@ -1,4 +1,4 @@
-"""Runs the tests of the conversation model against each mistake, or those whose name has the given part.
+"""Runs the tests of what a mistake is in against each mistake, or those whose name has the given part.
 
 A mistake is put into a copy of the package, which the tests then import. Exit status 1 if one goes unnoticed.
 """
@@ -10,21 +10,31 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 
-from tests.mutations.seeded import MUTATIONS, Mutation
+from tests.mutations import delivery, seeded
+from tests.mutations.seeded import Mutation
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "greenflash_otel"
-TESTS = ("tests/conversations", "tests/test_sampling.py")
+CONVERSATIONS = (
+    "tests/conversations",
+    "tests/test_sampling.py",
+    "tests/test_restart.py",
+    "tests/delivery/test_notebook.py",
+)
+DELIVERY = ("tests/delivery/test_model.py", "tests/delivery", "tests/faults")
+QUICK = {"PYTHONDONTWRITEBYTECODE": "1", "MODEL_UNSHRUNK": "1"}
 
 
-def is_noticed(mutation: Mutation) -> bool:
-    """Whether a test fails for a mistake."""
+def is_noticed(mutation: Mutation, tests: Sequence[str]) -> bool:
+    """Whether one of the tests fails for a mistake."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / PACKAGE.name
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        module = copy / "conversations" / f"{mutation.module}.py"
+        module = copy / f"{mutation.module}.py"
         source = module.read_text(encoding="utf-8")
         if source.count(mutation.right) != 1:
             raise SystemExit(
@@ -32,12 +42,12 @@ def is_noticed(mutation: Mutation) -> bool:
             )
         module.write_text(source.replace(mutation.right, mutation.wrong), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", *TESTS],
+            [sys.executable, "-m", "pytest", "-x", "-q", *tests],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PYTHONPATH": folder, **QUICK},
             capture_output=True,
             check=False,
-            timeout=300,
+            timeout=600,
         )
         return done.returncode == 1
 
@@ -45,9 +55,17 @@ def is_noticed(mutation: Mutation) -> bool:
 def main(part: str) -> int:
     """Try every mistake whose name has that part."""
     unnoticed = []
-    for name, mutation in MUTATIONS.items():
+    in_conversations = (
+        each if "/" in each.module else each._replace(module=f"conversations/{each.module}")
+        for each in seeded.MUTATIONS.values()
+    )
+    mistakes: list[tuple[str, Mutation, Sequence[str]]] = [
+        *zip(seeded.MUTATIONS, in_conversations, repeat(CONVERSATIONS)),
+        *zip(delivery.MUTATIONS, delivery.MUTATIONS.values(), repeat(DELIVERY)),
+    ]
+    for name, mutation, tests in mistakes:
         if part in name:
-            noticed = is_noticed(mutation)
+            noticed = is_noticed(mutation, tests)
             unnoticed += [] if noticed else [name]
             print("noticed  " if noticed else "UNNOTICED", name, flush=True)  # noqa: T201 - a program
     return 1 if unnoticed else 0

@@ -9,6 +9,7 @@ class Mutation(NamedTuple):
     """One mistake."""
 
     module: str
+    """In `conversations`, or with its path in the package."""
     right: str
     """Stands there once."""
     wrong: str
@@ -34,7 +35,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a tool call hangs on nothing": Mutation("thread", "caller or position.requested or parent_id", "caller"),
     "a result hangs on the user message": Mutation(
-        "thread", "id, parent_id = result_id(namespace, call), call", "id = result_id(namespace, call)"
+        "thread", "                parent_id = answered\n", "                pass\n"
     ),
     "the oldest call takes the result": Mutation("thread", "in reversed(self.calls)", "in self.calls"),
     "no answer is final": Mutation(
@@ -64,15 +65,15 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "chats with the same words are one": Mutation(
         "stitching",
-        "memory.histories.remember(sign, None if shared else stitched.conversation_id)",
+        "claim(memory.histories, sign, stitched.conversation_id)",
         "memory.histories.remember(sign, stitched.conversation_id)",
     ),
     "a response leads nowhere": Mutation(
         "stitching",
-        "elif previous and (found := memory.responses.get(previous)):",
-        "elif False and (found := memory.responses.get(previous or '')):",
+        "elif previous and (found := memory.responses.find(previous)):",
+        "elif False and (found := memory.responses.find(previous or '')):",
     ),
-    "stored items are unknown": Mutation("stitching", "link = memory.items.get(name)", "link = None"),
+    "stored items are unknown": Mutation("stitching", "link = memory.items.find(name)", "link = None"),
     "a place after a response depends on the history": Mutation(
         "stitching", "return replace(place, tip=tip)", "return place"
     ),
@@ -84,31 +85,37 @@ MUTATIONS: dict[str, Mutation] = {
     "time stands still": Mutation("memory", "max(at_ms, self.last_ms + 1)", "at_ms"),
     "equal alternatives are one": Mutation("assemble", "        if ids & seen:", "        if False:"),
     "a fetched answer is told each time": Mutation(
-        "assemble", "return bool(final) and operation.response_id not in memory.told", "return bool(final)"
+        "assemble",
+        "return bool(final) and not (operation.response_id and memory.told.knows(operation.response_id))",
+        "return bool(final)",
     ),
     "an unfinished answer is an answer": Mutation(
         "assemble",
         '    if operation.ending == "pending":\n        return (), asked',
         "    if False:\n        return (), asked",
     ),
-    "what waits is dropped": Mutation("waiting", "[*held, (span, operation)][-EACH:]", "[]"),
+    "what waits is dropped": Mutation("waiting", "[*waiting.pop(key, ()), (span, operation)][-most:]", "[]"),
     "what waits is never told": Mutation(
-        "assemble", "    for held in release(memory, call_ids):", "    for held in release(memory, []):"
+        "assemble",
+        "    for held in memory.waiting.release([*turn, *call_ids]):",
+        "    for held in memory.waiting.release([]):",
     ),
-    "nothing is overdue": Mutation("waiting", "in_time = now_ns is not None and", "in_time = True or"),
+    "nothing is overdue": Mutation("waiting", "if now_ns is None or _until_ns(held) <= now_ns]", "if False]"),
     "a window is another conversation": Mutation(
         "alignment",
-        "for first in known.that_say(_key(links[skipped])) if len(links) > skipped else ():",
-        "for first in ():",
+        "known.that_say(key_of_piece(namespace, links[skipped])) if len(links) > skipped else ()",
+        "()",
     ),
     "a tidied answer is another": Mutation("alignment", "    return polished\n", "    return None\n"),
     "every answer is a tidied one": Mutation("alignment", "ALIKE = 0.6", "ALIKE = -1.0"),
-    "a summary is said by the user": Mutation("alignment", "links[0] if skipped else None", "None"),
+    "a summary is said by the user": Mutation(
+        "alignment", "nodes, links[0] if skipped else None", "nodes, None"
+    ),
     "left-out tools end the history": Mutation(
         "alignment", "            ahead += known.after(one)", "            pass"
     ),
     "who sends no history starts anew": Mutation(
-        "alignment", "known.resends or not known.nodes else known.latest", "True else known.latest"
+        "alignment", "        return _Alignment(known.latest)", "        return _Alignment(Position())"
     ),
     "the memory forgets the newest": Mutation(
         "memory", "self.popitem(last=False)", "self.popitem(last=True)"
@@ -129,5 +136,71 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what was in doubt was not beside": Mutation(
         "sidelines", "    return not goes_on and _newest(asked) == _newest(messages)", "    return False"
+    ),
+    "a span delivered again is told again": Mutation("assemble", "_name_of(span) in known.spans", "False"),
+    "nothing is ever noted": Mutation("memory", "            self._fresh += 1", "            pass"),
+    "all is noted for ever": Mutation(
+        "memory", '        """Nothing of it is new any more."""\n        self._fresh = 0', "        pass"
+    ),
+    "only the newest is noted": Mutation("memory", "self._fresh))[::-1]", "min(1, self._fresh)))[::-1]"),
+    "noted backwards": Mutation("memory", "self._fresh))[::-1]", "self._fresh))"),
+    "who is touched is not noted": Mutation(
+        "memory", "            self._touched[id] = known", "            pass"
+    ),
+    "a conversation is not recalled": Mutation(
+        "memory",
+        "self._conversations.get(id) or self._recalled(id)",
+        "self._conversations.get(id) or Known(id)",
+    ),
+    "what is known once is recalled each time": Mutation(
+        "memory", "self._conversations.get(id) or self._recalled(id)", "self._recalled(id)"
+    ),
+    "a name is not recalled": Mutation(
+        "memory", "            for value in self._recall(name):", "            for value in ():"
+    ),
+    "what is recalled is new": Mutation(
+        "memory", "        known.noted()\n        return known", "        return known"
+    ),
+    "what was forgotten is recalled": Mutation("memory", "() if id in self._forgotten else", ""),
+    "what was forgotten is found by the next process": Mutation(
+        "memory", "            self._forgotten[id] = None", "            pass"
+    ),
+    "what waits is not recalled": Mutation(
+        "memory", "self.waiting.hold(key, *notes.read_held(held), noted=True)", "pass"
+    ),
+    "what waits is noted for ever": Mutation(
+        "waiting", "            self.left[key] = None", "            pass"
+    ),
+    "what waits is not noted": Mutation(
+        "waiting", "in (self._held,) if noted else (self._held, self.arrived)", "in (self._held,)"
+    ),
+    "applications share what they know": Mutation(
+        "memory", 'start = f"{kind} {self._owner} "', 'start = f"{kind} "'
+    ),
+    "a note of another version is read": Mutation("notes", "    if version != VERSION:", "    if False:"),
+    "a place loses its calls": Mutation("notes", "tuple((call, id) for call, id in calls)", "()"),
+    "what waits is stored as it was said": Mutation(
+        "memory", "notes.write_held(span, clean(operation))", "notes.write_held(span, operation)"
+    ),
+    "what sampling drops is noted as told": Mutation("memory", "if kept(id)}", "}"),
+    "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
+    "notes that fail cost the requests": Mutation(
+        "delivery/outbox", "            if not notes:\n", "            if True:\n"
+    ),
+    "adopted notes are lost": Mutation(
+        "delivery/folder", "        notebook.copy(mine.db, orphan.db)", "        pass"
+    ),
+    "a broken note is read": Mutation(
+        "delivery/notebook", "if _checksum(topic, value) == checksum:", "if True:"
+    ),
+    "notes have no end": Mutation(
+        "delivery/notebook", "self._rows > ROWS or self._bytes > self._limit_bytes", "False"
+    ),
+    "notes do not age": Mutation("delivery/notebook", "(_today() - DAYS,)", "(0,)"),
+    "the newest notes go first": Mutation(
+        "delivery/notebook", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
+    ),
+    "what replaces stands beside": Mutation(
+        "delivery/notebook", "            if not note.adds:", "            if False:"
     ),
 }

@@ -8,7 +8,7 @@ from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import MessageItem
 from greenflash_otel.gateway import otlp
-from greenflash_otel.semconv import reading
+from greenflash_otel.semconv import trace
 
 SPANS = Path(__file__).parents[1] / "data" / "spans"
 
@@ -17,11 +17,8 @@ def told(producer: str, name: str) -> list[list[MessageItem]]:
     """The conversations of a recorded file."""
     memory, found = Memory(), dict[str, list[MessageItem]]()
     records = otlp.read_json((SPANS / producer / f"{name}.json").read_bytes()).records
-    updates = [
-        assemble(memory, span, operation)
-        for span in sorted(records, key=lambda span: span.end_ns)
-        if (operation := reading.read(span))
-    ]
+    read = trace.together(map(trace.read, records))
+    updates = [assemble(memory, one.span, one.operation) for one in read if one.operation]
     for update in (*updates, *assemble_overdue(memory, None)):
         found.setdefault(update.conversation_id, []).extend(update.messages)
     return list(found.values())

@@ -26,7 +26,7 @@ from greenflash_otel.spans import Attributes, SpanEvent
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
-PRODUCER = "ai-sdk-5"
+PRODUCER = "vercel-ai-sdk-5.0.277"
 CALL = {"ai.operationId": "ai.generateText.doGenerate"}
 
 

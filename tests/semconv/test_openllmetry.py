@@ -23,7 +23,7 @@ from greenflash_otel.spans import Attributes, SpanEvent
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
-PRODUCER = "openllmetry-0.47"
+PRODUCER = "openllmetry-openai-0.47.5"
 ASKED = {"gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi"}
 HI = Message("user", (Text("Hi"),))
 
@@ -104,8 +104,8 @@ def test_attributes(attributes: Attributes, field: str, expected: object) -> Non
 
 
 def test_what_tells_nothing() -> None:
-    """Embeddings, workflows, tasks."""
-    assert reading.read(span_of({**ASKED, "llm.request.type": "embedding"})) is None
+    """Reranking, workflows, tasks."""
+    assert reading.read(span_of({**ASKED, "llm.request.type": "rerank"})) is None
     assert reading.read(span_of({"traceloop.span.kind": "workflow"})) is None
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from greenflash_otel.errors import ConfigurationError
 
@@ -15,6 +16,8 @@ EXTRAS = {
     "starlette": "emulator",
     "uvicorn": "emulator",
     "google": "gateway",
+    "grpc": "grpc",
+    "confluent_kafka": "kafka",
 }
 """The extra that brings a module which may be missing."""
 
@@ -37,13 +40,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--pause", action="store_true", help="wait for Enter between capture and delivery")
     demo.set_defaults(command="demo:show")
 
-    gateway = commands.add_parser("gateway", help="take spans over OTLP", description=GATEWAY)
-    gateway.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    gateway.add_argument("--port", type=int, default=4318, help="port to listen on (default %(default)s)")
-    gateway.add_argument(
-        "--max-body-mib", type=int, default=64, help="largest request, unpacked too (default %(default)s)"
-    )
-    gateway.set_defaults(command="gateway:serve")
+    _add_gateway(commands)
 
     importing = commands.add_parser("import", help="back-fill from files of spans", description=IMPORT)
     importing.add_argument("files", nargs="+", metavar="file")
@@ -72,15 +69,39 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
+def _add_gateway(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    gateway = commands.add_parser("gateway", help="take spans over OTLP", description=GATEWAY)
+    gateway.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    gateway.add_argument("--port", type=int, default=4318, help="of OTLP/HTTP (default %(default)s)")
+    gateway.add_argument("--grpc-port", type=int, metavar="PORT", help="of OTLP/gRPC, usually 4317")
+    gateway.add_argument("--tls-cert", type=Path, metavar="PEM", help="certificate of the gateway")
+    gateway.add_argument("--tls-key", type=Path, metavar="PEM", help="its key")
+    gateway.add_argument("--client-ca", type=Path, metavar="PEM", help="whose certificates senders must show")
+    gateway.add_argument("--tenants", type=Path, metavar="JSON", help="file of products and their API keys")
+    gateway.add_argument("--kafka", metavar="BROKERS", help="read from Kafka too: host:port,host:port")
+    gateway.add_argument(
+        "--kafka-group", default="greenflash", help="gateways that share the work (default %(default)s)"
+    )
+    gateway.add_argument("--kafka-spans", default="otlp_spans", help="topic of spans (default %(default)s)")
+    gateway.add_argument("--kafka-logs", default="otlp_logs", help="of log records (default %(default)s)")
+    gateway.add_argument(
+        "--kafka-config", type=Path, metavar="FILE", help="more for librdkafka, e.g. TLS: lines name=value"
+    )
+    gateway.add_argument(
+        "--max-body-mib", type=int, default=64, help="largest request, unpacked too (default %(default)s)"
+    )
+    gateway.set_defaults(command="gateway:serve")
+
+
 EMULATOR = (
     "A local stand-in for the Greenflash API, strict about its contract. Point GREENFLASH_BASE_URL at the "
     "address it prints; /emulator/conversations there shows everything it has stored."
 )
 GATEWAY = (
-    "Takes spans over OTLP/HTTP (protobuf and JSON; gzip, zstd), from an OpenTelemetry Collector or straight "
-    "from applications in any language, and delivers the conversations they tell of. Settings come from the "
-    "environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are the bearer tokens to ask for. A "
-    "request is answered with success when all that it tells is in the outbox."
+    "Takes spans and log records over OTLP/HTTP (protobuf and JSON; gzip, zstd) and OTLP/gRPC, from an "
+    "OpenTelemetry Collector or straight from applications in any language, and delivers the conversations "
+    "they tell of. Settings come from the environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are "
+    "the bearer tokens to ask for. Success is answered when all that a request tells is in the outbox."
 )
 IMPORT = (
     "Delivers the conversations that files of spans tell of, with their original times: OTLP as JSON, as "

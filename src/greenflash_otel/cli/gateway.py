@@ -6,27 +6,103 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 
+from greenflash_otel.errors import ConfigurationError
+from greenflash_otel.gateway.desk import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
+from greenflash_otel.gateway.signals import LOGS, TRACES
+from greenflash_otel.gateway.tenants import read_tenants
+from greenflash_otel.gateway.tls import Tls
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.settings import Settings
+from greenflash_otel.settings import MEMORY, Settings
 
 TOKENS = "GREENFLASH_GATEWAY_TOKENS"
 
 
 def serve(given: argparse.Namespace) -> int:
     """Take spans until Ctrl+C or SIGTERM, then deliver what can be delivered in time."""
+    tls = _tls(given)
     tokens = [token.strip() for token in os.environ.get(TOKENS, "").split(",") if token.strip()]
-    if not tokens and given.host not in ("127.0.0.1", "::1", "localhost"):
+    closed = tokens or given.tenants or given.client_ca
+    if not closed and given.host not in ("127.0.0.1", "::1", "localhost"):
         print(f"Anybody who reaches {given.host} can send: set {TOKENS}.", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    pipeline = Pipeline(Settings.read(os.environ))
+    tenants = _tenants(given.tenants)
+    pipelines = [pipeline for _, pipeline in tenants]
     try:
+        desk = Desk([tenant for tenant, _ in tenants], owned=given.tenants is None, tokens=tokens)
         gateway = Gateway(
-            pipeline, given.host, given.port, tokens=tokens, max_body_bytes=given.max_body_mib << 20
+            desk,
+            given.host,
+            given.port,
+            grpc_port=given.grpc_port,
+            tls=tls,
+            max_body_bytes=given.max_body_mib << 20,
         )
-        gateway.run(lambda url: print(f"OTLP/HTTP at {url}/v1/traces", flush=True))
+        with _kafka(given, desk):
+            gateway.run(lambda: _announce(gateway))
     finally:
-        pipeline.shutdown()
-        print(pipeline.stats())
+        for pipeline in pipelines:
+            pipeline.shutdown()
+            print(pipeline.stats())
     return 0
+
+
+def _kafka(given: argparse.Namespace, desk: Desk) -> AbstractContextManager[object]:
+    """What reads from Kafka, if anything is to."""
+    if given.kafka is None:
+        return nullcontext()
+    from greenflash_otel.gateway.kafka import KafkaReader  # is an extra
+
+    options = {"bootstrap.servers": given.kafka, "group.id": given.kafka_group}
+    if given.kafka_config is not None:
+        options.update(_properties(given.kafka_config))
+    return KafkaReader(desk, {given.kafka_spans: TRACES, given.kafka_logs: LOGS}, options)
+
+
+def _properties(path: Path) -> dict[str, str]:
+    """The lines ``name=value`` of a file."""
+    lines = [line.strip() for line in _text_of(path).splitlines()]
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
+
+
+def _tls(given: argparse.Namespace) -> Tls | None:
+    if given.tls_cert is None and given.tls_key is None and given.client_ca is None:
+        return None
+    if given.tls_cert is None or given.tls_key is None:
+        raise ConfigurationError("TLS needs --tls-cert and --tls-key")
+    return Tls(given.tls_cert, given.tls_key, given.client_ca)
+
+
+def _tenants(path: Path | None) -> Sequence[tuple[Tenant, Pipeline]]:
+    """The gateway's own product, or those of a file, each with an outbox of its own."""
+    if path is None:
+        pipeline = Pipeline(Settings.read(os.environ))
+        return [(Tenant(str(pipeline.settings.product_id), pipeline), pipeline)]
+    found = []
+    for entry in read_tenants(_text_of(path)):
+        settings = Settings.read(os.environ, product_id=entry.product_id, api_key=entry.api_key)
+        if settings.outbox != MEMORY:
+            settings = replace(settings, outbox=str(Path(settings.outbox) / entry.product_id.lower()))
+        pipeline = Pipeline(settings)
+        tokens = (entry.api_key, *entry.tokens)
+        found.append((Tenant(entry.product_id, pipeline, tokens), pipeline))
+    return found
+
+
+def _announce(gateway: Gateway) -> None:
+    print(f"OTLP/HTTP at {gateway.url}/v1/traces", flush=True)
+    if gateway.grpc_port is not None:
+        print(f"OTLP/gRPC at port {gateway.grpc_port}", flush=True)

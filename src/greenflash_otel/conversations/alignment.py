@@ -36,8 +36,10 @@ ALIKE = 0.6
 
 def place(
     namespace: str, known: Known, messages: Sequence[Message], start: Position
-) -> tuple[tuple[Placed, ...], Position]:
+) -> tuple[tuple[Placed, ...], Position, bool]:
     """Place the pieces of an input that resends history, from its beginning or from anywhere in it.
+
+    Gives what is placed, where the conversation stands then, and whether that follows from the input alone.
 
     Args:
         start: Where the input begins, if that is told; else `Position()`.
@@ -57,10 +59,20 @@ def place(
         else:
             # A thought stands before what it led to, also where that was told in another way.
             at = replace(position, tip=known_as[0].before) if known_as else position
+            if piece.kind == "tool_result":
+                at = _after_call(known, at, piece.call_id)
             done, after = step(namespace, at, piece)
             position = position if known_as else after
             placed.append(done)
-    return tuple(placed), position
+    return tuple(placed), position, found.is_literal
+
+
+def _after_call(known: Known, position: Position, call_id: str | None) -> Position:
+    """The place after the call that a result answers, where the input leaves out what asked for it."""
+    if call_id is None or position.call(call_id):
+        return position
+    node = known.nodes.get(known.calls.get(call_id, ""))
+    return node.position if node and node.position.asked == position.asked else position
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +84,18 @@ class _Alignment:
     """The known messages that the first links are; the others are new."""
     summary: Piece | None = None
     """What stands in front of them in place of older messages."""
+    is_literal: bool = False
+    """Whether it begins where the conversation does, and has nothing else than was said there."""
 
 
-def node_of(placed: Placed) -> Node | None:
+def node_of(namespace: str, placed: Placed) -> Node | None:
     """What is remembered of a placed piece, so that it is found again; None if nothing leads on from it."""
     if not _is_link(placed.piece):
         return None
     return Node(
         placed.id,
         placed.piece.kind,
-        key_of_piece(placed.piece),
+        key_of_piece(namespace, placed.piece),
         placed.before,
         placed.after,
         _sketch(placed.piece),
@@ -93,13 +107,15 @@ def _align(namespace: str, known: Known, links: Sequence[Piece]) -> _Alignment:
     rest = links[len(exact) :]
     if not known.bridges and not any(link.kind != "user" for link in rest):
         if exact and not _says_it_again(known, links):
-            return _Alignment(Position(), exact)
+            return _Alignment(Position(), exact, is_literal=True)
         # Nothing in it claims to be history: the next message of an application that resends none, or,
         # where it does resend, another beginning.
-        return _Alignment(Position() if known.resends or not known.nodes else known.latest)
-    best, score = _Alignment(Position(), exact), _score(known, exact)
+        if known.resends or not known.nodes:
+            return _Alignment(Position(), is_literal=True)
+        return _Alignment(known.latest)
+    best, score = _Alignment(Position(), exact, is_literal=True), _score(known, exact)
     for skipped in (0, 1):
-        for first in known.that_say(key_of_piece(links[skipped])) if len(links) > skipped else ():
+        for first in known.that_say(key_of_piece(namespace, links[skipped])) if len(links) > skipped else ():
             nodes = _walk(known, first, links[skipped + 1 :])
             if _score(known, nodes) > score and any(node.kind != "user" for node in nodes):
                 score, before = _score(known, nodes), known.before(first)
@@ -154,7 +170,7 @@ def _walk(known: Known, first: Node, links: Sequence[Piece]) -> list[Node]:
 
 def _next(known: Known, node: Node, link: Piece) -> Node | None:
     """The message after ``node`` that ``link`` is. No message of the user is left out on the way."""
-    key, polished, alike, seen = key_of_piece(link), None, ALIKE, 0
+    key, polished, alike, seen = key_of_piece(known.namespace, link), None, ALIKE, 0
     ahead = known.after(node)
     while ahead and seen < AHEAD:
         one = ahead.pop(0)
@@ -172,9 +188,9 @@ def _is_link(piece: Piece) -> bool:
     return piece.kind in CHAIN and not piece.by_provider and piece.aside is None
 
 
-def key_of_piece(piece: Piece) -> str:
+def key_of_piece(namespace: str, piece: Piece) -> str:
     """What a piece says, wherever it stands."""
-    return id_of("", None, piece.kind, piece.canonical)
+    return id_of(namespace, None, piece.kind, piece.canonical)
 
 
 def _sketch(piece: Piece) -> int:

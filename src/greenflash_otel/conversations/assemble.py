@@ -23,7 +23,6 @@ from greenflash_otel.conversations.rendering import (
 from greenflash_otel.conversations.sidelines import Line, line_of, note_main, was_beside
 from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
 from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
-from greenflash_otel.conversations.waiting import hold, overdue, release
 from greenflash_otel.operations import ADD_ITEMS, CHAINS, COMPACT, FETCH, MAIN_CALLS, STEPS, TURN, Operation
 from greenflash_otel.spans import SpanRecord
 
@@ -40,8 +39,10 @@ def assemble(
     stitched = stitch(memory, span.trace_id, operation, messages)
     known = memory.conversation(stitched.conversation_id)
     line = line_of(known, operation, prompt, messages) if _is_shown(operation) else "beside"
+    if line != "beside" and _name_of(span, operation) in known.spans:
+        return ConversationUpdate(stitched.conversation_id, ())  # delivered again
     if patient and (key := _awaits(known, span, operation, stitched, line)):
-        hold(memory, key, span, _as_internal(operation) if line == "early" else operation)
+        memory.waiting.hold(key, span, _as_internal(operation) if line == "early" else operation)
         return ConversationUpdate(stitched.conversation_id, ())
     shown, earlier = line in ("main", "doubtful"), tuple[MessageItem, ...]()
     if shown and (earlier := _settle_doubts(memory, span, operation, stitched)):
@@ -50,14 +51,7 @@ def assemble(
         note_main(known, operation, prompt, messages)
     known.user_id = operation.affiliation.user_id or known.user_id
     known.organization_id = operation.affiliation.organization_id or known.organization_id
-    if operation.name == FETCH and not _is_news(memory, operation):
-        items: Sequence[MessageItem] = ()
-    elif shown:
-        items = _shown(memory, known, span, operation, stitched)
-        said = operation.output if operation.name == TURN else operation.output[:1]
-        remember_history(memory, stitched, (*messages, *said))
-    else:
-        items = _hidden(memory, known, span, operation, stitched)
+    items = _items(memory, known, span, operation, stitched, shown=shown)
     if operation.response_id and operation.ending != "pending":
         memory.told.remember(operation.response_id, None)
     return ConversationUpdate(
@@ -73,12 +67,26 @@ def assemble(
     )
 
 
+def _items(
+    memory: Memory, known: Known, span: SpanRecord, operation: Operation, stitched: Stitch, *, shown: bool
+) -> Sequence[MessageItem]:
+    if operation.name == FETCH and not _is_news(memory, operation):
+        return ()
+    if not shown:
+        return _hidden(memory, known, span, operation, stitched)
+    known.spans.remember(_name_of(span, operation), None)
+    items = _shown(memory, known, span, operation, stitched)
+    said = operation.output if operation.name == TURN else operation.output[:1]
+    remember_history(memory, stitched, (*stitched.messages, *said))
+    return items
+
+
 def assemble_overdue(memory: Memory, now_ns: int | None) -> list[ConversationUpdate]:
     """What operations tell that waited in vain until ``now_ns``, the time of a span; None: all that wait.
 
     A step of which nobody knows the conversation tells nothing: it is none by itself.
     """
-    late = overdue(memory, now_ns)
+    late = memory.waiting.overdue(now_ns)
     return [assemble(memory, *held, patient=False) for held in late if held[1].name not in STEPS]
 
 
@@ -87,9 +95,9 @@ def _settle_doubts(
 ) -> tuple[MessageItem, ...]:
     """Tell what was in doubt until this call of the main line; what was beside it waits for its question."""
     told: list[MessageItem] = []
-    for held_span, held in release(memory, [_next_call(stitched)]):
+    for held_span, held in memory.waiting.release([_next_call(stitched)]):
         if was_beside(held, operation):
-            hold(memory, span.trace_id, held_span, _as_internal(held))
+            memory.waiting.hold(span.trace_id, held_span, _as_internal(held))
         else:
             told += assemble(memory, held_span, held, patient=False).messages
     return tuple(told)
@@ -105,6 +113,12 @@ def _awaits(known: Known, span: SpanRecord, operation: Operation, stitched: Stit
     if call_id and call_id not in known.calls:
         return call_id
     return span.trace_id if stitched.by_trace else None
+
+
+def _name_of(span: SpanRecord, operation: Operation) -> str:
+    """Names what a span tells; log records that come later may make it more."""
+    parts = sum(len(message.parts) for message in (*operation.input, *operation.output))
+    return f"{span.trace_id} {span.span_id} {parts}"
 
 
 def _as_internal(operation: Operation) -> Operation:
@@ -129,7 +143,7 @@ def _is_shown(operation: Operation) -> bool:
 def _is_news(memory: Memory, operation: Operation) -> bool:
     """Whether a fetched answer is final, whole, and was not told before."""
     final = operation.finish_reasons and operation.ending != "pending"
-    return bool(final) and operation.response_id not in memory.told
+    return bool(final) and not (operation.response_id and memory.told.knows(operation.response_id))
 
 
 def _shown(
@@ -140,22 +154,24 @@ def _shown(
     if operation.name == ADD_ITEMS and operation.ending != "completed":
         return []
     if stitched.position == Position() or operation.input_parent_id:
-        given, asked = place(id, known, stitched.messages, stitched.position)
+        given, asked, literal = place(id, known, stitched.messages, stitched.position)
     else:
         given, asked = follow(id, stitched.position, stitched.messages)
+        literal = False
     if operation.used_tools:
         asked = replace(asked, agentic=True)
     answered, after = _answered(id, asked, operation)
     known.resends = known.resends or _resends(operation, stitched)
     call_ids = _remember_pieces(memory, known, stitched, (*given, *answered))
     remember(memory, span.trace_id, operation, stitched, asked, after)
-    _remember_as_told(known, operation, stitched, after)
+    if not literal:
+        _remember_as_told(known, operation, stitched, after)
     items = [render(one, span.start_ns) for one in given if one.id not in known.sent]
-    for held in release(memory, [span.trace_id]):
+    for held in memory.waiting.release([span.trace_id]):
         items += _hidden(memory, known, *held, stitched, asked.asked)
     items += _render_answer(id, span, operation, answered, asked)
-    steps = release(memory, [_turn(operation)]) if operation.name == TURN else []
-    for held in (*steps, *release(memory, call_ids)):
+    turn = [_turn(operation)] if operation.name == TURN else []
+    for held in memory.waiting.release([*turn, *call_ids]):
         items += _hidden(memory, known, *held, stitched, asked.asked, after)
     return in_order_of_time(items) if operation.name == TURN else items
 
@@ -178,7 +194,7 @@ def _remember_pieces(
     """Note by what the pieces are found again; the ids of the calls among them."""
     call_ids = []
     for one in placed:
-        if node := node_of(one):
+        if node := node_of(known.namespace, one):
             known.place(node)
         if one.piece.kind == "tool_call" and one.piece.call_id:
             memory.call(one.piece.call_id, stitched.conversation_id, one.id)

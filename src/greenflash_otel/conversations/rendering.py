@@ -111,16 +111,19 @@ def render_tool(
             "tool_call",
             span.start_ns // NS_PER_MS,
             asked,
-            input=_object("arguments", tool.arguments),
+            input={} if tool.arguments is None else _object("arguments", tool.arguments),
             tool_name=tool.name,
         )
     failure = operation.failure
+    if not failure and not tool.answered:
+        return
+    told_result = not failure or tool.result is not None
     yield MessageItem(
         result_id,
         "tool_error" if failure else "observation",
         span.end_ns // NS_PER_MS,
         call_id,
-        output=_error(operation) if failure else _object("result", tool.result),
+        output={**(_object("result", tool.result) if told_result else {}), **_error(operation)},
         tool_name=tool.name,
         properties={"latency_ms": (span.end_ns - span.start_ns) // NS_PER_MS},
     )

@@ -18,13 +18,14 @@ gets the whole history and answers in prose looks like any agent that takes over
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from greenflash_otel.conversations.alignment import key_of_piece
 from greenflash_otel.conversations.identity import canonical_of, likeness, sketch_of, text_of
-from greenflash_otel.conversations.memory import Known
+from greenflash_otel.conversations.memory import Excerpt, Known
 from greenflash_otel.conversations.pieces import cut, split_system_prompt
 from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Text
 
@@ -40,6 +41,7 @@ LEAST_QUOTED = 12
 
 ONE_WORD = re.compile(r"\s*[\w-]+\s*")
 SPACE = re.compile(r"\s+")
+WORD_START = re.compile(r"(?<!\w)\S")
 
 
 def line_of(known: Known, operation: Operation, prompt: str | None, messages: Sequence[Message]) -> Line:
@@ -77,7 +79,9 @@ def was_beside(held: Operation, operation: Operation) -> bool:
 def _comes_first(known: Known, messages: Sequence[Message]) -> bool:
     """Whether a call beside the main line asks about what the main line has not been told yet."""
     newest = next((message for message in reversed(messages) if message.role == "user"), None)
-    return newest is not None and not any(known.that_say(key_of_piece(piece)) for piece in cut(newest))
+    return newest is not None and not any(
+        known.that_say(key_of_piece(known.namespace, piece)) for piece in cut(newest)
+    )
 
 
 def note_main(known: Known, operation: Operation, prompt: str | None, messages: Sequence[Message]) -> None:
@@ -89,15 +93,22 @@ def note_main(known: Known, operation: Operation, prompt: str | None, messages: 
         known.main_is_for_programs = _is_for_programs(operation)
     said = next((text_of(one.parts) for one in reversed(messages) if one.role == "user"), "")
     answer = text_of(operation.output[0].parts) if operation.output else ""
-    known.said_last = (_beginning(said), _beginning(answer))
+    known.said_last = (_beginning(known.namespace, said), _beginning(known.namespace, answer))
 
 
 def _quotes(known: Known, messages: Sequence[Message]) -> bool:
-    said, answer = known.said_last
-    if len(answer) < LEAST_QUOTED or not said:
+    if known.said_last is None or known.said_last[1][0] < LEAST_QUOTED or not known.said_last[0][0]:
         return False
-    texts = (_smooth(text_of(message.parts)) for message in messages if message.role == "user")
-    return any(said in text and answer in text for text in texts)
+    said, answer = known.said_last
+    texts = [_smooth(text_of(message.parts)) for message in messages if message.role == "user"]
+    return any(_has(known.namespace, text, said) and _has(known.namespace, text, answer) for text in texts)
+
+
+def _has(namespace: str, text: str, excerpt: Excerpt) -> bool:
+    """Whether an excerpt stands in a text, at the beginning of a word."""
+    length, digest = excerpt
+    starts = (found.start() for found in WORD_START.finditer(text, 0, max(0, len(text) - length + 1)))
+    return any(_digest(namespace, text[start : start + length]) == digest for start in starts)
 
 
 def _is_for_programs(operation: Operation) -> bool:
@@ -112,8 +123,13 @@ def _newest(messages: Sequence[Message]) -> object:
     return next((canonical_of(one.parts) for one in reversed(messages) if one.role == "user"), None)
 
 
-def _beginning(text: str) -> str:
-    return _smooth(text)[:QUOTED].rstrip()
+def _beginning(namespace: str, text: str) -> Excerpt:
+    beginning = _smooth(text)[:QUOTED].rstrip()
+    return len(beginning), _digest(namespace, beginning)
+
+
+def _digest(namespace: str, text: str) -> str:
+    return hashlib.blake2b(f"{namespace} {text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _smooth(text: str) -> str:

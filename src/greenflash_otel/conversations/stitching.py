@@ -1,7 +1,8 @@
 """Which conversation an operation belongs to, and where in it its input begins.
 
 Asked in this order: what the application said; OpenAI's stored conversation; the response it continues
-or fetches, and stored items it refers to; the history it resends; the scope it ran in; the trace.
+or fetches, and stored items it refers to; the tool call whose result it begins with; the history it
+resends; the scope it ran in; the trace.
 Conversations of two users, and two conversations that said exactly the same so far, are never joined.
 """
 
@@ -9,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from greenflash_otel.conversations.identity import id_of
-from greenflash_otel.conversations.memory import Known, Memory
+from greenflash_otel.conversations.memory import Known, Memory, Place, claim
 from greenflash_otel.conversations.pieces import NOT_SAID, cut
 from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part
-
-Link: TypeAlias = tuple[str, Position]
-"""A conversation and a place in it."""
+from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part, ToolCallResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequen
     """Find the conversation of ``operation``, whose input without the system prompt is ``messages``."""
     given = operation.affiliation.conversation_id or operation.provider_conversation_id
     anchor, rest = _after_known_items(memory, given, messages)
-    link = anchor or _continued(memory, operation)
+    link = anchor or _continued(memory, operation) or _after_call(memory, given, operation, messages)
     if given is not None:
         if link is None or link[0] != given:
             link, rest = (given, _position(memory, given, operation)), messages
@@ -48,7 +46,7 @@ def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequen
         return Stitch(*link, rest)
     if by_call := _by_call(memory, operation):
         return Stitch(by_call, Position(), messages)
-    namespace = f"history of {operation.affiliation.user_id or ''}"
+    namespace = memory.namespace(f"history of {operation.affiliation.user_id or ''}")
     by_history = _by_history(memory, namespace, messages)
     id = by_history or fallback_id(memory, trace_id, operation.affiliation)
     return Stitch(
@@ -56,16 +54,16 @@ def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequen
         _position(memory, id, operation),
         messages,
         history=None if operation.previous_response_id else namespace,
-        by_trace=not (by_history or operation.affiliation.scope_id or trace_id in memory.traces),
+        by_trace=not (by_history or operation.affiliation.scope_id or memory.traces.knows(trace_id)),
     )
 
 
 def fallback_id(memory: Memory, trace_id: str | None, affiliation: Affiliation) -> str:
     """The conversation of the running scope, else of the trace; empty if there is neither."""
     if scope_id := affiliation.scope_id:
-        return memory.scopes.get(scope_id) or f"scope-{scope_id}"
+        return memory.scopes.find(scope_id) or f"scope-{scope_id}"
     if trace_id:
-        return memory.traces.get(trace_id) or f"trace-{trace_id}"
+        return memory.traces.find(trace_id) or f"trace-{trace_id}"
     return ""
 
 
@@ -78,7 +76,9 @@ def remember(
     memory.traces.remember(trace_id, id)
     if operation.affiliation.scope_id:
         memory.scopes.remember(operation.affiliation.scope_id, id)
-    if operation.response_id and not (operation.ending == "pending" and operation.response_id in memory.told):
+    if operation.response_id and not (
+        operation.ending == "pending" and memory.told.knows(operation.response_id)
+    ):
         memory.responses.remember(operation.response_id, (id, after))
     for item_id in operation.output_item_ids:
         memory.items.remember(item_id, (id, after))
@@ -96,8 +96,7 @@ def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Messag
     tip = follow(stitched.history, Position(), messages)[1].tip
     for sign in (tip, *_exchanges(stitched.history, messages)[-1:]):
         if sign is not None:
-            shared = memory.histories.get(sign, stitched.conversation_id) != stitched.conversation_id
-            memory.histories.remember(sign, None if shared else stitched.conversation_id)
+            claim(memory.histories, sign, stitched.conversation_id)
 
 
 def _at_response(known: Known, role: Literal["fetched", "continued"], id: str, place: Position) -> Position:
@@ -112,14 +111,14 @@ def _at_response(known: Known, role: Literal["fetched", "continued"], id: str, p
     return replace(place, tip=tip)
 
 
-def _continued(memory: Memory, operation: Operation) -> Link | None:
+def _continued(memory: Memory, operation: Operation) -> Place | None:
     """The place after the response that an operation continues, or at the one that it fetches."""
     previous = operation.previous_response_id
     if operation.name == FETCH and operation.response_id:
-        if found := memory.responses.get(operation.response_id) or memory.responses.get(previous or ""):
+        if found := memory.responses.find(operation.response_id) or memory.responses.find(previous or ""):
             id, place = found
             return id, _at_response(memory.conversation(id), "fetched", operation.response_id, place)
-    elif previous and (found := memory.responses.get(previous)):
+    elif previous and (found := memory.responses.find(previous)):
         id, place = found
         return id, _at_response(memory.conversation(id), "continued", previous, place)
     return None
@@ -127,16 +126,36 @@ def _continued(memory: Memory, operation: Operation) -> Link | None:
 
 def _after_known_items(
     memory: Memory, conversation_id: str | None, messages: Sequence[Message]
-) -> tuple[Link | None, Sequence[Message]]:
+) -> tuple[Place | None, Sequence[Message]]:
     """The place of the last stored item that the input refers to, and what of the input comes after it."""
     for at in range(len(messages) - 1, -1, -1):
         parts = messages[at].parts
         for index in range(len(parts) - 1, -1, -1):
             for name in _names(parts[index]):
-                link = memory.items.get(name)
+                link = memory.items.find(name)
                 if link and conversation_id in (None, link[0]):
                     return link, (replace(messages[at], parts=parts[index + 1 :]), *messages[at + 1 :])
     return None, messages
+
+
+def _after_call(
+    memory: Memory, conversation_id: str | None, operation: Operation, messages: Sequence[Message]
+) -> Place | None:
+    """The place after a tool call, where the input begins with its result: it continues what asked for it."""
+    if operation.previous_response_id or any(message.role == "assistant" for message in messages):
+        return None  # the first is named, the second a window that begins with a result
+    first = messages[0].parts[:1] if messages else ()
+    call_id = next((part.id for part in first if isinstance(part, ToolCallResponse)), None)
+    id = memory.calls.find(call_id) if call_id else None
+    if call_id is None or id is None or conversation_id not in (None, id):
+        return None
+    known, user_id = memory.conversation(id), operation.affiliation.user_id
+    if user_id and known.user_id not in (None, user_id):
+        return None
+    if known.latest.call(call_id):
+        return id, known.latest
+    node = known.nodes.get(known.calls.get(call_id, ""))
+    return (id, node.position) if node else None
 
 
 def _names(part: Part) -> list[str]:
@@ -150,15 +169,15 @@ def _names(part: Part) -> list[str]:
 def _by_call(memory: Memory, operation: Operation) -> str | None:
     """The conversation that asked for the tool which an operation runs, or runs in."""
     call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
-    return memory.calls.get(call_id) if call_id else None
+    return memory.calls.find(call_id) if call_id else None
 
 
 def _by_history(memory: Memory, namespace: str, messages: Sequence[Message]) -> str | None:
     """The conversation whose every word, up to its last answer, the request repeats; or its last exchange."""
     whole = [placed.id for placed in follow(namespace, Position(), messages)[0]]
     for sign in (*reversed(whole), *reversed(_exchanges(namespace, messages))):
-        if sign in memory.histories:
-            return memory.histories[sign]
+        if memory.histories.knows(sign):
+            return memory.histories.find(sign)
     return None
 
 

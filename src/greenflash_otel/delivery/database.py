@@ -46,12 +46,22 @@ MIGRATIONS: Final = (
             attempts INTEGER NOT NULL,
             {_COLUMNS}) {_STRICT}""",
     ),
+    (
+        f"""CREATE TABLE notes (
+            id INTEGER PRIMARY KEY,
+            topic TEXT NOT NULL,
+            day INTEGER NOT NULL,    -- Unix time, in days
+            value TEXT NOT NULL,     -- JSON
+            checksum INTEGER NOT NULL) {_STRICT}""",
+        "CREATE INDEX notes_by_topic ON notes (topic)",
+    ),
 )
 """Statements by schema version; what was released is never edited."""
 
 _JOURNAL_BYTES: Final = 4 * 1024 * 1024
-_SCHEMA_PAGES: Final = 16
-"""No budget is so small that the tables themselves do not fit."""
+_ROOM_PAGES: Final = 64
+_ROOM_SHARE: Final = 1 / 16
+"""More than the budget: a full outbox must still be able to split what it holds and to set it aside."""
 
 
 class NewerSchemaError(Exception):
@@ -76,7 +86,7 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
 
     Args:
         where: A SQLite URI.
-        limit_bytes: What the database may grow to, besides a few megabytes of journal.
+        limit_bytes: What is to be kept at most. The database may grow a little more, besides its journal.
 
     Raises:
         sqlite3.Error: It has another owner ("locked"), or cannot be used.
@@ -84,6 +94,7 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
     """
     # The class, not connect(): instrumentations wrap that, and we never trace ourselves.
     db = sqlite3.Connection(where, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
+    db.text_factory = _text
     try:
         page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
         for pragma in (
@@ -91,7 +102,7 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
             "journal_mode=WAL",
             "synchronous=FULL",
             f"journal_size_limit={_JOURNAL_BYTES}",
-            f"max_page_count={max(limit_bytes // page_bytes, _SCHEMA_PAGES)}",
+            f"max_page_count={int(limit_bytes * (1 + _ROOM_SHARE)) // page_bytes + _ROOM_PAGES}",
         ):
             db.execute(f"PRAGMA {pragma}").fetchall()
         _migrate(db)
@@ -99,6 +110,11 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _text(stored: bytes) -> str:
+    """Text that is none any more can be read as well: the checksum tells that it is not what was stored."""
+    return stored.decode(errors="replace")
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -206,6 +222,15 @@ def next_id(db: sqlite3.Connection, id: int) -> int:
     """Where the room between an entry and the one behind it ends."""
     found = db.execute("SELECT min(id) FROM entries WHERE id > ?", (id,)).fetchone()[0]
     return cast(int, found or id + GAP)
+
+
+def is_indexed(db: sqlite3.Connection) -> bool:
+    """Whether the index, by which entries are found, names each of them, and nothing else."""
+    table, index = "entries NOT INDEXED", "entries INDEXED BY entries_by_lane"
+    found = f"SELECT 1 FROM {index} WHERE lane = e.lane AND id = e.id"
+    unknown = f"SELECT 1 FROM (SELECT id, lane FROM {table}) AS e WHERE NOT EXISTS ({found})"
+    counts = f"SELECT (SELECT count(*) FROM {table}) = (SELECT count(lane) FROM {index})"
+    return bool(db.execute(f"{counts} AND NOT EXISTS ({unknown})").fetchone()[0])
 
 
 def lanes(db: sqlite3.Connection) -> Iterator[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from greenflash_otel import faults
-from greenflash_otel.delivery import database
+from greenflash_otel.delivery import database, notebook
 from greenflash_otel.delivery.database import GAP, NewerSchemaError, transaction
 
 _SUFFIX: Final = ".sqlite3"
@@ -63,7 +63,9 @@ def own(
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(folder)
+    with faults.guarded("tidy up the outbox folder"):
+        _tidy(folder)
     mine: Owned | None = None
     unread = 0
     for path in sorted(folder.glob(f"*{_SUFFIX}")):  # names begin with a time: oldest first
@@ -100,6 +102,10 @@ def adopt(mine: Owned, orphan: Owned, *, after_id: int = 0) -> int:
     try:
         with transaction(mine.db):
             unread = _copy(mine.db, orphan.db, max(after_id, database.last_id(mine.db)))
+            if database.used_bytes(mine.db) > mine.limit_bytes:
+                raise sqlite3.OperationalError("the budget is used up")
+            with faults.guarded("adopt what was noted"):  # last: entries go first
+                notebook.copy(mine.db, orphan.db)
     except BaseException:
         orphan.db.close()
         raise
@@ -137,6 +143,21 @@ def release(owned: Owned) -> None:
         owned.db.close()
 
 
+def _make(folder: Path) -> None:
+    """Create a folder that only its user can read; once it is there, no power cut takes it away."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "nt":  # no directory can be synced there
+        return
+    for path in missing:
+        with faults.guarded("sync the folder above the outbox"):
+            parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(parent)
+            finally:
+                os.close(parent)
+
+
 def _take_over(path: Path, limit_bytes: int) -> Owned | None:
     try:
         return lock(path, limit_bytes=limit_bytes)
@@ -159,20 +180,20 @@ def _begin(folder: Path, limit_bytes: int) -> Owned:
 
 
 def _is_sound(db: sqlite3.Connection) -> bool:
-    """Whether all of the tables can be read, though not yet every body."""
+    """Whether all of the tables can be read, though not yet every body, and are what their index says."""
     try:
-        for table in ("entries", "aside"):
+        for table in _SOURCES:
             db.execute(f"SELECT total(items), total(length(body)) FROM {table}").fetchall()  # noqa: S608
+        return database.is_indexed(db)
     except sqlite3.DatabaseError as error:
         faults.count("read what another process left", error)
         return False
-    return True
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:
     try:
-        sql = "SELECT NOT EXISTS (SELECT 1 FROM entries) AND NOT EXISTS (SELECT 1 FROM aside)"
-        return bool(db.execute(sql).fetchone()[0])
+        tables = ("entries", "aside", "notes")
+        return not any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608
     except sqlite3.Error as error:
         faults.count("read the outbox at its end", error)
         return False
@@ -200,7 +221,8 @@ def _rows(
 ) -> Iterator[T | None]:
     """The rows of a table in order, one by one; None stands for what cannot be read."""
     ids: set[int] = set()
-    if not any(_read_ids(db, source, ids) for source in _SOURCES[table]):
+    could_be_read = [_read_ids(db, source, ids) for source in _SOURCES[table]]
+    if not any(could_be_read):
         yield None
     for id in sorted(ids):
         row = None
@@ -223,8 +245,18 @@ def _remove(owned: Owned) -> None:
     if os.name == "nt":
         owned.db.close()
     for suffix in ("", *_JOURNALS):
-        Path(f"{owned.path}{suffix}").unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):  # somebody has put a file where the folder was
+            Path(f"{owned.path}{suffix}").unlink(missing_ok=True)
     owned.db.close()
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the journals of files that are gone: their processes were killed in the midst of `_remove`."""
+    for suffix in _JOURNALS:
+        for journal in folder.glob(f"*{_SUFFIX}{suffix}"):
+            path = journal.with_name(journal.name[: -len(suffix)])
+            if not path.exists() and not any(folder.glob(f"{path.name}{_APART}*")):
+                journal.unlink(missing_ok=True)
 
 
 def _set_apart(path: Path) -> None:

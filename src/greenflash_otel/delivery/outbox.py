@@ -2,46 +2,39 @@
 
 What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave
 in order, one at a time. Nothing here raises at run time: what cannot be kept is counted under a reason, and
-a folder that cannot be used is replaced by memory. Whose turn it is, is left to ``lanes``; files to
-``folder``; tables to ``database``; what becomes of an entry to the sender.
+a folder that cannot be used is replaced by memory. Which database that is, is left to ``holding``; whose
+turn it is, to ``lanes``; tables to ``database``; what the conversation model notes, to ``notebook``; what
+becomes of an entry, to the sender.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from greenflash_otel import faults
 from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.delivery import database, folder, forking
+from greenflash_otel.conversations.notes import Note
+from greenflash_otel.delivery import database, folder, forking, notebook
 from greenflash_otel.delivery.database import GAP, Entry, transaction
-from greenflash_otel.delivery.folder import Owned
-from greenflash_otel.delivery.lanes import Lanes
-from greenflash_otel.delivery.stats import Ledger, Stats
+from greenflash_otel.delivery.holding import Holding
+from greenflash_otel.delivery.stats import Stats
 
 MEMORY: Final = ":memory:"
 LIMIT_BYTES: Final = 256 * 1024 * 1024
-MEMORY_LIMIT_BYTES: Final = 64 * 1024 * 1024
-"""No outbox in memory grows beyond this."""
 MESSAGES_SHARE: Final = 0.9
 """Of the limit; the rest is kept free for outcomes and their like, which are small and dear."""
-DAMAGED: Final = "outbox_damaged"
 REPAIR_S: Final = 60.0
 """How long an entry rests whose new state could not be written down. Sending it again is harmless."""
 
 _ROW_BYTES: Final = 3 * 4096
 """What a row may take beyond its body: its own half-filled pages and those of the index."""
 
-_inherited: list[sqlite3.Connection] = []
-"""Open handles of a parent process, kept so that nothing ever closes them here."""
 
-
-class Outbox:
+class Outbox(Holding):
     """Entries on disk, in a file of this process, or in memory. Thread-safe, and safe to fork with.
 
     Args:
@@ -50,30 +43,24 @@ class Outbox:
         limit_bytes: Budget for all entries. When it is used up, the newest are refused.
     """
 
-    _db: sqlite3.Connection | None = None
-    _owned: Owned | None = None
-
     def __init__(self, path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._folder = None if path == MEMORY else Path(path)
-        self._limit_bytes = limit_bytes
-        self._closed = False
-        self._opening = 0
-        self._parents_files: set[Path] = set()
-        self._begin()
+        super().__init__(None if path == MEMORY else Path(path), limit_bytes)
         with self._alone():
             self._database()
         forking.watch(self)
 
-    def put(self, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
-        """Keep requests, in this order; they are committed when this returns. Gives back those refused."""
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+        """Keep requests, in this order; they are committed when this returns. Gives back those refused.
+
+        Args:
+            notes: Kept with the requests if all of them are, and if there is a file.
+        """
         given = tuple(requests)
         with self._alone():
             if self._closed:
                 return self._lose(given, "closed")
             try:
-                db = self._database()
-                with transaction(db):
-                    lanes = [self._insert(db, request) for request in given]
+                lanes = self._write(given, notes)
             except (sqlite3.Error, OSError) as error:
                 self._failed("keep a request", error)
                 return self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
@@ -83,6 +70,18 @@ class Outbox:
                     self._lanes.add(lane)
             refused = [request for request, lane in zip(given, lanes, strict=True) if lane is None]
             return self._lose(refused, "outbox_full")
+
+    def recall(self, topic: str) -> Sequence[str]:
+        """What earlier processes noted on a topic, oldest first."""
+        if not self._notebook.inherits:
+            return ()
+        return self._read(lambda db: self._notebook.read(db, topic))
+
+    def recall_found(self, beginning: str) -> Sequence[str]:
+        """What earlier processes noted on topics that begin so; each note once."""
+        if not self._notebook.found:
+            return ()
+        return self._read(lambda db: self._notebook.read_found(db, beginning))
 
     def claim(self, now_s: float) -> Entry | None:
         """The next entry to be sent; None if none is due. It is out until one of the next four is called.
@@ -161,7 +160,7 @@ class Outbox:
             try:
                 if not (orphans := folder.orphans(self._owned, spared=self._parents_files)):
                     return
-                before = database.items(self._db)
+                before, last_note = database.items(self._db), notebook.last_id(self._db)
                 unread = 0
                 for each in orphans:
                     with faults.guarded("adopt what another process left"):
@@ -169,7 +168,7 @@ class Outbox:
             except (sqlite3.Error, OSError) as error:
                 self._failed("look for what other processes left", error)
                 return
-            self._note_found(before, unread)
+            self._note_found(before, unread, after_note=last_note)
 
     def due_s(self) -> float | None:
         """When there will be something to claim; None if nothing waits."""
@@ -192,7 +191,8 @@ class Outbox:
             if self._closed or not self._ledger.stats().pending:
                 return not self._ledger.stats().pending
             try:
-                return all(self._is_settled(*row) for row in database.before(self._database(), mark))
+                earlier = database.before(self._database(), mark)
+                return all(id <= self._settled.get(lane, 0) for id, lane in earlier)
             except (sqlite3.Error, OSError) as error:
                 self._failed("read the outbox", error)
                 return False
@@ -219,121 +219,38 @@ class Outbox:
             self._db = None
             self._owned = None
 
-    # The connection: one per process, never carried across a fork.
-
-    def before_fork(self) -> None:
-        """Close the file, whose handle must not exist twice, and keep others out. Memory stays open."""
-        self._lock.acquire()
-        if self._owned is not None:
-            self._db = None
-            self._owned.db.close()
-
-    def after_fork(self, *, in_child: bool) -> None:
-        """The parent opens its file again; the child begins one of its own when it first needs it."""
-        if in_child:
-            self._begin()
-            return
-        try:
-            if self._owned is not None and not self._closed:
-                self._reopen(self._owned.path)
-        finally:
-            self._lock.release()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One thread at a time, in the process that opened it."""
-        if self._pid != os.getpid():
-            self._begin()
-        with self._lock:
-            yield
-
-    def _begin(self) -> None:
-        """Start empty, in a new process. A handle inherited from another is let go of, never closed."""
-        if self._db is not None:
-            _inherited.append(self._db)
-        if self._owned is not None:
-            self._parents_files.add(self._owned.path)  # about to be opened again over there
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._ledger = Ledger()
-        self._lanes = Lanes()
-        self._settled: dict[str, int] = {}  # by lane: up to here delivered, but not yet deleted
-        self._last_id = 0
-        self._db = None
-        self._owned = None
-
-    def _database(self) -> sqlite3.Connection:
-        return self._db if self._db is not None else self._open()
-
-    def _open(self, distrusted: Path | None = None) -> sqlite3.Connection:
-        self._owned = self._own(distrusted)
-        if self._owned is not None:
-            self._db = self._owned.db
-        else:
-            limit_bytes = min(self._limit_bytes, MEMORY_LIMIT_BYTES)
-            self._db = database.connect("file::memory:", limit_bytes=limit_bytes)
-        self._opening += 1
-        self._settled.clear()
-        self._lanes = Lanes()
-        self._note_found((0, 0), self._owned.unread if self._owned is not None else 0)
-        return self._db
-
-    def _note_found(self, before: tuple[int, int], unread: int) -> None:
-        """Count and queue what the file holds beyond so many items, which another process left."""
-        db = self._database()
-        for lane in database.lanes(db):
-            self._lanes.add(lane)
-        pending, set_aside = database.items(db)
-        self._ledger.found(pending=pending - before[0], set_aside=set_aside - before[1])
-        if unread:
-            self._ledger.lose(unread, DAMAGED)
-        self._last_id = max(self._last_id, database.last_id(db))
-
-    def _own(self, distrusted: Path | None) -> Owned | None:
-        if self._folder is None:
-            return None
-        try:
-            return folder.own(
-                self._folder,
-                limit_bytes=self._limit_bytes,
-                spared=self._parents_files,
-                distrusted=distrusted,
-            )
-        except (sqlite3.Error, OSError) as error:
-            faults.count("keep captured data on disk; it waits in memory", error)
-            return None
-
-    def _reopen(self, path: Path) -> None:
-        """Open our file again. If another process has taken it over meanwhile, it counts what is in there."""
-        self._owned = None
-        with faults.guarded("open the outbox again after a fork"):
-            self._owned = folder.lock(path, limit_bytes=self._limit_bytes)
-        if self._owned is not None:
-            self._db = self._owned.db
-        else:
-            self._ledger.hand_over()
-            self._open()
-
-    def _failed(self, step: str, error: BaseException) -> None:
-        """Count a failure; leave a damaged file for a new one, with what can still be read."""
-        faults.count(step, error)
-        if self._owned is None or self._db is None or not folder.is_damage(error):
-            return
-        kept, path = self._ledger.kept, self._owned.path
-        self._db.close()
-        self._db = None
-        self._owned = None
-        self._ledger.hand_over()
-        self._open(distrusted=path)
-        unread = self._owned.unread if self._owned is not None else 0
-        if (missing := kept - self._ledger.kept - unread) > 0:
-            self._ledger.lose(missing, DAMAGED)
-
     # Rows.
+
+    def _write(self, requests: Sequence[ApiRequest], notes: Sequence[Note]) -> list[str | None]:
+        """Add entries, and name their lanes; None for what the budget has no room for."""
+        db = self._database()
+        if self._owned is not None and not self._owned.path.exists():
+            db = self._leave(self._owned)
+        try:
+            with transaction(db):
+                lanes = [self._insert(db, request) for request in requests]
+                if notes and self._owned is not None and None not in lanes:
+                    self._notebook.write(db, notes)
+                return lanes
+        except (sqlite3.Error, OSError) as error:
+            if not notes:
+                raise
+            self._failed("keep what was noted", error)
+            return self._write(requests, ())
+
+    def _read(self, read: Callable[[sqlite3.Connection], Sequence[str]]) -> Sequence[str]:
+        with self._alone():
+            if self._closed or self._owned is None or self._db is None:
+                return ()
+            try:
+                return read(self._db)
+            except (sqlite3.Error, OSError) as error:
+                self._failed("recall what was noted", error)
+                return ()
 
     def _insert(self, db: sqlite3.Connection, request: ApiRequest) -> str | None:
         """Add an entry and name its lane; None if the budget is used up."""
-        limit_bytes = self._limit_bytes if self._owned else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
+        limit_bytes = self._limit_bytes if self._owned else self._memory_limit_bytes
         share = MESSAGES_SHARE if request.kind == "messages" else 1.0
         if database.used_bytes(db) + len(request.body) + _ROW_BYTES > limit_bytes * share:
             return None
@@ -368,8 +285,8 @@ class Outbox:
         db = self._database()
         if (row := database.entry_row(db, id)) is not None:
             with transaction(db):
+                database.delete(db, id)  # first: in a full file, this makes the room
                 database.insert_aside(db, reason, attempts, row)
-                database.delete(db, id)
 
     def _delete_settled(self) -> None:
         """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
@@ -378,9 +295,6 @@ class Outbox:
             for lane, id in self._settled.items():
                 database.delete_up_to(db, lane, id)
         self._settled.clear()
-
-    def _is_settled(self, id: int, lane: str) -> bool:
-        return id <= self._settled.get(lane, 0)
 
     def _is_out(self, entry: Entry) -> bool:
         """Whether an entry is of the file that is open; rows of another went to another process."""

@@ -66,9 +66,10 @@ class Ledger:
         self._pending += items
 
     def lose(self, items: int, reason: str) -> None:
-        """Items that the outbox was asked to take and did not, or has no longer."""
-        self._accepted += items
-        self._lost[reason] += items
+        """Items that the outbox was asked to take and did not, or has no longer, if there are any."""
+        if items > 0:
+            self._accepted += items
+            self._lost[reason] += items
 
     def deliver(self, items: int, *, sampled_out: bool) -> None:
         """Items Greenflash has answered for."""

@@ -1,7 +1,9 @@
-"""The gateway: takes spans over OTLP/HTTP from any language and any Collector, and delivers conversations.
+"""The gateway: takes spans and log records from any language and any Collector, and delivers conversations.
 
-    request ──▶ encoding (bounded) ──▶ otlp (pure) ──▶ pipeline.take ──▶ answer
+    HTTP (app) ─┐            ┌─ otlp, logs: read (pure)
+                ├──▶ desk ───┤
+    gRPC (rpc) ─┘            └─ pipeline of the tenant ──▶ outbox, and only then an answer
 
-It answers 200 only when what the spans tell is committed to the outbox, and otherwise in a way that makes
-every OTLP sender keep them and try again; see `app`.
+It answers success only when what was told is committed to the outbox, and otherwise in a way that makes
+every OTLP sender keep it and try again; see `answers`.
 """

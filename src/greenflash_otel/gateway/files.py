@@ -74,6 +74,8 @@ def _is_broken(line: bytes) -> bool:
 
 def _part(content: bytes, end: int, read: otlp.Read) -> Part:
     try:
-        return Part(end, read(content))
+        spans = read(content)
     except ValueError as error:
         return Part(end, otlp.Spans(()), str(error))
+    lacks_spans = not spans.records and b'"resourceLogs"' in content
+    return Part(end, spans, "log records are taken by a gateway, not from files" if lacks_spans else "")

@@ -8,13 +8,16 @@ other families have readers of their own beside this module.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 from greenflash_otel.operations import (
     ADD_ITEMS,
+    EMBEDDINGS,
     EXECUTE_TOOL,
     FETCH,
     MAIN_CALLS,
+    RETRIEVAL,
     STEPS,
     TURN,
     Affiliation,
@@ -25,16 +28,17 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
+from greenflash_otel.semconv.attributes import failure_of
+from greenflash_otel.semconv.dialects import read_messages, read_parts
 from greenflash_otel.semconv.parts import (
     read_json,
-    read_messages,
-    read_parts,
     read_structure,
     write_json,
     write_messages,
     write_parts,
 )
 from greenflash_otel.semconv.records import read_prompt, read_voice_call, write_record
+from greenflash_otel.semconv.steps import retrieval_of
 from greenflash_otel.spans import Attributes, SpanRecord
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
@@ -56,6 +60,8 @@ TOOL_NAME = "gen_ai.tool.name"
 TOOL_CALL_ID = "gen_ai.tool.call.id"
 TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
 TOOL_CALL_RESULT = "gen_ai.tool.call.result"
+RETRIEVAL_QUERY = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
 CONVERSATION_ID = "gen_ai.conversation.id"
 USER_ID = "user.id"
 ERROR_TYPE = "error.type"
@@ -86,8 +92,14 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`."""
 
+SIGNS = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
+"""Attributes one of which every span of the convention has."""
+
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}
 """Operations that are read here; others of the convention tell nothing that these do not tell."""
+
+ALIASES = {"embedding": EMBEDDINGS, "completion": "text_completion"}
+"""What some producers call operations of the convention."""
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
 
@@ -172,10 +184,14 @@ def read(span: SpanRecord) -> Operation | None:
     name = _text(attributes, OPERATION_NAME)
     if name is None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
+    name = ALIASES.get(name or "", name)
     if name not in READABLE or attributes.get(TOLD_BY_TURN) is True:
         return None
     if name == TURN and IS_TURN not in attributes:
         return None  # an agent's span of others: the model calls in it tell the same
+    if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
+        found = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
+        return replace(found, affiliation=read_affiliation(attributes), failure=_read_failure(span))
     return Operation(
         name=name,
         affiliation=read_affiliation(attributes),
@@ -248,6 +264,8 @@ def _read_failure(span: SpanRecord) -> Failure | None:
     type = _text(span.attributes, ERROR_TYPE)
     if type is None and span.status != "error":
         return None
+    if any(event.name == "exception" for event in span.events) or (type or "").startswith("<class '"):
+        return failure_of(span)
     return Failure(type or "_OTHER", span.status_description)
 
 

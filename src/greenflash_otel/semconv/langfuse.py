@@ -1,7 +1,7 @@
 """Langfuse, its SDKs from version 3 on: ``langfuse.observation.*``. Pure. Source: its documentation, spans.
 
-Generations and embeddings are read. A tool's observation has no id of its call, and tells nothing that the
-next generation does not; chains, agents and spans tell of nothing by themselves.
+Generations, embeddings, retrievers and tools are read; chains, agents and spans tell nothing that these do
+not tell.
 """
 
 from __future__ import annotations
@@ -9,88 +9,87 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import EMBEDDINGS, Affiliation, Failure, Json, Operation, Usage
-from greenflash_otel.semconv.openai_json import read_chat
+from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution, Usage
+from greenflash_otel.semconv.attributes import ended, text
 from greenflash_otel.semconv.parts import read_json
+from greenflash_otel.semconv.payloads import (
+    Answered,
+    Asked,
+    operation_of,
+    read_request,
+    read_response,
+    usage_of,
+)
+from greenflash_otel.semconv.steps import embedding_of, retrieval_of
+from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "langfuse.observation.type"
 SIGNS = (KIND,)
-INPUT, OUTPUT = "langfuse.observation.input", "langfuse.observation.output"
 METADATA = "langfuse.observation.metadata"
-CONVERSATION = (
-    f"{METADATA}.thread_id",
-    "session.id",
-    "langfuse.session.id",
-    "langfuse.trace.session_id",
-)
-USER = ("user.id", "langfuse.user.id", "langfuse.trace.user_id")
 
 
 def read(span: SpanRecord) -> Operation | None:
     """The operation a span tells of; None if it is none of these."""
-    kind = _text(span.attributes, KIND)
-    if kind not in ("generation", "embedding"):
-        return None
     attributes = span.attributes
-    asked, answered = read_json(attributes.get(INPUT)), read_json(attributes.get(OUTPUT))
+    asked = read_document(attributes.get("langfuse.observation.input"))
+    answered = read_document(attributes.get("langfuse.observation.output"))
     if isinstance(asked, str) and asked == answered:
         asked = answered = None  # what a mask put in place of both
-    operation = Operation(
-        "chat" if kind == "generation" else EMBEDDINGS,
-        Affiliation(_first(attributes, CONVERSATION), _first(attributes, USER)),
-        response_model=_text(attributes, "langfuse.observation.model.name"),
-        response_id=_unquoted(attributes, f"{METADATA}.id"),
-        previous_response_id=_unquoted(attributes, f"{METADATA}.previous_response_id"),
-        input=read_chat(_given(asked), "user"),
-        output=read_chat(answered, "assistant") if kind == "generation" else (),
+    match text(attributes, KIND):
+        case "generation":
+            operation = _call(attributes, asked, answered)
+        case "embedding":
+            operation = embedding_of(asked.get("input") if isinstance(asked, Mapping) else asked)
+            operation = replace(operation, response_model=_model(attributes), usage=_usage(attributes))
+        case "retriever":
+            operation = retrieval_of(asked, answered)
+        case "tool":
+            operation = _tool(span, asked, answered)
+        case _:
+            return None
+    if span.status != "error" and text(attributes, "langfuse.observation.level") == "ERROR":
+        message = text(attributes, "langfuse.observation.status_message")
+        return replace(operation, ending="failed", failure=Failure("_OTHER", message))
+    return ended(operation, span)
+
+
+def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
+    request = read_request(asked) if asked is not None else Asked()
+    response = read_response(answered) if answered is not None else Answered()
+    told = operation_of(request, response)
+    return replace(
+        told,
+        response_model=_model(attributes),
+        response_id=told.response_id or _unquoted(attributes, f"{METADATA}.id"),
+        previous_response_id=told.previous_response_id
+        or _unquoted(attributes, f"{METADATA}.previous_response_id"),
         usage=_usage(attributes),
     )
-    if span.status != "error" and _text(attributes, "langfuse.observation.level") != "ERROR":
-        return operation
-    message = _text(attributes, "langfuse.observation.status_message") or span.status_description
-    return replace(operation, ending="failed", failure=Failure("_OTHER", message))
 
 
-def _given(asked: Json) -> Json:
-    """The messages of a request, where they are not all of the input."""
-    if isinstance(asked, Mapping) and "role" not in asked:
-        return asked["messages"] if "messages" in asked else asked.get("input")
-    if isinstance(asked, list):  # its LangChain handler puts the definitions of tools among the messages
-        return [entry for entry in asked if not _defines_a_tool(entry)]
-    return asked
+def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
+    """A tool; of a decorated function the arguments stand in two lists."""
+    given = asked
+    if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
+        given = asked["kwargs"]
+    told = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
+    id = told.get("tool_call_id") or _unquoted(span.attributes, f"{METADATA}.tool_call_id")
+    result = told.get("content", answered)
+    return Operation(
+        EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
+    )
 
 
-def _defines_a_tool(entry: Json) -> bool:
-    return isinstance(entry, Mapping) and entry.get("role") == "tool" and "tool_call_id" not in entry
+def _model(attributes: Attributes) -> str | None:
+    return text(attributes, "langfuse.observation.model.name")
 
 
 def _usage(attributes: Attributes) -> Usage | None:
-    details = read_json(attributes.get("langfuse.observation.usage_details"))
-    if not isinstance(details, Mapping):
-        return None
-    names = (("input", "input_tokens", "prompt_tokens"), ("output", "output_tokens", "completion_tokens"))
-    tokens = [
-        next((count for name in either if isinstance(count := details.get(name), int)), None)
-        for either in names
-    ]
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
+    return usage_of(read_json(attributes.get("langfuse.observation.usage_details")))
 
 
 def _unquoted(attributes: Attributes, name: str) -> str | None:
     """A text that the span has as JSON."""
     value = read_json(attributes.get(name))
-    return value if isinstance(value, str) and value else None
-
-
-def _first(attributes: Attributes, names: tuple[str, ...]) -> str | None:
-    return next((text for name in names if (text := _unquoted_or_plain(attributes, name))), None)
-
-
-def _unquoted_or_plain(attributes: Attributes, name: str) -> str | None:
-    return _unquoted(attributes, name) or _text(attributes, name)
-
-
-def _text(attributes: Attributes, name: str) -> str | None:
-    value = attributes.get(name)
     return value if isinstance(value, str) and value else None

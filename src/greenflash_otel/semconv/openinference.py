@@ -1,7 +1,6 @@
 """OpenInference, of Arize and Phoenix: flattened messages, raw copies. Pure. Source: its conventions, 0.1.42.
 
-Model calls, embeddings and tools are read. A tool without the id of its call tells nothing that the next
-model call does not tell in its place; chains, agents and retrievers tell of nothing by themselves.
+Model calls, embeddings, retrievers and tools are read; chains and agents tell nothing that these do not tell.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from greenflash_otel.operations import (
-    EMBEDDINGS,
     EXECUTE_TOOL,
     Affiliation,
     Failure,
@@ -23,27 +21,37 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
     ToolExecution,
-    Usage,
 )
+from greenflash_otel.semconv.attributes import ended, text, usage
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
 from greenflash_otel.semconv.parts import read_json, read_structure
+from greenflash_otel.semconv.payloads import read_response
 from greenflash_otel.semconv.pictures import picture_at
+from greenflash_otel.semconv.steps import embedding_of, retrieval_of
+from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "openinference.span.kind"
 INPUT_MESSAGES = "llm.input_messages"
-SIGNS = (KIND,)
+SIGNS = (KIND, f"{INPUT_MESSAGES}.0.message.role", "llm.output_messages.0.message.role")
+"""The kind, which is set first, is the first that a limit on the number of attributes takes away."""
+USAGE = tuple(
+    (f"llm.token_count.{name}",)
+    for name in ("prompt", "completion", "prompt_details.cache_read", "completion_details.reasoning")
+)
 HIDDEN = "__REDACTED__"
 """What stands in place of content that was not to be captured."""
 
 
 def read(span: SpanRecord) -> Operation | None:
     """The operation a span tells of; None if it is none of this convention's that tell of one."""
-    match _text(span.attributes, KIND):
-        case "LLM":
+    match text(span.attributes, KIND):
+        case "LLM" | None:
             return _read_call(span)
         case "EMBEDDING":
             return _read_embedding(span)
+        case "RETRIEVER":
+            return _ended(_read_retrieval(span.attributes), span)
         case "TOOL":
             return _read_tool(span)
         case _:
@@ -52,7 +60,8 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_call(span: SpanRecord) -> Operation:
     attributes = span.attributes
-    asked, answered = _document(attributes, "input.value"), _document(attributes, "output.value")
+    asked = _document(attributes, "input.value")
+    answered = read_response(read_document(attributes.get("output.value")))
     parameters = _document(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
     output = _messages(attributes, "llm.output_messages", "assistant")
@@ -60,18 +69,18 @@ def _read_call(span: SpanRecord) -> Operation:
     operation = Operation(
         "chat",
         _affiliation(attributes),
-        provider=_text(attributes, "llm.provider") or _text(attributes, "llm.system"),
-        request_model=_text(attributes, "llm.request.model_name") or _string(parameters, "model"),
-        response_model=_text(attributes, "llm.response.model_name") or _text(attributes, "llm.model_name"),
-        response_id=_string(answered, "id"),
+        provider=text(attributes, "llm.provider") or text(attributes, "llm.system"),
+        request_model=text(attributes, "llm.request.model_name") or _string(parameters, "model"),
+        response_model=text(attributes, "llm.response.model_name") or text(attributes, "llm.model_name"),
+        response_id=answered.id,
         previous_response_id=_string(asked, "previous_response_id")
         or _string(parameters, "previous_response_id"),
         system_instructions=_instructions(asked, attributes),
         input=_messages(attributes, INPUT_MESSAGES, "user"),
-        output=output if choice_count > 1 or len(output) < 2 else (_joined(output),),
+        output=output if choice_count > 1 else _with_thoughts(_joined(output), answered.messages),
         choice_count=choice_count,
-        usage=_usage(attributes),
-        finish_reasons=(reason,) if (reason := _text(attributes, "llm.finish_reason")) else (),
+        usage=usage(attributes, *USAGE),
+        finish_reasons=(reason,) if (reason := text(attributes, "llm.finish_reason")) else (),
         streamed=parameters.get("stream") is True,
     )
     return _ended(operation, span)
@@ -80,34 +89,61 @@ def _read_call(span: SpanRecord) -> Operation:
 def _read_embedding(span: SpanRecord) -> Operation:
     attributes = span.attributes
     embedded = items(tree_below(attributes, "embedding.embeddings"))
-    texts = [text for one in embedded if (text := _shown(text_at(one, "embedding", "text")))]
-    operation = Operation(
-        EMBEDDINGS,
-        _affiliation(attributes),
-        request_model=_text(attributes, "embedding.model_name"),
-        input=(Message("user", tuple(Text(text) for text in texts)),) if texts else (),
-        usage=_usage(attributes),
-        properties={"count": len(embedded)} if embedded else {},
+    texts = [said for one in embedded if (said := _shown(text_at(one, "embedding", "text")))]
+    operation = replace(
+        embedding_of(texts, count=len(embedded)),
+        affiliation=_affiliation(attributes),
+        request_model=text(attributes, "embedding.model_name"),
+        usage=usage(attributes, *USAGE),
     )
     return _ended(operation, span)
 
 
-def _read_tool(span: SpanRecord) -> Operation | None:
+def _read_retrieval(attributes: Attributes) -> Operation:
+    found = [branch(item, "document") for item in items(tree_below(attributes, "retrieval.documents"))]
+    documents = [{**one, "metadata": read_json(one.get("metadata"))} for one in found]
+    query = _query(read_document(_shown(text(attributes, "input.value"))))
+    return retrieval_of(query, [one for one in documents if _shown(text_at(one, "content"))])
+
+
+def _query(asked: Json) -> Json:
+    """What was looked up: a text, or LlamaIndex's arguments that hold it."""
+    if not isinstance(asked, Mapping):
+        return asked
+    bundle = asked.get(
+        "query_bundle", asked.get("query", asked.get("query_str", asked.get("str_or_query_bundle")))
+    )
+    return bundle.get("query_str") if isinstance(bundle, Mapping) else bundle
+
+
+def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     output = read_json(attributes.get("output.value"))
-    data = output.get("data") if isinstance(output, Mapping) else None
-    told = data if isinstance(data, Mapping) else {}
-    call_id = _text(attributes, "tool.id") or _string(told, "tool_call_id")
-    if call_id is None:
-        return None
-    result = told.get("content", output)
+    told = _told(output)
+    call_id = text(attributes, "tool.id") or _string(told, "tool_call_id")
+    result = told.get("content", output if _shown(text(attributes, "output.value")) else None)
     arguments = read_structure(read_json(attributes.get("input.value")))
-    tool = ToolExecution(_text(attributes, "tool.name") or span.name, call_id, arguments, result)
+    tool = ToolExecution(text(attributes, "tool.name") or span.name, call_id, arguments, result)
     operation = Operation(EXECUTE_TOOL, _affiliation(attributes), tool=tool)
     if told.get("status") == "error" and span.status != "error":
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return _ended(operation, span)
+
+
+def _told(output: Json) -> Mapping[str, Json]:
+    """The message that a tool answered with: LangChain's, or LlamaIndex's output of a tool."""
+    if not isinstance(output, Mapping):
+        return {}
+    if isinstance(data := output.get("data"), Mapping):
+        return data
+    if isinstance(blocks := output.get("blocks"), list) and "raw_output" in output:
+        texts = [str(block.get("text") or "") for block in blocks if isinstance(block, Mapping)]
+        return {
+            "content": "\n".join(texts),
+            "status": "error" if output.get("is_error") is True else "success",
+        }
+    return {}
 
 
 def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
@@ -137,18 +173,28 @@ def _parts(message: Tree, role: str) -> Iterator[Part]:
 
 
 def _content(content: Tree) -> Iterator[Part]:
-    text = _shown(text_at(content, "text"))
+    said = _shown(text_at(content, "text"))
     if text_at(content, "type") == "reasoning":
-        yield from [Reasoning(text)] if text else []
-    elif text:
-        yield Text(text)
+        yield from [Reasoning(said)] if said else []
+    elif said:
+        yield Text(said)
     elif url := _shown(text_at(content, "image", "image", "url")):
         yield picture_at(url)
 
 
-def _joined(messages: tuple[Message, ...]) -> Message:
+def _joined(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """The items of a response, of which each came as a message."""
-    return Message("assistant", tuple(part for message in messages for part in message.parts))
+    if len(messages) < 2:
+        return messages
+    return (Message("assistant", tuple(part for message in messages for part in message.parts)),)
+
+
+def _with_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The answer with the reasoning that only its raw copy has."""
+    thoughts = tuple(part for message in raw for part in message.parts if isinstance(part, Reasoning))
+    if not output or any(isinstance(part, Reasoning) for part in output[0].parts):
+        return output
+    return (replace(output[0], parts=(*thoughts, *output[0].parts)), *output[1:])
 
 
 def _instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Part, ...]:
@@ -159,28 +205,19 @@ def _instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Pa
 
 
 def _affiliation(attributes: Attributes) -> Affiliation:
-    return Affiliation(_text(attributes, "session.id"), _text(attributes, "user.id"))
-
-
-def _usage(attributes: Attributes) -> Usage | None:
-    names = ("prompt", "completion", "prompt_details.cache_read", "completion_details.reasoning")
-    counts = [attributes.get(f"llm.token_count.{name}") for name in names]
-    tokens = [count if isinstance(count, int) else None for count in counts]
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
+    return Affiliation(text(attributes, "session.id"), text(attributes, "user.id"))
 
 
 def _ended(operation: Operation, span: SpanRecord) -> Operation:
     """The operation as its span ended."""
-    if span.status != "error":
-        return operation
-    raised = next((event.attributes for event in span.events if event.name == "exception"), {})
-    name = _text(raised, "exception.type") or "_OTHER"
-    message = _shown(_text(raised, "exception.message")) or span.status_description
-    return replace(operation, ending="failed", failure=Failure(name.rpartition(".")[2], message))
+    done = ended(operation, span)
+    if done.failure and done.failure.message == HIDDEN:
+        return replace(done, failure=replace(done.failure, message=None))
+    return done
 
 
 def _document(attributes: Attributes, name: str) -> Mapping[str, Json]:
-    value = read_json(attributes.get(name))
+    value = read_document(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
 
 
@@ -189,10 +226,5 @@ def _string(document: Mapping[str, Json], name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _shown(text: str | None) -> str | None:
-    return None if text == HIDDEN else text
-
-
-def _text(attributes: Attributes, name: str) -> str | None:
-    value = attributes.get(name)
-    return value if isinstance(value, str) and value else None
+def _shown(said: str | None) -> str | None:
+    return None if said == HIDDEN else said

@@ -1,7 +1,8 @@
-"""OpenLLMetry of Traceloop before it took over OpenTelemetry's names (until 0.53). Pure. Source: its code.
+"""OpenLLMetry of Traceloop, before and after it took over OpenTelemetry's names (0.53). Pure.
 
-Messages are flattened into ``gen_ai.prompt.0.content`` and its like. Workflows, tasks and agents tell of
-nothing by themselves; a tool's span has no id of its call, and tells nothing that the next call does not.
+Before, messages are flattened into ``gen_ai.prompt.0.content`` and its like; after, they are as `genai`
+reads them. The tools and retrievers of LangChain stand in ``traceloop.entity.input`` and ``….output`` in
+both. Workflows, tasks and agents tell nothing by themselves. Source: its code.
 """
 
 from __future__ import annotations
@@ -10,63 +11,89 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from greenflash_otel.operations import (
-    Affiliation,
-    Failure,
+    EXECUTE_TOOL,
     Json,
     Message,
     Operation,
-    Other,
     Part,
     Reasoning,
     Text,
     ToolCall,
     ToolCallResponse,
-    Usage,
+    ToolExecution,
 )
+from greenflash_otel.semconv import events
+from greenflash_otel.semconv.attributes import ended, text, usage
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
+from greenflash_otel.semconv.openai_json import read_content
 from greenflash_otel.semconv.parts import read_json, read_structure
-from greenflash_otel.semconv.pictures import picture_at
+from greenflash_otel.semconv.payloads import read_response
+from greenflash_otel.semconv.steps import embedding_of, retrieval_of
+from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
 
-SIGNS = ("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.completion.0.role")
+KIND = "traceloop.span.kind"
 REQUEST_TYPE = "llm.request.type"
-STEPS = ("embedding", "rerank")
-"""Types of requests that speak with nobody."""
+FLATTENED = ("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.completion.0.role")
+SIGNS = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
+RETRIEVAL = "vector_db_retrieve"
+"""What it calls a retrieval."""
+USAGE = (
+    ("gen_ai.usage.prompt_tokens",),
+    ("gen_ai.usage.completion_tokens",),
+    ("gen_ai.usage.cache_read_input_tokens",),
+    ("llm.usage.reasoning_tokens",),
+)
 NOTHING = '""'
 """Stands for no content beside tool calls."""
-PROPERTIES = "traceloop.association.properties"
-CONVERSATION = ("thread_id", "conversation_id", "session_id")
-"""Association properties that name the conversation, in this order."""
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The model call a span tells of; None if it is none of these."""
+    """The operation a span tells of; None if it is none of these."""
     attributes = span.attributes
-    kind = _text(attributes, REQUEST_TYPE)
-    if kind in STEPS or not any(name in attributes for name in SIGNS):
-        return None
+    name, kind = text(attributes, "gen_ai.operation.name"), text(attributes, KIND)
+    if kind == "tool" or name == EXECUTE_TOOL:
+        return _tool(span)
+    if name == RETRIEVAL:
+        asked, found = _entity(attributes, "input"), _entity(attributes, "output")
+        return ended(retrieval_of(asked.get("query"), found.get("documents")), span)
+    if any(name in attributes for name in FLATTENED):
+        call = _flattened(attributes)
+        return call and ended(call, span)
+    operation = events.read(span)
+    return operation and replace(operation, output=tuple(map(_with_items, operation.output)))
+
+
+def _flattened(attributes: Attributes) -> Operation | None:
+    kind = text(attributes, REQUEST_TYPE)
     given = _messages(attributes, "gen_ai.prompt", "user")
+    if kind == "embedding":
+        return _embedding(attributes)
+    if kind == "rerank":
+        return None
     output = _messages(attributes, "gen_ai.completion", "assistant")
-    operation = Operation(
+    return Operation(
         "text_completion" if kind == "completion" else "chat",
-        _affiliation(attributes),
-        provider=(_text(attributes, "gen_ai.system") or "").lower() or None,
-        request_model=_text(attributes, "gen_ai.request.model"),
-        response_model=_text(attributes, "gen_ai.response.model"),
-        response_id=_text(attributes, "gen_ai.response.id"),
+        provider=(text(attributes, "gen_ai.system") or "").lower() or None,
+        request_model=text(attributes, "gen_ai.request.model"),
+        response_model=text(attributes, "gen_ai.response.model"),
+        response_id=text(attributes, "gen_ai.response.id"),
         input=given,
         output=output,
         choice_count=max(len(output), 1),
-        usage=_usage(attributes),
+        usage=usage(attributes, *USAGE),
         finish_reasons=tuple(one.finish_reason for one in output if one.finish_reason),
         streamed=attributes.get("llm.is_streaming") is True,
     )
-    if span.status != "error":
-        return operation
-    raised = next((event.attributes for event in span.events if event.name == "exception"), {})
-    type = (_text(raised, "exception.type") or "_OTHER").rpartition(".")[2]
-    message = _text(raised, "exception.message") or span.status_description
-    return replace(operation, ending="failed", failure=Failure(type, message))
+
+
+def _embedding(attributes: Attributes) -> Operation:
+    texts = [text_at(item, "content") for item in items(tree_below(attributes, "gen_ai.prompt"))]
+    return replace(
+        embedding_of(texts),
+        request_model=text(attributes, "gen_ai.request.model"),
+        usage=usage(attributes, *USAGE),
+    )
 
 
 def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
@@ -93,7 +120,15 @@ def _parts(item: Tree, role: str) -> tuple[Part, ...]:
         for call in items(branch(item, "tool_calls"))
     )
     said = _said(content) if content and content != NOTHING else ()
-    return (*((Reasoning(thought),) if thought else ()), *said, *calls)
+    return (*_thoughts(thought), *said, *calls)
+
+
+def _thoughts(thought: str | None) -> tuple[Part, ...]:
+    """A text; where it was a list of summaries, the span has that as JSON."""
+    told = read_structure(thought)
+    if isinstance(told, str):
+        return (Reasoning(told),) if told else ()
+    return tuple(read_content({"type": "reasoning", "summary": told})) if told else ()
 
 
 def _said(content: str) -> tuple[Part, ...]:
@@ -103,36 +138,47 @@ def _said(content: str) -> tuple[Part, ...]:
     parts = [one for one in given if isinstance(one, Mapping) and isinstance(one.get("type"), str)]
     if not parts or len(parts) < len(given):
         return (Text(content),)
-    return tuple(part for one in parts for part in _read_part(one))
+    return tuple(read_content(parts))
 
 
-def _read_part(entry: Mapping[str, Json]) -> tuple[Part, ...]:
-    text, picture = entry.get("text"), entry.get("image_url")
-    url = picture.get("url") if isinstance(picture, Mapping) else picture
-    if isinstance(text, str):
-        return (Text(text),) if text else ()
-    if isinstance(url, str):
-        return (picture_at(url),)
-    return (Other(str(entry["type"]), {name: value for name, value in entry.items() if name != "type"}),)
+def _with_items(message: Message) -> Message:
+    """A message of the model, its thoughts first; of items that stand in texts, as JSON, what they are."""
+    said = [part for one in message.parts for part in (_item(one) or (one,))]
+    calls = {part.id: part for part in said if isinstance(part, ToolCall)}
+    parts = [part for part in said if not isinstance(part, ToolCall) or calls[part.id] is part]
+    ordered = tuple(sorted(parts, key=lambda part: not isinstance(part, Reasoning)))
+    return replace(message, role="assistant" if message.role == "unknown" else message.role, parts=ordered)
 
 
-def _affiliation(attributes: Attributes) -> Affiliation:
-    known = [_text(attributes, f"{PROPERTIES}.{name}") for name in CONVERSATION]
-    conversation_id = next((id for id in known if id), None)
-    return Affiliation(conversation_id, _text(attributes, f"{PROPERTIES}.user_id"))
+def _item(part: Part) -> tuple[Part, ...]:
+    """The item of the Responses API that a text is, unless it is one that was said."""
+    told = read_structure(part.content) if isinstance(part, Text) else None
+    if not isinstance(told, Mapping) or told.get("type") not in ("reasoning", "function_call"):
+        return ()
+    return tuple(read_content(told)) if str(told.get("id")).startswith(("rs_", "fc_")) else ()
 
 
-def _usage(attributes: Attributes) -> Usage | None:
-    names = (
-        "gen_ai.usage.prompt_tokens",
-        "gen_ai.usage.completion_tokens",
-        "gen_ai.usage.cache_read_input_tokens",
-        "llm.usage.reasoning_tokens",
+def _tool(span: SpanRecord) -> Operation | None:
+    """A tool of LangChain: its callbacks' arguments, and the message that it answers with."""
+    attributes = span.attributes
+    asked, answered = _entity(attributes, "input"), _entity(attributes, "output")
+    name = text(attributes, "gen_ai.tool.name") or text(attributes, "traceloop.entity.name")
+    if not asked and not answered and span.status != "error":
+        return events.read(span)
+    message = answered.get("output")
+    told = next(iter(read_response(message).messages), None) if isinstance(message, Mapping) else None
+    results = [part for part in told.parts if isinstance(part, ToolCallResponse)] if told else []
+    given = asked.get("kwargs")
+    call_id = given.get("tool_call_id") if isinstance(given, Mapping) else None
+    tool = ToolExecution(
+        name or span.name,
+        results[0].id if results else call_id if isinstance(call_id, str) else None,
+        asked.get("inputs", asked.get("input_str")),
+        results[0].response if results else message,
     )
-    tokens = [count if isinstance(count := attributes.get(name), int) else None for name in names]
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
+    return ended(Operation(EXECUTE_TOOL, tool=tool), span)
 
 
-def _text(attributes: Attributes, name: str) -> str | None:
-    value = attributes.get(name)
-    return value if isinstance(value, str) and value else None
+def _entity(attributes: Attributes, side: str) -> Mapping[str, Json]:
+    told = read_document(attributes.get(f"traceloop.entity.{side}"))
+    return told if isinstance(told, Mapping) else {}

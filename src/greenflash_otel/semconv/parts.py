@@ -33,6 +33,8 @@ from greenflash_otel.semconv.records import read_voice, write_record
 
 JsonObject: TypeAlias = Mapping[str, Json]
 
+TEXTS = ("text", "reasoning", "thinking")
+"""Types of parts that are nothing without their content."""
 UNPARSED = "unparsed"
 """Type of the `Other` part that keeps an attribute which was not the JSON it should be."""
 
@@ -92,14 +94,14 @@ _DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
 """Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
 
 
-def read_structure(value: Json) -> Json:
+def read_structure(value: object) -> Json:
     """Decode text that holds a JSON object or list; leave any other value as it is.
 
     Tool arguments come as text or decoded, depending on who recorded them.
     """
     if isinstance(value, str) and value[:1] in ("{", "["):
         return read_json(value)
-    return value
+    return cast(Json, value)
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ def _read_message(entry: Json, default_role: str) -> Message:
         parts = () if parts is None else (parts,)
     return Message(
         role=_text(entry.get("role")) or default_role,
-        parts=tuple(read_part(part) for part in parts if part is not None),
+        parts=tuple(read_part(part) for part in parts if part is not None and not _is_left_out(part)),
         name=_text(entry.get("name")),
         finish_reason=_text(entry.get("finish_reason")),
         voice=read_voice(entry.get("voice")),
@@ -184,12 +186,21 @@ def _read_message(entry: Json, default_role: str) -> Message:
     )
 
 
+def _is_left_out(part: Json) -> bool:
+    """Whether a part says only that there was one, as some producers write with content capture off."""
+    if not isinstance(part, Mapping) or part.get("type") not in TEXTS:
+        return False
+    return part.get("content") is None and part.get("text") is None
+
+
 def read_part(part: Json) -> Part:
     """Decode one part; text alone is a text part."""
     if isinstance(part, str):
         return Text(part)
     if not isinstance(part, Mapping):
         return Other(UNPARSED, {"value": part})
+    if "type" not in part and isinstance(content := part.get("content"), str):
+        return Text(content)  # whose type was cut off
     read = READERS.get(_text(part.get("type")) or "")
     return read(part) if read else _read_other(part)
 
@@ -231,6 +242,20 @@ def _read_server_tool_call_response(part: JsonObject) -> Part:
     if not isinstance(response, Mapping):
         return _read_other(part)
     return ServerToolCallResponse(response, _text(part.get("id")), failed=part.get("is_error") is True)
+
+
+def _read_url(part: JsonObject) -> Part:
+    """Pydantic AI, formats 2 and 3: ``image-url`` and its like."""
+    modality = (_text(part.get("type")) or "").removesuffix("-url")
+    return Media(modality or "document", uri=_text(part.get("url")), mime_type=_text(part.get("media_type")))
+
+
+def _read_binary(part: JsonObject) -> Part:
+    """Pydantic AI, formats 2 and 3."""
+    mime_type = _text(part.get("media_type")) or ""
+    modality = mime_type.partition("/")[0]
+    known = modality if modality in ("image", "audio", "video") else "document"
+    return _read_media({"modality": known, "mime_type": mime_type or None, "content": part.get("content")})
 
 
 def _read_media(part: JsonObject) -> Part:
@@ -278,5 +303,10 @@ READERS: Mapping[str, Callable[[JsonObject], Part]] = {
     "blob": _read_media,
     "uri": _read_media,
     "file": _read_media,
+    "binary": _read_binary,
+    "image-url": _read_url,
+    "audio-url": _read_url,
+    "video-url": _read_url,
+    "document-url": _read_url,
 }
 """Reader by part type; a type that is not here is kept as `Other`."""

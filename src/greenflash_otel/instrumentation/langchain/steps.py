@@ -15,7 +15,7 @@ from greenflash_otel.instrumentation.langchain.messages import (
     tool_result,
     usage_of,
 )
-from greenflash_otel.instrumentation.langchain.plain import as_sequence, plain
+from greenflash_otel.instrumentation.langchain.plain import as_sequence, entry, plain
 from greenflash_otel.operations import (
     EXECUTE_TOOL,
     RETRIEVAL,
@@ -45,12 +45,14 @@ def model_call(
     """A chat model that begins to answer ``messages``."""
     model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
     provider = metadata.get("ls_provider")
+    format = entry(parameters.get("response_format") or entry(parameters.get("text"), "format"), "type")
     return Operation(
         name="chat",
         affiliation=affiliation,
         provider=provider if isinstance(provider, str) else None,
         request_model=model if isinstance(model, str) else None,
         input=tuple(read(message) for message in messages),
+        output_type="json" if format in ("json_object", "json_schema") else None,
     )
 
 

@@ -1,0 +1,128 @@
+"""Spans to an OpenTelemetry Collector instead of conversations to Greenflash: ``instrument(export="otlp")``.
+
+OpenTelemetry's own exporter sends them, and obeys all of its ``OTEL_EXPORTER_OTLP_*`` and ``OTEL_BSP_*``. It
+keeps them in memory and tries for as long as its timeout says; what it gives up is counted here as lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from greenflash_otel import faults
+from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.errors import ConfigurationError
+from greenflash_otel.export import Marker
+from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.settings import Settings
+
+EXPORTERS: Mapping[str, str] = {
+    "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+}
+"""The module of OpenTelemetry's exporter, by the protocol that ``OTEL_EXPORTER_OTLP_PROTOCOL`` names."""
+VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+def exporter_of(environment: Mapping[str, str]) -> SpanExporter:
+    """OpenTelemetry's exporter. Raises `ConfigurationError` if it is not installed, or there is none."""
+    named = (environment.get(variable, "").strip() for variable in VARIABLES)
+    protocol = next(filter(None, named), "http/protobuf")
+    if protocol not in EXPORTERS:
+        raise ConfigurationError(f"{VARIABLES[1]} is {protocol!r}; write {' or '.join(EXPORTERS)}")
+    try:
+        module: Any = import_module(EXPORTERS[protocol])
+    except ModuleNotFoundError as error:
+        package = f"opentelemetry-exporter-otlp-proto-{protocol.partition('/')[0]}"
+        raise ConfigurationError(f"export='otlp' needs {package}: pip install {package}") from error
+    exporter: SpanExporter = module.OTLPSpanExporter()
+    return exporter
+
+
+def resource_of(settings: Settings) -> Resource:
+    """What a gateway of several products knows ours by."""
+    return Resource({"greenflash.product_id": settings.product_id} if settings.product_id else {})
+
+
+class CountingExporter(SpanExporter):
+    """Hands spans on, and counts what became of them."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._lock = threading.Lock()
+        self.taken = 0
+        self.lost = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """As the exporter does."""
+        result = SpanExportResult.FAILURE
+        with faults.guarded("send spans to the Collector"):
+            result = self._exporter.export(spans)
+        with self._lock:
+            if result is SpanExportResult.SUCCESS:
+                self.taken += len(spans)
+            else:
+                self.lost += len(spans)
+        if result is not SpanExportResult.SUCCESS:
+            faults.warn_once("the Collector did not take spans in time; such spans are lost, and counted")
+        return result
+
+    def shutdown(self) -> None:
+        """As the exporter does."""
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """As the exporter does."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+class CollectorProcessor(Marker):
+    """A marker that sends spans, many at a time."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        super().__init__()
+        self._batch: Any = BatchSpanProcessor(exporter)  # parts of it have no types
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue the span, whatever it tells of."""
+        if self.active:
+            self._batch.on_end(span)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what is queued."""
+        return bool(self._batch.force_flush(timeout_millis))
+
+    def shutdown(self) -> None:
+        """Send what is queued, and stop."""
+        self._batch.shutdown()
+
+
+class CollectorPipeline(Pipeline):
+    """The pipeline of a process whose spans go to a Collector. Its `stats` count spans."""
+
+    def __init__(self, settings: Settings, exporter: SpanExporter) -> None:
+        super().__init__(settings)
+        self._exporter = CountingExporter(exporter)
+        self.processor = CollectorProcessor(self._exporter)
+        """What a provider hands its spans to."""
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Send what ended so far; True if the Collector took it. The exporter's own timeout counts."""
+        lost = self._exporter.lost
+        return self.processor.force_flush(int(timeout_s * 1000)) and self._exporter.lost == lost
+
+    def shutdown(self, timeout_s: float | None = None) -> None:
+        """Send what can be sent, and stop."""
+        self.processor.shutdown()
+        super().shutdown(timeout_s)
+
+    def stats(self) -> Stats:
+        """What became of the spans."""
+        taken, lost = self._exporter.taken, self._exporter.lost
+        return Stats(accepted=taken + lost, delivered=taken, lost={"the Collector": lost} if lost else {})

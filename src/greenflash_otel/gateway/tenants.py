@@ -1,0 +1,46 @@
+"""Who the tenants of a gateway are: a file that says it. Pure.
+
+[{"product_id": "<UUID>", "api_key": "gf_…", "tokens": ["…"]}]
+
+API keys come from a file and not with requests, so that what waits in an outbox can still be delivered after
+a restart, and nobody can send with a key that the gateway's owner does not know.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from greenflash_otel.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of them."""
+
+    product_id: str
+    api_key: str
+    tokens: tuple[str, ...] = ()
+    """Good for this one alone. Its API key is, too."""
+
+
+def read_tenants(text: str) -> tuple[Entry, ...]:
+    """The tenants of a file. Raises `ConfigurationError`, which quotes none of it: it holds keys."""
+    try:
+        entries = tuple(_entry(value) for value in json.loads(text))
+    except (ValueError, TypeError, KeyError):
+        raise ConfigurationError(
+            'the file of tenants is wrong; write [{"product_id": "<UUID>", "api_key": "gf_…", "tokens": []}]'
+        ) from None
+    if not entries or len({entry.product_id.lower() for entry in entries}) < len(entries):
+        raise ConfigurationError("the file of tenants names none, or a product twice")
+    return entries
+
+
+def _entry(value: dict[str, Any]) -> Entry:
+    known = {"product_id", "api_key", "tokens"}
+    texts = [value["product_id"], value["api_key"], *value.get("tokens", [])]
+    if not all(isinstance(text, str) and text for text in texts) or not set(value) <= known:
+        raise ValueError
+    return Entry(texts[0], texts[1], tuple(texts[2:]))

@@ -1,0 +1,75 @@
+"""A whole operation with every text in it redacted: for one that rests on disk until it can be told. Pure.
+
+The paths are those its messages will have. What is told of it goes through redaction once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias, cast
+
+from greenflash_otel.operations import (
+    Json,
+    Media,
+    Message,
+    Operation,
+    Other,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
+
+Clean: TypeAlias = Callable[[Json, str], Json]
+"""Redacts every text in a value that stands at a path."""
+
+FIELDS: Mapping[type[Part], Mapping[str, str]] = {
+    Text: {"content": "messages.content"},
+    Reasoning: {"content": "messages.output.text"},
+    ToolCall: {"arguments": "messages.input"},
+    ToolCallResponse: {"response": "messages.output"},
+    ServerToolCall: {"call": "messages.input"},
+    ServerToolCallResponse: {"response": "messages.output"},
+    Media: {"uri": "messages.input.parts.uri", "transcript": "messages.input.parts.transcript"},
+    Other: {"fields": "messages.input.parts"},
+}
+"""The fields of each part that hold content, and where that stands in a message."""
+
+
+def redacted_operation(operation: Operation, clean: Clean) -> Operation:
+    """``operation`` without what must not be stored."""
+    tool, prompt, failure = operation.tool, operation.prompt, operation.failure
+    return replace(
+        operation,
+        affiliation=_changed(operation.affiliation, clean, properties="properties"),
+        system_instructions=_parts(operation.system_instructions, clean, "system_prompt"),
+        prompt=prompt and _changed(prompt, clean, variables="system_prompt.variables"),
+        input=tuple(_message(message, clean) for message in operation.input),
+        output=tuple(_message(message, clean) for message in operation.output),
+        tool=tool and _changed(tool, clean, arguments="messages.input", result="messages.output"),
+        failure=failure and _changed(failure, clean, message="messages.properties.error.message"),
+        properties=cast("Mapping[str, Json]", clean(operation.properties, "messages.properties")),
+    )
+
+
+def _message(message: Message, clean: Clean) -> Message:
+    path = "system_prompt" if message.role in ("system", "developer") else None
+    return replace(message, parts=_parts(message.parts, clean, path))
+
+
+def _parts(parts: tuple[Part, ...], clean: Clean, path: str | None = None) -> tuple[Part, ...]:
+    """Parts redacted, text at ``path`` if that is given."""
+    return tuple(
+        _changed(
+            part, clean, **({"content": path} if path and isinstance(part, Text) else FIELDS[type(part)])
+        )
+        for part in parts
+    )
+
+
+def _changed(value: Any, clean: Clean, **paths: str) -> Any:  # the same type that goes in comes out
+    return replace(value, **{name: clean(getattr(value, name), path) for name, path in paths.items()})

@@ -1,0 +1,80 @@
+"""Look up attributes by type. Pure. What is not of the type that is asked for is as good as absent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from greenflash_otel.operations import Failure, Json, Operation, Usage
+from greenflash_otel.semconv.parts import read_json
+from greenflash_otel.spans import Attributes, SpanRecord
+
+REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
+"""How Python shows an exception, e.g. ``ValueError('no')``."""
+GENERAL = ("_OTHER", "Exception")
+"""Types that say nothing."""
+
+
+def text(attributes: Attributes, name: str) -> str | None:
+    """A text that is not empty."""
+    value = attributes.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def first_text(attributes: Attributes, names: Iterable[str]) -> str | None:
+    """The first text there is under any of the names."""
+    return next((found for name in names if (found := text(attributes, name))), None)
+
+
+def texts(attributes: Attributes, name: str) -> tuple[str, ...]:
+    """A list of texts, which some producers write as JSON."""
+    value = attributes.get(name)
+    values = read_json(value) if isinstance(value, str) and value.startswith("[") else value
+    return tuple(str(one) for one in values) if isinstance(values, (tuple, list)) else ()
+
+
+def integer(attributes: Attributes, name: str) -> int | None:
+    """A whole number."""
+    value = attributes.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def number(attributes: Attributes, name: str) -> float | None:
+    """Any number."""
+    value = attributes.get(name)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
+    """An object, native or as JSON."""
+    value = read_json(attributes.get(name))
+    return value if isinstance(value, Mapping) else {}
+
+
+def usage(attributes: Attributes, *names: Iterable[str]) -> Usage | None:
+    """Tokens: input, output, cached, reasoning, each under the first of its names that is there."""
+    tokens = [
+        next((count for name in either if (count := integer(attributes, name)) is not None), None)
+        for either in names
+    ]
+    return Usage(*tokens) if any(count is not None for count in tokens) else None
+
+
+def ended(operation: Operation, span: SpanRecord) -> Operation:
+    """The operation as its span ended: failed, with what was raised, if the span says so."""
+    if span.status != "error":
+        return operation
+    return replace(operation, ending="failed", failure=failure_of(span))
+
+
+def failure_of(span: SpanRecord) -> Failure:
+    """What was raised, as the ``exception`` event or else the status tells it."""
+    raised = next((event.attributes for event in span.events if event.name == "exception"), {})
+    told = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
+    type = told.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
+    message = text(raised, "exception.message") or span.status_description
+    found = REPR.match(message or "")
+    if found and type in (*GENERAL, found[1]):  # what some producers write in place of the message
+        return Failure(found[1], found[3])
+    return Failure(type, message)

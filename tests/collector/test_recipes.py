@@ -1,0 +1,66 @@
+"""The configurations of the documentation are ones that the real Collector takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenflash_otel.cli import parser
+from tests.collector.recipes import recipes
+
+COLLECTORS = sorted(name for name in recipes() if name.startswith("otelcol"))
+yaml: Any = import_module("yaml")  # has no types
+ENVIRONMENT = {
+    "KAFKA": "127.0.0.1:9092",
+    "GREENFLASH_GATEWAY": "http://127.0.0.1:4318",
+    "GREENFLASH_GATEWAY_TOKEN": "token",
+}
+
+
+@pytest.mark.parametrize("name", COLLECTORS)
+def test_the_collector_takes_it(name: str, otelcol: Path, tmp_path: Path) -> None:
+    """As it is printed, but for the folder that only root can make."""
+    path = tmp_path / name
+    path.write_text(recipes()[name].replace("/var/lib/otelcol", str(tmp_path)))
+    command = [str(otelcol), "validate", f"--config={path}"]
+    checked = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", COLLECTORS)
+def test_it_loses_nothing(name: str) -> None:
+    """Every exporter's queue is on disk, none gives up, and nothing is gathered in memory."""
+    recipe = recipes()[name]
+    assert recipe.count("storage: file_storage") == recipe.count("sending_queue:") > 0
+    assert recipe.count("max_elapsed_time: 0") == recipe.count("sending_queue:")
+    assert "fsync: true" in recipe
+    assert "processors:" not in recipe
+
+
+def test_the_compose_file() -> None:
+    """Its Collector runs our configuration, of the tested version; its gateway is our command."""
+    services = yaml.safe_load(recipes()["compose.yaml"])["services"]
+    built = (Path(__file__).parent / "builder.yaml").read_text()
+    assert f"version: {services['collector']['image'].rpartition(':')[2]}\n" in built
+    needed = set(re.findall(r"\$\{env:(\w+)\}", recipes()["otelcol.yaml"]))
+    assert needed <= set(services["collector"]["environment"])
+    words = shlex.split(shlex.split(services["gateway"]["command"])[2])
+    assert parser().parse_args(words[words.index("greenflash-otel") + 1 :]).command == "gateway:serve"
+
+
+def test_the_kubernetes_manifest() -> None:
+    """Its ports, its volume and its command belong together."""
+    service, stateful = yaml.safe_load_all(recipes()["kubernetes.yaml"])
+    [container] = stateful["spec"]["template"]["spec"]["containers"]
+    given = parser().parse_args(container["command"][1:])
+    ports = {port["containerPort"] for port in container["ports"]}
+    assert ports == {given.port, given.grpc_port} == {port["port"] for port in service["spec"]["ports"]}
+    assert service["spec"]["selector"] == stateful["spec"]["template"]["metadata"]["labels"]
+    [claim] = stateful["spec"]["volumeClaimTemplates"]
+    assert container["volumeMounts"] == [{"name": claim["metadata"]["name"], "mountPath": "/outbox"}]

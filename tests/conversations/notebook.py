@@ -1,0 +1,38 @@
+"""A notebook in memory, and processes that begin where another one ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.notes import Note
+
+
+class Pad:
+    """Keeps notes as the outbox does."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, str]] = []
+
+    def write(self, notes: Iterable[Note]) -> None:
+        """Keep them."""
+        for note in notes:
+            if not note.adds:
+                self.notes = [one for one in self.notes if one[0] != note.topic]
+            if note.value is not None:
+                self.notes.append((note.topic, note.value))
+
+    def recall(self, topic: str) -> Sequence[str]:
+        """All on a topic."""
+        return [value for name, value in self.notes if name == topic]
+
+    def recall_found(self, beginning: str) -> Sequence[str]:
+        """All on topics that begin so; a memory asks once."""
+        return [value for name, value in self.notes if name.startswith(beginning)]
+
+
+def restarted(memory: Memory, pad: Pad, key: bytes = b"") -> Memory:
+    """What the next process knows, whose predecessor noted all that it knew."""
+    pad.write(memory.news())
+    memory.noted()
+    return Memory(key, pad)

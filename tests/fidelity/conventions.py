@@ -1,0 +1,108 @@
+"""Writes the tables of `docs/conventions.md`: `python -m tests.fidelity.conventions`.
+
+Of the recordings in the repository, and of those in the folder that the environment names: `corpus`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tests.fidelity.corpus import OURS, Recording, folder, recordings
+from tests.fidelity.foreign import Score, arrive, score
+
+PAGE = Path(__file__).parents[2] / "docs" / "conventions.md"
+BEGIN, END = "<!-- made by `make conventions` -->", "<!-- end -->"
+
+TABLES: Mapping[str, Sequence[str]] = {
+    "Chats": (
+        "chat_multiturn",
+        "chat_session",
+        "streaming",
+        "image",
+        "error",
+        "long_history",
+        "unicode_long",
+        "chat_multiturn_truncated",
+        "unicode_long_truncated",
+    ),
+    "Tools, agents, documents": (
+        "tools_parallel",
+        "agent_session",
+        "langgraph_thread",
+        "handoff",
+        "responses_reasoning",
+        "responses_stream",
+        "rag",
+        "rag_manual",
+        "tools",
+        "responses",
+        "responses_tool_failed",
+        "chat_completions",
+    ),
+    "Other settings": (
+        "no_content",
+        "events_only",
+        "span_and_event",
+        "span_and_event_image",
+        "structured_tools_parallel",
+        "tools_parallel_observe",
+        "responses_reasoning_status",
+        "two_layers",
+    ),
+}
+"""Scenarios, by the title of their table."""
+
+Scores = Mapping[tuple[str, str], Score]
+"""By producer and scenario."""
+
+
+def scores(found: Iterable[Recording]) -> Scores:
+    """How recordings fare."""
+    return {(one.producer, one.scenario): score(one, arrive(one)) for one in found}
+
+
+def cell(made: Score) -> str:
+    """What arrived of what could, and what is wrong, if anything is."""
+    wrong = [f"{count} {name.replace('_', ' ')}" for name, count in made.wrong.items()]
+    return ", ".join([f"{made.recovered} / {made.recoverable}", *wrong])
+
+
+def tables(made: Scores) -> str:
+    """All tables, each with the producers that have any of its scenarios, and the sum of everything."""
+    lines = []
+    for title, scenarios in TABLES.items():
+        here = [name for name in scenarios if any(scenario == name for _, scenario in made)]
+        producers = sorted({producer for producer, scenario in made if scenario in here})
+        lines += [f"### {title}", "", f"| | {' | '.join(here)} |", "|---" * (len(here) + 1) + "|"]
+        for producer in producers:
+            cells = [cell(made[producer, name]) if (producer, name) in made else "" for name in here]
+            lines.append(f"| {producer} | {' | '.join(cells)} |")
+        lines.append("")
+    total = sum(made.values(), Score())
+    return "\n".join([*lines, f"All together: {cell(total)}."])
+
+
+def told(text: str) -> Mapping[tuple[str, str], str]:
+    """The cells that a page has, by producer and scenario."""
+    found: dict[tuple[str, str], str] = {}
+    scenarios: list[str] = []
+    for line in text.splitlines():
+        first, *cells = (
+            [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else [""]
+        )
+        if not first:
+            scenarios = cells or scenarios
+        found |= {(first, name): cell for name, cell in zip(scenarios, cells, strict=False) if first and cell}
+    return found
+
+
+def page(text: str, made: Scores) -> str:
+    """The page with its tables made new."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{tables(made)}\n\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    made = {**scores(recordings(OURS)), **scores(recordings(folder()))}
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
