@@ -253,3 +253,31 @@ def test_facts_of_the_answer(spans: Spans) -> None:
         "output_tokens": 7,
         "finish_reason": "stop",
     }
+
+
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol", "ignore:The method `BaseChatModel")
+async def test_the_newest_way_to_stream(spans: Spans) -> None:
+    """Version 3 of ``stream_events``, of an agent and of a model, sync and async, tells the same turns."""
+
+    def make() -> Any:
+        return create_agent(says(asks(("weather", {"city": "Oslo"}, "1")), "Sunny there."), [weather])
+
+    if not hasattr(make(), "stream_events"):
+        pytest.skip("LangGraph is too old")
+    list(make().stream_events(QUESTION, thread("sync"), version="v3"))
+    async for _ in await make().astream_events(QUESTION, thread("async"), version="v3"):
+        pass
+    model: Any = says("Sunny there.")
+    config: Any = {"metadata": {"thread_id": "model"}}
+    ended = len(spans.all())
+    async for _ in await model.astream_events([HumanMessage("Hi")], config, version="v3"):
+        pass
+    await spans.arrive(ended + 1)
+    assert told(spans, "sync") == told(spans, "async")
+    assert told(spans, "async") == [
+        ("user_message", "Hi"),
+        ("tool_call", ("weather", "Oslo")),
+        ("observation", "Sunny in Oslo."),
+        ("final_response", "Sunny there."),
+    ]
+    assert told(spans, "model") == [("user_message", "Hi"), ("assistant_message", "Sunny there.")]

@@ -55,7 +55,6 @@ class Run:
     is_graph: bool = False
     open: bool = True
     first_chunk_s: float | None = None
-    partial: str = ""
     id: weakref.ref[UUID] | None = None
 
     def ancestors(self) -> list[Run]:
