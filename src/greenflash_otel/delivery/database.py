@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from greenflash_otel.api.request import ApiRequest, Kind
 
@@ -210,7 +210,7 @@ def oldest(db: sqlite3.Connection, lane: str, *, after: int) -> tuple[int, Row] 
     """The first entry of a lane after an id, with its own id."""
     sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? AND id > ? ORDER BY id LIMIT 1"
     found = db.execute(sql, (lane, after)).fetchone()
-    return None if found is None else (found[0], cast(Row, found[1:]))
+    return None if found is None else (found[0], _typed(found[1:]))
 
 
 def before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
@@ -249,7 +249,16 @@ def items(db: sqlite3.Connection) -> tuple[int, int]:
 
 def entry_row(db: sqlite3.Connection, id: int) -> Row | None:
     """One entry as stored."""
-    return cast("Row | None", db.execute(f"SELECT {_REQUEST} FROM entries WHERE id = ?", (id,)).fetchone())
+    found = db.execute(f"SELECT {_REQUEST} FROM entries WHERE id = ?", (id,)).fetchone()
+    return None if found is None else _typed(found)
+
+
+def _typed(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be one of a column's type
+    """A row as its table would take it."""
+    kind, path, conversation_id = (_text(one) if isinstance(one, bytes) else str(one) for one in row[:3])
+    items = int(row[3]) if isinstance(row[3], (int, float)) else 0
+    body, checksum = (one if isinstance(one, bytes) else str(one).encode() for one in row[4:])
+    return kind, path, conversation_id, items, body, checksum
 
 
 def aside_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:

@@ -105,7 +105,7 @@ def _part(part: Entry) -> Iterator[Part]:
     elif isinstance(data := part.get("binary_content"), str):
         yield picture_at(f"data:{part.get('media_type') or ''};base64,{data}")
     elif kind not in TEXTS:
-        names = ("type", "kind")
+        names = ("type",) if part.get("type") else ("kind",)
         yield Other(str(kind or "unknown"), {name: one for name, one in part.items() if name not in names})
 
 
