@@ -117,10 +117,10 @@ class CollectorPipeline(Pipeline):
         lost = self._exporter.lost
         return self.processor.force_flush(int(timeout_s * 1000)) and self._exporter.lost == lost
 
-    def shutdown(self, timeout_s: float | None = None) -> None:
+    def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Send what can be sent, and stop."""
         self.processor.shutdown()
-        super().shutdown(timeout_s)
+        super().shutdown(timeout_s, settle=settle)
 
     def stats(self) -> Stats:
         """What became of the spans."""

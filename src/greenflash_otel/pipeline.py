@@ -65,7 +65,7 @@ class Pipeline:
             sampler=sampler,
             keep_on=settings.keep_on,
         )
-        self._worker = Worker(self._outbox, client, gather=self._gather)
+        self._worker = Worker(self._outbox, client, gather=self._gather, patrol=self._intake.tell_overdue)
         _reset_in_children(self._intake)
         metrics.report(self)
         if client is None:
@@ -112,9 +112,15 @@ class Pipeline:
         self._settle()
         return self._worker.flush(timeout_s)
 
-    def shutdown(self, timeout_s: float | None = None) -> None:
-        """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk."""
-        self._settle()
+    def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
+        """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk.
+
+        Args:
+            settle: Whether to tell what still waits for what it belongs to. If not, and the outbox is on
+                disk, it waits on in the next process.
+        """
+        if settle or self.settings.outbox == MEMORY:
+            self._settle()
         self._worker.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
 
     def _settle(self) -> None:

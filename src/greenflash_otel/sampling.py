@@ -10,7 +10,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.memory import Links, Memory
+from greenflash_otel.conversations.links import Links
+from greenflash_otel.conversations.memory import Memory
 
 HELD_BYTES = 16 * 1024 * 1024
 """Of requests that are held; those of the conversation that was quiet longest go first."""

@@ -35,4 +35,6 @@ def restarted(memory: Memory, pad: Pad, key: bytes = b"") -> Memory:
     """What the next process knows, whose predecessor noted all that it knew."""
     pad.write(memory.news())
     memory.noted()
-    return Memory(key, pad)
+    memory = Memory(key, pad)
+    memory.recall_waiting(0)
+    return memory

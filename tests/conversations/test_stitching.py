@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.memory import Bounded, Memory
+from greenflash_otel.conversations.bounded import Bounded
+from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.operations import Affiliation, Message, Operation, Text
 from tests.conversations.chats import Chat, calls, chats, expected, told
 from tests.strategies import span_of

@@ -47,7 +47,7 @@ def serve(given: argparse.Namespace) -> int:
             gateway.run(lambda: _announce(gateway))
     finally:
         for pipeline in pipelines:
-            pipeline.shutdown()
+            pipeline.shutdown(settle=False)  # what it waits for comes to the next one
             print(pipeline.stats())
     return 0
 

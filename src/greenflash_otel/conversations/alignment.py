@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from greenflash_otel.conversations.identity import id_of, likeness, sketch_of
-from greenflash_otel.conversations.memory import Known, Node
+from greenflash_otel.conversations.known import Known, Node
 from greenflash_otel.conversations.pieces import CHAIN, Piece, cut
 from greenflash_otel.conversations.thread import Placed, Position, step
 from greenflash_otel.operations import Message

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from greenflash_otel.conversations.alignment import node_of, place
 from greenflash_otel.conversations.identity import id_of
-from greenflash_otel.conversations.memory import Known, Memory
+from greenflash_otel.conversations.known import Known
+from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
 from greenflash_otel.conversations.pieces import split_system_prompt
 from greenflash_otel.conversations.rendering import (
@@ -42,7 +43,7 @@ def assemble(
     if line != "beside" and _name_of(span, operation) in known.spans:
         return ConversationUpdate(stitched.conversation_id, ())  # delivered again
     if patient and (key := _awaits(known, span, operation, stitched, line)):
-        memory.waiting.hold(key, span, _as_internal(operation) if line == "early" else operation)
+        memory.wait(key, span, _as_internal(operation) if line == "early" else operation)
         return ConversationUpdate(stitched.conversation_id, ())
     shown, earlier = line in ("main", "doubtful"), tuple[MessageItem, ...]()
     if shown and (earlier := _settle_doubts(memory, span, operation, stitched)):
@@ -97,7 +98,7 @@ def _settle_doubts(
     told: list[MessageItem] = []
     for held_span, held in memory.waiting.release([_next_call(stitched)]):
         if was_beside(held, operation):
-            memory.waiting.hold(span.trace_id, held_span, _as_internal(held))
+            memory.wait(span.trace_id, held_span, _as_internal(held))
         else:
             told += assemble(memory, held_span, held, patient=False).messages
     return tuple(told)

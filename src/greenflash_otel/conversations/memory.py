@@ -8,246 +8,34 @@ can be noted (`Memory.news`), for whoever comes after.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from greenflash_otel import faults
 from greenflash_otel.conversations import notes
+from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.conversations.identity import namespace_of
-from greenflash_otel.conversations.notes import Blank, Note, Notebook
-from greenflash_otel.conversations.thread import Position
-from greenflash_otel.conversations.waiting import Waiting
+from greenflash_otel.conversations.known import Known
+from greenflash_otel.conversations.links import Links, Place, claim, read_link, write_link
+from greenflash_otel.conversations.notes import Blank, Held, Note, Notebook, Record
+from greenflash_otel.conversations.waiting import EACH, Waiting
 from greenflash_otel.operations import Operation
-
-K = TypeVar("K")
-V = TypeVar("V")
+from greenflash_otel.spans import SpanRecord
 
 CONVERSATIONS = 10_000
 """Conversations remembered at once; the one unused longest goes first."""
-MESSAGES = 5_000
-"""Message ids remembered per conversation."""
-POSITIONS = 64
-"""Branch ends remembered per conversation."""
-LINKS = 50_000
-"""Response ids, item ids, history ends, traces and scopes remembered, each."""
-ALTERNATIVES = 16
-"""Messages remembered that follow on the same one, or say the same; the oldest are forgotten first."""
-CALLS = 1_000
-"""Tool calls, and spans of model calls, remembered per conversation."""
-MAPPINGS = ("bridges", "nodes", "told", "positions", "calls", "spans")
-"""What a note of a conversation says besides its state."""
-
-
-class Bounded(OrderedDict[K, V], Generic[K, V]):
-    """A mapping that forgets what was used longest ago."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def remember(self, key: K, value: V) -> None:
-        self[key] = value
-        self.move_to_end(key)
-        if len(self) > self._limit:
-            self.popitem(last=False)
-
-
-class Noted(Bounded[K, V]):
-    """One that also knows what is new since that was last noted."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self._fresh = 0  # so many entries at the end hold all that is new
-
-    def remember(self, key: K, value: V) -> None:
-        if self._fresh or key not in self or self[key] != value:
-            self._fresh += 1
-        super().remember(key, value)
-
-    def news(self) -> list[tuple[K, V]]:
-        """What is new, oldest first."""
-        return list(islice(reversed(self.items()), self._fresh))[::-1]
-
-    def noted(self) -> None:
-        """Nothing of it is new any more."""
-        self._fresh = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A message that others follow on, as it is found again in a resent history."""
-
-    id: str
-    kind: str
-    key: str
-    """A hash of what it says."""
-    before: str | None
-    """Id of the message it follows on."""
-    position: Position
-    """Where the conversation stands after it."""
-    sketch: int
-    """Its words as bits, if it is an answer: two answers that are much alike share most of them."""
-
-
-Excerpt: TypeAlias = tuple[int, str]
-"""The beginning of a text: how many characters, and their hash."""
-
-
-@dataclass(slots=True)
-class Known:
-    """What is known of one conversation."""
-
-    namespace: str
-    """What the ids of its messages are hashed with; see `identity`."""
-    sent: Noted[str, None] = field(default_factory=lambda: Noted(MESSAGES))
-    """Ids of the messages that were handed on."""
-    positions: Noted[str, Position] = field(default_factory=lambda: Noted(POSITIONS))
-    """Where its branches stand, by the id of their last message."""
-    nodes: Noted[str, Node] = field(default_factory=lambda: Noted(MESSAGES))
-    """The messages that others follow on, by id."""
-    resends: bool = False
-    """Whether the application has ever told history: sent an answer back, or named what it continues."""
-    turns: int = 0
-    """User messages so far."""
-    following: Bounded[str, tuple[str, ...]] = field(default_factory=lambda: Bounded(MESSAGES))
-    """Ids of the nodes that follow on one, by its id; of those that begin the conversation, by ""."""
-    saying: Bounded[str, tuple[str, ...]] = field(default_factory=lambda: Bounded(MESSAGES))
-    """Ids of the nodes that say the same, by their key."""
-    bridges: Noted[str, str] = field(default_factory=lambda: Noted(MESSAGES))
-    """Id of a message by that of the place after it, where this does not follow from it; see `stitching`."""
-    calls: Noted[str, str] = field(default_factory=lambda: Noted(CALLS))
-    """Message id of the newest tool call with a call id."""
-    spans: Noted[str, None] = field(default_factory=lambda: Noted(CALLS))
-    """The model calls that were told, by span and how much it said."""
-    latest: Position = field(default_factory=Position)
-    last_ms: int = 0
-    """Time of the newest message, Unix milliseconds."""
-    user_id: str | None = None
-    organization_id: str | None = None
-    main_prompt: int | None = None
-    """The words of the main line's system prompt, as a sketch; None while no main line is known."""
-    main_is_for_programs: bool = False
-    """Whether it answers in JSON or single words."""
-    said_last: tuple[Excerpt, Excerpt] | None = None
-    """How the newest user message and the answer to it begin; see `sidelines`."""
-    _noted: list[object] = field(default_factory=list)
-    """What was last noted of all but the mappings."""
-
-    def arrive(self, position: Position) -> None:
-        """Note where the conversation stands now."""
-        self.latest = position
-        if position.tip is not None:
-            self.positions.remember(position.tip, position)
-
-    def place(self, node: Node) -> None:
-        """Note a message that others follow on."""
-        if node.id in self.nodes:
-            return
-        self.turns += node.kind == "user"
-        self.nodes.remember(node.id, node)
-        before = self.before(node)
-        for index, key in ((self.following, before.id if before else ""), (self.saying, node.key)):
-            index.remember(key, (*index.get(key, ()), node.id)[-ALTERNATIVES:])
-
-    def before(self, node: Node) -> Node | None:
-        """The message that one follows on."""
-        id = node.before or ""
-        return self.nodes.get(self.bridges.get(id, id))
-
-    def after(self, node: Node | None) -> list[Node]:
-        """The messages that follow on one, or begin the conversation; the newest first."""
-        return self._nodes(self.following.get(node.id if node else "", ()))
-
-    def that_say(self, key: str) -> list[Node]:
-        """The messages that say this, wherever they stand; the newest first."""
-        return self._nodes(self.saying.get(key, ()))
-
-    def _nodes(self, ids: Sequence[str]) -> list[Node]:
-        return [node for id in reversed(ids) if (node := self.nodes.get(id))]
-
-    def next_ms(self, at_ms: int) -> int:
-        """``at_ms``, or a moment after the newest message where that is later."""
-        self.last_ms = max(at_ms, self.last_ms + 1)
-        return self.last_ms
-
-    def news(self) -> dict[str, object] | None:
-        """What is new since it was last noted; None if nothing is."""
-        nodes = [
-            [one.id, one.kind, one.key, one.before, notes.write_position(one.position), f"{one.sketch:x}"]
-            for _, one in self.nodes.news()
-        ]
-        positions = [[tip, notes.write_position(position)] for tip, position in self.positions.news()]
-        told = [id for id, _ in self.sent.news()]
-        spans = [span for span, _ in self.spans.news()]
-        found = {"bridges": self.bridges.news(), "nodes": nodes, "told": told, "positions": positions}
-        found |= {"calls": self.calls.news(), "spans": spans, "state": self._state()}
-        return found if any(found[name] for name in MAPPINGS) or found["state"] != self._noted else None
-
-    def noted(self) -> None:
-        """Nothing is new any more."""
-        for mapping in (self.bridges, self.nodes, self.sent, self.positions, self.calls, self.spans):
-            mapping.noted()
-        self._noted = self._state()
-
-    def learn(self, found: Mapping[str, Any]) -> None:
-        """Know what was noted, after what was noted before."""
-        for mapping, pairs in ((self.bridges, found["bridges"]), (self.calls, found["calls"])):
-            for name, id in pairs:
-                mapping.remember(name, id)
-        for id, kind, key, before, position, sketch in found["nodes"]:
-            self.place(Node(id, kind, key, before, notes.read_position(position), int(sketch, 16)))
-        for known, names in ((self.sent, found["told"]), (self.spans, found["spans"])):
-            for name in names:
-                known.remember(name, None)
-        for tip, position in found["positions"]:
-            self.positions.remember(tip, notes.read_position(position))
-        latest, said, *state = found["state"]
-        self.latest = notes.read_position(latest)
-        self.said_last = said and (tuple(said[0]), tuple(said[1]))
-        self.resends, self.turns, self.last_ms, *state = state
-        self.user_id, self.organization_id, self.main_prompt, self.main_is_for_programs = state
-
-    def _state(self) -> list[object]:
-        state = [self.resends, self.turns, self.last_ms, self.user_id, self.organization_id]
-        said = self.said_last
-        return [notes.write_position(self.latest), said, *state, self.main_prompt, self.main_is_for_programs]
-
-
-Place: TypeAlias = tuple[str, Position]
-"""A conversation and a place in it."""
-
-
-class Links(Noted[str, V]):
-    """Leads from names to conversations; also by what was noted before this process began.
-
-    Args:
-        recall: Gives the value that was noted of a name, in a list; an empty one if none was.
-    """
-
-    def __init__(self, recall: Callable[[str], Sequence[V]]) -> None:
-        super().__init__(LINKS)
-        self._recall = recall
-
-    def find(self, name: str) -> V | None:
-        """Where a name leads."""
-        return self[name] if self.knows(name) else None
-
-    def knows(self, name: str) -> bool:
-        """Whether a name leads anywhere, or did."""
-        if name not in self:
-            for value in self._recall(name):
-                self[name] = value
-                self.move_to_end(name, last=False)  # it is not new
-        return name in self
-
-
-def claim(links: Links[str | None], name: str, conversation_id: str) -> None:
-    """Let a name lead to a conversation; nowhere, if it has led to another."""
-    shared = links.knows(name) and links.find(name) != conversation_id
-    links.remember(name, None if shared else conversation_id)
+SPANS = 5_000
+"""Spans of which log records are remembered, or which may get some; the oldest goes first."""
+LOGS = 2_000
+"""Log records remembered of one span."""
+STEPS = 2_000
+"""Steps that wait for the operation that tells their turn."""
+WAIT_NS = 60_000_000_000
+"""How long an operation waits, by the times of the spans that come after it, and an outcome by the clock."""
+TURN_NS = 3_600_000_000_000
+"""How long a step waits for the operation that tells its turn: an agent may work for long."""
+UNJOINED_NS = 600_000_000_000
+"""How long log records wait for their span, and a span for more of them, by the clock."""
 
 
 class Memory:
@@ -287,9 +75,18 @@ class Memory:
         """Conversation by the call id of a tool call; None where two conversations have it."""
         self.notable: Links[None] = self._lead("notable")
         """Conversations that are kept whatever sampling says."""
-        self.waiting = Waiting()
-        """Operations that wait for what they belong to."""
-        self.recall_waiting()
+        self.waiting: Waiting[Held] = Waiting()
+        """Operations that wait for what they belong to: a trace, a tool call, a turn, or the next call of a
+        conversation."""
+        self.outcomes: Waiting[SpanRecord] = Waiting()
+        """Spans of outcomes that wait for a model call of their trace."""
+        self.unjoined: Waiting[Record] = Waiting(SPANS)
+        """Spans, and log records of them, that wait for more log records."""
+        self._waits: dict[str, Waiting[Any]] = {
+            "operation": self.waiting,
+            "outcome": self.outcomes,
+            "log": self.unjoined,
+        }
 
     def call(self, call_id: str, conversation_id: str, message_id: str) -> None:
         """Note that a tool call was told."""
@@ -315,22 +112,38 @@ class Memory:
         if self._notes:
             self._forgotten[id] = None
 
-    def recall_waiting(self) -> None:
-        """Let wait on what waited when an earlier process ended."""
+    def take_back(self) -> None:
+        """Let wait again what was told since the last note: it is not kept."""
+        for waiting in self._waits.values():
+            waiting.take_back()
+
+    def wait(self, key: str, span: SpanRecord, operation: Operation, *, noted: bool = False) -> None:
+        """Let an operation wait for ``key``; ``noted`` says that a note told of it."""
+        wait_ns, most = (TURN_NS, STEPS) if operation.affiliation.turn_id else (WAIT_NS, EACH)
+        self.waiting.hold(key, (span, operation), span.end_ns + wait_ns, most=most, noted=noted)
+
+    def recall_waiting(self, now_ns: int) -> None:
+        """Let wait on what waited when an earlier process ended; outcomes and log records as if new."""
         for text in self._notebook.recall_found(self._topic("waiting")):
             with faults.guarded("recall what was noted"):
-                key, held = notes.read(text)
-                self.waiting.hold(key, *notes.read_held(held), noted=True)
+                kind, key, written = notes.read(text)
+                match notes.read_waiting(written):
+                    case (span, operation):
+                        self.wait(key, span, operation, noted=True)
+                    case SpanRecord() as span if kind == "outcome":
+                        self.outcomes.hold(key, span, now_ns + WAIT_NS, noted=True)
+                    case record:
+                        self.unjoined.hold(key, record, now_ns + UNJOINED_NS, most=LOGS, noted=True)
 
     def news(
         self,
-        clean: Callable[[Operation], Operation] = lambda operation: operation,
+        clean: Callable[[Held | Record], Held | Record] = lambda waiting: waiting,
         kept: Callable[[str], bool] = lambda conversation_id: True,
     ) -> list[Note]:
         """What there is to be noted, in this order. It stays news until `noted`.
 
         Args:
-            clean: Redacts an operation that waits.
+            clean: Redacts what waits.
             kept: Whether to note what is known of a conversation. If not, it stays news.
         """
         if not self._notes:
@@ -338,15 +151,17 @@ class Memory:
         self._touched = {id: known for id, known in self._touched.items() if kept(id)}
         found = [Note(self._topic("conversation", id), None) for id in self._forgotten]
         for kind, links in self._links.items():
-            found += [Note(self._topic(kind, name), _write_link(value)) for name, value in links.news()]
+            found += [Note(self._topic(kind, name), write_link(value)) for name, value in links.news()]
         for id, known in self._touched.items():
             if (news := known.news()) is not None:
                 found.append(Note(self._topic("conversation", id), notes.write(news), adds=True))
-        found += [Note(self._topic("waiting", key), None) for key in self.waiting.left]
-        for key, waits in self.waiting.arrived.items():
-            for span, operation in waits:
-                text = notes.write([key, notes.write_held(span, clean(operation))])
-                found.append(Note(self._topic("waiting", key), text, adds=True))
+        for kind, waiting in self._waits.items():
+            found += [Note(self._topic("waiting", f"{kind} {key}"), None) for key in waiting.left]
+            for key, ones in waiting.arrived.items():
+                topic = self._topic("waiting", f"{kind} {key}")
+                for one in ones:
+                    value = notes.write_waiting(clean(one))
+                    found.append(Note(topic, notes.write([kind, key, value]), adds=True))
         return found
 
     def noted(self) -> None:
@@ -355,7 +170,8 @@ class Memory:
             links.noted()
         for known in self._touched.values():
             known.noted()
-        self.waiting.noted()
+        for waiting in self._waits.values():
+            waiting.noted()
         self._touched.clear()
         self._forgotten.clear()
 
@@ -378,22 +194,8 @@ class Memory:
     def _lead(self, kind: str) -> Links[Any]:  # each says what it leads to
         def recall(name: str) -> Sequence[object]:
             with faults.guarded("recall what was noted"):
-                return [_read_link(text) for text in self._notebook.recall(self._topic(kind, name))]
+                return [read_link(text) for text in self._notebook.recall(self._topic(kind, name))]
             return ()
 
         self._links[kind] = Links(recall)
         return self._links[kind]
-
-
-def _write_link(value: str | Place | None) -> str:
-    return notes.write([value[0], notes.write_position(value[1])] if isinstance(value, tuple) else value)
-
-
-def _read_link(text: str) -> str | Place | None:
-    match notes.read(text):
-        case [str(id), position]:
-            return id, notes.read_position(position)
-        case None | str() as id:
-            return id
-        case other:
-            raise ValueError(f"no link: {type(other).__name__}")

@@ -25,7 +25,7 @@ from typing import Literal, TypeAlias
 
 from greenflash_otel.conversations.alignment import key_of_piece
 from greenflash_otel.conversations.identity import canonical_of, likeness, sketch_of, text_of
-from greenflash_otel.conversations.memory import Excerpt, Known
+from greenflash_otel.conversations.known import Excerpt, Known
 from greenflash_otel.conversations.pieces import cut, split_system_prompt
 from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Text
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from greenflash_otel.conversations.identity import id_of
-from greenflash_otel.conversations.memory import Known, Memory, Place, claim
+from greenflash_otel.conversations.known import Known
+from greenflash_otel.conversations.links import Place, claim
+from greenflash_otel.conversations.memory import Memory
 from greenflash_otel.conversations.pieces import NOT_SAID, cut
 from greenflash_otel.conversations.thread import Position, follow
 from greenflash_otel.operations import FETCH, Affiliation, Message, Operation, Other, Part, ToolCallResponse

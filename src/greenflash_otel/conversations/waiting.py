@@ -1,61 +1,73 @@
-"""Operations that came before what they belong to, and wait for it. Pure, and bounded.
+"""What came before what it belongs to, and waits for it. Pure, and bounded.
 
 A tool can end before the stream that asked for it has ended; a query is embedded before anybody has said
-anything in its trace. Such an operation waits for the model call that tells of its tool call, or that
-begins the conversation of its trace; a step of an agent waits for what tells the agent's whole turn. What
-waits in vain is given back by `Waiting.overdue`.
+anything in its trace; what another service tells of a trace arrives before what it is about. Each waits under
+a name of what it waits for. What waits in vain is given back by `Waiting.overdue`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
 
-from greenflash_otel.operations import Operation
-from greenflash_otel.spans import SpanRecord
+T = TypeVar("T")
 
-Held: TypeAlias = tuple[SpanRecord, Operation]
-
-WAIT_NS = 60_000_000_000
-"""How long an operation waits, by the times of the spans that come after it."""
-WAIT_FOR_TURN_NS = 3_600_000_000_000
-"""How long a step waits for the operation that tells its turn: an agent may work for long."""
 KEYS = 1_000
-"""Traces, tool calls and turns for which operations wait; what waits for the oldest is overdue then."""
+"""Names under which something waits; what waits under the oldest is overdue then."""
 EACH = 100
-"""Operations that wait for the same thing; the oldest goes first."""
-EACH_OF_TURN = 2_000
-"""Steps that wait for the operation that tells their turn."""
+"""How many wait under the same name; the oldest goes first."""
 
 
-class Waiting:
-    """What waits, by what it waits for: a trace id, a call id, a turn, or the next call of a conversation."""
+class Waiting(Generic[T]):
+    """What waits, by what it waits for."""
 
-    def __init__(self) -> None:
-        self._held: dict[str, list[Held]] = {}
-        self.arrived: dict[str, list[Held]] = {}
-        """Of that, what is not noted yet."""
+    def __init__(self, keys: int = KEYS) -> None:
+        self._keys = keys
+        self._held: dict[str, list[T]] = {}
+        self._until_ns: dict[str, int] = {}
+        self._next_ns = 0
+        """Before this nothing is overdue."""
+        self._released: list[tuple[str, int, list[T], list[T]]] = []
+        """Since the last note: the name, until when, all that waited, and what of it was not noted."""
+        self.arrived: dict[str, list[T]] = {}
+        """Of what waits, that which is not noted yet."""
         self.left: dict[str, None] = {}
-        """For what nothing waits any more, though it is noted that something does."""
+        """Where nothing waits any more, though it is noted that something does."""
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, key: str, span: SpanRecord, operation: Operation, *, noted: bool = False) -> None:
-        """Let an operation wait for ``key``; ``noted`` says that a note told of it."""
+    def hold(self, key: str, one: T, until_ns: int, *, most: int = EACH, noted: bool = False) -> None:
+        """Let one wait for ``key``, if it does not yet.
+
+        Args:
+            until_ns: When it, and what waits beside it, is overdue.
+            most: How many may wait beside it.
+            noted: Whether a note told of it.
+        """
+        if one in self._held.get(key, ()):
+            return
         for waiting in (self._held,) if noted else (self._held, self.arrived):
-            most = EACH_OF_TURN if operation.affiliation.turn_id else EACH
-            waiting[key] = [*waiting.pop(key, ()), (span, operation)][-most:]
+            waiting[key] = [*waiting.pop(key, ()), one][-most:]
+        self._until_ns[key] = max(until_ns, self._until_ns.get(key, 0))
+        self._next_ns = min(until_ns, self._next_ns)
 
-    def release(self, keys: Iterable[str]) -> list[Held]:
+    def held(self, key: str) -> Sequence[T]:
+        """What waits for ``key``, and goes on waiting."""
+        return self._held.get(key, ())
+
+    def release(self, keys: Iterable[str]) -> list[T]:
         """What waited for any of ``keys``."""
-        return [held for key in keys if key in self._held for held in self._leave(key)]
+        return [one for key in keys if key in self._held for one in self._leave(key)]
 
-    def overdue(self, now_ns: int | None) -> list[Held]:
-        """What has waited too long at ``now_ns``, a span's time, or takes up the room; None: everything."""
-        late = [key for key, held in self._held.items() if now_ns is None or _until_ns(held) <= now_ns]
-        found = self.release(late)
-        while len(self._held) >= KEYS:
+    def overdue(self, now_ns: int | None) -> list[T]:
+        """What has waited too long, or takes up the room; None: everything."""
+        found: list[T] = []
+        if now_ns is None or now_ns >= self._next_ns:
+            late = [key for key, end_ns in self._until_ns.items() if now_ns is None or end_ns <= now_ns]
+            found = self.release(late)
+            self._next_ns = min(self._until_ns.values(), default=now_ns or 0)
+        while len(self._held) >= self._keys:
             found += self._leave(next(iter(self._held)))
         return found
 
@@ -63,14 +75,22 @@ class Waiting:
         """All that changed is noted."""
         self.arrived.clear()
         self.left.clear()
+        self._released.clear()
 
-    def _leave(self, key: str) -> list[Held]:
-        held = self._held.pop(key)
-        if len(self.arrived.pop(key, ())) < len(held):
+    def take_back(self) -> None:
+        """Hold again what was released since the last note: what was told of it is not kept."""
+        for key, until_ns, released, unnoted in reversed(self._released):
+            self.left.pop(key, None)
+            for waiting, ones in ((self._held, released), (self.arrived, unnoted)):
+                if ones:
+                    waiting[key] = [*ones, *waiting.pop(key, ())]
+            self._until_ns[key] = max(until_ns, self._until_ns.get(key, 0))
+            self._next_ns = min(until_ns, self._next_ns)
+        self._released.clear()
+
+    def _leave(self, key: str) -> list[T]:
+        held, unnoted = self._held.pop(key), self.arrived.pop(key, [])
+        if len(unnoted) < len(held):
             self.left[key] = None
+        self._released.append((key, self._until_ns.pop(key), held, unnoted))
         return held
-
-
-def _until_ns(held: list[Held]) -> int:
-    span, operation = held[-1]
-    return span.end_ns + (WAIT_FOR_TURN_NS if operation.affiliation.turn_id else WAIT_NS)

@@ -32,6 +32,7 @@ class Worker:
     Args:
         client: Sends; None without an API key: then everything stays in the outbox, and `stats` says so.
         gather: As for `Gatherer`.
+        patrol: Called every half minute or so.
         clock: Monotonic seconds.
         rng: 0 to 1, spreads retries.
         capacity: How many submitted items may wait; more are refused and counted as ``queue_full``.
@@ -43,6 +44,7 @@ class Worker:
         client: Transport | None,
         *,
         gather: Callable[[list[object]], None],
+        patrol: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
         capacity: int = CAPACITY,
@@ -51,6 +53,7 @@ class Worker:
         self._clock = clock
         self._closed = False
         self._progress = threading.Condition()
+        self._patrol = patrol
         self._patrolled_s = clock()
         self._gatherer = Gatherer(gather, self._gathered, capacity=capacity)
         self.submit = self._gatherer.submit
@@ -133,10 +136,11 @@ class Worker:
             self._progress.notify_all()
 
     def _look_around(self) -> None:
-        """Take over what was left by processes that ended meanwhile."""
+        """Take over what was left by processes that ended meanwhile; do what else there is to do at times."""
         if self._clock() - self._patrolled_s >= PATROL_S:
             self._patrolled_s = self._clock()
             self._outbox.adopt()
+            self._patrol()
 
     # Waiting for the crew, or doing its work where there is none.
 

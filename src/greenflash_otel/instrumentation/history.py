@@ -11,8 +11,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.conversations.identity import namespace_of
-from greenflash_otel.conversations.memory import CONVERSATIONS, POSITIONS, Bounded
+from greenflash_otel.conversations.known import POSITIONS
+from greenflash_otel.conversations.memory import CONVERSATIONS
 from greenflash_otel.conversations.pieces import NOT_SAID, SYSTEM_ROLES
 from greenflash_otel.conversations.thread import Position, follow
 from greenflash_otel.operations import MAIN_CALLS, TURN, Message, Operation, Other, Text

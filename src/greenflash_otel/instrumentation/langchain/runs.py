@@ -18,7 +18,7 @@ from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
 
-from greenflash_otel.conversations.memory import Bounded
+from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain.said import Given
 from greenflash_otel.instrumentation.langchain.source import Source

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from opentelemetry.trace import Tracer
 
-from greenflash_otel.conversations.memory import LINKS, Bounded
+from greenflash_otel.conversations.bounded import Bounded
+from greenflash_otel.conversations.links import LINKS
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.operations import Affiliation
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.conversations.memory import Bounded
+from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL

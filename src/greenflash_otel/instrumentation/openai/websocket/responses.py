@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.conversations.memory import Bounded
+from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.instrumentation.openai import responses
 from greenflash_otel.instrumentation.openai.items import read_input
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text

@@ -1,0 +1,77 @@
+"""Log records and the spans they belong to, in any order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from greenflash_otel.conversations.memory import SPANS, UNJOINED_NS, Memory
+from greenflash_otel.intake.joining import Joiner
+from greenflash_otel.spans import LogRecord
+from tests.strategies import span_of
+
+SPAN = span_of()
+
+
+def new() -> Joiner:
+    """One that knows nothing."""
+    return Joiner(Memory().unjoined)
+
+
+def log(content: str, at_ns: int = 1, span_id: str = SPAN.span_id) -> LogRecord:
+    """A record of a message."""
+    return LogRecord(SPAN.trace_id, span_id, "gen_ai.user.message", at_ns, {"content": content})
+
+
+def test_before_the_span() -> None:
+    """They wait for it, and are its events in the order of their times."""
+    joiner = new()
+    assert joiner.take_logs([log("b", 2), log("a", 1), log("of another one", span_id="0" * 16)], 0) == []
+    joined = joiner.take_span(SPAN, 0)
+    assert [event.attributes["content"] for event in joined.events] == ["a", "b"]
+
+
+def test_after_the_span() -> None:
+    """It is given once more, with all of them, if it waits for them."""
+    joiner = new()
+    assert joiner.take_span(SPAN, 0) == SPAN
+    assert joiner.take_logs([log("too late")], 0) == []
+    joiner = new()
+    joiner.await_logs(SPAN, 0)
+    for count, one in enumerate((log("a"), log("b", 2)), 1):
+        (joined,) = joiner.take_logs([one], 0)
+        assert len(joined.events) == count
+
+
+def test_a_record_that_comes_again() -> None:
+    """It is one."""
+    joiner = new()
+    joiner.take_logs([log("a"), log("a")], 0)
+    assert len(joiner.take_span(SPAN, 0).events) == 1
+
+
+def test_lines_of_a_log() -> None:
+    """A record without a name, or without a span, is none of a convention."""
+    joiner = new()
+    joiner.take_logs([replace(log("a"), event_name=""), log("a", span_id="")], 0)
+    assert joiner.take_span(SPAN, 0) == SPAN
+
+
+def test_a_bound() -> None:
+    """What was remembered longest is forgotten."""
+    joiner = new()
+    joiner.take_logs([log("first")], 0)
+    joiner.take_logs([log("x", span_id=f"{number + 2:016x}") for number in range(SPANS)], 0)
+    joiner.forget(0)
+    assert joiner.take_span(SPAN, 0) == SPAN
+
+
+def test_a_time() -> None:
+    """What has waited too long is forgotten."""
+    joiner = new()
+    joiner.take_logs([log("first")], 5)
+    joiner.forget(5 + UNJOINED_NS - 1)
+    assert joiner.take_span(SPAN, 0) != SPAN
+    joiner = new()
+    joiner.take_logs([log("first")], 5)
+    joiner.forget(5 + UNJOINED_NS)
+    assert joiner.take_span(SPAN, 0) == SPAN
