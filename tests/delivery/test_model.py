@@ -173,11 +173,13 @@ class Delivery(RuleBasedStateMachine):
         self.leave(names)
         self.look_around()
 
-    def look_around(self) -> None:
-        """Take over what lies there, if there is room."""
+    def look_around(self) -> bool:
+        """Take over what lies there, if there is room; whether anything did."""
         before = sum(map(len, _lying_in(self.outbox._database())))
         self.outbox.adopt()
-        self.accepted += sum(map(len, _lying_in(self.outbox._database()))) - before
+        found = sum(map(len, _lying_in(self.outbox._database()))) - before
+        self.accepted += found
+        return found > 0
 
     def leave(self, names: Sequence[str]) -> None:
         """What another process leaves, in a conversation of its own."""
@@ -246,11 +248,12 @@ class Delivery(RuleBasedStateMachine):
         """The trouble ends: everything arrives, but for what was refused."""
         if not hasattr(self, "outbox"):
             return
-        for _ in range(3):
+        found = True
+        while found:  # what did not fit before may fit now
             self.clock.now_s += 10_000.0
             while self.sender.step():
                 pass
-            self.look_around()
+            found = self.look_around()
         self.the_law_holds()
         assert self.outbox.counts().pending == 0
         for conversation, ids in self.put.items():
