@@ -29,6 +29,6 @@ response that is named by its id hashes that id instead, so that it is the same 
 that comes before what it belongs to waits for it (`waiting`).
 
 Everything here is pure but for `memory.Memory`, which is bounded; forgetting costs a repeat that Greenflash
-skips, nothing else. It holds what is `known` of each conversation, `links` that lead to conversations, and what
+skips, nothing else. It holds what is `known` of each conversation, `links` that lead to them, and what
 is `waiting`. All of it can outlive the process as `notes`, plain values that others keep.
 """
