@@ -23,10 +23,17 @@ CONVERSATIONS = (
     "tests/conversations",
     "tests/test_sampling.py",
     "tests/test_restart.py",
+    "tests/test_apart.py",
     "tests/delivery/test_notebook.py",
 )
 DELIVERY = ("tests/delivery/test_model.py", "tests/delivery", "tests/faults")
 QUICK = {"PYTHONDONTWRITEBYTECODE": "1", "MODEL_UNSHRUNK": "1"}
+
+
+def source_of(mutation: Mutation, package: Path = PACKAGE) -> Path:
+    """The file that a mistake is made in."""
+    module = mutation.module if "/" in mutation.module else f"conversations/{mutation.module}"
+    return package / f"{module}.py"
 
 
 def is_noticed(mutation: Mutation, tests: Sequence[str]) -> bool:
@@ -34,7 +41,7 @@ def is_noticed(mutation: Mutation, tests: Sequence[str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / PACKAGE.name
         shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        module = copy / f"{mutation.module}.py"
+        module = source_of(mutation, copy)
         source = module.read_text(encoding="utf-8")
         if source.count(mutation.right) != 1:
             raise SystemExit(
@@ -55,12 +62,8 @@ def is_noticed(mutation: Mutation, tests: Sequence[str]) -> bool:
 def main(part: str) -> int:
     """Try every mistake whose name has that part."""
     unnoticed = []
-    in_conversations = (
-        each if "/" in each.module else each._replace(module=f"conversations/{each.module}")
-        for each in seeded.MUTATIONS.values()
-    )
     mistakes: list[tuple[str, Mutation, Sequence[str]]] = [
-        *zip(seeded.MUTATIONS, in_conversations, repeat(CONVERSATIONS)),
+        *zip(seeded.MUTATIONS, seeded.MUTATIONS.values(), repeat(CONVERSATIONS)),
         *zip(delivery.MUTATIONS, delivery.MUTATIONS.values(), repeat(DELIVERY)),
     ]
     for name, mutation, tests in mistakes:

@@ -82,7 +82,7 @@ MUTATIONS: dict[str, Mutation] = {
         "        if item.id not in known.sent:\n            known.sent",
         "        if True:\n            known.sent",
     ),
-    "time stands still": Mutation("memory", "max(at_ms, self.last_ms + 1)", "at_ms"),
+    "time stands still": Mutation("known", "max(at_ms, self.last_ms + 1)", "at_ms"),
     "equal alternatives are one": Mutation("assemble", "        if ids & seen:", "        if False:"),
     "a fetched answer is told each time": Mutation(
         "assemble",
@@ -94,13 +94,13 @@ MUTATIONS: dict[str, Mutation] = {
         '    if operation.ending == "pending":\n        return (), asked',
         "    if False:\n        return (), asked",
     ),
-    "what waits is dropped": Mutation("waiting", "[*waiting.pop(key, ()), (span, operation)][-most:]", "[]"),
+    "what waits is dropped": Mutation("waiting", "[*waiting.pop(key, ()), one][-most:]", "[]"),
     "what waits is never told": Mutation(
         "assemble",
         "    for held in memory.waiting.release([*turn, *call_ids]):",
         "    for held in memory.waiting.release([]):",
     ),
-    "nothing is overdue": Mutation("waiting", "if now_ns is None or _until_ns(held) <= now_ns]", "if False]"),
+    "nothing is overdue": Mutation("waiting", "if now_ns is None or end_ns <= now_ns]", "if False]"),
     "a window is another conversation": Mutation(
         "alignment",
         "known.that_say(key_of_piece(namespace, links[skipped])) if len(links) > skipped else ()",
@@ -118,7 +118,7 @@ MUTATIONS: dict[str, Mutation] = {
         "alignment", "        return _Alignment(known.latest)", "        return _Alignment(Position())"
     ),
     "the memory forgets the newest": Mutation(
-        "memory", "self.popitem(last=False)", "self.popitem(last=True)"
+        "bounded", "self.popitem(last=False)", "self.popitem(last=True)"
     ),
     "nothing is beside the main line": Mutation(
         "sidelines", "    if other and _quotes(known, messages):", "    if False:"
@@ -137,13 +137,15 @@ MUTATIONS: dict[str, Mutation] = {
     "what was in doubt was not beside": Mutation(
         "sidelines", "    return not goes_on and _newest(asked) == _newest(messages)", "    return False"
     ),
-    "a span delivered again is told again": Mutation("assemble", "_name_of(span) in known.spans", "False"),
-    "nothing is ever noted": Mutation("memory", "            self._fresh += 1", "            pass"),
-    "all is noted for ever": Mutation(
-        "memory", '        """Nothing of it is new any more."""\n        self._fresh = 0', "        pass"
+    "a span delivered again is told again": Mutation(
+        "assemble", "_name_of(span, operation) in known.spans", "False"
     ),
-    "only the newest is noted": Mutation("memory", "self._fresh))[::-1]", "min(1, self._fresh)))[::-1]"),
-    "noted backwards": Mutation("memory", "self._fresh))[::-1]", "self._fresh))"),
+    "nothing is ever noted": Mutation("bounded", "            self._fresh += 1", "            pass"),
+    "all is noted for ever": Mutation(
+        "bounded", '        """Nothing of it is new any more."""\n        self._fresh = 0', "        pass"
+    ),
+    "only the newest is noted": Mutation("bounded", "self._fresh))[::-1]", "min(1, self._fresh)))[::-1]"),
+    "noted backwards": Mutation("bounded", "self._fresh))[::-1]", "self._fresh))"),
     "who is touched is not noted": Mutation(
         "memory", "            self._touched[id] = known", "            pass"
     ),
@@ -156,7 +158,7 @@ MUTATIONS: dict[str, Mutation] = {
         "memory", "self._conversations.get(id) or self._recalled(id)", "self._recalled(id)"
     ),
     "a name is not recalled": Mutation(
-        "memory", "            for value in self._recall(name):", "            for value in ():"
+        "links", "            for value in self._recall(name):", "            for value in ():"
     ),
     "what is recalled is new": Mutation(
         "memory", "        known.noted()\n        return known", "        return known"
@@ -165,9 +167,7 @@ MUTATIONS: dict[str, Mutation] = {
     "what was forgotten is found by the next process": Mutation(
         "memory", "            self._forgotten[id] = None", "            pass"
     ),
-    "what waits is not recalled": Mutation(
-        "memory", "self.waiting.hold(key, *notes.read_held(held), noted=True)", "pass"
-    ),
+    "what waits is not recalled": Mutation("memory", "self.wait(key, span, operation, noted=True)", "pass"),
     "what waits is noted for ever": Mutation(
         "waiting", "            self.left[key] = None", "            pass"
     ),
@@ -180,7 +180,26 @@ MUTATIONS: dict[str, Mutation] = {
     "a note of another version is read": Mutation("notes", "    if version != VERSION:", "    if False:"),
     "a place loses its calls": Mutation("notes", "tuple((call, id) for call, id in calls)", "()"),
     "what waits is stored as it was said": Mutation(
-        "memory", "notes.write_held(span, clean(operation))", "notes.write_held(span, operation)"
+        "memory", "notes.write_waiting(clean(one))", "notes.write_waiting(one)"
+    ),
+    "an outcome does not wait": Mutation(
+        "intake/__init__", "if len(waiting.held(span.trace_id)) < EACH:", "if False:"
+    ),
+    "an outcome waits for ever": Mutation("intake/__init__", "waiting.overdue(now_ns)", "()"),
+    "an outcome goes when its call comes, without it": Mutation(
+        "intake/__init__", "(*waiting.release(known), *", "("
+    ),
+    "an outcome is not recalled": Mutation(
+        "memory", "self.outcomes.hold(key, span, now_ns + WAIT_NS, noted=True)", "pass"
+    ),
+    "a log record is not recalled": Mutation(
+        "memory", "self.unjoined.hold(key, record, now_ns + UNJOINED_NS, most=LOGS, noted=True)", "pass"
+    ),
+    "what was refused waits no more": Mutation(
+        "intake/__init__", "                self._memory.take_back()\n", ""
+    ),
+    "what is imported is late at once": Mutation(
+        "intake/__init__", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
     ),
     "what sampling drops is noted as told": Mutation("memory", "if kept(id)}", "}"),
     "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
