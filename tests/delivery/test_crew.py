@@ -180,3 +180,18 @@ def test_a_thread_without_work_looks_for_what_others_left(
         neighbour.close()
         assert server.arrived.wait(LONG_S)
         worker.close(LONG_S)
+
+
+def test_a_thread_without_work_does_what_else_there_is_to_do(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Likewise, and also where nothing was ever to be sent."""
+    monkeypatch.setattr("greenflash_otel.delivery.crew.PATROL_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.worker.PATROL_S", 0.01)
+    called = threading.Event()
+    with closing(Outbox(":memory:")) as mine:
+        client = Client(server.url, "gf_test")
+        worker = Worker(mine, client, gather=lambda _: None, patrol=called.set)
+        worker.submit("tells nothing yet")
+        assert called.wait(LONG_S)
+        worker.close(LONG_S)

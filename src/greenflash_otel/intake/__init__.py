@@ -168,7 +168,7 @@ class Intake:
             operation = as_call(operation, told=self._memory.traces.knows(span.trace_id))
         if operation is None:
             return ()
-        if operation.name in MAIN_CALLS and not reading.has_content(operation):
+        if operation.name in MAIN_CALLS and span.scope != reading.OURS and not reading.has_content(operation):
             self._joiner.await_logs(span, now_ns)
         return self._sifted(assemble(self._memory, span, operation))
 
