@@ -21,7 +21,7 @@ CAPACITY: Final = 10_000
 """How many submitted items may wait to be gathered."""
 BATCH: Final = 256
 """How many are gathered, and so committed, at a time."""
-LINGER_S: Final = 0.05
+LINGER_S: Final = 0.02
 """How long a first item waits for company: with the commit less than the 0.1 s that ``kill -9`` may cost."""
 
 
