@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from greenflash_otel import faults
 from greenflash_otel.conversations.memory import SPANS, UNJOINED_NS, Memory
 from greenflash_otel.intake.joining import Joiner
 from greenflash_otel.spans import LogRecord
@@ -66,12 +67,14 @@ def test_a_bound() -> None:
 
 
 def test_a_time() -> None:
-    """What has waited too long is forgotten."""
+    """What has waited too long is forgotten, and counted."""
     joiner = new()
     joiner.take_logs([log("first")], 5)
     joiner.forget(5 + UNJOINED_NS - 1)
     assert joiner.take_span(SPAN, 0) != SPAN
-    joiner = new()
+    joiner, before = new(), dict(faults.faults())
     joiner.take_logs([log("first")], 5)
     joiner.forget(5 + UNJOINED_NS)
     assert joiner.take_span(SPAN, 0) == SPAN
+    step = "find the span of a log record"
+    assert faults.faults()[step] == before.get(step, 0) + 1

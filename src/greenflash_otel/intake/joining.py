@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from greenflash_otel import faults
 from greenflash_otel.conversations.memory import LOGS, UNJOINED_NS
 from greenflash_otel.conversations.notes import Record
 from greenflash_otel.conversations.waiting import Waiting
@@ -48,8 +49,12 @@ class Joiner:
         self._hold(_key(span), span, now_ns)
 
     def forget(self, now_ns: int) -> None:
-        """Remember no more what has waited too long."""
-        self._waiting.overdue(now_ns)
+        """Remember no more what has waited too long; log records whose span never came are counted."""
+        late = self._waiting.overdue(now_ns)
+        found = {_key(one) for one in late if isinstance(one, SpanRecord)}
+        for one in late:
+            if _key(one) not in found:
+                faults.count("find the span of a log record", TimeoutError())
 
     def _hold(self, key: str, one: Record, now_ns: int) -> None:
         self._waiting.hold(key, one, now_ns + UNJOINED_NS, most=LOGS)
