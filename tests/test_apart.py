@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,24 @@ def test_log_records_are_redacted_while_they_wait(tmp_path: Path) -> None:
         intake.take([SPAN])
         (body,) = sent(outbox)
     assert [one["content"] for one in body["messages"]] == ["My card is [card].", "I did not see that."]
+
+
+def test_what_cannot_be_noted_is_not_acknowledged(tmp_path: Path) -> None:
+    """An outbox without room takes nothing that has to wait; told again, it waits."""
+    outbox = Outbox(tmp_path)
+    with closing(outbox):
+        intake = Intake(outbox, ADDRESS, memory=Memory(notebook=outbox))
+        db = outbox._database()
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        db.execute(f"PRAGMA max_page_count={pages}")
+        many = [replace(QUESTION, time_ns=number, body={"content": "x" * 9_000}) for number in range(9)]
+        with pytest.raises(sqlite3.OperationalError):
+            intake.take_logs(many)
+        db.execute("PRAGMA max_page_count=10000")
+        assert intake.take_logs(many)
+    with process(tmp_path) as (intake, outbox):
+        intake.take([SPAN])
+        assert len(sent(outbox)[0]["messages"]) == 9
 
 
 def test_a_gateway_that_is_started_again(greenflash_emulator: Emulator, tmp_path: Path) -> None:

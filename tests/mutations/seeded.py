@@ -195,6 +195,11 @@ MUTATIONS: dict[str, Mutation] = {
     "a log record is not recalled": Mutation(
         "memory", "self.unjoined.hold(key, record, now_ns + UNJOINED_NS, most=LOGS, noted=True)", "pass"
     ),
+    "what could not be noted is acknowledged": Mutation(
+        "delivery/outbox",
+        "                if any(note.is_vital for note in notes):\n",
+        "                if False:\n",
+    ),
     "what was refused waits no more": Mutation(
         "intake/__init__", "                self._memory.take_back()\n", ""
     ),
@@ -204,7 +209,7 @@ MUTATIONS: dict[str, Mutation] = {
     "what sampling drops is noted as told": Mutation("memory", "if kept(id)}", "}"),
     "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
     "notes that fail cost the requests": Mutation(
-        "delivery/outbox", "            if not notes:\n", "            if True:\n"
+        "delivery/outbox", "            if not notes or any(", "            if True or any("
     ),
     "adopted notes are lost": Mutation(
         "delivery/folder", "        notebook.copy(mine.db, orphan.db)", "        pass"

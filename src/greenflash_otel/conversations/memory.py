@@ -161,7 +161,8 @@ class Memory:
                 topic = self._topic("waiting", f"{kind} {key}")
                 for one in ones:
                     value = notes.write_waiting(clean(one))
-                    found.append(Note(topic, notes.write([kind, key, value]), adds=True))
+                    text = notes.write([kind, key, value])
+                    found.append(Note(topic, text, adds=True, is_vital=kind != "operation"))
         return found
 
     def noted(self) -> None:

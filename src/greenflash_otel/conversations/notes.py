@@ -33,6 +33,8 @@ class Note:
     """None: what was noted on the topic no longer holds."""
     adds: bool = False
     """Whether it stands beside earlier notes on the topic, or in place of them."""
+    is_vital: bool = False
+    """Whether it is all that there is of something that came, which must not be acknowledged without it."""
 
 
 class Notebook(Protocol):

@@ -54,6 +54,9 @@ class Outbox(Holding):
 
         Args:
             notes: Kept with the requests if all of them are, and if there is a file.
+
+        Raises:
+            sqlite3.Error, OSError: A vital note could not be kept, and so nothing was.
         """
         given = tuple(requests)
         with self._alone():
@@ -63,7 +66,10 @@ class Outbox(Holding):
                 lanes = self._write(given, notes)
             except (sqlite3.Error, OSError) as error:
                 self._failed("keep a request", error)
-                return self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
+                self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
+                if any(note.is_vital for note in notes):
+                    raise
+                return given
             for request, lane in zip(given, lanes, strict=True):
                 if lane is not None:
                     self._ledger.accept(request.items)
@@ -233,7 +239,7 @@ class Outbox(Holding):
                     self._notebook.write(db, notes)
                 return lanes
         except (sqlite3.Error, OSError) as error:
-            if not notes:
+            if not notes or any(note.is_vital for note in notes):
                 raise
             self._failed("keep what was noted", error)
             return self._write(requests, ())

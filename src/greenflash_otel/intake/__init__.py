@@ -45,6 +45,9 @@ class Store(Protocol):
 
         Args:
             notes: Kept with them, or not at all.
+
+        Raises:
+            Exception: A vital note could not be kept; then nothing is.
         """
         ...
 
