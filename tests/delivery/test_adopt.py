@@ -135,3 +135,21 @@ def test_two_that_look_at_once_share_what_they_find(tmp_path: Path) -> None:
         first.adopt()
         second.adopt()
         assert first.counts().accepted + second.counts().accepted == 9
+
+
+def test_the_room_to_split_in_is_not_for_what_others_left(tmp_path: Path) -> None:
+    """What would go beyond the budget stays where it is, until there is room for it."""
+    limit_bytes = 220_000
+    other = Outbox(tmp_path / "elsewhere", limit_bytes=limit_bytes)
+    other.put([messages(f"left {n}", f"left{n}", size=13_000) for n in range(4)])
+    other.close()
+    with closing(Outbox(tmp_path, limit_bytes=limit_bytes)) as mine:
+        put = [messages(f"c{n}", f"m{n}", size=13_000) for n in range(11)]
+        assert mine.put(put) == []
+        for path in (tmp_path / "elsewhere").iterdir():
+            path.rename(tmp_path / path.name)
+        mine.adopt()
+        assert (mine.counts().pending, folder.count(tmp_path)) == (11, 2)
+        assert len(drained(mine)) == 11
+        mine.adopt()
+        assert drained(mine) == ["left0", "left1", "left2", "left3"]
