@@ -9,7 +9,7 @@ import pytest
 
 import greenflash_otel as greenflash
 
-pytest_plugins = ["greenflash_otel.testing.plugin"]
+pytest_plugins = ["greenflash_otel.testing.plugin", "tests.instrumentation.openai.matrix.watching"]
 
 PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
 
