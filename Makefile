@@ -10,22 +10,31 @@ GO := $(shell command -v go || ls /usr/local/go/bin/go 2>/dev/null)
 COLLECTOR := .collector/otelcol
 NODE := tests/collector/node
 KAFKA := .kafka
+# Over all cores.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+# What one target writes stays together, where make can do that.
+AT_ONCE := --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+VERSIONS := $(patsubst tests/versions/%.txt,%,$(wildcard tests/versions/*.txt))
 
-.PHONY: demo test test-versions collector node kafka lint format docs fidelity conventions mutations soak bench lock clean
+.PHONY: demo test test-versions versions collector node kafka lint format docs fidelity conventions mutations soak bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
 
-test: $(READY) lint test-versions collector node kafka  ## Everything that must hold.
-	$(BIN)/python -m pytest
+test: $(READY)  ## Everything that must hold.
+	@$(MAKE) $(AT_ONCE) collector lint versions node kafka
+	@$(MAKE) --no-print-directory test-versions
+	$(PYTEST)
 
-test-versions: $(patsubst tests/versions/%.txt,test-%,$(wildcard tests/versions/*.txt))  ## Oldest and newest of what we instrument.
+test-versions: $(VERSIONS:%=test-%)  ## Oldest and newest of what we instrument.
 
 test-openai-%: $(VENV)/openai-%/.ready
-	PYTHONPATH=$(VENV)/openai-$* $(BIN)/python -m pytest tests/instrumentation/openai
+	PYTHONPATH=$(VENV)/openai-$* $(PYTEST) tests/instrumentation/openai
 
 test-langchain-%: $(VENV)/langchain-%/.ready
-	PYTHONPATH=$(VENV)/langchain-$* $(BIN)/python -m pytest tests/instrumentation/langchain
+	PYTHONPATH=$(VENV)/langchain-$* $(PYTEST) tests/instrumentation/langchain
+
+versions: $(VERSIONS:%=$(VENV)/%/.ready)  ## What test-versions needs.
 
 collector: $(if $(GO),$(COLLECTOR))  ## The OpenTelemetry Collector of the tests, where there is Go. Two minutes, once.
 

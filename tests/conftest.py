@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,9 +10,15 @@ import pytest
 
 import greenflash_otel as greenflash
 
-pytest_plugins = ["greenflash_otel.testing.plugin"]
+pytest_plugins = ["greenflash_otel.testing.plugin", "tests.instrumentation.openai.matrix.watching"]
 
 PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
+
+
+def pytest_collection_finish() -> None:
+    """Leave what every test shares out of the garbage collections of the hundreds that ask for one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -273,13 +273,12 @@ def _set_up(
     carry(settings.baggage)
     tracer = provider.get_tracer(TRACER)
     history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
-    options = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
-    own_options: dict[str, dict[str, Any]] = {"langchain": {"chains": settings.langchain_chains}}
-    for_handlers = {**options, **own_options["langchain"]}
-    _instrumentation("langchain").prepare(tracer, **for_handlers)  # which the application passes
+    common = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
+    options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
+    _instrumentation("langchain").prepare(tracer, **options["langchain"])  # for handlers that are passed
     for name in settings.frameworks:
         with faults.guarded(f"instrument {name}"):
-            _instrumentation(name).instrument(tracer, **options, **own_options.get(name, {}))
+            _instrumentation(name).instrument(tracer, **options[name])
     return _Runtime(settings, pipeline, tracer, processor)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import PRODUCT
 
 PATIENCE_S = 60.0
 POLL_S = 0.02
+PORTS = range(15_000, 30_000)
+"""Below those that the system hands out: a port stays ours while the program that listened on it is down."""
 
 
 def until(happened: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
@@ -27,10 +31,11 @@ def until(happened: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = secrets.choice(PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def answers(port: int) -> bool:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from greenflash_otel.emulator import Emulator
+from greenflash_otel.emulator.faults import Faults
 from greenflash_otel.emulator.server import listen
 from greenflash_otel.errors import ConfigurationError, GreenflashOtelError
 from tests.emulator.bodies import CHAT
@@ -81,6 +83,38 @@ def test_stopping_twice_is_stopping() -> None:
     emulator.start()
     emulator.stop()
     emulator.stop()
+
+
+class Busy(Faults):
+    """Keeps the server busy with a request until it stops; then somebody else connects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began, self._may_end, self.address = threading.Event(), threading.Event(), ("", 0)
+        self.late = socket.socket()
+
+    def choose(self, method: str, path: str) -> None:
+        self.began.set()
+        self._may_end.wait(10)
+
+    def release(self) -> None:
+        self.late.connect(self.address)
+        self._may_end.wait(0.2)  # uvicorn looks ten times a second whether to stop: now it does so at once
+        self._may_end.set()
+
+
+def test_who_comes_while_it_stops_is_turned_away() -> None:
+    """A connection that it takes in its last moment is closed as the others are."""
+    busy = Busy()
+    emulator = Emulator(faults=busy).start()
+    busy.address = (emulator.host, emulator.port)
+    with busy.late, ThreadPoolExecutor() as pool:
+        asked = pool.submit(post, emulator)
+        assert busy.began.wait(10)
+        emulator.stop()
+        assert asked.result().status_code == 201
+        busy.late.settimeout(10)
+        assert busy.late.recv(1) == b""
 
 
 def test_what_does_not_work_is_said(emulator: Emulator, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ what differs begins a branch.
 | the input                                    | is taken as                                            |
 |----------------------------------------------|--------------------------------------------------------|
 | begins as the conversation, goes on otherwise| an edit or a regenerated answer: a branch there        |
+| is word for word how the conversation began  | the same question asked again, also if it may be a window |
 | begins in the middle of it                   | a window: what is found there is known                 |
 | leaves out tool calls                        | the same messages, told shorter                        |
 | has an answer much like the known one        | that answer, tidied up                                 |

@@ -10,6 +10,7 @@ It listens on the loopback interface unless told otherwise, and prints nothing.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -38,6 +39,7 @@ from greenflash_otel.errors import ConfigurationError, GreenflashOtelError
 
 GRACE_S = 1
 """How long `stop` waits for requests that are being answered."""
+POLL_S = 0.02
 
 
 def now_us() -> int:
@@ -222,6 +224,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and turn away who gets in meanwhile: uvicorn waits for them and leaves them open."""
+        stopping = asyncio.ensure_future(super().shutdown(sockets=sockets))
+        while not (await asyncio.wait({stopping}, timeout=POLL_S))[0]:
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+        await stopping
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         try:

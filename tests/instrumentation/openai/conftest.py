@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from greenflash_otel.faults import faults
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
-from tests.instrumentation.openai.matrix.page import CELLS, check
-from tests.instrumentation.openai.recordings import COMPARED
 from tests.instrumentation.openai.spans import Spans
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note which cells of the page about surfaces are filled."""
-    report = yield
-    CELLS.note(item, report)
-    return report
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A page that says something else than the tests is a failure."""
-    if check(session):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much recorded traffic was compared, and whether the page about surfaces is true."""
-    session = terminalreporter._session
-    if session and (problem := check(session)):
-        terminalreporter.write_line(problem, red=True)
-    if COMPARED:
-        surfaces = ", ".join(f"{count} of {name}" for name, count in Counter(COMPARED).most_common())
-        terminalreporter.write_line(
-            f"{len(COMPARED)} calls of recorded traffic were the same with and without us: {surfaces}"
-        )
 
 
 @pytest.fixture

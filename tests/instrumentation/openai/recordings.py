@@ -30,10 +30,6 @@ SURFACES: Mapping[str, Callable[[Any], Any]] = {
 """The method that makes a request, by the end of its path; the first that fits."""
 
 
-COMPARED: list[str] = []
-"""The surface of every call that was compared with and without us; told at the end of the run."""
-
-
 def paths() -> list[Path]:
     """The recordings in the repository, and those in the folder that the environment names."""
     folders = [OURS, *([Path(os.environ[MORE])] if MORE in os.environ else [])]

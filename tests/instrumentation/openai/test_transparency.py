@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
 from greenflash_otel.operations import Operation, ToolCall
 from tests.instrumentation.openai.recordings import (
-    COMPARED,
     OURS,
     Call,
     Seen,
@@ -33,7 +32,9 @@ def test_recordings_are_found() -> None:
 
 
 @pytest.mark.parametrize("path", paths(), ids=lambda path: path.stem)
-async def test_nothing_changes_and_everything_is_recorded(path: Path) -> None:
+async def test_nothing_changes_and_everything_is_recorded(
+    path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Same request, same result or error, sync and async; one span per call, with the call's texts."""
     for call in calls_in(path):
         bare = [replay(call), await replay_async(call)]
@@ -52,7 +53,7 @@ async def test_nothing_changes_and_everything_is_recorded(path: Path) -> None:
         assert len(recorded) == sent
         for seen, operation in zip(observed[:sent], recorded, strict=True):
             check(call, seen, operation)
-            COMPARED.append(call.surface)
+            record_property("compared", call.surface)  # told at the end of the run
 
 
 def check(call: Call, seen: Seen, operation: Operation) -> None:

@@ -17,9 +17,6 @@ from greenflash_otel.instrumentation.langchain import recorder, steps
 from greenflash_otel.instrumentation.langchain.recorder import Begun
 from greenflash_otel.instrumentation.langchain.runs import Kind
 from greenflash_otel.instrumentation.langchain.source import Source
-from greenflash_otel.operations import Affiliation
-
-NOBODY = Affiliation()
 
 
 class CallbackHandler(BaseCallbackHandler):
@@ -34,14 +31,16 @@ class CallbackHandler(BaseCallbackHandler):
 
     def _begun(
         self, kind: Kind, serialized: Any, run_id: UUID, parent_run_id: UUID | None, rest: Mapping[str, Any]
-    ) -> Begun:
+    ) -> Begun | None:
+        """What a callback tells of a run that begins; None where its spans go nowhere."""
+        source = self.source()
+        if source is None:
+            return None
         name = rest.get("name")
         if name is None and isinstance(serialized, Mapping):
             name = serialized.get("name") or (serialized.get("id") or [kind])[-1]
-        metadata = rest.get("metadata")
-        return Begun(
-            kind, run_id, parent_run_id, str(name or kind), tuple(rest.get("tags") or ()), metadata or {}
-        )
+        tags, metadata = tuple(rest.get("tags") or ()), rest.get("metadata") or {}
+        return Begun(source, kind, run_id, parent_run_id, str(name or kind), tags, metadata)
 
     def on_chain_start(
         self,
@@ -53,10 +52,8 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a chain"):
-            source = self.source()
-            if source is not None:
-                begun = self._begun("chain", serialized, run_id, parent_run_id, kwargs)
-                recorder.begin(source, begun, inputs, None)
+            if begun := self._begun("chain", serialized, run_id, parent_run_id, kwargs):
+                recorder.begin(begun, inputs, None)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a chain"):
@@ -76,11 +73,9 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a model call"):
-            source = self.source()
-            if source is not None:
-                begun = self._begun("model", serialized, run_id, parent_run_id, kwargs)
+            if begun := self._begun("model", serialized, run_id, parent_run_id, kwargs):
                 parameters = kwargs.get("invocation_params") or {}
-                recorder.model_started(source, begun, messages[0] if messages else (), parameters)
+                recorder.model_started(begun, messages[0] if messages else (), parameters)
 
     def on_llm_start(
         self,
@@ -92,13 +87,10 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a model call"):
-            source = self.source()
-            if source is not None:
-                begun = self._begun("model", serialized, run_id, parent_run_id, kwargs)
+            if begun := self._begun("model", serialized, run_id, parent_run_id, kwargs):
                 parameters = kwargs.get("invocation_params") or {}
-                text = "\n".join(prompts)
-                operation = steps.text_call(text, begun.metadata, parameters, NOBODY)
-                recorder.begin(source, begun, None, operation)
+                operation = steps.text_call("\n".join(prompts), begun.metadata, parameters)
+                recorder.begin(begun, None, operation)
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("note a chunk"):
@@ -127,13 +119,11 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a tool"):
-            source = self.source()
-            if source is not None:
-                begun = self._begun("tool", serialized, run_id, parent_run_id, kwargs)
+            if begun := self._begun("tool", serialized, run_id, parent_run_id, kwargs):
                 given = kwargs.get("inputs")
                 arguments = input_str if given is None else given
-                operation = steps.tool_run(begun.name, arguments, kwargs.get("tool_call_id"), NOBODY)
-                recorder.begin(source, begun, None, operation)
+                operation = steps.tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
+                recorder.begin(begun, None, operation)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a tool"):
@@ -153,11 +143,8 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a retrieval"):
-            source = self.source()
-            if source is not None:
-                begun = self._begun("retriever", serialized, run_id, parent_run_id, kwargs)
-                operation = steps.retrieval(query, begun.metadata, NOBODY)
-                recorder.begin(source, begun, None, operation)
+            if begun := self._begun("retriever", serialized, run_id, parent_run_id, kwargs):
+                recorder.begin(begun, None, steps.retrieval(query, begun.metadata))
 
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a retrieval"):

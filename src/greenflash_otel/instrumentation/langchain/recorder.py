@@ -26,7 +26,7 @@ from greenflash_otel.instrumentation.langchain.runs import RUNS, Kind, Run, Step
 from greenflash_otel.instrumentation.langchain.said import given_of, messages_of, question_of
 from greenflash_otel.instrumentation.langchain.source import Source, found_in, merged
 from greenflash_otel.instrumentation.langchain.turns import Told, tell
-from greenflash_otel.operations import CHAIN, TASK, TURN, WORKFLOW, Affiliation, Operation
+from greenflash_otel.operations import CHAIN, TASK, TURN, WORKFLOW, Operation
 from greenflash_otel.semconv.genai import (
     INTERNAL,
     TOLD_BY_TURN,
@@ -42,8 +42,9 @@ PLACES = 8
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What LangChain says of a run that begins."""
+    """What LangChain says of a run that begins, and where its spans go."""
 
+    source: Source
     kind: Kind
     id: UUID
     parent_id: UUID | None
@@ -52,21 +53,17 @@ class Begun:
     metadata: Mapping[str, Any]
 
 
-def begin(source: Source, begun: Begun, inputs: Any, operation: Operation | None) -> Run | None:
+def begin(begun: Begun, inputs: Any, operation: Operation | None) -> Run | None:
     """Note that a run has begun; None if it is told already, or nobody wants it told.
 
     Args:
         operation: The step that it is; None for a chain, which only holds others together.
     """
     tidy()
-    if not source.instrumentation.active or RUNS.is_known(begun.id, begun.parent_id):
+    if not begun.source.instrumentation.active or RUNS.is_known(begun.id, begun.parent_id):
         return None
     parent = parent_of(begun.parent_id)
-    run = (
-        _begin_turn(source, begun, operation)
-        if parent is None
-        else _begin_step(parent, begun, operation, inputs)
-    )
+    run = _begin_turn(begun, operation) if parent is None else _begin_step(parent, begun, operation, inputs)
     if run is None:
         return None
     RUNS.add(run, begun.id)
@@ -79,7 +76,8 @@ def begin(source: Source, begun: Begun, inputs: Any, operation: Operation | None
     return run
 
 
-def _begin_turn(source: Source, begun: Begun, operation: Operation | None) -> Run | None:
+def _begin_turn(begun: Begun, operation: Operation | None) -> Run | None:
+    source = begun.source
     affiliation = merged(source.affiliation, own_affiliation())
     affiliation = found_in(found_in(affiliation, begun.metadata), configurable())
     affiliation = replace(affiliation, turn_id=begun.id.hex if begun.kind == "chain" else None)
@@ -309,13 +307,11 @@ def _end_lost(run: Run) -> None:
         finish(over)
 
 
-def model_started(
-    source: Source, begun: Begun, messages: Sequence[Any], parameters: Mapping[str, Any]
-) -> None:
+def model_started(begun: Begun, messages: Sequence[Any], parameters: Mapping[str, Any]) -> None:
     """A chat model begins."""
     nested = parent_of(begun.parent_id) is not None
     told = steps.since_last_answer(messages) if nested else messages
-    operation = steps.model_call(told, begun.metadata, parameters, Affiliation())
-    run = begin(source, begun, None, operation)
+    operation = steps.model_call(told, begun.metadata, parameters)
+    run = begin(begun, None, operation)
     if run is not None and run.turn.prompt is None and not run.beside:
         run.turn.prompt = steps.prompt_of(messages)

@@ -19,7 +19,6 @@ from greenflash_otel.instrumentation.langchain.plain import as_sequence, entry, 
 from greenflash_otel.operations import (
     EXECUTE_TOOL,
     RETRIEVAL,
-    Affiliation,
     Ending,
     Failure,
     Json,
@@ -39,16 +38,13 @@ ITEM = ("namespace", "key", "value")
 Metadata = Mapping[str, Any]
 
 
-def model_call(
-    messages: Sequence[Any], metadata: Metadata, parameters: Mapping[str, Any], affiliation: Affiliation
-) -> Operation:
+def model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
     """A chat model that begins to answer ``messages``."""
     model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
     provider = metadata.get("ls_provider")
     format = entry(parameters.get("response_format") or entry(parameters.get("text"), "format"), "type")
     return Operation(
         name="chat",
-        affiliation=affiliation,
         provider=provider if isinstance(provider, str) else None,
         request_model=model if isinstance(model, str) else None,
         input=tuple(read(message) for message in messages),
@@ -56,26 +52,23 @@ def model_call(
     )
 
 
-def text_call(
-    prompt: str, metadata: Metadata, parameters: Mapping[str, Any], affiliation: Affiliation
-) -> Operation:
+def text_call(prompt: str, metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
     """A model of the older kind that completes a text."""
-    operation = replace(model_call((), metadata, parameters, affiliation), name="text_completion")
-    return replace(operation, input=(Message("user", (Text(prompt),)),))
+    asked = (Message("user", (Text(prompt),)),)
+    return replace(model_call((), metadata, parameters), name="text_completion", input=asked)
 
 
-def tool_run(name: str, arguments: Any, call_id: str | None, affiliation: Affiliation) -> Operation:
+def tool_run(name: str, arguments: Any, call_id: str | None) -> Operation:
     """A tool that begins to run."""
-    tool = ToolExecution(name, call_id, plain(arguments))
-    return Operation(EXECUTE_TOOL, affiliation, tool=tool)
+    return Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, plain(arguments)))
 
 
-def retrieval(query: str, metadata: Metadata, affiliation: Affiliation) -> Operation:
+def retrieval(query: str, metadata: Metadata) -> Operation:
     """A retriever that begins to look something up."""
     names = ("ls_retriever_name", "ls_vector_store_provider", "ls_embedding_provider")
     properties = {name[3:]: value for name in names if isinstance(value := metadata.get(name), str)}
     asked = (Message("user", (Text(query),)),)
-    return Operation(RETRIEVAL, affiliation, input=asked, properties=properties)
+    return Operation(RETRIEVAL, input=asked, properties=properties)
 
 
 def chain(kind: str, name: str, inputs: Any) -> Operation:

@@ -88,8 +88,8 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     operation = Operation(
         MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, asked),)),)
     )
-    begun = recorder.Begun("store", uuid4(), None, name, (), {})
-    run = recorder.begin(around.turn.source, begun, None, operation)
+    begun = recorder.Begun(around.turn.source, "store", uuid4(), None, name, (), {})
+    run = recorder.begin(begun, None, operation)
     return None if run is None else begun.id
 
 

@@ -1,7 +1,7 @@
 """Makes `docs/openai-surfaces.md` from the tests that pass.
 
 A test with the mark ``covers(table, row, column, colour)`` fills a cell. ``python -m`` this module runs them
-and writes the page; a run of all tests checks that it is as they show.
+and writes the page; a run of all tests checks that it is as they show (`watching`).
 """
 
 from __future__ import annotations
@@ -34,12 +34,10 @@ class Cells:
     def __init__(self) -> None:
         self._passed: dict[tuple[str, str, str, str], bool] = {}
 
-    def note(self, item: pytest.Item, report: pytest.TestReport) -> None:
+    def note(self, table: str, row: str, column: str, colour: str, *, passed: bool) -> None:
         """Take in what became of a test. It must pass wherever it runs, to its end."""
-        for mark in item.iter_markers("covers"):
-            table, row, column, colour = mark.args
-            key = (table, row, column, colour)
-            self._passed[key] = self._passed.get(key, True) and report.passed
+        key = (table, row, column, colour)
+        self._passed[key] = self._passed.get(key, True) and passed
 
     def page(self) -> str:
         """The page that they make."""
@@ -66,12 +64,8 @@ class Cells:
 CELLS = Cells()
 
 
-def check(session: pytest.Session) -> str | None:
-    """What is wrong with the page, if all tests ran and something is."""
-    config = session.config
-    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if not everything or config.option.keyword or config.option.markexpr or session.testsfailed:
-        return None
+def problem() -> str | None:
+    """What is wrong with the page that is there, if something is."""
     same = PAGE.exists() and PAGE.read_text(encoding="utf-8") == CELLS.page()
     return None if same else f"{PAGE.name} is not what the tests show: run make docs"
 
