@@ -15,7 +15,12 @@ from tests.collector.running import TOKEN, Server, free_port, gateway
 from tests.collector.told_apart import tell_apart
 from tests.collector.truth import Truth
 
-EXPORTERS = {"otelcol.yaml": "otlp_http", "otelcol-grpc.yaml": "otlp_grpc", "otelcol-kafka.yaml": "kafka"}
+EXPORTERS = {
+    "otelcol.yaml": "otlp_http",
+    "otelcol-grpc.yaml": "otlp_grpc",
+    "otelcol-balancing.yaml": "loadbalancing",
+    "otelcol-kafka.yaml": "kafka",
+}
 HERE = """
 receivers:
   otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
