@@ -40,7 +40,7 @@ class CloudMap:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a Collector needs to ask here: AWS's client puts a word before the host, so this is a proxy."""
+        """What a Collector needs to ask here, as a proxy: AWS's client puts a word before the host."""
         port = self._server.server_address[1]
         return {
             "AWS_ENDPOINT_URL": "http://cloud-map.test",
