@@ -63,7 +63,8 @@ def collector(
     }
     command: list[str | Path] = [program, f"--config={configuration}", f"--config={here}"]
     command += [f"--config=yaml:{more}"] if more else []
-    return Server(command, folder / "otelcol.log", ports.collector, grpc, environment=variables)
+    log, ready = folder / "otelcol.log", b"Everything is ready"  # it listens before its queues are there
+    return Server(command, log, ports.collector, grpc, environment=variables, ready=ready)
 
 
 def rotel_collector(program: Path, folder: Path, ports: Ports) -> Server:
