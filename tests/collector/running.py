@@ -53,25 +53,29 @@ class Server:
         log: Path,
         *ports: int,
         environment: Mapping[str, str] | None = None,
+        ready: bytes = b"",
     ) -> None:
         self._command = [str(word) for word in command]
         self._environment = {"PATH": os.environ["PATH"], **(environment or {})}
         self._ports = ports
+        self._ready = ready
+        """What it logs when it has started, if that it listens is not enough of a sign."""
         self.log = log
         """What it says."""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Run it; returns once it listens."""
+        """Run it; returns once it listens, and says that it is ready."""
         with self.log.open("ab") as log:
+            end = log.tell()
             process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
         self._process = process
 
-        def listens() -> bool:
+        def has_started() -> bool:
             assert process.poll() is None, self.log.read_text()
-            return all(map(answers, self._ports))
+            return self._ready in self.log.read_bytes()[end:] and all(map(answers, self._ports))
 
-        until(listens, f"{self._command[0]} listens on {self._ports}")
+        until(has_started, f"{self._command[0]} listens on {self._ports}")
 
     def kill(self) -> None:
         """End it without a warning, as a machine that fails does."""

@@ -15,7 +15,12 @@ from tests.collector.running import TOKEN, Server, free_port, gateway
 from tests.collector.told_apart import tell_apart
 from tests.collector.truth import Truth
 
-EXPORTERS = {"otelcol.yaml": "otlp_http", "otelcol-grpc.yaml": "otlp_grpc", "otelcol-kafka.yaml": "kafka"}
+EXPORTERS = {
+    "otelcol.yaml": "otlp_http",
+    "otelcol-grpc.yaml": "otlp_grpc",
+    "otelcol-balancing.yaml": "loadbalancing",
+    "otelcol-kafka.yaml": "kafka",
+}
 HERE = """
 receivers:
   otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{grpc}"}}, http: {{endpoint: "127.0.0.1:{http}"}}}}}}
@@ -58,7 +63,8 @@ def collector(
     }
     command: list[str | Path] = [program, f"--config={configuration}", f"--config={here}"]
     command += [f"--config=yaml:{more}"] if more else []
-    return Server(command, folder / "otelcol.log", ports.collector, grpc, environment=variables)
+    log, ready = folder / "otelcol.log", b"Everything is ready"  # it listens before its queues are there
+    return Server(command, log, ports.collector, grpc, environment=variables, ready=ready)
 
 
 def rotel_collector(program: Path, folder: Path, ports: Ports) -> Server:

@@ -14,11 +14,13 @@ import pytest
 from greenflash_otel.cli import parser
 from tests.collector.recipes import recipes
 
+BUILDER = Path(__file__).parent / "builder.yaml"
 COLLECTORS = sorted(name for name in recipes() if name.startswith("otelcol"))
 yaml: Any = import_module("yaml")  # has no types
 ENVIRONMENT = {
     "KAFKA": "127.0.0.1:9092",
     "GREENFLASH_GATEWAY": "http://127.0.0.1:4318",
+    "GREENFLASH_GATEWAYS": "gateways",
     "GREENFLASH_GATEWAY_TOKEN": "token",
 }
 
@@ -36,18 +38,34 @@ def test_the_collector_takes_it(name: str, otelcol: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", COLLECTORS)
 def test_it_loses_nothing(name: str) -> None:
     """Every exporter's queue is on disk, none gives up, and nothing is gathered in memory."""
-    recipe = recipes()[name]
-    assert recipe.count("storage: file_storage") == recipe.count("sending_queue:") > 0
-    assert recipe.count("max_elapsed_time: 0") == recipe.count("sending_queue:")
-    assert "fsync: true" in recipe
-    assert "processors:" not in recipe
+    recipe = yaml.safe_load(recipes()[name])
+    [exporter] = recipe["exporters"].values()
+    assert exporter["sending_queue"]["storage"] == "file_storage"
+    assert exporter["retry_on_failure"]["max_elapsed_time"] == 0
+    assert recipe["extensions"]["file_storage"]["fsync"]
+    assert "processors" not in recipe
+
+
+def test_the_balancer_hands_on_only_what_it_keeps() -> None:
+    """Its exporters to each gateway keep nothing: the queue on disk forgets only what was acknowledged."""
+    [balancer] = yaml.safe_load(recipes()["otelcol-balancing.yaml"])["exporters"].values()
+    inner = balancer["protocol"]["otlp"]
+    assert not inner["sending_queue"]["enabled"]
+    assert not inner["retry_on_failure"]["enabled"]
+    assert balancer["retry_on_failure"]["enabled"]
+
+
+def test_each_module_is_named_with_its_hash() -> None:
+    """What the builder's file names is what go.mod names: `make collector` resolves nothing anew."""
+    named = re.findall(r"gomod: (\S+ \S+)", BUILDER.read_text())
+    pinned, hashes = (BUILDER.with_name(name).read_text() for name in ("go.mod", "go.sum"))
+    assert [one for one in named if f"\t{one}\n" not in pinned or f"{one} h1:" not in hashes] == []
 
 
 def test_the_compose_file() -> None:
     """Its Collector runs our configuration, of the tested version; its gateway is our command."""
     services = yaml.safe_load(recipes()["compose.yaml"])["services"]
-    built = (Path(__file__).parent / "builder.yaml").read_text()
-    assert f"version: {services['collector']['image'].rpartition(':')[2]}\n" in built
+    assert f"version: {services['collector']['image'].rpartition(':')[2]}\n" in BUILDER.read_text()
     needed = set(re.findall(r"\$\{env:(\w+)\}", recipes()["otelcol.yaml"]))
     assert needed <= set(services["collector"]["environment"])
     words = shlex.split(shlex.split(services["gateway"]["command"])[2])
