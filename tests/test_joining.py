@@ -43,6 +43,16 @@ def test_after_the_span() -> None:
         assert len(joined.events) == count
 
 
+def test_records_that_say_nothing() -> None:
+    """A span that still waits when it has some is not remembered with them: each is an event once."""
+    joiner = new()
+    joiner.await_logs(SPAN, 0)
+    (joined,) = joiner.take_logs([log("")], 0)
+    joiner.await_logs(joined, 0)
+    (joined,) = joiner.take_logs([log("b", 2)], 0)
+    assert [event.attributes["content"] for event in joined.events] == ["", "b"]
+
+
 def test_a_record_that_comes_again() -> None:
     """It is one."""
     joiner = new()

@@ -46,7 +46,11 @@ class Joiner:
 
     def await_logs(self, span: SpanRecord, now_ns: int) -> None:
         """Remember a span that says nothing of what was said, for log records that are still to come."""
-        self._hold(_key(span), span, now_ns)
+        key = _key(span)
+        if not any(
+            isinstance(one, SpanRecord) for one in self._waiting.held(key)
+        ):  # else it has some already
+            self._hold(key, span, now_ns)
 
     def forget(self, now_ns: int) -> None:
         """Remember no more what has waited too long; log records whose span never came are counted."""
