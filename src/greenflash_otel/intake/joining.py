@@ -47,9 +47,7 @@ class Joiner:
     def await_logs(self, span: SpanRecord, now_ns: int) -> None:
         """Remember a span that says nothing of what was said, for log records that are still to come."""
         key = _key(span)
-        if not any(
-            isinstance(one, SpanRecord) for one in self._waiting.held(key)
-        ):  # else it has some already
+        if not any(isinstance(one, SpanRecord) for one in self._waiting.held(key)):  # else it has some
             self._hold(key, span, now_ns)
 
     def forget(self, now_ns: int) -> None:
