@@ -26,8 +26,8 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
+from greenflash_otel.semconv.media import media_at
 from greenflash_otel.semconv.parts import read_json, read_structure
-from greenflash_otel.semconv.pictures import picture_at
 from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "ai.operationId"
@@ -138,7 +138,7 @@ def _part(entry: Entry) -> Part:
         return Reasoning(text) if kind == "reasoning" else Text(text)
     for name in ("image", "data"):
         if isinstance(url := entry.get(name), str) and url.startswith(("http:", "https:", "data:")):
-            return picture_at(url)
+            return media_at(url)
     return Other(str(kind or "unknown"), {name: value for name, value in entry.items() if name != "type"})
 
 

@@ -2,9 +2,11 @@
 
 | what is missing                   | from where it is taken                                                 |
 |-----------------------------------|------------------------------------------------------------------------|
-| the id of a result                | the calls before it in the same input, in their order                  |
+| the id of a result, or its call's | the calls before it in the same input, in their order                  |
 | the ids of the calls in an answer | the later input that resends the same calls                            |
 | the call that a tool ran for      | the newest call of that name and with these arguments, if it has any   |
+| what was said with a call that is | the answer that made the call                                          |
+| resent without it, or in order    |                                                                        |
 | that calls and results have       | an answer asks for as many tools as the next input begins with results |
 | different ids                     | of, to calls that nobody made                                          |
 
@@ -32,7 +34,8 @@ AHEAD = 64
 
 def linked(operations: Sequence[Operation]) -> list[Operation]:
     """Model calls in the order of their times, with their tool calls and results linked."""
-    told = [replace(one, input=paired(one.input)) if _lacks_ids(one.input) else one for one in operations]
+    told = [replace(one, input=paired(one.input)) if _needs_ids(one.input) else one for one in operations]
+    told = list(_whole(told))
     for place, operation in enumerate(told):
         later = told[place + 1 : place + 1 + AHEAD]
         calls = list(calls_in(operation.output))
@@ -74,22 +77,54 @@ def result_told(operations: Iterable[Operation], call_id: str) -> Json:
 
 def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Messages whose results have the ids of the calls before them, in their order."""
-    waiting: list[str] = []
+    made, waiting = {call.id for call in calls_in(messages)}, list[str]()
 
     def named(part: Part) -> Part:
         if isinstance(part, ToolCall) and part.id:
             waiting.append(part.id)
-        elif isinstance(part, ToolCallResponse) and part.id is None and waiting:
+        elif isinstance(part, ToolCallResponse) and part.id not in made and waiting:
             return replace(part, id=waiting.pop(0))
         elif isinstance(part, ToolCallResponse) and part.id in waiting:
             waiting.remove(part.id)
         return part
 
-    return tuple(_with(message, named) for message in messages)
+    found = []
+    for message in messages:
+        if message.role == "user" and not any(_results([message])):
+            waiting.clear()
+        found.append(_with(message, named))
+    return tuple(found)
 
 
-def _lacks_ids(messages: Iterable[Message]) -> bool:
-    return any(one.id is None for one in _results(messages))
+def _whole(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Model calls whose inputs have the answers that asked for tools as they were, with all that was said."""
+    answers: dict[Sequence[str | None], Message] = {}
+
+    def as_it_was(message: Message) -> Message:
+        known = answers.get(_ids_in(message)) if message.role == "assistant" else None
+        return replace(message, parts=known.parts) if known and _is_of(message, known) else message
+
+    for operation in operations:
+        yield replace(operation, input=tuple(map(as_it_was, operation.input))) if answers else operation
+        for message in operation.output:
+            if ids := _ids_in(message):
+                answers[ids] = message
+
+
+def _ids_in(message: Message) -> Sequence[str | None]:
+    ids = tuple(call.id for call in calls_in([message]))
+    return ids if all(ids) else ()
+
+
+def _is_of(message: Message, answer: Message) -> bool:
+    """Whether a message says nothing that an answer did not say."""
+    return all(part in answer.parts for part in message.parts)
+
+
+def _needs_ids(messages: Iterable[Message]) -> bool:
+    """Whether there are results that answer none of the calls."""
+    made = {call.id for call in calls_in(messages)}
+    return any(one.id is None or (made and one.id not in made) for one in _results(messages))
 
 
 def _ids_in_resend(calls: Sequence[ToolCall], later: Iterable[Operation]) -> Sequence[str]:

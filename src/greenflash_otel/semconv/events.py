@@ -40,6 +40,7 @@ CHOICE = "gen_ai.choice"
 TOOL = "gen_ai.tool.message"
 ROLES: Mapping[str, str] = {
     "gen_ai.system.message": "system",
+    "gen_ai.developer.message": "developer",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
     TOOL: "tool",

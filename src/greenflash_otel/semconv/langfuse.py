@@ -57,6 +57,10 @@ def read(span: SpanRecord) -> Operation | None:
 def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
     request = read_request(asked) if asked is not None else Asked()
     response = read_response(answered) if answered is not None else Answered()
+    count = _count(read_json(attributes.get("langfuse.observation.model.parameters")))
+    if count > 1 and isinstance(answered, list):
+        each = (message for one in answered for message in read_response(one).messages)
+        request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
     told = operation_of(request, response)
     return replace(
         told,
@@ -66,6 +70,12 @@ def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
         or _unquoted(attributes, f"{METADATA}.previous_response_id"),
         usage=_usage(attributes),
     )
+
+
+def _count(parameters: Json) -> int:
+    """How many answers were asked for."""
+    count = parameters.get("n") if isinstance(parameters, Mapping) else None
+    return count if isinstance(count, int) else 1
 
 
 def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:

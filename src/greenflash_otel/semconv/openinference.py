@@ -18,15 +18,16 @@ from greenflash_otel.operations import (
     Part,
     Reasoning,
     Text,
-    ToolCall,
     ToolCallResponse,
     ToolExecution,
 )
-from greenflash_otel.semconv.attributes import ended, text, usage
-from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
+from greenflash_otel.semconv.attributes import ended, text, texts, usage
+from greenflash_otel.semconv.flattened import Tree, branch, items, placed, text_at, tree_below
+from greenflash_otel.semconv.media import media_at
+from greenflash_otel.semconv.openai_items import named_call
+from greenflash_otel.semconv.openai_json import read_chat
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import read_response
-from greenflash_otel.semconv.pictures import picture_at
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
 from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
@@ -64,10 +65,12 @@ def _read_call(span: SpanRecord) -> Operation:
     answered = read_response(read_document(attributes.get("output.value")))
     parameters = _document(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
-    output = _messages(attributes, "llm.output_messages", "assistant")
+    given = _messages(attributes, INPUT_MESSAGES, "user", asked.get("messages"))
+    output = _messages(attributes, "llm.output_messages", "assistant", answered.choices)
+    prompts, completions = _completion(attributes)
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
     operation = Operation(
-        "chat",
+        "text_completion" if completions else "chat",
         _affiliation(attributes),
         provider=text(attributes, "llm.provider") or text(attributes, "llm.system"),
         request_model=text(attributes, "llm.request.model_name") or _string(parameters, "model"),
@@ -76,8 +79,9 @@ def _read_call(span: SpanRecord) -> Operation:
         previous_response_id=_string(asked, "previous_response_id")
         or _string(parameters, "previous_response_id"),
         system_instructions=_instructions(asked, attributes),
-        input=_messages(attributes, INPUT_MESSAGES, "user"),
-        output=output if choice_count > 1 else _with_thoughts(_joined(output), answered.messages),
+        input=given or prompts,
+        output=completions
+        or (output if choice_count > 1 else _with_thoughts(_joined(output), answered.messages)),
         choice_count=choice_count,
         usage=usage(attributes, *USAGE),
         finish_reasons=(reason,) if (reason := text(attributes, "llm.finish_reason")) else (),
@@ -146,15 +150,27 @@ def _told(output: Json) -> Mapping[str, Json]:
     return {}
 
 
-def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
-    found = []
-    for item in items(tree_below(attributes, prefix)):
+def _messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tuple[Message, ...]:
+    """Flattened messages; one of which the names say nothing, as of a refusal, is read in the raw copy."""
+    found: list[Message] = []
+    copies = dict(enumerate(raw)) if isinstance(raw, (list, tuple)) else {}
+    for place, item in placed(tree_below(attributes, prefix)):
         message = branch(item, "message")
         speaker = text_at(message, "role") or role
-        parts = tuple(_parts(message, speaker))
-        if parts:
+        if set(message) == {"role"}:
+            found += read_chat(copies.get(place), speaker)
+        elif parts := tuple(_parts(message, speaker)):
             found.append(Message(speaker, parts, name=text_at(message, "name")))
     return tuple(found)
+
+
+def _completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Prompt and answers of the API for completions."""
+    asked = [text_at(item, "prompt", "text") for item in items(tree_below(attributes, "llm.prompts"))]
+    made = [text_at(item, "completion", "text") for item in items(tree_below(attributes, "llm.choices"))]
+    said = tuple(Text(shown) for one in asked or texts(attributes, "llm.prompts") if (shown := _shown(one)))
+    answers = (Message("assistant", (Text(shown),)) for one in made if (shown := _shown(one)))
+    return (Message("user", said),) if said else (), tuple(answers)
 
 
 def _parts(message: Tree, role: str) -> Iterator[Part]:
@@ -168,8 +184,8 @@ def _parts(message: Tree, role: str) -> Iterator[Part]:
         yield Text(content)
     for item in items(branch(message, "tool_calls")):
         call = branch(item, "tool_call")
-        arguments = read_structure(_shown(text_at(call, "function", "arguments")))
-        yield ToolCall(text_at(call, "function", "name") or "unknown", arguments, text_at(call, "id"))
+        arguments = _shown(text_at(call, "function", "arguments"))
+        yield named_call(text_at(call, "function", "name"), arguments, text_at(call, "id"))
 
 
 def _content(content: Tree) -> Iterator[Part]:
@@ -179,7 +195,7 @@ def _content(content: Tree) -> Iterator[Part]:
     elif said:
         yield Text(said)
     elif url := _shown(text_at(content, "image", "image", "url")):
-        yield picture_at(url)
+        yield media_at(url)
 
 
 def _joined(messages: tuple[Message, ...]) -> tuple[Message, ...]:

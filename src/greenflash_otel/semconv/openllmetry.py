@@ -25,6 +25,7 @@ from greenflash_otel.operations import (
 from greenflash_otel.semconv import events
 from greenflash_otel.semconv.attributes import ended, text, usage
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
+from greenflash_otel.semconv.openai_items import REFUSAL, named_call, refusal_of
 from greenflash_otel.semconv.openai_json import read_content
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import read_response
@@ -34,7 +35,10 @@ from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "traceloop.span.kind"
 REQUEST_TYPE = "llm.request.type"
-FLATTENED = ("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.completion.0.role")
+FLATTENED = (
+    *("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.prompt.0.user"),
+    *("gen_ai.completion.0.role", "gen_ai.completion.0.content"),
+)
 SIGNS = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
 RETRIEVAL = "vector_db_retrieve"
 """What it calls a retrieval."""
@@ -107,20 +111,17 @@ def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, 
 
 
 def _parts(item: Tree, role: str) -> tuple[Part, ...]:
-    content = text_at(item, "content")
+    content = text_at(item, "content") or text_at(item, "user")  # of a prompt without a role
     if role in ("tool", "function"):
         return (ToolCallResponse(content or "", text_at(item, "tool_call_id")),)
     thought = text_at(item, "reasoning")
     calls = tuple(
-        ToolCall(
-            text_at(call, "name") or "unknown",
-            read_structure(text_at(call, "arguments")),
-            text_at(call, "id"),
-        )
+        named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
         for call in items(branch(item, "tool_calls"))
     )
     said = _said(content) if content and content != NOTHING else ()
-    return (*_thoughts(thought), *said, *calls)
+    refused = (refusal_of(told),) if (told := text_at(item, REFUSAL)) else ()
+    return (*_thoughts(thought), *said, *refused, *calls)
 
 
 def _thoughts(thought: str | None) -> tuple[Part, ...]:

@@ -36,6 +36,8 @@ class Answered:
     model: str | None = None
     usage: Usage | None = None
     finish_reasons: tuple[str, ...] = ()
+    choices: tuple[Json, ...] = ()
+    """The messages of Chat Completions, as they came."""
 
 
 def operation_of(asked: Asked, answered: Answered) -> Operation:
@@ -90,8 +92,8 @@ def read_response(value: Json) -> Answered:
         return _of_langchain(generations, value)
     choices = value.get("choices")
     said = choices if isinstance(choices, list) else []
-    messages = [_choice(one) for one in said if isinstance(one, Mapping)]
-    found = tuple(message for one in messages for message in read_langchain(one, "assistant"))
+    choices = tuple(_choice(one) for one in said if isinstance(one, Mapping))
+    found = tuple(message for one in choices for message in read_langchain(one, "assistant"))
     if not said:
         found = read_langchain(
             next((value[name] for name in ("output", "message") if name in value), value), "assistant"
@@ -103,6 +105,7 @@ def read_response(value: Json) -> Answered:
         _text(value, "model"),
         usage_of(value.get("usage") or value.get("usage_metadata")),
         tuple(reason for reason in reasons if reason),
+        choices,
     )
 
 
