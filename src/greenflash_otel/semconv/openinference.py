@@ -23,9 +23,9 @@ from greenflash_otel.operations import (
 )
 from greenflash_otel.semconv.attributes import ended, text, texts, usage
 from greenflash_otel.semconv.flattened import Tree, branch, items, placed, text_at, tree_below
+from greenflash_otel.semconv.langchain_json import read_langchain
 from greenflash_otel.semconv.media import media_at
 from greenflash_otel.semconv.openai_items import named_call
-from greenflash_otel.semconv.openai_json import read_chat
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import read_response
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
@@ -153,12 +153,14 @@ def _told(output: Json) -> Mapping[str, Json]:
 def _messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tuple[Message, ...]:
     """Flattened messages; one of which the names say nothing, as of a refusal, is read in the raw copy."""
     found: list[Message] = []
+    if isinstance(raw, (list, tuple)) and raw and isinstance(raw[0], list):
+        raw = raw[0]  # LangChain has a list for each prompt
     copies = dict(enumerate(raw)) if isinstance(raw, (list, tuple)) else {}
     for place, item in placed(tree_below(attributes, prefix)):
         message = branch(item, "message")
         speaker = text_at(message, "role") or role
         if set(message) == {"role"}:
-            found += read_chat(copies.get(place), speaker)
+            found += read_langchain(copies.get(place), speaker)
         elif parts := tuple(_parts(message, speaker)):
             found.append(Message(speaker, parts, name=text_at(message, "name")))
     return tuple(found)

@@ -48,6 +48,7 @@ USAGE = (
     ("gen_ai.usage.cache_read_input_tokens",),
     ("llm.usage.reasoning_tokens",),
 )
+ITEM_IDS = ("rs_", "fc_")
 NOTHING = '""'
 """Stands for no content beside tool calls."""
 
@@ -65,7 +66,11 @@ def read(span: SpanRecord) -> Operation | None:
         call = _flattened(attributes)
         return call and ended(call, span)
     operation = events.read(span)
-    return operation and replace(operation, output=tuple(map(_with_items, operation.output)))
+    return operation and replace(
+        operation,
+        input=tuple(map(_with_items, operation.input)),
+        output=tuple(map(_with_items, operation.output)),
+    )
 
 
 def _flattened(attributes: Attributes) -> Operation | None:
@@ -143,7 +148,7 @@ def _said(content: str) -> tuple[Part, ...]:
 
 
 def _with_items(message: Message) -> Message:
-    """A message of the model, its thoughts first; of items that stand in texts, as JSON, what they are."""
+    """A message, the model's thoughts first; of items that stand in texts, as JSON, what they are."""
     said = [part for one in message.parts for part in (_item(one) or (one,))]
     calls = {part.id: part for part in said if isinstance(part, ToolCall)}
     parts = [part for part in said if not isinstance(part, ToolCall) or calls[part.id] is part]
@@ -152,11 +157,12 @@ def _with_items(message: Message) -> Message:
 
 
 def _item(part: Part) -> tuple[Part, ...]:
-    """The item of the Responses API that a text is, unless it is one that was said."""
+    """The item of the Responses API, or the file, that a text is, unless it is one that was said."""
     told = read_structure(part.content) if isinstance(part, Text) else None
-    if not isinstance(told, Mapping) or told.get("type") not in ("reasoning", "function_call"):
+    if not isinstance(told, Mapping):
         return ()
-    return tuple(read_content(told)) if str(told.get("id")).startswith(("rs_", "fc_")) else ()
+    is_item = told.get("type") in ("reasoning", "function_call") and str(told.get("id")).startswith(ITEM_IDS)
+    return tuple(read_content(told)) if is_item or "source_type" in told else ()
 
 
 def _tool(span: SpanRecord) -> Operation | None:

@@ -37,7 +37,7 @@ class Answered:
     usage: Usage | None = None
     finish_reasons: tuple[str, ...] = ()
     choices: tuple[Json, ...] = ()
-    """The messages of Chat Completions, as they came."""
+    """The messages beside each other, as they came."""
 
 
 def operation_of(asked: Asked, answered: Answered) -> Operation:
@@ -51,7 +51,7 @@ def operation_of(asked: Asked, answered: Answered) -> Operation:
         system_instructions=asked.instructions,
         input=asked.messages,
         output=answered.messages,
-        choice_count=max(asked.choice_count, 1),
+        choice_count=max(asked.choice_count, len(answered.choices), 1),
         usage=answered.usage,
         finish_reasons=answered.finish_reasons,
         streamed=asked.streamed,
@@ -127,6 +127,7 @@ def _of_langchain(generations: Json, value: Entry) -> Answered:
         _text(facts, "model_name") or _text(facts, "model"),
         usage_of(told.get("usage_metadata") or value.get("usage_metadata")),
         (reason,) if (reason := _text(facts, "finish_reason")) else (),
+        tuple(messages),
     )
 
 

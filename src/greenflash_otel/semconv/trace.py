@@ -189,7 +189,12 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
         call_id = operation.tool.call_id
         if call_id is None and (call := run_for(operation.tool, calls[trace_id])):
             call_id = call.id
-        calls[trace_id] = [call for call in calls[trace_id] if call.id != call_id]
+        asked = next((call for call in calls[trace_id] if call.id == call_id), None)
+        calls[trace_id] = [call for call in calls[trace_id] if call is not asked]
+        if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
+            given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
+            operation = replace(operation, tool=given)
+            one = told[place] = replace(one, operation=operation)
         if call_id is not None or trace_id in asks:
             here = [other for other in calling if other.span.trace_id == trace_id]
             told[place] = replace(one, operation=_as_run(operation, call_id, here or calling))
