@@ -9,6 +9,7 @@ import pytest
 
 from greenflash_otel.operations import (
     Json,
+    Media,
     Message,
     Operation,
     Other,
@@ -22,7 +23,9 @@ from greenflash_otel.operations import (
 )
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.calls import linked
+from greenflash_otel.semconv.langchain_json import read_langchain
 from greenflash_otel.semconv.openai_json import read_chat
+from greenflash_otel.semconv.parts import digest_of
 from tests.strategies import span_of
 
 CALL = {"type": "tool_call", "id": "c", "name": "look", "arguments": ""}
@@ -65,6 +68,16 @@ def said(messages: Json) -> tuple[int, list[tuple[Part, ...]]]:
             [{"role": "assistant", "parts": [{"type": "refusal", "refusal": "No."}]}],
             (1, [(REFUSED,)]),
             id="a refusal in OpenAI's words",
+        ),
+        pytest.param(
+            [{"role": "assistant", "parts": [{"type": "reasoning", "content": ""}, *text("A")["parts"]]}],
+            (1, [(Text("A"),)]),
+            id="reasoning without a word",
+        ),
+        pytest.param(
+            [{"role": "assistant", "parts": [{"type": "new", "in": {"it": "A" * 1024}, "word": "Hi"}]}],
+            (1, [(Other("new", {"in": {"it": digest_of("A" * 1024)[0]}, "word": "Hi"}),)]),
+            id="bytes in a part that nobody knows",
         ),
     ],
 )
@@ -198,3 +211,34 @@ def test_ids_that_differ() -> None:
     question = Message("user", (Text("Never mind"),))
     (other,) = linked([chat(input=(call, question, result))])
     assert other.input[2] == result
+
+
+def test_langchain_moves_refusals_aside() -> None:
+    """As it does with the reasoning of some models."""
+    told = {"type": "ai", "content": "", "additional_kwargs": {"refusal": "No.", "reasoning_content": "Hm"}}
+    (message,) = read_langchain(told, "user")
+    assert message == Message("assistant", (Reasoning("Hm"), REFUSED))
+
+
+def test_langchain_on_several_answers() -> None:
+    """Its generations of one prompt are choices."""
+    made = [{"message": {"type": "ai", "content": content}} for content in "AB"]
+    completion = {"langsmith.span.kind": "llm", "gen_ai.completion": json.dumps({"generations": [made]})}
+    operation = reading.read(span_of(completion))
+    assert operation and (operation.choice_count, len(operation.output)) == (2, 2)
+
+
+def test_openllmetry_puts_items_into_texts() -> None:
+    """Also where they are sent back, and files."""
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "look", "arguments": "{}"}
+    file = {"type": "image", "source_type": "base64", "mime_type": "image/png", "data": "YQ=="}
+    messages = [
+        {"role": role, "parts": [{"type": "text", "content": json.dumps(content)}]}
+        for role, content in (("user", file), ("assistant", call), ("user", {"type": "image"}))
+    ]
+    asked = {"gen_ai.operation.name": "chat", "gen_ai.usage.total_tokens": 3}
+    operation = reading.read(span_of({**asked, "gen_ai.input.messages": json.dumps(messages)}))
+    assert operation
+    image, called, said = (message.parts[0] for message in operation.input)
+    assert isinstance(image, Media) and image.size_bytes == 1
+    assert (called, said) == (ToolCall("look", {}, "c"), Text('{"type": "image"}'))

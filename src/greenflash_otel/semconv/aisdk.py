@@ -1,7 +1,8 @@
 """The AI SDK of Vercel, 3.3 to 6: attributes ``ai.*``. Pure. Source: its telemetry documentation, its spans.
 
 The calls of a model (``…doGenerate``, ``…doStream``, ``…doEmbed``) and of tools are read; the spans around
-them say the same once more. Version 7 writes OpenTelemetry's own names.
+them say the same once more, and are told where there is no call in them, as when a stream was left early.
+Version 7 writes OpenTelemetry's own names.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
-from greenflash_otel.semconv.media import media_at
+from greenflash_otel.semconv.media import media_of
 from greenflash_otel.semconv.parts import read_json, read_structure
+from greenflash_otel.semconv.truncated import read_document
+from greenflash_otel.semconv.wrappers import RUN
 from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "ai.operationId"
@@ -35,6 +38,8 @@ SIGNS = (KIND,)
 METADATA = "ai.telemetry.metadata"
 CONVERSATION = ("conversationId", "threadId", "chatId", "sessionId")
 """What applications call the conversation in their metadata, asked in this order."""
+RUNS = ("ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject")
+"""Kinds of the spans around calls."""
 ROLES = ("system", "user", "assistant", "tool")
 
 Entry = Mapping[str, Json]
@@ -49,7 +54,21 @@ def read(span: SpanRecord) -> Operation | None:
         return _ended(_read_embedding(span.attributes), span)
     if kind.endswith((".doGenerate", ".doStream")):
         return _ended(_read_call(span.attributes, streamed=kind.endswith(".doStream")), span)
-    return None
+    return _ended(_read_run(span.attributes), span) if kind in RUNS else None
+
+
+def _read_run(attributes: Attributes) -> Operation:
+    asked = read_document(attributes.get("ai.prompt"))
+    told: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
+    prompt, system = told.get("prompt"), told.get("system")
+    said = tuple(_messages(told.get("messages", prompt if isinstance(prompt, list) else None)))
+    question = (Message("user", (Text(prompt),)),) if isinstance(prompt, str) and prompt else ()
+    return replace(
+        _read_call(attributes, streamed="stream" in (_text(attributes, KIND) or "")),
+        name=RUN,
+        input=said or question,
+        system_instructions=(Text(system),) if isinstance(system, str) and system else (),
+    )
 
 
 def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
@@ -63,7 +82,7 @@ def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
         request_model=_text(attributes, "ai.model.id"),
         response_model=_text(attributes, "ai.response.model"),
         response_id=_text(attributes, "ai.response.id"),
-        input=tuple(_messages(read_json(attributes.get("ai.prompt.messages")))),
+        input=tuple(_messages(read_document(attributes.get("ai.prompt.messages")))),
         output=(Message("assistant", parts, finish_reason=reason),) if parts else (),
         output_type="json" if "ai.response.object" in attributes else None,
         usage=_usage(attributes),
@@ -106,7 +125,7 @@ def _answer(attributes: Attributes) -> Iterator[Part]:
         yield Reasoning(thought)
     if said := _text(attributes, "ai.response.text") or _text(attributes, "ai.response.object"):
         yield Text(said)
-    calls = read_json(attributes.get("ai.response.toolCalls"))
+    calls = read_document(attributes.get("ai.response.toolCalls"))
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, Mapping):
             yield _call(call)
@@ -136,9 +155,8 @@ def _part(entry: Entry) -> Part:
         return _result(entry)
     if isinstance(text, str):
         return Reasoning(text) if kind == "reasoning" else Text(text)
-    for name in ("image", "data"):
-        if isinstance(url := entry.get(name), str) and url.startswith(("http:", "https:", "data:")):
-            return media_at(url)
+    if medium := media_of(entry):
+        return medium
     return Other(str(kind or "unknown"), {name: value for name, value in entry.items() if name != "type"})
 
 

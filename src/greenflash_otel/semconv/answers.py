@@ -6,13 +6,21 @@
 | messages that each say why they ended         | choices beside each other                              |
 | tools that were asked for, then what was said | what was said first, as a stream of both has it        |
 | a tool that is given an empty text            | a tool that is given nothing, as a model that has none |
+| reasoning of which there is no word           | nothing                                                |
+| bytes within a part that nobody knows         | their digest                                           |
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import MAIN_CALLS, Message, Operation, Part, ToolCall
+from greenflash_otel.operations import MAIN_CALLS, Json, Message, Operation, Other, Part, Reasoning, ToolCall
+from greenflash_otel.semconv.parts import digest_of
+
+BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
+"""What no text is: base64 without a space."""
 
 
 def in_order(operation: Operation) -> Operation:
@@ -39,11 +47,28 @@ def _as_choices(operation: Operation) -> Operation:
 
 
 def _in_order(message: Message) -> Message:
-    if message.role != "assistant" or not any(isinstance(part, ToolCall) for part in message.parts):
-        return message
-    ordered = sorted(message.parts, key=lambda part: isinstance(part, ToolCall))
-    return replace(message, parts=tuple(map(_given, ordered)))
+    parts = [_plain(part) for part in message.parts if part != Reasoning("")]
+    if message.role == "assistant":
+        parts.sort(key=lambda part: isinstance(part, ToolCall))
+    return replace(message, parts=tuple(parts))
 
 
-def _given(part: Part) -> Part:
-    return replace(part, arguments=None) if isinstance(part, ToolCall) and part.arguments == "" else part
+def _plain(part: Part) -> Part:
+    if isinstance(part, ToolCall) and part.arguments == "":
+        return replace(part, arguments=None)
+    if isinstance(part, Other) and any(map(_holds_bytes, part.fields.values())):
+        return replace(part, fields={name: _without_bytes(value) for name, value in part.fields.items()})
+    return part
+
+
+def _holds_bytes(value: Json) -> bool:
+    return _without_bytes(value) is not value
+
+
+def _without_bytes(value: Json) -> Json:
+    """A value of a part, or what is in it; of bytes the digest."""
+    if isinstance(value, str) and (value.startswith("data:") or BYTES.fullmatch(value)):
+        return digest_of(value.partition(",")[2] or value)[0]
+    if isinstance(value, Mapping) and any(map(_holds_bytes, value.values())):
+        return {name: _without_bytes(one) for name, one in value.items()}
+    return value
