@@ -215,8 +215,8 @@ def test_ids_that_differ() -> None:
 
 def test_langchain_moves_refusals_aside() -> None:
     """As it does with the reasoning of some models."""
-    told = {"type": "ai", "content": "", "additional_kwargs": {"refusal": "No.", "reasoning_content": "Hm"}}
-    (message,) = read_langchain(told, "user")
+    aside: Json = {"refusal": "No.", "reasoning_content": "Hm"}
+    (message,) = read_langchain({"type": "ai", "content": "", "additional_kwargs": aside}, "user")
     assert message == Message("assistant", (Reasoning("Hm"), REFUSED))
 
 
