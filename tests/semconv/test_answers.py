@@ -197,6 +197,42 @@ def test_what_a_resend_leaves_out() -> None:
     assert another.input == (other,)
 
 
+def test_a_resend_without_the_answer() -> None:
+    """OpenLIT leaves out a message of calls alone; before its results it is put in, once."""
+    question, said = Message("user", (Text("Hi"),)), Message("assistant", (Text("Let me see"),))
+    calls = tuple(ToolCall("look", {}, id) for id in "ab")
+    results = [Message("tool", (ToolCallResponse("x", id),)) for id in "ab"]
+    answer = Message("assistant", (*said.parts, *calls))
+    for left in ((), (said,)):
+        _, later = linked(
+            [chat(input=(question,), output=(answer,)), chat(input=(question, *left, *results))]
+        )
+        assert later.input == (question, answer, *results)
+    _, continued = linked([chat(output=(answer,)), chat(input=tuple(results))])
+    assert continued.input == tuple(results)
+
+
+def test_calls_that_are_sent_back_one_by_one() -> None:
+    """Each in a message of its own, they stay as they are."""
+    calls = tuple(ToolCall("look", {}, id) for id in "ab")
+    alone = tuple(Message("assistant", (call,)) for call in calls)
+    _, later = linked([chat(output=(Message("assistant", calls),)), chat(input=alone)])
+    assert later.input == alone
+
+
+def test_instructions_said_twice() -> None:
+    """OpenLIT has them as the first message too; that is enough."""
+    system = [{"type": "text", "content": "Be kind"}]
+    asked = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system_instructions": json.dumps(system),
+        "gen_ai.input.messages": json.dumps([{"role": "system", "parts": system}]),
+    }
+    operation = reading.read(span_of(asked))
+    assert operation and operation.system_instructions == ()
+    assert operation.input == (Message("system", (Text("Be kind"),)),)
+
+
 def chat(**more: Any) -> Operation:
     """A model call."""
     return Operation("chat", **more)

@@ -44,6 +44,17 @@ def inline(modality: str, mime_type: str | None = None) -> Media:
             {"kind": "binary", "binary_content": "YQ==", "media_type": "image/png"},
             inline("image", "image/png"),
         ),
+        (
+            {
+                "type": "image_url",
+                "image_url": {"url": "mlflow-attachment://1?content_type=image%2Fpng&size=7"},
+            },
+            Media("image", mime_type="image/png", size_bytes=7),
+        ),
+        (
+            {"type": "image_url", "image_url": {"url": "@@@langfuseMedia:type=image/png|id=1@@@"}},
+            Media("image", uri="@@@langfuseMedia:type=image/png|id=1@@@"),
+        ),
     ],
 )
 def test_content(part: Json, expected: Media) -> None:

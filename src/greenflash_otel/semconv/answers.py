@@ -6,6 +6,7 @@
 | messages that each say why they ended         | choices beside each other                              |
 | tools that were asked for, then what was said | what was said first, as a stream of both has it        |
 | a tool that is given an empty text            | a tool that is given nothing, as a model that has none |
+| instructions that are also the first message  | the message                                            |
 | reasoning of which there is no word           | nothing                                                |
 | bytes within a part that nobody knows         | their digest                                           |
 """
@@ -19,6 +20,7 @@ from dataclasses import replace
 from greenflash_otel.operations import MAIN_CALLS, Json, Message, Operation, Other, Part, Reasoning, ToolCall
 from greenflash_otel.semconv.parts import digest_of
 
+SYSTEM = ("system", "developer")
 BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
 """What no text is: base64 without a space."""
 
@@ -28,8 +30,11 @@ def in_order(operation: Operation) -> Operation:
     if operation.name not in MAIN_CALLS:
         return operation
     operation = _as_choices(operation)
+    said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM else None
+    twice = said is not None and said.parts == operation.system_instructions
     return replace(
         operation,
+        system_instructions=() if twice else operation.system_instructions,
         input=tuple(map(_in_order, operation.input)),
         output=tuple(map(_in_order, operation.output)),
     )

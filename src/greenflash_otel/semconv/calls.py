@@ -5,8 +5,8 @@
 | the id of a result, or its call's | the calls before it in the same input, in their order                  |
 | the ids of the calls in an answer | the later input that resends the same calls                            |
 | the call that a tool ran for      | the newest call of that name and with these arguments, if it has any   |
-| what was said with a call that is | the answer that made the call                                          |
-| resent without it, or in order    |                                                                        |
+| the calls that results answer, or | the answer that made the calls: `resent`                               |
+| what was said beside them         |                                                                        |
 | that calls and results have       | an answer asks for as many tools as the next input begins with results |
 | different ids                     | of, to calls that nobody made                                          |
 
@@ -27,6 +27,7 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.semconv.resent import whole
 
 AHEAD = 64
 """Model calls that are looked at for what another one left out."""
@@ -34,8 +35,8 @@ AHEAD = 64
 
 def linked(operations: Sequence[Operation]) -> list[Operation]:
     """Model calls in the order of their times, with their tool calls and results linked."""
-    told = [replace(one, input=paired(one.input)) if _needs_ids(one.input) else one for one in operations]
-    told = list(_whole(told))
+    given = (replace(one, input=paired(one.input)) if _needs_ids(one.input) else one for one in operations)
+    told = list(whole(given))
     for place, operation in enumerate(told):
         later = told[place + 1 : place + 1 + AHEAD]
         calls = list(calls_in(operation.output))
@@ -94,31 +95,6 @@ def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
             waiting.clear()
         found.append(_with(message, named))
     return tuple(found)
-
-
-def _whole(operations: Iterable[Operation]) -> Iterator[Operation]:
-    """Model calls whose inputs have the answers that asked for tools as they were, with all that was said."""
-    answers: dict[Sequence[str | None], Message] = {}
-
-    def as_it_was(message: Message) -> Message:
-        known = answers.get(_ids_in(message)) if message.role == "assistant" else None
-        return replace(message, parts=known.parts) if known and _is_of(message, known) else message
-
-    for operation in operations:
-        yield replace(operation, input=tuple(map(as_it_was, operation.input))) if answers else operation
-        for message in operation.output:
-            if ids := _ids_in(message):
-                answers[ids] = message
-
-
-def _ids_in(message: Message) -> Sequence[str | None]:
-    ids = tuple(call.id for call in calls_in([message]))
-    return ids if all(ids) else ()
-
-
-def _is_of(message: Message, answer: Message) -> bool:
-    """Whether a message says nothing that an answer did not say."""
-    return all(part in answer.parts for part in message.parts)
 
 
 def _needs_ids(messages: Iterable[Message]) -> bool:

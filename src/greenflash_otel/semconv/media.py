@@ -7,6 +7,7 @@ only digest and size are kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qs
 
 from greenflash_otel.operations import Json, Media
 from greenflash_otel.semconv.parts import digest_of
@@ -25,6 +26,7 @@ DATA = ("data", "base64", "bytes", "binary_content", "content", "file")
 """Where the address stands, or the data; data can stand in place of an address."""
 MIME_TYPES = ("mime_type", "media_type", "mimeType", "mediaType")
 IDS = ("file_id", "fileId")
+ATTACHMENT = "mlflow-attachment:"
 
 
 def media_of(part: Mapping[str, Json]) -> Media | None:
@@ -48,12 +50,21 @@ def media_at(
     place: str, modality: str = "image", mime_type: str | None = None, file_id: str | None = None
 ) -> Media:
     """A medium by its address; of one that is within it, or is base64, the digest."""
+    if place.startswith(ATTACHMENT):
+        return _attached(place, modality)
     head, _, data = place.partition(",") if place.startswith("data:") else ("", "", place)
     if not head and ("://" in place[:16] or place.startswith("@@@")):  # Langfuse's name for what it keeps
         return Media(modality, uri=place, file_id=file_id, mime_type=mime_type)
     digest, size_bytes = digest_of(data)
     mime_type = head.removeprefix("data:").partition(";")[0] or mime_type
     return Media(modality, file_id=file_id, mime_type=mime_type, digest=digest, size_bytes=size_bytes)
+
+
+def _attached(place: str, modality: str) -> Media:
+    """What MLflow keeps elsewhere, under a new name each time."""
+    told = parse_qs(place.partition("?")[2])
+    mime_type, size = next(iter(told.get("content_type", ())), None), next(iter(told.get("size", ())), "")
+    return Media(modality, mime_type=mime_type, size_bytes=int(size) if size.isdecimal() else None)
 
 
 def _text(fields: Mapping[str, Json], names: Iterable[str]) -> str | None:

@@ -96,7 +96,7 @@ def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) 
         operation = _belonging(operation, parent.affiliation)
         tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
         if tool and operation.name != EXECUTE_TOOL and within is None:
-            inside = replace(operation.affiliation, tool_call_id=tool.call_id)
+            inside = replace(operation.affiliation, tool_call_id=tool.call_id or parent.span.span_id)
             operation = replace(operation, affiliation=inside)
     return replace(one, operation=_belonging(operation, agreed) if agreed else operation)
 
@@ -179,6 +179,7 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
     calls = defaultdict[str, list[ToolCall]](list)
     asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
     calling = [one for one in readings if one.operation and one.operation.input]
+    names: dict[str, str] = {}
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
@@ -195,10 +196,20 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
             given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
             operation = replace(operation, tool=given)
             one = told[place] = replace(one, operation=operation)
+        if call_id is not None:
+            names[one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
             here = [other for other in calling if other.span.trace_id == trace_id]
             told[place] = replace(one, operation=_as_run(operation, call_id, here or calling))
-    return told
+    return [replace(one, operation=_within(one.operation, names)) for one in told]
+
+
+def _within(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
+    """An operation inside a tool whose span does not name its call, with the name that was found."""
+    name = names.get(operation.affiliation.tool_call_id or "") if operation else None
+    if operation is None or name is None:
+        return operation
+    return replace(operation, affiliation=replace(operation.affiliation, tool_call_id=name))
 
 
 def _quoted(readings: Sequence[Reading]) -> list[Reading]:
