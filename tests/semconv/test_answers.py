@@ -278,3 +278,12 @@ def test_openllmetry_puts_items_into_texts() -> None:
     image, called, said = (message.parts[0] for message in operation.input)
     assert isinstance(image, Media) and image.size_bytes == 1
     assert (called, said) == (ToolCall("look", {}, "c"), Text('{"type": "image"}'))
+
+
+def test_the_same_call_twice() -> None:
+    """The ids of an answer that has none are those of its own resend, not of an earlier call like it."""
+    asks = [Message("assistant", (ToolCall("look", {}, id),)) for id in "ab"]
+    bare = Message("assistant", (ToolCall("look", {}),))
+    again = chat(input=(asks[0],), output=(bare,))
+    _, second, _ = linked([chat(output=(bare,)), again, chat(input=tuple(asks))])
+    assert second.output == (asks[1],)

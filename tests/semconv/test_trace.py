@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.operations import Json, Operation
+from greenflash_otel.operations import Json, Operation, Text
 from greenflash_otel.semconv.recent import Recent
 from greenflash_otel.semconv.trace import Reading, read, together
 from greenflash_otel.semconv.wrappers import RUN
@@ -203,3 +203,15 @@ def test_a_tool_that_was_given_a_value_without_its_name() -> None:
     )
     _, run = told(asks, tool)
     assert run and run.tool and run.tool.arguments == {"at": 1}
+
+
+def test_instructions_of_a_run() -> None:
+    """Calls of which none was instructed get them, as Strands has them on the agent's span alone."""
+    run = span(9, {"gen_ai.operation.name": "invoke_agent", "system_prompt": "Be kind"})
+    first, second, _ = told(span(1, call("a"), 9), span(2, call("b"), 9), run)
+    assert first and second
+    assert first.system_instructions == second.system_instructions == (Text("Be kind"),)
+    own = {"gen_ai.system_instructions": '[{"type": "text", "content": "Sum up"}]'}
+    first, second, _ = told(span(1, call("a"), 9), span(2, call("b", **own), 9), run)
+    assert first and second
+    assert (first.system_instructions, second.system_instructions) == ((), (Text("Sum up"),))

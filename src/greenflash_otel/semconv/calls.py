@@ -41,7 +41,7 @@ def linked(operations: Sequence[Operation]) -> list[Operation]:
         later = told[place + 1 : place + 1 + AHEAD]
         calls = list(calls_in(operation.output))
         if any(call.id is None for call in calls):
-            ids = _ids_in_resend(calls, later)
+            ids = _ids_in_resend(calls, operation, later)
         else:
             ids = _ids_of_results(calls, told[:place], later)
         if ids:
@@ -103,13 +103,19 @@ def _needs_ids(messages: Iterable[Message]) -> bool:
     return any(one.id is None or (made and one.id not in made) for one in _results(messages))
 
 
-def _ids_in_resend(calls: Sequence[ToolCall], later: Iterable[Operation]) -> Sequence[str]:
-    """The ids with which a later input has the same calls; none if none has."""
+def _ids_in_resend(
+    calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]
+) -> Sequence[str]:
+    """The ids with which a later input has the same calls; none if none has.
+
+    Those that the operation was told itself are of calls that were made before.
+    """
     asked = [(call.name, call.arguments) for call in calls]
-    for operation in later:
-        for message in operation.input:
+    before = {call.id for call in calls_in(operation.input)}
+    for following in later:
+        for message in following.input:
             resent = list(calls_in([message]))
-            ids = [call.id for call in resent if call.id]
+            ids = [call.id for call in resent if call.id and call.id not in before]
             if len(ids) == len(asked) and [(call.name, call.arguments) for call in resent] == asked:
                 return ids
     return ()

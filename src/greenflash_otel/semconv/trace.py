@@ -26,7 +26,7 @@ from greenflash_otel.semconv.affiliation import affiliation_of
 from greenflash_otel.semconv.calls import calls_in, linked, result_told, run_for
 from greenflash_otel.semconv.quoting import quoted_in, told_by
 from greenflash_otel.semconv.reading import OURS
-from greenflash_otel.semconv.wrappers import RUN, completed
+from greenflash_otel.semconv.wrappers import RUN, completed, instructed
 from greenflash_otel.spans import SpanRecord
 
 Key: TypeAlias = tuple[str, str]
@@ -242,18 +242,23 @@ def _as_run(operation: Operation, call_id: str | None, calling: Iterable[Reading
 
 def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """The calls, with what only the runs around them say; a run only where there is no call in it."""
-    told, with_calls = list(readings), set[int]()
+    told, within = list(readings), defaultdict[int, list[int]](list)
     for place, above in enumerate(around):
         call = told[place].operation
         if call is None or call.name not in MAIN_CALLS:
             continue
-        for outer in above:
-            run = told[outer].operation
-            if run and run.name == RUN:
-                call = completed(call, run)
-                with_calls.add(outer)
+        runs = [(outer, run) for outer in above if (run := told[outer].operation) and run.name == RUN]
+        for outer, run in runs:
+            call = completed(call, run)
+            within[outer] += [place] if outer == runs[0][0] else []
         told[place] = replace(told[place], operation=call)
-    return [replace(one, operation=None) if place in with_calls else one for place, one in enumerate(told)]
+    for outer, places in within.items():
+        calls = [call for place in places if (call := told[place].operation)]
+        if run := told[outer].operation:
+            for place, call in zip(places, instructed(calls, run), strict=True):
+                told[place] = replace(told[place], operation=call)
+        told[outer] = replace(told[outer], operation=None)
+    return told
 
 
 def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
