@@ -75,6 +75,16 @@ def said(messages: Json) -> tuple[int, list[tuple[Part, ...]]]:
             id="reasoning without a word",
         ),
         pytest.param(
+            [{"role": "assistant", "parts": [*text("A")["parts"], {"type": "tool_call", "id": "c"}, {}]}],
+            (1, [(Text("A"),)]),
+            id="what a cut left",
+        ),
+        pytest.param(
+            [{"role": "assistant", "parts": [{"modality": "image", "content": "YQ"}]}],
+            (1, [(Media("image"),)]),
+            id="a picture whose type was cut off",
+        ),
+        pytest.param(
             [{"role": "assistant", "parts": [{"type": "new", "in": {"it": "A" * 1024}, "word": "Hi"}]}],
             (1, [(Other("new", {"in": {"it": digest_of("A" * 1024)[0]}, "word": "Hi"}),)]),
             id="bytes in a part that nobody knows",

@@ -7,7 +7,8 @@
 | tools that were asked for, then what was said | what was said first, as a stream of both has it        |
 | a tool that is given an empty text            | a tool that is given nothing, as a model that has none |
 | instructions that are also the first message  | the message                                            |
-| reasoning of which there is no word           | nothing                                                |
+| reasoning of which there is no word, a part   | nothing                                                |
+| that a cut left without name and content      |                                                        |
 | bytes within a part that nobody knows         | their digest                                           |
 """
 
@@ -52,10 +53,17 @@ def _as_choices(operation: Operation) -> Operation:
 
 
 def _in_order(message: Message) -> Message:
-    parts = [_plain(part) for part in message.parts if part != Reasoning("")]
+    parts = [_plain(part) for part in message.parts if not _says_nothing(part)]
     if message.role == "assistant":
         parts.sort(key=lambda part: isinstance(part, ToolCall))
-    return replace(message, parts=tuple(parts))
+    return replace(message, parts=tuple(parts)) if parts != [*message.parts] else message
+
+
+def _says_nothing(part: Part) -> bool:
+    """Whether it is reasoning without a word, or what a cut left without name and content."""
+    return part in (Reasoning(""), Other("unknown")) or (
+        isinstance(part, ToolCall) and part.name == "unknown" and part.arguments in (None, "")
+    )
 
 
 def _plain(part: Part) -> Part:
