@@ -163,7 +163,7 @@ def _part(entry: Entry) -> Part:
 def _call(entry: Entry) -> ToolCall:
     arguments = entry["input"] if "input" in entry else entry.get("args")
     return ToolCall(
-        str(entry.get("toolName") or "unknown"), read_structure(arguments), _id(entry.get("toolCallId"))
+        _text(entry, "toolName") or "unknown", read_structure(arguments), _id(entry.get("toolCallId"))
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from greenflash_otel.operations import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
-from greenflash_otel.semconv.attributes import ended
+from greenflash_otel.semconv.attributes import ended, text
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import operation_of, read_request, read_response, usage_of
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
@@ -66,15 +66,15 @@ def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
 
 def _streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
     """The tools that a stream asked for, which MLflow leaves out of what it puts together."""
-    found: dict[Json, dict[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for delta in _deltas(span):
         calls = delta.get("tool_calls")
         for piece in calls if isinstance(calls, list) else ():
             if isinstance(piece, Mapping):
-                call, function = found.setdefault(piece.get("index"), {}), piece.get("function")
+                call, function = found.setdefault(str(piece.get("index")), {}), piece.get("function")
                 told = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
                 for name in ("id", "name", "arguments"):
-                    call[name] = call.get(name, "") + str(told.get(name) or "")
+                    call[name] = call.get(name, "") + (text(told, name) or "")
     for call in found.values():
         yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
 

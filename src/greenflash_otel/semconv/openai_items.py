@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from greenflash_otel.operations import Json, Other, Part, ServerToolCall, ServerToolCallResponse, ToolCall
+from greenflash_otel.semconv.attributes import text
 from greenflash_otel.semconv.parts import digest_of, read_structure
 
 Item = Mapping[str, Json]
 
+FUNCTIONS = ("function_call", "tool_use", "tool_call")
 CALLS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("function_call", "tool_use", "tool_call"), ("arguments", "args", "input")),
+    **dict.fromkeys(FUNCTIONS, ("arguments", "args", "input")),
     "custom_tool_call": ("input",),
     **dict.fromkeys(("computer_call", "local_shell_call", "shell_call"), ("action",)),
     "apply_patch_call": ("operation",),
@@ -44,12 +46,10 @@ def call_of(item: Item, kind: str = "function_call", id: Json = None) -> ToolCal
     Args:
         id: Of the call, where the item does not say it.
     """
-    name = item.get("name") or (
-        "unknown" if kind in ("function_call", "tool_use") else kind.removesuffix("_call")
-    )
+    name = text(item, "name") or ("unknown" if kind in FUNCTIONS else kind.removesuffix("_call"))
     arguments = next((item[field] for field in CALLS[kind] if field in item), None)
     known = next((one for one in (item.get("call_id"), id) if isinstance(one, str) and one), None)
-    return ToolCall(str(name), read_structure(arguments), known)
+    return ToolCall(name, read_structure(arguments), known)
 
 
 def named_call(name: str | None, arguments: Json, id: str | None) -> Part:
@@ -65,7 +65,7 @@ def server_call_of(item: Item, kind: str) -> Iterator[Part]:
     asked = {name: value for name, value in item.items() if name not in SERVER_CALLS[kind]}
     id = found if isinstance(found := item.get("id"), str) and found else None
     failed = item.get("status") == "failed" or "error" in results
-    yield ServerToolCall(str(item.get("name") or kind.removesuffix("_call")), asked, id)
+    yield ServerToolCall(text(item, "name") or kind.removesuffix("_call"), asked, id)
     if isinstance(picture := results.get("result"), str):
         results["result"] = digest_of(picture)[0]
     if results or failed:

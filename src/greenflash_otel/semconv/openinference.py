@@ -142,7 +142,7 @@ def _told(output: Json) -> Mapping[str, Json]:
     if isinstance(data := output.get("data"), Mapping):
         return data
     if isinstance(blocks := output.get("blocks"), list) and "raw_output" in output:
-        texts = [str(block.get("text") or "") for block in blocks if isinstance(block, Mapping)]
+        texts = [text(block, "text") or "" for block in blocks if isinstance(block, Mapping)]
         return {
             "content": "\n".join(texts),
             "status": "error" if output.get("is_error") is True else "success",
