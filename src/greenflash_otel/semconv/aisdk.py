@@ -1,8 +1,8 @@
 """The AI SDK of Vercel, 3.3 to 6: attributes ``ai.*``. Pure. Source: its telemetry documentation, its spans.
 
 The calls of a model (``…doGenerate``, ``…doStream``, ``…doEmbed``) and of tools are read; the spans around
-them say the same once more, and are told where there is no call in them, as when a stream was left early.
-Version 7 writes OpenTelemetry's own names.
+them say the same once more. One that got no answer is told if there is no call in it, as of a stream that was
+left early. Version 7 writes OpenTelemetry's own names.
 """
 
 from __future__ import annotations
@@ -54,21 +54,22 @@ def read(span: SpanRecord) -> Operation | None:
         return _ended(_read_embedding(span.attributes), span)
     if kind.endswith((".doGenerate", ".doStream")):
         return _ended(_read_call(span.attributes, streamed=kind.endswith(".doStream")), span)
-    return _ended(_read_run(span.attributes), span) if kind in RUNS else None
+    run = _read_run(span.attributes) if kind in RUNS else None
+    return run and _ended(run, span)
 
 
-def _read_run(attributes: Attributes) -> Operation:
+def _read_run(attributes: Attributes) -> Operation | None:
+    """What was asked, where no answer came; one came from calls that have spans of their own."""
+    if any(_answer(attributes)):
+        return None
     asked = read_document(attributes.get("ai.prompt"))
     told: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
     prompt, system = told.get("prompt"), told.get("system")
     said = tuple(_messages(told.get("messages", prompt if isinstance(prompt, list) else None)))
     question = (Message("user", (Text(prompt),)),) if isinstance(prompt, str) and prompt else ()
-    return replace(
-        _read_call(attributes, streamed="stream" in (_text(attributes, KIND) or "")),
-        name=RUN,
-        input=said or question,
-        system_instructions=(Text(system),) if isinstance(system, str) and system else (),
-    )
+    instructions = (Text(system),) if isinstance(system, str) and system else ()
+    call = _read_call(attributes, streamed="stream" in (_text(attributes, KIND) or ""))
+    return replace(call, name=RUN, input=said or question, system_instructions=instructions)
 
 
 def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
