@@ -39,9 +39,11 @@ def _read(block: Block) -> Iterator[Part]:
     if kind == "text" and isinstance(value, str):
         yield from [Text(value)] if value else []
     elif kind == "toolUse" and isinstance(value, Mapping):
-        yield ToolCall(text(value, "name") or "unknown", value.get("input"), _id(value))
+        yield ToolCall(text(value, "name") or "unknown", value.get("input"), text(value, "toolUseId"))
     elif kind == "toolResult" and isinstance(value, Mapping):
-        yield ToolCallResponse(result_of(value.get("content")), _id(value), value.get("status") == "error")
+        yield ToolCallResponse(
+            result_of(value.get("content")), text(value, "toolUseId"), value.get("status") == "error"
+        )
     elif kind == "reasoningContent" and isinstance(value, Mapping):
         yield from _thought(value)
     elif kind in MODALITIES and isinstance(value, Mapping):
@@ -80,8 +82,3 @@ def _media(modality: str, value: Block) -> Media:
         digest=digest,
         size_bytes=size_bytes,
     )
-
-
-def _id(value: Block) -> str | None:
-    id = value.get("toolUseId")
-    return id if isinstance(id, str) and id else None

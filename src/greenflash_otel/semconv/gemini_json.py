@@ -72,9 +72,11 @@ def _part(part: Entry) -> Iterator[Part]:
         if words and words not in LEFT_OUT:
             yield Reasoning(words) if part.get("thought") is True else Text(words)
     elif isinstance(called, Mapping):
-        yield ToolCall(text(called, "name") or "unknown", called.get("args"), _id(called))
+        yield ToolCall(text(called, "name") or "unknown", called.get("args"), text(called, "id"))
     elif isinstance(answered, Mapping):
-        yield ToolCallResponse(answered.get("response"), _id(answered), failed_in(answered.get("response")))
+        yield ToolCallResponse(
+            answered.get("response"), text(answered, "id"), failed_in(answered.get("response"))
+        )
     elif isinstance(data := _at(part, "inline_data") or _at(part, "file_data"), Mapping):
         yield _media(data)
     elif any(value is not None for value in part.values()):
@@ -99,8 +101,3 @@ def _at(entry: Entry, name: str) -> Json:
     """A value by its name, ``function_call`` or ``functionCall``."""
     first, *rest = name.split("_")
     return entry[name] if name in entry else entry.get(first + "".join(word.title() for word in rest))
-
-
-def _id(entry: Entry) -> str | None:
-    id = entry.get("id")
-    return id if isinstance(id, str) and id else None

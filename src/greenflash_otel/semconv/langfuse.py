@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution, Usage
-from greenflash_otel.semconv.attributes import ended, text
+from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.parts import read_json
 from greenflash_otel.semconv.payloads import (
     Answered,
@@ -65,9 +65,9 @@ def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
     return replace(
         told,
         response_model=_model(attributes),
-        response_id=told.response_id or _unquoted(attributes, f"{METADATA}.id"),
+        response_id=told.response_id or unquoted(attributes, f"{METADATA}.id"),
         previous_response_id=told.previous_response_id
-        or _unquoted(attributes, f"{METADATA}.previous_response_id"),
+        or unquoted(attributes, f"{METADATA}.previous_response_id"),
         usage=_usage(attributes),
     )
 
@@ -84,7 +84,7 @@ def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
     if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
         given = asked["kwargs"]
     told = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
-    id = told.get("tool_call_id") or _unquoted(span.attributes, f"{METADATA}.tool_call_id")
+    id = told.get("tool_call_id") or unquoted(span.attributes, f"{METADATA}.tool_call_id")
     result = told.get("content", answered)
     return Operation(
         EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
@@ -97,9 +97,3 @@ def _model(attributes: Attributes) -> str | None:
 
 def _usage(attributes: Attributes) -> Usage | None:
     return usage_of(read_json(attributes.get("langfuse.observation.usage_details")))
-
-
-def _unquoted(attributes: Attributes, name: str) -> str | None:
-    """A text that the span has as JSON."""
-    value = read_json(attributes.get(name))
-    return value if isinstance(value, str) and value else None

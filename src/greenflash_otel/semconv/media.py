@@ -6,10 +6,11 @@ only digest and size are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 from greenflash_otel.operations import Json, Media
+from greenflash_otel.semconv.attributes import first_text
 from greenflash_otel.semconv.parts import digest_of
 
 MODALITIES: Mapping[str, str] = {
@@ -35,12 +36,12 @@ def media_of(part: Mapping[str, Json]) -> Media | None:
     if modality is None:
         return None
     fields = {**part, **next((found for name in INNER if isinstance(found := part.get(name), Mapping)), {})}
-    mime_type, format = _text(fields, MIME_TYPES), fields.get("format")
+    mime_type, format = first_text(fields, MIME_TYPES), fields.get("format")
     if mime_type is None and isinstance(format, str) and format:
         mime_type = f"{modality}/{format}"
     named = (mime_type or "").partition("/")[0]
     modality = named if modality == "document" and named in ("image", "audio", "video") else modality
-    file_id, place = _text(fields, IDS), _text(fields, (*PLACES, *DATA))
+    file_id, place = first_text(fields, IDS), first_text(fields, (*PLACES, *DATA))
     if place:
         return media_at(place, modality, mime_type, file_id)
     return Media(modality, file_id=file_id, mime_type=mime_type) if file_id else None
@@ -65,7 +66,3 @@ def _attached(place: str, modality: str) -> Media:
     told = parse_qs(place.partition("?")[2])
     mime_type, size = next(iter(told.get("content_type", ())), None), next(iter(told.get("size", ())), "")
     return Media(modality, mime_type=mime_type, size_bytes=int(size) if size.isdecimal() else None)
-
-
-def _text(fields: Mapping[str, Json], names: Iterable[str]) -> str | None:
-    return next((found for name in names if isinstance(found := fields.get(name), str) and found), None)

@@ -16,6 +16,7 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.semconv.attributes import first_text, text
 from greenflash_otel.semconv.media import media_at, media_of
 from greenflash_otel.semconv.openai_items import (
     CALLS,
@@ -68,19 +69,19 @@ def _parts(entry: Entry) -> Iterator[Part]:
         yield from server_call_of(entry, kind)
     elif kind.endswith("_call_output"):
         failed = entry.get("status") == "failed"
-        yield ToolCallResponse(_output(entry.get("output")), _text(entry.get("call_id")), failed)
+        yield ToolCallResponse(_output(entry.get("output")), text(entry, "call_id"), failed)
     elif kind == "reasoning":
         yield from _thought(entry)
     elif entry.get("role") in ("tool", "function"):
         failed = entry.get("status") == "error" or entry.get("is_error") is True
-        yield ToolCallResponse(_output(entry.get("content")), _text(entry.get("tool_call_id")), failed)
+        yield ToolCallResponse(_output(entry.get("content")), text(entry, "tool_call_id"), failed)
     else:
         yield from _said_by(entry)
 
 
 def _said_by(entry: Entry) -> Iterator[Part]:
     """What a message says in its content, and beside it."""
-    if thought := _text(entry.get("reasoning_content")):
+    if thought := text(entry, "reasoning_content"):
         yield Reasoning(thought)
     said = list(read_content(entry.get("content")))
     yield from said
@@ -91,10 +92,10 @@ def _said_by(entry: Entry) -> Iterator[Part]:
 
 def _beside(entry: Entry) -> Iterator[Part]:
     """A refusal, and an answer in sound, which stand beside the content."""
-    if refused := _text(entry.get(REFUSAL)):
+    if refused := text(entry, REFUSAL):
         yield refusal_of(refused)
     if isinstance(audio := entry.get("audio"), Mapping):
-        data, id, transcript = audio.get("data"), _text(audio.get("id")), _text(audio.get("transcript"))
+        data, id, transcript = audio.get("data"), text(audio, "id"), text(audio, "transcript")
         sound = media_at(data, "audio") if isinstance(data, str) and data else Media("audio")
         yield replace(sound, file_id=id, transcript=transcript)
 
@@ -122,13 +123,13 @@ def read_content(content: Json) -> Iterator[Part]:
 
 
 def _part(part: Entry) -> Iterator[Part]:
-    kind, text, url = str(part.get("type") or part.get("kind") or ""), part.get("text"), part.get("url")
+    kind, said, url = str(part.get("type") or part.get("kind") or ""), part.get("text"), part.get("url")
     if kind in ("reasoning", "thinking"):
         yield from _thought(part)
     elif kind in ITEMS:
         yield from ITEMS[kind](part, kind)
-    elif isinstance(text, str) and kind in ("", *TEXTS):
-        yield from [Text(text)] if text else []
+    elif isinstance(said, str) and kind in ("", *TEXTS):
+        yield from [Text(said)] if said else []
     elif medium := media_of(part):
         yield medium
     elif isinstance(url, str):
@@ -143,12 +144,12 @@ def _read_call(part: Entry, kind: str) -> Iterator[Part]:
 
 
 def _read_result(part: Entry, kind: str) -> Iterator[Part]:
-    id = _text(part.get("tool_use_id")) or _text(part.get("tool_call_id"))
+    id = text(part, "tool_use_id") or text(part, "tool_call_id")
     yield ToolCallResponse(_output(part.get("content")), id, part.get("is_error") is True)
 
 
 def _read_refusal(part: Entry, kind: str) -> Iterator[Part]:
-    if refused := _text(part.get(REFUSAL) or part.get("content")):
+    if refused := first_text(part, (REFUSAL, "content")):
         yield refusal_of(refused)
 
 
@@ -163,8 +164,8 @@ ITEMS: Mapping[str, Callable[[Entry, str], Iterator[Part]]] = {
 
 def _thought(entry: Entry) -> Iterator[Part]:
     texts = [_said(entry.get(name)) for name in ("summary", "content", "reasoning", "thinking", "text")]
-    if text := "\n\n".join(one for one in texts if one):
-        yield Reasoning(text)
+    if thought := "\n\n".join(one for one in texts if one):
+        yield Reasoning(thought)
 
 
 def _output(content: Json) -> Json:
@@ -178,8 +179,4 @@ def _said(content: Json) -> str:
         return content
     parts = content if isinstance(content, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
-    return "\n\n".join(text for text in texts if isinstance(text, str))
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return "\n\n".join(one for one in texts if isinstance(one, str))

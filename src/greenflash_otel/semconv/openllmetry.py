@@ -12,7 +12,6 @@ from dataclasses import replace
 
 from greenflash_otel.operations import (
     EXECUTE_TOOL,
-    Json,
     Message,
     Operation,
     Part,
@@ -23,14 +22,13 @@ from greenflash_otel.operations import (
     ToolExecution,
 )
 from greenflash_otel.semconv import events
-from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.attributes import document, ended, text, usage
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
 from greenflash_otel.semconv.openai_items import REFUSAL, named_call, refusal_of
 from greenflash_otel.semconv.openai_json import read_content
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import read_response
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
-from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "traceloop.span.kind"
@@ -60,7 +58,10 @@ def read(span: SpanRecord) -> Operation | None:
     if kind == "tool" or name == EXECUTE_TOOL:
         return _tool(span)
     if name == RETRIEVAL:
-        asked, found = _entity(attributes, "input"), _entity(attributes, "output")
+        asked, found = (
+            document(attributes, "traceloop.entity.input"),
+            document(attributes, "traceloop.entity.output"),
+        )
         return ended(retrieval_of(asked.get("query"), found.get("documents")), span)
     if any(name in attributes for name in FLATTENED):
         call = _flattened(attributes)
@@ -168,7 +169,10 @@ def _item(part: Part) -> tuple[Part, ...]:
 def _tool(span: SpanRecord) -> Operation | None:
     """A tool of LangChain: its callbacks' arguments, and the message that it answers with."""
     attributes = span.attributes
-    asked, answered = _entity(attributes, "input"), _entity(attributes, "output")
+    asked, answered = (
+        document(attributes, "traceloop.entity.input"),
+        document(attributes, "traceloop.entity.output"),
+    )
     name = text(attributes, "gen_ai.tool.name") or text(attributes, "traceloop.entity.name")
     if not asked and not answered and span.status != "error":
         return events.read(span)
@@ -184,8 +188,3 @@ def _tool(span: SpanRecord) -> Operation | None:
         results[0].response if results else message,
     )
     return ended(Operation(EXECUTE_TOOL, tool=tool), span)
-
-
-def _entity(attributes: Attributes, side: str) -> Mapping[str, Json]:
-    told = read_document(attributes.get(f"traceloop.entity.{side}"))
-    return told if isinstance(told, Mapping) else {}
