@@ -297,3 +297,46 @@ def test_the_same_call_twice() -> None:
     again = chat(input=(asks[0],), output=(bare,))
     _, second, _ = linked([chat(output=(bare,)), again, chat(input=tuple(asks))])
     assert second.output == (asks[1],)
+
+
+def test_openinference_on_plain_texts() -> None:
+    """Completions of JavaScript's, and spans that applications make; JSON is left alone, it may be hidden."""
+    attributes = {
+        "openinference.span.kind": "LLM",
+        "input.value": "Once",
+        "input.mime_type": "text/plain",
+        "output.value": " upon",
+        "output.mime_type": "text/plain",
+    }
+    operation = reading.read(span_of(attributes))
+    assert operation and operation.input == (Message("user", (Text("Once"),)),)
+    assert operation.output == (Message("assistant", (Text(" upon"),)),)
+    hidden = reading.read(
+        span_of({**attributes, "input.value": "__REDACTED__", "output.value": "__REDACTED__"})
+    )
+    assert hidden and not hidden.input and not hidden.output
+    json_ = {name: "application/json" for name in attributes if name.endswith("mime_type")}
+    assert (told := reading.read(span_of({**attributes, **json_}))) and not told.input and not told.output
+
+
+def test_openllmetry_on_responses_of_javascript() -> None:
+    """The input of a response is one text; the same text that a user said is what the user said."""
+    items = json.dumps([{"type": "function_call_output", "call_id": "c", "output": "ok"}])
+    messages = json.dumps([{"role": "user", "parts": [{"type": "text", "content": items}]}])
+    asked = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.usage.total_tokens": 3,
+        "gen_ai.input.messages": messages,
+    }
+    response = reading.read(span_of({**asked, "gen_ai.response.id": "resp_1"}))
+    completion = reading.read(span_of({**asked, "gen_ai.response.id": "chatcmpl-1"}))
+    assert response and response.input == (Message("tool", (ToolCallResponse("ok", "c"),)),)
+    assert completion and completion.input == (Message("user", (Text(items),)),)
+
+
+def test_what_an_answer_leaves_out() -> None:
+    """Langfuse in JavaScript has of a streamed answer the calls alone, without ids; its resend has all."""
+    bare = Message("assistant", (ToolCall("look", {}),))
+    whole = Message("assistant", (Text("Let me see"), ToolCall("look", {}, "c")))
+    first, _ = linked([chat(output=(bare,)), chat(input=(whole,))])
+    assert first.output == (whole,)

@@ -41,10 +41,8 @@ def linked(operations: Sequence[Operation]) -> list[Operation]:
         later = told[place + 1 : place + 1 + AHEAD]
         calls = list(calls_in(operation.output))
         if any(call.id is None for call in calls):
-            ids = _ids_in_resend(calls, operation, later)
-        else:
-            ids = _ids_of_results(calls, told[:place], later)
-        if ids:
+            told[place] = _as_resent(operation, _resend(calls, operation, later))
+        elif ids := _ids_of_results(calls, told[:place], later):
             told[place] = _renamed(operation, ids)
     return told
 
@@ -103,10 +101,8 @@ def _needs_ids(messages: Iterable[Message]) -> bool:
     return any(one.id is None or (made and one.id not in made) for one in _results(messages))
 
 
-def _ids_in_resend(
-    calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]
-) -> Sequence[str]:
-    """The ids with which a later input has the same calls; none if none has.
+def _resend(calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]) -> Message | None:
+    """The message of a later input that has the same calls, with ids; None if none has.
 
     Those that the operation was told itself are of calls that were made before.
     """
@@ -115,10 +111,20 @@ def _ids_in_resend(
     for following in later:
         for message in following.input:
             resent = list(calls_in([message]))
-            ids = [call.id for call in resent if call.id and call.id not in before]
-            if len(ids) == len(asked) and [(call.name, call.arguments) for call in resent] == asked:
-                return ids
-    return ()
+            new = all(call.id and call.id not in before for call in resent)
+            if new and [(call.name, call.arguments) for call in resent] == asked:
+                return message
+    return None
+
+
+def _as_resent(operation: Operation, message: Message | None) -> Operation:
+    """A call whose answer has the ids with which it is sent back; and what was said, if it has only calls."""
+    if message is None:
+        return operation
+    alone = len(operation.output) == 1 and all(isinstance(one, ToolCall) for one in operation.output[0].parts)
+    if alone:
+        return replace(operation, output=(replace(operation.output[0], parts=message.parts),))
+    return _renamed(operation, [call.id for call in calls_in([message]) if call.id])
 
 
 def _ids_of_results(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution, Usage
+from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Operation, Text, ToolExecution, Usage
 from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.parts import read_json
 from greenflash_otel.semconv.payloads import (
@@ -62,8 +62,10 @@ def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
         each = (message for one in answered for message in read_response(one).messages)
         request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
     told = operation_of(request, response)
+    instructions = unquoted(attributes, f"{METADATA}.instructions")
     return replace(
         told,
+        system_instructions=told.system_instructions or ((Text(instructions),) if instructions else ()),
         response_model=_model(attributes),
         response_id=told.response_id or unquoted(attributes, f"{METADATA}.id"),
         previous_response_id=told.previous_response_id

@@ -68,7 +68,7 @@ def _read_call(span: SpanRecord) -> Operation:
     prompts, completions = _completion(attributes)
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
     operation = Operation(
-        "text_completion" if completions else "chat",
+        "text_completion" if completions and not output else "chat",
         provider=text(attributes, "llm.provider") or text(attributes, "llm.system"),
         request_model=text(attributes, "llm.request.model_name") or text(parameters, "model"),
         response_model=text(attributes, "llm.response.model_name") or text(attributes, "llm.model_name"),
@@ -76,8 +76,8 @@ def _read_call(span: SpanRecord) -> Operation:
         previous_response_id=text(asked, "previous_response_id") or text(parameters, "previous_response_id"),
         system_instructions=_instructions(asked, attributes),
         input=given or prompts,
-        output=completions
-        or (output if choice_count > 1 else _with_thoughts(_joined(output), answered.messages)),
+        output=_with_thoughts(output if choice_count > 1 else _joined(output), answered.messages)
+        or completions,
         choice_count=choice_count,
         usage=usage(attributes, *USAGE),
         finish_reasons=(reason,) if (reason := text(attributes, "llm.finish_reason")) else (),
@@ -162,12 +162,19 @@ def _messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tupl
 
 
 def _completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """Prompt and answers of the API for completions."""
+    """Prompt and answers of the API for completions; or a text each, as JavaScript and hand-made spans have."""
     asked = [text_at(item, "prompt", "text") for item in items(tree_below(attributes, "llm.prompts"))]
     made = [text_at(item, "completion", "text") for item in items(tree_below(attributes, "llm.choices"))]
-    said = tuple(Text(one) for one in asked or texts(attributes, "llm.prompts") if one)
-    answers = (Message("assistant", (Text(one),)) for one in made if one)
+    asked = asked or [*texts(attributes, "llm.prompts")] or _plain(attributes, "input")
+    said = tuple(Text(one) for one in asked if one)
+    answers = (Message("assistant", (Text(one),)) for one in made or _plain(attributes, "output") if one)
     return (Message("user", said),) if said else (), tuple(answers)
+
+
+def _plain(attributes: Attributes, side: str) -> list[str | None]:
+    """The one text that a side is; JSON may hold what was to be hidden, and its messages stand flattened."""
+    is_text = text(attributes, f"{side}.mime_type") == "text/plain"
+    return [text(attributes, f"{side}.value")] if is_text else []
 
 
 def _parts(message: Tree, role: str) -> Iterator[Part]:
@@ -204,6 +211,8 @@ def _joined(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 def _with_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tuple[Message, ...]:
     """The answer with the reasoning that only its raw copy has."""
+    if len(output) > 1:
+        return output
     thoughts = tuple(part for message in raw for part in message.parts if isinstance(part, Reasoning))
     if not output or any(isinstance(part, Reasoning) for part in output[0].parts):
         return output

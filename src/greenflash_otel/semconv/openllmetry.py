@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from greenflash_otel.operations import (
     EXECUTE_TOOL,
+    Json,
     Message,
     Operation,
     Part,
@@ -25,7 +26,7 @@ from greenflash_otel.semconv import events
 from greenflash_otel.semconv.attributes import document, ended, text, usage
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
 from greenflash_otel.semconv.openai_items import REFUSAL, named_call, refusal_of
-from greenflash_otel.semconv.openai_json import read_content
+from greenflash_otel.semconv.openai_json import read_chat, read_content
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import read_response
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
@@ -46,6 +47,7 @@ USAGE = (
     ("gen_ai.usage.cache_read_input_tokens",),
     ("llm.usage.reasoning_tokens",),
 )
+ITEMS = ("function_call", "function_call_output", "reasoning")
 ITEM_IDS = ("rs_", "fc_")
 NOTHING = '""'
 """Stands for no content beside tool calls."""
@@ -67,6 +69,9 @@ def read(span: SpanRecord) -> Operation | None:
         call = _flattened(attributes)
         return call and ended(call, span)
     operation = events.read(span)
+    if operation and (operation.response_id or "").startswith("resp_"):
+        unfolded = (one for message in operation.input for one in _unfolded(message))
+        operation = replace(operation, input=tuple(unfolded))
     return operation and replace(
         operation,
         input=tuple(map(_with_items, operation.input)),
@@ -146,6 +151,21 @@ def _said(content: str) -> tuple[Part, ...]:
     if not parts or len(parts) < len(given):
         return (Text(content),)
     return tuple(read_content(parts))
+
+
+def _unfolded(message: Message) -> tuple[Message, ...]:
+    """A message; of one whose text is the input of a response, as JavaScript has it, what that holds."""
+    only = message.parts[0] if len(message.parts) == 1 else None
+    told = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
+    entries = told if isinstance(told, list) else []
+    return read_chat(told, "user") if entries and all(map(_is_item, entries)) else (message,)
+
+
+def _is_item(entry: Json) -> bool:
+    kind = entry.get("type", "message") if isinstance(entry, Mapping) else None
+    if kind == "message":
+        return isinstance(entry, Mapping) and {"role", "content"} <= {*entry}
+    return kind in ITEMS and isinstance(entry, Mapping) and ("call_id" in entry or "id" in entry)
 
 
 def _with_items(message: Message) -> Message:
