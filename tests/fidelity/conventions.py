@@ -40,6 +40,16 @@ TABLES: Mapping[str, Sequence[str]] = {
         "responses_tool_failed",
         "chat_completions",
     ),
+    "Answers of other kinds": (
+        "text_and_tools",
+        "resent",
+        "choices",
+        "refusal",
+        "media",
+        "completions",
+        "developer",
+        "left_early",
+    ),
     "Other settings": (
         "no_content",
         "events_only",

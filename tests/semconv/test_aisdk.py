@@ -22,6 +22,9 @@ from greenflash_otel.operations import (
     Usage,
 )
 from greenflash_otel.semconv import reading
+from greenflash_otel.semconv.parts import digest_of
+from greenflash_otel.semconv.trace import read, together
+from greenflash_otel.semconv.wrappers import RUN
 from greenflash_otel.spans import Attributes, SpanEvent
 from tests.semconv.spans import told
 from tests.strategies import span_of
@@ -111,7 +114,10 @@ def test_attributes(attributes: Attributes, field: str, expected: object) -> Non
             [{"type": "image", "image": "https://a.example/b.png"}],
             (Media("image", uri="https://a.example/b.png"),),
         ),
-        ([{"type": "file", "data": "…"}], (Other("file", {"data": "…"}),)),
+        (
+            [{"type": "file", "mediaType": "image/png", "data": "YQ=="}],
+            (Media("image", mime_type="image/png", digest=digest_of("YQ==")[0], size_bytes=1),),
+        ),
         ([7, {"text": 8}], (Other("unknown", {"text": 8}),)),
     ],
 )
@@ -150,5 +156,23 @@ def test_a_tool() -> None:
 
 
 def test_the_spans_around_calls() -> None:
-    """They say the same once more."""
-    assert reading.read(span_of({"ai.operationId": "ai.generateText", "ai.response.text": "A"})) is None
+    """They say the same once more; without an answer they are told where there is no call in them."""
+    asked = '{"system": "Be kind", "prompt": "Hi"}'
+    around = {"ai.operationId": "ai.streamText", "ai.prompt": asked}
+    assert reading.read(span_of({**around, "ai.response.text": "A"})) is None
+    run = reading.read(span_of(around))
+    assert run and (run.name, run.system_instructions) == (RUN, (Text("Be kind"),))
+    assert run.input == (Message("user", (Text("Hi"),)),)
+    call = replace(span_of(CALL, number=2), parent_span_id=span_of(around).span_id)
+    assert [one.operation and one.operation.name for one in together(map(read, (span_of(around), call)))] == [
+        None,
+        "chat",
+    ]
+
+
+def test_spans_around_calls_with_messages() -> None:
+    """The prompt can be a list of messages, under either name."""
+    messages = [{"role": "user", "content": "Hi"}]
+    for asked in ({"messages": messages}, {"prompt": messages}):
+        run = reading.read(span_of({"ai.operationId": "ai.generateText", "ai.prompt": json.dumps(asked)}))
+        assert run and run.input == (Message("user", (Text("Hi"),)),)

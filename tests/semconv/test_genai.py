@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,7 +38,8 @@ def test_only_plain_attribute_values_are_written(operation: Operation) -> None:
         texts = value if isinstance(value, tuple) else ()
         assert isinstance(value, (str, bool, int, float)) or all(isinstance(text, str) for text in texts)
     assert reading.recognises(attributes)
-    assert reading.read(span_of(attributes, failure=operation.failure)) == operation
+    span = replace(span_of(attributes, failure=operation.failure), scope=reading.OURS)
+    assert reading.read(span) == operation
 
 
 def test_a_failures_message_is_no_attribute() -> None:

@@ -9,9 +9,9 @@ import pytest
 from greenflash_otel.operations import (
     Affiliation,
     Failure,
+    Media,
     Message,
     Operation,
-    Other,
     Reasoning,
     Text,
     ToolCall,
@@ -91,7 +91,7 @@ def test_a_picture() -> None:
         (
             {"gen_ai.prompt.0.content": '[{"type": "file", "file": {"file_id": "f"}}]'},
             "input",
-            (Message("user", (Other("file", {"file": {"file_id": "f"}}),)),),
+            (Message("user", (Media("document", file_id="f"),)),),
         ),
         ({"gen_ai.prompt.0.content": "[{] no JSON"}, "input", (Message("user", (Text("[{] no JSON"),)),)),
     ],

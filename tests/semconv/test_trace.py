@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.operations import Json, Operation
+from greenflash_otel.operations import Json, Operation, Text
 from greenflash_otel.semconv.recent import Recent
 from greenflash_otel.semconv.trace import Reading, read, together
 from greenflash_otel.semconv.wrappers import RUN
@@ -182,3 +182,36 @@ def test_marks() -> None:
     hidden = json.dumps(said("user", content="[REDACTED]"))
     (operation,) = told(span(1, {**CHAT, "gen_ai.input.messages": hidden}))
     assert operation and operation.input == ()
+
+
+def test_inside_a_tool_without_an_id() -> None:
+    """What runs in it is not told to the user; it belongs to the call that the tool is found to run for."""
+    asks, inner = span(1, ASKS, 9), span(3, call("inner"), 2)
+    tool = replace(span(2, {**TOOL, "gen_ai.tool.call.arguments": '{"at": 1}'}, 9), end_ns=inner.end_ns + 1)
+    _, within, run = told(asks, inner, tool)
+    assert run and run.tool and run.tool.call_id == "c"
+    assert within and within.affiliation.tool_call_id == "c"
+    alone, _ = told(inner, tool)
+    assert alone and alone.affiliation.tool_call_id == tool.span_id
+
+
+def test_a_tool_that_was_given_a_value_without_its_name() -> None:
+    """It ran with the arguments of its call."""
+    asks, tool = (
+        span(1, ASKS),
+        span(2, {**TOOL, "gen_ai.tool.call.id": "c", "gen_ai.tool.call.arguments": "1"}),
+    )
+    _, run = told(asks, tool)
+    assert run and run.tool and run.tool.arguments == {"at": 1}
+
+
+def test_instructions_of_a_run() -> None:
+    """Calls of which none was instructed get them, as Strands has them on the agent's span alone."""
+    run = span(9, {"gen_ai.operation.name": "invoke_agent", "system_prompt": "Be kind"})
+    first, second, _ = told(span(1, call("a"), 9), span(2, call("b"), 9), run)
+    assert first and second
+    assert first.system_instructions == second.system_instructions == (Text("Be kind"),)
+    own = {"gen_ai.system_instructions": '[{"type": "text", "content": "Sum up"}]'}
+    first, second, _ = told(span(1, call("a"), 9), span(2, call("b", **own), 9), run)
+    assert first and second
+    assert (first.system_instructions, second.system_instructions) == ((), (Text("Sum up"),))

@@ -50,6 +50,8 @@ def test_cut_anywhere(at: st.DataObject, ascii: bool) -> None:
     ("left", "expected"),
     [
         ('"a": "be', {"a": "be"}),
+        ('"name": "be', {}),
+        ('"name": "be"', {"name": "be"}),
         ('"a": "b\\', {"a": "b"}),
         ('"a": "b\\u00', {"a": "b"}),
         ('"a": "\\ud83d', {"a": ""}),

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from greenflash_otel.operations import Failure, Json, Operation, Usage
 from greenflash_otel.semconv.parts import read_json
+from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
 
 REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
@@ -50,6 +51,18 @@ def mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
     """An object, native or as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
+
+
+def document(attributes: Attributes, name: str) -> Mapping[str, Json]:
+    """An object; one that was cut as far as it goes."""
+    value = read_document(attributes.get(name))
+    return value if isinstance(value, Mapping) else {}
+
+
+def unquoted(attributes: Attributes, name: str) -> str | None:
+    """A text that some producers write as JSON."""
+    value = read_json(attributes.get(name))
+    return value if isinstance(value, str) and value else None
 
 
 def usage(attributes: Attributes, *names: Iterable[str]) -> Usage | None:

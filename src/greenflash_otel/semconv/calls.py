@@ -2,9 +2,11 @@
 
 | what is missing                   | from where it is taken                                                 |
 |-----------------------------------|------------------------------------------------------------------------|
-| the id of a result                | the calls before it in the same input, in their order                  |
+| the id of a result, or its call's | the calls before it in the same input, in their order                  |
 | the ids of the calls in an answer | the later input that resends the same calls                            |
 | the call that a tool ran for      | the newest call of that name and with these arguments, if it has any   |
+| the calls that results answer, or | the answer that made the calls: `resent`                               |
+| what was said beside them         |                                                                        |
 | that calls and results have       | an answer asks for as many tools as the next input begins with results |
 | different ids                     | of, to calls that nobody made                                          |
 
@@ -25,6 +27,7 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.semconv.resent import whole
 
 AHEAD = 64
 """Model calls that are looked at for what another one left out."""
@@ -32,15 +35,14 @@ AHEAD = 64
 
 def linked(operations: Sequence[Operation]) -> list[Operation]:
     """Model calls in the order of their times, with their tool calls and results linked."""
-    told = [replace(one, input=paired(one.input)) if _lacks_ids(one.input) else one for one in operations]
+    given = (replace(one, input=paired(one.input)) if _needs_ids(one.input) else one for one in operations)
+    told = list(whole(given))
     for place, operation in enumerate(told):
         later = told[place + 1 : place + 1 + AHEAD]
         calls = list(calls_in(operation.output))
         if any(call.id is None for call in calls):
-            ids = _ids_in_resend(calls, later)
-        else:
-            ids = _ids_of_results(calls, told[:place], later)
-        if ids:
+            told[place] = _as_resent(operation, _resend(calls, operation, later))
+        elif ids := _ids_of_results(calls, told[:place], later):
             told[place] = _renamed(operation, ids)
     return told
 
@@ -74,34 +76,55 @@ def result_told(operations: Iterable[Operation], call_id: str) -> Json:
 
 def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Messages whose results have the ids of the calls before them, in their order."""
-    waiting: list[str] = []
+    made, waiting = {call.id for call in calls_in(messages)}, list[str]()
 
     def named(part: Part) -> Part:
         if isinstance(part, ToolCall) and part.id:
             waiting.append(part.id)
-        elif isinstance(part, ToolCallResponse) and part.id is None and waiting:
+        elif isinstance(part, ToolCallResponse) and part.id not in made and waiting:
             return replace(part, id=waiting.pop(0))
         elif isinstance(part, ToolCallResponse) and part.id in waiting:
             waiting.remove(part.id)
         return part
 
-    return tuple(_with(message, named) for message in messages)
+    found = []
+    for message in messages:
+        if message.role == "user" and not any(_results([message])):
+            waiting.clear()
+        found.append(_with(message, named))
+    return tuple(found)
 
 
-def _lacks_ids(messages: Iterable[Message]) -> bool:
-    return any(one.id is None for one in _results(messages))
+def _needs_ids(messages: Iterable[Message]) -> bool:
+    """Whether there are results that answer none of the calls."""
+    made = {call.id for call in calls_in(messages)}
+    return any(one.id is None or (made and one.id not in made) for one in _results(messages))
 
 
-def _ids_in_resend(calls: Sequence[ToolCall], later: Iterable[Operation]) -> Sequence[str]:
-    """The ids with which a later input has the same calls; none if none has."""
+def _resend(calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]) -> Message | None:
+    """The message of a later input that has the same calls, with ids; None if none has.
+
+    Those that the operation was told itself are of calls that were made before.
+    """
     asked = [(call.name, call.arguments) for call in calls]
-    for operation in later:
-        for message in operation.input:
+    before = {call.id for call in calls_in(operation.input)}
+    for following in later:
+        for message in following.input:
             resent = list(calls_in([message]))
-            ids = [call.id for call in resent if call.id]
-            if len(ids) == len(asked) and [(call.name, call.arguments) for call in resent] == asked:
-                return ids
-    return ()
+            new = all(call.id and call.id not in before for call in resent)
+            if new and [(call.name, call.arguments) for call in resent] == asked:
+                return message
+    return None
+
+
+def _as_resent(operation: Operation, message: Message | None) -> Operation:
+    """A call whose answer has the ids with which it is sent back; and what was said, if it has only calls."""
+    if message is None:
+        return operation
+    alone = len(operation.output) == 1 and all(isinstance(one, ToolCall) for one in operation.output[0].parts)
+    if alone:
+        return replace(operation, output=(replace(operation.output[0], parts=message.parts),))
+    return _renamed(operation, [call.id for call in calls_in([message]) if call.id])
 
 
 def _ids_of_results(

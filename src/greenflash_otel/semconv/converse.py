@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from greenflash_otel.operations import Json, Media, Other, Part, Reasoning, Text, ToolCall, ToolCallResponse
-from greenflash_otel.semconv.parts import digest_of
+from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.parts import digest_of, write_json
 
 Block = Mapping[str, Json]
 MODALITIES = ("image", "video", "audio", "document")
@@ -38,9 +39,11 @@ def _read(block: Block) -> Iterator[Part]:
     if kind == "text" and isinstance(value, str):
         yield from [Text(value)] if value else []
     elif kind == "toolUse" and isinstance(value, Mapping):
-        yield ToolCall(str(value.get("name") or "unknown"), value.get("input"), _id(value))
+        yield ToolCall(text(value, "name") or "unknown", value.get("input"), text(value, "toolUseId"))
     elif kind == "toolResult" and isinstance(value, Mapping):
-        yield ToolCallResponse(result_of(value.get("content")), _id(value), value.get("status") == "error")
+        yield ToolCallResponse(
+            result_of(value.get("content")), text(value, "toolUseId"), value.get("status") == "error"
+        )
     elif kind == "reasoningContent" and isinstance(value, Mapping):
         yield from _thought(value)
     elif kind in MODALITIES and isinstance(value, Mapping):
@@ -55,14 +58,18 @@ def result_of(content: Json) -> Json:
     found = [block.get("text", block.get("json")) for block in blocks if isinstance(block, Mapping)]
     if not found or None in found:
         return content
-    return found[0] if len(found) == 1 else "\n".join(str(one) for one in found)
+    return (
+        found[0]
+        if len(found) == 1
+        else "\n".join(one if isinstance(one, str) else write_json(one) for one in found)
+    )
 
 
 def _thought(value: Block) -> Iterator[Part]:
     told = value.get("reasoningText")
-    text = told.get("text") if isinstance(told, Mapping) else told
-    if isinstance(text, str) and text:
-        yield Reasoning(text)
+    thought = told.get("text") if isinstance(told, Mapping) else told
+    if isinstance(thought, str) and thought:
+        yield Reasoning(thought)
 
 
 def _media(modality: str, value: Block) -> Media:
@@ -75,8 +82,3 @@ def _media(modality: str, value: Block) -> Media:
         digest=digest,
         size_bytes=size_bytes,
     )
-
-
-def _id(value: Block) -> str | None:
-    id = value.get("toolUseId")
-    return id if isinstance(id, str) and id else None

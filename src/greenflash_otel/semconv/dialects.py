@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
+from greenflash_otel.operations import (
+    Json,
+    Message,
+    Other,
+    Part,
+    Reasoning,
+    Text,
+    ToolCallResponse,
+)
 from greenflash_otel.semconv import parts as convention
 from greenflash_otel.semconv.converse import is_converse, result_of
 from greenflash_otel.semconv.gemini_json import is_gemini, read_contents
+from greenflash_otel.semconv.media import media_at, media_of
 from greenflash_otel.semconv.openai_json import calls_of, read_chat, read_content
 from greenflash_otel.semconv.truncated import read_document
 
@@ -38,7 +47,7 @@ def _read(entry: Json, role: str) -> Iterator[Message]:
     elif isinstance(entry, Mapping) and entry["parts"] and is_gemini(entry) and not _is_flat(entry):
         yield from read_contents(entry, role)
     else:
-        (message,) = convention.read_messages([entry], default_role=role)
+        (message,) = convention.read_messages([_in_its_words(entry)], default_role=role)
         said = tuple(_known(part) for part in message.parts)
         told = calls_of(entry) if isinstance(entry, Mapping) else ()
         id = entry.get("tool_call_id") if isinstance(entry, Mapping) else None
@@ -51,6 +60,27 @@ def _is_flat(entry: Entry) -> bool:
     """Whether the parts are texts alone, which the convention reads as well."""
     parts = entry["parts"]
     return isinstance(parts, str) or (isinstance(parts, list) and all(isinstance(one, str) for one in parts))
+
+
+def _in_its_words(entry: Json) -> Json:
+    """A message whose media are named as the convention does it."""
+    parts = entry.get("parts") if isinstance(entry, Mapping) else None
+    if not isinstance(entry, Mapping) or not isinstance(parts, (list, tuple)):
+        return entry
+    return {**entry, "parts": [_medium(part) or part for part in parts]}
+
+
+def _medium(part: Json) -> Json:
+    """A medium in OpenAI's words, or with its data in the address; None if a part is none of these."""
+    if not isinstance(part, Mapping):
+        return None
+    if part.get("type") == "uri" and str(part.get("uri")).startswith("data:"):
+        medium = media_at(str(part["uri"]), str(part.get("modality") or "image"))
+    elif "modality" in part or not (found := media_of(part)):
+        return None
+    else:
+        medium = found
+    return convention.write_part(medium)
 
 
 def _with_name(entry: Entry, message: Message) -> Message:

@@ -40,6 +40,7 @@ CHOICE = "gen_ai.choice"
 TOOL = "gen_ai.tool.message"
 ROLES: Mapping[str, str] = {
     "gen_ai.system.message": "system",
+    "gen_ai.developer.message": "developer",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
     TOOL: "tool",
@@ -48,6 +49,8 @@ ROLES: Mapping[str, str] = {
 PROMPT, COMPLETION = "gen_ai.content.prompt", "gen_ai.content.completion"
 PROMPT_OF_TEXT = "gen_ai.prompt"
 """Of Semantic Kernel: a log record whose body is the prompt of a text completion."""
+SYSTEM_PROMPT = "system_prompt"
+"""Of Strands, on the span of the agent alone."""
 RUNS = ("invoke_agent", "invoke_workflow")
 """Operations in which model calls are made."""
 
@@ -74,6 +77,8 @@ def _run(span: SpanRecord) -> Operation | None:
     if text(span.attributes, genai.OPERATION_NAME) not in RUNS:
         return None
     called = genai.read(replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"}))
+    if called and not called.system_instructions and (told := text(span.attributes, SYSTEM_PROMPT)):
+        called = replace(called, system_instructions=(Text(told),))
     return called and replace(called, name=RUN)
 
 

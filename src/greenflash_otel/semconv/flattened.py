@@ -41,10 +41,15 @@ def branch(tree: object, *path: str) -> Tree:
 
 def items(tree: object) -> list[Tree]:
     """What a list holds, in order; holes are passed over."""
+    return [item for _, item in placed(tree)]
+
+
+def placed(tree: object) -> list[tuple[int, Tree]]:
+    """What a list holds, in order, each with its place."""
     if not isinstance(tree, Mapping):
         return []
     places = sorted(int(name) for name in tree if name.isdecimal() and name.isascii())
-    return [below for place in places if isinstance(below := tree.get(str(place)), dict)]
+    return [(place, below) for place in places if isinstance(below := tree.get(str(place)), dict)]
 
 
 def text_at(tree: object, *path: str) -> str | None:

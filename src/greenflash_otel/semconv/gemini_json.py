@@ -15,6 +15,7 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.semconv.attributes import text
 
 Entry = Mapping[str, Json]
 ROLES: Mapping[str, str] = {"model": "assistant", "function": "tool"}
@@ -50,7 +51,7 @@ def read_contents(value: Json, role: str) -> tuple[Message, ...]:
 def _message(entry: Entry, role: str) -> Message:
     parts = entry.get("parts")
     said = tuple(_parts(parts if isinstance(parts, list) else [parts]))
-    named = str(entry.get("role") or role)
+    named = text(entry, "role") or role
     if any(isinstance(part, ToolCallResponse) for part in said):
         named = "tool"  # Gemini takes them from the user
     return Message(ROLES.get(named, named), said)
@@ -65,15 +66,17 @@ def _parts(parts: list[Json]) -> Iterator[Part]:
 
 
 def _part(part: Entry) -> Iterator[Part]:
-    text = part.get("text")
+    words = part.get("text")
     called, answered = _at(part, "function_call"), _at(part, "function_response")
-    if isinstance(text, str):
-        if text and text not in LEFT_OUT:
-            yield Reasoning(text) if part.get("thought") is True else Text(text)
+    if isinstance(words, str):
+        if words and words not in LEFT_OUT:
+            yield Reasoning(words) if part.get("thought") is True else Text(words)
     elif isinstance(called, Mapping):
-        yield ToolCall(str(called.get("name") or "unknown"), called.get("args"), _id(called))
+        yield ToolCall(text(called, "name") or "unknown", called.get("args"), text(called, "id"))
     elif isinstance(answered, Mapping):
-        yield ToolCallResponse(answered.get("response"), _id(answered), failed_in(answered.get("response")))
+        yield ToolCallResponse(
+            answered.get("response"), text(answered, "id"), failed_in(answered.get("response"))
+        )
     elif isinstance(data := _at(part, "inline_data") or _at(part, "file_data"), Mapping):
         yield _media(data)
     elif any(value is not None for value in part.values()):
@@ -87,7 +90,7 @@ def failed_in(response: Json) -> bool:
 
 
 def _media(data: Entry) -> Media:
-    mime_type = str(_at(data, "mime_type") or "")
+    mime_type = text(data, "mime_type") or text(data, "mimeType") or ""
     modality = mime_type.partition("/")[0]
     known = modality if modality in ("image", "audio", "video") else "document"
     uri = _at(data, "file_uri")
@@ -98,8 +101,3 @@ def _at(entry: Entry, name: str) -> Json:
     """A value by its name, ``function_call`` or ``functionCall``."""
     first, *rest = name.split("_")
     return entry[name] if name in entry else entry.get(first + "".join(word.title() for word in rest))
-
-
-def _id(entry: Entry) -> str | None:
-    id = entry.get("id")
-    return id if isinstance(id, str) and id else None

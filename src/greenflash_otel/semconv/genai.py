@@ -23,12 +23,11 @@ from greenflash_otel.operations import (
     Affiliation,
     Ending,
     Failure,
-    Json,
     Operation,
     ToolExecution,
     Usage,
 )
-from greenflash_otel.semconv.attributes import failure_of
+from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts
 from greenflash_otel.semconv.dialects import read_messages, read_parts
 from greenflash_otel.semconv.parts import (
     read_json,
@@ -181,7 +180,7 @@ def _attributes_of_content(operation: Operation) -> dict[str, Attribute | None]:
 def read(span: SpanRecord) -> Operation | None:
     """The operation a span tells of; None if it is no model call or tool execution of this convention."""
     attributes = span.attributes
-    name = _text(attributes, OPERATION_NAME)
+    name = text(attributes, OPERATION_NAME)
     if name is None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
     name = ALIASES.get(name or "", name)
@@ -195,100 +194,75 @@ def read(span: SpanRecord) -> Operation | None:
     return Operation(
         name=name,
         affiliation=read_affiliation(attributes),
-        provider=_text(attributes, PROVIDER_NAME) or _text(attributes, "gen_ai.system"),
-        request_model=_text(attributes, REQUEST_MODEL),
-        response_model=_text(attributes, RESPONSE_MODEL),
-        response_id=_text(attributes, RESPONSE_ID),
-        previous_response_id=_text(attributes, PREVIOUS_RESPONSE_ID),
-        provider_conversation_id=_text(attributes, PROVIDER_CONVERSATION_ID),
+        provider=text(attributes, PROVIDER_NAME) or text(attributes, "gen_ai.system"),
+        request_model=text(attributes, REQUEST_MODEL),
+        response_model=text(attributes, RESPONSE_MODEL),
+        response_id=text(attributes, RESPONSE_ID),
+        previous_response_id=text(attributes, PREVIOUS_RESPONSE_ID),
+        provider_conversation_id=text(attributes, PROVIDER_CONVERSATION_ID),
         system_instructions=read_parts(attributes.get(SYSTEM_INSTRUCTIONS)),
         prompt=read_prompt(read_json(attributes.get(PROMPT))),
         input=read_messages(attributes.get(INPUT_MESSAGES), default_role="user"),
-        input_parent_id=_text(attributes, INPUT_PARENT_ID),
+        input_parent_id=text(attributes, INPUT_PARENT_ID),
         output=read_messages(attributes.get(OUTPUT_MESSAGES), default_role="assistant"),
-        output_item_ids=_texts(attributes, OUTPUT_ITEM_IDS),
-        output_type=_text(attributes, OUTPUT_TYPE),
-        choice_count=_integer(attributes, CHOICE_COUNT) or 1,
+        output_item_ids=texts(attributes, OUTPUT_ITEM_IDS),
+        output_type=text(attributes, OUTPUT_TYPE),
+        choice_count=integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
         usage=_read_usage(attributes),
-        finish_reasons=_texts(attributes, FINISH_REASONS),
+        finish_reasons=texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
-        time_to_first_chunk_s=_number(attributes, TIME_TO_FIRST_CHUNK),
+        time_to_first_chunk_s=number(attributes, TIME_TO_FIRST_CHUNK),
         voice_call=read_voice_call(read_json(attributes.get(VOICE_CALL))),
         used_tools=attributes.get(TURN_USED_TOOLS) is True,
         ending=_read_ending(span),
         failure=_read_failure(span),
-        properties=_mapping(attributes, OPERATION_PROPERTIES),
+        properties=mapping(attributes, OPERATION_PROPERTIES),
     )
 
 
 def read_affiliation(attributes: Attributes) -> Affiliation:
     """To whom a span belongs, as far as it says."""
-    conversation_id = _text(attributes, CONVERSATION_ID)
-    if conversation_id == _text(attributes, PROVIDER_CONVERSATION_ID):
+    conversation_id = text(attributes, CONVERSATION_ID)
+    if conversation_id == text(attributes, PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose
     return Affiliation(
         conversation_id=conversation_id,
-        user_id=_text(attributes, USER_ID),
-        organization_id=_text(attributes, ORGANIZATION_ID),
-        properties=_mapping(attributes, CONVERSATION_PROPERTIES),
+        user_id=text(attributes, USER_ID),
+        organization_id=text(attributes, ORGANIZATION_ID),
+        properties=mapping(attributes, CONVERSATION_PROPERTIES),
         internal=attributes.get(INTERNAL) is True,
-        scope_id=_text(attributes, SCOPE_ID),
-        tool_call_id=_text(attributes, WITHIN_TOOL_CALL_ID),
-        turn_id=_text(attributes, TURN_ID),
+        scope_id=text(attributes, SCOPE_ID),
+        tool_call_id=text(attributes, WITHIN_TOOL_CALL_ID),
+        turn_id=text(attributes, TURN_ID),
     )
 
 
 def _read_tool(attributes: Attributes) -> ToolExecution:
     return ToolExecution(
-        name=_text(attributes, TOOL_NAME) or "unknown",
-        call_id=_text(attributes, TOOL_CALL_ID),
+        name=text(attributes, TOOL_NAME) or "unknown",
+        call_id=text(attributes, TOOL_CALL_ID),
         arguments=read_structure(read_json(attributes.get(TOOL_CALL_ARGUMENTS))),
         result=read_json(attributes.get(TOOL_CALL_RESULT)),
     )
 
 
 def _read_usage(attributes: Attributes) -> Usage | None:
-    tokens = {field: _integer(attributes, name) for field, name in USAGE.items()}
+    tokens = {field: integer(attributes, name) for field, name in USAGE.items()}
     return Usage(**tokens) if any(count is not None for count in tokens.values()) else None
 
 
 def _read_ending(span: SpanRecord) -> Ending:
-    ending = _text(span.attributes, ENDING)
+    ending = text(span.attributes, ENDING)
     if ending in ("failed", "cancelled", "abandoned", "pending"):
         return cast(Ending, ending)
     return "failed" if span.status == "error" else "completed"
 
 
 def _read_failure(span: SpanRecord) -> Failure | None:
-    type = _text(span.attributes, ERROR_TYPE)
+    type = text(span.attributes, ERROR_TYPE)
     if type is None and span.status != "error":
         return None
     if any(event.name == "exception" for event in span.events) or (type or "").startswith("<class '"):
         return failure_of(span)
     return Failure(type or "_OTHER", span.status_description)
-
-
-def _text(attributes: Attributes, name: str) -> str | None:
-    value = attributes.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _texts(attributes: Attributes, name: str) -> tuple[str, ...]:
-    values = attributes.get(name)
-    return tuple(str(value) for value in values) if isinstance(values, (tuple, list)) else ()
-
-
-def _integer(attributes: Attributes, name: str) -> int | None:
-    value = attributes.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _number(attributes: Attributes, name: str) -> float | None:
-    value = attributes.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
-    value = read_json(attributes.get(name))
-    return value if isinstance(value, Mapping) else {}

@@ -6,9 +6,9 @@ It is no content: a message of nothing else is none, and a tool that was given i
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from greenflash_otel.operations import (
-    Json,
     Message,
     Operation,
     Part,
@@ -17,6 +17,8 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
+
+T = TypeVar("T")
 
 MARKS = frozenset({"__redacted__", "[redacted]", "<redacted>", "<elided>", "redacted-by-litellm"})
 BEGINNING = "redacted by litellm."
@@ -34,10 +36,14 @@ def without_marks(operation: Operation) -> Operation:
     """An operation without what says only that something was left out."""
     tool = operation.tool
     if tool and (is_hidden(tool.arguments) or is_hidden(tool.result)):
-        tool = replace(tool, arguments=_shown(tool.arguments), result=_shown(tool.result))
+        tool = replace(tool, arguments=shown(tool.arguments), result=shown(tool.result))
+    failure = operation.failure
+    if failure and is_hidden(failure.message):
+        failure = replace(failure, message=None)
     return replace(
         operation,
         tool=tool,
+        failure=failure,
         system_instructions=tuple(part for part in map(_part, operation.system_instructions) if part),
         input=_messages(operation.input),
         output=_messages(operation.output),
@@ -62,5 +68,6 @@ def _part(part: Part) -> Part | None:
     return part
 
 
-def _shown(value: Json) -> Json:
+def shown(value: T) -> T | None:
+    """What is not such a mark; None in place of one."""
     return None if is_hidden(value) else value

@@ -17,6 +17,9 @@ ROLES: Mapping[str, str] = {
 }
 """Role by LangChain's type of message, without what it adds for pieces of a stream (``AIMessageChunk``)."""
 
+BESIDE = ("refusal", "reasoning_content", "audio")
+"""What it moves out of a message of OpenAI's, and has nowhere else."""
+
 Entry = Mapping[str, Json]
 
 
@@ -48,6 +51,8 @@ def _message(entry: Entry) -> Entry:
     """A message with the role that OpenAI has for its type."""
     kwargs = entry.get("kwargs")
     told = kwargs if isinstance(kwargs, Mapping) else entry
+    if isinstance(more := told.get("additional_kwargs"), Mapping):
+        told = {**{name: more[name] for name in BESIDE if more.get(name)}, **told}
     role = ROLES.get(_kind(told) or _kind(entry)) if "role" not in told else None
     return {**told, "role": role, "type": "message"} if role else told
 

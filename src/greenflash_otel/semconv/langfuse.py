@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution, Usage
-from greenflash_otel.semconv.attributes import ended, text
+from greenflash_otel.operations import EXECUTE_TOOL, Failure, Json, Operation, Text, ToolExecution, Usage
+from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.parts import read_json
 from greenflash_otel.semconv.payloads import (
     Answered,
@@ -57,15 +57,27 @@ def read(span: SpanRecord) -> Operation | None:
 def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
     request = read_request(asked) if asked is not None else Asked()
     response = read_response(answered) if answered is not None else Answered()
+    count = _count(read_json(attributes.get("langfuse.observation.model.parameters")))
+    if count > 1 and isinstance(answered, list):
+        each = (message for one in answered for message in read_response(one).messages)
+        request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
     told = operation_of(request, response)
+    instructions = unquoted(attributes, f"{METADATA}.instructions")
     return replace(
         told,
+        system_instructions=told.system_instructions or ((Text(instructions),) if instructions else ()),
         response_model=_model(attributes),
-        response_id=told.response_id or _unquoted(attributes, f"{METADATA}.id"),
+        response_id=told.response_id or unquoted(attributes, f"{METADATA}.id"),
         previous_response_id=told.previous_response_id
-        or _unquoted(attributes, f"{METADATA}.previous_response_id"),
+        or unquoted(attributes, f"{METADATA}.previous_response_id"),
         usage=_usage(attributes),
     )
+
+
+def _count(parameters: Json) -> int:
+    """How many answers were asked for."""
+    count = parameters.get("n") if isinstance(parameters, Mapping) else None
+    return count if isinstance(count, int) else 1
 
 
 def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
@@ -74,7 +86,7 @@ def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
     if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
         given = asked["kwargs"]
     told = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
-    id = told.get("tool_call_id") or _unquoted(span.attributes, f"{METADATA}.tool_call_id")
+    id = told.get("tool_call_id") or unquoted(span.attributes, f"{METADATA}.tool_call_id")
     result = told.get("content", answered)
     return Operation(
         EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
@@ -87,9 +99,3 @@ def _model(attributes: Attributes) -> str | None:
 
 def _usage(attributes: Attributes) -> Usage | None:
     return usage_of(read_json(attributes.get("langfuse.observation.usage_details")))
-
-
-def _unquoted(attributes: Attributes, name: str) -> str | None:
-    """A text that the span has as JSON."""
-    value = read_json(attributes.get(name))
-    return value if isinstance(value, str) and value else None

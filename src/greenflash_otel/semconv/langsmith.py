@@ -71,7 +71,7 @@ def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     call_id = text(span.attributes, "gen_ai.tool.call.id")
     output = _at(outputs, "output") if isinstance(outputs, Mapping) and "output" in outputs else outputs
     told: Mapping[str, Json] = output if isinstance(output, Mapping) and output.get("type") == "tool" else {}
-    call_id = call_id or _id(told)
+    call_id = call_id or text(told, "tool_call_id")
     result = told.get("content", None if output == {} else output)
     name = text(span.attributes, "gen_ai.tool.name") or span.name
     operation = Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, _at(inputs, "input"), result))
@@ -79,11 +79,6 @@ def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return ended(operation, span)
-
-
-def _id(told: Mapping[str, Json]) -> str | None:
-    id = told.get("tool_call_id")
-    return id if isinstance(id, str) and id else None
 
 
 def _at(value: Json, *names: str) -> Json:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from greenflash_otel.operations import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
-from greenflash_otel.semconv.attributes import ended
+from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import operation_of, read_request, read_response, usage_of
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
@@ -34,7 +34,7 @@ def read(span: SpanRecord) -> Operation | None:
             return ended(_call(span, inputs, outputs), span)
         case "EMBEDDING":
             operation = embedding_of(given.get("input", given.get("texts", given.get("text"))))
-            return ended(replace(operation, request_model=_text(span, "model")), span)
+            return ended(replace(operation, request_model=unquoted(span.attributes, "model")), span)
         case "RETRIEVER":
             return ended(retrieval_of(given.get("query", inputs), outputs), span)
         case "TOOL":
@@ -53,7 +53,7 @@ def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     usage = read_json(span.attributes.get("mlflow.chat.tokenUsage"))
     return replace(
         told,
-        request_model=told.request_model or _text(span, "model"),
+        request_model=told.request_model or unquoted(span.attributes, "model"),
         usage=told.usage or usage_of(usage),
     )
 
@@ -66,15 +66,15 @@ def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
 
 def _streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
     """The tools that a stream asked for, which MLflow leaves out of what it puts together."""
-    found: dict[Json, dict[str, str]] = {}
+    found: dict[str, dict[str, str]] = {}
     for delta in _deltas(span):
         calls = delta.get("tool_calls")
         for piece in calls if isinstance(calls, list) else ():
             if isinstance(piece, Mapping):
-                call, function = found.setdefault(piece.get("index"), {}), piece.get("function")
+                call, function = found.setdefault(str(piece.get("index")), {}), piece.get("function")
                 told = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
                 for name in ("id", "name", "arguments"):
-                    call[name] = call.get(name, "") + str(told.get(name) or "")
+                    call[name] = call.get(name, "") + (text(told, name) or "")
     for call in found.values():
         yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
 
@@ -90,8 +90,3 @@ def _deltas(span: SpanRecord) -> Iterator[Mapping[str, Json]]:
                 delta = choice.get("delta") if isinstance(choice, Mapping) else None
                 if isinstance(delta, Mapping):
                     yield delta
-
-
-def _text(span: SpanRecord, name: str) -> str | None:
-    value = read_json(span.attributes.get(name))
-    return value if isinstance(value, str) and value else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from greenflash_otel.operations import (
     Json,
+    Media,
     Message,
     Other,
     Part,
@@ -14,8 +16,16 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.parts import read_structure
-from greenflash_otel.semconv.pictures import picture_at
+from greenflash_otel.semconv.attributes import first_text, text
+from greenflash_otel.semconv.media import media_at, media_of
+from greenflash_otel.semconv.openai_items import (
+    CALLS,
+    REFUSAL,
+    SERVER_CALLS,
+    call_of,
+    refusal_of,
+    server_call_of,
+)
 
 Entry = Mapping[str, Json]
 TEXTS = ("text", "input_text", "output_text", "summary_text", "reasoning_text")
@@ -52,23 +62,42 @@ def _role(entry: Entry, role: str) -> str:
 
 
 def _parts(entry: Entry) -> Iterator[Part]:
-    kind = entry.get("type")
-    if kind == "function_call":
-        yield _call(entry, entry.get("call_id"))
-    elif kind == "function_call_output":
-        yield ToolCallResponse(_output(entry.get("output")), _text(entry.get("call_id")))
+    kind = str(entry.get("type") or "")
+    if kind in CALLS:
+        yield call_of(entry, kind, entry.get("id"))
+    elif kind in SERVER_CALLS:
+        yield from server_call_of(entry, kind)
+    elif kind.endswith("_call_output"):
+        failed = entry.get("status") == "failed"
+        yield ToolCallResponse(_output(entry.get("output")), text(entry, "call_id"), failed)
     elif kind == "reasoning":
         yield from _thought(entry)
     elif entry.get("role") in ("tool", "function"):
         failed = entry.get("status") == "error" or entry.get("is_error") is True
-        yield ToolCallResponse(_output(entry.get("content")), _text(entry.get("tool_call_id")), failed)
+        yield ToolCallResponse(_output(entry.get("content")), text(entry, "tool_call_id"), failed)
     else:
-        if thought := _text(entry.get("reasoning_content")):
-            yield Reasoning(thought)
-        said = list(read_content(entry.get("content")))
-        yield from said
-        known = {part.id for part in said if isinstance(part, ToolCall)}
-        yield from (call for call in calls_of(entry) if call.id is None or call.id not in known)
+        yield from _said_by(entry)
+
+
+def _said_by(entry: Entry) -> Iterator[Part]:
+    """What a message says in its content, and beside it."""
+    if thought := text(entry, "reasoning_content"):
+        yield Reasoning(thought)
+    said = list(read_content(entry.get("content")))
+    yield from said
+    yield from _beside(entry)
+    known = {part.id for part in said if isinstance(part, ToolCall)}
+    yield from (call for call in calls_of(entry) if call.id is None or call.id not in known)
+
+
+def _beside(entry: Entry) -> Iterator[Part]:
+    """A refusal, and an answer in sound, which stand beside the content."""
+    if refused := text(entry, REFUSAL):
+        yield refusal_of(refused)
+    if isinstance(audio := entry.get("audio"), Mapping):
+        data, id, transcript = audio.get("data"), text(audio, "id"), text(audio, "transcript")
+        sound = media_at(data, "audio") if isinstance(data, str) and data else Media("audio")
+        yield replace(sound, file_id=id, transcript=transcript)
 
 
 def calls_of(entry: Entry) -> Iterator[ToolCall]:
@@ -76,8 +105,10 @@ def calls_of(entry: Entry) -> Iterator[ToolCall]:
     calls = entry.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, Mapping):
-            function = call.get("function")
-            yield _call(function if isinstance(function, Mapping) else call, call.get("id"))
+            told = next((one for name in ("function", "custom") if (one := call.get(name))), call)
+            yield call_of(told if isinstance(told, Mapping) else call, id=call.get("id"))
+    if isinstance(function := entry.get("function_call"), Mapping):
+        yield call_of(function)
 
 
 def read_content(content: Json) -> Iterator[Part]:
@@ -92,27 +123,49 @@ def read_content(content: Json) -> Iterator[Part]:
 
 
 def _part(part: Entry) -> Iterator[Part]:
-    kind, text, picture = part.get("type") or part.get("kind"), part.get("text"), part.get("image_url")
-    url = picture.get("url") if isinstance(picture, Mapping) else picture or part.get("url")
+    kind, said, url = str(part.get("type") or part.get("kind") or ""), part.get("text"), part.get("url")
     if kind in ("reasoning", "thinking"):
         yield from _thought(part)
-    elif kind in ("function_call", "tool_use"):
-        yield _call(part, part.get("call_id") or part.get("id"))
-    elif isinstance(text, str) and (kind in TEXTS or kind is None):
-        yield from [Text(text)] if text else []
+    elif kind in ITEMS:
+        yield from ITEMS[kind](part, kind)
+    elif isinstance(said, str) and kind in ("", *TEXTS):
+        yield from [Text(said)] if said else []
+    elif medium := media_of(part):
+        yield medium
     elif isinstance(url, str):
-        yield picture_at(url)
-    elif isinstance(data := part.get("binary_content"), str):
-        yield picture_at(f"data:{part.get('media_type') or ''};base64,{data}")
+        yield media_at(url)
     elif kind not in TEXTS:
         names = ("type",) if part.get("type") else ("kind",)
-        yield Other(str(kind or "unknown"), {name: one for name, one in part.items() if name not in names})
+        yield Other(kind or "unknown", {name: one for name, one in part.items() if name not in names})
+
+
+def _read_call(part: Entry, kind: str) -> Iterator[Part]:
+    yield call_of(part, kind, part.get("id"))
+
+
+def _read_result(part: Entry, kind: str) -> Iterator[Part]:
+    id = text(part, "tool_use_id") or text(part, "tool_call_id")
+    yield ToolCallResponse(_output(part.get("content")), id, part.get("is_error") is True)
+
+
+def _read_refusal(part: Entry, kind: str) -> Iterator[Part]:
+    if refused := first_text(part, (REFUSAL, "content")):
+        yield refusal_of(refused)
+
+
+ITEMS: Mapping[str, Callable[[Entry, str], Iterator[Part]]] = {
+    **dict.fromkeys(CALLS, _read_call),
+    **dict.fromkeys(SERVER_CALLS, server_call_of),
+    "tool_result": _read_result,
+    REFUSAL: _read_refusal,
+}
+"""How parts of a content are read that are more than text."""
 
 
 def _thought(entry: Entry) -> Iterator[Part]:
     texts = [_said(entry.get(name)) for name in ("summary", "content", "reasoning", "thinking", "text")]
-    if text := "\n\n".join(one for one in texts if one):
-        yield Reasoning(text)
+    if thought := "\n\n".join(one for one in texts if one):
+        yield Reasoning(thought)
 
 
 def _output(content: Json) -> Json:
@@ -126,14 +179,4 @@ def _said(content: Json) -> str:
         return content
     parts = content if isinstance(content, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
-    return "\n\n".join(text for text in texts if isinstance(text, str))
-
-
-def _call(function: Entry, id: Json) -> ToolCall:
-    names = ("arguments", "args", "input")
-    arguments = next((function[name] for name in names if name in function), None)
-    return ToolCall(str(function.get("name") or "unknown"), read_structure(arguments), _text(id))
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return "\n\n".join(one for one in texts if isinstance(one, str))

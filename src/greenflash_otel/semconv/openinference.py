@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from greenflash_otel.operations import (
     EXECUTE_TOOL,
-    Affiliation,
     Failure,
     Json,
     Message,
@@ -18,15 +17,17 @@ from greenflash_otel.operations import (
     Part,
     Reasoning,
     Text,
-    ToolCall,
     ToolCallResponse,
     ToolExecution,
 )
-from greenflash_otel.semconv.attributes import ended, text, usage
-from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
+from greenflash_otel.semconv.attributes import document, ended, text, texts, usage
+from greenflash_otel.semconv.flattened import Tree, branch, items, placed, text_at, tree_below
+from greenflash_otel.semconv.hidden import shown
+from greenflash_otel.semconv.langchain_json import read_langchain
+from greenflash_otel.semconv.media import media_at
+from greenflash_otel.semconv.openai_items import named_call
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import read_response
-from greenflash_otel.semconv.pictures import picture_at
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
 from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
@@ -39,8 +40,6 @@ USAGE = tuple(
     (f"llm.token_count.{name}",)
     for name in ("prompt", "completion", "prompt_details.cache_read", "completion_details.reasoning")
 )
-HIDDEN = "__REDACTED__"
-"""What stands in place of content that was not to be captured."""
 
 
 def read(span: SpanRecord) -> Operation | None:
@@ -51,7 +50,7 @@ def read(span: SpanRecord) -> Operation | None:
         case "EMBEDDING":
             return _read_embedding(span)
         case "RETRIEVER":
-            return _ended(_read_retrieval(span.attributes), span)
+            return ended(_read_retrieval(span.attributes), span)
         case "TOOL":
             return _read_tool(span)
         case _:
@@ -60,50 +59,50 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_call(span: SpanRecord) -> Operation:
     attributes = span.attributes
-    asked = _document(attributes, "input.value")
+    asked = document(attributes, "input.value")
     answered = read_response(read_document(attributes.get("output.value")))
-    parameters = _document(attributes, "llm.invocation_parameters")
+    parameters = document(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
-    output = _messages(attributes, "llm.output_messages", "assistant")
+    given = _messages(attributes, INPUT_MESSAGES, "user", asked.get("messages"))
+    output = _messages(attributes, "llm.output_messages", "assistant", answered.choices)
+    prompts, completions = _completion(attributes)
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
     operation = Operation(
-        "chat",
-        _affiliation(attributes),
+        "text_completion" if completions and not output else "chat",
         provider=text(attributes, "llm.provider") or text(attributes, "llm.system"),
-        request_model=text(attributes, "llm.request.model_name") or _string(parameters, "model"),
+        request_model=text(attributes, "llm.request.model_name") or text(parameters, "model"),
         response_model=text(attributes, "llm.response.model_name") or text(attributes, "llm.model_name"),
         response_id=answered.id,
-        previous_response_id=_string(asked, "previous_response_id")
-        or _string(parameters, "previous_response_id"),
+        previous_response_id=text(asked, "previous_response_id") or text(parameters, "previous_response_id"),
         system_instructions=_instructions(asked, attributes),
-        input=_messages(attributes, INPUT_MESSAGES, "user"),
-        output=output if choice_count > 1 else _with_thoughts(_joined(output), answered.messages),
+        input=given or prompts,
+        output=_with_thoughts(output if choice_count > 1 else _joined(output), answered.messages)
+        or completions,
         choice_count=choice_count,
         usage=usage(attributes, *USAGE),
         finish_reasons=(reason,) if (reason := text(attributes, "llm.finish_reason")) else (),
         streamed=parameters.get("stream") is True,
     )
-    return _ended(operation, span)
+    return ended(operation, span)
 
 
 def _read_embedding(span: SpanRecord) -> Operation:
     attributes = span.attributes
     embedded = items(tree_below(attributes, "embedding.embeddings"))
-    texts = [said for one in embedded if (said := _shown(text_at(one, "embedding", "text")))]
+    texts = [said for one in embedded if (said := shown(text_at(one, "embedding", "text")))]
     operation = replace(
         embedding_of(texts, count=len(embedded)),
-        affiliation=_affiliation(attributes),
         request_model=text(attributes, "embedding.model_name"),
         usage=usage(attributes, *USAGE),
     )
-    return _ended(operation, span)
+    return ended(operation, span)
 
 
 def _read_retrieval(attributes: Attributes) -> Operation:
     found = [branch(item, "document") for item in items(tree_below(attributes, "retrieval.documents"))]
     documents = [{**one, "metadata": read_json(one.get("metadata"))} for one in found]
-    query = _query(read_document(_shown(text(attributes, "input.value"))))
-    return retrieval_of(query, [one for one in documents if _shown(text_at(one, "content"))])
+    query = _query(read_document(shown(text(attributes, "input.value"))))
+    return retrieval_of(query, [one for one in documents if shown(text_at(one, "content"))])
 
 
 def _query(asked: Json) -> Json:
@@ -120,15 +119,15 @@ def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     output = read_json(attributes.get("output.value"))
     told = _told(output)
-    call_id = text(attributes, "tool.id") or _string(told, "tool_call_id")
-    result = told.get("content", output if _shown(text(attributes, "output.value")) else None)
+    call_id = text(attributes, "tool.id") or text(told, "tool_call_id")
+    result = told.get("content", output if shown(text(attributes, "output.value")) else None)
     arguments = read_structure(read_json(attributes.get("input.value")))
     tool = ToolExecution(text(attributes, "tool.name") or span.name, call_id, arguments, result)
-    operation = Operation(EXECUTE_TOOL, _affiliation(attributes), tool=tool)
+    operation = Operation(EXECUTE_TOOL, tool=tool)
     if told.get("status") == "error" and span.status != "error":
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
-    return _ended(operation, span)
+    return ended(operation, span)
 
 
 def _told(output: Json) -> Mapping[str, Json]:
@@ -138,7 +137,7 @@ def _told(output: Json) -> Mapping[str, Json]:
     if isinstance(data := output.get("data"), Mapping):
         return data
     if isinstance(blocks := output.get("blocks"), list) and "raw_output" in output:
-        texts = [str(block.get("text") or "") for block in blocks if isinstance(block, Mapping)]
+        texts = [text(block, "text") or "" for block in blocks if isinstance(block, Mapping)]
         return {
             "content": "\n".join(texts),
             "status": "error" if output.get("is_error") is True else "success",
@@ -146,19 +145,40 @@ def _told(output: Json) -> Mapping[str, Json]:
     return {}
 
 
-def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
-    found = []
-    for item in items(tree_below(attributes, prefix)):
+def _messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tuple[Message, ...]:
+    """Flattened messages; one of which the names say nothing, as of a refusal, is read in the raw copy."""
+    found: list[Message] = []
+    if isinstance(raw, (list, tuple)) and raw and isinstance(raw[0], list):
+        raw = raw[0]  # LangChain has a list for each prompt
+    copies = dict(enumerate(raw)) if isinstance(raw, (list, tuple)) else {}
+    for place, item in placed(tree_below(attributes, prefix)):
         message = branch(item, "message")
         speaker = text_at(message, "role") or role
-        parts = tuple(_parts(message, speaker))
-        if parts:
+        if set(message) == {"role"}:
+            found += read_langchain(copies.get(place), speaker)
+        elif parts := tuple(_parts(message, speaker)):
             found.append(Message(speaker, parts, name=text_at(message, "name")))
     return tuple(found)
 
 
+def _completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Prompt and answers of the API for completions; or a text each, as JavaScript and hand-made spans have."""
+    asked = [text_at(item, "prompt", "text") for item in items(tree_below(attributes, "llm.prompts"))]
+    made = [text_at(item, "completion", "text") for item in items(tree_below(attributes, "llm.choices"))]
+    asked = asked or [*texts(attributes, "llm.prompts")] or _plain(attributes, "input")
+    said = tuple(Text(one) for one in asked if one)
+    answers = (Message("assistant", (Text(one),)) for one in made or _plain(attributes, "output") if one)
+    return (Message("user", said),) if said else (), tuple(answers)
+
+
+def _plain(attributes: Attributes, side: str) -> list[str | None]:
+    """The one text that a side is; JSON may hold what was to be hidden, and its messages stand flattened."""
+    is_text = text(attributes, f"{side}.mime_type") == "text/plain"
+    return [text(attributes, f"{side}.value")] if is_text else []
+
+
 def _parts(message: Tree, role: str) -> Iterator[Part]:
-    content = _shown(text_at(message, "content"))
+    content = shown(text_at(message, "content"))
     if role in ("tool", "function"):
         yield ToolCallResponse(content or "", text_at(message, "tool_call_id"))
         return
@@ -168,18 +188,18 @@ def _parts(message: Tree, role: str) -> Iterator[Part]:
         yield Text(content)
     for item in items(branch(message, "tool_calls")):
         call = branch(item, "tool_call")
-        arguments = read_structure(_shown(text_at(call, "function", "arguments")))
-        yield ToolCall(text_at(call, "function", "name") or "unknown", arguments, text_at(call, "id"))
+        arguments = shown(text_at(call, "function", "arguments"))
+        yield named_call(text_at(call, "function", "name"), arguments, text_at(call, "id"))
 
 
 def _content(content: Tree) -> Iterator[Part]:
-    said = _shown(text_at(content, "text"))
+    said = shown(text_at(content, "text"))
     if text_at(content, "type") == "reasoning":
         yield from [Reasoning(said)] if said else []
     elif said:
         yield Text(said)
-    elif url := _shown(text_at(content, "image", "image", "url")):
-        yield picture_at(url)
+    elif url := shown(text_at(content, "image", "image", "url")):
+        yield media_at(url)
 
 
 def _joined(messages: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -191,6 +211,8 @@ def _joined(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 def _with_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tuple[Message, ...]:
     """The answer with the reasoning that only its raw copy has."""
+    if len(output) > 1:
+        return output
     thoughts = tuple(part for message in raw for part in message.parts if isinstance(part, Reasoning))
     if not output or any(isinstance(part, Reasoning) for part in output[0].parts):
         return output
@@ -199,32 +221,6 @@ def _with_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tup
 
 def _instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Part, ...]:
     """Of a response, where they are not among the messages."""
-    instructions = _string(asked, "instructions")
+    instructions = text(asked, "instructions")
     said = f"{INPUT_MESSAGES}.0.message.content"
     return (Text(instructions),) if instructions and attributes.get(said) != instructions else ()
-
-
-def _affiliation(attributes: Attributes) -> Affiliation:
-    return Affiliation(text(attributes, "session.id"), text(attributes, "user.id"))
-
-
-def _ended(operation: Operation, span: SpanRecord) -> Operation:
-    """The operation as its span ended."""
-    done = ended(operation, span)
-    if done.failure and done.failure.message == HIDDEN:
-        return replace(done, failure=replace(done.failure, message=None))
-    return done
-
-
-def _document(attributes: Attributes, name: str) -> Mapping[str, Json]:
-    value = read_document(attributes.get(name))
-    return value if isinstance(value, Mapping) else {}
-
-
-def _string(document: Mapping[str, Json], name: str) -> str | None:
-    value = document.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _shown(said: str | None) -> str | None:
-    return None if said == HIDDEN else said

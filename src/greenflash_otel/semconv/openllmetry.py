@@ -23,18 +23,21 @@ from greenflash_otel.operations import (
     ToolExecution,
 )
 from greenflash_otel.semconv import events
-from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.attributes import document, ended, text, usage
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
-from greenflash_otel.semconv.openai_json import read_content
+from greenflash_otel.semconv.openai_items import REFUSAL, named_call, refusal_of
+from greenflash_otel.semconv.openai_json import read_chat, read_content
 from greenflash_otel.semconv.parts import read_json, read_structure
 from greenflash_otel.semconv.payloads import read_response
 from greenflash_otel.semconv.steps import embedding_of, retrieval_of
-from greenflash_otel.semconv.truncated import read_document
 from greenflash_otel.spans import Attributes, SpanRecord
 
 KIND = "traceloop.span.kind"
 REQUEST_TYPE = "llm.request.type"
-FLATTENED = ("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.completion.0.role")
+FLATTENED = (
+    *("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.prompt.0.user"),
+    *("gen_ai.completion.0.role", "gen_ai.completion.0.content"),
+)
 SIGNS = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
 RETRIEVAL = "vector_db_retrieve"
 """What it calls a retrieval."""
@@ -44,6 +47,8 @@ USAGE = (
     ("gen_ai.usage.cache_read_input_tokens",),
     ("llm.usage.reasoning_tokens",),
 )
+ITEMS = ("function_call", "function_call_output", "reasoning")
+ITEM_IDS = ("rs_", "fc_")
 NOTHING = '""'
 """Stands for no content beside tool calls."""
 
@@ -55,13 +60,23 @@ def read(span: SpanRecord) -> Operation | None:
     if kind == "tool" or name == EXECUTE_TOOL:
         return _tool(span)
     if name == RETRIEVAL:
-        asked, found = _entity(attributes, "input"), _entity(attributes, "output")
+        asked, found = (
+            document(attributes, "traceloop.entity.input"),
+            document(attributes, "traceloop.entity.output"),
+        )
         return ended(retrieval_of(asked.get("query"), found.get("documents")), span)
     if any(name in attributes for name in FLATTENED):
         call = _flattened(attributes)
         return call and ended(call, span)
     operation = events.read(span)
-    return operation and replace(operation, output=tuple(map(_with_items, operation.output)))
+    if operation and (operation.response_id or "").startswith("resp_"):
+        unfolded = (one for message in operation.input for one in _unfolded(message))
+        operation = replace(operation, input=tuple(unfolded))
+    return operation and replace(
+        operation,
+        input=tuple(map(_with_items, operation.input)),
+        output=tuple(map(_with_items, operation.output)),
+    )
 
 
 def _flattened(attributes: Attributes) -> Operation | None:
@@ -107,20 +122,17 @@ def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, 
 
 
 def _parts(item: Tree, role: str) -> tuple[Part, ...]:
-    content = text_at(item, "content")
+    content = text_at(item, "content") or text_at(item, "user")  # of a prompt without a role
     if role in ("tool", "function"):
         return (ToolCallResponse(content or "", text_at(item, "tool_call_id")),)
     thought = text_at(item, "reasoning")
     calls = tuple(
-        ToolCall(
-            text_at(call, "name") or "unknown",
-            read_structure(text_at(call, "arguments")),
-            text_at(call, "id"),
-        )
+        named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
         for call in items(branch(item, "tool_calls"))
     )
     said = _said(content) if content and content != NOTHING else ()
-    return (*_thoughts(thought), *said, *calls)
+    refused = (refusal_of(told),) if (told := text_at(item, REFUSAL)) else ()
+    return (*_thoughts(thought), *said, *refused, *calls)
 
 
 def _thoughts(thought: str | None) -> tuple[Part, ...]:
@@ -141,8 +153,23 @@ def _said(content: str) -> tuple[Part, ...]:
     return tuple(read_content(parts))
 
 
+def _unfolded(message: Message) -> tuple[Message, ...]:
+    """A message; of one whose text is the input of a response, as JavaScript has it, what that holds."""
+    only = message.parts[0] if len(message.parts) == 1 else None
+    told = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
+    entries = told if isinstance(told, list) else []
+    return read_chat(told, "user") if entries and all(map(_is_item, entries)) else (message,)
+
+
+def _is_item(entry: Json) -> bool:
+    kind = entry.get("type", "message") if isinstance(entry, Mapping) else None
+    if kind == "message":
+        return isinstance(entry, Mapping) and {"role", "content"} <= {*entry}
+    return kind in ITEMS and isinstance(entry, Mapping) and ("call_id" in entry or "id" in entry)
+
+
 def _with_items(message: Message) -> Message:
-    """A message of the model, its thoughts first; of items that stand in texts, as JSON, what they are."""
+    """A message, the model's thoughts first; of items that stand in texts, as JSON, what they are."""
     said = [part for one in message.parts for part in (_item(one) or (one,))]
     calls = {part.id: part for part in said if isinstance(part, ToolCall)}
     parts = [part for part in said if not isinstance(part, ToolCall) or calls[part.id] is part]
@@ -151,17 +178,21 @@ def _with_items(message: Message) -> Message:
 
 
 def _item(part: Part) -> tuple[Part, ...]:
-    """The item of the Responses API that a text is, unless it is one that was said."""
+    """The item of the Responses API, or the file, that a text is, unless it is one that was said."""
     told = read_structure(part.content) if isinstance(part, Text) else None
-    if not isinstance(told, Mapping) or told.get("type") not in ("reasoning", "function_call"):
+    if not isinstance(told, Mapping):
         return ()
-    return tuple(read_content(told)) if str(told.get("id")).startswith(("rs_", "fc_")) else ()
+    is_item = told.get("type") in ("reasoning", "function_call") and str(told.get("id")).startswith(ITEM_IDS)
+    return tuple(read_content(told)) if is_item or "source_type" in told else ()
 
 
 def _tool(span: SpanRecord) -> Operation | None:
     """A tool of LangChain: its callbacks' arguments, and the message that it answers with."""
     attributes = span.attributes
-    asked, answered = _entity(attributes, "input"), _entity(attributes, "output")
+    asked, answered = (
+        document(attributes, "traceloop.entity.input"),
+        document(attributes, "traceloop.entity.output"),
+    )
     name = text(attributes, "gen_ai.tool.name") or text(attributes, "traceloop.entity.name")
     if not asked and not answered and span.status != "error":
         return events.read(span)
@@ -177,8 +208,3 @@ def _tool(span: SpanRecord) -> Operation | None:
         results[0].response if results else message,
     )
     return ended(Operation(EXECUTE_TOOL, tool=tool), span)
-
-
-def _entity(attributes: Attributes, side: str) -> Mapping[str, Json]:
-    told = read_document(attributes.get(f"traceloop.entity.{side}"))
-    return told if isinstance(told, Mapping) else {}

@@ -199,8 +199,9 @@ def read_part(part: Json) -> Part:
         return Text(part)
     if not isinstance(part, Mapping):
         return Other(UNPARSED, {"value": part})
-    if "type" not in part and isinstance(content := part.get("content"), str):
-        return Text(content)  # whose type was cut off
+    if "type" not in part and isinstance(content := part.get("content"), str):  # its type was cut off
+        modality, mime_type = _text(part.get("modality")), _text(part.get("mime_type"))
+        return Media(modality, mime_type=mime_type) if modality else Text(content)
     read = READERS.get(_text(part.get("type")) or "")
     return read(part) if read else _read_other(part)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from greenflash_otel.operations import Json, Message, Operation, Part, Text, Usage
+from greenflash_otel.semconv.attributes import text
 from greenflash_otel.semconv.langchain_json import read_langchain
 
 Entry = Mapping[str, Json]
@@ -36,6 +37,8 @@ class Answered:
     model: str | None = None
     usage: Usage | None = None
     finish_reasons: tuple[str, ...] = ()
+    choices: tuple[Json, ...] = ()
+    """The messages beside each other, as they came."""
 
 
 def operation_of(asked: Asked, answered: Answered) -> Operation:
@@ -49,7 +52,7 @@ def operation_of(asked: Asked, answered: Answered) -> Operation:
         system_instructions=asked.instructions,
         input=asked.messages,
         output=answered.messages,
-        choice_count=max(asked.choice_count, 1),
+        choice_count=max(asked.choice_count, len(answered.choices), 1),
         usage=answered.usage,
         finish_reasons=answered.finish_reasons,
         streamed=asked.streamed,
@@ -61,12 +64,12 @@ def read_request(value: Json) -> Asked:
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return Asked(_defining_nothing(value))
     said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
-    instructions, choices = _text(value, "instructions"), value.get("n")
+    instructions, choices = text(value, "instructions"), value.get("n")
     return Asked(
         _defining_nothing(said),
         (Text(instructions),) if instructions else (),
-        _text(value, "model"),
-        _text(value, "previous_response_id"),
+        text(value, "model"),
+        text(value, "previous_response_id"),
         choices if isinstance(choices, int) else 1,
         value.get("stream") is True,
     )
@@ -90,19 +93,20 @@ def read_response(value: Json) -> Answered:
         return _of_langchain(generations, value)
     choices = value.get("choices")
     said = choices if isinstance(choices, list) else []
-    messages = [_choice(one) for one in said if isinstance(one, Mapping)]
-    found = tuple(message for one in messages for message in read_langchain(one, "assistant"))
+    choices = tuple(_choice(one) for one in said if isinstance(one, Mapping))
+    found = tuple(message for one in choices for message in read_langchain(one, "assistant"))
     if not said:
         found = read_langchain(
             next((value[name] for name in ("output", "message") if name in value), value), "assistant"
         )
-    reasons = [_text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
+    reasons = [text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
     return Answered(
         found,
-        _text(value, "id"),
-        _text(value, "model"),
+        text(value, "id"),
+        text(value, "model"),
         usage_of(value.get("usage") or value.get("usage_metadata")),
         tuple(reason for reason in reasons if reason),
+        choices,
     )
 
 
@@ -120,10 +124,11 @@ def _of_langchain(generations: Json, value: Entry) -> Answered:
     facts = metadata if isinstance(metadata, Mapping) else {}
     return Answered(
         tuple(message for one in messages for message in read_langchain(one, "assistant")),
-        _text(facts, "id"),
-        _text(facts, "model_name") or _text(facts, "model"),
+        text(facts, "id"),
+        text(facts, "model_name") or text(facts, "model"),
         usage_of(told.get("usage_metadata") or value.get("usage_metadata")),
-        (reason,) if (reason := _text(facts, "finish_reason")) else (),
+        (reason,) if (reason := text(facts, "finish_reason")) else (),
+        tuple(messages),
     )
 
 
@@ -155,8 +160,3 @@ def _details_of(value: Entry, *names: str) -> Entry:
 
 def _count(value: Entry, *names: str) -> int | None:
     return next((count for name in names if isinstance(count := value.get(name), int)), None)
-
-
-def _text(value: Entry, name: str) -> str | None:
-    found = value.get(name)
-    return found if isinstance(found, str) and found else None

@@ -21,6 +21,7 @@ from greenflash_otel.semconv import (
     pydantic_ai,
 )
 from greenflash_otel.semconv.affiliation import affiliation_of
+from greenflash_otel.semconv.answers import in_order
 from greenflash_otel.semconv.hidden import without_marks
 from greenflash_otel.spans import Attributes, SpanRecord
 
@@ -74,7 +75,7 @@ def read(span: SpanRecord) -> Operation | None:
             break
     if found is None:
         return None
-    told = found if span.scope == OURS else without_marks(found)
+    told = found if span.scope == OURS else in_order(without_marks(found))
     return replace(told, affiliation=completed(told.affiliation, affiliation_of(span.attributes)))
 
 

@@ -26,7 +26,7 @@ from greenflash_otel.semconv.affiliation import affiliation_of
 from greenflash_otel.semconv.calls import calls_in, linked, result_told, run_for
 from greenflash_otel.semconv.quoting import quoted_in, told_by
 from greenflash_otel.semconv.reading import OURS
-from greenflash_otel.semconv.wrappers import RUN, completed
+from greenflash_otel.semconv.wrappers import RUN, completed, instructed
 from greenflash_otel.spans import SpanRecord
 
 Key: TypeAlias = tuple[str, str]
@@ -96,7 +96,7 @@ def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) 
         operation = _belonging(operation, parent.affiliation)
         tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
         if tool and operation.name != EXECUTE_TOOL and within is None:
-            inside = replace(operation.affiliation, tool_call_id=tool.call_id)
+            inside = replace(operation.affiliation, tool_call_id=tool.call_id or parent.span.span_id)
             operation = replace(operation, affiliation=inside)
     return replace(one, operation=_belonging(operation, agreed) if agreed else operation)
 
@@ -179,6 +179,7 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
     calls = defaultdict[str, list[ToolCall]](list)
     asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
     calling = [one for one in readings if one.operation and one.operation.input]
+    names: dict[str, str] = {}
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
@@ -189,11 +190,26 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
         call_id = operation.tool.call_id
         if call_id is None and (call := run_for(operation.tool, calls[trace_id])):
             call_id = call.id
-        calls[trace_id] = [call for call in calls[trace_id] if call.id != call_id]
+        asked = next((call for call in calls[trace_id] if call.id == call_id), None)
+        calls[trace_id] = [call for call in calls[trace_id] if call is not asked]
+        if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
+            given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
+            operation = replace(operation, tool=given)
+            one = told[place] = replace(one, operation=operation)
+        if call_id is not None:
+            names[one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
             here = [other for other in calling if other.span.trace_id == trace_id]
             told[place] = replace(one, operation=_as_run(operation, call_id, here or calling))
-    return told
+    return [replace(one, operation=_within(one.operation, names)) for one in told]
+
+
+def _within(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
+    """An operation inside a tool whose span does not name its call, with the name that was found."""
+    name = names.get(operation.affiliation.tool_call_id or "") if operation else None
+    if operation is None or name is None:
+        return operation
+    return replace(operation, affiliation=replace(operation.affiliation, tool_call_id=name))
 
 
 def _quoted(readings: Sequence[Reading]) -> list[Reading]:
@@ -226,18 +242,23 @@ def _as_run(operation: Operation, call_id: str | None, calling: Iterable[Reading
 
 def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """The calls, with what only the runs around them say; a run only where there is no call in it."""
-    told, with_calls = list(readings), set[int]()
+    told, within = list(readings), defaultdict[int, list[int]](list)
     for place, above in enumerate(around):
         call = told[place].operation
         if call is None or call.name not in MAIN_CALLS:
             continue
-        for outer in above:
-            run = told[outer].operation
-            if run and run.name == RUN:
-                call = completed(call, run)
-                with_calls.add(outer)
+        runs = [(outer, run) for outer in above if (run := told[outer].operation) and run.name == RUN]
+        for outer, run in runs:
+            call = completed(call, run)
+            within[outer] += [place] if outer == runs[0][0] else []
         told[place] = replace(told[place], operation=call)
-    return [replace(one, operation=None) if place in with_calls else one for place, one in enumerate(told)]
+    for outer, places in within.items():
+        calls = [call for place in places if (call := told[place].operation)]
+        if run := told[outer].operation:
+            for place, call in zip(places, instructed(calls, run), strict=True):
+                told[place] = replace(told[place], operation=call)
+        told[outer] = replace(told[outer], operation=None)
+    return told
 
 
 def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:

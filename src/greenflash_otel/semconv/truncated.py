@@ -1,7 +1,7 @@
 """JSON that was cut: a limit on the length of attributes ends it anywhere, also within an escape. Pure.
 
 What stands before the cut is read; a text that was cut is kept as far as it goes, a name without its value
-is not.
+is not, nor half of a name, or of an address.
 """
 
 from __future__ import annotations
@@ -17,6 +17,20 @@ LEAST_CHARS = 64
 """No limit is smaller than this; what is shorter and no JSON is a text."""
 DEPTH = 100
 """Of nested values; what lies deeper is no message."""
+
+WHOLE = frozenset({"name", "id", "role", "type", "url", "uri", "tool_name", "toolName", "toolCallId"}) | {
+    *(
+        "call_id",
+        "tool_call_id",
+        "tool_use_id",
+        "toolUseId",
+        "file_id",
+        "mime_type",
+        "media_type",
+        "finish_reason",
+    )
+}
+"""What is nothing unless it is whole."""
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 SCALAR = re.compile(r"[^\s,\]}]+")
@@ -96,7 +110,7 @@ def _object(text: str, at: int, depth: int) -> Found:
         if text[at] != ":":
             raise ValueError("no JSON")
         value, at = _value(text, at + 1, depth)
-        if value is not MISSING:
+        if value is not MISSING and not (at == CUT and name in WHOLE):
             found[str(name)] = value
         if at == CUT:
             break
