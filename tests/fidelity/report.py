@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -44,13 +45,15 @@ def scores(application: str) -> dict[str, Score]:
     }
 
 
-def page() -> str:
+def row(application: str, made: Mapping[str, Score]) -> str:
+    """What the page says of an application."""
+    cells = [_cell(made[path]) if path in made else "" for path in PATHS]
+    return f"| {application} | {' | '.join(cells)} |"
+
+
+def page(rows: Iterable[str]) -> str:
     """The whole page."""
-    lines = [f"| the application … | {' | '.join(PATHS)} |", "|---" * (len(PATHS) + 1) + "|"]
-    for application in APPLICATIONS:
-        made = scores(application)
-        cells = [_cell(made[path]) if path in made else "" for path in PATHS]
-        lines.append(f"| {application} | {' | '.join(cells)} |")
+    lines = [f"| the application … | {' | '.join(PATHS)} |", "|---" * (len(PATHS) + 1) + "|", *rows]
     return HEAD + "\n".join(lines) + "\n" + TAIL
 
 
@@ -61,4 +64,4 @@ def _cell(made: Score) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(row(one, scores(one)) for one in APPLICATIONS), encoding="utf-8")

@@ -16,6 +16,7 @@ from tests.instrumentation.openai.spans import Spans
 def spans() -> Iterator[Spans]:
     """The SDK is instrumented during the test, and not afterwards."""
     gc.collect()  # streams that earlier tests dropped
+    gc.freeze()  # what is left are modules of the SDK, imported as they were needed
     recorded = Spans()
     instrument(recorded.tracer)
     yield recorded
