@@ -134,7 +134,8 @@ class Greenflash:
         if self._folder is not None:
             self._memories.clear()  # killed: what it knew is on disk, or nowhere
             self._outbox = Outbox(self._folder)
-        self._memories[process] = Memory(notebook=self._outbox)
+        memory = self._memories[process] = Memory(notebook=self._outbox)
+        memory.recall_waiting(0)
 
     def _leave(self) -> None:
         if self._outbox is not None:
