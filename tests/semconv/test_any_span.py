@@ -18,10 +18,14 @@ KEYS = [
     *("name", "arguments", "args", "kwargs", "lc", "generations", "message", "choices", "query"),
     *("tool_call_id", "data", "status", "contents", "config", "function_call", "response", "toolUse"),
     *("toolResult", "image_url", "url", "event.name", "call_id", "instructions", "usage", "delta"),
-    *("reasoning", "summary", "documents", "function"),
+    *("reasoning", "summary", "documents", "function", "refusal", "additional_kwargs", "audio", "source"),
+    *("file", "file_data", "base64", "custom", "tool_use_id", "modality", "uri", "output_index", "n"),
 ]
 WORDS = st.sampled_from(
-    ("", "user", "assistant", "tool", "text", "function_call", "reasoning", "gen_ai.user.message", "Hi", "c")
+    [
+        *("", "user", "assistant", "tool", "text", "function_call", "reasoning", "gen_ai.user.message", "Hi"),
+        *("c", "web_search_call", "mcp_call", "custom_tool_call", "tool_result", "refusal", "file", "data:,"),
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | WORDS,
@@ -35,14 +39,16 @@ NAMES = (
     *("output.value", "ai.prompt.messages", "ai.response.toolCalls", "ai.values", "langsmith.span.kind"),
     *("langfuse.observation.input", "langfuse.observation.output", "traceloop.entity.input"),
     *("traceloop.entity.output", "raw_input", "response", "request_data", "response_data"),
-    *("gen_ai.retrieval.query.text", "gen_ai.retrieval.documents", "metadata"),
+    *("gen_ai.retrieval.query.text", "gen_ai.retrieval.documents", "metadata", "system_prompt", "ai.prompt"),
+    *("llm.prompts", "llm.prompts.0.prompt.text", "llm.choices.0.completion.text", "input.mime_type"),
+    *("llm.input_messages.1.message.role", "langfuse.observation.model.parameters", "gen_ai.response.id"),
 )
 KINDS = {
     "openinference.span.kind": ("LLM", "TOOL", "RETRIEVER", "EMBEDDING"),
     "langsmith.span.kind": ("llm", "tool", "retriever", "embedding"),
     "langfuse.observation.type": ("generation", "tool", "retriever", "embedding"),
     "mlflow.spanType": ('"CHAT_MODEL"', '"TOOL"', '"RETRIEVER"', '"EMBEDDING"'),
-    "ai.operationId": ("ai.generateText.doGenerate", "ai.toolCall", "ai.embed.doEmbed"),
+    "ai.operationId": ("ai.generateText.doGenerate", "ai.toolCall", "ai.embed.doEmbed", "ai.streamText"),
     "gen_ai.operation.name": ("chat", "execute_tool", "retrieval", "invoke_agent", "vector_db_retrieve"),
     "traceloop.span.kind": ("tool", "task"),
     "logfire.msg_template": ("Function: {name}", "Chat"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from greenflash_otel.operations import Json, Media
+from greenflash_otel.operations import Json, Media, Other
 from greenflash_otel.semconv.dialects import read_messages
 from greenflash_otel.semconv.openai_json import read_content
 
@@ -60,6 +60,17 @@ def inline(modality: str, mime_type: str | None = None) -> Media:
 def test_content(part: Json, expected: Media) -> None:
     """Parts of OpenAI, Anthropic, LangChain and the AI SDK."""
     assert list(read_content([part])) == [expected]
+
+
+def test_words() -> None:
+    """What a document says in words is kept."""
+    words: Json = {"type": "text", "media_type": "text/plain", "data": "Hi"}
+    assert list(read_content([{"type": "document", "source": words}])) == [
+        Other("document", {"source": words})
+    ]
+    assert list(read_content([{"type": "document", "content": "Hi"}])) == [
+        Other("document", {"content": "Hi"})
+    ]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ MODALITIES: Mapping[str, str] = {
 INNER = ("image_url", "input_audio", "audio_url", "video_url", "file", "source", "image", "audio", "data")
 """Where some producers put an object that says the rest."""
 PLACES = ("url", "uri", "image_url", "file_url", "video_url", "document_url", "image", "audio", "file_data")
-DATA = ("data", "base64", "bytes", "binary_content", "content", "file")
+DATA = ("data", "base64", "bytes", "binary_content", "file")
 """Where the address stands, or the data; data can stand in place of an address."""
 MIME_TYPES = ("mime_type", "media_type", "mimeType", "mediaType")
 IDS = ("file_id", "fileId")
@@ -36,6 +36,8 @@ def media_of(part: Mapping[str, Json]) -> Media | None:
     if modality is None:
         return None
     fields = {**part, **next((found for name in INNER if isinstance(found := part.get(name), Mapping)), {})}
+    if fields.get("type") == "text":
+        return None  # Anthropic's documents can be words
     mime_type, format = first_text(fields, MIME_TYPES), fields.get("format")
     if mime_type is None and isinstance(format, str) and format:
         mime_type = f"{modality}/{format}"

@@ -162,7 +162,7 @@ def _messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tupl
 
 
 def _completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """Prompt and answers of the API for completions; or a text each, as JavaScript and hand-made spans have."""
+    """Prompt and answers of the API for completions; or a text each, as spans made by hand have it."""
     asked = [text_at(item, "prompt", "text") for item in items(tree_below(attributes, "llm.prompts"))]
     made = [text_at(item, "completion", "text") for item in items(tree_below(attributes, "llm.choices"))]
     asked = asked or [*texts(attributes, "llm.prompts")] or _plain(attributes, "input")
