@@ -7,11 +7,14 @@ import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -253,6 +256,29 @@ def test_beside_spans() -> None:
     assert f'greenflash_items_accepted_total{{product="{PRODUCT}"}} 3' in text
     assert f'greenflash_items_lost_total{{product="{PRODUCT}",reason="closed"}} 1' in text
     assert ask(Taker(True), b"", {}, "/v1/traces", **get).status_code == 405
+
+
+def test_who_comes_while_it_stops_is_turned_away() -> None:
+    """A connection that it takes in its last moment does not keep it from stopping."""
+    desk, began, pause, late = Desk([Tenant(PRODUCT, Taker(True))]), Event(), Event(), socket.socket()
+    with late, ThreadPoolExecutor() as pool:
+        with Gateway(desk, port=0) as gateway:
+            stops = desk.is_stopping
+
+            def busy() -> bool:
+                began.set()
+                while not stops():
+                    pause.wait(0.01)
+                late.connect(("127.0.0.1", gateway.port))
+                pause.wait(0.2)  # uvicorn looks ten times a second whether to stop: now it does so at once
+                return True
+
+            desk.is_stopping = busy
+            asked = pool.submit(httpx.get, f"{gateway.url}/readyz")
+            assert began.wait(10)
+        assert asked.result().status_code == 503
+        late.settimeout(0.1)
+        assert late.recv(1) == b""
 
 
 def test_a_gateway_that_is_killed(tmp_path: Path) -> None:

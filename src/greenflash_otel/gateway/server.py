@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from greenflash_otel.gateway.tls import Tls
 
 GRACE_S = 10
 """How long a stop waits for requests that are being answered."""
+POLL_S = 0.02
 
 
 class Gateway:
@@ -59,7 +61,7 @@ class Gateway:
             timeout_graceful_shutdown=GRACE_S,
             **(tls.for_uvicorn() if tls else {}),
         )
-        self._server = uvicorn.Server(configuration)
+        self._server = _Server(configuration)
         self._rpc: Any = None
         self.grpc_port: int | None = None
         if grpc_port is not None:
@@ -99,6 +101,18 @@ class Gateway:
             self._listener.close()
             if self._rpc is not None:
                 self._rpc.stop(GRACE_S).wait()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that stops at once when nothing is being answered."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and turn away who gets in meanwhile: uvicorn would wait for them as long as it may."""
+        stopping = asyncio.ensure_future(super().shutdown(sockets=sockets))
+        while not (await asyncio.wait({stopping}, timeout=POLL_S))[0]:
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+        await stopping
 
 
 def _listen(host: str, port: int) -> socket.socket:
