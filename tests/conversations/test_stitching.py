@@ -31,6 +31,16 @@ def test_a_resent_history_finds_its_conversation(chat: Chat) -> None:
     assert [item.content for item in told(operations)] == [one.content for one in expected(chat)]
 
 
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_any_of_several_answers_finds_its_conversation(chosen: int) -> None:
+    """``n=2``, and the user goes on with either."""
+    asked, why = (Message("user", (Text(text),)) for text in ("Weather?", "Why?"))
+    answers = tuple(Message("assistant", (Text(text),)) for text in ("Mild.", "Cold."))
+    first = Operation("chat", input=(asked,), output=answers, choice_count=2)
+    then = Operation("chat", input=(asked, answers[chosen], why), output=(answers[0],))
+    assert len(set(_conversations(Memory(), [first, then], first=1))) == 1
+
+
 @given(chats())
 def test_two_users_are_never_joined(chat: Chat) -> None:
     """Two users who say the same, call by call at the same time, have two conversations."""

@@ -77,8 +77,9 @@ def _items(
         return _hidden(memory, known, span, operation, stitched)
     known.spans.remember(_name_of(span, operation), None)
     items = _shown(memory, known, span, operation, stitched)
-    said = operation.output if operation.name == TURN else operation.output[:1]
-    remember_history(memory, stitched, (*stitched.messages, *said))
+    answers = [operation.output] if operation.name == TURN else [(one,) for one in operation.output]
+    for said in answers[: operation.choice_count] or [()]:  # any of several may be the one that is resent
+        remember_history(memory, stitched, (*stitched.messages, *said))
     return items
 
 
