@@ -281,6 +281,11 @@ def digest_of(base64_content: str) -> tuple[str, int]:
         content = base64.b64decode(base64_content, validate=False)
     except (binascii.Error, ValueError):
         content = base64_content.encode("utf-8", "replace")
+    return digest_of_bytes(content)
+
+
+def digest_of_bytes(content: bytes) -> tuple[str, int]:
+    """Digest and size of media that came as bytes."""
     return "sha256:" + hashlib.sha256(content).hexdigest(), len(content)
 
 

@@ -25,6 +25,7 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     Usage,
 )
+from greenflash_otel.semconv.parts import digest_of, digest_of_bytes
 
 ROLES: Mapping[str, str] = {
     "human": "user",
@@ -204,11 +205,11 @@ def _media(block: Mapping[str, Any]) -> Part:
 
 
 def _digest(data: str | bytes, begin: int) -> tuple[str, int]:
-    """Digest of inline media from ``begin`` on, as they were given, and their size; of large ones sampled."""
+    """Digest of inline media from ``begin`` on and their size in bytes; of large ones sampled, as given."""
     length = len(data) - begin
-    size = length * 3 // 4 if isinstance(data, str) else length
     if length <= WHOLE_BYTES:
-        return "sha256:" + hashlib.sha256(_bytes(data[begin:])).hexdigest(), size
+        return digest_of(data[begin:]) if isinstance(data, str) else digest_of_bytes(data)
+    size = length * 3 // 4 if isinstance(data, str) else length
     digest = hashlib.sha256(str(length).encode())
     step = (length - SAMPLE_BYTES) // (SAMPLES - 1)
     for start in range(begin, len(data) - SAMPLE_BYTES + 1, step):
