@@ -7,7 +7,7 @@ the convention: https://github.com/open-telemetry/semantic-conventions-genai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -301,3 +301,13 @@ class Operation:
     failure: Failure | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
     """More that is worth keeping of this operation, e.g. ``retries`` or ``service_tier``."""
+
+
+def calls_in(messages: Iterable[Message]) -> Iterator[ToolCall]:
+    """The tools that messages ask for."""
+    return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
+
+
+def results_in(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
+    """The results of tools that messages hold."""
+    return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))

@@ -26,6 +26,8 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
     ToolExecution,
+    calls_in,
+    results_in,
 )
 from greenflash_otel.semconv.resent import whole
 
@@ -69,7 +71,7 @@ def _is_given(given: Json, arguments: Json) -> bool:
 def result_told(operations: Iterable[Operation], call_id: str) -> Json:
     """What models were told that a tool answered; None where they were told nothing, or several things."""
     told = [
-        one.response for operation in operations for one in _results(operation.input) if one.id == call_id
+        one.response for operation in operations for one in results_in(operation.input) if one.id == call_id
     ]
     return told[0] if told and all(one == told[0] for one in told) else None
 
@@ -89,7 +91,7 @@ def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
 
     found = []
     for message in messages:
-        if message.role == "user" and not any(_results([message])):
+        if message.role == "user" and not any(results_in([message])):
             waiting.clear()
         found.append(_with(message, named))
     return tuple(found)
@@ -98,7 +100,7 @@ def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
 def _needs_ids(messages: Iterable[Message]) -> bool:
     """Whether there are results that answer none of the calls."""
     made = {call.id for call in calls_in(messages)}
-    return any(one.id is None or (made and one.id not in made) for one in _results(messages))
+    return any(one.id is None or (made and one.id not in made) for one in results_in(messages))
 
 
 def _resend(calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]) -> Message | None:
@@ -147,11 +149,11 @@ def _leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
         if message.role not in ("system", "developer"):
             if any(not isinstance(part, ToolCallResponse) for part in message.parts):
                 return
-            yield from _results([message])
+            yield from results_in([message])
 
 
 def _is_answered(call: ToolCall, later: Iterable[Operation]) -> bool:
-    return any(one.id == call.id for operation in later for one in _results(operation.input))
+    return any(one.id == call.id for operation in later for one in results_in(operation.input))
 
 
 def _renamed(operation: Operation, ids: Sequence[str]) -> Operation:
@@ -165,12 +167,3 @@ def _renamed(operation: Operation, ids: Sequence[str]) -> Operation:
 
 def _with(message: Message, change: Callable[[Part], Part]) -> Message:
     return replace(message, parts=tuple(change(part) for part in message.parts))
-
-
-def calls_in(messages: Iterable[Message]) -> Iterator[ToolCall]:
-    """The tools that messages ask for."""
-    return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
-
-
-def _results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
-    return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))

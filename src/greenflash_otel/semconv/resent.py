@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from greenflash_otel.operations import Message, Operation, Part, ToolCall, ToolCallResponse
+from greenflash_otel.operations import Message, Operation, calls_in, results_in
 
 Answers = Mapping[str, Message]
 """Answers by the id of each call in them."""
@@ -22,22 +22,22 @@ def whole(operations: Iterable[Operation]) -> Iterator[Operation]:
     for operation in operations:
         yield replace(operation, input=tuple(_whole(operation.input, answers))) if answers else operation
         for message in operation.output:
-            answers |= dict.fromkeys(_calls(message.parts), message)
+            answers |= dict.fromkeys(_calls(message), message)
 
 
 def _whole(messages: Sequence[Message], answers: Answers) -> Sequence[Message]:
-    made = {id for message in messages for id in _calls(message.parts)}
+    made = {id for message in messages for id in _calls(message)}
     found: list[Message] = []
     asked = False
     for message in messages:
         asked = asked or message.role == "user"
-        ids = [*_calls(message.parts)]
+        ids = [*_calls(message)]
         known = answers.get(ids[0]) if ids else None
-        missing = (answers[id] for id in _results(message.parts) if id in answers and id not in made)
-        if known and ids == [*_calls(known.parts)] and _is_of(message, known):
+        missing = (answers[id] for id in _results(message) if id in answers and id not in made)
+        if known and ids == [*_calls(known)] and _is_of(message, known):
             message = replace(message, parts=known.parts)
         elif asked and (answer := next(missing, None)):  # else the input continues after it
-            made |= {*_calls(answer.parts)}
+            made |= {*_calls(answer)}
             if found[-1].role == "assistant" and _is_of(found[-1], answer):
                 found.pop()
             found.append(answer)
@@ -50,9 +50,9 @@ def _is_of(message: Message, answer: Message) -> bool:
     return all(part in answer.parts for part in message.parts)
 
 
-def _calls(parts: Iterable[Part]) -> Iterator[str]:
-    return (part.id for part in parts if isinstance(part, ToolCall) and part.id)
+def _calls(message: Message) -> Iterator[str]:
+    return (call.id for call in calls_in([message]) if call.id)
 
 
-def _results(parts: Iterable[Part]) -> Iterator[str]:
-    return (part.id for part in parts if isinstance(part, ToolCallResponse) and part.id)
+def _results(message: Message) -> Iterator[str]:
+    return (result.id for result in results_in([message]) if result.id)

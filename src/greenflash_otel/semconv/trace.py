@@ -20,10 +20,11 @@ from greenflash_otel.operations import (
     Affiliation,
     Operation,
     ToolCall,
+    calls_in,
 )
 from greenflash_otel.semconv import reading
 from greenflash_otel.semconv.affiliation import affiliation_of
-from greenflash_otel.semconv.calls import calls_in, linked, result_told, run_for
+from greenflash_otel.semconv.calls import linked, result_told, run_for
 from greenflash_otel.semconv.quoting import quoted_in, told_by
 from greenflash_otel.semconv.reading import OURS
 from greenflash_otel.semconv.wrappers import RUN, completed, instructed
