@@ -25,9 +25,8 @@ from greenflash_otel.operations import (
     Failure,
     Operation,
     ToolExecution,
-    Usage,
 )
-from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts
+from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts, usage
 from greenflash_otel.semconv.dialects import read_messages, read_parts
 from greenflash_otel.semconv.parts import (
     read_json,
@@ -89,7 +88,7 @@ USAGE: Mapping[str, str] = {
     "cached_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
 }
-"""Attribute by field of `Usage`."""
+"""Attribute by field of `Usage`, in its order."""
 
 SIGNS = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
@@ -209,7 +208,7 @@ def read(span: SpanRecord) -> Operation | None:
         output_type=text(attributes, OUTPUT_TYPE),
         choice_count=integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
-        usage=_read_usage(attributes),
+        usage=usage(attributes, *((name,) for name in USAGE.values())),
         finish_reasons=texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=number(attributes, TIME_TO_FIRST_CHUNK),
@@ -245,11 +244,6 @@ def _read_tool(attributes: Attributes) -> ToolExecution:
         arguments=read_structure(read_json(attributes.get(TOOL_CALL_ARGUMENTS))),
         result=read_json(attributes.get(TOOL_CALL_RESULT)),
     )
-
-
-def _read_usage(attributes: Attributes) -> Usage | None:
-    tokens = {field: integer(attributes, name) for field, name in USAGE.items()}
-    return Usage(**tokens) if any(count is not None for count in tokens.values()) else None
 
 
 def _read_ending(span: SpanRecord) -> Ending:
