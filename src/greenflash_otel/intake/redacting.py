@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
@@ -20,6 +19,8 @@ from greenflash_otel.spans import Attributes, LogRecord, SpanRecord
 Feedback: TypeAlias = Rating | User | Organization
 
 _IN_A_MESSAGE = ("content", "input", "output", "context", "properties")
+SAID = "messages.content"
+"""The path of whatever may be a text of a message."""
 _NAMING = ("name", "system", "role", "id", "model")
 """How attributes are called that hold no text of a message."""
 
@@ -96,12 +97,12 @@ class Redaction:
         }
 
     def _said(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: self._said(item) for name, item in value.items()}
-        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-            return [self._said(item) for item in value]
-        return self._clean(value, "messages.content") if isinstance(value, str) else value
+        redact = cast(Redact, self._redact)
+        return redacted(value, SAID, lambda text, _: redact(text, SAID), _failed)
 
     def _clean(self, value: Any, path: str) -> Any:  # the same type that goes in comes out
-        redact = cast(Redact, self._redact)
-        return redacted(value, path, redact, lambda error: faults.count("redact a text", error))
+        return redacted(value, path, cast(Redact, self._redact), _failed)
+
+
+def _failed(error: Exception) -> None:
+    faults.count("redact a text", error)

@@ -25,7 +25,7 @@ def redacted(value: Json, path: str, redact: Redact, failed: Callable[[Exception
         return redacted_text(value, path, redact, failed)
     if isinstance(value, Mapping):
         return {name: redacted(item, f"{path}.{name}", redact, failed) for name, item in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [redacted(item, path, redact, failed) for item in value]
     return value
 
