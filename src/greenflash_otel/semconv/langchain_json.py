@@ -32,11 +32,6 @@ def read_langchain(value: Json, role: str) -> tuple[Message, ...]:
     return read_chat(list(_flat(value)), role)
 
 
-def is_langchain(entry: Json) -> bool:
-    """Whether a value is one of its messages."""
-    return isinstance(entry, Mapping) and (entry.get("lc") == 1 or _kind(entry) in ROLES)
-
-
 def _flat(value: Json) -> Iterator[Json]:
     for entry in value if isinstance(value, list) else [value]:
         if isinstance(entry, list):

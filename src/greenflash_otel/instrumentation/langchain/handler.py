@@ -168,8 +168,7 @@ class HookedHandler(CallbackHandler):
         from greenflash_otel.instrumentation import langchain
 
         instrumentation = langchain.current
-        hooked = instrumentation is not None and langchain.is_hooked
-        return Source(instrumentation) if hooked and instrumentation is not None else None
+        return Source(instrumentation) if instrumentation is not None and langchain.is_hooked else None
 
 
 HOOK: ContextVar[CallbackHandler | None] = ContextVar("greenflash_handler", default=HookedHandler())  # noqa: B039
