@@ -30,12 +30,14 @@ from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway.app import create_app
 from greenflash_otel.gateway.desk import Desk, Tenant
+from greenflash_otel.gateway.otlp import read_json
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.operations import Affiliation, Message, Operation, Text
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
+from greenflash_otel.settings import Settings
 from greenflash_otel.spans import LogRecord, SpanRecord
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
@@ -281,24 +283,41 @@ def test_who_comes_while_it_stops_is_turned_away() -> None:
         assert late.recv(1) == b""
 
 
-def test_a_gateway_that_is_killed(tmp_path: Path) -> None:
-    """What it acknowledged is in the outbox, for the next one to deliver."""
+def taken_by_one_that_is_killed(folder: Path, content: bytes) -> None:
+    """Have a gateway acknowledge a request, and kill it."""
     command = [sys.executable, "-m", "greenflash_otel", "gateway", "--port", "0"]
     environment = {
         "PATH": os.environ["PATH"],
         "GREENFLASH_PRODUCT_ID": PRODUCT,
-        "GREENFLASH_OUTBOX": str(tmp_path),
+        "GREENFLASH_OUTBOX": str(folder),
     }
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as running:
         assert running.stdout is not None
         url = running.stdout.readline().split()[-1]
-        content = in_json(attributes=attributes(SAID))
         assert httpx.post(url, content=content, headers=JSON).status_code == 200
         running.kill()
+
+
+def test_a_gateway_that_is_killed(tmp_path: Path) -> None:
+    """What it acknowledged is in the outbox, for the next one to deliver."""
+    taken_by_one_that_is_killed(tmp_path, in_json(attributes=attributes(SAID)))
     with closing(Outbox(tmp_path)) as outbox:
         assert outbox.counts().pending == 1
+
+
+def test_an_outcome_in_a_gateway_that_is_killed(greenflash_emulator: Emulator, tmp_path: Path) -> None:
+    """One that waits for its call is acknowledged too: the next one joins the two."""
+    outcome = attributes_of_outcome(Outcome("upgrade", "149.00", 1, "insert-1"))
+    taken_by_one_that_is_killed(tmp_path, in_json(attributes=attributes(outcome)))
+    base_url = greenflash_emulator.base_url
+    settings = Settings(api_key="gf_test", product_id=PRODUCT, base_url=base_url, outbox=str(tmp_path))
+    following = Pipeline(settings)
+    following.take(read_json(in_json(spanId="cd" * 8, attributes=attributes(SAID))).records)
+    assert following.flush(10)
+    following.shutdown()
+    assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
 
 
 def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:
