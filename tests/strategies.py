@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Affiliation,
     Ending,
@@ -35,9 +35,9 @@ from greenflash_otel.operations import (
     Voice,
     VoiceCall,
 )
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.formats.otel_messages import READERS
 from greenflash_otel.semconv.genai import READABLE
-from greenflash_otel.semconv.parts import READERS
-from greenflash_otel.spans import SpanRecord
 
 settings.register_profile("without deadline", deadline=None)  # a busy machine is no failure
 settings.load_profile("without deadline")

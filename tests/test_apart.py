@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.memory import WAIT_NS, Memory
-from greenflash_otel.conversations.notes import Note
-from greenflash_otel.conversations.waiting import EACH
+from greenflash_otel.conversations.deferred import EACH
+from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.conversations.store import WAIT_NS, Memory
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.intake import Intake
-from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.redaction import Redact
+from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings
-from greenflash_otel.spans import LogRecord, SpanRecord
 from greenflash_otel.testing import Emulator
 from tests.api.wire import ADDRESS
 from tests.conftest import PRODUCT

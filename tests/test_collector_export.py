@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 
 import greenflash_otel as greenflash
 from greenflash_otel.collector import exporter_of
-from greenflash_otel.gateway.desk import Desk, Tenant
+from greenflash_otel.gateway.receiver import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings
@@ -60,7 +60,7 @@ def test_the_whole_way(
         say("ho", "hi")
         greenflash.record_outcome("upgrade", 9)
     assert greenflash.flush()
-    assert str(greenflash.stats()) == "accepted 2 = delivered 2 + pending 0 + set aside 0 + lost 0"
+    assert str(greenflash.stats()) == "accepted 2 = delivered 2 + pending 0 + rejected 0 + lost 0"
     assert pipeline.flush(10)
     stored = greenflash_emulator.conversation("c")
     assert [one.content for one in stored.messages] == ["hi", "ho"]

@@ -12,7 +12,7 @@ import pytest
 
 import greenflash_otel as greenflash
 from greenflash_otel.context import current_affiliation
-from greenflash_otel.operations import Affiliation
+from greenflash_otel.model.operation import Affiliation
 
 active = greenflash.current_conversation
 

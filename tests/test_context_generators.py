@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 import pytest
 
 from greenflash_otel.context import conversation, current_affiliation, current_conversation, internal
-from greenflash_otel.operations import Affiliation
+from greenflash_otel.model.operation import Affiliation
 
 
 def _noting(seen: list[str | None]) -> Generator[str, str, str]:

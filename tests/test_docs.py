@@ -94,7 +94,7 @@ def test_the_block_about_verifying_delivery(
         monkeypatch.setenv(name, value)
     exec(compile(code, "reliability.md", "exec"), {})
     printed = capsys.readouterr().out.strip()
-    assert printed == "True accepted 1 = delivered 1 + pending 0 + set aside 0 + lost 0"
+    assert printed == "True accepted 1 = delivered 1 + pending 0 + rejected 0 + lost 0"
     assert f"prints `{printed}`" in page
 
 

@@ -14,7 +14,7 @@ from greenflash.types.rating_log_params import RatingLogParams
 from greenflash.types.user_create_params import UserCreateParams
 
 import greenflash_otel
-from greenflash_otel import faults
+from greenflash_otel import internal_errors
 from greenflash_otel.testing import Answer, Emulator
 from tests.api.wire import fields_of
 from tests.conftest import PRODUCT
@@ -40,7 +40,7 @@ each = pytest.mark.parametrize("function", TELLING)
 @pytest.fixture(autouse=True)
 def untold(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is warned of once per process is warned of in each test."""
-    monkeypatch.setattr(faults, "_warned", set())
+    internal_errors.reset_for_tests()
 
 
 def test_all_of_it_arrives_behind_the_messages(greenflash_emulator: Emulator) -> None:
@@ -239,7 +239,7 @@ def test_a_redaction_that_fails_hides_the_text(greenflash_emulator: Emulator) ->
     assert (rating.rating, rating.feedback) == (1.0, "[redaction failed]")
 
 
-def test_a_rating_that_is_refused_is_set_aside(greenflash_emulator: Emulator) -> None:
+def test_a_rating_that_is_refused_is_rejected(greenflash_emulator: Emulator) -> None:
     """What cannot be split is kept with the reason, and what follows goes on."""
     greenflash_emulator.faults.next(Answer(status=400), path="/ratings")
     pipeline = start(greenflash_emulator)
@@ -247,5 +247,5 @@ def test_a_rating_that_is_refused_is_set_aside(greenflash_emulator: Emulator) ->
     greenflash_otel.record_rating(2, conversation_id="c")
     assert pipeline.flush(10)
     stats = pipeline.stats()
-    assert (stats.accepted, stats.delivered, stats.set_aside) == (2, 1, 1)
+    assert (stats.accepted, stats.delivered, stats.rejected) == (2, 1, 1)
     assert [rating.rating for rating in greenflash_emulator.ratings()] == [2.0]

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel import faults
-from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.notes import Note
-from greenflash_otel.intake import Intake
-from greenflash_otel.operations import Affiliation, Message, Operation, Text, ToolCall, ToolCallResponse
+from greenflash_otel import internal_errors
+from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text, ToolCall, ToolCallResponse
+from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
-from greenflash_otel.redaction import FAILED, Redact
+from greenflash_otel.redaction.redact import FAILED, Redact
 from greenflash_otel.semconv.genai import attributes_of
-from greenflash_otel.spans import SpanRecord
 from tests.api.wire import ADDRESS
 from tests.strategies import span_of
 
@@ -93,10 +93,10 @@ class _Unreadable(dict[str, Any]):
 def test_a_span_that_cannot_be_converted() -> None:
     """It is counted, and the others are kept."""
     intake, store = _intake()
-    before = faults.faults().get("convert a span", 0)
+    before = internal_errors.internal_errors().get("convert a span", 0)
     intake.take([_chat(1), span_of(_Unreadable(gen_ai=1)), _chat(2)])
     assert [request.kind for request in store.puts[0]] == ["messages", "messages"]
-    assert faults.faults()["convert a span"] == before + 1
+    assert internal_errors.internal_errors()["convert a span"] == before + 1
 
 
 def test_a_number_that_json_does_not_have_costs_no_message() -> None:
@@ -167,12 +167,12 @@ def test_a_redaction_that_fails_hides_the_text() -> None:
         raise KeyError(text)
 
     intake, store = _intake(broken)
-    before = faults.faults().get("redact a text", 0)
+    before = internal_errors.internal_errors().get("redact a text", 0)
     intake.take([span_of(attributes_of(_everything(Affiliation("chat-1"))))])
     (body,) = store.bodies()
     assert not [text for text in _texts(body) if "secret" in text]
     assert [message.get("content") for message in body["messages"]] == [FAILED, None, None, FAILED]
-    assert faults.faults()["redact a text"] == before + 6
+    assert internal_errors.internal_errors()["redact a text"] == before + 6
 
 
 def test_redaction_does_not_change_ids() -> None:

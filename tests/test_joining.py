@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel import faults
-from greenflash_otel.conversations.memory import SPANS, UNJOINED_NS, Memory
-from greenflash_otel.intake.joining import Joiner
-from greenflash_otel.spans import LogRecord
+from greenflash_otel import internal_errors
+from greenflash_otel.conversations.store import SPANS, UNJOINED_NS, Memory
+from greenflash_otel.ingest.log_correlation import Joiner
+from greenflash_otel.model.telemetry import LogRecord
 from tests.strategies import span_of
 
 SPAN = span_of()
@@ -82,9 +82,9 @@ def test_a_time() -> None:
     joiner.take_logs([log("first")], 5)
     joiner.forget(5 + UNJOINED_NS - 1)
     assert joiner.take_span(SPAN, 0) != SPAN
-    joiner, before = new(), dict(faults.faults())
+    joiner, before = new(), dict(internal_errors.internal_errors())
     joiner.take_logs([log("first")], 5)
     joiner.forget(5 + UNJOINED_NS)
     assert joiner.take_span(SPAN, 0) == SPAN
     step = "find the span of a log record"
-    assert faults.faults()[step] == before.get(step, 0) + 1
+    assert internal_errors.internal_errors()[step] == before.get(step, 0) + 1

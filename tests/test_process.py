@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import greenflash_otel as greenflash
-from greenflash_otel.delivery import shelf
+from greenflash_otel.delivery import inspector
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
@@ -61,7 +61,7 @@ def test_a_process_that_ends_without_a_word_has_delivered_everything(
     stored = greenflash_emulator.conversation("c")
     assert [message.content for message in stored.messages] == ["hi", "ho"]
     assert [outcome.event_type for outcome in stored.outcomes] == ["upgrade"]
-    with shelf.opened(tmp_path / "outbox") as left:
+    with inspector.opened(tmp_path / "outbox") as left:
         assert list(left.kept()) == []
 
 

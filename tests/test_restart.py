@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import greenflash_otel as greenflash
-from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.store import Memory
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.intake import Intake
-from greenflash_otel.operations import (
+from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.sampling import Sampler
+from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Affiliation,
     Failure,
@@ -34,12 +35,11 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.redaction import Redact
 from greenflash_otel.redaction.operations import redacted_operation
-from greenflash_otel.sampling import Sampler
+from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of
-from greenflash_otel.spans import SpanRecord
 from greenflash_otel.testing import Emulator
 from tests.api.wire import ADDRESS
 from tests.conftest import PRODUCT

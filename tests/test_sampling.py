@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.notes import Note
-from greenflash_otel.intake import Intake
-from greenflash_otel.operations import Affiliation, Failure, Message, Operation, Text
-from greenflash_otel.outcomes.feedback import Rating
+from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.sampling import Sampler, keeps
+from greenflash_otel.model.operation import Affiliation, Failure, Message, Operation, Text
+from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
-from greenflash_otel.sampling import Sampler, keeps
+from greenflash_otel.outcomes.ratings import Rating
 from greenflash_otel.semconv.genai import attributes_of
-from greenflash_otel.spans import SpanRecord
 from tests.api.wire import ADDRESS
 from tests.strategies import span_of
 

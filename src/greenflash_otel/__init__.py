@@ -18,11 +18,11 @@ from greenflash_otel.errors import (
     InvalidFeedbackError,
     InvalidOutcomeError,
 )
-from greenflash_otel.export import GreenflashSpanExporter
-from greenflash_otel.feedback import identify_organization, identify_user, record_rating
-from greenflash_otel.outcomes.feedback import Organization, Rating, User
+from greenflash_otel.exporter import GreenflashSpanExporter
 from greenflash_otel.outcomes.outcome import Outcome
+from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.record import identify_organization, identify_user, record_rating
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.runtime import flush, instrument, record_outcome, shutdown, stats, uninstrument
 

@@ -15,10 +15,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from greenflash_otel import faults
+from greenflash_otel import internal_errors
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.export import Marker
+from greenflash_otel.exporter import Marker
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings
 
@@ -62,7 +62,7 @@ class CountingExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """As the exporter does."""
         result = SpanExportResult.FAILURE
-        with faults.guarded("send spans to the Collector"):
+        with internal_errors.guarded("send spans to the Collector"):
             result = self._exporter.export(spans)
         with self._lock:
             if result is SpanExportResult.SUCCESS:
@@ -70,7 +70,9 @@ class CountingExporter(SpanExporter):
             else:
                 self.lost += len(spans)
         if result is not SpanExportResult.SUCCESS:
-            faults.warn_once("the Collector did not take spans in time; such spans are lost, and counted")
+            internal_errors.warn_once(
+                "the Collector did not take spans in time; such spans are lost, and counted"
+            )
         return result
 
     def shutdown(self) -> None:

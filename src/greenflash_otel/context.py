@@ -19,7 +19,7 @@ from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from greenflash_otel.operations import Affiliation, Json
+from greenflash_otel.model.operation import Affiliation, Json
 
 _KEY = otel_context.create_key("greenflash-affiliation")
 _NOBODY = Affiliation()

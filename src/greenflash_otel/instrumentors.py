@@ -14,7 +14,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from greenflash_otel import faults, runtime
+from greenflash_otel import internal_errors, runtime
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.settings import FRAMEWORKS, SETTINGS, Settings
 
@@ -33,7 +33,7 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
         try:
             settings = Settings.read(os.environ, export="none")
         except ConfigurationError as error:  # raised here, it would stop the instrumentations of others too
-            faults.warn_once(f"{self.framework} is not instrumented: {error}")
+            internal_errors.warn_once(f"{self.framework} is not instrumented: {error}")
             return
         self._module().instrument(
             trace.get_tracer(runtime.TRACER, tracer_provider=given.get("tracer_provider")),

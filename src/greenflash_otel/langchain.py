@@ -17,9 +17,9 @@ from collections.abc import Mapping
 
 from greenflash_otel import runtime
 from greenflash_otel.instrumentation import langchain
+from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.handler import CallbackHandler
-from greenflash_otel.instrumentation.langchain.source import Source
-from greenflash_otel.operations import Affiliation, Json
+from greenflash_otel.model.operation import Affiliation, Json
 
 __all__ = ["GreenflashCallbackHandler"]
 

@@ -10,25 +10,25 @@ from typing import cast
 
 import httpx
 
-from greenflash_otel import faults
-from greenflash_otel.api.client import Client
-from greenflash_otel.api.messages import Address
-from greenflash_otel.conversations.identity import key_of
-from greenflash_otel.conversations.memory import Memory
+from greenflash_otel import internal_errors
+from greenflash_otel.conversations.store import Memory
 from greenflash_otel.delivery import metrics
+from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.delivery.worker import Worker
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.intake import Intake
-from greenflash_otel.operations import Affiliation
-from greenflash_otel.outcomes.feedback import Organization, Rating, User
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.greenflash_api.messages import Address
+from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.sampling import Sampler
+from greenflash_otel.message_ids.ids import key_of
+from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.redaction import Redact
+from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.redaction.presets import redactor
-from greenflash_otel.sampling import Sampler
+from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.settings import MEMORY, Settings
-from greenflash_otel.spans import LogRecord, SpanRecord
 
 Submitted = Callable[[], SpanRecord]
 """A finished span whose conversion is left to the worker."""
@@ -69,7 +69,7 @@ class Pipeline:
         _reset_in_children(self._intake)
         metrics.report(self)
         if client is None:
-            faults.warn_once(
+            internal_errors.warn_once(
                 f"no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self._where()}) until "
                 "there is one"
             )
@@ -135,7 +135,7 @@ class Pipeline:
     def _gather(self, batch: list[object]) -> None:
         spans = []
         for submitted in cast("list[Submitted]", batch):
-            with faults.guarded("read a span"):
+            with internal_errors.guarded("read a span"):
                 spans.append(submitted())
         self._intake.take(spans, outcomes=False)
 

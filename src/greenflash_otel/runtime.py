@@ -23,19 +23,19 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer, format_trace_id
 
-from greenflash_otel import faults
+from greenflash_otel import internal_errors
 from greenflash_otel.collector import CollectorPipeline, exporter_of, resource_of
 from greenflash_otel.context import carry, conversation_told_of, current_affiliation
-from greenflash_otel.delivery import forking
+from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
-from greenflash_otel.export import Marker, SpanProcessor
-from greenflash_otel.instrumentation import unfinished
-from greenflash_otel.operations import Json
+from greenflash_otel.exporter import Marker, SpanProcessor
+from greenflash_otel.instrumentation import open_operations
+from greenflash_otel.model.operation import Json
 from greenflash_otel.outcomes.outcome import SPAN_NAME, Influence, Outcome, ValueType, attributes_of
 from greenflash_otel.outcomes.repair import repaired
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.redaction import Redact
+from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.settings import MEMORY, Export, History, Settings
 
 TRACER = "greenflash_otel"
@@ -97,7 +97,9 @@ def instrument(
     """
     global _runtime
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        faults.warn_once("OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included")
+        internal_errors.warn_once(
+            "OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included"
+        )
         export, frameworks = "none", ()
     settings = Settings.read(
         os.environ,
@@ -124,7 +126,7 @@ def instrument(
         if _runtime is None:
             _runtime = _set_up(settings, tracer_provider, http_client)
             atexit.register(shutdown)
-            forking.at_end_of_children(shutdown)
+            fork_hooks.at_end_of_children(shutdown)
         return _runtime.pipeline
 
 
@@ -148,7 +150,7 @@ def shutdown(timeout_s: float | None = None) -> None:
     atexit.unregister(shutdown)
     carry(False)
     for name in {*runtime.settings.frameworks, "langchain"}:
-        with faults.guarded(f"uninstrument {name}"):
+        with internal_errors.guarded(f"uninstrument {name}"):
             _instrumentation(name).uninstrument()
     if runtime.processor is not None:
         runtime.processor.active = False
@@ -161,7 +163,7 @@ def flush(timeout_s: float = 30.0) -> bool:
     Args:
         timeout_s: How long it may take, in seconds.
     """
-    unfinished.abandon_waiting()
+    open_operations.abandon_waiting()
     runtime = _runtime
     return True if runtime is None else runtime.pipeline.flush(timeout_s)
 
@@ -173,7 +175,7 @@ def active_pipeline() -> Pipeline | None:
 
 
 def stats() -> Stats:
-    """What became of everything captured: accepted = delivered + pending + set aside + lost, by reason."""
+    """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
     runtime = _runtime
     return Stats() if runtime is None else runtime.pipeline.stats()
 
@@ -240,16 +242,18 @@ def record_outcome(
     if done.problems:
         if strict or (strict is None and runtime is not None and runtime.settings.strict):
             raise InvalidOutcomeError("; ".join(done.problems))
-        faults.warn_once(f"record_outcome() repaired its arguments: {'; '.join(done.problems)}")
+        internal_errors.warn_once(f"record_outcome() repaired its arguments: {'; '.join(done.problems)}")
     outcome = done.outcome
     if runtime is None:
-        faults.warn_once("record_outcome() before instrument(): the outcome is only visible as a span")
+        internal_errors.warn_once(
+            "record_outcome() before instrument(): the outcome is only visible as a span"
+        )
     elif runtime.settings.export == "greenflash":
         span_context = trace.get_current_span().get_span_context()
         trace_id = format_trace_id(span_context.trace_id) if span_context.is_valid else None
-        with faults.guarded("record an outcome"):
+        with internal_errors.guarded("record an outcome"):
             outcome = runtime.pipeline.take_outcome(outcome, affiliation, trace_id)
-    with faults.guarded("make a span of an outcome"):
+    with internal_errors.guarded("make a span of an outcome"):
         tracer = runtime.tracer if runtime is not None else trace.get_tracer(TRACER)
         tracer.start_span(SPAN_NAME, attributes=attributes_of(outcome)).end()
     return outcome
@@ -277,7 +281,7 @@ def _set_up(
     options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
     _instrumentation("langchain").prepare(tracer, **options["langchain"])  # for handlers that are passed
     for name in settings.frameworks:
-        with faults.guarded(f"instrument {name}"):
+        with internal_errors.guarded(f"instrument {name}"):
             _instrumentation(name).instrument(tracer, **options[name])
     return _Runtime(settings, pipeline, tracer, processor)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.redaction import Redact
+from greenflash_otel.redaction.redact import Redact
 
 Export: TypeAlias = Literal["greenflash", "otlp", "none"]
 History: TypeAlias = Literal["new", "full"]

@@ -15,8 +15,8 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.client import MAX_BODY_BYTES, Client
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.client import MAX_BODY_BYTES, Client
 from tests.delivery.fakes import messages
 from tests.delivery.processes import output_of
 from tests.delivery.server import Reply, Server

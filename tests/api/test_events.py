@@ -11,7 +11,7 @@ from greenflash.types.event_create_params import EventCreateParams
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api.events import request_of
+from greenflash_otel.greenflash_api.events import request_of
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Outcome
 from tests.api.wire import ADDRESS, fields_of, validator
 from tests.strategies import maybe, names, objects, texts

@@ -12,11 +12,18 @@ from greenflash.types.message_item_param import MessageItemParam
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api.messages import MAX_BYTES, MAX_ITEMS, Address, item_of, requests_of, time_of
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
-from greenflash_otel.operations import Operation
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.greenflash_api.messages import (
+    MAX_BYTES,
+    MAX_ITEMS,
+    Address,
+    item_of,
+    requests_of,
+    time_of,
+)
+from greenflash_otel.model.operation import Operation
 from tests.api.wire import ADDRESS, fields_of, validator
 from tests.strategies import maybe, operations, span_of
 

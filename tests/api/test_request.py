@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api.request import encode
-from greenflash_otel.operations import Json
+from greenflash_otel.greenflash_api.request import encode
+from greenflash_otel.model.operation import Json
 from tests.strategies import objects
 
 

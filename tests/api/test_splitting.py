@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api.request import ApiRequest, encode
-from greenflash_otel.api.splitting import split
+from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.greenflash_api.splitting import split
 
 JSON = st.recursive(
     st.none()

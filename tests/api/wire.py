@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from greenflash._utils import PropertyInfo
 from jsonschema import Draft202012Validator
 
-from greenflash_otel.api.messages import Address
+from greenflash_otel.greenflash_api.messages import Address
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data" / "greenflash-wire-schema.json").read_text())
 ADDRESS = Address("6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10", "anonymous")

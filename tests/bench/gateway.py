@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from greenflash_otel.semconv.genai import attributes_of
 from tests.conftest import PRODUCT
 

@@ -34,13 +34,13 @@ UNREACHABLE = {"GREENFLASH_BASE_URL": "http://127.0.0.1:9/api/v1"}
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(Case(printed="delivered 1 + pending 0 + set aside 0"), id="delivered"),
+        pytest.param(Case(printed="delivered 1 + pending 0 + rejected 0"), id="delivered"),
         pytest.param(
-            Case((Answer(401),), code=1, printed="delivered 0 + pending 1 + set aside 0 + lost 0; held: 401"),
+            Case((Answer(401),), code=1, printed="delivered 0 + pending 1 + rejected 0 + lost 0; held: 401"),
             id="key refused",
         ),
         pytest.param(
-            Case((Answer(400),), code=1, printed="delivered 0 + pending 0 + set aside 1"),
+            Case((Answer(400),), code=1, printed="delivered 0 + pending 0 + rejected 1"),
             id="refused for good",
         ),
         pytest.param(

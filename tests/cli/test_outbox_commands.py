@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             entry = claimed(outbox)
             while entry.request.conversation_id != "bad":
                 entry = claimed(outbox)
-            outbox.set_aside(entry, REASON, now_s=0.0)
+            outbox.reject(entry, REASON, now_s=0.0)
     monkeypatch.setenv("GREENFLASH_OUTBOX", str(folder))
     return folder
 
@@ -46,11 +46,11 @@ def _said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) ->
 def _kept(folder: Path) -> tuple[list[str], int]:
     """The ids that wait, in the order of sending, and how many items are set aside."""
     with closing(Outbox(folder)) as outbox:
-        set_aside, ids = outbox.counts().set_aside, []
+        rejected, ids = outbox.counts().rejected, []
         while (entry := outbox.claim(0.0)) is not None:
             ids += ids_of(entry.request)
             outbox.settle(entry)
-        return ids, set_aside
+        return ids, rejected
 
 
 def test_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

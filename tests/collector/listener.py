@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from greenflash_otel.gateway.otlp import read_protobuf
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.model.telemetry import SpanRecord
 
 grpc: Any = import_module("grpc")  # has no types
 SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"

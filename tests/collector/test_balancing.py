@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.testing import Emulator, Hold
 from tests.collector.application import Application
 from tests.collector.balancer import balancer

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import MessageItem
-from greenflash_otel.operations import (
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import MessageItem
+from greenflash_otel.model.operation import (
     Affiliation,
     Message,
     Operation,

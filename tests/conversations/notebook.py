@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.notes import Note
+from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.conversations.store import Memory
 
 
 class Pad:

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import Affiliation, Message, Operation, Part, Text, ToolCall
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.message_ids.chain import Position, follow
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Part, Text, ToolCall
 from tests.conversations.chats import Chat, Round, Turn, as_expected, calls, chats, expected, named, told
 from tests.strategies import span_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.operations import (
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
     Json,

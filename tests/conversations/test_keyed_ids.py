@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import MessageItem
-from greenflash_otel.operations import (
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import MessageItem
+from greenflash_otel.model.operation import (
     Affiliation,
     Message,
     Operation,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import MessageItem
-from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import Message, Operation, Text
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import MessageItem
+from greenflash_otel.message_ids.chain import Position, follow
+from greenflash_otel.model.operation import Message, Operation, Text
 from tests.conversations.chats import Chat, as_expected, calls, chats, expected, named, told
 from tests.strategies import span_of
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel import faults
-from greenflash_otel.conversations import notes
+from greenflash_otel import internal_errors
+from greenflash_otel.conversations import persistence
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import ConversationUpdate
-from greenflash_otel.operations import EXECUTE_TOOL, Affiliation, Message, Operation, Text, ToolExecution
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import ConversationUpdate
+from greenflash_otel.model.operation import EXECUTE_TOOL, Affiliation, Message, Operation, Text, ToolExecution
 from tests.conversations.chats import Chat, calls, chats, named
 from tests.conversations.notebook import Pad, restarted
 from tests.conversations.test_laws import manners
@@ -158,18 +158,18 @@ def test_a_note_that_is_not_understood(text: str) -> None:
         assemble(memory, span_of(), operation)
     pad.write(memory.news())
     pad.notes = [(topic, text) for topic, _ in pad.notes]
-    before = faults.faults().get("recall what was noted", 0)
+    before = internal_errors.internal_errors().get("recall what was noted", 0)
     memory = Memory(notebook=pad)
     going_on = replace(MAIN, previous_response_id="r")
     assert len(assemble(memory, span_of(number=2), going_on).messages) == 2
-    assert faults.faults()["recall what was noted"] > before
+    assert internal_errors.internal_errors()["recall what was noted"] > before
 
 
 def test_a_note_of_another_version_is_not_read() -> None:
     """Whatever it may mean."""
-    assert notes.read(notes.write({})) == {}
+    assert persistence.read(persistence.write({})) == {}
     with pytest.raises(ValueError, match="version 2"):
-        notes.read("[2,{}]")
+        persistence.read("[2,{}]")
 
 
 def test_notes_of_what_was_said_hold_none_of_it() -> None:
@@ -178,4 +178,4 @@ def test_notes_of_what_was_said_hold_none_of_it() -> None:
     assemble(memory, span_of(), MAIN)
     text = "".join(note.topic + (note.value or "") for note in memory.news())
     assert "shoes" not in text.lower()
-    assert notes.VERSION == 1
+    assert persistence.VERSION == 1

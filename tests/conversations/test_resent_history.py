@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
     Message,
@@ -24,7 +24,7 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.model.telemetry import SpanRecord
 
 WORDS = st.sampled_from(["yes", "no", "Zürich?", "ok "])
 """Few, so that the same thing is often said twice."""

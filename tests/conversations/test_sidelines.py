@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from tests.conversations.chats import told
 
 MAIN = "You are the friendly assistant of a shop. Answer questions about orders."

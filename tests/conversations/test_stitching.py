@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.bounded import Bounded
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.lru import Bounded
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from tests.conversations.chats import Chat, calls, chats, expected, told
 from tests.strategies import span_of
 

@@ -8,8 +8,8 @@ from itertools import permutations
 import pytest
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.operations import (
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.model.operation import (
     ADD_ITEMS,
     COMPACT,
     DELETE_ITEMS,

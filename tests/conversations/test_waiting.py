@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.waiting import KEYS
-from greenflash_otel.operations import (
+from greenflash_otel.conversations.deferred import KEYS
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.model.operation import (
     EMBEDDINGS,
     EXECUTE_TOOL,
     Affiliation,

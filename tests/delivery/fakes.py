@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.request import ApiRequest, encode
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.request import ApiRequest, encode
 
 SUCCESS = Answer(201, b'{"success":true,"messages":[]}')
 

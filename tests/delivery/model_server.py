@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Clock, ids_of
 
 MAX_ITEMS = 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.delivery import folder
+from greenflash_otel.delivery import files
 from greenflash_otel.delivery.outbox import Outbox
 from tests.delivery.conftest import Opening
 from tests.delivery.fakes import ids_of, messages
@@ -70,10 +70,10 @@ def test_several_are_taken_the_oldest_first(opened: Opening, tmp_path: Path) -> 
         killed(PUT_AND_WAIT, tmp_path, name)
         if name == "x":
             with closing(Outbox(tmp_path)) as between:
-                between.set_aside(claimed(between), "HTTP 400", now_s=0.0)
+                between.reject(claimed(between), "HTTP 400", now_s=0.0)
     mine.adopt()
     mine.adopt()
-    assert (mine.counts().pending, mine.counts().set_aside) == (8, 1)
+    assert (mine.counts().pending, mine.counts().rejected) == (8, 1)
     assert drained(mine) == ["x1", "x2", "y0", "y1", "y2", "z0", "z1", "z2"]
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_is_none_stops_nobody(kept: bytes, opened: Opening, tmp_path
     killed(PUT_AND_WAIT, tmp_path, "k")
     mine.adopt()
     assert drained(mine) == ["k0", "k1", "k2"]
-    assert folder.count(tmp_path, damaged=True) == (1 if kept else 0)
+    assert files.count(tmp_path, damaged=True) == (1 if kept else 0)
 
 
 def test_in_memory_there_is_nothing_to_take(outbox: Outbox) -> None:
@@ -149,7 +149,7 @@ def test_the_room_to_split_in_is_not_for_what_others_left(tmp_path: Path) -> Non
         for path in (tmp_path / "elsewhere").iterdir():
             path.rename(tmp_path / path.name)
         mine.adopt()
-        assert (mine.counts().pending, folder.count(tmp_path)) == (11, 2)
+        assert (mine.counts().pending, files.count(tmp_path)) == (11, 2)
         assert len(drained(mine)) == 11
         mine.adopt()
         assert drained(mine) == ["left0", "left1", "left2", "left3"]

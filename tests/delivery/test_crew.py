@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.client import Client
-from greenflash_otel.api.request import ApiRequest
+from greenflash_otel.delivery.concurrency_limit import MOST, START
+from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender
-from greenflash_otel.delivery.window import MOST, START
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Clock, Wire, answers, ids_of, ids_of_all, messages
 from tests.delivery.server import Reply, Server
 from tests.delivery.test_worker import LONG_S
@@ -170,8 +170,8 @@ def test_a_thread_without_work_looks_for_what_others_left(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every half minute; here more often."""
-    monkeypatch.setattr("greenflash_otel.delivery.crew.PATROL_S", 0.01)
-    monkeypatch.setattr("greenflash_otel.delivery.worker.PATROL_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.sender_pool.PATROL_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.delivery.PATROL_S", 0.01)
     neighbour = Outbox(tmp_path)
     neighbour.put([messages("one", "b")])
     with closing(Outbox(tmp_path)) as mine:
@@ -186,8 +186,8 @@ def test_a_thread_without_work_does_what_else_there_is_to_do(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Likewise, and also where nothing was ever to be sent."""
-    monkeypatch.setattr("greenflash_otel.delivery.crew.PATROL_S", 0.01)
-    monkeypatch.setattr("greenflash_otel.delivery.worker.PATROL_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.sender_pool.PATROL_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.delivery.PATROL_S", 0.01)
     called = threading.Event()
     with closing(Outbox(":memory:")) as mine:
         client = Client(server.url, "gf_test")

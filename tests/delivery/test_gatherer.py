@@ -8,11 +8,11 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from greenflash_otel.api.client import Client
-from greenflash_otel.delivery import gatherer
+from greenflash_otel.delivery import batcher
+from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
 from tests.delivery.fakes import messages
 from tests.delivery.processes import line_of, process
 from tests.delivery.server import Server
@@ -155,7 +155,7 @@ def test_what_is_captured_is_on_disk_while_greenflash_hangs(tmp_path: Path) -> N
 
 def test_a_first_item_waits_for_company_and_no_longer_than_promised() -> None:
     """A batch shares one commit; the promise is a tenth of a second, the commit included."""
-    assert gatherer.LINGER_S < 0.1
+    assert batcher.LINGER_S < 0.1
     batches: list[int] = []
     done = threading.Event()
 

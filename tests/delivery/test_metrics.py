@@ -11,12 +11,12 @@ from opentelemetry import metrics as otel_metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.request import ApiRequest
 from greenflash_otel.delivery import metrics
+from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Ledger, Stats
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Wire, ids_of, messages
 from tests.delivery.processes import output_of
 from tests.delivery.test_worker import LONG_S
@@ -56,7 +56,7 @@ def _values(metric: Metric) -> Iterator[tuple[str, int]]:
 def adds_up(values: dict[str, int]) -> bool:
     """The promise."""
     lost = sum(value for name, value in values.items() if name.startswith("lost "))
-    return values["accepted"] == values["delivered"] + values["pending"] + values["set_aside"] + lost
+    return values["accepted"] == values["delivered"] + values["pending"] + values["rejected"] + lost
 
 
 class Moving:
@@ -69,7 +69,7 @@ class Moving:
         """Two more accepted; some delivered, refused and lost."""
         self.ledger.accept(2)
         self.ledger.deliver(1, sampled_out=False)
-        self.ledger.set_aside(1)
+        self.ledger.reject(1)
         self.ledger.accept(1)
         self.ledger.lose(1, "outbox_full")
         return self.ledger.stats()
@@ -109,7 +109,7 @@ def test_whatever_happens_to_an_item_it_is_counted_once(read: Read) -> None:
             "accepted": 17,
             "delivered": 8,
             "pending": 1,
-            "set_aside": 5,
+            "rejected": 5,
             "lost outbox_full": 2,
             "lost closed": 1,
         }
@@ -129,7 +129,7 @@ def test_the_instruments_are_made_once(read: Read) -> None:
     sources = [Moving() for _ in range(3)]
     for source in sources:
         metrics.report(source)
-    assert set(read()) == {"accepted", "delivered", "pending", "set_aside", "lost outbox_full"}
+    assert set(read()) == {"accepted", "delivered", "pending", "rejected", "lost outbox_full"}
 
 
 def test_lost_is_named(read: Read) -> None:
@@ -161,5 +161,5 @@ for metric in scope.metrics:
         "greenflash.items.accepted 1",
         "greenflash.items.delivered 0",
         "greenflash.items.pending 1",
-        "greenflash.items.set_aside 0",
+        "greenflash.items.rejected 0",
     ]

@@ -21,10 +21,10 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.delivery import database, folder
+from greenflash_otel.delivery import files, schema
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender
+from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import Clock, ids_of, messages, outcome
 from tests.delivery.model_server import TROUBLE, Greenflash, is_refused
 
@@ -50,7 +50,7 @@ class Delivery(RuleBasedStateMachine):
         self.folders = (self.root / str(n) for n in itertools.count())
         self.folder = next(self.folders)
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(database, "connect", self.watched(database.connect))
+        self.patch.setattr(schema, "connect", self.watched(schema.connect))
         self.crash_in: int | None = None  # so many commits from now
         self.copy: Path | None = None  # what a crash left
         self.clock = Clock()
@@ -95,7 +95,7 @@ class Delivery(RuleBasedStateMachine):
         """The ids of the items that wait on disk, and of those set aside, ours first."""
         waits, aside = _lying_in(self.outbox._database())
         for path in self.folder.glob("*.sqlite3"):
-            if (found := folder.lock(path, limit_bytes=LIMIT_BYTES)) is not None:  # of nobody: no room for it
+            if (found := files.lock(path, limit_bytes=LIMIT_BYTES)) is not None:  # of nobody: no room for it
                 more = _lying_in(found.db)
                 waits, aside = waits + more[0], aside + more[1]
                 found.db.close()
@@ -236,7 +236,7 @@ class Delivery(RuleBasedStateMachine):
         counts, (waits, aside) = self.outbox.counts(), self.resting()
         assert counts.lost == ({"outbox_full": self.refused} if self.refused else {})
         assert counts.accepted == self.accepted
-        assert counts.accepted == counts.delivered + counts.pending + counts.set_aside + self.refused
+        assert counts.accepted == counts.delivered + counts.pending + counts.rejected + self.refused
         here = {*waits, *aside}
         for conversation, ids in self.put.items():
             assert all(id in here or self.server.has(conversation, id) for id in ids)
@@ -267,13 +267,13 @@ class Delivery(RuleBasedStateMachine):
 
 def _lying_in(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
     """The ids of the items in a file that wait, and of those set aside."""
-    waits = [database.entry_row(db, id) for id in database.ids(db, "entries")]
-    aside = [database.aside_row(db, id)[2] for id in database.ids(db, "aside")]
+    waits = [schema.entry_row(db, id) for id in schema.ids(db, "entries")]
+    aside = [schema.aside_row(db, id)[2] for id in schema.ids(db, "aside")]
     return _ids_in(waits), _ids_in(aside)
 
 
-def _ids_in(rows: Iterable[database.Row | None]) -> list[str]:
-    requests = (database.request_of(row) for row in rows if row is not None)
+def _ids_in(rows: Iterable[schema.Row | None]) -> list[str]:
+    requests = (schema.request_of(row) for row in rows if row is not None)
     return [id for request in requests if request is not None for id in ids_of(request)]
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel import faults
-from greenflash_otel.conversations.notes import Note
-from greenflash_otel.delivery import notebook
+from greenflash_otel import internal_errors
+from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.delivery import state_table
 from greenflash_otel.delivery.outbox import Outbox
 from tests.delivery.conftest import Opening
 from tests.delivery.fakes import messages
@@ -92,12 +92,12 @@ def test_where_they_cannot_be_kept_the_requests_are(opened: Opening, tmp_path: P
     """And that is counted."""
     noted(tmp_path, *added("a"), requests=["first"])
     changed(tmp_path, "DROP TABLE notes")
-    before = faults.faults().get("keep what was noted", 0)
+    before = internal_errors.internal_errors().get("keep what was noted", 0)
     outbox = opened(tmp_path)
     assert not outbox.recall("chat")
     outbox.put([messages("chat", "second")], added("b"))
     assert drained(outbox) == ["first", "second"]
-    assert faults.faults()["keep what was noted"] == before + 1
+    assert internal_errors.internal_errors()["keep what was noted"] == before + 1
     assert not outbox.counts().lost
 
 
@@ -105,9 +105,9 @@ def test_one_of_which_a_bit_has_changed(opened: Opening, tmp_path: Path) -> None
     """It is passed over and counted."""
     noted(tmp_path, *added("a", "b", "c"))
     changed(tmp_path, "UPDATE notes SET value = 'x' WHERE value = 'b'")
-    before = faults.faults().get("recall what was noted", 0)
+    before = internal_errors.internal_errors().get("recall what was noted", 0)
     assert opened(tmp_path).recall("chat") == ["a", "c"]
-    assert faults.faults()["recall what was noted"] == before + 1
+    assert internal_errors.internal_errors()["recall what was noted"] == before + 1
 
 
 def test_one_that_is_too_old(opened: Opening, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_there_is_an_end_to_them(size: int, opened: Opening, tmp_path: Path) -> 
     """By number and by size; the oldest go first, and the requests keep their room."""
     limit_bytes = 80_000 * size if size > 1 else 2**28
     outbox = opened(tmp_path, limit_bytes=limit_bytes)
-    count = notebook.ROWS + 1 if size == 1 else 15_000
+    count = state_table.ROWS + 1 if size == 1 else 15_000
     for start in range(0, count, 10_000):
         numbers = range(start, min(start + 10_000, count))
         outbox.put((), [Note(f"topic {number}", f"{number:0{size}}", adds=True) for number in numbers])
@@ -136,7 +136,7 @@ def test_there_is_an_end_to_them(size: int, opened: Opening, tmp_path: Path) -> 
     left = [int(value) for value in opened(tmp_path, limit_bytes=limit_bytes).recall_found("topic")]
     assert rows == len(left)  # not only when it is opened
     assert sorted(left) == list(range(count - len(left), count))
-    assert count // 2 < len(left) <= notebook.ROWS
+    assert count // 2 < len(left) <= state_table.ROWS
     assert len(left) * size <= limit_bytes / 8
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.delivery.database import Entry
 from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.schema import Entry
 from tests.delivery.fakes import ids_of, messages, outcome
 
 
@@ -32,7 +32,7 @@ def drained(outbox: Outbox) -> list[str]:
 def counts_add_up(outbox: Outbox) -> bool:
     """The law of the counts."""
     c = outbox.counts()
-    return c.accepted == c.delivered + c.pending + c.set_aside + sum(c.lost.values())
+    return c.accepted == c.delivered + c.pending + c.rejected + sum(c.lost.values())
 
 
 def test_what_was_put_comes_out_unchanged(outbox: Outbox) -> None:
@@ -102,13 +102,13 @@ def test_hurrying_makes_all_that_waits_due(outbox: Outbox) -> None:
     assert drained(outbox) == ["b", "a"]
 
 
-def test_what_is_set_aside_is_kept_and_not_in_the_way(outbox: Outbox) -> None:
+def test_what_is_rejected_is_kept_and_not_in_the_way(outbox: Outbox) -> None:
     """The rest of its conversation goes on."""
     outbox.put([messages("chat-42", "a", "b"), messages("chat-42", "c")])
-    outbox.set_aside(claimed(outbox), "HTTP 400: no", now_s=0.0)
+    outbox.reject(claimed(outbox), "HTTP 400: no", now_s=0.0)
     assert drained(outbox) == ["c"]
     counts = outbox.counts()
-    assert (counts.set_aside, counts.delivered, counts.pending) == (2, 1, 0)
+    assert (counts.rejected, counts.delivered, counts.pending) == (2, 1, 0)
 
 
 def test_parts_take_the_place_of_the_whole(outbox: Outbox) -> None:
@@ -177,7 +177,7 @@ def test_a_mark_says_what_came_before_it(outbox: Outbox) -> None:
     other = claimed(outbox)
     assert ids_of(other.request) == ["c"]
     outbox.settle(claimed(outbox))
-    outbox.set_aside(claimed(outbox), "HTTP 400", now_s=0.0)
+    outbox.reject(claimed(outbox), "HTTP 400", now_s=0.0)
     assert outbox.is_clear(mark)
     assert not outbox.is_clear(outbox.mark())
 
@@ -218,7 +218,7 @@ def test_a_closed_outbox_does_nothing_and_says_so(where: str, tmp_path: Path) ->
     outbox.put([messages("chat-42", "c", "d")])
     outbox.settle(entry)
     outbox.postpone(entry, 5.0)
-    outbox.set_aside(entry, "x", now_s=0.0)
+    outbox.reject(entry, "x", now_s=0.0)
     outbox.replace(entry, [], now_s=0.0)
     outbox.hurry()
     assert outbox.claim(0.0) is None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel import faults
+from greenflash_otel import internal_errors
 from greenflash_otel.delivery.outbox import Outbox
 from tests.delivery.conftest import Opening
 from tests.delivery.fakes import ids_of, messages, outcome
@@ -48,10 +48,10 @@ def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
     with closing(Outbox(tmp_path)) as outbox:
         outbox.put([messages("chat-42", "a", "b"), outcome("chat-42", "o"), messages("bad", "c")])
         outbox.postpone(claimed(outbox), 9e9)
-        outbox.set_aside(claimed(outbox), "HTTP 400", now_s=0.0)
+        outbox.reject(claimed(outbox), "HTTP 400", now_s=0.0)
     with closing(Outbox(tmp_path)) as outbox:
         counts = outbox.counts()
-        assert (counts.accepted, counts.pending, counts.set_aside) == (4, 3, 1)
+        assert (counts.accepted, counts.pending, counts.rejected) == (4, 3, 1)
         entry = claimed(outbox)
         assert entry.request == messages("chat-42", "a", "b")
         outbox.settle(entry)
@@ -108,7 +108,7 @@ def test_several_files_without_owner_become_one(opened: Opening, tmp_path: Path)
         )
     outbox = opened(tmp_path)
     assert len(files_in(tmp_path)) == 1
-    assert (outbox.counts().pending, outbox.counts().set_aside) == (9, 1)
+    assert (outbox.counts().pending, outbox.counts().rejected) == (9, 1)
     assert drained(outbox) == ["a0", "a1", "a2", "b0", "b1", "b2", "c0", "c1", "c2"]
 
 
@@ -143,7 +143,7 @@ def test_a_flipped_bit_is_noticed(opened: Opening, tmp_path: Path) -> None:
     path.write_bytes(content.replace(b'"second"', b'"sekond"'))
     outbox = opened(tmp_path)
     assert drained(outbox) == ["first", "third"]
-    assert outbox.counts().set_aside == 1
+    assert outbox.counts().rejected == 1
     assert counts_add_up(outbox)
 
 
@@ -205,11 +205,11 @@ def test_a_folder_that_cannot_be_made_is_replaced_by_memory(opened: Opening, tmp
     """That is counted, and delivery goes on."""
     (tmp_path / "file").touch()
     step = "keep captured data on disk; it waits in memory"
-    before = faults.faults().get(step, 0)
+    before = internal_errors.internal_errors().get(step, 0)
     outbox = opened(tmp_path / "file" / "outbox")
     outbox.put([messages("chat-42", "a")])
     assert drained(outbox) == ["a"]
-    assert faults.faults()[step] == before + 1
+    assert internal_errors.internal_errors()[step] == before + 1
 
 
 def test_a_folder_that_cannot_be_written_is_replaced_by_memory() -> None:
@@ -281,7 +281,7 @@ def test_a_full_disk_leaves_a_refused_entry_for_later(opened: Opening, tmp_path:
     outbox = opened(tmp_path)
     outbox.put([messages("chat-42", "a", "b")])
     with full_disk():
-        outbox.set_aside(claimed(outbox), "HTTP 400", now_s=100.0)
+        outbox.reject(claimed(outbox), "HTTP 400", now_s=100.0)
         halves = [messages("chat-42", "a"), messages("chat-42", "b")]
         outbox.replace(claimed(outbox, 160.0), halves, now_s=160.0)
     assert outbox.claim(219.9) is None

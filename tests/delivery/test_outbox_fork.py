@@ -36,8 +36,8 @@ os._exit(0)
 """
     lines = output_of(script, ":memory:" if where == "memory" else tmp_path).splitlines()
     assert lines == [
-        "['in the child'] accepted 1 = delivered 1 + pending 0 + set aside 0 + lost 0",
-        "['in the parent'] accepted 2 = delivered 2 + pending 0 + set aside 0 + lost 0",
+        "['in the child'] accepted 1 = delivered 1 + pending 0 + rejected 0 + lost 0",
+        "['in the parent'] accepted 2 = delivered 2 + pending 0 + rejected 0 + lost 0",
     ]
     assert list(tmp_path.iterdir()) == []
 
@@ -123,7 +123,7 @@ print(outbox.counts())
 """
     assert output_of(script, tmp_path).splitlines() == [
         "['a'] ['b']",
-        "accepted 1 = delivered 1 + pending 0 + set aside 0 + lost 0",
+        "accepted 1 = delivered 1 + pending 0 + rejected 0 + lost 0",
     ]
 
 

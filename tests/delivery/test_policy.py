@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api.answer import Answer, Fault
 from greenflash_otel.delivery.policy import (
     BACKOFF_MAX_S,
     HOLD_MAX_S,
@@ -22,6 +21,7 @@ from greenflash_otel.delivery.policy import (
     Verdict,
     judge,
 )
+from greenflash_otel.greenflash_api.answer import Answer, Fault
 
 DATE = "Sat, 21 Nov 2026 10:00:00 GMT"
 IN_90_S = "Sat, 21 Nov 2026 10:01:30 GMT"

@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.request import ApiRequest
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Clock, Wire, answers, ids_of, ids_of_all, messages, outcome
 
 UNAUTHORISED = Answer(401, b'{"message":"Invalid API key"}')
@@ -93,7 +93,7 @@ def test_one_bad_message_of_fifty_is_found(outbox: Outbox, clock: Clock) -> None
     assert delivered == [*(f"m{i}" for i in range(50) if i != 37), "next"]
     assert len(wire.sent) <= 1 + 2 * 6 + 1
     counts = outbox.counts()
-    assert (counts.accepted, counts.delivered, counts.set_aside) == (51, 50, 1)
+    assert (counts.accepted, counts.delivered, counts.rejected) == (51, 50, 1)
 
 
 def test_a_request_that_is_too_large_is_halved(outbox: Outbox, clock: Clock) -> None:
@@ -105,11 +105,11 @@ def test_a_request_that_is_too_large_is_halved(outbox: Outbox, clock: Clock) -> 
     assert outbox.counts().delivered == 8
 
 
-def test_what_cannot_be_split_is_set_aside(outbox: Outbox, clock: Clock) -> None:
+def test_what_cannot_be_split_is_rejected(outbox: Outbox, clock: Clock) -> None:
     """Even if its count of items says otherwise."""
     outbox.put([ApiRequest("messages", "/messages", b'{"messages":[{}]}', "one", items=2)])
     run(sender_of(outbox, Wire(lambda request: Answer(400)), clock))
-    assert outbox.counts().set_aside == 2
+    assert outbox.counts().rejected == 2
 
 
 def test_a_refused_key_holds_everything(outbox: Outbox, clock: Clock) -> None:

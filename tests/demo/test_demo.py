@@ -159,4 +159,4 @@ def test_every_recorded_answer_names_its_source() -> None:
 
 
 def _counts(items: int) -> str:
-    return f"accepted {items} = delivered {items} + pending 0 + set aside 0 + lost 0"
+    return f"accepted {items} = delivered {items} + pending 0 + rejected 0 + lost 0"

@@ -92,7 +92,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "Halved until it fits; a single item is set aside with the reason",
         (
             "delivery/test_sender.py::test_a_request_that_is_too_large_is_halved",
-            "delivery/test_sender.py::test_what_cannot_be_split_is_set_aside",
+            "delivery/test_sender.py::test_what_cannot_be_split_is_rejected",
         ),
     ),
     Row(

@@ -94,4 +94,4 @@ def test_a_bit_that_makes_text_unreadable(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"messages/messages", b"messa\xffes/messages"))
     with closing(Outbox(tmp_path)) as outbox:
         assert drained(outbox) == ["b"]
-        assert outbox.counts().set_aside == 1
+        assert outbox.counts().rejected == 1

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.api.splitting import split
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.greenflash_api.splitting import split
 from tests.delivery.fakes import messages
 from tests.delivery.processes import output_of
 from tests.delivery.test_outbox import claimed, drained
@@ -104,5 +104,5 @@ def test_an_outbox_full_of_what_is_refused(memory: Path) -> None:
             if entry.request.items > 1:
                 outbox.replace(entry, split(entry.request), now_s=0.0)
             else:
-                outbox.set_aside(entry, "HTTP 400", now_s=0.0)
+                outbox.reject(entry, "HTTP 400", now_s=0.0)
         assert outbox.counts().pending == 0

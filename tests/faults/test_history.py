@@ -65,4 +65,4 @@ def test_a_file_of_the_first_version(tmp_path: Path) -> None:
     shutil.copy(OLD, tmp_path / "01795000000000000000-1-00000000.sqlite3")
     with closing(Outbox(tmp_path)) as outbox:
         assert drained(outbox) == ["first", "second"]
-        assert outbox.counts().set_aside == 1
+        assert outbox.counts().rejected == 1

@@ -30,7 +30,7 @@ def test_the_page_has_the_matrix() -> None:
     [
         "every acknowledged request, survive `kill -9` and power loss once the call has returned",
         "survive a crash 0.1 s after their span ended",
-        "accepted = delivered + pending + set aside + lost",
+        "accepted = delivered + pending + rejected + lost",
         "a full queue refuses what is newest and counts it",
     ],
 )

@@ -7,11 +7,11 @@ from collections import Counter
 
 import pytest
 
-from greenflash_otel.api.client import Client
-from greenflash_otel.api.request import ApiRequest, encode
+from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.worker import Worker
-from greenflash_otel.operations import Json
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.model.operation import Json
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
 from tests.faults.proxy import FAULTS, Fault, Proxy, pass_on, repeat_late, stall, swallow, twice

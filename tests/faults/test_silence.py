@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.api.client import Client
+from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
 from tests.conftest import PRODUCT
 from tests.delivery.fakes import messages
 from tests.delivery.processes import ROOT, line_of, process

@@ -11,10 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.request import ApiRequest
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Clock, ids_of, messages, outcome
 
 ROOMS = ("red", "green", "blue")
@@ -129,13 +129,13 @@ def check(folder: Path, told: Told) -> None:
     _demand(ended.pending == 0, f"{ended.pending} do not go out")
     moved_in = () if list((folder / "beside").glob("*.sqlite3")) else LATE
     promised = (*FOUND, *moved_in, *told.kept)
-    there = {id for ids in stored.values() for id in ids} | ({"bad1"} if ended.set_aside == 1 else set())
+    there = {id for ids in stored.values() for id in ids} | ({"bad1"} if ended.rejected == 1 else set())
     _demand(there.issuperset(promised), f"gone: {[id for id in promised if id not in there]}")
     for ids in stored.values():
         wanted = [id for id in promised if id in ids]
         _demand([id for id in ids if id in wanted] == wanted, f"out of order: {ids}")
     left = [path.name for path in (folder / "outbox").iterdir()]
-    _demand(len(left) == ended.set_aside, f"left behind: {left}")
+    _demand(len(left) == ended.rejected, f"left behind: {left}")
 
 
 def _demand(holds: bool, otherwise: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from greenflash_otel.gateway import otlp
-from greenflash_otel.spans import AttributeValue, LogRecord, SpanRecord
+from greenflash_otel.model.telemetry import AttributeValue, LogRecord, SpanRecord
 
 OURS = Path(__file__).parents[1] / "data" / "spans"
 MORE = "GREENFLASH_OTEL_SPANS"

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.notes import Note
-from greenflash_otel.intake import Intake
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.model.telemetry import SpanRecord
 from tests.api.wire import ADDRESS
 from tests.fidelity.corpus import Recording, Said
 

@@ -16,13 +16,13 @@ from pydantic import SecretStr
 
 from greenflash_otel.context import conversation
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.export import record_of
+from greenflash_otel.exporter import record_of
 from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation import openai as openai_sdk
-from greenflash_otel.semconv import reading
+from greenflash_otel.semconv import registry
 from greenflash_otel.settings import History
 from tests.fidelity.applications import Call, Entry, Script
 from tests.instrumentation.openai.http import http
@@ -114,7 +114,7 @@ class Greenflash:
         memory = self._memories[process]
         for span in spans.all():
             record = record_of(span)
-            operation = reading.read(record)
+            operation = registry.read(record)
             assert operation
             self._keep(assemble(memory, record, operation))
         if self._outbox is not None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.update import MessageItem
 from tests.fidelity.applications import APPLICATIONS
 from tests.fidelity.report import NAMES, PAGE, page, row, scores
 from tests.fidelity.truth import Happened, Score, score

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from greenflash_otel.intake import Intake
+from greenflash_otel.ingest.ingest import Intake
 from tests.api.wire import ADDRESS
 from tests.fidelity.conventions import PAGE, cell, scores, told
 from tests.fidelity.corpus import OURS, Recording, recordings

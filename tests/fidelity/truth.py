@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.update import MessageItem
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from greenflash_otel.gateway.desk import Desk, Tenant
+from greenflash_otel.gateway.receiver import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings

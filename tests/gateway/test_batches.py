@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from greenflash_otel.gateway.desk import Desk, Tenant
+from greenflash_otel.gateway.receiver import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
-from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings

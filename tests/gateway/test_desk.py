@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.answers import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, RefusedError
-from greenflash_otel.gateway.desk import Desk, Given, Tenant
+from greenflash_otel.gateway.receiver import Desk, Given, Tenant
+from greenflash_otel.gateway.responses import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, RefusedError
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from greenflash_otel.gateway.tenants import Entry, read_tenants
 from tests.gateway.test_gateway import Taker, attributes

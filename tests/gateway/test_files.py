@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-from greenflash_otel.gateway.files import parts_of, size_of
-from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.gateway.otlp_files import parts_of, size_of
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT

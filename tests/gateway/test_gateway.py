@@ -28,17 +28,17 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 import greenflash_otel as greenflash
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.gateway.app import create_app
-from greenflash_otel.gateway.desk import Desk, Tenant
+from greenflash_otel.gateway.http import create_app
 from greenflash_otel.gateway.otlp import read_json
+from greenflash_otel.gateway.receiver import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
-from greenflash_otel.operations import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings
-from greenflash_otel.spans import LogRecord, SpanRecord
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
 from tests.conftest import PRODUCT

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.gateway.desk import Desk, Tenant
 from greenflash_otel.gateway.kafka import COMMITS, KafkaReader, take_all
+from greenflash_otel.gateway.receiver import Desk, Tenant
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from tests.conftest import PRODUCT
 from tests.gateway.test_desk import HATS, SHOES, request

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-from greenflash_otel.gateway import logs
+from greenflash_otel.gateway import otlp_logs
 from greenflash_otel.gateway.server import Gateway
+from greenflash_otel.model.telemetry import LogRecord
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.spans import LogRecord
 from greenflash_otel.testing import Emulator
 from tests.gateway.test_gateway import JSON as AS_JSON
 from tests.gateway.test_gateway import attributes
@@ -61,32 +61,32 @@ IDS = {"trace_id": bytes.fromhex(TRACE), "span_id": bytes.fromhex(SPAN)}
 def test_protobuf() -> None:
     """All of a record; the time it was observed stands for one it does not have."""
     whole = in_protobuf(**IDS, event_name="gen_ai.user.message", time_unix_nano=7)
-    assert logs.read_protobuf(whole) == logs.Logs((RECORD,))
+    assert otlp_logs.read_protobuf(whole) == otlp_logs.Logs((RECORD,))
     observed = in_protobuf(**IDS, event_name="gen_ai.user.message", observed_time_unix_nano=7)
-    assert logs.read_protobuf(observed) == logs.Logs((RECORD,))
+    assert otlp_logs.read_protobuf(observed) == otlp_logs.Logs((RECORD,))
 
 
 def test_json() -> None:
     """Likewise."""
-    assert logs.read_json(logs_in_json(eventName="gen_ai.user.message", timeUnixNano="7")).records == (
+    assert otlp_logs.read_json(logs_in_json(eventName="gen_ai.user.message", timeUnixNano="7")).records == (
         RECORD,
     )
     named = [*attributes({"a": 1, "event.name": "gen_ai.user.message"})]
-    (record,) = logs.read_json(logs_in_json(attributes=named, observedTimeUnixNano=7)).records
+    (record,) = otlp_logs.read_json(logs_in_json(attributes=named, observedTimeUnixNano=7)).records
     assert (record.event_name, record.time_ns) == ("gen_ai.user.message", 7)
 
 
 def test_of_no_span() -> None:
     """It tells nothing."""
-    assert logs.read_protobuf(in_protobuf()) == logs.Logs((), unused=1)
-    assert logs.read_json(logs_in_json(spanId="")) == logs.Logs((), unused=1)
+    assert otlp_logs.read_protobuf(in_protobuf()) == otlp_logs.Logs((), unused=1)
+    assert otlp_logs.read_json(logs_in_json(spanId="")) == otlp_logs.Logs((), unused=1)
 
 
 @given(st.binary(max_size=50))
 def test_anything_as_protobuf(body: bytes) -> None:
     """It is a request, or it is refused with a word."""
     try:
-        logs.read_protobuf(body)
+        otlp_logs.read_protobuf(body)
     except ValueError as error:
         assert "ExportLogsServiceRequest" in str(error)
 
@@ -96,10 +96,10 @@ def test_anything_as_json(request: object) -> None:
     """Whatever stands where something else should be is passed over."""
     body = json.dumps(request).encode()
     if isinstance(request, dict):
-        assert logs.read_json(body).records == ()
+        assert otlp_logs.read_json(body).records == ()
     else:
         with pytest.raises(ValueError, match="no object"):
-            logs.read_json(body)
+            otlp_logs.read_json(body)
 
 
 def message(role: str, text: str) -> bytes:

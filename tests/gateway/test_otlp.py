@@ -17,11 +17,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Status, StatusCode
 
-from greenflash_otel.export import record_of
+from greenflash_otel.exporter import record_of
 from greenflash_otel.gateway import otlp
-from greenflash_otel.gateway.answers import write_status
-from greenflash_otel.gateway.values import MAX_DEPTH
-from greenflash_otel.spans import SpanEvent, SpanRecord
+from greenflash_otel.gateway.otlp_values import MAX_DEPTH
+from greenflash_otel.gateway.responses import write_status
+from greenflash_otel.model.telemetry import SpanEvent, SpanRecord
 
 rpc: Any = status_pb2  # has no types
 ATTRIBUTES = st.dictionaries(

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.desk import Desk, Tenant
+from greenflash_otel.gateway.receiver import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.gateway.signals import TRACES
 from greenflash_otel.gateway.tls import Tls

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from greenflash_otel.instrumentation.content import without_content
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Failure,
     Media,
     Message,

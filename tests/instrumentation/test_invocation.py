@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from greenflash_otel.instrumentation.invocation import Invocation
-from greenflash_otel.operations import Failure, Message, Operation, Text
+from greenflash_otel.model.operation import Failure, Message, Operation, Text
 from tests.instrumentation.openai.spans import Spans
 
 OPERATION = Operation(

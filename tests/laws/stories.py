@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from hypothesis import strategies as st
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Affiliation,
     Message,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenflash_otel.operations import Operation
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.telemetry import SpanRecord
 from tests.laws.stories import (
     KNOWN_BY_NAME,
     NOTHING,

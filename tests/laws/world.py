@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path as Folder
 
-from greenflash_otel.conversations.memory import Memory
+from greenflash_otel.conversations.store import Memory
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.emulator.contract import MessagesRequest, read
 from greenflash_otel.emulator.store import Store, reading, writing
 from greenflash_otel.emulator.stored import StoredConversation, StoredMessage
-from greenflash_otel.intake import Intake
-from greenflash_otel.operations import Operation
+from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.genai import attributes_of
-from greenflash_otel.spans import SpanRecord
 from tests.api.wire import ADDRESS
 from tests.laws.stories import Path, Said
 from tests.strategies import span_of

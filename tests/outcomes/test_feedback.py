@@ -14,15 +14,8 @@ from greenflash.types.user_create_params import UserCreateParams
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api import organizations, ratings, users
-from greenflash_otel.outcomes.feedback import (
-    Organization,
-    Rating,
-    User,
-    organization_of,
-    rating_of,
-    user_of,
-)
+from greenflash_otel.greenflash_api import organizations, ratings, users
+from greenflash_otel.outcomes.ratings import Organization, Rating, User, organization_of, rating_of, user_of
 from tests.api.wire import ADDRESS, fields_of, validator
 from tests.outcomes.test_repair import Hostile
 

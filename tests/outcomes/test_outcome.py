@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.errors import InvalidOutcomeError
+from greenflash_otel.model.telemetry import Attributes
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Outcome, attributes_of, is_outcome, read
-from greenflash_otel.semconv import reading
-from greenflash_otel.spans import Attributes
+from greenflash_otel.semconv import registry
 from tests.strategies import maybe, names, objects, span_of, texts
 
 outcomes = st.builds(
@@ -40,8 +40,8 @@ def test_what_is_written_is_read(outcome: Outcome) -> None:
     """A span carries all of an outcome, and is recognised by it."""
     attributes = attributes_of(outcome)
     assert read(span_of(attributes)) == outcome
-    assert reading.recognises(attributes)
-    assert reading.read(span_of(attributes)) is None
+    assert registry.recognises(attributes)
+    assert registry.read(span_of(attributes)) is None
 
 
 @pytest.mark.parametrize(

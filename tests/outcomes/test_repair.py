@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.api.events import request_of
+from greenflash_otel.greenflash_api.events import request_of
 from greenflash_otel.outcomes.outcome import attributes_of, read
 from greenflash_otel.outcomes.repair import ORIGINAL, Repaired, repaired
 from tests.api.wire import ADDRESS, validator

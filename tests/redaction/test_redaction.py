@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 
-from greenflash_otel.operations import Json
-from greenflash_otel.redaction import FAILED, redacted
+from greenflash_otel.model.operation import Json
+from greenflash_otel.redaction.redact import FAILED, redacted
 from tests.strategies import json_values
 
 

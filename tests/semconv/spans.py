@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.gateway import otlp
-from greenflash_otel.semconv import trace
+from greenflash_otel.semconv.correlation import trace
 
 SPANS = Path(__file__).parents[1] / "data" / "spans"
 

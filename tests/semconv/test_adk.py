@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from greenflash_otel.operations import Failure, Message, Text, ToolCall, ToolCallResponse, ToolExecution
-from greenflash_otel.semconv import reading
-from greenflash_otel.semconv.logs import with_logs
-from greenflash_otel.semconv.trace import read, together
-from greenflash_otel.spans import AttributeValue, LogRecord
+from greenflash_otel.model.operation import Failure, Message, Text, ToolCall, ToolCallResponse, ToolExecution
+from greenflash_otel.model.telemetry import AttributeValue, LogRecord
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.conventions.otel_logs import with_logs
+from greenflash_otel.semconv.correlation.trace import read, together
 from tests.strategies import span_of
 
 LOOK = ToolCall("look", {"at": 1}, "c")
@@ -39,7 +39,7 @@ TOOL: dict[str, AttributeValue] = {
 
 def test_a_call() -> None:
     """Contents and their parts; what a tool answered comes from the user there."""
-    operation = reading.read(span_of(CALL))
+    operation = registry.read(span_of(CALL))
     assert operation
     assert operation.affiliation.conversation_id == "s"
     assert operation.system_instructions == (Text("Be kind."),)
@@ -70,19 +70,19 @@ def test_its_two_layers() -> None:
 
 def test_tools() -> None:
     """What it was given and answered; an answer can say that it failed. The sum of several is none."""
-    operation = reading.read(span_of(TOOL))
+    operation = registry.read(span_of(TOOL))
     assert operation and operation.tool == ToolExecution("look", "c", {"at": 1}, {"seen": 2})
     no = {"gcp.vertex.agent.tool_response": '{"status": "error", "error_message": "no"}'}
-    failed = reading.read(span_of({**TOOL, **no}))
+    failed = registry.read(span_of({**TOOL, **no}))
     assert failed and failed.failure == Failure("_OTHER", "no")
-    assert reading.read(span_of({**TOOL, "gen_ai.tool.name": "(merged tools)"})) is None
+    assert registry.read(span_of({**TOOL, "gen_ai.tool.name": "(merged tools)"})) is None
 
 
 def test_content_that_was_left_out() -> None:
     """``{}`` and its like are nothing."""
     hidden = {"gcp.vertex.agent.tool_call_args": "{}", "gcp.vertex.agent.tool_response": "{}"}
-    operation = reading.read(span_of({**TOOL, **hidden}))
+    operation = registry.read(span_of({**TOOL, **hidden}))
     assert operation and operation.tool == ToolExecution("look", "c")
     empty = {"gcp.vertex.agent.llm_request": "{}", "gcp.vertex.agent.llm_response": "{}"}
-    silent = reading.read(span_of({**CALL, **empty}))
+    silent = registry.read(span_of({**CALL, **empty}))
     assert not silent or not (silent.input or silent.output)

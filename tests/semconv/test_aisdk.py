@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
     Media,
@@ -21,11 +21,11 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
-from greenflash_otel.semconv import reading
-from greenflash_otel.semconv.parts import digest_of
-from greenflash_otel.semconv.trace import read, together
-from greenflash_otel.semconv.wrappers import RUN
-from greenflash_otel.spans import Attributes, SpanEvent
+from greenflash_otel.model.telemetry import Attributes, SpanEvent
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.correlation.trace import read, together
+from greenflash_otel.semconv.formats.otel_messages import digest_of
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
@@ -86,7 +86,7 @@ def test_calls_that_failed() -> None:
 )
 def test_attributes(attributes: Attributes, field: str, expected: object) -> None:
     """What each attribute of a model call becomes."""
-    operation = reading.read(span_of({**CALL, **attributes}))
+    operation = registry.read(span_of({**CALL, **attributes}))
     assert operation
     assert getattr(operation, field) == expected
 
@@ -124,7 +124,7 @@ def test_attributes(attributes: Attributes, field: str, expected: object) -> Non
 def test_content(content: object, parts: tuple[Part, ...]) -> None:
     """What a message of the prompt holds."""
     messages = json.dumps([{"role": "user", "content": content}, "no message", {"role": 7}])
-    operation = reading.read(span_of({**CALL, "ai.prompt.messages": messages}))
+    operation = registry.read(span_of({**CALL, "ai.prompt.messages": messages}))
     assert operation
     assert operation.input == ((Message("user", parts),) if parts else ())
 
@@ -132,7 +132,7 @@ def test_content(content: object, parts: tuple[Part, ...]) -> None:
 def test_embeddings() -> None:
     """The texts; what they became is not on the span, or not kept."""
     attributes = {"ai.operationId": "ai.embedMany.doEmbed", "ai.values": ('"a"', '"b"'), "ai.usage.tokens": 3}
-    operation = reading.read(span_of(attributes))
+    operation = registry.read(span_of(attributes))
     assert operation
     assert (operation.name, operation.usage) == ("embeddings", Usage(3))
     assert operation.input == (Message("user", (Text("a"), Text("b"))),)
@@ -146,10 +146,10 @@ def test_a_tool() -> None:
         "ai.toolCall.args": '{"at": 1}',
         "ai.toolCall.result": '"seen"',
     }
-    assert reading.read(span_of(attributes)) is None
+    assert registry.read(span_of(attributes)) is None
     raised = SpanEvent("exception", 1, {"exception.type": "Error", "exception.message": "no"})
     span = replace(span_of({**attributes, "ai.toolCall.id": "c"}), status="error", events=(raised,))
-    operation = reading.read(span)
+    operation = registry.read(span)
     assert operation
     assert operation.tool == ToolExecution("look", "c", {"at": 1}, "seen")
     assert operation.failure == Failure("Error", "no")
@@ -159,8 +159,8 @@ def test_the_spans_around_calls() -> None:
     """They say the same once more; without an answer they are told where there is no call in them."""
     asked = '{"system": "Be kind", "prompt": "Hi"}'
     around = {"ai.operationId": "ai.streamText", "ai.prompt": asked}
-    assert reading.read(span_of({**around, "ai.response.text": "A"})) is None
-    run = reading.read(span_of(around))
+    assert registry.read(span_of({**around, "ai.response.text": "A"})) is None
+    run = registry.read(span_of(around))
     assert run and (run.name, run.system_instructions) == (RUN, (Text("Be kind"),))
     assert run.input == (Message("user", (Text("Hi"),)),)
     call = replace(span_of(CALL, number=2), parent_span_id=span_of(around).span_id)
@@ -174,5 +174,5 @@ def test_spans_around_calls_with_messages() -> None:
     """The prompt can be a list of messages, under either name."""
     messages = [{"role": "user", "content": "Hi"}]
     for asked in ({"messages": messages}, {"prompt": messages}):
-        run = reading.read(span_of({"ai.operationId": "ai.generateText", "ai.prompt": json.dumps(asked)}))
+        run = registry.read(span_of({"ai.operationId": "ai.generateText", "ai.prompt": json.dumps(asked)}))
         assert run and run.input == (Message("user", (Text("Hi"),)),)

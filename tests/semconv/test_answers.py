@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Json,
     Media,
     Message,
@@ -21,11 +21,11 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv import reading
-from greenflash_otel.semconv.calls import linked
-from greenflash_otel.semconv.langchain_json import read_langchain
-from greenflash_otel.semconv.openai_json import read_chat
-from greenflash_otel.semconv.parts import digest_of
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.correlation.tool_calls import linked
+from greenflash_otel.semconv.formats.langchain import read_langchain
+from greenflash_otel.semconv.formats.openai import read_chat
+from greenflash_otel.semconv.formats.otel_messages import digest_of
 from tests.strategies import span_of
 
 CALL = {"type": "tool_call", "id": "c", "name": "look", "arguments": ""}
@@ -41,7 +41,7 @@ def text(content: str, **more: str) -> dict[str, Any]:
 def said(messages: Json) -> tuple[int, list[tuple[Part, ...]]]:
     """How many choices are read, and what they say."""
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps(messages)}
-    operation = reading.read(span_of(attributes))
+    operation = registry.read(span_of(attributes))
     assert operation
     return operation.choice_count, [message.parts for message in operation.output]
 
@@ -137,7 +137,7 @@ def test_openinference_leaves_refusals_to_the_raw_copy() -> None:
     """Both where it was new and where it is sent back."""
     message = {"role": "assistant", "content": None, "refusal": "No."}
     asked = {"messages": [{"role": "user", "content": "Hi"}, message]}
-    operation = reading.read(
+    operation = registry.read(
         span_of(
             {
                 "openinference.span.kind": "LLM",
@@ -154,7 +154,7 @@ def test_openinference_leaves_refusals_to_the_raw_copy() -> None:
 
 def test_openinference_on_completions() -> None:
     """The old API has prompts and choices."""
-    operation = reading.read(
+    operation = registry.read(
         span_of(
             {
                 "openinference.span.kind": "LLM",
@@ -170,7 +170,7 @@ def test_openinference_on_completions() -> None:
 
 def test_openllmetry_on_completions_and_refusals() -> None:
     """Before 0.53 the role is the name of the prompt, and a refusal stands beside the content."""
-    operation = reading.read(
+    operation = registry.read(
         span_of(
             {"gen_ai.prompt.0.user": "Once", "gen_ai.completion.0.refusal": "No.", "llm.request.type": "chat"}
         )
@@ -184,7 +184,7 @@ def test_langfuse_on_choices() -> None:
     answers = [{"role": "assistant", "content": content} for content in "AB"]
     asked = {"langfuse.observation.type": "generation", "langfuse.observation.output": json.dumps(answers)}
     parameters = {"langfuse.observation.model.parameters": '{"n": 2}'}
-    one, two = reading.read(span_of(asked)), reading.read(span_of({**asked, **parameters}))
+    one, two = registry.read(span_of(asked)), registry.read(span_of({**asked, **parameters}))
     assert one and two
     assert (one.choice_count, len(one.output)) == (1, 1)
     assert (two.choice_count, len(two.output)) == (2, 2)
@@ -238,7 +238,7 @@ def test_instructions_said_twice() -> None:
         "gen_ai.system_instructions": json.dumps(system),
         "gen_ai.input.messages": json.dumps([{"role": "system", "parts": system}]),
     }
-    operation = reading.read(span_of(asked))
+    operation = registry.read(span_of(asked))
     assert operation and operation.system_instructions == ()
     assert operation.input == (Message("system", (Text("Be kind"),)),)
 
@@ -270,7 +270,7 @@ def test_langchain_on_several_answers() -> None:
     """Its generations of one prompt are choices."""
     made = [{"message": {"type": "ai", "content": content}} for content in "AB"]
     completion = {"langsmith.span.kind": "llm", "gen_ai.completion": json.dumps({"generations": [made]})}
-    operation = reading.read(span_of(completion))
+    operation = registry.read(span_of(completion))
     assert operation and (operation.choice_count, len(operation.output)) == (2, 2)
 
 
@@ -283,7 +283,7 @@ def test_openllmetry_puts_items_into_texts() -> None:
         for role, content in (("user", file), ("assistant", call), ("user", {"type": "image"}))
     ]
     asked = {"gen_ai.operation.name": "chat", "gen_ai.usage.total_tokens": 3}
-    operation = reading.read(span_of({**asked, "gen_ai.input.messages": json.dumps(messages)}))
+    operation = registry.read(span_of({**asked, "gen_ai.input.messages": json.dumps(messages)}))
     assert operation
     image, called, said = (message.parts[0] for message in operation.input)
     assert isinstance(image, Media) and image.size_bytes == 1
@@ -308,15 +308,15 @@ def test_openinference_on_plain_texts() -> None:
         "output.value": " upon",
         "output.mime_type": "text/plain",
     }
-    operation = reading.read(span_of(attributes))
+    operation = registry.read(span_of(attributes))
     assert operation and operation.input == (Message("user", (Text("Once"),)),)
     assert operation.output == (Message("assistant", (Text(" upon"),)),)
-    hidden = reading.read(
+    hidden = registry.read(
         span_of({**attributes, "input.value": "__REDACTED__", "output.value": "__REDACTED__"})
     )
     assert hidden and not hidden.input and not hidden.output
     json_ = {name: "application/json" for name in attributes if name.endswith("mime_type")}
-    assert (told := reading.read(span_of({**attributes, **json_}))) and not told.input and not told.output
+    assert (told := registry.read(span_of({**attributes, **json_}))) and not told.input and not told.output
 
 
 def test_openllmetry_on_responses_of_javascript() -> None:
@@ -328,8 +328,8 @@ def test_openllmetry_on_responses_of_javascript() -> None:
         "gen_ai.usage.total_tokens": 3,
         "gen_ai.input.messages": messages,
     }
-    response = reading.read(span_of({**asked, "gen_ai.response.id": "resp_1"}))
-    completion = reading.read(span_of({**asked, "gen_ai.response.id": "chatcmpl-1"}))
+    response = registry.read(span_of({**asked, "gen_ai.response.id": "resp_1"}))
+    completion = registry.read(span_of({**asked, "gen_ai.response.id": "chatcmpl-1"}))
     assert response and response.input == (Message("tool", (ToolCallResponse("ok", "c"),)),)
     assert completion and completion.input == (Message("user", (Text(items),)),)
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenflash_otel.semconv import reading
-from greenflash_otel.semconv.trace import read, together
-from greenflash_otel.spans import Attributes, SpanEvent
+from greenflash_otel.model.telemetry import Attributes, SpanEvent
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.correlation.trace import read, together
 from tests.strategies import span_of
 
 KEYS = [
@@ -33,7 +33,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 NAMES = (
-    *sorted(reading.SIGNS),
+    *sorted(registry.SIGNS),
     *("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.name"),
     *("gen_ai.prompt", "gen_ai.completion", "gen_ai.completion.0.function_call.name", "input.value"),
     *("output.value", "ai.prompt.messages", "ai.response.toolCalls", "ai.values", "langsmith.span.kind"),

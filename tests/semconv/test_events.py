@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Failure,
     Json,
     Media,
@@ -19,9 +19,9 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     ToolExecution,
 )
-from greenflash_otel.semconv import reading
-from greenflash_otel.semconv.logs import with_logs
-from greenflash_otel.spans import LogRecord, SpanEvent, SpanRecord
+from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.conventions.otel_logs import with_logs
 from tests.strategies import span_of
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai"}
@@ -128,7 +128,7 @@ MESSAGES: list[tuple[str, Event, Message]] = [
 )
 def test_messages(told: Callable[..., SpanRecord], event: Event, message: Message) -> None:
     """What was said to the model."""
-    operation = reading.read(told(span_of(CHAT), event))
+    operation = registry.read(told(span_of(CHAT), event))
     assert operation
     assert operation.input == (message,)
 
@@ -150,7 +150,7 @@ CHOICES: list[tuple[str, Mapping[str, Json], Message]] = [
 def test_choices(fields: Mapping[str, Json], message: Message) -> None:
     """What the model said; several are answers beside each other."""
     span = with_events(span_of(CHAT), ("gen_ai.choice", fields), ("gen_ai.choice", fields))
-    operation = reading.read(span)
+    operation = registry.read(span)
     assert operation
     assert (operation.output, operation.choice_count) == ((message, message), 2)
 
@@ -165,7 +165,7 @@ def test_details() -> None:
         DETAILS,
         {"gen_ai.output.messages": [{"role": "assistant", "parts": [{"type": "text", "content": "A"}]}]},
     )
-    operation = reading.read(with_events(span_of({**CHAT, "gen_ai.output.messages": "[]"}), asked, told))
+    operation = registry.read(with_events(span_of({**CHAT, "gen_ai.output.messages": "[]"}), asked, told))
     assert operation
     assert (operation.input, operation.output) == (
         (Message("user", (Text("Hi"),)),),
@@ -179,7 +179,7 @@ def test_one_record_for_all() -> None:
         side: {"messages": [{"role": role, "content": text}]}
         for side, role, text in (("input", "user", "Hi"), ("output", "assistant", "A"))
     }
-    operation = reading.read(with_events(replace(span_of(CHAT), scope="agent"), ("agent", said)))
+    operation = registry.read(with_events(replace(span_of(CHAT), scope="agent"), ("agent", said)))
     assert operation
     assert [message.parts for message in (*operation.input, *operation.output)] == [
         (Text("Hi"),),
@@ -224,16 +224,16 @@ TOOLS: list[tuple[str, Mapping[str, Json], tuple[Event, ...]]] = [
 @pytest.mark.parametrize(("attributes", "told"), [row[1:] for row in TOOLS], ids=[row[0] for row in TOOLS])
 def test_tools(attributes: Mapping[str, Json], told: tuple[Event, ...]) -> None:
     """Strands tells what a tool was given and answered as messages, and that it failed in an attribute."""
-    operation = reading.read(with_events(span_of({**TOOL, **attributes}), *told))
+    operation = registry.read(with_events(span_of({**TOOL, **attributes}), *told))
     assert operation
     assert operation.tool == ToolExecution("look", "c", {"at": 1}, "seen")
-    failed = reading.read(with_events(span_of({**TOOL, "gen_ai.tool.status": "error"}), *told))
+    failed = registry.read(with_events(span_of({**TOOL, "gen_ai.tool.status": "error"}), *told))
     assert failed and failed.failure == Failure("_OTHER", "seen")
 
 
 @pytest.mark.parametrize("content", [None, "<elided>", {"kind": "text"}, [], [{"type": "text"}]])
 def test_content_that_was_left_out(content: Json) -> None:
     """It is no message."""
-    operation = reading.read(with_events(span_of(CHAT), ("gen_ai.user.message", {"content": content})))
+    operation = registry.read(with_events(span_of(CHAT), ("gen_ai.user.message", {"content": content})))
     assert operation
     assert operation.input == ()

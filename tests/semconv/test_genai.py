@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
     Message,
@@ -17,9 +17,9 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
-from greenflash_otel.semconv import reading
+from greenflash_otel.model.telemetry import Attributes
+from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.genai import attributes_of, read, span_name
-from greenflash_otel.spans import Attributes
 from tests.strategies import operations, span_of
 
 
@@ -37,9 +37,9 @@ def test_only_plain_attribute_values_are_written(operation: Operation) -> None:
     for value in attributes.values():
         texts = value if isinstance(value, tuple) else ()
         assert isinstance(value, (str, bool, int, float)) or all(isinstance(text, str) for text in texts)
-    assert reading.recognises(attributes)
-    span = replace(span_of(attributes, failure=operation.failure), scope=reading.OURS)
-    assert reading.read(span) == operation
+    assert registry.recognises(attributes)
+    span = replace(span_of(attributes, failure=operation.failure), scope=registry.OURS)
+    assert registry.read(span) == operation
 
 
 def test_a_failures_message_is_no_attribute() -> None:

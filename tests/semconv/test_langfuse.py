@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
     Json,
@@ -20,9 +20,9 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     Usage,
 )
-from greenflash_otel.semconv import reading
-from greenflash_otel.semconv.openai_json import read_chat
-from greenflash_otel.spans import Attributes
+from greenflash_otel.model.telemetry import Attributes
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.formats.openai import read_chat
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
@@ -79,7 +79,7 @@ def test_masked() -> None:
 )
 def test_attributes(attributes: Attributes, field: str, expected: object) -> None:
     """What each attribute of a generation becomes."""
-    operation = reading.read(span_of({**GENERATION, **attributes}))
+    operation = registry.read(span_of({**GENERATION, **attributes}))
     assert operation
     assert getattr(operation, field) == expected
 
@@ -87,7 +87,7 @@ def test_attributes(attributes: Attributes, field: str, expected: object) -> Non
 def test_what_tells_nothing() -> None:
     """Chains, agents, plain spans."""
     for kind in ("span", "chain", "agent"):
-        assert reading.read(span_of({f"{OBSERVATION}.type": kind, f"{OBSERVATION}.input": "Hi"})) is None
+        assert registry.read(span_of({f"{OBSERVATION}.type": kind, f"{OBSERVATION}.input": "Hi"})) is None
 
 
 CALL: Json = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from greenflash_otel.operations import Json, Media, Other
-from greenflash_otel.semconv.dialects import read_messages
-from greenflash_otel.semconv.openai_json import read_content
+from greenflash_otel.model.operation import Json, Media, Other
+from greenflash_otel.semconv.formats.any_message import read_messages
+from greenflash_otel.semconv.formats.openai import read_content
 
 A = "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 """Digest of an "a", in base64 ``YQ==``."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel import faults
-from greenflash_otel.operations import (
+from greenflash_otel import internal_errors
+from greenflash_otel.model.operation import (
     Message,
     Operation,
     Other,
@@ -25,8 +25,8 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv import reading
-from greenflash_otel.spans import Attributes, SpanRecord
+from greenflash_otel.model.telemetry import Attributes, SpanRecord
+from greenflash_otel.semconv import registry
 from tests.fidelity.corpus import OURS, recordings
 from tests.fidelity.foreign import arrive
 
@@ -35,7 +35,7 @@ READABLE = [
     span
     for recording in RECORDINGS
     for span in recording.spans
-    if reading.recognises(span.attributes) and "truncated" not in recording.scenario
+    if registry.recognises(span.attributes) and "truncated" not in recording.scenario
 ]
 
 Change = Callable[[Any], Any]
@@ -119,17 +119,17 @@ def with_change(attributes: Attributes, change: Change) -> Attributes:
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_any_change_of_all(change: Change) -> None:
     """The whole way to the requests nothing of ours fails."""
-    before = faults.faults()
+    before = internal_errors.internal_errors()
     for recording in RECORDINGS:
         arrive(replace(recording, spans=tuple(changed(span, change) for span in recording.spans)))
-    assert faults.faults() == before
+    assert internal_errors.internal_errors() == before
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_nothing_is_invented(change: Change) -> None:
     """Every text that is read stands in the span, before or after the change."""
     for span in READABLE:
-        told = reading.read(changed(span, change))
+        told = registry.read(changed(span, change))
         known = " ".join(texts_in([span.name, known_of(span), known_of(changed(span, change))]))
         for text in texts_of(told) if told else ():
             assert all(line.strip() in known for line in text.splitlines()), (span.name, text)
@@ -142,7 +142,7 @@ def test_a_change_of_one(name: str) -> None:
     for span in READABLE:
         for one, value in span.attributes.items():
             left = {**span.attributes, one: change(value)}
-            reading.read(replace(span, attributes=left if left[one] is not None else without(left, one)))
+            registry.read(replace(span, attributes=left if left[one] is not None else without(left, one)))
 
 
 def without(attributes: Mapping[str, Any], name: str) -> Attributes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
     Media,
@@ -18,9 +18,9 @@ from greenflash_otel.operations import (
     ToolExecution,
     Usage,
 )
-from greenflash_otel.semconv import reading
+from greenflash_otel.model.telemetry import Attributes, SpanEvent
+from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.flattened import items, tree_below
-from greenflash_otel.spans import Attributes, SpanEvent
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
@@ -119,7 +119,7 @@ THOUGHT = {"message_content.type": "reasoning", "message_content.text": "Hm"}
 )
 def test_attributes(attributes: Attributes, field: str, expected: object) -> None:
     """What each attribute of a model call becomes."""
-    operation = reading.read(span_of({**LLM, **attributes}))
+    operation = registry.read(span_of({**LLM, **attributes}))
     assert operation
     assert getattr(operation, field) == expected
 
@@ -128,7 +128,7 @@ def test_alternatives() -> None:
     """Only where the request asked for several are they answers beside each other."""
     said = {f"llm.output_messages.{n}.message.content": f"{n}" for n in range(2)}
     asked = {"llm.invocation_parameters": '{"n": 2}'}
-    one, two = reading.read(span_of({**LLM, **said})), reading.read(span_of({**LLM, **said, **asked}))
+    one, two = registry.read(span_of({**LLM, **said})), registry.read(span_of({**LLM, **said, **asked}))
     assert one and two
     assert (len(one.output), len(two.output), two.choice_count) == (1, 2, 2)
 
@@ -141,20 +141,20 @@ def test_tools() -> None:
     """Linked by the id of the call, wherever that stands, if the span has it."""
     tool = ToolExecution("look", "call_1", {"at": 1}, "seen")
     for attributes in ({"tool.id": "call_1", "output.value": "seen"}, {"output.value": TOLD % "success"}):
-        operation = reading.read(span_of({**TOOL, **attributes}))
+        operation = registry.read(span_of({**TOOL, **attributes}))
         assert operation and (operation.tool, operation.ending) == (tool, "completed")
-    failed = reading.read(span_of({**TOOL, "output.value": TOLD % "error"}))
+    failed = registry.read(span_of({**TOOL, "output.value": TOLD % "error"}))
     assert failed and failed.failure == Failure("_OTHER", "seen")
-    unlinked = reading.read(span_of({**TOOL, "output.value": "seen"}))
+    unlinked = registry.read(span_of({**TOOL, "output.value": "seen"}))
     assert unlinked and unlinked.tool == replace(tool, call_id=None)
-    hidden = reading.read(span_of({**TOOL, "input.value": "__REDACTED__", "output.value": "__REDACTED__"}))
+    hidden = registry.read(span_of({**TOOL, "input.value": "__REDACTED__", "output.value": "__REDACTED__"}))
     assert hidden and hidden.tool == ToolExecution("look")
 
 
 def test_what_tells_nothing() -> None:
     """Chains, agents and their like."""
     for kind in ("CHAIN", "AGENT", "GUARDRAIL", "NEW"):
-        assert reading.read(span_of({"openinference.span.kind": kind, "input.value": "Hi"})) is None
+        assert registry.read(span_of({"openinference.span.kind": kind, "input.value": "Hi"})) is None
 
 
 @given(
@@ -175,5 +175,5 @@ def test_an_exception() -> None:
     raised = SpanEvent(
         "exception", 1, {"exception.type": "openai.RateLimitError", "exception.message": "slow"}
     )
-    operation = reading.read(replace(span_of(LLM), status="error", events=(raised,)))
+    operation = registry.read(replace(span_of(LLM), status="error", events=(raised,)))
     assert operation and operation.failure == Failure("RateLimitError", "slow")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
     Media,
@@ -18,8 +18,8 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     Usage,
 )
-from greenflash_otel.semconv import reading
-from greenflash_otel.spans import Attributes, SpanEvent
+from greenflash_otel.model.telemetry import Attributes, SpanEvent
+from greenflash_otel.semconv import registry
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
@@ -98,15 +98,15 @@ def test_a_picture() -> None:
 )
 def test_attributes(attributes: Attributes, field: str, expected: object) -> None:
     """What each attribute becomes."""
-    operation = reading.read(span_of({**ASKED, **attributes}))
+    operation = registry.read(span_of({**ASKED, **attributes}))
     assert operation
     assert getattr(operation, field) == expected
 
 
 def test_what_tells_nothing() -> None:
     """Reranking, workflows, tasks."""
-    assert reading.read(span_of({**ASKED, "llm.request.type": "rerank"})) is None
-    assert reading.read(span_of({"traceloop.span.kind": "workflow"})) is None
+    assert registry.read(span_of({**ASKED, "llm.request.type": "rerank"})) is None
+    assert registry.read(span_of({"traceloop.span.kind": "workflow"})) is None
 
 
 def test_an_exception() -> None:
@@ -114,6 +114,6 @@ def test_an_exception() -> None:
     raised = SpanEvent(
         "exception", 1, {"exception.type": "openai.RateLimitError", "exception.message": "slow"}
     )
-    operation = reading.read(replace(span_of(ASKED), status="error", events=(raised,)))
+    operation = registry.read(replace(span_of(ASKED), status="error", events=(raised,)))
     failure = Failure("RateLimitError", "slow")
     assert operation == Operation("chat", input=(HI,), ending="failed", failure=failure)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Media,
     Message,
     Other,
@@ -22,8 +22,14 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.parts import digest_of, read_json, read_messages, read_part, write_messages
-from greenflash_otel.semconv.parts import read_parts as read_instructions
+from greenflash_otel.semconv.formats.otel_messages import (
+    digest_of,
+    read_json,
+    read_messages,
+    read_part,
+    write_messages,
+)
+from greenflash_otel.semconv.formats.otel_messages import read_parts as read_instructions
 from tests.strategies import messages
 
 

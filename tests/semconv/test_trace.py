@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.operations import Json, Operation, Text
-from greenflash_otel.semconv.recent import Recent
-from greenflash_otel.semconv.trace import Reading, read, together
-from greenflash_otel.semconv.wrappers import RUN
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.model.operation import Json, Operation, Text
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.correlation.recent_spans import Recent
+from greenflash_otel.semconv.correlation.trace import Reading, read, together
 from tests.strategies import span_of
 
 CHAT = {"gen_ai.operation.name": "chat"}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenflash_otel.operations import Json
-from greenflash_otel.semconv.truncated import LEAST_CHARS, read_document
+from greenflash_otel.model.operation import Json
+from greenflash_otel.semconv.truncated_json import LEAST_CHARS, read_document
 
 MESSAGES: Json = [
     {

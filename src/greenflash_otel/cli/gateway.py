@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.desk import Desk, Tenant
+from greenflash_otel.gateway.receiver import Desk, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from greenflash_otel.gateway.tenants import read_tenants

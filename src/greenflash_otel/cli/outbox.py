@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from greenflash_otel.delivery import shelf
-from greenflash_otel.delivery.shelf import ASIDE, WAITING, Kept, Shelf
+from greenflash_otel.delivery import inspector
+from greenflash_otel.delivery.inspector import ASIDE, WAITING, Kept, Shelf
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.pipeline import Pipeline
@@ -31,24 +31,24 @@ def flush(given: argparse.Namespace) -> int:
         print("There is no API key: set GREENFLASH_API_KEY.", file=sys.stderr)
         return 2
     pipeline = Pipeline(settings)
-    refused_before = pipeline.stats().set_aside
+    refused_before = pipeline.stats().rejected
     pipeline.flush(given.timeout)
     stats = pipeline.stats()
     print(stats)
-    if stats.set_aside:
+    if stats.rejected:
         print("See 'greenflash-otel outbox list' for what was refused, and why.")
     pipeline.shutdown(0)
-    return 1 if stats.pending or stats.lost or stats.set_aside > refused_before else 0
+    return 1 if stats.pending or stats.lost or stats.rejected > refused_before else 0
 
 
 def status(given: argparse.Namespace) -> int:
     """Count what waits."""
     with _opened() as (folder, lying):
         kept = list(lying.kept())
-        pending, set_aside = (
+        pending, rejected = (
             sum(each.items for each in kept if each.name.startswith(state)) for state in (WAITING, ASIDE)
         )
-        print(f"{folder}: {Stats(accepted=pending + set_aside, pending=pending, set_aside=set_aside)}")
+        print(f"{folder}: {Stats(accepted=pending + rejected, pending=pending, rejected=rejected)}")
         if others := lying.others():
             print(f"{others} more files belong to running processes, which count and deliver themselves.")
         if damaged := lying.damaged():
@@ -138,7 +138,7 @@ def _opened() -> Iterator[tuple[Path, Shelf]]:
     if folder is None:
         raise ConfigurationError("GREENFLASH_OUTBOX is :memory:, which ends with its process; name a folder")
     try:
-        with shelf.opened(folder) as lying:
+        with inspector.opened(folder) as lying:
             yield folder, lying
     except (OSError, sqlite3.Error) as error:
         raise ConfigurationError(f"cannot use the outbox {folder}: {error}") from error

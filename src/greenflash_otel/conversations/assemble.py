@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from greenflash_otel.conversations.alignment import node_of, place
-from greenflash_otel.conversations.identity import id_of
-from greenflash_otel.conversations.known import Known
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
-from greenflash_otel.conversations.pieces import split_system_prompt
-from greenflash_otel.conversations.rendering import (
+from greenflash_otel.conversations.align import node_of, place
+from greenflash_otel.conversations.auxiliary import Line, line_of, note_main, was_beside
+from greenflash_otel.conversations.items import (
     facts_of,
     in_order_of_time,
     model_of,
@@ -21,11 +17,24 @@ from greenflash_otel.conversations.rendering import (
     render_tool,
     span_message_id,
 )
-from greenflash_otel.conversations.sidelines import Line, line_of, note_main, was_beside
-from greenflash_otel.conversations.stitching import Stitch, remember, remember_history, stitch
-from greenflash_otel.conversations.thread import Placed, Position, follow, result_id
-from greenflash_otel.operations import ADD_ITEMS, CHAINS, COMPACT, FETCH, MAIN_CALLS, STEPS, TURN, Operation
-from greenflash_otel.spans import SpanRecord
+from greenflash_otel.conversations.resolve import Stitch, remember, remember_history, stitch
+from greenflash_otel.conversations.state import Known
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.message_ids.chain import Placed, Position, follow, result_id
+from greenflash_otel.message_ids.fragments import split_system_prompt
+from greenflash_otel.message_ids.ids import id_of
+from greenflash_otel.model.operation import (
+    ADD_ITEMS,
+    CHAINS,
+    COMPACT,
+    FETCH,
+    MAIN_CALLS,
+    STEPS,
+    TURN,
+    Operation,
+)
+from greenflash_otel.model.telemetry import SpanRecord
 
 
 def assemble(

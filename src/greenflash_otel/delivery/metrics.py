@@ -1,6 +1,6 @@
 """The counts of `Stats` as OpenTelemetry metrics, for whoever has a meter provider. Costs nothing without.
 
-``greenflash.items.accepted = delivered + pending + set_aside + lost``, summed over all pipelines of the
+``greenflash.items.accepted = delivered + pending + rejected + lost``, summed over all pipelines of the
 process; ``lost`` by its reason. The instruments are made once: OpenTelemetry cannot take them back.
 """
 
@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from greenflash_otel import faults
+from greenflash_otel import internal_errors
 from greenflash_otel.delivery.stats import Stats
 
 METER: Final = "greenflash_otel"
@@ -31,7 +31,7 @@ _COUNTERS: Final[dict[str, tuple[Read, str]]] = {
 }
 _GAUGES: Final[dict[str, tuple[Read, str]]] = {
     "pending": (lambda stats: stats.pending, "Waits in the outbox."),
-    "set_aside": (lambda stats: stats.set_aside, "Refused for good; kept in the outbox with the reason."),
+    "rejected": (lambda stats: stats.rejected, "Refused for good; kept in the outbox with the reason."),
 }
 
 
@@ -70,7 +70,7 @@ class _Moment:
 def report(source: Counts) -> None:
     """Include a pipeline in what is reported, for as long as it lives."""
     _sources.add(source)
-    with _making, faults.guarded("make metrics"):
+    with _making, internal_errors.guarded("make metrics"):
         if not _made:
             _make()
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from greenflash_otel import faults
-from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.conversations.notes import Note
-from greenflash_otel.delivery import database, folder, forking, notebook
-from greenflash_otel.delivery.database import GAP, Entry, transaction
-from greenflash_otel.delivery.holding import Holding
+from greenflash_otel import internal_errors
+from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.delivery import files, fork_hooks, schema, state_table
+from greenflash_otel.delivery.connection import Holding
+from greenflash_otel.delivery.schema import GAP, Entry, transaction
 from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.greenflash_api.request import ApiRequest
 
 MEMORY: Final = ":memory:"
 LIMIT_BYTES: Final = 256 * 1024 * 1024
@@ -47,7 +47,7 @@ class Outbox(Holding):
         super().__init__(None if path == MEMORY else Path(path), limit_bytes)
         with self._alone():
             self._database()
-        forking.watch(self)
+        fork_hooks.watch(self)
 
     def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
         """Keep requests, in this order; they are committed when this returns. Gives back those refused.
@@ -127,14 +127,14 @@ class Outbox(Holding):
             if self._is_out(entry):
                 self._lanes.wait(entry.lane, until_s)
 
-    def set_aside(self, entry: Entry, reason: str, *, now_s: float) -> None:
+    def reject(self, entry: Entry, reason: str, *, now_s: float) -> None:
         """Keep an entry, with the reason, where it is not sent any more."""
         with self._alone():
             if not self._is_out(entry):
                 return
             try:
                 self._move_aside(entry.id, reason, entry.attempt)
-                self._ledger.set_aside(entry.request.items)
+                self._ledger.reject(entry.request.items)
                 self._after(entry)
             except (sqlite3.Error, OSError) as error:
                 self._lanes.wait(entry.lane, now_s + REPAIR_S)
@@ -148,11 +148,11 @@ class Outbox(Holding):
             try:
                 db = self._database()
                 with transaction(db):
-                    step = (database.next_id(db, entry.id) - entry.id) // len(requests)
-                    database.delete(db, entry.id)
+                    step = (schema.next_id(db, entry.id) - entry.id) // len(requests)
+                    schema.delete(db, entry.id)
                     for place, request in enumerate(requests):
                         id = entry.id + place * step
-                        database.insert(db, id, entry.lane, database.row_of(request))
+                        schema.insert(db, id, entry.lane, schema.row_of(request))
                 self._after(entry)
             except (sqlite3.Error, OSError) as error:
                 self._lanes.wait(entry.lane, now_s + REPAIR_S)
@@ -164,13 +164,13 @@ class Outbox(Holding):
             if self._closed or self._owned is None or self._db is None:
                 return
             try:
-                if not (orphans := folder.orphans(self._owned, spared=self._parents_files)):
+                if not (orphans := files.orphans(self._owned, spared=self._parents_files)):
                     return
-                before, last_note = database.items(self._db), notebook.last_id(self._db)
+                before, last_note = schema.items(self._db), state_table.last_id(self._db)
                 unread = 0
                 for each in orphans:
-                    with faults.guarded("adopt what another process left"):
-                        unread += folder.adopt(self._owned, each, after_id=self._last_id)
+                    with internal_errors.guarded("adopt what another process left"):
+                        unread += files.adopt(self._owned, each, after_id=self._last_id)
             except (sqlite3.Error, OSError) as error:
                 self._failed("look for what other processes left", error)
                 return
@@ -197,7 +197,7 @@ class Outbox(Holding):
             if self._closed or not self._ledger.stats().pending:
                 return not self._ledger.stats().pending
             try:
-                earlier = database.before(self._database(), mark)
+                earlier = schema.before(self._database(), mark)
                 return all(id <= self._settled.get(lane, 0) for id, lane in earlier)
             except (sqlite3.Error, OSError) as error:
                 self._failed("read the outbox", error)
@@ -214,12 +214,12 @@ class Outbox(Holding):
             if self._closed:
                 return
             self._closed = True
-            with faults.guarded("close the outbox"):
+            with internal_errors.guarded("close the outbox"):
                 if self._settled and self._db is not None:
                     self._delete_settled()
-            with faults.guarded("close the outbox"):
+            with internal_errors.guarded("close the outbox"):
                 if self._owned is not None:
-                    folder.release(self._owned)
+                    files.release(self._owned)
                 elif self._db is not None:
                     self._db.close()
             self._db = None
@@ -258,48 +258,48 @@ class Outbox(Holding):
         """Add an entry and name its lane; None if the budget is used up."""
         limit_bytes = self._limit_bytes if self._owned else self._memory_limit_bytes
         share = MESSAGES_SHARE if request.kind == "messages" else 1.0
-        if database.used_bytes(db) + len(request.body) + _ROW_BYTES > limit_bytes * share:
+        if schema.used_bytes(db) + len(request.body) + _ROW_BYTES > limit_bytes * share:
             return None
-        row = database.row_of(request)
+        row = schema.row_of(request)
         self._last_id += GAP
-        lane = database.lane_of(self._last_id, row)
-        database.insert(db, self._last_id, lane, row)
+        lane = schema.lane_of(self._last_id, row)
+        schema.insert(db, self._last_id, lane, row)
         return lane
 
     def _oldest(self, lane: str) -> Entry | None:
         """The entry of a lane that comes next; None, and the lane leaves, if there is none."""
         db = self._database()
-        while (found := database.oldest(db, lane, after=self._settled.get(lane, 0))) is not None:
+        while (found := schema.oldest(db, lane, after=self._settled.get(lane, 0))) is not None:
             id, row = found
-            request = database.request_of(row)
+            request = schema.request_of(row)
             if request is not None:
                 return Entry(id, lane, self._lanes.begin_attempt(lane), request, self._opening)
             self._move_aside(id, "corrupt", attempts=0)
-            self._ledger.set_aside(row[3])
+            self._ledger.reject(row[3])
         self._lanes.leave(lane)
         return None
 
     def _after(self, entry: Entry) -> None:
         """What follows in the lane gets its turn, or the lane leaves."""
         lane = entry.lane
-        if database.oldest(self._database(), lane, after=self._settled.get(lane, 0)) is not None:
+        if schema.oldest(self._database(), lane, after=self._settled.get(lane, 0)) is not None:
             self._lanes.move_on(lane)
         else:
             self._lanes.leave(lane)
 
     def _move_aside(self, id: int, reason: str, attempts: int) -> None:
         db = self._database()
-        if (row := database.entry_row(db, id)) is not None:
+        if (row := schema.entry_row(db, id)) is not None:
             with transaction(db):
-                database.delete(db, id)  # first: in a full file, this makes the room
-                database.insert_aside(db, reason, attempts, row)
+                schema.delete(db, id)  # first: in a full file, this makes the room
+                schema.insert_aside(db, reason, attempts, row)
 
     def _delete_settled(self) -> None:
         """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
         db = self._database()
         with transaction(db):
             for lane, id in self._settled.items():
-                database.delete_up_to(db, lane, id)
+                schema.delete_up_to(db, lane, id)
         self._settled.clear()
 
     def _is_out(self, entry: Entry) -> bool:

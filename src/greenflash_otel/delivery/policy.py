@@ -13,8 +13,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.operations import Json
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.model.operation import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from typing import Protocol
 
 from typing_extensions import assert_never
 
-from greenflash_otel.api.answer import Answer
-from greenflash_otel.api.request import ApiRequest
-from greenflash_otel.api.splitting import split
-from greenflash_otel.delivery.database import Entry
+from greenflash_otel.delivery.concurrency_limit import Window
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.policy import Delivered, Hold, Rejected, RetryAfter, Split, judge
-from greenflash_otel.delivery.window import Window
-from greenflash_otel.faults import logger
+from greenflash_otel.delivery.schema import Entry
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.greenflash_api.splitting import split
+from greenflash_otel.internal_errors import logger
 
 ADVICE = {
     "401": "the API key is refused; check GREENFLASH_API_KEY",
@@ -133,7 +133,7 @@ class Sender:
                 self._split(entry, reason, now_s)
             case Rejected(reason):
                 self._resume()
-                self._set_aside(entry, reason, now_s)
+                self._reject(entry, reason, now_s)
             case Hold(reason, delay_s):
                 self._hold(entry, reason, now_s, delay_s)
             case _:
@@ -150,12 +150,12 @@ class Sender:
         try:
             halves = split(entry.request)
         except ValueError:
-            self._set_aside(entry, reason, now_s)
+            self._reject(entry, reason, now_s)
         else:
             self._outbox.replace(entry, halves, now_s=now_s)
 
-    def _set_aside(self, entry: Entry, reason: str, now_s: float) -> None:
-        self._outbox.set_aside(entry, reason, now_s=now_s)
+    def _reject(self, entry: Entry, reason: str, now_s: float) -> None:
+        self._outbox.reject(entry, reason, now_s=now_s)
         status = reason.partition(":")[0]  # what follows can quote content
         self._tell(f"Greenflash refused what was captured ({status}); it is set aside in the outbox")
 

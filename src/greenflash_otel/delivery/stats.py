@@ -1,6 +1,6 @@
-"""What became of everything that was captured, counted in messages and outcomes.
+"""Count what became of everything that was captured, in messages and outcomes.
 
-The law of these numbers: ``accepted == delivered + pending + set_aside + sum(lost)``. Something is accepted
+The law of these numbers: ``accepted == delivered + pending + rejected + sum(lost)``. Something is accepted
 when the outbox is asked to take it, or is found there from an earlier process.
 """
 
@@ -9,6 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why nothing is sent at present, and since when."""
+
+    reason: str
+    """Such as ``HTTP 401: Invalid API key`` or ``no API key``."""
+    since: datetime
+    """When delivery paused, in UTC."""
+    destination: str
+    """The base URL that nothing is sent to."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}, since {self.since:%Y-%m-%dT%H:%M:%SZ}, {self.destination}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,47 +34,64 @@ class Stats:
     accepted: int = 0
     """All that was to be delivered, whatever became of it."""
     delivered: int = 0
-    """Greenflash has answered for it."""
+    """Greenflash has accepted it."""
     sampled_out: int = 0
     """Part of `delivered`: Greenflash chose not to keep it (``sample_rate``)."""
     pending: int = 0
     """Waits in the outbox."""
-    set_aside: int = 0
-    """Refused for good; kept in the outbox with the reason."""
+    rejected: int = 0
+    """Greenflash refused it for good; the outbox keeps it with the reason."""
     lost: Mapping[str, int] = field(default_factory=dict)
     """By reason. A span that was lost before it was read counts as one."""
-    held: str | None = None
-    """Why nothing is sent at present: an HTTP status (``"401"``) or ``"no API key"``."""
+    paused: Pause | None = None
+    """Why nothing is sent at present; None while delivery runs."""
+    internal_errors: Mapping[str, int] = field(default_factory=dict)
+    """Failures of this library in this process, by step."""
+    unlinked: int = 0
+    """Outcomes and ratings that found no conversation or message; they were delivered without."""
+    repaired: int = 0
+    """Things whose arguments were repaired before they were delivered."""
 
     def __str__(self) -> str:
-        lost = f" + lost {sum(self.lost.values())}"
-        if self.lost:
-            lost += f" ({', '.join(f'{reason} {count}' for reason, count in sorted(self.lost.items()))})"
         sampled_out = f" ({self.sampled_out} sampled out)" if self.sampled_out else ""
-        held = f"; held: {self.held}" if self.held else ""
-        return (
+        text = (
             f"accepted {self.accepted} = delivered {self.delivered}{sampled_out} + pending {self.pending}"
-            f" + set aside {self.set_aside}{lost}{held}"
+            f" + rejected {self.rejected} + lost {_counted(self.lost)}"
         )
+        if self.paused:
+            text += f"; paused: {self.paused}"
+        if self.internal_errors:
+            text += f"; internal errors {_counted(self.internal_errors)}"
+        if self.unlinked:
+            text += f"; unlinked {self.unlinked}"
+        return text + (f"; repaired {self.repaired}" if self.repaired else "")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """Write a sum and what it is made of: ``3 (disk_full 2, outbox_full 1)``."""
+    if not counts:
+        return "0"
+    parts = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return f"{sum(counts.values())} ({parts})"
 
 
 class Ledger:
     """The running counts behind `Stats`. Every change moves items from one account to another."""
 
     def __init__(self) -> None:
-        self._accepted = self._delivered = self._sampled_out = self._pending = self._set_aside = 0
+        self._accepted = self._delivered = self._sampled_out = self._pending = self._reject = 0
         self._lost: Counter[str] = Counter()
 
     @property
     def kept(self) -> int:
         """Items that rest in the outbox, waiting or set aside."""
-        return self._pending + self._set_aside
+        return self._pending + self._reject
 
-    def found(self, *, pending: int, set_aside: int) -> None:
+    def found(self, *, pending: int, rejected: int) -> None:
         """Items that an earlier process left."""
-        self._accepted += pending + set_aside
+        self._accepted += pending + rejected
         self._pending += pending
-        self._set_aside += set_aside
+        self._reject += rejected
 
     def accept(self, items: int) -> None:
         """Items now in the outbox."""
@@ -77,15 +110,15 @@ class Ledger:
         self._delivered += items
         self._sampled_out += items if sampled_out else 0
 
-    def set_aside(self, items: int) -> None:
+    def reject(self, items: int) -> None:
         """Items refused for good."""
         self._pending -= items
-        self._set_aside += items
+        self._reject += items
 
     def hand_over(self) -> None:
         """Another process has all that rested here; it counts it from now on."""
         self._accepted -= self.kept
-        self._pending = self._set_aside = 0
+        self._pending = self._reject = 0
 
     def stats(self) -> Stats:
         """The counts as they stand."""
@@ -94,6 +127,6 @@ class Ledger:
             delivered=self._delivered,
             sampled_out=self._sampled_out,
             pending=self._pending,
-            set_aside=self._set_aside,
+            rejected=self._reject,
             lost=dict(self._lost),
         )

@@ -11,12 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from greenflash_otel.emulator.contract.messages import SystemPrompt
 from greenflash_otel.emulator.store.writing import Receipt
-from greenflash_otel.emulator.stored import (
-    StoredConversation,
-    StoredMessage,
-    StoredOrganization,
-    StoredUser,
-)
+from greenflash_otel.emulator.stored import StoredConversation, StoredMessage, StoredOrganization, StoredUser
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object to be sent. Any: stored content stays as free-form as it came."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeAlias
 
-from greenflash_otel import faults
-from greenflash_otel.gateway.answers import UNAVAILABLE, RefusedError
-from greenflash_otel.gateway.desk import PRODUCT_HEADER, Desk, Given
+from greenflash_otel import internal_errors
+from greenflash_otel.gateway.receiver import PRODUCT_HEADER, Desk, Given
+from greenflash_otel.gateway.responses import UNAVAILABLE, RefusedError
 from greenflash_otel.gateway.signals import Signal
 
 confluent_kafka: Any = import_module("confluent_kafka")
@@ -89,7 +89,7 @@ class KafkaReader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            with faults.guarded("read from Kafka"):
+            with internal_errors.guarded("read from Kafka"):
                 self._read()
             self._stopping.wait(RETRY_AFTER_S)
 
@@ -109,13 +109,15 @@ class KafkaReader:
             if message.error() is None:
                 messages.append(message)
             else:  # e.g. a topic that nobody has written to yet; librdkafka goes on by itself
-                faults.count("read from Kafka", confluent_kafka.KafkaException(message.error()))
+                internal_errors.count("read from Kafka", confluent_kafka.KafkaException(message.error()))
         progress = take_all(messages, self._take)
         if progress.done:
-            with faults.guarded("commit to Kafka"):  # somebody else has the partition now: read there again
+            with internal_errors.guarded(
+                "commit to Kafka"
+            ):  # somebody else has the partition now: read there again
                 consumer.commit(offsets=_offsets(progress.done), asynchronous=False)
         for offset in _offsets(progress.back):
-            with faults.guarded("go back in Kafka"):
+            with internal_errors.guarded("go back in Kafka"):
                 consumer.seek(offset)
         if progress.back:
             self._stopping.wait(RETRY_AFTER_S)
@@ -132,7 +134,9 @@ class KafkaReader:
             if refused.trouble is UNAVAILABLE:
                 return False
             self._desk.count("messages of Kafka that cannot be read", 1)
-            faults.warn_once(f"a message of {message.topic()} in Kafka is passed over: {refused.message}")
+            internal_errors.warn_once(
+                f"a message of {message.topic()} in Kafka is passed over: {refused.message}"
+            )
         return True
 
 

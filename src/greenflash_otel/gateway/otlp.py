@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from greenflash_otel.gateway.values import (
+from greenflash_otel.gateway.otlp_values import (
     Object,
     Request,
     attributes_of,
@@ -24,7 +24,7 @@ from greenflash_otel.gateway.values import (
     protobuf_request,
     text_of,
 )
-from greenflash_otel.spans import Attributes, SpanEvent, SpanRecord, Status
+from greenflash_otel.model.telemetry import Attributes, SpanEvent, SpanRecord, Status
 
 STATUS: Mapping[int, Status] = {1: "ok", 2: "error"}
 STATUS_NAMES: Mapping[str, int] = {"STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}

@@ -11,8 +11,8 @@ from typing import Any
 import uvicorn
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.app import MAX_BODY_BYTES, create_app
-from greenflash_otel.gateway.desk import Desk
+from greenflash_otel.gateway.http import MAX_BODY_BYTES, create_app
+from greenflash_otel.gateway.receiver import Desk
 from greenflash_otel.gateway.tls import Tls
 
 GRACE_S = 10
@@ -87,10 +87,10 @@ class Gateway:
         self._thread.join()
 
     def _open_rpc(self, desk: Desk, port: int, max_body_bytes: int) -> None:
-        from greenflash_otel.gateway import rpc  # is an extra
+        from greenflash_otel.gateway import grpc  # is an extra
 
-        self._rpc = rpc.create_server(desk, max_body_bytes=max_body_bytes)
-        self.grpc_port = rpc.listen(self._rpc, f"{self._address}:{port}", self._tls)
+        self._rpc = grpc.create_server(desk, max_body_bytes=max_body_bytes)
+        self.grpc_port = grpc.listen(self._rpc, f"{self._address}:{port}", self._tls)
 
     def _serve(self) -> None:
         if self._rpc is not None:

@@ -11,10 +11,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.gateway import logs, otlp
-from greenflash_otel.gateway.values import Request
+from greenflash_otel.gateway import otlp, otlp_logs
+from greenflash_otel.gateway.otlp_values import Request
+from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import is_outcome
-from greenflash_otel.spans import LogRecord, SpanRecord
 
 
 class Taker(Protocol):
@@ -64,8 +64,8 @@ TRACES = Signal(
 LOGS = Signal(
     "/v1/logs",
     "opentelemetry.proto.collector.logs.v1.LogsService",
-    logs.read_protobuf,
-    logs.read_json,
+    otlp_logs.read_protobuf,
+    otlp_logs.read_json,
     ExportLogsServiceResponse,
     "log_records",
     lambda taker, records: taker.take_logs(records),

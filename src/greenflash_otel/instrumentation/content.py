@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Failure,
     Json,
     Media,

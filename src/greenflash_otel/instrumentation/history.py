@@ -11,13 +11,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from greenflash_otel.conversations.bounded import Bounded
-from greenflash_otel.conversations.identity import namespace_of
-from greenflash_otel.conversations.known import POSITIONS
-from greenflash_otel.conversations.memory import CONVERSATIONS
-from greenflash_otel.conversations.pieces import NOT_SAID, SYSTEM_ROLES
-from greenflash_otel.conversations.thread import Position, follow
-from greenflash_otel.operations import MAIN_CALLS, TURN, Message, Operation, Other, Text
+from greenflash_otel.conversations.state import POSITIONS
+from greenflash_otel.conversations.store import CONVERSATIONS
+from greenflash_otel.lru import Bounded
+from greenflash_otel.message_ids.chain import Position, follow
+from greenflash_otel.message_ids.fragments import NOT_SAID, SYSTEM_ROLES
+from greenflash_otel.message_ids.ids import namespace_of
+from greenflash_otel.model.operation import MAIN_CALLS, TURN, Message, Operation, Other, Text
 
 STEPS = 20_000
 """Messages remembered by what they say and follow on."""

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
-from greenflash_otel.operations import Json
+from greenflash_otel.model.operation import Json
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Influence, Outcome, ValueType
 
 ORIGINAL = "greenflash_original"

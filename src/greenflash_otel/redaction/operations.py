@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Json,
     Media,
     Message,

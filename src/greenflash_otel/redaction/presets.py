@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.redaction import Redact
+from greenflash_otel.redaction.redact import Redact
 
 Found: TypeAlias = Iterator[tuple[int, int]]
 """Where in a text something stands: from, to."""

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from greenflash_otel.operations import Failure, Json, Operation, Usage
-from greenflash_otel.semconv.parts import read_json
-from greenflash_otel.semconv.truncated import read_document
-from greenflash_otel.spans import Attributes, SpanRecord
+from greenflash_otel.model.operation import Failure, Json, Operation, Usage
+from greenflash_otel.model.telemetry import Attributes, SpanRecord
+from greenflash_otel.semconv.formats.otel_messages import read_json
+from greenflash_otel.semconv.truncated_json import read_document
 
 REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
 """How Python shows an exception, e.g. ``ValueError('no')``."""

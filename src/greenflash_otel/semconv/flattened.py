@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from greenflash_otel.spans import Attributes, AttributeValue
+from greenflash_otel.model.telemetry import Attributes, AttributeValue
 
 Tree: TypeAlias = "dict[str, Tree | AttributeValue]"
 

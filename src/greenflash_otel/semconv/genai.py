@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias, cast
 
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,
     EXECUTE_TOOL,
@@ -26,18 +26,18 @@ from greenflash_otel.operations import (
     Operation,
     ToolExecution,
 )
+from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts, usage
-from greenflash_otel.semconv.dialects import read_messages, read_parts
-from greenflash_otel.semconv.parts import (
+from greenflash_otel.semconv.builders import retrieval_of
+from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
+from greenflash_otel.semconv.formats.otel_messages import (
     read_json,
     read_structure,
     write_json,
     write_messages,
     write_parts,
 )
-from greenflash_otel.semconv.records import read_prompt, read_voice_call, write_record
-from greenflash_otel.semconv.steps import retrieval_of
-from greenflash_otel.spans import Attributes, SpanRecord
+from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
 OPERATION_NAME = "gen_ai.operation.name"

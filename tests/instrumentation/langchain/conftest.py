@@ -8,24 +8,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from greenflash_otel.faults import faults
 from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation.langchain import recorder
-from greenflash_otel.instrumentation.langchain.runs import RUNS
+from greenflash_otel.instrumentation.langchain.run_registry import RUNS
+from greenflash_otel.internal_errors import internal_errors
 from tests.instrumentation.openai.spans import Spans
 
 
 @pytest.fixture
 def spans(caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
     """LangChain is instrumented during the test, and not afterwards."""
-    before, recorded = faults(), Spans()
+    before, recorded = internal_errors(), Spans()
     langchain.instrument(recorded.tracer, history="new")
     with caplog.at_level(logging.WARNING):
         yield recorded
     gc.collect()
     recorder.tidy()
     langchain.uninstrument()
-    assert faults() == before
+    assert internal_errors() == before
     assert len(RUNS) == 0
     said = [record.getMessage() for record in caplog.records]
     assert [one for one in said if "callback" in one or "detach" in one] == []

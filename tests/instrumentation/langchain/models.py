@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.tools import tool
 from pydantic import ConfigDict, Field
 
-from greenflash_otel.conversations.messages import MessageItem
+from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.instrumentation.langchain.messages import text_of
 from tests.instrumentation.openai.spans import Spans
 

@@ -14,12 +14,12 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnablePassthrough
 from langgraph.store.memory import InMemoryStore
 
-from greenflash_otel.faults import faults
 from greenflash_otel.instrumentation import invocation, langchain
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.langchain import recorder, steps, stores
+from greenflash_otel.instrumentation.langchain import operations, recorder, stores
 from greenflash_otel.instrumentation.langchain.messages import text_of
-from greenflash_otel.instrumentation.langchain.runs import RUNS
+from greenflash_otel.instrumentation.langchain.run_registry import RUNS
+from greenflash_otel.internal_errors import internal_errors
 from tests.instrumentation.langchain.models import (
     asks,
     create_agent,
@@ -46,16 +46,16 @@ BEGIN, END = (recorder, "begin", fail), (recorder, "end", fail)
 BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "begin a chain": BEGIN,
     "begin a model call": (recorder, "model_started", fail),
-    "begin a tool": (steps, "tool_run", fail),
-    "begin a retrieval": (steps, "retrieval", fail),
+    "begin a tool": (operations, "tool_run", fail),
+    "begin a retrieval": (operations, "retrieval", fail),
     "begin to use a store": (stores, "_signature", fail),
     "note a chunk": (recorder, "chunk", fail),
     "end a chain": (recorder, "finish", fail),
     "tell a turn": (recorder, "tell", fail),
-    "end a model call": (steps, "answered", fail),
-    "end a tool": (steps, "returned", fail),
-    "end a retrieval": (steps, "found", fail),
-    "end the use of a store": (steps, "remembered", fail),
+    "end a model call": (operations, "answered", fail),
+    "end a tool": (operations, "returned", fail),
+    "end a retrieval": (operations, "found", fail),
+    "end the use of a store": (operations, "remembered", fail),
     "end a run of whatever kind": END,
     "find its parent": (recorder, "parent_of", fail),
     "enter a run": (recorder, "enter", fail),
@@ -105,7 +105,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.mark.parametrize("broken", BREAK, indirect=True)
 async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None:
     """An agent with tools and a store, a stream, a retriever, an exception; the mistake is counted."""
-    before = sum(faults().values())
+    before = sum(internal_errors().values())
     calls = asks(("remember", {"what": "Ada"}, "1"), ("weather", {"city": "Oslo"}, "2"))
     agent: Any = create_agent(says(calls, "Done."), [remember, weather], store=InMemoryStore())
     state = agent.invoke({"messages": [HumanMessage("Go.")]}, thread("T"))
@@ -119,7 +119,7 @@ async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None
     with suppress(ValueError):  # which agents of older versions told the model
         failing.invoke({"messages": [HumanMessage("Go.")]})
     gc.collect()
-    assert sum(faults().values()) > before
+    assert sum(internal_errors().values()) > before
 
 
 def test_a_turn_that_cannot_be_told_leaves_its_steps(

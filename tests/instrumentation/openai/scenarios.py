@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from greenflash_otel.operations import Ending
+from greenflash_otel.model.operation import Ending
 from tests.instrumentation.openai import played_async, played_sync
 from tests.instrumentation.openai.replies import (
     COMPLETED,

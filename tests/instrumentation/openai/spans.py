@@ -10,10 +10,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.memory import Memory
-from greenflash_otel.conversations.messages import ConversationUpdate, MessageItem
-from greenflash_otel.export import record_of
-from greenflash_otel.operations import Message, Operation, Text
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.exporter import record_of
+from greenflash_otel.model.operation import Message, Operation, Text
 from greenflash_otel.semconv.genai import read
 
 

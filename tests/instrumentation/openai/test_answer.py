@@ -15,7 +15,7 @@ from greenflash_otel.instrumentation.openai.answer import (
     judge_error,
     read_failure,
 )
-from greenflash_otel.operations import Failure, Message, Operation, Text
+from greenflash_otel.model.operation import Failure, Message, Operation, Text
 
 SERVER_ERROR = Failure("server_error", "m")
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.faults import faults
 from greenflash_otel.instrumentation.openai import body
 from greenflash_otel.instrumentation.openai.body import AnswerBody
 from greenflash_otel.instrumentation.openai.plain import JsonObject
+from greenflash_otel.internal_errors import internal_errors
 
 
 class Events:
@@ -126,7 +126,7 @@ def test_a_document_too_large_is_let_pass(monkeypatch: pytest.MonkeyPatch) -> No
     """A streamed document beyond the bound is counted and not kept."""
     monkeypatch.setattr(body, "MAX_DOCUMENT_BYTES", 100)
     monkeypatch.setattr(body, "BATCH_BYTES", 10)
-    before = faults().get("capture an answer as large as this", 0)
+    before = internal_errors().get("capture an answer as large as this", 0)
     answer, _ = read(*[json.dumps({"text": "x" * 500}).encode()[at : at + 10] for at in range(0, 500, 10)])
     assert not answer.complete
-    assert faults()["capture an answer as large as this"] == before + 1
+    assert internal_errors()["capture an answer as large as this"] == before + 1

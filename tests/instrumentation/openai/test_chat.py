@@ -10,7 +10,7 @@ import pytest
 
 from greenflash_otel.instrumentation.openai.chat import read_answer, read_message, read_request
 from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Failure,
     Media,
     Message,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from greenflash_otel.instrumentation.openai.chat import read_answer
 from greenflash_otel.instrumentation.openai.chat_stream import ChatAssembly
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Failure,
     Media,
     Other,

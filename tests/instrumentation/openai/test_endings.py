@@ -8,7 +8,7 @@ import openai
 import pytest
 from opentelemetry.trace import SpanKind
 
-from greenflash_otel.operations import Text
+from greenflash_otel.model.operation import Text
 from tests.instrumentation.openai.scenarios import SCENARIOS, Scenario, plays
 from tests.instrumentation.openai.server import Server
 from tests.instrumentation.openai.spans import Spans, text_of

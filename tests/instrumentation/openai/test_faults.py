@@ -15,11 +15,11 @@ import pytest
 
 from greenflash_otel import instrumentation
 from greenflash_otel.context import Scope
-from greenflash_otel.faults import faults
-from greenflash_otel.instrumentation import invocation, unfinished
+from greenflash_otel.instrumentation import invocation, open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.openai import exchange, instrument, surfaces, tool_runner, wrapping
+from greenflash_otel.instrumentation.openai import call, endpoints, instrument, patches, tool_runner
 from greenflash_otel.instrumentation.openai.body import AnswerBody
+from greenflash_otel.internal_errors import internal_errors
 from tests.instrumentation.openai import played_async, played_sync
 from tests.instrumentation.openai.replies import chunks, completion
 from tests.instrumentation.openai.server import Server, document, events
@@ -36,15 +36,15 @@ def fail(*_args: object, **_kwargs: object) -> Any:
 
 
 BREAK: Mapping[str, tuple[Any, str, Any]] = {
-    "observe a request": (wrapping, "surface_of", fail),
+    "observe a request": (patches, "surface_of", fail),
     "read a request": (
-        wrapping,
+        patches,
         "surface_of",
-        lambda *_: (replace(surfaces.SURFACES[0], read_request=fail), ()),
+        lambda *_: (replace(endpoints.SURFACES[0], read_request=fail), ()),
     ),
-    "take over a response": (exchange.Exchange, "receive", fail),
+    "take over a response": (call.Exchange, "receive", fail),
     "decode an answer": (AnswerBody, "_digest", fail),
-    "read an answer": (exchange, "concluded", fail),
+    "read an answer": (call, "concluded", fail),
     "shorten a history": (KnownHistory, "shorten", fail),
     "end an operation": (invocation.Invocation, "finish", fail),
     "write an operation to its span": (invocation, "attributes_of", fail),
@@ -87,7 +87,7 @@ async def test_a_failing_step(
 ) -> None:
     """The answer is the server's, whole and streamed, sync and async, and the failure is counted."""
     reply = events(chunks()) if streams else document(completion())
-    before = faults().get(step, 0)
+    before = internal_errors().get(step, 0)
     instrument(spans.tracer, history="new")
     monkeypatch.setattr(*BREAK[step])
     with Server(reply, reply) as server:
@@ -95,13 +95,13 @@ async def test_a_failing_step(
             (played_sync.streamed if streams else played_sync.whole)(client, server)
         async with openai.AsyncOpenAI(api_key="k", base_url=server.url) as async_client:
             await (played_async.streamed if streams else played_async.whole)(async_client, server)
-    assert faults()[step] >= before + 2
+    assert internal_errors()[step] >= before + 2
 
 
 @pytest.mark.parametrize("step", BREAK_TOOLS)
 def test_a_failing_step_around_a_tool(step: str, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tool runs, and its result is the one it gave."""
-    before = faults().get(step, 0)
+    before = internal_errors().get(step, 0)
     monkeypatch.setattr(*BREAK_TOOLS[step])
     item = SimpleNamespace(name="look", call_id="call_1", arguments="{}")
     ran: list[object] = []
@@ -113,12 +113,12 @@ def test_a_failing_step_around_a_tool(step: str, spans: Spans, monkeypatch: pyte
     # In a context of its own, in which a failure to leave the tool stays.
     assert copy_context().run(tool_runner.execute, function, None, (None, item), {}) == "done"
     assert ran == [item]
-    assert faults()[step] == before + 1
+    assert internal_errors()[step] == before + 1
 
 
 def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of the process is not disturbed."""
-    before = faults().get("end what is open at exit", 0)
+    before = internal_errors().get("end what is open at exit", 0)
 
     class Stuck:
         def abandon(self) -> None:
@@ -127,6 +127,6 @@ def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
         def discard(self) -> None: ...
 
     stuck = Stuck()
-    unfinished.watch(stuck)
-    unfinished.abandon_running()
-    assert faults()["end what is open at exit"] == before + 1
+    open_operations.watch(stuck)
+    open_operations.abandon_running()
+    assert internal_errors()["end what is open at exit"] == before + 1

@@ -9,7 +9,7 @@ import pytest
 from openai.types.responses import ResponseOutputMessage
 
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_item, read_output
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Media,
     Message,
     Other,

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from greenflash_otel.context import conversation
 from greenflash_otel.instrumentation.openai import instrument
-from greenflash_otel.instrumentation.openai.tee import TeeStream
-from greenflash_otel.operations import Message, Text
+from greenflash_otel.instrumentation.openai.stream_tee import TeeStream
+from greenflash_otel.model.operation import Message, Text
 from tests.instrumentation.openai.played_sync import CHAT, said
 from tests.instrumentation.openai.replies import COMPLETED, TEXT, chunks, completion, message_item
 from tests.instrumentation.openai.server import Server, document, events

@@ -9,7 +9,7 @@ import pytest
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses import read_answer, read_request
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Failure,
     Message,
     Operation,

@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from greenflash_otel.instrumentation.openai import instrument
-from greenflash_otel.operations import Media, Message, Operation, Other, Part, Text, Usage
+from greenflash_otel.model.operation import Media, Message, Operation, Other, Part, Text, Usage
 from tests.instrumentation.openai.server import Reply, Server, document, events
 from tests.instrumentation.openai.spans import Spans
 

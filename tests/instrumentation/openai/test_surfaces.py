@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from greenflash_otel.instrumentation.openai.surfaces import surface_of
+from greenflash_otel.instrumentation.openai.endpoints import surface_of
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 from greenflash_otel.context import conversation, current_affiliation
 from greenflash_otel.instrumentation.openai import instrument
-from greenflash_otel.operations import EXECUTE_TOOL, Affiliation, Failure, Operation, ToolExecution
+from greenflash_otel.model.operation import EXECUTE_TOOL, Affiliation, Failure, Operation, ToolExecution
 from tests.instrumentation.openai.replies import completion, message_item, response
 from tests.instrumentation.openai.server import Reply, Server, document, events
 from tests.instrumentation.openai.spans import Spans

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
-from greenflash_otel.operations import Operation, ToolCall
+from greenflash_otel.model.operation import Operation, ToolCall
 from tests.instrumentation.openai.recordings import (
     OURS,
     Call,

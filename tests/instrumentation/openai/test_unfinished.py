@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import pytest
 
-from greenflash_otel.instrumentation import unfinished
+from greenflash_otel.instrumentation import open_operations
 from tests.instrumentation.openai.played_sync import CHAT, read_two
 from tests.instrumentation.openai.replies import TEXT, chunks
 from tests.instrumentation.openai.server import Server, events
@@ -49,13 +49,13 @@ def test_the_end_is_when_the_last_byte_came(spans: Spans, client: openai.OpenAI)
     assert span.start_time < span.end_time <= dropped_ns
 
 
-@pytest.mark.parametrize("module", unfinished.TAKES_LOCKS)
+@pytest.mark.parametrize("module", open_operations.TAKES_LOCKS)
 def test_dropped_while_locks_may_be_held(module: str, spans: Spans, client: openai.OpenAI) -> None:
     """Found by a garbage collection inside code that ending a span may have to wait for, it waits."""
     drop_a_stream(client)
     exec("gc.collect()", {"__name__": f"{module}.inner", "gc": gc})
     assert not spans.all()
-    unfinished.abandon_waiting()
+    open_operations.abandon_waiting()
     assert text_of(*spans.only().output) == TEXT
 
 

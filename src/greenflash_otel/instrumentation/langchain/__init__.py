@@ -14,11 +14,11 @@ from typing import Any
 import wrapt
 from opentelemetry.trace import Tracer
 
-from greenflash_otel.conversations.identity import key_of
-from greenflash_otel.faults import guarded
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.langchain.source import Instrumentation
+from greenflash_otel.instrumentation.langchain.config import Instrumentation
 from greenflash_otel.instrumentation.langchain.stores import TARGETS
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.settings import History
 
 HOOKED_INTO = "langchain_core.tracers.context"

@@ -12,11 +12,11 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from greenflash_otel.faults import guarded
-from greenflash_otel.instrumentation.langchain import recorder, steps
+from greenflash_otel.instrumentation.langchain import operations, recorder
+from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.recorder import Begun
-from greenflash_otel.instrumentation.langchain.runs import Kind
-from greenflash_otel.instrumentation.langchain.source import Source
+from greenflash_otel.instrumentation.langchain.run_registry import Kind
+from greenflash_otel.internal_errors import guarded
 
 
 class CallbackHandler(BaseCallbackHandler):
@@ -89,7 +89,7 @@ class CallbackHandler(BaseCallbackHandler):
         with guarded("begin a model call"):
             if begun := self._begun("model", serialized, run_id, parent_run_id, kwargs):
                 parameters = kwargs.get("invocation_params") or {}
-                operation = steps.text_call("\n".join(prompts), begun.metadata, parameters)
+                operation = operations.text_call("\n".join(prompts), begun.metadata, parameters)
                 recorder.begin(begun, None, operation)
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -122,7 +122,7 @@ class CallbackHandler(BaseCallbackHandler):
             if begun := self._begun("tool", serialized, run_id, parent_run_id, kwargs):
                 given = kwargs.get("inputs")
                 arguments = input_str if given is None else given
-                operation = steps.tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
+                operation = operations.tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
                 recorder.begin(begun, None, operation)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -144,7 +144,7 @@ class CallbackHandler(BaseCallbackHandler):
     ) -> None:
         with guarded("begin a retrieval"):
             if begun := self._begun("retriever", serialized, run_id, parent_run_id, kwargs):
-                recorder.begin(begun, None, steps.retrieval(query, begun.metadata))
+                recorder.begin(begun, None, operations.retrieval(query, begun.metadata))
 
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a retrieval"):

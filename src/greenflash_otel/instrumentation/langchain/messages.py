@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from greenflash_otel.instrumentation.langchain.plain import as_sequence, plain
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Media,
     Message,
     Other,
@@ -25,7 +25,7 @@ from greenflash_otel.operations import (
     ToolCallResponse,
     Usage,
 )
-from greenflash_otel.semconv.parts import digest_of, digest_of_bytes
+from greenflash_otel.semconv.formats.otel_messages import digest_of, digest_of_bytes
 
 ROLES: Mapping[str, str] = {
     "human": "user",

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from greenflash_otel.operations import Json
+from greenflash_otel.model.operation import Json
 
 DEPTH = 8
 """Levels of nesting that are kept."""

@@ -14,25 +14,20 @@ from typing import Any
 from uuid import UUID
 
 from greenflash_otel.context import own_affiliation
-from greenflash_otel.faults import guarded
-from greenflash_otel.instrumentation import unfinished
+from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.content import without_content
 from greenflash_otel.instrumentation.invocation import Invocation
-from greenflash_otel.instrumentation.langchain import steps
-from greenflash_otel.instrumentation.langchain.ambient import Live, enter, inside, outside, parent_of
+from greenflash_otel.instrumentation.langchain import operations
+from greenflash_otel.instrumentation.langchain.config import Source, found_in, merged
 from greenflash_otel.instrumentation.langchain.messages import tool_calls_of
 from greenflash_otel.instrumentation.langchain.plain import as_sequence, plain
-from greenflash_otel.instrumentation.langchain.runs import RUNS, Kind, Run, Step, Turn, configurable
-from greenflash_otel.instrumentation.langchain.said import given_of, messages_of, question_of
-from greenflash_otel.instrumentation.langchain.source import Source, found_in, merged
-from greenflash_otel.instrumentation.langchain.turns import Told, tell
-from greenflash_otel.operations import CHAIN, TASK, TURN, WORKFLOW, Operation
-from greenflash_otel.semconv.genai import (
-    INTERNAL,
-    TOLD_BY_TURN,
-    Attribute,
-    attributes_of_affiliation,
-)
+from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
+from greenflash_otel.instrumentation.langchain.run_context import Live, enter, inside, outside, parent_of
+from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run, Step, Turn, configurable
+from greenflash_otel.instrumentation.langchain.turn import Told, tell
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Operation
+from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_affiliation
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
@@ -68,7 +63,7 @@ def begin(begun: Begun, inputs: Any, operation: Operation | None) -> Run | None:
         return None
     RUNS.add(run, begun.id)
     if parent is None:
-        unfinished.watch(run.turn)
+        open_operations.watch(run.turn)
         run.turn.given = given_of(inputs)
     elif begun.kind == "chain":
         _look_into(run, inputs)
@@ -102,7 +97,7 @@ def _begin_step(parent: Run, begun: Begun, operation: Operation | None, inputs: 
     run = Run(begun.id.int, begun.kind, begun.name, parent, turn, parent.live, time.time_ns())
     within = run.within_tool
     if operation is None and turn.source.instrumentation.chains:
-        operation = steps.chain(_chain_kind(run, begun), begun.name, inputs)
+        operation = operations.chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
         operation = _with_call_id(turn, operation)
         run.operation = replace(operation, affiliation=replace(turn.affiliation, tool_call_id=within))
@@ -183,7 +178,7 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
         turn.end_ns, turn.outputs = end_ns, value
         turn.answered = error is None and value is not None
         if error is not None:
-            turn.ending, turn.failure = steps.ending_of(error)
+            turn.ending, turn.failure = operations.ending_of(error)
         if inputs is not None and run.kind == "chain":
             turn.given = given_of(inputs)
     if run.operation is not None and not run.is_turn:
@@ -199,23 +194,23 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     assert operation is not None  # noqa: S101 - asked before
     if run.kind == "model":
         if value is not None:
-            operation = steps.answered(operation, value, run.first_chunk_s)
-            message = next(iter(steps.answers_of(value)), None)
+            operation = operations.answered(operation, value, run.first_chunk_s)
+            message = next(iter(operations.answers_of(value)), None)
     elif error is None and run.kind == "tool":
-        operation = steps.returned(operation, value)
-        message = steps.result_of(value, run.tool_call_id)
+        operation = operations.returned(operation, value)
+        message = operations.result_of(value, run.tool_call_id)
     elif error is None and run.kind == "chain":
-        operation = steps.chain_ended(operation, value)
+        operation = operations.chain_ended(operation, value)
     elif error is None and run.kind == "store":
-        operation = steps.remembered(operation, value)
+        operation = operations.remembered(operation, value)
     elif error is None:
-        operation = steps.found(operation, value)
+        operation = operations.found(operation, value)
     if run.kind == "chain" and run.is_graph:
         operation = replace(operation, name=WORKFLOW)
     if error is not None:
-        ending, failure = steps.ending_of(error)
+        ending, failure = operations.ending_of(error)
         operation = replace(operation, ending=ending, failure=failure)
-    return Step(run, operation, end_ns, message, error is not None and steps.is_control_flow(error))
+    return Step(run, operation, end_ns, message, error is not None and operations.is_control_flow(error))
 
 
 def _write(step: Step) -> None:
@@ -231,7 +226,7 @@ def _write(step: Step) -> None:
 
 
 def _note_questions(turn: Turn, error: BaseException) -> None:
-    if not steps.is_control_flow(error):
+    if not operations.is_control_flow(error):
         return
     interrupts = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
     for one in interrupts:
@@ -310,8 +305,8 @@ def _end_lost(run: Run) -> None:
 def model_started(begun: Begun, messages: Sequence[Any], parameters: Mapping[str, Any]) -> None:
     """A chat model begins."""
     nested = parent_of(begun.parent_id) is not None
-    told = steps.since_last_answer(messages) if nested else messages
-    operation = steps.model_call(told, begun.metadata, parameters)
+    told = operations.since_last_answer(messages) if nested else messages
+    operation = operations.model_call(told, begun.metadata, parameters)
     run = begin(begun, None, operation)
     if run is not None and run.turn.prompt is None and not run.beside:
-        run.turn.prompt = steps.prompt_of(messages)
+        run.turn.prompt = operations.prompt_of(messages)

@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from greenflash_otel.faults import guarded
-from greenflash_otel.instrumentation.installing import Method, Target
 from greenflash_otel.instrumentation.langchain.plain import plain
-from greenflash_otel.operations import MEMORY_READ, MEMORY_WRITE, Message, Operation, Other
+from greenflash_otel.instrumentation.patching import Method, Target
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.model.operation import MEMORY_READ, MEMORY_WRITE, Message, Operation, Other
 
 ASKED: Mapping[str, tuple[str, ...]] = {
     "get": ("namespace", "key"),
@@ -77,7 +77,7 @@ def _told(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> UUID | None:
     from greenflash_otel.instrumentation.langchain import recorder
-    from greenflash_otel.instrumentation.langchain.runs import RUNS
+    from greenflash_otel.instrumentation.langchain.run_registry import RUNS
 
     around = RUNS.running()
     if around is None:

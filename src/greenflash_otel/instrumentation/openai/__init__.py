@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 from opentelemetry.trace import Tracer
 
-from greenflash_otel.conversations.identity import key_of
-from greenflash_otel.instrumentation import unfinished
+from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.installing import Method, Target
-from greenflash_otel.instrumentation.openai import tool_runner, websocket, wrapping
-from greenflash_otel.instrumentation.openai.exchange import Instrumentation
+from greenflash_otel.instrumentation.openai import patches, tool_runner, websocket
+from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.patching import Method, Target
+from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.settings import History
 
 REQUEST = frozenset({"options"})
@@ -30,10 +30,10 @@ TARGETS = (
         "calls",
         "openai._base_client",
         (
-            Method("SyncAPIClient", "_process_response", wrapping.process_response, RESPONSE),
-            Method("AsyncAPIClient", "_process_response", wrapping.process_response, RESPONSE),
-            Method("SyncAPIClient", "request", wrapping.request, REQUEST),
-            Method("AsyncAPIClient", "request", wrapping.request_async, REQUEST),
+            Method("SyncAPIClient", "_process_response", patches.process_response, RESPONSE),
+            Method("AsyncAPIClient", "_process_response", patches.process_response, RESPONSE),
+            Method("SyncAPIClient", "request", patches.request, REQUEST),
+            Method("AsyncAPIClient", "request", patches.request_async, REQUEST),
         ),
     ),
     Target(
@@ -68,8 +68,8 @@ def instrument(
     source = tracer if callable(tracer) else lambda: tracer
     known = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
-        if (now := wrapping.current) is None:
-            wrapping.current = Instrumentation(source, capture_content, history=known)
+        if (now := patches.current) is None:
+            patches.current = Instrumentation(source, capture_content, history=known)
         else:
             now.tracer, now.capture_content, now.history = source, capture_content, known
         for target in TARGETS:
@@ -79,11 +79,11 @@ def instrument(
 
 def uninstrument() -> None:
     """Give the SDK its own methods back. Calls and streams that run then end without a span."""
-    unfinished.abandon_waiting()
+    open_operations.abandon_waiting()
     with _lock:
-        if wrapping.current is not None:
-            wrapping.current.active = False
-            wrapping.current = None
+        if patches.current is not None:
+            patches.current.active = False
+            patches.current = None
         for target in TARGETS:
             target.remove()
         websocket.unwrap()

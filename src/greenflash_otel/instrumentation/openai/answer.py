@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
-from greenflash_otel.operations import Ending, Failure, Json, Message, Operation, Part, PromptTemplate, Usage
+from greenflash_otel.model.operation import (
+    Ending,
+    Failure,
+    Json,
+    Message,
+    Operation,
+    Part,
+    PromptTemplate,
+    Usage,
+)
 
 MAX_MESSAGE_CHARS = 1_000
 """A failure's message is cut here: a validation error quotes all that it was given."""

@@ -9,7 +9,7 @@ from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_fai
 from greenflash_otel.instrumentation.openai.parts import read_file
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.operations import Json, Media, Message, Operation, Part, Text
+from greenflash_otel.model.operation import Json, Media, Message, Operation, Part, Text
 
 
 def read_heard(request: Request, operation: Operation) -> Operation:

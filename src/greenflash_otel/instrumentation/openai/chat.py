@@ -20,7 +20,7 @@ from greenflash_otel.instrumentation.openai.plain import (
     plain,
 )
 from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Json,
     Media,
     Message,
@@ -33,7 +33,7 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.parts import read_structure
+from greenflash_otel.semconv.formats.otel_messages import read_structure
 
 TOOL_ROLES = ("tool", "function")
 

@@ -19,7 +19,7 @@ from greenflash_otel.instrumentation.openai.plain import (
     as_text,
 )
 from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.operations import Message, Operation, Other, Part, Text
+from greenflash_otel.model.operation import Message, Operation, Other, Part, Text
 
 HEAD = ("id", "model", "system_fingerprint", "error", "usage")
 """Fields of a chunk that belong to the whole answer; the last value that is not empty counts."""

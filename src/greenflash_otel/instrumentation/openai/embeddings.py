@@ -16,7 +16,7 @@ from greenflash_otel.instrumentation.openai.plain import (
     as_text,
 )
 from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.operations import Json, Message, Operation, Other, Part, Text
+from greenflash_otel.model.operation import Json, Message, Operation, Other, Part, Text
 
 BYTES_PER_NUMBER = 4
 """Vectors come as base64 of 32-bit floats, which the SDK asks for where the application does not choose."""

@@ -16,7 +16,7 @@ from greenflash_otel.instrumentation.openai.plain import (
     as_text,
 )
 from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.operations import Media, Message, Operation, Part, Text
+from greenflash_otel.model.operation import Media, Message, Operation, Part, Text
 
 
 def read_request(request: Request, operation: Operation) -> Operation:

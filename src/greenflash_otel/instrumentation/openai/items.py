@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from greenflash_otel.instrumentation.openai.parts import join_texts, other, read_content
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     Message,
     Part,
     Reasoning,
@@ -21,7 +21,7 @@ from greenflash_otel.operations import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.parts import digest_of, read_structure
+from greenflash_otel.semconv.formats.otel_messages import digest_of, read_structure
 
 TOOL_CALLS: Mapping[str, str] = {
     "function_call": "arguments",

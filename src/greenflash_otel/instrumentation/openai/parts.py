@@ -17,8 +17,8 @@ from greenflash_otel.instrumentation.openai.plain import (
     plain,
     split_data_url,
 )
-from greenflash_otel.operations import Media, Other, Part, Reasoning, Text
-from greenflash_otel.semconv.parts import digest_of
+from greenflash_otel.model.operation import Media, Other, Part, Reasoning, Text
+from greenflash_otel.semconv.formats.otel_messages import digest_of
 
 
 def read_content(content: object) -> tuple[Part, ...]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from greenflash_otel.operations import Json
-from greenflash_otel.semconv.parts import digest_of
+from greenflash_otel.model.operation import Json
+from greenflash_otel.semconv.formats.otel_messages import digest_of
 
 JsonObject = Mapping[str, Any]
 """A JSON object as somebody else built it: its values have to be looked at before use."""

@@ -9,7 +9,7 @@ from greenflash_otel.instrumentation.openai.chat import output_type
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_output
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
 from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.operations import Failure, Json, Message, Operation, PromptTemplate
+from greenflash_otel.model.operation import Failure, Json, Message, Operation, PromptTemplate
 
 FINAL = ("completed", "incomplete", "failed", "cancelled")
 """Statuses that a response keeps; a background response begins as ``queued``."""

@@ -15,14 +15,14 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from greenflash_otel.context import current_affiliation, tool_call
-from greenflash_otel.faults import guarded
 from greenflash_otel.instrumentation.content import without_content
 from greenflash_otel.instrumentation.invocation import Invocation
-from greenflash_otel.instrumentation.openai import wrapping
+from greenflash_otel.instrumentation.openai import patches
 from greenflash_otel.instrumentation.openai.answer import judge_error
 from greenflash_otel.instrumentation.openai.plain import as_object, as_text, plain
-from greenflash_otel.operations import EXECUTE_TOOL, Operation, ToolExecution
-from greenflash_otel.semconv.parts import read_structure
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.model.operation import EXECUTE_TOOL, Operation, ToolExecution
+from greenflash_otel.semconv.formats.otel_messages import read_structure
 
 MODULE = "openai.lib.responses_tool_runner"
 
@@ -51,9 +51,9 @@ class _Execution:
         """The ``function_call_output`` item that the runner made of the result."""
         self._invocation: Invocation | None = None
         with guarded("observe a tool"):
-            instrumentation = wrapping.current
+            instrumentation = patches.current
             call = kwargs["item"] if "item" in kwargs else args[1]
-            if instrumentation is not None and not wrapping.suppressed():
+            if instrumentation is not None and not patches.suppressed():
                 self._instrumentation = instrumentation
                 self._tool = ToolExecution(
                     str(call.name), as_text(call.call_id), read_structure(plain(call.arguments))

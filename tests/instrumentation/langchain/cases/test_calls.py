@@ -21,7 +21,7 @@ from opentelemetry import trace
 from greenflash_otel.instrumentation import openai as openai_sdk
 from greenflash_otel.instrumentation.langchain import recorder
 from greenflash_otel.instrumentation.langchain.handler import HookedHandler
-from greenflash_otel.instrumentation.langchain.runs import RUNS
+from greenflash_otel.instrumentation.langchain.run_registry import RUNS
 from tests.instrumentation.langchain.models import (
     breaks,
     create_agent,

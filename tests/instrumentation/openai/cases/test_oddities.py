@@ -12,7 +12,7 @@ import pydantic
 import pytest
 
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
-from greenflash_otel.operations import Text, ToolCall
+from greenflash_otel.model.operation import Text, ToolCall
 from tests.instrumentation.openai.cases.conftest import Serve, async_client_of, client_of
 from tests.instrumentation.openai.played_sync import CHAT, Word, helper_of
 from tests.instrumentation.openai.replies import TEXT, USAGE, completion

@@ -10,12 +10,12 @@ from typing import Any
 import openai
 import pytest
 
-from greenflash_otel.faults import faults
-from greenflash_otel.instrumentation import unfinished
+from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
-from greenflash_otel.instrumentation.openai import wrapping as openai_wrapping
-from greenflash_otel.instrumentation.openai.websocket import SURFACES, turns, wrapping
+from greenflash_otel.instrumentation.openai import patches as openai_wrapping
+from greenflash_otel.instrumentation.openai.websocket import SURFACES, patches, session
 from greenflash_otel.instrumentation.openai.websocket.responses import ResponsesSession
+from greenflash_otel.internal_errors import internal_errors
 from tests.instrumentation.openai.spans import Spans, text_of
 from tests.instrumentation.openai.websocket.scripts import answer, begun, said
 from tests.instrumentation.openai.websocket.sdk import needs_responses
@@ -144,7 +144,7 @@ def test_left(left: str, spans: Spans) -> None:
             del session
             gc.collect()
         else:
-            unfinished.abandon_running()
+            open_operations.abandon_running()
         assert server.frames == []
     assert (spans.only().ending, text_of(*spans.only().output)) == ("abandoned", "Half ")
 
@@ -186,10 +186,10 @@ def break_down(*_args: object, **_kwargs: object) -> Any:
 
 
 BREAK_SESSIONS: Mapping[str, tuple[Any, str, Any]] = {
-    "observe a session": (wrapping, "_session_of", break_down),
+    "observe a session": (patches, "_session_of", break_down),
     "read a sent event": (ResponsesSession, "_sent", break_down),
     "read a received event": (ResponsesSession, "_received", break_down),
-    "end a session's turns": (turns.Session, "_end", break_down),
+    "end a session's turns": (session.Session, "_end", break_down),
 }
 """What to replace by what so that a step fails; the steps that sessions share with calls are broken there."""
 
@@ -197,10 +197,10 @@ BREAK_SESSIONS: Mapping[str, tuple[Any, str, Any]] = {
 @pytest.mark.parametrize("step", BREAK_SESSIONS)
 def test_a_failing_step(step: str, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
     """The application sees what it would have seen, and the failure is counted."""
-    before = faults().get(step, 0)
+    before = internal_errors().get(step, 0)
     monkeypatch.setattr(*BREAK_SESSIONS[step])
     ours = play("closed")
-    assert faults()[step] > before
+    assert internal_errors()[step] > before
     monkeypatch.undo()
     uninstrument()
     assert ours == play("closed")

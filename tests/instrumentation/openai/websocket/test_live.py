@@ -7,9 +7,17 @@ from typing import Any
 import openai
 import pytest
 
-from greenflash_otel.instrumentation.openai.exchange import Instrumentation
+from greenflash_otel.instrumentation.openai.call import Instrumentation
 from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
-from greenflash_otel.operations import Message, Operation, Text, ToolCall, ToolCallResponse, Voice, VoiceCall
+from greenflash_otel.model.operation import (
+    Message,
+    Operation,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Voice,
+    VoiceCall,
+)
 from tests.instrumentation.openai.spans import Spans, text_of
 from tests.instrumentation.openai.websocket.scripts import answer
 from tests.instrumentation.openai.websocket.sdk import needs_live

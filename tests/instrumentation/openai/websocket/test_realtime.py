@@ -9,9 +9,9 @@ from typing import Any
 import openai
 import pytest
 
-from greenflash_otel.instrumentation.openai.exchange import Instrumentation
+from greenflash_otel.instrumentation.openai.call import Instrumentation
 from greenflash_otel.instrumentation.openai.websocket.realtime import RealtimeSession
-from greenflash_otel.operations import (
+from greenflash_otel.model.operation import (
     ADD_ITEMS,
     Media,
     Message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from greenflash_otel.operations import Message, Operation, Text
+from greenflash_otel.model.operation import Message, Operation, Text
 from tests.instrumentation.openai.spans import Spans, text_of
 from tests.instrumentation.openai.websocket.scripts import answer, begun, ended, message, said
 from tests.instrumentation.openai.websocket.sdk import needs_lanes, needs_responses

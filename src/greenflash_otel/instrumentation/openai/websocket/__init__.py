@@ -7,9 +7,9 @@ version of the SDK does not have is not missed; a connection that differs is lef
 
 from __future__ import annotations
 
-from greenflash_otel.instrumentation.openai.websocket import wrapping
-from greenflash_otel.instrumentation.openai.websocket.installing import Surface
+from greenflash_otel.instrumentation.openai.websocket import patches
 from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
+from greenflash_otel.instrumentation.openai.websocket.patching import Surface
 from greenflash_otel.instrumentation.openai.websocket.realtime import RealtimeSession
 from greenflash_otel.instrumentation.openai.websocket.responses import ResponsesSession
 
@@ -39,4 +39,4 @@ def unwrap() -> None:
     """Give the SDK its own methods back, and forget the sessions that are open."""
     for surface in SURFACES:
         surface.remove()
-    wrapping.forget_all()
+    patches.forget_all()

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
-from greenflash_otel.instrumentation.openai.websocket.spoken import since
-from greenflash_otel.instrumentation.openai.websocket.turns import Session, Turn
-from greenflash_otel.operations import (
+from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
+from greenflash_otel.instrumentation.openai.websocket.speech import since
+from greenflash_otel.lru import Bounded
+from greenflash_otel.model.operation import (
     Message,
     Operation,
     Part,

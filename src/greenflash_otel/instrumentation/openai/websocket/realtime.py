@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
-from greenflash_otel.instrumentation.openai.websocket.realtime_words import AUDIO_DELTAS, translated
-from greenflash_otel.instrumentation.openai.websocket.spoken import Item, Speech, since, with_speech
-from greenflash_otel.instrumentation.openai.websocket.turns import Session, Turn
-from greenflash_otel.operations import ADD_ITEMS, Message, Operation, Voice, VoiceCall
+from greenflash_otel.instrumentation.openai.websocket.realtime_translation import AUDIO_DELTAS, translated
+from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
+from greenflash_otel.instrumentation.openai.websocket.speech import Item, Speech, since, with_speech
+from greenflash_otel.lru import Bounded
+from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice, VoiceCall
 
 MAX_REMEMBERED = 256
 """Items without a response, requests without one, and speeches without an item that are kept."""

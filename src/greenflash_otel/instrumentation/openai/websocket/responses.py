@@ -12,14 +12,14 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.conversations.bounded import Bounded
 from greenflash_otel.instrumentation.openai import responses
 from greenflash_otel.instrumentation.openai.items import read_input
 from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
-from greenflash_otel.instrumentation.openai.websocket.turns import Session, Turn
-from greenflash_otel.operations import Message, Operation
+from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
+from greenflash_otel.lru import Bounded
+from greenflash_otel.model.operation import Message, Operation
 
 MAX_REMEMBERED = 256
 """Lanes, steered responses and preparations that a session keeps something of."""

@@ -1,0 +1,69 @@
+"""``greenflash-otel import``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from greenflash_otel.gateway.otlp_files import parts_of, size_of
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.settings import Settings
+
+PATIENCE_S = 60.0
+"""How long to wait for room in the outbox before giving up."""
+
+
+def run(given: argparse.Namespace) -> int:
+    """Back-fill what files tell; 0 if all of it is delivered."""
+    pipeline = Pipeline(Settings.read(os.environ))
+    problems = 0
+    try:
+        for number, path in enumerate(map(Path, given.files)):
+            problems += _import_file(pipeline, path, given.start if number == 0 else 0)
+        delivered = pipeline.flush(given.timeout)
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    finally:
+        pipeline.shutdown(0)
+        print(pipeline.stats())
+    return 0 if delivered and not problems else 1
+
+
+def _import_file(pipeline: Pipeline, path: Path, start: int) -> int:
+    """Hand over a file, part by part; how many parts could not be read or kept."""
+    problems, at, size = 0, start, size_of(path)
+    try:
+        for part in parts_of(path, start):
+            if part.problem or part.spans.rejected:
+                problems += 1
+                reason = part.problem or f"{part.spans.rejected} spans have no usable ids"
+                print(f"{path}, up to byte {part.end}: {reason}", file=sys.stderr)
+            if not _kept(pipeline, part.spans.records):
+                print("The outbox has no room, and nothing can be delivered.", file=sys.stderr)
+                raise KeyboardInterrupt
+            at = part.end
+            _show(path, at, size)
+    except KeyboardInterrupt:
+        print(f"Stopped. To go on: greenflash-otel import --from {at} {path}", file=sys.stderr)
+        raise
+    finally:
+        _show(path, at, size, end="\n")
+    return problems
+
+
+def _kept(pipeline: Pipeline, records: tuple[SpanRecord, ...]) -> bool:
+    """Hand over spans; where there is no room for them, once more when something was delivered."""
+    if pipeline.take(records):
+        return True
+    pipeline.flush(PATIENCE_S)
+    return pipeline.take(records)
+
+
+def _show(path: Path, at: int, size: int | None, end: str = "") -> None:
+    if sys.stderr.isatty():
+        share = f"{100 * at // max(size, 1)} %" if size is not None else f"{at} bytes"
+        print(f"\r{path.name}: {share}", end=end, file=sys.stderr, flush=True)

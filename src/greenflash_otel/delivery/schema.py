@@ -1,0 +1,276 @@
+"""The SQL of the outbox: how a database is opened, what its tables are, how rows become requests.
+
+One connection per file, exclusive and in WAL mode: the lock that the operating system holds on the file says
+that it has an owner, ends with the owner however that ends, and keeps SQLite away from the shared memory
+that two connections would need. Every commit is on disk when it returns (``synchronous=FULL``).
+"""
+
+# ruff: noqa: S608 - the SQL is put together from constants of this module only
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+from greenflash_otel.greenflash_api.request import ApiRequest, Kind
+
+Row: TypeAlias = tuple[str, str, str, int, bytes, bytes]
+"""What is stored of a request: kind, path, conversation id, items, body, checksum."""
+
+GAP: Final = 1 << 24
+"""Between the ids of two entries, so that the parts of a split find room in between."""
+
+_STRICT: Final = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
+_REQUEST: Final = "kind, path, conversation_id, items, body, checksum"
+_COLUMNS: Final = """
+    kind TEXT NOT NULL,
+    path TEXT NOT NULL,
+    conversation_id TEXT NOT NULL,
+    items INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    checksum BLOB NOT NULL   -- of all the above: SQLite does not notice a flipped bit
+"""
+MIGRATIONS: Final = (
+    (
+        f"""CREATE TABLE entries (
+            id INTEGER PRIMARY KEY,  -- the order in which they are sent
+            lane TEXT NOT NULL,      -- the conversation, or a name of its own for an entry of none
+            {_COLUMNS}) {_STRICT}""",
+        "CREATE INDEX entries_by_lane ON entries (lane)",
+        f"""CREATE TABLE aside (
+            id INTEGER PRIMARY KEY,
+            reason TEXT NOT NULL,    -- e.g. "HTTP 400: messages[0] has no content"
+            attempts INTEGER NOT NULL,
+            {_COLUMNS}) {_STRICT}""",
+    ),
+    (
+        f"""CREATE TABLE notes (
+            id INTEGER PRIMARY KEY,
+            topic TEXT NOT NULL,
+            day INTEGER NOT NULL,    -- Unix time, in days
+            value TEXT NOT NULL,     -- JSON
+            checksum INTEGER NOT NULL) {_STRICT}""",
+        "CREATE INDEX notes_by_topic ON notes (topic)",
+    ),
+)
+"""Statements by schema version; what was released is never edited."""
+
+_JOURNAL_BYTES: Final = 4 * 1024 * 1024
+_ROOM_PAGES: Final = 64
+_ROOM_SHARE: Final = 1 / 16
+"""More than the budget: a full outbox must still be able to split what it holds and to set it aside."""
+
+
+class NewerSchemaError(Exception):
+    """The file was written by a later version of this library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request that rests in the outbox, handed out to be sent."""
+
+    id: int
+    lane: str
+    attempt: int
+    """Which attempt this is; counts from 1."""
+    request: ApiRequest
+    opening: int
+    """Which opening of a file it came from: ids mean nothing in another."""
+
+
+def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
+    """Open a database for ourselves alone and bring its tables up to date.
+
+    Args:
+        where: A SQLite URI.
+        limit_bytes: What is to be kept at most. The database may grow a little more, besides its journal.
+
+    Raises:
+        sqlite3.Error: It has another owner ("locked"), or cannot be used.
+        NewerSchemaError: It is not ours to touch.
+    """
+    # The class, not connect(): instrumentations wrap that, and we never trace ourselves.
+    db = sqlite3.Connection(where, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
+    db.text_factory = _text
+    try:
+        page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
+        for pragma in (
+            "locking_mode=EXCLUSIVE",  # before the journal mode, else WAL sets up shared memory
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"journal_size_limit={_JOURNAL_BYTES}",
+            f"max_page_count={int(limit_bytes * (1 + _ROOM_SHARE)) // page_bytes + _ROOM_PAGES}",
+        ):
+            db.execute(f"PRAGMA {pragma}").fetchall()
+        _migrate(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _text(stored: bytes) -> str:
+    """Text that is none any more can be read as well: the checksum tells that it is not what was stored."""
+    return stored.decode(errors="replace")
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    with transaction(db):
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise NewerSchemaError(f"schema {version}")
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; on disk when the block is left."""
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def row_of(request: ApiRequest) -> Row:
+    """A request as it is stored. Lone surrogates, which SQLite refuses, become ``?``."""
+    conversation_id = request.conversation_id.encode(errors="replace").decode()
+    stored = (request.kind, request.path, conversation_id, request.items, request.body)
+    return (*stored, _checksum(*stored))
+
+
+def request_of(row: Row) -> ApiRequest | None:
+    """The request that was stored; None if a bit has changed since."""
+    kind, path, conversation_id, items, body, checksum = row
+    if _checksum(kind, path, conversation_id, items, body) != checksum:
+        return None
+    return ApiRequest(cast(Kind, kind), path, body, conversation_id, items)
+
+
+def _checksum(kind: str, path: str, conversation_id: str, items: int, body: bytes) -> bytes:
+    head = "\n".join((kind, path, conversation_id, str(items), ""))
+    return hashlib.blake2b(head.encode() + body, digest_size=16).digest()
+
+
+def lane_of(id: int, row: Row) -> str:
+    """The lane of an entry: its conversation, else one of its own."""
+    return row[2] or f"entry {id}"
+
+
+def last_id(db: sqlite3.Connection) -> int:
+    """The highest id of an entry; 0 if there is none."""
+    return cast(int, db.execute("SELECT ifnull(max(id), 0) FROM entries").fetchone()[0])
+
+
+def insert(db: sqlite3.Connection, id: int, lane: str, row: Row) -> None:
+    """Add an entry."""
+    db.execute(
+        f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id, lane, *row)
+    )
+
+
+def delete(db: sqlite3.Connection, id: int) -> None:
+    """Remove an entry."""
+    db.execute("DELETE FROM entries WHERE id = ?", (id,))
+
+
+def insert_aside(db: sqlite3.Connection, reason: str, attempts: int, row: Row) -> None:
+    """Add a request that was refused for good."""
+    db.execute(
+        f"INSERT INTO aside (reason, attempts, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (reason, attempts, *row),
+    )
+
+
+def delete_aside(db: sqlite3.Connection, id: int) -> None:
+    """Remove a request that was refused for good."""
+    db.execute("DELETE FROM aside WHERE id = ?", (id,))
+
+
+def ids(db: sqlite3.Connection, table: str) -> list[int]:
+    """The ids in a table, in order."""
+    return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
+
+
+def delete_up_to(db: sqlite3.Connection, lane: str, id: int) -> None:
+    """Remove the entries of a lane up to and including one."""
+    db.execute("DELETE FROM entries WHERE lane = ? AND id <= ?", (lane, id))
+
+
+def oldest(db: sqlite3.Connection, lane: str, *, after: int) -> tuple[int, Row] | None:
+    """The first entry of a lane after an id, with its own id."""
+    sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? AND id > ? ORDER BY id LIMIT 1"
+    found = db.execute(sql, (lane, after)).fetchone()
+    return None if found is None else (found[0], _typed(found[1:]))
+
+
+def before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
+    """Id and lane of the entries before an id."""
+    return db.execute("SELECT id, lane FROM entries WHERE id < ? ORDER BY id", (mark,))
+
+
+def next_id(db: sqlite3.Connection, id: int) -> int:
+    """Where the room between an entry and the one behind it ends."""
+    found = db.execute("SELECT min(id) FROM entries WHERE id > ?", (id,)).fetchone()[0]
+    return cast(int, found or id + GAP)
+
+
+def is_indexed(db: sqlite3.Connection) -> bool:
+    """Whether the index, by which entries are found, names each of them, and nothing else."""
+    table, index = "entries NOT INDEXED", "entries INDEXED BY entries_by_lane"
+    found = f"SELECT 1 FROM {index} WHERE lane = e.lane AND id = e.id"
+    unknown = f"SELECT 1 FROM (SELECT id, lane FROM {table}) AS e WHERE NOT EXISTS ({found})"
+    counts = f"SELECT (SELECT count(*) FROM {table}) = (SELECT count(lane) FROM {index})"
+    return bool(db.execute(f"{counts} AND NOT EXISTS ({unknown})").fetchone()[0])
+
+
+def lanes(db: sqlite3.Connection) -> Iterator[str]:
+    """All lanes, the one with the oldest entry first."""
+    return (lane for (lane,) in db.execute("SELECT lane FROM entries GROUP BY lane ORDER BY min(id)"))
+
+
+def items(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many items the entries carry, and how many what was set aside."""
+    entries, aside = (
+        db.execute(f"SELECT ifnull(sum(items), 0) FROM {table}").fetchone()[0]
+        for table in ("entries", "aside")
+    )
+    return entries, aside
+
+
+def entry_row(db: sqlite3.Connection, id: int) -> Row | None:
+    """One entry as stored."""
+    found = db.execute(f"SELECT {_REQUEST} FROM entries WHERE id = ?", (id,)).fetchone()
+    return None if found is None else _typed(found)
+
+
+def _typed(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be one of a column's type
+    """A row as its table would take it."""
+    kind, path, conversation_id = (_text(one) if isinstance(one, bytes) else str(one) for one in row[:3])
+    items = int(row[3]) if isinstance(row[3], (int, float)) else 0
+    body, checksum = (one if isinstance(one, bytes) else str(one).encode() for one in row[4:])
+    return kind, path, conversation_id, items, body, checksum
+
+
+def aside_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
+    """One request that was set aside: reason, attempts, and what is stored of it."""
+    sql = f"SELECT reason, attempts, {_REQUEST} FROM aside WHERE id = ?"
+    reason, attempts, *row = db.execute(sql, (id,)).fetchone()
+    return reason, attempts, cast(Row, tuple(row))
+
+
+def used_bytes(db: sqlite3.Connection) -> int:
+    """What the rows take up, in whole pages; free pages will be used again and do not count."""
+    pages, free, page_bytes = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return cast(int, (pages - free) * page_bytes)

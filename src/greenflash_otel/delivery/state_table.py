@@ -1,0 +1,116 @@
+"""What the conversation model notes, kept beside the entries: its SQL, and its bounds.
+
+Notes are written in the transaction of the requests they were made with, so that after a crash neither is
+there without the other. They are a help, not a record: the oldest go first, a broken one is counted and
+passed over, and where they do not fit the requests are kept without them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from greenflash_otel import internal_errors
+from greenflash_otel.conversations.persistence import Note
+
+ROWS: Final = 100_000
+SHARE: Final = 1 / 8
+"""Of the outbox's budget."""
+DAYS: Final = 30
+"""How long a note is kept."""
+
+_ROW_BYTES: Final = 160
+"""What a row takes beyond its value: topic, index, numbers."""
+_DAY_S: Final = 86_400
+_INSERT: Final = "INSERT INTO notes (topic, day, value, checksum) VALUES (?, ?, ?, ?)"
+
+
+class Notebook:
+    """The notes in one file. Its owner serialises access and holds the transactions."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = int(limit_bytes * SHARE)
+        self._rows = self._bytes = 0
+        self.inherits = False
+        """Whether there is anything to find."""
+        self.found: list[tuple[int, int]] = []
+        """Ids from, and to below, that nobody has asked for yet."""
+
+    def find(self, db: sqlite3.Connection, *, after: int = 0) -> None:
+        """Take note of what others left, which has higher ids than one; what is too old is removed."""
+        db.execute("DELETE FROM notes WHERE day < ?", (_today() - DAYS,))
+        self._shorten(db)
+        last = last_id(db)
+        if last > after:
+            self.inherits = True
+            self.found.append((after + 1, last + 1))
+
+    def write(self, db: sqlite3.Connection, notes: Iterable[Note]) -> None:
+        """Keep notes."""
+        today = _today()
+        for note in notes:
+            if not note.adds:
+                db.execute("DELETE FROM notes WHERE topic = ?", (note.topic,))
+            if note.value is not None:
+                db.execute(_INSERT, (note.topic, today, note.value, _checksum(note.topic, note.value)))
+                self._rows += 1
+                self._bytes += len(note.value) + _ROW_BYTES
+        if self._rows > ROWS or self._bytes > self._limit_bytes:
+            self._shorten(db)
+
+    def read(self, db: sqlite3.Connection, topic: str) -> Sequence[str]:
+        """What was found on a topic, oldest first."""
+        sql = "SELECT topic, value, checksum FROM notes WHERE topic = ? ORDER BY id"
+        return list(_sound(db.execute(sql, (topic,))))
+
+    def read_found(self, db: sqlite3.Connection, beginning: str) -> Sequence[str]:
+        """What was found since this was last asked, on topics that begin so."""
+        sql = (
+            "SELECT topic, value, checksum FROM notes "
+            "WHERE topic >= ? AND topic < ? AND id >= ? AND id < ? ORDER BY id"
+        )
+        found, self.found = self.found, []
+        rows = (row for ids in found for row in db.execute(sql, (beginning, f"{beginning}\uffff", *ids)))
+        return list(_sound(rows))
+
+    def _shorten(self, db: sqlite3.Connection) -> None:
+        """Count anew, and remove the oldest while there are too many."""
+        while True:
+            sql = "SELECT count(*), ifnull(sum(length(value)), 0) FROM notes"
+            self._rows, size_bytes = db.execute(sql).fetchone()
+            self._bytes = size_bytes + self._rows * _ROW_BYTES
+            if self._rows <= ROWS and self._bytes <= self._limit_bytes:
+                return
+            sql = "DELETE FROM notes WHERE id <= (SELECT id FROM notes ORDER BY id LIMIT 1 OFFSET ?)"
+            db.execute(sql, (self._rows // 10,))
+
+
+def copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> None:
+    """Add what another file holds, behind what is here."""
+    rows = orphan.execute("SELECT topic, day, value, checksum FROM notes ORDER BY id")
+    into.executemany(_INSERT, rows)
+
+
+def last_id(db: sqlite3.Connection) -> int:
+    """The highest id of a note; 0 if there is none."""
+    return int(db.execute("SELECT ifnull(max(id), 0) FROM notes").fetchone()[0])
+
+
+def _sound(rows: Iterable[tuple[str, str, int]]) -> Iterator[str]:
+    """The values of which no bit has changed since they were written."""
+    for topic, value, checksum in rows:
+        if _checksum(topic, value) == checksum:
+            yield value
+        else:
+            internal_errors.count("recall what was noted", ValueError("checksum"))
+
+
+def _checksum(topic: str, value: str) -> int:
+    return zlib.crc32(f"{topic}\n{value}".encode())
+
+
+def _today() -> int:
+    return int(time.time() // _DAY_S)

@@ -1,0 +1,143 @@
+"""What ``POST /messages`` takes: a conversation update as requests within size limits. Pure.
+
+Field names, required sets and limits: the Messages API of Greenflash, SDK 1.4.0. No limit on size is
+documented; ours keep a request well below what a serverless host would accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.model.operation import Json, Voice, VoiceCall
+
+PATH = "/messages"
+MAX_ITEMS = 100
+MAX_BYTES = 1_000_000
+"""Of the messages of one request; a single larger message still goes out alone."""
+
+PLATFORMS = frozenset(
+    {"vapi", "retell", "elevenlabs", "openai_realtime", "livekit", "bland", "synthflow", "simpleai", "other"}
+)
+"""Who can carry a voice call, in the API's words."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What every request carries besides its content."""
+
+    product_id: str
+    default_user_id: str
+    sample_rate: float | None = None
+    force_sample: bool | None = None
+
+
+def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiRequest, ...]:
+    """The requests that send an update, in order; none if there is no new message."""
+    frame = _frame(update, address)
+    return tuple(
+        ApiRequest(
+            "messages",
+            PATH,
+            encode({**frame, "messages": batch}),
+            conversation_id=update.conversation_id,
+            items=len(batch),
+        )
+        for batch in _batches([item_of(message) for message in update.messages])
+    )
+
+
+def item_of(message: MessageItem) -> dict[str, Json]:
+    """One entry of ``messages``; what is not known is left out."""
+    fields: dict[str, Json] = {
+        "externalMessageId": message.id,
+        "parentExternalMessageId": message.parent_id,
+        "messageType": message.type,
+        "content": message.content,
+        "input": message.input,
+        "output": message.output,
+        "context": message.context,
+        "toolName": message.tool_name,
+        "createdAt": time_of(message.created_at_ms),
+        "model": message.model,
+        "properties": message.properties or None,
+        "voice": _voice(message.voice) if message.voice else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def time_of(unix_ms: int) -> str:
+    """A time as the API takes it: UTC, milliseconds, ``Z``."""
+    moment = _EPOCH + timedelta(milliseconds=unix_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
+    fields: dict[str, Json] = {
+        "productId": address.product_id,
+        "externalUserId": update.user_id or address.default_user_id,
+        "externalConversationId": update.conversation_id,
+        "externalOrganizationId": update.organization_id,
+        "model": update.model,
+        "systemPrompt": _system_prompt(update),
+        "voiceCall": _voice_call(update.voice_call) if update.voice_call else None,
+        "properties": update.properties or None,
+        "sampleRate": address.sample_rate,
+        "forceSample": address.force_sample,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _system_prompt(update: ConversationUpdate) -> Json:
+    """A text; that of a stored prompt under the prompt's id, which joins all its versions and fillings."""
+    text, prompt = update.system_prompt, update.prompt
+    if not text or prompt is None:
+        return text or None
+    component: dict[str, Json] = {"content": text, "isDynamic": bool(prompt.variables)}
+    variables = {name: value for name, value in prompt.variables.items() if isinstance(value, str)}
+    fields: dict[str, Json] = {"externalPromptId": prompt.id, "components": [component]}
+    return {**fields, "variables": variables} if variables else fields
+
+
+def _voice(voice: Voice) -> Json:
+    started, ended = voice.started_at_ms, voice.ended_at_ms
+    fields: dict[str, Json] = {
+        "startedAt": started,
+        "endedAt": ended,
+        "durationMs": None if started is None or ended is None else max(0, ended - started),
+        "responseLatencyMs": voice.response_latency_ms,
+        "bargeIn": voice.barge_in or None,
+        "wasInterrupted": voice.was_interrupted or None,
+        "speaker": voice.speaker,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _voice_call(call: VoiceCall) -> Json:
+    fields: dict[str, Json] = {
+        "platform": call.platform if call.platform in PLATFORMS else "other",
+        "platformCallId": call.platform_call_id,
+        "durationMs": call.duration_ms,
+        "interruptionCount": call.interruption_count,
+        "endedReason": call.ended_reason,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _batches(items: Sequence[Mapping[str, Json]]) -> Iterator[list[Mapping[str, Json]]]:
+    batch: list[Mapping[str, Json]] = []
+    size_bytes = 0
+    for item in items:
+        item_bytes = len(encode(item))
+        if batch and (len(batch) == MAX_ITEMS or size_bytes + item_bytes > MAX_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append(item)
+        size_bytes += item_bytes
+    if batch:
+        yield batch

@@ -1,0 +1,31 @@
+"""What ``POST /ratings`` takes. Pure. Source: the Ratings API, SDK 1.4.0.
+
+It knows no idempotency key. A rating always names its time, the same in every attempt; whether a repeat
+after a lost answer counts once is up to the server.
+"""
+
+from __future__ import annotations
+
+from greenflash_otel.greenflash_api.messages import Address, time_of
+from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.model.operation import Json
+from greenflash_otel.outcomes.ratings import Rating
+
+PATH = "/ratings"
+NS_PER_MS = 1_000_000
+
+
+def request_of(rating: Rating, address: Address) -> ApiRequest:
+    """The request that sends a rating, behind the messages of its conversation."""
+    fields: dict[str, Json] = {
+        "productId": address.product_id,
+        "externalConversationId": rating.conversation_id,
+        "externalMessageId": rating.message_id,
+        "rating": rating.rating,
+        "ratingMin": rating.rating_min,
+        "ratingMax": rating.rating_max,
+        "feedback": rating.feedback,
+        "ratedAt": time_of(rating.rated_at_ns // NS_PER_MS),
+    }
+    body = encode({name: value for name, value in fields.items() if value is not None})
+    return ApiRequest("rating", PATH, body, conversation_id=rating.conversation_id or "")

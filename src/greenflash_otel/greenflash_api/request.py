@@ -1,0 +1,48 @@
+"""A request to Greenflash, ready to be kept and sent: plain values whose bytes never change."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from greenflash_otel.model.operation import Json
+
+Kind: TypeAlias = Literal["messages", "outcome", "rating", "user", "organization"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One POST. Sent byte for byte the same in every attempt, so that a repeat is harmless."""
+
+    kind: Kind
+    path: str
+    """Below the base URL: ``/messages``, ``/events`` …"""
+    body: bytes
+    """UTF-8 JSON."""
+    conversation_id: str
+    """Requests of one conversation are sent one at a time and in order. Empty: belongs to none.
+    What is told of one user, or of one organization, is kept in order under a name of its own."""
+    items: int = 1
+    """How many messages, outcomes or other things it carries; what `stats()` counts."""
+
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def encode(body: Mapping[str, Json]) -> bytes:
+    """Write a body as compact UTF-8 JSON, in the order given.
+
+    Lone surrogates and NUL, which databases refuse, become U+FFFD. NaN and infinities are refused
+    with ValueError: JSON has none.
+    """
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if "\\u0000" in text:
+        text = _NUL.sub("\\1\ufffd", text)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode()

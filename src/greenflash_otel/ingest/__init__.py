@@ -1,0 +1,1 @@
+"""Turns captured spans into API requests: log correlation, redaction, sampling."""

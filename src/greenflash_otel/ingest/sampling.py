@@ -1,0 +1,66 @@
+"""Which conversations are kept: whole ones or nothing of them, the same ones in every process.
+
+The conversation's id decides. What is not kept is held in memory for a while: an outcome or an error makes
+the conversation one to keep after all, from its beginning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from greenflash_otel.conversations.index import Links
+from greenflash_otel.conversations.store import Memory
+from greenflash_otel.greenflash_api.request import ApiRequest
+
+HELD_BYTES = 16 * 1024 * 1024
+"""Of requests that are held; those of the conversation that was quiet longest go first."""
+
+
+def keeps(conversation_id: str, rate: float) -> bool:
+    """Whether a conversation is among the ``rate`` of all that are kept."""
+    digest = hashlib.blake2b(conversation_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < rate * 2**64
+
+
+class Sampler:
+    """Sifts requests as they come. Not thread-safe: its owner serialises access.
+
+    Args:
+        notable: Remembers the conversations that are kept whatever their ids say.
+    """
+
+    def __init__(
+        self, rate: float, notable: Links[None] | None = None, *, held_bytes: int = HELD_BYTES
+    ) -> None:
+        self._rate = rate
+        self._limit_bytes = held_bytes
+        self._bytes = 0
+        self._held: dict[str, list[ApiRequest]] = {}
+        self._notable = Memory().notable if notable is None else notable
+
+    def keeps(self, conversation_id: str) -> bool:
+        """Whether a conversation is kept, as far as is known."""
+        return keeps(conversation_id, self._rate) or self._notable.knows(conversation_id)
+
+    def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
+        """Those of ``requests`` that are kept now."""
+        given = tuple(requests)
+        if self.keeps(conversation_id):
+            return given
+        self._held[conversation_id] = [*self._held.pop(conversation_id, ()), *given]
+        self._bytes += _size(given)
+        while self._bytes > self._limit_bytes:
+            self._bytes -= _size(self._held.pop(next(iter(self._held))))
+        return ()
+
+    def keep(self, conversation_id: str) -> Sequence[ApiRequest]:
+        """Keep a conversation whatever its id says; what was held of it, which comes first."""
+        self._notable.remember(conversation_id, None)
+        held = self._held.pop(conversation_id, [])
+        self._bytes -= _size(held)
+        return held
+
+
+def _size(requests: Iterable[ApiRequest]) -> int:
+    return sum(len(request.body) for request in requests)

@@ -1,0 +1,206 @@
+"""Model calls, tools and retrievers as operations, from what LangChain tells of their beginning and end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from greenflash_otel.instrumentation.langchain.messages import (
+    as_text,
+    is_message,
+    read,
+    role_of,
+    text_of,
+    tool_result,
+    usage_of,
+)
+from greenflash_otel.instrumentation.langchain.plain import as_sequence, entry, plain
+from greenflash_otel.model.operation import (
+    EXECUTE_TOOL,
+    RETRIEVAL,
+    Ending,
+    Failure,
+    Json,
+    Message,
+    Operation,
+    Other,
+    Text,
+    ToolExecution,
+)
+
+CONTROL_FLOW = frozenset({"GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"})
+"""LangGraph's exceptions by which a graph goes on elsewhere: nothing has failed."""
+
+ITEM = ("namespace", "key", "value")
+"""What is told of an item of a store."""
+
+Metadata = Mapping[str, Any]
+
+
+def model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
+    """A chat model that begins to answer ``messages``."""
+    model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
+    provider = metadata.get("ls_provider")
+    format = entry(parameters.get("response_format") or entry(parameters.get("text"), "format"), "type")
+    return Operation(
+        name="chat",
+        provider=provider if isinstance(provider, str) else None,
+        request_model=model if isinstance(model, str) else None,
+        input=tuple(read(message) for message in messages),
+        output_type="json" if format in ("json_object", "json_schema") else None,
+    )
+
+
+def text_call(prompt: str, metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
+    """A model of the older kind that completes a text."""
+    asked = (Message("user", (Text(prompt),)),)
+    return replace(model_call((), metadata, parameters), name="text_completion", input=asked)
+
+
+def tool_run(name: str, arguments: Any, call_id: str | None) -> Operation:
+    """A tool that begins to run."""
+    return Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, plain(arguments)))
+
+
+def retrieval(query: str, metadata: Metadata) -> Operation:
+    """A retriever that begins to look something up."""
+    names = ("ls_retriever_name", "ls_vector_store_provider", "ls_embedding_provider")
+    properties = {name[3:]: value for name in names if isinstance(value := metadata.get(name), str)}
+    asked = (Message("user", (Text(query),)),)
+    return Operation(RETRIEVAL, input=asked, properties=properties)
+
+
+def chain(kind: str, name: str, inputs: Any) -> Operation:
+    """A chain, node or inner graph that begins: `CHAIN`, `TASK` or `WORKFLOW`."""
+    given = (Message("user", (Other("input", {"input": passed(inputs)}),)),)
+    return Operation(kind, input=given, properties={"name": name})
+
+
+def chain_ended(operation: Operation, outputs: Any) -> Operation:
+    """Its operation with what it gave."""
+    return replace(operation, output=(Message("tool", (Other("output", {"output": passed(outputs)}),)),))
+
+
+def passed(value: Any) -> Json:
+    """What is passed between steps; of messages what they say, and only those from the last answer on."""
+    if is_message(value):
+        return {"role": role_of(value), "content": text_of(value)}
+    if isinstance(value, (list, tuple)) and value and all(map(is_message, value)):
+        return [passed(one) for one in since_last_answer(value)]
+    if isinstance(value, Mapping):
+        return {str(name): passed(one) for name, one in value.items()}
+    return plain(value)
+
+
+def since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
+    """What a model is told that it was not told, or did not say, before: later calls resend everything."""
+    for index in range(len(messages) - 1, -1, -1):
+        if role_of(messages[index]) == "assistant":
+            return messages[index:]
+    return messages
+
+
+def prompt_of(messages: Sequence[Any]) -> str | None:
+    """The system prompt of a model call."""
+    texts = [text_of(message) for message in messages[:4] if role_of(message) == "system"]
+    return "\n\n".join(text for text in texts if text) or None
+
+
+def answers_of(response: Any) -> list[Any]:
+    """The messages of a model's result; texts of the older kind of model as they are."""
+    found = list[Any]()
+    for generations in as_sequence(getattr(response, "generations", None)):
+        for generation in as_sequence(generations):
+            message = getattr(generation, "message", None)
+            found.append(getattr(generation, "text", "") if message is None else message)
+    return found
+
+
+def answered(operation: Operation, response: Any, first_chunk_s: float | None) -> Operation:
+    """A model's operation with its answer."""
+    answers = answers_of(response)
+    about: Mapping[str, Any] = getattr(answers[0], "response_metadata", None) or {} if answers else {}
+    said: Mapping[str, Any] = getattr(response, "llm_output", None) or {}
+    reason = about.get("finish_reason") or about.get("stop_reason")
+    model = about.get("model_name") or about.get("model") or said.get("model_name")
+    id = about.get("id") or said.get("id")
+    return replace(
+        operation,
+        output=tuple(
+            read(one) if is_message(one) else Message("assistant", (Text(str(one)),)) for one in answers
+        ),
+        choice_count=max(1, len(answers)),
+        usage=usage_of(answers[0]) if answers else None,
+        response_model=model if isinstance(model, str) else None,
+        response_id=id if isinstance(id, str) else None,
+        finish_reasons=(reason,) if isinstance(reason, str) else (),
+        streamed=first_chunk_s is not None,
+        time_to_first_chunk_s=first_chunk_s,
+    )
+
+
+def result_of(output: Any, call_id: str | None) -> Any:
+    """The message in what a tool returned: itself, or in the update of a ``Command``; None: there is none."""
+    if is_message(output):
+        return output
+    update = getattr(output, "update", None)
+    if callable(update):  # a mapping's
+        return None
+    messages = update.get("messages") if isinstance(update, Mapping) else update
+    found = [one for one in as_sequence(messages) if is_message(one) and role_of(one) == "tool"]
+    same = [one for one in found if getattr(one, "tool_call_id", None) == call_id]
+    return next(iter(same or found), None)
+
+
+def returned(operation: Operation, output: Any) -> Operation:
+    """A tool's operation with its result; a message that says so tells of a failure."""
+    assert operation.tool is not None  # noqa: S101 - made by `tool_run`
+    message = result_of(output, operation.tool.call_id)
+    if message is None:
+        text = type(output).__name__ == "Command"
+        return replace(operation, tool=replace(operation.tool, result=None if text else plain(output)))
+    result = tool_result(message)
+    operation = replace(operation, tool=replace(operation.tool, result=result.response))
+    if not result.failed:
+        return operation
+    return replace(operation, ending="failed", failure=Failure("ToolError", as_text(result.response)))
+
+
+def found(operation: Operation, documents: Any) -> Operation:
+    """A retriever's operation with what it found."""
+    parts = tuple(
+        Other(
+            "document",
+            {
+                "content": str(getattr(one, "page_content", one)),
+                "id": plain(getattr(one, "id", None)),
+                "metadata": plain(getattr(one, "metadata", None) or {}),
+            },
+        )
+        for one in as_sequence(documents)
+    )
+    return replace(operation, output=(Message("tool", parts),))
+
+
+def is_control_flow(error: BaseException) -> bool:
+    """Whether an exception only says where a graph goes on."""
+    return any(base.__name__ in CONTROL_FLOW for base in type(error).__mro__)
+
+
+def remembered(operation: Operation, result: Any) -> Operation:
+    """An access to a store with what it gave: an item, several, or none."""
+    items = as_sequence(result) or (() if result is None or result == [] else (result,))
+    parts = tuple(Other("item", {name: plain(getattr(one, name, None)) for name in ITEM}) for one in items)
+    return replace(operation, output=(Message("tool", parts),)) if parts else operation
+
+
+def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
+    """What an exception makes of the run that it ended. Does not keep it: its frames hold what runs."""
+    if is_control_flow(error):
+        return "completed", None
+    if type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt):
+        return "cancelled", None
+    if isinstance(error, GeneratorExit):
+        return "abandoned", None
+    return "failed", Failure(type(error).__name__, str(error))

@@ -1,0 +1,267 @@
+"""The runs that LangChain tells of, while their turn goes on: which belong together, and which are over.
+
+Handlers share them, so that a run which two of ours see is told once. Ends are not always told: a cancelled
+call just stops. So a run is also over when nothing in the process knows its id any more, which LangChain's
+own objects for a running call do; and a turn that is idle for `IDLE_S` is given up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from uuid import UUID
+
+from langchain_core.runnables.config import var_child_runnable_config
+
+from greenflash_otel.instrumentation.invocation import Invocation
+from greenflash_otel.instrumentation.langchain.config import Source
+from greenflash_otel.instrumentation.langchain.root_io import Given
+from greenflash_otel.lru import Bounded
+from greenflash_otel.model.operation import Affiliation, Ending, Failure, Operation
+
+if TYPE_CHECKING:
+    from greenflash_otel.instrumentation.langchain.run_context import Live
+
+Kind: TypeAlias = Literal["chain", "model", "tool", "retriever", "store"]
+
+IDLE_S = 3_600.0
+"""A turn in which nothing has begun or ended for so long is given up."""
+TURNS = 10_000
+"""Turns that go on at once; beyond that the one idle longest is given up."""
+OVER = 20_000
+"""Ids of runs whose turn is over that are remembered, because steps of it may still begin."""
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One step, as LangChain tells of it."""
+
+    key: int
+    kind: Kind
+    name: str
+    parent: Run | None
+    turn: Turn
+    live: Live
+    started_ns: int
+    operation: Operation | None = None
+    """What is known at its beginning, if it is told as a step of its own."""
+    invocation: Invocation | None = None
+    tool_call_id: str | None = None
+    is_graph: bool = False
+    open: bool = True
+    first_chunk_s: float | None = None
+    id: weakref.ref[UUID] | None = None
+
+    def ancestors(self) -> list[Run]:
+        """The runs around it, from the inside out."""
+        found, run = list[Run](), self.parent
+        while run is not None:
+            found.append(run)
+            run = run.parent
+        return found
+
+    @property
+    def is_turn(self) -> bool:
+        """Whether its operation tells a whole turn."""
+        return self.parent is None and self.kind == "chain"
+
+    @property
+    def within_tool(self) -> str | None:
+        """Call id of the tool it runs in."""
+        return next((run.tool_call_id for run in self.ancestors() if run.kind == "tool"), None)
+
+    @property
+    def beside(self) -> bool:
+        """Whether it is part of what a tool or a graph within the graph does."""
+        inner = (run.kind == "tool" or (run.is_graph and run.parent is not None) for run in self.ancestors())
+        return any(inner)
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """A step that is over and waits for the end of its turn, which decides how it counts."""
+
+    run: Run
+    operation: Operation
+    end_ns: int
+    message: Any = None
+    """The answer of a model, or the result of a tool, as LangChain's message."""
+    is_interrupted: bool = False
+    """Whether it has not come to its end: it begins anew when its graph is resumed."""
+
+
+@dataclass(eq=False)
+class Turn:
+    """What one call of the application does, from its beginning to the end of its last step."""
+
+    source: Source
+    affiliation: Affiliation
+    root: Run = field(init=False)
+    given: Given = field(default_factory=Given)
+    state: Sequence[Any] | None = None
+    """The messages that the first node of a graph was given."""
+    calls: list[Mapping[str, Any]] = field(default_factory=list)
+    """The tool calls that nodes were given."""
+    outputs: Any = None
+    answered: bool = False
+    """Whether the root has returned something."""
+    ending: Ending = "completed"
+    failure: Failure | None = None
+    steps: list[Step] = field(default_factory=list)
+    questions: dict[str, str] = field(default_factory=dict)
+    """What interrupts ask, by their ids."""
+    prompt: str | None = None
+    """The system prompt of the first model call."""
+    keys: list[int] = field(default_factory=list)
+    open: int = 0
+    end_ns: int | None = None
+    """When the root ended."""
+    active_s: float = 0.0
+    """When something last began or ended, by ``time.monotonic()``."""
+    searched: int = 0
+    """In how many places the conversation was looked for."""
+    over: bool = False
+    finish: Callable[[Turn], None] | None = None
+
+    def abandon(self) -> None:
+        """Give up what goes on: the end of the process."""
+        RUNS.give_up(self)
+
+    def discard(self) -> None:
+        """Forget it without a trace."""
+        self.over = True
+        for invocation in (self.root.invocation, *(step.run.invocation for step in self.steps)):
+            if invocation is not None:
+                invocation.discard()
+
+
+class Runs:
+    """All runs of the process. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[int, Run] = {}
+        self._turns: OrderedDict[Turn, None] = OrderedDict()
+        self._over: Bounded[int, None] = Bounded(OVER)
+        self._lost: deque[int] = deque()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def named(self, id: UUID) -> Run | None:
+        """A run of a turn that goes on."""
+        return self._runs.get(id.int)
+
+    def of(self, key: int) -> Run | None:
+        """The same by its key."""
+        return self._runs.get(key)
+
+    def running(self) -> Run | None:
+        """The run whose config the running code has."""
+        config = var_child_runnable_config.get()
+        callbacks = config.get("callbacks") if config else None
+        id = getattr(callbacks, "parent_run_id", None)
+        return None if id is None else self._runs.get(id.int)
+
+    def is_known(self, id: UUID, parent_id: UUID | None) -> bool:
+        """Whether a run was told already, or comes too late for its turn."""
+        return id.int in self._runs or (parent_id is not None and parent_id.int in self._over)
+
+    def add(self, run: Run, id: UUID) -> None:
+        """Note that a run has begun."""
+        key, lost = run.key, self._lost
+        run.id = weakref.ref(id, lambda _: lost.append(key))
+        with self._lock:
+            self._runs[key] = run
+            turn = run.turn
+            turn.keys.append(key)
+            turn.open += 1
+            turn.active_s = time.monotonic()
+            self._turns[turn] = None
+            self._turns.move_to_end(turn)
+
+    def get(self, id: UUID) -> Run | None:
+        """A run that goes on."""
+        run = self._runs.get(id.int)
+        return run if run is not None and run.open else None
+
+    def close(self, run: Run) -> Turn | None:
+        """Note that a run is over; its turn, if that is over with it."""
+        run.live.end()
+        run.id = None
+        with self._lock:
+            if not run.open:
+                return None
+            run.open = False
+            turn = run.turn
+            turn.open -= 1
+            turn.active_s = time.monotonic()
+            if turn.open or turn.root.open:
+                return None
+            return self._take(turn)
+
+    def lost(self) -> list[Run]:
+        """Runs that go on for nobody: their ids are forgotten."""
+        found = list[Run]()
+        while self._lost:
+            try:
+                key = self._lost.popleft()
+            except IndexError:  # another thread was quicker
+                break
+            run = self._runs.get(key)
+            if run is not None and run.open:
+                found.append(run)
+        return found
+
+    def idle(self, now_s: float) -> list[Turn]:
+        """Turns in which nothing has happened for too long, or that are too many."""
+        with self._lock:
+            late = list[Turn]()
+            for turn in self._turns:
+                if len(self._turns) - len(late) <= TURNS and turn.active_s + IDLE_S > now_s:
+                    break
+                late.append(turn)
+        return late
+
+    def turns(self) -> list[Turn]:
+        """The turns that go on."""
+        with self._lock:
+            return list(self._turns)
+
+    def give_up(self, turn: Turn) -> None:
+        """End a turn with all that goes on in it."""
+        with self._lock:
+            if turn.over:
+                return
+            for key in turn.keys:
+                self._runs[key].open = False
+                self._runs[key].live.end()
+            self._take(turn)
+        if turn.finish is not None:
+            turn.finish(turn)
+
+    def _take(self, turn: Turn) -> Turn | None:
+        if turn.over:
+            return None
+        turn.over = True
+        self._turns.pop(turn, None)
+        for key in turn.keys:
+            self._runs.pop(key, None)
+            self._over.remember(key, None)
+        return turn
+
+
+RUNS = Runs()
+"""Those of this process."""
+
+
+def configurable() -> Mapping[str, Any]:
+    """What the application gave as ``configurable``, as far as the running step has it."""
+    config = var_child_runnable_config.get()
+    found: Any = config.get("configurable") if config else None
+    return found if isinstance(found, Mapping) else {}

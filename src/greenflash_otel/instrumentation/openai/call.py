@@ -1,0 +1,207 @@
+"""One request to the API and its answer, while it runs.
+
+An exchange knows the operation its request asked for, collects the answer's bytes, and ends its
+invocation once: when the call has returned or raised, or, for an answer that is streamed, when its HTTP
+stream is exhausted, broken, closed or dropped. Every way out of the SDK's streams, helpers and raw
+responses ends in one of these. Nothing here raises, and no bytes are read here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Literal, TypeAlias
+
+from opentelemetry.trace import Tracer
+
+from greenflash_otel.instrumentation import open_operations
+from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.history import KnownHistory
+from greenflash_otel.instrumentation.invocation import Invocation
+from greenflash_otel.instrumentation.openai.answer import (
+    Answer,
+    TruncatedStreamError,
+    UnreadableAnswerError,
+    concluded,
+    details_of,
+    judge,
+    judge_error,
+)
+from greenflash_otel.instrumentation.openai.body import Body, Decode
+from greenflash_otel.instrumentation.openai.endpoints import Surface
+from greenflash_otel.instrumentation.openai.stream_tee import TeeStream
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.model.operation import Json, Operation
+
+
+@dataclass
+class Instrumentation:
+    """What `instrument()` was told, and whether that still holds."""
+
+    tracer: Callable[[], Tracer]
+    capture_content: bool = True
+    history: KnownHistory | None = None
+    """Shortens what goes on a span; None: the whole input does."""
+    active: bool = True
+    """False after `uninstrument()`: exchanges that run then end without a trace."""
+
+
+Exit: TypeAlias = Literal["returned", "raised", "exhausted", "broken", "left"]
+"""How the SDK's call or its stream came to an end."""
+
+
+class Exchange:
+    """See the module. As a context it encloses the SDK's own call."""
+
+    def __init__(
+        self, instrumentation: Instrumentation, surface: Surface, operation: Operation, invocation: Invocation
+    ) -> None:
+        self._instrumentation = instrumentation
+        self._surface = surface
+        self._operation = operation
+        self._invocation = invocation
+        self._body: Body | None = None
+        """None until the answer's head has come."""
+        self._streaming = False
+        self._first_chunk_s: float | None = None
+        self._properties: dict[str, Json] = {}
+        self._last_ns: int | None = None
+        """When something last came from the server."""
+        self._over = False
+        self._lock = threading.Lock()
+        open_operations.watch(self)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._end("raised", error)
+        elif not self._streaming:
+            self._end("returned")
+
+    def receive(self, response: Any, retries: int) -> None:
+        """Take note of the answer of the final attempt: its bytes, or its stream if they are still to come.
+
+        ``response`` is a response of httpx2 or of httpx.
+        """
+        self._last_ns = time.time_ns()
+        if retries:
+            self._properties["retries"] = retries
+        if request_id := response.headers.get("x-request-id"):
+            self._properties["request_id"] = request_id
+        choice_count = self._operation.choice_count
+        if response.is_stream_consumed:
+            self._body = self._surface.listen(choice_count, None)
+            self._body.feed(response.content)
+        else:
+            self._body = self._surface.listen(choice_count, _decoder_for(response))
+            response.stream = TeeStream(response.stream, self)
+            self._streaming = True
+
+    def feed(self, chunk: bytes) -> None:
+        """The application is about to get ``chunk`` of the stream."""
+        if self._over or self._body is None:
+            return
+        self._last_ns = time.time_ns()
+        if self._first_chunk_s is None:
+            self._first_chunk_s = time.perf_counter() - self._invocation.started_s
+        self._body.feed(chunk)
+
+    def exhausted(self) -> None:
+        """The stream has been read to its end."""
+        self._end("exhausted")
+
+    def broken(self, error: BaseException) -> None:
+        """Reading the stream raised ``error``, which is on its way to the application."""
+        self._end("broken", error)
+
+    def closed(self) -> None:
+        """The stream was closed, perhaps by the garbage collector."""
+        if not self._over:
+            open_operations.abandon_when_safe(self)
+
+    def abandon(self) -> None:
+        """End as left early, unless the answer had come by then."""
+        self._end("left")
+
+    def discard(self) -> None:
+        """Forget the operation; its stream goes on untouched."""
+        self._over = True
+        self._invocation.discard()
+
+    def __del__(self) -> None:
+        if not self._over:
+            open_operations.abandon_when_safe(self)
+
+    def _end(self, exit: Exit, error: BaseException | None = None) -> None:
+        with self._lock:
+            over, self._over = self._over, True
+        if over:
+            return
+        if not self._instrumentation.active:
+            self._invocation.discard()
+            return
+        end_ns = time.time_ns() if error or self._last_ns is None else self._last_ns
+        operation = replace(self._operation, ending="failed") if error else self._operation
+        with guarded("read an answer"):
+            operation = self._outcome(exit, error)
+        with guarded("end an operation"):
+            self._invocation.finish(self._as_recorded(operation), end_ns=end_ns)
+        open_operations.abandon_waiting()
+
+    def _as_recorded(self, operation: Operation) -> Operation:
+        """What of the operation goes on the span."""
+        if not self._instrumentation.capture_content:
+            operation = without_content(operation)
+        with guarded("shorten a history"):
+            if self._instrumentation.history is not None:
+                return self._instrumentation.history.shorten(operation)
+        return operation
+
+    def _outcome(self, exit: Exit, error: BaseException | None) -> Operation:
+        """The operation as it turned out."""
+        body, answer, complete = self._body, Answer(), exit == "returned"
+        if body is not None:
+            body.finish()
+            answer = self._surface.read_answer(body.whole())
+            complete = body.complete if body.tells_its_end else exit in ("returned", "exhausted")
+            if not complete:
+                error = error or _cause(exit, body)
+        if exit == "raised" and error:
+            # Even if the whole answer has come: the SDK could not make of it what was asked for.
+            verdict = judge_error(error)
+            self._properties |= details_of(error)
+        else:
+            verdict = judge(answer, complete=complete, error=error)
+        return concluded(
+            self._operation, answer, verdict, first_chunk_s=self._first_chunk_s, properties=self._properties
+        )
+
+
+def _cause(exit: Exit, body: Body) -> Exception | None:
+    """What was wrong with an answer that is not complete, where nothing was raised to tell."""
+    if body.malformed:
+        return UnreadableAnswerError()
+    if exit == "left":
+        return None
+    return TruncatedStreamError() if body.begun else UnreadableAnswerError()
+
+
+def _decoder_for(response: Any) -> Decode | None:
+    """A decoder of our own for the response's content encoding; None where there is nothing to undo.
+
+    It is the one the HTTP library has for this response, which knows what was installed with it. A
+    response of our own is asked for it, as asking the application's would change that.
+    """
+    if response.headers.get("content-encoding", "identity") == "identity":
+        return None
+    headers = {"content-encoding": response.headers["content-encoding"]}
+    twin = type(response)(200, headers=headers, stream=response.stream)
+    decode: Decode = twin._get_content_decoder().decode
+    return decode

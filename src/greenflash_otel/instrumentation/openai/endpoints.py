@@ -1,0 +1,157 @@
+"""The HTTP surfaces of the SDK that carry conversations: one row each. Pure.
+
+A surface says how to read its request and its answer, and how to put a streamed answer together into
+the form of a whole one. What has no row here is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from greenflash_otel.instrumentation.openai import (
+    audio,
+    chat,
+    completions,
+    embeddings,
+    images,
+    moderations,
+    responses,
+    stored_responses,
+)
+from greenflash_otel.instrumentation.openai.answer import Answer
+from greenflash_otel.instrumentation.openai.body import AnswerBody, Assembly, Body, Decode
+from greenflash_otel.instrumentation.openai.chat_stream import ChatAssembly
+from greenflash_otel.instrumentation.openai.other_bodies import BytesBody, TextBody
+from greenflash_otel.instrumentation.openai.plain import JsonObject
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
+from greenflash_otel.model.operation import ADD_ITEMS, COMPACT, DELETE_ITEMS, EMBEDDINGS, FETCH, Operation
+
+Listen = Callable[[int, "Decode | None"], Body]
+"""Makes what takes in an answer's bytes, for so many choices, of this content encoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One HTTP surface."""
+
+    method: str
+    path: str
+    """How the path of its URL ends, ``*`` for an id; what stands before depends on the provider."""
+    operation: str
+    """``gen_ai.operation.name`` of what it does."""
+    read_request: Callable[[Request, Operation], Operation]
+    read_answer: Callable[[JsonObject], Answer]
+    listen: Listen
+
+
+def assembled_by(assembly: Callable[[int], Assembly]) -> Listen:
+    """JSON that comes whole, or as server-sent events that ``assembly`` puts together."""
+    return lambda choice_count, decode: AnswerBody(assembly(choice_count), decode)
+
+
+CHAT = assembled_by(ChatAssembly)
+TEXT = assembled_by(completions.CompletionAssembly)
+RESPONSE = assembled_by(ResponseAssembly)
+WHOLE = assembled_by(embeddings.WholeAssembly)
+IMAGE = assembled_by(images.ImageAssembly)
+
+
+def heard(choice_count: int, decode: Decode | None) -> Body:
+    """A transcript: JSON, events, or plain text."""
+    return TextBody(AnswerBody(audio.TextAssembly(choice_count)), decode)
+
+
+SURFACES: tuple[Surface, ...] = (
+    Surface("post", "/chat/completions", "chat", chat.read_request, chat.read_answer, CHAT),
+    Surface(
+        "post", "/completions", "text_completion", completions.read_request, completions.read_answer, TEXT
+    ),
+    Surface("post", "/embeddings", EMBEDDINGS, embeddings.read_request, embeddings.read_answer, WHOLE),
+    Surface(
+        "post",
+        "/moderations",
+        "moderation",
+        moderations.read_moderation_request,
+        moderations.read_moderation,
+        WHOLE,
+    ),
+    Surface(
+        "post", "/decisions", "decision", moderations.read_decision_request, moderations.read_decision, WHOLE
+    ),
+    Surface(
+        "post", "/images/generations", "image_generation", images.read_request, images.read_answer, IMAGE
+    ),
+    Surface("post", "/images/edits", "image_generation", images.read_request, images.read_answer, IMAGE),
+    Surface("post", "/images/variations", "image_generation", images.read_request, images.read_answer, IMAGE),
+    Surface("post", "/audio/transcriptions", "transcription", audio.read_heard, audio.read_text, heard),
+    Surface("post", "/audio/translations", "translation", audio.read_heard, audio.read_text, heard),
+    Surface("post", "/audio/speech", "speech", audio.read_spoken, audio.read_sound, BytesBody),
+    Surface("post", "/responses", "chat", responses.read_request, responses.read_answer, RESPONSE),
+    Surface(
+        "post",
+        "/responses/compact",
+        COMPACT,
+        stored_responses.read_compact,
+        stored_responses.read_compacted,
+        RESPONSE,
+    ),
+    Surface(
+        "post", "/responses/*/cancel", FETCH, stored_responses.read_fetch, responses.read_answer, RESPONSE
+    ),
+    Surface("get", "/responses/*", FETCH, stored_responses.read_fetch, responses.read_answer, RESPONSE),
+    Surface(
+        "delete",
+        "/responses/*",
+        DELETE_ITEMS,
+        stored_responses.read_delete,
+        stored_responses.read_deleted,
+        RESPONSE,
+    ),
+    Surface(
+        "post", "/conversations", ADD_ITEMS, stored_responses.read_add, stored_responses.read_added, RESPONSE
+    ),
+    Surface(
+        "post",
+        "/conversations/*/items",
+        ADD_ITEMS,
+        stored_responses.read_add,
+        stored_responses.read_added,
+        RESPONSE,
+    ),
+    Surface(
+        "delete",
+        "/conversations/*/items/*",
+        DELETE_ITEMS,
+        stored_responses.read_delete,
+        stored_responses.read_deleted,
+        RESPONSE,
+    ),
+)
+"""In the order they are asked: of two whose paths fit, the longer one first."""
+
+
+@lru_cache(maxsize=256)
+def surface_of(method: str, url: str) -> tuple[Surface, tuple[str, ...]] | None:
+    """The surface that a request goes to, and the ids in its path; None for one that we leave alone."""
+    path = url.partition("?")[0].rstrip("/").split("/")
+    for surface in SURFACES:
+        if (
+            surface.method == method.lower()
+            and (ids := _ids_in(path, surface.path.split("/")[1:])) is not None
+        ):
+            return surface, ids
+    return None
+
+
+def _ids_in(path: Sequence[str], pattern: Sequence[str]) -> tuple[str, ...] | None:
+    """What the end of ``path`` has for each ``*`` of ``pattern``; None if they do not fit."""
+    end = path[-len(pattern) :]
+    if len(end) < len(pattern):
+        return None
+    pairs = list(zip(end, pattern, strict=True))
+    if any(want not in ("*", have) for have, want in pairs):
+        return None
+    return tuple(have for have, want in pairs if want == "*")

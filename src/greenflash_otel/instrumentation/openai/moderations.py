@@ -1,0 +1,60 @@
+"""Moderations and decisions: what a model was asked to judge, and what it found. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.items import read_input
+from greenflash_otel.instrumentation.openai.parts import read_content
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.model.operation import Json, Message, Operation, Other, Part
+
+
+def read_moderation_request(request: Request, operation: Operation) -> Operation:
+    """``operation`` with what is to be judged: a text, several, or parts of one message."""
+    given = request.body.get("input")
+    parts = read_content([given] if isinstance(given, str) else given)
+    return replace(operation, input=(Message("user", parts),) if parts else ())
+
+
+def read_moderation(body: JsonObject) -> Answer:
+    """For each input whether it was flagged, and as what."""
+    return _answer(body, tuple(_read_verdict(as_object(one)) for one in as_list(body.get("results"))))
+
+
+def read_decision_request(request: Request, operation: Operation) -> Operation:
+    """``operation`` with what is to be judged, and the questions about it."""
+    questions = plain(list(as_list(request.body.get("questions"))))
+    asked: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
+    given = read_input(request.body.get("input"))
+    return replace(operation, input=(*given, Message("system", asked)) if asked else given)
+
+
+def read_decision(body: JsonObject) -> Answer:
+    """The answer to each question."""
+    answers = [as_object(one) for one in as_list(body.get("answers"))]
+    return _answer(body, tuple(Other("answer", _renamed(one)) for one in answers))
+
+
+def _answer(body: JsonObject, parts: tuple[Part, ...]) -> Answer:
+    return Answer(
+        output=(Message("assistant", parts),) if parts else (),
+        usage=read_usage(as_object(body.get("usage"))),
+        response_model=as_text(body.get("model")),
+        response_id=as_text(body.get("id")),
+        failure=read_failure(body.get("error")),
+    )
+
+
+def _read_verdict(result: JsonObject) -> Part:
+    categories = as_object(result.get("categories"))
+    found: list[Json] = [str(name) for name, holds in categories.items() if holds is True]
+    return Other("moderation", {"flagged": result.get("flagged") is True, "categories": found})
+
+
+def _renamed(answer: JsonObject) -> JsonObject:
+    """The fields of an answer; its type is its kind here, as a part has a type of its own."""
+    fields = {str(name): plain(value) for name, value in answer.items() if name != "type"}
+    return {"kind": plain(answer.get("type")), **fields}

@@ -1,0 +1,65 @@
+"""What OpenAI keeps: responses that are fetched, cancelled, compacted; items of stored conversations. Pure.
+
+None of these asks a model for an answer now. A fetched response is one that was asked for elsewhere;
+items are added to a conversation, or deleted, beside any response.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.items import read_input, read_item
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.responses import read_request
+from greenflash_otel.model.operation import Message, Operation, Other
+
+
+def read_fetch(request: Request, operation: Operation) -> Operation:
+    """``operation`` that reads, or cancels, a response."""
+    return replace(operation, response_id=request.ids[0])
+
+
+def read_compact(request: Request, operation: Operation) -> Operation:
+    """``operation`` that has the history of a conversation replaced by a compaction item."""
+    return read_request(request, operation)
+
+
+def read_compacted(body: JsonObject) -> Answer:
+    """The compaction item. What comes with it are messages of the input, told before."""
+    items = [as_object(item) for item in as_list(body.get("output"))]
+    compactions = [part for item in items if item.get("type") == "compaction" for part in read_item(item)]
+    return Answer(
+        output=(Message("assistant", tuple(compactions)),) if compactions else (),
+        usage=read_usage(as_object(body.get("usage"))),
+        failure=read_failure(body.get("error")),
+    )
+
+
+def read_add(request: Request, operation: Operation) -> Operation:
+    """``operation`` that adds items to a conversation, a new one or that of the path."""
+    id = request.ids[0] if request.ids else None
+    return replace(operation, input=read_input(request.body.get("items")), provider_conversation_id=id)
+
+
+def read_added(body: JsonObject) -> Answer:
+    """The conversation that was made, or the items that were added."""
+    items = [as_object(item) for item in as_list(body.get("data"))]
+    return Answer(
+        provider_conversation_id=None if items else as_text(body.get("id")),
+        item_ids=tuple(id for item in items if (id := as_text(item.get("id")))),
+        failure=read_failure(body.get("error")),
+    )
+
+
+def read_delete(request: Request, operation: Operation) -> Operation:
+    """``operation`` that deletes an item, a response or a conversation: the last id in the path."""
+    deleted = Other("item_reference", {"id": request.ids[-1]})
+    id = request.ids[0] if request.ids[0].startswith("conv") else None
+    return replace(operation, input=(Message("user", (deleted,)),), provider_conversation_id=id)
+
+
+def read_deleted(body: JsonObject) -> Answer:
+    """That it was deleted: nothing more to know."""
+    return Answer(failure=read_failure(body.get("error")))

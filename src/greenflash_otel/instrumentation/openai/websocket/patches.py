@@ -1,0 +1,202 @@
+"""The wrappers around the SDK's WebSocket connections.
+
+Every way to read (``recv``, iteration, handlers, the lanes' reader) parses its events with the
+connection's ``parse_event``, and every way to write ends in ``send`` or ``send_raw`` of the connection or
+in ``send`` of a lane. Each wrapper is given what makes the session of its kind of connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from greenflash_otel.instrumentation.openai import patches
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text
+from greenflash_otel.instrumentation.openai.providers import provider_of
+from greenflash_otel.instrumentation.openai.websocket.session import Closing, Reading, Sending, Session
+from greenflash_otel.internal_errors import guarded
+
+MakeSession = Callable[..., Session]
+
+NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
+
+MAX_QUEUED = 256
+"""Events sent through a manager before it connects that are read afterwards."""
+
+
+_lock = threading.RLock()
+_sessions: WeakKeyDictionary[Any, Session | None] = WeakKeyDictionary()
+"""What is known of each open connection; None for one that is not to be observed."""
+_queued: WeakKeyDictionary[Any, list[JsonObject]] = WeakKeyDictionary()
+"""What was sent through managers that have not connected yet."""
+
+
+def send(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Around ``send`` and ``send_raw``."""
+    with _sending(make, connection, args, kwargs):
+        return wrapped(*args, **kwargs)
+
+
+async def send_async(
+    make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    """Around ``send`` and ``send_raw``."""
+    with _sending(make, connection, args, kwargs):
+        return await wrapped(*args, **kwargs)
+
+
+def send_on_lane(make: MakeSession, wrapped: Any, lane: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Around ``send`` of a lane."""
+    with _sending_on_lane(make, lane, args, kwargs):
+        return wrapped(*args, **kwargs)
+
+
+async def send_on_lane_async(
+    make: MakeSession, wrapped: Any, lane: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    """Around ``send`` of a lane."""
+    with _sending_on_lane(make, lane, args, kwargs):
+        return await wrapped(*args, **kwargs)
+
+
+def parse_event(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Around ``parse_event``, a plain function of both."""
+    event = wrapped(*args, **kwargs)
+    with guarded("observe a session"):
+        if session := _session_of(make, connection):
+            session.receive(json.loads(kwargs["data"] if "data" in kwargs else args[0]))
+    return event
+
+
+def recv_bytes(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Around ``recv_bytes``."""
+    with _reading(make, connection):
+        return wrapped(*args, **kwargs)
+
+
+async def recv_bytes_async(
+    make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    """Around ``recv_bytes``."""
+    with _reading(make, connection):
+        return await wrapped(*args, **kwargs)
+
+
+def close(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Around ``close``."""
+    with _closing(make, connection):
+        return wrapped(*args, **kwargs)
+
+
+async def close_async(
+    make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    """Around ``close``."""
+    with _closing(make, connection):
+        return await wrapped(*args, **kwargs)
+
+
+def enter(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Around a manager's ``__enter__``."""
+    connection = wrapped(*args, **kwargs)
+    _opened(make, manager, connection)
+    return connection
+
+
+async def enter_async(
+    make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    """Around a manager's ``__aenter__``."""
+    connection = await wrapped(*args, **kwargs)
+    _opened(make, manager, connection)
+    return connection
+
+
+def queue(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Around ``send`` of a manager, which keeps events until there is a connection."""
+    result = wrapped(*args, **kwargs)
+    with guarded("observe a session"):
+        events = _queued.setdefault(manager, [])
+        if len(events) < MAX_QUEUED:
+            events.append(_event_in(args, kwargs))
+    return result
+
+
+def _session_of(make: MakeSession, connection: Any, manager: Any = None) -> Session | None:
+    """The session of a connection, begun if it is new; None if it is not to be observed."""
+    with _lock:
+        if connection not in _sessions:
+            instrumentation = patches.current
+            _sessions[connection] = None
+            if instrumentation is not None and not patches.suppressed():
+                client, model = _private(manager, "client"), _private(manager, "model")
+                _sessions[connection] = make(instrumentation, provider_of(client), as_text(model))
+        return _sessions[connection]
+
+
+def _private(manager: Any, name: str) -> Any:
+    """A manager's private field."""
+    return next(
+        (value for key, value in vars(manager or _session_of).items() if key.endswith(f"__{name}")), None
+    )
+
+
+def _opened(make: MakeSession, manager: Any, connection: Any) -> None:
+    with guarded("observe a session"):
+        session = _session_of(make, connection, manager)
+        for event in _queued.pop(manager, []):
+            if session:
+                session.send(event)
+
+
+def _sending(
+    make: MakeSession, connection: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> AbstractContextManager[None]:
+    with guarded("observe a session"):
+        if session := _session_of(make, connection):
+            return Sending(session, session.send(_event_in(args, kwargs)))
+    return NOT_OBSERVED
+
+
+def _sending_on_lane(
+    make: MakeSession, lane: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> AbstractContextManager[None]:
+    with guarded("observe a session"):
+        if session := _session_of(make, lane._session.connection):
+            stream_id = lane._state.stream_id
+            event = {**_event_in(args, kwargs), **({"stream_id": stream_id} if stream_id else {})}
+            return Sending(session, session.send(event))
+    return NOT_OBSERVED
+
+
+def _reading(make: MakeSession, connection: Any) -> AbstractContextManager[None]:
+    with guarded("observe a session"):
+        if session := _session_of(make, connection):
+            return Reading(session)
+    return NOT_OBSERVED
+
+
+def _closing(make: MakeSession, connection: Any) -> AbstractContextManager[None]:
+    with guarded("observe a session"):
+        if session := _session_of(make, connection):
+            return Closing(session, sys.exc_info()[1])
+    return NOT_OBSERVED
+
+
+def _event_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
+    """The event that is given to a sender: an object, or its JSON."""
+    given = next(iter((*args, *kwargs.values())))
+    return as_object(json.loads(given) if isinstance(given, (str, bytes)) else given)
+
+
+def forget_all() -> None:
+    """Forget every session; connections that are open go on unobserved."""
+    with _lock:
+        _sessions.clear()
+        _queued.clear()

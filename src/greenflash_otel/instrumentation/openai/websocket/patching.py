@@ -1,0 +1,148 @@
+"""Put the wrappers on the SDK's connection classes and take them off again.
+
+They are put on a class itself, also where it inherits the method: in some versions of the SDK a
+connection's own ``send`` goes through the ``send_raw`` of its base, which would be seen twice.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import wrapt
+
+from greenflash_otel.instrumentation.openai.websocket import patches
+from greenflash_otel.internal_errors import guarded
+
+logger = logging.getLogger("greenflash_otel")
+
+_lock = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of a class and its wrappers."""
+
+    owner: str
+    """Its class, where ``{}`` stands for the surface's name; ``Async`` goes before it for the twin."""
+    name: str
+    wrapper: Callable[..., Any]
+    twin: Callable[..., Any]
+    """The wrapper for the asynchronous twin."""
+    twin_name: str | None = None
+    """What the twin is called, where it has another name."""
+    needs: str | None = None
+    """Its parameter without which the wrapper cannot work."""
+    optional: bool = False
+    """Not every version of the SDK has it."""
+
+
+METHODS = (
+    Method("{}Connection", "parse_event", patches.parse_event, patches.parse_event, needs="data"),
+    Method("{}Connection", "send", patches.send, patches.send_async, needs="event"),
+    Method("{}Connection", "send_raw", patches.send, patches.send_async, optional=True),
+    Method("{}Connection", "recv_bytes", patches.recv_bytes, patches.recv_bytes_async),
+    Method("{}Connection", "close", patches.close, patches.close_async),
+    Method("{}ConnectionManager", "__enter__", patches.enter, patches.enter_async, "__aenter__"),
+    Method("{}ConnectionManager", "enter", patches.enter, patches.enter_async),
+    Method("{}ConnectionManager", "send", patches.queue, patches.queue, optional=True),
+    Method("{}Lane", "send", patches.send_on_lane, patches.send_on_lane_async, needs="event"),
+)
+"""What is wrapped of a surface's classes, of those that there are."""
+
+
+class _Wrapper(wrapt.FunctionWrapper[Any, Any]):
+    """A wrapper of ours, told from those of other instrumentations."""
+
+
+@dataclass(slots=True)
+class Surface:
+    """One kind of connection, with its manager, or of what else sends on it."""
+
+    what: str
+    """What is not recorded without it, for the warning."""
+    module: str
+    """Below ``openai``."""
+    name: str
+    """What its classes' names begin with."""
+    session: patches.MakeSession
+    wanted: bool = False
+    _hooked: bool = field(default=False, repr=False)
+
+    def install(self) -> None:
+        """Wrap the methods now or when their module is imported. Repeated calls do nothing."""
+        name = f"openai.{self.module}"
+        with _lock:
+            self.wanted = True
+            if module := sys.modules.get(name):
+                self._wrap(module)
+            elif not self._hooked:
+                self._hooked = True
+                wrapt.register_post_import_hook(self._on_import, name)
+
+    def remove(self) -> None:
+        """Give the methods back. A wrapper below another instrumentation's stays and lets calls through."""
+        with _lock:
+            self.wanted = False
+            if module := sys.modules.get(f"openai.{self.module}"):
+                for owner, name, _ in self._methods(module):
+                    _unwrap_method(owner, name)
+
+    def _on_import(self, module: Any) -> None:
+        with guarded("instrument openai"), _lock:
+            if self.wanted:
+                self._wrap(module)
+
+    def _wrap(self, module: Any) -> None:
+        methods = list(self._methods(module))
+        if differing := [
+            f"{owner.__name__}.{name}" for owner, name, method in methods if not _fits(owner, name, method)
+        ]:
+            logger.warning(
+                "%s of this version of openai are not recorded: %s differ", self.what, ", ".join(differing)
+            )
+            return
+        for owner, name, method in methods:
+            if hasattr(owner, name):
+                wrapper = method.twin if owner.__name__.startswith("Async") else method.wrapper
+                _wrap_method(owner, name, partial(wrapper, self.session))
+
+    def _methods(self, module: Any) -> Iterator[tuple[type, str, Method]]:
+        for method in METHODS:
+            for prefix in ("", "Async"):
+                owner_name = prefix + method.owner.format(self.name)
+                name = (method.twin_name if prefix else None) or method.name
+                owner = getattr(module, owner_name, None)
+                if isinstance(owner, type) and not (method.optional and not hasattr(owner, name)):
+                    yield owner, name, method
+
+
+def _fits(owner: type, name: str, method: Method) -> bool:
+    function = getattr(owner, name, None)
+    if not callable(function):
+        return False
+    return method.needs is None or method.needs in inspect.signature(function).parameters
+
+
+def _wrap_method(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
+    layer: Any = owner.__dict__.get(name)
+    while layer is not None:  # ours may lie below another instrumentation's
+        if isinstance(layer, _Wrapper):
+            return
+        layer = getattr(layer, "__wrapped__", None)
+    setattr(owner, name, _Wrapper(inspect.getattr_static(owner, name), wrapper))
+
+
+def _unwrap_method(owner: type, name: str) -> None:
+    layer: Any = owner.__dict__.get(name)
+    if not isinstance(layer, _Wrapper):
+        return
+    delattr(owner, name)
+    if inspect.getattr_static(owner, name, None) is not layer.__wrapped__:
+        setattr(owner, name, layer.__wrapped__)  # its own, not one that it inherits

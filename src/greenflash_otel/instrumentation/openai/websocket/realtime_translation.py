@@ -1,0 +1,109 @@
+"""What the Realtime API says, in the words of the Responses API. Pure.
+
+The two speak of the same things: responses with output items, and deltas of them. Where the names
+differ (and they did once more in Realtime's beta), those of Responses are put in, so that one reader
+serves both. Spoken content becomes the text of its transcript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from greenflash_otel.instrumentation.openai.items import read_input
+from greenflash_otel.instrumentation.openai.parts import read_content
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text
+from greenflash_otel.model.operation import Media, Message, Part, Text
+
+EVENTS: Mapping[str, str] = {
+    "response.output_audio_transcript.delta": "response.output_text.delta",
+    "response.audio_transcript.delta": "response.output_text.delta",
+    "response.text.delta": "response.output_text.delta",
+}
+"""Names of events."""
+
+AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"})
+
+SPOKEN_INPUT = ("input_audio", "audio")
+
+
+def translated(event: JsonObject) -> JsonObject:
+    """An event of a response as the Responses API would have sent it."""
+    kind = as_text(event.get("type")) or ""
+    if response := as_object(event.get("response")):
+        if kind == "response.done":
+            kind = f"response.{response.get('status') or 'completed'}"
+        return {**event, "type": kind, "response": _response(response)}
+    if item := _item(as_object(event.get("item"))):
+        if kind == "response.output_item.done" and not _says_something(item):
+            return {}  # broken off before it was written down: the deltas tell more
+        return {**event, "item": item}
+    return {**event, "type": EVENTS.get(kind, kind)}
+
+
+def read_item(item: JsonObject, transcripts: Mapping[int, str]) -> Message | None:
+    """An item of the conversation as a message, spoken parts as their transcripts where there are any."""
+    if item.get("type") != "message":
+        messages = read_input([item])
+        return messages[0] if messages else None
+    parts: list[Part] = []
+    for index, content in enumerate(as_list(item.get("content"))):
+        parts.extend(_read_content(as_object(content), transcripts.get(index)))
+    return Message(as_text(item.get("role")) or "user", tuple(parts))
+
+
+def is_spoken(item: JsonObject) -> bool:
+    """Whether a person spoke an item, so that a transcript of it may come."""
+    return item.get("role") == "user" and any(
+        as_object(content).get("type") == "input_audio" for content in as_list(item.get("content"))
+    )
+
+
+def _read_content(content: JsonObject, transcript: str | None) -> tuple[Part, ...]:
+    if content.get("type") not in SPOKEN_INPUT:
+        return read_content([_content(content)])
+    text = transcript or as_text(content.get("transcript"))
+    return (Text(text),) if text else (Media("audio"),)
+
+
+def _response(response: JsonObject) -> JsonObject:
+    details = as_object(response.get("status_details"))
+    output = [_item(as_object(item)) for item in as_list(response.get("output"))]
+    if response.get("status") in ("cancelled", "incomplete") and not any(
+        _says_something(item) for item in output
+    ):
+        output = []  # likewise
+    return {
+        **response,
+        "output": output,
+        "incomplete_details": {"reason": details.get("reason")},
+        "error": details.get("error"),
+        "usage": _usage(as_object(response.get("usage"))),
+    }
+
+
+def _usage(usage: JsonObject) -> JsonObject:
+    if not usage:
+        return usage
+    return {
+        **usage,
+        "input_tokens_details": usage.get("input_token_details"),
+        "output_tokens_details": usage.get("output_token_details"),
+    }
+
+
+def _item(item: JsonObject) -> JsonObject:
+    if item.get("type") != "message":
+        return item
+    return {**item, "content": [_content(as_object(content)) for content in as_list(item.get("content"))]}
+
+
+def _content(content: JsonObject) -> JsonObject:
+    if content.get("type") in ("output_audio", "audio", "text"):
+        return {"type": "output_text", "text": content.get("transcript") or content.get("text") or ""}
+    return content
+
+
+def _says_something(item: JsonObject) -> bool:
+    if item.get("type") != "message":
+        return True
+    return any(as_object(content).get("text") for content in as_list(item.get("content")))

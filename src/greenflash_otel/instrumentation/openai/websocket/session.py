@@ -1,0 +1,253 @@
+"""One turn of a WebSocket session while it runs, and the session's common ground.
+
+A session hears what the application sends and what the server's events say, and keeps the turns that
+run: each owns an invocation and ends once, however the session comes to its end. Nothing is sent, read
+or awaited here, and no thread is started. Events come one at a time; several threads may bring them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+from weakref import WeakValueDictionary
+
+from greenflash_otel.context import current_affiliation
+from greenflash_otel.instrumentation import open_operations
+from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.invocation import Invocation
+from greenflash_otel.instrumentation.openai import responses
+from greenflash_otel.instrumentation.openai.answer import concluded, judge, judge_error
+from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.openai.plain import JsonObject, as_text
+from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.model.operation import Affiliation, Operation
+
+MAX_RUNNING = 256
+"""Turns of one session that run at once; the oldest is abandoned for one more."""
+
+_recording: WeakValueDictionary[str, Session] = WeakValueDictionary()
+"""Which of the connections to a session records it, by the session's id."""
+
+
+class Turn:
+    """A running operation of a session."""
+
+    def __init__(self, instrumentation: Instrumentation, operation: Operation) -> None:
+        self.operation = operation
+        self.response_id: str | None = None
+        """None until the server has begun the response."""
+        self.last_ns: int | None = None
+        """When something last came from the server."""
+        self._first_s: float | None = None
+        self._assembly = ResponseAssembly(1)
+        self._instrumentation = instrumentation
+        self._invocation = Invocation.start(instrumentation.tracer(), operation)
+
+    def add(self, event: JsonObject, now_ns: int) -> None:
+        """Take in an event of the response, in the words of the Responses API."""
+        self.last_ns = now_ns
+        if self._first_s is None and (as_text(event.get("type")) or "").endswith(".delta"):
+            self._first_s = time.perf_counter() - self._invocation.started_s
+        # Sessions number their events as they like: all of a turn's are seen from its first.
+        self._assembly.add({name: value for name, value in event.items() if name != "sequence_number"})
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has come."""
+        return self._assembly.complete
+
+    def outcome(self, error: BaseException | None = None) -> Operation:
+        """The operation as it turned out, broken off by ``error`` or left where it is not complete."""
+        answer = responses.read_answer(self._assembly.whole())
+        verdict = judge(answer, complete=self._assembly.complete, error=error)
+        return concluded(self.operation, answer, verdict, first_chunk_s=self._first_s, properties={})
+
+    def finish(self, operation: Operation, end_ns: int | None = None) -> None:
+        """End the span, once, as ``operation`` says."""
+        if not self._instrumentation.active:
+            self._invocation.discard()
+            return
+        if not self._instrumentation.capture_content:
+            operation = without_content(operation)
+        with guarded("shorten a history"):
+            if self._instrumentation.history is not None:
+                operation = self._instrumentation.history.shorten(operation)
+        with guarded("end an operation"):
+            self._invocation.finish(operation, end_ns=end_ns)
+
+    def discard(self) -> None:
+        """Forget the operation without a trace."""
+        self._invocation.discard()
+
+
+class Session(ABC):
+    """What one connection carries; see the module."""
+
+    def __init__(
+        self,
+        instrumentation: Instrumentation,
+        provider: str,
+        model: str | None = None,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._instrumentation = instrumentation
+        self._provider = provider
+        self._model = model
+        self._clock_ns = clock_ns
+        self._affiliation = current_affiliation()
+        """That of the code which connected: events may be read where nothing is known of it."""
+        self._turns: list[Turn] = []
+        self._id: str | None = None
+        """The provider's id of the session, where sessions have one."""
+        self._recorded = True
+        """False where another connection to the same session tells the same."""
+        self._lock = threading.RLock()
+        open_operations.watch(self)
+
+    def send(self, event: JsonObject) -> Turn | None:
+        """The application is about to send ``event``; the turn it asks for, if it does."""
+        with guarded("read a sent event"), self._lock:
+            return self._sent(event, self._clock_ns())
+        return None
+
+    def unsent(self, turn: Turn, error: BaseException) -> None:
+        """What should have begun ``turn`` could not be sent."""
+        with guarded("end a session's turns"), self._lock:
+            if turn in self._turns:
+                self._end(turn, error)
+
+    def receive(self, event: JsonObject) -> None:
+        """The server's ``event`` is about to reach the application."""
+        open_operations.abandon_waiting()
+        with guarded("read a received event"), self._lock:
+            if self._recorded:
+                self._received(event, self._clock_ns())
+
+    def broken(self, error: BaseException) -> None:
+        """The connection is lost, or closed by the server; it may come back, its responses will not."""
+        self._close(None if type(error).__name__ == "ConnectionClosedOK" else error)
+
+    def closed(self, error: BaseException | None) -> None:
+        """The application closed the connection, because of ``error`` if there is one."""
+        self._close(error)
+
+    def abandon(self) -> None:
+        """End what runs as left early."""
+        self._close(None)
+
+    def discard(self) -> None:
+        """Forget what runs. Takes no lock, for forked children."""
+        for turn in self._turns:
+            turn.discard()
+        self._turns = []
+
+    def __del__(self) -> None:
+        if "_lock" in self.__dict__ and self._holds():
+            open_operations.abandon_when_safe(self)
+
+    def _holds(self) -> bool:
+        """Whether there is something that only this session knows."""
+        return bool(self._turns)
+
+    def _claim(self, id: str) -> None:
+        """Record the session of this id, unless another connection to it in this process does."""
+        self._id = id
+        self._recorded = _recording.setdefault(id, self) is self
+
+    @abstractmethod
+    def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
+        """Read an event of the application's."""
+
+    @abstractmethod
+    def _received(self, event: JsonObject, now_ns: int) -> None:
+        """Read an event of the server's."""
+
+    def _outcome(self, turn: Turn, error: BaseException | None) -> Operation:
+        return turn.outcome(error)
+
+    def _start(self, operation: Operation) -> Turn:
+        turn = Turn(self._instrumentation, operation)
+        self._turns.append(turn)
+        if len(self._turns) > MAX_RUNNING:
+            self._end(self._turns[0], None)
+        return turn
+
+    def _end(self, turn: Turn, error: BaseException | None = None) -> None:
+        """End ``turn``, complete or not."""
+        self._turns.remove(turn)
+        operation = turn.operation
+        if error is not None:
+            verdict = judge_error(error)
+            operation = replace(operation, ending=verdict.ending, failure=verdict.failure)
+        with guarded("read an answer"):
+            operation = self._outcome(turn, error)
+        turn.finish(operation, turn.last_ns if error is None or turn.complete else None)
+
+    def _close(self, error: BaseException | None) -> None:
+        with guarded("end a session's turns"), self._lock:
+            for turn in list(self._turns):
+                self._end(turn, error)
+            if self._id and _recording.get(self._id) is self:
+                del _recording[self._id]
+
+    def _affiliation_now(self, body: JsonObject) -> Affiliation:
+        """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
+        now = current_affiliation()
+        affiliation = now if now != Affiliation() else self._affiliation
+        user_id = as_text(body.get("user")) or as_text(body.get("safety_identifier"))
+        return affiliation if affiliation.user_id or not user_id else replace(affiliation, user_id=user_id)
+
+
+class Sending:
+    """Around the SDK's sending of an event: a turn whose request cannot be sent has failed."""
+
+    def __init__(self, session: Session, turn: Turn | None) -> None:
+        self._session = session
+        self._turn = turn
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None and self._turn is not None:
+            self._session.unsent(self._turn, error)
+
+
+class Reading:
+    """Around the SDK's reading from the connection: that it is lost shows nowhere else."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        names = [known.__name__ for known in type.__mro__] if type else []
+        if error is not None and "ConnectionClosed" in names:
+            self._session.broken(error)
+
+
+class Closing:
+    """Around the SDK's closing of the connection, which may be on its way out of an error."""
+
+    def __init__(self, session: Session, error: BaseException | None) -> None:
+        self._session = session
+        self._error = error
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: Any) -> None:
+        self._session.closed(self._error)

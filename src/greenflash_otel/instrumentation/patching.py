@@ -1,0 +1,129 @@
+"""Put wrappers on methods of a library and take them off again, module by module.
+
+Nothing here imports the library: a module that is not there yet is wrapped when the application imports it.
+Of each target all methods are wrapped, or none with one warning, where a version of the library lacks what a
+wrapper needs. Other instrumentations may wrap the same methods, before or after us.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import wrapt
+
+from greenflash_otel.internal_errors import guarded
+
+logger = logging.getLogger("greenflash_otel")
+
+_lock = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method and its wrapper."""
+
+    owner: str
+    """Name of the class in its module."""
+    name: str
+    wrapper: Callable[..., Any]
+    needs: frozenset[str]
+    """Parameters without which the wrapper cannot work."""
+
+
+@dataclass(slots=True)
+class Target:
+    """Methods of one module that are wrapped together."""
+
+    package: str
+    """The library's, for the warning."""
+    what: str
+    """What is not recorded without them, for the warning."""
+    module: str
+    methods: tuple[Method, ...]
+    wanted: bool = False
+    _hooked: bool = field(default=False, repr=False)
+
+    def install(self) -> None:
+        """Wrap the methods now or when their module is imported. Repeated calls do nothing."""
+        with _lock:
+            self.wanted = True
+            if module := sys.modules.get(self.module):
+                self._wrap(module)
+            elif not self._hooked:
+                self._hooked = True
+                wrapt.register_post_import_hook(self._on_import, self.module)
+
+    def remove(self) -> None:
+        """Give the methods back. A wrapper below another instrumentation's stays and lets calls through."""
+        with _lock:
+            self.wanted = False
+            module = sys.modules.get(self.module)
+            for method in self.methods if module else ():
+                for owner in _owners(getattr(module, method.owner, None), method):
+                    layer: Any = owner.__dict__[method.name]
+                    if _is_ours(layer, method):
+                        setattr(owner, method.name, layer.__wrapped__)
+
+    def _on_import(self, module: Any) -> None:
+        with guarded("wrap methods"), _lock:
+            if self.wanted:
+                self._wrap(module)
+
+    def _wrap(self, module: Any) -> None:
+        missing = [
+            f"{method.owner}.{method.name}"
+            for method in self.methods
+            if not _fits(getattr(module, method.owner, None), method)
+        ]
+        if missing:
+            logger.warning(
+                "%s of this version of %s are not recorded: %s differ",
+                self.what,
+                self.package,
+                ", ".join(missing),
+            )
+            return
+        for method in self.methods:
+            for owner in _owners(getattr(module, method.owner), method):
+                _wrap_method(owner, method)
+
+
+def _fits(owner: object, method: Method) -> bool:
+    function = getattr(owner, method.name, None)
+    if not callable(function):
+        return False
+    parameters = inspect.signature(function).parameters
+    # Another instrumentation's wrapper may take anything.
+    return method.needs <= parameters.keys() or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _owners(owner: type | None, method: Method) -> Iterator[type]:
+    """The class itself, and those below it that another instrumentation gave a wrapper of their own."""
+    if owner is None:
+        return
+    if method.name in owner.__dict__:
+        yield owner
+    subclasses: list[type] = owner.__subclasses__()
+    for subclass in subclasses:
+        for one in _owners(subclass, method):
+            if hasattr(one.__dict__[method.name], "__wrapped__"):
+                yield one
+
+
+def _wrap_method(owner: type, method: Method) -> None:
+    layer: Any = owner.__dict__[method.name]
+    while layer is not None:  # ours may lie below another instrumentation's
+        if _is_ours(layer, method):
+            return
+        layer = getattr(layer, "__wrapped__", None)
+    setattr(owner, method.name, wrapt.FunctionWrapper(owner.__dict__[method.name], method.wrapper))
+
+
+def _is_ours(layer: Any, method: Method) -> bool:
+    return isinstance(layer, wrapt.FunctionWrapper) and layer._self_wrapper is method.wrapper

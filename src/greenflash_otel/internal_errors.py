@@ -1,0 +1,164 @@
+"""Keep our own failures out of the application: count them by step, log the first of each kind.
+
+Everything that is counted here belongs to the process, not to one pipeline: an instrumentation does not know
+which pipeline its span would have reached. `guarded` goes around our own code only; the application's call
+never runs inside it.
+
+Python shows warnings on stderr where an application has configured no logging, so the first of each kind is
+seen without any set-up. Ordinary logging settings of ``greenflash_otel`` silence them.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final
+
+logger = logging.getLogger("greenflash_otel")
+
+MAX_MESSAGES: Final = 1_000
+"""Warnings that are remembered, so that each is logged once."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What went wrong in this process since it began."""
+
+    errors: Counter[str] = field(default_factory=Counter)
+    """Our own failures, by step."""
+    lost: Counter[str] = field(default_factory=Counter)
+    """Captured things that no pipeline ever got, by reason."""
+    unlinked: int = 0
+    """Outcomes and ratings that found no conversation or message."""
+    repaired: int = 0
+    """Things whose arguments had to be repaired."""
+    logged: dict[str, None] = field(default_factory=dict)
+
+
+_counts = Counts()
+_defer_log: Callable[[Callable[[], None]], bool] | None = None
+"""Takes over a log call that the running thread must not make itself; False if it may."""
+
+
+def log_through(defer: Callable[[Callable[[], None]], bool]) -> None:
+    """Have log calls handed to `defer` first.
+
+    A logging handler of the application may call this library and wait for the thread that logs.
+    """
+    global _defer_log
+    _defer_log = defer
+
+
+def count(step: str, error: BaseException, *, lost: str | None = None) -> None:
+    """Count a failure of ours at `step`; log the first of its kind, without content.
+
+    Args:
+        lost: Reason under which what was worked on counts as lost; None if nothing was lost.
+    """
+    _counts.errors[step] += 1
+    if lost is not None:
+        _counts.lost[lost] += 1
+    costs = " and lost what it worked on" if lost is not None else ""
+    warn_once(
+        f"could not {step} ({type(error).__name__}){costs}; further failures are only counted",
+        key=f"failure {step}",
+    )
+    if logger.isEnabledFor(logging.DEBUG):  # where it happened, not the message: that can quote content
+        where = "".join(traceback.format_tb(error.__traceback__))
+        _log(logging.DEBUG, f"could not {step}:\n{where}")
+
+
+class guarded:  # reads as a statement: with guarded("do a thing"):
+    """Let a step of ours fail without the application noticing.
+
+    Args:
+        step: What fails, as the end of "could not …".
+        lost: Reason under which a failure counts as a loss; None if it costs no data.
+    """
+
+    # A class because it stands on the caller's path several times per call, and costs a third of a generator.
+    __slots__ = ("_lost", "_step")
+
+    def __init__(self, step: str, *, lost: str | None = None) -> None:
+        self._step = step
+        self._lost = lost
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        count(self._step, error, lost=self._lost)
+        return True
+
+
+def count_lost(reason: str, items: int = 1) -> None:
+    """Count captured things that were lost before any pipeline had them."""
+    _counts.lost[reason] += items
+
+
+def count_unlinked() -> None:
+    """Count an outcome or a rating that found no conversation or message."""
+    _counts.unlinked += 1
+
+
+def count_repaired() -> None:
+    """Count something whose arguments had to be repaired."""
+    _counts.repaired += 1
+
+
+def warn_once(message: str, *, key: str | None = None) -> None:
+    """Log a warning the first time it is given in this process.
+
+    Args:
+        key: The kind of warning; by default each message is a kind of its own. Put the destination into the
+            key where the same kind can happen at several.
+    """
+    _log_once(logging.WARNING, message, key or message)
+
+
+def inform_once(message: str, *, key: str | None = None) -> None:
+    """Log a line at INFO the first time it is given in this process."""
+    _log_once(logging.INFO, message, key or message)
+
+
+def _log_once(level: int, message: str, key: str) -> None:
+    if key in _counts.logged:
+        return
+    if len(_counts.logged) < MAX_MESSAGES:
+        _counts.logged[key] = None
+        _log(level, message)
+
+
+def _log(level: int, message: str) -> None:
+    def emit() -> None:
+        try:
+            logger.log(level, "%s", message)
+        except Exception:  # noqa: BLE001 - a handler of the application's; nobody is left to tell
+            _counts.errors["log a message"] += 1
+
+    if _defer_log is None or not _defer_log(emit):
+        emit()
+
+
+def internal_errors() -> Mapping[str, int]:
+    """Return how often each step failed in this process."""
+    return dict(_counts.errors)
+
+
+def counts() -> Counts:
+    """Return the counts of the process, as they stand."""
+    return _counts
+
+
+def reset_for_tests() -> None:
+    """Forget everything, so that one test does not see what another did."""
+    global _counts
+    _counts = Counts()

@@ -1,0 +1,1 @@
+"""Ids of messages, shared by capture and the conversation model."""

@@ -1,0 +1,47 @@
+"""Embeddings and retrievals as operations, whoever recorded them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from greenflash_otel.model.operation import EMBEDDINGS, RETRIEVAL, Json, Message, Operation, Other, Text
+
+CONTENT = ("content", "page_content", "text", "document")
+"""What the text of a document is called."""
+
+
+def embedding_of(texts: Json, *, count: int | None = None) -> Operation:
+    """An embedding of a text, or of several.
+
+    Args:
+        count: How many there were, where that is known though the texts are not.
+    """
+    given = texts if isinstance(texts, Sequence) and not isinstance(texts, str) else [texts]
+    said = tuple(Text(text) for text in given if isinstance(text, str) and text)
+    made = count or len(said)
+    return Operation(
+        EMBEDDINGS,
+        input=(Message("user", said),) if said else (),
+        properties={"count": made} if made else {},
+    )
+
+
+def retrieval_of(query: Json, documents: Json) -> Operation:
+    """Documents that were looked up."""
+    found = documents if isinstance(documents, Sequence) and not isinstance(documents, str) else []
+    parts = tuple(Other("document", _document(one)) for one in found)
+    return Operation(
+        RETRIEVAL,
+        input=(Message("user", (Text(query),)),) if isinstance(query, str) and query else (),
+        output=(Message("tool", parts),) if parts else (),
+    )
+
+
+def _document(document: Json) -> Mapping[str, Json]:
+    if not isinstance(document, Mapping):
+        return {"content": document}
+    kwargs = document.get("kwargs")
+    told = kwargs if isinstance(kwargs, Mapping) else document
+    content = next((told[name] for name in CONTENT if name in told), None)
+    rest = {name: told[name] for name in ("id", "score", "metadata") if told.get(name) is not None}
+    return {**({} if content is None else {"content": content}), **rest}

@@ -1,0 +1,81 @@
+"""Google's Agent Development Kit, 1.x: the request and answer of a model in Gemini's JSON. Pure.
+
+From version 2 on it writes OpenTelemetry's names, on spans or in log records; of those only a span that
+stands for several tools at once is sorted out here. Source: its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.attributes import ended, text, texts, usage
+from greenflash_otel.semconv.conventions import otel_events
+from greenflash_otel.semconv.formats.gemini import failed_in, read_contents
+from greenflash_otel.semconv.truncated_json import read_document
+
+REQUEST, RESPONSE = "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"
+ARGUMENTS, RESULT = "gcp.vertex.agent.tool_call_args", "gcp.vertex.agent.tool_response"
+SIGNS = (REQUEST, RESPONSE, ARGUMENTS, RESULT, "gcp.vertex.agent.event_id")
+MERGED = "(merged tools)"
+NOTHING = ("{}", "N/A", "<not specified>", '"<not specified>"', '{"result": "<not specified>"}')
+"""What it writes where there is nothing, or nothing was captured."""
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of; None if it is none of these."""
+    attributes = span.attributes
+    name = text(attributes, genai.TOOL_NAME)
+    if name == MERGED:
+        return None
+    if name is not None:
+        return _tool(span, name)
+    asked = read_document(attributes.get(REQUEST))
+    if not isinstance(asked, Mapping) or not asked:
+        return otel_events.read(span)
+    answered = read_document(attributes.get(RESPONSE))
+    answer = answered.get("content") if isinstance(answered, Mapping) else None
+    config = asked.get("config")
+    instructions = config.get("system_instruction") if isinstance(config, Mapping) else None
+    operation = Operation(
+        "chat",
+        provider=text(attributes, "gen_ai.system"),
+        request_model=text(attributes, genai.REQUEST_MODEL),
+        system_instructions=tuple(
+            part for message in read_contents(instructions, "system") for part in message.parts
+        ),
+        input=read_contents(asked.get("contents"), "user"),
+        output=read_contents(answer, "assistant"),
+        usage=usage(attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()),
+        finish_reasons=texts(attributes, genai.FINISH_REASONS),
+    )
+    return ended(operation, span)
+
+
+def _tool(span: SpanRecord, name: str) -> Operation | None:
+    attributes = span.attributes
+    if ARGUMENTS not in attributes and RESULT not in attributes:
+        operation = otel_events.read(span)
+    else:
+        call_id = text(attributes, genai.TOOL_CALL_ID)
+        tool = ToolExecution(
+            name,
+            call_id if call_id not in NOTHING else None,
+            _told(span, ARGUMENTS),
+            _told(span, RESULT),
+        )
+        operation = ended(Operation(EXECUTE_TOOL, tool=tool), span)
+    result = operation.tool.result if operation and operation.tool else None
+    if operation and failed_in(result) and operation.failure is None:
+        said = result.get("error_message") if isinstance(result, Mapping) else None
+        failure = Failure("_OTHER", said if isinstance(said, str) else None)
+        return replace(operation, ending="failed", failure=failure)
+    return operation
+
+
+def _told(span: SpanRecord, name: str) -> Json:
+    value = span.attributes.get(name)
+    return None if value in NOTHING else read_document(value)

@@ -1,0 +1,43 @@
+"""Spans around model calls that tell the same once more: an agent's run, a workflow. Pure.
+
+What a run says is only told where the calls in it do not: a call that failed before its input was recorded
+gets it from there, calls of which none was instructed get the instructions, and a run without any call is
+told as one call. Calls that say nothing may still get log records, so that a run around them is not told. Of
+a run that comes alone it depends on whether its calls came before it (`as_call`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from greenflash_otel.model.operation import Operation
+
+SYSTEM = ("system", "developer")
+RUN = "run"
+"""Name of an operation that is a whole run; it is none of the convention's, and ends here."""
+
+
+def completed(call: Operation, run: Operation) -> Operation:
+    """A call with what the run says that it was given, if it does not say so itself.
+
+    Only of one that failed is it known that the run's messages are what it was given.
+    """
+    if call.input or call.output or call.ending != "failed":
+        return call
+    return replace(
+        call, input=run.input, system_instructions=call.system_instructions or run.system_instructions
+    )
+
+
+def instructed(calls: Sequence[Operation], run: Operation) -> Sequence[Operation]:
+    """The calls of a run with its instructions, if none of them says what it was instructed."""
+    said = any(one.system_instructions or any(told.role in SYSTEM for told in one.input) for one in calls)
+    if said or not run.system_instructions:
+        return calls
+    return [replace(one, system_instructions=run.system_instructions) for one in calls]
+
+
+def as_call(run: Operation, *, told: bool) -> Operation | None:
+    """A run that came without any call in it, as one call; None if something was told of its trace before."""
+    return None if told else replace(run, name="chat")

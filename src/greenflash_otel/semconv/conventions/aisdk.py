@@ -1,0 +1,177 @@
+"""The AI SDK of Vercel, 3.3 to 6: attributes ``ai.*``. Pure. Source: its telemetry documentation, its spans.
+
+The calls of a model (``…doGenerate``, ``…doStream``, ``…doEmbed``) and of tools are read; the spans around
+them say the same once more. One that got no answer is told if there is no call in it, as of a stream that was
+left early. Version 7 writes OpenTelemetry's own names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import (
+    EMBEDDINGS,
+    EXECUTE_TOOL,
+    Json,
+    Message,
+    Operation,
+    Other,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    ToolExecution,
+    Usage,
+)
+from greenflash_otel.model.telemetry import Attributes, SpanRecord
+from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.formats.media import media_of
+from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.truncated_json import read_document
+
+KIND = "ai.operationId"
+SIGNS = (KIND,)
+USAGE = (
+    ("ai.usage.inputTokens", "ai.usage.promptTokens"),
+    ("ai.usage.outputTokens", "ai.usage.completionTokens"),
+    ("ai.usage.cachedInputTokens",),
+    ("ai.usage.reasoningTokens",),
+)
+RUNS = ("ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject")
+"""Kinds of the spans around calls."""
+ROLES = ("system", "user", "assistant", "tool")
+
+Entry = Mapping[str, Json]
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of; None if it is none of these."""
+    kind = text(span.attributes, KIND) or ""
+    if kind == "ai.toolCall":
+        return _read_tool(span)
+    if kind.endswith(".doEmbed"):
+        return ended(_read_embedding(span.attributes), span)
+    if kind.endswith((".doGenerate", ".doStream")):
+        return ended(_read_call(span.attributes, streamed=kind.endswith(".doStream")), span)
+    run = _read_run(span.attributes) if kind in RUNS else None
+    return run and ended(run, span)
+
+
+def _read_run(attributes: Attributes) -> Operation | None:
+    """What was asked, where no answer came; one came from calls that have spans of their own."""
+    if any(_answer(attributes)):
+        return None
+    asked = read_document(attributes.get("ai.prompt"))
+    told: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
+    prompt, system = told.get("prompt"), told.get("system")
+    said = tuple(_messages(told.get("messages", prompt if isinstance(prompt, list) else None)))
+    question = (Message("user", (Text(prompt),)),) if isinstance(prompt, str) and prompt else ()
+    instructions = (Text(system),) if isinstance(system, str) and system else ()
+    call = _read_call(attributes, streamed="stream" in (text(attributes, KIND) or ""))
+    return replace(call, name=RUN, input=said or question, system_instructions=instructions)
+
+
+def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
+    reason = text(attributes, "ai.response.finishReason")
+    parts = tuple(_answer(attributes))
+    first_chunk_ms = attributes.get("ai.response.msToFirstChunk")
+    return Operation(
+        "chat",
+        provider=(text(attributes, "ai.model.provider") or "").partition(".")[0] or None,
+        request_model=text(attributes, "ai.model.id"),
+        response_model=text(attributes, "ai.response.model"),
+        response_id=text(attributes, "ai.response.id"),
+        input=tuple(_messages(read_document(attributes.get("ai.prompt.messages")))),
+        output=(Message("assistant", parts, finish_reason=reason),) if parts else (),
+        output_type="json" if "ai.response.object" in attributes else None,
+        usage=usage(attributes, *USAGE),
+        finish_reasons=(reason,) if reason else (),
+        streamed=streamed,
+        time_to_first_chunk_s=first_chunk_ms / 1000 if isinstance(first_chunk_ms, (int, float)) else None,
+    )
+
+
+def _read_embedding(attributes: Attributes) -> Operation:
+    values = attributes.get("ai.values")
+    texts = [read_json(value) for value in values] if isinstance(values, (list, tuple)) else []
+    said = tuple(Text(text) for text in texts if isinstance(text, str))
+    return Operation(
+        EMBEDDINGS,
+        request_model=text(attributes, "ai.model.id"),
+        input=(Message("user", said),) if said else (),
+        usage=Usage(tokens) if isinstance(tokens := attributes.get("ai.usage.tokens"), int) else None,
+        properties={"count": len(texts)} if texts else {},
+    )
+
+
+def _read_tool(span: SpanRecord) -> Operation | None:
+    attributes = span.attributes
+    call_id = text(attributes, "ai.toolCall.id")
+    if call_id is None:
+        return None
+    tool = ToolExecution(
+        text(attributes, "ai.toolCall.name") or "unknown",
+        call_id,
+        read_structure(read_json(attributes.get("ai.toolCall.args"))),
+        read_json(attributes.get("ai.toolCall.result")),
+    )
+    return ended(Operation(EXECUTE_TOOL, tool=tool), span)
+
+
+def _answer(attributes: Attributes) -> Iterator[Part]:
+    if thought := text(attributes, "ai.response.reasoning"):
+        yield Reasoning(thought)
+    if said := text(attributes, "ai.response.text") or text(attributes, "ai.response.object"):
+        yield Text(said)
+    calls = read_document(attributes.get("ai.response.toolCalls"))
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, Mapping):
+            yield _call(call)
+
+
+def _messages(entries: Json) -> Iterator[Message]:
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, Mapping) and entry.get("role") in ROLES:
+            parts = tuple(_parts(entry.get("content")))
+            if parts:
+                yield Message(str(entry["role"]), parts)
+
+
+def _parts(content: Json) -> Iterator[Part]:
+    if isinstance(content, str) and content:
+        yield Text(content)
+    for entry in content if isinstance(content, list) else ():
+        if isinstance(entry, Mapping):
+            yield _part(entry)
+
+
+def _part(entry: Entry) -> Part:
+    kind, said = entry.get("type"), entry.get("text")
+    if kind == "tool-call":
+        return _call(entry)
+    if kind == "tool-result":
+        return _result(entry)
+    if isinstance(said, str):
+        return Reasoning(said) if kind == "reasoning" else Text(said)
+    if medium := media_of(entry):
+        return medium
+    return Other(str(kind or "unknown"), {name: value for name, value in entry.items() if name != "type"})
+
+
+def _call(entry: Entry) -> ToolCall:
+    arguments = entry["input"] if "input" in entry else entry.get("args")
+    return ToolCall(
+        text(entry, "toolName") or "unknown", read_structure(arguments), text(entry, "toolCallId")
+    )
+
+
+def _result(entry: Entry) -> ToolCallResponse:
+    output = entry["output"] if "output" in entry else entry.get("result")
+    failed = entry.get("isError") is True
+    if isinstance(output, Mapping) and "type" in output and "value" in output:
+        failed = failed or str(output["type"]).startswith("error")
+        output = output["value"]
+    return ToolCallResponse(output, text(entry, "toolCallId"), failed)

@@ -1,0 +1,101 @@
+"""Langfuse, its SDKs from version 3 on: ``langfuse.observation.*``. Pure. Source: its documentation, spans.
+
+Generations, embeddings, retrievers and tools are read; chains, agents and spans tell nothing that these do
+not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, Text, ToolExecution, Usage
+from greenflash_otel.model.telemetry import Attributes, SpanRecord
+from greenflash_otel.semconv.attributes import ended, text, unquoted
+from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.formats.api_payloads import (
+    Answered,
+    Asked,
+    operation_of,
+    read_request,
+    read_response,
+    usage_of,
+)
+from greenflash_otel.semconv.formats.otel_messages import read_json
+from greenflash_otel.semconv.truncated_json import read_document
+
+KIND = "langfuse.observation.type"
+SIGNS = (KIND,)
+METADATA = "langfuse.observation.metadata"
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of; None if it is none of these."""
+    attributes = span.attributes
+    asked = read_document(attributes.get("langfuse.observation.input"))
+    answered = read_document(attributes.get("langfuse.observation.output"))
+    if isinstance(asked, str) and asked == answered:
+        asked = answered = None  # what a mask put in place of both
+    match text(attributes, KIND):
+        case "generation":
+            operation = _call(attributes, asked, answered)
+        case "embedding":
+            operation = embedding_of(asked.get("input") if isinstance(asked, Mapping) else asked)
+            operation = replace(operation, response_model=_model(attributes), usage=_usage(attributes))
+        case "retriever":
+            operation = retrieval_of(asked, answered)
+        case "tool":
+            operation = _tool(span, asked, answered)
+        case _:
+            return None
+    if span.status != "error" and text(attributes, "langfuse.observation.level") == "ERROR":
+        message = text(attributes, "langfuse.observation.status_message")
+        return replace(operation, ending="failed", failure=Failure("_OTHER", message))
+    return ended(operation, span)
+
+
+def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
+    request = read_request(asked) if asked is not None else Asked()
+    response = read_response(answered) if answered is not None else Answered()
+    count = _count(read_json(attributes.get("langfuse.observation.model.parameters")))
+    if count > 1 and isinstance(answered, list):
+        each = (message for one in answered for message in read_response(one).messages)
+        request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
+    told = operation_of(request, response)
+    instructions = unquoted(attributes, f"{METADATA}.instructions")
+    return replace(
+        told,
+        system_instructions=told.system_instructions or ((Text(instructions),) if instructions else ()),
+        response_model=_model(attributes),
+        response_id=told.response_id or unquoted(attributes, f"{METADATA}.id"),
+        previous_response_id=told.previous_response_id
+        or unquoted(attributes, f"{METADATA}.previous_response_id"),
+        usage=_usage(attributes),
+    )
+
+
+def _count(parameters: Json) -> int:
+    """How many answers were asked for."""
+    count = parameters.get("n") if isinstance(parameters, Mapping) else None
+    return count if isinstance(count, int) else 1
+
+
+def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
+    """A tool; of a decorated function the arguments stand in two lists."""
+    given = asked
+    if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
+        given = asked["kwargs"]
+    told = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
+    id = told.get("tool_call_id") or unquoted(span.attributes, f"{METADATA}.tool_call_id")
+    result = told.get("content", answered)
+    return Operation(
+        EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
+    )
+
+
+def _model(attributes: Attributes) -> str | None:
+    return text(attributes, "langfuse.observation.model.name")
+
+
+def _usage(attributes: Attributes) -> Usage | None:
+    return usage_of(read_json(attributes.get("langfuse.observation.usage_details")))

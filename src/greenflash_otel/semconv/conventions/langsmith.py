@@ -1,0 +1,88 @@
+"""LangSmith's OpenTelemetry export: a run's inputs and outputs, each as one JSON text. Pure. Source: its SDK.
+
+Of ``wrap_openai`` they are OpenAI's request and answer, of LangChain its serialised messages. Model calls,
+embeddings, retrievers and tools are read; chains, prompts and parsers tell nothing that these do not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
+from greenflash_otel.semconv.truncated_json import read_document
+
+KIND = "langsmith.span.kind"
+SIGNS = (KIND,)
+METADATA = "langsmith.metadata"
+TEXTS = ("input", "texts", "text", "query")
+"""What the inputs of an embedding are called."""
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of; None if it is none of these."""
+    inputs = read_document(span.attributes.get("gen_ai.prompt"))
+    outputs = read_document(span.attributes.get("gen_ai.completion"))
+    match text(span.attributes, KIND):
+        case "llm":
+            return ended(_call(span, inputs, outputs), span)
+        case "embedding":
+            return ended(embedding_of(_at(inputs, *TEXTS)), span)
+        case "retriever":
+            return ended(retrieval_of(_at(inputs, "query"), _at(outputs, "documents", "output")), span)
+        case "tool":
+            return _tool(span, inputs, outputs)
+        case _:
+            return None
+
+
+def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
+    attributes = span.attributes
+    told = operation_of(
+        read_request(inputs), read_response(_at(outputs, "output") if _wraps(outputs) else outputs)
+    )
+    provider = text(attributes, f"{METADATA}.ls_provider") or text(attributes, "gen_ai.system")
+    return replace(
+        told,
+        provider=provider,
+        request_model=told.request_model or text(attributes, "gen_ai.request.model"),
+        previous_response_id=told.previous_response_id
+        or text(attributes, f"{METADATA}.previous_response_id"),
+        usage=told.usage
+        or usage(attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()),
+        streamed=told.streamed or attributes.get(f"{METADATA}.stream") is True,
+    )
+
+
+def _wraps(outputs: Json) -> bool:
+    """Whether an answer stands alone under a name that the SDK gives to what is no object."""
+    return (
+        isinstance(outputs, Mapping)
+        and set(outputs) == {"output"}
+        and not isinstance(outputs["output"], list)
+    )
+
+
+def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
+    call_id = text(span.attributes, "gen_ai.tool.call.id")
+    output = _at(outputs, "output") if isinstance(outputs, Mapping) and "output" in outputs else outputs
+    told: Mapping[str, Json] = output if isinstance(output, Mapping) and output.get("type") == "tool" else {}
+    call_id = call_id or text(told, "tool_call_id")
+    result = told.get("content", None if output == {} else output)
+    name = text(span.attributes, "gen_ai.tool.name") or span.name
+    operation = Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, _at(inputs, "input"), result))
+    if told.get("status") == "error" and span.status != "error":
+        failure = Failure("_OTHER", result if isinstance(result, str) else None)
+        return replace(operation, ending="failed", failure=failure)
+    return ended(operation, span)
+
+
+def _at(value: Json, *names: str) -> Json:
+    """What an object holds under the first of the names that it has; else the whole value."""
+    if not isinstance(value, Mapping):
+        return value
+    return next((value[name] for name in names if name in value), value)

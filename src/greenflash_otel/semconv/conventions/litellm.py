@@ -1,0 +1,47 @@
+"""LiteLLM: OpenTelemetry's names with OpenAI's messages in them. Pure. Source: its spans, 1.106.
+
+The tools that a model asks for in Chat Completions are not in its messages; they stand flattened beside
+them, without the ids of the calls. The span inside each (``raw_gen_ai_request``) says the same once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from greenflash_otel.model.operation import Message, Operation, ToolCall
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.conventions import otel_events
+from greenflash_otel.semconv.flattened import branch, items, text_at, tree_below
+from greenflash_otel.semconv.formats.otel_messages import read_structure
+
+SIGNS = ("litellm.call_id", "litellm.provider.model")
+CALLS = ("acompletion", "completion", "responses", "aresponses")
+"""What it calls operations that are chats."""
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of; None if it is none of these."""
+    name = span.attributes.get(genai.OPERATION_NAME)
+    if name in CALLS or name is None:
+        span = replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"})
+    operation = otel_events.read(span)
+    if operation is None:
+        return None
+    said = [part for message in operation.output for part in message.parts]
+    calls = () if any(isinstance(part, ToolCall) for part in said) else _calls(span)
+    if not calls:
+        return operation
+    first, *rest = operation.output or (Message("assistant"),)
+    return replace(operation, output=(replace(first, parts=(*first.parts, *calls)), *rest))
+
+
+def _calls(span: SpanRecord) -> tuple[ToolCall, ...]:
+    found = (
+        branch(item, "function_call") for item in items(tree_below(span.attributes, "gen_ai.completion"))
+    )
+    return tuple(
+        ToolCall(name, read_structure(text_at(one, "arguments")))
+        for one in found
+        if (name := text_at(one, "name"))
+    )

@@ -1,0 +1,92 @@
+"""MLflow's tracing: a span's inputs and outputs, every attribute written as JSON. Pure.
+
+Of the clients that it traces by itself they are the request and the answer of the API. Model calls,
+embeddings, retrievers and tools are read; chains, agents and parsers tell nothing that these do not tell.
+Source: its code, 3.17.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.attributes import ended, text, unquoted
+from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response, usage_of
+from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.truncated_json import read_document
+
+KIND = "mlflow.spanType"
+SIGNS = (KIND, "mlflow.spanInputs", "mlflow.spanOutputs")
+CHUNK = "mlflow.chunk."
+"""Beginning of the names of the events that a stream's pieces are."""
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of; None if it is none of these."""
+    inputs = read_structure(read_document(span.attributes.get("mlflow.spanInputs")))
+    outputs = read_structure(read_document(span.attributes.get("mlflow.spanOutputs")))
+    given = inputs if isinstance(inputs, Mapping) else {}
+    match read_json(span.attributes.get(KIND)):
+        case "CHAT_MODEL" | "LLM":
+            return ended(_call(span, inputs, outputs), span)
+        case "EMBEDDING":
+            operation = embedding_of(given.get("input", given.get("texts", given.get("text"))))
+            return ended(replace(operation, request_model=unquoted(span.attributes, "model")), span)
+        case "RETRIEVER":
+            return ended(retrieval_of(given.get("query", inputs), outputs), span)
+        case "TOOL":
+            return ended(Operation(EXECUTE_TOOL, tool=_tool(span, inputs, outputs)), span)
+        case _:
+            return None
+
+
+def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
+    told = operation_of(read_request(inputs), read_response(outputs))
+    said = [part for message in told.output for part in message.parts]
+    calls = () if any(isinstance(part, ToolCall) for part in said) else tuple(_streamed_calls(span))
+    if calls:
+        first, *rest = told.output or (Message("assistant"),)
+        told = replace(told, output=(replace(first, parts=(*first.parts, *calls)), *rest))
+    usage = read_json(span.attributes.get("mlflow.chat.tokenUsage"))
+    return replace(
+        told,
+        request_model=told.request_model or unquoted(span.attributes, "model"),
+        usage=told.usage or usage_of(usage),
+    )
+
+
+def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
+    told = outputs if isinstance(outputs, Mapping) and "tool_call_id" in outputs else {}
+    id = told.get("tool_call_id")
+    return ToolExecution(span.name, id if isinstance(id, str) else None, inputs, told.get("content", outputs))
+
+
+def _streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
+    """The tools that a stream asked for, which MLflow leaves out of what it puts together."""
+    found: dict[str, dict[str, str]] = {}
+    for delta in _deltas(span):
+        calls = delta.get("tool_calls")
+        for piece in calls if isinstance(calls, list) else ():
+            if isinstance(piece, Mapping):
+                call, function = found.setdefault(str(piece.get("index")), {}), piece.get("function")
+                told = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
+                for name in ("id", "name", "arguments"):
+                    call[name] = call.get(name, "") + (text(told, name) or "")
+    for call in found.values():
+        yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
+
+
+def _deltas(span: SpanRecord) -> Iterator[Mapping[str, Json]]:
+    for event in span.events:
+        if not event.name.startswith(CHUNK):
+            continue
+        for value in event.attributes.values():
+            chunk = read_json(value)
+            choices = chunk.get("choices") if isinstance(chunk, Mapping) else None
+            for choice in choices if isinstance(choices, list) else ():
+                delta = choice.get("delta") if isinstance(choice, Mapping) else None
+                if isinstance(delta, Mapping):
+                    yield delta

@@ -1,0 +1,189 @@
+"""What was said, where conventions put it into events: OpenTelemetry 1.26 to today, Strands, and kin. Pure.
+
+An event is one of the span, or a log record of it (`logs`). From 1.28 on there is one for each message
+(``gen_ai.user.message``, ``gen_ai.choice``), in 1.26 one for all (``gen_ai.content.prompt``), and since 1.37
+``gen_ai.client.inference.operation.details`` with the attributes that the span could have had itself. AWS's
+distribution moves all content of a span into one log record named like the span's scope.
+
+The span says all the rest as `genai` reads it. Strands tells on a tool's span its arguments as
+``gen_ai.tool.message`` and its result as ``gen_ai.choice``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import (
+    EXECUTE_TOOL,
+    Failure,
+    Json,
+    Message,
+    Operation,
+    Part,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
+from greenflash_otel.model.telemetry import Attributes, AttributeValue, SpanEvent, SpanRecord
+from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.conventions.otel_logs import BODY
+from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks, result_of
+from greenflash_otel.semconv.formats.gemini import LEFT_OUT, is_gemini, read_contents
+from greenflash_otel.semconv.formats.openai import read_chat
+from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+
+DETAILS = "gen_ai.client.inference.operation.details"
+CHOICE = "gen_ai.choice"
+TOOL = "gen_ai.tool.message"
+ROLES: Mapping[str, str] = {
+    "gen_ai.system.message": "system",
+    "gen_ai.developer.message": "developer",
+    "gen_ai.user.message": "user",
+    "gen_ai.assistant.message": "assistant",
+    TOOL: "tool",
+}
+"""Role by the name of the event that tells of a message."""
+PROMPT, COMPLETION = "gen_ai.content.prompt", "gen_ai.content.completion"
+PROMPT_OF_TEXT = "gen_ai.prompt"
+"""Of Semantic Kernel: a log record whose body is the prompt of a text completion."""
+SYSTEM_PROMPT = "system_prompt"
+"""Of Strands, on the span of the agent alone."""
+RUNS = ("invoke_agent", "invoke_workflow")
+"""Operations in which model calls are made."""
+
+Fields = Mapping[str, Json]
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of, with what its events say where its attributes say nothing."""
+    if details := _details(span):
+        span = replace(span, attributes={**details, **_without_empty(span.attributes)})
+    operation = genai.read(span) or _run(span)
+    if operation is not None and operation.name == EXECUTE_TOOL:
+        return _tool(span, operation)
+    if operation is None or operation.input or operation.output:
+        return operation
+    given, answered = tuple(_given(span)), tuple(_answered(span))
+    if not given and not answered:
+        return operation
+    return replace(operation, input=given, output=answered, choice_count=max(len(answered), 1))
+
+
+def _run(span: SpanRecord) -> Operation | None:
+    """A whole run, as the span of an agent or a workflow tells it."""
+    if text(span.attributes, genai.OPERATION_NAME) not in RUNS:
+        return None
+    called = genai.read(replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"}))
+    if called and not called.system_instructions and (told := text(span.attributes, SYSTEM_PROMPT)):
+        called = replace(called, system_instructions=(Text(told),))
+    return called and replace(called, name=RUN)
+
+
+def _details(span: SpanRecord) -> dict[str, AttributeValue]:
+    """What events say in the names of attributes; some producers use one event for each."""
+    found: dict[str, AttributeValue] = {}
+    for event in span.events:
+        if event.name == DETAILS:
+            found.update(_without_empty(event.attributes))
+        elif event.name == span.scope and "input" in event.attributes and "output" in event.attributes:
+            for name, place in ((genai.INPUT_MESSAGES, "input"), (genai.OUTPUT_MESSAGES, "output")):
+                told = event.attributes[place]
+                found[name] = told.get("messages") if isinstance(told, Mapping) else None
+    return found
+
+
+def _without_empty(attributes: Attributes) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if value not in (None, "", "[]", [], ())}
+
+
+def _fields(event: SpanEvent) -> Fields:
+    return event.attributes
+
+
+def _given(span: SpanRecord) -> Iterator[Message]:
+    """Messages to the model."""
+    for event in span.events:
+        if event.name == PROMPT:
+            yield from read_chat(read_json(event.attributes.get("gen_ai.prompt")), "user")
+        elif event.name == PROMPT_OF_TEXT:
+            yield from read_chat(read_json(event.attributes.get(BODY)), "user")
+        elif role := ROLES.get(event.name):
+            yield from _messages(_fields(event), role)
+
+
+def _answered(span: SpanRecord) -> Iterator[Message]:
+    """Messages of the model, one for each choice."""
+    for event in span.events:
+        if event.name == COMPLETION:
+            yield from read_chat(read_json(event.attributes.get("gen_ai.completion")), "assistant")
+        elif event.name == CHOICE:
+            reason = text(event.attributes, "finish_reason")
+            for message in _messages(_choice(event), "assistant"):
+                yield replace(message, finish_reason=reason)
+
+
+def _choice(event: SpanEvent) -> Fields:
+    """The message of a choice; some producers put its tool calls beside it."""
+    told = _fields(event)
+    message = read_structure(told.get("message"))
+    fields = message if isinstance(message, Mapping) else {} if message is None else {"content": message}
+    beside = {name: told[name] for name in ("tool_calls", "content") if name in told}
+    return {**beside, **fields}
+
+
+def _messages(fields: Fields, role: str) -> Iterable[Message]:
+    content = read_structure(fields.get("content"))
+    if isinstance(content, str) and content in LEFT_OUT:
+        return ()
+    if is_gemini(content):
+        return read_contents(content, role)
+    if is_converse(content):
+        parts = tuple(read_blocks(content))
+        return [Message(_role(role, parts), parts)] if parts else []
+    if role == "tool" and isinstance(content, list) and _answer_several(content):
+        return read_chat([{**one, "role": "tool"} for one in content if isinstance(one, Mapping)], role)
+    entry = {**fields, "role": role, "content": fields.get("content")}
+    if role == "tool":
+        entry["tool_call_id"] = fields.get("id") or fields.get("tool_call_id")
+    return read_chat(entry, role)
+
+
+def _answer_several(content: list[Json]) -> bool:
+    """Whether a content has results of several calls, as Semantic Kernel's can."""
+    return all(isinstance(one, Mapping) and "tool_call_id" in one for one in content) and bool(content)
+
+
+def _role(role: str, parts: tuple[Part, ...]) -> str:
+    """Strands names a message that answers tools and adds a text after its first part."""
+    return "user" if role == "tool" and any(isinstance(part, Text) for part in parts) else role
+
+
+def _tool(span: SpanRecord, operation: Operation) -> Operation:
+    """A tool with what it was given and answered, which some producers tell as messages."""
+    tool = operation.tool
+    if tool is None or not span.events:
+        return operation
+    said = [part for message in (*operation.input, *operation.output) for part in message.parts]
+    arguments = [part.arguments for part in said if isinstance(part, ToolCall)]
+    results = [part.response for part in said if isinstance(part, ToolCallResponse)]
+    for event in span.events:
+        if event.name == TOOL:
+            arguments.append(read_structure(_fields(event).get("content")))
+        elif event.name == CHOICE:
+            result = read_structure(_fields(event).get("message"))
+            results.append(result_of(result) if is_converse(result) else result)
+    if is_converse(tool.result):
+        tool = replace(tool, result=result_of(tool.result))
+    tool = replace(
+        tool,
+        arguments=tool.arguments if tool.arguments is not None or not arguments else arguments[0],
+        result=tool.result if tool.result is not None or not results else results[0],
+    )
+    operation = replace(operation, tool=tool, input=(), output=())
+    if text(span.attributes, "gen_ai.tool.status") == "error" and operation.failure is None:
+        failure = Failure("_OTHER", tool.result if isinstance(tool.result, str) else None)
+        return replace(operation, ending="failed", failure=failure)
+    return operation

@@ -1,0 +1,36 @@
+"""Log records that belong to a span, read as events of it. Pure.
+
+Several conventions put what was said into log records beside the span; others put the same, under the same
+names, into events of the span. As events they are read by one reader, `events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import Json
+from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
+from greenflash_otel.semconv.formats.otel_messages import read_structure
+
+EVENT_NAME = "event.name"
+BODY = "body"
+"""Attribute of an event made of a log record whose body is no object."""
+
+
+def event_of(log: LogRecord) -> SpanEvent | None:
+    """The event that a log record is; None if it has no name, as the lines of a log have none."""
+    name = log.event_name or log.attributes.get(EVENT_NAME)
+    if not isinstance(name, str) or not name:
+        return None
+    body = read_structure(log.body)
+    fields: Mapping[str, Json] = body if isinstance(body, Mapping) else {} if body is None else {BODY: body}
+    return SpanEvent(name, log.time_ns, {**log.attributes, **fields})
+
+
+def with_logs(span: SpanRecord, logs: Iterable[LogRecord]) -> SpanRecord:
+    """The span with the events that its log records are, in the order of their times."""
+    found = [event for log in logs if (event := event_of(log))]
+    if not found:
+        return span
+    return replace(span, events=tuple(sorted((*span.events, *found), key=lambda event: event.time_ns)))

@@ -1,0 +1,75 @@
+"""Pydantic AI and what Logfire takes over from it: messages of OpenTelemetry's names in attributes. Pure.
+
+Formats 2 to 6 write what `genai` reads, and the whole run as ``pydantic_ai.all_messages``. Format 1, of
+version 1, writes the events of OpenTelemetry 1.28 as one JSON list in ``events``, the whole run as
+``all_messages_events``, and a tool that runs without the name of an operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import EXECUTE_TOOL, Message, Operation, ToolExecution
+from greenflash_otel.model.telemetry import AttributeValue, SpanEvent, SpanRecord
+from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.attributes import ended, text
+from greenflash_otel.semconv.conventions import otel_events
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.formats.otel_messages import read_json, read_messages, read_parts, read_structure
+from greenflash_otel.semconv.truncated_json import read_document
+
+RUN_OF_FORMAT_1 = "all_messages_events"
+RUN_OF_LATER = "pydantic_ai.all_messages"
+EVENTS = "events"
+ARGUMENTS, RESULT = "tool_arguments", "tool_response"
+SIGNS = (EVENTS, RUN_OF_FORMAT_1, RUN_OF_LATER, genai.TOOL_NAME)
+
+
+def read(span: SpanRecord) -> Operation | None:
+    """The operation a span tells of, or the run; None if it is none of these."""
+    attributes = span.attributes
+    if RUN_OF_LATER in attributes:
+        messages = read_messages(read_document(attributes[RUN_OF_LATER]), default_role="user")
+        return _run(span, messages)
+    if RUN_OF_FORMAT_1 in attributes:
+        operation = otel_events.read(_with_events(span, attributes[RUN_OF_FORMAT_1], "chat"))
+        return _run(span, operation.input if operation else ())
+    if genai.OPERATION_NAME not in attributes and text(attributes, genai.TOOL_NAME):
+        return _tool(span)
+    return otel_events.read(_with_events(span, attributes.get(EVENTS), None))
+
+
+def _with_events(span: SpanRecord, told: AttributeValue, name: str | None) -> SpanRecord:
+    """The span as if the list in its attribute were events of it."""
+    found = tuple(_events(span, told))
+    attributes = {**span.attributes, genai.OPERATION_NAME: name} if name else span.attributes
+    return replace(span, events=(*span.events, *found), attributes=attributes)
+
+
+def _events(span: SpanRecord, told: AttributeValue) -> Iterator[SpanEvent]:
+    entries = read_document(told)
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, Mapping) and isinstance(name := entry.get("event.name"), str):
+            yield SpanEvent(name, span.end_ns, entry)
+
+
+def _run(span: SpanRecord, messages: tuple[Message, ...]) -> Operation:
+    """All that was said in an agent's run; the model's last word is what it answered."""
+    last = len(messages) - 1 if messages and messages[-1].role == "assistant" else len(messages)
+    instructions = read_parts(span.attributes.get(genai.SYSTEM_INSTRUCTIONS))
+    operation = Operation(
+        RUN, system_instructions=instructions, input=messages[:last], output=messages[last:]
+    )
+    return ended(operation, span)
+
+
+def _tool(span: SpanRecord) -> Operation:
+    attributes = span.attributes
+    tool = ToolExecution(
+        text(attributes, genai.TOOL_NAME) or "unknown",
+        text(attributes, genai.TOOL_CALL_ID),
+        read_structure(attributes.get(ARGUMENTS)),
+        read_json(attributes.get(RESULT)),
+    )
+    return ended(Operation(EXECUTE_TOOL, tool=tool), span)

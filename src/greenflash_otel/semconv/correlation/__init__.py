@@ -1,0 +1,1 @@
+"""Combine spans of one trace."""

@@ -1,0 +1,80 @@
+"""What was read a moment ago, for the spans that arrive after it. Pure but for this memory, which is bounded.
+
+The spans of a trace come in several requests, children before what they ran in. Each request is read
+together with what is remembered of its traces and with the last few spans of any. What was told before is
+only told again where it is known better now: a failed call whose input its agent's span had, an embedding
+that a model call quotes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from greenflash_otel.semconv.correlation.trace import Key, Reading, together
+from greenflash_otel.semconv.registry import OURS
+
+TRACES = 1_000
+"""Traces remembered; the one unused longest goes first."""
+EACH = 64
+"""Readings remembered of a trace, and the last ones of any."""
+SEEN = 4_000
+"""Spans that are known again when they are delivered once more."""
+
+
+class Recent:
+    """Reads spans together with those that came before. Not thread-safe: its owner serialises access."""
+
+    def __init__(self) -> None:
+        self._traces: OrderedDict[str, OrderedDict[Key, Reading]] = OrderedDict()
+        self._last: deque[Reading] = deque(maxlen=EACH)
+        self._seen: OrderedDict[Key, Reading] = OrderedDict()
+
+    def take(self, readings: Sequence[Reading]) -> list[Reading]:
+        """What newly read spans tell, in the order of their ends, and what is known better through them."""
+        if all(one.span.scope == OURS for one in readings):
+            return together(readings)
+        readings = [one for one in readings if self._is_news(one)]
+        new = {one.key for one in readings}
+        before = {one.key: one for one in self._around(readings) if one.key not in new}
+        told = together([*before.values(), *readings])
+        found = [one for one in told if one.key in new or _is_better(before[one.key], one)]
+        self._remember(found)
+        return found
+
+    def _is_news(self, one: Reading) -> bool:
+        """Whether a span was not delivered before, or says more now."""
+        known = self._seen.get(one.key) == one
+        self._seen[one.key] = one
+        self._seen.move_to_end(one.key)
+        if len(self._seen) > SEEN:
+            self._seen.popitem(last=False)
+        return not known or one.span.scope == OURS
+
+    def _around(self, readings: Iterable[Reading]) -> Iterable[Reading]:
+        yield from self._last
+        for trace_id in {one.span.trace_id for one in readings}:
+            yield from self._traces.get(trace_id, {}).values()
+
+    def _remember(self, readings: Iterable[Reading]) -> None:
+        for one in readings:
+            if one.span.scope == OURS:
+                continue
+            known, told = self._traces.setdefault(one.span.trace_id, OrderedDict()), replace(one, told=True)
+            known[one.key] = told
+            self._traces.move_to_end(one.span.trace_id)
+            if len(known) > EACH:
+                known.popitem(last=False)
+            if len(self._traces) > TRACES:
+                self._traces.popitem(last=False)
+            self._last.append(told)
+
+
+def _is_better(before: Reading, now: Reading) -> bool:
+    """Whether what was told is known better now: where it belongs, or what the model was told."""
+    if before.operation is None or now.operation is None:
+        return False
+    return before.span.trace_id != now.span.trace_id or bool(
+        now.operation.input and not before.operation.input
+    )

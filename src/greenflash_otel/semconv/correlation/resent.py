@@ -1,0 +1,58 @@
+"""What is left out of an answer that asked for tools where it is sent back, or put in another order. Pure.
+
+OpenAI's older instrumentation of OpenTelemetry leaves out what was said beside the calls, OpenLIT the whole
+message; then a history does not look like the answers that it is made of. Put in are answers to calls that
+arrive together with it, or came a moment ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from greenflash_otel.model.operation import Message, Operation, calls_in, results_in
+
+Answers = Mapping[str, Message]
+"""Answers by the id of each call in them."""
+
+
+def whole(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Model calls in the order of their times, whose inputs have such answers as they were."""
+    answers: dict[str, Message] = {}
+    for operation in operations:
+        yield replace(operation, input=tuple(_whole(operation.input, answers))) if answers else operation
+        for message in operation.output:
+            answers |= dict.fromkeys(_calls(message), message)
+
+
+def _whole(messages: Sequence[Message], answers: Answers) -> Sequence[Message]:
+    made = {id for message in messages for id in _calls(message)}
+    found: list[Message] = []
+    asked = False
+    for message in messages:
+        asked = asked or message.role == "user"
+        ids = [*_calls(message)]
+        known = answers.get(ids[0]) if ids else None
+        missing = (answers[id] for id in _results(message) if id in answers and id not in made)
+        if known and ids == [*_calls(known)] and _is_of(message, known):
+            message = replace(message, parts=known.parts)
+        elif asked and (answer := next(missing, None)):  # else the input continues after it
+            made |= {*_calls(answer)}
+            if found[-1].role == "assistant" and _is_of(found[-1], answer):
+                found.pop()
+            found.append(answer)
+        found.append(message)
+    return found
+
+
+def _is_of(message: Message, answer: Message) -> bool:
+    """Whether a message says nothing that an answer did not say."""
+    return all(part in answer.parts for part in message.parts)
+
+
+def _calls(message: Message) -> Iterator[str]:
+    return (call.id for call in calls_in([message]) if call.id)
+
+
+def _results(message: Message) -> Iterator[str]:
+    return (result.id for result in results_in([message]) if result.id)

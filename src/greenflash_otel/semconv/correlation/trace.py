@@ -1,0 +1,291 @@
+"""What the spans of one trace tell together. Pure.
+
+Spans are read one by one (`reading`); then each gets what only the spans around it say: the conversation
+and the user, that it ran inside a tool, and which of two spans tells of one model call that two layers
+recorded. It sees the spans that arrive together; a parent that comes in a later request is not waited for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from greenflash_otel.model.operation import (
+    EMBEDDINGS,
+    EXECUTE_TOOL,
+    MAIN_CALLS,
+    RETRIEVAL,
+    Affiliation,
+    Operation,
+    ToolCall,
+    calls_in,
+)
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.conventions.agent_runs import RUN, completed, instructed
+from greenflash_otel.semconv.conversation_attributes import affiliation_of
+from greenflash_otel.semconv.correlation.rag import quoted_in, told_by
+from greenflash_otel.semconv.correlation.tool_calls import linked, result_told, run_for
+from greenflash_otel.semconv.registry import OURS
+
+Key: TypeAlias = tuple[str, str]
+"""Span id, and the start of the span."""
+
+DEEP = 64
+"""Ancestors that are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A span, and what it tells."""
+
+    span: SpanRecord
+    operation: Operation | None = None
+    affiliation: Affiliation = field(default_factory=Affiliation)
+    """To what the span says it belongs, whether or not it tells of an operation."""
+    told: bool = False
+    """Whether it was handed on before."""
+
+    @property
+    def key(self) -> Key:
+        """By what the span is known, wherever it is told."""
+        return self.span.span_id, str(self.span.start_ns)
+
+
+def read(span: SpanRecord) -> Reading:
+    """What one span tells by itself."""
+    return Reading(span, registry.read(span), affiliation_of(span.attributes))
+
+
+def together(readings: Iterable[Reading]) -> list[Reading]:
+    """Spans that arrived together, as they ended, with what each learns from the others."""
+    ordered = sorted(readings, key=lambda one: one.span.end_ns)
+    if all(one.span.scope == OURS for one in ordered):
+        return ordered
+    places = {(one.span.trace_id, one.span.span_id): place for place, one in enumerate(ordered)}
+    around = [list(_around(one.span, ordered, places)) for one in ordered]
+    agreed = _agreed(ordered)
+    placed = [
+        _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
+        for one, above in zip(ordered, around, strict=True)
+    ]
+    return _quoted(_run_tools(_linked(_unwrapped(_once(placed, around), around))))
+
+
+def _around(
+    span: SpanRecord, readings: Sequence[Reading], places: Mapping[tuple[str, str], int]
+) -> Iterator[int]:
+    """The places of the spans that a span ran in, the nearest first."""
+    for _ in range(DEEP):
+        place = places.get((span.trace_id, span.parent_span_id or ""))
+        if place is None:
+            return
+        yield place
+        span = readings[place].span
+
+
+def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) -> Reading:
+    """A reading with what the spans say that its own runs in, else with what all of its trace agree on."""
+    operation = one.operation
+    if operation is None or one.span.scope == OURS:
+        return one
+    if operation.tool and operation.tool.result is None:
+        operation = replace(operation, tool=replace(operation.tool, answered=False))
+    for parent in above:
+        operation = _belonging(operation, parent.affiliation)
+        tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
+        if tool and operation.name != EXECUTE_TOOL and within is None:
+            inside = replace(operation.affiliation, tool_call_id=tool.call_id or parent.span.span_id)
+            operation = replace(operation, affiliation=inside)
+    return replace(one, operation=_belonging(operation, agreed) if agreed else operation)
+
+
+def _belonging(operation: Operation, to: Affiliation) -> Operation:
+    """An operation that belongs to a conversation and a user, if it does not say to which."""
+    return replace(operation, affiliation=registry.completed(operation.affiliation, to))
+
+
+def _agreed(readings: Iterable[Reading]) -> dict[str, Affiliation]:
+    """What the spans of each trace agree on, as far as they say anything."""
+    conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for one in readings:
+        trace_id, told = one.span.trace_id, one.affiliation
+        conversations[trace_id] |= {told.conversation_id} if told.conversation_id else set()
+        users[trace_id] |= {told.user_id} if told.user_id else set()
+    return {id: Affiliation(_only(conversations[id]), _only(users[id])) for id in conversations}
+
+
+def _only(names: set[str]) -> str | None:
+    return next(iter(names)) if len(names) == 1 else None
+
+
+def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """Of the calls that two layers recorded, the outer one with what the inner one knows."""
+    told, answers = list(readings), _by_answer(readings)
+    for place, above in enumerate(around):
+        beside = (at for key in _keys(told[place]) for at in answers[key] if _encloses(told[at], told[place]))
+        for outer in (*above, *beside):
+            both = told[outer].operation, told[place].operation
+            if united := _united(*both):
+                kept, other = (place, outer) if told[place].told else (outer, place)
+                told[kept] = replace(told[kept], operation=united)
+                told[other] = replace(told[other], operation=None)
+                break
+    return told
+
+
+def _by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
+    """The places of the model calls by what names their answers."""
+    found = defaultdict[str, list[int]](list)
+    for place, one in enumerate(readings):
+        for key in _keys(one):
+            found[key].append(place)
+    return found
+
+
+def _keys(one: Reading) -> Iterator[str]:
+    """What two layers say alike of a call: the id of its response, and the answer itself."""
+    if one.operation and one.operation.name in MAIN_CALLS:
+        if one.operation.response_id:
+            yield one.operation.response_id
+        if words := _words(one.operation):
+            yield repr(words)
+
+
+def _encloses(outer: Reading, inner: Reading) -> bool:
+    """Whether a call ran within another one by its times, as where two layers begin traces of their own."""
+    if outer.span.scope == inner.span.scope or outer is inner:
+        return False
+    return outer.span.start_ns <= inner.span.start_ns and inner.span.end_ns <= outer.span.end_ns
+
+
+def _linked(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose tool calls have the ids by which they are known; each instrumentation by itself."""
+    told, scopes = list(readings), defaultdict[str, list[int]](list)
+    for place, one in enumerate(readings):
+        if one.operation and one.operation.name in MAIN_CALLS:
+            scopes[one.span.scope].append(place)
+    for places in scopes.values():
+        calls = linked([call for place in places if (call := told[place].operation)])
+        for place, call in zip(places, calls, strict=True):
+            told[place] = replace(told[place], operation=call)
+    return told
+
+
+def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose tools are told as the run of a call; those of no call only where no call is told of."""
+    told = list(readings)
+    calls = defaultdict[str, list[ToolCall]](list)
+    asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
+    calling = [one for one in readings if one.operation and one.operation.input]
+    names: dict[str, str] = {}
+    for place, one in enumerate(readings):
+        operation, trace_id = one.operation, one.span.trace_id
+        if operation is None or one.span.scope == OURS:
+            continue
+        calls[trace_id] += calls_in(operation.output)
+        if operation.tool is None:
+            continue
+        call_id = operation.tool.call_id
+        if call_id is None and (call := run_for(operation.tool, calls[trace_id])):
+            call_id = call.id
+        asked = next((call for call in calls[trace_id] if call.id == call_id), None)
+        calls[trace_id] = [call for call in calls[trace_id] if call is not asked]
+        if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
+            given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
+            operation = replace(operation, tool=given)
+            one = told[place] = replace(one, operation=operation)
+        if call_id is not None:
+            names[one.span.span_id] = call_id
+        if call_id is not None or trace_id in asks:
+            here = [other for other in calling if other.span.trace_id == trace_id]
+            told[place] = replace(one, operation=_as_run(operation, call_id, here or calling))
+    return [replace(one, operation=_within(one.operation, names)) for one in told]
+
+
+def _within(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
+    """An operation inside a tool whose span does not name its call, with the name that was found."""
+    name = names.get(operation.affiliation.tool_call_id or "") if operation else None
+    if operation is None or name is None:
+        return operation
+    return replace(operation, affiliation=replace(operation.affiliation, tool_call_id=name))
+
+
+def _quoted(readings: Sequence[Reading]) -> list[Reading]:
+    """Readings whose embeddings and retrievals are in the trace of the call that was told of them."""
+    calls = [
+        told_by(one.operation, one.span.trace_id, one.span.start_ns)
+        for one in readings
+        if one.operation and one.operation.name in MAIN_CALLS
+    ]
+    homes, told = {call.trace_id for call in calls}, list(readings)
+    for place, one in enumerate(readings):
+        step, span = one.operation, one.span
+        if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
+            continue
+        if span.trace_id not in homes and (home := quoted_in(step, span.end_ns, calls)):
+            told[place] = replace(one, span=replace(span, trace_id=home))
+    return told
+
+
+def _as_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
+    """A tool that ran for a call, with what the model was told where its span may not say just that."""
+    if call_id is None or operation.tool is None:
+        return None
+    tool = replace(operation.tool, call_id=call_id)
+    if operation.tool.call_id is None or (operation.failure and tool.result is None):
+        result = result_told((one.operation for one in calling if one.operation), call_id)
+        tool = replace(tool, result=tool.result if result is None else result)
+    return replace(operation, tool=tool)
+
+
+def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """The calls, with what only the runs around them say; a run only where there is no call in it."""
+    told, within = list(readings), defaultdict[int, list[int]](list)
+    for place, above in enumerate(around):
+        call = told[place].operation
+        if call is None or call.name not in MAIN_CALLS:
+            continue
+        runs = [(outer, run) for outer in above if (run := told[outer].operation) and run.name == RUN]
+        for outer, run in runs:
+            call = completed(call, run)
+            within[outer] += [place] if outer == runs[0][0] else []
+        told[place] = replace(told[place], operation=call)
+    for outer, places in within.items():
+        calls = [call for place in places if (call := told[place].operation)]
+        if run := told[outer].operation:
+            for place, call in zip(places, instructed(calls, run), strict=True):
+                told[place] = replace(told[place], operation=call)
+        told[outer] = replace(told[outer], operation=None)
+    return told
+
+
+def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
+    """One call as both tell it: the fuller answer, and of the rest what either says; None if they are two."""
+    if not outer or not inner:
+        return None
+    if outer.name == inner.name and outer.name in (EMBEDDINGS, RETRIEVAL):
+        known = outer.input and inner.input
+        return None if known and outer.input != inner.input else registry.filled(outer, inner)
+    if not {outer.name, inner.name} <= MAIN_CALLS:
+        return None
+    same = _words(outer) == _words(inner) and bool(_words(outer) or _asked(outer) == _asked(inner))
+    if outer.response_id and inner.response_id:
+        same = outer.response_id == inner.response_id
+    if not same:
+        return None
+    if len(_words(inner)) > len(_words(outer)):
+        return registry.filled(inner, outer)
+    return registry.filled(outer, inner)
+
+
+def _words(operation: Operation) -> Sequence[object]:
+    """What was answered, part by part."""
+    return [part for message in operation.output for part in message.parts]
+
+
+def _asked(operation: Operation) -> object:
+    """What was said last to the model."""
+    return operation.input[-1].parts if operation.input else None

@@ -1,0 +1,1 @@
+"""How messages are written as JSON, whoever writes it."""

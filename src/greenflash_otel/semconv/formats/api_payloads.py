@@ -1,0 +1,162 @@
+"""Requests and answers of model APIs that producers put on their spans whole: OpenAI's, LangChain's. Pure.
+
+A message, a list of messages, a request or an answer of Chat Completions, of Responses or of LangChain:
+each is told by its keys, whoever recorded it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from greenflash_otel.model.operation import Json, Message, Operation, Part, Text, Usage
+from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.formats.langchain import read_langchain
+
+Entry = Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says."""
+
+    messages: tuple[Message, ...] = ()
+    instructions: tuple[Part, ...] = ()
+    model: str | None = None
+    previous_response_id: str | None = None
+    choice_count: int = 1
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an answer says."""
+
+    messages: tuple[Message, ...] = ()
+    id: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    finish_reasons: tuple[str, ...] = ()
+    choices: tuple[Json, ...] = ()
+    """The messages beside each other, as they came."""
+
+
+def operation_of(asked: Asked, answered: Answered) -> Operation:
+    """The model call that both are of."""
+    return Operation(
+        "chat",
+        request_model=asked.model,
+        response_model=answered.model,
+        response_id=answered.id,
+        previous_response_id=asked.previous_response_id,
+        system_instructions=asked.instructions,
+        input=asked.messages,
+        output=answered.messages,
+        choice_count=max(asked.choice_count, len(answered.choices), 1),
+        usage=answered.usage,
+        finish_reasons=answered.finish_reasons,
+        streamed=asked.streamed,
+    )
+
+
+def read_request(value: Json) -> Asked:
+    """Messages, or a request that holds them."""
+    if not isinstance(value, Mapping) or "role" in value or "lc" in value:
+        return Asked(_defining_nothing(value))
+    said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
+    instructions, choices = text(value, "instructions"), value.get("n")
+    return Asked(
+        _defining_nothing(said),
+        (Text(instructions),) if instructions else (),
+        text(value, "model"),
+        text(value, "previous_response_id"),
+        choices if isinstance(choices, int) else 1,
+        value.get("stream") is True,
+    )
+
+
+def _defining_nothing(value: Json) -> tuple[Message, ...]:
+    """Messages, without the definitions of tools that Langfuse puts among them."""
+    entries = value if isinstance(value, list) else [value]
+    return read_langchain([entry for entry in entries if not _defines_a_tool(entry)], "user")
+
+
+def _defines_a_tool(entry: Json) -> bool:
+    return isinstance(entry, Mapping) and entry.get("role") == "tool" and "tool_call_id" not in entry
+
+
+def read_response(value: Json) -> Answered:
+    """Messages, or an answer that holds them."""
+    if not isinstance(value, Mapping) or "role" in value or "lc" in value:
+        return Answered(read_langchain(value, "assistant"))
+    if isinstance(generations := value.get("generations"), list):
+        return _of_langchain(generations, value)
+    choices = value.get("choices")
+    said = choices if isinstance(choices, list) else []
+    choices = tuple(_choice(one) for one in said if isinstance(one, Mapping))
+    found = tuple(message for one in choices for message in read_langchain(one, "assistant"))
+    if not said:
+        found = read_langchain(
+            next((value[name] for name in ("output", "message") if name in value), value), "assistant"
+        )
+    reasons = [text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
+    return Answered(
+        found,
+        text(value, "id"),
+        text(value, "model"),
+        usage_of(value.get("usage") or value.get("usage_metadata")),
+        tuple(reason for reason in reasons if reason),
+        choices,
+    )
+
+
+def _choice(choice: Entry) -> Json:
+    return choice["message"] if "message" in choice else choice.get("text")
+
+
+def _of_langchain(generations: Json, value: Entry) -> Answered:
+    """Its result of a model call: the first prompt's generations, of which each has a message."""
+    first = generations[0] if isinstance(generations, list) and generations else ()
+    made = [one for one in (first if isinstance(first, list) else [first]) if isinstance(one, Mapping)]
+    messages = [one["message"] if "message" in one else one.get("text") for one in made]
+    told = _details(messages[0]) if messages else {}
+    metadata = told.get("response_metadata")
+    facts = metadata if isinstance(metadata, Mapping) else {}
+    return Answered(
+        tuple(message for one in messages for message in read_langchain(one, "assistant")),
+        text(facts, "id"),
+        text(facts, "model_name") or text(facts, "model"),
+        usage_of(told.get("usage_metadata") or value.get("usage_metadata")),
+        (reason,) if (reason := text(facts, "finish_reason")) else (),
+        tuple(messages),
+    )
+
+
+def _details(message: Json) -> Entry:
+    kwargs = message.get("kwargs", message) if isinstance(message, Mapping) else None
+    return kwargs if isinstance(kwargs, Mapping) else {}
+
+
+def usage_of(value: Json) -> Usage | None:
+    """Tokens, as either API or LangChain names them."""
+    if not isinstance(value, Mapping):
+        return None
+    given, made = (
+        _details_of(value, "input_tokens_details", "prompt_tokens_details", "input_token_details"),
+        _details_of(value, "output_tokens_details", "completion_tokens_details", "output_token_details"),
+    )
+    tokens = (
+        _count(value, "input_tokens", "prompt_tokens", "input"),
+        _count(value, "output_tokens", "completion_tokens", "output"),
+        _count(given, "cached_tokens", "cache_read"),
+        _count(made, "reasoning_tokens", "reasoning"),
+    )
+    return Usage(*tokens) if any(count is not None for count in tokens) else None
+
+
+def _details_of(value: Entry, *names: str) -> Entry:
+    return next((found for name in names if isinstance(found := value.get(name), Mapping)), {})
+
+
+def _count(value: Entry, *names: str) -> int | None:
+    return next((count for name in names if isinstance(count := value.get(name), int)), None)

@@ -1,0 +1,93 @@
+"""Messages in the blocks of Amazon Bedrock's Converse API, as Strands writes them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from greenflash_otel.model.operation import (
+    Json,
+    Media,
+    Other,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
+from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.formats.otel_messages import digest_of, write_json
+
+Block = Mapping[str, Json]
+MODALITIES = ("image", "video", "audio", "document")
+BASE64 = re.compile(r"[\w+/-]{16,}=*")
+"""Bytes; in their place may stand a word that says they were taken out."""
+KINDS = ("text", "toolUse", "toolResult", "reasoningContent", *MODALITIES)
+
+
+def is_converse(content: Json) -> bool:
+    """Whether a content is a list of such blocks: each has one key, which says what it is."""
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(
+            isinstance(block, Mapping) and len(block) == 1 and set(block) <= {*KINDS} for block in content
+        )
+    )
+
+
+def read_blocks(content: Json) -> Iterator[Part]:
+    """The parts of a message."""
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, Mapping):
+            yield from _read(block)
+
+
+def _read(block: Block) -> Iterator[Part]:
+    kind, value = next(iter(block.items()), ("", None))
+    if kind == "text" and isinstance(value, str):
+        yield from [Text(value)] if value else []
+    elif kind == "toolUse" and isinstance(value, Mapping):
+        yield ToolCall(text(value, "name") or "unknown", value.get("input"), text(value, "toolUseId"))
+    elif kind == "toolResult" and isinstance(value, Mapping):
+        yield ToolCallResponse(
+            result_of(value.get("content")), text(value, "toolUseId"), value.get("status") == "error"
+        )
+    elif kind == "reasoningContent" and isinstance(value, Mapping):
+        yield from _thought(value)
+    elif kind in MODALITIES and isinstance(value, Mapping):
+        yield _media(kind, value)
+    else:
+        yield Other(kind or "unknown", {"value": value})
+
+
+def result_of(content: Json) -> Json:
+    """What a tool answered: the text or the JSON, where it is all there is."""
+    blocks = content if isinstance(content, list) else []
+    found = [block.get("text", block.get("json")) for block in blocks if isinstance(block, Mapping)]
+    if not found or None in found:
+        return content
+    return (
+        found[0]
+        if len(found) == 1
+        else "\n".join(one if isinstance(one, str) else write_json(one) for one in found)
+    )
+
+
+def _thought(value: Block) -> Iterator[Part]:
+    told = value.get("reasoningText")
+    thought = told.get("text") if isinstance(told, Mapping) else told
+    if isinstance(thought, str) and thought:
+        yield Reasoning(thought)
+
+
+def _media(modality: str, value: Block) -> Media:
+    source, format = value.get("source"), value.get("format")
+    data = source.get("bytes") if isinstance(source, Mapping) else None
+    digest, size_bytes = digest_of(data) if isinstance(data, str) and BASE64.fullmatch(data) else (None, None)
+    return Media(
+        modality,
+        mime_type=f"{modality}/{format}" if isinstance(format, str) else None,
+        digest=digest,
+        size_bytes=size_bytes,
+    )

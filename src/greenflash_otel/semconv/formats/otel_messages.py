@@ -1,0 +1,318 @@
+"""Messages and their parts as the JSON of the OpenTelemetry GenAI conventions, both ways. Pure.
+
+``gen_ai.input.messages`` and its kin hold a list of ``{"role", "parts": [{"type", …}]}``. On spans it
+is usually a JSON string, from SDK 1.45 on it may also be nested values; both are read. Media bytes are
+replaced by a digest on the way in. A part of an unknown type survives as `Other`, text that is not
+JSON as ``Other("unparsed", …)``: nothing is dropped here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, cast
+
+from greenflash_otel.model.operation import (
+    Json,
+    Media,
+    Message,
+    Other,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
+from greenflash_otel.semconv.formats.records import read_voice, write_record
+
+JsonObject: TypeAlias = Mapping[str, Json]
+
+TEXTS = ("text", "reasoning", "thinking")
+"""Types of parts that are nothing without their content."""
+UNPARSED = "unparsed"
+"""Type of the `Other` part that keeps an attribute which was not the JSON it should be."""
+
+
+def write_messages(messages: Sequence[Message]) -> str:
+    """Encode messages as the convention's JSON."""
+    return write_json([_write_message(message) for message in messages])
+
+
+def write_parts(parts: Sequence[Part]) -> str:
+    """Encode parts, as ``gen_ai.system_instructions`` wants them."""
+    return write_json([write_part(part) for part in parts])
+
+
+def write_json(value: Json) -> str:
+    """Encode any JSON value compactly."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
+    """Decode the value of a messages attribute; a message that names no role has ``default_role``."""
+    decoded = read_json(value)
+    if decoded is None:
+        return ()
+    if isinstance(decoded, str):
+        return (Message(default_role, (Other(UNPARSED, {"text": decoded}),)),)
+    entries = decoded if isinstance(decoded, Sequence) else (decoded,)
+    return tuple(_read_message(entry, default_role) for entry in entries)
+
+
+def read_parts(value: object) -> tuple[Part, ...]:
+    """Decode the value of ``gen_ai.system_instructions``; plain text is one text part."""
+    decoded = read_json(value)
+    if decoded is None:
+        return ()
+    if isinstance(decoded, Sequence) and not isinstance(decoded, str):
+        return tuple(read_part(part) for part in decoded)
+    return (read_part(decoded),)
+
+
+def read_json(value: object) -> Json:
+    """Decode JSON text; text that is not JSON, and values that are not text, come back as they are."""
+    if not isinstance(value, str):
+        return cast(Json, value)
+    try:
+        return cast(Json, _DECODER.decode(value))
+    except (ValueError, RecursionError):
+        return value
+
+
+def _read_float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
+"""Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
+
+
+def read_structure(value: object) -> Json:
+    """Decode text that holds a JSON object or list; leave any other value as it is.
+
+    Tool arguments come as text or decoded, depending on who recorded them.
+    """
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return read_json(value)
+    return cast(Json, value)
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+def _write_message(message: Message) -> dict[str, Json]:
+    entry: dict[str, Json] = {"role": message.role, "parts": [write_part(part) for part in message.parts]}
+    if message.name is not None:
+        entry["name"] = message.name
+    if message.finish_reason is not None:
+        entry["finish_reason"] = message.finish_reason
+    if message.voice is not None:
+        entry["voice"] = write_record(message.voice)
+    if message.at_ms is not None:
+        entry["at_ms"] = message.at_ms
+    if message.aside is not None:
+        entry["aside"] = message.aside
+    return entry
+
+
+def write_part(part: Part) -> JsonObject:
+    """Encode one part."""
+    match part:
+        case Text(content):
+            return {"type": "text", "content": content}
+        case Reasoning(content):
+            return {"type": "reasoning", "content": content}
+        case ToolCall(name, arguments, id, caller_id):
+            call: JsonObject = {"type": "tool_call", "id": id, "name": name, "arguments": arguments}
+            return {**call, "caller_id": caller_id} if caller_id else call
+        case ToolCallResponse(response, id, failed):
+            return {"type": "tool_call_response", "id": id, "response": response, **_failed(failed)}
+        case ServerToolCall(name, asked, id):
+            return {"type": "server_tool_call", "id": id, "name": name, "server_tool_call": asked}
+        case ServerToolCallResponse(response, id, failed):
+            body: JsonObject = {"type": "server_tool_call_response", "id": id}
+            return {**body, "server_tool_call_response": response, **_failed(failed)}
+        case Media():
+            return _write_media(part)
+        case Other(type, fields):
+            return {**fields, "type": type}
+
+
+def _failed(failed: bool) -> JsonObject:
+    return {"is_error": True} if failed else {}
+
+
+def _write_media(media: Media) -> JsonObject:
+    type = "uri" if media.uri is not None else "file" if media.file_id is not None else "blob"
+    fields: JsonObject = {
+        "type": type,
+        "modality": media.modality,
+        "mime_type": media.mime_type,
+        "uri": media.uri,
+        "file_id": media.file_id,
+        "digest": media.digest,
+        "size_bytes": media.size_bytes,
+        "transcript": media.transcript,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+# --- reading ---------------------------------------------------------------------------------------
+
+
+def _read_message(entry: Json, default_role: str) -> Message:
+    if not isinstance(entry, Mapping):
+        return Message(default_role, (read_part(entry),))
+    parts = entry.get("parts")
+    if parts is None and "content" in entry:  # an OpenAI-shaped message, as some producers write
+        parts = (entry["content"],)
+    if isinstance(parts, str) or not isinstance(parts, Sequence):
+        parts = () if parts is None else (parts,)
+    return Message(
+        role=_text(entry.get("role")) or default_role,
+        parts=tuple(read_part(part) for part in parts if part is not None and not _is_left_out(part)),
+        name=_text(entry.get("name")),
+        finish_reason=_text(entry.get("finish_reason")),
+        voice=read_voice(entry.get("voice")),
+        at_ms=at_ms if isinstance(at_ms := entry.get("at_ms"), int) else None,
+        aside=_text(entry.get("aside")),
+    )
+
+
+def _is_left_out(part: Json) -> bool:
+    """Whether a part says only that there was one, as some producers write with content capture off."""
+    if not isinstance(part, Mapping) or part.get("type") not in TEXTS:
+        return False
+    return part.get("content") is None and part.get("text") is None
+
+
+def read_part(part: Json) -> Part:
+    """Decode one part; text alone is a text part."""
+    if isinstance(part, str):
+        return Text(part)
+    if not isinstance(part, Mapping):
+        return Other(UNPARSED, {"value": part})
+    if "type" not in part and isinstance(content := part.get("content"), str):  # its type was cut off
+        modality, mime_type = _text(part.get("modality")), _text(part.get("mime_type"))
+        return Media(modality, mime_type=mime_type) if modality else Text(content)
+    read = READERS.get(_text(part.get("type")) or "")
+    return read(part) if read else _read_other(part)
+
+
+def _read_text(part: JsonObject) -> Part:
+    content = part.get("content")
+    return Text(content) if isinstance(content, str) else _read_other(part)
+
+
+def _read_reasoning(part: JsonObject) -> Part:
+    content = part.get("content")
+    return Reasoning(content) if isinstance(content, str) else _read_other(part)
+
+
+def _read_tool_call(part: JsonObject) -> Part:
+    return ToolCall(
+        name=_text(part.get("name")) or "unknown",
+        arguments=read_structure(part.get("arguments")),
+        id=_text(part.get("id")),
+        caller_id=_text(part.get("caller_id")),
+    )
+
+
+def _read_tool_call_response(part: JsonObject) -> Part:
+    # The schema says "response"; its own examples and Pydantic AI say "result".
+    response = part["response"] if "response" in part else part.get("result")
+    return ToolCallResponse(response, _text(part.get("id")), failed=part.get("is_error") is True)
+
+
+def _read_server_tool_call(part: JsonObject) -> Part:
+    call = part.get("server_tool_call")
+    if not isinstance(call, Mapping):
+        return _read_other(part)
+    return ServerToolCall(_text(part.get("name")) or "unknown", call, _text(part.get("id")))
+
+
+def _read_server_tool_call_response(part: JsonObject) -> Part:
+    response = part.get("server_tool_call_response")
+    if not isinstance(response, Mapping):
+        return _read_other(part)
+    return ServerToolCallResponse(response, _text(part.get("id")), failed=part.get("is_error") is True)
+
+
+def _read_url(part: JsonObject) -> Part:
+    """Pydantic AI, formats 2 and 3: ``image-url`` and its like."""
+    modality = (_text(part.get("type")) or "").removesuffix("-url")
+    return Media(modality or "document", uri=_text(part.get("url")), mime_type=_text(part.get("media_type")))
+
+
+def _read_binary(part: JsonObject) -> Part:
+    """Pydantic AI, formats 2 and 3."""
+    mime_type = _text(part.get("media_type")) or ""
+    modality = mime_type.partition("/")[0]
+    known = modality if modality in ("image", "audio", "video") else "document"
+    return _read_media({"modality": known, "mime_type": mime_type or None, "content": part.get("content")})
+
+
+def _read_media(part: JsonObject) -> Part:
+    digest, size = _text(part.get("digest")), part.get("size_bytes")
+    content = part.get("content")
+    if isinstance(content, str) and content:
+        digest, size = digest_of(content)
+    return Media(
+        modality=_text(part.get("modality")) or "document",
+        uri=_text(part.get("uri")),
+        file_id=_text(part.get("file_id")),
+        mime_type=_text(part.get("mime_type")),
+        digest=digest,
+        size_bytes=size if isinstance(size, int) else None,
+        transcript=_text(part.get("transcript")),
+    )
+
+
+def digest_of(base64_content: str) -> tuple[str, int]:
+    """Digest and size in bytes of inline media; of the text itself where it is not base64."""
+    try:
+        content = base64.b64decode(base64_content, validate=False)
+    except (binascii.Error, ValueError):
+        content = base64_content.encode("utf-8", "replace")
+    return digest_of_bytes(content)
+
+
+def digest_of_bytes(content: bytes) -> tuple[str, int]:
+    """Digest and size of media that came as bytes."""
+    return "sha256:" + hashlib.sha256(content).hexdigest(), len(content)
+
+
+def _read_other(part: JsonObject) -> Part:
+    fields = {name: value for name, value in part.items() if name != "type"}
+    return Other(_text(part.get("type")) or "unknown", fields)
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+READERS: Mapping[str, Callable[[JsonObject], Part]] = {
+    "text": _read_text,
+    "reasoning": _read_reasoning,
+    "thinking": _read_reasoning,  # Pydantic AI
+    "tool_call": _read_tool_call,
+    "tool_call_response": _read_tool_call_response,
+    "server_tool_call": _read_server_tool_call,
+    "server_tool_call_response": _read_server_tool_call_response,
+    "blob": _read_media,
+    "uri": _read_media,
+    "file": _read_media,
+    "binary": _read_binary,
+    "image-url": _read_url,
+    "audio-url": _read_url,
+    "video-url": _read_url,
+    "document-url": _read_url,
+}
+"""Reader by part type; a type that is not here is kept as `Other`."""
