@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from greenflash_otel.conversations.update import ConversationUpdate, MessageItem, MessageType
+from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api import events, messages
 from greenflash_otel.greenflash_api.messages import MAX_ITEMS, Address
+from greenflash_otel.message_ids.chain import MessageType
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Outcome
 from tests.conftest import PRODUCT
 
