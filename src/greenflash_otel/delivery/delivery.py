@@ -112,7 +112,7 @@ class Worker:
         for reason, count in more.items():
             lost[reason] = lost.get(reason, 0) + count
         paused = None
-        reason = self._sender.held if self._sender is not None else "no API key"
+        reason: str | None = self._sender.held if self._sender is not None else "no API key"
         if reason is not None:
             paused = Pause(reason, self._since, "")
         return replace(counts, accepted=counts.accepted + sum(more.values()), lost=lost, paused=paused)
