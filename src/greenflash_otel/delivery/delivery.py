@@ -112,9 +112,9 @@ class Worker:
         for reason, count in more.items():
             lost[reason] = lost.get(reason, 0) + count
         paused = None
-        reason: str | None = self._sender.held if self._sender is not None else "no API key"
-        if reason is not None:
-            paused = Pause(reason, self._since, "")
+        why: str | None = self._sender.held if self._sender is not None else "no API key"
+        if why is not None:
+            paused = Pause(why, self._since, "")
         return replace(counts, accepted=counts.accepted + sum(more.values()), lost=lost, paused=paused)
 
     # Forking: the child has neither the threads nor what the parent will gather.
