@@ -20,7 +20,7 @@ from tests.delivery.test_outbox import drained
 from tests.delivery.test_outbox_disk import files_in
 
 NOTE_AND_WAIT = """
-from greenflash_otel.conversations.notes import Note
+from greenflash_otel.conversations.persistence import Note
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat", sys.argv[2])], [Note("chat", sys.argv[2], adds=True)])
 print("put", flush=True)
