@@ -1,0 +1,72 @@
+"""Start our threads, know them, and wait for them without a lock.
+
+A thread of the application never takes a lock of ours: it may be interrupted by a signal handler, a garbage
+collection or a logging handler that calls this library again, and would then wait for itself. It appends to a
+queue and waits for a `Ticket`, for a limited time. A thread of ours never waits for a ticket of a public
+function: whoever would complete it may be that very thread.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Callable
+
+_ours: set[int] = set()
+
+
+def start_thread(name: str, run: Callable[[], None]) -> bool:
+    """Start a daemon thread of ours; False where the interpreter starts none any more.
+
+    Not `threading.Thread`: its `start` takes a lock that the interrupted code may hold.
+    """
+
+    def run_as_ours() -> None:
+        ident = _thread.get_ident()
+        _ours.add(ident)
+        try:
+            threading.current_thread().name = f"greenflash-otel {name}"
+            run()
+        finally:
+            _ours.discard(ident)
+
+    try:
+        _thread.start_new_thread(run_as_ours, ())
+    except RuntimeError:  # the interpreter is about to end
+        return False
+    return True
+
+
+def is_our_thread() -> bool:
+    """Whether the running thread is ours, so that it must not wait for a public function."""
+    return _thread.get_ident() in _ours
+
+
+def forget_threads() -> None:
+    """Forget the parent's threads in a forked child."""
+    _ours.clear()
+
+
+class Ticket:
+    """Something to wait for, once. A bare lock: nothing of it can be interrupted half way."""
+
+    __slots__ = ("_lock", "is_complete")
+
+    def __init__(self) -> None:
+        self._lock = _thread.allocate_lock()
+        self._lock.acquire()
+        self.is_complete = False
+
+    def complete(self) -> None:
+        """Wake who waits. Calling it again does nothing."""
+        if not self.is_complete:
+            self.is_complete = True
+            self._lock.release()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until it is complete or the time is over; whether it is complete."""
+        if self.is_complete or timeout_s <= 0:
+            return self.is_complete
+        if self._lock.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
+            self._lock.release()  # for whoever asks again
+        return self.is_complete
