@@ -139,7 +139,7 @@ def test_flush_does_not_wait_for_a_hold(server: Server) -> None:
     with working(server) as (worker, _):
         worker.submit("a")
         assert not promptly(worker.flush)
-        assert str(worker.stats().paused).startswith("401")
+        assert str(worker.stats().paused).startswith("HTTP 401")
         assert not promptly(worker.flush)
     assert len(server.received) == 1
 

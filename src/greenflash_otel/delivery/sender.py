@@ -14,18 +14,13 @@ from typing_extensions import assert_never
 
 from greenflash_otel.delivery.concurrency_limit import Window
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.policy import Delivered, Hold, Rejected, RetryAfter, Split, judge
+from greenflash_otel.delivery.policy import Delivered, PauseDelivery, Rejected, RetryAfter, Split, judge
 from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.greenflash_api.splitting import split
 from greenflash_otel.internal_errors import logger
 
-ADVICE = {
-    "401": "the API key is refused; check GREENFLASH_API_KEY",
-    "403": "the API key may not do this; check its rights and your plan",
-}
-BASE_URL_ADVICE = "that is not how the API answers; check GREENFLASH_BASE_URL"
 TELL_FROM_ATTEMPT = 3
 """The first attempts may fail without a word: most such faults are over in a second."""
 
@@ -56,7 +51,7 @@ class Sender:
         self._window = Window()
         self._told: set[str] = set()
         self.held: str | None = None
-        """The HTTP status for which everything is held, until an attempt gets past it."""
+        """Why everything is held, until an attempt gets past it."""
         self.begin()
 
     def begin(self) -> None:
@@ -118,7 +113,7 @@ class Sender:
             attempt=entry.attempt,
             request_items=entry.request.items,
             rng_fraction=self._rng(),
-            refusals=self._refusals,
+            pauses=self._refusals,
         )
         match verdict:
             case Delivered(sampled_out):
@@ -134,7 +129,7 @@ class Sender:
             case Rejected(reason):
                 self._resume()
                 self._reject(entry, reason, now_s)
-            case Hold(reason, delay_s):
+            case PauseDelivery(reason, delay_s):
                 self._hold(entry, reason, now_s, delay_s)
             case _:
                 assert_never(verdict)
@@ -167,12 +162,11 @@ class Sender:
             self._closed_until_s = max(self._closed_until_s, now_s + delay_s)
         self.held = reason
         self._outbox.postpone(entry, self._closed_until_s)
-        advice = ADVICE.get(reason, BASE_URL_ADVICE)
-        self._tell(f"delivery is held (HTTP {reason}): {advice}. Captured data waits in the outbox")
+        self._tell(f"delivery is paused: {reason}. Captured data waits in the outbox")
 
     def _resume(self) -> None:
         if self.held is not None:
-            self._tell(f"delivery has resumed after HTTP {self.held}")
+            self._tell(f"delivery has resumed after a pause: {self.held}")
         self.held, self._refusals = None, 0
 
     def _tell(self, message: str) -> None:
