@@ -21,10 +21,10 @@ import httpx
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.store import Memory
-from greenflash_otel.delivery import metrics
+from greenflash_otel.delivery import files, metrics
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
-from greenflash_otel.delivery.destination import Destination, choose_folder
+from greenflash_otel.delivery.destination import Destination, choose_folder, find_folders
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.threads import is_our_thread
@@ -33,6 +33,7 @@ from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.greenflash_api.stand_in import is_stand_in
 from greenflash_otel.ingest.ingest import Intake
 from greenflash_otel.ingest.redaction import Redaction
 from greenflash_otel.ingest.sampling import Sampler
@@ -73,7 +74,9 @@ class Pipeline:
                 "product_id is missing; a pipeline needs the UUID of a Greenflash product"
             )
         self.settings = settings
-        self.destination = Destination(settings.base_url, settings.product_id)
+        is_online = settings.api_key is not None and settings.offline_reason is None
+        addressed = Destination(settings.base_url, settings.product_id)
+        self.destination = addressed if settings.api_key is not None else addressed.unaddressed
         redact = _resolve(settings.redact)
         self._redaction = Redaction(redact)
         self._outbox = _outbox_of(settings, self.destination)
@@ -83,7 +86,6 @@ class Pipeline:
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
-        is_online = settings.api_key is not None and settings.offline_reason is None
         client = (
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
         )
@@ -104,6 +106,8 @@ class Pipeline:
             destination=str(self.destination),
             offline_reason=settings.offline_reason or "no API key",
         )
+        if settings.api_key is not None and settings.outbox != MEMORY:
+            self._adopt_unaddressed(Path(settings.outbox))
         metrics.report(self)
         if settings.api_key is None:
             internal_errors.warn_once(
@@ -218,6 +222,20 @@ class Pipeline:
             unlinked=counts.unlinked,
             repaired=counts.repaired,
         )
+
+    def _adopt_unaddressed(self, root: Path) -> None:
+        """Take over what was captured for this product before there was a key."""
+        wanted = self.destination.unaddressed
+        for folder, destination in find_folders(root.absolute()):
+            if destination.key != wanted.key or not files.find_files(folder, "ours"):
+                continue
+            if is_stand_in(self.settings.base_url):
+                internal_errors.warn_once(
+                    f"conversations that were captured without an API key wait in {folder}. They are not delivered to "
+                    f"{self.settings.base_url}, which is a test double"
+                )
+            else:
+                self._outbox.adopt_from(folder, destination.key, COMMIT_S)
 
     # On the ingest thread.
 

@@ -256,7 +256,9 @@ class Settings:
             if (names := values.get(name)) is not None:
                 values[name] = _names(names) if isinstance(names, str) else tuple(names)
         if in_tests and "base_url" not in values:
-            values["offline_reason"] = "pytest runs, and base_url is not set: tests contact no default address"
+            values["offline_reason"] = (
+                "pytest runs, and base_url is not set: tests contact no default address"
+            )
         return cls(**{**values, "outbox": _absolute(str(values["outbox"]))})
 
 

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from greenflash_otel.delivery.concurrency_limit import MOST, START
+
 from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from greenflash_otel.delivery.concurrency_limit import MOST, START, Window
 from hypothesis import given
 from hypothesis import strategies as st
-
-from greenflash_otel.delivery.concurrency_limit import MOST, START, Window
 
 STEPS = st.lists(st.tuples(st.booleans(), st.floats(0, 30), st.floats(0, 10)), max_size=200)
 """Whether a request got through, how long it was out, and how long after the one before it came back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -64,8 +65,12 @@ def parser() -> argparse.ArgumentParser:
     for name, about in (("show", SHOW), ("retry", RETRY), ("drop", DROP)):
         action = actions.add_parser(name, help=about[0], description=about[1])
         action.add_argument("names", nargs="*", metavar="name", help="as 'outbox list' shows it")
-        action.add_argument("--refused", action="store_true", help="all that was refused")
+        action.add_argument("--rejected", action="store_true", help="all that were rejected")
         action.set_defaults(command=f"outbox:{name}")
+    for action in actions.choices.values():
+        action.add_argument(
+            "--destination", metavar="ID", help="folder name or product of the one that is meant"
+        )
     return root
 
 
@@ -141,6 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"{error.name} is not installed: pip install 'greenflash-otel[{extra}]'", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # e.g. `outbox export | head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
     return code

@@ -21,9 +21,7 @@ _SOURCES: Final = {
 """Where ids are read from: with a page of the table gone, the index still knows what lies behind it."""
 
 
-def copy_all(
-    into: sqlite3.Connection, orphan: sqlite3.Connection, *, after_id: int, limit_bytes: int
-) -> int:
+def copy_all(into: sqlite3.Connection, orphan: sqlite3.Connection, *, after_id: int, limit_bytes: int) -> int:
     """Copy everything that can be read, in one commit; return how much cannot.
 
     Raises:

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.threads import Ticket, is_our_thread, start_thread
+from greenflash_otel.delivery.threads import Ticket, is_our_thread, start_thread, wait_unless_nested
 from greenflash_otel.delivery.writer import FOREVER_S
 
 BATCH: Final = 256
@@ -181,7 +181,7 @@ class Batcher:
         return work
 
     def wait(self, work: Work, timeout_s: float = FOREVER_S) -> bool:
-        """Wait for work; False if the time is over. Never waits on a thread of ours."""
+        """Wait for work; False if the time is over. Never waits on a thread of ours, nor inside another wait."""
         if is_our_thread():
             return work.ticket.is_complete
         until_s = time.monotonic() + timeout_s
@@ -193,7 +193,7 @@ class Batcher:
                 self._run_batch()
             finally:
                 self._busy.release()
-        return work.ticket.wait(until_s - time.monotonic())
+        return wait_unless_nested(work.ticket, until_s - time.monotonic())
 
     def wake(self) -> None:
         """See that somebody looks."""
@@ -273,7 +273,9 @@ class Batcher:
         if not self.has_work() and not self.is_closed:
             self._await_wake(IDLE_S)  # asked with the flag up: who submits now is seen here, or sees the flag
         self._asleep = False
-        only_spans = 0 < len(self._items) < BATCH and not any(isinstance(i, Work) for i, _ in list(self._items))
+        only_spans = 0 < len(self._items) < BATCH and not any(
+            isinstance(i, Work) for i, _ in list(self._items)
+        )
         if only_spans and not self.is_closed:
             self._await_wake(LINGER_S)
 
@@ -303,7 +305,9 @@ class Batcher:
     def _run_late(self, up_to_id: int | None = None) -> None:
         """Do the work whose turn it is now that the spans before it are ingested."""
         ready = []
-        while self._late and (self._spill.is_empty() or (up_to_id is not None and self._late[0].after_id <= up_to_id)):
+        while self._late and (
+            self._spill.is_empty() or (up_to_id is not None and self._late[0].after_id <= up_to_id)
+        ):
             ready.append(self._late.popleft())
         if ready:
             self._ingest(list(ready), 0)

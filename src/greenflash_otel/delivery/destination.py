@@ -1,6 +1,8 @@
 """Give each destination a folder of its own, so that nothing captured for one is ever sent to another.
 
-A destination is a base URL and a product: a renewed key of the same product delivers what waited. The setting
+A destination is a base URL and a product: a renewed key of the same product delivers what waited. What is captured
+without any key is for the product alone, because nobody has said yet which account it goes to: the first process
+of that product that has a key takes it over, wherever it delivers, but never to a test double. The setting
 ``outbox`` names a root. The first destination that uses a root owns the root itself; each other one owns a folder
 in it, named by a hash. A file in each says which destination it is of::
 
@@ -48,8 +50,15 @@ class Destination:
     def key(self) -> str:
         """The destination as text; equal for what is the same address."""
         parts = urlsplit(self.base_url)
-        address = f"{parts.scheme.lower()}://{parts.netloc.rpartition('@')[2].lower()}{parts.path.rstrip('/')}"
-        return f"{address} {self.product_id.lower()}"
+        address = (
+            f"{parts.scheme.lower()}://{parts.netloc.rpartition('@')[2].lower()}{parts.path.rstrip('/')}"
+        )
+        return f"{address if self.base_url else 'no-key:'} {self.product_id.lower()}"
+
+    @property
+    def unaddressed(self) -> Destination:
+        """The destination of what was captured for the product without a key."""
+        return Destination("", self.product_id)
 
     @property
     def folder_name(self) -> str:
@@ -57,7 +66,8 @@ class Destination:
         return hashlib.blake2b(self.key.encode(errors="replace"), digest_size=8).hexdigest()
 
     def __str__(self) -> str:
-        return f"{self.key.partition(' ')[0]} product {self.product_id}"
+        where = self.key.partition(" ")[0] if self.base_url else "any address, once there is an API key,"
+        return f"{where} product {self.product_id}"
 
 
 def choose_folder(root: Path, destination: Destination) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from greenflash_otel import internal_errors
@@ -73,8 +74,7 @@ class Entries:
         self.ledger = Ledger()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
-        self._settled: dict[str, int] = {}  # by queue: up to here delivered, but not yet deleted
-        self._settled_count = 0
+        self._settled: dict[str, list[int]] = {}  # by queue: delivered, but not yet deleted
         self._last_id = 0
         self.captured = 0
         """Spans that wait on disk for their conversion."""
@@ -130,7 +130,10 @@ class Entries:
         try:
             db = self._usable()
             size = sum(map(len, bodies)) + len(bodies) * 64
-            if not self.connection.is_file or schema.used_bytes(db) + size > self.connection.limit_bytes * MESSAGES_SHARE:
+            if (
+                not self.connection.is_file
+                or schema.used_bytes(db) + size > self.connection.limit_bytes * MESSAGES_SHARE
+            ):
                 return 0
             with transaction(db):
                 schema.insert_captured(db, bodies)
@@ -168,8 +171,7 @@ class Entries:
         if not self._is_out(entry):
             return
         self.ledger.deliver(entry.request.items, sampled_out=sampled_out)
-        self._settled[entry.lane] = entry.id
-        self._settled_count += 1
+        self._settled.setdefault(entry.lane, []).append(entry.id)
         self._count_down(entry.id)
         self._advance(entry)
 
@@ -194,16 +196,15 @@ class Entries:
         return id
 
     def restore(self, ids: Sequence[int]) -> None:
-        """Make rejected entries pending again, the last of their conversations."""
+        """Make rejected entries pending again, in their places."""
         db = self._database()
         for id in ids:
             with internal_errors.guarded("restore a rejected request"):
-                _, _, row = schema.rejected_row(db, id)
-                self._last_id += GAP
-                queue = schema.lane_of(self._last_id, row)
                 with transaction(db):
+                    _, _, row = schema.rejected_row(db, id)
                     schema.delete_rejected(db, id)
-                    schema.insert(db, self._last_id, queue, row)
+                    queue = schema.lane_of(id, row)
+                    schema.insert(db, id, queue, row)
                 self.ledger.restore(row[3])
                 self.schedule.add(queue)
                 self.has_news = True
@@ -239,7 +240,7 @@ class Entries:
         with internal_errors.guarded("read the outbox"):
             if self.ledger.pending and not self.is_closed:
                 earlier = schema.before(self._database(), mark)
-                left = sum(id > self._settled.get(lane, 0) for id, lane in earlier)
+                left = sum(id not in self._settled.get(lane, ()) for id, lane in earlier)
         watch = Watch(mark, left)
         self._watches.append(watch)
         return watch
@@ -255,19 +256,27 @@ class Entries:
         """Open the database now, and take over what processes left that are gone."""
         self._database()
 
-    def adopt(self) -> None:
-        """Take over what processes have left that are gone by now; move from memory to disk if that is possible."""
+    def adopt(self, folder: Path | None = None, destination: str | None = None) -> None:
+        """Take over what processes have left that are gone by now; move from memory to disk if possible.
+
+        Args:
+            folder: Another folder than ours.
+            destination: What the files in it are captured for, if not for the same as ours.
+        """
         if self.is_closed or self.connection.db is None:
             return
-        if self.connection.owned is None:
-            self.move_to_file()
+        if self.connection.owned is None and not self.move_to_file():
             return
-        mine, db = self.connection.owned, self.connection.db
+        mine, db = self.connection.owned, self._database()
+        if mine is None:
+            return
+        where = folder or mine.path.parent
         try:
-            if not (orphans := files.find_orphans(mine, self.connection.destination)):
+            orphans, unread = files.find_orphans(mine, where, destination or self.connection.destination)
+            if not orphans and not unread:
                 return
             before, last_record = schema.items(db), state_table.last_id(db)
-            captured_before, unread = schema.count_captured(db), 0
+            captured_before = schema.count_captured(db)
             for orphan in orphans:
                 with internal_errors.guarded("adopt what another process left"):
                     unread += files.merge_from(mine, orphan, after_id=self._last_id)
@@ -313,7 +322,13 @@ class Entries:
 
     def release_idle(self) -> bool:
         """Close the file for a while, because others need the room; whether nothing was under way."""
-        if self.is_closed or self.connection.owned is None or self._settled or self.ledger.pending or self.captured:
+        if (
+            self.is_closed
+            or self.connection.owned is None
+            or self._settled
+            or self.ledger.pending
+            or self.captured
+        ):
             return False
         self.ledger.hand_over()
         self.connection.close()
@@ -370,7 +385,6 @@ class Entries:
     def _open(self, suspect: Any = None) -> None:
         unread = self.connection.open(self._now_s(), suspect=suspect)
         self._settled.clear()
-        self._settled_count = 0
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self._note_found((0, 0), 0, unread)
@@ -458,11 +472,13 @@ class Entries:
     def _oldest(self, queue: str) -> Entry | None:
         """Return the entry of a queue that comes next; None, and the queue is removed, if there is none."""
         db = self._database()
-        while (found := schema.oldest(db, queue, after=self._settled.get(queue, 0))) is not None:
+        while (found := schema.oldest(db, queue, settled=self._settled.get(queue, ()))) is not None:
             id, row = found
             request = schema.request_of(row)
             if request is not None:
-                return Entry(id, queue, self.schedule.begin_attempt(queue), request, self.connection.generation)
+                return Entry(
+                    id, queue, self.schedule.begin_attempt(queue), request, self.connection.generation
+                )
             self._move_to_rejected(id, "corrupt", attempts=0)
             self.ledger.reject(row[3])
             self._count_down(id, has_failed=True)
@@ -473,7 +489,7 @@ class Entries:
         """Give what follows in the queue its turn, or remove the queue."""
         queue = entry.lane
         try:
-            more = schema.oldest_id(self._database(), queue, after=self._settled.get(queue, 0)) is not None
+            more = schema.oldest_id(self._database(), queue, settled=self._settled.get(queue, ())) is not None
         except FAILURES as error:
             self.schedule.advance(queue)
             self.handle_error("read the outbox", error)
@@ -489,15 +505,16 @@ class Entries:
             return None
         with transaction(db):
             schema.delete(db, id)  # first: in a full file, this makes the room
-            return schema.insert_rejected(db, schema.storable(reason), attempts, row)
+            schema.insert_rejected(db, schema.storable(reason), attempts, row, id=id)
+            return id
 
     def _delete_settled_in(self, db: sqlite3.Connection) -> None:
-        for queue, id in self._settled.items():
-            schema.delete_up_to(db, queue, id)
+        for ids in self._settled.values():
+            for id in ids:
+                schema.delete(db, id)
 
     def _forget_settled(self) -> None:
         self._settled.clear()
-        self._settled_count = 0
 
     def _is_out(self, entry: Entry) -> bool:
         """Whether an entry is of the file that is open; rows of another went to another process."""
@@ -519,6 +536,6 @@ class Entries:
         return requests
 
     @property
-    def has_settled(self) -> bool:
-        """Whether delivered entries wait to be deleted."""
-        return bool(self._settled)
+    def settled_count(self) -> int:
+        """How many delivered entries wait to be deleted."""
+        return sum(map(len, self._settled.values()))

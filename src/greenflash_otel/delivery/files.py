@@ -83,7 +83,9 @@ def identify(path: Path) -> Identity:
 
 def find_files(folder: Path, identity: Identity) -> list[Path]:
     """List the files of a kind, the oldest first: names begin with a time."""
-    return [path for path in sorted(folder.iterdir()) if NAME.fullmatch(path.name) and identify(path) == identity]
+    return [
+        path for path in sorted(folder.iterdir()) if NAME.fullmatch(path.name) and identify(path) == identity
+    ]
 
 
 def count_corrupt(folder: Path) -> int:
@@ -117,13 +119,14 @@ def acquire(folder: Path, destination: str, *, limit_bytes: int, suspect: Path |
     return replace(mine or _create(folder, destination, limit_bytes), unread=unread)
 
 
-def find_orphans(mine: OwnedFile, destination: str) -> list[OwnedFile]:
-    """Own the other files of the folder that have no owner.
+def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[OwnedFile], int]:
+    """Own the files of a folder that have no owner; return them, and how many destroyed ones there were.
 
     Raises:
         OSError: The folder cannot be read.
     """
-    return list(_orphans(mine.path.parent, destination, mine.limit_bytes, but=mine.path))
+    orphans = list(_orphans(folder, destination, mine.limit_bytes, but=mine.path))
+    return orphans, _quarantine_damaged(folder)
 
 
 def merge_from(mine: OwnedFile, orphan: OwnedFile, *, after_id: int = 0) -> int:
@@ -238,7 +241,11 @@ def _tidy(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     for name in sorted(names):
         base = next((name[: -len(end)] for end in _LEFT_BEHIND if name.endswith(end)), "")
-        if base in names or not NAME.fullmatch(base) or any(each.startswith(f"{base}.corrupt-") for each in names):
+        if (
+            base in names
+            or not NAME.fullmatch(base)
+            or any(each.startswith(f"{base}.corrupt-") for each in names)
+        ):
             continue
         left = folder / name
         if not is_private_file(left) or (lock := lock_file(folder / f"{base}{_LOCK}")) is None:

@@ -12,13 +12,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.connection import OutboxConnection
-from greenflash_otel.delivery.entries import Entries, PutRequest, Watch
+from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest, Watch
 from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.threads import Ticket
@@ -209,6 +209,10 @@ class Outbox:
         """Take over what processes have left that are gone by now."""
         self._run(lambda entries: entries.adopt())
 
+    def adopt_from(self, folder: Path, destination: str, timeout_s: float) -> None:
+        """Take over what was left in the folder of another destination."""
+        self._run(lambda entries: entries.adopt(folder, destination), timeout_s)
+
     def close(self, timeout_s: float = FOREVER_S) -> bool:
         """Stop; what is pending stays on disk for the next process. A claimed entry is pending.
 
@@ -220,8 +224,12 @@ class Outbox:
 
     # On the writer's thread.
 
-    def run_jobs(self, jobs: Sequence[Job]) -> None:
-        """Do jobs in order; puts that follow each other share a commit."""
+    def run_jobs(self, jobs: Sequence[Job]) -> bool:
+        """Do jobs in order; puts that follow each other share a commit.
+
+        Returns:
+            Whether delivered entries wait to be deleted.
+        """
         self._used_s = time.monotonic()
         at = 0
         while at < len(jobs):
@@ -233,11 +241,16 @@ class Outbox:
                 continue
             self._do(jobs[at])
             at += 1
-        if self._entries.has_settled:
+        if self._entries.settled_count >= SETTLED_MOST:
             self._entries.delete_settled()
         if self._entries.has_news and self.on_change is not None:
             self._entries.has_news = False
             self.on_change()
+        return self._entries.settled_count > 0
+
+    def tidy(self) -> None:
+        """Delete what is delivered."""
+        self._entries.delete_settled()
 
     def release_idle(self) -> bool:
         """Close the file for a while, if nothing waits in it; whether it is closed."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
@@ -217,10 +217,12 @@ def delete(db: sqlite3.Connection, id: int) -> None:
     db.execute("DELETE FROM entries WHERE id = ?", (id,))
 
 
-def insert_rejected(db: sqlite3.Connection, reason: str, attempts: int, row: Row) -> int | None:
-    """Add a request that was refused for good; return its id."""
-    sql = f"INSERT INTO rejected (reason, attempts, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    return db.execute(sql, (reason, attempts, *row)).lastrowid
+def insert_rejected(
+    db: sqlite3.Connection, reason: str, attempts: int, row: Row, *, id: int | None = None
+) -> None:
+    """Add a request that was refused for good; under its own id, if it has one here."""
+    sql = f"INSERT INTO rejected (id, reason, attempts, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    db.execute(sql, (id, reason, attempts, *row))
 
 
 def storable(text: str) -> str:
@@ -238,23 +240,19 @@ def ids(db: sqlite3.Connection, table: str) -> list[int]:
     return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
 
 
-def delete_up_to(db: sqlite3.Connection, lane: str, id: int) -> None:
-    """Remove the entries of a lane up to and including one."""
-    db.execute("DELETE FROM entries WHERE lane = ? AND id <= ?", (lane, id))
+def oldest(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> tuple[int, Row] | None:
+    """The first entry of a lane that is not settled, with its id."""
+    sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
+    for found in db.execute(sql, (lane, len(settled) + 1)):
+        if found[0] not in settled:
+            return found[0], _typed(found[1:])
+    return None
 
 
-def oldest(db: sqlite3.Connection, lane: str, *, after: int) -> tuple[int, Row] | None:
-    """The first entry of a lane after an id, with its own id."""
-    sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? AND id > ? ORDER BY id LIMIT 1"
-    found = db.execute(sql, (lane, after)).fetchone()
-    return None if found is None else (found[0], _typed(found[1:]))
-
-
-def oldest_id(db: sqlite3.Connection, lane: str, *, after: int) -> int | None:
-    """The id of the first entry of a lane after an id."""
-    sql = "SELECT id FROM entries WHERE lane = ? AND id > ? ORDER BY id LIMIT 1"
-    found = db.execute(sql, (lane, after)).fetchone()
-    return None if found is None else cast(int, found[0])
+def oldest_id(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> int | None:
+    """The id of the first entry of a lane that is not settled."""
+    sql = "SELECT id FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
+    return next((id for (id,) in db.execute(sql, (lane, len(settled) + 1)) if id not in settled), None)
 
 
 def before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
@@ -322,7 +320,9 @@ def captured_rows(db: sqlite3.Connection, *, most: int, most_bytes: int) -> list
     """Return the oldest spans that wait, with their ids; None for one whose bits have changed."""
     found: list[tuple[int, bytes | None]] = []
     size = 0
-    for id, body, checksum in db.execute("SELECT id, body, checksum FROM captured ORDER BY id LIMIT ?", (most,)):
+    for id, body, checksum in db.execute(
+        "SELECT id, body, checksum FROM captured ORDER BY id LIMIT ?", (most,)
+    ):
         found.append((id, body if isinstance(body, bytes) and checksum_of(body) == checksum else None))
         size += len(body)
         if size >= most_bytes:

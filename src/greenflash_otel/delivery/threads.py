@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+import time
 from collections.abc import Callable
 
 _ours: set[int] = set()
@@ -45,6 +46,31 @@ def is_our_thread() -> bool:
 def forget_threads() -> None:
     """Forget the parent's threads in a forked child."""
     _ours.clear()
+
+
+_waiting: dict[int, list[Ticket]] = {}
+"""By thread that waits in a public function: what was handed over on it meanwhile, by a signal handler."""
+
+
+def wait_unless_nested(ticket: Ticket, timeout_s: float) -> bool:
+    """Wait for a ticket; not where the thread waits already, and was interrupted to come here.
+
+    A signal handler that records faster than the disk works would otherwise nest without end. The outer call
+    waits for what was handed over inside it until its own work was done.
+    """
+    ident = _thread.get_ident()
+    if ident in _waiting:
+        _waiting[ident].append(ticket)
+        return ticket.is_complete
+    nested = _waiting.setdefault(ident, [])
+    until_s = time.monotonic() + timeout_s
+    try:
+        done = ticket.wait(timeout_s)
+        for each in list(nested):
+            each.wait(until_s - time.monotonic())
+        return done
+    finally:
+        _waiting.pop(ident, None)
 
 
 class Ticket:

@@ -20,6 +20,8 @@ from typing import Any, Final, Protocol
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery.threads import Ticket, forget_threads, start_thread
 
+TIDY_S: Final = 0.05
+"""How long nothing must come before the writer does what can wait."""
 FOREVER_S: Final = 1e9
 QUIESCE_S: Final = 1.0
 """How long a fork waits for the disk. A child that is forked later than that is no worse off: it opens nothing."""
@@ -40,8 +42,12 @@ class Job:
 class JobTarget(Protocol):
     """What jobs are done with: the files of one outbox."""
 
-    def run_jobs(self, jobs: Sequence[Job]) -> None:
-        """Do jobs in order and complete their tickets."""
+    def run_jobs(self, jobs: Sequence[Job]) -> bool:
+        """Do jobs in order and complete their tickets; whether there is more to do in an idle moment."""
+        ...
+
+    def tidy(self) -> None:
+        """Do what can wait for an idle moment."""
         ...
 
 
@@ -61,6 +67,7 @@ class Writer:
         self._busy = _thread.allocate_lock()
         """Taken while jobs run; by the thread, or by whoever runs them at the end of the interpreter."""
         self._ident: int | None = None
+        self._untidy: dict[int, JobTarget] = {}
 
     def submit(self, target: JobTarget, job: Job) -> Job:
         """Hand over a job. Safe anywhere: takes no lock and waits for nothing."""
@@ -113,13 +120,20 @@ class Writer:
         while True:
             self._asleep = True
             if not self._jobs:  # asked with the flag up: who submits now is seen here, or sees the flag
-                self._wake.get()
+                with contextlib.suppress(queue.Empty):
+                    self._wake.get(timeout=TIDY_S if self._untidy else None)
             self._asleep = False
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._wake.get_nowait()
             with self._busy:
-                self._run_jobs()
+                self._run_jobs() if self._jobs else self._tidy()
+
+    def _tidy(self) -> None:
+        while self._untidy:
+            _, target = self._untidy.popitem()
+            with internal_errors.guarded("tidy up the outbox"):
+                target.tidy()
 
     def _run_here(self, timeout_s: float) -> bool:
         """Run what waits on this thread, for want of another."""
@@ -139,7 +153,8 @@ class Writer:
             jobs.setdefault(id(target), (target, []))[1].append(job)
         for target, its_jobs in jobs.values():
             with internal_errors.guarded("write the outbox"):
-                target.run_jobs(its_jobs)
+                if target.run_jobs(its_jobs):
+                    self._untidy[id(target)] = target
             for job in its_jobs:  # what a failure left
                 job.ticket.complete()
 

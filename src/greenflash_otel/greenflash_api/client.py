@@ -116,7 +116,9 @@ class Client:
                 extensions={"timeout": timeouts},
             ) as response,
         ):
-            headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+            headers = {
+                name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers
+            }
             return self._answer(response.status, headers, response.iter_stream(), deadline)
 
     def _exchange_with(self, request: ApiRequest, limit_s: float) -> Answer:

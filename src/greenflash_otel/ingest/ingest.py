@@ -169,7 +169,9 @@ class Intake:
             redacted: The same with its texts redacted, where that was done already.
         """
         attached = self._attached(outcome, affiliation, trace_id)
-        sent = self._attached(redacted, affiliation, trace_id) if redacted else self._redaction.outcome(attached)
+        sent = (
+            self._attached(redacted, affiliation, trace_id) if redacted else self._redaction.outcome(attached)
+        )
         self._keep([*self._held(attached.conversation_id), events.request_of(sent, self._address)])
         return attached
 
@@ -321,8 +323,6 @@ class Intake:
 
     def _request_of(self, outcome: Outcome) -> ApiRequest:
         return events.request_of(self._redaction.outcome(outcome), self._address)
-
-
 
 
 def _tells_of_an_error(message: MessageItem) -> bool:
