@@ -227,7 +227,8 @@ class Pipeline:
         """Take over what was captured for this product before there was a key."""
         wanted = self.destination.unaddressed
         for folder, destination in find_folders(root.absolute()):
-            if destination.key != wanted.key or not files.find_files(folder, "ours"):
+            left = [*files.find_files(folder, "ours"), *files.find_files(folder, "damaged")]
+            if destination.key != wanted.key or not left:
                 continue
             if is_stand_in(self.settings.base_url):
                 internal_errors.warn_once(

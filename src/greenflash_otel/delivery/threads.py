@@ -12,6 +12,10 @@ import _thread
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
+
+NESTED_S: Final = 1.0
+"""How long a call waits for what signal handlers handed over while it waited for its own work."""
 
 _ours: set[int] = set()
 
@@ -56,7 +60,7 @@ def wait_unless_nested(ticket: Ticket, timeout_s: float) -> bool:
     """Wait for a ticket; not where the thread waits already, and was interrupted to come here.
 
     A signal handler that records faster than the disk works would otherwise nest without end. The outer call
-    waits for what was handed over inside it until its own work was done.
+    waits for what was handed over inside it.
     """
     ident = _thread.get_ident()
     if ident in _waiting:
@@ -66,8 +70,9 @@ def wait_unless_nested(ticket: Ticket, timeout_s: float) -> bool:
     until_s = time.monotonic() + timeout_s
     try:
         done = ticket.wait(timeout_s)
-        for each in list(nested):
-            each.wait(until_s - time.monotonic())
+        until_s = min(until_s, time.monotonic() + NESTED_S)
+        while nested and time.monotonic() < until_s:
+            nested.pop(0).wait(until_s - time.monotonic())
         return done
     finally:
         _waiting.pop(ident, None)
