@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.delivery import files, fork_hooks, schema, state_table
 from greenflash_otel.delivery.connection import Holding
 from greenflash_otel.delivery.schema import GAP, Entry, transaction
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.state_record import StateRecord
 
 MEMORY: Final = ":memory:"
 LIMIT_BYTES: Final = 256 * 1024 * 1024
@@ -49,7 +49,7 @@ class Outbox(Holding):
             self._database()
         fork_hooks.watch(self)
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
         """Keep requests, in this order; they are committed when this returns. Gives back those refused.
 
         Args:
@@ -67,7 +67,7 @@ class Outbox(Holding):
             except (sqlite3.Error, OSError) as error:
                 self._failed("keep a request", error)
                 self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
-                if any(note.is_vital for note in notes):
+                if any(note.is_required for note in notes):
                     raise
                 return given
             for request, lane in zip(given, lanes, strict=True):
@@ -83,7 +83,7 @@ class Outbox(Holding):
             return ()
         return self._read(lambda db: self._notebook.read(db, topic))
 
-    def recall_found(self, beginning: str) -> Sequence[str]:
+    def recall_inherited(self, beginning: str) -> Sequence[str]:
         """What earlier processes noted on topics that begin so; each note once."""
         if not self._notebook.found:
             return ()
@@ -227,7 +227,7 @@ class Outbox(Holding):
 
     # Rows.
 
-    def _write(self, requests: Sequence[ApiRequest], notes: Sequence[Note]) -> list[str | None]:
+    def _write(self, requests: Sequence[ApiRequest], notes: Sequence[StateRecord]) -> list[str | None]:
         """Add entries, and name their lanes; None for what the budget has no room for."""
         db = self._database()
         if self._owned is not None and not self._owned.path.exists():
@@ -239,7 +239,7 @@ class Outbox(Holding):
                     self._notebook.write(db, notes)
                 return lanes
         except (sqlite3.Error, OSError) as error:
-            if not notes or any(note.is_vital for note in notes):
+            if not notes or any(note.is_required for note in notes):
                 raise
             self._failed("keep what was noted", error)
             return self._write(requests, ())

@@ -15,7 +15,6 @@ from typing import Protocol
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.conversations.resolve import fallback_id
 from greenflash_otel.conversations.store import WAIT_NS, Memory
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
@@ -36,12 +35,13 @@ from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
+from greenflash_otel.state_record import StateRecord
 
 
 class Store(Protocol):
     """Where requests go: the outbox."""
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
         """Keep requests; they are safe once this returns. Gives back those that were refused.
 
         Args:
