@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.delivery import files, schema, state_table
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.schedule import Schedule
@@ -22,6 +21,7 @@ from greenflash_otel.delivery.schema import GAP, Entry, transaction
 from greenflash_otel.delivery.state_table import StateTable
 from greenflash_otel.delivery.stats import Ledger
 from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.state_record import StateRecord
 
 MESSAGES_SHARE: Final = 0.9
 """Of the limit; the rest is kept free for outcomes and their like, which are small and precious."""
@@ -54,7 +54,7 @@ class PutRequest:
     """Requests to be kept, with the state records that belong to them."""
 
     requests: Sequence[ApiRequest]
-    records: Sequence[Note] = ()
+    records: Sequence[StateRecord] = ()
     converted_id: int = 0
     """Up to this id, spans that waited on disk for their conversion are what these requests were made of."""
 
@@ -99,7 +99,7 @@ class Entries:
             if what.converted_id:  # what they were made of is still on disk
                 raise
             self._lose(what.requests, "disk_full" if "disk is full" in str(error) else "outbox_error")
-            if any(record.is_vital for record in what.records):
+            if any(record.is_required for record in what.records):
                 raise
             return what.requests
         self._note_kept(what.requests, queues)
@@ -434,7 +434,7 @@ class Entries:
             self._note_converted(what, db)
             return queues
         except FAILURES as error:
-            if not what.records or any(record.is_vital for record in what.records):
+            if not what.records or any(record.is_required for record in what.records):
                 raise
             self.handle_error("keep state records", error)
             return self._write(replace(what, records=()))

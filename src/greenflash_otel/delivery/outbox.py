@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final, TypeVar, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest, Watch
@@ -24,6 +23,7 @@ from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.threads import Ticket
 from greenflash_otel.delivery.writer import FOREVER_S, WRITER, Job
 from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.state_record import StateRecord
 
 MEMORY: Final = ":memory:"
 LIMIT_BYTES: Final = 1024 * 1024 * 1024
@@ -74,7 +74,7 @@ class Outbox:
     # What comes.
 
     def put(
-        self, requests: Iterable[ApiRequest], notes: Sequence[Note] = (), *, converted_id: int = 0
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
     ) -> Sequence[ApiRequest]:
         """Keep requests, in this order; they are committed when this returns. Return those that were refused.
 
@@ -93,7 +93,7 @@ class Outbox:
         return given if job.result is None else cast("Sequence[ApiRequest]", job.result)
 
     def put_later(
-        self, requests: Iterable[ApiRequest], notes: Sequence[Note] = (), *, converted_id: int = 0
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
     ) -> Job:
         """Hand requests to the writer; the job's ticket is complete when they are committed."""
         return WRITER.submit(self, PutJob(PutRequest(tuple(requests), notes, converted_id)))
@@ -119,17 +119,17 @@ class Outbox:
         """Return the oldest spans that wait for their conversion, with ids; None for a damaged one."""
         return self._run(lambda entries: entries.read_captured(most, most_bytes)) or []
 
-    def recall(self, topic: str) -> Sequence[str]:
+    def recall(self, key: str) -> Sequence[str]:
         """Return what earlier processes recorded under a key, oldest first."""
         if not self._entries.state_table.inherits:
             return ()
-        return self._read(lambda table, db: table.read(db, topic))
+        return self._read(lambda table, db: table.read(db, key))
 
-    def recall_found(self, beginning: str) -> Sequence[str]:
+    def recall_inherited(self, prefix: str) -> Sequence[str]:
         """Return what earlier processes recorded under keys that begin so; each record once."""
         if not self._entries.state_table.found:
             return ()
-        return self._read(lambda table, db: table.read_found(db, beginning))
+        return self._read(lambda table, db: table.read_found(db, prefix))
 
     # What goes.
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.state_record import StateRecord
 
 ROWS: Final = 100_000
 SHARE: Final = 1 / 8
@@ -48,14 +48,14 @@ class StateTable:
             self.inherits = True
             self.found.append((after + 1, last + 1))
 
-    def write(self, db: sqlite3.Connection, notes: Iterable[Note]) -> None:
+    def write(self, db: sqlite3.Connection, notes: Iterable[StateRecord]) -> None:
         """Keep notes."""
         today = _today()
         for note in notes:
-            if not note.adds:
-                db.execute("DELETE FROM state WHERE key = ?", (note.topic,))
+            if not note.appends:
+                db.execute("DELETE FROM state WHERE key = ?", (note.key,))
             if note.value is not None:
-                db.execute(_INSERT, (note.topic, today, note.value, _checksum(note.topic, note.value)))
+                db.execute(_INSERT, (note.key, today, note.value, _checksum(note.key, note.value)))
                 self._rows += 1
                 self._bytes += len(note.value) + _ROW_BYTES
         if self._rows > ROWS or self._bytes > self._limit_bytes:

@@ -16,7 +16,6 @@ from typing import Protocol
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.conversations.resolve import fallback_id
 from greenflash_otel.conversations.store import WAIT_NS, Memory
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
@@ -38,13 +37,14 @@ from greenflash_otel.semconv.conversation_attributes import affiliation_of
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
+from greenflash_otel.state_record import StateRecord
 
 
 class Store(Protocol):
     """Where requests go: the outbox."""
 
     def put(
-        self, requests: Iterable[ApiRequest], notes: Sequence[Note] = (), *, converted_id: int = ...
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = ...
     ) -> Sequence[ApiRequest]:
         """Keep requests; they are safe once this returns. Return those that were refused.
 
