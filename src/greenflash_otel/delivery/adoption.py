@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final, TypeVar
 
 from greenflash_otel import internal_errors
@@ -21,14 +21,24 @@ _SOURCES: Final = {
 """Where ids are read from: with a page of the table gone, the index still knows what lies behind it."""
 
 
-def copy_all(into: sqlite3.Connection, orphan: sqlite3.Connection, *, after_id: int, limit_bytes: int) -> int:
+def copy_all(
+    into: sqlite3.Connection,
+    orphan: sqlite3.Connection,
+    *,
+    after_id: int,
+    limit_bytes: int,
+    settled: Collection[int] = (),
+) -> int:
     """Copy everything that can be read, in one commit; return how much cannot.
+
+    Args:
+        settled: Ids of entries of the orphan that are delivered and not deleted yet.
 
     Raises:
         sqlite3.Error: It does not fit, or ours cannot be written. Nothing is copied then.
     """
     with transaction(into):
-        unread = _copy_requests(into, orphan, max(after_id, schema.last_id(into)))
+        unread = _copy_requests(into, orphan, max(after_id, schema.last_id(into)), settled)
         unread += _copy_captured(into, orphan)
         if schema.used_bytes(into) > limit_bytes:
             raise sqlite3.OperationalError("the limit of the outbox is reached")
@@ -59,9 +69,13 @@ def is_empty(db: sqlite3.Connection) -> bool:
         return False
 
 
-def _copy_requests(into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int) -> int:
+def _copy_requests(
+    into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int, settled: Collection[int]
+) -> int:
     unread = 0
-    for row in _rows(orphan, "entries", schema.entry_row):
+    for id, row in _numbered_rows(orphan, "entries", schema.entry_row):
+        if id in settled:
+            continue
         if row is None:
             unread += 1
         else:
@@ -84,16 +98,22 @@ def _copy_captured(into: sqlite3.Connection, orphan: sqlite3.Connection) -> int:
 def _rows(
     db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
 ) -> Iterator[T | None]:
-    """Read the rows of a table in order, one by one; None stands for one that cannot be read."""
+    return (row for _, row in _numbered_rows(db, table, read))
+
+
+def _numbered_rows(
+    db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
+) -> Iterator[tuple[int, T | None]]:
+    """Read the rows of a table in order, with their ids; None stands for one that cannot be read."""
     ids: set[int] = set()
     could_be_read = [_read_ids(db, source, ids) for source in _SOURCES[table]]
     if not any(could_be_read):
-        yield None
+        yield 0, None
     for id in sorted(ids):
         row = None
         with contextlib.suppress(sqlite3.DatabaseError):
             row = read(db, id)
-        yield row
+        yield id, row
 
 
 def _read_ids(db: sqlite3.Connection, source: str, ids: set[int]) -> bool:

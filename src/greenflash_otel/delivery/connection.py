@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sqlite3
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -58,13 +59,14 @@ class OutboxConnection:
         """Whether somebody has removed our file."""
         return self.owned is not None and not self.owned.path.exists()
 
-    def open(self, now_s: float, *, suspect: Path | None = None) -> int:
+    def open(self, now_s: float, *, suspect: Path | None = None, settled: Collection[int] = ()) -> int:
         """Open a database; return how many rows of other files could not be read.
 
         Args:
             suspect: A file known to be damaged.
+            settled: Ids of entries in it that are delivered.
         """
-        self.owned = self._acquire(now_s, suspect)
+        self.owned = self._acquire(now_s, suspect, settled)
         if self.owned is not None:
             self.db = self.owned.db
         else:
@@ -80,7 +82,7 @@ class OutboxConnection:
         if self.owned is not None or self.folder is None or now_s - self._tried_s < RETRY_S:
             return False
         memory = self.db
-        if (owned := self._acquire(now_s, None)) is None:
+        if (owned := self._acquire(now_s)) is None:
             return False
         if memory is not None:
             try:
@@ -128,13 +130,19 @@ class OutboxConnection:
         self.db = self.owned = None
         self._tried_s = float("-inf")
 
-    def _acquire(self, now_s: float, suspect: Path | None) -> OwnedFile | None:
+    def _acquire(
+        self, now_s: float, suspect: Path | None = None, settled: Collection[int] = ()
+    ) -> OwnedFile | None:
         if self.folder is None:
             return None
         self._tried_s = now_s
         try:
             return files.acquire(
-                self.folder, self.destination, limit_bytes=self._limit_bytes, suspect=suspect
+                self.folder,
+                self.destination,
+                limit_bytes=self._limit_bytes,
+                suspect=suspect,
+                settled=settled,
             )
         except (sqlite3.Error, OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or type(error).__name__

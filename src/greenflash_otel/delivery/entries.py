@@ -271,6 +271,7 @@ class Entries:
         if mine is None:
             return
         where = folder or mine.path.parent
+        self.delete_settled()  # it makes room
         try:
             orphans, unread = files.find_orphans(mine, where, destination or self.connection.destination)
             if not orphans and not unread:
@@ -383,7 +384,8 @@ class Entries:
         return self._leave_removed() if self.connection.was_removed() else db
 
     def _open(self, suspect: Any = None) -> None:
-        unread = self.connection.open(self._now_s(), suspect=suspect)
+        settled = {id for ids in self._settled.values() for id in ids} if suspect else ()
+        unread = self.connection.open(self._now_s(), suspect=suspect, settled=settled)
         self._settled.clear()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)

@@ -18,7 +18,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -93,12 +93,20 @@ def count_corrupt(folder: Path) -> int:
     return sum(1 for path in folder.iterdir() if _CORRUPT.fullmatch(path.name) and is_private_file(path))
 
 
-def acquire(folder: Path, destination: str, *, limit_bytes: int, suspect: Path | None = None) -> OwnedFile:
+def acquire(
+    folder: Path,
+    destination: str,
+    *,
+    limit_bytes: int,
+    suspect: Path | None = None,
+    settled: Collection[int] = (),
+) -> OwnedFile:
     """Own a file in the folder, with everything that files without an owner hold.
 
     Args:
         destination: What the file is for. Files for other destinations are left as they are.
         suspect: A file known to be damaged, however sound it looks.
+        settled: Ids of entries in the suspect file that are delivered.
 
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
@@ -107,16 +115,16 @@ def acquire(folder: Path, destination: str, *, limit_bytes: int, suspect: Path |
     with internal_errors.guarded("tidy up the outbox folder"):
         _tidy(folder)
     mine: OwnedFile | None = None
-    unread = 0
-    for found in _orphans(folder, destination, limit_bytes):
+    unread = _quarantine_damaged(folder)
+    broken: list[Path] = []
+    for found in _orphans(folder, destination, limit_bytes, broken):
         if mine is None and found.path != suspect and adoption.is_sound(found.db):
             mine = found
             continue
         mine = mine or _create(folder, destination, limit_bytes)
         with internal_errors.guarded("adopt what another process left"):
-            unread += merge_from(mine, found)
-    unread += _quarantine_damaged(folder)
-    return replace(mine or _create(folder, destination, limit_bytes), unread=unread)
+            unread += merge_from(mine, found, settled=settled if found.path == suspect else ())
+    return replace(mine or _create(folder, destination, limit_bytes), unread=unread + len(broken))
 
 
 def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[OwnedFile], int]:
@@ -125,14 +133,20 @@ def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[
     Raises:
         OSError: The folder cannot be read.
     """
-    orphans = list(_orphans(folder, destination, mine.limit_bytes, but=mine.path))
-    return orphans, _quarantine_damaged(folder)
+    unread = _quarantine_damaged(folder)
+    broken: list[Path] = []
+    orphans = list(_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path))
+    return orphans, unread + len(broken)
 
 
-def merge_from(mine: OwnedFile, orphan: OwnedFile, *, after_id: int = 0) -> int:
+def merge_from(
+    mine: OwnedFile, orphan: OwnedFile, *, after_id: int = 0, settled: Collection[int] = ()
+) -> int:
     """Move everything that can be read; return how much cannot. The orphan stays if it does not fit."""
     try:
-        unread = adoption.copy_all(mine.db, orphan.db, after_id=after_id, limit_bytes=mine.limit_bytes)
+        unread = adoption.copy_all(
+            mine.db, orphan.db, after_id=after_id, limit_bytes=mine.limit_bytes, settled=settled
+        )
     except BaseException:
         orphan.db.close()
         orphan.lock.release(remove=False)
@@ -150,7 +164,7 @@ def try_lock(path: Path, *, limit_bytes: int) -> OwnedFile | None:
     """Own an existing file of ours; None if it has an owner or is gone.
 
     Raises:
-        sqlite3.Error, OSError: It cannot be used.
+        sqlite3.Error, OSError: It cannot be used. A damaged one was moved out of the way.
     """
     if (lock := _lock(path)) is None:
         return None
@@ -159,8 +173,10 @@ def try_lock(path: Path, *, limit_bytes: int) -> OwnedFile | None:
             lock.release(remove=True)
             return None
         return OwnedFile(path, schema.connect(_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
-    except BaseException:
-        lock.release(remove=False)
+    except BaseException as error:
+        if is_damage(error):
+            _quarantine(path)
+        lock.release(remove=is_damage(error))
         raise
 
 
@@ -174,12 +190,11 @@ def release(owned: OwnedFile) -> None:
 
 
 def _orphans(
-    folder: Path, destination: str, limit_bytes: int, *, but: Path | None = None
+    folder: Path, destination: str, limit_bytes: int, broken: list[Path], *, but: Path | None = None
 ) -> Iterator[OwnedFile]:
+    """Own the files without an owner one by one; add those that cannot be opened at all to `broken`."""
     for path in find_files(folder, "ours"):
-        if path == but:
-            continue
-        if (found := _take_over(path, limit_bytes)) is None:
+        if path == but or (found := _take_over(path, limit_bytes, broken)) is None:
             continue
         if _is_for(found, destination):
             yield found
@@ -196,11 +211,13 @@ def _is_for(found: OwnedFile, destination: str) -> bool:
         return True
 
 
-def _take_over(path: Path, limit_bytes: int) -> OwnedFile | None:
+def _take_over(path: Path, limit_bytes: int, broken: list[Path]) -> OwnedFile | None:
     try:
         return try_lock(path, limit_bytes=limit_bytes)
     except (sqlite3.Error, OSError) as error:
         internal_errors.count("open what another process left", error)
+        if not path.exists():
+            broken.append(path)
         return None
 
 
@@ -256,14 +273,16 @@ def _tidy(folder: Path) -> None:
 
 
 def _quarantine_damaged(folder: Path) -> int:
-    """Move files out of the way whose header is destroyed; return how many, for nobody can say what they held."""
+    """Move files out of the way whose header is destroyed; return how many.
+
+    Nobody can say what they held, so each counts as one row.
+    """
     moved = 0
     for path in find_files(folder, "damaged"):
-        if (lock := _lock(path)) is None:
-            continue
-        _quarantine(path)
-        lock.release(remove=True)
-        moved += 1
+        if (lock := _lock(path)) is not None:
+            _quarantine(path)
+            lock.release(remove=True)
+            moved += 1
     return moved
 
 

@@ -67,6 +67,7 @@ class Outbox:
         self._entries = Entries(self._connection, time.monotonic)
         self.on_change = on_change
         self._used_s = 0.0
+        self._pid = os.getpid()
         self._publish()
         fork_hooks.watch(self)
         self._run(lambda entries: entries.open(), OPEN_S)
@@ -96,7 +97,7 @@ class Outbox:
         self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
     ) -> Job:
         """Hand requests to the writer; the job's ticket is complete when they are committed."""
-        return WRITER.submit(self, PutJob(PutRequest(tuple(requests), notes, converted_id)))
+        return self._submit(PutJob(PutRequest(tuple(requests), notes, converted_id)))
 
     def put_late(self, requests: Iterable[ApiRequest], timeout_s: float) -> bool:
         """Keep something after `close`, in a file that is opened for it; whether it is on disk now."""
@@ -113,7 +114,7 @@ class Outbox:
 
     def run_later(self, act: Callable[[], None]) -> Ticket:
         """Have the writer's thread do something."""
-        return WRITER.submit(self, Job(lambda entries: act())).ticket
+        return self._submit(Job(lambda entries: act())).ticket
 
     def read_captured(self, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
         """Return the oldest spans that wait for their conversion, with ids; None for a damaged one."""
@@ -177,7 +178,7 @@ class Outbox:
 
     def unwatch(self, watch: Watch) -> None:
         """Stop watching."""
-        WRITER.submit(self, Job(lambda entries: entries.unwatch(watch)))
+        self._submit(Job(lambda entries: entries.unwatch(watch)))
 
     @property
     def folder(self) -> Path | None:
@@ -203,6 +204,7 @@ class Outbox:
 
     def counts(self) -> Stats:
         """Return what became of everything that was put here. Waits for nothing."""
+        self._begin_in_child()
         return self._stats
 
     def adopt(self) -> None:
@@ -219,7 +221,7 @@ class Outbox:
         Returns:
             Whether it was closed in time.
         """
-        job = WRITER.submit(self, Job(lambda entries: entries.close()))
+        job = self._submit(Job(lambda entries: entries.close()))
         return WRITER.wait(job, timeout_s)
 
     # On the writer's thread.
@@ -271,9 +273,19 @@ class Outbox:
     def after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child."""
         if in_child:
+            self._begin_in_child()
+
+    def _begin_in_child(self) -> None:
+        """Start empty in a forked child; also in one that no hook was called for."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
             self._connection.forget_in_child()
             self._entries.reset()
             self._publish()
+
+    def _submit(self, job: Job) -> Job:
+        self._begin_in_child()
+        return WRITER.submit(self, job)
 
     def _put_together(self, jobs: Sequence[PutJob]) -> bool:
         refused = self._entries.put_together([job.what for job in jobs])
@@ -299,7 +311,7 @@ class Outbox:
 
     def _run(self, act: Callable[[Entries], T], timeout_s: float = FOREVER_S) -> T | None:
         """Have the writer do something, and wait for it; None if it failed or the time is over."""
-        job = WRITER.submit(self, Job(act))
+        job = self._submit(Job(act))
         WRITER.wait(job, timeout_s)
         if job.error is not None:
             internal_errors.count("use the outbox", job.error)
