@@ -12,14 +12,14 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint
 
 from greenflash_otel.delivery import metrics
-from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Ledger, Stats
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Wire, ids_of, messages
+from tests.delivery.making import make_delivery
 from tests.delivery.processes import output_of
-from tests.delivery.test_worker import LONG_S
+from tests.delivery.test_delivery import LONG_S
 
 Read = Callable[[], dict[str, int]]
 """Reads all metrics once: their values by name, ``lost`` with its reason behind it."""
@@ -94,7 +94,7 @@ def test_whatever_happens_to_an_item_it_is_counted_once(read: Read) -> None:
         return {"b": Answer(400), "h": Answer(401)}.get(id[0], SUCCESS)
 
     with closing(Outbox(":memory:", limit_bytes=400_000)) as outbox:
-        worker = Worker(outbox, Wire(answer), gather=lambda batch: None)
+        worker = make_delivery(outbox, Wire(answer), gather=lambda batch: None)
         metrics.report(worker)
         outbox.put([messages(f"{i}", f"{'gb'[i % 2]}{i}") for i in range(10)])
         outbox.put([messages("large", f"{i}", size=100_000) for i in range(5)])
@@ -134,7 +134,7 @@ def test_the_instruments_are_made_once(read: Read) -> None:
 
 def test_lost_is_named(read: Read) -> None:
     """By the reasons that `stats` has, also those of the queue before the outbox."""
-    worker = Worker(Outbox(":memory:"), None, gather=lambda batch: None, capacity=0)
+    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: None, capacity=0)
     metrics.report(worker)
     assert not worker.submit("a")
     assert read()["lost queue_full"] == 1

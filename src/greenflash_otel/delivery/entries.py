@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import files, schema, state_table
@@ -355,8 +355,8 @@ class Entries:
         path = self.connection.leave_damaged()
         self.ledger.hand_over()
         self._fail_watches()
-        self._open(suspect=path)
-        self.ledger.lose(kept - self.ledger.kept, DAMAGED)
+        unread = self._open(suspect=path)
+        self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
 
     # Rows.
 
@@ -383,13 +383,14 @@ class Entries:
             return self._database()
         return self._leave_removed() if self.connection.was_removed() else db
 
-    def _open(self, suspect: Any = None) -> None:
+    def _open(self, suspect: Path | None = None) -> int:
         settled = {id for ids in self._settled.values() for id in ids} if suspect else ()
         unread = self.connection.open(self._now_s(), suspect=suspect, settled=settled)
         self._settled.clear()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self._note_found((0, 0), 0, unread)
+        return unread
 
     def _leave_removed(self) -> sqlite3.Connection:
         """Begin a new file, with everything that ours held, which somebody removed."""

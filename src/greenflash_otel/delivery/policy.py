@@ -48,6 +48,8 @@ class Rejected:
     """Never. Keep it, with the reason, for a person to look at."""
 
     reason: str
+    is_certain: bool = False
+    """Whether the refusal is about this item, however many others meet the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def judge(
     """
     status = answer.status
     if answer.fault == "path":
-        return Rejected("its path is not one of the API's, so it was not sent")
+        return Rejected("its path is not one of the API's, so it was not sent", is_certain=True)
     if status is None:
         return _retry(answer, attempt, rng_fraction, answer.fault or "no answer")
     if 200 <= status < 300:
@@ -116,7 +118,7 @@ def judge(
         return _retry(answer, attempt, rng_fraction, f"HTTP {status}")
     if status == TOO_LARGE or (status in PERMANENT_STATUSES and _said(answer.body)):
         reason = _reason(status, _said(answer.body))
-        return Split(reason) if request_items > 1 else Rejected(reason)
+        return Split(reason) if request_items > 1 else Rejected(reason, status == TOO_LARGE)
     if status in PERMANENT_STATUSES and answer.is_cut:
         return _retry(answer, attempt, rng_fraction, f"HTTP {status}, and the answer broke off")
     return PauseDelivery(_pause_reason(answer, status), pause_delay_s(pauses))

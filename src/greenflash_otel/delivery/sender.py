@@ -161,8 +161,8 @@ class Sender:
                 self._postpone(entry, now_s + delay_s, gate_all, reason)
             case Split(reason):
                 self._split(entry, reason, now_s)
-            case Rejected(reason):
-                self._reject(entry, reason, now_s)
+            case Rejected(reason, is_certain):
+                self._reject(entry, reason, now_s, is_certain=is_certain)
             case PauseDelivery(reason, delay_s):
                 until_s = self._pause(reason, now_s, delay_s)
                 self._outbox.postpone(entry, until_s)
@@ -199,17 +199,21 @@ class Sender:
         try:
             halves = split(entry.request)
         except ValueError:
-            self._reject(entry, reason, now_s)
+            self._reject(entry, reason, now_s, is_certain=True)
         else:
             self._outbox.replace(entry, halves, now_s=now_s)
 
-    def _reject(self, entry: Entry, reason: str, now_s: float) -> None:
+    def _reject(self, entry: Entry, reason: str, now_s: float, *, is_certain: bool) -> None:
         """Reject an entry; if the refusal turns out not to be about the items, restore them all and pause."""
         if (id := self._outbox.reject(entry, reason, now_s=now_s)) is None:
             return
-        with self._lock:
-            waiting = self._outbox.counts().pending
-            suspect = self._streak.note_rejected(entry.request.conversation_id, id, reason, waiting=waiting)
+        suspect = None
+        if not is_certain:
+            with self._lock:
+                waiting = self._outbox.counts().pending
+                suspect = self._streak.note_rejected(
+                    entry.request.conversation_id, id, reason, waiting=waiting
+                )
         if suspect is not None:
             self._pause(suspect.reason, now_s, pause_delay_s(self._pauses))
             self._outbox.restore(suspect.entries)
