@@ -71,7 +71,9 @@ ONE_ITEM = [
     ),
     pytest.param(Answer(401), not_the_api(401, "empty", "check GREENFLASH_API_KEY"), id="wrong key, silent"),
     pytest.param(
-        Answer(402, b'{"error":"out of credit"}'), pause("HTTP 402: out of credit; check your plan"), id="to pay"
+        Answer(402, b'{"error":"out of credit"}'),
+        pause("HTTP 402: out of credit; check your plan"),
+        id="to pay",
     ),
     pytest.param(
         Answer(403, b"<html>", content_type="text/html; charset=utf-8"),
@@ -104,7 +106,9 @@ ONE_ITEM = [
     ),
     pytest.param(Answer(400, content_type="text/html"), not_the_api(400, "empty"), id="without a word"),
     pytest.param(
-        Answer(422, b"no", content_type="\ud800\x1b[2J"), not_the_api(422, "of no known type"), id="strange type"
+        Answer(422, b"no", content_type="\ud800\x1b[2J"),
+        not_the_api(422, "of no known type"),
+        id="strange type",
     ),
     pytest.param(
         Answer(400, b'{"error":{"message":"bad"}}', content_type="application/json"),
@@ -122,11 +126,16 @@ ONE_ITEM = [
         id="no text",
     ),
     pytest.param(
-        Answer(400, b'{"message":"b', True), retry(0.5, "HTTP 400, and the answer broke off"), id="refusal cut"
+        Answer(400, b'{"message":"b', True),
+        retry(0.5, "HTTP 400, and the answer broke off"),
+        id="refusal cut",
     ),
     pytest.param(Answer(413), Rejected("HTTP 413"), id="too large"),
     pytest.param(Answer(413, PAGE), Rejected("HTTP 413"), id="too large for a proxy"),
-    *(pytest.param(Answer(n, MESSAGE), retry(0.5, f"HTTP {n}"), id=str(n)) for n in sorted(TRANSIENT_STATUSES)),
+    *(
+        pytest.param(Answer(n, MESSAGE), retry(0.5, f"HTTP {n}"), id=str(n))
+        for n in sorted(TRANSIENT_STATUSES)
+    ),
     pytest.param(Answer(500), retry(0.5, "HTTP 500"), id="broken"),
     pytest.param(Answer(502, PAGE), retry(0.5, "HTTP 502"), id="broken gateway"),
     pytest.param(Answer(503), retry(0.5, "HTTP 503"), id="down"),

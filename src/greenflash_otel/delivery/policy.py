@@ -136,9 +136,7 @@ def readable(text: str, limit: int = _REASON_CHARACTERS) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in line)
 
 
-def _judge_success(
-    answer: Answer, status: int, attempt: int, rng_fraction: float, pauses: int
-) -> Verdict:
+def _judge_success(answer: Answer, status: int, attempt: int, rng_fraction: float, pauses: int) -> Verdict:
     if status == 204:
         return Delivered(sampled_out=True)
     decoded = _decoded(answer.body)

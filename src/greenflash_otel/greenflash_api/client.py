@@ -99,7 +99,8 @@ class Client:
     def close(self) -> None:
         """Close our own connections. Sending again would open new ones."""
         if (pool := self._pools.pop(os.getpid(), None)) is not None:
-            pool.close()
+            with without_log_lines():
+                pool.close()
 
     def _exchange(self, request: ApiRequest, limit_s: float) -> Answer:
         """Send on a connection of our own."""
@@ -116,7 +117,9 @@ class Client:
                 extensions={"timeout": timeouts},
             ) as response,
         ):
-            headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+            headers = {
+                name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers
+            }
             return self._answer(response.status, headers, response.iter_stream(), deadline)
 
     def _exchange_with(self, request: ApiRequest, limit_s: float) -> Answer:
