@@ -15,7 +15,7 @@ from greenflash_otel.conversations.store import Memory
 from greenflash_otel.delivery import metrics
 from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.stats import Stats, with_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.messages import Address
@@ -67,7 +67,7 @@ class Pipeline:
         )
         self._worker = Worker(self._outbox, client, gather=self._gather, patrol=self._intake.tell_overdue)
         _reset_in_children(self._intake)
-        metrics.report(self)
+        metrics.report(self._worker)  # without the counts of the process, which metrics add once
         if client is None:
             internal_errors.warn_once(
                 f"no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self._where()}) until "
@@ -129,8 +129,8 @@ class Pipeline:
         self._worker.notify()
 
     def stats(self) -> Stats:
-        """What became of everything captured, in messages and outcomes."""
-        return self._worker.stats()
+        """What became of everything captured, in messages and outcomes, and the failures of the process."""
+        return with_process_counts(self._worker.stats())
 
     def _gather(self, batch: list[object]) -> None:
         spans = []
