@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination, choose_folder, find_folders
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.stats import Stats, with_process_counts
 from greenflash_otel.delivery.threads import is_our_thread
 from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.errors import ConfigurationError
@@ -209,18 +210,16 @@ class Pipeline:
             self._delivery.close(seconds)
 
     def stats(self) -> Stats:
-        """Return what became of everything captured, in messages and outcomes. Waits for nothing."""
-        stats, counts = self._delivery.stats(), internal_errors.counts()
-        lost = {**stats.lost}
-        for reason, items in {**self._intake.lost}.items():
-            lost[reason] = lost.get(reason, 0) + items
+        """Return what became of everything captured, and the failures of the process. Waits for nothing."""
+        return with_process_counts(self.own_stats())
+
+    def own_stats(self) -> Stats:
+        """Return the counts of this pipeline alone: to be summed with those of others."""
+        stats, unconverted = self._delivery.stats(), self._intake.lost.copy()
         return replace(
             stats,
-            accepted=stats.accepted + sum(self._intake.lost.values()),
-            lost=lost,
-            internal_errors=internal_errors.internal_errors(),
-            unlinked=counts.unlinked,
-            repaired=counts.repaired,
+            accepted=stats.accepted + sum(unconverted.values()),
+            lost=dict(Counter(stats.lost) + unconverted),
         )
 
     def _adopt_unaddressed(self, root: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from greenflash_otel.cli.stderr_log import log_to_stderr
 from greenflash_otel.errors import ConfigurationError
 
 EXTRAS = {
@@ -21,6 +22,10 @@ EXTRAS = {
     "confluent_kafka": "kafka",
 }
 """The extra that brings a module which may be missing."""
+
+
+SERVERS = frozenset({"gateway"})
+"""Commands whose log is read long after: its lines have a time, and say at INFO what is served."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="start", type=int, default=0, help="byte of the first file to begin at"
     )
     importing.add_argument("--timeout", type=float, default=600.0, help="seconds (default %(default)s)")
-    importing.set_defaults(command="importing:run")
+    importing.set_defaults(command="import_:run")
 
     outbox = commands.add_parser("outbox", help="look after what waits to be delivered")
     actions = outbox.add_subparsers(title="actions", required=True)
@@ -136,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     module, _, function = given.command.partition(":")
     try:
-        code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(given)
+        with log_to_stderr(is_server=module in SERVERS):
+            code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(given)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

@@ -126,7 +126,7 @@ def judge(
 
 def pause_delay_s(pauses: int) -> float:
     """Return how long delivery pauses when it has paused so many times in a row before."""
-    return min(PAUSE_S * 2 ** min(pauses, 10), PAUSE_MAX_S)
+    return min(PAUSE_S * 2.0 ** min(pauses, 10), PAUSE_MAX_S)
 
 
 def readable(text: str, limit: int = _REASON_CHARACTERS) -> str:

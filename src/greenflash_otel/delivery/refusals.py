@@ -16,6 +16,8 @@ ALIKE: Final = 5
 """So many different conversations in a row with the same refusal: it is not about them."""
 WORDS: Final = 12
 """Of a reason are compared; what follows them often quotes the item."""
+ID_CHARACTERS: Final = 4
+"""A shorter id may be a word of the reason."""
 MAX_ENTRIES: Final = 10_000
 """Refused entries that are remembered, so that they can be restored."""
 MAX_SUSPECTED: Final = 10_000
@@ -133,8 +135,10 @@ class RefusalStreak(Generic[EntryT]):
 
 
 def kind_of_refusal(reason: str, conversation_id: str = "") -> str:
-    """Return what refusals for the same cause have in common: status and first words, without ids and quotes."""
-    text = reason.replace(conversation_id, "#") if conversation_id else reason
+    """Return what refusals for one cause have in common: status and first words, without ids and quotes."""
+    text = reason
+    if len(conversation_id) >= ID_CHARACTERS:
+        text = re.sub(rf"(?<!\w){re.escape(conversation_id)}(?!\w)", "#", text)
     text = _QUOTED.sub("#", text.lower())
     text = _NUMBER.sub("#", _HEX.sub("#", text))
     status = reason.partition(":")[0]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from greenflash_otel import internal_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,22 @@ class Stats:
         if self.unlinked:
             text += f"; unlinked {self.unlinked}"
         return text + (f"; repaired {self.repaired}" if self.repaired else "")
+
+
+def with_process_counts(stats: Stats) -> Stats:
+    """Add what is counted for the process: our own failures, and what was lost before any pipeline had it.
+
+    Add it once: to the stats of one pipeline, or to the sum of several.
+    """
+    counts = internal_errors.counts()
+    return replace(
+        stats,
+        accepted=stats.accepted + counts.lost.total(),
+        lost=dict(Counter(stats.lost) + counts.lost),
+        internal_errors=dict(counts.errors),
+        unlinked=counts.unlinked,
+        repaired=counts.repaired,
+    )
 
 
 def _counted(counts: Mapping[str, int]) -> str:

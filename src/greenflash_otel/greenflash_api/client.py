@@ -86,11 +86,12 @@ class Client:
         if not is_api_path(request.path):  # before it meets the key
             return Answer(None, fault="path")
         limit_s = self._timeout_s if timeout_s is None else max(0.001, min(timeout_s, self._timeout_s))
-        exchange = self._exchange if self._http_client is None else self._exchange_with
         token = otel_context.attach(otel_context.Context(dict.fromkeys(_SUPPRESSING, True)))
         try:
             with without_log_lines():
-                return exchange(request, limit_s)
+                if self._http_client is None:
+                    return self._exchange(request, limit_s)
+                return self._exchange_with(self._http_client, request, limit_s)
         except Exception as error:  # noqa: BLE001 - a client that was passed can raise anything
             return Answer(None, fault=_fault(error))
         finally:
@@ -99,7 +100,8 @@ class Client:
     def close(self) -> None:
         """Close our own connections. Sending again would open new ones."""
         if (pool := self._pools.pop(os.getpid(), None)) is not None:
-            pool.close()
+            with without_log_lines():
+                pool.close()
 
     def _exchange(self, request: ApiRequest, limit_s: float) -> Answer:
         """Send on a connection of our own."""
@@ -121,13 +123,12 @@ class Client:
             }
             return self._answer(response.status, headers, response.iter_stream(), deadline)
 
-    def _exchange_with(self, request: ApiRequest, limit_s: float) -> Answer:
+    def _exchange_with(self, http_client: httpx.Client, request: ApiRequest, limit_s: float) -> Answer:
         """Send with the client that was passed."""
         deadline = Deadline(limit_s, self._clock)
-        assert self._http_client is not None
         with Cutoff(limit_s) as cutoff:
             try:
-                with self._http_client.stream(
+                with http_client.stream(
                     "POST",
                     self._base_url + request.path,
                     content=request.body,

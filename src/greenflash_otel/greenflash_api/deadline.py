@@ -102,7 +102,7 @@ class DeadlineBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Try the addresses of a host in turn. Each has its share of the time, so that one cannot use it up."""
+        """Try the addresses of a host in turn. Each has its share of the time; none can use it up."""
         addresses = _look_up(host, port, _limit_s(timeout, httpcore.ConnectTimeout))
         for following in range(len(addresses) - 1, -1, -1):
             address = addresses[len(addresses) - 1 - following]
