@@ -16,7 +16,7 @@ from greenflash_otel.ingest.ingest import Intake
 from greenflash_otel.model.operation import Affiliation, Message, Operation, Text, ToolCall, ToolCallResponse
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
+from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
 from greenflash_otel.redaction.redact import FAILED, Redact
 from greenflash_otel.semconv.genai import attributes_of
 from tests.api.wire import ADDRESS

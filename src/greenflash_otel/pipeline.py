@@ -97,6 +97,13 @@ class Pipeline:
         self._worker.notify()
         return outcome
 
+    def take_rating(self, rating: Rating, affiliation: Affiliation, trace_id: str | None) -> Rating | None:
+        """Keep a rating now, attached as an outcome is; None if there is nothing that it could rate."""
+        self._worker.gather_now()
+        attached = self._intake.take_rating(rating, affiliation, trace_id)
+        self._worker.notify()
+        return attached
+
     def take_feedback(self, told: Rating | User | Organization) -> bool:
         """Keep what was told of a conversation or a user; True if it is in the outbox now."""
         self._worker.gather_now()  # it comes behind the messages it is about

@@ -8,7 +8,7 @@ can be noted (`Memory.news`), for whoever comes after.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from greenflash_otel import internal_errors
@@ -19,7 +19,7 @@ from greenflash_otel.conversations.persistence import Blank, Held, Note, Noteboo
 from greenflash_otel.conversations.state import Known
 from greenflash_otel.lru import Bounded
 from greenflash_otel.message_ids.ids import namespace_of
-from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.operation import Json, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 
 CONVERSATIONS = 10_000
@@ -139,12 +139,14 @@ class Memory:
         self,
         clean: Callable[[Held | Record], Held | Record] = lambda waiting: waiting,
         kept: Callable[[str], bool] = lambda conversation_id: True,
+        clean_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
     ) -> list[Note]:
         """What there is to be noted, in this order. It stays news until `noted`.
 
         Args:
             clean: Redacts what waits.
             kept: Whether to note what is known of a conversation. If not, it stays news.
+            clean_properties: Redacts the properties of a conversation.
         """
         if not self._notes:
             return []
@@ -153,7 +155,7 @@ class Memory:
         for kind, links in self._links.items():
             found += [Note(self._topic(kind, name), write_link(value)) for name, value in links.news()]
         for id, known in self._touched.items():
-            if (news := known.news()) is not None:
+            if (news := known.news(clean_properties)) is not None:
                 found.append(Note(self._topic("conversation", id), persistence.write(news), adds=True))
         for kind, waiting in self._waits.items():
             found += [Note(self._topic("waiting", f"{kind} {key}"), None) for key in waiting.left]
