@@ -53,7 +53,8 @@ class Repairs:
 
     def note(self, name: str, value: object, action: str, wanted: str) -> None:
         """Note that an argument was repaired."""
-        self.problems.append(f"{name} ({type_name(value)}) was {action}; write {wanted}")
+        subject = name if value is None else f"{name} ({type_name(value)})"
+        self.problems.append(f"{subject} was {action}; write {wanted}")
         self.original[name] = to_json(value).value
 
     def add_original(self, properties: Mapping[str, Json]) -> dict[str, Json]:
