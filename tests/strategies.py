@@ -46,6 +46,8 @@ T = TypeVar("T")
 
 texts = st.text(max_size=12)
 names = st.text(min_size=1, max_size=12)  # an empty attribute reads as None
+ids = names.filter(lambda id: id.strip() and "\0" not in id)
+"""Ids as our public functions leave them: neither blank nor with a NUL."""
 counts = st.integers(0, 10**9)
 json_values = cast(
     "st.SearchStrategy[Json]",
@@ -144,9 +146,9 @@ def operations(draw: st.DrawFn) -> Operation:
     affiliation = st.builds(
         Affiliation,
         # the provider's own id is not taken for one that the application gave
-        conversation_id=maybe(names).filter(lambda id: id is None or id != provider_conversation_id),
-        user_id=maybe(names),
-        organization_id=maybe(names),
+        conversation_id=maybe(ids).filter(lambda id: id is None or id != provider_conversation_id),
+        user_id=maybe(ids),
+        organization_id=maybe(ids),
         properties=objects,
         internal=st.booleans(),
         scope_id=maybe(names),

@@ -159,5 +159,5 @@ def test_internal_ends_with_another_conversation() -> None:
 
 def test_ids_become_text() -> None:
     """A database key is an id, zero too."""
-    with conversation(0, user_id=7) as affiliation:  # type: ignore[arg-type]  # what untyped code passes
+    with conversation(0, user_id=7) as affiliation:
         assert (affiliation.conversation_id, affiliation.user_id) == ("0", "7")

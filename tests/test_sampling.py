@@ -16,8 +16,8 @@ from greenflash_otel.ingest.sampling import Sampler, keeps
 from greenflash_otel.model.operation import Affiliation, Failure, Message, Operation, Text
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
 from greenflash_otel.outcomes.ratings import Rating
+from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.state_record import StateRecord
 from tests.api.wire import ADDRESS

@@ -15,6 +15,7 @@ from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import (
     ConfigurationError,
     GreenflashOtelError,
+    InvalidConversationError,
     InvalidFeedbackError,
     InvalidOutcomeError,
 )
@@ -22,14 +23,15 @@ from greenflash_otel.exporter import GreenflashSpanExporter
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.record import identify_organization, identify_user, record_rating
+from greenflash_otel.record import identify_organization, identify_user, record_outcome, record_rating
 from greenflash_otel.redaction.presets import redactor
-from greenflash_otel.runtime import flush, instrument, record_outcome, shutdown, stats, uninstrument
+from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstrument
 
 __all__ = [
     "ConfigurationError",
     "GreenflashOtelError",
     "GreenflashSpanExporter",
+    "InvalidConversationError",
     "InvalidFeedbackError",
     "InvalidOutcomeError",
     "Organization",

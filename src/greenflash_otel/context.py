@@ -10,16 +10,27 @@ from __future__ import annotations
 import functools
 import inspect
 import uuid
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from greenflash_otel.model.operation import Affiliation, Json
+from greenflash_otel.arguments import (
+    Id,
+    Properties,
+    Repairs,
+    merge_properties,
+    read_id,
+    read_properties,
+    report,
+)
+from greenflash_otel.errors import InvalidConversationError
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.model.operation import Affiliation
 
 _KEY = otel_context.create_key("greenflash-affiliation")
 _NOBODY = Affiliation()
@@ -112,34 +123,69 @@ def conversation_told_of() -> str | None:
     return carried if carried and isinstance(carried, str) else None
 
 
+@overload
+def conversation(id: F, /) -> F: ...
+
+
+@overload
 def conversation(
-    id: str | None = None,
+    id: Id | None = None,
     *,
-    user_id: str | None = None,
-    organization_id: str | None = None,
-    properties: Mapping[str, Json] | None = None,
-) -> Scope:
+    user_id: Id | None = None,
+    organization_id: Id | None = None,
+    properties: Properties | None = None,
+) -> Scope: ...
+
+
+def conversation(
+    id: Any = None,
+    *,
+    user_id: Id | None = None,
+    organization_id: Id | None = None,
+    properties: Properties | None = None,
+) -> Any:
     """Say whose conversation the enclosed code works for.
 
     Use it as ``with``, as ``async with``, or as a decorator of a function, coroutine function, generator
     or async generator. Scopes nest: what an inner one leaves out it takes from the outer one, and
     properties are merged, except that a new ``id`` starts with properties of its own.
 
+    An argument that is not as it should be is repaired with a warning.
+
     Args:
         id: Your name for the conversation, sent as ``externalConversationId``. Without one the
             conversation is found out: from response ids, from resent history, else from the trace.
         user_id: Your name for the user, sent as ``externalUserId``.
         organization_id: Your name for the user's organization.
-        properties: Anything JSON that describes the conversation.
+        properties: Anything JSON that describes the conversation. Dates, enums, exact numbers and the like
+            become text. What several blocks say of one conversation adds up.
+
+    Raises:
+        InvalidConversationError: Only with the setting ``strict``: an argument is bad.
     """
-    return Scope(
-        Affiliation(
-            conversation_id=None if id is None else str(id),
-            user_id=None if user_id is None else str(user_id),
-            organization_id=None if organization_id is None else str(organization_id),
-            properties=dict(properties or {}),
-        )
-    )
+    if inspect.isfunction(id) or inspect.ismethod(id):  # @conversation, without parentheses
+        return Scope(_NOBODY)(id)
+    ids = {"id": id, "user_id": user_id, "organization_id": organization_id}
+    return Scope(affiliation_of_arguments("conversation()", ids, properties))
+
+
+def affiliation_of_arguments(function: str, ids: dict[str, object], properties: object) -> Affiliation:
+    """Repair the arguments of `function` that say whose conversation something is.
+
+    Args:
+        ids: Of the conversation, the user and the organization, in this order, by the name of the argument.
+
+    Raises:
+        InvalidConversationError: Only with the setting ``strict``.
+    """
+    repairs, affiliation = Repairs(), _NOBODY
+    with guarded(f"read the arguments of {function}"):
+        conversation_id, user_id, organization_id = (read_id(name, id, repairs) for name, id in ids.items())
+        found = read_properties(properties, repairs)
+        found = repairs.add_original(found)
+        affiliation = Affiliation(conversation_id, user_id, organization_id, found)
+    report(function, repairs, InvalidConversationError)
+    return affiliation
 
 
 def internal() -> Scope:
@@ -226,7 +272,7 @@ def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
         conversation_id=inner.conversation_id or outer.conversation_id,
         user_id=inner.user_id or outer.user_id,
         organization_id=inner.organization_id or outer.organization_id,
-        properties=inner.properties if other else {**outer.properties, **inner.properties},
+        properties=inner.properties if other else merge_properties(outer.properties, inner.properties),
         internal=inner.internal or (outer.internal and not other),
         tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
         turn_id=None if other else outer.turn_id,

@@ -1,9 +1,10 @@
 """What this library raises on purpose. Everything else stays inside and is counted.
 
     GreenflashOtelError
-    ├── ConfigurationError      instrument(), the exporter's constructor, the command line
-    ├── InvalidOutcomeError     record_outcome(..., strict=True) and Outcome(...)
-    └── InvalidFeedbackError    record_rating(), identify_user(), identify_organization(..., strict=True)
+    ├── ConfigurationError        instrument(), the exporter's constructor, the command line
+    ├── InvalidOutcomeError       record_outcome(..., strict=True) and Outcome(...)
+    ├── InvalidConversationError  conversation() and GreenflashCallbackHandler, with the setting strict
+    └── InvalidFeedbackError      record_rating(), identify_user(), identify_organization(..., strict=True)
 
 Nothing here is ever raised by a wrapped OpenAI or LangChain call.
 """
@@ -21,6 +22,10 @@ class ConfigurationError(GreenflashOtelError, ValueError):
 
 class InvalidOutcomeError(GreenflashOtelError, ValueError):
     """An outcome that Greenflash would refuse however often it is sent."""
+
+
+class InvalidConversationError(GreenflashOtelError, ValueError):
+    """An id or a property of a conversation that had to be repaired."""
 
 
 class InvalidFeedbackError(GreenflashOtelError, ValueError):

@@ -13,13 +13,12 @@ After `greenflash_otel.instrument()` it is not needed, and does no harm: what bo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from greenflash_otel import runtime
+from greenflash_otel.arguments import Id, Properties
+from greenflash_otel.context import affiliation_of_arguments
 from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.handler import CallbackHandler
-from greenflash_otel.model.operation import Affiliation, Json
 
 __all__ = ["GreenflashCallbackHandler"]
 
@@ -38,29 +37,30 @@ class GreenflashCallbackHandler(CallbackHandler):
         conversation_id: Your name for the conversation, where the handler serves only one.
         user_id: Your name for the user, sent as ``externalUserId``.
         organization_id: Your name for the user's organization.
-        properties: Anything JSON that describes the conversation.
+        properties: Anything JSON that describes the conversation; see `conversation()`.
 
     Raises:
         ConfigurationError: It is the first to be set up, and a setting is missing or malformed.
+        InvalidConversationError: Only with the setting ``strict``: an argument is bad.
     """
 
     def __init__(
         self,
         *,
-        conversation_id: str | None = None,
-        user_id: str | None = None,
-        organization_id: str | None = None,
-        properties: Mapping[str, Json] | None = None,
+        conversation_id: Id | None = None,
+        user_id: Id | None = None,
+        organization_id: Id | None = None,
+        properties: Properties | None = None,
     ) -> None:
         super().__init__()
-        self._affiliation = Affiliation(
-            conversation_id=None if conversation_id is None else str(conversation_id),
-            user_id=None if user_id is None else str(user_id),
-            organization_id=None if organization_id is None else str(organization_id),
-            properties=dict(properties or {}),
-        )
         if langchain.current is None:
             runtime.instrument(frameworks=())
+        ids: dict[str, object] = {
+            "conversation_id": conversation_id,
+            "user_id": user_id,
+            "organization_id": organization_id,
+        }
+        self._affiliation = affiliation_of_arguments("GreenflashCallbackHandler()", ids, properties)
 
     def source(self) -> Source | None:
         """Where the spans of a new turn go; None after `shutdown()`."""

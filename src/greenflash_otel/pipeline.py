@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import httpx
 
@@ -28,7 +28,7 @@ from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination, choose_folder, find_folders
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats, with_process_counts
-from greenflash_otel.delivery.threads import is_our_thread
+from greenflash_otel.delivery.threads import is_our_thread, is_waiting
 from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.greenflash_api.client import Client
@@ -42,8 +42,9 @@ from greenflash_otel.ingest.spill import SpanSpill
 from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
-from greenflash_otel.outcomes.outcome import SPAN_NAME, Outcome, attributes_of
+from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
+from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of_affiliation
@@ -51,6 +52,8 @@ from greenflash_otel.settings import MEMORY, Settings
 
 Submitted = Callable[[], SpanRecord]
 """A finished span whose conversion is left to the ingest thread."""
+
+T = TypeVar("T")
 
 IN_TURN_S: Final = 1.0
 """How long an outcome waits for the spans before it. Then it is kept without them."""
@@ -145,36 +148,52 @@ class Pipeline:
         kept without them: it finds its conversation later.
         """
         redacted = self._redaction.outcome(outcome)
-        work = self._delivery.call(
-            lambda: self._intake.take_outcome(outcome, affiliation, trace_id, redacted)
+
+        def keep_without_spans() -> Outcome:
+            if redacted.conversation_id is not None or trace_id is None:
+                self._keep_now([self._intake.request_of_outcome(redacted)])
+            else:
+                self._keep_for_later(_span_of(redacted, affiliation, trace_id))
+            return outcome
+
+        return self._take_in_turn(
+            lambda: self._intake.take_outcome(outcome, affiliation, trace_id, redacted),
+            keep_without_spans,
+            unfinished=outcome,
         )
-        if self._delivery.batcher.wait(work, IN_TURN_S) or is_our_thread():
-            return cast(Outcome, work.result or outcome)
-        if not work.claim():  # it is being done at this moment
-            self._delivery.batcher.wait(work, COMMIT_S)
-            return cast(Outcome, work.result or outcome)
-        if redacted.conversation_id is not None or trace_id is None:
-            self._keep_now([self._intake.request_of_outcome(redacted)])
-        else:
-            self._keep_for_later(_span_of(redacted, affiliation, trace_id))
-        return outcome
+
+    def take_rating(self, rating: Rating, affiliation: Affiliation, trace_id: str | None) -> Rating | None:
+        """Keep a rating now, attached as an outcome is; None if there is nothing that it could rate."""
+        redacted = cast(Rating, self._redaction.feedback(rating))
+
+        def keep_without_spans() -> Rating | None:
+            self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
+            return rating
+
+        unfinished: Rating | None = rating
+        return self._take_in_turn(
+            lambda: self._intake.take_rating(rating, affiliation, trace_id, redacted),
+            keep_without_spans,
+            unfinished=unfinished,
+        )
 
     def take_feedback(self, told: Rating | User | Organization) -> bool:
         """Keep what was said of a conversation or a user; True if it is in the outbox now."""
         redacted = self._redaction.feedback(told)
-        work = self._delivery.call(lambda: self._intake.take_feedback(redacted, is_redacted=True))
-        if self._delivery.batcher.wait(work, IN_TURN_S) or is_our_thread():
-            return bool(work.result)
-        if not work.claim():
-            return self._delivery.batcher.wait(work, COMMIT_S) and bool(work.result)
-        return self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
+        return self._take_in_turn(
+            lambda: self._intake.take_feedback(redacted, is_redacted=True),
+            lambda: self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)]),
+            unfinished=True,
+        )
 
-    def take_late(self, told: Outcome | Rating | User | Organization) -> bool:
+    def take_late(self, told: object) -> bool:
         """Keep something after `shutdown`, for the next process; whether it is on disk now."""
         if isinstance(told, Outcome):
             request = self._intake.request_of_outcome(self._redaction.outcome(told))
-        else:
+        elif isinstance(told, (Rating, User, Organization)):
             request = self._intake.request_of_feedback(told)
+        else:
+            return False
         if self._outbox.put_late([request], COMMIT_S):
             return True
         self.lose("after_shutdown")
@@ -272,6 +291,23 @@ class Pipeline:
         self._intake.tell_overdue()
 
     # Where the ingest thread is too slow.
+
+    def _take_in_turn(self, act: Callable[[], T], otherwise: Callable[[], T], *, unfinished: T) -> T:
+        """Have the ingest thread do something behind the spans before it; do it without them if that takes long.
+
+        Args:
+            unfinished: Returned where nothing can be waited for: on a thread of ours, or in a nested call.
+        """
+        batcher = self._delivery.batcher
+        work = self._delivery.call(act)
+        if batcher.wait(work, IN_TURN_S):
+            return cast(T, work.result)
+        if is_our_thread() or is_waiting():
+            return unfinished
+        if work.claim():
+            return otherwise()
+        batcher.wait(work, COMMIT_S)  # it is being done at this moment
+        return cast(T, work.result) if work.ticket.is_complete else unfinished
 
     def _do(self, act: Callable[[], bool]) -> bool:
         work = self._delivery.call(act)

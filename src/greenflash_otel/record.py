@@ -1,53 +1,156 @@
-"""The public functions that tell of conversations and users what no span does.
+"""The public functions that record what no model call says: outcomes, ratings, users and organizations.
 
-Like `record_outcome`: safe on disk when they return, repair instead of raising, and raise only if ``strict``.
+All of them go the same way. The arguments are repaired, with a warning once, or with an error if the call is
+strict; the pipeline finds the conversation and writes the request to the outbox before the function returns.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from datetime import datetime
+import uuid
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from opentelemetry import trace
+from opentelemetry.trace import format_trace_id
 
 from greenflash_otel import internal_errors, runtime
+from greenflash_otel.arguments import Id, Properties, Repairs, report
 from greenflash_otel.context import conversation_told_of, current_affiliation
-from greenflash_otel.errors import InvalidFeedbackError
-from greenflash_otel.model.operation import Json
-from greenflash_otel.outcomes.ratings import Organization, Rating, User, organization_of, rating_of, user_of
+from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
+from greenflash_otel.instrumentation.invocation import write_attributes
+from greenflash_otel.outcomes.outcome import Influence, Outcome, ValueType
+from greenflash_otel.outcomes.ratings import (
+    Organization,
+    Rating,
+    User,
+    repair_organization,
+    repair_rating,
+    repair_user,
+)
+from greenflash_otel.outcomes.repair import repair_outcome
+from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
+from greenflash_otel.pipeline import Pipeline
+
+T = TypeVar("T")
+S = TypeVar("S")
+F = TypeVar("F", User, Organization)
+
+
+def record_outcome(
+    event_type: str,
+    value: str | int | float | Decimal | bool = True,
+    *,
+    value_type: ValueType | None = None,
+    influence: Influence | None = None,
+    quality_impact_score: float | None = None,
+    conversation_id: Id | None = None,
+    user_id: Id | None = None,
+    organization_id: Id | None = None,
+    event_at: datetime | date | str | float | None = None,
+    properties: Properties | None = None,
+    insert_id: Id | None = None,
+    sample_rate: float | None = None,
+    force_sample: bool | None = None,
+    strict: bool | None = None,
+) -> Outcome:
+    """Tell Greenflash what a conversation led to. It is safe on disk when this returns.
+
+    It belongs to ``conversation_id``, else to the active `conversation()`, else to that of the calling
+    service (setting ``baggage``), else to the conversation of the active trace.
+    ``record_outcome("upgrade", "149.00", value_type="currency", influence="positive")``
+
+    Args:
+        event_type: What happened, in your words: ``"upgrade"``, ``"cancellation_requested"``.
+        value: Amount, label or flag. A `Decimal` is sent exactly.
+        value_type: ``currency``, ``numeric``, ``text`` or ``boolean``; by default what ``value`` is.
+        influence: ``positive``, ``negative`` or ``neutral`` for the quality of the conversation.
+        quality_impact_score: -1 to 1; overrides the score Greenflash derives from ``influence``.
+        user_id: By default the user of the active `conversation()`; if that names none, nor does the outcome.
+        event_at: When it happened: a datetime with a zone, a date, ISO 8601 text, Unix time; by default now.
+        insert_id: Your idempotency key, e.g. an order number; by default a new one, which the result has.
+        sample_rate: 0 to 1, share of such outcomes to keep; by default the setting of that name.
+        force_sample: Keep it whatever the rate says. By default the setting, except with a ``sample_rate``.
+        strict: Raise on bad arguments; by default the setting ``strict``.
+
+    Returns:
+        The outcome as it was recorded. Bad arguments are repaired with a warning; their originals are in
+        its ``properties["greenflash_original"]``.
+
+    Raises:
+        InvalidOutcomeError: Only if ``strict``: an argument is bad; the message says what to write.
+    """
+    affiliation = current_affiliation()
+    repaired = repair_outcome(
+        event_type,
+        value,
+        now_ns=time.time_ns(),
+        new_insert_id=uuid.uuid4().hex,
+        insert_id=insert_id,
+        value_type=value_type,
+        influence=influence,
+        quality_impact_score=quality_impact_score,
+        conversation_id=_or_active(conversation_id, conversation_told_of()),
+        user_id=_or_active(user_id, affiliation.user_id),
+        organization_id=_or_active(organization_id, affiliation.organization_id),
+        event_at=event_at,
+        properties=properties,
+        sample_rate=sample_rate,
+        force_sample=force_sample,
+    )
+    report("record_outcome()", repaired.repairs, InvalidOutcomeError, strict=strict)
+    done, trace_id = repaired.outcome, _active_trace_id()
+    outcome = _deliver(
+        "record_outcome()",
+        done,
+        lambda pipeline: pipeline.take_outcome(done, affiliation, trace_id),
+        is_a_span=True,
+    )
+    with internal_errors.guarded("make a span of an outcome"):
+        span = runtime.active_tracer().start_span(SPAN_NAME)
+        write_attributes(span, attributes_of(outcome))
+        span.end()
+    return outcome
 
 
 def record_rating(
-    rating: float | bool,
+    rating: float | Decimal | bool,
     *,
     rating_min: float | None = None,
     rating_max: float | None = None,
-    conversation_id: str | None = None,
-    message_id: str | None = None,
+    conversation_id: Id | None = None,
+    message_id: Id | None = None,
     feedback: str | None = None,
-    rated_at: datetime | str | None = None,
+    rated_at: datetime | date | str | float | None = None,
     strict: bool | None = None,
 ) -> Rating | None:
     """Tell Greenflash how a conversation was rated. It is safe on disk when this returns.
 
-    ``record_rating(True)`` is a thumb up, ``record_rating(4)`` four of five stars. It belongs to
-    ``conversation_id``, else to the active `conversation()`.
+    ``record_rating(True)`` is a thumb up, ``record_rating(4)`` four of five stars. It belongs where
+    `record_outcome()` would belong: to ``conversation_id``, else to the active `conversation()`, else to that
+    of the calling service (setting ``baggage``), else to the conversation of the active trace.
 
     Args:
         rating_min: Lowest possible rating; by default 1, of a thumb 0.
         rating_max: Highest possible rating; by default 5, of a thumb 1.
-        message_id: External id of the message that is rated; by default the conversation is.
+        message_id: The message that is rated, by its external id or by the id of the provider's response; by
+            default the conversation is.
         feedback: What the user said about it.
-        rated_at: When, with a zone; by default now.
+        rated_at: When, as ``event_at`` of `record_outcome()`; by default now.
         strict: Raise on bad arguments; by default the setting ``strict``.
 
     Returns:
-        The rating as it was recorded; None if the arguments mean none, which is told in the log.
+        The rating as it was recorded; None if the arguments mean none, or if there is nothing that it could
+        rate. The log then says so, and `stats()` counts it.
 
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    whose = conversation_told_of() if conversation_id is None else conversation_id
-    made, problems = rating_of(
+    affiliation = current_affiliation()
+    whose = _or_active(conversation_id, conversation_told_of())
+    repaired, repairs = repair_rating(
         rating,
         now_ns=time.time_ns(),
         rating_min=rating_min,
@@ -57,22 +160,29 @@ def record_rating(
         feedback=feedback,
         rated_at=rated_at,
     )
-    _take("record_rating", made, problems, strict)
-    return made
+    _report("record_rating()", repaired, repairs, strict)
+    if repaired is None:
+        return None
+    done, trace_id = repaired, _active_trace_id()
+
+    def take(pipeline: Pipeline) -> Rating | None:
+        return pipeline.take_rating(done, affiliation, trace_id)
+
+    return _deliver("record_rating()", done, take)
 
 
 def identify_user(
-    user_id: str | None = None,
+    user_id: Id | None = None,
     *,
     name: str | None = None,
     email: str | None = None,
     phone: str | None = None,
     anonymized: bool | None = None,
-    organization_id: str | None = None,
-    properties: Mapping[str, Json] | None = None,
+    organization_id: Id | None = None,
+    properties: Properties | None = None,
     strict: bool | None = None,
 ) -> User | None:
-    """Tell Greenflash who a user is; what is not given stays as it is. Safe on disk when this returns.
+    """Tell Greenflash who a user is; what is left out stays as it is. Safe on disk when this returns.
 
     Args:
         user_id: Your id; by default the user of the active `conversation()`.
@@ -80,68 +190,95 @@ def identify_user(
         strict: Raise on bad arguments; by default the setting ``strict``.
 
     Returns:
-        The user as told; None without an id, which is told in the log.
+        The user as recorded; None without an id, of which the log says so.
 
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
     affiliation = current_affiliation()
-    made, problems = user_of(
-        affiliation.user_id if user_id is None else user_id,
+    user, repairs = repair_user(
+        _or_active(user_id, affiliation.user_id),
         name=name,
         email=email,
         phone=phone,
         anonymized=anonymized,
-        organization_id=affiliation.organization_id if organization_id is None else organization_id,
+        organization_id=_or_active(organization_id, affiliation.organization_id),
         properties=properties,
     )
-    _take("identify_user", made, problems, strict)
-    return made
+    _report("identify_user()", user, repairs, strict)
+    if user is None:
+        return None
+    return _deliver("identify_user()", user, lambda pipeline: _take_feedback(pipeline, user))
 
 
 def identify_organization(
-    organization_id: str | None = None,
+    organization_id: Id | None = None,
     *,
     name: str | None = None,
-    properties: Mapping[str, Json] | None = None,
+    properties: Properties | None = None,
     strict: bool | None = None,
 ) -> Organization | None:
-    """Tell Greenflash about an organization; what is not given stays. Safe on disk when this returns.
+    """Tell Greenflash about an organization; what is left out stays. Safe on disk when this returns.
 
     Args:
         organization_id: Your id; by default the organization of the active `conversation()`.
         strict: Raise on bad arguments; by default the setting ``strict``.
 
     Returns:
-        The organization as told; None without an id, which is told in the log.
+        The organization as recorded; None without an id, of which the log says so.
 
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    whose = current_affiliation().organization_id if organization_id is None else organization_id
-    made, problems = organization_of(whose, name=name, properties=properties)
-    _take("identify_organization", made, problems, strict)
-    return made
+    whose = _or_active(organization_id, current_affiliation().organization_id)
+    organization, repairs = repair_organization(whose, name=name, properties=properties)
+    _report("identify_organization()", organization, repairs, strict)
+    if organization is None:
+        return None
+    return _deliver(
+        "identify_organization()", organization, lambda pipeline: _take_feedback(pipeline, organization)
+    )
 
 
-def _take(
-    function: str, made: Rating | User | Organization | None, problems: tuple[str, ...], strict: bool | None
-) -> None:
-    """Complain about what was wrong with the arguments, and keep what they mean."""
-    pipeline = runtime.active_pipeline()
-    if problems:
-        if strict or (strict is None and pipeline is not None and pipeline.settings.strict):
-            raise InvalidFeedbackError("; ".join(problems))
-        done = "repaired its arguments" if made is not None else "told nothing"
-        internal_errors.warn_once(f"{function}() {done}: {'; '.join(problems)}")
+def _or_active(argument: Id | None, active: str | None) -> Id | None:
+    return active if argument is None else argument
+
+
+def _active_trace_id() -> str | None:
+    span_context = trace.get_current_span().get_span_context()
+    return format_trace_id(span_context.trace_id) if span_context.is_valid else None
+
+
+def _report(function: str, made: object, repairs: Repairs, strict: bool | None) -> None:
+    report(function, repairs, InvalidFeedbackError, strict=strict, is_usable=made is not None)
     if made is None:
-        return
-    if pipeline is None:
-        internal_errors.warn_once(f"{function}() before instrument(): nobody was told")
+        internal_errors.count_lost("unusable_arguments")
+
+
+def _take_feedback(pipeline: Pipeline, feedback: F) -> F:
+    pipeline.take_feedback(feedback)
+    return feedback
+
+
+def _deliver(function: str, thing: T, take: Callable[[Pipeline], S], *, is_a_span: bool = False) -> T | S:
+    """Hand a thing to the pipeline, and return it as the pipeline recorded it.
+
+    Args:
+        is_a_span: Whether it leaves the process as a span too.
+    """
+    pipeline, ended = runtime.active_pipeline(), runtime.ended_pipeline()
+    if pipeline is None and ended is not None and ended.settings.export == "greenflash":
+        with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
+            if not ended.take_late(thing):
+                internal_errors.warn_once(f"{function} was called after shutdown(); it could not be kept")
+    elif pipeline is None:
+        lost = "it is only visible as a span" if is_a_span else "nothing was sent"
+        internal_errors.warn_once(f"{function} was called before instrument(); {lost}")
     elif pipeline.settings.export == "greenflash":
-        with internal_errors.guarded(f"keep what {function}() told"):
-            pipeline.take_feedback(made)
-    elif pipeline.settings.export == "otlp":
+        with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
+            return take(pipeline)
+    elif pipeline.settings.export == "otlp" and not is_a_span:
         internal_errors.warn_once(
-            f"{function}() with export='otlp': a Collector carries spans, so nobody was told"
+            f"{function} with export='otlp' sent nothing: a Collector carries spans only"
         )
+    return thing

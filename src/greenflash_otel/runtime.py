@@ -8,12 +8,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -21,19 +17,17 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import Tracer, format_trace_id
+from opentelemetry.trace import Tracer
 
 from greenflash_otel import internal_errors
+from greenflash_otel.arguments import set_strict
 from greenflash_otel.collector import CollectorPipeline, exporter_of, resource_of
-from greenflash_otel.context import carry, conversation_told_of, current_affiliation
+from greenflash_otel.context import carry
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.stats import Stats, with_process_counts
-from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
+from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import Marker, SpanProcessor
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.model.operation import Json
-from greenflash_otel.outcomes.outcome import SPAN_NAME, Influence, Outcome, ValueType, attributes_of
-from greenflash_otel.outcomes.repair import repaired
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
@@ -56,6 +50,7 @@ class _Runtime:
 
 
 _runtime: _Runtime | None = None
+_ended: Pipeline | None = None
 _lock = threading.Lock()
 
 
@@ -157,13 +152,15 @@ def shutdown(timeout_s: float | None = None) -> None:
         timeout_s: How long it may take, in seconds; by default the setting ``shutdown_timeout_s``, 5. What
             could not be delivered stays in the outbox and goes out with the next process.
     """
-    global _runtime
+    global _runtime, _ended
     with _lock:
         runtime, _runtime = _runtime, None
+        _ended = _ended if runtime is None else runtime.pipeline
     if runtime is None:
         return
     atexit.unregister(shutdown)
     carry(False)
+    set_strict(False)
     for name in {*runtime.settings.frameworks, "langchain"}:
         with internal_errors.guarded(f"uninstrument {name}"):
             _instrumentation(name).uninstrument()
@@ -189,89 +186,27 @@ def active_pipeline() -> Pipeline | None:
     return None if runtime is None else runtime.pipeline
 
 
+def reset_for_tests() -> None:
+    """Forget the pipeline that was ended, so that one test does not see what another did."""
+    global _ended
+    _ended = None
+
+
+def ended_pipeline() -> Pipeline | None:
+    """Return the pipeline that `shutdown()` ended, for what is recorded after it; None before."""
+    return _ended
+
+
+def active_tracer() -> Tracer:
+    """Return the tracer of the process; outside of `instrument()`, that of the global provider."""
+    runtime = _runtime
+    return trace.get_tracer(TRACER) if runtime is None else runtime.tracer
+
+
 def stats() -> Stats:
     """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
     runtime = _runtime
     return with_process_counts(Stats()) if runtime is None else runtime.pipeline.stats()
-
-
-def record_outcome(
-    event_type: str,
-    value: str | int | float | Decimal | bool = True,
-    *,
-    value_type: ValueType | None = None,
-    influence: Influence | None = None,
-    quality_impact_score: float | None = None,
-    conversation_id: str | None = None,
-    user_id: str | None = None,
-    organization_id: str | None = None,
-    event_at: datetime | str | None = None,
-    properties: Mapping[str, Json] | None = None,
-    insert_id: str | None = None,
-    sample_rate: float | None = None,
-    force_sample: bool | None = None,
-    strict: bool | None = None,
-) -> Outcome:
-    """Tell Greenflash what a conversation led to. It is safe on disk when this returns.
-
-    It belongs to ``conversation_id``, else to the active `conversation()`, else to that of the calling
-    service (setting ``baggage``), else to the conversation of the active trace.
-    ``record_outcome("upgrade", "149.00", value_type="currency", influence="positive")``
-
-    Args:
-        event_type: What happened, in your words: ``"upgrade"``, ``"cancellation_requested"``.
-        value: Amount, label or flag. A `Decimal` is sent exactly.
-        value_type: ``currency``, ``numeric``, ``text`` or ``boolean``; by default what ``value`` is.
-        influence: ``positive``, ``negative`` or ``neutral`` for the quality of the conversation.
-        quality_impact_score: -1 to 1; overrides the score Greenflash derives from ``influence``.
-        event_at: When it happened, with a zone; by default now.
-        insert_id: Your idempotency key, e.g. an order number; by default a new one, which the result has.
-        sample_rate: 0 to 1, share of such outcomes to keep; by default the setting of that name.
-        strict: Raise on bad arguments; by default the setting ``strict``.
-
-    Returns:
-        The outcome as it was recorded. Bad arguments are repaired with a warning; their originals are in
-        its ``properties["greenflash_original"]``.
-
-    Raises:
-        InvalidOutcomeError: Only if ``strict``: an argument is bad; the message says what to write.
-    """
-    runtime = _runtime
-    affiliation = current_affiliation()
-    done = repaired(
-        event_type,
-        value,
-        now_ns=time.time_ns(),
-        insert_id=insert_id or uuid.uuid4().hex,
-        value_type=value_type,
-        influence=influence,
-        quality_impact_score=quality_impact_score,
-        conversation_id=conversation_told_of() if conversation_id is None else conversation_id,
-        user_id=affiliation.user_id if user_id is None else user_id,
-        organization_id=affiliation.organization_id if organization_id is None else organization_id,
-        event_at=event_at,
-        properties=properties,
-        sample_rate=sample_rate,
-        force_sample=force_sample,
-    )
-    if done.problems:
-        if strict or (strict is None and runtime is not None and runtime.settings.strict):
-            raise InvalidOutcomeError("; ".join(done.problems))
-        internal_errors.warn_once(f"record_outcome() repaired its arguments: {'; '.join(done.problems)}")
-    outcome = done.outcome
-    if runtime is None:
-        internal_errors.warn_once(
-            "record_outcome() before instrument(): the outcome is only visible as a span"
-        )
-    elif runtime.settings.export == "greenflash":
-        span_context = trace.get_current_span().get_span_context()
-        trace_id = format_trace_id(span_context.trace_id) if span_context.is_valid else None
-        with internal_errors.guarded("record an outcome"):
-            outcome = runtime.pipeline.take_outcome(outcome, affiliation, trace_id)
-    with internal_errors.guarded("make a span of an outcome"):
-        tracer = runtime.tracer if runtime is not None else trace.get_tracer(TRACER)
-        tracer.start_span(SPAN_NAME, attributes=attributes_of(outcome)).end()
-    return outcome
 
 
 def _set_up(
@@ -290,6 +225,7 @@ def _set_up(
     if add is not None and processor is not None:
         add(processor)
     carry(settings.baggage)
+    set_strict(settings.strict)
     tracer = provider.get_tracer(TRACER)
     history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
     common = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}

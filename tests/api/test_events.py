@@ -61,7 +61,6 @@ def test_a_small_outcome() -> None:
         "eventAt": "2023-11-14T22:13:20.123Z",
         "insertId": "insert-1",
         "externalConversationId": "chat-1",
-        "externalUserId": "anonymous",
     }
 
 
@@ -71,6 +70,8 @@ def test_a_small_outcome() -> None:
         pytest.param((None, None), (0.5, True), (0.5, True), id="the general ones"),
         pytest.param((0.0, False), (0.5, True), (0.0, False), id="its own, also zero and False"),
         pytest.param((None, None), (None, None), (None, None), id="neither"),
+        pytest.param((0.01, None), (0.5, True), (0.01, None), id="a rate of its own against a general force"),
+        pytest.param((0.01, True), (0.5, None), (0.01, True), id="a rate and a force of its own"),
     ],
 )
 def test_sampling(own: Any, general: Any, expected: Any) -> None:

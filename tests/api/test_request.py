@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenflash_otel import internal_errors
 from greenflash_otel.greenflash_api.request import API_PATHS, encode, is_api_path
 from greenflash_otel.model.operation import Json
 from tests.strategies import objects
@@ -52,13 +55,6 @@ def test_always_utf_8(text: str) -> None:
 def test_compact_and_in_order() -> None:
     """The bytes of a body are always the same."""
     assert encode({"b": 1, "a": [None, True]}) == b'{"b":1,"a":[null,true]}'
-
-
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_numbers_that_json_does_not_have(number: float) -> None:
-    """They are refused, for a server would refuse the whole body."""
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        encode({"number": number})
 
 
 @pytest.mark.parametrize(
@@ -113,3 +109,28 @@ def test_an_id_is_one_segment(id: str) -> None:
     """Whatever follows, a path stays below its collection."""
     if is_api_path(f"/users/{id}"):
         assert not set("/?#\\ \r\n") & set(id)
+
+
+def _cycle() -> list[Any]:
+    within: list[Any] = []
+    within.append(within)
+    return within
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(math.nan, "nan", id="NaN"),
+        pytest.param(-math.inf, "-inf", id="an infinite number"),
+        pytest.param(date(2026, 1, 2), "2026-01-02", id="a date"),
+        pytest.param({("a", 1): 2}, {'["a",1]': 2}, id="a key that is a tuple"),
+        pytest.param(_cycle(), ["<cycle>"], id="a cycle"),
+        pytest.param(10**5_000, "<int>", id="an integer that Python refuses to write"),
+    ],
+)
+def test_what_json_has_no_form_for(value: Any, expected: Any) -> None:
+    """It becomes text, the rest of the body stays, and it is counted."""
+    internal_errors.reset_for_tests()
+    long = "x" * 2_000_000
+    assert json.loads(encode({"bad": value, "good": [1, long]})) == {"bad": expected, "good": [1, long]}
+    assert internal_errors.counts().repaired == 1

@@ -35,7 +35,7 @@ from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.outcomes.outcome import attributes_of as attributes_of_outcome
+from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import Enum
+from pathlib import PurePosixPath
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenflash_otel.arguments import ORIGINAL
 from greenflash_otel.greenflash_api.events import request_of
-from greenflash_otel.outcomes.outcome import attributes_of, read
-from greenflash_otel.outcomes.repair import ORIGINAL, Repaired, repaired
+from greenflash_otel.json_values import MAX_NAME
+from greenflash_otel.outcomes.repair import RepairedOutcome, repair_outcome
+from greenflash_otel.outcomes.span import attributes_of, read
 from tests.api.wire import ADDRESS, validator
 from tests.strategies import span_of
 
@@ -32,8 +37,35 @@ class Hostile:
     __hash__ = object.__hash__
 
 
-def _repaired(event_type: object = "upgrade", value: object = "pro", **given: Any) -> Repaired:
-    return repaired(event_type, value, now_ns=NOW_NS, insert_id="insert-1", **given)
+class Plan(Enum):
+    PRO = "pro"
+
+
+class Tenant(str, Enum):
+    ACME = "acme"
+
+
+class Scalar:
+    """A number or a flag as numpy has them: none of Python's types, but it writes one."""
+
+    shape = ()
+
+    def __init__(self, value: float | bool) -> None:
+        self._value = value
+
+    def tolist(self) -> float | bool:
+        return self._value
+
+
+class Floaty:
+    """A number that says no more of itself than ``float()`` gives."""
+
+    def __float__(self) -> float:
+        return 0.5
+
+
+def _repaired(event_type: object = "upgrade", value: object = "pro", **given: Any) -> RepairedOutcome:
+    return repair_outcome(event_type, value, now_ns=NOW_NS, new_insert_id="insert-1", **given)
 
 
 @pytest.mark.parametrize(
@@ -53,13 +85,21 @@ def _repaired(event_type: object = "upgrade", value: object = "pro", **given: An
         (True, None, ("true", "boolean")),
         (False, "boolean", ("false", "boolean")),
         (7, "text", ("7", "text")),
+        (7, "count", ("7", "numeric")),
+        (Scalar(1.5), None, ("1.5", "numeric")),
+        (Scalar(True), None, ("true", "boolean")),
+        (Floaty(), None, ("0.5", "numeric")),
+        (Plan.PRO, None, ("pro", "text")),
+        (date(2026, 1, 2), None, ("2026-01-02", "text")),
+        (UUID(int=5), None, (str(UUID(int=5)), "text")),
+        (b"pro", None, ("pro", "text")),
     ],
 )
 def test_good_values(value: object, value_type: object, expected: tuple[str, str]) -> None:
     """A value is sent as exact text, and its type is found out where it is not named."""
     done = _repaired(value=value, value_type=value_type)
     assert (done.outcome.value, done.outcome.value_type) == expected
-    assert done.problems == ()
+    assert done.repairs.problems == []
     assert done.outcome.properties == {}
 
 
@@ -69,14 +109,14 @@ def test_good_values(value: object, value_type: object, expected: tuple[str, str
         pytest.param({"event_type": ""}, "event_type", "unnamed_outcome", "", id="an empty event type"),
         pytest.param({"event_type": " "}, "event_type", "unnamed_outcome", " ", id="a blank event type"),
         pytest.param({"event_type": 7}, "event_type", "unnamed_outcome", 7, id="an event type that is none"),
-        pytest.param({"value": None}, "value", "", "None", id="no value"),
+        pytest.param({"value": None}, "value", "", None, id="no value"),
         pytest.param({"value": math.nan}, "value", "nan", "nan", id="NaN"),
-        pytest.param({"value": Decimal("Infinity")}, "value", "Decimal('Infinity')", ..., id="infinite"),
-        pytest.param({"value": [1]}, "value", "[1]", "[1]", id="a value of no type"),
+        pytest.param({"value": Decimal("Infinity")}, "value", "Infinity", ..., id="infinite"),
+        pytest.param({"value": [1]}, "value", "[1]", [1], id="a value of no type"),
         pytest.param(
             {"value": "a lot", "value_type": "currency"}, "value_type", "text", ..., id="an amount in words"
         ),
-        pytest.param({"value_type": "count"}, "value_type", "text", "count", id="an unknown value type"),
+        pytest.param({"value_type": "much"}, "value_type", "text", "much", id="an unknown value type"),
         pytest.param({"influence": "good"}, "influence", None, "good", id="an unknown influence"),
         pytest.param({"influence": 1}, "influence", None, 1, id="an influence that is a number"),
         pytest.param({"quality_impact_score": 3}, "quality_impact_score", 1.0, 3, id="a score too high"),
@@ -89,7 +129,12 @@ def test_good_values(value: object, value_type: object, expected: tuple[str, str
         pytest.param({"event_at": "2023-11-14T22:13:20"}, "event_at_ns", NOW_NS, ..., id="without a zone"),
         pytest.param({"user_id": ""}, "user_id", None, "", id="an empty id"),
         pytest.param({"user_id": True}, "user_id", "True", True, id="an id that is a bool"),
-        pytest.param({"user_id": 1.5}, "user_id", "1.5", "1.5", id="an id that is a float"),
+        pytest.param({"user_id": 1.5}, "user_id", "1.5", 1.5, id="an id that is a float"),
+        pytest.param({"user_id": "  "}, "user_id", None, "  ", id="a blank id"),
+        pytest.param({"user_id": object()}, "user_id", None, "<object>", id="an id that names nothing"),
+        pytest.param({"user_id": ("acme", 7)}, "user_id", '["acme",7]', ["acme", 7], id="an id of two parts"),
+        pytest.param({"user_id": "a\0b"}, "user_id", "a\ufffdb", "a\0b", id="an id with a NUL"),
+        pytest.param({"insert_id": object()}, "insert_id", "insert-1", "<object>", id="a key that is none"),
         pytest.param({"properties": "pro"}, "properties", ..., "pro", id="properties that are text"),
     ],
 )
@@ -99,8 +144,8 @@ def test_bad_arguments(given: dict[str, Any], field: str, expected: object, orig
     wrong = "event_at" if field == "event_at_ns" else next(iter(given))
     if expected is not ...:
         assert getattr(done.outcome, field) == expected
-    (problem,) = done.problems
-    assert problem.startswith(f"{wrong} is ")
+    (problem,) = done.repairs.problems
+    assert problem.startswith((f"{wrong} (", f"{wrong} was "))
     assert "; write " in problem
     kept = done.outcome.properties[ORIGINAL]
     assert isinstance(kept, dict)
@@ -116,6 +161,21 @@ def test_bad_arguments(given: dict[str, Any], field: str, expected: object, orig
         ({"quality_impact_score": "0.5"}, "quality_impact_score", 0.5),
         ({"quality_impact_score": Decimal(-1)}, "quality_impact_score", -1.0),
         ({"user_id": 42}, "user_id", "42"),
+        ({"user_id": UUID(int=5)}, "user_id", str(UUID(int=5))),
+        ({"user_id": Plan.PRO}, "user_id", "pro"),
+        ({"user_id": Tenant.ACME}, "user_id", "acme"),
+        ({"user_id": PurePosixPath("a/b")}, "user_id", "a/b"),
+        ({"user_id": Decimal("4.50")}, "user_id", "4.50"),
+        ({"user_id": b"ada"}, "user_id", "ada"),
+        ({"insert_id": 4711}, "insert_id", "4711"),
+        ({"insert_id": UUID(int=5)}, "insert_id", str(UUID(int=5))),
+        ({"event_at": NOW_NS // 10**9}, "event_at_ns", NOW_NS),
+        ({"event_at": NOW_NS / 10**9}, "event_at_ns", NOW_NS),
+        ({"event_at": NOW_NS // 10**6}, "event_at_ns", NOW_NS),
+        ({"event_at": str(NOW_NS // 10**9)}, "event_at_ns", NOW_NS),
+        ({"event_at": date(2023, 11, 14)}, "event_at_ns", 1_699_920_000 * 10**9),
+        ({"event_at": "2023-11-14"}, "event_at_ns", 1_699_920_000 * 10**9),
+        ({"event_at": "2023-11-14 22:13:20.000000001+0000"}, "event_at_ns", NOW_NS),
         ({"conversation_id": "chat-1"}, "conversation_id", "chat-1"),
         ({"event_at": datetime(2023, 11, 14, 22, 13, 20, 5, UTC)}, "event_at_ns", NOW_NS + 5_000),
         ({"event_at": "2023-11-14T22:13:20Z"}, "event_at_ns", NOW_NS),
@@ -137,7 +197,7 @@ def test_what_is_clear_is_taken(given: dict[str, Any], field: str, expected: obj
     """An argument whose meaning is clear needs no complaint."""
     done = _repaired(**given)
     assert getattr(done.outcome, field) == expected
-    assert done.problems == ()
+    assert done.repairs.problems == []
 
 
 NAMES = (
@@ -183,13 +243,29 @@ def test_nothing_raises(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_an_object_that_cannot_be_shown(name: str) -> None:
     """It is named by its class."""
-    assert "<Hostile>" in _repaired(**{name: Hostile()}).problems[0]
+    assert "(Hostile)" in _repaired(**{name: Hostile()}).repairs.problems[0]
 
 
 def test_properties_that_contain_themselves() -> None:
-    """They are left out, and told."""
-    properties: dict[str, Any] = {}
+    """The cycle is cut, the rest is kept."""
+    properties: dict[str, Any] = {"plan": "pro"}
     properties["self"] = properties
     done = _repaired(properties=properties)
-    assert done.outcome.properties == {ORIGINAL: {"properties": "{'self': {...}}"}}
-    assert len(done.problems) == 1
+    assert done.outcome.properties == {"plan": "pro", "self": "<cycle>"}
+    assert len(done.repairs.problems) == 1
+
+
+def test_a_long_id() -> None:
+    """It is bounded; two that begin alike stay two, and the original is kept."""
+    long, other = "x" * 2**20, "x" * 2**20 + "y"
+    done = _repaired(user_id=long)
+    assert len(str(done.outcome.user_id)) == MAX_NAME
+    assert done.outcome.user_id != _repaired(user_id=other).outcome.user_id
+    assert done.outcome.properties[ORIGINAL] == {"user_id": long}
+
+
+@given(st.text(min_size=1, max_size=8).filter(str.strip), st.sampled_from(NAMES[1:]))
+def test_no_value_is_quoted(secret: str, name: str) -> None:
+    """What a user may have written is in no warning."""
+    secret = f"secret {secret} of ada@example.com"
+    assert secret not in "; ".join(_repaired(**{name: [secret]}).repairs.problems)

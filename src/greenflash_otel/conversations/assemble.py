@@ -73,7 +73,7 @@ def assemble(
         system_prompt=prompt if shown else None,
         prompt=operation.prompt if shown else None,
         voice_call=operation.voice_call,
-        properties=operation.affiliation.properties,
+        properties=known.add_properties(operation.affiliation.properties),
     )
 
 

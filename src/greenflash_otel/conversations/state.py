@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from json import dumps
 from typing import Any, TypeAlias
 
+from greenflash_otel.arguments import merge_properties
 from greenflash_otel.conversations import persistence
 from greenflash_otel.lru import Bounded, Noted
 from greenflash_otel.message_ids.chain import Position
+from greenflash_otel.model.operation import Json
 
 MESSAGES = 5_000
 """Message ids remembered per conversation."""
@@ -18,7 +21,11 @@ ALTERNATIVES = 16
 """Messages remembered that follow on the same one, or say the same; the oldest are forgotten first."""
 CALLS = 1_000
 """Tool calls, and spans of model calls, remembered per conversation."""
-MAPPINGS = ("bridges", "nodes", "told", "positions", "calls", "spans")
+PROPERTIES = 100
+"""Properties remembered per conversation; those that were said longest ago are forgotten first."""
+PROPERTY_CHARACTERS = 4_096
+"""Of the JSON text of a property that is remembered; a longer one is sent, but not added to later ones."""
+MAPPINGS = ("bridges", "nodes", "told", "positions", "calls", "spans", "properties")
 """What a note of a conversation says besides its state."""
 
 
@@ -68,6 +75,8 @@ class Known:
     """Message id of the newest tool call with a call id."""
     spans: Noted[str, None] = field(default_factory=lambda: Noted(CALLS))
     """The model calls that were told, by span and how much it said."""
+    properties: Noted[str, Json] = field(default_factory=lambda: Noted(PROPERTIES))
+    """What was said of the conversation itself. Greenflash keeps the last object, so each has to have all."""
     latest: Position = field(default_factory=Position)
     last_ms: int = 0
     """Time of the newest message, Unix milliseconds."""
@@ -87,6 +96,14 @@ class Known:
         self.latest = position
         if position.tip is not None:
             self.positions.remember(position.tip, position)
+
+    def add_properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Remember what is said of the conversation; return all that was said of it."""
+        added = merge_properties(self.properties, properties)
+        for name in properties:
+            if len(name) + len(dumps(added[name], default=str)) <= PROPERTY_CHARACTERS:
+                self.properties.remember(name, added[name])
+        return added
 
     def place(self, node: Node) -> None:
         """Note a message that others follow on."""
@@ -119,8 +136,14 @@ class Known:
         self.last_ms = max(at_ms, self.last_ms + 1)
         return self.last_ms
 
-    def news(self) -> dict[str, object] | None:
-        """What is new since it was last noted; None if nothing is."""
+    def news(
+        self, clean: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties
+    ) -> dict[str, object] | None:
+        """What is new since it was last noted; None if nothing is.
+
+        Args:
+            clean: Redacts properties.
+        """
         nodes = [
             [
                 one.id,
@@ -137,11 +160,21 @@ class Known:
         spans = [span for span, _ in self.spans.news()]
         found = {"bridges": self.bridges.news(), "nodes": nodes, "told": told, "positions": positions}
         found |= {"calls": self.calls.news(), "spans": spans, "state": self._state()}
+        said = dict(self.properties.news())
+        found["properties"] = list(clean(said).items()) if said else []
         return found if any(found[name] for name in MAPPINGS) or found["state"] != self._noted else None
 
     def noted(self) -> None:
         """Nothing is new any more."""
-        for mapping in (self.bridges, self.nodes, self.sent, self.positions, self.calls, self.spans):
+        for mapping in (
+            self.bridges,
+            self.nodes,
+            self.sent,
+            self.positions,
+            self.calls,
+            self.spans,
+            self.properties,
+        ):
             mapping.noted()
         self._noted = self._state()
 
@@ -155,6 +188,8 @@ class Known:
         for known, names in ((self.sent, found["told"]), (self.spans, found["spans"])):
             for name in names:
                 known.remember(name, None)
+        for name, value in found["properties"]:
+            self.properties.remember(name, value)
         for tip, position in found["positions"]:
             self.positions.remember(tip, persistence.read_position(position))
         latest, said, *state = found["state"]

@@ -8,7 +8,7 @@ can be noted (`Memory.news`), for whoever comes after.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from greenflash_otel import internal_errors
@@ -19,7 +19,7 @@ from greenflash_otel.conversations.persistence import Held, Record
 from greenflash_otel.conversations.state import Known
 from greenflash_otel.lru import Bounded
 from greenflash_otel.message_ids.ids import namespace_of
-from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.operation import Json, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.state_record import EmptyState, StateReader, StateRecord
 
@@ -140,12 +140,14 @@ class Memory:
         self,
         clean: Callable[[Held | Record], Held | Record] = lambda waiting: waiting,
         kept: Callable[[str], bool] = lambda conversation_id: True,
+        clean_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
     ) -> list[StateRecord]:
         """What there is to be noted, in this order. It stays news until `noted`.
 
         Args:
             clean: Redacts what waits.
             kept: Whether to note what is known of a conversation. If not, it stays news.
+            clean_properties: Redacts the properties of a conversation.
         """
         if not self._notes:
             return []
@@ -154,7 +156,7 @@ class Memory:
         for kind, links in self._links.items():
             found += [StateRecord(self._topic(kind, name), write_link(value)) for name, value in links.news()]
         for id, known in self._touched.items():
-            if (news := known.news()) is not None:
+            if (news := known.news(clean_properties)) is not None:
                 found.append(
                     StateRecord(self._topic("conversation", id), persistence.write(news), appends=True)
                 )

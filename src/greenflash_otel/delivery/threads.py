@@ -78,6 +78,11 @@ def wait_unless_nested(ticket: Ticket, timeout_s: float) -> bool:
         _waiting.pop(ident, None)
 
 
+def is_waiting() -> bool:
+    """Whether the running thread waits in a public function already, and was interrupted to come here."""
+    return _thread.get_ident() in _waiting
+
+
 class Ticket:
     """Something to wait for, once. A bare lock: nothing of it can be interrupted half way."""
 

@@ -14,7 +14,7 @@ from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway import otlp, otlp_logs
 from greenflash_otel.gateway.otlp_values import Request
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
-from greenflash_otel.outcomes.outcome import is_outcome
+from greenflash_otel.outcomes.span import is_outcome
 
 
 class Taker(Protocol):

@@ -15,8 +15,12 @@ def request_of(outcome: Outcome, address: Address) -> ApiRequest:
     """The request that sends an outcome.
 
     ``qualityImpactScore`` is left out unless given: Greenflash derives it from ``influence`` only when it is
-    absent.
+    absent. So is the user: nothing business-like is booked on a user whom nobody named. A rate of its own
+    counts before any force that the outcome did not ask for itself.
     """
+    force_sample = outcome.force_sample
+    if force_sample is None and outcome.sample_rate is None:
+        force_sample = address.force_sample
     fields: dict[str, Json] = {
         "eventType": outcome.event_type,
         "productId": address.product_id,
@@ -27,11 +31,11 @@ def request_of(outcome: Outcome, address: Address) -> ApiRequest:
         "eventAt": time_of(outcome.event_at_ns // NS_PER_MS),
         "insertId": outcome.insert_id,
         "externalConversationId": outcome.conversation_id,
-        "externalUserId": outcome.user_id or address.default_user_id,
+        "externalUserId": outcome.user_id,
         "externalOrganizationId": outcome.organization_id,
         "properties": outcome.properties or None,
         "sampleRate": address.sample_rate if outcome.sample_rate is None else outcome.sample_rate,
-        "forceSample": address.force_sample if outcome.force_sample is None else outcome.force_sample,
+        "forceSample": force_sample,
     }
     body = encode({name: value for name, value in fields.items() if value is not None})
     return ApiRequest("outcome", PATH, body, conversation_id=outcome.conversation_id or "")

@@ -25,6 +25,8 @@ PLATFORMS = frozenset(
 """Who can carry a voice call, in the API's words."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999: a span from elsewhere may claim any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def item_of(message: MessageItem) -> dict[str, Json]:
 
 def time_of(unix_ms: int) -> str:
     """A time as the API takes it: UTC, milliseconds, ``Z``."""
-    moment = _EPOCH + timedelta(milliseconds=unix_ms)
+    moment = _EPOCH + timedelta(milliseconds=min(max(unix_ms, _FIRST_MS), _LAST_MS))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote
 
+from greenflash_otel import internal_errors
+from greenflash_otel.json_values import to_json
 from greenflash_otel.model.operation import Json
 
 Kind: TypeAlias = Literal["messages", "outcome", "rating", "user", "organization"]
@@ -57,13 +59,21 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def encode(body: Mapping[str, Json]) -> bytes:
     """Write a body as compact UTF-8 JSON, in the order given.
 
-    Lone surrogates and NUL, which databases refuse, become U+FFFD. NaN and infinities are refused
-    with ValueError: JSON has none.
+    Lone surrogates and NUL, which databases refuse, become U+FFFD. What JSON has no form for becomes text, so
+    that one value, wherever it came from, never costs the whole request.
     """
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = _dumps(body)
+    except Exception:  # noqa: BLE001 - NaN, a cycle, a value of another type, or one that raises
+        internal_errors.count_repaired()
+        text = _dumps(to_json(body, is_bounded=False).value)
     if "\\u0000" in text:
         text = _NUL.sub("\\1\ufffd", text)
     try:
         return text.encode()
     except UnicodeEncodeError:
         return _SURROGATE.sub("\ufffd", text).encode()
+
+
+def _dumps(body: Json) -> str:
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -14,22 +14,25 @@ from types import TracebackType
 from typing import Protocol
 
 from greenflash_otel import internal_errors
+from greenflash_otel.arguments import report
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.resolve import fallback_id
 from greenflash_otel.conversations.store import WAIT_NS, Memory
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.errors import InvalidOutcomeError
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.ingest.attachment import attach_outcome, attach_rating
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.model.operation import MAIN_CALLS, Affiliation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.outcomes.outcome import read as read_outcome
 from greenflash_otel.outcomes.ratings import Rating, User
+from greenflash_otel.outcomes.span import is_outcome, read_repaired
+from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
@@ -168,11 +171,29 @@ class Intake:
         Args:
             redacted: The same with its texts redacted, where that was done already.
         """
-        attached = self._attached(outcome, affiliation, trace_id)
-        sent = (
-            self._attached(redacted, affiliation, trace_id) if redacted else self._redaction.outcome(attached)
-        )
-        self._keep([*self._held(attached.conversation_id), events.request_of(sent, self._address)])
+        attached = attach_outcome(self._memory, outcome, affiliation, trace_id)
+        sent = self._redaction.outcome(attached)
+        if redacted is not None:
+            ids = (attached.conversation_id, attached.user_id, attached.organization_id)
+            sent = replace(redacted, conversation_id=ids[0], user_id=ids[1], organization_id=ids[2])
+        self._keep([*self._held(attached.conversation_id), self.request_of_outcome(sent)])
+        return attached
+
+    def take_rating(
+        self,
+        rating: Rating,
+        affiliation: Affiliation,
+        trace_id: str | None,
+        redacted: Rating | None = None,
+    ) -> Rating | None:
+        """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
+        attached = attach_rating(self._memory, rating, affiliation, trace_id)
+        if attached is None:
+            return None
+        sent = self._redaction.feedback(attached)
+        if redacted is not None:
+            sent = replace(redacted, conversation_id=attached.conversation_id, message_id=attached.message_id)
+        self.take_feedback(sent, is_redacted=True)
         return attached
 
     def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:
@@ -222,8 +243,8 @@ class Intake:
 
     def _requests_of(self, one: trace.Reading, outcomes: bool, now_ns: int) -> Iterable[ApiRequest]:
         span, operation = one.span, one.operation
-        if (outcome := read_outcome(span)) is not None:
-            return self._told_elsewhere(outcome, span, now_ns) if outcomes else ()
+        if is_outcome(span):
+            return self._told_elsewhere(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
             operation = as_call(operation, told=self._memory.traces.knows(span.trace_id))
         if operation is None:
@@ -236,9 +257,10 @@ class Intake:
             self._joiner.await_logs(span, now_ns)
         return self._sifted(assemble(self._memory, span, operation))
 
-    def _told_elsewhere(self, outcome: Outcome, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
+    def _told_elsewhere(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
-        if outcome.conversation_id is None and not self._memory.traces.knows(span.trace_id):
+        outcome = read_outcome(span)
+        if outcome and outcome.conversation_id is None and not self._memory.traces.knows(span.trace_id):
             waiting = self._memory.outcomes
             if len(waiting.held(span.trace_id)) < EACH:
                 waiting.hold(span.trace_id, span, now_ns + WAIT_NS)
@@ -267,7 +289,7 @@ class Intake:
         if self._batch is not None:
             self._batch += requests
             return True
-        notes = self._memory.news(self._redaction.waiting, self._is_kept)
+        notes = self._memory.news(self._redaction.waiting, self._is_kept, self._redaction.properties)
         refused: Sequence[ApiRequest] = requests
         try:
             if converted_id:
@@ -304,22 +326,13 @@ class Intake:
 
     def _requests_of_outcome(self, span: SpanRecord) -> Sequence[ApiRequest]:
         """Those of an outcome that came as a span; of the conversation of its trace, if it has one."""
-        outcome = read_outcome(span)
-        if outcome is None:
+        repaired = read_repaired(span)
+        if repaired is None:
             return ()
-        if self._memory.traces.knows(span.trace_id):
-            outcome = self._attached(outcome, affiliation_of(span.attributes), span.trace_id)
+        report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
+        trace_id = span.trace_id if self._memory.traces.knows(span.trace_id) else None
+        outcome = attach_outcome(self._memory, repaired.outcome, affiliation_of(span.attributes), trace_id)
         return [*self._held(outcome.conversation_id), self._request_of(outcome)]
-
-    def _attached(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
-        id = outcome.conversation_id or fallback_id(self._memory, trace_id, affiliation) or None
-        known = self._memory.conversation(id) if id else None
-        return replace(
-            outcome,
-            conversation_id=id,
-            user_id=outcome.user_id or (known.user_id if known else None),
-            organization_id=outcome.organization_id or (known.organization_id if known else None),
-        )
 
     def _request_of(self, outcome: Outcome) -> ApiRequest:
         return events.request_of(self._redaction.outcome(outcome), self._address)

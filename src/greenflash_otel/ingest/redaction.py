@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.persistence import Held, Record
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.model.operation import PromptTemplate
+from greenflash_otel.model.operation import Json, PromptTemplate
 from greenflash_otel.model.telemetry import Attributes, LogRecord, SpanRecord
-from greenflash_otel.outcomes.outcome import Outcome, attributes_of
-from greenflash_otel.outcomes.outcome import read as read_outcome
+from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
+from greenflash_otel.outcomes.span import attributes_of
+from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.operations import redacted_operation
 from greenflash_otel.redaction.redact import Redact, redacted
 
@@ -58,6 +60,10 @@ class Redaction:
             return replace(told, feedback=self._clean(told.feedback, "rating.feedback"))
         kind = "user" if isinstance(told, User) else "organization"
         return replace(told, properties=self._clean(told.properties, f"{kind}.properties"))
+
+    def properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
+        """What is remembered of a conversation's properties."""
+        return properties if self._redact is None else self._clean(properties, "properties")
 
     def waiting(self, waiting: Held | Record) -> Held | Record:
         """What rests on disk until it can be told. It goes through redaction once more then.

@@ -17,12 +17,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.json_values import well_formed
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.semconv.genai import (
     OPERATION_NAME,
     PROVIDER_NAME,
     REQUEST_MODEL,
     Attribute,
+    as_attribute,
     attributes_of,
     span_name,
 )
@@ -90,20 +92,18 @@ class Invocation:
         span = self._span
         if span is None:
             return
-        with guarded("write an operation to its span"):
-            attributes = attributes_of(operation).items()
-            span.set_attributes(
-                {name: _well_formed(value) if isinstance(value, str) else value for name, value in attributes}
-            )
+        with guarded("write an operation to its span", lost="operation_not_written"):
+            write_attributes(span, attributes_of(operation))
+        with guarded("write a failure to its span"):
             if failure := operation.failure:
-                message = _well_formed(failure.message) if failure.message else None
+                message = well_formed(failure.message) if failure.message else None
                 span.set_status(Status(StatusCode.ERROR, message))
 
     def end(self, marks: Mapping[str, Attribute] | None = None, *, end_ns: int | None = None) -> None:
         """End the span, at ``end_ns`` or now, with some last attributes. Later calls do nothing."""
         span = self._take_span()
         if span is not None:
-            span.set_attributes(marks or {})
+            write_attributes(span, marks or {})
             span.end(end_ns)
 
     def discard(self) -> None:
@@ -116,12 +116,15 @@ class Invocation:
             return span
 
 
-def _well_formed(text: str) -> str:
-    """Text that can be encoded: models and cut streams leave halves of surrogate pairs behind."""
-    if text.isascii():
-        return text
+def write_attributes(span: Span, attributes: Mapping[str, object]) -> None:
+    """Write attributes to a span, each for itself: one that cannot be written costs no other."""
+    values: dict[str, Attribute] = {}
+    for name, value in attributes.items():
+        with guarded("write an attribute", lost="attribute_not_written"):
+            values[name] = as_attribute(value)
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+        span.set_attributes(values)
+    except Exception:  # noqa: BLE001 - a span of another SDK; below it is found out which attribute it was
+        for name, attribute in values.items():
+            with guarded("write an attribute", lost="attribute_not_written"):
+                span.set_attribute(name, attribute)

@@ -1,18 +1,26 @@
 """What else an application knows of a conversation: how it was rated, who the user is, whom they belong to.
 
 Like outcomes: whatever the application passed becomes something that Greenflash takes, if there is a way;
-what is wrong is repaired and told. Pure.
+what is wrong is repaired. Pure.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from greenflash_otel.arguments import (
+    Repairs,
+    plain_scalar,
+    read_flag,
+    read_id,
+    read_number,
+    read_properties,
+    read_text,
+)
 from greenflash_otel.model.operation import Json
-from greenflash_otel.outcomes.repair import Repairs, read_id, read_properties, read_time_ns
+from greenflash_otel.outcomes.repair import read_time_ns
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 """What Greenflash takes for an address."""
@@ -54,7 +62,7 @@ class Organization:
     properties: Mapping[str, Json] = field(default_factory=dict)
 
 
-def rating_of(
+def repair_rating(
     rating: object,
     *,
     now_ns: int,
@@ -64,30 +72,30 @@ def rating_of(
     message_id: object = None,
     feedback: object = None,
     rated_at: object = None,
-) -> tuple[Rating | None, tuple[str, ...]]:
-    """The rating the arguments mean, and what was wrong with them; None if they mean none."""
+) -> tuple[Rating | None, Repairs]:
+    """Make the rating that the arguments mean, and say what was wrong with them; None if they mean none."""
     repairs = Repairs()
-    is_thumb = isinstance(rating, bool)
-    low = _number("rating_min", rating_min, 0.0 if is_thumb else 1.0, repairs)
-    high = _number("rating_max", rating_max, 1.0 if is_thumb else 5.0, repairs)
+    is_thumb = issubclass(type(plain_scalar(rating)), bool)
+    low = _read_end("rating_min", rating_min, 0.0 if is_thumb else 1.0, repairs)
+    high = _read_end("rating_max", rating_max, 1.0 if is_thumb else 5.0, repairs)
     if low > high:
-        repairs.note("rating_min", rating_min, "a number that is not above rating_max")
+        repairs.note("rating_min", rating_min, "exchanged with rating_max", "a number that is not above it")
         low, high = high, low
-    value = _finite(rating)
-    whose = read_id("conversation_id", conversation_id, repairs)
-    which = read_id("message_id", message_id, repairs)
-    if value is None or not (whose or which):
-        repairs.note("rating", rating, "a number, inside a conversation or with a conversation_id")
-        return None, tuple(repairs.problems)
-    if not low <= value <= high:
-        repairs.note("rating", rating, f"a number from {low:g} to {high:g}")
-        value = min(max(value, low), high)
+    value = read_number(rating)
+    conversation = read_id("conversation_id", conversation_id, repairs)
+    message = read_id("message_id", message_id, repairs)
     when_ns = read_time_ns(rated_at, now_ns, repairs, name="rated_at")
-    said = _text("feedback", feedback, repairs)
-    return Rating(value, low, high, when_ns, whose, which, said), tuple(repairs.problems)
+    words = read_text("feedback", feedback, repairs)
+    if value is None:
+        repairs.note("rating", rating, "left out", "a number or a bool")
+        return None, repairs
+    if not low <= value <= high:
+        repairs.note("rating", rating, "moved to the nearest end", f"a number from {low:g} to {high:g}")
+        value = min(max(value, low), high)
+    return Rating(value, low, high, when_ns, conversation, message, words), repairs
 
 
-def user_of(
+def repair_user(
     id: object,
     *,
     name: object = None,
@@ -96,69 +104,50 @@ def user_of(
     anonymized: object = None,
     organization_id: object = None,
     properties: object = None,
-) -> tuple[User | None, tuple[str, ...]]:
-    """The user the arguments mean, and what was wrong with them; None without an id."""
+) -> tuple[User | None, Repairs]:
+    """Make the user that the arguments mean, and say what was wrong with them; None without an id."""
     repairs = Repairs()
-    own_id = _own_id("user_id", id, repairs)
-    user = own_id and User(
-        own_id,
-        _text("name", name, repairs),
-        _email(email, repairs),
-        _text("phone", phone, repairs),
-        None if anonymized is None else anonymized is True,
+    own_id = _read_own_id("user_id", id, repairs)
+    user = User(
+        own_id or "",
+        read_text("name", name, repairs),
+        _read_email(email, repairs),
+        read_text("phone", phone, repairs),
+        read_flag("anonymized", anonymized, repairs),
         read_id("organization_id", organization_id, repairs),
         read_properties(properties, repairs),
     )
-    return user or None, tuple(repairs.problems)
+    return (replace(user, properties=repairs.add_original(user.properties)) if own_id else None), repairs
 
 
-def organization_of(
+def repair_organization(
     id: object, *, name: object = None, properties: object = None
-) -> tuple[Organization | None, tuple[str, ...]]:
-    """The organization the arguments mean, and what was wrong with them; None without an id."""
+) -> tuple[Organization | None, Repairs]:
+    """Make the organization that the arguments mean, and say what was wrong; None without an id."""
     repairs = Repairs()
-    own_id = _own_id("organization_id", id, repairs)
-    organization = own_id and Organization(
-        own_id, _text("name", name, repairs), read_properties(properties, repairs)
-    )
-    return organization or None, tuple(repairs.problems)
+    own_id = _read_own_id("organization_id", id, repairs)
+    words, found = read_text("name", name, repairs), read_properties(properties, repairs)
+    return (Organization(own_id, words, repairs.add_original(found)) if own_id else None), repairs
 
 
-def _own_id(name: str, id: object, repairs: Repairs) -> str | None:
+def _read_own_id(name: str, id: object, repairs: Repairs) -> str | None:
     if id is None:
-        repairs.note(name, id, "your id as text")
+        repairs.note(name, id, "missing", "your id as text")
     return read_id(name, id, repairs)
 
 
-def _number(name: str, given: object, default: float, repairs: Repairs) -> float:
-    if given is None:
+def _read_end(name: str, end: object, default: float, repairs: Repairs) -> float:
+    if end is None:
         return default
-    number = _finite(given)
+    number = read_number(end)
     if number is None:
-        repairs.note(name, given, "a number")
+        repairs.note(name, end, "replaced", "a number")
     return default if number is None else number
 
 
-def _finite(given: object) -> float | None:
-    if not isinstance(given, (int, float)):
-        return None
-    try:
-        number = float(given)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _text(name: str, given: object, repairs: Repairs) -> str | None:
-    if given is None or isinstance(given, str):
-        return given or None
-    repairs.note(name, given, "text")
-    return None
-
-
-def _email(given: object, repairs: Repairs) -> str | None:
-    text = _text("email", given, repairs)
+def _read_email(email: object, repairs: Repairs) -> str | None:
+    text = read_text("email", email, repairs)
     if text is not None and not _EMAIL.fullmatch(text):
-        repairs.note("email", given, "an address, e.g. 'ada@example.com'")
+        repairs.note("email", email, "left out", "an address, e.g. 'ada@example.com'")
         return None
     return text

@@ -1,58 +1,69 @@
-"""Make an outcome of whatever the application passed: what is wrong is repaired, told, and kept. Pure.
+"""Make an outcome of whatever the application passed. Pure.
 
-A business outcome is worth more than the form it came in. `repaired` therefore always gives an outcome; the
-original of every argument it had to change goes to ``properties["greenflash_original"]``.
+A business outcome is worth more than the form it came in. So `repair_outcome` always returns an outcome, and
+keeps the original of every argument it had to change in ``properties["greenflash_original"]``.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
 from decimal import Decimal, InvalidOperation
+from json import dumps
 from typing import Any, cast
 
-from greenflash_otel.model.operation import Json
+from greenflash_otel.arguments import (
+    Repairs,
+    choose,
+    id_text,
+    plain_scalar,
+    read_flag,
+    read_id,
+    read_number,
+    read_properties,
+)
+from greenflash_otel.json_values import to_json
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Influence, Outcome, ValueType
-
-ORIGINAL = "greenflash_original"
-"""Property that holds the arguments as they were given, by name."""
 
 NAMELESS = "unnamed_outcome"
 """``event_type`` of an outcome that was given none."""
+SYNONYMS = {"count": "numeric", "number": "numeric", "string": "text", "bool": "boolean"}
+"""Other words for a ``value_type``, as Greenflash's guides and other languages use them."""
 
 NS_PER_S = 1_000_000_000
+EARLIEST_NS = -62_135_596_800 * NS_PER_S
+LATEST_NS = 253_402_300_799 * NS_PER_S
+"""The years 1 to 9999, which are all that a request can name."""
+_UNITS_NS = ((10**11, NS_PER_S), (10**14, 10**6), (10**17, 10**3), (10**21, 1))
+"""Below each bound a Unix time is in seconds, milliseconds, microseconds, nanoseconds."""
+_OLDEST_UNIX_TIME = 10**8
+"""A smaller number, of the years before 1973, was hardly meant as a time."""
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d{1,6})\d*)?)?"
+    r"\s*(Z|[+-]\d\d:?\d\d)?",
+    re.IGNORECASE,
+)
+"""ISO 8601 as it is used; Python 3.10 reads less of it."""
+_MAX_DIGITS = 400
+"""Of an amount as text: no currency needs more, and ``1e999999`` would become a megabyte of zeros."""
 
 
 @dataclass(frozen=True, slots=True)
-class Repaired:
+class RepairedOutcome:
     """An outcome, and what had to be done to get it."""
 
     outcome: Outcome
-    problems: tuple[str, ...] = ()
-    """One sentence per argument that was wrong: what it was and what to write."""
+    repairs: Repairs
 
 
-@dataclass(slots=True)
-class Repairs:
-    """Collects what was wrong while the arguments are read."""
-
-    problems: list[str] = field(default_factory=list)
-    original: dict[str, Json] = field(default_factory=dict)
-
-    def note(self, name: str, given: object, wanted: str) -> None:
-        shown = _shown(given)
-        self.problems.append(f"{name} is {shown}; write {wanted}")
-        self.original[name] = given if isinstance(given, (str, bool, int)) else shown
-
-
-def repaired(
+def repair_outcome(
     event_type: object,
     value: object,
     *,
     now_ns: int,
-    insert_id: str,
+    new_insert_id: str,
+    insert_id: object = None,
     value_type: object = None,
     influence: object = None,
     quality_impact_score: object = None,
@@ -60,60 +71,93 @@ def repaired(
     user_id: object = None,
     organization_id: object = None,
     event_at: object = None,
+    event_at_ns: object = None,
     properties: object = None,
     sample_rate: object = None,
     force_sample: object = None,
-) -> Repaired:
-    """The outcome the arguments mean; ``now_ns`` is its time if they name none."""
+) -> RepairedOutcome:
+    """Make the outcome that the arguments mean.
+
+    Args:
+        now_ns: Its time if they name none.
+        new_insert_id: Its key if they name none.
+        event_at_ns: Its time in nanoseconds, which counts before `event_at`.
+    """
     repairs = Repairs()
-    name = event_type if isinstance(event_type, str) and event_type.strip() else None
-    if name is None:
-        repairs.note("event_type", event_type, "what happened, e.g. 'upgrade'")
-    text, type = _value(value, value_type, repairs)
+    text, type = _read_value(value, value_type, repairs)
+    own_time_ns = _read_ns(event_at_ns)
     facts: dict[str, Any] = {
-        "event_type": name or NAMELESS,
+        "event_type": _read_event_type(event_type, repairs),
         "value": text,
         "value_type": type,
-        "influence": _influence(influence, repairs),
-        "quality_impact_score": _number("quality_impact_score", quality_impact_score, -1, repairs),
-        "event_at_ns": read_time_ns(event_at, now_ns, repairs),
-        "insert_id": insert_id,
+        "influence": cast("Influence | None", choose("influence", influence, INFLUENCES, repairs)),
+        "quality_impact_score": _read_share("quality_impact_score", quality_impact_score, -1, repairs),
+        "insert_id": read_id("insert_id", insert_id, repairs) or new_insert_id,
         "conversation_id": read_id("conversation_id", conversation_id, repairs),
         "user_id": read_id("user_id", user_id, repairs),
         "organization_id": read_id("organization_id", organization_id, repairs),
-        "sample_rate": _number("sample_rate", sample_rate, 0, repairs),
-        "force_sample": _flag("force_sample", force_sample, repairs),
+        "sample_rate": _read_share("sample_rate", sample_rate, 0, repairs),
+        "force_sample": read_flag("force_sample", force_sample, repairs),
+        "event_at_ns": read_time_ns(event_at, now_ns, repairs) if own_time_ns is None else own_time_ns,
     }
-    kept = read_properties(properties, repairs)
-    if repairs.original:
-        kept[ORIGINAL] = repairs.original
-    return Repaired(Outcome(**facts, properties=kept), tuple(repairs.problems))
+    found = read_properties(properties, repairs)
+    return RepairedOutcome(Outcome(**facts, properties=repairs.add_original(found)), repairs)
 
 
-def _value(value: object, value_type: object, repairs: Repairs) -> tuple[str, ValueType]:
+def _read_event_type(event_type: object, repairs: Repairs) -> str:
+    text, is_clear = id_text(event_type)
+    if text is None or not issubclass(type(plain_scalar(event_type)), str):
+        text, is_clear = NAMELESS, False
+    if not is_clear:
+        repairs.note("event_type", event_type, "replaced", "what happened, e.g. 'upgrade'")
+    return text
+
+
+def _read_value(value: object, value_type: object, repairs: Repairs) -> tuple[str, ValueType]:
     text, inferred = _text_of(value, repairs)
     if value_type is None:
         return text, inferred
-    if not isinstance(value_type, str) or value_type not in VALUE_TYPES:
-        repairs.note("value_type", value_type, f"one of {', '.join(VALUE_TYPES)}")
-        return text, inferred
-    if value_type in ("currency", "numeric") and not _is_number(text):
-        repairs.note("value", value, f"a number, e.g. '149.00', for value_type={value_type!r}")
+    word = plain_scalar(value_type)
+    known = SYNONYMS.get(word.strip().lower()) if issubclass(type(word), str) else None
+    type_ = cast("ValueType | None", known or choose("value_type", value_type, VALUE_TYPES, repairs))
+    if type_ in ("currency", "numeric") and not _is_number(text):
+        repairs.note("value", value, "kept as text", f"a number, e.g. '149.00', for value_type={type_!r}")
         return text, "text"
-    return text, value_type
+    return text, type_ or inferred
 
 
 def _text_of(value: object, repairs: Repairs) -> tuple[str, ValueType]:
-    if isinstance(value, bool):
-        return ("true" if value else "false"), "boolean"
-    if isinstance(value, str):
-        return value, "text"
-    if isinstance(value, (int, float, Decimal)):
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        if number.is_finite():
-            return format(number, "f"), "numeric"
-    repairs.note("value", value, "text, a number, a Decimal or a bool")
-    return "" if value is None else _shown(value), "text"
+    plain = plain_scalar(value)
+    kind = type(plain)
+    if issubclass(kind, bool):
+        return ("true" if plain else "false"), "boolean"
+    if issubclass(kind, (int, float, Decimal)) and (number := _decimal_text(plain)) is not None:
+        return number, "numeric"
+    written = to_json(value)
+    found = written.value
+    if (
+        written.losses
+        or found is None
+        or isinstance(found, (list, dict))
+        or issubclass(kind, (float, Decimal))
+    ):
+        repairs.note("value", value, "made a text", "text, a finite number, a Decimal or a bool")
+    if isinstance(found, str):
+        return found, "text"
+    if isinstance(found, (bool, int, float)):
+        return _decimal_text(found) or str(found), "numeric"
+    return "" if found is None else dumps(found, ensure_ascii=False, separators=(",", ":")), "text"
+
+
+def _decimal_text(number: Any) -> str | None:
+    """Write a number exactly and without an exponent; None if that is not possible."""
+    try:
+        exact = Decimal(float.__repr__(number)) if isinstance(number, float) else Decimal(number)
+        if not exact.is_finite() or abs(exact.adjusted()) > _MAX_DIGITS:
+            return None
+        return format(exact, "f")
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def _is_number(text: str) -> bool:
@@ -123,51 +167,68 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _influence(influence: object, repairs: Repairs) -> Influence | None:
-    if influence is None:
-        return None
-    if isinstance(influence, str) and influence.lower() in INFLUENCES:
-        return cast(Influence, influence.lower())
-    repairs.note("influence", influence, f"one of {', '.join(INFLUENCES)}")
-    return None
-
-
-def _number(name: str, number: object, low: int, repairs: Repairs) -> float | None:
+def _read_share(name: str, number: object, low: int, repairs: Repairs) -> float | None:
     if number is None:
         return None
-    try:
-        value = float(cast(float, number))
-    except Exception:  # noqa: BLE001 - whatever an object of the application raises here
-        value = math.nan
-    if low <= value <= 1:
+    value = read_number(number)
+    if value is not None and low <= value <= 1:
         return value
-    repairs.note(name, number, f"a number from {low} to 1")
-    return None if math.isnan(value) else max(float(low), min(1.0, value))
+    action = "left out" if value is None else "moved to the nearest number that is allowed"
+    repairs.note(name, number, action, f"a number from {low} to 1")
+    return None if value is None else max(float(low), min(1.0, value))
 
 
-def _flag(name: str, flag: object, repairs: Repairs) -> bool | None:
-    if flag is None or isinstance(flag, (bool, int)):
-        return None if flag is None else bool(flag)
-    repairs.note(name, flag, "True or False")
-    return None
-
-
-def read_time_ns(given: object, now_ns: int, repairs: Repairs, *, name: str = "event_at") -> int:
-    if given is None:
+def read_time_ns(moment: object, now_ns: int, repairs: Repairs, *, name: str = "event_at") -> int:
+    """Read a time: a datetime, a date, ISO 8601 text, or a Unix time in any of the usual units."""
+    if moment is None:
         return now_ns
-    moment = given
-    if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment.strip().replace("Z", "+00:00"))
-        except ValueError:
-            moment = None
-    if not isinstance(moment, datetime):
-        repairs.note(name, given, "a datetime with a zone")
+    found, has_zone = _moment_of(plain_scalar(moment))
+    if found is None:
+        repairs.note(name, moment, "replaced by the time of the call", "a datetime with a zone")
         return now_ns
-    if moment.tzinfo is None:
-        repairs.note(name, given, "a datetime with a zone; UTC was assumed")
-        moment = moment.replace(tzinfo=timezone.utc)
-    return _unix_ns(moment)
+    if not has_zone:
+        repairs.note(name, moment, "taken as UTC", "a datetime with a zone")
+    return found
+
+
+def _moment_of(moment: object) -> tuple[int | None, bool]:
+    """Return Unix nanoseconds, None if it is no time, and whether it said its zone."""
+    kind = type(moment)
+    try:
+        if issubclass(kind, str):
+            text = str.__str__(cast(str, moment)).strip()
+            moment = _parse(text)
+            if moment is None:
+                return _unix_time_ns(read_number(text)), True
+        if isinstance(moment, datetime):
+            has_zone = moment.utcoffset() is not None
+            return _unix_ns(moment if has_zone else moment.replace(tzinfo=timezone.utc)), has_zone
+        if isinstance(moment, date):
+            return _unix_ns(datetime(moment.year, moment.month, moment.day, tzinfo=timezone.utc)), True
+        if issubclass(kind, bool):
+            return None, True
+        return _unix_time_ns(read_number(moment)), True
+    except Exception:  # noqa: BLE001 - a time or a zone of the application
+        return None, True
+
+
+def _parse(text: str) -> datetime | date | None:
+    found = _ISO.fullmatch(text)
+    if found is None:
+        return None
+    day, minutes, seconds, fraction, zone = found.groups()
+    if minutes is None:
+        return date.fromisoformat(day)
+    zone = "+00:00" if zone and zone in "Zz" else f"{zone[:3]}:{zone[-2:]}" if zone else ""
+    parts = f"{day}T{minutes}{seconds or ':00'}.{(fraction or '0').ljust(6, '0')}{zone}"
+    return datetime.fromisoformat(parts)
+
+
+def _unix_time_ns(number: float | None) -> int | None:
+    """Read a Unix time; its size shows its unit."""
+    if number is None or number < _OLDEST_UNIX_TIME:
+        return None
+    return next((int(Decimal(repr(number)) * unit) for bound, unit in _UNITS_NS if number < bound), None)
 
 
 def _unix_ns(moment: datetime) -> int:
@@ -175,45 +236,12 @@ def _unix_ns(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * 1_000
 
 
-def read_id(name: str, id: object, repairs: Repairs) -> str | None:
-    if id is None or (isinstance(id, str) and id):
-        return id
-    if isinstance(id, int) and not isinstance(id, bool):
-        return str(id)  # a database key: what it means is clear
-    repairs.note(name, id, "your id as text")
-    return None if isinstance(id, str) else _shown(id)
-
-
-def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
-    if properties is None:
-        return {}
-    try:
-        return {_name(name): _json(value) for name, value in cast("Mapping[Any, Any]", properties).items()}
-    except Exception:  # noqa: BLE001 - no mapping, one of the application's that raises, one within itself
-        repairs.note("properties", properties, "a dict of JSON values")
-        return {}
-
-
-def _name(key: object) -> str:
-    return key if isinstance(key, str) else _shown(key)
-
-
-def _shown(value: object) -> str:
-    """``repr(value)``, bounded, also of an object that cannot even be shown."""
-    try:
-        return repr(value)[:200]
-    except Exception:  # noqa: BLE001 - whatever an object of the application raises here
-        return f"<{type(value).__name__}>"
-
-
-def _json(value: object) -> Json:
-    """``value`` as JSON; what JSON has no form for, as text."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else repr(value)
-    if isinstance(value, Mapping):
-        return {_name(name): _json(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_json(item) for item in value]
-    return value.isoformat() if isinstance(value, datetime) else _shown(value)
+def _read_ns(time_ns: object) -> int | None:
+    """Read a time in nanoseconds exactly, within what a request can name."""
+    plain = plain_scalar(time_ns)
+    if issubclass(type(plain), str) and str.__str__(plain).strip().isdecimal():
+        plain = int(str.__str__(plain).strip()[:30])
+    if not issubclass(type(plain), int):
+        number = read_number(plain)
+        plain = None if number is None else int(number)
+    return None if plain is None else min(max(int(plain), EARLIEST_NS), LATEST_NS)

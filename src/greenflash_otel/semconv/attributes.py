@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from greenflash_otel.arguments import id_text
 from greenflash_otel.model.operation import Failure, Json, Operation, Usage
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.formats.otel_messages import read_json
@@ -21,6 +22,13 @@ def text(attributes: Attributes, name: str) -> str | None:
     """A text that is not empty."""
     value = attributes.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def identifier(attributes: Attributes, name: str) -> str | None:
+    """Read an id as our public functions read it: text, or a number, which some producers write."""
+    value = attributes.get(name)
+    is_id = isinstance(value, (str, int, float, bytes)) and not isinstance(value, bool)
+    return id_text(value)[0] if is_id else None
 
 
 def first_text(attributes: Attributes, names: Iterable[str]) -> str | None:

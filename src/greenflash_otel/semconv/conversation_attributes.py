@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 
+from greenflash_otel.arguments import id_text
 from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.model.telemetry import Attributes
 from greenflash_otel.semconv.formats.otel_messages import read_json
@@ -84,7 +85,10 @@ def _in_objects(attributes: Attributes, names: tuple[str, ...]) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    """A text; some producers write it as JSON."""
+    """Read an id: text or a number; some producers write it as JSON."""
     if isinstance(value, str) and value.startswith('"'):
         value = read_json(value)
-    return value if isinstance(value, str) and value not in NOBODY else None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, bytes)):
+        return None
+    text = id_text(value)[0]
+    return None if text in NOBODY else text

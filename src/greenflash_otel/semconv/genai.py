@@ -7,10 +7,12 @@ other families have readers of their own beside this module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
+from greenflash_otel import internal_errors
+from greenflash_otel.json_values import well_formed
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,
@@ -23,11 +25,23 @@ from greenflash_otel.model.operation import (
     Affiliation,
     Ending,
     Failure,
+    Json,
     Operation,
+    PromptTemplate,
     ToolExecution,
+    VoiceCall,
 )
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts, usage
+from greenflash_otel.semconv.attributes import (
+    failure_of,
+    identifier,
+    integer,
+    mapping,
+    number,
+    text,
+    texts,
+    usage,
+)
 from greenflash_otel.semconv.builders import retrieval_of
 from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
 from greenflash_otel.semconv.formats.otel_messages import (
@@ -157,23 +171,55 @@ def attributes_of_affiliation(affiliation: Affiliation) -> dict[str, Attribute |
 
 
 def _attributes_of_content(operation: Operation) -> dict[str, Attribute | None]:
-    instructions, given, answered = operation.system_instructions, operation.input, operation.output
-    values: dict[str, Attribute | None] = {
-        SYSTEM_INSTRUCTIONS: write_parts(instructions) if instructions else None,
-        INPUT_MESSAGES: write_messages(given) if given else None,
-        OUTPUT_MESSAGES: write_messages(answered) if answered else None,
-        OPERATION_PROPERTIES: write_json(operation.properties) if operation.properties else None,
+    """Write what was said, each attribute for itself: one that cannot be written costs no other."""
+    tool = operation.tool
+    return {
+        SYSTEM_INSTRUCTIONS: _written(
+            SYSTEM_INSTRUCTIONS, write_parts, operation.system_instructions or None
+        ),
+        INPUT_MESSAGES: _written(INPUT_MESSAGES, write_messages, operation.input or None),
+        OUTPUT_MESSAGES: _written(OUTPUT_MESSAGES, write_messages, operation.output or None),
+        OPERATION_PROPERTIES: _written(OPERATION_PROPERTIES, write_json, operation.properties or None),
+        PROMPT: _written(PROMPT, _write_record, operation.prompt),
+        VOICE_CALL: _written(VOICE_CALL, _write_record, operation.voice_call),
+        TOOL_NAME: tool.name if tool else None,
+        TOOL_CALL_ID: tool.call_id if tool else None,
+        TOOL_CALL_ARGUMENTS: _written(TOOL_CALL_ARGUMENTS, write_json, tool.arguments if tool else None),
+        TOOL_CALL_RESULT: _written(TOOL_CALL_RESULT, write_json, tool.result if tool else None),
     }
-    if operation.prompt:
-        values[PROMPT] = write_json(write_record(operation.prompt))
-    if operation.voice_call:
-        values[VOICE_CALL] = write_json(write_record(operation.voice_call))
-    if tool := operation.tool:
-        values[TOOL_NAME] = tool.name
-        values[TOOL_CALL_ID] = tool.call_id
-        values[TOOL_CALL_ARGUMENTS] = None if tool.arguments is None else write_json(tool.arguments)
-        values[TOOL_CALL_RESULT] = None if tool.result is None else write_json(tool.result)
-    return values
+
+
+def _written(name: str, write: Callable[[Any], str], value: object) -> str | None:
+    if value is None:
+        return None
+    with internal_errors.guarded(f"write {name}", lost="attribute_not_written"):
+        return write(value)
+    return None
+
+
+def _write_record(value: PromptTemplate | VoiceCall) -> str:
+    return write_json(write_record(value))
+
+
+def as_attribute(value: object) -> Attribute:
+    """Return a value that every exporter of OpenTelemetry takes; what is none becomes JSON text."""
+    kind = type(value)
+    if kind is str:
+        return well_formed(value)  # type: ignore[arg-type]  # a str
+    if kind is bool or kind is float:
+        return value  # type: ignore[return-value]  # it is one of these
+    if kind is int:
+        return value if _fits(value) else str(value)  # type: ignore[arg-type,return-value]  # an int
+    if issubclass(kind, str):
+        return well_formed(str.__str__(value))
+    if kind in (tuple, list) and all(type(item) is str for item in value):  # type: ignore[attr-defined]
+        return tuple(map(well_formed, value))  # type: ignore[call-overload]  # texts
+    return well_formed(write_json(cast(Json, value)))
+
+
+def _fits(number: int) -> bool:
+    """Return whether OTLP can carry an integer."""
+    return -(2**63) <= number < 2**63
 
 
 def read(span: SpanRecord) -> Operation | None:
@@ -222,13 +268,13 @@ def read(span: SpanRecord) -> Operation | None:
 
 def read_affiliation(attributes: Attributes) -> Affiliation:
     """To whom a span belongs, as far as it says."""
-    conversation_id = text(attributes, CONVERSATION_ID)
+    conversation_id = identifier(attributes, CONVERSATION_ID)
     if conversation_id == text(attributes, PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose
     return Affiliation(
         conversation_id=conversation_id,
-        user_id=text(attributes, USER_ID),
-        organization_id=text(attributes, ORGANIZATION_ID),
+        user_id=identifier(attributes, USER_ID),
+        organization_id=identifier(attributes, ORGANIZATION_ID),
         properties=mapping(attributes, CONVERSATION_PROPERTIES),
         internal=attributes.get(INTERNAL) is True,
         scope_id=text(attributes, SCOPE_ID),

@@ -57,7 +57,10 @@ CONVENTIONS = (
 that finds that a span of its convention tells of no operation ends the search."""
 
 SIGNS_OF = {one.name: frozenset(one.signs) for one in CONVENTIONS}
-SIGNS = frozenset[str]().union(*SIGNS_OF.values()) | {"greenflash.outcome.insert_id"}
+SIGNS = frozenset[str]().union(*SIGNS_OF.values()) | {
+    "greenflash.outcome.event_type",
+    "greenflash.outcome.insert_id",
+}
 """Attributes one of which every span has that can be read."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import UUID
 
 from opentelemetry.trace import Tracer
 
+from greenflash_otel.arguments import id_text, merge_properties
 from greenflash_otel.conversations.index import LINKS
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.lru import Bounded
@@ -66,14 +66,17 @@ def merged(given: Affiliation, active: Affiliation) -> Affiliation:
         conversation_id=given.conversation_id or active.conversation_id,
         user_id=given.user_id or active.user_id,
         organization_id=given.organization_id or active.organization_id,
-        properties=given.properties if other else {**active.properties, **given.properties},
+        properties=given.properties if other else merge_properties(active.properties, given.properties),
         scope_id=active.scope_id if given.conversation_id is None else None,
     )
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    """Return the first id there is; what has no text of its own, as a list, is none."""
     for name in names:
         value = fields.get(name)
-        if isinstance(value, (str, int, UUID)) and str(value):
-            return str(value)
+        if issubclass(type(value), (bool, Mapping, list, tuple, set)):
+            continue
+        if text := id_text(value)[0]:
+            return text
     return None

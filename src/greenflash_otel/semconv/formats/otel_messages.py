@@ -16,6 +16,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
+from greenflash_otel import internal_errors
+from greenflash_otel.json_values import to_json
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -50,8 +52,12 @@ def write_parts(parts: Sequence[Part]) -> str:
 
 
 def write_json(value: Json) -> str:
-    """Encode any JSON value compactly."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Encode any value compactly; what is no JSON, deep within it, is repaired and counted."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except Exception:  # noqa: BLE001 - a value of the application's that JSON does not know, or that raises
+        internal_errors.count_repaired()
+        return json.dumps(to_json(value, is_bounded=False).value, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:

@@ -1,0 +1,241 @@
+"""Repair the arguments of the public functions, in one place for all of them.
+
+An argument that is not as it should be is repaired, and its original is kept in
+``properties["greenflash_original"]``. The application is warned once, and what it recorded is delivered.
+Only ``strict`` makes it an error. Neither a warning nor an error quotes a value: a user may have written it,
+and logs go to other places than conversations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from json import dumps
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from greenflash_otel import internal_errors
+from greenflash_otel.errors import GreenflashOtelError
+from greenflash_otel.json_values import MAX_NAME, shorten, to_json, type_name, well_formed
+from greenflash_otel.model.operation import Json
+
+Id: TypeAlias = str | int | UUID
+"""What an application passes as an id. Anything else that has a text of its own is taken too."""
+Properties: TypeAlias = Mapping[str, Any]
+"""What an application passes as properties: JSON, or what `json_values.to_json` makes JSON of."""
+
+ORIGINAL = "greenflash_original"
+"""Property that holds repaired arguments as the application passed them, by name."""
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+_strict = False
+
+
+def set_strict(is_strict: bool) -> None:
+    """Say whether bad arguments raise where the call does not say so: the setting ``strict``."""
+    global _strict
+    _strict = is_strict
+
+
+@dataclass(slots=True)
+class Repairs:
+    """What was wrong with the arguments of one call."""
+
+    problems: list[str] = field(default_factory=list)
+    """One clause for each argument: its name, what was done, what to write. They quote no value."""
+    original: dict[str, Json] = field(default_factory=dict)
+    """The arguments as they were passed, by name."""
+    converted: dict[str, None] = field(default_factory=dict)
+    """Types of values that JSON does not know and that were written in another form, nothing lost."""
+
+    def note(self, name: str, value: object, action: str, wanted: str) -> None:
+        """Note that an argument was repaired."""
+        subject = name if value is None else f"{name} ({type_name(value)})"
+        self.problems.append(f"{subject} was {action}; write {wanted}")
+        self.original[name] = to_json(value).value
+
+    def add_original(self, properties: Mapping[str, Json]) -> dict[str, Json]:
+        """Return `properties` with the arguments as they were passed."""
+        if not self.original:
+            return dict(properties)
+        return merge_properties(properties, {ORIGINAL: self.original})
+
+
+def report(
+    function: str,
+    repairs: Repairs,
+    error: type[GreenflashOtelError],
+    *,
+    strict: object = None,
+    is_usable: bool = True,
+) -> None:
+    """Warn of repaired arguments once and count them, or raise `error` if the call is strict.
+
+    Args:
+        strict: As passed to the call; None stands for the setting.
+        is_usable: False where the arguments mean nothing, so that the call is ignored.
+    """
+    result = "repaired its arguments" if is_usable else "ignored the call"
+    if repairs.problems:
+        if _is_strict(strict):
+            raise error("; ".join(repairs.problems))
+        internal_errors.warn_once(f"{function} {result}: {'; '.join(repairs.problems)}")
+    elif repairs.converted:
+        types = ", ".join(sorted(repairs.converted))
+        internal_errors.inform_once(f"{function} wrote values of its properties in a form of JSON: {types}")
+    if is_usable and (repairs.problems or repairs.converted):
+        internal_errors.count_repaired()
+
+
+def _is_strict(strict: object) -> bool:
+    if strict is None:
+        return _strict
+    try:
+        return bool(strict)
+    except Exception:  # noqa: BLE001 - an object of the application
+        return False
+
+
+def read_id(name: str, id: object, repairs: Repairs) -> str | None:
+    """Read an id of the application's. The same value is the same text wherever it is passed."""
+    if id is None:
+        return None
+    text, is_clear = id_text(id)
+    if text is None:
+        repairs.note(name, id, "left out", "your id as text")
+    elif not is_clear:
+        repairs.note(name, id, "made a text", f"your id as text of at most {MAX_NAME} characters")
+    return text
+
+
+def id_text(id: object) -> tuple[str | None, bool]:
+    """Return an id as text, and whether that text is all that the id says.
+
+    ``str()`` of numbers, UUIDs, paths and whatever has a text of its own; of an enum, its value. None where
+    there is no text that could name one thing and no other.
+    """
+    kind = type(id)
+    if issubclass(kind, str) and not issubclass(kind, Enum):
+        return _bounded_id(str.__str__(id), True)
+    written = to_json(id)
+    value = written.value
+    if value is None or value in ([], {}) or written.losses:
+        return None, False
+    if isinstance(value, (Mapping, list)):
+        return _bounded_id(dumps(value, ensure_ascii=False, separators=(",", ":")), False)
+    return _bounded_id(str(value), not isinstance(value, (bool, float)) and not issubclass(kind, float))
+
+
+def _bounded_id(text: str, is_clear: bool) -> tuple[str | None, bool]:
+    clean = shorten(well_formed(text).replace("\0", "\ufffd"))
+    if not clean.strip():
+        return None, False
+    return clean, is_clear and clean == text
+
+
+def read_text(name: str, text: object, repairs: Repairs) -> str | None:
+    """Read a text; one that is empty is as good as none."""
+    if text is None:
+        return None
+    written = to_json(text)
+    value = written.value
+    if issubclass(type(text), str) and isinstance(value, str):
+        if written.losses:
+            repairs.note(name, text, "repaired", "text that can be encoded")
+        return value or None
+    if written.losses or value in (None, "") or isinstance(value, (list, dict)):
+        repairs.note(name, text, "left out", "text")
+        return None
+    repairs.note(name, text, "made a text", "text")
+    return str(value)
+
+
+def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
+    """Read properties. A bad one is repaired or left out by itself, and the others are kept."""
+    if properties is None:
+        return {}
+    written = to_json(properties)
+    found = _as_object(written.value)
+    if found is None:
+        repairs.note("properties", properties, "left out", "a dict of JSON values")
+        return {}
+    if written.losses:
+        repairs.problems.append(f"of properties, {', '.join(written.losses)}; write a dict of JSON values")
+    repairs.converted.update(dict.fromkeys(written.converted))
+    return found
+
+
+def _as_object(value: Json) -> dict[str, Json] | None:
+    """Return an object, also one that came as pairs of name and value; None if it is neither."""
+    if isinstance(value, dict):
+        return value
+    if value in ("", []):
+        return {}
+    if isinstance(value, list) and all(_is_pair(entry) for entry in value):
+        return {entry[0]: entry[1] for entry in value}
+    return None
+
+
+def _is_pair(entry: Json) -> bool:
+    return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
+
+
+def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what both say; of one name the later value counts, and repaired originals add up."""
+    merged = {**earlier, **later}
+    before, after = earlier.get(ORIGINAL), later.get(ORIGINAL)
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        merged[ORIGINAL] = {**before, **after}
+    return merged
+
+
+def read_number(number: object) -> float | None:
+    """Read a number of any kind: Decimal, a fraction, numpy's, digits as text. None if it is none."""
+    value = plain_scalar(number)
+    try:
+        found = float(value)
+    except Exception:  # noqa: BLE001 - whatever an object of the application raises
+        return None
+    return found if math.isfinite(found) else None
+
+
+def plain_scalar(value: Any) -> Any:
+    """Return the value of an enum, or what numpy and its like write in place of a number or a flag."""
+    try:
+        if isinstance(value, Enum):
+            return value.value
+        if callable(getattr(type(value), "tolist", None)) and getattr(value, "shape", None) == ():
+            return value.tolist()
+    except Exception:  # noqa: BLE001 - whatever an object of the application raises
+        return None
+    return value
+
+
+def read_flag(name: str, flag: object, repairs: Repairs) -> bool | None:
+    """Read a yes or no; also 0 and 1, and the words for it."""
+    value = plain_scalar(flag)
+    if flag is None or issubclass(type(value), int):
+        return None if flag is None else bool(value)
+    word = _word(value)
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    repairs.note(name, flag, "left out", "True or False")
+    return None
+
+
+def choose(name: str, value: object, choices: Iterable[str], repairs: Repairs) -> str | None:
+    """Read one of several words, in any case; None, and a repair, if it is none of them."""
+    if value is None:
+        return None
+    word, words = _word(plain_scalar(value)), tuple(choices)
+    if word in words:
+        return word
+    repairs.note(name, value, "left out", f"one of {', '.join(words)}")
+    return None
+
+
+def _word(value: Any) -> str | None:
+    return str.__str__(value).strip().lower() if issubclass(type(value), str) else None
