@@ -167,6 +167,12 @@ SETTINGS: Mapping[str, Setting] = {
         _seconds,
         "How long, in seconds, the end of the process may wait for delivery. The rest stays in the outbox.",
     ),
+    "handle_sigterm": Setting(
+        ("GREENFLASH_HANDLE_SIGTERM",),
+        _flag,
+        "On SIGTERM, end as at any other end of the process, then die of the signal as without this library. "
+        "Only where nobody else has set a handler; see [servers](servers.md).",
+    ),
 }
 
 
@@ -192,6 +198,7 @@ class Settings:
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0
+    handle_sigterm: bool = True
 
     def __post_init__(self) -> None:
         _check_product(self.product_id, required=self.export == "greenflash")
