@@ -103,7 +103,12 @@ def served(command: Sequence[str], env: dict[str, str]) -> Iterator[Served]:
     port = free_port()
     arguments = [sys.executable, "-m", *(part.format(port=port) for part in command)]
     process = subprocess.Popen(
-        arguments, env=env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        arguments,
+        env=env,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         yield Served(process, port)
