@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 
-from greenflash_otel import internal_errors
+from greenflash_otel import internal_errors, sigterm
 from greenflash_otel.arguments import set_strict
 from greenflash_otel.collector import CollectorPipeline, exporter_of, resource_of
 from greenflash_otel.context import carry
@@ -51,7 +51,7 @@ class _Runtime:
 
 _runtime: _Runtime | None = None
 _ended: Pipeline | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may interrupt its owner
 
 
 def instrument(
@@ -75,6 +75,7 @@ def instrument(
     default_user_id: str | None = None,
     strict: bool | None = None,
     shutdown_timeout_s: float | None = None,
+    handle_sigterm: bool | None = None,
     http_client: httpx.Client | None = None,
 ) -> Pipeline:
     """Capture what this process says to models, and deliver it to Greenflash, from now on.
@@ -121,6 +122,7 @@ def instrument(
         "default_user_id": default_user_id,
         "strict": strict,
         "shutdown_timeout_s": shutdown_timeout_s,
+        "handle_sigterm": handle_sigterm,
     }
     if (runtime := _runtime) is None:
         settings = Settings.read(os.environ, **given)
@@ -130,6 +132,9 @@ def instrument(
                 runtime = _runtime = _set_up(settings, tracer_provider, http_client)
                 atexit.register(shutdown)
                 fork_hooks.at_end_of_children(shutdown)
+                if settings.handle_sigterm:
+                    limit_s = settings.shutdown_timeout_s + open_operations.HELD_UP_S
+                    sigterm.install(shutdown, _keep, open_operations.is_busy, limit_s)
         if is_first:
             with internal_errors.guarded("say what is set up"):
                 report_set_up(settings, shares_provider=tracer_provider is not None)
@@ -148,6 +153,9 @@ def uninstrument() -> None:
 def shutdown(timeout_s: float | None = None) -> None:
     """Stop capturing and deliver what was captured; happens by itself at the end of the process.
 
+    Streams, sessions and agents that run are recorded as far as they came; they go on for the application.
+    It may be called anywhere, in signal handlers and event loops too.
+
     Args:
         timeout_s: How long it may take, in seconds; by default the setting ``shutdown_timeout_s``, 5. What
             could not be delivered stays in the outbox and goes out with the next process.
@@ -158,15 +166,24 @@ def shutdown(timeout_s: float | None = None) -> None:
         _ended = _ended if runtime is None else runtime.pipeline
     if runtime is None:
         return
-    atexit.unregister(shutdown)
-    carry(False)
-    set_strict(False)
-    for name in {*runtime.settings.frameworks, "langchain"}:
-        with internal_errors.guarded(f"uninstrument {name}"):
-            _instrumentation(name).uninstrument()
-    if runtime.processor is not None:
-        runtime.processor.active = False
-    runtime.pipeline.shutdown(timeout_s)
+    with sigterm.ending():
+        atexit.unregister(shutdown)
+        carry(False)
+        set_strict(False)
+        for name in {*runtime.settings.frameworks, "langchain"}:
+            with internal_errors.guarded(f"uninstrument {name}"):
+                _instrumentation(name).uninstrument()
+        if runtime.processor is not None:
+            runtime.processor.active = False
+        runtime.pipeline.shutdown(timeout_s)
+
+
+def _keep() -> None:
+    """Bring what was captured to safety where SIGTERM does not end the process, but SIGKILL soon may."""
+    runtime = _runtime
+    if runtime is not None:
+        open_operations.abandon_running()
+        runtime.pipeline.flush(runtime.settings.shutdown_timeout_s)
 
 
 def flush(timeout_s: float = 30.0) -> bool:

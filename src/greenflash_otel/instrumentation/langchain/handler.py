@@ -94,12 +94,13 @@ class CallbackHandler(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("note a chunk"):
-            recorder.chunk(run_id)
+            chunk = kwargs.get("chunk")
+            recorder.chunk(run_id, token if chunk is None else chunk)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """What newer versions tell instead of tokens."""
         with guarded("note a chunk"):
-            recorder.chunk(run_id)
+            recorder.chunk(run_id, event)
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a model call"):
