@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import greenflash_otel as greenflash
+from greenflash_otel import standalone
 
 pytest_plugins = ["greenflash_otel.testing.plugin", "tests.instrumentation.openai.matrix.watching"]
 
@@ -37,3 +38,4 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # reading the world's authorities takes a client 15 ms
     yield
     greenflash.shutdown(timeout_s=0)
+    standalone.reset_for_tests()

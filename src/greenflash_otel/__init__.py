@@ -18,7 +18,7 @@ from greenflash_otel.errors import (
     InvalidFeedbackError,
     InvalidOutcomeError,
 )
-from greenflash_otel.exporter import GreenflashSpanExporter
+from greenflash_otel.exporter import ConversationSpanProcessor, GreenflashSpanExporter
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
@@ -28,6 +28,7 @@ from greenflash_otel.runtime import flush, instrument, record_outcome, shutdown,
 
 __all__ = [
     "ConfigurationError",
+    "ConversationSpanProcessor",
     "GreenflashOtelError",
     "GreenflashSpanExporter",
     "InvalidFeedbackError",

@@ -30,8 +30,8 @@ from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.settings import MEMORY, Settings
 
-Submitted = Callable[[], SpanRecord]
-"""A finished span whose conversion is left to the worker."""
+LazySpanRecord = Callable[[], SpanRecord]
+"""A finished span that is read on a thread of ours."""
 
 
 class Pipeline:
@@ -66,7 +66,7 @@ class Pipeline:
             keep_on=settings.keep_on,
         )
         self._worker = Worker(self._outbox, client, gather=self._gather, patrol=self._intake.tell_overdue)
-        _reset_in_children(self._intake)
+        _intakes.add(self._intake)
         metrics.report(self)
         if client is None:
             internal_errors.warn_once(
@@ -74,7 +74,7 @@ class Pipeline:
                 "there is one"
             )
 
-    def submit(self, span: Submitted) -> None:
+    def submit(self, span: LazySpanRecord) -> None:
         """Hand over a span that just ended. Costs a queue entry; the worker does the rest."""
         self._worker.submit(span)
 
@@ -134,7 +134,7 @@ class Pipeline:
 
     def _gather(self, batch: list[object]) -> None:
         spans = []
-        for submitted in cast("list[Submitted]", batch):
+        for submitted in cast("list[LazySpanRecord]", batch):
             with internal_errors.guarded("read a span"):
                 spans.append(submitted())
         self._intake.take(spans, outcomes=False)
@@ -164,12 +164,13 @@ def _resolve(redact: Redact | str | None) -> Redact | None:
         ) from None
 
 
-def _reset_in_children(intake: Intake) -> None:
-    reference = weakref.ref(intake)
+_intakes: weakref.WeakSet[Intake] = weakref.WeakSet()
 
-    def reset() -> None:
-        if (alive := reference()) is not None:
-            alive.forget_lock()
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=reset)
+def _forget_locks() -> None:
+    for intake in list(_intakes):
+        intake.forget_lock()
+
+
+if hasattr(os, "register_at_fork"):  # once: a hook cannot be taken back
+    os.register_at_fork(after_in_child=_forget_locks)

@@ -10,11 +10,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from opentelemetry import trace
@@ -23,13 +24,13 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer, format_trace_id
 
-from greenflash_otel import internal_errors
-from greenflash_otel.collector import CollectorPipeline, exporter_of, resource_of
+from greenflash_otel import internal_errors, standalone
+from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, exporter_of, resource_of
 from greenflash_otel.context import carry, conversation_told_of, current_affiliation
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError, InvalidOutcomeError
-from greenflash_otel.exporter import Marker, SpanProcessor
+from greenflash_otel.exporter import GreenflashSpanProcessor, processor_in
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.model.operation import Json
 from greenflash_otel.outcomes.outcome import SPAN_NAME, Influence, Outcome, ValueType, attributes_of
@@ -37,8 +38,17 @@ from greenflash_otel.outcomes.repair import repaired
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.settings import MEMORY, Export, History, Settings
+from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
 TRACER = "greenflash_otel"
+
+
+class _Processor(Protocol):
+    """What a provider hands its spans to."""
+
+    def stop(self) -> None:
+        """Let all spans pass from now on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class _Runtime:
     settings: Settings
     pipeline: Pipeline
     tracer: Tracer
-    processor: Marker | None
+    processor: _Processor | None
 
 
 _runtime: _Runtime | None = None
@@ -153,7 +163,7 @@ def shutdown(timeout_s: float | None = None) -> None:
         with internal_errors.guarded(f"uninstrument {name}"):
             _instrumentation(name).uninstrument()
     if runtime.processor is not None:
-        runtime.processor.active = False
+        runtime.processor.stop()
     runtime.pipeline.shutdown(timeout_s)
 
 
@@ -164,20 +174,25 @@ def flush(timeout_s: float = 30.0) -> bool:
         timeout_s: How long it may take, in seconds.
     """
     open_operations.abandon_waiting()
-    runtime = _runtime
-    return True if runtime is None else runtime.pipeline.flush(timeout_s)
+    pipeline = active_pipeline()
+    return True if pipeline is None else pipeline.flush(timeout_s)
 
 
 def active_pipeline() -> Pipeline | None:
-    """The pipeline of the process, between `instrument()` and `shutdown()`."""
+    """Return the pipeline of `instrument()`, else that of a `GreenflashSpanExporter` that is in use."""
     runtime = _runtime
-    return None if runtime is None else runtime.pipeline
+    return standalone.pipeline_of_process() if runtime is None else runtime.pipeline
+
+
+def is_instrumented() -> bool:
+    """Tell whether the process is between `instrument()` and `shutdown()`."""
+    return _runtime is not None
 
 
 def stats() -> Stats:
     """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
-    runtime = _runtime
-    return Stats() if runtime is None else runtime.pipeline.stats()
+    pipeline = active_pipeline()
+    return Stats() if pipeline is None else pipeline.stats()
 
 
 def record_outcome(
@@ -221,7 +236,7 @@ def record_outcome(
     Raises:
         InvalidOutcomeError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    runtime = _runtime
+    pipeline = active_pipeline()
     affiliation = current_affiliation()
     done = repaired(
         event_type,
@@ -240,23 +255,33 @@ def record_outcome(
         force_sample=force_sample,
     )
     if done.problems:
-        if strict or (strict is None and runtime is not None and runtime.settings.strict):
+        if strict or (strict is None and pipeline is not None and pipeline.settings.strict):
             raise InvalidOutcomeError("; ".join(done.problems))
         internal_errors.warn_once(f"record_outcome() repaired its arguments: {'; '.join(done.problems)}")
-    outcome = done.outcome
-    if runtime is None:
+    outcome, is_recorded = done.outcome, False
+    if pipeline is None:
         internal_errors.warn_once(
             "record_outcome() before instrument(): the outcome is only visible as a span"
         )
-    elif runtime.settings.export == "greenflash":
+    elif pipeline.settings.export == "greenflash":
         span_context = trace.get_current_span().get_span_context()
         trace_id = format_trace_id(span_context.trace_id) if span_context.is_valid else None
         with internal_errors.guarded("record an outcome"):
-            outcome = runtime.pipeline.take_outcome(outcome, affiliation, trace_id)
+            outcome = pipeline.take_outcome(outcome, affiliation, trace_id)
+            is_recorded = True
     with internal_errors.guarded("make a span of an outcome"):
-        tracer = runtime.tracer if runtime is not None else trace.get_tracer(TRACER)
-        tracer.start_span(SPAN_NAME, attributes=attributes_of(outcome)).end()
+        _make_span(outcome, pipeline if is_recorded else None)
     return outcome
+
+
+def _make_span(outcome: Outcome, recorded_by: Pipeline | None) -> None:
+    """Make the span by which an outcome travels through any OpenTelemetry pipeline."""
+    runtime = _runtime
+    tracer = runtime.tracer if runtime is not None else trace.get_tracer(TRACER)
+    span = tracer.start_span(SPAN_NAME, attributes=attributes_of(outcome))
+    if recorded_by is not None and standalone.is_in_use():
+        SPAN_CONTEXTS.note_recorded(span.get_span_context(), recorded_by)
+    span.end()
 
 
 def _set_up(
@@ -265,15 +290,12 @@ def _set_up(
     own = provider is None and settings.export != "none"
     if provider is None:
         provider = _own_provider(settings) if own else trace.get_tracer_provider()
-    add: Callable[[Marker], None] | None = getattr(provider, "add_span_processor", None)
-    if add is None and settings.export != "none":
+    if not hasattr(provider, "add_span_processor") and settings.export != "none":
         raise ConfigurationError(
             "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
             "export='none' to make spans only"
         )
-    pipeline, processor = _pipeline(settings, http_client)
-    if add is not None and processor is not None:
-        add(processor)
+    pipeline, processor = _pipeline(settings, provider, http_client)
     carry(settings.baggage)
     tracer = provider.get_tracer(TRACER)
     history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
@@ -286,15 +308,21 @@ def _set_up(
     return _Runtime(settings, pipeline, tracer, processor)
 
 
-def _pipeline(settings: Settings, http_client: httpx.Client | None) -> tuple[Pipeline, Marker | None]:
-    """Where spans go by the setting ``export``, and what a provider hands them to."""
+def _pipeline(
+    settings: Settings, provider: Any, http_client: httpx.Client | None
+) -> tuple[Pipeline, _Processor | None]:
+    """Return where spans go by the setting ``export``, and what ``provider`` hands them to."""
     if settings.export == "greenflash":
         pipeline = Pipeline(settings, http_client=http_client)
-        return pipeline, SpanProcessor(pipeline)
+        processor = processor_in(provider, GreenflashSpanProcessor)
+        processor.start(pipeline)
+        return pipeline, processor
     idle = replace(IDLE, strict=settings.strict, export=settings.export)
     if settings.export == "otlp":
         collector = CollectorPipeline(idle, exporter_of(os.environ))
-        return collector, collector.processor
+        sender = processor_in(provider, CollectorProcessor)
+        sender.start(collector.batch)
+        return collector, sender
     return Pipeline(idle), None
 
 
@@ -305,18 +333,28 @@ IDLE = Settings(
 
 
 def _own_provider(settings: Settings) -> TracerProvider:
-    """A provider that only we read. What goes to a Collector keeps to the limits of the environment.
+    """Return a provider that only we read. What goes to a Collector keeps to the limits of the environment.
 
-    All else is kept whole, whatever is set for the application's own.
+    All else is kept whole, whatever is set for the application's own. The SDK registers a function for forks
+    with each provider, for good, so the provider of an earlier `instrument()` is used again.
     """
     limits = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))
     resource = Resource.create()
     if settings.export == "otlp":
         limits = SpanLimits()
         resource = resource.merge(resource_of(settings))
-    return TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits)
+    for provider, its_limits in _own_providers:
+        if provider.resource == resource and vars(its_limits) == vars(limits):
+            return provider
+    provider = TracerProvider(
+        sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits
+    )
+    _own_providers.append((provider, limits))
+    return provider
 
 
+_own_providers: deque[tuple[TracerProvider, SpanLimits]] = deque(maxlen=4)
+"""Our own providers, for the next `instrument()`."""
 _LIMITS = (
     "max_attributes",
     "max_span_attributes",
