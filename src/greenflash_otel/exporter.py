@@ -162,11 +162,13 @@ class ReusableSpanProcessor(ConversationSpanProcessor, Generic[Sink]):
 
     def start(self, sink: Sink) -> None:
         """Hand spans to ``sink`` from now on."""
+        SPAN_CONTEXTS.add_reader(self)
         self._sink, self.is_active = sink, True
 
     def stop(self) -> None:
         """Let all spans pass, and forget where they went."""
         self.is_active, self._sink = False, None
+        SPAN_CONTEXTS.remove_reader(self)
 
 
 class SpanSink(Protocol):

@@ -135,8 +135,7 @@ def instrument(
     with _lock:
         if _runtime is None:
             _runtime = _set_up(settings, tracer_provider, http_client)
-            atexit.register(shutdown)
-            fork_hooks.at_end_of_children(shutdown)
+            _arrange_end()
         return _runtime.pipeline
 
 
@@ -157,7 +156,6 @@ def shutdown(timeout_s: float | None = None) -> None:
         runtime, _runtime = _runtime, None
     if runtime is None:
         return
-    atexit.unregister(shutdown)
     carry(False)
     for name in {*runtime.settings.frameworks, "langchain"}:
         with internal_errors.guarded(f"uninstrument {name}"):
@@ -282,6 +280,18 @@ def _make_span(outcome: Outcome, recorded_by: Pipeline | None) -> None:
     if recorded_by is not None and standalone.is_in_use():
         SPAN_CONTEXTS.note_recorded(span.get_span_context(), recorded_by)
     span.end()
+
+
+def _arrange_end() -> None:
+    """Have `shutdown` called at the end of this process and of its forks. Once: nothing can undo it."""
+    global _is_end_arranged
+    if not _is_end_arranged:
+        _is_end_arranged = True
+        atexit.register(shutdown)
+        fork_hooks.at_end_of_children(shutdown)
+
+
+_is_end_arranged = False
 
 
 def _set_up(

@@ -173,6 +173,17 @@ class SpanContexts:
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._open = _Notes("remember whose conversation a span belongs to", MAX_OPEN, MAX_OPEN_S, now_s)
         self._ended = _Notes(None, MAX_ENDED, MAX_ENDED_S, now_s)
+        self._readers: set[int] = set()
+
+    def add_reader(self, reader: object) -> None:
+        """Note that ``reader`` will ask what is known of spans."""
+        self._readers.add(id(reader))
+
+    def remove_reader(self, reader: object) -> None:
+        """Note that ``reader`` asks no more. Where nobody asks, nothing is remembered."""
+        self._readers.discard(id(reader))
+        if not self._readers:
+            self.clear()
 
     def note_start(self, span: Span, parent_context: Context | None) -> None:
         """Remember whose conversation a span belongs to that starts in ``parent_context``."""
@@ -223,7 +234,7 @@ class SpanContexts:
         return self._open.text_bytes() + self._ended.text_bytes()
 
     def clear(self) -> None:
-        """Forget everything. For tests."""
+        """Forget everything."""
         self._open.clear()
         self._ended.clear()
 

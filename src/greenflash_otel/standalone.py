@@ -50,6 +50,7 @@ def register(exporter: StandaloneExporter) -> None:
                 "there are several GreenflashSpanExporters: outcomes, ratings and users go to the first one",
             )
         _exporters[next(_numbers)] = exporter
+        SPAN_CONTEXTS.add_reader(exporter)
         _watch_starts()
 
 
@@ -59,6 +60,7 @@ def unregister(exporter: StandaloneExporter) -> None:
         for number, known in list(_exporters.items()):
             if known is exporter:
                 del _exporters[number]
+        SPAN_CONTEXTS.remove_reader(exporter)
         if not _exporters:
             _leave_starts()
 
