@@ -106,7 +106,7 @@ class Collector(InMemorySpanExporter):
 
 
 def test_what_goes_to_a_collector(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model's span says all; any other names the conversation. The application's own exporter sees neither."""
+    """A model's span says all, any other names the conversation; both in copies that only we send."""
     got = Collector()
     monkeypatch.setattr(runtime, "exporter_of", lambda environment: got)
     pipeline = greenflash.instrument(export="otlp", tracer_provider=application.provider)

@@ -91,7 +91,8 @@ class GreenflashSpanExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Convert and keep the spans; those that carry no GenAI operation are passed over."""
         with internal_errors.guarded("export spans"):
-            if self.pipeline.take(self._read(spans)):
+            records = self._read(spans)
+            if not records or self.pipeline.take(records):
                 return SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
 

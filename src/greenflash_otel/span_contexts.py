@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -173,15 +174,15 @@ class SpanContexts:
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._open = _Notes("remember whose conversation a span belongs to", MAX_OPEN, MAX_OPEN_S, now_s)
         self._ended = _Notes(None, MAX_ENDED, MAX_ENDED_S, now_s)
-        self._readers: set[int] = set()
+        self._readers: weakref.WeakSet[object] = weakref.WeakSet()
 
     def add_reader(self, reader: object) -> None:
         """Note that ``reader`` will ask what is known of spans."""
-        self._readers.add(id(reader))
+        self._readers.add(reader)
 
     def remove_reader(self, reader: object) -> None:
         """Note that ``reader`` asks no more. Where nobody asks, nothing is remembered."""
-        self._readers.discard(id(reader))
+        self._readers.discard(reader)
         if not self._readers:
             self.clear()
 
@@ -234,9 +235,14 @@ class SpanContexts:
         return self._open.text_bytes() + self._ended.text_bytes()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget all spans."""
         self._open.clear()
         self._ended.clear()
+
+    def reset_for_tests(self) -> None:
+        """Forget spans and readers, so that one test does not see what another did."""
+        self._readers.clear()
+        self.clear()
 
 
 SPAN_CONTEXTS: Final = SpanContexts()

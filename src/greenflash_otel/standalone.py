@@ -82,7 +82,7 @@ def reset_for_tests() -> None:
     with _lock:
         _exporters.clear()
         _leave_starts()
-    SPAN_CONTEXTS.clear()
+    SPAN_CONTEXTS.reset_for_tests()
 
 
 def _watch_starts() -> None:
