@@ -50,8 +50,8 @@ from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of_affiliation
 from greenflash_otel.settings import MEMORY, Settings
 
-Submitted = Callable[[], SpanRecord]
-"""A finished span whose conversion is left to the ingest thread."""
+LazySpanRecord = Callable[[], SpanRecord]
+"""A finished span that is read on a thread of ours."""
 
 T = TypeVar("T")
 
@@ -123,7 +123,7 @@ class Pipeline:
         """Return where captured data waits, for people."""
         return "in memory" if self._outbox.folder is None else str(self._outbox.folder)
 
-    def submit(self, span: Submitted, size_bytes: int = 0) -> None:
+    def submit(self, span: LazySpanRecord, size_bytes: int = 0) -> None:
         """Hand over a span that just ended. Costs a queue entry; the ingest thread does the rest.
 
         Args:

@@ -172,8 +172,9 @@ class Intake:
             redacted: The same with its texts redacted, where that was done already.
         """
         attached = attach_outcome(self._memory, outcome, affiliation, trace_id)
-        sent = self._redaction.outcome(attached)
-        if redacted is not None:
+        if redacted is None:
+            sent = self._redaction.outcome(attached)
+        else:
             ids = (attached.conversation_id, attached.user_id, attached.organization_id)
             sent = replace(redacted, conversation_id=ids[0], user_id=ids[1], organization_id=ids[2])
         self._keep([*self._held(attached.conversation_id), self.request_of_outcome(sent)])
@@ -190,10 +191,12 @@ class Intake:
         attached = attach_rating(self._memory, rating, affiliation, trace_id)
         if attached is None:
             return None
-        sent = self._redaction.feedback(attached)
         if redacted is not None:
-            sent = replace(redacted, conversation_id=attached.conversation_id, message_id=attached.message_id)
-        self.take_feedback(sent, is_redacted=True)
+            attached_ids = (attached.conversation_id, attached.message_id)
+            sent = replace(redacted, conversation_id=attached_ids[0], message_id=attached_ids[1])
+            self.take_feedback(sent, is_redacted=True)
+        else:
+            self.take_feedback(attached)
         return attached
 
     def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:

@@ -17,6 +17,7 @@ from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.recorder import Begun
 from greenflash_otel.instrumentation.langchain.run_registry import Kind
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.suppression import is_suppressed
 
 
 class CallbackHandler(BaseCallbackHandler):
@@ -33,7 +34,7 @@ class CallbackHandler(BaseCallbackHandler):
         self, kind: Kind, serialized: Any, run_id: UUID, parent_run_id: UUID | None, rest: Mapping[str, Any]
     ) -> Begun | None:
         """What a callback tells of a run that begins; None where its spans go nowhere."""
-        source = self.source()
+        source = None if is_suppressed() else self.source()
         if source is None:
             return None
         name = rest.get("name")
