@@ -94,7 +94,14 @@ class Pipeline:
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
         )
         self._intake = Intake(
-            self._outbox, address, redact, memory=memory, sampler=sampler, keep_on=settings.keep_on
+            self._outbox,
+            address,
+            redact,
+            memory=memory,
+            sampler=sampler,
+            keep_on=settings.keep_on,
+            note_responses=self._outbox.note_responses,
+            find_response=self._outbox.find_response,
         )
         self._spill = SpanSpill(
             self._outbox,
