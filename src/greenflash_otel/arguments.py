@@ -18,13 +18,13 @@ from uuid import UUID
 
 from greenflash_otel import internal_errors
 from greenflash_otel.errors import GreenflashOtelError
-from greenflash_otel.json_values import MAX_NAME, shorten, to_json, type_name, well_formed
+from greenflash_otel.any_json import MAX_NAME, shorten, repair_json, type_name, well_formed
 from greenflash_otel.model.operation import Json
 
 Id: TypeAlias = str | int | UUID
 """What an application passes as an id. Anything else that has a text of its own is taken too."""
 Properties: TypeAlias = Mapping[str, Any]
-"""What an application passes as properties: JSON, or what `json_values.to_json` makes JSON of."""
+"""What an application passes as properties: JSON, or what `json_values.repair_json` makes JSON of."""
 
 ORIGINAL = "greenflash_original"
 """Property that holds repaired arguments as the application passed them, by name."""
@@ -55,7 +55,7 @@ class Repairs:
         """Note that an argument was repaired."""
         subject = name if value is None else f"{name} ({type_name(value)})"
         self.problems.append(f"{subject} was {action}; write {wanted}")
-        self.original[name] = to_json(value).value
+        self.original[name] = repair_json(value).value
 
     def add_original(self, properties: Mapping[str, Json]) -> dict[str, Json]:
         """Return `properties` with the arguments as they were passed."""
@@ -120,7 +120,7 @@ def id_text(id: object) -> tuple[str | None, bool]:
     kind = type(id)
     if issubclass(kind, str) and not issubclass(kind, Enum):
         return _bounded_id(str.__str__(id), True)
-    written = to_json(id)
+    written = repair_json(id)
     value = written.value
     if value is None or value in ([], {}) or written.losses:
         return None, False
@@ -140,7 +140,7 @@ def read_text(name: str, text: object, repairs: Repairs) -> str | None:
     """Read a text; one that is empty is as good as none."""
     if text is None:
         return None
-    written = to_json(text)
+    written = repair_json(text)
     value = written.value
     if issubclass(type(text), str) and isinstance(value, str):
         if written.losses:
@@ -157,7 +157,7 @@ def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
     """Read properties. A bad one is repaired or left out by itself, and the others are kept."""
     if properties is None:
         return {}
-    written = to_json(properties)
+    written = repair_json(properties)
     found = _as_object(written.value)
     if found is None:
         repairs.note("properties", properties, "left out", "a dict of JSON values")

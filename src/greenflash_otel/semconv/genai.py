@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.json_values import well_formed
+from greenflash_otel.any_json import well_formed
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,
