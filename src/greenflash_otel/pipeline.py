@@ -11,7 +11,7 @@ from typing import cast
 import httpx
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery import metrics
 from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
@@ -48,9 +48,9 @@ class Pipeline:
             )
         self.settings = settings
         self._outbox = Outbox(settings.outbox)
-        notebook = None if settings.outbox == MEMORY else self._outbox
-        memory = Memory(key_of(settings.id_key), notebook, owner=settings.product_id)
-        sampler = _sampler_of(settings, memory)
+        reader = None if settings.outbox == MEMORY else self._outbox
+        conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
+        sampler = _sampler_of(settings, conversations)
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
@@ -61,7 +61,7 @@ class Pipeline:
             self._outbox,
             address,
             _resolve(settings.redact),
-            memory=memory,
+            conversations=conversations,
             sampler=sampler,
             keep_on=settings.keep_on,
         )
@@ -143,10 +143,10 @@ class Pipeline:
         return "in memory" if self.settings.outbox == MEMORY else self.settings.outbox
 
 
-def _sampler_of(settings: Settings, memory: Memory) -> Sampler | None:
+def _sampler_of(settings: Settings, conversations: ConversationStore) -> Sampler | None:
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
-    return Sampler(settings.sample_rate, memory.notable)
+    return Sampler(settings.sample_rate, conversations.index.always_kept)
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:

@@ -14,9 +14,10 @@ from typing import Protocol
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.resolve import fallback_id
-from greenflash_otel.conversations.store import WAIT_NS, Memory
+from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
+from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
+from greenflash_otel.conversations.resolve import fallback_conversation_id
+from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
@@ -57,7 +58,7 @@ class Intake:
     """Converts spans and outcomes and puts them into the outbox. Thread-safe.
 
     Args:
-        memory: What is known of conversations; its notes go into the store.
+        conversations: What is known of conversations; its records go into the store.
         sampler: Decides which conversations are kept; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
@@ -69,7 +70,7 @@ class Intake:
         address: Address,
         redact: Redact | None = None,
         *,
-        memory: Memory | None = None,
+        conversations: ConversationStore | None = None,
         sampler: Sampler | None = None,
         keep_on: Sequence[str] = KEEP_ON,
         now_ns: Callable[[], int] = time.time_ns,
@@ -80,8 +81,8 @@ class Intake:
         self._sampler = sampler
         self._keep_on = keep_on
         self._now_ns = now_ns
-        self._memory = memory or Memory()
-        self._joiner = Joiner(self._memory.unjoined)
+        self._conversations = conversations or ConversationStore()
+        self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
@@ -146,7 +147,7 @@ class Intake:
     def _begin(self) -> int:
         """Take up what another process left, and forget what is too old; gives the time."""
         now_ns = self._now_ns()
-        self._memory.recall_waiting(now_ns)
+        self._conversations.restore_deferred(now_ns)
         self._joiner.forget(now_ns)
         return now_ns
 
@@ -169,7 +170,7 @@ class Intake:
         if (outcome := read_outcome(span)) is not None:
             return self._told_elsewhere(outcome, span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
-            operation = as_call(operation, told=self._memory.traces.knows(span.trace_id))
+            operation = as_call(operation, told=self._conversations.index.traces.has(span.trace_id))
         if operation is None:
             return ()
         if (
@@ -178,14 +179,14 @@ class Intake:
             and not registry.has_content(operation)
         ):
             self._joiner.await_logs(span, now_ns)
-        return self._sifted(assemble(self._memory, span, operation))
+        return self._sifted(assemble(self._conversations, span, operation))
 
     def _told_elsewhere(self, outcome: Outcome, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
-        if outcome.conversation_id is None and not self._memory.traces.knows(span.trace_id):
-            waiting = self._memory.outcomes
-            if len(waiting.held(span.trace_id)) < EACH:
-                waiting.hold(span.trace_id, span, now_ns + WAIT_NS)
+        if outcome.conversation_id is None and not self._conversations.index.traces.has(span.trace_id):
+            waiting, key = self._conversations.outcomes, DeferralKey(DeferralKind.TRACE, span.trace_id)
+            if len(waiting.peek(key)) < ENTRIES_PER_KEY:
+                waiting.defer(key, span, now_ns + WAIT_NS)
                 return ()
         return self._requests_of_outcome(span)
 
@@ -193,33 +194,33 @@ class Intake:
         """What operations tell that waited in vain until a span's time."""
         found: list[ApiRequest] = []
         with internal_errors.guarded("convert a span"):
-            for update in assemble_overdue(self._memory, now_ns):
+            for update in assemble_overdue(self._conversations, now_ns):
                 found += self._sifted(update)
         return found
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
         with internal_errors.guarded("convert a span"):
-            waiting = self._memory.outcomes
-            known = [trace_id for trace_id, _ in self._memory.traces.news()]
-            for span in (*waiting.release(known), *waiting.overdue(now_ns)):
+            waiting, traces = self._conversations.outcomes, self._conversations.index.traces
+            known = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.pending_changes()]
+            for span in (*waiting.release(known), *waiting.expire(now_ns)):
                 requests += self._requests_of_outcome(span)
         return self._keep(requests)
 
     def _keep(self, requests: Sequence[ApiRequest]) -> bool:
         """Of what the store refuses nothing must be known here: told once more, it is news."""
-        notes = self._memory.news(self._redaction.waiting, self._is_kept)
+        notes = self._conversations.pending_records(self._redaction.waiting, self._is_kept)
         refused: Sequence[ApiRequest] = requests
         try:
             refused = self._store.put(requests, notes) if requests or notes else ()
         finally:
             for request in refused:
-                self._memory.forget(request.conversation_id)
+                self._conversations.forget(request.conversation_id)
             if refused:
-                self._memory.take_back()
+                self._conversations.rollback()
                 self._recent = Recent()
         if not refused:
-            self._memory.noted()
+            self._conversations.mark_persisted()
         return not refused
 
     def _is_kept(self, conversation_id: str) -> bool:
@@ -245,13 +246,14 @@ class Intake:
         outcome = read_outcome(span)
         if outcome is None:
             return ()
-        if self._memory.traces.knows(span.trace_id):
+        if self._conversations.index.traces.has(span.trace_id):
             outcome = self._attached(outcome, Affiliation(), span.trace_id)
         return [*self._held(outcome.conversation_id), self._request_of(outcome)]
 
     def _attached(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
-        id = outcome.conversation_id or fallback_id(self._memory, trace_id, affiliation) or None
-        known = self._memory.conversation(id) if id else None
+        fallback_id = fallback_conversation_id(self._conversations.index, trace_id, affiliation)
+        id = outcome.conversation_id or fallback_id or None
+        known = self._conversations.state(id).facts if id else None
         return replace(
             outcome,
             conversation_id=id,

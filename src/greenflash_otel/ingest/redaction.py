@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Held, Record
+from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.model.operation import PromptTemplate
 from greenflash_otel.model.telemetry import Attributes, LogRecord, SpanRecord
@@ -59,7 +59,7 @@ class Redaction:
         kind = "user" if isinstance(told, User) else "organization"
         return replace(told, properties=self._clean(told.properties, f"{kind}.properties"))
 
-    def waiting(self, waiting: Held | Record) -> Held | Record:
+    def waiting(self, waiting: Waiting) -> Waiting:
         """What rests on disk until it can be told. It goes through redaction once more then.
 
         Any text of a span or a log record that has not been read yet has the path ``messages.content``.
@@ -70,8 +70,7 @@ class Redaction:
             body = self._said(waiting.body)
             return replace(waiting, body=body, attributes=self._attributes(waiting.attributes))
         if not isinstance(waiting, SpanRecord):
-            span, operation = waiting
-            return span, redacted_operation(operation, self._clean)
+            return replace(waiting, operation=redacted_operation(waiting.operation, self._clean))
         if outcome := read_outcome(waiting):
             return replace(waiting, attributes=attributes_of(self.outcome(outcome)))
         events = [replace(one, attributes=self._attributes(one.attributes)) for one in waiting.events]

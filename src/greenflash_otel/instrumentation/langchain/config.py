@@ -9,15 +9,17 @@ from uuid import UUID
 
 from opentelemetry.trace import Tracer
 
-from greenflash_otel.conversations.index import LINKS
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.lru import Bounded
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import Affiliation
 
 CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id", "session_id")
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
 USER_KEYS = ("greenflash_user_id", "user_id")
 ORGANIZATION_KEYS = ("greenflash_organization_id", "organization_id")
+
+ENDS = 50_000
+"""Messages, and conversations, whose ids are remembered."""
 
 
 @dataclass(eq=False)
@@ -31,12 +33,12 @@ class Instrumentation:
     history: KnownHistory | None = None
     """Shortens what goes on a span; None: the whole input does."""
     key: bytes = b""
-    """What the ids of messages are hashed with; see `conversations.identity`."""
+    """What the ids of messages are hashed with; see `message_ids.ids`."""
     active: bool = True
     """False after `uninstrument()`: what runs then ends without a trace."""
-    ends: Bounded[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: Bounded(LINKS))
+    ends: LruDict[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: LruDict(ENDS))
     """Id of a told message as spans refer to it, and what it said, by conversation and LangChain's id."""
-    latest: Bounded[str, str] = field(default_factory=lambda: Bounded(LINKS))
+    latest: LruDict[str, str] = field(default_factory=lambda: LruDict(ENDS))
     """The same of the newest message, by conversation."""
 
 
