@@ -7,12 +7,11 @@ the convention: https://github.com/open-telemetry/semantic-conventions-genai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
-"""A decoded JSON value."""
+from greenflash_otel.json_values import Json as Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Failure, Json, Operation, Usage
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.formats.otel_messages import read_json
 from greenflash_otel.semconv.truncated_json import read_document
 
 REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)

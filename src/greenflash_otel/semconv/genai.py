@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias, cast
 
+from greenflash_otel.json_values import read_json, read_structure, write_json
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,
@@ -30,13 +31,7 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts, usage
 from greenflash_otel.semconv.builders import retrieval_of
 from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
-from greenflash_otel.semconv.formats.otel_messages import (
-    read_json,
-    read_structure,
-    write_json,
-    write_messages,
-    write_parts,
-)
+from greenflash_otel.semconv.formats.otel_messages import write_messages, write_parts
 from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai

@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
     MAIN_CALLS,
     Json,
@@ -28,7 +29,6 @@ from greenflash_otel.model.operation import (
     Reasoning,
     ToolCall,
 )
-from greenflash_otel.semconv.formats.otel_messages import digest_of
 
 SYSTEM = ("system", "developer")
 BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
 from greenflash_otel.model.operation import (
     Ending,
     Failure,

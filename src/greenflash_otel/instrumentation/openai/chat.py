@@ -11,15 +11,16 @@ from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
 from greenflash_otel.instrumentation.openai.parts import inline_media, read_content, refusal
-from greenflash_otel.instrumentation.openai.plain import (
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import (
     JsonObject,
     as_count,
     as_list,
     as_object,
     as_text,
-    plain,
+    read_structure,
+    to_json,
 )
-from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -33,7 +34,6 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.formats.otel_messages import read_structure
 
 TOOL_ROLES = ("tool", "function")
 
@@ -97,7 +97,7 @@ def _read_choice(choice: JsonObject) -> Message:
 
 
 def _tool_result(entry: JsonObject) -> Json:
-    return plain(entry.get("content"))
+    return to_json(entry.get("content"))
 
 
 def _reasoning(entry: JsonObject) -> tuple[Part, ...]:
@@ -110,8 +110,8 @@ def _executed_tools(entry: JsonObject) -> Iterator[Part]:
     """Tools that Groq ran by itself; they have no ids but their place."""
     for place, tool in enumerate(map(as_object, as_list(entry.get("executed_tools")))):
         id, kind = f"executed_tool_{place}", as_text(tool.get("type")) or "unknown"
-        yield ServerToolCall(kind, {"arguments": read_structure(plain(tool.get("arguments")))}, id)
-        results = {name: plain(tool[name]) for name in ("output", "search_results") if tool.get(name)}
+        yield ServerToolCall(kind, {"arguments": read_structure(to_json(tool.get("arguments")))}, id)
+        results = {name: to_json(tool[name]) for name in ("output", "search_results") if tool.get(name)}
         if results:
             yield ServerToolCallResponse(results, id)
 
@@ -147,12 +147,12 @@ def _read_tool_call(call: JsonObject) -> ToolCall:
     id = as_text(call.get("id"))
     if custom := as_object(call.get("custom")):
         return ToolCall(
-            as_text(custom.get("name")) or "unknown", read_structure(plain(custom.get("input"))), id
+            as_text(custom.get("name")) or "unknown", read_structure(to_json(custom.get("input"))), id
         )
     return _read_function(as_object(call.get("function")), id)
 
 
 def _read_function(function: JsonObject, id: str | None) -> ToolCall:
     return ToolCall(
-        as_text(function.get("name")) or "unknown", read_structure(plain(function.get("arguments"))), id
+        as_text(function.get("name")) or "unknown", read_structure(to_json(function.get("arguments"))), id
     )

@@ -7,15 +7,8 @@ import binascii
 from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
-from greenflash_otel.instrumentation.openai.plain import (
-    NOTHING,
-    JsonObject,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
-)
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part, Text
 
 BYTES_PER_NUMBER = 4

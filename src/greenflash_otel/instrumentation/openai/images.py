@@ -7,15 +7,8 @@ from typing import Any
 
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
 from greenflash_otel.instrumentation.openai.parts import inline_media, read_file
-from greenflash_otel.instrumentation.openai.plain import (
-    NOTHING,
-    JsonObject,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
-)
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
 from greenflash_otel.model.operation import Media, Message, Operation, Part, Text
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
 from greenflash_otel.instrumentation.openai.items import read_input
 from greenflash_otel.instrumentation.openai.parts import read_content
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part
 
 
@@ -26,7 +26,7 @@ def read_moderation(body: JsonObject) -> Answer:
 
 def read_decision_request(request: Request, operation: Operation) -> Operation:
     """``operation`` with what is to be judged, and the questions about it."""
-    questions = plain(list(as_list(request.body.get("questions"))))
+    questions = to_json(list(as_list(request.body.get("questions"))))
     asked: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
     given = read_input(request.body.get("input"))
     return replace(operation, input=(*given, Message("system", asked)) if asked else given)
@@ -56,5 +56,5 @@ def _read_verdict(result: JsonObject) -> Part:
 
 def _renamed(answer: JsonObject) -> JsonObject:
     """The fields of an answer; its type is its kind here, as a part has a type of its own."""
-    fields = {str(name): plain(value) for name, value in answer.items() if name != "type"}
-    return {"kind": plain(answer.get("type")), **fields}
+    fields = {str(name): to_json(value) for name, value in answer.items() if name != "type"}
+    return {"kind": to_json(answer.get("type")), **fields}

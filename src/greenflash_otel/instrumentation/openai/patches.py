@@ -23,10 +23,10 @@ from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation, told_above
 from greenflash_otel.instrumentation.openai.call import Exchange, Instrumentation
 from greenflash_otel.instrumentation.openai.endpoints import Surface, surface_of
-from greenflash_otel.instrumentation.openai.plain import NOTHING, JsonObject, as_list, as_object, as_text
 from greenflash_otel.instrumentation.openai.providers import provider_of
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.json_values import NOTHING, JsonObject, as_list, as_object, as_text
 from greenflash_otel.model.operation import Affiliation, Operation
 
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.plain import JsonObject
+from greenflash_otel.json_values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
 from greenflash_otel.instrumentation.openai.chat import output_type
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_output
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Failure, Json, Message, Operation, PromptTemplate
 
 FINAL = ("completed", "incomplete", "failed", "cancelled")
@@ -67,7 +67,7 @@ def _read_prompt(prompt: JsonObject) -> PromptTemplate | None:
     id = as_text(prompt.get("id"))
     if id is None:
         return None
-    variables = {str(name): plain(value) for name, value in as_object(prompt.get("variables")).items()}
+    variables = {str(name): to_json(value) for name, value in as_object(prompt.get("variables")).items()}
     return PromptTemplate(id, as_text(prompt.get("version")), variables)
 
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
 from greenflash_otel.instrumentation.openai.items import read_input, read_item
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses import read_request
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text
 from greenflash_otel.model.operation import Message, Operation, Other
 
 

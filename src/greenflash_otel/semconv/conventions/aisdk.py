@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EMBEDDINGS,
     EXECUTE_TOOL,
@@ -29,7 +30,6 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import ended, text, usage
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.formats.media import media_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 from greenflash_otel.semconv.truncated_json import read_document
 
 KIND = "ai.operationId"

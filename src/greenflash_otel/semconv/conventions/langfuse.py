@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, Text, ToolExecution, Usage
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import ended, text, unquoted
@@ -21,7 +22,6 @@ from greenflash_otel.semconv.formats.api_payloads import (
     read_response,
     usage_of,
 )
-from greenflash_otel.semconv.formats.otel_messages import read_json
 from greenflash_otel.semconv.truncated_json import read_document
 
 KIND = "langfuse.observation.type"

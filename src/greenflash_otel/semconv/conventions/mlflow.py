@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response, usage_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 from greenflash_otel.semconv.truncated_json import read_document
 
 KIND = "mlflow.spanType"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Failure,
@@ -28,7 +29,6 @@ from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.langchain import read_langchain
 from greenflash_otel.semconv.formats.media import media_at
 from greenflash_otel.semconv.formats.openai_items import named_call
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 from greenflash_otel.semconv.redaction_marks import shown
 from greenflash_otel.semconv.truncated_json import read_document
 

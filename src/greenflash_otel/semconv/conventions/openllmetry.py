@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Json,
@@ -30,7 +31,6 @@ from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree
 from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.openai import read_chat, read_content
 from greenflash_otel.semconv.formats.openai_items import REFUSAL, named_call, refusal_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 
 KIND = "traceloop.span.kind"
 REQUEST_TYPE = "llm.request.type"

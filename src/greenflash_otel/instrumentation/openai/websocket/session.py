@@ -23,9 +23,9 @@ from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai import responses
 from greenflash_otel.instrumentation.openai.answer import concluded, judge, judge_error
 from greenflash_otel.instrumentation.openai.call import Instrumentation
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_text
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.json_values import JsonObject, as_text
 from greenflash_otel.model.operation import Affiliation, Operation
 
 MAX_RUNNING = 256
