@@ -24,7 +24,6 @@ from greenflash_otel.model.operation import (
     Text,
     ToolCall,
     ToolCallResponse,
-    Usage,
 )
 
 ROLES: Mapping[str, str] = {
@@ -105,26 +104,6 @@ def likeness_of(message: Any) -> int:
     if not isinstance(content, str):
         said = repr([plain(_without_bytes(one)) for one in as_list(content)])
     return hash((role_of(message), said, tuple(calls)))
-
-
-def usage_of(message: Any) -> Usage | None:
-    """The tokens of an answer, where the provider said."""
-    usage = getattr(message, "usage_metadata", None)
-    if not isinstance(usage, Mapping):
-        return None
-    given: Any = usage.get("input_token_details") or {}
-    made: Any = usage.get("output_token_details") or {}
-    return Usage(
-        input_tokens=_count(usage, "input_tokens"),
-        output_tokens=_count(usage, "output_tokens"),
-        cached_input_tokens=_count(given, "cache_read"),
-        reasoning_output_tokens=_count(made, "reasoning"),
-    )
-
-
-def _count(fields: Mapping[str, Any], name: str) -> int | None:
-    value = fields.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _parts(message: Any, role: str) -> list[Part]:

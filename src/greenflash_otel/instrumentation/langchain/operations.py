@@ -13,7 +13,6 @@ from greenflash_otel.instrumentation.langchain.messages import (
     role_of,
     text_of,
     tool_result,
-    usage_of,
 )
 from greenflash_otel.instrumentation.langchain.plain import entry, plain
 from greenflash_otel.json_values import as_list
@@ -29,6 +28,7 @@ from greenflash_otel.model.operation import (
     Text,
     ToolExecution,
 )
+from greenflash_otel.semconv.usage import read_usage
 
 CONTROL_FLOW = frozenset({"GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"})
 """LangGraph's exceptions by which a graph goes on elsewhere: nothing has failed."""
@@ -132,7 +132,7 @@ def answered(operation: Operation, response: Any, first_chunk_s: float | None) -
             read(one) if is_message(one) else Message("assistant", (Text(str(one)),)) for one in answers
         ),
         choice_count=max(1, len(answers)),
-        usage=usage_of(answers[0]) if answers else None,
+        usage=read_usage(getattr(answers[0], "usage_metadata", None)) if answers else None,
         response_model=model if isinstance(model, str) else None,
         response_id=id if isinstance(id, str) else None,
         finish_reasons=(reason,) if isinstance(reason, str) else (),

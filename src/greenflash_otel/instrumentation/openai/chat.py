@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
 from greenflash_otel.instrumentation.openai.parts import inline_media, read_content, refusal
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.json_values import (
@@ -34,6 +34,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.semconv.usage import read_usage
 
 TOOL_ROLES = ("tool", "function")
 
@@ -64,7 +65,7 @@ def read_answer(body: JsonObject) -> Answer:
         finish_reasons=tuple(
             reason for choice in choices if (reason := as_text(choice.get("finish_reason")))
         ),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         properties=kept(body, "service_tier", "system_fingerprint"),

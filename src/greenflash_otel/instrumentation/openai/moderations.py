@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.answer import Answer, read_failure
 from greenflash_otel.instrumentation.openai.items import read_input
 from greenflash_otel.instrumentation.openai.parts import read_content
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part
+from greenflash_otel.semconv.usage import read_usage
 
 
 def read_moderation_request(request: Request, operation: Operation) -> Operation:
@@ -41,7 +42,7 @@ def read_decision(body: JsonObject) -> Answer:
 def _answer(body: JsonObject, parts: tuple[Part, ...]) -> Answer:
     return Answer(
         output=(Message("assistant", parts),) if parts else (),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         failure=read_failure(body.get("error")),

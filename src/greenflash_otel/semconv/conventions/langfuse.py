@@ -20,9 +20,9 @@ from greenflash_otel.semconv.formats.api_payloads import (
     operation_of,
     read_request,
     read_response,
-    usage_of,
 )
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage
 
 KIND = "langfuse.observation.type"
 SIGNS = (KIND,)
@@ -98,4 +98,4 @@ def _model(attributes: Attributes) -> str | None:
 
 
 def _usage(attributes: Attributes) -> Usage | None:
-    return usage_of(read_json(attributes.get("langfuse.observation.usage_details")))
+    return read_usage(read_json(attributes.get("langfuse.observation.usage_details")))
