@@ -19,7 +19,7 @@ from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from greenflash_otel.model.operation import Affiliation, Json
+from greenflash_otel.model.operation import Affiliation, Json, nest_context
 
 _KEY = otel_context.create_key("greenflash-affiliation")
 _NOBODY = Affiliation()
@@ -172,7 +172,7 @@ class Scope:
 
     def __enter__(self) -> Affiliation:
         outer = otel_context.get_current()
-        affiliation = _nested(affiliation_in(outer), self._affiliation)
+        affiliation = nest_context(affiliation_in(outer), self._affiliation)
         if self._opens and affiliation.conversation_id is None and affiliation.scope_id is None:
             affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
         context = otel_context.set_value(_KEY, _Frame(affiliation, self, outer), outer)
@@ -218,20 +218,6 @@ class Lent:
 
     lender: Lender
     below: _Frame | Lent | None
-
-
-def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
-    other = inner.conversation_id not in (None, outer.conversation_id)
-    return Affiliation(
-        conversation_id=inner.conversation_id or outer.conversation_id,
-        user_id=inner.user_id or outer.user_id,
-        organization_id=inner.organization_id or outer.organization_id,
-        properties=inner.properties if other else {**outer.properties, **inner.properties},
-        internal=inner.internal or (outer.internal and not other),
-        tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
-        turn_id=None if other else outer.turn_id,
-        scope_id=outer.scope_id if inner.conversation_id is None else None,
-    )
 
 
 def _decorated(function: Callable[..., Any], scope: Scope) -> Callable[..., Any]:

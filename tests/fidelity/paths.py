@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import openai
 from langchain_openai import ChatOpenAI
@@ -173,12 +173,23 @@ def run(scripts: Mapping[str, Script], way: Way) -> Mapping[str, Sequence[Messag
     one = next(iter(scripts.values()))
     with tempfile.TemporaryDirectory() as folder:
         greenflash = Greenflash(Path(folder) if one.killed else None, one.forgets)
-        _talk(scripts, way, greenflash)
+        talk(scripts, way, greenflash, Spans())
     return {id: list(items.values()) for id, items in greenflash.conversations.items() if items}
 
 
-def _talk(scripts: Mapping[str, Script], way: Way, greenflash: Greenflash) -> None:
-    spans, count, current = Spans(), 0, dict[str, Call]()
+class Processes(Protocol):
+    """Converts what came of each call, in the process that made it."""
+
+    def take(self, process: int, spans: Spans) -> None:
+        """Convert the spans, and clear them."""
+
+    def settle(self) -> None:
+        """The processes end."""
+
+
+def talk(scripts: Mapping[str, Script], way: Way, greenflash: Processes, spans: Spans) -> None:
+    """Play conversations at the same time, call by call in turn."""
+    count, current = 0, dict[str, Call]()
 
     def answer(request: Any) -> Any:
         return http.Response(200, json=_answer(current["call"], count, request.url.path))

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast, get_args
 
 from greenflash_otel.errors import InvalidOutcomeError
+from greenflash_otel.json_values import read_json, write_json
 from greenflash_otel.model.operation import Affiliation, Json
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.formats.otel_messages import read_json, write_json
 from greenflash_otel.semconv.genai import Attribute, attributes_of_affiliation, read_affiliation
 
 ValueType: TypeAlias = Literal["currency", "numeric", "text", "boolean"]

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias, cast
 from greenflash_otel.model.operation import (
     Json,
     Media,
-    Message,
     Operation,
     Other,
     Part,
@@ -23,6 +22,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.model.visit import map_parts
 
 Clean: TypeAlias = Callable[[Json, str], Json]
 """Redacts every text in a value that stands at a path."""
@@ -41,33 +41,23 @@ FIELDS: Mapping[type[Part], Mapping[str, str]] = {
 
 
 def redacted_operation(operation: Operation, clean: Clean) -> Operation:
-    """``operation`` without what must not be stored."""
+    """Return ``operation`` without what must not be stored."""
     tool, prompt, failure = operation.tool, operation.prompt, operation.failure
+
+    def change(part: Part, role: str) -> Part:
+        told_as_prompt = isinstance(part, Text) and role in ("system", "developer")
+        redacted: Part = _changed(
+            part, clean, **({"content": "system_prompt"} if told_as_prompt else FIELDS[type(part)])
+        )
+        return redacted
+
     return replace(
-        operation,
+        map_parts(operation, change),
         affiliation=_changed(operation.affiliation, clean, properties="properties"),
-        system_instructions=_parts(operation.system_instructions, clean, "system_prompt"),
         prompt=prompt and _changed(prompt, clean, variables="system_prompt.variables"),
-        input=tuple(_message(message, clean) for message in operation.input),
-        output=tuple(_message(message, clean) for message in operation.output),
         tool=tool and _changed(tool, clean, arguments="messages.input", result="messages.output"),
         failure=failure and _changed(failure, clean, message="messages.properties.error.message"),
         properties=cast("Mapping[str, Json]", clean(operation.properties, "messages.properties")),
-    )
-
-
-def _message(message: Message, clean: Clean) -> Message:
-    path = "system_prompt" if message.role in ("system", "developer") else None
-    return replace(message, parts=_parts(message.parts, clean, path))
-
-
-def _parts(parts: tuple[Part, ...], clean: Clean, path: str | None = None) -> tuple[Part, ...]:
-    """Parts redacted, text at ``path`` if that is given."""
-    return tuple(
-        _changed(
-            part, clean, **({"content": path} if path and isinstance(part, Text) else FIELDS[type(part)])
-        )
-        for part in parts
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias, cast
 
+from greenflash_otel.json_values import read_json, read_structure, write_json
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,
@@ -27,17 +28,12 @@ from greenflash_otel.model.operation import (
     ToolExecution,
 )
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts, usage
+from greenflash_otel.semconv.attributes import failure_of, integer, mapping, number, text, texts
 from greenflash_otel.semconv.builders import retrieval_of
 from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
-from greenflash_otel.semconv.formats.otel_messages import (
-    read_json,
-    read_structure,
-    write_json,
-    write_messages,
-    write_parts,
-)
+from greenflash_otel.semconv.formats.otel_messages import write_messages, write_parts
 from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
 OPERATION_NAME = "gen_ai.operation.name"
@@ -208,7 +204,7 @@ def read(span: SpanRecord) -> Operation | None:
         output_type=text(attributes, OUTPUT_TYPE),
         choice_count=integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
-        usage=usage(attributes, *((name,) for name in USAGE.values())),
+        usage=read_usage_attributes(attributes, *((name,) for name in USAGE.values())),
         finish_reasons=texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=number(attributes, TIME_TO_FIRST_CHUNK),

@@ -11,7 +11,7 @@ from opentelemetry.trace import Tracer
 
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import Affiliation, complete_context, nest_context
 
 CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id", "session_id")
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
@@ -51,25 +51,23 @@ class Source:
 
 
 def found_in(affiliation: Affiliation, fields: Mapping[str, Any]) -> Affiliation:
-    """``affiliation``, completed by what ``fields`` say."""
-    return replace(
-        affiliation,
-        conversation_id=affiliation.conversation_id or _first(fields, CONVERSATION_KEYS),
-        user_id=affiliation.user_id or _first(fields, USER_KEYS),
-        organization_id=affiliation.organization_id or _first(fields, ORGANIZATION_KEYS),
+    """Return ``affiliation``, completed by what ``fields`` say."""
+    said = Affiliation(
+        _first(fields, CONVERSATION_KEYS), _first(fields, USER_KEYS), _first(fields, ORGANIZATION_KEYS)
     )
+    return complete_context(affiliation, said)
 
 
 def merged(given: Affiliation, active: Affiliation) -> Affiliation:
-    """What a handler was given before what the running code says."""
-    other = given.conversation_id not in (None, active.conversation_id)
+    """Return what a handler was given, before what the running code says.
+
+    A handler says whose conversation it is, not where the code runs: hidden, in a tool, or in a turn.
+    """
     return replace(
-        active,
-        conversation_id=given.conversation_id or active.conversation_id,
-        user_id=given.user_id or active.user_id,
-        organization_id=given.organization_id or active.organization_id,
-        properties=given.properties if other else {**active.properties, **given.properties},
-        scope_id=active.scope_id if given.conversation_id is None else None,
+        nest_context(active, given),
+        internal=active.internal,
+        tool_call_id=active.tool_call_id,
+        turn_id=active.turn_id,
     )
 
 

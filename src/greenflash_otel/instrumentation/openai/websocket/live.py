@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
 from greenflash_otel.instrumentation.openai.websocket.speech import since
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
     Message,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.websocket.realtime_translation import AUDIO_DELTAS, translated
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
 from greenflash_otel.instrumentation.openai.websocket.speech import Item, Speech, since, with_speech
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice, VoiceCall
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from greenflash_otel.instrumentation.openai import responses
 from greenflash_otel.instrumentation.openai.items import read_input
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
+from greenflash_otel.json_values import JsonObject, as_object, as_text
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import Message, Operation
 
