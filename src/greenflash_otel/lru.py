@@ -31,7 +31,7 @@ class LruDict(OrderedDict[K, V], Generic[K, V]):
 class ChangeTrackingLruDict(LruDict[K, V], Generic[K, V]):
     """A mapping that also knows what changed since that was last persisted.
 
-    What changed stands at the end, because `remember` moves it there. So a number says which entries they are.
+    What changed is at the end, because `remember` moves it there. So a number says which entries changed.
     """
 
     def __init__(self, limit: int) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.deferred import KEYS
+from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
+from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY, KEYS, DeferredQueue, measure
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.model.operation import (
     EMBEDDINGS,
@@ -83,3 +86,83 @@ def test_room_for_those_who_wait() -> None:
     (update,) = assemble_overdue(store, 0)
     assert [item.type for item in update.messages] == ["tool_call", "observation"]
     assert len(store.deferred) == KEYS - 1
+
+
+def key(number: int) -> DeferralKey:
+    """What something waits for."""
+    return DeferralKey(DeferralKind.TRACE, str(number))
+
+
+def test_room_in_bytes_for_what_waits() -> None:
+    """What there is no room for comes back, the oldest first; how much waits is counted exactly."""
+    text = "x" * 10_000
+    queue: DeferredQueue[str] = DeferredQueue(max_bytes=25_000)
+    for number in range(4):
+        queue.defer(key(number), f"{number}{text}", 10**9)
+        assert queue.size_bytes == sum(measure(f"{one}{text}") for one in range(number + 1))
+    assert [one[0] for one in queue.expire(0)] == ["0", "1"]
+    assert queue.size_bytes == sum(measure(f"{one}{text}") for one in (2, 3))
+    assert [one[0] for one in queue.expire(None)] == ["2", "3"]
+    assert (queue.size_bytes, len(queue)) == (0, 0)
+
+
+def test_one_that_is_larger_than_all_the_room() -> None:
+    """It does not wait, and it is not lost."""
+    queue: DeferredQueue[str] = DeferredQueue(max_bytes=100)
+    queue.defer(key(1), "x" * 1_000, 10**9)
+    assert queue.expire(0) == ["x" * 1_000]
+
+
+def test_measure_counts_all_text() -> None:
+    """Wherever in an operation it is."""
+    text = "x" * 1_000
+    small, large = (
+        Operation("chat", input=(Message("user", (Text(one),)),), properties={"a": [one, {one: 1}]})
+        for one in ("", text)
+    )
+    assert measure(large) - measure(small) == 3 * len(text)
+
+
+def test_no_step_is_dropped_silently_where_many_wait_for_one_trace() -> None:
+    """The oldest is emitted without what it waited for, at once."""
+    store = ConversationStore()
+    tools = [
+        Operation(EXECUTE_TOOL, tool=ToolExecution("get_weather", None, {"number": number}, "mild"))
+        for number in range(ENTRIES_PER_KEY + 1)
+    ]
+    for number, tool in enumerate(tools):
+        assert assemble(store, span_of(number=number, trace=1), tool).messages == ()
+    (update,) = assemble_overdue(store, 0)
+    assert update.messages[0].input == {"number": 0}
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_what_was_released_and_not_kept_waits_again(most: int) -> None:
+    """In its order, with what was pushed out, and as what still has to be stored."""
+    queue: DeferredQueue[str] = DeferredQueue()
+    for text in ("a", "b", "c"):
+        queue.defer(key(1), text, 10, max_entries=most)
+    size_bytes, before = queue.size_bytes, queue.pending_changes()
+    for _ in range(2):
+        assert queue.expire(10) == ["a", "b", "c"]
+        assert queue.expire(10) == []
+        queue.rollback()
+        assert (queue.size_bytes, queue.pending_changes()) == (size_bytes, before)
+    queue.expire(10)
+    queue.mark_persisted()
+    queue.rollback()
+    assert queue.expire(None) == []
+
+
+TURN_STEP = Affiliation("chat-1", turn_id="turn-1")
+
+
+def test_a_step_of_a_turn_that_never_came() -> None:
+    """Its conversation is known, so it is emitted there; one of no conversation is counted."""
+    store = ConversationStore()
+    step = Operation(EMBEDDINGS, TURN_STEP, input=(ASKED,))
+    for number, operation in enumerate((step, EMBEDDING), 1):
+        assert assemble(store, span_of(number=number, trace=number), operation).messages == ()
+    (update,) = assemble_overdue(store, None)
+    assert (update.conversation_id, [item.type for item in update.messages]) == ("chat-1", ["embedding"])
+    assert store.dropped_steps == 1

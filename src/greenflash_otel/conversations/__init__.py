@@ -8,8 +8,8 @@
               ──▶ build     ──▶ Changes: new messages with id, type, parent and time, and what becomes known
     Changes   ──▶ store     ──▶ applied by the only writer, persisted, rolled back
 
-`assemble` is the function that has this order. All steps are pure; ``docs/conversation-model.md`` has a worked
-example and the invariants.
+`assemble` is the function that has this order. All steps are pure. ``docs/conversation-model.md`` has a
+worked example and the invariants.
 
 | fragment    | Greenflash type                 | hashed into its id     | its parent                |
 |-------------|---------------------------------|------------------------|---------------------------|
@@ -29,9 +29,9 @@ example and the invariants.
 |             | without an answer               |                        |                           |
 
 An id is a hash over the conversation, the id before it and the content, as git commits are: a resent
-history hashes to the ids it had, and the same "yes" said twice has two ids. What comes after a response that is
-named by its id hashes that id instead, so that it is the same in every process.
+history hashes to the ids it had, and the same "yes" said twice has two ids. What comes after a response that
+is named by its id hashes that id instead, so that it is the same in every process.
 
-Everything the store remembers is bounded; forgetting costs a repeat that Greenflash skips, nothing else. All of
-it can outlive the process as `StateRecord` values.
+Everything the store remembers is bounded; forgetting costs a repeat that Greenflash skips, nothing else. All
+of it can outlive the process as `StateRecord` values.
 """

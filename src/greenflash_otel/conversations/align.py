@@ -2,7 +2,7 @@
 
 A history that is resent whole hashes to the ids it had. Applications also send a window of the last turns,
 leave out tool calls, put a summary in front, or tidy up an answer. Then the links of the input are matched
-against the known messages: what matches keeps its id, what comes after is new, and what differs begins a branch.
+against the known messages: what matches keeps its id, what comes after is new, what differs begins a branch.
 
 | the input                                       | is                                                  |
 |-------------------------------------------------|-----------------------------------------------------|
@@ -14,10 +14,10 @@ against the known messages: what matches keeps its id, what comes after is new, 
 | has one message before a window                 | a summary: no message of the user                   |
 | has nothing of it                               | new, after the newest message                       |
 
-Theory. Only links are matched, since only they move the head; see `message_ids.chain`. Whatever is between two
-known links (a thought, a result) hangs where the known link before it says. An input that has nothing but user
-messages after the exact part makes no claim about history, so nothing in it is searched for elsewhere: a user
-who says "yes" twice has said it twice.
+Theory. Only links are matched, since only they move the head; see `message_ids.chain`. Whatever is between
+two known links (a thought, a result) hangs where the known link before it says. An input that has nothing but
+user messages after the exact part makes no claim about history, so nothing in it is searched for elsewhere:
+a user who says "yes" twice has said it twice.
 """
 
 from __future__ import annotations

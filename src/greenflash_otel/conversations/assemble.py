@@ -1,7 +1,7 @@
 """Turn operations into conversation updates: what is new, each message once. See the package's table.
 
-`assemble` is the only place that knows the order of the steps. Each is a pure function over values; `store.apply`
-alone changes anything.
+`assemble` is the only place that knows the order of the steps. Each is a pure function over values;
+`store.apply` alone changes anything.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def find_deferral(
 def resolve_undecided(
     store: ConversationStore, span: SpanRecord, prepared: PreparedOperation, found: Resolution, role: CallRole
 ) -> tuple[MessageItem, ...]:
-    """Emit calls that were undecided until this primary call; those that were auxiliary wait for its question.
+    """Emit calls that were undecided until this primary call; auxiliary ones wait for its question.
 
     They are emitted before it, so this applies changes of their own: what they said is known when the primary
     call is aligned.

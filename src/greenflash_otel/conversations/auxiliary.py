@@ -10,11 +10,11 @@ hidden. So a call counts as auxiliary only where two things say so:
 | answer is one word                                     | is known                                   |
 
 Where primary calls have structured output themselves, that says nothing. An auxiliary call that comes before
-its question was asked by a primary call waits for that (`AUXILIARY_EARLY`). An undecided call waits for the next
-call of the conversation: it was auxiliary if that asks the model the same with another system prompt, and does
-not continue from its answer. Else it was primary, and so are calls like it from then on. A rewriter that gets
-the whole history and answers in prose looks like any agent that takes over: the application marks it with
-`internal()`.
+its question was asked by a primary call waits for that (`AUXILIARY_EARLY`). An undecided call waits for the
+next call of the conversation: it was auxiliary if that asks the model the same with another system prompt,
+and does not continue from its answer. Else it was primary, and so are calls like it from then on. A rewriter
+that gets the whole history and answers in prose looks like any agent that takes over: the application marks
+it with `internal()`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What one operation changes, as one value: applied live, persisted, read again, and rolled back. Pure.
 
-`build` makes `Changes`, `ConversationStore.apply` carries them out, and nothing else does. The part that is about
-one conversation, `StateChange`, is also what is persisted: a process that restarts applies what it reads just
-as it applies what it builds. So a field of the state is written in one place, here.
+`build` makes `Changes`, `ConversationStore.apply` carries them out, and nothing else does. The part that is
+about one conversation, `StateChange`, is also what is persisted: a process that restarts applies what it
+reads just as it applies what it builds. So a field of the state is declared in one place, here.
 """
 
 from __future__ import annotations

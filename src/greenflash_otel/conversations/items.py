@@ -255,7 +255,7 @@ def _as_object(name: str, value: Json) -> Mapping[str, Json]:
 
 
 def sort_by_time(items: Sequence[MessageItem]) -> list[MessageItem]:
-    """Sort the messages of one turn, which came by several spans; give each answer the documents before it."""
+    """Sort the messages of one turn, from several spans; give each answer the documents before it."""
     ordered, found = list[MessageItem](), list[str]()
     for item in sorted(items, key=lambda one: (one.created_at_ms, TYPE_RANKS.get(one.type, 2))):
         if item.type == "retrieval":

@@ -1,7 +1,8 @@
 """Write what is remembered as text that outlives the process, and read it again. Pure.
 
-`ConversationStore` makes `StateRecord` values of it. A record holds hashes, ids and times; only that of something
-that waits holds what was said, and its owner redacts that first. Fields have names and defaults; see `values`.
+`ConversationStore` makes `StateRecord` values of it. A record holds hashes, ids and times; only that of
+something that waits holds what was said, and its owner redacts that first. Fields have names and defaults;
+see `values`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ VERSION = 1
 """Of all that is written here. A record of another version is not understood."""
 
 Waiting: TypeAlias = Deferral | SpanRecord | LogRecord
-"""What waits: an operation, the span of an outcome, or a span or log record that more log records may join."""
+"""An operation, the span of an outcome, or a span or log record that more log records may join."""
 
 OMITTED = ("resource",)
 """Fields of spans and log records that nothing reads once they have arrived."""
@@ -124,5 +125,5 @@ def _default_of(one: Field[Any]) -> object:
 
 
 def _in_json(value: object) -> object:
-    """Return what JSON has no word for: a mapping of another kind, as the SDK's; bytes, which nobody reads."""
+    """Return JSON for what has none: a mapping of another kind, as the SDK's; bytes, which nobody reads."""
     return dict(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else None

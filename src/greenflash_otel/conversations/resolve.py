@@ -113,7 +113,7 @@ def list_stored_item_names(part: Part) -> list[str]:
 def find_last_exchange(
     namespace: str, messages: Sequence[SplitMessage], answers: Sequence[SplitMessage]
 ) -> str | None:
-    """Return the hash of the last answer with its question, for applications that resend no more than that."""
+    """Return the hash of the last answer with its question: some applications resend no more."""
     return next(_exchanges_backwards(namespace, (*messages, *answers)), None)
 
 

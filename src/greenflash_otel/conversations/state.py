@@ -1,7 +1,8 @@
 """What is known of one conversation, with a bound on everything.
 
-The messages are nodes of a tree: an edit or a regenerated answer begins a branch. Nodes are found by their id,
-by what they say, and by what they follow, because an application may resend any part of the tree in any form.
+The messages are nodes of a tree: an edit or a regenerated answer begins a branch. Nodes are found by their
+id, by what they say, and by what they follow, because an application may resend any part of the tree in any
+form.
 """
 
 from __future__ import annotations

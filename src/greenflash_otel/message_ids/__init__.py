@@ -4,6 +4,6 @@
             ──▶ ids       ──▶ a hash over the conversation, the id before it and that content
             ──▶ chain     ──▶ id, type and parent of each fragment, one after the other
 
-Capture needs the ids to leave known history out of a span; the model needs them to recognise a resent history.
-Neither imports the other: both stand on this package.
+Capture needs the ids to leave known history out of a span; the model needs them to recognise a resent
+history. Neither imports the other.
 """

@@ -49,7 +49,7 @@ def id_of(namespace: str, previous_id: str | None, kind: str, canonical: Json) -
 
 
 def id_of_written(namespace: str, previous_id: str | None, kind: str, written: str) -> str:
-    """Return the same for content that `write_canonical` wrote: each message is written once, hashed often."""
+    """Return the same for content that `write_canonical` wrote: it is written once, and hashed often."""
     previous = "null" if previous_id is None else quote(previous_id)
     fields = f"[{quote(namespace)}, {previous}, {quote(kind)}, {written}]"
     return "gf_" + hashlib.blake2b(fields.encode(), digest_size=16).hexdigest()
