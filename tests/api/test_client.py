@@ -204,7 +204,7 @@ def test_a_forked_child_has_connections_of_its_own(server: Server) -> None:
     """Parent and child never read each other's answers."""
     script = """
 import json
-from greenflash_otel.api.client import Client
+from greenflash_otel.greenflash_api.client import Client
 client = Client(sys.argv[1], "gf_test")
 print(client.send(messages("chat", "before")).status, flush=True)
 child = os.fork()

@@ -124,8 +124,8 @@ def test_many_threads_submit() -> None:
 
 
 HANGING = """
-from greenflash_otel.api.client import Client
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.delivery.delivery import Worker
 from tests.delivery.server import Reply, Server
 import threading
 outbox = Outbox(sys.argv[1])

@@ -130,10 +130,10 @@ print(outbox.counts())
 def test_a_fork_in_c_that_only_tells_the_child(tmp_path: Path) -> None:
     """uWSGI runs no hook in the parent: the child leaves the inherited handle alone."""
     script = f"""{DRAIN}
-from greenflash_otel.delivery import forking
+from greenflash_otel.delivery import fork_hooks
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
-held, forking._watching = list(forking._watching), type(forking._watching)()
+held, fork_hooks._watching = list(fork_hooks._watching), type(fork_hooks._watching)()
 if (child := os.fork()) == 0:
     outbox.after_fork(in_child=True)
     outbox.put([messages("chat-42", "b")])
@@ -152,10 +152,10 @@ print(os.listdir(sys.argv[1]))
 def test_the_process_id_alone_tells_a_child(tmp_path: Path) -> None:
     """Even where no hook ran at all, nothing of the parent's is touched."""
     script = f"""{DRAIN}
-from greenflash_otel.delivery import forking
+from greenflash_otel.delivery import fork_hooks
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
-held, forking._watching = list(forking._watching), type(forking._watching)()
+held, fork_hooks._watching = list(fork_hooks._watching), type(fork_hooks._watching)()
 if (child := os.fork()) == 0:
     print(outbox.counts().pending, drain(outbox), flush=True)
     os._exit(0)

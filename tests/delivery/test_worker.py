@@ -259,8 +259,8 @@ def test_the_client_is_closed_with_the_worker() -> None:
 
 
 PROGRAM = """
-from greenflash_otel.api.client import Client
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.delivery.delivery import Worker
 import atexit
 outbox = Outbox(sys.argv[2])
 worker = Worker(outbox, Client(sys.argv[1], "gf_test"),

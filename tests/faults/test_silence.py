@@ -89,8 +89,8 @@ def test_a_route_that_leads_nowhere() -> None:
 
 
 FROZEN = """
-from greenflash_otel.api.client import Client
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.delivery.delivery import Worker
 outbox = Outbox(sys.argv[1])
 worker = Worker(outbox, Client(sys.argv[2], "gf_test"), gather=lambda batch: None)
 outbox.put([messages("c", "a")])

@@ -1,4 +1,4 @@
-"""The mistakes: a module of the conversation model, what stands there, and what is put in its place."""
+"""The mistakes: a module, what it says, and what is put in its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Mutation(NamedTuple):
     """One mistake."""
 
     module: str
-    """In `conversations`, or with its path in the package."""
+    """Its path in the package."""
     right: str
     """Stands there once."""
     wrong: str
@@ -75,170 +75,204 @@ MUTATIONS: dict[str, Mutation] = {
     "a provider's call is part of the chain": Mutation(
         "message_ids/chain", "next_head = head_id if fragment.by_provider else id", "next_head = id"
     ),
-    "users with the same words are one": Mutation("resolve", "history of {context.user_id or ''}", "history"),
+    "users with the same words are one": Mutation(
+        "conversations/resolve", "history of {context.user_id or ''}", "history"
+    ),
     "chats with the same words are one": Mutation(
-        "build",
+        "conversations/build",
         "self._found.conversation_id, is_shared=True)\n\n    def add_entry",
         "self._found.conversation_id)\n\n    def add_entry",
     ),
     "a response leads nowhere": Mutation(
-        "resolve", "        location = responses.get(previous_id)\n", "        location = None\n"
+        "conversations/resolve",
+        "        location = responses.get(previous_id)\n",
+        "        location = None\n",
     ),
     "stored items are unknown": Mutation(
-        "resolve", "location = known.index.items.get(name)", "location = None"
+        "conversations/resolve", "location = known.index.items.get(name)", "location = None"
     ),
     "a place after a response depends on the history": Mutation(
-        "resolve", "Location(id, cursor.with_head(head_id))", "location"
+        "conversations/resolve", "Location(id, cursor.with_head(head_id))", "location"
     ),
     "a known message is told again": Mutation(
-        "build", "        if item.id in emitted_ids or item.id in new:", "        if item.id in new:"
+        "conversations/build",
+        "        if item.id in emitted_ids or item.id in new:",
+        "        if item.id in new:",
     ),
     "time stands still": Mutation(
-        "build", "last_ms = max(item.created_at_ms, last_ms + 1)", "last_ms = item.created_at_ms"
+        "conversations/build",
+        "last_ms = max(item.created_at_ms, last_ms + 1)",
+        "last_ms = item.created_at_ms",
     ),
-    "equal alternatives are one": Mutation("build", "        if ids & seen:", "        if False:"),
+    "equal alternatives are one": Mutation(
+        "conversations/build", "        if ids & seen:", "        if False:"
+    ),
     "a fetched answer is told each time": Mutation(
-        "build",
+        "conversations/build",
         "    return not (operation.response_id and known.index.emitted_responses.has(operation.response_id))",
         "    return True",
     ),
     "an unfinished answer is an answer": Mutation(
-        "build",
+        "conversations/build",
         '        if operation.ending == "pending":\n            return (), cursor',
         "        if False:\n            return (), cursor",
     ),
     "what waits is dropped": Mutation(
-        "deferred", "        self._entries[key] = waiting[-max_entries:]", "        self._entries[key] = []"
+        "conversations/deferred",
+        "        self._entries[key] = waiting[-max_entries:]",
+        "        self._entries[key] = []",
     ),
     "what is pushed out is dropped": Mutation(
-        "deferred", "            self._displaced.append(displaced)", "            pass"
+        "conversations/deferred", "            self._displaced.append(displaced)", "            pass"
     ),
-    "what waits has no bound in bytes": Mutation("deferred", " or self._bytes > self._max_bytes", ""),
+    "what waits has no bound in bytes": Mutation(
+        "conversations/deferred", " or self._bytes > self._max_bytes", ""
+    ),
     "what was released takes up room": Mutation(
-        "deferred", "        self._bytes -= self._sizes.pop(key)", "        self._sizes.pop(key)"
+        "conversations/deferred",
+        "        self._bytes -= self._sizes.pop(key)",
+        "        self._sizes.pop(key)",
     ),
     "what waits is never told": Mutation(
-        "build",
+        "conversations/build",
         "        for waiting in self._release(deferred, _list_dependents(operation, call_ids)):",
         "        for waiting in self._release(deferred, []):",
     ),
     "what was released waits on": Mutation(
-        "store", "        self.deferred.release(changes.released)", "        pass"
+        "conversations/store", "        self.deferred.release(changes.released)", "        pass"
     ),
-    "nothing is overdue": Mutation("deferred", "if now_ns is None or end_ns <= now_ns]", "if False]"),
+    "nothing is overdue": Mutation(
+        "conversations/deferred", "if now_ns is None or end_ns <= now_ns]", "if False]"
+    ),
     "a step of a known conversation is dropped": Mutation(
-        "assemble",
+        "conversations/assemble",
         "waiting.operation.name in STEPS and _is_of_no_conversation(store, waiting)",
         "waiting.operation.name in STEPS",
     ),
     "a window is another conversation": Mutation(
-        "align",
+        "conversations/align",
         "        for node in state.find_by_content(link.content_key(state.namespace)):",
         "        for node in ():",
     ),
-    "a tidied answer is another": Mutation("align", "    return similar\n", "    return None\n"),
-    "every answer is a tidied one": Mutation(
-        "align", "SIMILARITY_THRESHOLD = 0.6", "SIMILARITY_THRESHOLD = -1.0"
+    "a tidied answer is another": Mutation(
+        "conversations/align", "    return similar\n", "    return None\n"
     ),
-    "a summary is said by the user": Mutation("align", "links[0] if skipped else None", "None"),
+    "every answer is a tidied one": Mutation(
+        "conversations/align", "SIMILARITY_THRESHOLD = 0.6", "SIMILARITY_THRESHOLD = -1.0"
+    ),
+    "a summary is said by the user": Mutation("conversations/align", "links[0] if skipped else None", "None"),
     "left-out tools end the history": Mutation(
-        "align", "            ahead += state.list_children(candidate)", "            pass"
+        "conversations/align", "            ahead += state.list_children(candidate)", "            pass"
     ),
     "who sends no history starts anew": Mutation(
-        "align", "        return _Match(state.facts.cursor)", "        return _Match(START)"
+        "conversations/align", "        return _Match(state.facts.cursor)", "        return _Match(START)"
     ),
-    "the memory forgets the newest": Mutation(
-        "../lru", "self.popitem(last=False)", "self.popitem(last=True)"
-    ),
+    "the memory forgets the newest": Mutation("lru", "self.popitem(last=False)", "self.popitem(last=True)"),
     "nothing is beside the main line": Mutation(
-        "auxiliary",
+        "conversations/auxiliary",
         "    if has_other_prompt and _quotes_last_exchange(state, prepared.messages):",
         "    if False:",
     ),
-    "JSON is never beside it": Mutation("auxiliary", "    if not has_other_prompt:", "    if True:"),
-    "JSON is always beside it": Mutation("auxiliary", "    if not has_other_prompt:", "    if False:"),
+    "JSON is never beside it": Mutation(
+        "conversations/auxiliary", "    if not has_other_prompt:", "    if True:"
+    ),
+    "JSON is always beside it": Mutation(
+        "conversations/auxiliary", "    if not has_other_prompt:", "    if False:"
+    ),
     "a span cannot name the end of what was aligned": Mutation(
-        "build", "            self._branch_cursors.append((head_id, after))", "            pass"
+        "conversations/build", "            self._branch_cursors.append((head_id, after))", "            pass"
     ),
     "nothing beside waits for its question": Mutation(
-        "auxiliary", "CallRole.AUXILIARY_EARLY if comes_first else CallRole.AUXILIARY", "CallRole.AUXILIARY"
+        "conversations/auxiliary",
+        "CallRole.AUXILIARY_EARLY if comes_first else CallRole.AUXILIARY",
+        "CallRole.AUXILIARY",
     ),
     "what was in doubt was beside": Mutation(
-        "auxiliary",
+        "conversations/auxiliary",
         "    return not continues and _newest_question(undecided) == _newest_question(following)",
         "    return True",
     ),
     "what was in doubt was not beside": Mutation(
-        "auxiliary",
+        "conversations/auxiliary",
         "    return not continues and _newest_question(undecided) == _newest_question(following)",
         "    return False",
     ),
     "a span delivered again is told again": Mutation(
-        "assemble", "prepared.name_in(span) in state.emitted_spans", "False"
+        "conversations/assemble", "prepared.name_in(span) in state.emitted_spans", "False"
     ),
     "a step writes what it should only find": Mutation(
-        "resolve",
+        "conversations/resolve",
         "    override = None if cursor.head_id is None else (head_id, cursor.head_id)",
-        "    override = None if cursor.head_id is None else (head_id, cursor.head_id)\n    known.state(id).parent_overrides.remember(head_id, cursor.head_id or head_id)",
+        "    override = None if cursor.head_id is None else (head_id, cursor.head_id)\n"
+        '    known.state(id).parent_overrides.remember(head_id, cursor.head_id or "")',
     ),
-    "nothing is ever noted": Mutation("../lru", "            self._unpersisted += 1", "            pass"),
+    "nothing is ever noted": Mutation("lru", "            self._unpersisted += 1", "            pass"),
     "all is noted for ever": Mutation(
-        "../lru",
+        "lru",
         '        """Count all that is here as persisted."""\n        self._unpersisted = 0',
         "        pass",
     ),
     "only the newest is noted": Mutation(
-        "../lru", "self._unpersisted))[::-1]", "min(1, self._unpersisted)))[::-1]"
+        "lru", "self._unpersisted))[::-1]", "min(1, self._unpersisted)))[::-1]"
     ),
-    "noted backwards": Mutation("../lru", "self._unpersisted))[::-1]", "self._unpersisted))"),
+    "noted backwards": Mutation("lru", "self._unpersisted))[::-1]", "self._unpersisted))"),
     "a field is not stored": Mutation(
-        "../values", "        if found != default:", '        if found != default and attribute != "facts":'
+        "values", "        if found != default:", '        if found != default and attribute != "facts":'
     ),
     "a field of a later version is an error": Mutation(
-        "../values",
+        "values",
         "        if name in written:",
-        "        if set(written) - {one.name for one in _fields_of(hashable)}:\n            raise ValueError\n        if name in written:",
+        "        if set(written) - {one.name for one in _fields_of(hashable)}:\n            raise ValueError\n"
+        "        if name in written:",
     ),
     "who is touched is not noted": Mutation(
-        "store", "            self._unpersisted[id] = state", "            pass"
+        "conversations/store", "            self._unpersisted[id] = state", "            pass"
     ),
     "a conversation is not recalled": Mutation(
-        "store",
+        "conversations/store",
         "self._states.get(id) or self._recall_state(id)",
         "self._states.get(id) or ConversationState(id)",
     ),
     "what is known once is recalled each time": Mutation(
-        "store", "self._states.get(id) or self._recall_state(id)", "self._recall_state(id)"
+        "conversations/store", "self._states.get(id) or self._recall_state(id)", "self._recall_state(id)"
     ),
     "a name is not recalled": Mutation(
-        "index", "            for target in self._recall(name):", "            for target in ():"
+        "conversations/index",
+        "            for target in self._recall(name):",
+        "            for target in ():",
     ),
     "what is recalled is new": Mutation(
-        "store", "        state.mark_persisted()\n        return state", "        return state"
+        "conversations/store", "        state.mark_persisted()\n        return state", "        return state"
     ),
-    "what was forgotten is recalled": Mutation("store", "() if id in self._forgotten else", ""),
+    "what was forgotten is recalled": Mutation("conversations/store", "() if id in self._forgotten else", ""),
     "what was forgotten is found by the next process": Mutation(
-        "store", "            self._forgotten[id] = None", "            pass"
+        "conversations/store", "            self._forgotten[id] = None", "            pass"
     ),
     "what waits is not recalled": Mutation(
-        "store", "                self._defer(waiting, is_persisted=True)", "                pass"
+        "conversations/store",
+        "                self._defer(waiting, is_persisted=True)",
+        "                pass",
     ),
     "what waits is noted for ever": Mutation(
-        "deferred", "            self._emptied[key] = None", "            pass"
+        "conversations/deferred", "            self._emptied[key] = None", "            pass"
     ),
-    "what waits is not noted": Mutation("deferred", "        if not is_persisted:\n", "        if False:\n"),
+    "what waits is not noted": Mutation(
+        "conversations/deferred", "        if not is_persisted:\n", "        if False:\n"
+    ),
     "what was refused and pushed out is lost": Mutation(
-        "deferred", "[*self._returned, *self._displaced], []", "[], []"
+        "conversations/deferred", "[*self._returned, *self._displaced], []", "[], []"
     ),
     "applications share what they know": Mutation(
-        "store", 'return f"{kind} {self._owner} "', 'return f"{kind} "'
+        "conversations/store", 'return f"{kind} {self._owner} "', 'return f"{kind} "'
     ),
     "a note of another version is read": Mutation(
-        "persistence", "    if version != VERSION:", "    if False:"
+        "conversations/persistence", "    if version != VERSION:", "    if False:"
     ),
     "a place loses its calls": Mutation("message_ids/chain", 'stored("c", default=())', "field(default=())"),
     "what waits is stored as it was said": Mutation(
-        "store", "persistence.write_waiting(key, redact(entry))", "persistence.write_waiting(key, entry)"
+        "conversations/store",
+        "persistence.write_waiting(key, redact(entry))",
+        "persistence.write_waiting(key, entry)",
     ),
     "an outcome does not wait": Mutation(
         "ingest/ingest", "if len(waiting.peek(key)) < ENTRIES_PER_KEY:", "if False:"
@@ -248,12 +282,12 @@ MUTATIONS: dict[str, Mutation] = {
         "ingest/ingest", "(*waiting.release(known), *", "("
     ),
     "an outcome is not recalled": Mutation(
-        "store",
+        "conversations/store",
         "                self.outcomes.defer(key, waiting, now_ns + WAIT_NS, is_persisted=True)",
         "                pass",
     ),
     "a log record is not recalled": Mutation(
-        "store",
+        "conversations/store",
         "                self.uncorrelated.defer(key, record, until_ns, max_entries=LOGS, is_persisted=True)",
         "                pass",
     ),
@@ -268,7 +302,7 @@ MUTATIONS: dict[str, Mutation] = {
     "what is imported is late at once": Mutation(
         "ingest/ingest", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
     ),
-    "what sampling drops is noted as told": Mutation("store", " if is_kept(id)}", "}"),
+    "what sampling drops is noted as told": Mutation("conversations/store", " if is_kept(id)}", "}"),
     "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
     "notes that fail cost the requests": Mutation(
         "delivery/outbox", "            if not notes or any(", "            if True or any("
