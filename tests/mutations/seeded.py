@@ -222,7 +222,8 @@ MUTATIONS: dict[str, Mutation] = {
     "a field of a later version is an error": Mutation(
         "values",
         "        if name in written:",
-        "        if set(written) - {one.name for one in _fields_of(hashable)}:\n            raise ValueError\n"
+        "        if set(written) - {one.name for one in _fields_of(hashable)}:\n"
+        "            raise ValueError\n"
         "        if name in written:",
     ),
     "who is touched is not noted": Mutation(
