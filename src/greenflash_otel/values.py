@@ -33,14 +33,14 @@ T = TypeVar("T")
 Convert = Callable[[Any], Any]
 
 
-def stored(name: str, *, default: Any = MISSING) -> Any:  # stands for the field's value, of any type
+def store_as(name: str, *, default: Any = MISSING) -> Any:  # stands for the field's value, of any type
     """Declare a field that is stored under a short name."""
     return field(default=default, metadata={"stored_as": name})
 
 
 if TYPE_CHECKING:
 
-    @dataclass_transform(frozen_default=True, field_specifiers=(field, stored))
+    @dataclass_transform(frozen_default=True, field_specifiers=(field, store_as))
     def value(cls: type[T]) -> type[T]:
         """Make a class a value: slots, equality, and for the type checker frozen."""
 
@@ -57,7 +57,7 @@ class _Field(NamedTuple):
     read: Convert
 
 
-def to_json(item: Any) -> dict[str, Any]:  # a dataclass with `stored` fields
+def to_json(item: Any) -> dict[str, Any]:  # a dataclass with `store_as` fields
     """Return the stored fields of a value that differ from their defaults, by their short names."""
     written: dict[str, Any] = {}
     cls: Any = type(item)

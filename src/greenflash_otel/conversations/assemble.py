@@ -44,7 +44,7 @@ def assemble(
     if role is not CallRole.AUXILIARY and prepared.name_in(span) in state.emitted_spans:
         return ConversationUpdate(found.conversation_id, ())  # delivered again
     if may_defer and (deferral := find_deferral(state, span, prepared, found, role)):
-        store.apply(_wait(found, role, deferral))
+        store.apply(_wait_changes_of(found, role, deferral))
         return ConversationUpdate(found.conversation_id, ())
     earlier: tuple[MessageItem, ...] = ()
     if role.is_shown and (earlier := resolve_undecided(store, span, prepared, found, role)):
@@ -112,13 +112,13 @@ def resolve_undecided(
         if was_auxiliary(prepare(waiting.operation), prepared):
             trace = DeferralKey(DeferralKind.TRACE, span.trace_id)
             deferral = Deferral(trace, waiting.span, _as_internal(waiting.operation))
-            store.apply(_wait(found, CallRole.AUXILIARY, deferral))
+            store.apply(_wait_changes_of(found, CallRole.AUXILIARY, deferral))
         else:
             emitted += assemble(store, waiting.span, waiting.operation, may_defer=False).messages
     return tuple(emitted)
 
 
-def _wait(found: Resolution, role: CallRole, deferral: Deferral) -> Changes:
+def _wait_changes_of(found: Resolution, role: CallRole, deferral: Deferral) -> Changes:
     override = () if found.parent_override is None else (found.parent_override,)
     return Changes(
         found.conversation_id,

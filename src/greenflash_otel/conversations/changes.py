@@ -16,7 +16,7 @@ from greenflash_otel.message_ids.chain import Cursor
 from greenflash_otel.message_ids.fragments import FragmentKind
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.values import stored, value
+from greenflash_otel.values import store_as, value
 
 
 class Evidence(Enum):
@@ -93,15 +93,15 @@ class Deferral:
 class MessageNode:
     """A message that others follow, as it is found again in a resent history."""
 
-    id: str = stored("i")
-    kind: FragmentKind = stored("k")
-    content_key: str = stored("c")
+    id: str = store_as("i")
+    kind: FragmentKind = store_as("k")
+    content_key: str = store_as("c")
     """A hash of what it says."""
-    previous_id: str | None = stored("p", default=None)
+    previous_id: str | None = store_as("p", default=None)
     """Id of the message it follows."""
-    cursor: Cursor = stored("a", default=Cursor())
+    cursor: Cursor = store_as("a", default=Cursor())
     """Where the conversation is after it."""
-    sketch: int = stored("s", default=0)
+    sketch: int = store_as("s", default=0)
     """Its words as bits, if it is an answer: two answers that are much alike share most of them."""
 
 
@@ -109,37 +109,37 @@ class MessageNode:
 class Excerpt:
     """The beginning of a text, by which a quotation of it is found; it holds nothing of the text."""
 
-    length: int = stored("n")
-    digest: str = stored("d")
+    length: int = store_as("n")
+    digest: str = store_as("d")
 
 
 @value
 class Exchange:
     """The newest user message and the answer to it."""
 
-    question: Excerpt = stored("q")
-    answer: Excerpt = stored("a")
+    question: Excerpt = store_as("q")
+    answer: Excerpt = store_as("a")
 
 
 @value
 class ConversationFacts:
     """What is known of a conversation besides its messages."""
 
-    cursor: Cursor = stored("at", default=Cursor())
+    cursor: Cursor = store_as("at", default=Cursor())
     """Where it is now."""
-    last_ms: int = stored("ms", default=0)
+    last_ms: int = store_as("ms", default=0)
     """Time of the newest message, Unix milliseconds."""
-    turn_count: int = stored("n", default=0)
+    turn_count: int = store_as("n", default=0)
     """User messages so far."""
-    user_id: str | None = stored("u", default=None)
-    organization_id: str | None = stored("o", default=None)
-    resends_history: bool = stored("r", default=False)
+    user_id: str | None = store_as("u", default=None)
+    organization_id: str | None = store_as("o", default=None)
+    resends_history: bool = store_as("r", default=False)
     """Whether the application ever sent an answer back, or named what it continues."""
-    primary_prompt_sketch: int | None = stored("w", default=None)
+    primary_prompt_sketch: int | None = store_as("w", default=None)
     """The words of the primary calls' system prompt; None while no primary call is known."""
-    primary_output_is_structured: bool = stored("j", default=False)
+    primary_output_is_structured: bool = store_as("j", default=False)
     """Whether primary calls answer in JSON or single words."""
-    last_exchange: Exchange | None = stored("x", default=None)
+    last_exchange: Exchange | None = store_as("x", default=None)
     """How the newest user message and its answer begin; see `auxiliary`."""
 
 
@@ -147,18 +147,18 @@ class ConversationFacts:
 class StateChange:
     """What becomes known of one conversation."""
 
-    parent_overrides: tuple[tuple[str, str], ...] = stored("parents", default=())
+    parent_overrides: tuple[tuple[str, str], ...] = store_as("parents", default=())
     """(head, id of the message before it), where this does not follow from the head; see `resolve`."""
-    tool_call_message_ids: tuple[tuple[str, str], ...] = stored("calls", default=())
+    tool_call_message_ids: tuple[tuple[str, str], ...] = store_as("calls", default=())
     """(call id, message id)."""
-    nodes: tuple[MessageNode, ...] = stored("nodes", default=())
-    emitted_ids: tuple[str, ...] = stored("emitted", default=())
+    nodes: tuple[MessageNode, ...] = store_as("nodes", default=())
+    emitted_ids: tuple[str, ...] = store_as("emitted", default=())
     """Ids of messages that were emitted."""
-    emitted_spans: tuple[str, ...] = stored("spans", default=())
+    emitted_spans: tuple[str, ...] = store_as("spans", default=())
     """Names of the calls that were emitted; see `prepare.PreparedOperation.name_in`."""
-    branch_cursors: tuple[tuple[str, Cursor], ...] = stored("branches", default=())
+    branch_cursors: tuple[tuple[str, Cursor], ...] = store_as("branches", default=())
     """(id of the last link of a branch, where the conversation is after it)."""
-    facts: ConversationFacts | None = stored("facts", default=None)
+    facts: ConversationFacts | None = store_as("facts", default=None)
     """None: they are as they were."""
 
 
@@ -166,8 +166,8 @@ class StateChange:
 class Location:
     """A place in a conversation."""
 
-    conversation_id: str = stored("id")
-    cursor: Cursor = stored("at", default=Cursor())
+    conversation_id: str = store_as("id")
+    cursor: Cursor = store_as("at", default=Cursor())
 
 
 class IndexName(Enum):

@@ -87,7 +87,7 @@ def read_waiting(text: str) -> tuple[DeferralKey, Waiting]:
         case {"for": [kind, str(id)], "span": {**span}}:
             return DeferralKey(DeferralKind(kind), id), _read_span(span)
         case {"for": [kind, str(id)], "log": {**log}}:
-            return DeferralKey(DeferralKind(kind), id), LogRecord(**_known(LogRecord, log))
+            return DeferralKey(DeferralKind(kind), id), LogRecord(**_select_fields(LogRecord, log))
         case {"for": [kind, str(id)], "operation": {**written}}:
             key, span_record = DeferralKey(DeferralKind(kind), id), _read_span(written)
             if operation := genai.read(span_record):
@@ -110,11 +110,11 @@ def _write_event(event: SpanEvent) -> dict[str, object]:
 
 
 def _read_span(written: Mapping[Any, Any]) -> SpanRecord:
-    events = tuple(SpanEvent(**_known(SpanEvent, one)) for one in written.get("events", ()))
-    return SpanRecord(**{**_known(SpanRecord, written), "events": events})
+    events = tuple(SpanEvent(**_select_fields(SpanEvent, one)) for one in written.get("events", ()))
+    return SpanRecord(**{**_select_fields(SpanRecord, written), "events": events})
 
 
-def _known(cls: type, written: Mapping[Any, Any]) -> dict[str, Any]:
+def _select_fields(cls: type, written: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the fields that a class has: a later version may have written more."""
     names = {one.name for one in fields(cls)}
     return {name: value for name, value in written.items() if name in names}

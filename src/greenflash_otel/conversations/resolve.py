@@ -75,21 +75,21 @@ def resolve_conversation(
     operation = prepared.operation
     given_id = operation.affiliation.conversation_id or operation.provider_conversation_id
     found = (
-        _after_stored_item(known, given_id, prepared.messages)
-        or _after_response(known, prepared)
-        or _after_tool_call(known, given_id, prepared)
+        _find_stored_item(known, given_id, prepared.messages)
+        or _find_response(known, prepared)
+        or _find_tool_call(known, given_id, prepared)
     )
     if given_id is not None:
         evidence = Evidence.GIVEN if operation.affiliation.conversation_id else Evidence.PROVIDER
         if found is None or found.location.conversation_id != given_id:
             start = _find_start(known.state(given_id), operation)
             found = _Found(evidence, Location(given_id, start), prepared.messages)
-        return _resolved(found, evidence)
+        return _make_resolution(found, evidence)
     if found is not None:
-        return _resolved(found, found.evidence)
+        return _make_resolution(found, found.evidence)
     if tool_conversation_id := _find_by_tool(known, operation):
         location = Location(tool_conversation_id)
-        return _resolved(_Found(Evidence.TOOL_CALL, location, prepared.messages), Evidence.TOOL_CALL)
+        return _make_resolution(_Found(Evidence.TOOL_CALL, location, prepared.messages), Evidence.TOOL_CALL)
     return _resolve_by_content(known, span, prepared)
 
 
@@ -114,10 +114,10 @@ def find_last_exchange(
     namespace: str, messages: Sequence[SplitMessage], answers: Sequence[SplitMessage]
 ) -> str | None:
     """Return the hash of the last answer with its question: some applications resend no more."""
-    return next(_exchanges_backwards(namespace, (*messages, *answers)), None)
+    return next(_walk_exchanges_backwards(namespace, (*messages, *answers)), None)
 
 
-def _resolved(found: _Found, evidence: Evidence) -> Resolution:
+def _make_resolution(found: _Found, evidence: Evidence) -> Resolution:
     cursor = found.location.cursor
     return Resolution(
         conversation_id=found.location.conversation_id,
@@ -158,15 +158,15 @@ def _find_start(state: ConversationState, operation: Operation) -> Cursor:
     if parent_id := operation.input_parent_id:
         return state.branch_cursors.get(parent_id) or Cursor.after(parent_id)
     if operation.name == FETCH and operation.response_id:
-        return START.with_head(_response_head(state, "fetched", operation.response_id))
+        return START.with_head(_hash_response(state, "fetched", operation.response_id))
     if previous_id := operation.previous_response_id:
-        return START.with_head(_response_head(state, "continued", previous_id))
+        return START.with_head(_hash_response(state, "continued", previous_id))
     if operation.provider_conversation_id:
         return state.facts.cursor
     return START
 
 
-def _response_head(state: ConversationState, role: Literal["fetched", "continued"], response_id: str) -> str:
+def _hash_response(state: ConversationState, role: Literal["fetched", "continued"], response_id: str) -> str:
     """Return the head at a response's answer that is fetched, or for what continues it.
 
     It depends on nothing but the conversation and the response: whichever process sees what comes there, in
@@ -176,7 +176,7 @@ def _response_head(state: ConversationState, role: Literal["fetched", "continued
     return id_of(state.namespace, None, role, response_id)
 
 
-def _after_response(known: KnownConversations, prepared: PreparedOperation) -> _Found | None:
+def _find_response(known: KnownConversations, prepared: PreparedOperation) -> _Found | None:
     """Find the place after the response that an operation continues, or at the one that it fetches."""
     operation, responses = prepared.operation, known.index.responses
     previous_id = operation.previous_response_id or ""
@@ -192,12 +192,12 @@ def _after_response(known: KnownConversations, prepared: PreparedOperation) -> _
     if location is None:
         return None
     id, cursor = location.conversation_id, location.cursor
-    head_id = _response_head(known.state(id), role, response_id)
+    head_id = _hash_response(known.state(id), role, response_id)
     override = None if cursor.head_id is None else (head_id, cursor.head_id)
     return _Found(Evidence.RESPONSE, Location(id, cursor.with_head(head_id)), prepared.messages, override)
 
 
-def _after_stored_item(
+def _find_stored_item(
     known: KnownConversations, given_id: str | None, messages: Sequence[SplitMessage]
 ) -> _Found | None:
     """Find the place of the last stored item that the input refers to, and what of the input is after it."""
@@ -214,7 +214,7 @@ def _after_stored_item(
     return None
 
 
-def _after_tool_call(
+def _find_tool_call(
     known: KnownConversations, given_id: str | None, prepared: PreparedOperation
 ) -> _Found | None:
     """Find the place after a tool call where the input begins with its result: it continues that call."""
@@ -248,13 +248,13 @@ def _find_by_history(
     for head_id in reversed(heads):
         if index.histories.has(head_id):
             return index.histories.get(head_id)
-    for exchange in _exchanges_backwards(namespace, messages):
+    for exchange in _walk_exchanges_backwards(namespace, messages):
         if index.histories.has(exchange):
             return index.histories.get(exchange)
     return None
 
 
-def _exchanges_backwards(namespace: str, messages: Sequence[SplitMessage]) -> Iterator[str]:
+def _walk_exchanges_backwards(namespace: str, messages: Sequence[SplitMessage]) -> Iterator[str]:
     """Yield the hash of each question with the last answer to it, the newest first."""
     answer: Fragment | None = None
     for message in reversed(messages):

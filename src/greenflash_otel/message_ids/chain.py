@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
 from greenflash_otel.message_ids.ids import id_of, id_of_written
-from greenflash_otel.values import stored, value
+from greenflash_otel.values import store_as, value
 
 MessageType: TypeAlias = Literal[
     "user_message",
@@ -45,17 +45,17 @@ MessageType: TypeAlias = Literal[
 class Cursor:
     """Where in a conversation we are: all that the next fragment's id, type and parent depend on."""
 
-    head_id: str | None = stored("h", default=None)
+    head_id: str | None = store_as("h", default=None)
     """Id of the link before; it goes into the next one's id."""
-    last_visible_id: str | None = stored("v", default=None)
+    last_visible_id: str | None = store_as("v", default=None)
     """The last message the user said or saw."""
-    turn_user_id: str | None = stored("u", default=None)
+    turn_user_id: str | None = store_as("u", default=None)
     """The user message that began the turn."""
-    tool_preamble_id: str | None = stored("p", default=None)
+    tool_preamble_id: str | None = store_as("p", default=None)
     """The text that came with tool calls, within one assistant message."""
-    used_tools: bool = stored("t", default=False)
+    used_tools: bool = store_as("t", default=False)
     """Whether the turn has used tools."""
-    calls: tuple[tuple[str, str], ...] = stored("c", default=())
+    calls: tuple[tuple[str, str], ...] = store_as("c", default=())
     """(call id, message id) of the turn's tool calls."""
 
     @classmethod
