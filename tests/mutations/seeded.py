@@ -269,9 +269,7 @@ MUTATIONS: dict[str, Mutation] = {
     "a note of another version is read": Mutation(
         "conversations/persistence", "    if version != VERSION:", "    if False:"
     ),
-    "a place loses its calls": Mutation(
-        "message_ids/chain", 'store_as("c", default=())', "field(default=())"
-    ),
+    "a place loses its calls": Mutation("message_ids/chain", 'store_as("c", default=())', "()"),
     "what waits is stored as it was said": Mutation(
         "conversations/store",
         "persistence.write_waiting(key, redact(entry))",

@@ -52,7 +52,6 @@ from greenflash_otel.message_ids.chain import (
     find_head,
     result_id_of,
 )
-from greenflash_otel.message_ids.fragments import SplitMessage
 from greenflash_otel.message_ids.ids import id_of
 from greenflash_otel.model.operation import ADD_ITEMS, CHAINS, COMPACT, FETCH, TURN, Operation
 from greenflash_otel.model.telemetry import SpanRecord
@@ -351,13 +350,16 @@ def disambiguate_choices(
 
 def _resends_history(prepared: PreparedOperation, found: Resolution) -> bool:
     """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
-    messages: Sequence[SplitMessage] = found.rest
     if prepared.operation.input_parent_id is not None:
-        return any(message.role == "user" for message in messages)
+        return any(message.role == "user" for message in found.rest)
     if found.cursor is not None:
         return True
-    newest = max((at for at, message in enumerate(messages) if message.role == "user"), default=0)
-    return any(message.role == "assistant" for message in messages[:newest])
+    has_question = False
+    for message in reversed(found.rest):
+        if has_question and message.role == "assistant":
+            return True
+        has_question = has_question or message.role == "user"
+    return False
 
 
 def _list_dependents(operation: Operation, call_ids: Iterable[str]) -> Iterator[DeferralKey]:

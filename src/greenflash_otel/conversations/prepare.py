@@ -34,8 +34,10 @@ class PreparedOperation:
 
     def name_in(self, span: SpanRecord) -> str:
         """Return a name for what a span says; log records that arrive later may make it more."""
-        messages = (*self.operation.input, *self.operation.output)
-        part_count = sum(len(message.parts) for message in messages)
+        part_count = 0
+        for messages in (self.operation.input, self.operation.output):
+            for message in messages:
+                part_count += len(message.parts)
         return f"{span.trace_id} {span.span_id} {part_count}"
 
 

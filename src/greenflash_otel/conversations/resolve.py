@@ -219,12 +219,14 @@ def _find_tool_call(
 ) -> _Found | None:
     """Find the place after a tool call where the input begins with its result: it continues that call."""
     operation, messages = prepared.operation, prepared.messages
+    first = messages[0].message.parts[0] if messages and messages[0].message.parts else None
+    if not isinstance(first, ToolCallResponse) or not first.id:
+        return None
     if operation.previous_response_id or any(message.role == "assistant" for message in messages):
         return None  # the first is named, the second a window that begins with a result
-    first = messages[0].message.parts[:1] if messages else ()
-    call_id = next((part.id for part in first if isinstance(part, ToolCallResponse)), None)
-    id = known.index.tool_calls.get(call_id) if call_id else None
-    if call_id is None or id is None or given_id not in (None, id):
+    call_id = first.id
+    id = known.index.tool_calls.get(call_id)
+    if id is None or given_id not in (None, id):
         return None
     state, user_id = known.state(id), operation.affiliation.user_id
     if user_id and state.facts.user_id not in (None, user_id):

@@ -36,6 +36,7 @@ LINK_KINDS: Sequence[FragmentKind] = ("user", "answer", "tool_call")
 """Kinds of fragments that later ones can follow."""
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
+RESULT_ROLES = frozenset({"tool", "function"})
 REFUSAL = "refusal"
 """Type of the part in which a model declines; the user sees it."""
 
@@ -69,14 +70,11 @@ class Fragment:
     """When it was said, if the message has a time."""
     out_of_band_id: str | None = None
     """See `Message.aside`: nothing follows it."""
+    is_link: bool = False
+    """Whether the next fragment's id depends on this one; see `chain`."""
     _written: str | None = field(default=None, init=False, repr=False)
     _content_key: tuple[str, str] | None = field(default=None, init=False, repr=False)
     _sketch: int | None = field(default=None, init=False, repr=False)
-
-    @property
-    def is_link(self) -> bool:
-        """Whether the next fragment's id depends on this one."""
-        return self.kind in LINK_KINDS and not self.by_provider and self.out_of_band_id is None
 
     @property
     def written(self) -> str:
@@ -104,14 +102,10 @@ class SplitMessage:
     """A message with its fragments."""
 
     message: Message
+    role: str
     fragments: Sequence[Fragment]
     names_stored_items: bool = False
     """Whether it refers to what the provider keeps; see `NOT_SAID`."""
-
-    @property
-    def role(self) -> str:
-        """Whose message it is."""
-        return self.message.role
 
 
 def find_system_prompt(operation: Operation) -> tuple[str | None, int]:
@@ -134,23 +128,48 @@ def split_messages(messages: Iterable[Message]) -> tuple[SplitMessage, ...]:
 
 def split_message(message: Message) -> SplitMessage:
     """Split a message into its fragments, in order. A message without any content has none."""
-    spoken = [part for part in message.parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
-    fragments = list(_fragments_of(message, spoken))
-    if message.at_ms is not None or message.aside is not None:
-        for fragment in fragments:
-            fragment.at_ms = message.at_ms
-            fragment.out_of_band_id = message.aside
-    return SplitMessage(message, fragments, names_stored_items=len(spoken) < len(message.parts))
+    parts, role, said_all = message.parts, message.role, True
+    if len(parts) == 1 and isinstance(parts[0], Text) and role not in RESULT_ROLES:
+        fragments = _split_text(message, parts[0].content)  # nearly all messages of long histories
+    else:
+        spoken = [part for part in parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
+        fragments, said_all = list(_split_parts(message, spoken)), len(spoken) == len(parts)
+    for fragment in fragments:
+        fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.aside
+        fragment.is_link = fragment.kind in LINK_KINDS and not fragment.by_provider and message.aside is None
+    return SplitMessage(message, role, fragments, names_stored_items=not said_all)
 
 
-def _fragments_of(message: Message, spoken: Sequence[Part]) -> Iterator[Fragment]:
+def _split_text(message: Message, content: str) -> list[Fragment]:
+    """Split a message that is one text, as `_split_parts` does."""
+    if not content:
+        return []
+    kind = _kind_of(message.role)
+    return [
+        Fragment(
+            kind,
+            content.rstrip(),
+            content,
+            voice=None if kind == "system" else message.voice,
+            ends_message=kind == "answer",
+        )
+    ]
+
+
+def _kind_of(role: str) -> FragmentKind:
+    if role in SYSTEM_ROLES:
+        return "system"
+    return "answer" if role == "assistant" else "user"
+
+
+def _split_parts(message: Message, spoken: Sequence[Part]) -> Iterator[Fragment]:
     if message.role in SYSTEM_ROLES:
         yield from _split_visible("system", spoken)
         return
-    if message.role in ("tool", "function"):
+    if message.role in RESULT_ROLES:
         yield from (_read_tool_result(part, message.name) for part in message.parts)
         return
-    kind: FragmentKind = "answer" if message.role == "assistant" else "user"
+    kind = _kind_of(message.role)
     ends = kind == "answer" and not any(isinstance(part, ToolCall) for part in spoken)
     for visible, group in groupby(spoken, key=_is_visible):
         parts = tuple(group)
