@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.align import align
@@ -61,7 +61,8 @@ def changes_of(store: ConversationStore, span: SpanRecord, operation: Operation)
     return build(store, store.deferred, span, prepared, found, role, aligned)
 
 
-@given(st.lists(operations(), min_size=1, max_size=5))
+@settings(max_examples=50)
+@given(st.lists(operations(), min_size=1, max_size=3))
 def test_the_steps_change_nothing(given: Sequence[Operation]) -> None:
     """Whatever they are given: asked twice they say the same, and nothing is to be stored."""
     store = ConversationStore(reader=Pad())
