@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 AT_ONCE := --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 VERSIONS := $(patsubst tests/versions/%.txt,%,$(wildcard tests/versions/*.txt))
 
-.PHONY: demo test test-versions versions collector node kafka lint format docs fidelity conventions mutations soak bench lock clean
+.PHONY: demo test test-versions versions collector node kafka lint format docs golden fidelity conventions mutations soak bench lock clean
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
@@ -70,6 +70,9 @@ format: $(READY)  ## Put the code into shape.
 docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's surfaces.
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m tests.instrumentation.openai.matrix.page
+
+golden: $(READY)  ## Renew the golden file of request bodies; review its diff.
+	$(BIN)/python -m tests.golden.renew
 
 fidelity: $(READY)  ## Compare the conversations that arrive with those that took place; writes docs/fidelity.md.
 	$(BIN)/python -m tests.fidelity.report

@@ -98,6 +98,19 @@ def test_the_block_about_verifying_delivery(
     assert f"prints `{printed}`" in page
 
 
+def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block of ``conversation-model.md`` prints what the page shows, and each named test exists."""
+    page = (ROOT / "docs" / "conversation-model.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "conversation-model.md", "exec"), {})
+    assert f"```\n{capsys.readouterr().out}```" in page
+    tests = "".join(
+        path.read_text() for path in (ROOT / "tests").glob("**/test_*.py") if "node_modules" not in path.parts
+    )
+    missing = [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in tests]
+    assert missing == []
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     """A relative link in the docs names a file that exists."""
     broken = [

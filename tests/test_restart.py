@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import greenflash_otel as greenflash
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.ingest.ingest import Intake
 from greenflash_otel.ingest.sampling import Sampler
@@ -55,9 +55,9 @@ def process(
 ) -> Iterator[tuple[Intake, Outbox]]:
     """A process that is killed when the block ends: it settles nothing."""
     outbox = Outbox(folder)
-    memory = Memory(notebook=outbox)
-    sampler = None if rate is None else Sampler(rate, memory.notable)
-    yield Intake(outbox, ADDRESS, redact, memory=memory, sampler=sampler), outbox
+    store = ConversationStore(reader=outbox)
+    sampler = None if rate is None else Sampler(rate, store.index.always_kept)
+    yield Intake(outbox, ADDRESS, redact, conversations=store, sampler=sampler), outbox
     outbox.close()
 
 
@@ -121,7 +121,7 @@ def test_what_another_process_left_waits_here(tmp_path: Path) -> None:
     """It is adopted while this one runs, and told at its end at the latest."""
     with process(tmp_path) as (intake, outbox):
         other = Outbox(tmp_path)
-        Intake(other, ADDRESS, memory=Memory(notebook=other)).take([span(said(1))])
+        Intake(other, ADDRESS, conversations=ConversationStore(reader=other)).take([span(said(1))])
         other.close()
         outbox.adopt()
         intake.settle()

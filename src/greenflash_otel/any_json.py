@@ -60,7 +60,7 @@ class JsonValue:
     """What could not be written, each as a clause that quotes nothing."""
 
 
-def to_json(value: object, *, is_bounded: bool = True) -> JsonValue:
+def repair_json(value: object, *, is_bounded: bool = True) -> JsonValue:
     """Write `value` as JSON. Never raises, and never consumes an iterator.
 
     Dates become ISO 8601, enums their values, exact numbers and ids text, bytes text or base64, sets lists,

@@ -17,17 +17,15 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from greenflash_otel import internal_errors
+from greenflash_otel.any_json import MAX_NAME, repair_json, shorten, type_name, well_formed
 from greenflash_otel.errors import GreenflashOtelError
-from greenflash_otel.any_json import MAX_NAME, shorten, repair_json, type_name, well_formed
-from greenflash_otel.model.operation import Json
+from greenflash_otel.model.operation import ORIGINAL, Json, merge_properties
 
 Id: TypeAlias = str | int | UUID
 """What an application passes as an id. Anything else that has a text of its own is taken too."""
 Properties: TypeAlias = Mapping[str, Any]
 """What an application passes as properties: JSON, or what `json_values.repair_json` makes JSON of."""
 
-ORIGINAL = "greenflash_original"
-"""Property that holds repaired arguments as the application passed them, by name."""
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -181,15 +179,6 @@ def _as_object(value: Json) -> dict[str, Json] | None:
 
 def _is_pair(entry: Json) -> bool:
     return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
-
-
-def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what both say; of one name the later value counts, and repaired originals add up."""
-    merged = {**earlier, **later}
-    before, after = earlier.get(ORIGINAL), later.get(ORIGINAL)
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        merged[ORIGINAL] = {**before, **after}
-    return merged
 
 
 def read_number(number: object) -> float | None:

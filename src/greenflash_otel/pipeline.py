@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar, cast
 import httpx
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery import files, metrics
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
@@ -84,9 +84,9 @@ class Pipeline:
         redact = _resolve(settings.redact)
         self._redaction = Redaction(redact)
         self._outbox = _outbox_of(settings, self.destination)
-        state = None if settings.outbox == MEMORY else self._outbox
-        memory = Memory(key_of(settings.id_key), state, owner=settings.product_id)
-        sampler = _sampler_of(settings, memory)
+        reader = None if settings.outbox == MEMORY else self._outbox
+        conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
+        sampler = _sampler_of(settings, conversations)
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
@@ -97,7 +97,7 @@ class Pipeline:
             self._outbox,
             address,
             redact,
-            memory=memory,
+            conversations=conversations,
             sampler=sampler,
             keep_on=settings.keep_on,
             note_responses=self._outbox.note_responses,
@@ -356,10 +356,10 @@ def _span_of(outcome: Outcome, affiliation: Affiliation, trace_id: str) -> SpanR
     return SpanRecord(trace_id, span_id, SPAN_NAME, at_ns, at_ns, attributes=attributes, scope=LATE_OUTCOME)
 
 
-def _sampler_of(settings: Settings, memory: Memory) -> Sampler | None:
+def _sampler_of(settings: Settings, conversations: ConversationStore) -> Sampler | None:
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
-    return Sampler(settings.sample_rate, memory.notable)
+    return Sampler(settings.sample_rate, conversations.index.always_kept)
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:

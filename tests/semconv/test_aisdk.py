@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
@@ -25,7 +26,6 @@ from greenflash_otel.model.telemetry import Attributes, SpanEvent
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.correlation.trace import read, together
-from greenflash_otel.semconv.formats.otel_messages import digest_of
 from tests.semconv.spans import told
 from tests.strategies import span_of
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -25,7 +26,6 @@ from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.correlation.tool_calls import linked
 from greenflash_otel.semconv.formats.langchain import read_langchain
 from greenflash_otel.semconv.formats.openai import read_chat
-from greenflash_otel.semconv.formats.otel_messages import digest_of
 from tests.strategies import span_of
 
 CALL = {"type": "tool_call", "id": "c", "name": "look", "arguments": ""}

@@ -107,7 +107,7 @@ class ResponseTable:
             oldest = "SELECT response_id FROM responses ORDER BY day LIMIT ?"
             db.execute(
                 f"DELETE FROM responses WHERE response_id IN ({oldest})", (count - MAX_ROWS * 9 // 10,)
-            )  # noqa: S608
+            )
 
 
 def _storable(text: str) -> str:

@@ -6,25 +6,25 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.resolve import fallback_id
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.resolve import fallback_conversation_id
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
 
 
 def attach_outcome(
-    memory: Memory, outcome: Outcome, affiliation: Affiliation, trace_id: str | None
+    store: ConversationStore, outcome: Outcome, affiliation: Affiliation, trace_id: str | None
 ) -> Outcome:
     """Return an outcome with its conversation, and with the user of that if it names none.
 
     One that belongs to no conversation is counted: it is delivered without.
     """
-    id = _conversation_of(memory, outcome.conversation_id, affiliation, trace_id)
+    id = _conversation_of(store, outcome.conversation_id, affiliation, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         return outcome
-    known = memory.conversation(id)
+    known = store.state(id).facts
     return replace(
         outcome,
         conversation_id=id,
@@ -34,7 +34,7 @@ def attach_outcome(
 
 
 def attach_rating(
-    memory: Memory,
+    store: ConversationStore,
     rating: Rating,
     affiliation: Affiliation,
     trace_id: str | None,
@@ -48,10 +48,10 @@ def attach_rating(
     Args:
         find_response: Finds the conversation and the message of a response that another process recorded.
     """
-    answer = _answer_of(memory, rating.message_id, find_response) if rating.message_id else None
+    answer = _answer_of(store, rating.message_id, find_response) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
         return replace(rating, conversation_id=answer[0], message_id=answer[1])
-    id = _conversation_of(memory, rating.conversation_id, affiliation, trace_id)
+    id = _conversation_of(store, rating.conversation_id, affiliation, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         if rating.message_id is None:
@@ -65,17 +65,17 @@ def attach_rating(
 
 
 def _answer_of(
-    memory: Memory, response_id: str, find_response: Callable[[str], tuple[str, str] | None]
+    store: ConversationStore, response_id: str, find_response: Callable[[str], tuple[str, str] | None]
 ) -> tuple[str, str] | None:
     """Return the conversation and the message of a response: by our own memory, else by what others noted."""
-    if (found := memory.responses.find(response_id)) is not None:
-        conversation_id, position = found
-        return conversation_id, position.visible or position.tip or response_id
+    if (found := store.index.responses.get(response_id)) is not None:
+        cursor = found.cursor
+        return found.conversation_id, cursor.last_visible_id or cursor.head_id or response_id
     return find_response(response_id)
 
 
 def _conversation_of(
-    memory: Memory, conversation_id: str | None, affiliation: Affiliation, trace_id: str | None
+    store: ConversationStore, conversation_id: str | None, affiliation: Affiliation, trace_id: str | None
 ) -> str | None:
     """Return the conversation that was named, else that of the running scope, else that of the trace."""
-    return conversation_id or fallback_id(memory, trace_id, affiliation) or None
+    return conversation_id or fallback_conversation_id(store.index, trace_id, affiliation) or None

@@ -16,8 +16,9 @@ from typing import Protocol
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import report
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.store import WAIT_NS, Memory
+from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
+from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
+from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.errors import InvalidOutcomeError
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
@@ -84,7 +85,7 @@ class Intake:
     """Convert spans and outcomes and put them into the outbox. Not thread-safe: the ingest thread owns it.
 
     Args:
-        memory: What is known of conversations; its notes go into the store.
+        conversations: What is known of conversations; its records go into the store.
         sampler: Decides which conversations are kept; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
@@ -98,7 +99,7 @@ class Intake:
         address: Address,
         redact: Redact | None = None,
         *,
-        memory: Memory | None = None,
+        conversations: ConversationStore | None = None,
         sampler: Sampler | None = None,
         keep_on: Sequence[str] = KEEP_ON,
         now_ns: Callable[[], int] = time.time_ns,
@@ -113,8 +114,8 @@ class Intake:
         self._now_ns = now_ns
         self._note_responses = note_responses
         self._find_response = find_response
-        self._memory = memory or Memory()
-        self._joiner = Joiner(self._memory.unjoined)
+        self._conversations = conversations or ConversationStore()
+        self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
@@ -179,7 +180,7 @@ class Intake:
         Args:
             redacted: The same with its texts redacted, where that was done already.
         """
-        attached = attach_outcome(self._memory, outcome, affiliation, trace_id)
+        attached = attach_outcome(self._conversations, outcome, affiliation, trace_id)
         if redacted is None:
             sent = self._redaction.outcome(attached)
         else:
@@ -196,7 +197,7 @@ class Intake:
         redacted: Rating | None = None,
     ) -> Rating | None:
         """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
-        attached = attach_rating(self._memory, rating, affiliation, trace_id, self._find_response)
+        attached = attach_rating(self._conversations, rating, affiliation, trace_id, self._find_response)
         if attached is None:
             return None
         if redacted is not None:
@@ -226,7 +227,7 @@ class Intake:
     def _begin(self) -> int:
         """Take up what another process left, and forget what is too old; gives the time."""
         now_ns = self._now_ns()
-        self._memory.recall_waiting(now_ns)
+        self._conversations.restore_deferred(now_ns)
         self._joiner.forget(now_ns)
         return now_ns
 
@@ -257,7 +258,7 @@ class Intake:
         if is_outcome(span):
             return self._told_elsewhere(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
-            operation = as_call(operation, told=self._memory.traces.knows(span.trace_id))
+            operation = as_call(operation, told=self._conversations.index.traces.has(span.trace_id))
         if operation is None:
             return ()
         if (
@@ -266,15 +267,15 @@ class Intake:
             and not registry.has_content(operation)
         ):
             self._joiner.await_logs(span, now_ns)
-        return self._sifted(assemble(self._memory, span, operation))
+        return self._sifted(assemble(self._conversations, span, operation))
 
     def _told_elsewhere(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
-        outcome = read_outcome(span)
-        if outcome and outcome.conversation_id is None and not self._memory.traces.knows(span.trace_id):
-            waiting = self._memory.outcomes
-            if len(waiting.held(span.trace_id)) < EACH:
-                waiting.hold(span.trace_id, span, now_ns + WAIT_NS)
+        outcome, traces = read_outcome(span), self._conversations.index.traces
+        if outcome and outcome.conversation_id is None and not traces.has(span.trace_id):
+            waiting, key = self._conversations.outcomes, DeferralKey(DeferralKind.TRACE, span.trace_id)
+            if len(waiting.peek(key)) < ENTRIES_PER_KEY:
+                waiting.defer(key, span, now_ns + WAIT_NS)
                 return ()
         return self._requests_of_outcome(span)
 
@@ -282,16 +283,16 @@ class Intake:
         """What operations tell that waited in vain until a span's time."""
         found: list[ApiRequest] = []
         with self._converting():
-            for update in assemble_overdue(self._memory, now_ns):
+            for update in assemble_overdue(self._conversations, now_ns):
                 found += self._sifted(update)
         return found
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
         with self._converting():
-            waiting = self._memory.outcomes
-            known = [trace_id for trace_id, _ in self._memory.traces.news()]
-            for span in (*waiting.release(known), *waiting.overdue(now_ns)):
+            waiting, traces = self._conversations.outcomes, self._conversations.index.traces
+            known = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.pending_changes()]
+            for span in (*waiting.release(known), *waiting.expire(now_ns)):
                 requests += self._requests_of_outcome(span)
         return self._keep(requests)
 
@@ -300,7 +301,8 @@ class Intake:
         if self._batch is not None:
             self._batch += requests
             return True
-        notes = self._memory.news(self._redaction.waiting, self._is_kept, self._redaction.properties)
+        redaction = self._redaction
+        notes = self._conversations.pending_records(redaction.waiting, self._is_kept, redaction.properties)
         refused: Sequence[ApiRequest] = requests
         try:
             if converted_id:
@@ -309,13 +311,13 @@ class Intake:
                 refused = self._store.put(requests, notes) if requests or notes else ()
         finally:
             for request in refused:
-                self._memory.forget(request.conversation_id)
+                self._conversations.forget(request.conversation_id)
             if refused:
-                self._memory.take_back()
+                self._conversations.rollback()
                 self._recent = Recent()
         responses, self._responses = self._responses, []
         if not refused:
-            self._memory.noted()
+            self._conversations.mark_persisted()
             self._note_responses(responses)
         return not refused
 
@@ -348,8 +350,10 @@ class Intake:
         if repaired is None:
             return ()
         report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
-        trace_id = span.trace_id if self._memory.traces.knows(span.trace_id) else None
-        outcome = attach_outcome(self._memory, repaired.outcome, affiliation_of(span.attributes), trace_id)
+        trace_id = span.trace_id if self._conversations.index.traces.has(span.trace_id) else None
+        outcome = attach_outcome(
+            self._conversations, repaired.outcome, affiliation_of(span.attributes), trace_id
+        )
         return [*self._held(outcome.conversation_id), self._request_of(outcome)]
 
     def _request_of(self, outcome: Outcome) -> ApiRequest:

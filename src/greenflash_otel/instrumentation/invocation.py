@@ -15,8 +15,8 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from greenflash_otel.internal_errors import guarded
 from greenflash_otel.any_json import well_formed
+from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.semconv.genai import (
     OPERATION_NAME,

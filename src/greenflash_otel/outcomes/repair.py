@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from json import dumps
 from typing import Any, cast
 
+from greenflash_otel.any_json import repair_json
 from greenflash_otel.arguments import (
     Repairs,
     choose,
@@ -23,7 +24,6 @@ from greenflash_otel.arguments import (
     read_number,
     read_properties,
 )
-from greenflash_otel.any_json import repair_json
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Influence, Outcome, ValueType
 
 NAMELESS = "unnamed_outcome"

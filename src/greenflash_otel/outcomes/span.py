@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from greenflash_otel.json_values import read_json, write_json
 from greenflash_otel.model.operation import Affiliation, Json
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.repair import RepairedOutcome, repair_outcome
-from greenflash_otel.semconv.formats.otel_messages import read_json, write_json
 from greenflash_otel.semconv.genai import (
     CONVERSATION_ID,
     ORGANIZATION_ID,

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from greenflash_otel.arguments import id_text
-from greenflash_otel.model.operation import Failure, Json, Operation, Usage
+from greenflash_otel.json_values import read_json
+from greenflash_otel.model.operation import Failure, Json, Operation
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.formats.otel_messages import read_json
 from greenflash_otel.semconv.truncated_json import read_document
 
 REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
@@ -71,15 +71,6 @@ def unquoted(attributes: Attributes, name: str) -> str | None:
     """A text that some producers write as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, str) and value else None
-
-
-def usage(attributes: Attributes, *names: Iterable[str]) -> Usage | None:
-    """Tokens: input, output, cached, reasoning, each under the first of its names that is there."""
-    tokens = [
-        next((count for name in either if (count := integer(attributes, name)) is not None), None)
-        for either in names
-    ]
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
 
 
 def ended(operation: Operation, span: SpanRecord) -> Operation:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from itertools import product
 
 from greenflash_otel.arguments import id_text
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.model.telemetry import Attributes
-from greenflash_otel.semconv.formats.otel_messages import read_json
 
 PLACES = (
     "traceloop.association.properties",

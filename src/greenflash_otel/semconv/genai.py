@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
 from greenflash_otel.any_json import well_formed
+from greenflash_otel.json_values import read_json, read_structure, write_json
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,
@@ -40,18 +41,12 @@ from greenflash_otel.semconv.attributes import (
     number,
     text,
     texts,
-    usage,
 )
 from greenflash_otel.semconv.builders import retrieval_of
 from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
-from greenflash_otel.semconv.formats.otel_messages import (
-    read_json,
-    read_structure,
-    write_json,
-    write_messages,
-    write_parts,
-)
+from greenflash_otel.semconv.formats.otel_messages import write_messages, write_parts
 from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
 OPERATION_NAME = "gen_ai.operation.name"
@@ -254,7 +249,7 @@ def read(span: SpanRecord) -> Operation | None:
         output_type=text(attributes, OUTPUT_TYPE),
         choice_count=integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
-        usage=usage(attributes, *((name,) for name in USAGE.values())),
+        usage=read_usage_attributes(attributes, *((name,) for name in USAGE.values())),
         finish_reasons=texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=number(attributes, TIME_TO_FIRST_CHUNK),

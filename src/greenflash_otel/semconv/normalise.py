@@ -18,6 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
     MAIN_CALLS,
     Json,
@@ -28,7 +29,7 @@ from greenflash_otel.model.operation import (
     Reasoning,
     ToolCall,
 )
-from greenflash_otel.semconv.formats.otel_messages import digest_of
+from greenflash_otel.model.visit import map_parts
 
 SYSTEM = ("system", "developer")
 BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
@@ -42,9 +43,9 @@ def in_order(operation: Operation) -> Operation:
     operation = _as_choices(operation)
     said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM else None
     twice = said is not None and said.parts == operation.system_instructions
+    operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _plain)
     return replace(
         operation,
-        system_instructions=() if twice else operation.system_instructions,
         input=tuple(map(_in_order, operation.input)),
         output=tuple(map(_in_order, operation.output)),
     )
@@ -62,10 +63,10 @@ def _as_choices(operation: Operation) -> Operation:
 
 
 def _in_order(message: Message) -> Message:
-    parts = [_plain(part) for part in message.parts if not _says_nothing(part)]
-    if message.role == "assistant":
-        parts.sort(key=lambda part: isinstance(part, ToolCall))
-    return replace(message, parts=tuple(parts)) if parts != [*message.parts] else message
+    if message.role != "assistant":
+        return message
+    parts = tuple(sorted(message.parts, key=lambda part: isinstance(part, ToolCall)))
+    return replace(message, parts=parts) if parts != message.parts else message
 
 
 def _says_nothing(part: Part) -> bool:
@@ -75,7 +76,9 @@ def _says_nothing(part: Part) -> bool:
     )
 
 
-def _plain(part: Part) -> Part:
+def _plain(part: Part, role: str) -> Part | None:
+    if _says_nothing(part):
+        return None
     if isinstance(part, ToolCall) and part.arguments == "":
         return replace(part, arguments=None)
     if isinstance(part, Other) and any(map(_holds_bytes, part.fields.values())):

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from greenflash_otel.model.operation import (
-    Message,
     Operation,
     Part,
     Reasoning,
@@ -17,6 +16,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.model.visit import map_parts
 
 T = TypeVar("T")
 
@@ -40,24 +40,10 @@ def without_marks(operation: Operation) -> Operation:
     failure = operation.failure
     if failure and is_hidden(failure.message):
         failure = replace(failure, message=None)
-    return replace(
-        operation,
-        tool=tool,
-        failure=failure,
-        system_instructions=tuple(part for part in map(_part, operation.system_instructions) if part),
-        input=_messages(operation.input),
-        output=_messages(operation.output),
-    )
+    return map_parts(replace(operation, tool=tool, failure=failure), _shown)
 
 
-def _messages(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    if not any(_part(part) is not part for message in messages for part in message.parts):
-        return messages
-    shown = (replace(one, parts=tuple(part for part in map(_part, one.parts) if part)) for one in messages)
-    return tuple(message for message in shown if message.parts)
-
-
-def _part(part: Part) -> Part | None:
+def _shown(part: Part, role: str) -> Part | None:
     match part:
         case Text(content) | Reasoning(content):
             return None if is_hidden(content) else part

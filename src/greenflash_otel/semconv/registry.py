@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
-from greenflash_otel.model.operation import Affiliation, Operation
+from greenflash_otel.model.operation import Operation, complete_context
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.conventions import (
@@ -79,7 +79,7 @@ def read(span: SpanRecord) -> Operation | None:
     if found is None:
         return None
     told = found if span.scope == OURS else in_order(without_marks(found))
-    return replace(told, affiliation=completed(told.affiliation, affiliation_of(span.attributes)))
+    return replace(told, affiliation=complete_context(told.affiliation, affiliation_of(span.attributes)))
 
 
 def recognises(attributes: Attributes) -> bool:
@@ -91,19 +91,10 @@ def filled(operation: Operation, other: Operation) -> Operation:
     """An operation with what it leaves open and another telling of the same operation says."""
     open_fields = [one.name for one in fields(operation) if getattr(operation, one.name) in (None, ())]
     more = {name: getattr(other, name) for name in open_fields}
-    return replace(operation, affiliation=completed(operation.affiliation, other.affiliation), **more)
+    return replace(operation, affiliation=complete_context(operation.affiliation, other.affiliation), **more)
 
 
 def has_content(operation: Operation) -> bool:
     """Whether an operation tells what was said."""
     tool = operation.tool
     return bool(operation.input or operation.output or (tool and (tool.arguments or tool.result)))
-
-
-def completed(affiliation: Affiliation, other: Affiliation) -> Affiliation:
-    """An affiliation with the conversation and the user that another one names, where it does not."""
-    return replace(
-        affiliation,
-        conversation_id=affiliation.conversation_id or other.conversation_id,
-        user_id=affiliation.user_id or other.user_id,
-    )

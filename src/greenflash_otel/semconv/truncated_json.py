@@ -10,8 +10,8 @@ import json
 import re
 from typing import TypeAlias
 
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Json
-from greenflash_otel.semconv.formats.otel_messages import read_json
 
 LEAST_CHARS = 64
 """No limit is smaller than this; what is shorter and no JSON is a text."""

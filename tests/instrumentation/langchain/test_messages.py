@@ -8,8 +8,8 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from greenflash_otel.instrumentation.langchain.messages import WHOLE_BYTES, read
+from greenflash_otel.json_values import digest_of_bytes
 from greenflash_otel.model.operation import Media
-from greenflash_otel.semconv.formats.otel_messages import digest_of_bytes
 
 PICTURE = bytes(range(256)) * 16
 

@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from greenflash_otel.instrumentation.langchain.plain import as_sequence, plain
+from greenflash_otel.instrumentation.langchain.plain import plain
+from greenflash_otel.json_values import as_list, digest_of, digest_of_bytes
 from greenflash_otel.model.operation import (
     Media,
     Message,
@@ -23,9 +24,7 @@ from greenflash_otel.model.operation import (
     Text,
     ToolCall,
     ToolCallResponse,
-    Usage,
 )
-from greenflash_otel.semconv.formats.otel_messages import digest_of, digest_of_bytes
 
 ROLES: Mapping[str, str] = {
     "human": "user",
@@ -89,12 +88,12 @@ def text_of(message: Any) -> str:
     content = message.content
     if isinstance(content, str):
         return content
-    return "\n".join(part.content for part in map(_block, as_sequence(content)) if isinstance(part, Text))
+    return "\n".join(part.content for part in map(_block, as_list(content)) if isinstance(part, Text))
 
 
 def tool_calls_of(message: Any) -> Sequence[Any]:
     """The tools that an answer asks for, as LangChain lists them."""
-    return as_sequence(getattr(message, "tool_calls", ())) if role_of(message) == "assistant" else ()
+    return as_list(getattr(message, "tool_calls", ())) if role_of(message) == "assistant" else ()
 
 
 def likeness_of(message: Any) -> int:
@@ -103,28 +102,8 @@ def likeness_of(message: Any) -> int:
     calls = [(one.get("name"), repr(one.get("args")), one.get("id")) for one in tool_calls_of(message)]
     said: Any = content
     if not isinstance(content, str):
-        said = repr([plain(_without_bytes(one)) for one in as_sequence(content)])
+        said = repr([plain(_without_bytes(one)) for one in as_list(content)])
     return hash((role_of(message), said, tuple(calls)))
-
-
-def usage_of(message: Any) -> Usage | None:
-    """The tokens of an answer, where the provider said."""
-    usage = getattr(message, "usage_metadata", None)
-    if not isinstance(usage, Mapping):
-        return None
-    given: Any = usage.get("input_token_details") or {}
-    made: Any = usage.get("output_token_details") or {}
-    return Usage(
-        input_tokens=_count(usage, "input_tokens"),
-        output_tokens=_count(usage, "output_tokens"),
-        cached_input_tokens=_count(given, "cache_read"),
-        reasoning_output_tokens=_count(made, "reasoning"),
-    )
-
-
-def _count(fields: Mapping[str, Any], name: str) -> int | None:
-    value = fields.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _parts(message: Any, role: str) -> list[Part]:
@@ -136,11 +115,11 @@ def _parts(message: Any, role: str) -> list[Part]:
         if content:
             parts.append(Text(content))
     else:
-        parts += [part for block in as_sequence(content) if (part := _block(block)) is not None]
+        parts += [part for block in as_list(content) if (part := _block(block)) is not None]
     if role == "assistant":
         known = {part.id for part in parts if isinstance(part, ToolCall)}
         parts += [call for one in tool_calls_of(message) if (call := _tool_call(one)).id not in known]
-        parts += [_tool_call(one) for one in as_sequence(getattr(message, "invalid_tool_calls", ()))]
+        parts += [_tool_call(one) for one in as_list(getattr(message, "invalid_tool_calls", ()))]
         parts.sort(key=lambda part: isinstance(part, ToolCall))
     return parts
 
@@ -173,7 +152,7 @@ def _reasoning(block: Mapping[str, Any]) -> Part | None:
     for name in ("reasoning", "thinking", "text"):
         if isinstance(block.get(name), str) and block[name]:
             return Reasoning(block[name])
-    summary = [one.get("text") for one in as_sequence(block.get("summary")) if isinstance(one, Mapping)]
+    summary = [one.get("text") for one in as_list(block.get("summary")) if isinstance(one, Mapping)]
     text = "\n".join(one for one in summary if isinstance(one, str))
     return Reasoning(text) if text else None
 

@@ -15,9 +15,9 @@ from greenflash_otel.instrumentation.langchain.messages import (
     role_of,
     text_of,
     tool_result,
-    usage_of,
 )
-from greenflash_otel.instrumentation.langchain.plain import as_sequence, entry, plain
+from greenflash_otel.instrumentation.langchain.plain import entry, plain
+from greenflash_otel.json_values import as_list
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     RETRIEVAL,
@@ -30,6 +30,7 @@ from greenflash_otel.model.operation import (
     Text,
     ToolExecution,
 )
+from greenflash_otel.semconv.usage import read_usage
 
 CONTROL_FLOW = frozenset({"GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"})
 """LangGraph's exceptions by which a graph goes on elsewhere: nothing has failed."""
@@ -112,8 +113,8 @@ def prompt_of(messages: Sequence[Any]) -> str | None:
 def answers_of(response: Any) -> list[Any]:
     """The messages of a model's result; texts of the older kind of model as they are."""
     found = list[Any]()
-    for generations in as_sequence(getattr(response, "generations", None)):
-        for generation in as_sequence(generations):
+    for generations in as_list(getattr(response, "generations", None)):
+        for generation in as_list(generations):
             message = getattr(generation, "message", None)
             found.append(getattr(generation, "text", "") if message is None else message)
     return found
@@ -149,7 +150,7 @@ def answered(operation: Operation, response: Any, first_chunk_s: float | None) -
             read(one) if is_message(one) else Message("assistant", (Text(str(one)),)) for one in answers
         ),
         choice_count=max(1, len(answers)),
-        usage=usage_of(answers[0]) if answers else None,
+        usage=read_usage(getattr(answers[0], "usage_metadata", None)) if answers else None,
         response_model=model if isinstance(model, str) else None,
         response_id=id if isinstance(id, str) else None,
         finish_reasons=(reason,) if isinstance(reason, str) else (),
@@ -166,7 +167,7 @@ def result_of(output: Any, call_id: str | None) -> Any:
     if callable(update):  # a mapping's
         return None
     messages = update.get("messages") if isinstance(update, Mapping) else update
-    found = [one for one in as_sequence(messages) if is_message(one) and role_of(one) == "tool"]
+    found = [one for one in as_list(messages) if is_message(one) and role_of(one) == "tool"]
     same = [one for one in found if getattr(one, "tool_call_id", None) == call_id]
     return next(iter(same or found), None)
 
@@ -196,7 +197,7 @@ def found(operation: Operation, documents: Any) -> Operation:
                 "metadata": plain(getattr(one, "metadata", None) or {}),
             },
         )
-        for one in as_sequence(documents)
+        for one in as_list(documents)
     )
     return replace(operation, output=(Message("tool", parts),))
 
@@ -208,7 +209,7 @@ def is_control_flow(error: BaseException) -> bool:
 
 def remembered(operation: Operation, result: Any) -> Operation:
     """An access to a store with what it gave: an item, several, or none."""
-    items = as_sequence(result) or (() if result is None or result == [] else (result,))
+    items = as_list(result) or (() if result is None or result == [] else (result,))
     parts = tuple(Other("item", {name: plain(getattr(one, name, None)) for name in ITEM}) for one in items)
     return replace(operation, output=(Message("tool", parts),)) if parts else operation
 

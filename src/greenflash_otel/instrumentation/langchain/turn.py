@@ -26,7 +26,8 @@ from greenflash_otel.instrumentation.langchain.messages import (
 from greenflash_otel.instrumentation.langchain.plain import entry
 from greenflash_otel.instrumentation.langchain.root_io import answer_of, messages_of, reply_of
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
-from greenflash_otel.message_ids.chain import Position, follow
+from greenflash_otel.message_ids.chain import find_head
+from greenflash_otel.message_ids.fragments import split_message
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import TURN, Message, Operation, Reasoning, Text, Usage
 
@@ -235,14 +236,14 @@ def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     if conversation_id is None:
         return
     namespace = namespace_of(conversation_id, instrumentation.key)
-    position = Position(tip=parent_id)
+    head_id = parent_id
     for line, message in lines:
-        position = follow(namespace, position, (line,))[1]
+        head_id = find_head(namespace, head_id, (split_message(line),))
         name = getattr(message, "id", None)
-        if name and position.tip is not None and line.role in ("user", "assistant"):
-            instrumentation.ends.remember((conversation_id, name), (position.tip, likeness_of(message)))
-    if position.tip is not None:
-        instrumentation.latest.remember(conversation_id, position.tip)
+        if name and head_id is not None and line.role in ("user", "assistant"):
+            instrumentation.ends.remember((conversation_id, name), (head_id, likeness_of(message)))
+    if head_id is not None:
+        instrumentation.latest.remember(conversation_id, head_id)
 
 
 def _asked_for(state: Sequence[Any], known_to: int) -> Set[Any]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
 from greenflash_otel.instrumentation.openai.parts import inline_media, read_content, refusal
-from greenflash_otel.instrumentation.openai.plain import (
+from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import (
     JsonObject,
     as_count,
     as_list,
     as_object,
     as_text,
-    plain,
+    read_structure,
+    to_json,
 )
-from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -33,7 +34,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.formats.otel_messages import read_structure
+from greenflash_otel.semconv.usage import read_usage
 
 TOOL_ROLES = ("tool", "function")
 
@@ -64,7 +65,7 @@ def read_answer(body: JsonObject) -> Answer:
         finish_reasons=tuple(
             reason for choice in choices if (reason := as_text(choice.get("finish_reason")))
         ),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         properties=kept(body, "service_tier", "system_fingerprint"),
@@ -97,7 +98,7 @@ def _read_choice(choice: JsonObject) -> Message:
 
 
 def _tool_result(entry: JsonObject) -> Json:
-    return plain(entry.get("content"))
+    return to_json(entry.get("content"))
 
 
 def _reasoning(entry: JsonObject) -> tuple[Part, ...]:
@@ -110,8 +111,8 @@ def _executed_tools(entry: JsonObject) -> Iterator[Part]:
     """Tools that Groq ran by itself; they have no ids but their place."""
     for place, tool in enumerate(map(as_object, as_list(entry.get("executed_tools")))):
         id, kind = f"executed_tool_{place}", as_text(tool.get("type")) or "unknown"
-        yield ServerToolCall(kind, {"arguments": read_structure(plain(tool.get("arguments")))}, id)
-        results = {name: plain(tool[name]) for name in ("output", "search_results") if tool.get(name)}
+        yield ServerToolCall(kind, {"arguments": read_structure(to_json(tool.get("arguments")))}, id)
+        results = {name: to_json(tool[name]) for name in ("output", "search_results") if tool.get(name)}
         if results:
             yield ServerToolCallResponse(results, id)
 
@@ -147,12 +148,12 @@ def _read_tool_call(call: JsonObject) -> ToolCall:
     id = as_text(call.get("id"))
     if custom := as_object(call.get("custom")):
         return ToolCall(
-            as_text(custom.get("name")) or "unknown", read_structure(plain(custom.get("input"))), id
+            as_text(custom.get("name")) or "unknown", read_structure(to_json(custom.get("input"))), id
         )
     return _read_function(as_object(call.get("function")), id)
 
 
 def _read_function(function: JsonObject, id: str | None) -> ToolCall:
     return ToolCall(
-        as_text(function.get("name")) or "unknown", read_structure(plain(function.get("arguments"))), id
+        as_text(function.get("name")) or "unknown", read_structure(to_json(function.get("arguments"))), id
     )

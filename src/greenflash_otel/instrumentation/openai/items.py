@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from greenflash_otel.instrumentation.openai.parts import join_texts, other, read_content
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
+from greenflash_otel.json_values import (
+    JsonObject,
+    as_list,
+    as_object,
+    as_text,
+    digest_of,
+    read_structure,
+    to_json,
+)
 from greenflash_otel.model.operation import (
     Message,
     Part,
@@ -21,7 +29,6 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.formats.otel_messages import digest_of, read_structure
 
 TOOL_CALLS: Mapping[str, str] = {
     "function_call": "arguments",
@@ -124,29 +131,29 @@ def _read_reasoning(item: JsonObject, kind: str) -> tuple[Part, ...]:
 
 def _read_tool_call(item: JsonObject, kind: str) -> tuple[Part, ...]:
     name = as_text(item.get("name")) or kind.removesuffix("_call")
-    arguments = read_structure(plain(item.get(TOOL_CALLS[kind])))
+    arguments = read_structure(to_json(item.get(TOOL_CALLS[kind])))
     caller_id = as_text(as_object(item.get("caller")).get("caller_id"))
     return (ToolCall(name, arguments, as_text(item.get("call_id")), caller_id),)
 
 
 def _read_tool_output(item: JsonObject, kind: str) -> tuple[Part, ...]:
     failed = item.get("status") == "failed"
-    return (ToolCallResponse(plain(item.get("output")), as_text(item.get("call_id")), failed),)
+    return (ToolCallResponse(to_json(item.get("output")), as_text(item.get("call_id")), failed),)
 
 
 def _read_program(item: JsonObject, kind: str) -> tuple[Part, ...]:
-    return (ServerToolCall(PROGRAM, {"code": plain(item.get("code"))}, as_text(item.get("call_id"))),)
+    return (ServerToolCall(PROGRAM, {"code": to_json(item.get("code"))}, as_text(item.get("call_id"))),)
 
 
 def _read_program_output(item: JsonObject, kind: str) -> tuple[Part, ...]:
-    result = {"result": plain(item.get("result"))}
+    result = {"result": to_json(item.get("result"))}
     failed = item.get("status") == "incomplete"
     return (ServerToolCallResponse(result, as_text(item.get("call_id")), failed),)
 
 
 def _read_server_tool(item: JsonObject, kind: str) -> tuple[Part, ...]:
     results = {field: value for field in SERVER_TOOLS[kind] if (value := item.get(field)) is not None}
-    call = {str(name): plain(value) for name, value in item.items() if name not in SERVER_TOOLS[kind]}
+    call = {str(name): to_json(value) for name, value in item.items() if name not in SERVER_TOOLS[kind]}
     id = as_text(item.get("id"))
     asked = ServerToolCall(as_text(item.get("name")) or kind.removesuffix("_call"), call, id)
     failed = item.get("status") == "failed" or results.get("error") is not None
@@ -154,7 +161,9 @@ def _read_server_tool(item: JsonObject, kind: str) -> tuple[Part, ...]:
         return (asked,)
     if isinstance(picture := results.get("result"), str):
         results["result"] = digest_of(picture)[0]
-    return asked, ServerToolCallResponse({name: plain(value) for name, value in results.items()}, id, failed)
+    return asked, ServerToolCallResponse(
+        {name: to_json(value) for name, value in results.items()}, id, failed
+    )
 
 
 READERS: Mapping[str, Callable[[JsonObject, str], tuple[Part, ...]]] = {

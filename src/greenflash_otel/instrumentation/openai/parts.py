@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-from greenflash_otel.instrumentation.openai.plain import (
+from greenflash_otel.json_values import (
     JsonObject,
     as_list,
     as_object,
     as_text,
-    plain,
+    digest_of,
     split_data_url,
+    to_json,
 )
 from greenflash_otel.model.operation import Media, Other, Part, Reasoning, Text
-from greenflash_otel.semconv.formats.otel_messages import digest_of
 
 
 def read_content(content: object) -> tuple[Part, ...]:
@@ -35,7 +35,7 @@ def refusal(text: str) -> Part:
 
 def other(fields: JsonObject) -> Part:
     """A part or an item of a type we do not know, as it came."""
-    kept = {str(name): plain(value) for name, value in fields.items() if name != "type"}
+    kept = {str(name): to_json(value) for name, value in fields.items() if name != "type"}
     return Other(as_text(fields.get("type")) or "unknown", kept)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
 from greenflash_otel.instrumentation.openai.chat import output_type
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_output
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Failure, Json, Message, Operation, PromptTemplate
+from greenflash_otel.semconv.usage import read_usage
 
 FINAL = ("completed", "incomplete", "failed", "cancelled")
 """Statuses that a response keeps; a background response begins as ``queued``."""
@@ -48,7 +49,7 @@ def read_answer(body: JsonObject) -> Answer:
     return Answer(
         output=(Message("assistant", parts, finish_reason=finish_reason),) if parts else (),
         finish_reasons=(finish_reason,) if finish_reason else (),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         provider_conversation_id=_conversation_id(body.get("conversation")),
@@ -67,7 +68,7 @@ def _read_prompt(prompt: JsonObject) -> PromptTemplate | None:
     id = as_text(prompt.get("id"))
     if id is None:
         return None
-    variables = {str(name): plain(value) for name, value in as_object(prompt.get("variables")).items()}
+    variables = {str(name): to_json(value) for name, value in as_object(prompt.get("variables")).items()}
     return PromptTemplate(id, as_text(prompt.get("version")), variables)
 
 

@@ -12,10 +12,11 @@ from dataclasses import replace
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import ended, text, texts, usage
+from greenflash_otel.semconv.attributes import ended, text, texts
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.formats.gemini import failed_in, read_contents
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 REQUEST, RESPONSE = "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"
 ARGUMENTS, RESULT = "gcp.vertex.agent.tool_call_args", "gcp.vertex.agent.tool_response"
@@ -49,7 +50,9 @@ def read(span: SpanRecord) -> Operation | None:
         ),
         input=read_contents(asked.get("contents"), "user"),
         output=read_contents(answer, "assistant"),
-        usage=usage(attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()),
+        usage=read_usage_attributes(
+            attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()
+        ),
         finish_reasons=texts(attributes, genai.FINISH_REASONS),
     )
     return ended(operation, span)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EMBEDDINGS,
     EXECUTE_TOOL,
@@ -26,11 +27,11 @@ from greenflash_otel.model.operation import (
     Usage,
 )
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.attributes import ended, text
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.formats.media import media_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "ai.operationId"
 SIGNS = (KIND,)
@@ -87,7 +88,7 @@ def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
         input=tuple(_messages(read_document(attributes.get("ai.prompt.messages")))),
         output=(Message("assistant", parts, finish_reason=reason),) if parts else (),
         output_type="json" if "ai.response.object" in attributes else None,
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
         finish_reasons=(reason,) if reason else (),
         streamed=streamed,
         time_to_first_chunk_s=first_chunk_ms / 1000 if isinstance(first_chunk_ms, (int, float)) else None,

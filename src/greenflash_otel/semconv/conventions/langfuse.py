@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, Text, ToolExecution, Usage
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import ended, text, unquoted
@@ -19,10 +20,9 @@ from greenflash_otel.semconv.formats.api_payloads import (
     operation_of,
     read_request,
     read_response,
-    usage_of,
 )
-from greenflash_otel.semconv.formats.otel_messages import read_json
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage
 
 KIND = "langfuse.observation.type"
 SIGNS = (KIND,)
@@ -98,4 +98,4 @@ def _model(attributes: Attributes) -> str | None:
 
 
 def _usage(attributes: Attributes) -> Usage | None:
-    return usage_of(read_json(attributes.get("langfuse.observation.usage_details")))
+    return read_usage(read_json(attributes.get("langfuse.observation.usage_details")))

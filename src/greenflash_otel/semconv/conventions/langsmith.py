@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.attributes import ended, text
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "langsmith.span.kind"
 SIGNS = (KIND,)
@@ -53,7 +54,9 @@ def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
         previous_response_id=told.previous_response_id
         or text(attributes, f"{METADATA}.previous_response_id"),
         usage=told.usage
-        or usage(attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()),
+        or read_usage_attributes(
+            attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()
+        ),
         streamed=told.streamed or attributes.get(f"{METADATA}.stream") is True,
     )
 

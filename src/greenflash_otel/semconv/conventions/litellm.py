@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_structure
 from greenflash_otel.model.operation import Message, Operation, ToolCall
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.flattened import branch, items, text_at, tree_below
-from greenflash_otel.semconv.formats.otel_messages import read_structure
 
 SIGNS = ("litellm.call_id", "litellm.provider.model")
 CALLS = ("acompletion", "completion", "responses", "aresponses")

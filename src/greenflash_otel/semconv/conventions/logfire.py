@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Operation, Text, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import ended, text
 from greenflash_otel.semconv.conventions import pydantic_ai
 from greenflash_otel.semconv.formats.api_payloads import Answered, operation_of, read_request, read_response
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 from greenflash_otel.semconv.truncated_json import read_document
 
 TEMPLATE = "logfire.msg_template"

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
-from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response, usage_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage
 
 KIND = "mlflow.spanType"
 SIGNS = (KIND, "mlflow.spanInputs", "mlflow.spanOutputs")
@@ -54,7 +55,7 @@ def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     return replace(
         told,
         request_model=told.request_model or unquoted(span.attributes, "model"),
-        usage=told.usage or usage_of(usage),
+        usage=told.usage or read_usage(usage),
     )
 
 

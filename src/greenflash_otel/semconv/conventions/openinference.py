@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Failure,
@@ -21,16 +22,16 @@ from greenflash_otel.model.operation import (
     ToolExecution,
 )
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import document, ended, text, texts, usage
+from greenflash_otel.semconv.attributes import document, ended, text, texts
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.flattened import Tree, branch, items, placed, text_at, tree_below
 from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.langchain import read_langchain
 from greenflash_otel.semconv.formats.media import media_at
 from greenflash_otel.semconv.formats.openai_items import named_call
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 from greenflash_otel.semconv.redaction_marks import shown
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "openinference.span.kind"
 INPUT_MESSAGES = "llm.input_messages"
@@ -79,7 +80,7 @@ def _read_call(span: SpanRecord) -> Operation:
         output=_with_thoughts(output if choice_count > 1 else _joined(output), answered.messages)
         or completions,
         choice_count=choice_count,
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
         finish_reasons=(reason,) if (reason := text(attributes, "llm.finish_reason")) else (),
         streamed=parameters.get("stream") is True,
     )
@@ -93,7 +94,7 @@ def _read_embedding(span: SpanRecord) -> Operation:
     operation = replace(
         embedding_of(texts, count=len(embedded)),
         request_model=text(attributes, "embedding.model_name"),
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
     )
     return ended(operation, span)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Json,
@@ -23,14 +24,14 @@ from greenflash_otel.model.operation import (
     ToolExecution,
 )
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import document, ended, text, usage
+from greenflash_otel.semconv.attributes import document, ended, text
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
 from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.openai import read_chat, read_content
 from greenflash_otel.semconv.formats.openai_items import REFUSAL, named_call, refusal_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "traceloop.span.kind"
 REQUEST_TYPE = "llm.request.type"
@@ -96,7 +97,7 @@ def _flattened(attributes: Attributes) -> Operation | None:
         input=given,
         output=output,
         choice_count=max(len(output), 1),
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
         finish_reasons=tuple(one.finish_reason for one in output if one.finish_reason),
         streamed=attributes.get("llm.is_streaming") is True,
     )
@@ -107,7 +108,7 @@ def _embedding(attributes: Attributes) -> Operation:
     return replace(
         embedding_of(texts),
         request_model=text(attributes, "gen_ai.request.model"),
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Failure,
@@ -33,7 +34,6 @@ from greenflash_otel.semconv.conventions.otel_logs import BODY
 from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks, result_of
 from greenflash_otel.semconv.formats.gemini import LEFT_OUT, is_gemini, read_contents
 from greenflash_otel.semconv.formats.openai import read_chat
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 
 DETAILS = "gen_ai.client.inference.operation.details"
 CHOICE = "gen_ai.choice"

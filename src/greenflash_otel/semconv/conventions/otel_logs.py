@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_structure
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
-from greenflash_otel.semconv.formats.otel_messages import read_structure
 
 EVENT_NAME = "event.name"
 BODY = "body"

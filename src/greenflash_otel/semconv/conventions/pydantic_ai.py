@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Message, Operation, ToolExecution
 from greenflash_otel.model.telemetry import AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import ended, text
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.conventions.agent_runs import RUN
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_messages, read_parts, read_structure
+from greenflash_otel.semconv.formats.otel_messages import read_messages, read_parts
 from greenflash_otel.semconv.truncated_json import read_document
 
 RUN_OF_FORMAT_1 = "all_messages_events"

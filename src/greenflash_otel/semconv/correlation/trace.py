@@ -21,6 +21,7 @@ from greenflash_otel.model.operation import (
     Operation,
     ToolCall,
     calls_in,
+    complete_context,
 )
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import registry
@@ -104,7 +105,7 @@ def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) 
 
 def _belonging(operation: Operation, to: Affiliation) -> Operation:
     """An operation that belongs to a conversation and a user, if it does not say to which."""
-    return replace(operation, affiliation=registry.completed(operation.affiliation, to))
+    return replace(operation, affiliation=complete_context(operation.affiliation, to))
 
 
 def _agreed(readings: Iterable[Reading]) -> dict[str, Affiliation]:

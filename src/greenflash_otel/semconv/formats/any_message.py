@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
 from greenflash_otel.semconv.formats import otel_messages as convention
 from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
@@ -102,6 +103,6 @@ def _as_result(part: Part, id: str) -> Part:
 
 def _summaries(content: str) -> str:
     """The text of a reasoning that stands in its place as the JSON of its summaries."""
-    told = convention.read_json(content)
+    told = read_json(content)
     texts = [one.get("text") for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
     return "\n\n".join(text for text in texts if isinstance(text, str)) or content

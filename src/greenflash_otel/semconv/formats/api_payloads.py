@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from greenflash_otel.model.operation import Json, Message, Operation, Part, Text, Usage
 from greenflash_otel.semconv.attributes import text
 from greenflash_otel.semconv.formats.langchain import read_langchain
+from greenflash_otel.semconv.usage import read_usage
 
 Entry = Mapping[str, Json]
 
@@ -104,7 +105,7 @@ def read_response(value: Json) -> Answered:
         found,
         text(value, "id"),
         text(value, "model"),
-        usage_of(value.get("usage") or value.get("usage_metadata")),
+        read_usage(value.get("usage") or value.get("usage_metadata")),
         tuple(reason for reason in reasons if reason),
         choices,
     )
@@ -126,7 +127,7 @@ def _of_langchain(generations: Json, value: Entry) -> Answered:
         tuple(message for one in messages for message in read_langchain(one, "assistant")),
         text(facts, "id"),
         text(facts, "model_name") or text(facts, "model"),
-        usage_of(told.get("usage_metadata") or value.get("usage_metadata")),
+        read_usage(told.get("usage_metadata") or value.get("usage_metadata")),
         (reason,) if (reason := text(facts, "finish_reason")) else (),
         tuple(messages),
     )
@@ -135,28 +136,3 @@ def _of_langchain(generations: Json, value: Entry) -> Answered:
 def _details(message: Json) -> Entry:
     kwargs = message.get("kwargs", message) if isinstance(message, Mapping) else None
     return kwargs if isinstance(kwargs, Mapping) else {}
-
-
-def usage_of(value: Json) -> Usage | None:
-    """Tokens, as either API or LangChain names them."""
-    if not isinstance(value, Mapping):
-        return None
-    given, made = (
-        _details_of(value, "input_tokens_details", "prompt_tokens_details", "input_token_details"),
-        _details_of(value, "output_tokens_details", "completion_tokens_details", "output_token_details"),
-    )
-    tokens = (
-        _count(value, "input_tokens", "prompt_tokens", "input"),
-        _count(value, "output_tokens", "completion_tokens", "output"),
-        _count(given, "cached_tokens", "cache_read"),
-        _count(made, "reasoning_tokens", "reasoning"),
-    )
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
-
-
-def _details_of(value: Entry, *names: str) -> Entry:
-    return next((found for name in names if isinstance(found := value.get(name), Mapping)), {})
-
-
-def _count(value: Entry, *names: str) -> int | None:
-    return next((count for name in names if isinstance(count := value.get(name), int)), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from greenflash_otel.json_values import digest_of, write_json
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -16,7 +17,6 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.semconv.attributes import text
-from greenflash_otel.semconv.formats.otel_messages import digest_of, write_json
 
 Block = Mapping[str, Json]
 MODALITIES = ("image", "video", "audio", "document")

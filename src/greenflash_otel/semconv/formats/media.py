@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import Json, Media
 from greenflash_otel.semconv.attributes import first_text
-from greenflash_otel.semconv.formats.otel_messages import digest_of
 
 MODALITIES: Mapping[str, str] = {
     **dict.fromkeys(("image", "image_url", "input_image", "image-url"), "image"),

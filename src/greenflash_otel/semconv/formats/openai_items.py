@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from greenflash_otel.json_values import digest_of, read_structure
 from greenflash_otel.model.operation import (
     Json,
     Other,
@@ -17,7 +18,6 @@ from greenflash_otel.model.operation import (
     ToolCall,
 )
 from greenflash_otel.semconv.attributes import text
-from greenflash_otel.semconv.formats.otel_messages import digest_of, read_structure
 
 Item = Mapping[str, Json]
 

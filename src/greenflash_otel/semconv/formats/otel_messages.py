@@ -8,16 +8,10 @@ JSON as ``Other("unparsed", …)``: nothing is dropped here.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
-from greenflash_otel import internal_errors
-from greenflash_otel.any_json import repair_json
+from greenflash_otel.json_values import digest_of, read_json, read_structure, write_json
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -51,15 +45,6 @@ def write_parts(parts: Sequence[Part]) -> str:
     return write_json([write_part(part) for part in parts])
 
 
-def write_json(value: Json) -> str:
-    """Encode any value compactly; what is no JSON, deep within it, is repaired and counted."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except Exception:  # noqa: BLE001 - a value of the application's that JSON does not know, or that raises
-        internal_errors.count_repaired()
-        return json.dumps(repair_json(value, is_bounded=False).value, ensure_ascii=False, separators=(",", ":"))
-
-
 def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
     """Decode the value of a messages attribute; a message that names no role has ``default_role``."""
     decoded = read_json(value)
@@ -79,35 +64,6 @@ def read_parts(value: object) -> tuple[Part, ...]:
     if isinstance(decoded, Sequence) and not isinstance(decoded, str):
         return tuple(read_part(part) for part in decoded)
     return (read_part(decoded),)
-
-
-def read_json(value: object) -> Json:
-    """Decode JSON text; text that is not JSON, and values that are not text, come back as they are."""
-    if not isinstance(value, str):
-        return cast(Json, value)
-    try:
-        return cast(Json, _DECODER.decode(value))
-    except (ValueError, RecursionError):
-        return value
-
-
-def _read_float(text: str) -> float | str:
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-_DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
-"""Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
-
-
-def read_structure(value: object) -> Json:
-    """Decode text that holds a JSON object or list; leave any other value as it is.
-
-    Tool arguments come as text or decoded, depending on who recorded them.
-    """
-    if isinstance(value, str) and value[:1] in ("{", "["):
-        return read_json(value)
-    return cast(Json, value)
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -279,20 +235,6 @@ def _read_media(part: JsonObject) -> Part:
         size_bytes=size if isinstance(size, int) else None,
         transcript=_text(part.get("transcript")),
     )
-
-
-def digest_of(base64_content: str) -> tuple[str, int]:
-    """Digest and size in bytes of inline media; of the text itself where it is not base64."""
-    try:
-        content = base64.b64decode(base64_content, validate=False)
-    except (binascii.Error, ValueError):
-        content = base64_content.encode("utf-8", "replace")
-    return digest_of_bytes(content)
-
-
-def digest_of_bytes(content: bytes) -> tuple[str, int]:
-    """Digest and size of media that came as bytes."""
-    return "sha256:" + hashlib.sha256(content).hexdigest(), len(content)
 
 
 def _read_other(part: JsonObject) -> Part:

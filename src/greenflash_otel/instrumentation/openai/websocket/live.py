@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
 from greenflash_otel.instrumentation.openai.websocket.speech import since
-from greenflash_otel.lru import Bounded
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
     Message,
     Operation,
@@ -75,7 +75,7 @@ class LiveSession(Session):
         self._exchanges: list[_Exchange] = []
         """The turns that run: the latest, and the one before while fragments of it may come."""
         self._backend_input: list[Message] = []
-        self._backend: Bounded[str, Turn] = Bounded(MAX_REMEMBERED)
+        self._backend: LruDict[str, Turn] = LruDict(MAX_REMEMBERED)
         """Answers that a backend is making, by delegation."""
 
     def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.websocket.realtime_translation import AUDIO_DELTAS, translated
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
 from greenflash_otel.instrumentation.openai.websocket.speech import Item, Speech, since, with_speech
-from greenflash_otel.lru import Bounded
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice, VoiceCall
 
 MAX_REMEMBERED = 256
@@ -65,9 +65,9 @@ class RealtimeSession(Session):
         self._format = "audio/pcm"
         self._began_ms = self._clock_ns() // 10**6
         self._interruptions = 0
-        self._items: Bounded[str, Item] = Bounded(MAX_REMEMBERED)
+        self._items: LruDict[str, Item] = LruDict(MAX_REMEMBERED)
         """What was added to the conversation and not answered yet, by id, in order."""
-        self._voices: Bounded[str, Voice] = Bounded(MAX_REMEMBERED)
+        self._voices: LruDict[str, Voice] = LruDict(MAX_REMEMBERED)
         self._asked: deque[_Asked] = deque(maxlen=MAX_REMEMBERED)
         self._exchanges: dict[str, _Exchange] = {}
         """By response id, in the order in which they began."""

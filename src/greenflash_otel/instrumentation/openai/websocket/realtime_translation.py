@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from greenflash_otel.instrumentation.openai.items import read_input
 from greenflash_otel.instrumentation.openai.parts import read_content
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text
 from greenflash_otel.model.operation import Media, Message, Part, Text
 
 EVENTS: Mapping[str, str] = {

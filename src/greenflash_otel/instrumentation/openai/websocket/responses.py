@@ -14,11 +14,11 @@ from typing import Any
 
 from greenflash_otel.instrumentation.openai import responses
 from greenflash_otel.instrumentation.openai.items import read_input
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
-from greenflash_otel.lru import Bounded
+from greenflash_otel.json_values import JsonObject, as_object, as_text
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import Message, Operation
 
 MAX_REMEMBERED = 256
@@ -52,10 +52,10 @@ class ResponsesSession(Session):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lanes: Bounded[str | None, _Lane] = Bounded(MAX_REMEMBERED)
-        self._steered: Bounded[str, tuple[Message, ...]] = Bounded(MAX_REMEMBERED)
+        self._lanes: LruDict[str | None, _Lane] = LruDict(MAX_REMEMBERED)
+        self._steered: LruDict[str, tuple[Message, ...]] = LruDict(MAX_REMEMBERED)
         """Input that waits for a successor of a response, by the response's id."""
-        self._prepared: Bounded[str, Operation] = Bounded(MAX_REMEMBERED)
+        self._prepared: LruDict[str, Operation] = LruDict(MAX_REMEMBERED)
         """What was prepared, by the id of the response that it was given."""
 
     def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import assume, given
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.store import Memory
-from greenflash_otel.lru import Bounded
+from greenflash_otel.conversations.store import ConversationStore
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from tests.conversations.chats import Chat, calls, chats, expected, told
 from tests.strategies import span_of
 
 
-def _conversations(memory: Memory, operations: list[Operation], *, first: int) -> list[str]:
+def _conversations(store: ConversationStore, operations: list[Operation], *, first: int) -> list[str]:
     """The conversation of each call; every call has a trace of its own."""
     return [
-        assemble(memory, span_of(number=number, trace=number), operation).conversation_id
+        assemble(store, span_of(number=number, trace=number), operation).conversation_id
         for number, operation in enumerate(operations, first)
     ]
 
@@ -27,7 +27,7 @@ def _conversations(memory: Memory, operations: list[Operation], *, first: int) -
 def test_a_resent_history_finds_its_conversation(chat: Chat) -> None:
     """Calls of one chat are one conversation, by nothing but what they resend."""
     operations = calls(chat)
-    assert len(set(_conversations(Memory(), operations, first=1))) == 1
+    assert len(set(_conversations(ConversationStore(), operations, first=1))) == 1
     assert [item.content for item in told(operations)] == [one.content for one in expected(chat)]
 
 
@@ -38,18 +38,18 @@ def test_any_of_several_answers_finds_its_conversation(chosen: int) -> None:
     answers = tuple(Message("assistant", (Text(text),)) for text in ("Mild.", "Cold."))
     first = Operation("chat", input=(asked,), output=answers, choice_count=2)
     then = Operation("chat", input=(asked, answers[chosen], why), output=(answers[0],))
-    assert len(set(_conversations(Memory(), [first, then], first=1))) == 1
+    assert len(set(_conversations(ConversationStore(), [first, then], first=1))) == 1
 
 
 @given(chats())
 def test_two_users_are_never_joined(chat: Chat) -> None:
     """Two users who say the same, call by call at the same time, have two conversations."""
-    memory = Memory()
+    store = ConversationStore()
     found: dict[str, set[str]] = {"ada": set(), "bob": set()}
     for number, operation in enumerate(calls(chat)):
         for place, user in enumerate(found):
             one = replace(operation, affiliation=Affiliation(user_id=user))
-            found[user] |= set(_conversations(memory, [one], first=2 * number + place))
+            found[user] |= set(_conversations(store, [one], first=2 * number + place))
     assert len(found["ada"]) == len(found["bob"]) == 1
     assert not found["ada"] & found["bob"]
 
@@ -57,12 +57,12 @@ def test_two_users_are_never_joined(chat: Chat) -> None:
 @given(chats())
 def test_two_anonymous_chats_are_never_joined(chat: Chat) -> None:
     """Where two said the same so far, a history tells nothing: each goes on for itself."""
-    memory = Memory()
+    store = ConversationStore()
     one: set[str] = set()
     other: set[str] = set()
     for number, operation in enumerate(calls(chat)):
-        one |= set(_conversations(memory, [operation], first=2 * number + 1))
-        other |= set(_conversations(memory, [operation], first=2 * number + 2))
+        one |= set(_conversations(store, [operation], first=2 * number + 1))
+        other |= set(_conversations(store, [operation], first=2 * number + 2))
     assert not one & other
 
 
@@ -70,9 +70,9 @@ def test_two_anonymous_chats_are_never_joined(chat: Chat) -> None:
 def test_other_chats_are_other_conversations(one: Chat, other: Chat) -> None:
     """Two chats that begin differently are never joined."""
     assume(one.turns[0].user != other.turns[0].user)
-    memory = Memory()
-    first = _conversations(memory, calls(one), first=1)
-    second = _conversations(memory, calls(other), first=1000)
+    store = ConversationStore()
+    first = _conversations(store, calls(one), first=1)
+    second = _conversations(store, calls(other), first=1000)
     assert not set(first) & set(second)
 
 
@@ -101,29 +101,29 @@ CALL = Operation("chat", input=(ASKED,), output=(ANSWER,))
 )
 def test_what_counts(operation: Operation, expected: str) -> None:
     """The nearest word on the conversation counts."""
-    assert assemble(Memory(), span_of(), operation).conversation_id == expected
+    assert assemble(ConversationStore(), span_of(), operation).conversation_id == expected
 
 
 def test_one_scope_without_an_id() -> None:
     """What happens in one entry into a scope stays together, whatever is said and in whatever trace."""
     scoped = replace(CALL, affiliation=Affiliation(scope_id="s"))
     other = replace(scoped, input=(Message("user", (Text("Else"),)),))
-    assert set(_conversations(Memory(), [scoped, other, scoped], first=1)) == {"scope-s"}
+    assert set(_conversations(ConversationStore(), [scoped, other, scoped], first=1)) == {"scope-s"}
 
 
 def test_a_scope_that_continues_a_chat() -> None:
     """A web request per turn: the history names the chat, not the request's scope."""
     more = Operation("chat", Affiliation(scope_id="two"), input=(ASKED, ANSWER, ASKED), output=(ANSWER,))
     first = replace(CALL, affiliation=Affiliation(scope_id="one"))
-    assert _conversations(Memory(), [first, more], first=1) == ["scope-one", "scope-one"]
+    assert _conversations(ConversationStore(), [first, more], first=1) == ["scope-one", "scope-one"]
 
 
 def test_unrelated_calls_of_one_trace() -> None:
     """Calls of one trace that resend nothing are one conversation."""
-    memory = Memory()
+    store = ConversationStore()
     other = replace(CALL, input=(Message("user", (Text("Else"),)),))
     ids = {
-        assemble(memory, span_of(number=number), operation).conversation_id
+        assemble(store, span_of(number=number), operation).conversation_id
         for number, operation in enumerate([CALL, other])
     }
     assert len(ids) == 1
@@ -140,7 +140,7 @@ def test_a_response_of_another_conversation() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """What was used longest ago is forgotten first."""
-    known: Bounded[str, int] = Bounded(2)
+    known: LruDict[str, int] = LruDict(2)
     for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4)):
         known.remember(key, value)
     assert dict(known) == {"a": 3, "c": 4}

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations import persistence
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
 from greenflash_otel.model.operation import EXECUTE_TOOL, Affiliation, Message, Operation, Text, ToolExecution
 from tests.conversations.chats import Chat, calls, chats, named
-from tests.conversations.notebook import Pad, restarted
+from tests.conversations.records import Pad, restarted
 from tests.conversations.test_laws import manners
 from tests.strategies import operations, span_of
 
@@ -26,12 +26,12 @@ Ways = st.lists(st.booleans(), min_size=1, max_size=6)
 def _told(given: Sequence[Operation], ends: Sequence[bool], key: bytes = b"") -> list[ConversationUpdate]:
     """What comes of calls, if the process ends after those of which ``ends`` says so."""
     pad = Pad()
-    memory, updates = Memory(key, pad), []
+    store, updates = ConversationStore(key, pad), []
     for number, operation in enumerate(given):
-        updates.append(assemble(memory, span_of(number=number + 1, trace=number + 1), operation))
+        updates.append(assemble(store, span_of(number=number + 1, trace=number + 1), operation))
         if ends[number % len(ends)]:
-            memory = restarted(memory, pad, key)
-    return updates + assemble_overdue(memory, None)
+            store = restarted(store, pad, key)
+    return updates + assemble_overdue(store, None)
 
 
 def _short(given: Sequence[Operation], last: int) -> list[Operation]:
@@ -98,71 +98,73 @@ def test_what_waits_goes_on_waiting(given: list[Operation]) -> None:
 def test_what_was_told_waits_no_more() -> None:
     """However often the process begins anew."""
     pad = Pad()
-    memory = Memory(notebook=pad)
-    assemble(memory, span_of(), DOUBTFUL)
-    memory = restarted(memory, pad)
-    assert len(memory.waiting) == 1
-    assert assemble_overdue(memory, None)
-    assert not restarted(memory, pad).waiting
+    store = ConversationStore(reader=pad)
+    assemble(store, span_of(), DOUBTFUL)
+    store = restarted(store, pad)
+    assert len(store.deferred) == 1
+    assert assemble_overdue(store, None)
+    assert not len(restarted(store, pad).deferred)
 
 
 def test_nothing_new_is_no_note() -> None:
     """What is known already, and conversations that were only asked after, cost nothing."""
-    memory = Memory(notebook=Pad())
+    store = ConversationStore(reader=Pad())
     for _ in range(2):
-        assemble(memory, span_of(), MAIN)
-        news = memory.news()
-        memory.noted()
-    memory.conversation("other")
-    assert news == memory.news() == []
+        assemble(store, span_of(), MAIN)
+        news = store.pending_records()
+        store.mark_persisted()
+    store.state("other")
+    assert news == store.pending_records() == []
 
 
 def test_what_is_not_noted_stays_news() -> None:
     """Until it is."""
-    memory = Memory(notebook=Pad())
-    assemble(memory, span_of(), MAIN)
-    assert memory.news() == memory.news() != []
+    store = ConversationStore(reader=Pad())
+    assemble(store, span_of(), MAIN)
+    assert store.pending_records() == store.pending_records() != []
 
 
 def test_what_is_forgotten_is_forgotten_for_good() -> None:
     """Also by those who come after."""
     pad = Pad()
-    memory = restarted(memory := Memory(notebook=pad), pad)
-    assemble(memory, span_of(), MAIN)
-    memory = restarted(memory, pad)
-    memory.forget("chat")
-    assert len(assemble(memory, span_of(), MAIN).messages) == 2
-    memory = restarted(memory, pad)
-    memory.forget("chat")
-    assert len(assemble(restarted(memory, pad), span_of(), MAIN).messages) == 2
+    store = restarted(store := ConversationStore(reader=pad), pad)
+    assemble(store, span_of(), MAIN)
+    store = restarted(store, pad)
+    store.forget("chat")
+    assert len(assemble(store, span_of(), MAIN).messages) == 2
+    store = restarted(store, pad)
+    store.forget("chat")
+    assert len(assemble(restarted(store, pad), span_of(), MAIN).messages) == 2
 
 
 @pytest.mark.parametrize(("key", "owner"), [(b"", "b"), (b"key", "a")])
 def test_each_application_has_its_own(key: bytes, owner: str) -> None:
     """Two that share a folder, or one whose ids are made with another key, know nothing of each other."""
     topics = []
-    for memory in (Memory(b"", Pad(), "a"), Memory(key, Pad(), owner)):
+    for store in (ConversationStore(b"", Pad(), "a"), ConversationStore(key, Pad(), owner)):
         for operation in (TOOL, MAIN):
-            assemble(memory, span_of(), operation)
-        topics.append({note.key for note in memory.news()})
+            assemble(store, span_of(), operation)
+        topics.append({note.key for note in store.pending_records()})
     assert {topic.split()[0] for topic in topics[0]} == {"conversation", "trace", "waiting"}
     assert not topics[0] & topics[1]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[2,[]]", "[1,7]", "[1,{}]", '[1,["chat",[]]]', '["1"'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[2,{}]", "[1,7]", "[1,[]]", '[1,{"nodes":{}}]', '[1,{"facts":{"n":"one"}}]', '["1"']
+)
 def test_a_note_that_is_not_understood(text: str) -> None:
     """It is passed over and counted; what it said is told as news."""
     pad = Pad()
-    memory = Memory(notebook=pad)
+    store = ConversationStore(reader=pad)
     for operation in (replace(MAIN, response_id="r"), DOUBTFUL):
-        assemble(memory, span_of(), operation)
-    pad.write(memory.news())
+        assemble(store, span_of(), operation)
+    pad.write(store.pending_records())
     pad.notes = [(topic, text) for topic, _ in pad.notes]
-    before = internal_errors.internal_errors().get("recall what was noted", 0)
-    memory = Memory(notebook=pad)
+    before = internal_errors.internal_errors().get("read stored state", 0)
+    store = ConversationStore(reader=pad)
     going_on = replace(MAIN, previous_response_id="r")
-    assert len(assemble(memory, span_of(number=2), going_on).messages) == 2
-    assert internal_errors.internal_errors()["recall what was noted"] > before
+    assert len(assemble(store, span_of(number=2), going_on).messages) == 2
+    assert internal_errors.internal_errors()["read stored state"] > before
 
 
 def test_a_note_of_another_version_is_not_read() -> None:
@@ -174,8 +176,8 @@ def test_a_note_of_another_version_is_not_read() -> None:
 
 def test_notes_of_what_was_said_hold_none_of_it() -> None:
     """Hashes, ids and times; also the beginnings by which a quotation is found."""
-    memory = Memory(notebook=Pad())
-    assemble(memory, span_of(), MAIN)
-    text = "".join(note.key + (note.value or "") for note in memory.news())
+    store = ConversationStore(reader=Pad())
+    assemble(store, span_of(), MAIN)
+    text = "".join(note.key + (note.value or "") for note in store.pending_records())
     assert "shoes" not in text.lower()
     assert persistence.VERSION == 1

@@ -1,10 +1,10 @@
-"""A notebook in memory, and processes that begin where another one ended."""
+"""A notebook in store, and processes that begin where another one ended."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.state_record import StateRecord
 
 
@@ -27,14 +27,14 @@ class Pad:
         return [value for name, value in self.notes if name == topic]
 
     def recall_inherited(self, beginning: str) -> Sequence[str]:
-        """All on topics that begin so; a memory asks once."""
+        """All on topics that begin so; a store asks once."""
         return [value for name, value in self.notes if name.startswith(beginning)]
 
 
-def restarted(memory: Memory, pad: Pad, key: bytes = b"") -> Memory:
+def restarted(store: ConversationStore, pad: Pad, key: bytes = b"") -> ConversationStore:
     """What the next process knows, whose predecessor noted all that it knew."""
-    pad.write(memory.news())
-    memory.noted()
-    memory = Memory(key, pad)
-    memory.recall_waiting(0)
-    return memory
+    pad.write(store.pending_records())
+    store.mark_persisted()
+    store = ConversationStore(key, pad)
+    store.restore_deferred(0)
+    return store

@@ -1,0 +1,182 @@
+"""Read, write and copy JSON, whatever form it comes in. Pure; nothing of ours is below.
+
+`as_text`, `as_object`, `as_list` and `as_count` give an empty value where something else was found, so that
+readers need no ladder of checks. Nothing here changes or consumes what it reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+"""A decoded JSON value."""
+
+JsonObject: TypeAlias = Mapping[str, Any]
+"""A JSON object as somebody else built it: its values have to be looked at before use."""
+
+NOTHING: JsonObject = {}
+
+
+# --- text ------------------------------------------------------------------------------------------
+
+
+def write_json(value: Json) -> str:
+    """Encode any JSON value compactly."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_json(value: object) -> Json:
+    """Decode JSON text; text that is not JSON, and values that are not text, come back as they are."""
+    if not isinstance(value, str):
+        return cast(Json, value)
+    try:
+        return cast(Json, _DECODER.decode(value))
+    except (ValueError, RecursionError):
+        return value
+
+
+def read_structure(value: object) -> Json:
+    """Decode text that holds a JSON object or list; leave any other value as it is.
+
+    Tool arguments come as text or decoded, depending on who recorded them.
+    """
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return read_json(value)
+    return cast(Json, value)
+
+
+def _read_float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
+"""Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
+
+
+# --- looking at a value ----------------------------------------------------------------------------
+
+
+def as_text(value: object) -> str | None:
+    """Return a text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def as_count(value: object) -> int | None:
+    """Return a whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_object(value: object) -> JsonObject:
+    """Return a mapping as it is, a pydantic model dumped, of anything else an empty object."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, Mapping):
+        return value
+    return dump_model(value) or NOTHING
+
+
+def as_list(value: object) -> Sequence[Any]:
+    """Return a list or a tuple, else nothing; an iterator is not touched: only its owner may consume it."""
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+# --- copying ---------------------------------------------------------------------------------------
+
+
+def dump_model(value: object) -> JsonObject | None:
+    """Return the fields of a pydantic model as the SDKs send them; None for anything else."""
+    if isinstance(value, type) or not callable(dump := getattr(value, "model_dump", None)):
+        return None
+    dumped = dump(mode="json", by_alias=True, exclude_unset=True)
+    return dumped if isinstance(dumped, dict) else None
+
+
+def refer_to_fields(value: object) -> JsonObject | None:
+    """Return the fields of a pydantic model or a dataclass without asking it; None for anything else."""
+    names: Any = getattr(type(value), "model_fields", None) or getattr(
+        type(value), "__dataclass_fields__", None
+    )
+    if not isinstance(names, Mapping):
+        return None
+    return {name: getattr(value, name, None) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Copier:
+    """Copies a value of the application as JSON. What is no JSON becomes the name of its type."""
+
+    read_fields: Callable[[object], JsonObject | None] = dump_model
+    """Gives the fields of an object that is no mapping."""
+    read_text: Callable[[str], str] = str
+    levels: int = 100
+    """Of nesting that are copied."""
+    entries: int | None = None
+    """Of a list or a mapping that are copied; None for all."""
+
+    def copy(self, value: object, depth: int = 0) -> Json:
+        """Copy a value; what is deeper than `levels` is left out."""
+        if isinstance(value, str):
+            return self.read_text(value)
+        if value is None or isinstance(value, (bool, int)):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else json.dumps(value)
+        if depth >= self.levels:
+            return f"<{type(value).__name__}>"
+        if isinstance(value, Mapping):
+            return {str(name): self.copy(one, depth + 1) for name, one in self._first(value.items())}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.copy(one, depth + 1) for one in self._first(value)]
+        fields = self.read_fields(value)
+        return f"<{type(value).__name__}>" if fields is None else self.copy(fields, depth)
+
+    def _first(self, values: Any) -> Sequence[Any]:
+        return list(values)[: self.entries]
+
+
+def to_json(value: object) -> Json:
+    """Copy a value that may be anything as JSON. Inline media becomes its digest."""
+    return _WHOLE.copy(value)
+
+
+# --- media -----------------------------------------------------------------------------------------
+
+
+def digest_of(base64_content: str) -> tuple[str, int]:
+    """Compute digest and size in bytes of inline media; of the text itself where it is not base64."""
+    try:
+        content = base64.b64decode(base64_content, validate=False)
+    except (binascii.Error, ValueError):
+        content = base64_content.encode("utf-8", "replace")
+    return digest_of_bytes(content)
+
+
+def digest_of_bytes(content: bytes) -> tuple[str, int]:
+    """Compute digest and size of media that came as bytes."""
+    return "sha256:" + hashlib.sha256(content).hexdigest(), len(content)
+
+
+def split_data_url(url: str) -> tuple[str | None, str] | None:
+    """Split a ``data:`` URL into media type and base64 text; None if it is no such URL."""
+    if not url.startswith("data:"):
+        return None
+    head, _, content = url.partition(",")
+    mime_type = head[len("data:") :].partition(";")[0]
+    return mime_type or None, content
+
+
+def _without_media(text: str) -> str:
+    if text.startswith("data:") and (inline := split_data_url(text)):
+        return digest_of(inline[1])[0]
+    return text
+
+
+_WHOLE = Copier(read_text=_without_media)
