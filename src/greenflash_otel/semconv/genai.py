@@ -86,7 +86,7 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`, in its order."""
 
-SIGNS = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
+MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
 
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}

@@ -9,6 +9,7 @@
 | instructions that are also the first message  | the message                                            |
 | reasoning of which there is no word, a part   | nothing                                                |
 | that a cut left without name and content      |                                                        |
+| a role by any other name                      | the convention's; in an answer, the model's            |
 | bytes within a part that nobody knows         | their digest                                           |
 """
 
@@ -28,27 +29,44 @@ from greenflash_otel.model.operation import (
     Part,
     Reasoning,
     ToolCall,
+    ToolCallResponse,
 )
+from greenflash_otel.model.roles import ASSISTANT, SYSTEM_ROLES, TOOL, read_role
 from greenflash_otel.model.visit import map_parts
 
-SYSTEM = ("system", "developer")
 BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
 """What no text is: base64 without a space."""
 
 
-def in_order(operation: Operation) -> Operation:
+def normalise(operation: Operation) -> Operation:
     """An operation with its messages put so."""
     if operation.name not in MAIN_CALLS:
         return operation
-    operation = _as_choices(operation)
-    said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM else None
+    operation = _as_choices(_with_roles(operation))
+    said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM_ROLES else None
     twice = said is not None and said.parts == operation.system_instructions
     operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _plain)
     return replace(
         operation,
-        input=tuple(map(_in_order, operation.input)),
-        output=tuple(map(_in_order, operation.output)),
+        input=tuple(map(_sort_parts, operation.input)),
+        output=tuple(map(_sort_parts, operation.output)),
     )
+
+
+def _with_roles(operation: Operation) -> Operation:
+    """Return an operation with the convention's roles; whatever stands in an output is the model's."""
+    given = tuple(_with_role(message, read_role(message.role, message.role)) for message in operation.input)
+    answered = tuple(_with_role(message, _role_of_answer(message)) for message in operation.output)
+    return replace(operation, input=given, output=answered)
+
+
+def _role_of_answer(message: Message) -> str:
+    is_result = bool(message.parts) and all(isinstance(part, ToolCallResponse) for part in message.parts)
+    return TOOL if is_result else ASSISTANT
+
+
+def _with_role(message: Message, role: str) -> Message:
+    return message if message.role == role else replace(message, role=role)
 
 
 def _as_choices(operation: Operation) -> Operation:
@@ -62,7 +80,7 @@ def _as_choices(operation: Operation) -> Operation:
     return replace(operation, output=(Message("assistant", parts, finish_reason=reason),))
 
 
-def _in_order(message: Message) -> Message:
+def _sort_parts(message: Message) -> Message:
     if message.role != "assistant":
         return message
     parts = tuple(sorted(message.parts, key=lambda part: isinstance(part, ToolCall)))

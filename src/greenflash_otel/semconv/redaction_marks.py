@@ -32,7 +32,7 @@ def is_hidden(value: object) -> bool:
     return text in MARKS or text.startswith(BEGINNING)
 
 
-def without_marks(operation: Operation) -> Operation:
+def remove_redaction_marks(operation: Operation) -> Operation:
     """An operation without what says only that something was left out."""
     tool = operation.tool
     if tool and (is_hidden(tool.arguments) or is_hidden(tool.result)):

@@ -13,6 +13,7 @@ from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operati
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import ended, text, texts
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.formats.gemini import failed_in, read_contents
 from greenflash_otel.semconv.truncated_json import read_document
@@ -20,7 +21,7 @@ from greenflash_otel.semconv.usage import read_usage_attributes
 
 REQUEST, RESPONSE = "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"
 ARGUMENTS, RESULT = "gcp.vertex.agent.tool_call_args", "gcp.vertex.agent.tool_response"
-SIGNS = (REQUEST, RESPONSE, ARGUMENTS, RESULT, "gcp.vertex.agent.event_id")
+MARKER_ATTRIBUTES = (REQUEST, RESPONSE, ARGUMENTS, RESULT, "gcp.vertex.agent.event_id")
 MERGED = "(merged tools)"
 NOTHING = ("{}", "N/A", "<not specified>", '"<not specified>"', '{"result": "<not specified>"}')
 """What it writes where there is nothing, or nothing was captured."""
@@ -82,3 +83,11 @@ def _tool(span: SpanRecord, name: str) -> Operation | None:
 def _told(span: SpanRecord, name: str) -> Json:
     value = span.attributes.get(name)
     return None if value in NOTHING else read_document(value)
+
+
+CONVENTION = Convention(
+    "Agent Development Kit",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=("gcp.vertex.agent.session_id",),
+)

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.roles import SYSTEM_ROLES
 
-SYSTEM = ("system", "developer")
 RUN = "run"
 """Name of an operation that is a whole run; it is none of the convention's, and ends here."""
 
 
-def completed(call: Operation, run: Operation) -> Operation:
+def restore_input(call: Operation, run: Operation) -> Operation:
     """A call with what the run says that it was given, if it does not say so itself.
 
     Only of one that failed is it known that the run's messages are what it was given.
@@ -30,12 +30,15 @@ def completed(call: Operation, run: Operation) -> Operation:
     )
 
 
-def instructed(calls: Sequence[Operation], run: Operation) -> Sequence[Operation]:
+def restore_instructions(calls: Sequence[Operation], run: Operation) -> Sequence[Operation]:
     """The calls of a run with its instructions, if none of them says what it was instructed."""
-    said = any(one.system_instructions or any(told.role in SYSTEM for told in one.input) for one in calls)
-    if said or not run.system_instructions:
+    if not run.system_instructions or any(map(_is_instructed, calls)):
         return calls
     return [replace(one, system_instructions=run.system_instructions) for one in calls]
+
+
+def _is_instructed(call: Operation) -> bool:
+    return bool(call.system_instructions) or any(one.role in SYSTEM_ROLES for one in call.input)
 
 
 def as_call(run: Operation, *, told: bool) -> Operation | None:

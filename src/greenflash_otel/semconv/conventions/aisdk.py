@@ -26,15 +26,19 @@ from greenflash_otel.model.operation import (
     ToolExecution,
     Usage,
 )
+from greenflash_otel.model.roles import PLAIN, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import ended, text
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.formats.media import media_of
 from greenflash_otel.semconv.truncated_json import read_document
 from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "ai.operationId"
-SIGNS = (KIND,)
+MARKER_ATTRIBUTES = (KIND,)
+METADATA = ("ai.telemetry.metadata", "ai.settings.context", "ai.settings.runtimeContext")
+"""Prefixes under which applications put what they know."""
 USAGE = (
     ("ai.usage.inputTokens", "ai.usage.promptTokens"),
     ("ai.usage.outputTokens", "ai.usage.completionTokens"),
@@ -43,7 +47,6 @@ USAGE = (
 )
 RUNS = ("ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject")
 """Kinds of the spans around calls."""
-ROLES = ("system", "user", "assistant", "tool")
 
 Entry = Mapping[str, Json]
 
@@ -135,10 +138,11 @@ def _answer(attributes: Attributes) -> Iterator[Part]:
 
 def _messages(entries: Json) -> Iterator[Message]:
     for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, Mapping) and entry.get("role") in ROLES:
+        role = read_role(entry.get("role"), "") if isinstance(entry, Mapping) else ""
+        if isinstance(entry, Mapping) and role in PLAIN:
             parts = tuple(_parts(entry.get("content")))
             if parts:
-                yield Message(str(entry["role"]), parts)
+                yield Message(role, parts)
 
 
 def _parts(content: Json) -> Iterator[Part]:
@@ -176,3 +180,12 @@ def _result(entry: Entry) -> ToolCallResponse:
         failed = failed or str(output["type"]).startswith("error")
         output = output["value"]
     return ToolCallResponse(output, text(entry, "toolCallId"), failed)
+
+
+CONVENTION = Convention(
+    "AI SDK",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=conversations_below(*METADATA),
+    user_attributes=users_below(*METADATA),
+)

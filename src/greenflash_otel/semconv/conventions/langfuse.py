@@ -14,9 +14,10 @@ from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operati
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.formats.api_payloads import (
-    Answered,
-    Asked,
+    RequestPayload,
+    ResponsePayload,
     operation_of,
     read_request,
     read_response,
@@ -25,7 +26,7 @@ from greenflash_otel.semconv.truncated_json import read_document
 from greenflash_otel.semconv.usage import read_usage
 
 KIND = "langfuse.observation.type"
-SIGNS = (KIND,)
+MARKER_ATTRIBUTES = (KIND,)
 METADATA = "langfuse.observation.metadata"
 
 
@@ -55,8 +56,8 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
-    request = read_request(asked) if asked is not None else Asked()
-    response = read_response(answered) if answered is not None else Answered()
+    request = read_request(asked) if asked is not None else RequestPayload()
+    response = read_response(answered) if answered is not None else ResponsePayload()
     count = _count(read_json(attributes.get("langfuse.observation.model.parameters")))
     if count > 1 and isinstance(answered, list):
         each = (message for one in answered for message in read_response(one).messages)
@@ -99,3 +100,20 @@ def _model(attributes: Attributes) -> str | None:
 
 def _usage(attributes: Attributes) -> Usage | None:
     return read_usage(read_json(attributes.get("langfuse.observation.usage_details")))
+
+
+CONVENTION = Convention(
+    "Langfuse",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=(
+        *conversations_below(METADATA, "langfuse.trace.metadata"),
+        "langfuse.session.id",
+        "langfuse.trace.session_id",
+    ),
+    user_attributes=(
+        "langfuse.user.id",
+        "langfuse.trace.user_id",
+        *users_below(METADATA, "langfuse.trace.metadata"),
+    ),
+)

@@ -13,12 +13,13 @@ from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operati
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.attributes import ended, text
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
 from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "langsmith.span.kind"
-SIGNS = (KIND,)
+MARKER_ATTRIBUTES = (KIND,)
 METADATA = "langsmith.metadata"
 TEXTS = ("input", "texts", "text", "query")
 """What the inputs of an embedding are called."""
@@ -89,3 +90,12 @@ def _at(value: Json, *names: str) -> Json:
     if not isinstance(value, Mapping):
         return value
     return next((value[name] for name in names if name in value), value)
+
+
+CONVENTION = Convention(
+    "LangSmith",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=conversations_below(METADATA),
+    user_attributes=users_below(METADATA),
+)

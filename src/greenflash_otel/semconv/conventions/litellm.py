@@ -12,10 +12,11 @@ from greenflash_otel.json_values import read_structure
 from greenflash_otel.model.operation import Message, Operation, ToolCall
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.flattened import branch, items, text_at, tree_below
 
-SIGNS = ("litellm.call_id", "litellm.provider.model")
+MARKER_ATTRIBUTES = ("litellm.call_id", "litellm.provider.model")
 CALLS = ("acompletion", "completion", "responses", "aresponses")
 """What it calls operations that are chats."""
 
@@ -45,3 +46,10 @@ def _calls(span: SpanRecord) -> tuple[ToolCall, ...]:
         for one in found
         if (name := text_at(one, "name"))
     )
+
+
+CONVENTION = Convention(
+    "LiteLLM",
+    MARKER_ATTRIBUTES,
+    read,
+)

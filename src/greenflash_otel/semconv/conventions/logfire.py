@@ -13,12 +13,18 @@ from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Operation, Text,
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import ended, text
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import pydantic_ai
-from greenflash_otel.semconv.formats.api_payloads import Answered, operation_of, read_request, read_response
+from greenflash_otel.semconv.formats.api_payloads import (
+    ResponsePayload,
+    operation_of,
+    read_request,
+    read_response,
+)
 from greenflash_otel.semconv.truncated_json import read_document
 
 TEMPLATE = "logfire.msg_template"
-SIGNS = (TEMPLATE,)
+MARKER_ATTRIBUTES = (TEMPLATE,)
 TOOL = "Function: {name}"
 """The template of its message by which it says that a span is a tool."""
 
@@ -51,7 +57,7 @@ def _data(span: SpanRecord) -> Operation:
         answer = read_response(told)
     else:
         last = len(asked.messages) - 1 if asked.messages and asked.messages[-1].role == "assistant" else None
-        answer = Answered(asked.messages[last:] if last is not None else ())
+        answer = ResponsePayload(asked.messages[last:] if last is not None else ())
         asked = replace(asked, messages=asked.messages[:last])
     return replace(operation_of(asked, answer), provider=text(span.attributes, "gen_ai.system"))
 
@@ -68,3 +74,10 @@ def _response(span: SpanRecord) -> Operation:
         previous_response_id=previous if isinstance(previous, str) else None,
         system_instructions=(Text(instructions),) if isinstance(instructions, str) and instructions else (),
     )
+
+
+CONVENTION = Convention(
+    "Logfire",
+    MARKER_ATTRIBUTES,
+    read,
+)

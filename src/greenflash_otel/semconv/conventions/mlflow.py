@@ -15,12 +15,13 @@ from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Message, Operati
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.attributes import ended, text, unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
 from greenflash_otel.semconv.usage import read_usage
 
 KIND = "mlflow.spanType"
-SIGNS = (KIND, "mlflow.spanInputs", "mlflow.spanOutputs")
+MARKER_ATTRIBUTES = (KIND, "mlflow.spanInputs", "mlflow.spanOutputs")
 CHUNK = "mlflow.chunk."
 """Beginning of the names of the events that a stream's pieces are."""
 
@@ -91,3 +92,12 @@ def _deltas(span: SpanRecord) -> Iterator[Mapping[str, Json]]:
                 delta = choice.get("delta") if isinstance(choice, Mapping) else None
                 if isinstance(delta, Mapping):
                     yield delta
+
+
+CONVENTION = Convention(
+    "MLflow",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=("mlflow.trace.session",),
+    user_attributes=("mlflow.trace.user",),
+)

@@ -21,21 +21,23 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import document, ended, text, texts
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.flattened import Tree, branch, items, placed, text_at, tree_below
 from greenflash_otel.semconv.formats.api_payloads import read_response
-from greenflash_otel.semconv.formats.langchain import read_langchain
+from greenflash_otel.semconv.formats.langchain import read_written
 from greenflash_otel.semconv.formats.media import media_at
-from greenflash_otel.semconv.formats.openai_items import named_call
+from greenflash_otel.semconv.formats.openai_tools import read_named_call
 from greenflash_otel.semconv.redaction_marks import shown
 from greenflash_otel.semconv.truncated_json import read_document
 from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "openinference.span.kind"
 INPUT_MESSAGES = "llm.input_messages"
-SIGNS = (KIND, f"{INPUT_MESSAGES}.0.message.role", "llm.output_messages.0.message.role")
+MARKER_ATTRIBUTES = (KIND, f"{INPUT_MESSAGES}.0.message.role", "llm.output_messages.0.message.role")
 """The kind, which is set first, is the first that a limit on the number of attributes takes away."""
 USAGE = tuple(
     (f"llm.token_count.{name}",)
@@ -154,9 +156,9 @@ def _messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tupl
     copies = dict(enumerate(raw)) if isinstance(raw, (list, tuple)) else {}
     for place, item in placed(tree_below(attributes, prefix)):
         message = branch(item, "message")
-        speaker = text_at(message, "role") or role
+        speaker = read_role(text_at(message, "role"), role)
         if set(message) == {"role"}:
-            found += read_langchain(copies.get(place), speaker)
+            found += read_written(copies.get(place), speaker)
         elif parts := tuple(_parts(message, speaker)):
             found.append(Message(speaker, parts, name=text_at(message, "name")))
     return tuple(found)
@@ -180,7 +182,7 @@ def _plain(attributes: Attributes, side: str) -> list[str | None]:
 
 def _parts(message: Tree, role: str) -> Iterator[Part]:
     content = shown(text_at(message, "content"))
-    if role in ("tool", "function"):
+    if role == TOOL:
         yield ToolCallResponse(content or "", text_at(message, "tool_call_id"))
         return
     for item in items(branch(message, "contents")):
@@ -190,7 +192,7 @@ def _parts(message: Tree, role: str) -> Iterator[Part]:
     for item in items(branch(message, "tool_calls")):
         call = branch(item, "tool_call")
         arguments = shown(text_at(call, "function", "arguments"))
-        yield named_call(text_at(call, "function", "name"), arguments, text_at(call, "id"))
+        yield read_named_call(text_at(call, "function", "name"), arguments, text_at(call, "id"))
 
 
 def _content(content: Tree) -> Iterator[Part]:
@@ -225,3 +227,10 @@ def _instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Pa
     instructions = text(asked, "instructions")
     said = f"{INPUT_MESSAGES}.0.message.content"
     return (Text(instructions),) if instructions and attributes.get(said) != instructions else ()
+
+
+CONVENTION = Convention(
+    "OpenInference",
+    MARKER_ATTRIBUTES,
+    read,
+)

@@ -23,14 +23,16 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import document, ended, text
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
 from greenflash_otel.semconv.formats.api_payloads import read_response
-from greenflash_otel.semconv.formats.openai import read_chat, read_content
-from greenflash_otel.semconv.formats.openai_items import REFUSAL, named_call, refusal_of
+from greenflash_otel.semconv.formats.openai import REFUSAL, read_content, read_messages, read_refusal
+from greenflash_otel.semconv.formats.openai_tools import read_named_call
 from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "traceloop.span.kind"
@@ -39,7 +41,9 @@ FLATTENED = (
     *("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.prompt.0.user"),
     *("gen_ai.completion.0.role", "gen_ai.completion.0.content"),
 )
-SIGNS = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
+MARKER_ATTRIBUTES = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
+METADATA = "traceloop.association.properties"
+"""Prefix under which applications put what they know."""
 RETRIEVAL = "vector_db_retrieve"
 """What it calls a retrieval."""
 USAGE = (
@@ -115,7 +119,7 @@ def _embedding(attributes: Attributes) -> Operation:
 def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
     found = []
     for item in items(tree_below(attributes, prefix)):
-        speaker = text_at(item, "role") or role
+        speaker = read_role(text_at(item, "role"), role)
         parts = _parts(item, speaker)
         if parts:
             found.append(Message(speaker, parts, finish_reason=text_at(item, "finish_reason")))
@@ -124,15 +128,15 @@ def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, 
 
 def _parts(item: Tree, role: str) -> tuple[Part, ...]:
     content = text_at(item, "content") or text_at(item, "user")  # of a prompt without a role
-    if role in ("tool", "function"):
+    if role == TOOL:
         return (ToolCallResponse(content or "", text_at(item, "tool_call_id")),)
     thought = text_at(item, "reasoning")
     calls = tuple(
-        named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
+        read_named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
         for call in items(branch(item, "tool_calls"))
     )
     said = _said(content) if content and content != NOTHING else ()
-    refused = (refusal_of(told),) if (told := text_at(item, REFUSAL)) else ()
+    refused = (read_refusal(told),) if (told := text_at(item, REFUSAL)) else ()
     return (*_thoughts(thought), *said, *refused, *calls)
 
 
@@ -159,7 +163,7 @@ def _unfolded(message: Message) -> tuple[Message, ...]:
     only = message.parts[0] if len(message.parts) == 1 else None
     told = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
     entries = told if isinstance(told, list) else []
-    return read_chat(told, "user") if entries and all(map(_is_item, entries)) else (message,)
+    return read_messages(told, "user") if entries and all(map(_is_item, entries)) else (message,)
 
 
 def _is_item(entry: Json) -> bool:
@@ -209,3 +213,13 @@ def _tool(span: SpanRecord) -> Operation | None:
         results[0].response if results else message,
     )
     return ended(Operation(EXECUTE_TOOL, tool=tool), span)
+
+
+CONVENTION = Convention(
+    "OpenLLMetry",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=conversations_below(METADATA),
+    user_attributes=users_below(METADATA),
+    after=("LangSmith", "LiteLLM"),
+)

@@ -29,11 +29,12 @@ from greenflash_otel.model.operation import (
 from greenflash_otel.model.telemetry import Attributes, AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.convention import ALL_OTHERS, Convention
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.conventions.otel_logs import BODY
 from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks, result_of
 from greenflash_otel.semconv.formats.gemini import LEFT_OUT, is_gemini, read_contents
-from greenflash_otel.semconv.formats.openai import read_chat
+from greenflash_otel.semconv.formats.openai import read_messages
 
 DETAILS = "gen_ai.client.inference.operation.details"
 CHOICE = "gen_ai.choice"
@@ -107,9 +108,9 @@ def _given(span: SpanRecord) -> Iterator[Message]:
     """Messages to the model."""
     for event in span.events:
         if event.name == PROMPT:
-            yield from read_chat(read_json(event.attributes.get("gen_ai.prompt")), "user")
+            yield from read_messages(read_json(event.attributes.get("gen_ai.prompt")), "user")
         elif event.name == PROMPT_OF_TEXT:
-            yield from read_chat(read_json(event.attributes.get(BODY)), "user")
+            yield from read_messages(read_json(event.attributes.get(BODY)), "user")
         elif role := ROLES.get(event.name):
             yield from _messages(_fields(event), role)
 
@@ -118,7 +119,7 @@ def _answered(span: SpanRecord) -> Iterator[Message]:
     """Messages of the model, one for each choice."""
     for event in span.events:
         if event.name == COMPLETION:
-            yield from read_chat(read_json(event.attributes.get("gen_ai.completion")), "assistant")
+            yield from read_messages(read_json(event.attributes.get("gen_ai.completion")), "assistant")
         elif event.name == CHOICE:
             reason = text(event.attributes, "finish_reason")
             for message in _messages(_choice(event), "assistant"):
@@ -144,11 +145,11 @@ def _messages(fields: Fields, role: str) -> Iterable[Message]:
         parts = tuple(read_blocks(content))
         return [Message(_role(role, parts), parts)] if parts else []
     if role == "tool" and isinstance(content, list) and _answer_several(content):
-        return read_chat([{**one, "role": "tool"} for one in content if isinstance(one, Mapping)], role)
+        return read_messages([{**one, "role": "tool"} for one in content if isinstance(one, Mapping)], role)
     entry = {**fields, "role": role, "content": fields.get("content")}
     if role == "tool":
         entry["tool_call_id"] = fields.get("id") or fields.get("tool_call_id")
-    return read_chat(entry, role)
+    return read_messages(entry, role)
 
 
 def _answer_several(content: list[Json]) -> bool:
@@ -187,3 +188,6 @@ def _tool(span: SpanRecord, operation: Operation) -> Operation:
         failure = Failure("_OTHER", tool.result if isinstance(tool.result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return operation
+
+
+CONVENTION = Convention("OpenTelemetry GenAI", genai.MARKER_ATTRIBUTES, read, after=ALL_OTHERS)

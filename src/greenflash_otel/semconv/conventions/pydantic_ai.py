@@ -15,6 +15,7 @@ from greenflash_otel.model.operation import EXECUTE_TOOL, Message, Operation, To
 from greenflash_otel.model.telemetry import AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import ended, text
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.formats.otel_messages import read_messages, read_parts
@@ -24,7 +25,7 @@ RUN_OF_FORMAT_1 = "all_messages_events"
 RUN_OF_LATER = "pydantic_ai.all_messages"
 EVENTS = "events"
 ARGUMENTS, RESULT = "tool_arguments", "tool_response"
-SIGNS = (EVENTS, RUN_OF_FORMAT_1, RUN_OF_LATER, genai.TOOL_NAME)
+MARKER_ATTRIBUTES = (EVENTS, RUN_OF_FORMAT_1, RUN_OF_LATER, genai.TOOL_NAME)
 
 
 def read(span: SpanRecord) -> Operation | None:
@@ -74,3 +75,11 @@ def _tool(span: SpanRecord) -> Operation:
         read_json(attributes.get(RESULT)),
     )
     return ended(Operation(EXECUTE_TOOL, tool=tool), span)
+
+
+CONVENTION = Convention(
+    "Pydantic AI",
+    MARKER_ATTRIBUTES,
+    read,
+    after=("Agent Development Kit", "LangSmith", "Logfire", "OpenLLMetry"),
+)

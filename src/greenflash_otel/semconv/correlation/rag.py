@@ -17,7 +17,7 @@ LEAST_CHARS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class QuotableText:
     """What a model call was told, and when."""
 
     trace_id: str
@@ -25,12 +25,12 @@ class Told:
     text: str
 
 
-def told_by(operation: Operation, trace_id: str, start_ns: int) -> Told:
+def quotable_text_of(operation: Operation, trace_id: str, start_ns: int) -> QuotableText:
     """What a model call was told."""
-    return Told(trace_id, start_ns, "\n".join(_texts(operation.input)))
+    return QuotableText(trace_id, start_ns, "\n".join(_texts(operation.input)))
 
 
-def quoted_in(operation: Operation, end_ns: int, calls: Iterable[Told]) -> str | None:
+def find_quoting_trace(operation: Operation, end_ns: int, calls: Iterable[QuotableText]) -> str | None:
     """The trace of the first call soon after a step that quotes it; None if none does."""
     texts = [text for text in _texts(operation.input) if len(text) >= LEAST_CHARS]
     for call in calls:

@@ -16,16 +16,16 @@ Answers = Mapping[str, Message]
 """Answers by the id of each call in them."""
 
 
-def whole(operations: Iterable[Operation]) -> Iterator[Operation]:
+def restore_answers(operations: Iterable[Operation]) -> Iterator[Operation]:
     """Model calls in the order of their times, whose inputs have such answers as they were."""
     answers: dict[str, Message] = {}
     for operation in operations:
-        yield replace(operation, input=tuple(_whole(operation.input, answers))) if answers else operation
+        yield replace(operation, input=tuple(_restore(operation.input, answers))) if answers else operation
         for message in operation.output:
             answers |= dict.fromkeys(_calls(message), message)
 
 
-def _whole(messages: Sequence[Message], answers: Answers) -> Sequence[Message]:
+def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]:
     made = {id for message in messages for id in _calls(message)}
     found: list[Message] = []
     asked = False

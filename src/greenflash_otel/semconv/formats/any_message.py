@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from greenflash_otel.json_values import read_json
+from greenflash_otel.json_values import as_text, read_json
 from greenflash_otel.model.operation import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
+from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
 from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
 from greenflash_otel.semconv.formats.media import media_at, media_of
-from greenflash_otel.semconv.formats.openai import calls_of, read_chat, read_content
+from greenflash_otel.semconv.formats.openai_tools import read_calls
 from greenflash_otel.semconv.truncated_json import read_document
 
 Entry = Mapping[str, Json]
@@ -36,13 +37,13 @@ def read_parts(value: object) -> tuple[Part, ...]:
 
 def _read(entry: Json, role: str) -> Iterator[Message]:
     if isinstance(entry, Mapping) and "parts" not in entry:
-        yield from (_with_name(entry, message) for message in read_chat(entry, role))
+        yield from (_with_reason(entry, message) for message in openai.read_messages(entry, role))
     elif isinstance(entry, Mapping) and entry["parts"] and is_gemini(entry) and not _is_flat(entry):
         yield from read_contents(entry, role)
     else:
         (message,) = convention.read_messages([_in_its_words(entry)], default_role=role)
         said = tuple(_known(part) for part in message.parts)
-        told = calls_of(entry) if isinstance(entry, Mapping) else ()
+        told = read_calls(entry) if isinstance(entry, Mapping) else ()
         id = entry.get("tool_call_id") if isinstance(entry, Mapping) else None
         if message.role == "tool" and isinstance(id, str):
             said = tuple(_as_result(part, id) for part in said)
@@ -76,13 +77,8 @@ def _medium(part: Json) -> Json:
     return convention.write_part(medium)
 
 
-def _with_name(entry: Entry, message: Message) -> Message:
-    name, reason = entry.get("name"), entry.get("finish_reason")
-    return replace(
-        message,
-        name=name if isinstance(name, str) else None,
-        finish_reason=reason if isinstance(reason, str) else None,
-    )
+def _with_reason(entry: Entry, message: Message) -> Message:
+    return replace(message, finish_reason=as_text(entry.get("finish_reason")))
 
 
 def _known(part: Part) -> Part:
@@ -93,7 +89,7 @@ def _known(part: Part) -> Part:
         return Reasoning(_summaries(part.content))
     if not isinstance(part, Other) or part.type == convention.UNPARSED:
         return part
-    found = list(read_content({**part.fields, "type": part.type}))
+    found = list(openai.read_content({**part.fields, "type": part.type}))
     return found[0] if len(found) == 1 else part
 
 

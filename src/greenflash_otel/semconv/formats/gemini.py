@@ -15,10 +15,10 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.semconv.attributes import text
 
 Entry = Mapping[str, Json]
-ROLES: Mapping[str, str] = {"model": "assistant", "function": "tool"}
 KEYS = frozenset(
     {"text", "function_call", "functionCall", "function_response", "functionResponse"}
     | {"inline_data", "inlineData", "file_data", "fileData"}
@@ -51,10 +51,9 @@ def read_contents(value: Json, role: str) -> tuple[Message, ...]:
 def _message(entry: Entry, role: str) -> Message:
     parts = entry.get("parts")
     said = tuple(_parts(parts if isinstance(parts, list) else [parts]))
-    named = text(entry, "role") or role
     if any(isinstance(part, ToolCallResponse) for part in said):
-        named = "tool"  # Gemini takes them from the user
-    return Message(ROLES.get(named, named), said)
+        return Message(TOOL, said)  # Gemini takes them from the user
+    return Message(read_role(entry.get("role"), role), said)
 
 
 def _parts(parts: list[Json]) -> Iterator[Part]:
