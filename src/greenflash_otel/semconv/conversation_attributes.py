@@ -51,24 +51,26 @@ class ConversationAttributes:
         is_chosen = given is None or given != attributes.get(CONVERSATION_ID)
         names = self._conversations if is_chosen else self._provided
         return Affiliation(
-            _first(attributes, names) or _in_objects(attributes, CONVERSATION_NAMES),
-            _first(attributes, self._users) or _in_objects(attributes, USER_NAMES),
+            _find_first(attributes, names) or _find_in_objects(attributes, CONVERSATION_NAMES),
+            _find_first(attributes, self._users) or _find_in_objects(attributes, USER_NAMES),
         )
 
 
-def _first(attributes: Attributes, names: tuple[str, ...]) -> str | None:
-    return next((text for name in names if name in attributes and (text := _text(attributes[name]))), None)
+def _find_first(attributes: Attributes, names: tuple[str, ...]) -> str | None:
+    return next(
+        (text for name in names if name in attributes and (text := _read_name(attributes[name]))), None
+    )
 
 
-def _in_objects(attributes: Attributes, names: tuple[str, ...]) -> str | None:
+def _find_in_objects(attributes: Attributes, names: tuple[str, ...]) -> str | None:
     for place in OBJECTS:
         told = read_json(attributes.get(place))
-        if isinstance(told, Mapping) and (text := _first(told, names)):
+        if isinstance(told, Mapping) and (text := _find_first(told, names)):
             return text
     return None
 
 
-def _text(value: object) -> str | None:
+def _read_name(value: object) -> str | None:
     """Return a text; some producers write it as JSON."""
     if isinstance(value, str) and value.startswith('"'):
         value = read_json(value)

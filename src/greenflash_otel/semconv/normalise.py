@@ -39,13 +39,13 @@ BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
 
 
 def normalise(operation: Operation) -> Operation:
-    """An operation with its messages put so."""
+    """Put the messages of an operation into this form."""
     if operation.name not in MAIN_CALLS:
         return operation
-    operation = _as_choices(_with_roles(operation))
+    operation = _tell_choices_from_items(_correct_roles(operation))
     said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM_ROLES else None
     twice = said is not None and said.parts == operation.system_instructions
-    operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _plain)
+    operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _clean_part)
     return replace(
         operation,
         input=tuple(map(_sort_parts, operation.input)),
@@ -53,10 +53,10 @@ def normalise(operation: Operation) -> Operation:
     )
 
 
-def _with_roles(operation: Operation) -> Operation:
-    """Return an operation with the convention's roles; whatever stands in an output is the model's."""
-    given = tuple(_with_role(message, read_role(message.role, message.role)) for message in operation.input)
-    answered = tuple(_with_role(message, _role_of_answer(message)) for message in operation.output)
+def _correct_roles(operation: Operation) -> Operation:
+    """Give messages the convention's roles; whatever is in an output is the model's."""
+    given = tuple(_set_role(message, read_role(message.role, message.role)) for message in operation.input)
+    answered = tuple(_set_role(message, _role_of_answer(message)) for message in operation.output)
     return replace(operation, input=given, output=answered)
 
 
@@ -65,11 +65,11 @@ def _role_of_answer(message: Message) -> str:
     return TOOL if is_result else ASSISTANT
 
 
-def _with_role(message: Message, role: str) -> Message:
+def _set_role(message: Message, role: str) -> Message:
     return message if message.role == role else replace(message, role=role)
 
 
-def _as_choices(operation: Operation) -> Operation:
+def _tell_choices_from_items(operation: Operation) -> Operation:
     said, reasons = operation.output, [message.finish_reason for message in operation.output]
     if operation.choice_count > 1 or len(said) < 2 or any(one.role != "assistant" for one in said):
         return operation
@@ -88,30 +88,30 @@ def _sort_parts(message: Message) -> Message:
 
 
 def _says_nothing(part: Part) -> bool:
-    """Whether it is reasoning without a word, or what a cut left without name and content."""
+    """Tell whether a part is reasoning without a word, or what a cut left without name and content."""
     return part in (Reasoning(""), Other("unknown")) or (
         isinstance(part, ToolCall) and part.name == "unknown" and part.arguments in (None, "")
     )
 
 
-def _plain(part: Part, role: str) -> Part | None:
+def _clean_part(part: Part, role: str) -> Part | None:
     if _says_nothing(part):
         return None
     if isinstance(part, ToolCall) and part.arguments == "":
         return replace(part, arguments=None)
     if isinstance(part, Other) and any(map(_holds_bytes, part.fields.values())):
-        return replace(part, fields={name: _without_bytes(value) for name, value in part.fields.items()})
+        return replace(part, fields={name: _digest_bytes(value) for name, value in part.fields.items()})
     return part
 
 
 def _holds_bytes(value: Json) -> bool:
-    return _without_bytes(value) is not value
+    return _digest_bytes(value) is not value
 
 
-def _without_bytes(value: Json) -> Json:
-    """A value of a part, or what is in it; of bytes the digest."""
+def _digest_bytes(value: Json) -> Json:
+    """Return a value of a part, or what is in it; of bytes the digest."""
     if isinstance(value, str) and (value.startswith("data:") or BYTES.fullmatch(value)):
         return digest_of(value.partition(",")[2] or value)[0]
     if isinstance(value, Mapping) and any(map(_holds_bytes, value.values())):
-        return {name: _without_bytes(one) for name, one in value.items()}
+        return {name: _digest_bytes(one) for name, one in value.items()}
     return value

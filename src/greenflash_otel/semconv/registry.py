@@ -59,7 +59,7 @@ def read_conversation_context(attributes: Attributes) -> Affiliation:
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The GenAI operation a span tells of; None if it tells of none."""
+    """Read the GenAI operation of a span; None if it has none."""
     found: Operation | None = None
     for convention in CONVENTIONS:
         if MARKERS[convention.name].isdisjoint(span.attributes):
@@ -79,18 +79,18 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def recognises(attributes: Attributes) -> bool:
-    """Whether a span with these attributes may tell of something; cheap enough for every span that ends."""
+    """Tell whether a span with these attributes may be read; cheap enough for every span that ends."""
     return not MARKER_ATTRIBUTES.isdisjoint(attributes)
 
 
 def merge_operation(operation: Operation, other: Operation) -> Operation:
-    """An operation with what it leaves open and another telling of the same operation says."""
+    """Return an operation with what it leaves open and another reading of the same operation says."""
     open_fields = [one.name for one in fields(operation) if getattr(operation, one.name) in (None, ())]
     more = {name: getattr(other, name) for name in open_fields}
     return replace(operation, affiliation=merge_context(operation.affiliation, other.affiliation), **more)
 
 
 def has_content(operation: Operation) -> bool:
-    """Whether an operation tells what was said."""
+    """Tell whether an operation has what was said."""
     tool = operation.tool
     return bool(operation.input or operation.output or (tool and (tool.arguments or tool.result)))

@@ -9,7 +9,7 @@ from typing import Any
 from greenflash_otel.instrumentation.langchain.plain import plain
 from greenflash_otel.json_values import as_list
 from greenflash_otel.model.operation import Text
-from greenflash_otel.semconv.formats.langchain import read_blocks, role_of, tool_calls_of, without_bytes
+from greenflash_otel.semconv.formats.langchain import drop_bytes, read_blocks, role_of, tool_calls_of
 
 
 def is_message(value: Any) -> bool:
@@ -36,7 +36,7 @@ def likeness_of(message: Any) -> int:
     calls = [(one.get("name"), repr(one.get("args")), one.get("id")) for one in tool_calls_of(message)]
     said: Any = content
     if not isinstance(content, str):
-        said = repr([plain(without_bytes(one)) for one in as_list(content)])
+        said = repr([plain(drop_bytes(one)) for one in as_list(content)])
     return hash((role_of(message), said, tuple(calls)))
 
 

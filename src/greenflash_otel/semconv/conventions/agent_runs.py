@@ -19,7 +19,7 @@ RUN = "run"
 
 
 def restore_input(call: Operation, run: Operation) -> Operation:
-    """A call with what the run says that it was given, if it does not say so itself.
+    """Give a call that failed the input of its run, if it does not say its own.
 
     Only of one that failed is it known that the run's messages are what it was given.
     """
@@ -31,7 +31,7 @@ def restore_input(call: Operation, run: Operation) -> Operation:
 
 
 def restore_instructions(calls: Sequence[Operation], run: Operation) -> Sequence[Operation]:
-    """The calls of a run with its instructions, if none of them says what it was instructed."""
+    """Give the calls of a run its instructions, if none of them has any."""
     if not run.system_instructions or any(map(_is_instructed, calls)):
         return calls
     return [replace(one, system_instructions=run.system_instructions) for one in calls]
@@ -42,5 +42,5 @@ def _is_instructed(call: Operation) -> bool:
 
 
 def as_call(run: Operation, *, told: bool) -> Operation | None:
-    """A run that came without any call in it, as one call; None if something was told of its trace before."""
+    """Make one call of a run that came without any; None if its trace was read before."""
     return None if told else replace(run, name="chat")

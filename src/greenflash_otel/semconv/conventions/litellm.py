@@ -22,7 +22,7 @@ CALLS = ("acompletion", "completion", "responses", "aresponses")
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     name = span.attributes.get(genai.OPERATION_NAME)
     if name in CALLS or name is None:
         span = replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"})
@@ -30,14 +30,14 @@ def read(span: SpanRecord) -> Operation | None:
     if operation is None:
         return None
     said = [part for message in operation.output for part in message.parts]
-    calls = () if any(isinstance(part, ToolCall) for part in said) else _calls(span)
+    calls = () if any(isinstance(part, ToolCall) for part in said) else _read_calls(span)
     if not calls:
         return operation
     first, *rest = operation.output or (Message("assistant"),)
     return replace(operation, output=(replace(first, parts=(*first.parts, *calls)), *rest))
 
 
-def _calls(span: SpanRecord) -> tuple[ToolCall, ...]:
+def _read_calls(span: SpanRecord) -> tuple[ToolCall, ...]:
     found = (
         branch(item, "function_call") for item in items(tree_below(span.attributes, "gen_ai.completion"))
     )

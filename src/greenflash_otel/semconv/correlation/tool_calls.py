@@ -37,7 +37,7 @@ AHEAD = 64
 
 
 def link_calls(operations: Sequence[Operation]) -> list[Operation]:
-    """Model calls in the order of their times, with their tool calls and results linked."""
+    """Link the tool calls and results of model calls, which come in the order of their times."""
     given = (
         replace(one, input=pair_results(one.input)) if _needs_ids(one.input) else one for one in operations
     )
@@ -46,14 +46,14 @@ def link_calls(operations: Sequence[Operation]) -> list[Operation]:
         later = told[place + 1 : place + 1 + AHEAD]
         calls = list(calls_in(operation.output))
         if any(call.id is None for call in calls):
-            told[place] = _as_resent(operation, _find_resend(calls, operation, later))
+            told[place] = _copy_resend(operation, _find_resend(calls, operation, later))
         elif ids := _find_ids_of_results(calls, told[:place], later):
             told[place] = _rename_calls(operation, ids)
     return told
 
 
 def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
-    """The call that a tool ran for which does not say so, among those that were made before; None if none
+    """Find the call that a tool ran for, among those that were made before; None if none fits.
     fits.
 
     What it was given is compared where the call's arguments can be recognised in it.
@@ -64,7 +64,7 @@ def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | 
 
 
 def _is_given(given: Json, arguments: Json) -> bool:
-    """Whether what a tool got are the arguments of a call, alone or as a function has them."""
+    """Tell whether what a tool got are the arguments of a call, alone or as a function has them."""
     if isinstance(given, Mapping) and isinstance(given.get("kwargs"), Mapping):
         given = given["kwargs"]
     values = list(arguments.values()) if isinstance(arguments, Mapping) else []
@@ -72,7 +72,7 @@ def _is_given(given: Json, arguments: Json) -> bool:
 
 
 def find_result(operations: Iterable[Operation], call_id: str) -> Json:
-    """What models were told that a tool answered; None where they were told nothing, or several things."""
+    """Find what models were told that a tool answered; None for nothing, or several things."""
     told = [
         one.response for operation in operations for one in results_in(operation.input) if one.id == call_id
     ]
@@ -80,7 +80,7 @@ def find_result(operations: Iterable[Operation], call_id: str) -> Json:
 
 
 def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Messages whose results have the ids of the calls before them, in their order."""
+    """Give results the ids of the calls before them, in their order."""
     made, waiting = {call.id for call in calls_in(messages)}, list[str]()
 
     def name_part(part: Part) -> Part:
@@ -101,7 +101,7 @@ def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def _needs_ids(messages: Iterable[Message]) -> bool:
-    """Whether there are results that answer none of the calls."""
+    """Tell whether there are results that answer none of the calls."""
     made = {call.id for call in calls_in(messages)}
     return any(one.id is None or (made and one.id not in made) for one in results_in(messages))
 
@@ -109,7 +109,7 @@ def _needs_ids(messages: Iterable[Message]) -> bool:
 def _find_resend(
     calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]
 ) -> Message | None:
-    """The message of a later input that has the same calls, with ids; None if none has.
+    """Find the message of a later input that has the same calls, with ids; None if none has.
 
     Those that the operation was told itself are of calls that were made before.
     """
@@ -124,8 +124,8 @@ def _find_resend(
     return None
 
 
-def _as_resent(operation: Operation, message: Message | None) -> Operation:
-    """A call whose answer has the ids with which it is sent back; and what was said, if it has only calls."""
+def _copy_resend(operation: Operation, message: Message | None) -> Operation:
+    """Give an answer the ids with which it is sent back, and what was said, if it has only calls."""
     if message is None:
         return operation
     alone = len(operation.output) == 1 and all(isinstance(one, ToolCall) for one in operation.output[0].parts)
@@ -137,19 +137,19 @@ def _as_resent(operation: Operation, message: Message | None) -> Operation:
 def _find_ids_of_results(
     calls: Sequence[ToolCall], earlier: Iterable[Operation], later: Sequence[Operation]
 ) -> Sequence[str]:
-    """The ids of the results that the next model call begins with, if nobody made the calls they answer."""
+    """Find the ids of the results that the next call begins with, if nobody made their calls."""
     following = next(iter(later), None)
     if not calls or following is None or any(_is_answered(call, later) for call in calls):
         return ()
-    begins_with = list(_leading_results(following))
+    begins_with = list(_find_leading_results(following))
     ids = [one.id for one in begins_with if one.id]
     made = {call.id for one in (*earlier, *later) for call in calls_in((*one.input, *one.output))}
     made |= {call.id for call in calls}
     return ids if len(ids) == len(calls) and not made & set(ids) else ()
 
 
-def _leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
-    """The results that an input begins with, which only one that names what it continues does."""
+def _find_leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
+    """Find the results that an input begins with; only one that names what it continues does."""
     for message in operation.input:
         if message.role not in SYSTEM_ROLES:
             if any(not isinstance(part, ToolCallResponse) for part in message.parts):

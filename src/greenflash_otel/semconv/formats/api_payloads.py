@@ -43,7 +43,7 @@ class ResponsePayload:
 
 
 def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
-    """The model call that both are of."""
+    """Return the model call that both are of."""
     return Operation(
         "chat",
         request_model=asked.model,
@@ -61,13 +61,13 @@ def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
 
 
 def read_request(value: Json) -> RequestPayload:
-    """Messages, or a request that holds them."""
+    """Read messages, or a request that holds them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
-        return RequestPayload(_defining_nothing(value))
+        return RequestPayload(_read_messages(value))
     said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
     instructions, choices = text(value, "instructions"), value.get("n")
     return RequestPayload(
-        _defining_nothing(said),
+        _read_messages(said),
         (Text(instructions),) if instructions else (),
         text(value, "model"),
         text(value, "previous_response_id"),
@@ -76,8 +76,8 @@ def read_request(value: Json) -> RequestPayload:
     )
 
 
-def _defining_nothing(value: Json) -> tuple[Message, ...]:
-    """Messages, without the definitions of tools that Langfuse puts among them."""
+def _read_messages(value: Json) -> tuple[Message, ...]:
+    """Read messages, without the definitions of tools that Langfuse puts among them."""
     entries = value if isinstance(value, list) else [value]
     return read_written([entry for entry in entries if not _defines_a_tool(entry)], "user")
 
@@ -87,14 +87,14 @@ def _defines_a_tool(entry: Json) -> bool:
 
 
 def read_response(value: Json) -> ResponsePayload:
-    """Messages, or an answer that holds them."""
+    """Read messages, or an answer that holds them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return ResponsePayload(read_written(value, "assistant"))
     if isinstance(generations := value.get("generations"), list):
-        return _of_langchain(generations, value)
+        return _read_generations(generations, value)
     choices = value.get("choices")
     said = choices if isinstance(choices, list) else []
-    choices = tuple(_choice(one) for one in said if isinstance(one, Mapping))
+    choices = tuple(_message_of_choice(one) for one in said if isinstance(one, Mapping))
     found = tuple(message for one in choices for message in read_written(one, "assistant"))
     if not said:
         found = read_written(
@@ -111,16 +111,16 @@ def read_response(value: Json) -> ResponsePayload:
     )
 
 
-def _choice(choice: Entry) -> Json:
+def _message_of_choice(choice: Entry) -> Json:
     return choice["message"] if "message" in choice else choice.get("text")
 
 
-def _of_langchain(generations: Json, value: Entry) -> ResponsePayload:
-    """Its result of a model call: the first prompt's generations, of which each has a message."""
+def _read_generations(generations: Json, value: Entry) -> ResponsePayload:
+    """Read LangChain's result of a model call: of the first prompt, each generation's message."""
     first = generations[0] if isinstance(generations, list) and generations else ()
     made = [one for one in (first if isinstance(first, list) else [first]) if isinstance(one, Mapping)]
     messages = [one["message"] if "message" in one else one.get("text") for one in made]
-    told = _details(messages[0]) if messages else {}
+    told = _fields_of(messages[0]) if messages else {}
     metadata = told.get("response_metadata")
     facts = metadata if isinstance(metadata, Mapping) else {}
     return ResponsePayload(
@@ -133,6 +133,6 @@ def _of_langchain(generations: Json, value: Entry) -> ResponsePayload:
     )
 
 
-def _details(message: Json) -> Entry:
+def _fields_of(message: Json) -> Entry:
     kwargs = message.get("kwargs", message) if isinstance(message, Mapping) else None
     return kwargs if isinstance(kwargs, Mapping) else {}

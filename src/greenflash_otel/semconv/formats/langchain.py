@@ -50,32 +50,32 @@ def read_written(value: Json, role: str) -> tuple[Message, ...]:
     Args:
         role: Of what names none.
     """
-    return openai.read_messages(list(_flat(value)), role)
+    return openai.read_messages(list(_flatten(value)), role)
 
 
-def _flat(value: Json) -> Iterator[Json]:
+def _flatten(value: Json) -> Iterator[Json]:
     for entry in value if isinstance(value, list) else [value]:
         if isinstance(entry, list):
-            yield from _flat(entry)
+            yield from _flatten(entry)
         elif isinstance(entry, Mapping):
-            yield _in_words_of_openai(entry)
+            yield _rename_fields(entry)
         elif isinstance(entry, str):
             yield {"content": entry}
 
 
-def _in_words_of_openai(entry: JsonObject) -> JsonObject:
+def _rename_fields(entry: JsonObject) -> JsonObject:
     """Return a message with the role that OpenAI has for its type."""
     told = as_object(entry.get("kwargs")) or entry
-    told = {**_aside(as_object(told.get("additional_kwargs"))), **told}
-    kind = next((kind for kind in map(_kind, (told, entry)) if kind in KINDS), None)
+    told = {**_fields_aside(as_object(told.get("additional_kwargs"))), **told}
+    kind = next((kind for kind in map(_kind_of, (told, entry)) if kind in KINDS), None)
     return {**told, "role": read_role(kind, ""), "type": "message"} if kind and "role" not in told else told
 
 
-def _aside(more: JsonObject) -> JsonObject:
+def _fields_aside(more: JsonObject) -> JsonObject:
     return {name: more[name] for name in ASIDE if more.get(name)}
 
 
-def _kind(entry: JsonObject) -> str:
+def _kind_of(entry: JsonObject) -> str:
     path = entry.get("id")
     named = path[-1] if entry.get("lc") == 1 and isinstance(path, list) and path else entry.get("type")
     return str(named or "").removesuffix("Chunk").removesuffix("Message").lower()
@@ -96,7 +96,7 @@ def read_object(message: Any, *, at_ms: int | None = None) -> Message:
     if role == TOOL:
         return Message(role, (read_tool_result(message),), name=name, at_ms=at_ms)
     fields = {
-        **_aside(message.additional_kwargs),
+        **_fields_aside(message.additional_kwargs),
         "content": message.content,
         "tool_calls": [*tool_calls_of(message), *as_list(getattr(message, "invalid_tool_calls", ()))],
     }
@@ -107,7 +107,7 @@ def read_object(message: Any, *, at_ms: int | None = None) -> Message:
 def read_tool_result(message: Any) -> ToolCallResponse:
     """Read what a ``ToolMessage`` says."""
     content = message.content
-    response = content if isinstance(content, str) else to_json([without_bytes(one) for one in content])
+    response = content if isinstance(content, str) else to_json([drop_bytes(one) for one in content])
     failed = getattr(message, "status", None) == "error"
     return ToolCallResponse(response, getattr(message, "tool_call_id", None), failed)
 
@@ -133,7 +133,7 @@ def _read_block(block: Any) -> tuple[Part, ...]:
     return openai.read_content([block]) or ((Other("unknown", {"value": to_json(block)}),) if block else ())
 
 
-def without_bytes(block: Any) -> Any:
+def drop_bytes(block: Any) -> Any:
     """Return a block; of one that is a medium, what is kept of it."""
     if not isinstance(block, Mapping) or block.get("type") not in MODALITIES:
         return block
@@ -153,11 +153,11 @@ def _read_media(block: Mapping[str, Any]) -> Media:
         begin = uri.find(",") + 1
         head, data = uri[5 : max(begin - 1, 5)], uri
         uri, mime_type = None, head.partition(";")[0] or mime_type
-    digest, size = _digest(data, begin) if isinstance(data, (str, bytes)) and data else (None, None)
+    digest, size = _digest_of(data, begin) if isinstance(data, (str, bytes)) and data else (None, None)
     return Media(modality, uri, fields.get("file_id"), mime_type, digest, size)
 
 
-def _digest(data: str | bytes, begin: int) -> tuple[str, int]:
+def _digest_of(data: str | bytes, begin: int) -> tuple[str, int]:
     """Compute digest and size in bytes of inline media from ``begin`` on; of large ones samples count."""
     length = len(data) - begin
     if length <= WHOLE_BYTES:
@@ -166,9 +166,9 @@ def _digest(data: str | bytes, begin: int) -> tuple[str, int]:
     digest = hashlib.sha256(str(length).encode())
     step = (length - SAMPLE_BYTES) // (SAMPLES - 1)
     for start in range(begin, len(data) - SAMPLE_BYTES + 1, step):
-        digest.update(_bytes(data[start : start + SAMPLE_BYTES]))
+        digest.update(_encode(data[start : start + SAMPLE_BYTES]))
     return "sampled-sha256:" + digest.hexdigest(), size
 
 
-def _bytes(data: str | bytes) -> bytes:
+def _encode(data: str | bytes) -> bytes:
     return data.encode("utf-8", "replace") if isinstance(data, str) else data

@@ -30,19 +30,19 @@ ATTACHMENT = "mlflow-attachment:"
 
 
 def media_of(part: JsonObject) -> Media | None:
-    """The medium that a part of a message is; None if it is none."""
+    """Return the medium that a part of a message is; None if it is none."""
     modality = MODALITIES.get(str(part.get("type") or part.get("kind") or ""))
     if modality is None:
         return None
     fields = {**part, **next((found for name in INNER if (found := as_object(part.get(name)))), {})}
     if fields.get("type") == "text":
         return None  # Anthropic's documents can be words
-    mime_type, format = _first_text(fields, MIME_TYPES), fields.get("format")
+    mime_type, format = _find_text(fields, MIME_TYPES), fields.get("format")
     if mime_type is None and isinstance(format, str) and format:
         mime_type = f"{modality}/{format}"
     named = (mime_type or "").partition("/")[0]
     modality = named if modality == "document" and named in ("image", "audio", "video") else modality
-    file_id, place = _first_text(fields, IDS), _first_text(fields, (*PLACES, *DATA))
+    file_id, place = _find_text(fields, IDS), _find_text(fields, (*PLACES, *DATA))
     if place:
         return media_at(place, modality, mime_type, file_id)
     return Media(modality, file_id=file_id, mime_type=mime_type) if file_id else None
@@ -51,9 +51,9 @@ def media_of(part: JsonObject) -> Media | None:
 def media_at(
     place: str, modality: str = "image", mime_type: str | None = None, file_id: str | None = None
 ) -> Media:
-    """A medium by its address; of one that is within it, or is base64, the digest."""
+    """Return a medium by its address; of one that is within it, or is base64, the digest."""
     if place.startswith(ATTACHMENT):
-        return _attached(place, modality)
+        return _read_attachment(place, modality)
     head, _, data = place.partition(",") if place.startswith("data:") else ("", "", place)
     if not head and ("://" in place[:16] or place.startswith("@@@")):  # Langfuse's name for what it keeps
         return Media(modality, uri=place, file_id=file_id, mime_type=mime_type)
@@ -62,12 +62,12 @@ def media_at(
     return Media(modality, file_id=file_id, mime_type=mime_type, digest=digest, size_bytes=size_bytes)
 
 
-def _first_text(fields: JsonObject, names: Iterable[str]) -> str | None:
+def _find_text(fields: JsonObject, names: Iterable[str]) -> str | None:
     return next((found for name in names if (found := as_text(fields.get(name)))), None)
 
 
-def _attached(place: str, modality: str) -> Media:
-    """What MLflow keeps elsewhere, under a new name each time."""
+def _read_attachment(place: str, modality: str) -> Media:
+    """Read what MLflow keeps elsewhere, under a new name each time."""
     told = parse_qs(place.partition("?")[2])
     mime_type, size = next(iter(told.get("content_type", ())), None), next(iter(told.get("size", ())), "")
     return Media(modality, mime_type=mime_type, size_bytes=int(size) if size.isdecimal() else None)

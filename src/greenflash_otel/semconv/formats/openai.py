@@ -120,7 +120,7 @@ def _read_entry(entry: JsonObject, role: str) -> Message:
     reader = ITEMS.get(kind)
     if reader is None and kind not in ITEM_ROLES and _is_message(entry, kind):
         return read_message(entry, role)
-    parts = reader(entry, kind) if reader else (_unsealed(entry),)
+    parts = reader(entry, kind) if reader else (_unseal(entry),)
     speaker = ITEM_ROLES.get(kind, ASSISTANT) if kind else role
     return Message(read_role(entry.get("role"), speaker), parts)
 
@@ -132,7 +132,7 @@ def _is_message(entry: JsonObject, kind: str) -> bool:
     return "content" in entry and not isinstance(entry["content"], (int, float))
 
 
-def _unsealed(item: JsonObject) -> Part:
+def _unseal(item: JsonObject) -> Part:
     """Return an item as it came, but of what only the provider can read the digest, long as that may be."""
     sealed = as_text(item.get("encrypted_content"))
     return read_other({**item, "encrypted_content": digest_of(sealed)[0]} if sealed else item)
@@ -214,7 +214,7 @@ def _read_text(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
     text = fields.get("text")
     if text is None and kind:
         return ()  # says only that there was one, as some producers write with content capture off
-    return _as_parts(Text, text) if isinstance(text, str) else None
+    return _make_parts(Text, text) if isinstance(text, str) else None
 
 
 def _read_refused(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
@@ -224,10 +224,10 @@ def _read_refused(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
 
 def _read_thought(fields: JsonObject, kind: str) -> tuple[Part, ...]:
     texts = [_text_of(fields.get(name)) for name in THOUGHTS]
-    return _as_parts(Reasoning, "\n\n".join(text for text in texts if text))
+    return _make_parts(Reasoning, "\n\n".join(text for text in texts if text))
 
 
-def _as_parts(kind: Callable[[str], Part], text: str) -> tuple[Part, ...]:
+def _make_parts(kind: Callable[[str], Part], text: str) -> tuple[Part, ...]:
     return (kind(text),) if text else ()
 
 
