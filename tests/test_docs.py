@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,16 @@ import pytest
 
 import greenflash_otel as greenflash
 from greenflash_otel.demo.replay import Replay
+from greenflash_otel.semconv.convention import Convention, in_order_of_asking
+from greenflash_otel.semconv.conversation_attributes import ConversationAttributes
+from greenflash_otel.semconv.genai import attributes_of
+from greenflash_otel.semconv.registry import CONVENTIONS
 from greenflash_otel.testing import Emulator
 from tests.chat import completion
 from tests.conftest import PRODUCT
 from tests.instrumentation.openai.replies import message_item, response
 from tests.instrumentation.openai.server import Server, document
+from tests.semconv.golden_spans import span_in
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -109,6 +116,21 @@ def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixt
     )
     missing = [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in tests]
     assert missing == []
+def test_the_convention_of_the_page_about_adding_one() -> None:
+    """The example of ``adding-a-convention.md`` reads its golden span as it says."""
+    page = (ROOT / "docs" / "adding-a-convention.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    golden, told = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
+    space: dict[str, Any] = {"__name__": "acme"}
+    exec(compile(code, "adding-a-convention.md", "exec"), space)
+    convention: Convention = space["CONVENTION"]
+    span = span_in(golden)
+    operation = convention.read(span)
+    assert operation
+    context = ConversationAttributes([convention]).read(span.attributes)
+    assert attributes_of(replace(operation, affiliation=context)) == told
+    assert convention.read(replace(span, attributes={"acme.kind": "chain"})) is None
+    assert convention in in_order_of_asking([*CONVENTIONS, convention])
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -17,7 +17,7 @@ def told(producer: str, name: str) -> list[list[MessageItem]]:
     """The conversations of a recorded file."""
     memory, found = ConversationStore(), dict[str, list[MessageItem]]()
     records = otlp.read_json((SPANS / producer / f"{name}.json").read_bytes()).records
-    read = trace.together(map(trace.read, records))
+    read = trace.combine_spans(map(trace.read, records))
     updates = [assemble(memory, one.span, one.operation) for one in read if one.operation]
     for update in (*updates, *assemble_overdue(memory, None)):
         found.setdefault(update.conversation_id, []).extend(update.messages)

@@ -37,7 +37,6 @@ from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
-from greenflash_otel.semconv.conversation_attributes import affiliation_of
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
@@ -352,7 +351,10 @@ class Intake:
         report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
         trace_id = span.trace_id if self._conversations.index.traces.has(span.trace_id) else None
         outcome = attach_outcome(
-            self._conversations, repaired.outcome, affiliation_of(span.attributes), trace_id
+            self._conversations,
+            repaired.outcome,
+            registry.read_conversation_context(span.attributes),
+            trace_id,
         )
         return [*self._held(outcome.conversation_id), self._request_of(outcome)]
 

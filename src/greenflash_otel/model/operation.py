@@ -186,7 +186,7 @@ class Affiliation:
     """Names the turn of an agent that an operation is part of, or tells; see `TURN`."""
 
 
-def complete_context(context: Affiliation, other: Affiliation) -> Affiliation:
+def merge_context(context: Affiliation, other: Affiliation) -> Affiliation:
     """Return ``context`` with the conversation, the user and the organization that only ``other`` names."""
     return replace(
         context,
@@ -217,7 +217,7 @@ def nest_context(outer: Affiliation, inner: Affiliation) -> Affiliation:
     """
     other = inner.conversation_id not in (None, outer.conversation_id)
     return replace(
-        complete_context(inner, outer),
+        merge_context(inner, outer),
         properties=inner.properties if other else merge_properties(outer.properties, inner.properties),
         internal=inner.internal or (outer.internal and not other),
         tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),

@@ -24,6 +24,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     Voice,
 )
+from greenflash_otel.model.roles import SYSTEM_ROLES
 from greenflash_otel.model.visit import map_parts
 
 Clean: TypeAlias = Callable[[Json, str], Json]
@@ -47,7 +48,7 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
     tool, prompt, failure = operation.tool, operation.prompt, operation.failure
 
     def change(part: Part, role: str) -> Part:
-        told_as_prompt = isinstance(part, Text) and role in ("system", "developer")
+        told_as_prompt = isinstance(part, Text) and role in SYSTEM_ROLES
         redacted: Part = _changed(
             part, clean, **({"content": "system_prompt"} if told_as_prompt else FIELDS[type(part)])
         )

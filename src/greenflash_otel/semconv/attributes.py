@@ -19,7 +19,7 @@ GENERAL = ("_OTHER", "Exception")
 
 
 def text(attributes: Attributes, name: str) -> str | None:
-    """A text that is not empty."""
+    """Return a text that is not empty."""
     value = attributes.get(name)
     return value if isinstance(value, str) and value else None
 
@@ -32,56 +32,56 @@ def identifier(attributes: Attributes, name: str) -> str | None:
 
 
 def first_text(attributes: Attributes, names: Iterable[str]) -> str | None:
-    """The first text there is under any of the names."""
+    """Return the first text there is under any of the names."""
     return next((found for name in names if (found := text(attributes, name))), None)
 
 
 def texts(attributes: Attributes, name: str) -> tuple[str, ...]:
-    """A list of texts, which some producers write as JSON."""
+    """Return a list of texts, which some producers write as JSON."""
     value = attributes.get(name)
     values = read_json(value) if isinstance(value, str) and value.startswith("[") else value
     return tuple(str(one) for one in values) if isinstance(values, (tuple, list)) else ()
 
 
 def integer(attributes: Attributes, name: str) -> int | None:
-    """A whole number."""
+    """Return a whole number."""
     value = attributes.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def number(attributes: Attributes, name: str) -> float | None:
-    """Any number."""
+    """Return any number."""
     value = attributes.get(name)
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
-    """An object, native or as JSON."""
+    """Return an object, native or as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
 
 
 def document(attributes: Attributes, name: str) -> Mapping[str, Json]:
-    """An object; one that was cut as far as it goes."""
+    """Return an object; of one that was cut, what is left."""
     value = read_document(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
 
 
 def unquoted(attributes: Attributes, name: str) -> str | None:
-    """A text that some producers write as JSON."""
+    """Return a text that some producers write as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, str) and value else None
 
 
-def ended(operation: Operation, span: SpanRecord) -> Operation:
-    """The operation as its span ended: failed, with what was raised, if the span says so."""
+def apply_ending(operation: Operation, span: SpanRecord) -> Operation:
+    """Return the operation as its span ended: failed, with what was raised, if the span says so."""
     if span.status != "error":
         return operation
     return replace(operation, ending="failed", failure=failure_of(span))
 
 
 def failure_of(span: SpanRecord) -> Failure:
-    """What was raised, as the ``exception`` event or else the status tells it."""
+    """Return what was raised, by the ``exception`` event or else the status."""
     raised = next((event.attributes for event in span.events if event.name == "exception"), {})
     told = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
     type = told.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]

@@ -99,7 +99,7 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`, in its order."""
 
-SIGNS = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
+MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
 
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}
@@ -111,8 +111,8 @@ ALIASES = {"embedding": EMBEDDINGS, "completion": "text_completion"}
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
 
 
-def span_name(operation: Operation) -> str:
-    """The span name the convention wants: ``chat gpt-4o``, ``execute_tool get_weather``."""
+def span_name_of(operation: Operation) -> str:
+    """Return the span name the convention wants: ``chat gpt-4o``, ``execute_tool get_weather``."""
     target = operation.tool.name if operation.tool else operation.request_model
     return f"{operation.name} {target}" if target else operation.name
 
@@ -152,7 +152,7 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
 
 
 def attributes_of_affiliation(affiliation: Affiliation) -> dict[str, Attribute | None]:
-    """What a span says of the conversation it belongs to."""
+    """Write the conversation that an operation belongs to."""
     return {
         CONVERSATION_ID: affiliation.conversation_id,
         USER_ID: affiliation.user_id,
@@ -218,7 +218,7 @@ def _fits(number: int) -> bool:
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is no model call or tool execution of this convention."""
+    """Read the operation of a span; None if it is no model call or tool execution of this convention."""
     attributes = span.attributes
     name = text(attributes, OPERATION_NAME)
     if name is None:
@@ -262,7 +262,7 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def read_affiliation(attributes: Attributes) -> Affiliation:
-    """To whom a span belongs, as far as it says."""
+    """Read to whom a span belongs, as far as it says."""
     conversation_id = identifier(attributes, CONVERSATION_ID)
     if conversation_id == text(attributes, PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose

@@ -22,26 +22,26 @@ def read_usage(value: object) -> Usage | None:
     fields = as_object(value)
     if not fields:
         return None
-    return _of(
-        _first(fields, INPUT),
-        _first(fields, OUTPUT),
-        _first(_details(fields, INPUT_DETAILS), CACHED),
-        _first(_details(fields, OUTPUT_DETAILS), REASONING),
+    return _make_usage(
+        _find_count(fields, INPUT),
+        _find_count(fields, OUTPUT),
+        _find_count(_find_details(fields, INPUT_DETAILS), CACHED),
+        _find_count(_find_details(fields, OUTPUT_DETAILS), REASONING),
     )
 
 
 def read_usage_attributes(attributes: Mapping[str, Any], *names: Iterable[str]) -> Usage | None:
     """Read tokens from attributes: input, output, cached, reasoning, each under the first name there is."""
-    return _of(*(_first(attributes, either) for either in names))
+    return _make_usage(*(_find_count(attributes, either) for either in names))
 
 
-def _of(*tokens: int | None) -> Usage | None:
+def _make_usage(*tokens: int | None) -> Usage | None:
     return Usage(*tokens) if any(count is not None for count in tokens) else None
 
 
-def _first(fields: Mapping[str, Any], names: Iterable[str]) -> int | None:
+def _find_count(fields: Mapping[str, Any], names: Iterable[str]) -> int | None:
     return next((count for name in names if (count := as_count(fields.get(name))) is not None), None)
 
 
-def _details(fields: JsonObject, names: Iterable[str]) -> JsonObject:
+def _find_details(fields: JsonObject, names: Iterable[str]) -> JsonObject:
     return next((found for name in names if (found := as_object(fields.get(name)))), NOTHING)

@@ -11,7 +11,7 @@ from opentelemetry.trace import Tracer
 from greenflash_otel.arguments import id_text
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import Affiliation, complete_context, nest_context
+from greenflash_otel.model.operation import Affiliation, merge_context, nest_context
 
 CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id", "session_id")
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
@@ -55,7 +55,7 @@ def found_in(affiliation: Affiliation, fields: Mapping[str, Any]) -> Affiliation
     said = Affiliation(
         _first(fields, CONVERSATION_KEYS), _first(fields, USER_KEYS), _first(fields, ORGANIZATION_KEYS)
     )
-    return complete_context(affiliation, said)
+    return merge_context(affiliation, said)
 
 
 def merged(given: Affiliation, active: Affiliation) -> Affiliation:

@@ -8,14 +8,7 @@ from typing import Any
 
 from langchain_core.outputs import ChatGenerationChunk, Generation, LLMResult
 
-from greenflash_otel.instrumentation.langchain.messages import (
-    as_text,
-    is_message,
-    read,
-    role_of,
-    text_of,
-    tool_result,
-)
+from greenflash_otel.instrumentation.langchain.messages import as_text, is_message, text_of
 from greenflash_otel.instrumentation.langchain.plain import entry, plain
 from greenflash_otel.json_values import as_list
 from greenflash_otel.model.operation import (
@@ -30,6 +23,7 @@ from greenflash_otel.model.operation import (
     Text,
     ToolExecution,
 )
+from greenflash_otel.semconv.formats.langchain import read_object, read_tool_result, role_of
 from greenflash_otel.semconv.usage import read_usage
 
 CONTROL_FLOW = frozenset({"GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"})
@@ -50,7 +44,7 @@ def model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[
         name="chat",
         provider=provider if isinstance(provider, str) else None,
         request_model=model if isinstance(model, str) else None,
-        input=tuple(read(message) for message in messages),
+        input=tuple(read_object(message) for message in messages),
         output_type="json" if format in ("json_object", "json_schema") else None,
     )
 
@@ -146,9 +140,7 @@ def answered(operation: Operation, response: Any, first_chunk_s: float | None) -
     id = about.get("id") or said.get("id")
     return replace(
         operation,
-        output=tuple(
-            read(one) if is_message(one) else Message("assistant", (Text(str(one)),)) for one in answers
-        ),
+        output=tuple(map(_answer, answers)),
         choice_count=max(1, len(answers)),
         usage=read_usage(getattr(answers[0], "usage_metadata", None)) if answers else None,
         response_model=model if isinstance(model, str) else None,
@@ -179,7 +171,7 @@ def returned(operation: Operation, output: Any) -> Operation:
     if message is None:
         text = type(output).__name__ == "Command"
         return replace(operation, tool=replace(operation.tool, result=None if text else plain(output)))
-    result = tool_result(message)
+    result = read_tool_result(message)
     operation = replace(operation, tool=replace(operation.tool, result=result.response))
     if not result.failed:
         return operation
@@ -223,3 +215,7 @@ def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
     if isinstance(error, GeneratorExit):
         return "abandoned", None
     return "failed", Failure(type(error).__name__, str(error))
+
+
+def _answer(answer: Any) -> Message:
+    return read_object(answer) if is_message(answer) else Message("assistant", (Text(str(answer)),))

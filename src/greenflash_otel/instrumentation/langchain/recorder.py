@@ -19,7 +19,6 @@ from greenflash_otel.instrumentation.content import without_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import Source, found_in, merged
-from greenflash_otel.instrumentation.langchain.messages import tool_calls_of
 from greenflash_otel.instrumentation.langchain.plain import plain
 from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
 from greenflash_otel.instrumentation.langchain.run_context import Live, enter, inside, outside, parent_of
@@ -28,6 +27,7 @@ from greenflash_otel.instrumentation.langchain.turn import Told, tell
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import as_list
 from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Ending, Operation
+from greenflash_otel.semconv.formats.langchain import tool_calls_of
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_affiliation
 
 GRAPH_STEP = "graph:step:"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
-from greenflash_otel.instrumentation.openai.parts import read_file
+from greenflash_otel.instrumentation.openai.files import read_file
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
 from greenflash_otel.model.operation import Json, Media, Message, Operation, Part, Text

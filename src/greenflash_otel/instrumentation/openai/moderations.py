@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import Answer, read_failure
-from greenflash_otel.instrumentation.openai.items import read_input
-from greenflash_otel.instrumentation.openai.parts import read_content
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part
+from greenflash_otel.semconv.formats.openai import read_content, read_messages
 from greenflash_otel.semconv.usage import read_usage
 
 
@@ -29,7 +28,7 @@ def read_decision_request(request: Request, operation: Operation) -> Operation:
     """``operation`` with what is to be judged, and the questions about it."""
     questions = to_json(list(as_list(request.body.get("questions"))))
     asked: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
-    given = read_input(request.body.get("input"))
+    given = read_messages(request.body.get("input"))
     return replace(operation, input=(*given, Message("system", asked)) if asked else given)
 
 

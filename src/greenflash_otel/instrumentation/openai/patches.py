@@ -25,7 +25,7 @@ from greenflash_otel.instrumentation.openai.providers import provider_of
 from greenflash_otel.instrumentation.openai.request import Request, context_of
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import NOTHING, JsonObject, as_list, as_object, as_text
-from greenflash_otel.model.operation import Operation, complete_context
+from greenflash_otel.model.operation import Operation, merge_context
 from greenflash_otel.suppression import is_suppressed
 
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
@@ -102,7 +102,7 @@ def _begin(
     body = request.body
     operation = Operation(
         name=surface.operation,
-        affiliation=complete_context(current_affiliation(), context_of(body)),
+        affiliation=merge_context(current_affiliation(), context_of(body)),
         provider=provider_of(client),
         request_model=as_text(body.get("model")),
         streamed=streamed or body.get("stream") is True,

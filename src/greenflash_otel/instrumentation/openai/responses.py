@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
 from greenflash_otel.instrumentation.openai.chat import output_type
-from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_output
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Failure, Json, Message, Operation, PromptTemplate
+from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 from greenflash_otel.semconv.usage import read_usage
 
 FINAL = ("completed", "incomplete", "failed", "cancelled")
@@ -26,9 +26,9 @@ def read_request(request: Request, operation: Operation) -> Operation:
         operation,
         previous_response_id=as_text(body.get("previous_response_id")),
         provider_conversation_id=_conversation_id(body.get("conversation")),
-        system_instructions=read_instructions(body.get("instructions")),
+        system_instructions=read_parts(body.get("instructions")),
         prompt=_read_prompt(as_object(body.get("prompt"))),
-        input=read_input(body.get("input")),
+        input=read_messages(body.get("input")),
         output_type=output_type(as_object(body.get("text")).get("format")),
         properties=properties,
     )
@@ -40,7 +40,7 @@ def read_answer(body: JsonObject) -> Answer:
     reason = as_text(as_object(body.get("incomplete_details")).get("reason"))
     finish_reason = reason or (status if status in FINAL else None)
     items = [as_object(item) for item in as_list(body.get("output"))]
-    parts = read_output(items)
+    parts = read_parts(items)
     properties = kept(body, "service_tier")
     if reason:
         properties["incomplete_reason"] = reason
@@ -55,7 +55,7 @@ def read_answer(body: JsonObject) -> Answer:
         provider_conversation_id=_conversation_id(body.get("conversation")),
         item_ids=tuple(id for item in items if (id := as_text(item.get("id")))),
         previous_response_id=as_text(body.get("previous_response_id")),
-        system_instructions=read_instructions(body.get("instructions")),
+        system_instructions=read_parts(body.get("instructions")),
         prompt=_read_prompt(as_object(body.get("prompt"))),
         properties=properties,
         failure=read_failure(body.get("error")) or (Failure("failed") if status == "failed" else None),

@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
 from greenflash_otel.instrumentation.openai.websocket.realtime_translation import AUDIO_DELTAS, translated
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
 from greenflash_otel.instrumentation.openai.websocket.speech import Item, Speech, since, with_speech
 from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice, VoiceCall
+from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 
 MAX_REMEMBERED = 256
 """Items without a response, requests without one, and speeches without an item that are kept."""
@@ -161,8 +161,8 @@ class RealtimeSession(Session):
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._id,
-            system_instructions=read_instructions(asked.get("instructions") or self._instructions),
-            input=read_input(asked.get("input")),
+            system_instructions=read_parts(asked.get("instructions") or self._instructions),
+            input=read_messages(asked.get("input")),
             streamed=True,
         )
 

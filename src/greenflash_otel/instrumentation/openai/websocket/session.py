@@ -27,7 +27,7 @@ from greenflash_otel.instrumentation.openai.request import context_of
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import JsonObject, as_text
-from greenflash_otel.model.operation import Affiliation, Operation, complete_context
+from greenflash_otel.model.operation import Affiliation, Operation, merge_context
 
 MAX_RUNNING = 256
 """Turns of one session that run at once; the oldest is abandoned for one more."""
@@ -211,7 +211,7 @@ class Session(ABC):
     def _affiliation_now(self, body: JsonObject) -> Affiliation:
         """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
         now = current_affiliation()
-        return complete_context(now if now != Affiliation() else self._affiliation, context_of(body))
+        return merge_context(now if now != Affiliation() else self._affiliation, context_of(body))
 
 
 class Sending:
