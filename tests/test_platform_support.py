@@ -146,6 +146,28 @@ def test_a_removed_lock_file_is_noticed_by_whoever_opened_it_before(lock: Path) 
     third.release(remove=True)
 
 
+REMOVED_BEFORE_IT_IS_LOCKED = """
+import os, sys
+from pathlib import Path
+from greenflash_otel.platform_support import lock_file
+path, seen = Path(sys.argv[1]), []
+def last_owner_removes_it(event, arguments):
+    if event == "fcntl.flock" and not seen:
+        seen.append(event)
+        path.unlink()
+sys.addaudithook(last_owner_removes_it)
+handle = lock_file(path)
+print(len(seen), handle.is_valid(), lock_file(path))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no open file can be removed there")
+def test_a_file_that_is_removed_between_opening_and_locking_is_not_locked(lock: Path) -> None:
+    arguments = [sys.executable, "-c", REMOVED_BEFORE_IT_IS_LOCKED, str(lock)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "True", "None"]
+
+
 def test_threads_that_take_and_remove_the_same_lease_never_have_it_at_once(lock: Path) -> None:
     owners: list[int] = []
     overlaps: list[int] = []
