@@ -31,7 +31,12 @@ ENVIRONMENT = {
     "GREENFLASH_PRODUCT_ID": PRODUCT,
 }
 RECORDED = {"path": "/v1/chat/completions", "status": 200, "content_type": "application/json"}
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+]
 
 
 def test_the_readme_block_captures_what_it_says(
