@@ -109,9 +109,9 @@ def count_unlinked() -> None:
     _counts.unlinked += 1
 
 
-def count_repaired() -> None:
-    """Count something whose arguments had to be repaired."""
-    _counts.repaired += 1
+def count_repaired(items: int = 1) -> None:
+    """Count things whose arguments had to be repaired."""
+    _counts.repaired += items
 
 
 def warn_once(message: str, *, key: str | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import cast
 
@@ -78,15 +79,19 @@ class Pipeline:
         """Hand over a span that just ended. Costs a queue entry; the worker does the rest."""
         self._worker.submit(span)
 
-    def take(self, spans: Iterable[SpanRecord]) -> bool:
-        """Convert and keep spans now: they are in the outbox when this returns True."""
-        kept = self._intake.take(spans)
+    def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
+        """Convert and keep spans now: they are in the outbox when this returns True.
+
+        Args:
+            failed: Gets the number of spans that could not be converted, by reason; they count as lost.
+        """
+        kept = self._intake.take(spans, failed=failed)
         self._worker.notify()
         return kept
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+    def take_logs(self, logs: Iterable[LogRecord], failed: Counter[str] | None = None) -> bool:
         """Convert and keep log records, which belong to spans: as `take`."""
-        kept = self._intake.take_logs(logs)
+        kept = self._intake.take_logs(logs, failed=failed)
         self._worker.notify()
         return kept
 
@@ -103,6 +108,10 @@ class Pipeline:
         kept = self._intake.take_feedback(told)
         self._worker.notify()
         return kept
+
+    def is_durable(self) -> bool:
+        """Tell whether what is kept would survive the end of this process."""
+        return self.settings.outbox == MEMORY or self._outbox.is_durable()
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Deliver what was captured so far; True if Greenflash has answered for all of it.

@@ -203,6 +203,13 @@ class Outbox(Holding):
                 self._failed("read the outbox", error)
                 return False
 
+    def is_durable(self) -> bool:
+        """Tell whether what is put here is on disk; False while only memory could be opened."""
+        if self._db is None:
+            with self._alone():
+                self._database()
+        return self._owned is not None
+
     def counts(self) -> Stats:
         """What became of everything that was put here."""
         with self._alone():

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
@@ -36,6 +38,8 @@ from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
+
+CONVERSION_FAILED = "conversion_failed"
 
 
 class Store(Protocol):
@@ -87,7 +91,9 @@ class Intake:
         """How far the time of the last span was behind the clock: what is imported is long past."""
         self._lock = threading.Lock()
 
-    def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
+    def take(
+        self, spans: Iterable[SpanRecord], *, outcomes: bool = True, failed: Counter[str] | None = None
+    ) -> bool:
         """Convert and keep what the spans tell; whether the store took it all.
 
         Spans that tell of nothing are passed over. After a refusal it helps to give the spans again.
@@ -95,19 +101,25 @@ class Intake:
         Args:
             spans: In any order; a span seen before adds nothing.
             outcomes: False where `take_outcome` was already given what outcome spans tell.
+            failed: Gets the number of spans that could not be converted, by reason; they count as lost.
         """
         with self._lock:
             now_ns = self._begin()
-            return self._take([self._joiner.take_span(span, now_ns) for span in spans], outcomes, now_ns)
+            return self._take([self._with_logs(span, now_ns) for span in spans], outcomes, now_ns, failed)
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+    def take_logs(self, logs: Iterable[LogRecord], *, failed: Counter[str] | None = None) -> bool:
         """Join log records to the spans they belong to, whichever comes first; whether the store took all.
 
         A record of a span that has not come yet tells nothing, and is kept for it.
         """
         with self._lock:
             now_ns = self._begin()
-            return self._take(self._joiner.take_logs(logs, now_ns), False, now_ns)
+            spans: dict[tuple[str, str], SpanRecord] = {}
+            for log in logs:
+                with _counted(failed):
+                    joined = self._joiner.take_logs([log], now_ns)
+                    spans.update({(span.trace_id, span.span_id): span for span in joined})
+            return self._take(list(spans.values()), False, now_ns, failed)
 
     def tell_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
@@ -150,17 +162,28 @@ class Intake:
         self._joiner.forget(now_ns)
         return now_ns
 
-    def _take(self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int) -> bool:
+    def _with_logs(self, span: SpanRecord, now_ns: int) -> SpanRecord:
+        with internal_errors.guarded("join log records to a span", lost=CONVERSION_FAILED):
+            return self._joiner.take_span(span, now_ns)
+        return span
+
+    def _take(
+        self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int, failed: Counter[str] | None
+    ) -> bool:
         requests: list[ApiRequest] = []
-        for one in self._together([_read(span) for span in spans]):
-            with internal_errors.guarded("convert a span"):
-                requests += self._late(one.span.end_ns)
+        readings = []
+        for span in spans:
+            with _counted(failed):
+                readings.append(trace.read(span))
+        for one in self._together(readings):
+            requests += self._late(one.span.end_ns)
+            with _counted(failed):
                 requests += self._requests_of(one, outcomes, now_ns)
                 self._behind_ns = now_ns - one.span.end_ns
         return self._finish(requests, now_ns)
 
     def _together(self, readings: list[trace.Reading]) -> list[trace.Reading]:
-        with internal_errors.guarded("convert a span"):
+        with internal_errors.guarded("combine the spans of a trace"):  # they are converted one by one then
             return self._recent.take(readings)
         return readings
 
@@ -192,14 +215,14 @@ class Intake:
     def _late(self, now_ns: int | None) -> list[ApiRequest]:
         """What operations tell that waited in vain until a span's time."""
         found: list[ApiRequest] = []
-        with internal_errors.guarded("convert a span"):
+        with internal_errors.guarded("convert a span", lost=CONVERSION_FAILED):
             for update in assemble_overdue(self._memory, now_ns):
                 found += self._sifted(update)
         return found
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
-        with internal_errors.guarded("convert a span"):
+        with internal_errors.guarded("convert a span", lost=CONVERSION_FAILED):
             waiting = self._memory.outcomes
             known = [trace_id for trace_id, _ in self._memory.traces.news()]
             for span in (*waiting.release(known), *waiting.overdue(now_ns)):
@@ -263,10 +286,15 @@ class Intake:
         return events.request_of(self._redaction.outcome(outcome), self._address)
 
 
-def _read(span: SpanRecord) -> trace.Reading:
-    with internal_errors.guarded("convert a span"):
-        return trace.read(span)
-    return trace.Reading(span)
+@contextmanager
+def _counted(failed: Counter[str] | None) -> Iterator[None]:
+    """Let a span fail alone, and count it."""
+    is_converted = False
+    with internal_errors.guarded("convert a span", lost=CONVERSION_FAILED):
+        yield
+        is_converted = True
+    if failed is not None and not is_converted:
+        failed[CONVERSION_FAILED] += 1
 
 
 def _tells_of_an_error(message: MessageItem) -> bool:
