@@ -16,6 +16,7 @@ EXTRAS = {
     "starlette": "emulator",
     "uvicorn": "emulator",
     "google": "gateway",
+    "prometheus_client": "gateway",
     "grpc": "grpc",
     "confluent_kafka": "kafka",
 }
@@ -48,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="start", type=int, default=0, help="byte of the first file to begin at"
     )
     importing.add_argument("--timeout", type=float, default=600.0, help="seconds (default %(default)s)")
-    importing.set_defaults(command="importing:run")
+    importing.set_defaults(command="import_:run")
 
     outbox = commands.add_parser("outbox", help="look after what waits to be delivered")
     actions = outbox.add_subparsers(title="actions", required=True)
