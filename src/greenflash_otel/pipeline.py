@@ -138,15 +138,19 @@ class Pipeline:
         """
         self._delivery.submit(span, size_bytes)
 
-    def take(self, spans: Iterable[SpanRecord]) -> bool:
-        """Convert and keep spans now: they are in the outbox when this returns True."""
-        records = tuple(spans)
-        return self._do(lambda: self._intake.take(records))
+    def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
+        """Convert and keep spans now: they are in the outbox when this returns True.
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        Args:
+            failed: Gets the number of spans that could not be converted, by reason; they count as lost.
+        """
+        records = tuple(spans)
+        return self._do(lambda: self._intake.take(records, failed=failed))
+
+    def take_logs(self, logs: Iterable[LogRecord], failed: Counter[str] | None = None) -> bool:
         """Convert and keep log records, which belong to spans: as `take`."""
         records = tuple(logs)
-        return self._do(lambda: self._intake.take_logs(records))
+        return self._do(lambda: self._intake.take_logs(records, failed=failed))
 
     def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
         """Keep an outcome now, attached to its conversation; it is in the outbox when this returns.

@@ -42,6 +42,8 @@ from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
 from greenflash_otel.state_record import StateRecord
 
+CONVERSION_FAILED = "conversion_failed"
+
 
 class Store(Protocol):
     """Where requests go: the outbox."""
@@ -64,8 +66,9 @@ class Store(Protocol):
 class _Converting:
     """Let the conversion of one span fail without the others; count it as lost."""
 
-    def __init__(self, lost: Counter[str]) -> None:
+    def __init__(self, lost: Counter[str], failed: Counter[str] | None) -> None:
         self._lost = lost
+        self._failed = failed
 
     def __enter__(self) -> None:
         return None
@@ -76,7 +79,9 @@ class _Converting:
         if not isinstance(error, Exception):
             return False
         internal_errors.count("convert a span", error)
-        self._lost["conversion_failed"] += 1
+        self._lost[CONVERSION_FAILED] += 1
+        if self._failed is not None:
+            self._failed[CONVERSION_FAILED] += 1
         return True
 
 
@@ -137,7 +142,9 @@ class Intake:
         requests, self._batch = self._batch or [], None
         return self._keep(requests, converted_id)
 
-    def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
+    def take(
+        self, spans: Iterable[SpanRecord], *, outcomes: bool = True, failed: Counter[str] | None = None
+    ) -> bool:
         """Convert and keep what the spans tell; whether the store took it all.
 
         Spans that tell of nothing are passed over. After a refusal it helps to give the spans again.
@@ -145,17 +152,23 @@ class Intake:
         Args:
             spans: In any order; a span seen before adds nothing.
             outcomes: False where `take_outcome` was already given what outcome spans tell.
+            failed: Gets the number of spans that could not be converted, by reason; they count as lost.
         """
         now_ns = self._begin()
-        return self._take([self._joiner.take_span(span, now_ns) for span in spans], outcomes, now_ns)
+        return self._take([self._with_logs(span, now_ns) for span in spans], outcomes, now_ns, failed)
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+    def take_logs(self, logs: Iterable[LogRecord], *, failed: Counter[str] | None = None) -> bool:
         """Join log records to the spans they belong to, whichever comes first; whether the store took all.
 
         A record of a span that has not come yet tells nothing, and is kept for it.
         """
         now_ns = self._begin()
-        return self._take(self._joiner.take_logs(logs, now_ns), False, now_ns)
+        spans: dict[tuple[str, str], SpanRecord] = {}
+        for log in logs:
+            with self._converting(failed):
+                joined = self._joiner.take_logs([log], now_ns)
+                spans.update({(span.trace_id, span.span_id): span for span in joined})
+        return self._take(list(spans.values()), False, now_ns, failed)
 
     def tell_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
@@ -230,22 +243,29 @@ class Intake:
         self._joiner.forget(now_ns)
         return now_ns
 
-    def _take(self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int) -> bool:
+    def _with_logs(self, span: SpanRecord, now_ns: int) -> SpanRecord:
+        with internal_errors.guarded("join log records to a span", lost=CONVERSION_FAILED):
+            return self._joiner.take_span(span, now_ns)
+        return span
+
+    def _take(
+        self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int, failed: Counter[str] | None
+    ) -> bool:
         requests: list[ApiRequest] = []
-        for one in self._together([self._read(span) for span in spans]):
-            with self._converting():
-                requests += self._late(one.span.end_ns)
+        for one in self._together([self._read(span, failed) for span in spans]):
+            requests += self._late(one.span.end_ns)
+            with self._converting(failed):
                 requests += self._requests_of(one, outcomes, now_ns)
                 self._behind_ns = now_ns - one.span.end_ns
         return self._finish(requests, now_ns)
 
-    def _read(self, span: SpanRecord) -> trace.Reading:
-        with self._converting():
+    def _read(self, span: SpanRecord, failed: Counter[str] | None = None) -> trace.Reading:
+        with self._converting(failed):
             return trace.read(span)
         return trace.Reading(span)
 
-    def _converting(self) -> _Converting:
-        return _Converting(self.lost)
+    def _converting(self, failed: Counter[str] | None = None) -> _Converting:
+        return _Converting(self.lost, failed)
 
     def _together(self, readings: list[trace.Reading]) -> list[trace.Reading]:
         with internal_errors.guarded("combine spans"):

@@ -13,7 +13,8 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.limits import ContentLimits
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from tests.conftest import PRODUCT
@@ -29,9 +30,9 @@ SPANS = encode_spans(made({})).SerializeToString()
 @contextmanager
 def serving(taker: Taker, **options: Any) -> Iterator[Any]:
     """A channel to a gateway for a taker."""
-    desk = Desk([Tenant(PRODUCT, taker)], **options)
+    receiver = OtlpReceiver([Tenant(PRODUCT, taker)], limits=ContentLimits(max_bytes=10_000), **options)
     with (
-        Gateway(desk, port=0, grpc_port=0, max_body_bytes=10_000) as gateway,
+        Gateway(receiver, port=0, grpc_port=0) as gateway,
         grpc.insecure_channel(f"127.0.0.1:{gateway.grpc_port}") as channel,
     ):
         yield channel
@@ -102,6 +103,6 @@ def test_without_the_token(metadata: list[tuple[str, str]]) -> None:
 
 def test_a_port_in_use() -> None:
     """It is told before anything is served."""
-    desk = Desk([Tenant(PRODUCT, Taker(True))])
-    with Gateway(desk, port=0, grpc_port=0) as gateway, pytest.raises(ConfigurationError, match="gRPC"):
-        Gateway(desk, port=0, grpc_port=gateway.grpc_port)
+    receiver = OtlpReceiver([Tenant(PRODUCT, Taker(True))])
+    with Gateway(receiver, port=0, grpc_port=0) as gateway, pytest.raises(ConfigurationError, match="gRPC"):
+        Gateway(receiver, port=0, grpc_port=gateway.grpc_port)

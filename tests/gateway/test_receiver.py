@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.receiver import Desk, Given, Tenant
+from greenflash_otel.gateway.receiver import OtlpReceiver, RequestMetadata, Tenant
 from greenflash_otel.gateway.responses import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, RefusedError
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from greenflash_otel.gateway.tenants import Entry, read_tenants
@@ -36,11 +36,11 @@ class Shop:
         self.takers = {SHOES: Taker(True), HATS: Taker(hats_are_kept)}
         tokens = {SHOES: ["shoes"], HATS: ["hats", "caps"]}
         tenants = [Tenant(id, taker, tokens[id]) for id, taker in self.takers.items()]
-        self.desk = Desk(tenants, owned=False, tokens=["operator"])
+        self.receiver = OtlpReceiver(tenants, owned=False, tokens=["operator"])
 
     def take(self, token: str, body: bytes, header: str = "") -> tuple[list[str], list[str], int]:
         """The names of the spans that went to either, and how many were rejected."""
-        answer = self.desk.take(TRACES, body, Given(f"Bearer {token}", header), as_json=True)
+        answer = self.receiver.take(TRACES, body, RequestMetadata(f"Bearer {token}", header), as_json=True)
         rejected = int(json.loads(answer).get("partialSuccess", {}).get("rejectedSpans", 0))
         shoes, hats = ([span.name for span in taker.taken] for taker in self.takers.values())
         return shoes, hats, rejected
@@ -66,23 +66,25 @@ def test_where_spans_go(name: str) -> None:
     shop = Shop()
     assert shop.take(token, request(*products), header) == expected
     strangers = expected[2]
-    assert shop.desk.unused() == ({"for a product that is not known here": strangers} if strangers else {})
+    assert shop.receiver.unused() == (
+        {"for a product that is not known here": strangers} if strangers else {}
+    )
 
 
 @pytest.mark.parametrize(
-    ("given", "trouble"),
+    ("given", "status"),
     [
-        (Given(), UNAUTHENTICATED),
-        (Given("Bearer scarves"), UNAUTHENTICATED),
-        (Given("Bearer shoes", HATS), FORBIDDEN),
-        (Given("Bearer operator", "hm"), FORBIDDEN),
+        (RequestMetadata(), UNAUTHENTICATED),
+        (RequestMetadata("Bearer scarves"), UNAUTHENTICATED),
+        (RequestMetadata("Bearer shoes", HATS), FORBIDDEN),
+        (RequestMetadata("Bearer operator", "hm"), FORBIDDEN),
     ],
 )
-def test_who_may_not_send(given: Given, trouble: object) -> None:
+def test_who_may_not_send(given: RequestMetadata, status: object) -> None:
     """A token is good for what it was given for."""
     with pytest.raises(RefusedError) as caught:
-        Shop().desk.take(TRACES, request(SHOES), given)
-    assert caught.value.trouble is trouble
+        Shop().receiver.take(TRACES, request(SHOES), given)
+    assert caught.value.status is status
 
 
 def test_one_of_two_is_full() -> None:
@@ -90,14 +92,19 @@ def test_one_of_two_is_full() -> None:
     shop = Shop(hats_are_kept=False)
     with pytest.raises(RefusedError) as caught:
         shop.take("operator", request(SHOES, HATS, "hm"))
-    assert caught.value.trouble is UNAVAILABLE
-    assert shop.desk.unused() == {}  # counted when it is taken
+    assert caught.value.status is UNAVAILABLE
+    assert shop.receiver.unused() == {}  # counted when it is taken
 
 
 def test_a_gateway_for_itself() -> None:
     """Without a token and without a word about the product, it takes all."""
     taker = Taker(True)
-    assert Desk([Tenant(SHOES, taker)]).take(TRACES, request(None, SHOES), Given(), as_json=True) == b"{}"
+    assert (
+        OtlpReceiver([Tenant(SHOES, taker)]).take(
+            TRACES, request(None, SHOES), RequestMetadata(), as_json=True
+        )
+        == b"{}"
+    )
     assert [span.name for span in taker.taken] == ["-", SHOES]
 
 
@@ -108,10 +115,10 @@ def test_log_records() -> None:
     logs = {"resource": resource, "scopeLogs": [{"logRecords": [record, {}]}]}
     shop = Shop()
     body = json.dumps({"resourceLogs": [logs]}).encode()
-    assert shop.desk.take(LOGS, body, Given("Bearer hats"), as_json=True) == b"{}"
+    assert shop.receiver.take(LOGS, body, RequestMetadata("Bearer hats"), as_json=True) == b"{}"
     assert len(shop.takers[HATS].taken) == 1
-    assert shop.desk.unused() == {"log records of no span": 1}
-    answer = shop.desk.take(LOGS, body, Given("Bearer shoes"), as_json=True)
+    assert shop.receiver.unused() == {"log records of no span": 1}
+    answer = shop.receiver.take(LOGS, body, RequestMetadata("Bearer shoes"), as_json=True)
     assert json.loads(answer)["partialSuccess"]["rejectedLogRecords"] == "1"
 
 
