@@ -33,7 +33,7 @@ MAX_DEPTH = 50
 """Levels of nesting that are written."""
 MAX_ENTRIES = 10_000
 """Entries of all objects and lists of one value together."""
-MAX_CHARACTERS = 1 << 20
+MAX_CHARACTERS = 2_000_000
 """Characters of all texts of one value together."""
 MAX_NAME = 512
 """Characters of a key or an id."""
