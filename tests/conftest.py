@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import greenflash_otel as greenflash
+from greenflash_otel import internal_errors, runtime
+from greenflash_otel import internal_errors
 
 pytest_plugins = ["greenflash_otel.testing.plugin", "tests.instrumentation.openai.matrix.watching"]
 
@@ -35,5 +37,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
         monkeypatch.delenv(f"GREENFLASH_{name}", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # reading the world's authorities takes a client 15 ms
+    internal_errors.reset_for_tests()
     yield
     greenflash.shutdown(timeout_s=0)
+    runtime.reset_for_tests()
+    internal_errors.reset_for_tests()

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.conversations.store import WAIT_NS, Memory
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.request import ApiRequest
@@ -26,6 +25,7 @@ from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings
+from greenflash_otel.state_record import StateRecord
 from greenflash_otel.testing import Emulator
 from tests.api.wire import ADDRESS
 from tests.conftest import PRODUCT
@@ -64,7 +64,7 @@ class Kept:
     refuses: bool = False
     requests: list[ApiRequest] = field(default_factory=list)
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
         """Keep requests, or refuse them."""
         if self.refuses:
             return tuple(requests)

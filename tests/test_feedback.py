@@ -243,7 +243,7 @@ def test_a_redaction_that_fails_hides_the_text(greenflash_emulator: Emulator) ->
 
 def test_a_rating_that_is_refused_is_rejected(greenflash_emulator: Emulator) -> None:
     """What cannot be split is kept with the reason, and what follows goes on."""
-    greenflash_emulator.faults.next(Answer(status=400), path="/ratings")
+    greenflash_emulator.faults.next(Answer(status=400, body=b'{"message":"no"}'), path="/ratings")
     pipeline = start(greenflash_emulator)
     greenflash_otel.record_rating(1, conversation_id="c")
     greenflash_otel.record_rating(2, conversation_id="c")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.ingest.ingest import Intake
 from greenflash_otel.model.operation import Affiliation, Message, Operation, Text, ToolCall, ToolCallResponse
@@ -19,6 +18,7 @@ from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
 from greenflash_otel.redaction.redact import FAILED, Redact
 from greenflash_otel.semconv.genai import attributes_of
+from greenflash_otel.state_record import StateRecord
 from tests.api.wire import ADDRESS
 from tests.strategies import span_of
 
@@ -29,7 +29,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.puts: list[list[ApiRequest]] = []
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
         """Keep one batch."""
         self.puts.append(list(requests))
         return ()
@@ -229,7 +229,7 @@ class RefusingStore(FakeStore):
         super().__init__()
         self._error = error
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
         """Refuse what comes first."""
         super().put(requests)
         if len(self.puts) > 1:

@@ -116,7 +116,7 @@ def test_a_refused_key_holds_everything(
         with greenflash.conversation("c"):
             chat(["one"], ["hello"])
         assert pipeline.flush(10) is False
-    assert str(greenflash.stats().paused).startswith("401")
+    assert str(greenflash.stats().paused).startswith("HTTP 401")
     assert greenflash.stats().pending == 2
     assert [record for record in caplog.records if "401" in record.getMessage()]
     assert "gf_test" not in caplog.text

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.ingest.ingest import Intake
 from greenflash_otel.ingest.sampling import Sampler, keeps
@@ -20,6 +19,7 @@ from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
 from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
 from greenflash_otel.semconv.genai import attributes_of
+from greenflash_otel.state_record import StateRecord
 from tests.api.wire import ADDRESS
 from tests.strategies import span_of
 
@@ -32,7 +32,7 @@ class Kept:
     def __init__(self) -> None:
         self.requests: list[ApiRequest] = []
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
         """Keep them all."""
         self.requests += requests
         return ()

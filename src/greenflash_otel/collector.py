@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.stats import Stats, with_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import Marker
 from greenflash_otel.pipeline import Pipeline
@@ -127,4 +127,5 @@ class CollectorPipeline(Pipeline):
     def stats(self) -> Stats:
         """What became of the spans."""
         taken, lost = self._exporter.taken, self._exporter.lost
-        return Stats(accepted=taken + lost, delivered=taken, lost={"the Collector": lost} if lost else {})
+        stats = Stats(accepted=taken + lost, delivered=taken, lost={"the Collector": lost} if lost else {})
+        return with_process_counts(stats)

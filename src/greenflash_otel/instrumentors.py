@@ -16,6 +16,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from greenflash_otel import internal_errors, runtime
 from greenflash_otel.errors import ConfigurationError
+from greenflash_otel.frameworks import SUPPORTED
 from greenflash_otel.settings import FRAMEWORKS, SETTINGS, Settings
 
 
@@ -54,14 +55,14 @@ class OpenAIInstrumentor(_Instrumentor):
     """Of the OpenAI SDK."""
 
     framework = "openai"
-    dependency = "openai >= 1.66.5"
+    dependency = SUPPORTED["openai"].requirement
 
 
 class LangChainInstrumentor(_Instrumentor):
     """Of LangChain and LangGraph."""
 
     framework = "langchain"
-    dependency = "langchain-core >= 0.3.60"
+    dependency = SUPPORTED["langchain"].requirement
 
 
 def _captures(settings: Settings) -> bool:

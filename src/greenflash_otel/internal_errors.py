@@ -11,8 +11,10 @@ seen without any set-up. Ordinary logging settings of ``greenflash_otel`` silenc
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import traceback
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -36,10 +38,38 @@ class Counts:
     """Outcomes and ratings that found no conversation or message."""
     repaired: int = 0
     """Things whose arguments had to be repaired."""
-    logged: dict[str, None] = field(default_factory=dict)
 
 
-_counts = Counts()
+class _Tally:
+    """Counts that threads add to without ever waiting, even in a signal handler or in ``__del__``.
+
+    Adding to a `Counter` is reading and writing, between which another thread may add. So what is to be added
+    goes into a queue, and whoever gets the lock at once sums up.
+    """
+
+    def __init__(self) -> None:
+        self.counts = Counts()
+        self._new: deque[Callable[[Counts], None]] = deque()
+        self._lock = threading.Lock()
+
+    def add(self, change: Callable[[Counts], None]) -> None:
+        """Have a change made to the counts."""
+        self._new.append(change)
+        self.sum_up()
+
+    def sum_up(self) -> None:
+        """Make the changes that wait, unless another thread does so at this moment."""
+        while self._new and self._lock.acquire(blocking=False):
+            try:
+                while self._new:
+                    self._new.popleft()(self.counts)
+            finally:
+                self._lock.release()
+
+
+_tally = _Tally()
+_logged: dict[str, object] = {}
+"""Kinds of messages that were logged."""
 _defer_log: Callable[[Callable[[], None]], bool] | None = None
 """Takes over a log call that the running thread must not make itself; False if it may."""
 
@@ -59,9 +89,9 @@ def count(step: str, error: BaseException, *, lost: str | None = None) -> None:
     Args:
         lost: Reason under which what was worked on counts as lost; None if nothing was lost.
     """
-    _counts.errors[step] += 1
+    _count_error(step)
     if lost is not None:
-        _counts.lost[lost] += 1
+        count_lost(lost)
     costs = " and lost what it worked on" if lost is not None else ""
     warn_once(
         f"could not {step} ({type(error).__name__}){costs}; further failures are only counted",
@@ -101,17 +131,36 @@ class guarded:  # reads as a statement: with guarded("do a thing"):
 
 def count_lost(reason: str, items: int = 1) -> None:
     """Count captured things that were lost before any pipeline had them."""
-    _counts.lost[reason] += items
+
+    def change(counts: Counts) -> None:
+        counts.lost[reason] += items
+
+    _tally.add(change)
 
 
 def count_unlinked() -> None:
     """Count an outcome or a rating that found no conversation or message."""
-    _counts.unlinked += 1
+
+    def change(counts: Counts) -> None:
+        counts.unlinked += 1
+
+    _tally.add(change)
 
 
 def count_repaired() -> None:
     """Count something whose arguments had to be repaired."""
-    _counts.repaired += 1
+
+    def change(counts: Counts) -> None:
+        counts.repaired += 1
+
+    _tally.add(change)
+
+
+def _count_error(step: str) -> None:
+    def change(counts: Counts) -> None:
+        counts.errors[step] += 1
+
+    _tally.add(change)
 
 
 def warn_once(message: str, *, key: str | None = None) -> None:
@@ -130,10 +179,8 @@ def inform_once(message: str, *, key: str | None = None) -> None:
 
 
 def _log_once(level: int, message: str, key: str) -> None:
-    if key in _counts.logged:
-        return
-    if len(_counts.logged) < MAX_MESSAGES:
-        _counts.logged[key] = None
+    mine = object()
+    if len(_logged) < MAX_MESSAGES and _logged.setdefault(key, mine) is mine:  # of two threads, one logs
         _log(level, message)
 
 
@@ -142,7 +189,7 @@ def _log(level: int, message: str) -> None:
         try:
             logger.log(level, "%s", message)
         except Exception:  # noqa: BLE001 - a handler of the application's; nobody is left to tell
-            _counts.errors["log a message"] += 1
+            _count_error("log a message")
 
     if _defer_log is None or not _defer_log(emit):
         emit()
@@ -150,15 +197,28 @@ def _log(level: int, message: str) -> None:
 
 def internal_errors() -> Mapping[str, int]:
     """Return how often each step failed in this process."""
-    return dict(_counts.errors)
+    return dict(counts().errors)
 
 
 def counts() -> Counts:
-    """Return the counts of the process, as they stand."""
-    return _counts
+    """Return the counts of the process at this moment."""
+    _tally.sum_up()
+    now = _tally.counts
+    return Counts(Counter(now.errors), Counter(now.lost), now.unlinked, now.repaired)
 
 
 def reset_for_tests() -> None:
     """Forget everything, so that one test does not see what another did."""
-    global _counts
-    _counts = Counts()
+    global _tally
+    _tally = _Tally()
+    _logged.clear()
+
+
+def _begin_in_child() -> None:
+    """Count anew in a forked child: the parent counts what it inherited, and may have held the lock."""
+    global _tally
+    _tally = _Tally()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)

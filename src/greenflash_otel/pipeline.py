@@ -1,37 +1,68 @@
-"""Intake, outbox, worker and client, built from `Settings` and held together."""
+"""Wire one pipeline from `Settings`: capture hands spans in, requests go out.
+
+    submit() ─▶ batcher ─▶ ingest thread: convert, redact, sample ─▶ writer thread: outbox ─▶ sender threads
+                   │ too much
+                   └─▶ spill (disk, or packed memory)
+
+A public function waits for the thread that does its work, for a limited time, and never on a thread of ours.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
-import os
-import weakref
-from collections.abc import Callable, Iterable
-from typing import cast
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import httpx
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.store import Memory
-from greenflash_otel.delivery import metrics
-from greenflash_otel.delivery.delivery import Worker
+from greenflash_otel.delivery import files, metrics
+from greenflash_otel.delivery.batcher import Work
+from greenflash_otel.delivery.delivery import Delivery
+from greenflash_otel.delivery.destination import Destination, choose_folder, find_folders
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.stats import Stats, with_process_counts
+from greenflash_otel.delivery.threads import is_our_thread, is_waiting
+from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.messages import Address
+from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.greenflash_api.stand_in import is_stand_in
 from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.redaction import Redaction
 from greenflash_otel.ingest.sampling import Sampler
+from greenflash_otel.ingest.spill import SpanSpill
 from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
+from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.redaction.redact import Redact
+from greenflash_otel.semconv.genai import attributes_of_affiliation
 from greenflash_otel.settings import MEMORY, Settings
 
 Submitted = Callable[[], SpanRecord]
-"""A finished span whose conversion is left to the worker."""
+"""A finished span whose conversion is left to the ingest thread."""
+
+T = TypeVar("T")
+
+IN_TURN_S: Final = 1.0
+"""How long an outcome waits for the spans before it. Then it is kept without them."""
+TAKE_S: Final = 60.0
+"""How long spans may take that somebody waits to have acknowledged."""
+LATE_OUTCOME: Final = "greenflash_otel.late_outcome"
+"""Scope of a span that is an outcome which waits for its conversation."""
+COMMIT_S: Final = 10.0
+"""How long a public function waits for a disk at most."""
 
 
 class Pipeline:
@@ -47,107 +78,275 @@ class Pipeline:
                 "product_id is missing; a pipeline needs the UUID of a Greenflash product"
             )
         self.settings = settings
-        self._outbox = Outbox(settings.outbox)
-        notebook = None if settings.outbox == MEMORY else self._outbox
-        memory = Memory(key_of(settings.id_key), notebook, owner=settings.product_id)
+        is_online = settings.api_key is not None and settings.offline_reason is None
+        addressed = Destination(settings.base_url, settings.product_id)
+        self.destination = addressed if settings.api_key is not None else addressed.unaddressed
+        redact = _resolve(settings.redact)
+        self._redaction = Redaction(redact)
+        self._outbox = _outbox_of(settings, self.destination)
+        state = None if settings.outbox == MEMORY else self._outbox
+        memory = Memory(key_of(settings.id_key), state, owner=settings.product_id)
         sampler = _sampler_of(settings, memory)
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
         client = (
-            Client(settings.base_url, settings.api_key, http_client=http_client) if settings.api_key else None
+            Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
         )
         self._intake = Intake(
-            self._outbox,
-            address,
-            _resolve(settings.redact),
-            memory=memory,
-            sampler=sampler,
-            keep_on=settings.keep_on,
+            self._outbox, address, redact, memory=memory, sampler=sampler, keep_on=settings.keep_on
         )
-        self._worker = Worker(self._outbox, client, gather=self._gather, patrol=self._intake.tell_overdue)
-        _reset_in_children(self._intake)
+        self._spill = SpanSpill(
+            self._outbox,
+            may_use_disk=redact is None and settings.capture_content,
+            reason="capture_too_fast" if redact is None else "redaction_too_slow",
+        )
+        self._delivery = Delivery(
+            self._outbox,
+            client,
+            process=self._process,
+            spill=self._spill,
+            on_idle=self._emit_overdue,
+            destination=str(self.destination),
+            offline_reason=settings.offline_reason or "no API key",
+        )
+        if settings.api_key is not None and settings.outbox != MEMORY:
+            self._adopt_unaddressed(Path(settings.outbox))
         metrics.report(self)
-        if client is None:
+        if settings.api_key is None:
             internal_errors.warn_once(
-                f"no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self._where()}) until "
-                "there is one"
+                f"there is no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self.where()})",
+                key=f"no API key {self.destination.key}",
             )
 
-    def submit(self, span: Submitted) -> None:
-        """Hand over a span that just ended. Costs a queue entry; the worker does the rest."""
-        self._worker.submit(span)
+    def where(self) -> str:
+        """Return where captured data waits, for people."""
+        return "in memory" if self._outbox.folder is None else str(self._outbox.folder)
+
+    def submit(self, span: Submitted, size_bytes: int = 0) -> None:
+        """Hand over a span that just ended. Costs a queue entry; the ingest thread does the rest.
+
+        Args:
+            size_bytes: What its texts take in memory.
+        """
+        self._delivery.submit(span, size_bytes)
 
     def take(self, spans: Iterable[SpanRecord]) -> bool:
         """Convert and keep spans now: they are in the outbox when this returns True."""
-        kept = self._intake.take(spans)
-        self._worker.notify()
-        return kept
+        records = tuple(spans)
+        return self._do(lambda: self._intake.take(records))
 
     def take_logs(self, logs: Iterable[LogRecord]) -> bool:
         """Convert and keep log records, which belong to spans: as `take`."""
-        kept = self._intake.take_logs(logs)
-        self._worker.notify()
-        return kept
+        records = tuple(logs)
+        return self._do(lambda: self._intake.take_logs(records))
 
     def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
-        """Keep an outcome now, attached to its conversation; it is in the outbox when this returns."""
-        self._worker.gather_now()  # the spans before it say which conversation it belongs to
-        outcome = self._intake.take_outcome(outcome, affiliation, trace_id)
-        self._worker.notify()
-        return outcome
+        """Keep an outcome now, attached to its conversation; it is in the outbox when this returns.
+
+        The spans before it say which conversation it belongs to. If they take long to convert, the outcome is
+        kept without them: it finds its conversation later.
+        """
+        redacted = self._redaction.outcome(outcome)
+
+        def keep_without_spans() -> Outcome:
+            if redacted.conversation_id is not None or trace_id is None:
+                self._keep_now([self._intake.request_of_outcome(redacted)])
+            else:
+                self._keep_for_later(_span_of(redacted, affiliation, trace_id))
+            return outcome
+
+        return self._take_in_turn(
+            lambda: self._intake.take_outcome(outcome, affiliation, trace_id, redacted),
+            keep_without_spans,
+            unfinished=outcome,
+        )
 
     def take_rating(self, rating: Rating, affiliation: Affiliation, trace_id: str | None) -> Rating | None:
         """Keep a rating now, attached as an outcome is; None if there is nothing that it could rate."""
-        self._worker.gather_now()
-        attached = self._intake.take_rating(rating, affiliation, trace_id)
-        self._worker.notify()
-        return attached
+        redacted = cast(Rating, self._redaction.feedback(rating))
+
+        def keep_without_spans() -> Rating | None:
+            self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
+            return rating
+
+        unfinished: Rating | None = rating
+        return self._take_in_turn(
+            lambda: self._intake.take_rating(rating, affiliation, trace_id, redacted),
+            keep_without_spans,
+            unfinished=unfinished,
+        )
 
     def take_feedback(self, told: Rating | User | Organization) -> bool:
-        """Keep what was told of a conversation or a user; True if it is in the outbox now."""
-        self._worker.gather_now()  # it comes behind the messages it is about
-        kept = self._intake.take_feedback(told)
-        self._worker.notify()
-        return kept
+        """Keep what was said of a conversation or a user; True if it is in the outbox now."""
+        redacted = self._redaction.feedback(told)
+        return self._take_in_turn(
+            lambda: self._intake.take_feedback(redacted, is_redacted=True),
+            lambda: self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)]),
+            unfinished=True,
+        )
+
+    def take_late(self, told: object) -> bool:
+        """Keep something after `shutdown`, for the next process; whether it is on disk now."""
+        if isinstance(told, Outcome):
+            request = self._intake.request_of_outcome(self._redaction.outcome(told))
+        elif isinstance(told, (Rating, User, Organization)):
+            request = self._intake.request_of_feedback(told)
+        else:
+            return False
+        if self._outbox.put_late([request], COMMIT_S):
+            return True
+        self.lose("after_shutdown")
+        return False
+
+    def lose(self, reason: str, items: int = 1) -> None:
+        """Count captured things that cannot be delivered."""
+        self._delivery.batcher.count_lost(reason, items)
+
+    def is_durable(self) -> bool:
+        """Whether what is taken is on disk, or nobody asked for a disk; tries the disk again if not."""
+        return self._outbox.make_durable(IN_TURN_S)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
-        """Deliver what was captured so far; True if Greenflash has answered for all of it.
+        """Deliver what was captured so far; True if Greenflash accepted all of it.
 
-        False when the time ran out, or when deliveries are held: no API key, or one that is refused.
+        False when the time ran out, when something of it was rejected, or when delivery is paused: no API key,
+        or one that is refused.
         """
-        self._settle()
-        return self._worker.flush(timeout_s)
+        return self._delivery.flush(timeout_s, settle=self._intake.settle)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk.
 
         Args:
-            settle: Whether to tell what still waits for what it belongs to. If not, and the outbox is on
+            settle: Whether to emit what still waits for what it belongs to. If not, and the outbox is on
                 disk, it waits on in the next process.
         """
+        seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
         if settle or self.settings.outbox == MEMORY:
-            self._settle()
-        self._worker.close(self.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
-
-    def _settle(self) -> None:
-        self._worker.gather_now()
-        self._intake.settle()
-        self._worker.notify()
+            self._delivery.close(seconds, settle=self._intake.settle)
+        else:
+            self._delivery.close(seconds)
 
     def stats(self) -> Stats:
-        """What became of everything captured, in messages and outcomes."""
-        return self._worker.stats()
+        """Return what became of everything captured, and the failures of the process. Waits for nothing."""
+        return with_process_counts(self.own_stats())
 
-    def _gather(self, batch: list[object]) -> None:
-        spans = []
-        for submitted in cast("list[Submitted]", batch):
-            with internal_errors.guarded("read a span"):
-                spans.append(submitted())
-        self._intake.take(spans, outcomes=False)
+    def own_stats(self) -> Stats:
+        """Return the counts of this pipeline alone: to be summed with those of others."""
+        stats, unconverted = self._delivery.stats(), self._intake.lost.copy()
+        return replace(
+            stats,
+            accepted=stats.accepted + sum(unconverted.values()),
+            lost=dict(Counter(stats.lost) + unconverted),
+        )
 
-    def _where(self) -> str:
-        return "in memory" if self.settings.outbox == MEMORY else self.settings.outbox
+    def _adopt_unaddressed(self, root: Path) -> None:
+        """Take over what was captured for this product before there was a key."""
+        wanted = self.destination.unaddressed
+        for folder, destination in find_folders(root.absolute()):
+            left = [*files.find_files(folder, "ours"), *files.find_files(folder, "damaged")]
+            if destination.key != wanted.key or not left:
+                continue
+            if is_stand_in(self.settings.base_url):
+                internal_errors.warn_once(
+                    f"conversations that were captured without an API key wait in {folder}. They are not delivered to "
+                    f"{self.settings.base_url}, which is a test double"
+                )
+            else:
+                self._outbox.adopt_from(folder, destination.key, COMMIT_S)
+
+    # On the ingest thread.
+
+    def _process(self, items: list[Any], converted_id: int) -> None:
+        """Ingest spans and work in order, keep what comes of it in one commit, and only then answer."""
+        self._intake.begin_batch()
+        spans: list[SpanRecord] = []
+        done: list[Work] = []
+        for item in items:
+            if not isinstance(item, Work):
+                with internal_errors.guarded("read a span", lost="capture_failed"):
+                    spans.append(item() if callable(item) else item)
+                continue
+            self._take_spans(spans)
+            spans = []
+            if item.claim():
+                with internal_errors.guarded("do what was asked for"):
+                    item.result = item.act()
+                    done.append(item)
+        self._take_spans(spans)
+        kept = False
+        try:
+            kept = self._intake.commit_batch(converted_id)
+        finally:
+            for work in done if not kept else ():
+                work.result = False if isinstance(work.result, bool) else work.result
+
+    def _take_spans(self, spans: list[SpanRecord]) -> None:
+        """Ingest spans in order. Only outcomes that were kept for later are not in the outbox yet."""
+        for is_late, some in itertools.groupby(spans, key=lambda span: span.scope == LATE_OUTCOME):
+            self._intake.take(some, outcomes=is_late)
+
+    def _emit_overdue(self) -> None:
+        self._intake.tell_overdue()
+
+    # Where the ingest thread is too slow.
+
+    def _take_in_turn(self, act: Callable[[], T], otherwise: Callable[[], T], *, unfinished: T) -> T:
+        """Have the ingest thread do something behind the spans before it; do it without them if that takes long.
+
+        Args:
+            unfinished: Returned where nothing can be waited for: on a thread of ours, or in a nested call.
+        """
+        batcher = self._delivery.batcher
+        work = self._delivery.call(act)
+        if batcher.wait(work, IN_TURN_S):
+            return cast(T, work.result)
+        if is_our_thread() or is_waiting():
+            return unfinished
+        if work.claim():
+            return otherwise()
+        batcher.wait(work, COMMIT_S)  # it is being done at this moment
+        return cast(T, work.result) if work.ticket.is_complete else unfinished
+
+    def _do(self, act: Callable[[], bool]) -> bool:
+        work = self._delivery.call(act)
+        return self._delivery.batcher.wait(work, TAKE_S) and bool(work.result)
+
+    def _keep_now(self, requests: Sequence[ApiRequest]) -> bool:
+        job = self._outbox.put_later(requests)
+        if not WRITER.wait(job, COMMIT_S):
+            internal_errors.warn_once(
+                f"the disk of the outbox ({self.where()}) is slow: an outcome was not on it after {COMMIT_S:g} s",
+                key=f"slow disk {self.destination.key}",
+            )
+        return not job.result
+
+    def _keep_for_later(self, span: SpanRecord) -> None:
+        """Keep an outcome that has yet to find its conversation, behind the spans that wait."""
+        WRITER.wait(WRITER.submit(self._outbox, Job(lambda _: self._spill_outcome(span))), COMMIT_S)
+
+    def _spill_outcome(self, span: SpanRecord) -> None:
+        if not self._spill.store_redacted(span):
+            self.lose("outbox_full")
+        self._delivery.batcher.note_spilled()
+
+
+def _outbox_of(settings: Settings, destination: Destination) -> Outbox:
+    limit_bytes = settings.outbox_limit_bytes
+    if settings.outbox == MEMORY:
+        return Outbox(MEMORY, limit_bytes=limit_bytes, destination=destination.key)
+    folder = choose_folder(Path(settings.outbox), destination)
+    return Outbox(folder, limit_bytes=limit_bytes, destination=destination.key)
+
+
+def _span_of(outcome: Outcome, affiliation: Affiliation, trace_id: str) -> SpanRecord:
+    """Write an outcome as a span, which can wait for its conversation as those of other services do."""
+    at_ns = outcome.event_at_ns
+    span_id = hashlib.blake2b(outcome.insert_id.encode(errors="replace"), digest_size=8).hexdigest()
+    named = {name: v for name, v in attributes_of_affiliation(affiliation).items() if v is not None}
+    attributes = {**named, **attributes_of(outcome)}
+    return SpanRecord(trace_id, span_id, SPAN_NAME, at_ns, at_ns, attributes=attributes, scope=LATE_OUTCOME)
 
 
 def _sampler_of(settings: Settings, memory: Memory) -> Sampler | None:
@@ -169,14 +368,3 @@ def _resolve(redact: Redact | str | None) -> Redact | None:
         raise ConfigurationError(
             f"redact is {redact!r}, which cannot be imported; write 'module:function'"
         ) from None
-
-
-def _reset_in_children(intake: Intake) -> None:
-    reference = weakref.ref(intake)
-
-    def reset() -> None:
-        if (alive := reference()) is not None:
-            alive.forget_lock()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=reset)

@@ -266,8 +266,12 @@ def _deliver(function: str, thing: T, take: Callable[[Pipeline], S], *, is_a_spa
     Args:
         is_a_span: Whether it leaves the process as a span too.
     """
-    pipeline = runtime.active_pipeline()
-    if pipeline is None:
+    pipeline, ended = runtime.active_pipeline(), runtime.ended_pipeline()
+    if pipeline is None and ended is not None and ended.settings.export == "greenflash":
+        with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
+            if not ended.take_late(thing):
+                internal_errors.warn_once(f"{function} was called after shutdown(); it could not be kept")
+    elif pipeline is None:
         lost = "it is only visible as a span" if is_a_span else "nothing was sent"
         internal_errors.warn_once(f"{function} was called before instrument(); {lost}")
     elif pipeline.settings.export == "greenflash":

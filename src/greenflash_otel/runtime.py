@@ -24,12 +24,13 @@ from greenflash_otel.arguments import set_strict
 from greenflash_otel.collector import CollectorPipeline, exporter_of, resource_of
 from greenflash_otel.context import carry
 from greenflash_otel.delivery import fork_hooks
-from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.stats import Stats, with_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import Marker, SpanProcessor
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
+from greenflash_otel.set_up_report import report_second_call, report_set_up
 from greenflash_otel.settings import MEMORY, Export, History, Settings
 
 TRACER = "greenflash_otel"
@@ -43,9 +44,13 @@ class _Runtime:
     pipeline: Pipeline
     tracer: Tracer
     processor: Marker | None
+    tracer_provider: trace.TracerProvider | None
+    """That the application passed."""
+    http_client: httpx.Client | None
 
 
 _runtime: _Runtime | None = None
+_ended: Pipeline | None = None
 _lock = threading.Lock()
 
 
@@ -75,7 +80,8 @@ def instrument(
     """Capture what this process says to models, and deliver it to Greenflash, from now on.
 
     Call it once at start-up; clients and agents built before and after are captured alike. A second call
-    changes nothing and returns the same pipeline. Every argument has an environment variable;
+    changes nothing and returns the same pipeline, with a warning if its arguments ask for something else.
+    What is set up is logged once, at INFO. Every argument has an environment variable;
     ``docs/settings.md`` lists them with defaults and units.
 
     Args:
@@ -87,7 +93,8 @@ def instrument(
         The pipeline: ``flush(timeout_s) -> bool``, ``shutdown()``, ``stats()``.
 
     Raises:
-        ConfigurationError: A setting is missing or malformed; the message says what to write.
+        ConfigurationError: A setting is missing or malformed; the message says what to write. A second call
+            raises nothing.
     """
     global _runtime
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -95,33 +102,42 @@ def instrument(
             "OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included"
         )
         export, frameworks = "none", ()
-    settings = Settings.read(
-        os.environ,
-        api_key=api_key,
-        product_id=product_id,
-        base_url=base_url,
-        frameworks=frameworks,
-        export=export,
-        outbox=None if outbox is None else os.fspath(outbox),
-        capture_content=capture_content,
-        redact=redact,
-        history=history,
-        sample_rate=sample_rate,
-        keep_on=keep_on,
-        force_sample=force_sample,
-        id_key=id_key,
-        langchain_chains=langchain_chains,
-        baggage=baggage,
-        default_user_id=default_user_id,
-        strict=strict,
-        shutdown_timeout_s=shutdown_timeout_s,
-    )
-    with _lock:
-        if _runtime is None:
-            _runtime = _set_up(settings, tracer_provider, http_client)
-            atexit.register(shutdown)
-            fork_hooks.at_end_of_children(shutdown)
-        return _runtime.pipeline
+    given = {
+        "api_key": api_key,
+        "product_id": product_id,
+        "base_url": base_url,
+        "frameworks": frameworks,
+        "export": export,
+        "outbox": outbox,
+        "capture_content": capture_content,
+        "redact": redact,
+        "history": history,
+        "sample_rate": sample_rate,
+        "keep_on": keep_on,
+        "force_sample": force_sample,
+        "id_key": id_key,
+        "langchain_chains": langchain_chains,
+        "baggage": baggage,
+        "default_user_id": default_user_id,
+        "strict": strict,
+        "shutdown_timeout_s": shutdown_timeout_s,
+    }
+    if (runtime := _runtime) is None:
+        settings = Settings.read(os.environ, **given)
+        with _lock:
+            runtime, is_first = _runtime, _runtime is None
+            if runtime is None:
+                runtime = _runtime = _set_up(settings, tracer_provider, http_client)
+                atexit.register(shutdown)
+                fork_hooks.at_end_of_children(shutdown)
+        if is_first:
+            with internal_errors.guarded("say what is set up"):
+                report_set_up(settings, shares_provider=tracer_provider is not None)
+            return runtime.pipeline
+    passed = {"tracer_provider": tracer_provider, "http_client": http_client}
+    other = [name for name, it in passed.items() if it is not None and it is not getattr(runtime, name)]
+    report_second_call(runtime.settings, given, other_objects=other)
+    return runtime.pipeline
 
 
 def uninstrument() -> None:
@@ -136,9 +152,10 @@ def shutdown(timeout_s: float | None = None) -> None:
         timeout_s: How long it may take, in seconds; by default the setting ``shutdown_timeout_s``, 5. What
             could not be delivered stays in the outbox and goes out with the next process.
     """
-    global _runtime
+    global _runtime, _ended
     with _lock:
         runtime, _runtime = _runtime, None
+        _ended = _ended if runtime is None else runtime.pipeline
     if runtime is None:
         return
     atexit.unregister(shutdown)
@@ -169,6 +186,17 @@ def active_pipeline() -> Pipeline | None:
     return None if runtime is None else runtime.pipeline
 
 
+def reset_for_tests() -> None:
+    """Forget the pipeline that was ended, so that one test does not see what another did."""
+    global _ended
+    _ended = None
+
+
+def ended_pipeline() -> Pipeline | None:
+    """Return the pipeline that `shutdown()` ended, for what is recorded after it; None before."""
+    return _ended
+
+
 def active_tracer() -> Tracer:
     """Return the tracer of the process; outside of `instrument()`, that of the global provider."""
     runtime = _runtime
@@ -178,13 +206,13 @@ def active_tracer() -> Tracer:
 def stats() -> Stats:
     """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
     runtime = _runtime
-    return Stats() if runtime is None else runtime.pipeline.stats()
+    return with_process_counts(Stats()) if runtime is None else runtime.pipeline.stats()
 
 
 def _set_up(
     settings: Settings, provider: trace.TracerProvider | None, http_client: httpx.Client | None
 ) -> _Runtime:
-    own = provider is None and settings.export != "none"
+    passed, own = provider, provider is None and settings.export != "none"
     if provider is None:
         provider = _own_provider(settings) if own else trace.get_tracer_provider()
     add: Callable[[Marker], None] | None = getattr(provider, "add_span_processor", None)
@@ -206,7 +234,7 @@ def _set_up(
     for name in settings.frameworks:
         with internal_errors.guarded(f"instrument {name}"):
             _instrumentation(name).instrument(tracer, **options[name])
-    return _Runtime(settings, pipeline, tracer, processor)
+    return _Runtime(settings, pipeline, tracer, processor, passed, http_client)
 
 
 def _pipeline(settings: Settings, http_client: httpx.Client | None) -> tuple[Pipeline, Marker | None]:

@@ -72,6 +72,13 @@ def _seconds(value: str) -> float:
         raise ValueError("a number of seconds") from None
 
 
+def _bytes(value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("a number of bytes") from None
+
+
 def _names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
@@ -106,6 +113,11 @@ SETTINGS: Mapping[str, Setting] = {
         _text,
         "Folder in which captured data waits until Greenflash has it, or `:memory:`. "
         "By default `greenflash-otel/outbox` in the user's state folder (`XDG_STATE_HOME`).",
+    ),
+    "outbox_limit_bytes": Setting(
+        ("GREENFLASH_OUTBOX_LIMIT_BYTES",),
+        _bytes,
+        "How much the outbox may hold, in bytes. When the limit is reached, the newest is refused and counted.",
     ),
     "capture_content": Setting(
         ("GREENFLASH_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
@@ -180,6 +192,7 @@ class Settings:
     frameworks: tuple[str, ...] = FRAMEWORKS
     export: Export = "greenflash"
     outbox: str = MEMORY
+    outbox_limit_bytes: int = 1024 * 1024 * 1024
     capture_content: bool = True
     redact: Redact | str | None = None
     history: History | None = None
@@ -192,6 +205,8 @@ class Settings:
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0
+    offline_reason: str | None = None
+    """Why nothing is sent although there may be an API key. Not a setting: `read` finds it out."""
 
     def __post_init__(self) -> None:
         _check_product(self.product_id, required=self.export == "greenflash")
@@ -210,6 +225,10 @@ class Settings:
             )
         if self.sample_rate is not None and not 0 <= self.sample_rate <= 1:
             raise ConfigurationError(f"sample_rate is {self.sample_rate}; write a number from 0 to 1")
+        if self.outbox_limit_bytes < 1_000_000:
+            raise ConfigurationError(
+                f"outbox_limit_bytes is {self.outbox_limit_bytes}; write at least 1000000"
+            )
         if not self.base_url.startswith(("http://", "https://")):
             raise ConfigurationError(f"base_url is {self.base_url!r}; write e.g. 'https://host/api/v1'")
         if not self.default_user_id:
@@ -226,7 +245,8 @@ class Settings:
         Raises:
             ConfigurationError: A setting is missing or malformed; the message says what to write.
         """
-        values: dict[str, Any] = {"outbox": _default_outbox(environment)}
+        in_tests = bool(environment.get("PYTEST_VERSION") or environment.get("PYTEST_CURRENT_TEST"))
+        values: dict[str, Any] = {"outbox": MEMORY if in_tests else _default_outbox(environment)}
         for name, setting in SETTINGS.items():
             if given.get(name) is not None:
                 values[name] = given[name]
@@ -235,7 +255,11 @@ class Settings:
         for name in ("frameworks", "keep_on"):
             if (names := values.get(name)) is not None:
                 values[name] = _names(names) if isinstance(names, str) else tuple(names)
-        return cls(**{**values, "outbox": str(values["outbox"])})
+        if in_tests and "base_url" not in values:
+            values["offline_reason"] = (
+                "pytest runs, and base_url is not set: tests contact no default address"
+            )
+        return cls(**{**values, "outbox": _absolute(str(values["outbox"]))})
 
 
 def _from_environment(setting: Setting, environment: Mapping[str, str]) -> object:
@@ -246,6 +270,11 @@ def _from_environment(setting: Setting, environment: Mapping[str, str]) -> objec
             except ValueError as wanted:
                 raise ConfigurationError(f"{variable} is {text!r}; write {wanted}") from None
     return None
+
+
+def _absolute(outbox: str) -> str:
+    """Return where a folder is now: the application may change its directory later."""
+    return outbox if outbox == MEMORY else str(Path(outbox).expanduser().absolute())
 
 
 def _default_outbox(environment: Mapping[str, str]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -15,21 +18,16 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY
 
+from greenflash_otel import internal_errors
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.client import MAX_BODY_BYTES, Client
+from greenflash_otel.greenflash_api.connections import proxy_of
 from tests.delivery.fakes import messages
 from tests.delivery.processes import output_of
 from tests.delivery.server import Reply, Server
 
 KEY = "gf_very_secret"
 REQUEST = messages("chat-42", "a")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """A running server."""
-    with Server().running() as server:
-        yield server
 
 
 @pytest.fixture
@@ -92,7 +90,7 @@ def test_a_status_counts_though_its_body_breaks_off(client: Client, server: Serv
     """A refusal is a refusal, even where the server hangs up in the middle of its reason."""
     server.replies = [Reply(413, b"too lar", missing_bytes=3)]
     answer = client.send(REQUEST)
-    assert (answer.status, answer.body) == (413, b"too lar")
+    assert (answer.status, answer.body, answer.is_cut) == (413, b"too lar", True)
 
 
 def test_a_connection_that_is_cut(client: Client, server: Server) -> None:
@@ -122,12 +120,18 @@ def test_no_answer_in_time(own_limit_s: float, server: Server) -> None:
 
 def test_an_answer_that_trickles_is_cut_off(server: Server) -> None:
     """A server that keeps sending a little does not keep us for ever."""
-    ticks = iter([0.0, 1.0, 99.0])
-    server.replies = [Reply(500, b"x" * 300_000)]
-    with closing(Client(server.url, KEY, timeout_s=5.0, clock=lambda: next(ticks))) as client:
+    now_s = 0.0
+
+    def clock() -> float:
+        nonlocal now_s
+        now_s += 1.0
+        return now_s
+
+    server.replies = [Reply(500, b"x" * 900_000)]
+    with closing(Client(server.url, KEY, timeout_s=9.0, clock=clock)) as client:
         answer = client.send(REQUEST)
-    assert answer.status == 500
-    assert 0 < len(answer.body) < 300_000
+    assert (answer.status, answer.is_cut) == (500, True)
+    assert 0 < len(answer.body) < 900_000
 
 
 def test_a_server_that_speaks_no_tls(server: Server) -> None:
@@ -157,8 +161,12 @@ def test_a_given_client_that_fails_raises_nothing(server: Server) -> None:
     def refuse(request: httpx.Request) -> None:
         raise ZeroDivisionError
 
+    before = internal_errors.internal_errors().get(
+        step := "send with the HTTP client; what was captured waits", 0
+    )
     with httpx.Client(event_hooks={"request": [refuse]}) as given:
         assert Client(server.url, KEY, http_client=given).send(REQUEST) == Answer(None, fault="client")
+    assert internal_errors.internal_errors()[step] == before + 1
     assert Client(server.url, KEY, http_client=given).send(REQUEST) == Answer(None, fault="client")
 
 
@@ -178,16 +186,90 @@ def test_nothing_it_does_is_traced(server: Server) -> None:
     assert seen[0]["suppress_instrumentation"] is True
 
 
-def test_the_key_is_never_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """Nor does any other library log it, not even in its most talkative mood."""
+@pytest.mark.parametrize("passes_client", [False, True])
+def test_it_logs_nothing(passes_client: bool, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Nor do the libraries below, in their most talkative mood. The application's requests are logged."""
     caplog.set_level(logging.DEBUG)
     server.replies = [Reply(401), Reply(cut=True)]
-    with closing(Client(server.url, KEY)) as client:
-        for _ in range(3):
-            client.send(REQUEST)
-    assert "HTTP Request" in caplog.text
-    assert KEY not in caplog.text
+    with httpx.Client() as application:
+        with closing(Client(server.url, KEY, http_client=application if passes_client else None)) as client:
+            for _ in range(3):
+                client.send(REQUEST)
+        assert caplog.messages == []
+        application.post(server.url)
+    assert {"httpx", "httpcore.http11"} <= {record.name for record in caplog.records}
     assert KEY not in repr(client)
+
+
+def test_a_server_that_quotes_the_key(client: Client, server: Server) -> None:
+    """What it says is logged and stored; the key must not be."""
+    server.replies = [Reply(401, f'{{"message":"Invalid API key {KEY}"}}'.encode())]
+    assert client.send(REQUEST).body == b'{"message":"Invalid API key [API key]"}'
+
+
+@pytest.mark.parametrize(
+    "path", ["/messages/../admin", "@evil.example/messages", "", "//evil.example", "/keys"]
+)
+def test_a_path_that_is_not_the_apis_is_not_sent(path: str, client: Client, server: Server) -> None:
+    """It may come from a disk that others can write to."""
+    assert client.send(replace(REQUEST, path=path)) == Answer(None, fault="path")
+    assert server.received == []
+
+
+@pytest.mark.parametrize("passes_client", [False, True])
+def test_an_answer_that_is_compressed_all_the_same(passes_client: bool, server: Server) -> None:
+    """It is read within the same bounds."""
+    bomb = gzip.compress(b"x" * (MAX_BODY_BYTES * 4))
+    server.replies = [
+        Reply(200, gzip.compress(b'{"success":true}'), {"Content-Encoding": "gzip"}),
+        Reply(200, bomb, {"Content-Encoding": "gzip"}),
+        Reply(200, b"nonsense", {"Content-Encoding": "gzip"}),
+    ]
+    with (
+        httpx.Client() as application,
+        closing(Client(server.url, KEY, http_client=application if passes_client else None)) as client,
+    ):
+        assert client.send(REQUEST).body == b'{"success":true}'
+        assert client.send(REQUEST).body == b"x" * MAX_BODY_BYTES
+        assert client.send(REQUEST).body == b"nonsense"
+
+
+def test_it_goes_through_the_proxy_of_the_environment(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the proxy's own credentials; hosts that need none are reached directly."""
+    monkeypatch.setenv(
+        "HTTP_PROXY", server.url.replace("http://", "http://me:s%40cret@").removesuffix("/api/v1")
+    )
+    with closing(Client("http://greenflash.invalid/api/v1", KEY)) as client:
+        assert client.send(REQUEST).status == 201
+    (received,) = server.received
+    assert received.path == "http://greenflash.invalid/api/v1/messages"
+    assert received.headers["proxy-authorization"] == "Basic " + b64encode(b"me:s@cret").decode()
+    monkeypatch.setenv("NO_PROXY", "example.org, 127.0.0.1")
+    with closing(Client(server.url, KEY)) as client:
+        assert client.send(REQUEST).status == 201
+    assert server.received[1].path == "/api/v1/messages"
+
+
+@pytest.mark.parametrize(
+    ("url", "proxies", "proxy"),
+    [
+        ("https://a.example.org", {"https": "http://p:1"}, "http://p:1"),
+        ("https://a.example.org", {"all": "socks5://p:1"}, "socks5://p:1"),
+        ("https://a.example.org", {"http": "http://p:1"}, None),
+        ("https://a.example.org", {"https": "p:1"}, "http://p:1"),
+        ("https://a.example.org", {"https": "http://p:1", "no": "*"}, None),
+        ("https://a.example.org", {"https": "http://p:1", "no": "other, .EXAMPLE.org"}, None),
+        ("https://a.example.org", {"https": "http://p:1", "no": "*.example.org"}, None),
+        ("https://a.example.org", {"https": "http://p:1", "no": "ample.org,,"}, "http://p:1"),
+        ("http://[::1]:8000", {"http": "http://p:1", "no": "::1"}, None),
+    ],
+)
+def test_which_proxy(url: str, proxies: dict[str, str], proxy: str | None) -> None:
+    """By scheme, unless the host is excepted."""
+    found = proxy_of(httpx.URL(url), proxies)
+    assert (None if found is None else str(found)) == proxy
 
 
 def test_a_closed_client_opens_new_connections(server: Server) -> None:
@@ -204,7 +286,7 @@ def test_a_forked_child_has_connections_of_its_own(server: Server) -> None:
     """Parent and child never read each other's answers."""
     script = """
 import json
-from greenflash_otel.api.client import Client
+from greenflash_otel.greenflash_api.client import Client
 client = Client(sys.argv[1], "gf_test")
 print(client.send(messages("chat", "before")).status, flush=True)
 child = os.fork()

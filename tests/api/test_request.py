@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel import internal_errors
-from greenflash_otel.greenflash_api.request import encode
+from greenflash_otel.greenflash_api.request import API_PATHS, encode, is_api_path
 from greenflash_otel.model.operation import Json
 from tests.strategies import objects
 
@@ -55,6 +55,60 @@ def test_always_utf_8(text: str) -> None:
 def test_compact_and_in_order() -> None:
     """The bytes of a body are always the same."""
     assert encode({"b": 1, "a": [None, True]}) == b'{"b":1,"a":[null,true]}'
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*sorted(API_PATHS), "/users/ada", "/users/a%2Fb%20c", "/organizations/3c90c3cc-0d44", "/users/a..b"],
+)
+def test_the_paths_of_the_api(path: str) -> None:
+    """Those that requests are posted to, and those of one user or organization."""
+    assert is_api_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "messages",
+        "/messages/",
+        "/messages/1",
+        "/Messages",
+        "/messages?x=1",
+        "/messages#x",
+        "/messages\n",
+        "/users/",
+        "/users/a/b",
+        "/users/..",
+        "/users/.",
+        "/users/%2e%2E",
+        "/users/%2e%2e%2fadmin",
+        "/users/a%2f..%2f..%2fadmin",
+        "/users/a%5c..%5cb",
+        "/users/%0d%0aHost:x",
+        "/users/a%00",
+        "/users/a%zz",
+        "/users/a b",
+        "/users/\u00e9",
+        "/users/a?b",
+        "//users/a",
+        "@evil.example/messages",
+        ".evil.example/messages",
+        ":81/messages",
+        "/../messages",
+    ],
+)
+def test_other_paths(path: str) -> None:
+    """None leads to another host, out of the API, or splits the request's head."""
+    assert not is_api_path(path)
+
+
+@given(st.text(max_size=30))
+def test_an_id_is_one_segment(id: str) -> None:
+    """Whatever follows, a path stays below its collection."""
+    if is_api_path(f"/users/{id}"):
+        assert not set("/?#\\ \r\n") & set(id)
 
 
 def _cycle() -> list[Any]:

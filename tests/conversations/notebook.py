@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.conversations.store import Memory
+from greenflash_otel.state_record import StateRecord
 
 
 class Pad:
@@ -14,19 +14,19 @@ class Pad:
     def __init__(self) -> None:
         self.notes: list[tuple[str, str]] = []
 
-    def write(self, notes: Iterable[Note]) -> None:
+    def write(self, notes: Iterable[StateRecord]) -> None:
         """Keep them."""
         for note in notes:
-            if not note.adds:
-                self.notes = [one for one in self.notes if one[0] != note.topic]
+            if not note.appends:
+                self.notes = [one for one in self.notes if one[0] != note.key]
             if note.value is not None:
-                self.notes.append((note.topic, note.value))
+                self.notes.append((note.key, note.value))
 
     def recall(self, topic: str) -> Sequence[str]:
         """All on a topic."""
         return [value for name, value in self.notes if name == topic]
 
-    def recall_found(self, beginning: str) -> Sequence[str]:
+    def recall_inherited(self, beginning: str) -> Sequence[str]:
         """All on topics that begin so; a memory asks once."""
         return [value for name, value in self.notes if name.startswith(beginning)]
 

@@ -144,7 +144,7 @@ def test_each_application_has_its_own(key: bytes, owner: str) -> None:
     for memory in (Memory(b"", Pad(), "a"), Memory(key, Pad(), owner)):
         for operation in (TOOL, MAIN):
             assemble(memory, span_of(), operation)
-        topics.append({note.topic for note in memory.news()})
+        topics.append({note.key for note in memory.news()})
     assert {topic.split()[0] for topic in topics[0]} == {"conversation", "trace", "waiting"}
     assert not topics[0] & topics[1]
 
@@ -176,6 +176,6 @@ def test_notes_of_what_was_said_hold_none_of_it() -> None:
     """Hashes, ids and times; also the beginnings by which a quotation is found."""
     memory = Memory(notebook=Pad())
     assemble(memory, span_of(), MAIN)
-    text = "".join(note.topic + (note.value or "") for note in memory.news())
+    text = "".join(note.key + (note.value or "") for note in memory.news())
     assert "shoes" not in text.lower()
     assert persistence.VERSION == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -35,7 +35,7 @@ def opened() -> Iterator[Opening]:
     """Opens outboxes."""
     with ExitStack() as stack:
 
-        def open_outbox(path: str | Path = ":memory:", **arguments: int) -> Outbox:
+        def open_outbox(path: str | Path = ":memory:", **arguments: Any) -> Outbox:
             return stack.enter_context(closing(Outbox(path, **arguments)))
 
         yield open_outbox

@@ -108,13 +108,15 @@ def test_what_is_delivered_and_could_not_be_removed_is_not_taken_for_new(
 
 @pytest.mark.parametrize("kept", [b"", b"this is no database" * 100])
 def test_a_file_that_is_none_stops_nobody(kept: bytes, opened: Opening, tmp_path: Path) -> None:
-    """An empty one was just begun; another is set apart."""
+    """A file that we did not make stays as it is, whatever its name."""
     mine = opened(tmp_path)
-    (tmp_path / "00000000000000000001-1-a.sqlite3").write_bytes(kept)
+    foreign = tmp_path / f"{1:020}-1-{1:08x}.sqlite3"
+    foreign.write_bytes(kept)
     killed(PUT_AND_WAIT, tmp_path, "k")
     mine.adopt()
     assert drained(mine) == ["k0", "k1", "k2"]
-    assert files.count(tmp_path, damaged=True) == (1 if kept else 0)
+    assert foreign.read_bytes() == kept
+    assert files.count_corrupt(tmp_path) == 0
 
 
 def test_in_memory_there_is_nothing_to_take(outbox: Outbox) -> None:
@@ -149,7 +151,7 @@ def test_the_room_to_split_in_is_not_for_what_others_left(tmp_path: Path) -> Non
         for path in (tmp_path / "elsewhere").iterdir():
             path.rename(tmp_path / path.name)
         mine.adopt()
-        assert (mine.counts().pending, files.count(tmp_path)) == (11, 2)
+        assert (mine.counts().pending, len(files.find_files(tmp_path, "ours"))) == (11, 2)
         assert len(drained(mine)) == 11
         mine.adopt()
         assert drained(mine) == ["left0", "left1", "left2", "left3"]

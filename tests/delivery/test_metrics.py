@@ -5,21 +5,24 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import fields
+from datetime import datetime, timezone
 
 import pytest
 from opentelemetry import metrics as otel_metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint
 
+from greenflash_otel import internal_errors
 from greenflash_otel.delivery import metrics
-from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.stats import Ledger, Stats
+from greenflash_otel.delivery.stats import Ledger, Pause, Stats
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Wire, ids_of, messages
+from tests.delivery.making import make_delivery
 from tests.delivery.processes import output_of
-from tests.delivery.test_worker import LONG_S
+from tests.delivery.test_delivery import LONG_S
 
 Read = Callable[[], dict[str, int]]
 """Reads all metrics once: their values by name, ``lost`` with its reason behind it."""
@@ -45,18 +48,29 @@ def _metrics(reader: InMemoryMetricReader) -> list[Metric]:
 
 
 def _values(metric: Metric) -> Iterator[tuple[str, int]]:
-    assert metric.unit == "{item}"
-    name = metric.name.removeprefix("greenflash.items.")
+    name = metric.name.removeprefix("greenflash.").removeprefix("items.")
+    assert metric.unit == {"paused": "{destination}", "internal_errors": "{error}"}.get(name, "{item}")
     for point in metric.data.data_points:
         assert isinstance(point, NumberDataPoint)
-        reason = (point.attributes or {}).get("greenflash.reason")
-        yield (f"{name} {reason}" if reason else name), int(point.value)
+        attributes = " ".join(str(value) for value in (point.attributes or {}).values())
+        yield f"{name} {attributes}".strip(), int(point.value)
 
 
 def adds_up(values: dict[str, int]) -> bool:
     """The promise."""
     lost = sum(value for name, value in values.items() if name.startswith("lost "))
     return values["accepted"] == values["delivered"] + values["pending"] + values["rejected"] + lost
+
+
+class Fixed:
+    """Counts that stay as they are."""
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
+
+    def stats(self) -> Stats:
+        """Those."""
+        return self._stats
 
 
 class Moving:
@@ -88,13 +102,15 @@ def test_one_reading_is_of_one_moment(read: Read) -> None:
 def test_whatever_happens_to_an_item_it_is_counted_once(read: Read) -> None:
     """Delivered, refused for good, waiting, refused by a full queue: at every step the sum holds."""
 
+    refusals = {"b": Answer(400, b'{"message":"no"}'), "h": Answer(401, b'{"message":"no key"}')}
+
     def answer(request: ApiRequest) -> Answer:
         assert adds_up(read())
         [id] = ids_of(request)
-        return {"b": Answer(400), "h": Answer(401)}.get(id[0], SUCCESS)
+        return refusals.get(id[0], SUCCESS)
 
     with closing(Outbox(":memory:", limit_bytes=400_000)) as outbox:
-        worker = Worker(outbox, Wire(answer), gather=lambda batch: None)
+        worker = make_delivery(outbox, Wire(answer), gather=lambda batch: None)
         metrics.report(worker)
         outbox.put([messages(f"{i}", f"{'gb'[i % 2]}{i}") for i in range(10)])
         outbox.put([messages("large", f"{i}", size=100_000) for i in range(5)])
@@ -105,13 +121,14 @@ def test_whatever_happens_to_an_item_it_is_counted_once(read: Read) -> None:
         assert not worker.flush(LONG_S)
         worker.close(1.0)
         assert not worker.submit("late")
-        assert read() == {
+        assert {name: value for name, value in read().items() if value} == {
             "accepted": 17,
             "delivered": 8,
             "pending": 1,
             "rejected": 5,
             "lost outbox_full": 2,
             "lost closed": 1,
+            "paused HTTP 401: no key; check GREENFLASH_API_KEY": 1,
         }
 
 
@@ -129,12 +146,51 @@ def test_the_instruments_are_made_once(read: Read) -> None:
     sources = [Moving() for _ in range(3)]
     for source in sources:
         metrics.report(source)
-    assert set(read()) == {"accepted", "delivered", "pending", "rejected", "lost outbox_full"}
+    assert set(read()) == {
+        *("accepted", "delivered", "sampled_out", "pending", "rejected", "lost outbox_full"),
+        *("unlinked", "repaired", "paused"),
+    }
+
+
+def test_what_is_counted_for_the_process_is_there_once(read: Read) -> None:
+    """However many pipelines there are: our own failures, and what was lost before any of them had it."""
+    sources = [Moving(), Moving()]
+    for source in sources:
+        metrics.report(source)
+    internal_errors.count("do a thing", ValueError(), lost="conversion_failed")
+    internal_errors.count_lost("conversion_failed", 2)
+    internal_errors.count_unlinked()
+    internal_errors.count_repaired()
+    values = read()
+    assert adds_up(values)
+    assert values["lost conversion_failed"] == 3
+    assert (values["accepted"], values["internal_errors do a thing"]) == (8 + 3, 1)
+    assert (values["unlinked"], values["repaired"], values["paused"]) == (1, 1, 0)
+
+
+def test_every_destination_that_pauses_is_named(read: Read) -> None:
+    """With its reason, once, and a zero when all is well again."""
+    since = datetime(2026, 11, 21, tzinfo=timezone.utc)
+    key = Pause("no API key", since, "https://a/api/v1")
+    url = Pause("HTTP 404", since, "https://b/api/v1")
+    sources = [Fixed(Stats(paused=pause)) for pause in (key, url, key, None)]
+    for source in sources:
+        metrics.report(source)
+    paused = {name: value for name, value in read().items() if name.startswith("paused")}
+    assert paused == {"paused no API key https://a/api/v1": 1, "paused HTTP 404 https://b/api/v1": 1}
+    del sources[:3], source
+    assert read()["paused"] == 0
+
+
+def test_no_part_of_the_stats_is_left_out() -> None:
+    """Who adds a field adds a metric."""
+    names = {metric.name.rpartition(".")[2] for metric in metrics.METRICS}
+    assert names == {field.name for field in fields(Stats)}
 
 
 def test_lost_is_named(read: Read) -> None:
     """By the reasons that `stats` has, also those of the queue before the outbox."""
-    worker = Worker(Outbox(":memory:"), None, gather=lambda batch: None, capacity=0)
+    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: None, capacity=0)
     metrics.report(worker)
     assert not worker.submit("a")
     assert read()["lost queue_full"] == 1
@@ -160,6 +216,10 @@ for metric in scope.metrics:
     assert output_of(script, ":memory:").splitlines() == [
         "greenflash.items.accepted 1",
         "greenflash.items.delivered 0",
+        "greenflash.items.sampled_out 0",
         "greenflash.items.pending 1",
         "greenflash.items.rejected 0",
+        "greenflash.items.unlinked 0",
+        "greenflash.items.repaired 0",
+        "greenflash.paused 1",
     ]

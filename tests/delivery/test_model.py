@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from greenflash_otel.delivery import files, schema
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender
+from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import Clock, ids_of, messages, outcome
 from tests.delivery.model_server import TROUBLE, Greenflash, is_refused
@@ -88,17 +89,20 @@ class Delivery(RuleBasedStateMachine):
         self.outbox = Outbox(self.folder, limit_bytes=LIMIT_BYTES)
         self.sender = Sender(self.outbox, self.server, clock=self.clock, rng=lambda: 0.5)
         self.server.silent_until_s = 0.0  # a new process may ask once
-        self.accepted = sum(map(len, _lying_in(self.outbox._database())))
+        self.accepted = sum(map(len, _lying_in(_database_of(self.outbox))))
         self.refused = 0
 
     def resting(self) -> tuple[list[str], list[str]]:
         """The ids of the items that wait on disk, and of those set aside, ours first."""
-        waits, aside = _lying_in(self.outbox._database())
+        waits, aside = _lying_in(_database_of(self.outbox))
         for path in self.folder.glob("*.sqlite3"):
-            if (found := files.lock(path, limit_bytes=LIMIT_BYTES)) is not None:  # of nobody: no room for it
+            if (
+                found := files.try_lock(path, limit_bytes=LIMIT_BYTES)
+            ) is not None:  # of nobody: no room for it
                 more = _lying_in(found.db)
                 waits, aside = waits + more[0], aside + more[1]
                 found.db.close()
+                found.lock.release(remove=False)
         return waits, aside
 
     def crashing(self, commits: int, action: Callable[[], object]) -> bool:
@@ -175,9 +179,9 @@ class Delivery(RuleBasedStateMachine):
 
     def look_around(self) -> bool:
         """Take over what lies there, if there is room; whether anything did."""
-        before = sum(map(len, _lying_in(self.outbox._database())))
+        before = sum(map(len, _lying_in(_database_of(self.outbox))))
         self.outbox.adopt()
-        found = sum(map(len, _lying_in(self.outbox._database()))) - before
+        found = sum(map(len, _lying_in(_database_of(self.outbox)))) - before
         self.accepted += found
         return found > 0
 
@@ -265,10 +269,17 @@ class Delivery(RuleBasedStateMachine):
         shutil.rmtree(self.root)
 
 
+def _database_of(outbox: Outbox) -> sqlite3.Connection:
+    """The database of an outbox, all that can wait being done."""
+    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.delete_settled())))
+    assert outbox._connection.db is not None
+    return outbox._connection.db
+
+
 def _lying_in(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
     """The ids of the items in a file that wait, and of those set aside."""
     waits = [schema.entry_row(db, id) for id in schema.ids(db, "entries")]
-    aside = [schema.aside_row(db, id)[2] for id in schema.ids(db, "aside")]
+    aside = [schema.rejected_row(db, id)[2] for id in schema.ids(db, "rejected")]
     return _ids_in(waits), _ids_in(aside)
 
 

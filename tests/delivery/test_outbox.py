@@ -167,19 +167,21 @@ def test_outcomes_have_a_reserve() -> None:
 
 def test_a_mark_says_what_came_before_it(outbox: Outbox) -> None:
     """It is clear when all of that is delivered or set aside, whatever came later."""
-    assert outbox.is_clear(outbox.mark())
+    empty = outbox.watch()
+    assert empty is not None
+    assert empty.left == 0
     outbox.put([messages("one", "a", "b")])
-    mark = outbox.mark()
+    watch = outbox.watch()
+    assert watch is not None
     outbox.put([messages("two", "c")])
     entry = claimed(outbox)
     outbox.replace(entry, [messages("one", "a"), messages("one", "b")], now_s=0.0)
-    assert not outbox.is_clear(mark)
+    assert watch.left == 2
     other = claimed(outbox)
     assert ids_of(other.request) == ["c"]
     outbox.settle(claimed(outbox))
     outbox.reject(claimed(outbox), "HTTP 400", now_s=0.0)
-    assert outbox.is_clear(mark)
-    assert not outbox.is_clear(outbox.mark())
+    assert (watch.left, watch.has_failed) == (0, True)
 
 
 @pytest.mark.parametrize("name", ["chat\ud800", "chat\0", "", "' OR 1"])
@@ -223,7 +225,6 @@ def test_a_closed_outbox_does_nothing_and_says_so(where: str, tmp_path: Path) ->
     outbox.hurry()
     assert outbox.claim(0.0) is None
     assert outbox.due_s() is None
-    assert not outbox.is_clear(outbox.mark())
     counts = outbox.counts()
     assert (counts.accepted, counts.pending, counts.lost) == (4, 2, {"closed": 2})
 

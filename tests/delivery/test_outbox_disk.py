@@ -70,8 +70,9 @@ def test_an_empty_outbox_leaves_no_file(tmp_path: Path) -> None:
 
 def test_a_journal_whose_file_is_gone_is_removed(opened: Opening, tmp_path: Path) -> None:
     """Its process was killed while it removed both. The journal of a file that was set apart stays."""
-    gone, apart = tmp_path / "1-1-gone.sqlite3-wal", tmp_path / "2-2-apart.sqlite3-wal"
-    for path in (gone, apart, tmp_path / "2-2-apart.sqlite3.corrupt-3"):
+    gone_name, apart_name = f"{1:020}-1-{1:08x}.sqlite3", f"{2:020}-2-{2:08x}.sqlite3"
+    gone, apart = tmp_path / f"{gone_name}-wal", tmp_path / f"{apart_name}-wal"
+    for path in (gone, apart, tmp_path / f"{apart_name}.corrupt-3"):
         path.write_bytes(b"what people said")
     opened(tmp_path)
     assert not gone.exists()
@@ -103,7 +104,7 @@ def test_several_files_without_owner_become_one(opened: Opening, tmp_path: Path)
             path.rename(tmp_path / path.name)
     with closing(sqlite3.connect(tmp_path / files_in(tmp_path)[1])) as db, db:
         db.execute(
-            "INSERT INTO aside SELECT 1, 'HTTP 400', 1, kind, path, conversation_id, items, body, checksum"
+            "INSERT INTO rejected SELECT 1, 'HTTP 400', 1, kind, path, conversation_id, items, body, checksum"
             " FROM entries LIMIT 1"
         )
     outbox = opened(tmp_path)
@@ -204,12 +205,12 @@ def test_damage_is_survived_while_at_work(opened: Opening, tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_made_is_replaced_by_memory(opened: Opening, tmp_path: Path) -> None:
     """That is counted, and delivery goes on."""
     (tmp_path / "file").touch()
-    step = "keep captured data on disk; it waits in memory"
+    step = "use the outbox on disk"
     before = internal_errors.internal_errors().get(step, 0)
     outbox = opened(tmp_path / "file" / "outbox")
     outbox.put([messages("chat-42", "a")])
     assert drained(outbox) == ["a"]
-    assert internal_errors.internal_errors()[step] == before + 1
+    assert internal_errors.internal_errors()[step] > before
 
 
 def test_a_folder_that_cannot_be_written_is_replaced_by_memory() -> None:
@@ -231,7 +232,7 @@ outbox.close()
         folder.chmod(0o555)
         names = len(list(folder.iterdir()))
         *warnings, last = output_of(script, folder).splitlines()
-        assert any("it waits in memory" in warning for warning in warnings)
+        assert any("waits in memory" in warning for warning in warnings)
         assert last == f"1 {names}"
 
 
@@ -265,14 +266,15 @@ def test_a_full_disk_does_not_make_us_send_again(tmp_path: Path) -> None:
             outbox.settle(first)
             second = claimed(outbox)
             assert ids_of(second.request) == ["b"]
-            mark = outbox.mark()
+            watch = outbox.watch()
+            assert watch is not None
             outbox.settle(second)
             last = claimed(outbox)
             outbox.postpone(last, 0.0)
-            assert not outbox.is_clear(mark)
+            assert watch.left == 1
         assert drained(outbox) == ["c"]
         assert outbox.counts().delivered == 3
-        assert outbox.is_clear(mark)
+        assert watch.left == 0
     assert list(tmp_path.iterdir()) == []
 
 

@@ -107,33 +107,36 @@ print(drain(other), drain(outbox), len(os.listdir(sys.argv[1])) > 1)
     assert output_of(script, tmp_path) == "[] ['a'] True"
 
 
-def test_a_file_taken_over_during_the_fork_is_counted_by_who_has_it(tmp_path: Path) -> None:
-    """Between closing and opening again, another process may have been quicker."""
+def test_a_file_stays_its_owners_during_a_fork(tmp_path: Path) -> None:
+    """Another process that starts at that moment finds it locked."""
     script = f"""{DRAIN}
+from greenflash_otel.delivery import fork_hooks
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
 entry = outbox.claim(0.0)
-outbox.before_fork()
-other = Outbox(sys.argv[1])
-outbox.after_fork(in_child=False)
+fork_hooks._before()
+files = [path for path in os.listdir(sys.argv[1]) if path.endswith(".sqlite3")]
+from greenflash_otel.delivery.files import try_lock
+from pathlib import Path
+print(try_lock(Path(sys.argv[1]) / files[0], limit_bytes=1 << 20))
+fork_hooks._after_in_parent()
 outbox.put([messages("chat-42", "b")])
 outbox.settle(entry)
-print(drain(other), drain(outbox))
-print(outbox.counts())
+print(drain(outbox), outbox.counts())
 """
     assert output_of(script, tmp_path).splitlines() == [
-        "['a'] ['b']",
-        "accepted 1 = delivered 1 + pending 0 + rejected 0 + lost 0",
+        "None",
+        "['b'] accepted 2 = delivered 2 + pending 0 + rejected 0 + lost 0",
     ]
 
 
 def test_a_fork_in_c_that_only_tells_the_child(tmp_path: Path) -> None:
     """uWSGI runs no hook in the parent: the child leaves the inherited handle alone."""
     script = f"""{DRAIN}
-from greenflash_otel.delivery import forking
+from greenflash_otel.delivery import fork_hooks
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
-held, forking._watching = list(forking._watching), type(forking._watching)()
+held, fork_hooks._watching = list(fork_hooks._watching), type(fork_hooks._watching)()
 if (child := os.fork()) == 0:
     outbox.after_fork(in_child=True)
     outbox.put([messages("chat-42", "b")])
@@ -152,10 +155,10 @@ print(os.listdir(sys.argv[1]))
 def test_the_process_id_alone_tells_a_child(tmp_path: Path) -> None:
     """Even where no hook ran at all, nothing of the parent's is touched."""
     script = f"""{DRAIN}
-from greenflash_otel.delivery import forking
+from greenflash_otel.delivery import fork_hooks
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
-held, forking._watching = list(forking._watching), type(forking._watching)()
+held, fork_hooks._watching = list(fork_hooks._watching), type(fork_hooks._watching)()
 if (child := os.fork()) == 0:
     print(outbox.counts().pending, drain(outbox), flush=True)
     os._exit(0)

@@ -12,6 +12,7 @@ from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Clock, Wire, answers, ids_of, ids_of_all, messages, outcome
 
+REFUSAL = Answer(400, b'{"message":"no"}')
 UNAUTHORISED = Answer(401, b'{"message":"Invalid API key"}')
 
 
@@ -108,7 +109,7 @@ def test_a_request_that_is_too_large_is_halved(outbox: Outbox, clock: Clock) -> 
 def test_what_cannot_be_split_is_rejected(outbox: Outbox, clock: Clock) -> None:
     """Even if its count of items says otherwise."""
     outbox.put([ApiRequest("messages", "/messages", b'{"messages":[{}]}', "one", items=2)])
-    run(sender_of(outbox, Wire(lambda request: Answer(400)), clock))
+    run(sender_of(outbox, Wire(lambda request: REFUSAL), clock))
     assert outbox.counts().rejected == 2
 
 
@@ -119,7 +120,7 @@ def test_a_refused_key_holds_everything(outbox: Outbox, clock: Clock) -> None:
     outbox.put([messages("one", "a"), messages("two", "b"), outcome("", "c")])
     for pause_s in (60.0, 120.0, 240.0, 480.0, 900.0, 900.0):
         assert run(sender) == 1
-        assert sender.held == "401"
+        assert sender.held == "HTTP 401: Invalid API key; check GREENFLASH_API_KEY"
         assert sender.pause_s() == pause_s
         clock.now_s += pause_s
     assert outbox.counts().pending == 3
@@ -136,9 +137,9 @@ def test_a_new_key_frees_everything(outbox: Outbox, clock: Clock, caplog: pytest
     assert sender.held is None
     assert outbox.counts().delivered == 2
     assert caplog.messages == [
-        "delivery is held (HTTP 401): the API key is refused; check GREENFLASH_API_KEY. "
+        "delivery is paused: HTTP 401: Invalid API key; check GREENFLASH_API_KEY. "
         "Captured data waits in the outbox",
-        "delivery has resumed after HTTP 401",
+        "delivery has resumed after a pause: HTTP 401: Invalid API key; check GREENFLASH_API_KEY",
     ]
 
 
@@ -150,7 +151,7 @@ def test_a_hold_says_what_to_do(
     sender = sender_of(outbox, Wire(answers(Answer(status))), clock)
     outbox.put([messages("one", "a")])
     run(sender)
-    assert sender.held == str(status)
+    assert str(sender.held).startswith(f"HTTP {status}: ")
     assert word in caplog.text
 
 
@@ -168,12 +169,12 @@ def test_one_text_that_a_firewall_refuses_does_not_stop_the_others(outbox: Outbo
 
 def test_a_failure_says_nothing_about_the_key(outbox: Outbox, clock: Clock) -> None:
     """A hold is over only when an attempt gets past it."""
-    sender = sender_of(outbox, Wire(answers(UNAUTHORISED, Answer(503), Answer(400))), clock)
+    sender = sender_of(outbox, Wire(answers(UNAUTHORISED, Answer(503), REFUSAL)), clock)
     outbox.put([messages("one", "a")])
     run(sender)
     clock.now_s += 60.0
     run(sender)
-    assert sender.held == "401"
+    assert sender.held == "HTTP 401: Invalid API key; check GREENFLASH_API_KEY"
     clock.now_s += 60.0
     run(sender)
     assert sender.held is None

@@ -182,7 +182,7 @@ ROWS: Final[tuple[Row, ...]] = (
         (
             "delivery/test_outbox_fork.py::test_forking_under_load",
             "delivery/test_outbox_fork.py::test_a_fork_in_c_that_only_tells_the_child",
-            "delivery/test_worker.py::test_parent_and_child_both_deliver",
+            "delivery/test_delivery.py::test_parent_and_child_both_deliver",
         ),
         "With `os.fork`, as gunicorn and uWSGI do it; these themselves are no dependency of the tests.",
     ),
@@ -217,16 +217,16 @@ ROWS: Final[tuple[Row, ...]] = (
         "A span that ends in `__del__`, in a collection, in a signal handler, in 64 threads",
         "No deadlock, nothing lost",
         (
-            "delivery/test_gatherer.py::test_submitting_in_signal_handlers",
-            "delivery/test_gatherer.py::test_submitting_while_garbage_is_collected",
-            "delivery/test_gatherer.py::test_many_threads_submit",
+            "delivery/test_batcher.py::test_submitting_in_signal_handlers",
+            "delivery/test_batcher.py::test_submitting_while_garbage_is_collected",
+            "delivery/test_batcher.py::test_many_threads_submit",
         ),
     ),
     Row(
         "Queues full, in memory and on disk",
         "The newest are refused and counted; outcomes have a reserve; nobody waits",
         (
-            "delivery/test_gatherer.py::test_a_full_queue_refuses_and_counts",
+            "delivery/test_batcher.py::test_a_full_queue_refuses_and_counts",
             "delivery/test_outbox.py::test_a_full_outbox_refuses_the_newest_and_counts_it",
             "delivery/test_outbox.py::test_outcomes_have_a_reserve",
         ),

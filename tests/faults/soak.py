@@ -215,5 +215,5 @@ def soak(seconds: float, seed: int) -> tuple[Verdict, dict[str, object]]:
 def _holds_entries(path: Path) -> bool:
     """Whether a file holds anything but what is known of conversations."""
     with closing(sqlite3.connect(path)) as db:
-        tables = ("entries", "aside")
+        tables = ("entries", "rejected")
         return any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608

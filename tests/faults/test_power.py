@@ -19,9 +19,9 @@ def test_the_power_goes() -> None:
 
 
 LAZY = {
-    "syncs now and then": "database.connect = with_pragma('synchronous=NORMAL')",
-    "syncs never": "database.connect = with_pragma('synchronous=OFF')",
-    "leaves its folder unsynced": "folder._make = lambda path: path.mkdir(parents=True, exist_ok=True)",
+    "syncs now and then": "schema.connect = with_pragma('synchronous=NORMAL')",
+    "syncs never": "schema.connect = with_pragma('synchronous=OFF')",
+    "leaves its folder unsynced": "files._make = lambda path: path.mkdir(parents=True, exist_ok=True)",
 }
 
 
@@ -30,9 +30,9 @@ def test_the_replay_finds_a_lazy_outbox(change: str) -> None:
     """One that syncs less than ours loses something, and that is found out."""
     program = f"""
 import dataclasses, json
-from greenflash_otel.delivery import database, folder
+from greenflash_otel.delivery import files, schema
 from tests.faults import power, workload
-def with_pragma(pragma, connect=database.connect):
+def with_pragma(pragma, connect=schema.connect):
     def lazy(*arguments, **named):
         db = connect(*arguments, **named)
         db.execute("PRAGMA " + pragma)

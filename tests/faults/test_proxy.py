@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.request import ApiRequest, encode
 from greenflash_otel.model.operation import Json
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
+from tests.delivery.making import make_delivery
 from tests.faults.proxy import FAULTS, Fault, Proxy, pass_on, repeat_late, stall, swallow, twice
 
 CHATS, TURNS = 3, 4
@@ -39,7 +39,7 @@ def delivered_through(proxy: Proxy, *, timeout_s: float = 0.3) -> bool:
     """Send some chats through a proxy; whether all was answered for."""
     outbox = Outbox(":memory:")
     client = Client(f"http://127.0.0.1:{proxy.port}/api/v1", "gf_test", timeout_s=timeout_s)
-    worker = Worker(outbox, client, gather=lambda batch: None, rng=lambda: 0.1)
+    worker = make_delivery(outbox, client, gather=lambda batch: None, rng=lambda: 0.1)
     try:
         for chat, turn in itertools.product(range(CHATS), range(TURNS)):
             outbox.put([message(f"chat{chat}", turn)])

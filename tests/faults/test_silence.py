@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.delivery.delivery import Worker
+from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.client import Client
 from tests.conftest import PRODUCT
 from tests.delivery.fakes import messages
+from tests.delivery.making import make_delivery
 from tests.delivery.processes import ROOT, line_of, process
 from tests.delivery.server import Reply, Server
 from tests.delivery.test_outbox import drained
@@ -32,21 +33,20 @@ SLACK_S = 1.5
 
 
 @contextmanager
-def delivering(url: str) -> Iterator[tuple[Outbox, Worker]]:
+def delivering(url: str) -> Iterator[tuple[Outbox, Delivery]]:
     """An outbox in memory, and a worker that sends to a URL."""
     outbox = Outbox(":memory:")
-    worker = Worker(outbox, Client(url, "gf_test", timeout_s=0.5), gather=lambda batch: None)
+    worker = make_delivery(outbox, Client(url, "gf_test", timeout_s=0.5), gather=lambda batch: None)
     try:
         yield outbox, worker
     finally:
         worker.close(0)
 
 
-def flush_in_vain(outbox: Outbox, worker: Worker) -> None:
+def flush_in_vain(outbox: Outbox, worker: Delivery) -> None:
     """Put and flush: neither takes long, nothing is delivered, and nothing is lost."""
     began_s = time.monotonic()
     outbox.put([messages("c", "a")])
-    worker.notify()
     assert time.monotonic() - began_s < FLUSH_S
     assert not worker.flush(FLUSH_S)
     assert time.monotonic() - began_s < FLUSH_S + SLACK_S
@@ -89,10 +89,11 @@ def test_a_route_that_leads_nowhere() -> None:
 
 
 FROZEN = """
-from greenflash_otel.api.client import Client
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.delivery.delivery import Delivery
+from tests.delivery.making import make_delivery
 outbox = Outbox(sys.argv[1])
-worker = Worker(outbox, Client(sys.argv[2], "gf_test"), gather=lambda batch: None)
+worker = make_delivery(outbox, Client(sys.argv[2], "gf_test"), gather=lambda batch: None)
 outbox.put([messages("c", "a")])
 print(worker.flush(10), flush=True)
 sys.stdin.readline()

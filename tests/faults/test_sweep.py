@@ -50,8 +50,8 @@ Outbox.put = put
     "removes before it is delivered": """
 def claim(self, now_s, real=Outbox.claim):
     if (entry := real(self, now_s)) is not None:
-        with database.transaction(self._db):
-            database.delete(self._db, entry.id)
+        with schema.transaction(self._db):
+            schema.delete(self._db, entry.id)
     return entry
 Outbox.claim = claim
 """,
@@ -64,7 +64,7 @@ def test_the_sweep_finds_a_liar(lie: str) -> None:
     program = f"""
 import json, dataclasses
 from pathlib import Path
-from greenflash_otel.delivery import database
+from greenflash_otel.delivery import schema
 from greenflash_otel.delivery.outbox import Outbox
 from tests.delivery.fakes import ids_of
 from tests.faults import sweep, workload

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.ingest.ingest import Intake
 from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.state_record import StateRecord
 from tests.api.wire import ADDRESS
 from tests.fidelity.corpus import Recording, Said
 
@@ -89,7 +89,7 @@ class Arrived:
     users: dict[str, str] = field(default_factory=dict)
     """User by conversation."""
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
+    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
         """Take requests, as the outbox would."""
         for request in requests:
             body = json.loads(request.body)

@@ -24,7 +24,7 @@ CONVERSATIONS = (
     "tests/test_sampling.py",
     "tests/test_restart.py",
     "tests/test_apart.py",
-    "tests/delivery/test_notebook.py",
+    "tests/delivery/test_state_table.py",
 )
 DELIVERY = ("tests/delivery/test_model.py", "tests/delivery", "tests/faults")
 QUICK = {"PYTHONDONTWRITEBYTECODE": "1", "MODEL_UNSHRUNK": "1"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from greenflash_otel.cli.stderr_log import log_to_stderr
 from greenflash_otel.errors import ConfigurationError
 
 EXTRAS = {
@@ -20,6 +22,10 @@ EXTRAS = {
     "confluent_kafka": "kafka",
 }
 """The extra that brings a module which may be missing."""
+
+
+SERVERS = frozenset({"gateway"})
+"""Commands whose log is read long after: its lines have a time, and say at INFO what is served."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="start", type=int, default=0, help="byte of the first file to begin at"
     )
     importing.add_argument("--timeout", type=float, default=600.0, help="seconds (default %(default)s)")
-    importing.set_defaults(command="importing:run")
+    importing.set_defaults(command="import_:run")
 
     outbox = commands.add_parser("outbox", help="look after what waits to be delivered")
     actions = outbox.add_subparsers(title="actions", required=True)
@@ -64,8 +70,12 @@ def parser() -> argparse.ArgumentParser:
     for name, about in (("show", SHOW), ("retry", RETRY), ("drop", DROP)):
         action = actions.add_parser(name, help=about[0], description=about[1])
         action.add_argument("names", nargs="*", metavar="name", help="as 'outbox list' shows it")
-        action.add_argument("--refused", action="store_true", help="all that was refused")
+        action.add_argument("--rejected", action="store_true", help="all that were rejected")
         action.set_defaults(command=f"outbox:{name}")
+    for action in actions.choices.values():
+        action.add_argument(
+            "--destination", metavar="ID", help="folder name or product of the one that is meant"
+        )
     return root
 
 
@@ -131,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     module, _, function = given.command.partition(":")
     try:
-        code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(given)
+        with log_to_stderr(is_server=module in SERVERS):
+            code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(given)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
@@ -141,6 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"{error.name} is not installed: pip install 'greenflash-otel[{extra}]'", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # e.g. `outbox export | head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
     return code

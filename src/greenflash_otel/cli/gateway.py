@@ -17,7 +17,9 @@ from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from greenflash_otel.gateway.tenants import read_tenants
 from greenflash_otel.gateway.tls import Tls
+from greenflash_otel.internal_errors import logger
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.set_up_report import describe_delivery
 from greenflash_otel.settings import MEMORY, Settings
 
 TOKENS = "GREENFLASH_GATEWAY_TOKENS"
@@ -44,7 +46,7 @@ def serve(given: argparse.Namespace) -> int:
             max_body_bytes=given.max_body_mib << 20,
         )
         with _kafka(given, desk):
-            gateway.run(lambda: _announce(gateway))
+            gateway.run(lambda: _announce(gateway, pipelines))
     finally:
         for pipeline in pipelines:
             pipeline.shutdown(settle=False)  # what it waits for comes to the next one
@@ -102,7 +104,12 @@ def _tenants(path: Path | None) -> Sequence[tuple[Tenant, Pipeline]]:
     return found
 
 
-def _announce(gateway: Gateway) -> None:
-    print(f"OTLP/HTTP at {gateway.url}/v1/traces", flush=True)
+def _announce(gateway: Gateway, pipelines: Sequence[Pipeline]) -> None:
+    """Print the addresses, for programs that start the gateway, and log them with what comes of the spans."""
+    addresses = [f"OTLP/HTTP at {gateway.url}/v1/traces"]
     if gateway.grpc_port is not None:
-        print(f"OTLP/gRPC at port {gateway.grpc_port}", flush=True)
+        addresses.append(f"OTLP/gRPC at port {gateway.grpc_port}")
+    print(*addresses, sep="\n", flush=True)
+    logger.info("takes %s", ", ".join(addresses))
+    for pipeline in pipelines:
+        logger.info("%s", describe_delivery(pipeline.settings))

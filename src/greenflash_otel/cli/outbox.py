@@ -1,89 +1,127 @@
-"""``greenflash-otel outbox``: look after what waits to be delivered, and after what was refused."""
+"""``greenflash-otel outbox``: look after what waits to be delivered, and after what was rejected.
+
+An outbox holds a folder for each destination, a base URL and a product. `status`, `list` and `export` show all of
+them; `flush`, `retry` and `drop` act on one.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from greenflash_otel.delivery import inspector
-from greenflash_otel.delivery.inspector import ASIDE, WAITING, Kept, Shelf
+from greenflash_otel.delivery.destination import Destination
+from greenflash_otel.delivery.inspector import OutboxInspector, StoredEntry
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import MEMORY, Settings
 
 ANY_PRODUCT = "00000000-0000-0000-0000-000000000000"
-"""What waits in the outbox names its own product; no new one is needed to send it."""
+"""Stands for the product where none is set: what waits in the outbox names its own."""
+
+Place: TypeAlias = tuple[Path, Destination]
+"""A folder and the destination that it is of."""
 
 
 def flush(given: argparse.Namespace) -> int:
-    """Deliver what waits."""
-    settings = _settings()
-    _folder(settings)
+    """Deliver what waits for one destination."""
+    settings = _settings(given)
+    if (place := _choose(settings, given)) is None:
+        print("Nothing waits in the outbox.")
+        return 0
+    _, destination = place
     if settings.api_key is None:
         print("There is no API key: set GREENFLASH_API_KEY.", file=sys.stderr)
         return 2
+    base_url = destination.base_url or settings.base_url
+    settings = replace(settings, base_url=base_url, product_id=destination.product_id)
     pipeline = Pipeline(settings)
-    refused_before = pipeline.stats().rejected
+    rejected_before = pipeline.stats().rejected
     pipeline.flush(given.timeout)
     stats = pipeline.stats()
     print(stats)
     if stats.rejected:
-        print("See 'greenflash-otel outbox list' for what was refused, and why.")
+        print("'greenflash-otel outbox list' shows what was rejected, and why.")
     pipeline.shutdown(0)
-    return 1 if stats.pending or stats.lost or stats.rejected > refused_before else 0
+    return 1 if stats.pending or stats.lost or stats.rejected > rejected_before else 0
 
 
 def status(given: argparse.Namespace) -> int:
-    """Count what waits."""
-    with _opened() as (folder, lying):
-        kept = list(lying.kept())
-        pending, rejected = (
-            sum(each.items for each in kept if each.name.startswith(state)) for state in (WAITING, ASIDE)
-        )
-        print(f"{folder}: {Stats(accepted=pending + rejected, pending=pending, rejected=rejected)}")
-        if others := lying.others():
-            print(f"{others} more files belong to running processes, which count and deliver themselves.")
-        if damaged := lying.damaged():
-            print(f"{damaged} damaged files were set apart; what could be read of them is counted above.")
+    """Count what waits, by destination."""
+    settings = _settings(given)
+    places = _all_places(settings, given)
+    if not places:
+        print(f"{settings.outbox}: nothing waits; no application has used this outbox")
+    for folder, destination in places:
+        with _inspecting(folder, destination) as found:
+            entries, captured = list(found.entries()), found.count_captured()
+            pending = sum(each.items for each in entries if not each.is_rejected) + captured
+            rejected = sum(each.items for each in entries if each.is_rejected)
+            counts = Stats(accepted=pending + rejected, pending=pending, rejected=rejected)
+            print(f"{folder}: {counts}; for {printable(str(destination))}")
+            _explain(found, captured)
     return 0
 
 
+def _explain(found: OutboxInspector, captured: int) -> None:
+    counts = found.count_files()
+    if captured:
+        print(f"  {captured} of them are spans that the next process of the application converts.")
+    if counts.of_processes:
+        print(
+            f"  {counts.of_processes} more files belong to running processes, which count and deliver themselves."
+        )
+    if counts.corrupt:
+        print(
+            f"  {counts.corrupt} damaged files were moved out of the way; what could be read is counted above."
+        )
+    if counts.of_other_schema:
+        print(
+            f"  {counts.of_other_schema} files are of another version of greenflash-otel and are left untouched."
+        )
+
+
 def show_all(given: argparse.Namespace) -> int:
-    """One line for each request that lies there."""
-    with _opened() as (_, lying):
-        for kept in lying.kept():
-            print("\t".join(_columns(kept)))
+    """Print one line for each request."""
+    places = _all_places(_settings(given), given)
+    for folder, destination in places:
+        with _inspecting(folder, destination) as found:
+            if len(places) > 1:
+                print(f"For {printable(str(destination))}, in {folder}:", file=sys.stderr)
+            for entry in found.entries():
+                print("\t".join(map(printable, _columns(entry))))
     return 0
 
 
 def show(given: argparse.Namespace) -> int:
-    """Everything about some requests, with their content."""
-    with _opened() as (_, lying):
-        for kept in _chosen(lying, given):
-            print(json.dumps(_described(kept), indent=2, ensure_ascii=False))
+    """Print everything about some requests, with their content."""
+    with _one(given) as found:
+        for entry in _chosen(found, given):
+            print(json.dumps(_described(entry), indent=2))
     return 0
 
 
 def export(given: argparse.Namespace) -> int:
-    """Everything about all requests, one JSON object per line."""
-    with _opened() as (_, lying):
-        for kept in lying.kept():
-            print(json.dumps(_described(kept), ensure_ascii=False))
+    """Print everything about all requests, one JSON object per line."""
+    for folder, destination in _all_places(_settings(given), given):
+        with _inspecting(folder, destination) as found:
+            for entry in found.entries():
+                print(json.dumps({"destination": str(destination), **_described(entry)}))
     return 0
 
 
 def retry(given: argparse.Namespace) -> int:
-    """Let what was refused wait for delivery again."""
-    with _opened() as (_, lying):
-        done = [lying.retry(kept) for kept in _chosen(lying, given)]
+    """Make rejected requests pending again."""
+    with _one(given) as found:
+        done = [found.retry(entry) for entry in _chosen(found, given)]
     print(f"{sum(done)} wait again; 'greenflash-otel outbox flush' delivers them.")
     if unreadable := len(done) - sum(done):
         print(f"{unreadable} stay: they are damaged, or wait already.", file=sys.stderr)
@@ -92,38 +130,44 @@ def retry(given: argparse.Namespace) -> int:
 
 def drop(given: argparse.Namespace) -> int:
     """Remove requests for good."""
-    with _opened() as (_, lying):
-        chosen = _chosen(lying, given)
-        for kept in chosen:
-            lying.drop(kept)
+    with _one(given) as found:
+        chosen = _chosen(found, given)
+        for entry in chosen:
+            found.drop(entry)
     print(f"{len(chosen)} removed.")
     return 0
 
 
-def _chosen(lying: Shelf, given: argparse.Namespace) -> list[Kept]:
-    """The requests that were named, or all that were set aside."""
-    kept = {each.name: each for each in lying.kept()}
-    if given.refused:
-        return [each for name, each in kept.items() if name.startswith(ASIDE)]
-    if unknown := [name for name in given.names if name not in kept]:
+def printable(text: str) -> str:
+    """Return a text on one line, with control characters escaped: strangers wrote it."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _chosen(found: OutboxInspector, given: argparse.Namespace) -> list[StoredEntry]:
+    """Return the requests that were named, or all that were rejected."""
+    entries = {entry.name: entry for entry in found.entries()}
+    if given.rejected:
+        return [entry for entry in entries.values() if entry.is_rejected]
+    if unknown := [name for name in given.names if name not in entries]:
         raise ConfigurationError(f"there is no {unknown[0]} here; see 'greenflash-otel outbox list'")
     if not given.names:
-        raise ConfigurationError("name what you mean, as 'outbox list' shows it, or write --refused")
-    return [kept[name] for name in given.names]
+        raise ConfigurationError("name what you mean, as 'outbox list' shows it, or write --rejected")
+    return [entries[name] for name in given.names]
 
 
-def _columns(kept: Kept) -> tuple[str, ...]:
-    request = kept.request
+def _columns(entry: StoredEntry) -> tuple[str, ...]:
+    request = entry.request
     what = f"{request.kind} of {request.conversation_id or 'no conversation'}" if request else "damaged"
-    return kept.name, f"{kept.items} item{'s' if kept.items > 1 else ''}", what, kept.reason or "waits"
+    count = f"{entry.items} item{'s' if entry.items > 1 else ''}"
+    return entry.name, count, what, entry.reason or "waits"
 
 
-def _described(kept: Kept) -> dict[str, Any]:
-    request = kept.request
+def _described(entry: StoredEntry) -> dict[str, Any]:
+    request = entry.request
     return {
-        "name": kept.name,
-        "reason": kept.reason or None,
-        "attempts": kept.attempts,
+        "name": entry.name,
+        "reason": entry.reason or None,
+        "attempts": entry.attempts,
         "kind": request.kind if request else None,
         "path": request.path if request else None,
         "conversation": request.conversation_id if request else None,
@@ -132,35 +176,79 @@ def _described(kept: Kept) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened() -> Iterator[tuple[Path, Shelf]]:
-    settings = _settings()
-    folder = _folder(settings)
-    if folder is None:
-        raise ConfigurationError("GREENFLASH_OUTBOX is :memory:, which ends with its process; name a folder")
+def _one(given: argparse.Namespace) -> Iterator[OutboxInspector]:
+    settings = _settings(given)
+    if (place := _choose(settings, given)) is None:
+        raise ConfigurationError(f"there is nothing in the outbox {settings.outbox}")
+    with _inspecting(*place) as found:
+        yield found
+
+
+@contextmanager
+def _inspecting(folder: Path, destination: Destination) -> Iterator[OutboxInspector]:
     try:
-        with inspector.opened(folder) as lying:
-            yield folder, lying
-    except (OSError, sqlite3.Error) as error:
+        with inspector.inspecting(folder, destination) as found:
+            yield found
+    except BrokenPipeError:
+        raise
+    except inspector.FAILURES as error:
         raise ConfigurationError(f"cannot use the outbox {folder}: {error}") from error
 
 
-def _settings() -> Settings:
+def _choose(settings: Settings, given: argparse.Namespace) -> Place | None:
+    """Return the destination that is meant; None if the outbox has none.
+
+    Raises:
+        ConfigurationError: There are several, and nothing says which.
+    """
+    places = _all_places(settings, given)
+    if len(places) <= 1 and given.destination:
+        return places[0] if places else None
+    if settings.product_id != ANY_PRODUCT:
+        wanted = Destination(settings.base_url, str(settings.product_id))
+        for destination in (wanted, wanted.unaddressed):
+            if matching := [place for place in places if place[1].key == destination.key]:
+                return matching[0]
+        if "GREENFLASH_PRODUCT_ID" in os.environ and places:
+            _list_places(places)
+            raise ConfigurationError(f"nothing waits for {wanted}; name another with --destination")
+    if len(places) > 1:
+        _list_places(places)
+        raise ConfigurationError("the outbox has several destinations; name one with --destination")
+    return places[0] if places else None
+
+
+def _list_places(places: list[Place]) -> None:
+    for folder, destination in places:
+        print(f"{destination.folder_name}  {printable(str(destination))}  in {folder}", file=sys.stderr)
+
+
+def _all_places(settings: Settings, given: argparse.Namespace) -> list[Place]:
+    """Return the destinations of the outbox, or those that --destination names."""
+    if settings.outbox == MEMORY:
+        raise ConfigurationError("GREENFLASH_OUTBOX is :memory:, which ends with its process; name a folder")
+    root = Path(settings.outbox)
+    try:
+        if root.exists():
+            list(root.iterdir())
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot use the outbox {root}: {error.strerror}; set GREENFLASH_OUTBOX to a folder of yours"
+        ) from None
+    places = inspector.list_destinations(root)
+    if not given.destination:
+        return places
+    named = [
+        place
+        for place in places
+        if given.destination.lower() in (place[1].folder_name, place[1].product_id.lower(), place[1].key)
+    ]
+    if not named:
+        _list_places(places)
+        raise ConfigurationError(f"there is no destination {given.destination!r} in {root}")
+    return named
+
+
+def _settings(given: argparse.Namespace) -> Settings:
     product = os.environ.get("GREENFLASH_PRODUCT_ID") or ANY_PRODUCT
     return Settings.read(os.environ, product_id=product, export="greenflash")
-
-
-def _folder(settings: Settings) -> Path | None:
-    """The folder. Refuses what an application gets memory for instead: it would look like an empty outbox."""
-    if settings.outbox == MEMORY:
-        return None
-    folder = Path(settings.outbox)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        reason = None if os.access(folder, os.R_OK | os.W_OK | os.X_OK) else "Permission denied"
-    except OSError as error:
-        reason = error.strerror
-    if reason:
-        raise ConfigurationError(
-            f"cannot use the outbox {folder}: {reason}; set GREENFLASH_OUTBOX to a folder you can write to"
-        )
-    return folder

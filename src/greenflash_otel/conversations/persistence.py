@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from greenflash_otel.message_ids.chain import Position
 from greenflash_otel.model.operation import Operation
@@ -22,43 +21,6 @@ VERSION = 1
 
 Held: TypeAlias = tuple[SpanRecord, Operation]
 Record: TypeAlias = SpanRecord | LogRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something to be kept."""
-
-    topic: str
-    value: str | None
-    """None: what was noted on the topic no longer holds."""
-    adds: bool = False
-    """Whether it stands beside earlier notes on the topic, or in place of them."""
-    is_vital: bool = False
-    """Whether it is all that there is of something that came, which must not be acknowledged without it."""
-
-
-class Notebook(Protocol):
-    """Who keeps notes beyond the end of the process: the outbox."""
-
-    def recall(self, topic: str) -> Sequence[str]:
-        """What an earlier process noted on a topic, oldest first."""
-        ...
-
-    def recall_found(self, beginning: str) -> Sequence[str]:
-        """The same, of all topics that begin so; each note once."""
-        ...
-
-
-class Blank:
-    """A notebook that has nothing in it."""
-
-    def recall(self, topic: str) -> Sequence[str]:
-        """Nothing."""
-        return ()
-
-    def recall_found(self, beginning: str) -> Sequence[str]:
-        """Nothing."""
-        return ()
 
 
 def write(value: object) -> str:

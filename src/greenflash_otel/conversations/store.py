@@ -15,12 +15,13 @@ from greenflash_otel import internal_errors
 from greenflash_otel.conversations import persistence
 from greenflash_otel.conversations.deferred import EACH, Waiting
 from greenflash_otel.conversations.index import Links, Place, claim, read_link, write_link
-from greenflash_otel.conversations.persistence import Blank, Held, Note, Notebook, Record
+from greenflash_otel.conversations.persistence import Held, Record
 from greenflash_otel.conversations.state import Known
 from greenflash_otel.lru import Bounded
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json, Operation
 from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.state_record import EmptyState, StateReader, StateRecord
 
 CONVERSATIONS = 10_000
 """Conversations remembered at once; the one unused longest goes first."""
@@ -48,10 +49,10 @@ class Memory:
         owner: Of what is noted; nobody else finds it.
     """
 
-    def __init__(self, key: bytes = b"", notebook: Notebook | None = None, owner: str = "") -> None:
+    def __init__(self, key: bytes = b"", notebook: StateReader | None = None, owner: str = "") -> None:
         self._key = key
         self._notes = notebook is not None
-        self._notebook = notebook or Blank()
+        self._notebook = notebook or EmptyState()
         self._owner = hashlib.blake2b(
             owner.encode("utf-8", "surrogatepass"), key=key, digest_size=8
         ).hexdigest()
@@ -124,7 +125,7 @@ class Memory:
 
     def recall_waiting(self, now_ns: int) -> None:
         """Let wait on what waited when an earlier process ended; outcomes and log records as if new."""
-        for text in self._notebook.recall_found(self._topic("waiting")):
+        for text in self._notebook.recall_inherited(self._topic("waiting")):
             with internal_errors.guarded("recall what was noted"):
                 kind, key, written = persistence.read(text)
                 match persistence.read_waiting(written):
@@ -140,7 +141,7 @@ class Memory:
         clean: Callable[[Held | Record], Held | Record] = lambda waiting: waiting,
         kept: Callable[[str], bool] = lambda conversation_id: True,
         clean_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
-    ) -> list[Note]:
+    ) -> list[StateRecord]:
         """What there is to be noted, in this order. It stays news until `noted`.
 
         Args:
@@ -151,20 +152,22 @@ class Memory:
         if not self._notes:
             return []
         self._touched = {id: known for id, known in self._touched.items() if kept(id)}
-        found = [Note(self._topic("conversation", id), None) for id in self._forgotten]
+        found = [StateRecord(self._topic("conversation", id), None) for id in self._forgotten]
         for kind, links in self._links.items():
-            found += [Note(self._topic(kind, name), write_link(value)) for name, value in links.news()]
+            found += [StateRecord(self._topic(kind, name), write_link(value)) for name, value in links.news()]
         for id, known in self._touched.items():
             if (news := known.news(clean_properties)) is not None:
-                found.append(Note(self._topic("conversation", id), persistence.write(news), adds=True))
+                found.append(
+                    StateRecord(self._topic("conversation", id), persistence.write(news), appends=True)
+                )
         for kind, waiting in self._waits.items():
-            found += [Note(self._topic("waiting", f"{kind} {key}"), None) for key in waiting.left]
+            found += [StateRecord(self._topic("waiting", f"{kind} {key}"), None) for key in waiting.left]
             for key, ones in waiting.arrived.items():
                 topic = self._topic("waiting", f"{kind} {key}")
                 for one in ones:
                     value = persistence.write_waiting(clean(one))
                     text = persistence.write([kind, key, value])
-                    found.append(Note(topic, text, adds=True, is_vital=kind != "operation"))
+                    found.append(StateRecord(topic, text, appends=True, is_required=kind != "operation"))
         return found
 
     def noted(self) -> None:

@@ -1,123 +1,282 @@
-"""Takes what applications hand over and has it written down, soon and in company.
+"""Take what the application hands over, and have it ingested in batches by a thread of its own.
 
-`Gatherer.submit` is all that an application's thread ever does here, and it is safe anywhere: no lock, no
-disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler. A thread of
-its own, which never waits for the network, gathers what was submitted; each batch shares one commit.
+`Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock, no
+disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler.
+
+What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the newest are moved to the `Spill`, which is a disk where
+that is allowed, by the writer's thread. So there are three parts, oldest first::
+
+    _items  ──▶  Spill  ──▶  _tail
+    memory       disk        memory, on its way to the disk
+
+The thread takes from the first part that is not empty, so everything is ingested in the order it came.
 """
 
 from __future__ import annotations
 
 import _thread
 import contextlib
+import os
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery.threads import Ticket, is_our_thread, start_thread, wait_unless_nested
+from greenflash_otel.delivery.writer import FOREVER_S
 
-CAPACITY: Final = 10_000
-"""How many submitted items may wait to be gathered."""
 BATCH: Final = 256
-"""How many are gathered, and so committed, at a time."""
+"""How many are ingested, and so committed, at a time."""
+BATCH_BYTES: Final = 4 * 1024 * 1024
 LINGER_S: Final = 0.02
 """How long a first item waits for company: with the commit less than the 0.1 s that ``kill -9`` may cost."""
+SPILL_AT_BYTES: Final = 6 * 1024 * 1024
+"""More waiting than this is spilled."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""More than this waits nowhere in memory, beside what the spill keeps there."""
+ITEM_BYTES: Final = 2048
+"""What a span takes in memory beside its texts."""
+CATCH_UP_S: Final = 0.05
+IDLE_S: Final = 30.0
+RECOVERY_S: Final = 1.0
+"""Pause after a failure, so that it cannot spin."""
 
 
-class Gatherer:
+class Work:
+    """Something to be done by the ingest thread in its turn; its ticket is complete when it is committed."""
+
+    __slots__ = ("_claimed", "act", "after_id", "result", "ticket")
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self.act = act
+        self.result: Any = None
+        self.ticket = Ticket()
+        self.after_id = 0
+        """Id of the last spilled span that came before it."""
+        self._claimed = _thread.allocate_lock()
+
+    def claim(self) -> bool:
+        """Whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
+        return self._claimed.acquire(blocking=False)
+
+
+class Spill(Protocol):
+    """Where spans wait for which there is no room in memory."""
+
+    def store(self, items: Sequence[Any]) -> int:
+        """Keep items; return how many could not be kept. Called by the writer's thread."""
+        ...
+
+    def fetch(self) -> tuple[list[Any], int]:
+        """Return the oldest items, and the id up to which they are; both empty where nothing waits."""
+        ...
+
+    def last_id(self) -> int:
+        """Return the id of the newest item."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits here."""
+        ...
+
+    def is_on_disk(self) -> bool:
+        """Whether what is stored here survives the process."""
+        ...
+
+    def begin_in_child(self) -> None:
+        """Start empty in a forked child."""
+        ...
+
+    def run_later(self, act: Callable[[], None]) -> Ticket:
+        """Have the writer's thread do something."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why something is lost that could not be kept here."""
+        ...
+
+
+class Batcher:
     """A bounded queue and the thread that empties it. Begin again in a forked child.
 
     Args:
-        gather: Converts a batch and puts it into the outbox. Called by one thread at a time, in the order of
-            submission. If it raises, its batch is lost and counted.
-        gathered: Told after each batch.
-        capacity: How many submitted items may wait; more are refused and counted as ``queue_full``.
+        process: Ingests a batch of items and `Work`, in order, and completes the work's tickets; the id says
+            up to which spilled span the batch goes. Called by one thread at a time.
+        spill: Where spans wait for which there is no room.
+        on_idle: Called by the thread every half minute or so.
     """
 
     def __init__(
-        self, gather: Callable[[list[object]], None], gathered: Callable[[], None], *, capacity: int
+        self,
+        process: Callable[[list[Any], int], None],
+        spill: Spill,
+        *,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
-        self._gather = gather
-        self._gathered = gathered
-        self._capacity = capacity
-        self._closed = False
+        self._process = process
+        self._spill = spill
+        self._on_idle = on_idle
+        self.is_closed = False
+        self._items: deque[tuple[Any, int]] = deque()
         self.begin()
 
     def begin(self) -> None:
         """Start empty, without a thread."""
-        self._items: deque[object] = deque()
+        waiting = [item for item, _ in self._items if isinstance(item, Work)]
+        self._pid = os.getpid()
+        self._items = deque()
+        self._tail: deque[tuple[Any, int]] = deque()
+        self._late: deque[Work] = deque()
+        self._bytes = 0
+        self._is_spilling = False
+        self._spill_ticket: Ticket | None = None
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put is reentrant, unlike Queue's
         self._asleep = False
         self._running = False
-        self._starting = threading.Lock()
-        self._gathering = threading.Lock()
+        self._idled_s = time.monotonic()
+        self._starting = _thread.allocate_lock()
+        self._busy = _thread.allocate_lock()
         self._lost: dict[tuple[str, int], int] = {}
+        for work in waiting:  # who waits in a forked child, waits for the parent
+            with contextlib.suppress(RuntimeError):
+                work.ticket.complete()
 
-    def submit(self, item: object) -> bool:
-        """Hand over an item; False, and counted, if too many wait or this is closed."""
-        if self._closed:
+    def begin_in_child(self) -> None:
+        """Start empty in a forked child: what waits is the parent's."""
+        self._spill.begin_in_child()
+        self.begin()
+
+    def submit(self, item: Any, size_bytes: int = 0) -> bool:
+        """Hand over an item; False, and counted, if there is no room or this is closed."""
+        if self.is_closed:
             return self._lose("closed")
-        if len(self._items) >= self._capacity:
-            return self._lose("queue_full")
-        self._items.append(item)
+        size_bytes += ITEM_BYTES
+        if self._bytes + size_bytes > MOST_BYTES and self._bytes:
+            self._spill_tail()
+            return self._lose(self._spill.reason)
+        self._bytes += size_bytes
+        if self._is_spilling:
+            self._tail.append((item, size_bytes))
+        else:
+            self._items.append((item, size_bytes))
+            self._is_spilling = self._bytes > SPILL_AT_BYTES
+        if self._is_spilling and self._bytes > SPILL_AT_BYTES:
+            self._spill_tail()
+        self.wake()
+        return True
+
+    def call(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
+        """Have the ingest thread do something behind everything that was submitted before."""
+        work = Work(act)
+        self._bytes += size_bytes
+        (self._tail if self._is_spilling else self._items).append((work, size_bytes))
+        self._asleep = False
+        self._wake.put(None)  # also where the thread waits for company: somebody waits for this
+        if not self._running:
+            self._start()
+        return work
+
+    def wait(self, work: Work, timeout_s: float = FOREVER_S) -> bool:
+        """Wait for work; False if the time is over. Never waits on a thread of ours, nor inside another wait."""
+        if is_our_thread():
+            return work.ticket.is_complete
+        until_s = time.monotonic() + timeout_s
+        while not work.ticket.is_complete and not self._running:  # nobody else does it
+            left_s = until_s - time.monotonic()
+            if left_s <= 0 or not self._busy.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
+                break
+            try:
+                self._run_batch()
+            finally:
+                self._busy.release()
+        return wait_unless_nested(work.ticket, until_s - time.monotonic())
+
+    def wake(self) -> None:
+        """See that somebody looks."""
         if self._asleep:
             self._asleep = False
             self._wake.put(None)
         if not self._running:
             self._start()
-        return True
 
-    def gather_now(self) -> None:
-        """Gather on this thread all that was submitted before; it is in the outbox when this returns."""
-        with self._gathering:
-            left = len(self._items)
-            while left > 0:
-                left -= self._gather_batch()
+    def has_work(self) -> bool:
+        """Whether anything waits to be ingested."""
+        return bool(self._items or self._tail or self._late or not self._spill.is_empty())
+
+    def note_spilled(self) -> None:
+        """Look into the spill, in which another process left something."""
+        self._is_spilling = self._is_spilling or not self._spill.is_empty()
+        self.wake()
 
     def close(self) -> None:
-        """Take nothing more; what was taken can still be gathered. The thread ends when it has no work."""
-        self._closed = True
+        """Take nothing more; what was taken can still be ingested. The thread ends when it has no work."""
+        self.is_closed = True
         self._wake.put(None)
 
+    def spill_everything(self) -> Ticket | None:
+        """Have everything that waits moved to the spill, at the end of the process; None if nothing waits."""
+        if not self._items and not self._tail:
+            return None
+        self._is_spilling = True
+        return self._spill.run_later(self._store_everything)
+
     def lost(self) -> dict[str, int]:
-        """Items that were refused or could not be gathered, by reason."""
+        """Return how many items were refused, by reason."""
         lost: dict[str, int] = {}
         for (reason, _), count in self._lost.copy().items():
             lost[reason] = lost.get(reason, 0) + count
         return lost
 
-    def _lose(self, reason: str) -> bool:
+    def can_spill_to_disk(self) -> bool:
+        """Whether what is not ingested in time stays on disk for the next process."""
+        return self._spill.is_on_disk()
+
+    def count_lost(self, reason: str, items: int) -> None:
+        """Count items that were taken and could not be ingested."""
         key = reason, threading.get_ident()  # each thread adds to its own count, so no lock is needed
-        self._lost[key] = self._lost.get(key, 0) + 1
+        self._lost[key] = self._lost.get(key, 0) + items
+
+    def _lose(self, reason: str) -> bool:
+        self.count_lost(reason, 1)
         return False
 
     def _start(self) -> None:
         if not self._starting.acquire(blocking=False):
             return
-        with contextlib.suppress(RuntimeError):  # the interpreter is about to end: whoever closes us gathers
-            if not self._running:
-                # Not threading.Thread: its start() takes a lock that the interrupted code may hold.
-                _thread.start_new_thread(self._run, ())
-                self._running = True
+        if not self._running:
+            self._running = start_thread("ingest", self._run)
         self._starting.release()
 
     def _run(self) -> None:
-        threading.current_thread().name = "greenflash-otel gatherer"
-        while not self._closed or self._items:
-            with internal_errors.guarded("gather what was submitted"):
+        while not self.is_closed or self.has_work():
+            with internal_errors.guarded("ingest what was captured"):
                 self._await_items()
-                with self._gathering:
-                    self._gather_batch()
-                self._gathered()
+                with self._busy:
+                    self._run_batch()
+                self._be_idle()
+        self._running = False
+        if self.has_work():  # it came while this thread was about to end
+            self._start()
+
+    def _be_idle(self) -> None:
+        if time.monotonic() - self._idled_s >= IDLE_S and not self.is_closed:
+            self._idled_s = time.monotonic()
+            self._on_idle()
 
     def _await_items(self) -> None:
-        """Sleep until there is something to gather; a first item waits a little for company."""
+        """Sleep until there is something to ingest; a first item waits a little for company."""
         self._asleep = True
-        if not self._items:  # asked with the flag up: who submits now either is seen here or sees the flag
-            self._await_wake(None)
+        if not self.has_work() and not self.is_closed:
+            self._await_wake(IDLE_S)  # asked with the flag up: who submits now is seen here, or sees the flag
         self._asleep = False
-        if 0 < len(self._items) < BATCH and not self._closed:
+        only_spans = 0 < len(self._items) < BATCH and not any(
+            isinstance(i, Work) for i, _ in list(self._items)
+        )
+        if only_spans and not self.is_closed:
             self._await_wake(LINGER_S)
 
     def _await_wake(self, timeout_s: float | None) -> None:
@@ -126,15 +285,85 @@ class Gatherer:
             while True:
                 self._wake.get_nowait()
 
-    def _gather_batch(self) -> int:
-        """Gather some of what was submitted; how many. Only while holding the lock for it."""
-        batch = [self._items.popleft() for _ in range(min(len(self._items), BATCH))]
+    def _run_batch(self) -> None:
+        """Ingest some of what waits; only while holding the lock for it."""
+        batch = self._take(self._items)
         if batch:
-            gathered = False
-            with internal_errors.guarded("gather what was submitted"):
-                self._gather(batch)
-                gathered = True
-            if not gathered:
-                for _ in batch:
-                    self._lose("gather_failed")
-        return len(batch)
+            self._ingest(batch, 0)
+            return
+        self._run_late()
+        items, up_to_id = self._spill.fetch()
+        if items or up_to_id:
+            self._ingest(items, up_to_id)
+            self._run_late(up_to_id)
+        elif self._spill_ticket is not None and not self._spill_ticket.is_complete:
+            self._spill_ticket.wait(CATCH_UP_S)
+        elif self._is_spilling:  # the spill is empty: what is on its way there stays in memory
+            self._items, self._tail = self._tail, deque()
+            self._is_spilling = False
+
+    def _run_late(self, up_to_id: int | None = None) -> None:
+        """Do the work whose turn it is now that the spans before it are ingested."""
+        ready = []
+        while self._late and (
+            self._spill.is_empty() or (up_to_id is not None and self._late[0].after_id <= up_to_id)
+        ):
+            ready.append(self._late.popleft())
+        if ready:
+            self._ingest(list(ready), 0)
+
+    def _take(self, items: deque[tuple[Any, int]]) -> list[Any]:
+        batch: list[Any] = []
+        size = 0
+        while items and len(batch) < BATCH and size < BATCH_BYTES:
+            item, size_bytes = items.popleft()
+            size += size_bytes
+            batch.append(item)
+        # Counted anew: several threads add to the number, and none of them locks.
+        self._bytes = sum(size for part in (self._items, self._tail) for _, size in list(part))
+        return batch
+
+    def _ingest(self, batch: list[Any], up_to_id: int) -> None:
+        ingested = False
+        with internal_errors.guarded("ingest what was captured"):
+            self._process(batch, up_to_id)
+            ingested = True
+        if not ingested and up_to_id:  # it is still on disk and comes again
+            self._await_wake(RECOVERY_S)
+        elif not ingested:
+            self.count_lost("ingest_failed", sum(not isinstance(item, Work) for item in batch))
+        for item in batch:
+            if isinstance(item, Work):
+                item.ticket.complete()
+
+    # On the writer's thread.
+
+    def _spill_tail(self) -> None:
+        if self._spill_ticket is None or self._spill_ticket.is_complete:
+            self._spill_ticket = self._spill.run_later(self._store_tail)
+
+    def _store_tail(self) -> None:
+        """Move the newest to the spill while there are too many."""
+        while self._tail and self._bytes > SPILL_AT_BYTES // 2:
+            self._store(self._take(self._tail))
+
+    def _store_everything(self) -> None:
+        for part in (self._items, self._tail):
+            while part:
+                self._store(self._take(part))
+
+    def _store(self, batch: list[Any]) -> None:
+        spans: list[Any] = []
+        for item in batch:
+            if not isinstance(item, Work):
+                spans.append(item)
+                continue
+            self._store_spans(spans)
+            spans = []
+            item.after_id = self._spill.last_id()
+            self._late.append(item)
+        self._store_spans(spans)
+
+    def _store_spans(self, spans: list[Any]) -> None:
+        if spans and (refused := self._spill.store(spans)):
+            self.count_lost(self._spill.reason, refused)

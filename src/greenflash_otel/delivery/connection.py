@@ -1,169 +1,155 @@
-"""The one database of a process: a file of its own in the outbox's folder, or memory where there is none.
+"""Own the outbox's one database: a file of this process, or memory while no file can be had.
 
-It is never carried across a fork, is left for a new one where it turns out to be damaged, and says what it
-holds whenever it is opened. What is done with the entries in it is the outbox's.
+Used by the writer's thread alone. Never carried across a fork. Left for a new file where it turns out to be
+damaged or was removed. Where the folder cannot be used, memory stands in, and the folder is tried again.
 """
 
 from __future__ import annotations
 
-import os
+import ctypes
 import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery import files, schema
-from greenflash_otel.delivery.files import Owned
-from greenflash_otel.delivery.schedule import Lanes
-from greenflash_otel.delivery.state_table import Notebook
-from greenflash_otel.delivery.stats import Ledger
+from greenflash_otel.delivery import adoption, files, schema
+from greenflash_otel.delivery.files import OwnedFile
 
-MEMORY_LIMIT_BYTES: Final = 64 * 1024 * 1024
+MEMORY_LIMIT_BYTES: Final = 48 * 1024 * 1024
 """No outbox in memory grows beyond this."""
-DAMAGED: Final = "outbox_damaged"
+RETRY_S: Final = 1.0
+"""How often a folder that could not be used is tried again."""
 
 _inherited: list[sqlite3.Connection] = []
-"""Open handles of a parent process, kept so that nothing ever closes them here."""
+"""Open databases of a parent process, kept so that nothing ever closes them here."""
 
 
-class Holding:
-    """What a process holds: a database, and what is counted and queued of it.
+class OutboxConnection:
+    """The database of an outbox. Opens it when it is first needed.
 
     Args:
         folder: None for memory.
+        limit_bytes: What is to be kept at most.
+        destination: What everything in it is captured for.
     """
 
-    _db: sqlite3.Connection | None = None
-    _owned: Owned | None = None
-    _closed = False
-
-    def __init__(self, folder: Path | None, limit_bytes: int) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, limit_bytes: int, destination: str) -> None:
+        self.folder = folder
+        self.destination = destination
         self._limit_bytes = limit_bytes
-        self._memory_limit_bytes = min(limit_bytes, MEMORY_LIMIT_BYTES)
-        self._opening = 0
-        self._parents_files: set[Path] = set()
-        self._begin()
+        self.generation = 0
+        """Counts openings: ids of entries mean nothing in another."""
+        self.db: sqlite3.Connection | None = None
+        self.owned: OwnedFile | None = None
+        self._tried_s = float("-inf")
 
-    def before_fork(self) -> None:
-        """Close the file, whose handle must not exist twice, and keep others out. Memory stays open."""
-        self._lock.acquire()
-        if self._owned is not None:
-            self._db = None
-            self._owned.db.close()
+    @property
+    def is_file(self) -> bool:
+        """Whether what is kept is on disk."""
+        return self.owned is not None
 
-    def after_fork(self, *, in_child: bool) -> None:
-        """The parent opens its file again; the child begins one of its own when it first needs it."""
-        if in_child:
-            self._begin()
-            return
-        try:
-            if self._owned is not None and not self._closed:
-                self._reopen(self._owned.path)
-        finally:
-            self._lock.release()
+    @property
+    def limit_bytes(self) -> int:
+        """What may be kept where it is kept now."""
+        return self._limit_bytes if self.is_file else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One thread at a time, in the process that opened it."""
-        if self._pid != os.getpid():
-            self._begin()
-        with self._lock:
-            yield
+    def was_removed(self) -> bool:
+        """Whether somebody has removed our file."""
+        return self.owned is not None and not self.owned.path.exists()
 
-    def _begin(self) -> None:
-        """Start empty, in a new process. A handle inherited from another is let go of, never closed."""
-        if self._db is not None:
-            _inherited.append(self._db)
-        if self._owned is not None:
-            self._parents_files.add(self._owned.path)  # about to be opened again over there
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._ledger = Ledger()
-        self._lanes = Lanes()
-        self._settled: dict[str, int] = {}  # by lane: up to here delivered, but not yet deleted
-        self._last_id = 0
-        self._notebook = Notebook(self._limit_bytes)
-        self._db = None
-        self._owned = None
+    def open(self, now_s: float, *, suspect: Path | None = None, settled: Collection[int] = ()) -> int:
+        """Open a database; return how many rows of other files could not be read.
 
-    def _database(self) -> sqlite3.Connection:
-        return self._db if self._db is not None else self._open()
-
-    def _leave(self, removed: Owned) -> sqlite3.Connection:
-        """Begin a new file, with all that ours held, which somebody removed. What is out is sent again."""
-        kept = self._ledger.kept
-        self._ledger.hand_over()
-        db, unread = self._open(), 0
-        with internal_errors.guarded("go on where the file of the outbox was removed"):
-            before, unread = schema.items(db), files.adopt(replace(removed, db=db), removed)
-            self._note_found(before, unread)
-        self._ledger.lose(kept - self._ledger.kept - unread, DAMAGED)
-        return db
-
-    def _open(self, distrusted: Path | None = None) -> sqlite3.Connection:
-        self._owned = self._own(distrusted)
-        if self._owned is not None:
-            self._db = self._owned.db
+        Args:
+            suspect: A file known to be damaged.
+            settled: Ids of entries in it that are delivered.
+        """
+        self.owned = self._acquire(now_s, suspect, settled)
+        if self.owned is not None:
+            self.db = self.owned.db
         else:
-            self._db = schema.connect("file::memory:", limit_bytes=self._memory_limit_bytes)
-        self._opening += 1
-        self._settled.clear()
-        self._lanes = Lanes()
-        self._notebook = Notebook(self._limit_bytes)
-        self._note_found((0, 0), self._owned.unread if self._owned is not None else 0)
-        return self._db
+            self.db = schema.connect_memory(self.destination, limit_bytes=self.limit_bytes)
+        self.generation += 1
+        return self.owned.unread if self.owned is not None else 0
 
-    def _note_found(self, before: tuple[int, int], unread: int, after_note: int = 0) -> None:
-        """Count and queue what the file holds beyond so many items, which another process left."""
-        db = self._database()
-        with internal_errors.guarded("recall what was noted"):
-            self._notebook.find(db, after=after_note)
-        for lane in schema.lanes(db):
-            self._lanes.add(lane)
-        pending, rejected = schema.items(db)
-        self._ledger.found(pending=pending - before[0], rejected=rejected - before[1])
-        self._ledger.lose(unread, DAMAGED)
-        self._last_id = max(self._last_id, schema.last_id(db))
+    def move_to_file(self, now_s: float) -> bool:
+        """Move from memory to a file where that is possible now; whether it was.
 
-    def _own(self, distrusted: Path | None) -> Owned | None:
-        if self._folder is None:
+        What is claimed at this moment keeps its place in the new file only in order: it is sent again.
+        """
+        if self.owned is not None or self.folder is None or now_s - self._tried_s < RETRY_S:
+            return False
+        memory = self.db
+        if (owned := self._acquire(now_s)) is None:
+            return False
+        if memory is not None:
+            try:
+                adoption.copy_all(owned.db, memory, after_id=0, limit_bytes=self._limit_bytes)
+            except (sqlite3.Error, OSError) as error:
+                internal_errors.count("move captured data from memory to disk", error)
+                files.release(owned)
+                return False
+            memory.close()
+        self.owned, self.db = owned, owned.db
+        self.generation += 1
+        return True
+
+    def leave_damaged(self) -> Path | None:
+        """Close a damaged file for good; return its path."""
+        path = self.owned.path if self.owned is not None else None
+        if self.db is not None:
+            self.db.close()
+        if self.owned is not None:
+            self.owned.lock.release(remove=False)
+        self.db = self.owned = None
+        return path
+
+    def leave_removed(self, now_s: float) -> OwnedFile | None:
+        """Open a new file in place of one that somebody removed; return the old one, which still can be read."""
+        removed, self.owned, self.db = self.owned, None, None
+        self.open(now_s)
+        return removed if self.owned is None else removed and replace(removed, limit_bytes=self._limit_bytes)
+
+    def close(self) -> None:
+        """Give the file up; one that holds nothing more is removed."""
+        owned, db, self.owned, self.db = self.owned, self.db, None, None
+        if owned is not None:
+            files.release(owned)
+        elif db is not None:
+            db.close()
+
+    def forget_in_child(self) -> None:
+        """Leave the parent's file to the parent. SQLite must not close it here: that would write to it."""
+        if self.db is not None:
+            _inherited.append(self.db)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.db))  # even at the end of the interpreter
+        if self.owned is not None:
+            self.owned.lock.close_in_child()
+        self.db = self.owned = None
+        self._tried_s = float("-inf")
+
+    def _acquire(
+        self, now_s: float, suspect: Path | None = None, settled: Collection[int] = ()
+    ) -> OwnedFile | None:
+        if self.folder is None:
             return None
+        self._tried_s = now_s
         try:
-            return files.own(
-                self._folder,
+            return files.acquire(
+                self.folder,
+                self.destination,
                 limit_bytes=self._limit_bytes,
-                spared=self._parents_files,
-                distrusted=distrusted,
+                suspect=suspect,
+                settled=settled,
             )
-        except (sqlite3.Error, OSError) as error:
-            internal_errors.count("keep captured data on disk; it waits in memory", error)
+        except (sqlite3.Error, OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or type(error).__name__
+            internal_errors.count("use the outbox on disk", error)
+            internal_errors.warn_once(
+                f"the outbox folder {self.folder} cannot be used ({why}). Captured data waits in memory, where a "
+                "crash loses it, until the folder can be used. Set GREENFLASH_OUTBOX to a folder of this user",
+                key=f"outbox in memory {self.folder}",
+            )
             return None
-
-    def _reopen(self, path: Path) -> None:
-        """Open our file again. If another process has taken it over meanwhile, it counts what is in there."""
-        self._owned = None
-        with internal_errors.guarded("open the outbox again after a fork"):
-            self._owned = files.lock(path, limit_bytes=self._limit_bytes)
-        if self._owned is not None:
-            self._db = self._owned.db
-        else:
-            self._ledger.hand_over()
-            self._open()
-
-    def _failed(self, step: str, error: BaseException) -> None:
-        """Count a failure; leave a damaged file for a new one, with what can still be read."""
-        internal_errors.count(step, error)
-        if self._owned is None or self._db is None or not files.is_damage(error):
-            return
-        kept, path = self._ledger.kept, self._owned.path
-        self._db.close()
-        self._db = self._owned = None
-        self._ledger.hand_over()
-        self._open(distrusted=path)
-        unread = self._owned.unread if self._owned is not None else 0
-        self._ledger.lose(kept - self._ledger.kept - unread, DAMAGED)

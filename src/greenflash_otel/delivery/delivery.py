@@ -1,42 +1,52 @@
 """What a pipeline has of delivery: hand over, flush, close, and the counts.
 
-Two kinds of threads work here and never wait for each other: the gatherer writes down, the crew sends. They
-are daemons, start when there is something to do, and again in a forked child. Where no thread can be started
-any more, at the end of the interpreter, the caller of `flush` or `close` does their work.
+Three kinds of threads work here and never wait for the application: the ingest thread converts, the writer keeps,
+the senders send. They are daemons, start when there is something to do, and again in a forked child. Where no
+thread can be started any more, at the end of the interpreter, the caller of `flush` or `close` does their work.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Final
+from typing import Any, Final
 
 from greenflash_otel.delivery import fork_hooks
-from greenflash_otel.delivery.batcher import CAPACITY, Gatherer
+from greenflash_otel.delivery.batcher import Batcher, Spill, Work
+from greenflash_otel.delivery.entries import Watch
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender, Transport
-from greenflash_otel.delivery.sender_pool import PATROL_S, Crew
+from greenflash_otel.delivery.sender_pool import IDLE_S, SenderPool
 from greenflash_otel.delivery.stats import Pause, Stats
+from greenflash_otel.delivery.threads import Ticket, is_our_thread
+from greenflash_otel.delivery.writer import WRITER, Job
 
-GRACE_S: Final = 0.1
-"""What idle threads get to end, even when no time is left."""
-_NAP_S: Final = 0.05
+GRACE_S: Final = 0.25
+"""What the end gets to put things in order, even when no time is left."""
+INGEST_GRACE_S: Final = 2.0
+"""What the ingest thread gets at the end, even when no time is left, where what waits may not go to disk."""
+RETRY_DISK_S: Final = 1.0
+"""How often an outbox in memory looks whether its folder can be used by now."""
+NAP_S: Final = 0.25
+"""How long a flush waits at most before it looks again by itself."""
 
 
-class Worker:
-    """Gathers and delivers, from its construction if an earlier process left something to send.
+class Delivery:
+    """Ingests and delivers, from its construction if an earlier process left something to send.
 
     Args:
         client: Sends; None without an API key: then everything stays in the outbox, and `stats` says so.
-        gather: As for `Gatherer`.
-        patrol: Called every half minute or so.
+        process: As for `Batcher`.
+        spill: As for `Batcher`.
+        on_idle: As for `Batcher`.
+        destination: What `stats` calls the place that nothing is sent to.
+        offline_reason: Why nothing is sent where there is no client.
         clock: Monotonic seconds.
         rng: 0 to 1, spreads retries.
-        capacity: How many submitted items may wait; more are refused and counted as ``queue_full``.
     """
 
     def __init__(
@@ -44,80 +54,106 @@ class Worker:
         outbox: Outbox,
         client: Transport | None,
         *,
-        gather: Callable[[list[object]], None],
-        patrol: Callable[[], None] = lambda: None,
+        process: Callable[[list[Any], int], None],
+        spill: Spill,
+        on_idle: Callable[[], None] = lambda: None,
+        destination: str = "",
+        offline_reason: str = "no API key",
         clock: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
-        capacity: int = CAPACITY,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
         self._closed = False
-        self._progress = threading.Condition()
-        self._patrol = patrol
-        self._patrolled_s = clock()
-        self._since = datetime.now(timezone.utc)
-        self._gatherer = Gatherer(gather, self._gathered, capacity=capacity)
-        self.submit = self._gatherer.submit
-        self.gather_now = self._gatherer.gather_now
+        self._waiters: deque[Ticket] = deque()
+        self._idled_s = clock()
+        self._destination = destination
+        self._offline_reason = offline_reason
+        self._began = datetime.now(timezone.utc)
+        self.batcher = Batcher(process, spill, on_idle=on_idle)
+        self.submit = self.batcher.submit
         self._sender: Sender | None = None
-        self._crew: Crew | None = None
+        self._pool: SenderPool | None = None
         if client is not None:
-            self._sender = Sender(outbox, client, clock=clock, rng=rng)
-            self._crew = Crew(self._sender, progress=self._moved, patrol=self._look_around, gone=client.close)
+            self._sender = Sender(outbox, client, clock=clock, rng=rng, destination=destination)
+            self._pool = SenderPool(
+                self._sender, on_progress=self._tell_progress, on_idle=self._be_idle, on_end=client.close
+            )
+        outbox.on_change = self._note_change
         fork_hooks.watch(self)
         if outbox.counts().pending:
-            self.notify()
+            WRITER.submit(outbox, Job(lambda _: self._note_change()))
 
-    def notify(self) -> None:
-        """Say that there is something new in the outbox."""
-        if self._crew is not None:
-            self._crew.call()
+    def call(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
+        """Have the ingest thread do something behind everything that was submitted before."""
+        return self.batcher.call(act, size_bytes=size_bytes)
 
-    def flush(self, timeout_s: float) -> bool:
-        """Whether all that was submitted and put before this call is delivered or set aside.
+    def ingest_now(self, timeout_s: float) -> bool:
+        """Have everything ingested that was submitted before; whether it is in the outbox now."""
+        return self.batcher.wait(self.batcher.call(lambda: None), timeout_s)
+
+    def flush(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> bool:
+        """Whether everything that was submitted and put before this call is accepted.
 
         What was postponed after a failure gets one attempt at once; a wait that the server asked for is kept.
-        Returns as soon as the answer is clear: False at once when everything is held, without an API key,
-        or when the next attempt lies beyond the timeout.
-        """
-        until_s = self._clock() + timeout_s
-        self.gather_now()
-        mark = self._outbox.mark()
-        self._outbox.hurry()
-        while not (clear := self._outbox.is_clear(mark)) and not self._is_vain(until_s):
-            self._advance(mark, until_s)
-        return clear
+        Returns as soon as the answer is clear: False at once when delivery is paused, without an API key,
+        or when the next attempt lies beyond the timeout. On a thread of ours it is always False.
 
-    def close(self, timeout_s: float) -> None:
-        """Take nothing more, gather what was submitted, and try to deliver it in time.
+        Args:
+            settle: Done by the ingest thread first.
+        """
+        if is_our_thread():
+            return False
+        until_s = self._clock() + timeout_s
+        lost = sum(self.batcher.lost().values())
+        grace_s = 0.0 if self.batcher.has_work() else GRACE_S  # nothing waits: that takes no time to say
+        if not self.batcher.wait(self.batcher.call(settle), max(timeout_s, grace_s)):
+            return False
+        watch = self._outbox.watch(max(until_s - self._clock(), GRACE_S))
+        if watch is None:
+            return False
+        try:
+            while watch.left > 0 and not self._is_vain(until_s):
+                self._advance(watch, until_s)
+            return watch.left <= 0 and not watch.has_failed and sum(self.batcher.lost().values()) == lost
+        finally:
+            self._outbox.unwatch(watch)
+
+    def close(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> None:
+        """Take nothing more, ingest what was submitted, and try to deliver it in time.
 
         What is not delivered stays in the outbox, also what a request was sent for that is still unanswered.
+        What could not be ingested in time is moved to the spill.
         """
         if self._closed:
             return
         until_s = self._clock() + timeout_s
         self._closed = True
-        self._gatherer.close()
-        self.flush(timeout_s)
-        if self._crew is not None:
-            self._crew.stop(max(until_s - self._clock(), GRACE_S))
-        self.gather_now()
-        self._outbox.close()
+        self.flush(timeout_s, settle=settle)
+        self.batcher.close()
+        if self._pool is not None:
+            stopping = Job(lambda _: self._stop_pool())
+            WRITER.wait(WRITER.submit(self._outbox, stopping), max(until_s - self._clock(), GRACE_S))
+            self._pool.ended.wait(max(until_s - self._clock(), GRACE_S))
+        grace_s = GRACE_S if self.batcher.can_spill_to_disk() else INGEST_GRACE_S
+        if not is_our_thread() and not self.ingest_now(max(until_s - self._clock(), grace_s)):
+            if (ticket := self.batcher.spill_everything()) is not None:
+                ticket.wait(max(until_s - self._clock(), GRACE_S))
+        self._outbox.close(max(until_s - self._clock(), 10 * GRACE_S))
 
     def stats(self) -> Stats:
-        """What became of everything so far, in messages and outcomes."""
+        """Return what became of everything so far, in messages and outcomes. Waits for nothing."""
         counts = self._outbox.counts()
-        lost, more = dict(counts.lost), self._gatherer.lost()
+        lost, more = dict(counts.lost), self.batcher.lost()
         for reason, count in more.items():
             lost[reason] = lost.get(reason, 0) + count
-        paused = None
-        why: str | None = self._sender.held if self._sender is not None else "no API key"
-        if why is not None:
-            paused = Pause(why, self._since, "")
+        if self._sender is None:
+            paused: Pause | None = Pause(self._offline_reason, self._began, self._destination)
+        else:
+            paused = self._sender.paused
         return replace(counts, accepted=counts.accepted + sum(more.values()), lost=lost, paused=paused)
 
-    # Forking: the child has neither the threads nor what the parent will gather.
+    # Forking: the child has neither the threads nor what the parent will ingest.
 
     def before_fork(self) -> None:
         """Nothing: `submit` must never wait, so there is no lock that could hold it back."""
@@ -125,40 +161,56 @@ class Worker:
     def after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child; the parent goes on."""
         if in_child:
-            self._progress = threading.Condition()
-            self._gatherer.begin()
-            if self._crew is not None:
-                self._crew.begin()
+            self._waiters = deque()
+            self.batcher.begin_in_child()
+            if self._pool is not None:
+                self._pool.begin()
 
-    # What the threads tell.
+    # What our threads say.
 
-    def _gathered(self) -> None:
-        self.notify()
-        self._moved()
+    def _note_change(self) -> None:
+        if self._pool is not None:
+            self._pool.wake()
+        if self._outbox.captured and not self._closed:
+            self.batcher.note_spilled()
+        self._tell_progress()
 
-    def _moved(self) -> None:
-        with self._progress:
-            self._progress.notify_all()
+    def _stop_pool(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
 
-    def _look_around(self) -> None:
-        """Take over what was left by processes that ended meanwhile; do what else there is to do at times."""
-        if self._clock() - self._patrolled_s >= PATROL_S:
-            self._patrolled_s = self._clock()
+    def _tell_progress(self) -> None:
+        while self._waiters:
+            try:
+                self._waiters.popleft().complete()
+            except IndexError:  # another thread was quicker
+                return
+
+    def _be_idle(self) -> float:
+        """Take over what was left by processes that ended meanwhile."""
+        if not self._outbox.is_durable():
+            self._outbox.make_durable(IDLE_S)
+        if self._clock() - self._idled_s >= IDLE_S:
+            self._idled_s = self._clock()
             self._outbox.adopt()
-            self._patrol()
+        return IDLE_S if self._outbox.is_durable() else RETRY_DISK_S
 
-    # Waiting for the crew, or doing its work where there is none.
+    # Waiting for the senders, or doing their work where there are none.
 
-    def _advance(self, mark: int, until_s: float) -> None:
+    def _advance(self, watch: Watch, until_s: float) -> None:
+        ticket = Ticket()
+        self._waiters.append(ticket)
+        if watch.left <= 0 or self._is_vain(until_s):  # asked after the ticket can be completed
+            return
         left_s = until_s - self._clock()
-        if self._crew is not None and self._crew.call():
-            with self._progress:
-                self._progress.wait_for(
-                    lambda: self._outbox.is_clear(mark) or self._is_vain(until_s), timeout=left_s
-                )
-        elif self._sender is not None and not self._sender.step(timeout_s=left_s):
-            with self._progress:
-                self._progress.wait(min(self._sender.pause_s() or _NAP_S, left_s))
+        if self._sender is not None and self._has_no_threads():
+            if not self._sender.step(timeout_s=left_s):
+                ticket.wait(min(self._sender.pause_s() or GRACE_S, left_s))
+            return
+        ticket.wait(min(NAP_S, left_s))
+
+    def _has_no_threads(self) -> bool:
+        return self._pool is not None and self._pool.is_empty and not self._pool.can_start
 
     def _is_vain(self, until_s: float) -> bool:
         """Whether nothing can be delivered until then."""
@@ -168,4 +220,4 @@ class Worker:
         if self._sender.is_busy:
             return False
         pause_s = self._sender.pause_s() or 0.0
-        return pause_s > 0 and (self._sender.held is not None or now_s + pause_s > until_s)
+        return pause_s > 0 and (self._sender.paused is not None or now_s + pause_s > until_s)

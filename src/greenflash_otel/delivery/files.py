@@ -1,46 +1,60 @@
-"""The outbox on disk: one file per process, and who owns which.
+"""The files of an outbox folder: which are ours, who owns which, and what becomes of those nobody owns.
 
-The lock on a file is the lease: it has an owner as long as one can be found. A file whose owner is gone is
-taken over by the next process that looks, the first whole and the others row by row. A damaged file gives
-what can still be read of it and is set apart for a person; nothing is ever deleted that was not copied.
+    00000001764470000123-4711-9f2c1a77.sqlite3          entries, state, spans to be converted
+    00000001764470000123-4711-9f2c1a77.sqlite3.lock     locked by the process that owns the database
+    00000001764470000123-4711-9f2c1a77.sqlite3.corrupt-…  damaged, kept for a person
+
+A file is ours if its name, its type, its owner and what is in it say so; that is read without writing, before
+anything else is done with it. Everything else in the folder is left as it is. A database whose lock nobody
+holds is adopted by the next process that looks: the first whole, the others row by row. A damaged one gives
+what can still be read; nothing is ever deleted that was not copied.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeAlias
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery import schema, state_table
-from greenflash_otel.delivery.schema import GAP, NewerSchemaError, transaction
+from greenflash_otel.delivery import adoption, schema
+from greenflash_otel.platform_support import (
+    LockedHandle,
+    create_private_file,
+    is_private_file,
+    lock_file,
+    own_private_folder,
+    sync_folder,
+)
 
-_SUFFIX: Final = ".sqlite3"
+NAME: Final = re.compile(r"\d{20}-\d+-[0-9a-f]{8}\.sqlite3")
+_CORRUPT: Final = re.compile(rf"{NAME.pattern}\.corrupt-\d+")
 _JOURNALS: Final = ("-wal", "-journal", "-shm")
-_APART: Final = ".corrupt-"
+_LOCK: Final = ".lock"
+_NEW: Final = ".new"
+_LEFT_BEHIND: Final = (*_JOURNALS, _LOCK, _NEW)
+_MARK: Final = b"A process of greenflash-otel owns the database beside this file while it is locked.\n"
+_HEADER: Final = b"SQLite format 3\x00"
 _DAMAGED: Final = ("file is not a database", "database disk image is malformed")
-_SOURCES: Final = {
-    "entries": ("entries NOT INDEXED", "entries INDEXED BY entries_by_lane"),
-    "aside": ("aside",),
-}
-"""Where ids are read from: with a page of the table gone, the index still knows what lies behind it."""
 _TRIES: Final = 10
 
-T = TypeVar("T")
+Identity: TypeAlias = Literal["ours", "damaged", "other_schema", "foreign"]
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
-    """A file that is ours for as long as its connection is open."""
+class OwnedFile:
+    """A database that is ours for as long as its lock is held."""
 
     path: Path
     db: sqlite3.Connection
+    lock: LockedHandle
     limit_bytes: int
     unread: int = 0
     """How many rows of damaged files could not be adopted, as far as one can tell."""
@@ -51,222 +65,257 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and str(error).startswith(_DAMAGED)
 
 
-def own(
-    folder: Path, *, limit_bytes: int, spared: Container[Path] = (), distrusted: Path | None = None
-) -> Owned:
-    """Own a file in the folder, with all that ownerless files hold.
+def identify(path: Path) -> Identity:
+    """Say what a file is, without changing it."""
+    if not NAME.fullmatch(path.name) or not is_private_file(path):
+        return "foreign"
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError:
+        return "foreign"
+    if header.startswith(_HEADER) and len(header) == 100:
+        if int.from_bytes(header[68:72], "big") != schema.APPLICATION_ID:
+            return "foreign"
+        return "ours" if int.from_bytes(header[60:64], "big") == schema.SCHEMA_VERSION else "other_schema"
+    return "damaged" if _has_mark(_beside(path, _LOCK)) else "foreign"
+
+
+def find_files(folder: Path, identity: Identity) -> list[Path]:
+    """List the files of a kind, the oldest first: names begin with a time."""
+    return [
+        path for path in sorted(folder.iterdir()) if NAME.fullmatch(path.name) and identify(path) == identity
+    ]
+
+
+def count_corrupt(folder: Path) -> int:
+    """Count the damaged files that were moved out of the way."""
+    return sum(1 for path in folder.iterdir() if _CORRUPT.fullmatch(path.name) and is_private_file(path))
+
+
+def acquire(
+    folder: Path,
+    destination: str,
+    *,
+    limit_bytes: int,
+    suspect: Path | None = None,
+    settled: Collection[int] = (),
+) -> OwnedFile:
+    """Own a file in the folder, with everything that files without an owner hold.
 
     Args:
-        spared: Files to leave alone, though they may seem to have no owner at this moment.
-        distrusted: A file known to be damaged, however sound it looks.
+        destination: What the file is for. Files for other destinations are left as they are.
+        suspect: A file known to be damaged, however sound it looks.
+        settled: Ids of entries in the suspect file that are delivered.
 
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
     """
-    _make(folder)
+    own_private_folder(folder)
     with internal_errors.guarded("tidy up the outbox folder"):
         _tidy(folder)
-    mine: Owned | None = None
-    unread = 0
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):  # names begin with a time: oldest first
-        found = None if path in spared else _take_over(path, limit_bytes)
-        if found is None:
-            continue
-        if mine is None and path != distrusted and _is_sound(found.db):
+    mine: OwnedFile | None = None
+    unread = _quarantine_damaged(folder)
+    broken: list[Path] = []
+    for found in _orphans(folder, destination, limit_bytes, broken):
+        if mine is None and found.path != suspect and adoption.is_sound(found.db):
             mine = found
             continue
-        mine = mine or _begin(folder, limit_bytes)
+        mine = mine or _create(folder, destination, limit_bytes)
         with internal_errors.guarded("adopt what another process left"):
-            unread += adopt(mine, found)
-    return replace(mine or _begin(folder, limit_bytes), unread=unread)
+            unread += merge_from(mine, found, settled=settled if found.path == suspect else ())
+    return replace(mine or _create(folder, destination, limit_bytes), unread=unread + len(broken))
 
 
-def orphans(mine: Owned, *, spared: Container[Path]) -> list[Owned]:
-    """The other files in the folder of ours that have no owner; they are ours now.
+def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[OwnedFile], int]:
+    """Own the files of a folder that have no owner; return them, and how many destroyed ones there were.
 
     Raises:
         OSError: The folder cannot be read.
     """
-    others = (path for path in sorted(mine.path.parent.glob(f"*{_SUFFIX}")) if path != mine.path)
-    return [found for path in others if path not in spared and (found := _take_over(path, mine.limit_bytes))]
+    unread = _quarantine_damaged(folder)
+    broken: list[Path] = []
+    orphans = list(_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path))
+    return orphans, unread + len(broken)
 
 
-def count(folder: Path, *, damaged: bool = False) -> int:
-    """How many files there are, with or without an owner; or how many that were damaged and set apart."""
-    pattern = f"*{_SUFFIX}{_APART}[0-9]*" if damaged else f"*{_SUFFIX}"
-    return sum(not path.name.endswith(_JOURNALS) for path in folder.glob(pattern))
-
-
-def adopt(mine: Owned, orphan: Owned, *, after_id: int = 0) -> int:
-    """Move all that can be read; how much cannot. The orphan stays as it is if it does not fit."""
+def merge_from(
+    mine: OwnedFile, orphan: OwnedFile, *, after_id: int = 0, settled: Collection[int] = ()
+) -> int:
+    """Move everything that can be read; return how much cannot. The orphan stays if it does not fit."""
     try:
-        with transaction(mine.db):
-            unread = _copy(mine.db, orphan.db, max(after_id, schema.last_id(mine.db)))
-            if schema.used_bytes(mine.db) > mine.limit_bytes:
-                raise sqlite3.OperationalError("the budget is used up")
-            with internal_errors.guarded("adopt what was noted"):  # last: entries go first
-                state_table.copy(mine.db, orphan.db)
+        unread = adoption.copy_all(
+            mine.db, orphan.db, after_id=after_id, limit_bytes=mine.limit_bytes, settled=settled
+        )
     except BaseException:
         orphan.db.close()
+        orphan.lock.release(remove=False)
         raise
     if unread:
         orphan.db.close()
-        _set_apart(orphan.path)
+        _quarantine(orphan.path)
+        orphan.lock.release(remove=True)
     else:
         _remove(orphan)
     return unread
 
 
-def lock(path: Path, *, limit_bytes: int) -> Owned | None:
-    """Own an existing file; None if it has an owner or is gone.
+def try_lock(path: Path, *, limit_bytes: int) -> OwnedFile | None:
+    """Own an existing file of ours; None if it has an owner or is gone.
 
     Raises:
-        sqlite3.Error, NewerSchemaError: It cannot be used.
+        sqlite3.Error, OSError: It cannot be used. A damaged one was moved out of the way.
     """
-    try:
-        db = schema.connect(f"{path.absolute().as_uri()}?mode=rw", limit_bytes=limit_bytes)
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error) or not path.exists():
-            return None
-        raise
-    if not path.exists():  # emptied and removed by its last owner while we waited at the door
-        db.close()
+    if (lock := _lock(path)) is None:
         return None
-    return Owned(path, db, limit_bytes)
+    try:
+        if not path.exists():  # emptied and removed by its last owner while we waited at the door
+            lock.release(remove=True)
+            return None
+        return OwnedFile(path, schema.connect(_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
+    except BaseException as error:
+        if is_damage(error):
+            _quarantine(path)
+        lock.release(remove=is_damage(error))
+        raise
 
 
-def release(owned: Owned) -> None:
+def release(owned: OwnedFile) -> None:
     """Give a file up; one that holds nothing more is removed."""
-    if _is_empty(owned.db):
+    if adoption.is_empty(owned.db):
         _remove(owned)
     else:
         owned.db.close()
+        owned.lock.release(remove=False)  # its mark says whose the database is, should that be damaged
 
 
-def _make(folder: Path) -> None:
-    """Create a folder that only its user can read; once it is there, no power cut takes it away."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name == "nt":  # no directory can be synced there
-        return
-    for path in missing:
-        with internal_errors.guarded("sync the folder above the outbox"):
-            parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(parent)
-            finally:
-                os.close(parent)
+def _orphans(
+    folder: Path, destination: str, limit_bytes: int, broken: list[Path], *, but: Path | None = None
+) -> Iterator[OwnedFile]:
+    """Own the files without an owner one by one; add those that cannot be opened at all to `broken`."""
+    for path in find_files(folder, "ours"):
+        if path == but or (found := _take_over(path, limit_bytes, broken)) is None:
+            continue
+        if _is_for(found, destination):
+            yield found
+        else:
+            found.db.close()
+            found.lock.release(remove=False)
 
 
-def _take_over(path: Path, limit_bytes: int) -> Owned | None:
+def _is_for(found: OwnedFile, destination: str) -> bool:
+    """Whether a file is for a destination; one too damaged to say is, where its folder is."""
     try:
-        return lock(path, limit_bytes=limit_bytes)
-    except NewerSchemaError:
-        return None
+        return schema.destination_of(found.db) == destination
+    except (sqlite3.Error, TypeError):
+        return True
+
+
+def _take_over(path: Path, limit_bytes: int, broken: list[Path]) -> OwnedFile | None:
+    try:
+        return try_lock(path, limit_bytes=limit_bytes)
     except (sqlite3.Error, OSError) as error:
         internal_errors.count("open what another process left", error)
-        if is_damage(error):
-            _set_apart(path)
+        if not path.exists():
+            broken.append(path)
         return None
 
 
-def _begin(folder: Path, limit_bytes: int) -> Owned:
+def _create(folder: Path, destination: str, limit_bytes: int) -> OwnedFile:
+    """Make a file of our own. It is locked before it has its name, and whole when it gets it."""
     for _ in range(_TRIES):
-        path = folder / f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        if (owned := lock(path, limit_bytes=limit_bytes)) is not None:
-            return owned  # None: another process was quicker to take the empty file for ownerless
+        path = folder / f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}.sqlite3"
+        if (lock := _lock(path)) is None:
+            continue  # another process tidied up at this moment
+        new = _beside(path, _NEW)
+        try:
+            create_private_file(new)
+            schema.create(_uri(new), destination)
+            new.rename(path)
+            sync_folder(folder)
+            return OwnedFile(path, schema.connect(_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
+        except BaseException:
+            for left in (new, path):
+                left.unlink(missing_ok=True)
+            lock.release(remove=True)
+            raise
     raise OSError(f"no file in {folder} stays ours")
 
 
-def _is_sound(db: sqlite3.Connection) -> bool:
-    """Whether all of the tables can be read, though not yet every body, and are what their index says."""
-    try:
-        for table in _SOURCES:
-            db.execute(f"SELECT total(items), total(length(body)) FROM {table}").fetchall()  # noqa: S608
-        return schema.is_indexed(db)
-    except sqlite3.DatabaseError as error:
-        internal_errors.count("read what another process left", error)
-        return False
-
-
-def _is_empty(db: sqlite3.Connection) -> bool:
-    try:
-        tables = ("entries", "aside", "notes")
-        return not any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608
-    except sqlite3.Error as error:
-        internal_errors.count("read the outbox at its end", error)
-        return False
-
-
-def _copy(into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int) -> int:
-    """Copy what can be read, with ids above one; how much cannot."""
-    unread = 0
-    for row in _rows(orphan, "entries", schema.entry_row):
-        if row is None:
-            unread += 1
-        else:
-            last_id += GAP
-            schema.insert(into, last_id, schema.lane_of(last_id, row), row)
-    for aside in _rows(orphan, "aside", schema.aside_row):
-        if aside is None:
-            unread += 1
-        else:
-            schema.insert_aside(into, *aside)
-    return unread
-
-
-def _rows(
-    db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
-) -> Iterator[T | None]:
-    """The rows of a table in order, one by one; None stands for what cannot be read."""
-    ids: set[int] = set()
-    could_be_read = [_read_ids(db, source, ids) for source in _SOURCES[table]]
-    if not any(could_be_read):
-        yield None
-    for id in sorted(ids):
-        row = None
-        with contextlib.suppress(sqlite3.DatabaseError):
-            row = read(db, id)
-        yield row
-
-
-def _read_ids(db: sqlite3.Connection, source: str, ids: set[int]) -> bool:
-    """Add the ids that a table or its index knows; False if damage ended that early."""
-    try:
-        ids.update(id for (id,) in db.execute(f"SELECT id FROM {source}"))  # noqa: S608
-    except sqlite3.DatabaseError:
-        return False
-    return True
-
-
-def _remove(owned: Owned) -> None:
-    """Delete a file. On POSIX while it is still locked, so that nobody takes it for an orphan meanwhile."""
+def _remove(owned: OwnedFile) -> None:
+    """Delete a file while it is locked, so that nobody takes it for an orphan meanwhile."""
     if os.name == "nt":
         owned.db.close()
     for suffix in ("", *_JOURNALS):
         with contextlib.suppress(NotADirectoryError):  # somebody has put a file where the folder was
-            Path(f"{owned.path}{suffix}").unlink(missing_ok=True)
+            _beside(owned.path, suffix).unlink(missing_ok=True)
     owned.db.close()
+    owned.lock.release(remove=True)
 
 
 def _tidy(folder: Path) -> None:
-    """Remove the journals of files that are gone: their processes were killed in the midst of `_remove`."""
-    for suffix in _JOURNALS:
-        for journal in folder.glob(f"*{_SUFFIX}{suffix}"):
-            path = journal.with_name(journal.name[: -len(suffix)])
-            if not path.exists() and not any(folder.glob(f"{path.name}{_APART}*")):
-                journal.unlink(missing_ok=True)
+    """Remove what belongs to databases that are gone: their processes were killed while they removed them."""
+    names = {path.name for path in folder.iterdir()}
+    for name in sorted(names):
+        base = next((name[: -len(end)] for end in _LEFT_BEHIND if name.endswith(end)), "")
+        if (
+            base in names
+            or not NAME.fullmatch(base)
+            or any(each.startswith(f"{base}.corrupt-") for each in names)
+        ):
+            continue
+        left = folder / name
+        if not is_private_file(left) or (lock := lock_file(folder / f"{base}{_LOCK}")) is None:
+            continue  # not ours, or its owner is about to make or remove the database
+        if not (folder / base).exists() and not name.endswith(_LOCK):
+            left.unlink(missing_ok=True)
+        lock.release(remove=True)
 
 
-def _set_apart(path: Path) -> None:
+def _quarantine_damaged(folder: Path) -> int:
+    """Move files out of the way whose header is destroyed; return how many.
+
+    Nobody can say what they held, so each counts as one row.
+    """
+    moved = 0
+    for path in find_files(folder, "damaged"):
+        if (lock := _lock(path)) is not None:
+            _quarantine(path)
+            lock.release(remove=True)
+            moved += 1
+    return moved
+
+
+def _quarantine(path: Path) -> None:
     """Rename a damaged file, with its journal, to a name that no process opens again."""
-    apart = f"{path}{_APART}{time.time_ns()}"
-    with internal_errors.guarded("set a damaged outbox file apart"):
+    apart = f"{path}.corrupt-{time.time_ns()}"
+    with internal_errors.guarded("move a damaged outbox file out of the way"):
         path.rename(apart)
         for suffix in _JOURNALS:
-            if (journal := Path(f"{path}{suffix}")).exists():
+            if (journal := _beside(path, suffix)).exists():
                 journal.rename(f"{apart}{suffix}")
     internal_errors.warn_once(
-        f"an outbox file was damaged; what could be read is kept, the file is now {apart}"
+        f"an outbox file was damaged. What could be read is kept. The file is now {apart}"
     )
+
+
+def _lock(path: Path) -> LockedHandle | None:
+    """Take the lease on a database; None if another process has it."""
+    with contextlib.suppress(FileExistsError):
+        create_private_file(_beside(path, _LOCK), _MARK)
+    return lock_file(_beside(path, _LOCK))
+
+
+def _has_mark(path: Path) -> bool:
+    try:
+        return is_private_file(path) and path.read_bytes()[: len(_MARK)] == _MARK
+    except OSError:
+        return False
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=rw"

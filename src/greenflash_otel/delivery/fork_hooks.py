@@ -1,10 +1,13 @@
-"""Tells those who ask of a fork: before it, and on both sides after it.
+"""Prepare the process for a fork, and begin again on both sides after it.
 
-A process that forks in C (uWSGI) calls the hooks of the child only, so those must do without the others.
+Before a fork the writer lets go of SQLite, whose own locks would stay locked in the child. A fork waits for that
+for a second at most: a disk can take longer. A process that forks in C (uWSGI) calls the hooks of the child only,
+so those do without the others. A signal handler may fork while the thread it interrupts forks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -13,21 +16,23 @@ from collections.abc import Callable
 from typing import Protocol
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery.writer import QUIESCE_S, WRITER
 
 
 class Forks(Protocol):
     """What has to get ready for a fork."""
 
     def before_fork(self) -> None:
-        """Come to rest; what is held now stays held across the fork."""
+        """Get ready."""
 
     def after_fork(self, *, in_child: bool) -> None:
         """Go on. In the child no other thread is left, and every lock may be held by one that is gone."""
 
 
 _watching: weakref.WeakSet[Forks] = weakref.WeakSet()
-_resting: list[Forks] = []
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
+_quiesced: list[bool] = []
+"""For each fork that is under way on this thread, whether it keeps the writer from the files."""
 
 
 def watch(what: Forks) -> None:
@@ -58,27 +63,32 @@ _finishing: set[Callable[[], object]] = set()
 
 
 def _before() -> None:
-    _one_at_a_time.acquire()
+    _one_at_a_time.acquire(timeout=QUIESCE_S)
+    nested = any(_quiesced)
+    _quiesced.append(not nested and WRITER.quiesce())
     for each in list(_watching):
         with internal_errors.guarded("get ready for a fork"):
-            _resting.append(each)  # first: after_fork undoes what before_fork had begun
             each.before_fork()
 
 
 def _after_in_parent() -> None:
-    while _resting:
+    for each in list(_watching):
         with internal_errors.guarded("go on after a fork"):
-            _resting.pop().after_fork(in_child=False)
-    _one_at_a_time.release()
+            each.after_fork(in_child=False)
+    if _quiesced and _quiesced.pop():
+        WRITER.resume()
+    with contextlib.suppress(RuntimeError):  # another thread had it for longer than we wait
+        _one_at_a_time.release()
 
 
 def _after_in_child() -> None:
     global _one_at_a_time
-    _one_at_a_time = threading.Lock()
-    _resting.clear()
+    _one_at_a_time = threading.RLock()
+    _quiesced.clear()
     for each in list(_watching):
         with internal_errors.guarded("go on in a forked child"):
             each.after_fork(in_child=True)
+    WRITER.begin_in_child()
     with internal_errors.guarded("go on in a forked child"):
         _arrange_end()
 

@@ -1,11 +1,12 @@
-"""For a person with a question: what lies in an outbox folder, and what to do about what was refused.
+"""Inspect and edit the outbox files that no process owns: for a person with a question.
 
-Works on the files themselves, without a queue: nothing is sent from here. Files of running processes are
-theirs alone; how many there are is all that can be said of them.
+Works on the files themselves, without a queue: nothing is sent from here. Files of running processes are theirs
+alone; how many there are is all that can be said of them.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,18 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from greenflash_otel.delivery import files, schema
+from greenflash_otel.delivery.destination import Destination, find_folders
 from greenflash_otel.delivery.outbox import LIMIT_BYTES
 from greenflash_otel.delivery.schema import GAP, transaction
 from greenflash_otel.greenflash_api.request import ApiRequest
 
-WAITING: Final = "w"
-ASIDE: Final = "a"
-"""First letters of names: an entry that waits, and one that was set aside."""
+PENDING: Final = "w"
+REJECTED: Final = "r"
+"""First letters of names: an entry that waits, and one that was rejected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A request as it lies there."""
+class StoredEntry:
+    """A request in a file."""
 
     name: str
     """What to call it on the command line, as long as the file stays the same."""
@@ -32,64 +34,97 @@ class Kept:
     """None if a bit of it has changed since it was written."""
     items: int
     reason: str = ""
-    """Why it was set aside; empty for what waits."""
+    """Why it was rejected; empty for what waits."""
     attempts: int = 0
 
+    @property
+    def is_rejected(self) -> bool:
+        """Whether Greenflash refused it for good."""
+        return self.name.startswith(REJECTED)
 
-class Shelf:
-    """The ownerless files of a folder, brought together in one that is ours meanwhile."""
 
-    def __init__(self, owned: files.Owned) -> None:
+@dataclass(frozen=True, slots=True)
+class FolderCounts:
+    """How many files of a folder are of which kind, besides the one that is inspected."""
+
+    of_processes: int
+    """Files of running processes."""
+    corrupt: int
+    """Damaged files that were moved out of the way."""
+    of_other_schema: int
+    """Files of another version of this library; they are left as they are."""
+
+
+class OutboxInspector:
+    """The files of a folder without an owner, brought together in one that is ours meanwhile."""
+
+    def __init__(self, owned: files.OwnedFile) -> None:
         self._owned = owned
         self._db = owned.db
 
-    def others(self) -> int:
-        """How many files belong to running processes."""
-        return files.count(self._owned.path.parent) - 1
+    def count_files(self) -> FolderCounts:
+        """Count the other files of the folder."""
+        folder = self._owned.path.parent
+        return FolderCounts(
+            of_processes=len(files.find_files(folder, "ours")) - 1,
+            corrupt=files.count_corrupt(folder),
+            of_other_schema=len(files.find_files(folder, "other_schema")),
+        )
 
-    def damaged(self) -> int:
-        """How many damaged files were set apart."""
-        return files.count(self._owned.path.parent, damaged=True)
+    def count_captured(self) -> int:
+        """Count the spans that wait for their conversion by an application or a gateway."""
+        return schema.count_captured(self._db)
 
-    def kept(self) -> Iterator[Kept]:
-        """Everything, what waits first, oldest first."""
+    def entries(self) -> Iterator[StoredEntry]:
+        """Yield everything, what waits first, oldest first."""
         for id in schema.ids(self._db, "entries"):
             if (row := schema.entry_row(self._db, id)) is not None:
-                yield Kept(f"{WAITING}{id}", schema.request_of(row), row[3])
-        for id in schema.ids(self._db, "aside"):
-            reason, attempts, row = schema.aside_row(self._db, id)
-            yield Kept(f"{ASIDE}{id}", schema.request_of(row), row[3], reason, attempts)
+                yield StoredEntry(f"{PENDING}{id}", schema.request_of(row), row[3])
+        for id in schema.ids(self._db, "rejected"):
+            reason, attempts, row = schema.rejected_row(self._db, id)
+            yield StoredEntry(f"{REJECTED}{id}", schema.request_of(row), row[3], reason, attempts)
 
-    def retry(self, kept: Kept) -> bool:
-        """Let what was set aside wait again, last in its conversation; False if it cannot be read."""
-        if kept.request is None or not kept.name.startswith(ASIDE):
+    def retry(self, entry: StoredEntry) -> bool:
+        """Make a rejected request pending again, the last of its conversation; False if it cannot be read."""
+        if entry.request is None or not entry.is_rejected:
             return False
-        row = schema.row_of(kept.request)
+        row = schema.row_of(entry.request)
         id = schema.last_id(self._db) + GAP
         with transaction(self._db):
             schema.insert(self._db, id, schema.lane_of(id, row), row)
-            schema.delete_aside(self._db, int(kept.name[1:]))
+            schema.delete_rejected(self._db, int(entry.name[1:]))
         return True
 
-    def drop(self, kept: Kept) -> None:
-        """Remove it for good."""
-        id = int(kept.name[1:])
+    def drop(self, entry: StoredEntry) -> None:
+        """Remove a request for good."""
+        id = int(entry.name[1:])
         with transaction(self._db):
-            if kept.name.startswith(ASIDE):
-                schema.delete_aside(self._db, id)
+            if entry.is_rejected:
+                schema.delete_rejected(self._db, id)
             else:
                 schema.delete(self._db, id)
 
 
+def list_destinations(root: Path) -> list[tuple[Path, Destination]]:
+    """Return the folders of a root with their destinations. Changes nothing, and creates nothing."""
+    return list(find_folders(root))
+
+
 @contextmanager
-def opened(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> Iterator[Shelf]:
-    """Take over what processes that are gone left in a folder, and give it up again.
+def inspecting(
+    folder: Path, destination: Destination, *, limit_bytes: int = LIMIT_BYTES
+) -> Iterator[OutboxInspector]:
+    """Take over what processes that are gone left for a destination, and give it up again.
 
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
     """
-    owned = files.own(path, limit_bytes=limit_bytes)
+    owned = files.acquire(folder, destination.key, limit_bytes=limit_bytes)
     try:
-        yield Shelf(owned)
+        yield OutboxInspector(owned)
     finally:
         files.release(owned)
+
+
+FAILURES: Final = (OSError, sqlite3.Error)
+"""What `inspecting` raises where a folder cannot be used."""

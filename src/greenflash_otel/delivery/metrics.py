@@ -1,4 +1,4 @@
-"""The counts of `Stats` as OpenTelemetry metrics, for whoever has a meter provider. Costs nothing without.
+"""Every part of `Stats` as OpenTelemetry metrics, for whoever has a meter provider. Costs nothing without.
 
 ``greenflash.items.accepted = delivered + pending + rejected + lost``, summed over all pipelines of the
 process; ``lost`` by its reason. The instruments are made once: OpenTelemetry cannot take them back.
@@ -8,38 +8,138 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
 
 from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.stats import Pause, Stats, with_process_counts
 
 METER: Final = "greenflash_otel"
-UNIT: Final = "{item}"
-PREFIX: Final = "greenflash.items."
 REASON: Final = "greenflash.reason"
+DESTINATION: Final = "greenflash.destination"
+STEP: Final = "greenflash.step"
 
-Read = Callable[[Stats], int]
 
-_COUNTERS: Final[dict[str, tuple[Read, str]]] = {
-    "accepted": (lambda stats: stats.accepted, "All that was to be delivered, whatever became of it."),
-    "delivered": (lambda stats: stats.delivered, "Greenflash has answered for it."),
-}
-_GAUGES: Final[dict[str, tuple[Read, str]]] = {
-    "pending": (lambda stats: stats.pending, "Waits in the outbox."),
-    "rejected": (lambda stats: stats.rejected, "Refused for good; kept in the outbox with the reason."),
-}
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The stats of a process: those of all its pipelines together."""
+
+    stats: Stats
+    """Its `paused` is not used."""
+    pauses: tuple[Pause, ...]
+
+
+Read = Callable[[Totals], Iterable[Observation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric, and how its values are read."""
+
+    name: str
+    kind: Literal["counter", "up_down_counter", "gauge"]
+    unit: str
+    meaning: str
+    read: Read
+
+
+def _number(read: Callable[[Stats], int]) -> Read:
+    return lambda totals: [Observation(read(totals.stats))]
+
+
+def _lost(totals: Totals) -> Iterable[Observation]:
+    return [Observation(count, {REASON: reason}) for reason, count in totals.stats.lost.items()]
+
+
+def _errors(totals: Totals) -> Iterable[Observation]:
+    return [Observation(count, {STEP: step}) for step, count in totals.stats.internal_errors.items()]
+
+
+def _paused(totals: Totals) -> Iterable[Observation]:
+    """One for each pipeline that pauses; a zero without attributes if none does, so that alerts end."""
+    paused = [
+        Observation(1, {REASON: pause.reason, DESTINATION: pause.destination}) for pause in set(totals.pauses)
+    ]
+    return paused or [Observation(0)]
+
+
+METRICS: Final = (
+    Metric(
+        "greenflash.items.accepted",
+        "counter",
+        "{item}",
+        "All that was to be delivered, whatever became of it.",
+        _number(lambda stats: stats.accepted),
+    ),
+    Metric(
+        "greenflash.items.delivered",
+        "counter",
+        "{item}",
+        "Greenflash has accepted it.",
+        _number(lambda stats: stats.delivered),
+    ),
+    Metric(
+        "greenflash.items.sampled_out",
+        "counter",
+        "{item}",
+        "Part of what was delivered: Greenflash chose not to keep it.",
+        _number(lambda stats: stats.sampled_out),
+    ),
+    Metric(
+        "greenflash.items.pending",
+        "up_down_counter",
+        "{item}",
+        "Waits in the outbox.",
+        _number(lambda stats: stats.pending),
+    ),
+    Metric(
+        "greenflash.items.rejected",
+        "up_down_counter",
+        "{item}",
+        "Refused for good; kept in the outbox with the reason.",
+        _number(lambda stats: stats.rejected),
+    ),
+    Metric("greenflash.items.lost", "counter", "{item}", "Could not be kept, by reason.", _lost),
+    Metric(
+        "greenflash.items.unlinked",
+        "counter",
+        "{item}",
+        "Outcomes and ratings that found no conversation or message; delivered without.",
+        _number(lambda stats: stats.unlinked),
+    ),
+    Metric(
+        "greenflash.items.repaired",
+        "counter",
+        "{item}",
+        "Things whose arguments were repaired before they were delivered.",
+        _number(lambda stats: stats.repaired),
+    ),
+    Metric(
+        "greenflash.paused",
+        "gauge",
+        "{destination}",
+        "1 while nothing is sent to a destination, with the reason.",
+        _paused,
+    ),
+    Metric(
+        "greenflash.internal_errors",
+        "counter",
+        "{error}",
+        "Failures of this library in this process, by step.",
+        _errors,
+    ),
+)
 
 
 class Counts(Protocol):
-    """What has counts: a pipeline."""
+    """What has counts of its own: a pipeline."""
 
-    def stats(self) -> Stats:
-        """The counts as they stand."""
+    def own_stats(self) -> Stats:
+        """The counts at this moment, without those of the process."""
         ...
 
 
@@ -49,22 +149,42 @@ _making = threading.Lock()
 
 
 class _Moment:
-    """The counts of all pipelines as they stood when a reading began, so that its metrics add up.
+    """The counts of all pipelines at the moment when a reading began, so that its metrics add up.
 
     OpenTelemetry asks for each metric by itself and does not say which reading it belongs to: a metric that
     asks a second time begins the next one.
     """
 
     def __init__(self) -> None:
-        self._stats: list[Stats] = []
+        self._totals = Totals(Stats(), ())
         self._asked: set[str] = set()
 
-    def stats(self, metric: str) -> list[Stats]:
+    def totals(self, metric: str) -> Totals:
         if metric in self._asked or not self._asked:
-            self._stats = [source.stats() for source in list(_sources)]
+            self._totals = total([source.own_stats() for source in list(_sources)])
             self._asked = set()
         self._asked.add(metric)
-        return self._stats
+        return self._totals
+
+
+def total(several: Iterable[Stats]) -> Totals:
+    """Sum up the stats of several pipelines, and add the counts of the process once."""
+    summed, pauses = Stats(), []
+    for stats in several:
+        lost = dict(summed.lost)
+        for reason, count in stats.lost.items():
+            lost[reason] = lost.get(reason, 0) + count
+        summed = Stats(
+            accepted=summed.accepted + stats.accepted,
+            delivered=summed.delivered + stats.delivered,
+            sampled_out=summed.sampled_out + stats.sampled_out,
+            pending=summed.pending + stats.pending,
+            rejected=summed.rejected + stats.rejected,
+            lost=lost,
+        )
+        if stats.paused is not None:
+            pauses.append(stats.paused)
+    return Totals(with_process_counts(summed), tuple(pauses))
 
 
 def report(source: Counts) -> None:
@@ -77,25 +197,18 @@ def report(source: Counts) -> None:
 
 def _make() -> None:
     meter, moment = metrics.get_meter(METER), _Moment()
-    for name, (read, meaning) in _COUNTERS.items():
-        asked = _sum(moment, name, read)
-        _made.append(meter.create_observable_counter(PREFIX + name, [asked], UNIT, meaning))
-    for name, (read, meaning) in _GAUGES.items():
-        asked = _sum(moment, name, read)
-        _made.append(meter.create_observable_up_down_counter(PREFIX + name, [asked], UNIT, meaning))
-    lost = "Could not be kept, by reason."
-    _made.append(meter.create_observable_counter(f"{PREFIX}lost", [_lost(moment)], UNIT, lost))
+    _made.extend(_instrument(meter, metric, _callback(moment, metric)) for metric in METRICS)
 
 
-def _sum(moment: _Moment, metric: str, read: Read) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    return lambda options: [Observation(sum(map(read, moment.stats(metric))))]
+def _callback(moment: _Moment, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda options: metric.read(moment.totals(metric.name))
 
 
-def _lost(moment: _Moment) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def read(options: CallbackOptions) -> Iterable[Observation]:
-        lost: Counter[str] = Counter()
-        for stats in moment.stats("lost"):
-            lost.update(stats.lost)
-        return [Observation(count, {REASON: reason}) for reason, count in lost.items()]
-
-    return read
+def _instrument(
+    meter: Meter, metric: Metric, callback: Callable[[CallbackOptions], Iterable[Observation]]
+) -> object:
+    if metric.kind == "counter":
+        return meter.create_observable_counter(metric.name, [callback], metric.unit, metric.meaning)
+    if metric.kind == "gauge":
+        return meter.create_observable_gauge(metric.name, [callback], metric.unit, metric.meaning)
+    return meter.create_observable_up_down_counter(metric.name, [callback], metric.unit, metric.meaning)

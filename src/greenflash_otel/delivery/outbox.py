@@ -1,312 +1,321 @@
-"""The only queue: requests rest here until Greenflash has them.
+"""The only queue: requests wait here until Greenflash has them.
 
-What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave
-in order, one at a time. Nothing here raises at run time: what cannot be kept is counted under a reason, and
-a folder that cannot be used is replaced by memory. Which database that is, is left to ``holding``; whose
-turn it is, to ``lanes``; tables to ``database``; what the conversation model notes, to ``notebook``; what
-becomes of an entry, to the sender.
+What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave in
+order, one at a time. Every function hands a job to the writer and waits for it; the work itself is in
+``entries``. Nothing here raises at run time: what cannot be kept is counted under a reason, and where the folder
+cannot be used, memory stands in until it can.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
-from greenflash_otel.delivery import files, fork_hooks, schema, state_table
-from greenflash_otel.delivery.connection import Holding
-from greenflash_otel.delivery.schema import GAP, Entry, transaction
+from greenflash_otel.delivery import fork_hooks
+from greenflash_otel.delivery.connection import OutboxConnection
+from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest, Watch
+from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.threads import Ticket
+from greenflash_otel.delivery.writer import FOREVER_S, WRITER, Job
 from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.state_record import StateRecord
 
 MEMORY: Final = ":memory:"
-LIMIT_BYTES: Final = 256 * 1024 * 1024
-MESSAGES_SHARE: Final = 0.9
-"""Of the limit; the rest is kept free for outcomes and their like, which are small and dear."""
-REPAIR_S: Final = 60.0
-"""How long an entry rests whose new state could not be written down. Sending it again is harmless."""
+LIMIT_BYTES: Final = 1024 * 1024 * 1024
+OPEN_S: Final = 10.0
+"""How long the first opening may take before the outbox goes on without it."""
 
-_ROW_BYTES: Final = 3 * 4096
-"""What a row may take beyond its body: its own half-filled pages and those of the index."""
+T = TypeVar("T")
 
 
-class Outbox(Holding):
+class PutJob(Job):
+    """Requests to be kept; several share a commit."""
+
+    __slots__ = ("what",)
+
+    def __init__(self, what: PutRequest) -> None:
+        super().__init__(lambda entries: entries.put(what))
+        self.what = what
+
+
+class Outbox:
     """Entries on disk, in a file of this process, or in memory. Thread-safe, and safe to fork with.
 
     Args:
         path: A folder, created if need be and shared with other processes; or ``":memory:"``. What
             processes that are gone left in the folder is taken over.
-        limit_bytes: Budget for all entries. When it is used up, the newest are refused.
+        limit_bytes: Limit for everything that is kept. When it is reached, the newest is refused.
+        destination: What everything in it is captured for. Files for another destination are left alone.
+        on_change: Called on the writer's thread when there is something new to send.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, limit_bytes: int = LIMIT_BYTES) -> None:
-        super().__init__(None if path == MEMORY else Path(path), limit_bytes)
-        with self._alone():
-            self._database()
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        destination: str = "",
+        on_change: Callable[[], None] | None = None,
+    ) -> None:
+        folder = None if path == MEMORY else Path(path).absolute()
+        self._connection = OutboxConnection(folder, limit_bytes, destination)
+        self._entries = Entries(self._connection, time.monotonic)
+        self.on_change = on_change
+        self._used_s = 0.0
+        self._pid = os.getpid()
+        self._publish()
         fork_hooks.watch(self)
+        self._run(lambda entries: entries.open(), OPEN_S)
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
-        """Keep requests, in this order; they are committed when this returns. Gives back those refused.
+    # What comes.
+
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
+        """Keep requests, in this order; they are committed when this returns. Return those that were refused.
 
         Args:
-            notes: Kept with the requests if all of them are, and if there is a file.
+            notes: State records, kept with the requests if all of them are, and if there is a file.
+            converted_id: Spans on disk up to this id are done with: they go in the same commit.
 
         Raises:
-            sqlite3.Error, OSError: A vital note could not be kept, and so nothing was.
+            sqlite3.Error, OSError, ValueError: A required record could not be kept, and so nothing was.
         """
         given = tuple(requests)
-        with self._alone():
-            if self._closed:
-                return self._lose(given, "closed")
-            try:
-                lanes = self._write(given, notes)
-            except (sqlite3.Error, OSError) as error:
-                self._failed("keep a request", error)
-                self._lose(given, "disk_full" if "disk is full" in str(error) else "outbox_error")
-                if any(note.is_vital for note in notes):
-                    raise
-                return given
-            for request, lane in zip(given, lanes, strict=True):
-                if lane is not None:
-                    self._ledger.accept(request.items)
-                    self._lanes.add(lane)
-            refused = [request for request, lane in zip(given, lanes, strict=True) if lane is None]
-            return self._lose(refused, "outbox_full")
+        job = self.put_later(given, notes, converted_id=converted_id)
+        WRITER.wait(job)
+        if job.error is not None:
+            raise job.error
+        return given if job.result is None else cast("Sequence[ApiRequest]", job.result)
 
-    def recall(self, topic: str) -> Sequence[str]:
-        """What earlier processes noted on a topic, oldest first."""
-        if not self._notebook.inherits:
-            return ()
-        return self._read(lambda db: self._notebook.read(db, topic))
+    def put_later(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Job:
+        """Hand requests to the writer; the job's ticket is complete when they are committed."""
+        return self._submit(PutJob(PutRequest(tuple(requests), notes, converted_id)))
 
-    def recall_found(self, beginning: str) -> Sequence[str]:
-        """What earlier processes noted on topics that begin so; each note once."""
-        if not self._notebook.found:
+    def put_late(self, requests: Iterable[ApiRequest], timeout_s: float) -> bool:
+        """Keep something after `close`, in a file that is opened for it; whether it is on disk now."""
+        what = PutRequest(tuple(requests))
+        return bool(self._run(lambda entries: entries.put_late(what), timeout_s))
+
+    def put_captured(self, bodies: Sequence[bytes], timeout_s: float = FOREVER_S) -> bool:
+        """Keep spans that are still to be converted; whether they are on disk now."""
+        return bool(self._run(lambda entries: entries.put_captured(bodies), timeout_s))
+
+    def put_captured_here(self, bodies: Sequence[bytes]) -> int:
+        """Do the same on the writer's thread; return the id of the last span, 0 if they are not on disk."""
+        return self._entries.put_captured(bodies)
+
+    def run_later(self, act: Callable[[], None]) -> Ticket:
+        """Have the writer's thread do something."""
+        return self._submit(Job(lambda entries: act())).ticket
+
+    def read_captured(self, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
+        """Return the oldest spans that wait for their conversion, with ids; None for a damaged one."""
+        return self._run(lambda entries: entries.read_captured(most, most_bytes)) or []
+
+    def recall(self, key: str) -> Sequence[str]:
+        """Return what earlier processes recorded under a key, oldest first."""
+        if not self._entries.state_table.inherits:
             return ()
-        return self._read(lambda db: self._notebook.read_found(db, beginning))
+        return self._read(lambda table, db: table.read(db, key))
+
+    def recall_inherited(self, prefix: str) -> Sequence[str]:
+        """Return what earlier processes recorded under keys that begin so; each record once."""
+        if not self._entries.state_table.found:
+            return ()
+        return self._read(lambda table, db: table.read_found(db, prefix))
+
+    # What goes.
 
     def claim(self, now_s: float) -> Entry | None:
-        """The next entry to be sent; None if none is due. It is out until one of the next four is called.
+        """Claim the next entry to be sent; None if none is due. One of the next four must follow.
 
         Args:
             now_s: Of the clock that `postpone` was given times of.
         """
-        with self._alone():
-            while not self._closed and (lane := self._lanes.take(now_s)) is not None:
-                try:
-                    entry = self._oldest(lane)
-                except (sqlite3.Error, OSError) as error:
-                    self._lanes.wait(lane, now_s + REPAIR_S)
-                    self._failed("read the outbox", error)
-                    continue
-                if entry is not None:
-                    return entry
-            return None
+        return self._run(lambda entries: entries.claim(now_s))
 
     def settle(self, entry: Entry, *, sampled_out: bool = False) -> None:
-        """Remove an entry: Greenflash has answered for it."""
-        with self._alone():
-            if not self._is_out(entry):
-                return
-            self._ledger.deliver(entry.request.items, sampled_out=sampled_out)
-            self._settled[entry.lane] = entry.id
-            try:
-                self._delete_settled()
-                self._after(entry)
-            except (sqlite3.Error, OSError) as error:
-                self._lanes.move_on(entry.lane)
-                self._failed("remove what was delivered", error)
+        """Remove an entry: Greenflash has accepted it."""
+        self._run(lambda entries: entries.settle(entry, sampled_out=sampled_out))
 
     def postpone(self, entry: Entry, until_s: float) -> None:
         """Send an entry again, not before then; what follows in its conversation waits too."""
-        with self._alone():
-            if self._is_out(entry):
-                self._lanes.wait(entry.lane, until_s)
+        self._run(lambda entries: entries.postpone(entry, until_s))
 
-    def reject(self, entry: Entry, reason: str, *, now_s: float) -> None:
-        """Keep an entry, with the reason, where it is not sent any more."""
-        with self._alone():
-            if not self._is_out(entry):
-                return
-            try:
-                self._move_aside(entry.id, reason, entry.attempt)
-                self._ledger.reject(entry.request.items)
-                self._after(entry)
-            except (sqlite3.Error, OSError) as error:
-                self._lanes.wait(entry.lane, now_s + REPAIR_S)
-                self._failed("set a request aside", error)
+    def reject(self, entry: Entry, reason: str, *, now_s: float) -> int | None:
+        """Keep an entry with the reason, and send it no more; return its id for `restore`."""
+        return self._run(lambda entries: entries.reject(entry, reason, now_s))
+
+    def restore(self, ids: Sequence[int]) -> None:
+        """Make rejected entries pending again."""
+        self._run(lambda entries: entries.restore(ids))
 
     def replace(self, entry: Entry, requests: Sequence[ApiRequest], *, now_s: float) -> None:
         """Put other requests, of as many items in all, into the place of an entry in its conversation."""
-        with self._alone():
-            if not self._is_out(entry):
-                return
-            try:
-                db = self._database()
-                with transaction(db):
-                    step = (schema.next_id(db, entry.id) - entry.id) // len(requests)
-                    schema.delete(db, entry.id)
-                    for place, request in enumerate(requests):
-                        id = entry.id + place * step
-                        schema.insert(db, id, entry.lane, schema.row_of(request))
-                self._after(entry)
-            except (sqlite3.Error, OSError) as error:
-                self._lanes.wait(entry.lane, now_s + REPAIR_S)
-                self._failed("split a request", error)
+        self._run(lambda entries: entries.replace(entry, requests, now_s))
+
+    # Looking.
+
+    def due_s(self) -> float | None:
+        """Return when there will be something to claim; None if nothing waits."""
+        return self._due_s
+
+    def hurry(self) -> None:
+        """Make everything due that was postponed."""
+        self._run(lambda entries: entries.schedule.retry_now())
+
+    def watch(self, timeout_s: float = FOREVER_S) -> Watch | None:
+        """Make everything due, and watch the entries that are pending now; None if the time is over."""
+        return self._run(lambda entries: entries.watch(), timeout_s)
+
+    def unwatch(self, watch: Watch) -> None:
+        """Stop watching."""
+        self._submit(Job(lambda entries: entries.unwatch(watch)))
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files are; None for memory."""
+        return self._connection.folder
+
+    def is_durable(self) -> bool:
+        """Whether what is put is on disk, or nobody asked for a disk."""
+        return self._connection.is_file or self._connection.folder is None
+
+    def is_file(self) -> bool:
+        """Whether what is put is on disk."""
+        return self._connection.is_file
+
+    def make_durable(self, timeout_s: float) -> bool:
+        """Try once more to use the folder; whether everything is on disk now."""
+        return self.is_durable() or bool(self._run(lambda entries: entries.move_to_file(), timeout_s))
+
+    @property
+    def captured(self) -> int:
+        """How many spans wait on disk for their conversion."""
+        return self._entries.captured
+
+    def counts(self) -> Stats:
+        """Return what became of everything that was put here. Waits for nothing."""
+        self._begin_in_child()
+        return self._stats
 
     def adopt(self) -> None:
         """Take over what processes have left that are gone by now."""
-        with self._alone():
-            if self._closed or self._owned is None or self._db is None:
-                return
-            try:
-                if not (orphans := files.orphans(self._owned, spared=self._parents_files)):
-                    return
-                before, last_note = schema.items(self._db), state_table.last_id(self._db)
-                unread = 0
-                for each in orphans:
-                    with internal_errors.guarded("adopt what another process left"):
-                        unread += files.adopt(self._owned, each, after_id=self._last_id)
-            except (sqlite3.Error, OSError) as error:
-                self._failed("look for what other processes left", error)
-                return
-            self._note_found(before, unread, after_note=last_note)
+        self._run(lambda entries: entries.adopt())
 
-    def due_s(self) -> float | None:
-        """When there will be something to claim; None if nothing waits."""
-        with self._alone():
-            return None if self._closed else self._lanes.due_s()
+    def adopt_from(self, folder: Path, destination: str, timeout_s: float) -> None:
+        """Take over what was left in the folder of another destination."""
+        self._run(lambda entries: entries.adopt(folder, destination), timeout_s)
 
-    def hurry(self) -> None:
-        """Make all that was postponed due at once."""
-        with self._alone():
-            self._lanes.hurry()
+    def close(self, timeout_s: float = FOREVER_S) -> bool:
+        """Stop; what is pending stays on disk for the next process. A claimed entry is pending.
 
-    def mark(self) -> int:
-        """A place in the queue: everything put so far is before it."""
-        with self._alone():
-            return self._last_id + GAP
+        Returns:
+            Whether it was closed in time.
+        """
+        job = self._submit(Job(lambda entries: entries.close()))
+        return WRITER.wait(job, timeout_s)
 
-    def is_clear(self, mark: int) -> bool:
-        """Whether all that was put before the mark is delivered, set aside or lost."""
-        with self._alone():
-            if self._closed or not self._ledger.stats().pending:
-                return not self._ledger.stats().pending
-            try:
-                earlier = schema.before(self._database(), mark)
-                return all(id <= self._settled.get(lane, 0) for id, lane in earlier)
-            except (sqlite3.Error, OSError) as error:
-                self._failed("read the outbox", error)
-                return False
+    # On the writer's thread.
 
-    def counts(self) -> Stats:
-        """What became of everything that was put here."""
-        with self._alone():
-            return self._ledger.stats()
+    def run_jobs(self, jobs: Sequence[Job]) -> bool:
+        """Do jobs in order; puts that follow each other share a commit.
 
-    def close(self) -> None:
-        """Stop; what is pending stays on disk for the next process. An entry that is out is pending."""
-        with self._alone():
-            if self._closed:
-                return
-            self._closed = True
-            with internal_errors.guarded("close the outbox"):
-                if self._settled and self._db is not None:
-                    self._delete_settled()
-            with internal_errors.guarded("close the outbox"):
-                if self._owned is not None:
-                    files.release(self._owned)
-                elif self._db is not None:
-                    self._db.close()
-            self._db = None
-            self._owned = None
+        Returns:
+            Whether delivered entries wait to be deleted.
+        """
+        self._used_s = time.monotonic()
+        at = 0
+        while at < len(jobs):
+            puts = at
+            while puts < len(jobs) and isinstance(jobs[puts], PutJob):
+                puts += 1
+            if puts - at > 1 and self._put_together(cast("Sequence[PutJob]", jobs[at:puts])):
+                at = puts
+                continue
+            self._do(jobs[at])
+            at += 1
+        if self._entries.settled_count >= SETTLED_MOST:
+            self._entries.delete_settled()
+        if self._entries.has_news and self.on_change is not None:
+            self._entries.has_news = False
+            self.on_change()
+        return self._entries.settled_count > 0
 
-    # Rows.
+    def tidy(self) -> None:
+        """Delete what is delivered."""
+        self._entries.delete_settled()
 
-    def _write(self, requests: Sequence[ApiRequest], notes: Sequence[Note]) -> list[str | None]:
-        """Add entries, and name their lanes; None for what the budget has no room for."""
-        db = self._database()
-        if self._owned is not None and not self._owned.path.exists():
-            db = self._leave(self._owned)
+    def release_idle(self) -> bool:
+        """Close the file for a while, if nothing waits in it; whether it is closed."""
+        released = self._entries.release_idle()
+        self._publish()
+        return released
+
+    @property
+    def used_s(self) -> float:
+        """When it was last used, in monotonic seconds."""
+        return self._used_s
+
+    # Forking: the child begins a file of its own when it first needs one.
+
+    def before_fork(self) -> None:
+        """Nothing: the writer rests, see `fork_hooks`."""
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Begin again in the child."""
+        if in_child:
+            self._begin_in_child()
+
+    def _begin_in_child(self) -> None:
+        """Start empty in a forked child; also in one that no hook was called for."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._connection.forget_in_child()
+            self._entries.reset()
+            self._publish()
+
+    def _submit(self, job: Job) -> Job:
+        self._begin_in_child()
+        return WRITER.submit(self, job)
+
+    def _put_together(self, jobs: Sequence[PutJob]) -> bool:
+        refused = self._entries.put_together([job.what for job in jobs])
+        if refused is None:
+            return False
+        self._publish()
+        for job, its_refused in zip(jobs, refused, strict=True):
+            job.result = its_refused
+            job.ticket.complete()
+        return True
+
+    def _do(self, job: Job) -> None:
         try:
-            with transaction(db):
-                lanes = [self._insert(db, request) for request in requests]
-                if notes and self._owned is not None and None not in lanes:
-                    self._notebook.write(db, notes)
-                return lanes
-        except (sqlite3.Error, OSError) as error:
-            if not notes or any(note.is_vital for note in notes):
-                raise
-            self._failed("keep what was noted", error)
-            return self._write(requests, ())
+            job.result = job.act(self._entries)
+        except Exception as error:  # noqa: BLE001 - who waits for it gets it
+            job.error = error
+        self._publish()
+        job.ticket.complete()
 
-    def _read(self, read: Callable[[sqlite3.Connection], Sequence[str]]) -> Sequence[str]:
-        with self._alone():
-            if self._closed or self._owned is None or self._db is None:
-                return ()
-            try:
-                return read(self._db)
-            except (sqlite3.Error, OSError) as error:
-                self._failed("recall what was noted", error)
-                return ()
+    def _publish(self) -> None:
+        self._stats = self._entries.ledger.stats(self._entries.captured)
+        self._due_s = None if self._entries.is_closed else self._entries.schedule.due_s()
 
-    def _insert(self, db: sqlite3.Connection, request: ApiRequest) -> str | None:
-        """Add an entry and name its lane; None if the budget is used up."""
-        limit_bytes = self._limit_bytes if self._owned else self._memory_limit_bytes
-        share = MESSAGES_SHARE if request.kind == "messages" else 1.0
-        if schema.used_bytes(db) + len(request.body) + _ROW_BYTES > limit_bytes * share:
-            return None
-        row = schema.row_of(request)
-        self._last_id += GAP
-        lane = schema.lane_of(self._last_id, row)
-        schema.insert(db, self._last_id, lane, row)
-        return lane
+    def _run(self, act: Callable[[Entries], T], timeout_s: float = FOREVER_S) -> T | None:
+        """Have the writer do something, and wait for it; None if it failed or the time is over."""
+        job = self._submit(Job(act))
+        WRITER.wait(job, timeout_s)
+        if job.error is not None:
+            internal_errors.count("use the outbox", job.error)
+        return cast("T | None", job.result)
 
-    def _oldest(self, lane: str) -> Entry | None:
-        """The entry of a lane that comes next; None, and the lane leaves, if there is none."""
-        db = self._database()
-        while (found := schema.oldest(db, lane, after=self._settled.get(lane, 0))) is not None:
-            id, row = found
-            request = schema.request_of(row)
-            if request is not None:
-                return Entry(id, lane, self._lanes.begin_attempt(lane), request, self._opening)
-            self._move_aside(id, "corrupt", attempts=0)
-            self._ledger.reject(row[3])
-        self._lanes.leave(lane)
-        return None
-
-    def _after(self, entry: Entry) -> None:
-        """What follows in the lane gets its turn, or the lane leaves."""
-        lane = entry.lane
-        if schema.oldest(self._database(), lane, after=self._settled.get(lane, 0)) is not None:
-            self._lanes.move_on(lane)
-        else:
-            self._lanes.leave(lane)
-
-    def _move_aside(self, id: int, reason: str, attempts: int) -> None:
-        db = self._database()
-        if (row := schema.entry_row(db, id)) is not None:
-            with transaction(db):
-                schema.delete(db, id)  # first: in a full file, this makes the room
-                schema.insert_aside(db, reason, attempts, row)
-
-    def _delete_settled(self) -> None:
-        """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
-        db = self._database()
-        with transaction(db):
-            for lane, id in self._settled.items():
-                schema.delete_up_to(db, lane, id)
-        self._settled.clear()
-
-    def _is_out(self, entry: Entry) -> bool:
-        """Whether an entry is of the file that is open; rows of another went to another process."""
-        return not self._closed and entry.opening == self._opening and self._pid == os.getpid()
-
-    def _lose(self, requests: Sequence[ApiRequest], reason: str) -> Sequence[ApiRequest]:
-        for request in requests:
-            self._ledger.lose(request.items, reason)
-        return requests
+    def _read(self, read: Callable[..., Sequence[str]]) -> Sequence[str]:
+        return self._run(lambda entries: entries.read_state(read)) or ()

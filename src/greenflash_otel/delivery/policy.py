@@ -2,6 +2,7 @@
 
 Pure: no clock, no dice, no network. The sender (``delivery/sender.py``) sends, asks here, and acts. Retrying
 never ends by age or by count: only Greenflash's definite word about an item, or the outbox's budget, does.
+Whether several refusals in a row are about their items at all is judged in ``delivery/refusals.py``.
 """
 
 from __future__ import annotations
@@ -44,43 +45,59 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Never. Keep it aside, with the reason, for a person to look at."""
+    """Never. Keep it, with the reason, for a person to look at."""
 
     reason: str
+    is_certain: bool = False
+    """Whether the refusal is about this item, however many others meet the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class PauseDelivery:
     """Nothing can be sent until a person has changed something; look again after `delay_s` seconds."""
 
     reason: str
-    """The HTTP status."""
+    """One line for a person, such as ``HTTP 401: Invalid API key; check GREENFLASH_API_KEY``."""
     delay_s: float
 
 
-Verdict: TypeAlias = Delivered | RetryAfter | Split | Rejected | Hold
+Verdict: TypeAlias = Delivered | RetryAfter | Split | Rejected | PauseDelivery
 
 BACKOFF_S: Final = 0.5
 BACKOFF_MAX_S: Final = 60.0
 RETRY_AFTER_MAX_S: Final = 3600.0
 """A longer wait is cut to this: one wrong header must not park an outbox."""
-HOLD_S: Final = 60.0
-HOLD_MAX_S: Final = 900.0
+PAUSE_S: Final = 60.0
+PAUSE_MAX_S: Final = 900.0
+STRANGE_SUCCESSES: Final = 2
+"""So many 2xx answers that are not the API's are taken for a passing disturbance, the next one is not."""
 
 TOO_LARGE: Final = 413
-ABOUT_THE_ITEM: Final = frozenset({400, 404, 422, TOO_LARGE})
-"""The request itself is refused. Sent again unchanged, it would be refused again."""
-ABOUT_THE_MOMENT: Final = frozenset({408, 409, 421, 425, 429})
-"""Like any 5xx, and like an answer that cannot be understood: it may well go through later.
+PERMANENT_STATUSES: Final = frozenset({400, 404, 422})
+"""The request itself is refused, if Greenflash says why: sent again unchanged, it would be refused again.
+
+Proxies, firewalls and other services answer with these too. Their word says nothing about the item.
+"""
+TRANSIENT_STATUSES: Final = frozenset({408, 409, 421, 425, 429})
+"""Like any 5xx: it may well go through later.
 
 All other 3xx and 4xx are about the key, the plan or the base URL. They are cured by a person, so the outbox
 keeps everything until then."""
 
+ADVICE: Final = {
+    401: "check GREENFLASH_API_KEY",
+    402: "check your plan",
+    403: "check the rights of the API key, and your plan",
+    407: "the proxy wants a user and a password",
+}
+BASE_URL_ADVICE: Final = "check GREENFLASH_BASE_URL"
+
 _REASON_CHARACTERS: Final = 300
+_MEDIA_TYPE: Final = re.compile(r"\s*([\w.+-]{1,40}/[\w.+-]{1,60})\s*(?:;|$)", re.ASCII)
 
 
 def judge(
-    answer: Answer, *, attempt: int, request_items: int, rng_fraction: float, refusals: int = 0
+    answer: Answer, *, attempt: int, request_items: int, rng_fraction: float, pauses: int = 0
 ) -> Verdict:
     """Judge an attempt.
 
@@ -88,23 +105,48 @@ def judge(
         attempt: Which one it was of this request; counts from 1.
         request_items: How many messages or outcomes the request carries.
         rng_fraction: 0 to 1; spreads the retries of many senders ("full jitter").
-        refusals: How many times in a row `Hold` was the verdict before.
+        pauses: How many times in a row `PauseDelivery` was the verdict before.
     """
     status = answer.status
+    if answer.fault == "path":
+        return Rejected("its path is not one of the API's, so it was not sent", is_certain=True)
     if status is None:
         return _retry(answer, attempt, rng_fraction, answer.fault or "no answer")
+    if 200 <= status < 300:
+        return _judge_success(answer, status, attempt, rng_fraction, pauses)
+    if status in TRANSIENT_STATUSES or not 300 <= status < 500:
+        return _retry(answer, attempt, rng_fraction, f"HTTP {status}")
+    if status == TOO_LARGE or (status in PERMANENT_STATUSES and _said(answer.body)):
+        reason = _reason(status, _said(answer.body))
+        return Split(reason) if request_items > 1 else Rejected(reason, status == TOO_LARGE)
+    if status in PERMANENT_STATUSES and answer.is_cut:
+        return _retry(answer, attempt, rng_fraction, f"HTTP {status}, and the answer broke off")
+    return PauseDelivery(_pause_reason(answer, status), pause_delay_s(pauses))
+
+
+def pause_delay_s(pauses: int) -> float:
+    """Return how long delivery pauses when it has paused so many times in a row before."""
+    return min(PAUSE_S * 2.0 ** min(pauses, 10), PAUSE_MAX_S)
+
+
+def readable(text: str, limit: int = _REASON_CHARACTERS) -> str:
+    """Return a text from outside as one line that can be stored and printed.
+
+    Control characters and lone surrogates, which databases and terminals do not take, are replaced.
+    """
+    line = " ".join(text[: 4 * limit].split())[:limit]
+    return "".join(character if character.isprintable() else "\ufffd" for character in line)
+
+
+def _judge_success(answer: Answer, status: int, attempt: int, rng_fraction: float, pauses: int) -> Verdict:
     if status == 204:
         return Delivered(sampled_out=True)
-    if 200 <= status < 300:
-        if _is_success(answer.body):
-            return Delivered()
+    decoded = _decoded(answer.body)
+    if isinstance(decoded, dict) and decoded.get("success") is True:
+        return Delivered()
+    if isinstance(decoded, dict) or answer.is_cut or attempt <= STRANGE_SUCCESSES:
         return _retry(answer, attempt, rng_fraction, f"HTTP {status} without success")
-    if status in ABOUT_THE_ITEM:
-        reason = _reason(status, answer.body)
-        return Split(reason) if request_items > 1 else Rejected(reason)
-    if status in ABOUT_THE_MOMENT or not 300 <= status < 500:
-        return _retry(answer, attempt, rng_fraction, f"HTTP {status}")
-    return Hold(str(status), min(HOLD_S * 2 ** min(refusals, 10), HOLD_MAX_S))
+    return PauseDelivery(_pause_reason(answer, status), pause_delay_s(pauses))
 
 
 def _retry(answer: Answer, attempt: int, rng_fraction: float, reason: str) -> RetryAfter:
@@ -132,26 +174,45 @@ def _moment(http_date: str) -> datetime | None:
         return None
 
 
-def _is_success(body: bytes) -> bool:
-    decoded = _decoded(body)
-    return isinstance(decoded, dict) and decoded.get("success") is True
+def _pause_reason(answer: Answer, status: int) -> str:
+    """What answered, and what to do about it."""
+    said = _said(answer.body)
+    if 300 <= status < 400:
+        return f"HTTP {status}: a redirect, which is not followed; {BASE_URL_ADVICE}"
+    if said and status in ADVICE:
+        return f"{_reason(status, said)}; {ADVICE[status]}"
+    if said:
+        return _reason(status, said)
+    advice = ADVICE.get(status, BASE_URL_ADVICE)
+    return f"HTTP {status}: not an answer of the API ({_kind_of(answer)}); {advice}"
 
 
-def _reason(status: int, body: bytes) -> str:
-    """The status and what the server said about it, on one line."""
+def _kind_of(answer: Answer) -> str:
+    if not answer.body.strip():
+        return "empty"
+    found = _MEDIA_TYPE.match(answer.content_type or "")
+    return found[1] if found else "of no known type"
+
+
+def _reason(status: int, said: str) -> str:
+    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
+
+
+def _said(body: bytes) -> str:
+    """What Greenflash says about a request it refuses: a text in ``message`` or ``error``. Empty: it is not
+    Greenflash that speaks."""
     decoded = _decoded(body)
     if isinstance(decoded, dict):
-        said = decoded.get("message") or decoded.get("error") or decoded
-        text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-    else:
-        text = body.decode(errors="replace")
-    line = " ".join(text.split())[:_REASON_CHARACTERS]
-    return f"HTTP {status}: {line}" if line else f"HTTP {status}"
+        for name in ("message", "error"):
+            if isinstance(text := decoded.get(name), str) and (line := readable(text)):
+                return line
+    return ""
 
 
 def _decoded(body: bytes) -> Json:
+    """The JSON of a body. Bytes that are not UTF-8 are replaced: they cost nothing but themselves."""
     try:
-        decoded: Json = json.loads(body)
+        decoded: Json = json.loads(body.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):
         return None
     return decoded

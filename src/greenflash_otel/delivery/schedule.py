@@ -1,7 +1,7 @@
-"""Whose turn it is. Pure and in memory: which conversation may send its oldest entry, and when.
+"""Decide whose turn it is. Pure and in memory: which conversation may send its oldest entry, and when.
 
-A lane is the queue of one conversation. Of each lane at most one entry is out at a time. The schedule
-belongs to the process: after a restart everything is due at once. Bounded by what the outbox can hold.
+The queue of one conversation sends one entry at a time. The schedule belongs to the process: after a restart
+everything is due at once. Bounded by what the outbox can hold.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
+from typing import Final
 
 
-class Lanes:
-    """Lanes that have entries: each is ready, waiting until its time, or out."""
+class Schedule:
+    """The queues that have entries: each is ready, waiting until its time, or claimed."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, int] = {}
@@ -20,43 +21,73 @@ class Lanes:
         self._waiting: list[tuple[float, int, str]] = []
         self._serial = itertools.count()
 
-    def add(self, lane: str) -> None:
-        """A lane has an entry; nothing changes if it had others before."""
-        if lane not in self._attempts:
-            self._attempts[lane] = 0
-            self._ready.append(lane)
+    def add(self, queue: str) -> None:
+        """Make a queue ready that has an entry; nothing changes if it had others before."""
+        if queue not in self._attempts:
+            self._attempts[queue] = 0
+            self._ready.append(queue)
 
-    def take(self, now_s: float) -> str | None:
-        """Send out the lane whose turn it is; None if none is due. A lane that waited comes last."""
+    def claim(self, now_s: float) -> str | None:
+        """Claim the queue whose turn it is; None if none is due. A queue that waited comes last."""
         while self._waiting and self._waiting[0][0] <= now_s:
             self._ready.append(heapq.heappop(self._waiting)[2])
         return self._ready.popleft() if self._ready else None
 
-    def begin_attempt(self, lane: str) -> int:
-        """Count an attempt of the lane's oldest entry; the first is 1."""
-        self._attempts[lane] += 1
-        return self._attempts[lane]
+    def begin_attempt(self, queue: str) -> int:
+        """Count an attempt of the queue's oldest entry; the first is 1."""
+        self._attempts[queue] += 1
+        return self._attempts[queue]
 
-    def wait(self, lane: str, until_s: float) -> None:
-        """A lane that was out comes back and waits; its oldest entry stays the same."""
-        heapq.heappush(self._waiting, (until_s, next(self._serial), lane))
+    def postpone(self, queue: str, until_s: float) -> None:
+        """Let a claimed queue wait; its oldest entry stays the same."""
+        heapq.heappush(self._waiting, (until_s, next(self._serial), queue))
 
-    def move_on(self, lane: str) -> None:
-        """A lane that was out comes back with its next entry, behind those that are ready."""
-        self._attempts[lane] = 0
-        self._ready.append(lane)
+    def advance(self, queue: str) -> None:
+        """Make a claimed queue ready with its next entry, behind those that are ready."""
+        self._attempts[queue] = 0
+        self._ready.append(queue)
 
-    def leave(self, lane: str) -> None:
-        """A lane that was out has nothing more."""
-        del self._attempts[lane]
+    def remove(self, queue: str) -> None:
+        """Forget a claimed queue that has nothing more."""
+        del self._attempts[queue]
 
-    def hurry(self) -> None:
-        """Nobody waits any longer."""
-        self._ready.extend(lane for _, _, lane in sorted(self._waiting))
+    def retry_now(self) -> None:
+        """Let no queue wait any longer."""
+        self._ready.extend(queue for _, _, queue in sorted(self._waiting))
         self._waiting.clear()
 
     def due_s(self) -> float | None:
-        """When the next lane is due; None if all are out."""
+        """Return when the next queue is due; None if all are claimed."""
         if self._ready:
             return float("-inf")
         return self._waiting[0][0] if self._waiting else None
+
+
+START: Final = 4
+MOST: Final = 16
+
+
+class ConcurrencyLimit:
+    """How many requests may be under way: one more per success, half as many after a failure (AIMD).
+
+    Only the first failure of a volley halves it.
+    """
+
+    def __init__(self) -> None:
+        self._size = float(START)
+        self._narrowed_s = float("-inf")
+
+    @property
+    def size(self) -> int:
+        """How many may be under way now; at least one."""
+        return int(self._size)
+
+    def widen(self) -> None:
+        """Count a success: as many as may be under way make room for one more."""
+        self._size = min(self._size + 1 / self._size, MOST)
+
+    def narrow(self, *, sent_s: float, now_s: float) -> None:
+        """Count a failure. One that was sent before the last narrowing says nothing new."""
+        if sent_s >= self._narrowed_s:
+            self._size = max(self._size / 2, 1.0)
+            self._narrowed_s = now_s

@@ -1,8 +1,9 @@
-"""The SQL of the outbox: how a database is opened, what its tables are, how rows become requests.
+"""The SQL of the outbox: how a database is made and opened, what its tables are, how rows become requests.
 
-One connection per file, exclusive and in WAL mode: the lock that the operating system holds on the file says
-that it has an owner, ends with the owner however that ends, and keeps SQLite away from the shared memory
-that two connections would need. Every commit is on disk when it returns (``synchronous=FULL``).
+One connection per file, exclusive and in WAL mode, which keeps SQLite away from the shared memory that two
+connections would need. Who owns a file is decided by a lock beside it, see ``files``. Every commit is on disk
+when it returns (``synchronous=FULL``). A file says in its header that it is ours and of which schema, so that
+it can be known without opening it as a database.
 """
 
 # ruff: noqa: S608 - the SQL is put together from constants of this module only
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
@@ -23,6 +24,11 @@ Row: TypeAlias = tuple[str, str, str, int, bytes, bytes]
 GAP: Final = 1 << 24
 """Between the ids of two entries, so that the parts of a split find room in between."""
 
+APPLICATION_ID: Final = 0x67666F78
+"""``gfox``: in the header of every file that this library made."""
+SCHEMA_VERSION: Final = 1
+"""Of the tables. A file of another version is left as it is."""
+
 _STRICT: Final = "STRICT" if sqlite3.sqlite_version_info >= (3, 37) else ""
 _REQUEST: Final = "kind, path, conversation_id, items, body, checksum"
 _COLUMNS: Final = """
@@ -33,64 +39,88 @@ _COLUMNS: Final = """
     body BLOB NOT NULL,
     checksum BLOB NOT NULL   -- of all the above: SQLite does not notice a flipped bit
 """
-MIGRATIONS: Final = (
-    (
-        f"""CREATE TABLE entries (
-            id INTEGER PRIMARY KEY,  -- the order in which they are sent
-            lane TEXT NOT NULL,      -- the conversation, or a name of its own for an entry of none
-            {_COLUMNS}) {_STRICT}""",
-        "CREATE INDEX entries_by_lane ON entries (lane)",
-        f"""CREATE TABLE aside (
-            id INTEGER PRIMARY KEY,
-            reason TEXT NOT NULL,    -- e.g. "HTTP 400: messages[0] has no content"
-            attempts INTEGER NOT NULL,
-            {_COLUMNS}) {_STRICT}""",
-    ),
-    (
-        f"""CREATE TABLE notes (
-            id INTEGER PRIMARY KEY,
-            topic TEXT NOT NULL,
-            day INTEGER NOT NULL,    -- Unix time, in days
-            value TEXT NOT NULL,     -- JSON
-            checksum INTEGER NOT NULL) {_STRICT}""",
-        "CREATE INDEX notes_by_topic ON notes (topic)",
-    ),
+TABLES: Final = (
+    f"""CREATE TABLE entries (
+        id INTEGER PRIMARY KEY,  -- the order in which they are sent
+        lane TEXT NOT NULL,      -- the conversation, or a name of its own for an entry of none
+        {_COLUMNS}) {_STRICT}""",
+    "CREATE INDEX entries_by_lane ON entries (lane)",
+    f"""CREATE TABLE rejected (
+        id INTEGER PRIMARY KEY,
+        reason TEXT NOT NULL,    -- e.g. "HTTP 400: messages[0] has no content"
+        attempts INTEGER NOT NULL,
+        {_COLUMNS}) {_STRICT}""",
+    f"""CREATE TABLE state (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL,
+        day INTEGER NOT NULL,    -- Unix time, in days
+        value TEXT NOT NULL,     -- JSON
+        checksum INTEGER NOT NULL) {_STRICT}""",
+    "CREATE INDEX state_by_key ON state (key)",
+    f"""CREATE TABLE captured (
+        id INTEGER PRIMARY KEY,  -- the order in which they came
+        body BLOB NOT NULL,      -- spans that are still to be converted
+        checksum BLOB NOT NULL) {_STRICT}""",
+    f"""CREATE TABLE about (
+        destination TEXT NOT NULL) {_STRICT}""",
 )
-"""Statements by schema version; what was released is never edited."""
 
 _JOURNAL_BYTES: Final = 4 * 1024 * 1024
 _ROOM_PAGES: Final = 64
 _ROOM_SHARE: Final = 1 / 16
-"""More than the budget: a full outbox must still be able to split what it holds and to set it aside."""
-
-
-class NewerSchemaError(Exception):
-    """The file was written by a later version of this library."""
+"""More than the limit: a full outbox must still be able to split an entry and to reject it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request that rests in the outbox, handed out to be sent."""
+    """A request of the outbox, claimed to be sent."""
 
     id: int
     lane: str
     attempt: int
     """Which attempt this is; counts from 1."""
     request: ApiRequest
-    opening: int
+    generation: int
     """Which opening of a file it came from: ids mean nothing in another."""
 
 
+def create(where: str, destination: str) -> None:
+    """Make the tables in an empty database file, all of it or nothing, and close it.
+
+    Args:
+        where: A SQLite URI.
+
+    Raises:
+        sqlite3.Error: It cannot be written.
+    """
+    db = sqlite3.Connection(where, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        db.execute("PRAGMA journal_mode=MEMORY").fetchall()
+        db.execute("PRAGMA synchronous=FULL")
+        make_tables(db, destination)
+    finally:
+        db.close()
+
+
+def make_tables(db: sqlite3.Connection, destination: str) -> None:
+    """Make the tables of an empty database."""
+    with transaction(db):
+        for statement in TABLES:
+            db.execute(statement)
+        db.execute("INSERT INTO about VALUES (?)", (destination,))
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+
 def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
-    """Open a database for ourselves alone and bring its tables up to date.
+    """Open a database that has its tables, or memory.
 
     Args:
         where: A SQLite URI.
         limit_bytes: What is to be kept at most. The database may grow a little more, besides its journal.
 
     Raises:
-        sqlite3.Error: It has another owner ("locked"), or cannot be used.
-        NewerSchemaError: It is not ours to touch.
+        sqlite3.Error: It cannot be used.
     """
     # The class, not connect(): instrumentations wrap that, and we never trace ourselves.
     db = sqlite3.Connection(where, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
@@ -105,27 +135,31 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
             f"max_page_count={int(limit_bytes * (1 + _ROOM_SHARE)) // page_bytes + _ROOM_PAGES}",
         ):
             db.execute(f"PRAGMA {pragma}").fetchall()
-        _migrate(db)
+        db.execute("SELECT count(*) FROM about").fetchone()  # takes the lock, and finds damage
     except BaseException:
         db.close()
         raise
     return db
 
 
+def connect_memory(destination: str, *, limit_bytes: int) -> sqlite3.Connection:
+    """Open a database in memory, with its tables."""
+    db = sqlite3.Connection(":memory:", timeout=0, isolation_level=None, check_same_thread=False)
+    page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
+    pages = int(limit_bytes * (1 + _ROOM_SHARE)) // page_bytes + _ROOM_PAGES
+    db.execute(f"PRAGMA max_page_count={pages}").fetchall()
+    make_tables(db, destination)
+    return db
+
+
+def destination_of(db: sqlite3.Connection) -> str:
+    """Return the destination that everything in a database was captured for."""
+    return str(db.execute("SELECT destination FROM about").fetchone()[0])
+
+
 def _text(stored: bytes) -> str:
-    """Text that is none any more can be read as well: the checksum tells that it is not what was stored."""
+    """Read damaged text as well: the checksum says that it is not what was stored."""
     return stored.decode(errors="replace")
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    with transaction(db):
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise NewerSchemaError(f"schema {version}")
-        for statements in MIGRATIONS[version:]:
-            for statement in statements:
-                db.execute(statement)
-        db.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
 
 
 @contextmanager
@@ -143,7 +177,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def row_of(request: ApiRequest) -> Row:
     """A request as it is stored. Lone surrogates, which SQLite refuses, become ``?``."""
-    conversation_id = request.conversation_id.encode(errors="replace").decode()
+    conversation_id = storable(request.conversation_id)
     stored = (request.kind, request.path, conversation_id, request.items, request.body)
     return (*stored, _checksum(*stored))
 
@@ -183,17 +217,22 @@ def delete(db: sqlite3.Connection, id: int) -> None:
     db.execute("DELETE FROM entries WHERE id = ?", (id,))
 
 
-def insert_aside(db: sqlite3.Connection, reason: str, attempts: int, row: Row) -> None:
-    """Add a request that was refused for good."""
-    db.execute(
-        f"INSERT INTO aside (reason, attempts, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (reason, attempts, *row),
-    )
+def insert_rejected(
+    db: sqlite3.Connection, reason: str, attempts: int, row: Row, *, id: int | None = None
+) -> None:
+    """Add a request that was refused for good; under its own id, if it has one here."""
+    sql = f"INSERT INTO rejected (id, reason, attempts, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    db.execute(sql, (id, reason, attempts, *row))
 
 
-def delete_aside(db: sqlite3.Connection, id: int) -> None:
+def storable(text: str) -> str:
+    """Return a text that SQLite can store: lone surrogates become ``?``."""
+    return text.encode(errors="replace").decode()
+
+
+def delete_rejected(db: sqlite3.Connection, id: int) -> None:
     """Remove a request that was refused for good."""
-    db.execute("DELETE FROM aside WHERE id = ?", (id,))
+    db.execute("DELETE FROM rejected WHERE id = ?", (id,))
 
 
 def ids(db: sqlite3.Connection, table: str) -> list[int]:
@@ -201,16 +240,19 @@ def ids(db: sqlite3.Connection, table: str) -> list[int]:
     return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
 
 
-def delete_up_to(db: sqlite3.Connection, lane: str, id: int) -> None:
-    """Remove the entries of a lane up to and including one."""
-    db.execute("DELETE FROM entries WHERE lane = ? AND id <= ?", (lane, id))
+def oldest(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> tuple[int, Row] | None:
+    """The first entry of a lane that is not settled, with its id."""
+    sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
+    for found in db.execute(sql, (lane, len(settled) + 1)):
+        if found[0] not in settled:
+            return found[0], _typed(found[1:])
+    return None
 
 
-def oldest(db: sqlite3.Connection, lane: str, *, after: int) -> tuple[int, Row] | None:
-    """The first entry of a lane after an id, with its own id."""
-    sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? AND id > ? ORDER BY id LIMIT 1"
-    found = db.execute(sql, (lane, after)).fetchone()
-    return None if found is None else (found[0], _typed(found[1:]))
+def oldest_id(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> int | None:
+    """The id of the first entry of a lane that is not settled."""
+    sql = "SELECT id FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
+    return next((id for (id,) in db.execute(sql, (lane, len(settled) + 1)) if id not in settled), None)
 
 
 def before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
@@ -239,12 +281,12 @@ def lanes(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def items(db: sqlite3.Connection) -> tuple[int, int]:
-    """How many items the entries carry, and how many what was set aside."""
-    entries, aside = (
+    """How many items the entries carry, and how many what was rejected."""
+    entries, rejected = (
         db.execute(f"SELECT ifnull(sum(items), 0) FROM {table}").fetchone()[0]
-        for table in ("entries", "aside")
+        for table in ("entries", "rejected")
     )
-    return entries, aside
+    return entries, rejected
 
 
 def entry_row(db: sqlite3.Connection, id: int) -> Row | None:
@@ -261,11 +303,57 @@ def _typed(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be o
     return kind, path, conversation_id, items, body, checksum
 
 
-def aside_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
-    """One request that was set aside: reason, attempts, and what is stored of it."""
-    sql = f"SELECT reason, attempts, {_REQUEST} FROM aside WHERE id = ?"
+def rejected_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
+    """One request that was rejected: reason, attempts, and what is stored of it."""
+    sql = f"SELECT reason, attempts, {_REQUEST} FROM rejected WHERE id = ?"
     reason, attempts, *row = db.execute(sql, (id,)).fetchone()
     return reason, attempts, cast(Row, tuple(row))
+
+
+def insert_captured(db: sqlite3.Connection, bodies: Iterable[bytes]) -> None:
+    """Add spans that are still to be converted, behind those that wait."""
+    rows = ((body, checksum_of(body)) for body in bodies)
+    db.executemany("INSERT INTO captured (body, checksum) VALUES (?, ?)", rows)
+
+
+def captured_rows(db: sqlite3.Connection, *, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
+    """Return the oldest spans that wait, with their ids; None for one whose bits have changed."""
+    found: list[tuple[int, bytes | None]] = []
+    size = 0
+    for id, body, checksum in db.execute(
+        "SELECT id, body, checksum FROM captured ORDER BY id LIMIT ?", (most,)
+    ):
+        found.append((id, body if isinstance(body, bytes) and checksum_of(body) == checksum else None))
+        size += len(body)
+        if size >= most_bytes:
+            break
+    return found
+
+
+def captured_body(db: sqlite3.Connection, id: int) -> bytes | None:
+    """Return one span that waits; None if a bit of it has changed."""
+    found = db.execute("SELECT body, checksum FROM captured WHERE id = ?", (id,)).fetchone()
+    return None if found is None or checksum_of(found[0]) != found[1] else cast(bytes, found[0])
+
+
+def delete_captured(db: sqlite3.Connection, up_to_id: int) -> None:
+    """Remove the spans that were converted."""
+    db.execute("DELETE FROM captured WHERE id <= ?", (up_to_id,))
+
+
+def count_captured(db: sqlite3.Connection) -> int:
+    """Count the spans that wait for their conversion."""
+    return cast(int, db.execute("SELECT count(*) FROM captured").fetchone()[0])
+
+
+def last_captured_id(db: sqlite3.Connection) -> int:
+    """The highest id of a span that waits; 0 if there is none."""
+    return cast(int, db.execute("SELECT ifnull(max(id), 0) FROM captured").fetchone()[0])
+
+
+def checksum_of(body: bytes) -> bytes:
+    """Return what tells whether a bit of a body has changed."""
+    return hashlib.blake2b(body, digest_size=8).digest()
 
 
 def used_bytes(db: sqlite3.Connection) -> int:

@@ -1,37 +1,44 @@
 """One step of delivery: claim an entry, send it, judge the answer, act on the verdict. Without a thread.
 
-Also knows what no single entry does: until when the server wants silence, whether everything is held, and how
-many requests may be out at a time. Thread-safe; nothing is locked while a request is under way.
+Also knows what no single entry does: until when the server wants silence, why everything pauses, whether refusals
+are about their items at all, and how many requests may be under way. Nothing is locked while a request is under
+way or the outbox works; only threads of ours come here.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from datetime import datetime, timezone
+from typing import Final, Protocol
 
 from typing_extensions import assert_never
 
-from greenflash_otel.delivery.concurrency_limit import Window
+from greenflash_otel import internal_errors
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.policy import Delivered, Hold, Rejected, RetryAfter, Split, judge
+from greenflash_otel.delivery.policy import (
+    Delivered,
+    PauseDelivery,
+    Rejected,
+    RetryAfter,
+    Split,
+    judge,
+    pause_delay_s,
+)
+from greenflash_otel.delivery.refusals import RefusalStreak
+from greenflash_otel.delivery.schedule import ConcurrencyLimit
 from greenflash_otel.delivery.schema import Entry
+from greenflash_otel.delivery.stats import Pause
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.greenflash_api.splitting import split
-from greenflash_otel.internal_errors import logger
 
-ADVICE = {
-    "401": "the API key is refused; check GREENFLASH_API_KEY",
-    "403": "the API key may not do this; check its rights and your plan",
-}
-BASE_URL_ADVICE = "that is not how the API answers; check GREENFLASH_BASE_URL"
-TELL_FROM_ATTEMPT = 3
-"""The first attempts may fail without a word: most such faults are over in a second."""
+LOG_FROM_ATTEMPT: Final = 3
+"""The first attempts may fail without a word: most such failures are over in a second."""
 
 
 class Transport(Protocol):
-    """What sends: `api.client.Client`."""
+    """What sends: `greenflash_api.client.Client`."""
 
     def send(self, request: ApiRequest, *, timeout_s: float | None = None) -> Answer:
         """Send a request once; never raises."""
@@ -42,35 +49,52 @@ class Transport(Protocol):
 
 
 class Sender:
-    """Sends what is due: of one conversation one request at a time, of several conversations several."""
+    """Sends what is due: of one conversation one request at a time, of several conversations several.
+
+    Args:
+        destination: What logs and `Pause` call the server.
+        has_accepted: Whether the destination ever accepted anything.
+        on_accepted: Called when it does so for the first time.
+    """
 
     def __init__(
-        self, outbox: Outbox, transport: Transport, *, clock: Callable[[], float], rng: Callable[[], float]
+        self,
+        outbox: Outbox,
+        transport: Transport,
+        *,
+        clock: Callable[[], float],
+        rng: Callable[[], float],
+        destination: str = "",
+        has_accepted: bool = False,
+        on_accepted: Callable[[], None] = lambda: None,
     ) -> None:
         self._outbox = outbox
         self._transport = transport
         self._clock = clock
         self._rng = rng
+        self._destination = destination
+        self._on_accepted = on_accepted
         self._closed_until_s = float("-inf")
-        self._refusals = 0
-        self._window = Window()
-        self._told: set[str] = set()
-        self.held: str | None = None
-        """The HTTP status for which everything is held, until an attempt gets past it."""
+        self._pauses = 0
+        self._limit = ConcurrencyLimit()
+        self._streak: RefusalStreak[int] = RefusalStreak(has_accepted=has_accepted)
+        self.paused: Pause | None = None
+        """Why everything waits, until an attempt gets past it."""
         self.begin()
 
     def begin(self) -> None:
-        """In a forked child: nothing is out here, and the lock may be held by a thread that is not here."""
+        """Begin in a forked child: nothing is under way here, and the lock may be held by a thread that is gone."""
         self._lock = threading.Lock()
-        self._out: dict[int, float] = {}
+        self._under_way: dict[int, float] = {}
+        self._claiming = 0
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is out."""
-        return bool(self._out)
+        """Whether a request is under way."""
+        return bool(self._under_way or self._claiming)
 
     def pause_s(self) -> float | None:
-        """How long nothing can be claimed; None if no time is known: nothing waits, or too much is out."""
+        """Return how long nothing can be claimed; None if no time is known: nothing waits, or too much is under way."""
         due_s = self._outbox.due_s()
         if due_s is None or not self._has_room():
             return None
@@ -85,14 +109,21 @@ class Sender:
         return True
 
     def claim(self) -> Entry | None:
-        """The next entry to send, if one is due and the server may be asked. It must be sent."""
+        """Claim the next entry to send, if one is due and the server may be asked. It must be sent."""
         with self._lock:
             now_s = self._clock()
             if now_s < self._closed_until_s or not self._has_room():
                 return None
-            if (entry := self._outbox.claim(now_s)) is not None:
-                self._out[entry.id] = now_s
-            return entry
+            self._claiming += 1
+        entry = None
+        try:
+            entry = self._outbox.claim(now_s)
+        finally:
+            with self._lock:
+                self._claiming -= 1
+                if entry is not None:
+                    self._under_way[entry.id] = now_s
+        return entry
 
     def send(self, entry: Entry, *, timeout_s: float | None = None) -> None:
         """Send what was claimed, and act on the answer.
@@ -101,15 +132,15 @@ class Sender:
             timeout_s: A shorter limit for this attempt than the transport's own.
         """
         answer = self._transport.send(entry.request, timeout_s=timeout_s)
-        with self._lock:
-            try:
-                self._act(entry, answer)
-            finally:
-                self._out.pop(entry.id, None)
+        try:
+            self._act(entry, answer)
+        finally:
+            with self._lock:
+                self._under_way.pop(entry.id, None)
 
     def _has_room(self) -> bool:
-        """One at a time while everything is held: it is only a probe."""
-        return len(self._out) < (self._window.size if self.held is None else 1)
+        """Whether one more may be under way; while delivery pauses, one at a time: it is only a probe."""
+        return len(self._under_way) + self._claiming < (self._limit.size if self.paused is None else 1)
 
     def _act(self, entry: Entry, answer: Answer) -> None:
         now_s = self._clock()
@@ -118,65 +149,104 @@ class Sender:
             attempt=entry.attempt,
             request_items=entry.request.items,
             rng_fraction=self._rng(),
-            refusals=self._refusals,
+            pauses=self._pauses,
         )
         match verdict:
             case Delivered(sampled_out):
-                self._resume()
-                self._window.widen()
+                self._note_accepted()
                 self._outbox.settle(entry, sampled_out=sampled_out)
             case RetryAfter(delay_s, gate_all, reason):
-                self._window.narrow(sent_s=self._out.get(entry.id, now_s), now_s=now_s)
+                with self._lock:
+                    self._limit.narrow(sent_s=self._under_way.get(entry.id, now_s), now_s=now_s)
                 self._postpone(entry, now_s + delay_s, gate_all, reason)
             case Split(reason):
-                self._resume()
                 self._split(entry, reason, now_s)
-            case Rejected(reason):
-                self._resume()
-                self._reject(entry, reason, now_s)
-            case Hold(reason, delay_s):
-                self._hold(entry, reason, now_s, delay_s)
+            case Rejected(reason, is_certain):
+                self._reject(entry, reason, now_s, is_certain=is_certain)
+            case PauseDelivery(reason, delay_s):
+                until_s = self._pause(reason, now_s, delay_s)
+                self._outbox.postpone(entry, until_s)
             case _:
                 assert_never(verdict)
+
+    def _note_accepted(self) -> None:
+        with self._lock:
+            first = not self._streak.has_accepted
+            self._streak.note_accepted()
+            self._limit.widen()
+        self._resume()
+        if first:
+            with internal_errors.guarded("note that the destination accepts"):
+                self._on_accepted()
+
+    def _resume(self) -> None:
+        with self._lock:
+            resumed, self.paused, self._pauses = self.paused, None, 0
+        if resumed is not None:
+            internal_errors.inform_once(
+                f"delivery to {self._destination} goes on after a pause ({resumed.reason})",
+                key=f"resumed {self._destination} {resumed.since}",
+            )
 
     def _postpone(self, entry: Entry, until_s: float, gate_all: bool, reason: str) -> None:
         if gate_all:
             self._closed_until_s = max(self._closed_until_s, until_s)
         self._outbox.postpone(entry, until_s)
-        if entry.attempt >= TELL_FROM_ATTEMPT:
-            self._tell(f"cannot deliver at present ({reason}); captured data waits in the outbox")
+        if entry.attempt >= LOG_FROM_ATTEMPT:
+            self._warn(f"cannot be delivered at present ({reason}); it waits in the outbox", "retry")
 
     def _split(self, entry: Entry, reason: str, now_s: float) -> None:
         try:
             halves = split(entry.request)
         except ValueError:
-            self._reject(entry, reason, now_s)
+            self._reject(entry, reason, now_s, is_certain=True)
         else:
             self._outbox.replace(entry, halves, now_s=now_s)
 
-    def _reject(self, entry: Entry, reason: str, now_s: float) -> None:
-        self._outbox.reject(entry, reason, now_s=now_s)
+    def _reject(self, entry: Entry, reason: str, now_s: float, *, is_certain: bool) -> None:
+        """Reject an entry; if the refusal turns out not to be about the items, restore them all and pause."""
+        if (id := self._outbox.reject(entry, reason, now_s=now_s)) is None:
+            return
+        suspect = None
+        if not is_certain:
+            with self._lock:
+                waiting = self._outbox.counts().pending
+                suspect = self._streak.note_rejected(
+                    entry.request.conversation_id, id, reason, waiting=waiting
+                )
+        if suspect is not None:
+            self._pause(suspect.reason, now_s, pause_delay_s(self._pauses))
+            self._outbox.restore(suspect.entries)
+            return
+        self._resume()
         status = reason.partition(":")[0]  # what follows can quote content
-        self._tell(f"Greenflash refused what was captured ({status}); it is set aside in the outbox")
+        self._warn(
+            f"was refused by Greenflash for good ({status}); see 'greenflash-otel outbox list'",
+            f"rejected {status}",
+        )
 
-    def _hold(self, entry: Entry, reason: str, now_s: float, delay_s: float) -> None:
-        """Stop everything. The entry comes back behind all that are ready, so that another one probes:
-        a firewall may object to nothing but the text of this one."""
-        if self.held is None or now_s >= self._closed_until_s:  # else one of a volley that all say the same
-            self._refusals += 1
-            self._closed_until_s = max(self._closed_until_s, now_s + delay_s)
-        self.held = reason
-        self._outbox.postpone(entry, self._closed_until_s)
-        advice = ADVICE.get(reason, BASE_URL_ADVICE)
-        self._tell(f"delivery is held (HTTP {reason}): {advice}. Captured data waits in the outbox")
+    def _pause(self, reason: str, now_s: float, delay_s: float) -> float:
+        """Stop everything, and return until when.
 
-    def _resume(self) -> None:
-        if self.held is not None:
-            self._tell(f"delivery has resumed after HTTP {self.held}")
-        self.held, self._refusals = None, 0
+        The entry comes back behind all that are ready, so that another one probes: a firewall may object to
+        nothing but the text of this one.
+        """
+        with self._lock:
+            if (
+                self.paused is None or now_s >= self._closed_until_s
+            ):  # else one of a volley that all say the same
+                self._pauses += 1
+                self._closed_until_s = max(self._closed_until_s, now_s + delay_s)
+            since = self.paused.since if self.paused is not None else datetime.now(timezone.utc)
+            self.paused = Pause(reason, since, self._destination)
+            until_s = self._closed_until_s
+        internal_errors.warn_once(
+            f"delivery to {self._destination} pauses: {reason}. Captured data waits in the outbox",
+            key=f"paused {self._destination} {reason.partition(':')[0]}",
+        )
+        return until_s
 
-    def _tell(self, message: str) -> None:
-        """Log a warning once."""
-        if message not in self._told:
-            self._told.add(message)
-            logger.warning("%s", message)
+    def _warn(self, what: str, kind: str) -> None:
+        internal_errors.warn_once(
+            f"captured data for {self._destination} {what}", key=f"{kind} {self._destination}"
+        )

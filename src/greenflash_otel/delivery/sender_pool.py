@@ -1,12 +1,12 @@
-"""The threads that send. None while nothing was ever to be sent, then one, more while more may be out.
+"""Pool of sender threads that grows with the number of deliverable requests.
 
-Of those without work one stays awake for what comes next; the others end. They are daemons: an application
-never waits for them longer than it says.
+There is none while nothing was ever to be sent, then one, more while more may be under way. Of those without
+work one stays awake for what comes next; the others end. They are daemons: an application never waits for them
+longer than it says. Only threads of ours call in here, so a lock is no danger to the application.
 """
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import queue
 import threading
@@ -15,34 +15,36 @@ from typing import Final
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery.sender import Sender
+from greenflash_otel.delivery.threads import Ticket, start_thread
 
 RECOVERY_S: Final = 1.0
 """Pause after a failure of ours, so that it cannot spin."""
-PATROL_S: Final = 30.0
+IDLE_S: Final = 30.0
 """How often to look for what other processes have left."""
 
 
-class Crew:
+class SenderPool:
     """Keeps a sender at work. Begin again in a forked child.
 
     Args:
-        progress: Told after each request.
-        patrol: Called now and then by a thread that has nothing else to do.
-        gone: Told when the last thread has ended after `stop`.
+        on_progress: Called after each request.
+        on_idle: Called now and then by a thread that has nothing else to do; returns the seconds to the next
+            time it should be called at the latest.
+        on_end: Called when the last thread has ended after `stop`.
     """
 
     def __init__(
         self,
         sender: Sender,
         *,
-        progress: Callable[[], None],
-        patrol: Callable[[], None],
-        gone: Callable[[], None],
+        on_progress: Callable[[], None],
+        on_idle: Callable[[], float],
+        on_end: Callable[[], None],
     ) -> None:
         self._sender = sender
-        self._progress = progress
-        self._patrol = patrol
-        self._gone = gone
+        self._on_progress = on_progress
+        self._on_idle = on_idle
+        self._on_end = on_end
         self.begin()
 
     def begin(self) -> None:
@@ -50,89 +52,94 @@ class Crew:
         self._lock = threading.Lock()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._count = 0
-        self._on_watch = False
+        self.can_start = True
+        """False once the interpreter starts no thread any more."""
+        self._has_idle_thread = False
         self._stopping = False
-        self._ended = threading.Event()
+        self._idle_s = IDLE_S
+        self.ended = Ticket()
         self._sender.begin()
 
-    def call(self) -> bool:
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no thread."""
+        return self._count == 0
+
+    def wake(self) -> bool:
         """See that somebody does what can be done; False if there is no thread and none can be started."""
         with self._lock:
             if self._stopping:
                 return self._count > 0
             if self._count > 0 and self._sender.pause_s() is None:
                 return True
-            if self._on_watch:
+            if self._has_idle_thread:
                 self._wake.put(None)
                 return True
             return self._start()
 
-    def stop(self, timeout_s: float) -> None:
-        """End all threads; one whose request is unanswered until then is left to itself."""
+    def stop(self) -> None:
+        """End all threads: `ended` is complete then. A request that is unanswered is left to itself."""
         with self._lock:
             self._stopping = True
             self._wake.put(None)
             idle = self._count == 0
         if idle:
-            self._gone()
-        else:
-            self._ended.wait(timeout_s)
+            self._on_end()
+            self.ended.complete()
 
     def _start(self) -> bool:
-        try:
-            _thread.start_new_thread(self._run, ())
-        except RuntimeError:  # the interpreter is about to end
+        if not start_thread("sender", self._run):
+            self.can_start = False
             return self._count > 0
         self._count += 1
         return True
 
     def _run(self) -> None:
-        threading.current_thread().name = "greenflash-otel sender"
         while self._has_work():
             healthy = False
-            with internal_errors.guarded("work on deliveries"):
-                self._turn()
+            with internal_errors.guarded("deliver what waits"):
+                self._deliver_one()
                 healthy = True
             if not healthy:
                 self._sleep(RECOVERY_S)
 
-    def _turn(self) -> None:
+    def _deliver_one(self) -> None:
         entry = self._sender.claim()
         if entry is None:
-            self._progress()
+            self._on_progress()
             return
-        self.call()  # somebody else takes what is due beside this, or becomes due meanwhile
+        self.wake()  # somebody else takes what is due at the same time, or becomes due meanwhile
         self._sender.send(entry)
-        self._progress()
+        self._on_progress()
 
     def _has_work(self) -> bool:
         """Wait until there may be something to do; False if this thread is not needed for it."""
         pause_s = self._sender.pause_s()
         with self._lock:
-            if self._stopping or (pause_s != 0 and self._on_watch):
+            if self._stopping or (pause_s != 0 and self._has_idle_thread):
                 self._count -= 1
-                self._wake.put(None)  # for the one on watch: there may be something to do sooner than it knew
+                self._wake.put(None)  # for the idle one: there may be something to do sooner than it knew
                 last = self._stopping and self._count == 0
-                watch = False
+                waits = False
             else:
-                last, watch = False, pause_s != 0
-                self._on_watch = self._on_watch or watch
-                if not watch:
+                last, waits = False, pause_s != 0
+                self._has_idle_thread = self._has_idle_thread or waits
+                if not waits:
                     return True
-        if watch:
-            self._watch(pause_s)
+        if waits:
+            self._wait(pause_s)
             return True
         if last:
-            self._gone()
-            self._ended.set()
+            self._on_end()
+            self.ended.complete()
         return False
 
-    def _watch(self, pause_s: float | None) -> None:
-        self._sleep(PATROL_S if pause_s is None else min(pause_s, PATROL_S))
+    def _wait(self, pause_s: float | None) -> None:
+        self._sleep(self._idle_s if pause_s is None else min(pause_s, self._idle_s))
         with self._lock:
-            self._on_watch = False
+            self._has_idle_thread = False
         with internal_errors.guarded("look for what other processes have left"):
-            self._patrol()
+            self._idle_s = self._on_idle()
 
     def _sleep(self, pause_s: float) -> None:
         with contextlib.suppress(queue.Empty):

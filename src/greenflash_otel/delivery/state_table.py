@@ -1,8 +1,8 @@
-"""What the conversation model notes, kept beside the entries: its SQL, and its bounds.
+"""Keep the state records of the conversation model with the entries: the SQL, and the bounds.
 
-Notes are written in the transaction of the requests they were made with, so that after a crash neither is
-there without the other. They are a help, not a record: the oldest go first, a broken one is counted and
-passed over, and where they do not fit the requests are kept without them.
+State records are written in the transaction of the requests they were made with, so that after a crash neither
+is there without the other. They are a help, not a record: the oldest go first, a broken one is counted and
+skipped, and where they do not fit the requests are kept without them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
+from greenflash_otel.state_record import StateRecord
 
 ROWS: Final = 100_000
 SHARE: Final = 1 / 8
@@ -25,10 +25,10 @@ DAYS: Final = 30
 _ROW_BYTES: Final = 160
 """What a row takes beyond its value: topic, index, numbers."""
 _DAY_S: Final = 86_400
-_INSERT: Final = "INSERT INTO notes (topic, day, value, checksum) VALUES (?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO state (key, day, value, checksum) VALUES (?, ?, ?, ?)"
 
 
-class Notebook:
+class StateTable:
     """The notes in one file. Its owner serialises access and holds the transactions."""
 
     def __init__(self, limit_bytes: int) -> None:
@@ -41,21 +41,21 @@ class Notebook:
 
     def find(self, db: sqlite3.Connection, *, after: int = 0) -> None:
         """Take note of what others left, which has higher ids than one; what is too old is removed."""
-        db.execute("DELETE FROM notes WHERE day < ?", (_today() - DAYS,))
+        db.execute("DELETE FROM state WHERE day < ?", (_today() - DAYS,))
         self._shorten(db)
         last = last_id(db)
         if last > after:
             self.inherits = True
             self.found.append((after + 1, last + 1))
 
-    def write(self, db: sqlite3.Connection, notes: Iterable[Note]) -> None:
+    def write(self, db: sqlite3.Connection, notes: Iterable[StateRecord]) -> None:
         """Keep notes."""
         today = _today()
         for note in notes:
-            if not note.adds:
-                db.execute("DELETE FROM notes WHERE topic = ?", (note.topic,))
+            if not note.appends:
+                db.execute("DELETE FROM state WHERE key = ?", (note.key,))
             if note.value is not None:
-                db.execute(_INSERT, (note.topic, today, note.value, _checksum(note.topic, note.value)))
+                db.execute(_INSERT, (note.key, today, note.value, _checksum(note.key, note.value)))
                 self._rows += 1
                 self._bytes += len(note.value) + _ROW_BYTES
         if self._rows > ROWS or self._bytes > self._limit_bytes:
@@ -63,14 +63,14 @@ class Notebook:
 
     def read(self, db: sqlite3.Connection, topic: str) -> Sequence[str]:
         """What was found on a topic, oldest first."""
-        sql = "SELECT topic, value, checksum FROM notes WHERE topic = ? ORDER BY id"
+        sql = "SELECT key, value, checksum FROM state WHERE key = ? ORDER BY id"
         return list(_sound(db.execute(sql, (topic,))))
 
     def read_found(self, db: sqlite3.Connection, beginning: str) -> Sequence[str]:
         """What was found since this was last asked, on topics that begin so."""
         sql = (
-            "SELECT topic, value, checksum FROM notes "
-            "WHERE topic >= ? AND topic < ? AND id >= ? AND id < ? ORDER BY id"
+            "SELECT key, value, checksum FROM state "
+            "WHERE key >= ? AND key < ? AND id >= ? AND id < ? ORDER BY id"
         )
         found, self.found = self.found, []
         rows = (row for ids in found for row in db.execute(sql, (beginning, f"{beginning}\uffff", *ids)))
@@ -79,24 +79,24 @@ class Notebook:
     def _shorten(self, db: sqlite3.Connection) -> None:
         """Count anew, and remove the oldest while there are too many."""
         while True:
-            sql = "SELECT count(*), ifnull(sum(length(value)), 0) FROM notes"
+            sql = "SELECT count(*), ifnull(sum(length(value)), 0) FROM state"
             self._rows, size_bytes = db.execute(sql).fetchone()
             self._bytes = size_bytes + self._rows * _ROW_BYTES
             if self._rows <= ROWS and self._bytes <= self._limit_bytes:
                 return
-            sql = "DELETE FROM notes WHERE id <= (SELECT id FROM notes ORDER BY id LIMIT 1 OFFSET ?)"
+            sql = "DELETE FROM state WHERE id <= (SELECT id FROM state ORDER BY id LIMIT 1 OFFSET ?)"
             db.execute(sql, (self._rows // 10,))
 
 
 def copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> None:
     """Add what another file holds, behind what is here."""
-    rows = orphan.execute("SELECT topic, day, value, checksum FROM notes ORDER BY id")
+    rows = orphan.execute("SELECT key, day, value, checksum FROM state ORDER BY id")
     into.executemany(_INSERT, rows)
 
 
 def last_id(db: sqlite3.Connection) -> int:
     """The highest id of a note; 0 if there is none."""
-    return int(db.execute("SELECT ifnull(max(id), 0) FROM notes").fetchone()[0])
+    return int(db.execute("SELECT ifnull(max(id), 0) FROM state").fetchone()[0])
 
 
 def _sound(rows: Iterable[tuple[str, str, int]]) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _sound(rows: Iterable[tuple[str, str, int]]) -> Iterator[str]:
         if _checksum(topic, value) == checksum:
             yield value
         else:
-            internal_errors.count("recall what was noted", ValueError("checksum"))
+            internal_errors.count("read state records", ValueError("checksum"))
 
 
 def _checksum(topic: str, value: str) -> int:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from greenflash_otel import internal_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,22 @@ class Stats:
         return text + (f"; repaired {self.repaired}" if self.repaired else "")
 
 
+def with_process_counts(stats: Stats) -> Stats:
+    """Add what is counted for the process: our own failures, and what was lost before any pipeline had it.
+
+    Add it once: to the stats of one pipeline, or to the sum of several.
+    """
+    counts = internal_errors.counts()
+    return replace(
+        stats,
+        accepted=stats.accepted + counts.lost.total(),
+        lost=dict(Counter(stats.lost) + counts.lost),
+        internal_errors=dict(counts.errors),
+        unlinked=counts.unlinked,
+        repaired=counts.repaired,
+    )
+
+
 def _counted(counts: Mapping[str, int]) -> str:
     """Write a sum and what it is made of: ``3 (disk_full 2, outbox_full 1)``."""
     if not counts:
@@ -79,54 +97,68 @@ class Ledger:
     """The running counts behind `Stats`. Every change moves items from one account to another."""
 
     def __init__(self) -> None:
-        self._accepted = self._delivered = self._sampled_out = self._pending = self._reject = 0
+        self._accepted = self._delivered = self._sampled_out = self._pending = self._rejected = 0
         self._lost: Counter[str] = Counter()
 
     @property
     def kept(self) -> int:
-        """Items that rest in the outbox, waiting or set aside."""
-        return self._pending + self._reject
+        """Items in the outbox, pending or rejected."""
+        return self._pending + self._rejected
 
-    def found(self, *, pending: int, rejected: int) -> None:
-        """Items that an earlier process left."""
+    @property
+    def pending(self) -> int:
+        """Items that wait to be delivered."""
+        return self._pending
+
+    def find(self, *, pending: int, rejected: int) -> None:
+        """Count items that an earlier process left."""
         self._accepted += pending + rejected
         self._pending += pending
-        self._reject += rejected
+        self._rejected += rejected
 
     def accept(self, items: int) -> None:
-        """Items now in the outbox."""
+        """Count items that are now in the outbox."""
         self._accepted += items
         self._pending += items
 
     def lose(self, items: int, reason: str) -> None:
-        """Items that the outbox was asked to take and did not, or has no longer, if there are any."""
+        """Count items that the outbox was asked to take and did not, or has no longer, if there are any."""
         if items > 0:
             self._accepted += items
             self._lost[reason] += items
 
     def deliver(self, items: int, *, sampled_out: bool) -> None:
-        """Items Greenflash has answered for."""
+        """Count items that Greenflash accepted."""
         self._pending -= items
         self._delivered += items
         self._sampled_out += items if sampled_out else 0
 
     def reject(self, items: int) -> None:
-        """Items refused for good."""
+        """Count items that Greenflash refused for good."""
         self._pending -= items
-        self._reject += items
+        self._rejected += items
+
+    def restore(self, items: int) -> None:
+        """Count rejected items as pending again."""
+        self._rejected -= items
+        self._pending += items
 
     def hand_over(self) -> None:
-        """Another process has all that rested here; it counts it from now on."""
+        """Count nothing of what is in the outbox any more: who opens it next counts it."""
         self._accepted -= self.kept
-        self._pending = self._reject = 0
+        self._pending = self._rejected = 0
 
-    def stats(self) -> Stats:
-        """The counts as they stand."""
+    def stats(self, waiting: int = 0) -> Stats:
+        """Return the counts as they stand.
+
+        Args:
+            waiting: Spans on disk that are still to be converted; each counts as one pending item.
+        """
         return Stats(
-            accepted=self._accepted,
+            accepted=self._accepted + waiting,
             delivered=self._delivered,
             sampled_out=self._sampled_out,
-            pending=self._pending,
-            rejected=self._reject,
+            pending=self._pending + waiting,
+            rejected=self._rejected,
             lost=dict(self._lost),
         )

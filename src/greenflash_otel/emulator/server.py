@@ -197,6 +197,7 @@ class Emulator:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            headers=[("x-greenflash-emulator", "1")],  # by which the library knows a stand-in
             timeout_graceful_shutdown=GRACE_S,
         )
         return _Server(config), listener, store

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Fault: TypeAlias = Literal["timeout", "connection", "tls", "client"]
-"""Why there is no answer. ``client``: the HTTP client itself failed, e.g. a given one was closed."""
+Fault: TypeAlias = Literal["timeout", "connection", "tls", "client", "path"]
+"""Why there is no answer.
+
+``client``: the HTTP client itself failed, e.g. the application closed the one it passed. ``path``: the
+request was not sent, because its path is not one of the API's.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,10 @@ class Answer:
     """HTTP status; None when no answer came, and only then is `fault` set."""
     body: bytes = b""
     """What was read of the body, bounded."""
+    is_cut: bool = False
+    """The body broke off, or its time was over before it ended."""
+    content_type: str | None = None
+    """The ``Content-Type`` header as it came."""
     retry_after: str | None = None
     """The ``Retry-After`` header as it came."""
     date: str | None = None

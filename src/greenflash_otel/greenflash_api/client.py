@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from importlib import metadata
 from typing import Final
 
+import httpcore
 import httpx
 from opentelemetry import context as otel_context
 from opentelemetry.context import (  # what the SDK's own exporters set; there is no public name for it
@@ -21,13 +23,27 @@ from opentelemetry.context import (  # what the SDK's own exporters set; there i
     _SUPPRESS_INSTRUMENTATION_KEY,
 )
 
+from greenflash_otel import internal_errors
 from greenflash_otel.greenflash_api.answer import Answer, Fault
-from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.greenflash_api.connections import open_pool
+from greenflash_otel.greenflash_api.deadline import Cutoff, Deadline, attempt_until
+from greenflash_otel.greenflash_api.quiet import without_log_lines
+from greenflash_otel.greenflash_api.request import ApiRequest, is_api_path
 
+TIMEOUT_S: Final = 10.0
+"""For a whole attempt, from the look-up of the host to the last byte of the answer."""
 MAX_BODY_BYTES: Final = 1_048_576
 """Of an answer. A whole one, a hundred messages, is about 20 KB."""
 
 _SUPPRESSING = (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESS_HTTP_INSTRUMENTATION_KEY, "suppress_instrumentation")
+_TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException)
+_CONNECTION_ERRORS = (
+    httpx.TransportError,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
 
 
 class Client:
@@ -37,8 +53,10 @@ class Client:
         base_url: Up to and including ``/api/v1``.
         api_key: Goes into the ``Authorization`` header and nowhere else.
         http_client: Yours, e.g. with a proxy or a private CA; it is not closed here, and its connections
-            are not kept alive, so that a forked child finds none of them.
-        timeout_s: For connecting, for each wait within the exchange, and for reading the whole answer.
+            are not kept alive, so that a forked child finds none of them. It logs nothing about deliveries.
+            Its connections are cut when the time is over, if its transport knows httpx's extension
+            ``trace``, as httpx's own does. Otherwise the limit holds for each wait, and for the body.
+        timeout_s: One limit for a whole attempt: look-up, connecting, upload, and the whole answer.
     """
 
     def __init__(
@@ -47,13 +65,14 @@ class Client:
         api_key: str,
         *,
         http_client: httpx.Client | None = None,
-        timeout_s: float = 10.0,
+        timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._headers = _headers(api_key) | ({"connection": "close"} if http_client else {})
-        self._given = http_client
-        self._own: dict[int, httpx.Client] = {}
+        self._key = api_key.encode()
+        self._headers = _headers(api_key)
+        self._http_client = http_client
+        self._pools: dict[int, httpcore.ConnectionPool] = {}
         """By process. Closing a parent's would say goodbye on connections that it still uses."""
         self._timeout_s = timeout_s
         self._clock = clock
@@ -64,57 +83,111 @@ class Client:
         Args:
             timeout_s: A shorter limit than the client's, for the end of a process.
         """
+        if not is_api_path(request.path):  # before it meets the key
+            return Answer(None, fault="path")
         limit_s = self._timeout_s if timeout_s is None else max(0.001, min(timeout_s, self._timeout_s))
         token = otel_context.attach(otel_context.Context(dict.fromkeys(_SUPPRESSING, True)))
         try:
-            return self._exchange(request, limit_s)
-        except Exception as error:  # noqa: BLE001 - a given client can raise anything; the value tells of it
+            with without_log_lines():
+                if self._http_client is None:
+                    return self._exchange(request, limit_s)
+                return self._exchange_with(self._http_client, request, limit_s)
+        except Exception as error:  # noqa: BLE001 - a client that was passed can raise anything
             return Answer(None, fault=_fault(error))
         finally:
             otel_context.detach(token)
 
     def close(self) -> None:
         """Close our own connections. Sending again would open new ones."""
-        if (own := self._own.pop(os.getpid(), None)) is not None:
-            own.close()
+        if (pool := self._pools.pop(os.getpid(), None)) is not None:
+            with without_log_lines():
+                pool.close()
 
     def _exchange(self, request: ApiRequest, limit_s: float) -> Answer:
-        url, until_s = self._base_url + request.path, self._clock() + limit_s
-        with self._http().stream(
-            "POST",
-            url,
-            content=request.body,
-            headers=self._headers,
-            timeout=limit_s,
-            auth=None,
-            follow_redirects=False,
-        ) as response:
-            return Answer(
-                response.status_code,
-                self._read(response, until_s),
-                retry_after=response.headers.get("retry-after"),
-                date=response.headers.get("date") or formatdate(usegmt=True),
-            )
+        """Send on a connection of our own."""
+        url = httpx.URL(self._base_url + request.path)
+        deadline = Deadline(limit_s, self._clock)
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit_s)
+        with (
+            attempt_until(deadline),
+            self._pool().stream(
+                "POST",
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=list(self._headers.items()),
+                content=request.body,
+                extensions={"timeout": timeouts},
+            ) as response,
+        ):
+            headers = {
+                name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers
+            }
+            return self._answer(response.status, headers, response.iter_stream(), deadline)
 
-    def _read(self, response: httpx.Response, until_s: float) -> bytes:
-        """As much of the body as comes in time; a status is worth having without it."""
-        body = b""
-        try:
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) >= MAX_BODY_BYTES or self._clock() >= until_s:
-                    break
-        except httpx.HTTPError:
-            return body
-        return body[:MAX_BODY_BYTES]
+    def _exchange_with(self, http_client: httpx.Client, request: ApiRequest, limit_s: float) -> Answer:
+        """Send with the client that was passed."""
+        deadline = Deadline(limit_s, self._clock)
+        with Cutoff(limit_s) as cutoff:
+            try:
+                with http_client.stream(
+                    "POST",
+                    self._base_url + request.path,
+                    content=request.body,
+                    headers=self._headers | {"connection": "close"},
+                    timeout=limit_s,
+                    auth=None,
+                    follow_redirects=False,
+                    extensions={"trace": cutoff.watch},
+                ) as response:
+                    return self._answer(response.status_code, response.headers, response.iter_raw(), deadline)
+            except Exception:
+                if cutoff.is_over:
+                    return Answer(None, fault="timeout")
+                raise
 
-    def _http(self) -> httpx.Client:
-        if self._given is not None:
-            return self._given
+    def _answer(
+        self, status: int, headers: Mapping[str, str], chunks: Iterable[bytes], deadline: Deadline
+    ) -> Answer:
+        body, is_cut = _read(chunks, deadline)
+        if headers.get("content-encoding", "identity") != "identity":
+            body = _decompressed(body)
+        return Answer(
+            status,
+            body.replace(self._key, b"[API key]"),  # whoever quotes it must not bring it into a log
+            is_cut,
+            content_type=headers.get("content-type"),
+            retry_after=headers.get("retry-after"),
+            date=headers.get("date") or formatdate(usegmt=True),
+        )
+
+    def _pool(self) -> httpcore.ConnectionPool:
         pid = os.getpid()
-        if pid not in self._own:
-            self._own.setdefault(pid, httpx.Client())  # of two threads, one's goes unused and never connects
-        return self._own[pid]
+        if pid not in self._pools:
+            # Of two threads, one's goes unused and never connects.
+            self._pools.setdefault(pid, open_pool(self._base_url))
+        return self._pools[pid]
+
+
+def _read(chunks: Iterable[bytes], deadline: Deadline) -> tuple[bytes, bool]:
+    """Read as much of a body as comes in time, and say whether it broke off: a status counts without it."""
+    body = b""
+    try:
+        for chunk in chunks:
+            body += chunk
+            if len(body) >= MAX_BODY_BYTES:
+                return body[:MAX_BODY_BYTES], False
+            if deadline.left_s() <= 0:
+                return body, True
+    except (httpx.HTTPError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
+        return body, True
+    return body, False
+
+
+def _decompressed(body: bytes) -> bytes:
+    """Unpack what a server compressed although it was asked not to, within bounds."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_BODY_BYTES)
+    except zlib.error:
+        return body
 
 
 def _headers(api_key: str) -> dict[str, str]:
@@ -134,12 +207,15 @@ def _version() -> str:
         return "unknown"
 
 
-def _fault(error: BaseException) -> Fault:
-    if isinstance(error, httpx.TimeoutException):
+def _fault(error: Exception) -> Fault:
+    if isinstance(error, _TIMEOUTS):
         return "timeout"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             return "tls"
         cause = cause.__cause__ or cause.__context__
-    return "connection" if isinstance(error, httpx.TransportError) else "client"
+    if isinstance(error, _CONNECTION_ERRORS):
+        return "connection"
+    internal_errors.count("send with the HTTP client; what was captured waits", error)
+    return "client"

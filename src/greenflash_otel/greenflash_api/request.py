@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
+from urllib.parse import unquote
 
 from greenflash_otel import internal_errors
 from greenflash_otel.json_values import to_json
@@ -29,6 +30,26 @@ class ApiRequest:
     What is told of one user, or of one organization, is kept in order under a name of its own."""
     items: int = 1
     """How many messages, outcomes or other things it carries; what `stats()` counts."""
+
+
+API_PATHS: Final = frozenset({"/messages", "/events", "/ratings", "/users", "/organizations"})
+"""What requests are posted to."""
+_WITH_ID: Final = re.compile(r"(/users|/organizations)/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)")
+"""A path that names one user or one organization; the id is percent-encoded."""
+
+
+def is_api_path(path: str) -> bool:
+    """Say whether a path is one of the API's own, so that it may be sent with the key.
+
+    A path that was stored comes back from a disk that others may write to. An id must not lead out of its
+    place when a proxy decodes it: no ``..`` and no control characters, encoded or not.
+    """
+    if path in API_PATHS:
+        return True
+    if (found := _WITH_ID.fullmatch(path)) is None:
+        return False
+    id = unquote(found[2])
+    return not {"", ".", ".."} & set(re.split(r"[/\\]", id)) and id.isprintable()
 
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

@@ -6,16 +6,17 @@ there. A span that cannot be converted is counted and does not keep the others b
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from types import TracebackType
 from typing import Protocol
 
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import report
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.conversations.store import WAIT_NS, Memory
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.errors import InvalidOutcomeError
@@ -35,19 +36,24 @@ from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
+from greenflash_otel.semconv.conversation_attributes import affiliation_of
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
+from greenflash_otel.state_record import StateRecord
 
 
 class Store(Protocol):
     """Where requests go: the outbox."""
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[Note] = ()) -> Sequence[ApiRequest]:
-        """Keep requests; they are safe once this returns. Gives back those that were refused.
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = ...
+    ) -> Sequence[ApiRequest]:
+        """Keep requests; they are safe once this returns. Return those that were refused.
 
         Args:
             notes: Kept with them, or not at all.
+            converted_id: Spans that the store held up to this id go with them.
 
         Raises:
             Exception: A vital note could not be kept; then nothing is.
@@ -55,8 +61,27 @@ class Store(Protocol):
         ...
 
 
+class _Converting:
+    """Let the conversion of one span fail without the others; count it as lost."""
+
+    def __init__(self, lost: Counter[str]) -> None:
+        self._lost = lost
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        internal_errors.count("convert a span", error)
+        self._lost["conversion_failed"] += 1
+        return True
+
+
 class Intake:
-    """Converts spans and outcomes and puts them into the outbox. Thread-safe.
+    """Convert spans and outcomes and put them into the outbox. Not thread-safe: the ingest thread owns it.
 
     Args:
         memory: What is known of conversations; its notes go into the store.
@@ -87,7 +112,22 @@ class Intake:
         self._recent = Recent()
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
-        self._lock = threading.Lock()
+        self._batch: list[ApiRequest] | None = None
+        self.lost: Counter[str] = Counter()
+        """What could not be converted, by reason; a span counts as one."""
+
+    def begin_batch(self) -> None:
+        """Collect the requests of what follows until `commit_batch`, which keeps them together."""
+        self._batch = []
+
+    def commit_batch(self, converted_id: int = 0) -> bool:
+        """Keep what was collected; whether the store took it all.
+
+        Args:
+            converted_id: Spans that the store held up to this id are converted now, and go.
+        """
+        requests, self._batch = self._batch or [], None
+        return self._keep(requests, converted_id)
 
     def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
         """Convert and keep what the spans tell; whether the store took it all.
@@ -98,60 +138,79 @@ class Intake:
             spans: In any order; a span seen before adds nothing.
             outcomes: False where `take_outcome` was already given what outcome spans tell.
         """
-        with self._lock:
-            now_ns = self._begin()
-            return self._take([self._joiner.take_span(span, now_ns) for span in spans], outcomes, now_ns)
+        now_ns = self._begin()
+        return self._take([self._joiner.take_span(span, now_ns) for span in spans], outcomes, now_ns)
 
     def take_logs(self, logs: Iterable[LogRecord]) -> bool:
         """Join log records to the spans they belong to, whichever comes first; whether the store took all.
 
         A record of a span that has not come yet tells nothing, and is kept for it.
         """
-        with self._lock:
-            now_ns = self._begin()
-            return self._take(self._joiner.take_logs(logs, now_ns), False, now_ns)
+        now_ns = self._begin()
+        return self._take(self._joiner.take_logs(logs, now_ns), False, now_ns)
 
     def tell_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
-        with self._lock:
-            now_ns = self._begin()
-            self._finish(self._late(now_ns - self._behind_ns), now_ns)
+        now_ns = self._begin()
+        self._finish(self._late(now_ns - self._behind_ns), now_ns)
 
     def settle(self) -> None:
         """Convert and keep all that still waits for what it belongs to."""
-        with self._lock:
-            self._begin()
-            self._finish(self._late(None), None)
+        self._begin()
+        self._finish(self._late(None), None)
 
-    def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
-        """Keep an outcome; gives it back with the conversation it was attached to."""
-        with self._lock:
-            outcome = attach_outcome(self._memory, outcome, affiliation, trace_id)
-            self._keep([*self._held(outcome.conversation_id), self._request_of(outcome)])
-        return outcome
+    def take_outcome(
+        self,
+        outcome: Outcome,
+        affiliation: Affiliation,
+        trace_id: str | None,
+        redacted: Outcome | None = None,
+    ) -> Outcome:
+        """Keep an outcome; return it with the conversation it was attached to.
 
-    def take_rating(self, rating: Rating, affiliation: Affiliation, trace_id: str | None) -> Rating | None:
-        """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
-        with self._lock:
-            attached = attach_rating(self._memory, rating, affiliation, trace_id)
-        if attached is not None:
-            self.take_feedback(attached)
+        Args:
+            redacted: The same with its texts redacted, where that was done already.
+        """
+        attached = attach_outcome(self._memory, outcome, affiliation, trace_id)
+        sent = self._redaction.outcome(attached)
+        if redacted is not None:
+            ids = (attached.conversation_id, attached.user_id, attached.organization_id)
+            sent = replace(redacted, conversation_id=ids[0], user_id=ids[1], organization_id=ids[2])
+        self._keep([*self._held(attached.conversation_id), self.request_of_outcome(sent)])
         return attached
 
-    def take_feedback(self, told: Feedback) -> bool:
-        """Keep what was told of a conversation or a user, its texts redacted; whether it is kept."""
-        told, conversation_id = self._redaction.feedback(told), None
-        if isinstance(told, Rating):
-            conversation_id = told.conversation_id
-            request = ratings.request_of(told, self._address)
-        else:
-            request = users.request_of(told) if isinstance(told, User) else organizations.request_of(told)
-        with self._lock:
-            return self._keep([*self._held(conversation_id), request])
+    def take_rating(
+        self,
+        rating: Rating,
+        affiliation: Affiliation,
+        trace_id: str | None,
+        redacted: Rating | None = None,
+    ) -> Rating | None:
+        """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
+        attached = attach_rating(self._memory, rating, affiliation, trace_id)
+        if attached is None:
+            return None
+        sent = self._redaction.feedback(attached)
+        if redacted is not None:
+            sent = replace(redacted, conversation_id=attached.conversation_id, message_id=attached.message_id)
+        self.take_feedback(sent, is_redacted=True)
+        return attached
 
-    def forget_lock(self) -> None:
-        """In a forked child: the lock may have been held by a thread that does not exist here."""
-        self._lock = threading.Lock()
+    def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:
+        """Keep what was said of a conversation or a user, its texts redacted; whether it is kept."""
+        conversation_id = told.conversation_id if isinstance(told, Rating) else None
+        return self._keep([*self._held(conversation_id), self.request_of_feedback(told, is_redacted)])
+
+    def request_of_feedback(self, told: Feedback, is_redacted: bool = False) -> ApiRequest:
+        """Make the request of a rating, a user or an organization."""
+        told = told if is_redacted else self._redaction.feedback(told)
+        if isinstance(told, Rating):
+            return ratings.request_of(told, self._address)
+        return users.request_of(told) if isinstance(told, User) else organizations.request_of(told)
+
+    def request_of_outcome(self, redacted: Outcome) -> ApiRequest:
+        """Make the request of an outcome whose texts are redacted already."""
+        return events.request_of(redacted, self._address)
 
     def _begin(self) -> int:
         """Take up what another process left, and forget what is too old; gives the time."""
@@ -162,15 +221,23 @@ class Intake:
 
     def _take(self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int) -> bool:
         requests: list[ApiRequest] = []
-        for one in self._together([_read(span) for span in spans]):
-            with internal_errors.guarded("convert a span", lost="not_converted"):
+        for one in self._together([self._read(span) for span in spans]):
+            with self._converting():
                 requests += self._late(one.span.end_ns)
                 requests += self._requests_of(one, outcomes, now_ns)
                 self._behind_ns = now_ns - one.span.end_ns
         return self._finish(requests, now_ns)
 
+    def _read(self, span: SpanRecord) -> trace.Reading:
+        with self._converting():
+            return trace.read(span)
+        return trace.Reading(span)
+
+    def _converting(self) -> _Converting:
+        return _Converting(self.lost)
+
     def _together(self, readings: list[trace.Reading]) -> list[trace.Reading]:
-        with internal_errors.guarded("convert a span"):
+        with internal_errors.guarded("combine spans"):
             return self._recent.take(readings)
         return readings
 
@@ -203,26 +270,32 @@ class Intake:
     def _late(self, now_ns: int | None) -> list[ApiRequest]:
         """What operations tell that waited in vain until a span's time."""
         found: list[ApiRequest] = []
-        with internal_errors.guarded("convert a span"):
+        with self._converting():
             for update in assemble_overdue(self._memory, now_ns):
                 found += self._sifted(update)
         return found
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
-        with internal_errors.guarded("convert a span"):
+        with self._converting():
             waiting = self._memory.outcomes
             known = [trace_id for trace_id, _ in self._memory.traces.news()]
             for span in (*waiting.release(known), *waiting.overdue(now_ns)):
                 requests += self._requests_of_outcome(span)
         return self._keep(requests)
 
-    def _keep(self, requests: Sequence[ApiRequest]) -> bool:
-        """Of what the store refuses nothing must be known here: told once more, it is news."""
+    def _keep(self, requests: Sequence[ApiRequest], converted_id: int = 0) -> bool:
+        """Of what the store refuses nothing must be known here: seen once more, it is new."""
+        if self._batch is not None:
+            self._batch += requests
+            return True
         notes = self._memory.news(self._redaction.waiting, self._is_kept, self._redaction.properties)
         refused: Sequence[ApiRequest] = requests
         try:
-            refused = self._store.put(requests, notes) if requests or notes else ()
+            if converted_id:
+                refused = self._store.put(requests, notes, converted_id=converted_id)
+            else:
+                refused = self._store.put(requests, notes) if requests or notes else ()
         finally:
             for request in refused:
                 self._memory.forget(request.conversation_id)
@@ -258,17 +331,11 @@ class Intake:
             return ()
         report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
         trace_id = span.trace_id if self._memory.traces.knows(span.trace_id) else None
-        outcome = attach_outcome(self._memory, repaired.outcome, Affiliation(), trace_id)
+        outcome = attach_outcome(self._memory, repaired.outcome, affiliation_of(span.attributes), trace_id)
         return [*self._held(outcome.conversation_id), self._request_of(outcome)]
 
     def _request_of(self, outcome: Outcome) -> ApiRequest:
         return events.request_of(self._redaction.outcome(outcome), self._address)
-
-
-def _read(span: SpanRecord) -> trace.Reading:
-    with internal_errors.guarded("convert a span"):
-        return trace.read(span)
-    return trace.Reading(span)
 
 
 def _tells_of_an_error(message: MessageItem) -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Note
 from greenflash_otel.delivery import state_table
 from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.state_record import StateRecord
 from tests.delivery.conftest import Opening
 from tests.delivery.fakes import messages
 from tests.delivery.processes import killed
@@ -20,23 +20,23 @@ from tests.delivery.test_outbox import drained
 from tests.delivery.test_outbox_disk import files_in
 
 NOTE_AND_WAIT = """
-from greenflash_otel.conversations.notes import Note
+from greenflash_otel.state_record import StateRecord
 outbox = Outbox(sys.argv[1])
-outbox.put([messages("chat", sys.argv[2])], [Note("chat", sys.argv[2], adds=True)])
+outbox.put([messages("chat", sys.argv[2])], [StateRecord("chat", sys.argv[2], appends=True)])
 print("put", flush=True)
 sys.stdin.read()
 """
 
 
-def noted(folder: Path, *notes: Note, requests: Sequence[str] = ()) -> None:
+def noted(folder: Path, *notes: StateRecord, requests: Sequence[str] = ()) -> None:
     """A process keeps notes, and ends."""
     with closing(Outbox(folder)) as outbox:
         outbox.put([messages("chat", id) for id in requests], notes)
 
 
-def added(*values: str, topic: str = "chat") -> list[Note]:
+def added(*values: str, topic: str = "chat") -> list[StateRecord]:
     """Notes on one topic."""
-    return [Note(topic, value, adds=True) for value in values]
+    return [StateRecord(topic, value, appends=True) for value in values]
 
 
 def changed(folder: Path, sql: str) -> None:
@@ -49,8 +49,8 @@ def changed(folder: Path, sql: str) -> None:
 def test_they_are_found_after_a_restart(opened: Opening, tmp_path: Path) -> None:
     """By topic, oldest first; what stands in place of others, alone; what holds no longer, not at all."""
     noted(tmp_path, *added("a", "b"), *added("c", topic="other"))
-    noted(tmp_path, *added("d"), Note("other", "e"), *added("f", topic="gone"))
-    noted(tmp_path, Note("gone", None))
+    noted(tmp_path, *added("d"), StateRecord("other", "e"), *added("f", topic="gone"))
+    noted(tmp_path, StateRecord("gone", None))
     outbox = opened(tmp_path)
     found = [list(outbox.recall(topic)) for topic in ("chat", "other", "gone", "never")]
     assert found == [["a", "b", "d"], ["e"], [], []]
@@ -60,12 +60,12 @@ def test_a_killed_process_leaves_them_with_its_requests(opened: Opening, tmp_pat
     """Both or neither: they are of one transaction. Whoever adopts the file finds them at once."""
     noted(tmp_path, *added("old"))
     outbox = opened(tmp_path)
-    assert outbox.recall_found("ch") == ["old"]
+    assert outbox.recall_inherited("ch") == ["old"]
     for id in ("a", "b"):
         killed(NOTE_AND_WAIT, tmp_path, id)
-    assert not outbox.recall_found("ch")
+    assert not outbox.recall_inherited("ch")
     outbox.adopt()
-    assert outbox.recall_found("ch") == ["a", "b"]
+    assert outbox.recall_inherited("ch") == ["a", "b"]
     assert outbox.recall("chat") == ["old", "a", "b"]
     assert drained(outbox) == ["a", "b"]
 
@@ -75,8 +75,8 @@ def test_what_is_found_by_its_beginning(opened: Opening, tmp_path: Path) -> None
     noted(tmp_path, *added("a"), *added("b", topic="charm"), *added("c", topic="other"))
     outbox = opened(tmp_path)
     outbox.put((), added("own"))
-    assert sorted(outbox.recall_found("cha")) == ["a", "b"]
-    assert not outbox.recall_found("cha")
+    assert sorted(outbox.recall_inherited("cha")) == ["a", "b"]
+    assert not outbox.recall_inherited("cha")
 
 
 def test_requests_that_are_refused_leave_none(opened: Opening, tmp_path: Path) -> None:
@@ -127,13 +127,15 @@ def test_there_is_an_end_to_them(size: int, opened: Opening, tmp_path: Path) -> 
     count = state_table.ROWS + 1 if size == 1 else 15_000
     for start in range(0, count, 10_000):
         numbers = range(start, min(start + 10_000, count))
-        outbox.put((), [Note(f"topic {number}", f"{number:0{size}}", adds=True) for number in numbers])
+        outbox.put(
+            (), [StateRecord(f"topic {number}", f"{number:0{size}}", appends=True) for number in numbers]
+        )
     outbox.put([messages("chat", "a", size=1000)])
     outbox.close()
     (name,) = files_in(tmp_path)
     with closing(sqlite3.connect(tmp_path / name)) as db:
         (rows,) = db.execute("SELECT count(*) FROM notes").fetchone()
-    left = [int(value) for value in opened(tmp_path, limit_bytes=limit_bytes).recall_found("topic")]
+    left = [int(value) for value in opened(tmp_path, limit_bytes=limit_bytes).recall_inherited("topic")]
     assert rows == len(left)  # not only when it is opened
     assert sorted(left) == list(range(count - len(left), count))
     assert count // 2 < len(left) <= state_table.ROWS
@@ -144,5 +146,5 @@ def test_memory_keeps_none(outbox: Outbox) -> None:
     """It ends with its process."""
     outbox.put([messages("chat", "a")], added("a"))
     assert not outbox.recall("chat")
-    assert not outbox.recall_found("chat")
+    assert not outbox.recall_inherited("chat")
     assert drained(outbox) == ["a"]

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.delivery.concurrency_limit import MOST, START
-from greenflash_otel.delivery.delivery import Worker
+from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.schedule import MOST, START
 from greenflash_otel.delivery.sender import Sender
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Clock, Wire, answers, ids_of, ids_of_all, messages
+from tests.delivery.making import make_delivery
 from tests.delivery.server import Reply, Server
-from tests.delivery.test_worker import LONG_S
+from tests.delivery.test_delivery import LONG_S
 
 UNAUTHORISED = Answer(401)
 
@@ -53,9 +54,9 @@ class Watching:
         """Nothing to close."""
 
 
-def worker_of(outbox: Outbox, client: object) -> Worker:
+def worker_of(outbox: Outbox, client: object) -> Delivery:
     """A worker into whose outbox the test puts by itself."""
-    return Worker(outbox, client, gather=lambda batch: None)  # type: ignore[arg-type]  # fakes of a transport
+    return make_delivery(outbox, client, gather=lambda batch: None)  # type: ignore[arg-type]  # fakes of a transport
 
 
 def test_conversations_go_out_side_by_side_and_each_in_order() -> None:
@@ -89,10 +90,8 @@ def test_one_hanging_conversation_does_not_hold_up_the_others() -> None:
     outbox = Outbox(":memory:")
     worker = worker_of(outbox, Wire(answer))
     outbox.put([messages("hanging", "h")])
-    worker.notify()
     for i in range(20):
         outbox.put([messages("other", str(i))])
-        worker.notify()
         assert others.acquire(timeout=LONG_S)
     assert arrived == [str(i) for i in range(20)]
     late.set()
@@ -106,7 +105,7 @@ def test_what_is_postponed_goes_out_in_time_without_a_nudge(server: Server) -> N
     server.replies = [Reply(503)] * 3
     outbox = Outbox(":memory:")
     outbox.put([messages(str(i), str(i)) for i in range(3)])
-    worker = Worker(outbox, Client(server.url, "gf_test"), gather=lambda batch: None, rng=lambda: 0.1)
+    worker = make_delivery(outbox, Client(server.url, "gf_test"), gather=lambda batch: None, rng=lambda: 0.1)
     deadline = threading.Event()
     while len(server.received) < 6:
         assert not deadline.wait(0.01)
@@ -142,7 +141,7 @@ def test_a_volley_of_refusals_is_one_refusal(clock: Clock) -> None:
     assert probe is not None
     assert sender.claim() is None
     sender.send(probe)
-    assert sender.held is None
+    assert sender.paused is None
     assert sender.claim() is not None
 
 
@@ -170,13 +169,12 @@ def test_a_thread_without_work_looks_for_what_others_left(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every half minute; here more often."""
-    monkeypatch.setattr("greenflash_otel.delivery.sender_pool.PATROL_S", 0.01)
-    monkeypatch.setattr("greenflash_otel.delivery.delivery.PATROL_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.sender_pool.IDLE_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.delivery.IDLE_S", 0.01)
     neighbour = Outbox(tmp_path)
     neighbour.put([messages("one", "b")])
     with closing(Outbox(tmp_path)) as mine:
         worker = worker_of(mine, Client(server.url, "gf_test"))
-        worker.notify()
         neighbour.close()
         assert server.arrived.wait(LONG_S)
         worker.close(LONG_S)
@@ -186,12 +184,12 @@ def test_a_thread_without_work_does_what_else_there_is_to_do(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Likewise, and also where nothing was ever to be sent."""
-    monkeypatch.setattr("greenflash_otel.delivery.sender_pool.PATROL_S", 0.01)
-    monkeypatch.setattr("greenflash_otel.delivery.delivery.PATROL_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.sender_pool.IDLE_S", 0.01)
+    monkeypatch.setattr("greenflash_otel.delivery.delivery.IDLE_S", 0.01)
     called = threading.Event()
     with closing(Outbox(":memory:")) as mine:
         client = Client(server.url, "gf_test")
-        worker = Worker(mine, client, gather=lambda _: None, patrol=called.set)
+        worker = make_delivery(mine, client, gather=lambda _: None, on_idle=called.set)
         worker.submit("tells nothing yet")
         assert called.wait(LONG_S)
         worker.close(LONG_S)

@@ -9,14 +9,14 @@ from contextlib import closing
 from pathlib import Path
 
 from greenflash_otel.delivery import batcher
-from greenflash_otel.delivery.delivery import Worker
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.greenflash_api.client import Client
 from tests.delivery.fakes import messages
+from tests.delivery.making import make_delivery
 from tests.delivery.processes import line_of, process
 from tests.delivery.server import Server
-from tests.delivery.test_worker import LONG_S, working
+from tests.delivery.test_delivery import LONG_S, working
 
 
 def test_a_full_queue_refuses_and_counts() -> None:
@@ -29,7 +29,7 @@ def test_a_full_queue_refuses_and_counts() -> None:
         go_on.wait(LONG_S)
         gathered.extend(batch)
 
-    worker = Worker(Outbox(":memory:"), None, gather=gather, capacity=3)
+    worker = make_delivery(Outbox(":memory:"), None, gather=gather, capacity=3)
     assert worker.submit("in hand")
     assert inside.wait(LONG_S)
     assert [worker.submit(i) for i in range(5)] == [True, True, True, False, False]
@@ -49,12 +49,12 @@ def test_gathering_that_fails_costs_its_batch_only(server: Server) -> None:
             raise ZeroDivisionError
         outbox.put([messages("chat-42", str(item)) for item in batch])
 
-    worker = Worker(outbox, Client(server.url, "gf_test"), gather=gather)
+    worker = make_delivery(outbox, Client(server.url, "gf_test"), gather=gather)
     worker.submit("bad")
-    worker.gather_now()
+    worker.ingest_now(LONG_S)
     worker.submit("good")
     assert worker.flush(LONG_S)
-    assert worker.stats() == Stats(accepted=2, delivered=1, lost={"gather_failed": 1})
+    assert worker.stats() == Stats(accepted=2, delivered=1, lost={"ingest_failed": 1})
     worker.close(1.0)
 
 
@@ -73,7 +73,7 @@ def test_submitting_in_signal_handlers() -> None:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-        worker.gather_now()
+        worker.ingest_now(LONG_S)
         assert any(in_handler)
         assert gathering.items.count("main") == submitted
         assert gathering.items.count("signal") == sum(in_handler)
@@ -99,14 +99,14 @@ def test_submitting_while_garbage_is_collected() -> None:
         finally:
             gc.set_threshold(*threshold)
         gc.collect()
-        worker.gather_now()
+        worker.ingest_now(LONG_S)
         assert gathering.items.count("collected") == 2000
         assert gathering.items.count("main") == 2000
 
 
 def test_many_threads_submit() -> None:
     """Nothing is lost between them, and the counts of what is refused add up."""
-    worker = Worker(Outbox(":memory:"), None, gather=lambda batch: taken.extend(batch), capacity=100)
+    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: taken.extend(batch), capacity=100)
     taken: list[object] = []
     accepted = [0] * 8
 
@@ -124,8 +124,9 @@ def test_many_threads_submit() -> None:
 
 
 HANGING = """
-from greenflash_otel.api.client import Client
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.delivery.delivery import Delivery
+from tests.delivery.making import make_delivery
 from tests.delivery.server import Reply, Server
 import threading
 outbox = Outbox(sys.argv[1])
@@ -135,7 +136,7 @@ def gather(batch):
     on_disk.release()
 with Server().running() as server:
     server.default = Reply(wait_for=threading.Event())
-    worker = Worker(outbox, Client(server.url, "gf_test"), gather=gather)
+    worker = make_delivery(outbox, Client(server.url, "gf_test"), gather=gather)
     worker.submit("out")
     assert server.arrived.wait(30) and on_disk.acquire(timeout=30)
     worker.submit("while it is out")
@@ -164,7 +165,7 @@ def test_a_first_item_waits_for_company_and_no_longer_than_promised() -> None:
         if sum(batches) == 100:
             done.set()
 
-    worker = Worker(Outbox(":memory:"), None, gather=gather)
+    worker = make_delivery(Outbox(":memory:"), None, gather=gather)
     for item in range(100):
         worker.submit(item)
     assert done.wait(LONG_S)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.delivery.delivery import Worker
+from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.greenflash_api.client import Client
 from tests.delivery.fakes import Wire, messages, outcome
+from tests.delivery.making import make_delivery
 from tests.delivery.processes import output_of
 from tests.delivery.server import Reply, Server
 from tests.delivery.test_outbox import claimed
@@ -46,12 +47,12 @@ class Gathering:
 @contextmanager
 def working(
     server: Server | None, path: str | Path = ":memory:", rng: Callable[[], float] = lambda: 0.0
-) -> Iterator[tuple[Worker, Gathering]]:
+) -> Iterator[tuple[Delivery, Gathering]]:
     """A worker that sends to a server, or has no API key; closed at the end."""
     outbox = Outbox(path)
     gathering = Gathering(outbox)
     client = Client(server.url, "gf_test") if server is not None else None
-    worker = Worker(outbox, client, gather=gathering, rng=rng)
+    worker = make_delivery(outbox, client, gather=gathering, rng=rng)
     try:
         yield worker, gathering
     finally:
@@ -83,7 +84,6 @@ def test_what_is_put_is_delivered_when_told_of(server: Server) -> None:
     """`record_outcome` puts by itself and then says so; nobody has to flush."""
     with working(server) as (worker, gathering):
         gathering.outbox.put([outcome("chat-42", "o")])
-        worker.notify()
         assert server.arrived.wait(LONG_S)
 
 
@@ -110,7 +110,7 @@ def test_gathering_now_waits_for_what_is_in_hand() -> None:
     with working(None) as (worker, gathering):
         for i in range(2000):
             worker.submit(i)
-            worker.gather_now()
+            worker.ingest_now(LONG_S)
             assert len(gathering.items) == i + 1
 
 
@@ -139,7 +139,7 @@ def test_flush_does_not_wait_for_a_hold(server: Server) -> None:
     with working(server) as (worker, _):
         worker.submit("a")
         assert not promptly(worker.flush)
-        assert str(worker.stats().paused).startswith("401")
+        assert str(worker.stats().paused).startswith("HTTP 401")
         assert not promptly(worker.flush)
     assert len(server.received) == 1
 
@@ -250,7 +250,7 @@ def test_the_client_is_closed_with_the_worker() -> None:
     """Whether or not a thread was ever started."""
     for submits in (0, 1):
         wire = Wire()
-        worker = Worker(Outbox(":memory:"), wire, gather=lambda batch: None)
+        worker = make_delivery(Outbox(":memory:"), wire, gather=lambda batch: None)
         for _ in range(submits):
             worker.submit("a")
         worker.close(LONG_S)
@@ -259,11 +259,12 @@ def test_the_client_is_closed_with_the_worker() -> None:
 
 
 PROGRAM = """
-from greenflash_otel.api.client import Client
-from greenflash_otel.delivery.worker import Worker
+from greenflash_otel.greenflash_api.client import Client
+from greenflash_otel.delivery.delivery import Delivery
+from tests.delivery.making import make_delivery
 import atexit
 outbox = Outbox(sys.argv[2])
-worker = Worker(outbox, Client(sys.argv[1], "gf_test"),
+worker = make_delivery(outbox, Client(sys.argv[1], "gf_test"),
     gather=lambda batch: outbox.put([messages("chat", str(item)) for item in batch]))
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.delivery.concurrency_limit import MOST, START, Window
+from greenflash_otel.delivery.schedule import MOST, START, ConcurrencyLimit
 
 STEPS = st.lists(st.tuples(st.booleans(), st.floats(0, 30), st.floats(0, 10)), max_size=200)
 """Whether a request got through, how long it was out, and how long after the one before it came back."""
@@ -14,7 +14,7 @@ STEPS = st.lists(st.tuples(st.booleans(), st.floats(0, 30), st.floats(0, 10)), m
 @given(STEPS)
 def test_it_stays_within_its_bounds(steps: list[tuple[bool, float, float]]) -> None:
     """Whatever happens at least one may be out, and never more than the most."""
-    window, now_s = Window(), 0.0
+    window, now_s = ConcurrencyLimit(), 0.0
     for got_through, out_s, later_s in steps:
         now_s += later_s
         before = window.size
@@ -29,7 +29,7 @@ def test_it_stays_within_its_bounds(steps: list[tuple[bool, float, float]]) -> N
 
 def test_it_begins_small_and_grows_by_one_per_window() -> None:
     """As many as may be out must get through before one more may."""
-    window = Window()
+    window = ConcurrencyLimit()
     assert window.size == START
     grown = []
     for _ in range(MOST * MOST):
@@ -42,7 +42,7 @@ def test_it_begins_small_and_grows_by_one_per_window() -> None:
 
 def test_a_volley_halves_it_once() -> None:
     """All that was out when the trouble began fails of the same trouble."""
-    window = Window()
+    window = ConcurrencyLimit()
     for _ in range(MOST * MOST):
         window.widen()
     for back_s in range(10, 10 + MOST):
@@ -52,7 +52,7 @@ def test_a_volley_halves_it_once() -> None:
 
 def test_trouble_that_lasts_halves_it_again() -> None:
     """Down to one, which probes until something gets through."""
-    window = Window()
+    window = ConcurrencyLimit()
     sizes = []
     for at_s in (1.0, 2.0, 3.0, 4.0):
         window.narrow(sent_s=at_s, now_s=at_s + 0.5)

@@ -1,0 +1,163 @@
+"""The one thread of the process that touches the outbox files.
+
+Everybody else hands it jobs. It takes all that wait at once, so that the puts of many threads share one
+commit, and no lock is held while the disk works. Jobs for one outbox run in the order they came.
+
+Where the interpreter starts no thread any more, at its end, whoever waits for a job runs the queue itself.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from greenflash_otel import internal_errors
+from greenflash_otel.delivery.threads import Ticket, forget_threads, start_thread
+
+TIDY_S: Final = 0.05
+"""How long nothing must come before the writer does what can wait."""
+FOREVER_S: Final = 1e9
+QUIESCE_S: Final = 1.0
+"""How long a fork waits for the disk. A child that is forked later than that is no worse off: it opens nothing."""
+
+
+class Job:
+    """Something to be done by the writer, and what came of it."""
+
+    __slots__ = ("act", "error", "result", "ticket")
+
+    def __init__(self, act: Callable[[Any], Any]) -> None:
+        self.act = act
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.ticket = Ticket()
+
+
+class JobTarget(Protocol):
+    """What jobs are done with: the files of one outbox."""
+
+    def run_jobs(self, jobs: Sequence[Job]) -> bool:
+        """Do jobs in order and complete their tickets; whether there is more to do in an idle moment."""
+        ...
+
+    def tidy(self) -> None:
+        """Do what can wait for an idle moment."""
+        ...
+
+
+class Writer:
+    """Runs jobs on a thread of its own. One for the process: `WRITER`."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._jobs: deque[tuple[JobTarget, Job]] = deque()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put is reentrant, unlike Queue's
+        self._asleep = False
+        self._running = False
+        self._starting = _thread.allocate_lock()
+        self._busy = _thread.allocate_lock()
+        """Taken while jobs run; by the thread, or by whoever runs them at the end of the interpreter."""
+        self._ident: int | None = None
+        self._untidy: dict[int, JobTarget] = {}
+
+    def submit(self, target: JobTarget, job: Job) -> Job:
+        """Hand over a job. Safe anywhere: takes no lock and waits for nothing."""
+        if self._pid != os.getpid():  # forked by something that calls no hooks
+            self.begin_in_child()
+        self._jobs.append((target, job))
+        if self._asleep:
+            self._asleep = False
+            self._wake.put(None)
+        if not self._running:
+            self._start()
+        return job
+
+    def wait(self, job: Job, timeout_s: float = FOREVER_S) -> bool:
+        """Wait for a job; False if the time is over. Never waits on the writer's own thread."""
+        if self._ident == _thread.get_ident():
+            return job.ticket.is_complete
+        until_s = time.monotonic() + timeout_s
+        while not job.ticket.is_complete and not self._running:  # nobody else does it
+            if not self._run_here(until_s - time.monotonic()):
+                break
+        return job.ticket.wait(until_s - time.monotonic())
+
+    def quiesce(self, timeout_s: float = QUIESCE_S) -> bool:
+        """Keep the writer from the files, as far as it lets go of them in time; whether it did."""
+        return self._ident != _thread.get_ident() and self._busy.acquire(timeout=timeout_s)
+
+    def resume(self) -> None:
+        """Let the writer go on after `quiesce` was True."""
+        self._busy.release()
+
+    def begin_in_child(self) -> None:
+        """Start empty in a forked child: what waits is the parent's. Who waits here waits no longer."""
+        waiting = list(self._jobs)
+        forget_threads()
+        self._begin()
+        for _, job in waiting:
+            with contextlib.suppress(RuntimeError):
+                job.ticket.complete()
+
+    def _start(self) -> None:
+        if not self._starting.acquire(blocking=False):
+            return
+        if not self._running:
+            self._running = start_thread("writer", self._run)
+        self._starting.release()
+
+    def _run(self) -> None:
+        self._ident = _thread.get_ident()
+        while True:
+            self._asleep = True
+            if not self._jobs:  # asked with the flag up: who submits now is seen here, or sees the flag
+                with contextlib.suppress(queue.Empty):
+                    self._wake.get(timeout=TIDY_S if self._untidy else None)
+            self._asleep = False
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._wake.get_nowait()
+            with self._busy:
+                self._run_jobs() if self._jobs else self._tidy()
+
+    def _tidy(self) -> None:
+        while self._untidy:
+            _, target = self._untidy.popitem()
+            with internal_errors.guarded("tidy up the outbox"):
+                target.tidy()
+
+    def _run_here(self, timeout_s: float) -> bool:
+        """Run what waits on this thread, for want of another."""
+        if timeout_s <= 0 or not self._busy.acquire(timeout=timeout_s):
+            return False
+        try:
+            self._run_jobs()
+        finally:
+            self._busy.release()
+        return True
+
+    def _run_jobs(self) -> None:
+        """Run all jobs that wait, those of one outbox together."""
+        jobs: dict[int, tuple[JobTarget, list[Job]]] = {}
+        for _ in range(len(self._jobs)):
+            target, job = self._jobs.popleft()
+            jobs.setdefault(id(target), (target, []))[1].append(job)
+        for target, its_jobs in jobs.values():
+            with internal_errors.guarded("write the outbox"):
+                if target.run_jobs(its_jobs):
+                    self._untidy[id(target)] = target
+            for job in its_jobs:  # what a failure left
+                job.ticket.complete()
+
+
+WRITER: Final = Writer()
+"""The writer of this process."""
