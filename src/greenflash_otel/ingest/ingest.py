@@ -190,10 +190,11 @@ class Intake:
         attached = attach_rating(self._memory, rating, affiliation, trace_id)
         if attached is None:
             return None
-        sent = self._redaction.feedback(attached)
-        if redacted is not None:
+        if redacted is None:
+            self.take_feedback(attached)
+        else:
             sent = replace(redacted, conversation_id=attached.conversation_id, message_id=attached.message_id)
-        self.take_feedback(sent, is_redacted=True)
+            self.take_feedback(sent, is_redacted=True)
         return attached
 
     def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.json_values import to_json
+from greenflash_otel.json_values import UNBOUNDED, to_json
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -57,7 +57,7 @@ def write_json(value: Json) -> str:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except Exception:  # noqa: BLE001 - a value of the application's that JSON does not know, or that raises
         internal_errors.count_repaired()
-        return json.dumps(to_json(value, is_bounded=False).value, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(to_json(value, UNBOUNDED).value, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
