@@ -125,7 +125,8 @@ def test_it_is_on_disk_when_the_call_returns(
 ) -> None:
     """Nobody flushes: the next process delivers it."""
     folder = tmp_path / "outbox"
-    greenflash_otel.instrument(product_id=PRODUCT, outbox=folder)
+    greenflash_emulator.faults.next(Answer(status=503))
+    start(greenflash_emulator, outbox=folder)
     assert TELLING[function]() is not None
     assert greenflash_otel.stats().pending == 1
     greenflash_otel.shutdown(0)

@@ -27,14 +27,15 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from greenflash_otel import internal_errors
 from greenflash_otel.model.operation import Json
 
 MAX_DEPTH = 50
 """Levels of nesting that are written."""
 MAX_ENTRIES = 10_000
 """Entries of all objects and lists of one value together."""
-MAX_CHARACTERS = 1 << 20
-"""Characters of all texts of one value together."""
+MAX_TEXT_BYTES = 1_500_000
+"""Of all texts of one value together, as JSON. With a megabyte of messages a request stays below what hosts take."""
 MAX_NAME = 512
 """Characters of a key or an id."""
 
@@ -60,16 +61,35 @@ class JsonValue:
     """What could not be written, each as a clause that quotes nothing."""
 
 
-def repair_json(value: object, *, is_bounded: bool = True) -> JsonValue:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of one value is written."""
+
+    depth: int = MAX_DEPTH
+    entries: int = MAX_ENTRIES
+    text_bytes: int = MAX_TEXT_BYTES
+
+
+UNBOUNDED = Bounds(4 * MAX_DEPTH, sys.maxsize, sys.maxsize)
+"""For what has bounds of its own, such as the messages of a call."""
+
+
+def write_any_json(value: object) -> str:
+    """Encode any value compactly; what is no JSON, deep within it, is repaired and counted."""
+    try:
+        return dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except Exception:  # noqa: BLE001 - a value of the application's that JSON does not know, or that raises
+        internal_errors.count_repaired()
+        return dumps(repair_json(value, UNBOUNDED).value, ensure_ascii=False, separators=(",", ":"))
+
+
+def repair_json(value: object, bounds: Bounds = Bounds()) -> JsonValue:
     """Write `value` as JSON. Never raises, and never consumes an iterator.
 
     Dates become ISO 8601, enums their values, exact numbers and ids text, bytes text or base64, sets lists,
     dataclasses, attrs classes and pydantic models objects; what is left, ``str()`` or the name of its type.
-
-    Args:
-        is_bounded: False for what has bounds of its own, such as the messages of a call.
     """
-    writer = _JsonWriter(_Bounds() if is_bounded else _Bounds(4 * MAX_DEPTH, sys.maxsize, sys.maxsize))
+    writer = _JsonWriter(bounds)
     written = writer.write(value, 0)
     return JsonValue(written, tuple(writer.converted), tuple(writer.losses))
 
@@ -102,22 +122,15 @@ def type_name(value: object) -> str:
     return well_formed(name[:100]) if type(name) is str else "object"
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    depth: int = MAX_DEPTH
-    entries: int = MAX_ENTRIES
-    characters: int = MAX_CHARACTERS
-
-
 class _JsonWriter:
     """Writes one value, within bounds."""
 
-    def __init__(self, bounds: _Bounds) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
         self.converted: dict[str, None] = {}
         self.losses: dict[str, None] = {}
-        self._entries = 0
-        self._characters = 0
+        self._entries_left = bounds.entries
+        self._bytes_left = bounds.text_bytes
         self._open: set[int] = set()
         """The containers that are being written: one of them within itself is a cycle."""
 
@@ -148,7 +161,7 @@ class _JsonWriter:
                 return self._text(value.isoformat())
             case bytes() | bytearray() | memoryview():
                 self._convert(value)
-                return self._bytes(bytes(value[: self._bounds.characters]))
+                return self._bytes(bytes(value[: self._bounds.text_bytes]))
         if isinstance(value, _TEXTUAL):
             self._convert(value)
             return self._text(str(value))
@@ -200,7 +213,17 @@ class _JsonWriter:
                 self.losses["two keys became the same text, so one was renamed"] = None
                 times[text] = times.get(text, 1) + 1
                 name = f"{text} ({times[text]})"
-            written[name] = self.write(item, depth)
+            written[name] = self._share(item, depth) if depth == 1 else self.write(item, depth)
+        return written
+
+    def _share(self, value: object, depth: int) -> Json:
+        """Write one of several properties: however large it is, it leaves room for those after it."""
+        entries, text_bytes = self._entries_left // 2, self._bytes_left // 4
+        self._entries_left -= entries
+        self._bytes_left -= text_bytes
+        written = self.write(value, depth)
+        self._entries_left += entries
+        self._bytes_left += text_bytes
         return written
 
     def _list(self, values: Any, depth: int) -> Json:
@@ -233,10 +256,10 @@ class _JsonWriter:
             except Exception:  # noqa: BLE001 - a container of the application
                 self.losses["entries that could not be read were left out"] = None
                 return
-            if self._entries >= self._bounds.entries:
-                self.losses[f"entries beyond {self._bounds.entries} were cut"] = None
+            if self._entries_left <= 0:
+                self.losses["entries beyond the limit were cut"] = None
                 return
-            self._entries += 1
+            self._entries_left -= 1
             yield item
 
     def _key(self, key: object, depth: int) -> str:
@@ -248,14 +271,13 @@ class _JsonWriter:
         return self._text(text)
 
     def _text(self, text: str) -> str:
-        room = self._bounds.characters - self._characters
-        if len(text) > room:
-            self.losses[f"texts beyond {self._bounds.characters} characters were cut"] = None
-            text = text[:room]
-        self._characters += len(text)
         clean = well_formed(text)
         if clean is not text and "\ufffd" in clean:
             self.losses["half a character was replaced"] = None
+        while (size := _size_of(clean)) > self._bytes_left and clean:
+            self.losses["texts beyond the limit were cut"] = None
+            clean = clean[: len(clean) * max(self._bytes_left, 0) // size * 9 // 10]
+        self._bytes_left -= size
         return clean
 
     def _integer(self, number: int) -> Json:
@@ -315,6 +337,11 @@ def _number_of(value: Any) -> int | float | None:
     if hasattr(kind, "__index__"):
         return operator.index(value)
     return float(value) if hasattr(kind, "__float__") else None
+
+
+def _size_of(text: str) -> int:
+    """Return how many bytes a text takes in a request."""
+    return len(dumps(text, ensure_ascii=False).encode())
 
 
 def _as_key(written: Json) -> str:

@@ -17,7 +17,15 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from greenflash_otel import internal_errors
-from greenflash_otel.any_json import MAX_NAME, repair_json, shorten, type_name, well_formed
+from greenflash_otel.any_json import (
+    MAX_NAME,
+    MAX_TEXT_BYTES,
+    Bounds,
+    repair_json,
+    shorten,
+    type_name,
+    well_formed,
+)
 from greenflash_otel.errors import GreenflashOtelError
 from greenflash_otel.model.operation import ORIGINAL, Json, merge_properties
 
@@ -48,12 +56,15 @@ class Repairs:
     """The arguments as they were passed, by name."""
     converted: dict[str, None] = field(default_factory=dict)
     """Types of values that JSON does not know and that were written in another form, nothing lost."""
+    _room: int = MAX_TEXT_BYTES
+    """How many bytes of originals there is still room for."""
 
     def note(self, name: str, value: object, action: str, wanted: str) -> None:
         """Note that an argument was repaired."""
         subject = name if value is None else f"{name} ({type_name(value)})"
         self.problems.append(f"{subject} was {action}; write {wanted}")
-        self.original[name] = repair_json(value).value
+        self.original[name] = original = repair_json(value, Bounds(text_bytes=self._room)).value
+        self._room -= min(self._room, len(dumps(original, ensure_ascii=False).encode()))
 
     def add_original(self, properties: Mapping[str, Json]) -> dict[str, Json]:
         """Return `properties` with the arguments as they were passed."""

@@ -34,6 +34,8 @@ TIMEOUT_S: Final = 10.0
 """For a whole attempt, from the look-up of the host to the last byte of the answer."""
 MAX_BODY_BYTES: Final = 1_048_576
 """Of an answer. A whole one, a hundred messages, is about 20 KB."""
+MAX_ECHO_BYTES: Final = 16 * MAX_BODY_BYTES
+"""Of an answer that accepts a user or an organization: it repeats the properties that were sent."""
 
 _SUPPRESSING = (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESS_HTTP_INSTRUMENTATION_KEY, "suppress_instrumentation")
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException)
@@ -147,7 +149,8 @@ class Client:
     def _answer(
         self, status: int, headers: Mapping[str, str], chunks: Iterable[bytes], deadline: Deadline
     ) -> Answer:
-        body, is_cut = _read(chunks, deadline)
+        limit_bytes = MAX_ECHO_BYTES if status < 300 else MAX_BODY_BYTES
+        body, is_cut = _read(chunks, deadline, limit_bytes)
         if headers.get("content-encoding", "identity") != "identity":
             body = _decompressed(body)
         return Answer(
@@ -167,14 +170,14 @@ class Client:
         return self._pools[pid]
 
 
-def _read(chunks: Iterable[bytes], deadline: Deadline) -> tuple[bytes, bool]:
+def _read(chunks: Iterable[bytes], deadline: Deadline, limit_bytes: int) -> tuple[bytes, bool]:
     """Read as much of a body as comes in time, and say whether it broke off: a status counts without it."""
     body = b""
     try:
         for chunk in chunks:
             body += chunk
-            if len(body) >= MAX_BODY_BYTES:
-                return body[:MAX_BODY_BYTES], False
+            if len(body) >= limit_bytes:
+                return body[:limit_bytes], False
             if deadline.left_s() <= 0:
                 return body, True
     except (httpx.HTTPError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):

@@ -77,5 +77,6 @@ def _answer_of(
 def _conversation_of(
     store: ConversationStore, conversation_id: str | None, affiliation: Affiliation, trace_id: str | None
 ) -> str | None:
-    """Return the conversation that was named, else that of the running scope, else that of the trace."""
-    return conversation_id or fallback_conversation_id(store.index, trace_id, affiliation) or None
+    """Return the conversation that was named, else that of the running code, else that of the trace."""
+    named = conversation_id or affiliation.conversation_id
+    return named or fallback_conversation_id(store.index, trace_id, affiliation) or None

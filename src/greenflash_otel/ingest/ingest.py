@@ -212,12 +212,11 @@ class Intake:
         attached = attach_rating(self._conversations, rating, affiliation, trace_id, self._find_response)
         if attached is None:
             return None
-        if redacted is not None:
-            attached_ids = (attached.conversation_id, attached.message_id)
-            sent = replace(redacted, conversation_id=attached_ids[0], message_id=attached_ids[1])
-            self.take_feedback(sent, is_redacted=True)
-        else:
+        if redacted is None:
             self.take_feedback(attached)
+        else:
+            sent = replace(redacted, conversation_id=attached.conversation_id, message_id=attached.message_id)
+            self.take_feedback(sent, is_redacted=True)
         return attached
 
     def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
 from greenflash_otel.any_json import well_formed
-from greenflash_otel.json_values import read_json, read_structure, write_json
+from greenflash_otel.any_json import write_any_json as write_json
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from greenflash_otel.json_values import digest_of, read_json, read_structure, write_json
+from greenflash_otel.any_json import write_any_json as write_json
+from greenflash_otel.json_values import digest_of, read_json, read_structure
 from greenflash_otel.model.operation import (
     Json,
     Media,
