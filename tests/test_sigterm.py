@@ -107,12 +107,9 @@ DIES = {
         "told, ready = words(), threading.Event()\n"
         "threading.Thread(target=read, daemon=True).start(); ready.wait(); term(); time.sleep(60)"
     ),
-    "in a process that multiprocessing forked": (
-        "def child(): stream = begin('a'); ready.set(); time.sleep(60)\n"
-        "fork = multiprocessing.get_context('fork'); ready = fork.Event()\n"
-        "process = fork.Process(target=child); process.start(); ready.wait()\n"
-        "process.terminate(); process.join(); assert process.exitcode == -15, process.exitcode\n"
-        "greenflash.shutdown(); term()"
+    "in a forked child": (
+        "if child := os.fork(): assert os.waitpid(child, 0)[1] == signal.SIGTERM; term()\n"
+        "stream = begin('a'); soon(); time.sleep(60)"
     ),
 }
 
@@ -260,9 +257,12 @@ def test_other_processes_are_not_touched(greenflash_emulator: Emulator, tmp_path
     program = """
 greenflash.instrument()
 sleeping = subprocess.Popen(["sleep", "60"]); sleeping.terminate(); assert sleeping.wait() == -15
-pool = multiprocessing.get_context("fork").Pool(2)
-assert pool.map(abs, [-1, -2]) == [1, 2]
-began = time.monotonic(); pool.terminate(); pool.join(); assert time.monotonic() - began < 3
+for _ in range(5):
+    pool = multiprocessing.get_context("fork").Pool(2)
+    assert pool.map(abs, [-1, -2]) == [1, 2]
+    pool.terminate(); pool.join()
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+child.start(); child.terminate(); child.join(); assert child.exitcode == -15
 reading, writing = os.pipe()
 os.set_blocking(writing, False)
 signal.set_wakeup_fd(writing)

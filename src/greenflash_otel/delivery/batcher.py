@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from greenflash_otel import internal_errors
+from greenflash_otel import internal_errors, sigterm
 
 CAPACITY: Final = 10_000
 """How many submitted items may wait to be gathered."""
@@ -103,6 +103,7 @@ class Gatherer:
         self._starting.release()
 
     def _run(self) -> None:
+        sigterm.leave_to_others()
         threading.current_thread().name = "greenflash-otel gatherer"
         while not self._closed or self._items:
             with internal_errors.guarded("gather what was submitted"):

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from greenflash_otel import internal_errors
+from greenflash_otel import internal_errors, sigterm
 from greenflash_otel.delivery.sender import Sender
 
 RECOVERY_S: Final = 1.0
@@ -87,6 +87,7 @@ class Crew:
         return True
 
     def _run(self) -> None:
+        sigterm.leave_to_others()
         threading.current_thread().name = "greenflash-otel sender"
         while self._has_work():
             healthy = False
