@@ -190,8 +190,9 @@ def leave_to_others() -> None:
     """Have SIGTERM taken by other threads than this one, which is ours.
 
     A thread that is about to run anyway may take it in place of the main thread, and does not wake that.
+    Under gevent our threads are greenlets in the main thread, which must not be touched.
     """
-    if os.name == "posix":
+    if os.name == "posix" and threading.get_native_id() != threading.main_thread().native_id:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
