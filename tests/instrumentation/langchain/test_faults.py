@@ -55,6 +55,7 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "end a model call": (operations, "answered", fail),
     "end a tool": (operations, "returned", fail),
     "end a retrieval": (operations, "found", fail),
+    "end a step": (recorder, "_break_off", fail),
     "end the use of a store": (operations, "remembered", fail),
     "end a run of whatever kind": END,
     "find its parent": (recorder, "parent_of", fail),
@@ -118,6 +119,14 @@ async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None
     failing: Any = create_agent(says(asks(("weather", {"city": "Atlantis"}, "1")), "Sorry."), [weather])
     with suppress(ValueError):  # which agents of older versions told the model
         failing.invoke({"messages": [HumanMessage("Go.")]})
+    half_read = iter(
+        create_agent(says("One two three.")).stream(
+            {"messages": [HumanMessage("Go.")]}, stream_mode="messages"
+        )
+    )
+    assert next(half_read)
+    langchain.uninstrument()
+    assert list(half_read)
     gc.collect()
     assert sum(internal_errors().values()) > before
 
