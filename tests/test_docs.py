@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExportResult
 
 import greenflash_otel as greenflash
 from greenflash_otel.demo.replay import Replay
@@ -16,6 +19,7 @@ from tests.chat import completion
 from tests.conftest import PRODUCT
 from tests.instrumentation.openai.replies import message_item, response
 from tests.instrumentation.openai.server import Server, document
+from tests.test_process import say
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -96,6 +100,37 @@ def test_the_block_about_verifying_delivery(
     printed = capsys.readouterr().out.strip()
     assert printed == "True accepted 1 = delivered 1 + pending 0 + rejected 0 + lost 0"
     assert f"prints `{printed}`" in page
+
+
+def test_the_blocks_about_redaction(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block of ``redaction.md`` redacts for Greenflash, the second for other exporters too."""
+    page = (ROOT / "docs" / "redaction.md").read_text()
+    own, others = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    exec(compile(own, "redaction.md", "exec"), {})
+    with greenflash.conversation("chat-1"):
+        say("It is late.", "Where is 1234 5678?")
+    assert greenflash.flush(10)
+    assert greenflash_emulator.conversation("chat-1").messages[0].content == "Where is [booking]?"
+    greenflash.shutdown()
+    space: dict[str, Any] = {}
+    exported: list[str] = []
+
+    def export(_: object, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        exported.extend(span.to_json() for span in spans)
+        return SpanExportResult.SUCCESS
+
+    monkeypatch.setattr(ConsoleSpanExporter, "export", export)
+    exec(compile(others, "redaction.md", "exec"), space)
+    with greenflash.conversation("chat-2"):
+        say("I wrote to ada@example.com.", "Who was it?")
+    space["provider"].shutdown()
+    assert greenflash.flush(10)
+    [span] = exported
+    assert "[email]" in span
+    assert "ada@example.com" not in span
+    assert greenflash_emulator.conversation("chat-2").messages[1].content == "I wrote to [email]."
 
 
 def test_links_between_pages_lead_somewhere() -> None:
