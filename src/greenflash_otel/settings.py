@@ -117,8 +117,8 @@ SETTINGS: Mapping[str, Setting] = {
         ("GREENFLASH_REDACT",),
         _text,
         "A function `(text, path) -> text`, also `async`, applied to all content before it is stored; as text "
-        "`module:function`, or names of presets such as `emails,phones/US,cards,keys` (extra `redaction`). "
-        "[What it covers](redaction.md).",
+        "`module:function`, or names of presets such as `emails,phones/US,cards,keys` (extra "
+        "`redaction`). [What it covers](redaction.md).",
     ),
     "history": Setting(
         ("GREENFLASH_HISTORY",),
