@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import runpy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExportResult
 
 import greenflash_otel as greenflash
 from greenflash_otel.demo.replay import Replay
@@ -23,6 +26,7 @@ from tests.conftest import PRODUCT
 from tests.instrumentation.openai.replies import message_item, response
 from tests.instrumentation.openai.server import Server, document
 from tests.semconv.golden_spans import span_in
+from tests.test_process import say
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -121,6 +125,8 @@ def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixt
     )
     missing = [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in tests]
     assert missing == []
+
+
 def test_the_convention_of_the_page_about_adding_one() -> None:
     """The example of ``adding-a-convention.md`` reads its golden span as it says."""
     page = (ROOT / "docs" / "adding-a-convention.md").read_text()
@@ -136,6 +142,37 @@ def test_the_convention_of_the_page_about_adding_one() -> None:
     assert attributes_of(replace(operation, affiliation=context)) == told
     assert convention.read(replace(span, attributes={"acme.kind": "chain"})) is None
     assert convention in in_order_of_asking([*CONVENTIONS, convention])
+
+
+def test_the_blocks_about_redaction(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block of ``redaction.md`` redacts for Greenflash, the second for other exporters too."""
+    page = (ROOT / "docs" / "redaction.md").read_text()
+    own, others = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    exec(compile(own, "redaction.md", "exec"), {})
+    with greenflash.conversation("chat-1"):
+        say("It is late.", "Where is 1234 5678?")
+    assert greenflash.flush(10)
+    assert greenflash_emulator.conversation("chat-1").messages[0].content == "Where is [booking]?"
+    greenflash.shutdown()
+    space: dict[str, Any] = {}
+    exported: list[str] = []
+
+    def export(_: object, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        exported.extend(span.to_json() for span in spans)
+        return SpanExportResult.SUCCESS
+
+    monkeypatch.setattr(ConsoleSpanExporter, "export", export)
+    exec(compile(others, "redaction.md", "exec"), space)
+    with greenflash.conversation("chat-2"):
+        say("I wrote to ada@example.com.", "Who was it?")
+    space["provider"].shutdown()
+    assert greenflash.flush(10)
+    [span] = exported
+    assert "[email]" in span
+    assert "ada@example.com" not in span
+    assert greenflash_emulator.conversation("chat-2").messages[1].content == "I wrote to [email]."
 
 
 def test_links_between_pages_lead_somewhere() -> None:

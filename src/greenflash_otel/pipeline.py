@@ -215,8 +215,11 @@ class Pipeline:
         self._delivery.batcher.count_lost(reason, items)
 
     def is_durable(self) -> bool:
-        """Whether what is taken is on disk, or nobody asked for a disk; tries the disk again if not."""
-        return self._outbox.make_durable(IN_TURN_S)
+        """Whether what is taken is on disk, or nobody asked for a disk.
+
+        Waits for nothing. If it is not, the disk is tried again meanwhile.
+        """
+        return self._outbox.is_durable_or_retries()
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Deliver what was captured so far; True if Greenflash accepted all of it.

@@ -63,7 +63,9 @@ class Process:
         """Convert what still waits."""
         self._intake.settle()
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Keep what the conversion gives, as the outbox would."""
         self.requests += requests
         self.state.write(notes)

@@ -206,6 +206,13 @@ class Outbox:
         """Whether what is put is on disk."""
         return self._connection.is_file
 
+    def is_durable_or_retries(self) -> bool:
+        """Whether what is put is on disk, or nobody asked for a disk; has the folder tried again if not."""
+        if self.is_durable():
+            return True
+        self._submit(Job(lambda entries: entries.move_to_file()))
+        return False
+
     def make_durable(self, timeout_s: float) -> bool:
         """Try once more to use the folder; whether everything is on disk now."""
         return self.is_durable() or bool(self._run(lambda entries: entries.move_to_file(), timeout_s))

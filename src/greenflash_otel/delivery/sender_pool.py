@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from greenflash_otel import internal_errors, sigterm
+from greenflash_otel import internal_errors
 from greenflash_otel.delivery.sender import Sender
 from greenflash_otel.delivery.threads import Ticket, start_thread
 
