@@ -33,9 +33,9 @@ def metrics(token: str = "", accept: str = "*/*") -> httpx.Response:
     """The page of a gateway with two tenants, one of which is paused."""
 
     class Paused(Taker):
-        def stats(self) -> Stats:
+        def own_stats(self) -> Stats:
             pause = Pause('HTTP 401: "no"', datetime(2030, 1, 1, tzinfo=timezone.utc), "https://x")
-            return replace(super().stats(), paused=pause)
+            return replace(super().own_stats(), paused=pause)
 
     receiver = OtlpReceiver(
         [Tenant(PRODUCT, Paused(True), ["one"]), Tenant(OTHER, Taker(True), ["two"])], tokens=["all"]

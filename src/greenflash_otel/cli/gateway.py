@@ -19,7 +19,6 @@ from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from greenflash_otel.gateway.tenants import read_tenants
 from greenflash_otel.gateway.tls import Tls
-from greenflash_otel.internal_errors import logger
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.set_up_report import describe_delivery
 from greenflash_otel.settings import MEMORY, Settings

@@ -131,7 +131,7 @@ class OtlpReceiver:
 
     def stats(self) -> Mapping[str, Stats]:
         """Return what became of everything, by product."""
-        return {tenant.product_id: tenant.sink.stats() for tenant in self._tenants.values()}
+        return {tenant.product_id: tenant.sink.own_stats() for tenant in self._tenants.values()}
 
     def visible_products(self, metadata: RequestMetadata) -> Sequence[str]:
         """Return the products whose counts a request may see one by one: those that it may send for."""

@@ -39,7 +39,7 @@ class SpanSink(Protocol):
         """Tell whether what is kept would survive the end of this process."""
         ...
 
-    def stats(self) -> Stats:
+    def own_stats(self) -> Stats:
         """Return what became of everything so far."""
         ...
 
