@@ -117,7 +117,7 @@ def test_what_is_spilled_while_the_thread_looks_into_the_spill() -> None:
 
 @pytest.mark.usefixtures("small")
 def test_an_outcome_waits_for_the_spans_before_it_also_on_disk() -> None:
-    """And only for those."""
+    """However much there is."""
     blocking, outbox = Blocking(), Outbox(":memory:")
     worker = make_delivery(outbox, None, gather=blocking, spill=ListSpill(outbox))
     worker.submit("in hand")
@@ -131,7 +131,7 @@ def test_an_outcome_waits_for_the_spans_before_it_also_on_disk() -> None:
     blocking.go_on.set()
     assert all(worker.batcher.wait(work, LONG_S) for work in works)
     for before, work in zip((100, 200, 300, 400), works, strict=True):
-        assert before < work.result <= before + batcher.BATCH
+        assert work.result > before
     worker.close(LONG_S)
 
 
