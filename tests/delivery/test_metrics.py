@@ -68,7 +68,7 @@ class Fixed:
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
 
-    def stats(self) -> Stats:
+    def own_stats(self) -> Stats:
         """Those."""
         return self._stats
 
@@ -79,7 +79,7 @@ class Moving:
     def __init__(self) -> None:
         self.ledger = Ledger()
 
-    def stats(self) -> Stats:
+    def own_stats(self) -> Stats:
         """Two more accepted; some delivered, refused and lost."""
         self.ledger.accept(2)
         self.ledger.deliver(1, sampled_out=False)
