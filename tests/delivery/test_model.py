@@ -262,7 +262,9 @@ class Delivery(RuleBasedStateMachine):
             if not self.look_around() and not self.outbox.counts().pending:
                 break
         self.the_law_holds()
-        if self.outbox.counts().pending:  # the outbox is full of what was rejected: there is no room for a proof
+        if (
+            self.outbox.counts().pending
+        ):  # the outbox is full of what was rejected: there is no room for a proof
             assert self.sender.paused is not None
             assert self.outbox.put([outcome("", "proof")])
         else:
