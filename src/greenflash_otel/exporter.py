@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import httpx
 from opentelemetry.context import Context
@@ -19,8 +19,9 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from greenflash_otel import internal_errors
 from greenflash_otel.context import affiliation_in
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.model.telemetry import Attributes, SpanEvent, SpanRecord, Status
+from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.semconv.attributes import plain_attributes
 from greenflash_otel.semconv.genai import CONVERSATION_ID, attributes_of_affiliation
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
@@ -42,9 +43,9 @@ def record_of(span: ReadableSpan) -> SpanRecord:
         name=span.name,
         start_ns=span.start_time or 0,
         end_ns=span.end_time or span.start_time or 0,
-        attributes=span.attributes or {},
+        attributes=plain_attributes(span.attributes or {}),
         events=tuple(
-            SpanEvent(event.name, event.timestamp, cast(Attributes, event.attributes or {}))
+            SpanEvent(event.name, event.timestamp, plain_attributes(event.attributes or {}))
             for event in span.events
         ),
         status=_STATUS[span.status.status_code],
