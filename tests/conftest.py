@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import greenflash_otel as greenflash
-from greenflash_otel import internal_errors, runtime
-from greenflash_otel import internal_errors
+from greenflash_otel import internal_errors, runtime, standalone
 
 pytest_plugins = ["greenflash_otel.testing.plugin", "tests.instrumentation.openai.matrix.watching"]
 
@@ -42,3 +41,4 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     greenflash.shutdown(timeout_s=0)
     runtime.reset_for_tests()
     internal_errors.reset_for_tests()
+    standalone.reset_for_tests()

@@ -212,21 +212,37 @@ def test_texts_are_redacted_before_they_are_kept(greenflash_emulator: Emulator, 
 
     def redact(text: str, path: str) -> str:
         paths.append(path)
-        return text.replace(SECRET, "[card]")
+        return text.replace(SECRET, "[card]").replace("eve@example.com", "[email]")
 
     folder = tmp_path / "outbox"
     pipeline = start(greenflash_emulator, redact=redact, outbox=folder)
     greenflash_otel.record_rating(1, conversation_id="c", feedback=f"took {SECRET}")
-    greenflash_otel.identify_user("ada", properties={"card": SECRET})
-    greenflash_otel.identify_organization("acme", properties={"deep": [{"card": SECRET}]})
+    greenflash_otel.identify_user(
+        "ada", name=SECRET, email="eve@example.com", phone=SECRET, properties={"card": SECRET}
+    )
+    greenflash_otel.identify_organization("acme", name=SECRET, properties={"deep": [{"card": SECRET}]})
     on_disk = b"".join(path.read_bytes() for path in folder.iterdir())
     assert b"[card]" in on_disk
     assert SECRET.encode() not in on_disk
     assert pipeline.flush(10)
     assert SECRET not in str(greenflash_emulator.requests())
+    [user] = [request.body for request in greenflash_emulator.requests() if request.path.endswith("/users")]
+    assert (user["name"], user["phone"]) == ("[card]", "[card]")
+    assert "email" not in user, "what is no address any more would be refused, and the user with it"
     [rating] = greenflash_emulator.ratings()
     assert rating.feedback == "took [card]"
-    assert paths == ["rating.feedback", "user.properties.card", "organization.properties.deep.card"]
+    assert sorted(paths) == [
+        "organization.name",
+        "organization.properties.*",
+        "organization.properties.deep.*",
+        "organization.properties.deep.card",
+        "rating.feedback",
+        "user.email",
+        "user.name",
+        "user.phone",
+        "user.properties.*",
+        "user.properties.card",
+    ]
 
 
 def test_a_redaction_that_fails_hides_the_text(greenflash_emulator: Emulator) -> None:

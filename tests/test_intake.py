@@ -152,11 +152,16 @@ def test_everything_is_redacted() -> None:
         "system_prompt",
         "properties.plan",
         "messages.content",
+        "messages.input.*",
         "messages.input.q",
         "messages.output.result",
+        "messages.properties.*",
         "messages.properties.note",
+        "outcome.event_type",
         "outcome.value",
+        "outcome.properties.*",
         "outcome.properties.plan",
+        "properties.*",
     }
 
 
@@ -172,7 +177,7 @@ def test_a_redaction_that_fails_hides_the_text() -> None:
     (body,) = store.bodies()
     assert not [text for text in _texts(body) if "secret" in text]
     assert [message.get("content") for message in body["messages"]] == [FAILED, None, None, FAILED]
-    assert internal_errors.internal_errors()["redact a text"] == before + 6
+    assert internal_errors.internal_errors()["redact a text"] == before + 8
 
 
 def test_redaction_does_not_change_ids() -> None:

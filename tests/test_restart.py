@@ -37,7 +37,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.redaction.operations import redacted_operation
+from greenflash_otel.redaction.operations import redact_operation
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.testing import Emulator
@@ -173,7 +173,7 @@ def test_every_text_of_what_waits_is_redacted() -> None:
         found: Json = json.loads(text.replace(SECRET, "#"))
         return found
 
-    hidden = repr(redacted_operation(operation, clean))
+    hidden = repr(redact_operation(operation, clean))
     assert hidden == repr(operation).replace(SECRET, "#")
     assert hidden.count("#") == 24
 

@@ -19,7 +19,7 @@ from greenflash_otel.errors import (
     InvalidFeedbackError,
     InvalidOutcomeError,
 )
-from greenflash_otel.exporter import GreenflashSpanExporter
+from greenflash_otel.exporter import ConversationSpanProcessor, GreenflashSpanExporter
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
@@ -29,6 +29,7 @@ from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstru
 
 __all__ = [
     "ConfigurationError",
+    "ConversationSpanProcessor",
     "GreenflashOtelError",
     "GreenflashSpanExporter",
     "InvalidConversationError",

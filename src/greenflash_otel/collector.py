@@ -1,4 +1,4 @@
-"""Spans to an OpenTelemetry Collector instead of conversations to Greenflash: ``instrument(export="otlp")``.
+"""Send spans to an OpenTelemetry Collector, not conversations to Greenflash: ``instrument(export="otlp")``.
 
 OpenTelemetry's own exporter sends them, and obeys all of its ``OTEL_EXPORTER_OTLP_*`` and ``OTEL_BSP_*``. It
 keeps them in memory and tries for as long as its timeout says; what it gives up is counted here as lost.
@@ -6,21 +6,25 @@ keeps them in memory and tries for as long as its timeout says; what it gives up
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery.stats import Stats, with_process_counts
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.exporter import Marker
+from greenflash_otel.exporter import ReusableSpanProcessor
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
+from greenflash_otel.span_contexts import SPAN_CONTEXTS, conversation_alone, joined
 
 EXPORTERS: Mapping[str, str] = {
     "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
@@ -84,25 +88,55 @@ class CountingExporter(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
-class CollectorProcessor(Marker):
-    """A marker that sends spans, many at a time."""
-
-    def __init__(self, exporter: SpanExporter) -> None:
-        super().__init__()
-        self._batch: Any = BatchSpanProcessor(exporter)  # parts of it have no types
+class CollectorProcessor(ReusableSpanProcessor[SpanProcessor]):
+    """Hand every span to OpenTelemetry's batch processor, with the conversation it began in."""
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue the span, whatever it tells of."""
-        if self.active:
-            self._batch.on_end(span)
+        """Queue the span, whatever it says."""
+        batch = self._sink
+        if batch is None:
+            return
+        marked: ReadableSpan | None = span
+        with internal_errors.guarded("mark a span with its conversation"):
+            marked = _marked(span)
+        if marked is not None:
+            batch.on_end(marked)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what is queued."""
-        return bool(self._batch.force_flush(timeout_millis))
+        batch = self._sink
+        return True if batch is None else batch.force_flush(timeout_millis)
 
     def shutdown(self) -> None:
         """Send what is queued, and stop."""
-        self._batch.shutdown()
+        if (batch := self._sink) is not None:
+            batch.shutdown()
+
+
+def _marked(span: ReadableSpan) -> ReadableSpan | None:
+    """Return the span as the Collector gets it; None if a redaction function made it.
+
+    A span that ended cannot be changed, and others may export it too, so this is a copy. A span of a model
+    call says all about its conversation. Any other says its id only, by which the gateway links the model
+    calls that other services made below it.
+    """
+    note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=False)
+    if note.is_ignored:
+        return None
+    own = span.attributes or {}
+    if recognises(own):
+        attributes = joined(own, note.affiliation)
+    else:
+        attributes = {**conversation_alone(note.affiliation), **own}
+    if len(attributes) == len(own):
+        return span
+    kept: Any = span._attributes
+    marked = copy.copy(span)
+    marked._attributes = more = BoundedAttributes(
+        attributes=attributes, max_value_len=getattr(kept, "max_value_len", None)
+    )
+    more.dropped = span.dropped_attributes
+    return marked
 
 
 class CollectorPipeline(Pipeline):
@@ -111,17 +145,18 @@ class CollectorPipeline(Pipeline):
     def __init__(self, settings: Settings, exporter: SpanExporter) -> None:
         super().__init__(settings)
         self._exporter = CountingExporter(exporter)
-        self.processor = CollectorProcessor(self._exporter)
-        """What a provider hands its spans to."""
+        make: Callable[[SpanExporter], SpanProcessor] = BatchSpanProcessor  # parts of it have no types
+        self.batch = make(self._exporter)
+        """What gathers and sends the spans."""
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Send what ended so far; True if the Collector took it. The exporter's own timeout counts."""
         lost = self._exporter.lost
-        return self.processor.force_flush(int(timeout_s * 1000)) and self._exporter.lost == lost
+        return self.batch.force_flush(int(timeout_s * 1000)) and self._exporter.lost == lost
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Send what can be sent, and stop."""
-        self.processor.shutdown()
+        self.batch.shutdown()
         super().shutdown(timeout_s, settle=settle)
 
     def stats(self) -> Stats:

@@ -28,9 +28,11 @@ from greenflash_otel.arguments import (
     read_properties,
     report,
 )
+from greenflash_otel.block import Begun, Block, current_runner
 from greenflash_otel.errors import InvalidConversationError
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.open_set import OpenSet
 
 _KEY = otel_context.create_key("greenflash-affiliation")
 _NOBODY = Affiliation()
@@ -91,8 +93,8 @@ def without_lent(context: Context) -> Context:
     return otel_context.set_value(_KEY, _own_frame(), context)
 
 
-def _own_frame() -> _Frame | None:
-    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY))
+def _own_frame(context: Context | None = None) -> _Frame | None:
+    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY, context))
     while isinstance(frame, Lent):
         frame = frame.below
     return frame
@@ -106,6 +108,15 @@ def current_affiliation() -> Affiliation:
 def current_conversation() -> str | None:
     """Id of the active conversation; None outside any, or where it is still to be found out."""
     return affiliation_in().conversation_id
+
+
+def began_here(begun: Begun) -> None:
+    """Note that ``begun`` was begun by the running code, whose blocks end it when they are cancelled."""
+    frame, runner = _own_frame(), None
+    while frame is not None:
+        runner = runner or current_runner()
+        frame.block.begun.add(begun, runner)
+        frame = _own_frame(frame.outer)
 
 
 def carry(on: bool) -> None:
@@ -208,20 +219,25 @@ def tool_call(call_id: str) -> Scope:
 class Scope:
     """What `conversation()` and `internal()` return: ``with``, ``async with``, or decorator.
 
-    It keeps no state, so one scope may be entered by many threads and tasks, and again inside itself.
+    One scope may be entered by many threads and tasks, and again inside itself.
     """
 
     def __init__(self, affiliation: Affiliation, *, opens: bool = True) -> None:
         self._affiliation = affiliation
         self._opens = opens
         """Whether what happens in it belongs together, even where nobody gave it a name."""
+        self._blocks: OpenSet[Block] = OpenSet()
 
     def __enter__(self) -> Affiliation:
+        return self._enter(Block())
+
+    def _enter(self, block: Block) -> Affiliation:
+        self._blocks.add(block)
         outer = otel_context.get_current()
         affiliation = _nested(affiliation_in(outer), self._affiliation)
         if self._opens and affiliation.conversation_id is None and affiliation.scope_id is None:
             affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
-        context = otel_context.set_value(_KEY, _Frame(affiliation, self, outer), outer)
+        context = otel_context.set_value(_KEY, _Frame(affiliation, self, outer, block), outer)
         if _carrying and affiliation.conversation_id:
             context = baggage.set_baggage(_BAGGAGE, affiliation.conversation_id, context)
         otel_context.attach(context)
@@ -231,10 +247,18 @@ class Scope:
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # A generator can be closed in another task than the one it ran in. That task was never in this
-        # scope: there is nothing to leave, and detaching by token would log an error.
+        # scope: there is nothing to detach, and detaching by token would log an error.
         frame = _own_frame()
+        block = None
         if frame is not None and frame.scope is self:
             otel_context.attach(frame.outer)
+            block = frame.block
+        elif len(blocks := self._blocks.items()) == 1:
+            (block,) = blocks
+        if block is not None:
+            self._blocks.remove(block)
+            if error is not None:
+                block.leave(error)
 
     async def __aenter__(self) -> Affiliation:
         return self.__enter__()
@@ -256,6 +280,7 @@ class _Frame:
     affiliation: Affiliation
     scope: Scope
     outer: Context
+    block: Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +303,22 @@ def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
         turn_id=None if other else outer.turn_id,
         scope_id=outer.scope_id if inner.conversation_id is None else None,
     )
+
+
+class _Step:
+    """One step of a generator in a scope: all of its steps are one pass through one block."""
+
+    def __init__(self, scope: Scope, block: Block) -> None:
+        self._scope = scope
+        self._block = block
+
+    def __enter__(self) -> None:
+        self._scope._enter(self._block)
+
+    def __exit__(
+        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._scope.__exit__(type, error, traceback)
 
 
 def _decorated(function: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
@@ -309,19 +350,21 @@ def _decorated_generator(
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        generator = function(*args, **kwargs)
+        generator, block = function(*args, **kwargs), Block()
+        in_scope = _Step(scope, block)
         step: Callable[[], Any] = functools.partial(next, generator)
         while True:
             try:
-                with scope:
+                with in_scope:
                     item = step()
             except StopIteration as end:
                 return end.value
             try:
                 sent = yield item
-            except GeneratorExit:
-                with scope:
+            except GeneratorExit as left:
+                with in_scope:
                     generator.close()
+                block.leave(left)
                 raise
             except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
                 step = functools.partial(generator.throw, error)
@@ -338,19 +381,21 @@ def _decorated_async_generator(
 
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        generator = function(*args, **kwargs)
+        generator, block = function(*args, **kwargs), Block()
+        in_scope = _Step(scope, block)
         step: Callable[[], Any] = generator.__anext__
         while True:
             try:
-                with scope:
+                with in_scope:
                     item = await step()
             except StopAsyncIteration:
                 return
             try:
                 sent = yield item
-            except GeneratorExit:
-                with scope:
+            except GeneratorExit as left:
+                with in_scope:
                     await generator.aclose()
+                block.leave(left)
                 raise
             except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
                 step = functools.partial(generator.athrow, error)

@@ -1,30 +1,33 @@
-"""Where OpenTelemetry hands spans to us: `GreenflashSpanExporter` for anybody's processor, and the
-`SpanProcessor` that `instrument()` uses, which costs the application's thread one queue entry.
+"""Read the spans that OpenTelemetry's SDK hands over.
+
+`GreenflashSpanExporter` is for anybody's span processor. `ConversationSpanProcessor` remembers whose
+conversation a span belongs to. `GreenflashSpanProcessor` is what `instrument()` puts into a provider: it
+costs the application's thread one queue entry.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import httpx
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span
-from opentelemetry.sdk.trace import SpanProcessor as OTelSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
-from greenflash_otel import internal_errors
-from greenflash_otel.context import affiliation_in
+from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
-from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.pipeline import LazySpanRecord, Pipeline
 from greenflash_otel.semconv.attributes import plain_attributes
-from greenflash_otel.semconv.genai import CONVERSATION_ID, attributes_of_affiliation
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
+from greenflash_otel.span_contexts import SPAN_CONTEXTS, joined
 
 _STATUS: Mapping[StatusCode, Status] = {
     StatusCode.UNSET: "unset",
@@ -33,8 +36,12 @@ _STATUS: Mapping[StatusCode, Status] = {
 }
 
 
-def record_of(span: ReadableSpan) -> SpanRecord:
-    """An SDK span as our plain values."""
+def record_of(span: ReadableSpan, affiliation: Affiliation | None = None) -> SpanRecord:
+    """Return an SDK span as our plain values.
+
+    Args:
+        affiliation: Whose conversation the span began in, where that does not stand on the span.
+    """
     context, scope = span.get_span_context(), span.instrumentation_scope
     return SpanRecord(
         trace_id=format_trace_id(context.trace_id if context else 0),
@@ -43,7 +50,9 @@ def record_of(span: ReadableSpan) -> SpanRecord:
         name=span.name,
         start_ns=span.start_time or 0,
         end_ns=span.end_time or span.start_time or 0,
-        attributes=plain_attributes(span.attributes or {}),
+        attributes=plain_attributes(
+            joined(span.attributes or {}, affiliation) if affiliation else span.attributes or {}
+        ),
         events=tuple(
             SpanEvent(event.name, event.timestamp, plain_attributes(event.attributes or {}))
             for event in span.events
@@ -56,10 +65,12 @@ def record_of(span: ReadableSpan) -> SpanRecord:
 
 
 class GreenflashSpanExporter(SpanExporter):
-    """Delivers the conversations that spans tell of to Greenflash, whoever recorded the spans.
+    """Deliver the conversations that spans carry to Greenflash, whoever recorded the spans.
 
     Put it into any processor: ``provider.add_span_processor(BatchSpanProcessor(GreenflashSpanExporter()))``.
-    `export` converts and commits to the outbox, so its success means kept, not yet delivered.
+    `export` converts and commits to the outbox, so its success means kept, not yet delivered. Without
+    `instrument()`, its pipeline is the process's until `shutdown`: `conversation`, `record_outcome`, `flush`
+    and the other public functions work with it.
 
     Args:
         pipeline: The one to hand spans to; by default one of its own, from the settings.
@@ -73,64 +84,162 @@ class GreenflashSpanExporter(SpanExporter):
     def __init__(
         self, *, pipeline: Pipeline | None = None, http_client: httpx.Client | None = None, **settings: Any
     ) -> None:
-        self._pipeline = pipeline or Pipeline(Settings.read(os.environ, **settings), http_client=http_client)
+        given = {"export": "greenflash", **settings}
+        self.pipeline = pipeline or Pipeline(Settings.read(os.environ, **given), http_client=http_client)
+        """Where its spans go."""
+        standalone.register(self)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Convert and keep the spans; those that tell of no GenAI operation are passed over."""
+        """Convert and keep the spans; those that carry no GenAI operation are passed over."""
         with internal_errors.guarded("export spans"):
-            if self._pipeline.take([record_of(span) for span in spans]):
+            records = self._read(spans)
+            if not records or self.pipeline.take(records):
                 return SpanExportResult.SUCCESS
         return SpanExportResult.FAILURE
 
+    def _read(self, spans: Sequence[ReadableSpan]) -> list[SpanRecord]:
+        """Return what is ours to read, each span with the conversation it began in."""
+        records = []
+        for span in spans:
+            with internal_errors.guarded("read a span", lost="span_not_readable"):
+                context = span.get_span_context()
+                note, is_ours = SPAN_CONTEXTS.find(context), _is_readable(span)
+                SPAN_CONTEXTS.note_end(context, keep=is_ours)  # another exporter may be given it too
+                if not note.is_ignored and note.recorded_by != id(self.pipeline):
+                    records.append(record_of(span, note.affiliation if is_ours else None))
+        return records
+
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """True if Greenflash has answered for all that was exported."""
-        return self._pipeline.flush(timeout_millis / 1000)
+        return self.pipeline.flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
         """Deliver what can be delivered within `shutdown_timeout_s`; the rest stays in the outbox."""
-        self._pipeline.shutdown()
+        standalone.unregister(self)
+        self.pipeline.shutdown()
 
     def stats(self) -> Stats:
-        """What became of everything exported, in messages and outcomes."""
-        return self._pipeline.stats()
+        """Return what became of everything exported, in messages and outcomes."""
+        return self.pipeline.stats()
 
 
-class Marker(OTelSpanProcessor):
-    """Gives spans the affiliation of the code they run in."""
+class ConversationSpanProcessor(SpanProcessor):
+    """Remember whose conversation a span belongs to, for whichever exporter of ours reads it.
+
+    A span that carries the marks of a model call when it starts gets ``gen_ai.conversation.id``. Nothing else
+    is written on any span. `instrument()` adds one to the provider it records in. Add one yourself where an
+    exporter of your own sends the spans: ``provider.add_span_processor(ConversationSpanProcessor())``.
+    """
 
     def __init__(self) -> None:
-        self.active = True
-        """False once `uninstrument()` was called: a provider cannot give a processor back."""
+        self.is_active = True
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Say on the span, whoever starts it, whose conversation it belongs to."""
-        if not self.active:
-            return
-        with internal_errors.guarded("mark a span"):
-            affiliation = affiliation_in(parent_context)
-            if affiliation.scope_id or affiliation.conversation_id:
-                own = span.attributes or {}
-                marks = attributes_of_affiliation(affiliation)
-                if CONVERSATION_ID in own:  # its author knows better
-                    marks.pop(CONVERSATION_ID)
-                span.set_attributes({n: v for n, v in marks.items() if v is not None and n not in own})
+        """Remember the conversation of the code that starts the span."""
+        if self.is_active:
+            with internal_errors.guarded("remember whose conversation a span belongs to"):
+                SPAN_CONTEXTS.note_start(span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Forget the span, unless an exporter of ours may be given it."""
+        if self.is_active:
+            with internal_errors.guarded("remember whose conversation a span belongs to"):
+                SPAN_CONTEXTS.note_end(span.get_span_context(), keep=_may_be_exported(span))
 
 
-class SpanProcessor(Marker):
-    """A marker that queues the spans we can read for the worker."""
+Sink = TypeVar("Sink")
 
-    def __init__(self, pipeline: Pipeline) -> None:
+
+class ReusableSpanProcessor(ConversationSpanProcessor, Generic[Sink]):
+    """A span processor that can be stopped and started again, each time with another sink.
+
+    A provider cannot give a processor back. So it gets one of each kind for its whole life, see
+    `processor_in`, and the next `instrument()` starts that again.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        self._pipeline = pipeline
+        self.is_active = False
+        self._sink: Sink | None = None
+
+    def start(self, sink: Sink) -> None:
+        """Hand spans to ``sink`` from now on."""
+        SPAN_CONTEXTS.add_reader(self)
+        self._sink, self.is_active = sink, True
+
+    def stop(self) -> None:
+        """Let all spans pass, and forget where they went."""
+        self.is_active, self._sink = False, None
+        SPAN_CONTEXTS.remove_reader(self)
+
+
+class SpanSink(Protocol):
+    """Where spans go that just ended: a pipeline."""
+
+    def submit(self, span: LazySpanRecord, size_bytes: int = 0) -> object:
+        """Hand over a span. Costs a queue entry."""
+        ...
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Deliver what was handed over so far."""
+        ...
+
+
+class GreenflashSpanProcessor(ReusableSpanProcessor[SpanSink]):
+    """Queue the spans that can be read for the pipeline of `instrument()`."""
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span if it is of a kind we can read."""
-        if self.active and span.attributes and recognises(span.attributes):
-            self._pipeline.submit(functools.partial(record_of, span))
+        sink = self._sink
+        if sink is None:
+            return
+        with internal_errors.guarded("hand over a span", lost="span_not_readable"):
+            note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=_may_be_exported(span))
+            if _is_readable(span) and not note.is_ignored:
+                sink.submit(functools.partial(record_of, span, note.affiliation), _size_of(span))
 
     def shutdown(self) -> None:
         """Does nothing: the pipeline is shut down by whoever built it."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """True if Greenflash has answered for all that ended so far."""
-        return self._pipeline.flush(timeout_millis / 1000)
+        sink = self._sink
+        return True if sink is None else sink.flush(timeout_millis / 1000)
+
+
+Processor = TypeVar("Processor", bound=ReusableSpanProcessor[Any])
+
+_processors: Final[weakref.WeakKeyDictionary[Any, dict[type, Any]]] = weakref.WeakKeyDictionary()
+"""Our processors in each provider that has any, by their kind."""
+
+
+def processor_in(provider: Any, kind: type[Processor]) -> Processor:
+    """Return our processor of a kind in ``provider``, added to it if it has none yet.
+
+    Args:
+        provider: Anything that has ``add_span_processor()``.
+    """
+    try:
+        known = _processors.setdefault(provider, {})
+    except TypeError:  # a provider of another kind, which cannot be remembered weakly
+        known = {}
+    processor: Processor | None = known.get(kind)
+    if processor is None:
+        processor = kind()
+        provider.add_span_processor(processor)
+        known[kind] = processor
+    return processor
+
+
+def _is_readable(span: ReadableSpan) -> bool:
+    return bool(span.attributes) and recognises(span.attributes or {})
+
+
+def _may_be_exported(span: ReadableSpan) -> bool:
+    """Tell whether an exporter of ours may be given the span after its end."""
+    return standalone.is_in_use() and _is_readable(span)
+
+
+def _size_of(span: ReadableSpan) -> int:
+    """Return what the texts of a span take in memory, about."""
+    return sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))

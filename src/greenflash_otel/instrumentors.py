@@ -29,7 +29,7 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
         return [self.dependency]
 
     def _instrument(self, **given: Any) -> None:
-        if self.framework not in FRAMEWORKS or runtime.active_pipeline() is not None:
+        if self.framework not in FRAMEWORKS or runtime.is_instrumented():
             return
         try:
             settings = Settings.read(os.environ, export="none")
@@ -44,7 +44,7 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
         )
 
     def _uninstrument(self, **_given: Any) -> None:
-        if self.framework in FRAMEWORKS and runtime.active_pipeline() is None:
+        if self.framework in FRAMEWORKS and not runtime.is_instrumented():
             self._module().uninstrument()
 
     def _module(self) -> Any:  # of `instrumentation`; all of them have these two functions

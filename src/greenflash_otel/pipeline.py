@@ -50,8 +50,8 @@ from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of_affiliation
 from greenflash_otel.settings import MEMORY, Settings
 
-Submitted = Callable[[], SpanRecord]
-"""A finished span whose conversion is left to the ingest thread."""
+LazySpanRecord = Callable[[], SpanRecord]
+"""A finished span that is read on a thread of ours."""
 
 T = TypeVar("T")
 
@@ -94,7 +94,14 @@ class Pipeline:
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
         )
         self._intake = Intake(
-            self._outbox, address, redact, memory=memory, sampler=sampler, keep_on=settings.keep_on
+            self._outbox,
+            address,
+            redact,
+            memory=memory,
+            sampler=sampler,
+            keep_on=settings.keep_on,
+            note_responses=self._outbox.note_responses,
+            find_response=self._outbox.find_response,
         )
         self._spill = SpanSpill(
             self._outbox,
@@ -123,7 +130,7 @@ class Pipeline:
         """Return where captured data waits, for people."""
         return "in memory" if self._outbox.folder is None else str(self._outbox.folder)
 
-    def submit(self, span: Submitted, size_bytes: int = 0) -> None:
+    def submit(self, span: LazySpanRecord, size_bytes: int = 0) -> None:
         """Hand over a span that just ended. Costs a queue entry; the ingest thread does the rest.
 
         Args:

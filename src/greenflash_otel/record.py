@@ -111,6 +111,9 @@ def record_outcome(
     with internal_errors.guarded("make a span of an outcome"):
         span = runtime.active_tracer().start_span(SPAN_NAME)
         write_attributes(span, attributes_of(outcome))
+        pipeline = runtime.active_pipeline()
+        is_recorded = pipeline is not None and pipeline.settings.export == "greenflash"
+        runtime.note_outcome_span(span, pipeline if is_recorded else None)
         span.end()
     return outcome
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from opentelemetry import trace
@@ -19,21 +20,30 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 
-from greenflash_otel import internal_errors
+from greenflash_otel import internal_errors, sigterm, standalone
 from greenflash_otel.arguments import set_strict
-from greenflash_otel.collector import CollectorPipeline, exporter_of, resource_of
+from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, exporter_of, resource_of
 from greenflash_otel.context import carry
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.stats import Stats, with_process_counts
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.exporter import Marker, SpanProcessor
+from greenflash_otel.exporter import GreenflashSpanProcessor, processor_in
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
 from greenflash_otel.settings import MEMORY, Export, History, Settings
+from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
 TRACER = "greenflash_otel"
+
+
+class _Processor(Protocol):
+    """What a provider hands its spans to."""
+
+    def stop(self) -> None:
+        """Let all spans pass from now on."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class _Runtime:
     settings: Settings
     pipeline: Pipeline
     tracer: Tracer
-    processor: Marker | None
+    processor: _Processor | None
     tracer_provider: trace.TracerProvider | None
     """That the application passed."""
     http_client: httpx.Client | None
@@ -51,7 +61,7 @@ class _Runtime:
 
 _runtime: _Runtime | None = None
 _ended: Pipeline | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may interrupt its owner
 
 
 def instrument(
@@ -75,6 +85,7 @@ def instrument(
     default_user_id: str | None = None,
     strict: bool | None = None,
     shutdown_timeout_s: float | None = None,
+    handle_sigterm: bool | None = None,
     http_client: httpx.Client | None = None,
 ) -> Pipeline:
     """Capture what this process says to models, and deliver it to Greenflash, from now on.
@@ -121,6 +132,7 @@ def instrument(
         "default_user_id": default_user_id,
         "strict": strict,
         "shutdown_timeout_s": shutdown_timeout_s,
+        "handle_sigterm": handle_sigterm,
     }
     if (runtime := _runtime) is None:
         settings = Settings.read(os.environ, **given)
@@ -128,8 +140,10 @@ def instrument(
             runtime, is_first = _runtime, _runtime is None
             if runtime is None:
                 runtime = _runtime = _set_up(settings, tracer_provider, http_client)
-                atexit.register(shutdown)
-                fork_hooks.at_end_of_children(shutdown)
+                _arrange_end()
+                if settings.handle_sigterm:
+                    limit_s = settings.shutdown_timeout_s + open_operations.HELD_UP_S
+                    sigterm.install(shutdown, _keep, open_operations.is_busy, limit_s)
         if is_first:
             with internal_errors.guarded("say what is set up"):
                 report_set_up(settings, shares_provider=tracer_provider is not None)
@@ -148,6 +162,9 @@ def uninstrument() -> None:
 def shutdown(timeout_s: float | None = None) -> None:
     """Stop capturing and deliver what was captured; happens by itself at the end of the process.
 
+    Streams, sessions and agents that run are recorded as far as they came; they go on for the application.
+    It may be called anywhere, in signal handlers and event loops too.
+
     Args:
         timeout_s: How long it may take, in seconds; by default the setting ``shutdown_timeout_s``, 5. What
             could not be delivered stays in the outbox and goes out with the next process.
@@ -158,15 +175,23 @@ def shutdown(timeout_s: float | None = None) -> None:
         _ended = _ended if runtime is None else runtime.pipeline
     if runtime is None:
         return
-    atexit.unregister(shutdown)
-    carry(False)
-    set_strict(False)
-    for name in {*runtime.settings.frameworks, "langchain"}:
-        with internal_errors.guarded(f"uninstrument {name}"):
-            _instrumentation(name).uninstrument()
-    if runtime.processor is not None:
-        runtime.processor.active = False
-    runtime.pipeline.shutdown(timeout_s)
+    with sigterm.ending():
+        carry(False)
+        set_strict(False)
+        for name in {*runtime.settings.frameworks, "langchain"}:
+            with internal_errors.guarded(f"uninstrument {name}"):
+                _instrumentation(name).uninstrument()
+        if runtime.processor is not None:
+            runtime.processor.stop()
+        runtime.pipeline.shutdown(timeout_s)
+
+
+def _keep() -> None:
+    """Bring what was captured to safety where SIGTERM does not end the process, but SIGKILL soon may."""
+    runtime = _runtime
+    if runtime is not None:
+        open_operations.abandon_running()
+        runtime.pipeline.flush(runtime.settings.shutdown_timeout_s)
 
 
 def flush(timeout_s: float = 30.0) -> bool:
@@ -176,14 +201,19 @@ def flush(timeout_s: float = 30.0) -> bool:
         timeout_s: How long it may take, in seconds.
     """
     open_operations.abandon_waiting()
-    runtime = _runtime
-    return True if runtime is None else runtime.pipeline.flush(timeout_s)
+    pipeline = active_pipeline()
+    return True if pipeline is None else pipeline.flush(timeout_s)
 
 
 def active_pipeline() -> Pipeline | None:
-    """The pipeline of the process, between `instrument()` and `shutdown()`."""
+    """Return the pipeline of `instrument()`, else that of a `GreenflashSpanExporter` that is in use."""
     runtime = _runtime
-    return None if runtime is None else runtime.pipeline
+    return standalone.pipeline_of_process() if runtime is None else runtime.pipeline
+
+
+def is_instrumented() -> bool:
+    """Tell whether the process is between `instrument()` and `shutdown()`."""
+    return _runtime is not None
 
 
 def reset_for_tests() -> None:
@@ -205,8 +235,26 @@ def active_tracer() -> Tracer:
 
 def stats() -> Stats:
     """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
-    runtime = _runtime
-    return with_process_counts(Stats()) if runtime is None else runtime.pipeline.stats()
+    pipeline = active_pipeline()
+    return with_process_counts(Stats()) if pipeline is None else pipeline.stats()
+
+
+def note_outcome_span(span: trace.Span, recorded_by: Pipeline | None) -> None:
+    """Note that the outcome of a span is recorded already, so that no exporter of ours records it again."""
+    if recorded_by is not None and standalone.is_in_use():
+        SPAN_CONTEXTS.note_recorded(span.get_span_context(), recorded_by)
+
+
+def _arrange_end() -> None:
+    """Have `shutdown` called at the end of this process and of its forks. Once: nothing can undo it."""
+    global _is_end_arranged
+    if not _is_end_arranged:
+        _is_end_arranged = True
+        atexit.register(shutdown)
+        fork_hooks.at_end_of_children(shutdown)
+
+
+_is_end_arranged = False
 
 
 def _set_up(
@@ -215,15 +263,12 @@ def _set_up(
     passed, own = provider, provider is None and settings.export != "none"
     if provider is None:
         provider = _own_provider(settings) if own else trace.get_tracer_provider()
-    add: Callable[[Marker], None] | None = getattr(provider, "add_span_processor", None)
-    if add is None and settings.export != "none":
+    if not hasattr(provider, "add_span_processor") and settings.export != "none":
         raise ConfigurationError(
             "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
             "export='none' to make spans only"
         )
-    pipeline, processor = _pipeline(settings, http_client)
-    if add is not None and processor is not None:
-        add(processor)
+    pipeline, processor = _pipeline(settings, provider, http_client)
     carry(settings.baggage)
     set_strict(settings.strict)
     tracer = provider.get_tracer(TRACER)
@@ -237,15 +282,21 @@ def _set_up(
     return _Runtime(settings, pipeline, tracer, processor, passed, http_client)
 
 
-def _pipeline(settings: Settings, http_client: httpx.Client | None) -> tuple[Pipeline, Marker | None]:
-    """Where spans go by the setting ``export``, and what a provider hands them to."""
+def _pipeline(
+    settings: Settings, provider: Any, http_client: httpx.Client | None
+) -> tuple[Pipeline, _Processor | None]:
+    """Return where spans go by the setting ``export``, and what ``provider`` hands them to."""
     if settings.export == "greenflash":
         pipeline = Pipeline(settings, http_client=http_client)
-        return pipeline, SpanProcessor(pipeline)
+        processor = processor_in(provider, GreenflashSpanProcessor)
+        processor.start(pipeline)
+        return pipeline, processor
     idle = replace(IDLE, strict=settings.strict, export=settings.export)
     if settings.export == "otlp":
         collector = CollectorPipeline(idle, exporter_of(os.environ))
-        return collector, collector.processor
+        sender = processor_in(provider, CollectorProcessor)
+        sender.start(collector.batch)
+        return collector, sender
     return Pipeline(idle), None
 
 
@@ -256,18 +307,28 @@ IDLE = Settings(
 
 
 def _own_provider(settings: Settings) -> TracerProvider:
-    """A provider that only we read. What goes to a Collector keeps to the limits of the environment.
+    """Return a provider that only we read. What goes to a Collector keeps to the limits of the environment.
 
-    All else is kept whole, whatever is set for the application's own.
+    All else is kept whole, whatever is set for the application's own. The SDK registers a function for forks
+    with each provider, for good, so the provider of an earlier `instrument()` is used again.
     """
     limits = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))
     resource = Resource.create()
     if settings.export == "otlp":
         limits = SpanLimits()
         resource = resource.merge(resource_of(settings))
-    return TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits)
+    for provider, its_limits in _own_providers:
+        if provider.resource == resource and vars(its_limits) == vars(limits):
+            return provider
+    provider = TracerProvider(
+        sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits
+    )
+    _own_providers.append((provider, limits))
+    return provider
 
 
+_own_providers: deque[tuple[TracerProvider, SpanLimits]] = deque(maxlen=4)
+"""Our own providers, for the next `instrument()`."""
 _LIMITS = (
     "max_attributes",
     "max_span_attributes",

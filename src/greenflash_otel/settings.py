@@ -179,6 +179,12 @@ SETTINGS: Mapping[str, Setting] = {
         _seconds,
         "How long, in seconds, the end of the process may wait for delivery. The rest stays in the outbox.",
     ),
+    "handle_sigterm": Setting(
+        ("GREENFLASH_HANDLE_SIGTERM",),
+        _flag,
+        "On SIGTERM, end as at any other end of the process, then die of the signal as without this library. "
+        "Only where nobody else has set a handler; see [servers](servers.md).",
+    ),
 }
 
 
@@ -205,6 +211,7 @@ class Settings:
     default_user_id: str = "anonymous"
     strict: bool = False
     shutdown_timeout_s: float = 5.0
+    handle_sigterm: bool = True
     offline_reason: str | None = None
     """Why nothing is sent although there may be an API key. Not a setting: `read` finds it out."""
 

@@ -193,6 +193,7 @@ def test_it_logs_nothing(passes_client: bool, server: Server, caplog: pytest.Log
     server.replies = [Reply(401), Reply(cut=True)]
     with httpx.Client() as application:
         with closing(Client(server.url, KEY, http_client=application if passes_client else None)) as client:
+            caplog.clear()
             for _ in range(3):
                 client.send(REQUEST)
         assert caplog.messages == []

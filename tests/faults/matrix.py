@@ -89,7 +89,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("500, 502, 504, 408, 409, 425", "Tried again until it goes through", (VERDICTS, SOAK)),
     Row(
         "413",
-        "Halved until it fits; a single item is set aside with the reason",
+        "Halved until it fits; a single item is rejected with the reason",
         (
             "delivery/test_sender.py::test_a_request_that_is_too_large_is_halved",
             "delivery/test_sender.py::test_what_cannot_be_split_is_rejected",
@@ -97,8 +97,35 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         "400 or 422 for one message of fifty",
-        "The other 49 are delivered in order, the one is set aside",
+        "The other 49 are delivered in order, the one is rejected",
         ("delivery/test_sender.py::test_one_bad_message_of_fifty_is_found",),
+    ),
+    Row(
+        "400, 404 or 422 that Greenflash did not give: a page, nothing, another service's JSON",
+        "Everything waits, the reason is said; delivered when the API answers",
+        (
+            VERDICTS,
+            "delivery/test_policy.py::test_what_is_not_the_apis_word_pauses",
+            "delivery/test_policy.py::test_a_page_that_says_ok_again_and_again_pauses",
+        ),
+    ),
+    Row(
+        "The same refusal for everything: a wrong product, a key of another account",
+        "It is told from refusals of single items, so that what was refused can wait again",
+        (
+            "delivery/test_refusals.py::test_five_conversations_in_a_row_with_the_same_refusal",
+            "delivery/test_refusals.py::test_while_it_pauses_a_probe_that_is_refused_alike_is_restored",
+            "delivery/test_refusals.py::test_what_was_restored_and_is_refused_again_while_others_are_accepted",
+        ),
+    ),
+    Row(
+        "A refusal that quotes half an emoji, control characters, broken UTF-8, the API key",
+        "Replaced; the reason can be stored and printed; the key is in no log",
+        (
+            VERDICTS,
+            "delivery/test_policy.py::test_every_answer_has_a_bounded_verdict",
+            "api/test_client.py::test_a_server_that_quotes_the_key",
+        ),
     ),
     Row(
         "401 or 403, then a key that is right",
@@ -120,14 +147,30 @@ ROWS: Final[tuple[Row, ...]] = (
         (NETWORK, "api/test_client.py::test_an_answer_that_trickles_is_cut_off"),
     ),
     Row(
+        "A server that drips headers or body, says `102` again and again, or takes a request in crumbs",
+        "An attempt ends after 10 s; the next one delivers",
+        (
+            "api/test_deadline.py::test_an_answer_that_never_begins",
+            "api/test_deadline.py::test_an_answer_that_never_ends",
+            "api/test_deadline.py::test_a_request_that_is_never_taken_whole",
+        ),
+        "With a client of yours, if its transport knows httpx's extension `trace`; httpx's own does.",
+    ),
+    Row(
         "A name that cannot be resolved, or not for long",
         "The application does not wait; `flush` keeps to its time",
-        ("faults/test_silence.py::test_a_name_that_is_not_found_out",),
+        (
+            "faults/test_silence.py::test_a_name_that_is_not_found_out",
+            "api/test_deadline.py::test_a_resolver_that_hangs",
+        ),
     ),
     Row(
         "A route that leads nowhere",
         "As above",
-        ("faults/test_silence.py::test_a_route_that_leads_nowhere",),
+        (
+            "faults/test_silence.py::test_a_route_that_leads_nowhere",
+            "api/test_deadline.py::test_an_address_that_leads_nowhere_leaves_time_for_the_next",
+        ),
         "A listener whose queue is full stands for it: a routing table takes root. No packet loss.",
     ),
     Row(

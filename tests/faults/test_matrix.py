@@ -41,5 +41,5 @@ def test_the_readme_promises_the_same(promise: str) -> None:
 
 
 def test_nothing_is_left_out() -> None:
-    """There are thirty-two kinds of faults, and no two are the same."""
-    assert len({row.fault for row in ROWS}) == len(ROWS) == 32
+    """No two kinds of faults are the same, and none of the first thirty-two is gone."""
+    assert len({row.fault for row in ROWS}) == len(ROWS) >= 32

@@ -37,16 +37,23 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "gives up after three failures": Mutation(
         "delivery/policy",
-        "    if status in ABOUT_THE_MOMENT or",
-        '    if attempt > 3:\n        return Rejected("tired")\n    if status in ABOUT_THE_MOMENT or',
+        "    if status in TRANSIENT_STATUSES or",
+        '    if attempt > 3:\n        return Rejected("tired")\n    if status in TRANSIENT_STATUSES or',
     ),
     "any 2xx is success": Mutation(
-        "delivery/policy", "        if _is_success(answer.body):", "        if True:"
+        "delivery/policy",
+        'if isinstance(decoded, dict) and decoded.get("success") is True:',
+        "if True:",
     ),
     "a refused key refuses the data": Mutation(
         "delivery/policy",
-        "    return Hold(str(status), min(HOLD_S * 2 ** min(refusals, 10), HOLD_MAX_S))",
-        "    return Rejected(str(status))",
+        "PauseDelivery(_pause_reason(answer, status), pause_delay_s(pauses))\n\n\ndef pause_delay_s",
+        "Rejected(str(status))\n\n\ndef pause_delay_s",
+    ),
+    "whoever says 404 is believed": Mutation(
+        "delivery/policy",
+        "(status in PERMANENT_STATUSES and _said(answer.body))",
+        "status in PERMANENT_STATUSES",
     ),
     "a hold holds nothing": Mutation(
         "delivery/sender",

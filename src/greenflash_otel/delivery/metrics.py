@@ -135,7 +135,7 @@ METRICS: Final = (
 )
 
 
-class Counts(Protocol):
+class StatsSource(Protocol):
     """What has counts of its own: a pipeline."""
 
     def own_stats(self) -> Stats:
@@ -143,7 +143,7 @@ class Counts(Protocol):
         ...
 
 
-_sources: weakref.WeakSet[Counts] = weakref.WeakSet()
+_sources: weakref.WeakSet[StatsSource] = weakref.WeakSet()
 _made: list[object] = []
 _making = threading.Lock()
 
@@ -187,7 +187,7 @@ def total(several: Iterable[Stats]) -> Totals:
     return Totals(with_process_counts(summed), tuple(pauses))
 
 
-def report(source: Counts) -> None:
+def report(source: StatsSource) -> None:
     """Include a pipeline in what is reported, for as long as it lives."""
     _sources.add(source)
     with _making, internal_errors.guarded("make metrics"):

@@ -18,6 +18,7 @@ from greenflash_otel import internal_errors
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest, Watch
+from greenflash_otel.delivery.response_table import Response, ResponseTable
 from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.threads import Ticket
@@ -65,6 +66,7 @@ class Outbox:
         folder = None if path == MEMORY else Path(path).absolute()
         self._connection = OutboxConnection(folder, limit_bytes, destination)
         self._entries = Entries(self._connection, time.monotonic)
+        self._responses = ResponseTable(folder or Path())
         self.on_change = on_change
         self._used_s = 0.0
         self._pid = os.getpid()
@@ -119,6 +121,17 @@ class Outbox:
     def read_captured(self, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
         """Return the oldest spans that wait for their conversion, with ids; None for a damaged one."""
         return self._run(lambda entries: entries.read_captured(most, most_bytes)) or []
+
+    def note_responses(self, responses: Sequence[Response]) -> None:
+        """Note which message each response became, soon; where there is no folder, nobody else could read it."""
+        if responses and self._connection.folder is not None:
+            self._submit(Job(lambda entries: self._responses.note(responses)))
+
+    def find_response(self, response_id: str) -> tuple[str, str] | None:
+        """Return the conversation and the message of a response that any process noted."""
+        if self._connection.folder is None:
+            return None
+        return self._run(lambda entries: self._responses.find(response_id))
 
     def recall(self, key: str) -> Sequence[str]:
         """Return what earlier processes recorded under a key, oldest first."""

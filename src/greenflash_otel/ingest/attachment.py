@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from greenflash_otel import internal_errors
@@ -33,17 +34,23 @@ def attach_outcome(
 
 
 def attach_rating(
-    memory: Memory, rating: Rating, affiliation: Affiliation, trace_id: str | None
+    memory: Memory,
+    rating: Rating,
+    affiliation: Affiliation,
+    trace_id: str | None,
+    find_response: Callable[[str], tuple[str, str] | None] = lambda response_id: None,
 ) -> Rating | None:
     """Return a rating with its conversation and its message; None if neither is known.
 
     Greenflash takes no rating of nothing. An application often knows an answer only by the id of the
-    provider's response, which the memory leads to the message.
+    provider's response, which leads to the message.
+
+    Args:
+        find_response: Finds the conversation and the message of a response that another process recorded.
     """
-    answer = memory.responses.find(rating.message_id) if rating.message_id else None
+    answer = _answer_of(memory, rating.message_id, find_response) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
-        message_id = answer[1].visible or answer[1].tip or rating.message_id
-        return replace(rating, conversation_id=answer[0], message_id=message_id)
+        return replace(rating, conversation_id=answer[0], message_id=answer[1])
     id = _conversation_of(memory, rating.conversation_id, affiliation, trace_id)
     if id is None:
         internal_errors.count_unlinked()
@@ -55,6 +62,16 @@ def attach_rating(
             )
             return None
     return replace(rating, conversation_id=id)
+
+
+def _answer_of(
+    memory: Memory, response_id: str, find_response: Callable[[str], tuple[str, str] | None]
+) -> tuple[str, str] | None:
+    """Return the conversation and the message of a response: by our own memory, else by what others noted."""
+    if (found := memory.responses.find(response_id)) is not None:
+        conversation_id, position = found
+        return conversation_id, position.visible or position.tip or response_id
+    return find_response(response_id)
 
 
 def _conversation_of(

@@ -88,6 +88,8 @@ class Intake:
         sampler: Decides which conversations are kept; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
+        note_responses: Notes response ids, conversations and messages for other processes.
+        find_response: Returns the conversation and the message of a response that any process noted.
     """
 
     def __init__(
@@ -100,6 +102,8 @@ class Intake:
         sampler: Sampler | None = None,
         keep_on: Sequence[str] = KEEP_ON,
         now_ns: Callable[[], int] = time.time_ns,
+        note_responses: Callable[[Sequence[tuple[str, str, str]]], None] = lambda responses: None,
+        find_response: Callable[[str], tuple[str, str] | None] = lambda response_id: None,
     ) -> None:
         self._store = store
         self._address = address
@@ -107,12 +111,16 @@ class Intake:
         self._sampler = sampler
         self._keep_on = keep_on
         self._now_ns = now_ns
+        self._note_responses = note_responses
+        self._find_response = find_response
         self._memory = memory or Memory()
         self._joiner = Joiner(self._memory.unjoined)
         self._recent = Recent()
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
         self._batch: list[ApiRequest] | None = None
+        self._responses: list[tuple[str, str, str]] = []
+        """Which messages responses became, since the last commit."""
         self.lost: Counter[str] = Counter()
         """What could not be converted, by reason; a span counts as one."""
 
@@ -172,8 +180,9 @@ class Intake:
             redacted: The same with its texts redacted, where that was done already.
         """
         attached = attach_outcome(self._memory, outcome, affiliation, trace_id)
-        sent = self._redaction.outcome(attached)
-        if redacted is not None:
+        if redacted is None:
+            sent = self._redaction.outcome(attached)
+        else:
             ids = (attached.conversation_id, attached.user_id, attached.organization_id)
             sent = replace(redacted, conversation_id=ids[0], user_id=ids[1], organization_id=ids[2])
         self._keep([*self._held(attached.conversation_id), self.request_of_outcome(sent)])
@@ -187,14 +196,15 @@ class Intake:
         redacted: Rating | None = None,
     ) -> Rating | None:
         """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
-        attached = attach_rating(self._memory, rating, affiliation, trace_id)
+        attached = attach_rating(self._memory, rating, affiliation, trace_id, self._find_response)
         if attached is None:
             return None
-        if redacted is None:
-            self.take_feedback(attached)
-        else:
-            sent = replace(redacted, conversation_id=attached.conversation_id, message_id=attached.message_id)
+        if redacted is not None:
+            attached_ids = (attached.conversation_id, attached.message_id)
+            sent = replace(redacted, conversation_id=attached_ids[0], message_id=attached_ids[1])
             self.take_feedback(sent, is_redacted=True)
+        else:
+            self.take_feedback(attached)
         return attached
 
     def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:
@@ -303,8 +313,10 @@ class Intake:
             if refused:
                 self._memory.take_back()
                 self._recent = Recent()
+        responses, self._responses = self._responses, []
         if not refused:
             self._memory.noted()
+            self._note_responses(responses)
         return not refused
 
     def _is_kept(self, conversation_id: str) -> bool:
@@ -312,6 +324,11 @@ class Intake:
 
     def _sifted(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
         """The requests of an update, if its conversation is one that is kept."""
+        self._responses += (
+            (str(id), update.conversation_id, message.id)
+            for message in update.messages
+            if (id := message.properties.get("response_id"))
+        )
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
             return requests

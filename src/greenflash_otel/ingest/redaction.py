@@ -1,7 +1,14 @@
-"""What is told, and what waits until it can be, with every text redacted as the application wants it."""
+"""Redact what is sent, and what waits on disk until it can be, as the application wants it.
+
+Texts that people write are redacted, wherever they are: contents, arguments, results, documents, properties,
+keys of objects, event types, names of people, organizations and runs. Identifiers are not: ids of
+conversations, users, organizations and messages, insert ids, names of models and tools. Greenflash links by
+them.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
@@ -15,12 +22,15 @@ from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import attributes_of
 from greenflash_otel.outcomes.span import read as read_outcome
-from greenflash_otel.redaction.operations import redacted_operation
-from greenflash_otel.redaction.redact import Redact, redacted
+from greenflash_otel.redaction.isolation import IsolatedRedact
+from greenflash_otel.redaction.operations import redact_operation, redact_voice
+from greenflash_otel.redaction.redact import FAILED, Apply, Redact, redact_value
 
 Feedback: TypeAlias = Rating | User | Organization
 
 _IN_A_MESSAGE = ("content", "input", "output", "context", "properties")
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+"""What Greenflash takes for an address. One that redaction made something else of is left out."""
 SAID = "messages.content"
 """The path of whatever may be a text of a message."""
 _NAMING = ("name", "system", "role", "id", "model")
@@ -28,13 +38,16 @@ _NAMING = ("name", "system", "role", "id", "model")
 
 
 class Redaction:
-    """Applies a redaction function; without one, everything stays as it is."""
+    """Apply a redaction function; without one, everything stays as it is.
+
+    It keeps no state, takes no lock, and may be used on any thread.
+    """
 
     def __init__(self, redact: Redact | None) -> None:
-        self._redact = redact
+        self._redact = IsolatedRedact(redact) if redact is not None else None
 
     def update(self, update: ConversationUpdate) -> ConversationUpdate:
-        """What is told of a conversation."""
+        """Redact what a conversation gained."""
         if self._redact is None:
             return update
         return replace(
@@ -46,27 +59,44 @@ class Redaction:
         )
 
     def outcome(self, outcome: Outcome) -> Outcome:
-        """An outcome."""
+        """Redact an outcome: its type, its properties, and its value where that is a text."""
         if self._redact is None:
             return outcome
-        properties = self._clean(outcome.properties, "outcome.properties")
-        return replace(outcome, value=self._clean(outcome.value, "outcome.value"), properties=properties)
+        value = outcome.value
+        return replace(
+            outcome,
+            event_type=self._clean(outcome.event_type, "outcome.event_type") or FAILED,
+            value=self._clean(value, "outcome.value") if outcome.value_type == "text" else value,
+            properties=self._clean(outcome.properties, "outcome.properties"),
+        )
 
-    def feedback(self, told: Feedback) -> Feedback:
-        """What was told of a conversation or a user."""
+    def feedback(self, feedback: Feedback) -> Feedback:
+        """Redact what was said about a conversation or a user."""
         if self._redact is None:
-            return told
-        if isinstance(told, Rating):
-            return replace(told, feedback=self._clean(told.feedback, "rating.feedback"))
-        kind = "user" if isinstance(told, User) else "organization"
-        return replace(told, properties=self._clean(told.properties, f"{kind}.properties"))
+            return feedback
+        if isinstance(feedback, Rating):
+            return replace(feedback, feedback=self._clean(feedback.feedback, "rating.feedback"))
+        if isinstance(feedback, Organization):
+            return replace(
+                feedback,
+                name=self._clean(feedback.name, "organization.name"),
+                properties=self._clean(feedback.properties, "organization.properties"),
+            )
+        email = self._clean(feedback.email, "user.email")
+        return replace(
+            feedback,
+            name=self._clean(feedback.name, "user.name"),
+            email=email if email and EMAIL.fullmatch(email) else None,
+            phone=self._clean(feedback.phone, "user.phone"),
+            properties=self._clean(feedback.properties, "user.properties"),
+        )
 
     def properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
         """What is remembered of a conversation's properties."""
         return properties if self._redact is None else self._clean(properties, "properties")
 
     def waiting(self, waiting: Held | Record) -> Held | Record:
-        """What rests on disk until it can be told. It goes through redaction once more then.
+        """Redact what waits on disk. When it no longer waits, it goes through redaction once more.
 
         Any text of a span or a log record that has not been read yet has the path ``messages.content``.
         """
@@ -77,38 +107,46 @@ class Redaction:
             return replace(waiting, body=body, attributes=self._attributes(waiting.attributes))
         if not isinstance(waiting, SpanRecord):
             span, operation = waiting
-            return span, redacted_operation(operation, self._clean)
+            return self._named(span), redact_operation(operation, self._clean)
         if outcome := read_outcome(waiting):
             return replace(waiting, attributes=attributes_of(self.outcome(outcome)))
         events = [replace(one, attributes=self._attributes(one.attributes)) for one in waiting.events]
         return replace(
-            waiting,
+            self._named(waiting),
             attributes=self._attributes(waiting.attributes),
             events=tuple(events),
-            status_description=self._said(waiting.status_description),
+        )
+
+    def _named(self, span: SpanRecord) -> SpanRecord:
+        """Return the span with its own texts redacted: a framework names a span as people named the run."""
+        return replace(
+            span,
+            name=self._clean(span.name, "span.name"),
+            status_description=self._said(span.status_description),
         )
 
     def _message(self, message: MessageItem) -> MessageItem:
         fields = {name: self._clean(getattr(message, name), f"messages.{name}") for name in _IN_A_MESSAGE}
-        return replace(message, **fields)
+        voice = message.voice and redact_voice(message.voice, self._clean)
+        return replace(message, voice=voice, **fields)
 
     def _prompt(self, prompt: PromptTemplate) -> PromptTemplate:
         return replace(prompt, variables=self._clean(prompt.variables, "system_prompt.variables"))
 
     def _attributes(self, attributes: Attributes) -> Attributes:
-        """Attributes that name something keep that as their path; any other may hold what was said."""
+        """Redact attributes. One that names something has its name as path; any other may be content."""
         return {
             name: self._clean(value, f"attributes.{name}") if name.endswith(_NAMING) else self._said(value)
             for name, value in attributes.items()
         }
 
     def _said(self, value: Any) -> Any:
-        redact = cast(Redact, self._redact)
-        return redacted(value, SAID, lambda text, _: redact(text, SAID), _failed)
+        apply = cast(Apply, self._redact)
+        return redact_value(value, SAID, lambda text, _: apply(text, SAID), _failed)
 
     def _clean(self, value: Any, path: str) -> Any:  # the same type that goes in comes out
-        return redacted(value, path, cast(Redact, self._redact), _failed)
+        return redact_value(value, path, cast(Apply, self._redact), _failed)
 
 
-def _failed(error: Exception) -> None:
+def _failed(error: BaseException) -> None:
     internal_errors.count("redact a text", error)

@@ -34,7 +34,7 @@ class KnownHistory:
         self._key = key
         self._steps: Bounded[tuple[str, str, int, int], str | None] = Bounded(STEPS)
         self._ends: Bounded[str, Bounded[str, None]] = Bounded(CONVERSATIONS)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may interrupt its owner
 
     def leave_out(
         self, operation: Operation, entries: Sequence[object]

@@ -7,7 +7,6 @@ application's own span as its parent. A tool's span is, while the tool runs.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -46,11 +45,12 @@ def told_above() -> bool:
 class Invocation:
     """One running operation. Owns its span until that has ended, once."""
 
-    __slots__ = ("_lock", "_span", "started_s")
+    __slots__ = ("_span", "_to_end", "started_s")
 
     def __init__(self, span: Span) -> None:
         self._span: Span | None = span
-        self._lock = threading.Lock()
+        self._to_end = [span]
+        """Whoever takes the span out of here ends it: no lock, which a signal handler might wait for."""
         self.started_s = time.perf_counter()
         """When it began, by ``time.perf_counter()``."""
 
@@ -111,9 +111,12 @@ class Invocation:
         self._span = None
 
     def _take_span(self) -> Span | None:
-        with self._lock:
-            span, self._span = self._span, None
-            return span
+        try:
+            self._to_end.pop()
+        except IndexError:
+            return None
+        span, self._span = self._span, None
+        return span
 
 
 def write_attributes(span: Span, attributes: Mapping[str, object]) -> None:

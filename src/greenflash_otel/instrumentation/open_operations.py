@@ -1,12 +1,14 @@
-"""Operations that nobody ended: dropped streams, streams open at exit or across a fork.
+"""Operations that nobody ended: dropped streams, streams open at the end of a process or across a fork.
 
 A dropped stream is found by the garbage collector, which interrupts any code at all, also code that
 holds a lock which ending a span needs. So an operation dropped there waits until the next one starts or
-ends. Whatever still runs when the interpreter exits is ended then, as abandoned, with what it had got.
+ends. `abandon_running` ends whatever still runs, with what it had got: at `shutdown()`, at `uninstrument()`
+and when the interpreter exits. Signal handlers call it too, so it takes no lock of the code they interrupt.
 """
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import sys
@@ -14,9 +16,10 @@ import threading
 from collections import deque
 from types import FrameType
 from typing import Protocol
-from weakref import WeakSet
 
+from greenflash_otel.context import began_here
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.open_set import OpenSet
 
 TAKES_LOCKS = (
     "opentelemetry.sdk.",
@@ -28,32 +31,56 @@ TAKES_LOCKS = (
 )
 """Modules that may hold a lock which ending a span would wait for, in the same thread: for ever."""
 
+BUSY = (
+    *TAKES_LOCKS,
+    "greenflash_otel.instrumentation.invocation",
+    "greenflash_otel.instrumentation.open_operations",
+    "greenflash_otel.instrumentation.openai.body",
+    "greenflash_otel.instrumentation.openai.call",
+    "greenflash_otel.instrumentation.openai.websocket.session",
+    "greenflash_otel.pipeline",
+    "greenflash_otel.runtime",
+)
+"""Modules that are soon done, and whose work the end of the process should not cut in two."""
+
+HELD_UP_S = 1.0
+"""How long operations are waited for that may need a lock of the code that a signal handler interrupted."""
+
 
 class Unfinished(Protocol):
     """An operation that runs."""
 
+    @property
+    def instrumentation(self) -> object:
+        """The instrumentation that records it."""
+        ...
+
     def abandon(self) -> None:
         """End it as left early. Safe to call at any time and more than once."""
+
+    def leave(self, error: BaseException) -> None:
+        """End it because ``error`` left the block it began in; as safe."""
 
     def discard(self) -> None:
         """Forget it without a trace."""
 
 
-_running: WeakSet[Unfinished] = WeakSet()
+_running: OpenSet[Unfinished] = OpenSet()
 _waiting: deque[Unfinished] = deque()
 _hooks_lock = threading.Lock()
 _hooked = False
 
 
 def watch(operation: Unfinished) -> None:
-    """See to it that ``operation`` is ended at exit if nothing has ended it before."""
+    """End ``operation`` with the process, or with its `conversation()`, if nothing ends it before."""
     _hook_into_exit_and_fork()
     _running.add(operation)
+    began_here(operation)
 
 
 def abandon_when_safe(operation: Unfinished) -> None:
     """Abandon ``operation`` now, or soon where this moment's locks forbid it."""
-    if _locks_may_be_held(sys._getframe(1)):
+    if _any_of(TAKES_LOCKS, sys._getframe(1)):
         _waiting.append(operation)
     else:
         operation.abandon()
@@ -69,25 +96,50 @@ def abandon_waiting() -> None:
         operation.abandon()
 
 
-def abandon_running() -> None:
-    """Abandon everything that runs. For the end of the process."""
-    with guarded("end what is open at exit"):
-        for operation in list(_running):
-            operation.abandon()
-    abandon_waiting()
+def abandon_running(instrumentation: object = None) -> None:
+    """Abandon everything that runs, or what ``instrumentation`` records of it."""
+
+    def abandon_all() -> None:
+        for operation in _running.items():
+            with guarded("end what is open at exit"):
+                if instrumentation is None or operation.instrumentation is instrumentation:
+                    operation.abandon()
+        with guarded("end what is open at exit"):
+            abandon_waiting()
+
+    if not _any_of(TAKES_LOCKS, sys._getframe()):
+        abandon_all()
+        return
+    # A signal handler interrupted code that may hold a lock. Only another thread may wait for that.
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def abandon_beside() -> None:
+        try:
+            abandon_all()
+        finally:
+            done.release()
+
+    _thread.start_new_thread(abandon_beside, ())
+    done.acquire(timeout=HELD_UP_S)
+
+
+def is_busy(frame: FrameType | None) -> bool:
+    """Whether code that is soon done is under way in a thread that a signal interrupted at ``frame``."""
+    return _any_of(BUSY, frame)
 
 
 def _discard_running() -> None:
     """A forked child has copies of its parent's operations; the parent goes on with them and ends them."""
-    for operation in [*_running, *_waiting]:
+    for operation in [*_running.items(), *_waiting]:
         operation.discard()
     _running.clear()
     _waiting.clear()
 
 
-def _locks_may_be_held(frame: FrameType | None) -> bool:
+def _any_of(modules: tuple[str, ...], frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith(TAKES_LOCKS):
+        if frame.f_globals.get("__name__", "").startswith(modules):
             return True
         frame = frame.f_back
     return False

@@ -8,7 +8,6 @@ wrapper needs. Other instrumentations may wrap the same methods, before or after
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,9 +16,7 @@ from typing import Any
 
 import wrapt
 
-from greenflash_otel.internal_errors import guarded
-
-logger = logging.getLogger("greenflash_otel")
+from greenflash_otel.internal_errors import guarded, warn_once
 
 _lock = threading.RLock()
 
@@ -82,11 +79,8 @@ class Target:
             if not _fits(getattr(module, method.owner, None), method)
         ]
         if missing:
-            logger.warning(
-                "%s of this version of %s are not recorded: %s differ",
-                self.what,
-                self.package,
-                ", ".join(missing),
+            warn_once(
+                f"{self.what} of this version of {self.package} are not recorded: {', '.join(missing)} differ"
             )
             return
         for method in self.methods:

@@ -1,6 +1,6 @@
-"""A whole operation with every text in it redacted: for one that rests on disk until it can be told. Pure.
+"""Redact every text of an operation that waits on disk for what it depends on. Pure.
 
-The paths are those its messages will have. What is told of it goes through redaction once more.
+The paths are those its messages will have. Its messages go through redaction once more.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from greenflash_otel.model.operation import (
     Text,
     ToolCall,
     ToolCallResponse,
+    Voice,
 )
 
 Clean: TypeAlias = Callable[[Json, str], Json]
-"""Redacts every text in a value that stands at a path."""
+"""Redacts every text in a value, keys of objects too. Takes the value and its path."""
 
 FIELDS: Mapping[type[Part], Mapping[str, str]] = {
     Text: {"content": "messages.content"},
@@ -40,8 +41,8 @@ FIELDS: Mapping[type[Part], Mapping[str, str]] = {
 """The fields of each part that hold content, and where that stands in a message."""
 
 
-def redacted_operation(operation: Operation, clean: Clean) -> Operation:
-    """``operation`` without what must not be stored."""
+def redact_operation(operation: Operation, clean: Clean) -> Operation:
+    """Return ``operation`` without what must not be stored."""
     tool, prompt, failure = operation.tool, operation.prompt, operation.failure
     return replace(
         operation,
@@ -58,11 +59,21 @@ def redacted_operation(operation: Operation, clean: Clean) -> Operation:
 
 def _message(message: Message, clean: Clean) -> Message:
     path = "system_prompt" if message.role in ("system", "developer") else None
-    return replace(message, parts=_parts(message.parts, clean, path))
+    return replace(
+        message,
+        parts=_parts(message.parts, clean, path),
+        name=None if message.name is None else cast(str, clean(message.name, "messages.name")),
+        voice=message.voice and redact_voice(message.voice, clean),
+    )
+
+
+def redact_voice(voice: Voice, clean: Clean) -> Voice:
+    """Return ``voice`` with its speaker's name redacted."""
+    return _changed(voice, clean, speaker="messages.voice.speaker")  # type: ignore[no-any-return]
 
 
 def _parts(parts: tuple[Part, ...], clean: Clean, path: str | None = None) -> tuple[Part, ...]:
-    """Parts redacted, text at ``path`` if that is given."""
+    """Return the parts redacted, text at ``path`` if that is given."""
     return tuple(
         _changed(
             part, clean, **({"content": path} if path and isinstance(part, Text) else FIELDS[type(part)])

@@ -1,4 +1,4 @@
-"""Redaction that is ready to use: e-mail addresses, phone and card numbers, keys. Pure.
+"""Find e-mail addresses, phone and card numbers, and keys of APIs, and hide them. Pure.
 
 What is found is replaced by its kind in brackets. Recognising rests on libraries that are kept up for it
 (phonenumbers, python-stdnum, detect-secrets), in the extra ``redaction``. No recognition is complete: a
@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.redaction.redact import Redact
+from greenflash_otel.redaction.redact import Apply
 
 Found: TypeAlias = Iterator[tuple[int, int]]
 """Where in a text something stands: from, to."""
@@ -53,8 +53,8 @@ DETECTORS = (
 """Those of detect-secrets that look for the shape of a key, not for words beside it."""
 
 
-def redactor(*names: str) -> Redact:
-    """A redaction function for ``instrument(redact=…)`` that hides what the names say.
+def redactor(*names: str) -> Apply:
+    """Return a redaction function for ``instrument(redact=…)`` that hides what the names say.
 
     Args:
         names: ``emails``; ``phones``, written with a country code, and ``phones/US`` also as they are written

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from greenflash_otel.runtime import shutdown
 from greenflash_otel.testing import Emulator
 
 
 @pytest.fixture
 def greenflash_emulator() -> Iterator[Emulator]:
-    """A running, empty local Greenflash; it accepts any API key.
+    """A running, empty local Greenflash; it accepts any API key. What the test instrumented ends with it.
 
     def test_a_chat_reaches_greenflash(greenflash_emulator):
         greenflash.instrument(base_url=greenflash_emulator.base_url, api_key="gf_test", ...)
@@ -20,3 +21,4 @@ def greenflash_emulator() -> Iterator[Emulator]:
     """
     with Emulator() as emulator:
         yield emulator
+        shutdown(timeout_s=1)  # so that the next test's instrument() begins anew, with its own emulator

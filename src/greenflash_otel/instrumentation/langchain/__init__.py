@@ -14,6 +14,7 @@ from typing import Any
 import wrapt
 from opentelemetry.trace import Tracer
 
+from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.langchain.config import Instrumentation
 from greenflash_otel.instrumentation.langchain.stores import TARGETS
@@ -83,12 +84,10 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """Leave LangChain as it was. What runs then ends without a span."""
+    """Leave LangChain as it was. Turns that run are recorded as far as they came."""
     global current, is_hooked, _hook
     with _lock:
-        if current is not None:
-            current.active = False
-        current, is_hooked = None, False
+        before, current, is_hooked = current, None, False
         for target in TARGETS:
             target.remove()
         if _hook is not None:
@@ -96,6 +95,9 @@ def uninstrument() -> None:
             with guarded("leave LangChain"):
                 hooks[:] = [one for one in hooks if one is not entry]
             _hook = None
+    if before is not None:
+        open_operations.abandon_running(before)
+        before.active = False
 
 
 def _on_import(module: Any) -> None:

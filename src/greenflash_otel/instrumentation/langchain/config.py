@@ -33,7 +33,7 @@ class Instrumentation:
     key: bytes = b""
     """What the ids of messages are hashed with; see `conversations.identity`."""
     active: bool = True
-    """False after `uninstrument()`: what runs then ends without a trace."""
+    """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
     ends: Bounded[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: Bounded(LINKS))
     """Id of a told message as spans refer to it, and what it said, by conversation and LangChain's id."""
     latest: Bounded[str, str] = field(default_factory=lambda: Bounded(LINKS))

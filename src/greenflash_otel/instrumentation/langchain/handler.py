@@ -17,6 +17,7 @@ from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.recorder import Begun
 from greenflash_otel.instrumentation.langchain.run_registry import Kind
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.suppression import is_suppressed
 
 
 class CallbackHandler(BaseCallbackHandler):
@@ -33,7 +34,7 @@ class CallbackHandler(BaseCallbackHandler):
         self, kind: Kind, serialized: Any, run_id: UUID, parent_run_id: UUID | None, rest: Mapping[str, Any]
     ) -> Begun | None:
         """What a callback tells of a run that begins; None where its spans go nowhere."""
-        source = self.source()
+        source = None if is_suppressed() else self.source()
         if source is None:
             return None
         name = rest.get("name")
@@ -94,12 +95,13 @@ class CallbackHandler(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("note a chunk"):
-            recorder.chunk(run_id)
+            chunk = kwargs.get("chunk")
+            recorder.chunk(run_id, token if chunk is None else chunk)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """What newer versions tell instead of tokens."""
         with guarded("note a chunk"):
-            recorder.chunk(run_id)
+            recorder.chunk(run_id, event)
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a model call"):

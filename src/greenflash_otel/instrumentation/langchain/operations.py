@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from langchain_core.outputs import ChatGenerationChunk, Generation, LLMResult
+
 from greenflash_otel.instrumentation.langchain.messages import (
     as_text,
     is_message,
@@ -115,6 +117,22 @@ def answers_of(response: Any) -> list[Any]:
             message = getattr(generation, "message", None)
             found.append(getattr(generation, "text", "") if message is None else message)
     return found
+
+
+def so_far(chunks: Sequence[Any]) -> LLMResult | None:
+    """What a model had said when its stream was given up, of what LangChain handed out by then."""
+    told = [one for one in chunks if isinstance(one, ChatGenerationChunk)]
+    if told:
+        return LLMResult(generations=[[told[0] + told[1:]]])
+    text = "".join(_text_in(one) for one in chunks)
+    return LLMResult(generations=[[Generation(text=text)]]) if text else None
+
+
+def _text_in(chunk: Any) -> str:
+    """The text of a chunk of the other kinds: of a text model, a bare token, an event."""
+    delta = entry(chunk, "delta")
+    text = entry(delta, "text") if delta is not None else getattr(chunk, "text", chunk)
+    return text if isinstance(text, str) else ""
 
 
 def answered(operation: Operation, response: Any, first_chunk_s: float | None) -> Operation:

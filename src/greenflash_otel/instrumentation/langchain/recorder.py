@@ -26,7 +26,7 @@ from greenflash_otel.instrumentation.langchain.run_context import Live, enter, i
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run, Step, Turn, configurable
 from greenflash_otel.instrumentation.langchain.turn import Told, tell
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Operation
+from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Ending, Operation
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_affiliation
 
 GRAPH_STEP = "graph:step:"
@@ -85,7 +85,7 @@ def _begin_turn(begun: Begun, operation: Operation | None) -> Run | None:
     run = Run(begun.id.int, begun.kind, begun.name, None, turn, live, time.time_ns(), operation, invocation)
     if operation.tool is not None:
         run.tool_call_id = operation.tool.call_id
-    turn.root, turn.finish = run, finish
+    turn.root, turn.finish, turn.interrupt = run, finish, interrupt
     return run
 
 
@@ -153,12 +153,16 @@ def _look_into(run: Run, inputs: Any) -> None:
         turn.state = None if found is None else list(found)
 
 
-def chunk(id: UUID) -> None:
-    """Note that a model has begun to answer."""
+def chunk(id: UUID, content: Any = None) -> None:
+    """Note that a model has begun to answer, and what it says: nobody tells when its stream is left open."""
     run = RUNS.get(id)
-    if run is not None and run.first_chunk_s is None and run.invocation is not None:
+    if run is None or run.invocation is None:
+        return
+    if run.first_chunk_s is None:
         run.live.answering = True
         run.first_chunk_s = time.perf_counter() - run.invocation.started_s
+    if content is not None:
+        run.chunks.append(content)
 
 
 def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs: Any = None) -> None:
@@ -185,6 +189,7 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
         step = _step_of(run, value, error, end_ns)
         _write(step)
         turn.steps.append(step)
+    run.chunks.clear()
     if (over := RUNS.close(run)) is not None:
         finish(over)
 
@@ -234,6 +239,28 @@ def _note_questions(turn: Turn, error: BaseException) -> None:
         turn.questions.setdefault(name, question_of(getattr(one, "value", one)))
 
 
+def interrupt(turn: Turn, runs: Sequence[Run]) -> None:
+    """Note how far those runs have come which go on when their turn is given up."""
+    end_ns = time.time_ns()
+    turn.end_ns = turn.end_ns or end_ns
+    for run in runs:
+        with guarded("end a step"):
+            _break_off(run, "abandoned", end_ns)
+
+
+def _break_off(run: Run, ending: Ending, end_ns: int) -> None:
+    """End a step in the middle, with what its model had said."""
+    if run.operation is None or run.is_turn:
+        return
+    operation, message = run.operation, None
+    if (said := operations.so_far(run.chunks)) is not None:
+        operation = operations.answered(operation, said, run.first_chunk_s)
+        message = next(iter(operations.answers_of(said)), None)
+    step = Step(run, replace(operation, ending=ending), end_ns, message)
+    _write(step)
+    run.turn.steps.append(step)
+
+
 def finish(turn: Turn) -> None:
     """End the spans of a turn that is over."""
     instrumentation, root = turn.source.instrumentation, turn.root
@@ -265,8 +292,6 @@ def _finish_alone(turn: Turn) -> None:
         if step.run is not root and step.run.invocation is not None:
             step.run.invocation.end(end_ns=step.end_ns)
     if root.invocation is not None:
-        if turn.end_ns is None and root.operation is not None:
-            root.invocation.write(replace(root.operation, ending="cancelled"))
         root.invocation.end(end_ns=turn.end_ns)
 
 
@@ -294,10 +319,7 @@ def _end_lost(run: Run) -> None:
     turn, end_ns = run.turn, time.time_ns()
     if run.parent is None:
         turn.end_ns = end_ns
-    if run.operation is not None and not run.is_turn:
-        step = Step(run, replace(run.operation, ending="cancelled"), end_ns)
-        _write(step)
-        turn.steps.append(step)
+    _break_off(run, "cancelled", end_ns)
     if (over := RUNS.close(run)) is not None:
         finish(over)
 

@@ -18,8 +18,9 @@ from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
 
+from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation
-from greenflash_otel.instrumentation.langchain.config import Source
+from greenflash_otel.instrumentation.langchain.config import Instrumentation, Source
 from greenflash_otel.instrumentation.langchain.root_io import Given
 from greenflash_otel.lru import Bounded
 from greenflash_otel.model.operation import Affiliation, Ending, Failure, Operation
@@ -55,6 +56,8 @@ class Run:
     is_graph: bool = False
     open: bool = True
     first_chunk_s: float | None = None
+    chunks: list[Any] = field(default_factory=list)
+    """What a model has answered so far, as LangChain handed it out."""
     id: weakref.ref[UUID] | None = None
 
     def ancestors(self) -> list[Run]:
@@ -127,10 +130,22 @@ class Turn:
     """In how many places the conversation was looked for."""
     over: bool = False
     finish: Callable[[Turn], None] | None = None
+    interrupt: Callable[[Turn, Sequence[Run]], None] | None = None
+    """Notes how far the runs had come that go on when the turn is given up."""
+
+    @property
+    def instrumentation(self) -> Instrumentation:
+        """The instrumentation that records it."""
+        return self.source.instrumentation
 
     def abandon(self) -> None:
         """Give up what goes on: the end of the process."""
         RUNS.give_up(self)
+
+    def leave(self, error: BaseException) -> None:
+        """Give it up because ``error`` left the block it began in."""
+        if not self.over:
+            open_operations.abandon_when_safe(self)
 
     def discard(self) -> None:
         """Forget it without a trace."""
@@ -144,7 +159,7 @@ class Runs:
     """All runs of the process. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may interrupt its owner
         self._runs: dict[int, Run] = {}
         self._turns: OrderedDict[Turn, None] = OrderedDict()
         self._over: Bounded[int, None] = Bounded(OVER)
@@ -238,10 +253,13 @@ class Runs:
         with self._lock:
             if turn.over:
                 return
-            for key in turn.keys:
-                self._runs[key].open = False
-                self._runs[key].live.end()
+            going_on = [run for key in turn.keys if (run := self._runs.get(key)) and run.open]
+            for run in going_on:
+                run.open = False
+                run.live.end()
             self._take(turn)
+        if turn.interrupt is not None:
+            turn.interrupt(turn, going_on)
         if turn.finish is not None:
             turn.finish(turn)
 

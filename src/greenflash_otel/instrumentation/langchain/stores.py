@@ -18,6 +18,7 @@ from greenflash_otel.instrumentation.langchain.plain import plain
 from greenflash_otel.instrumentation.patching import Method, Target
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import MEMORY_READ, MEMORY_WRITE, Message, Operation, Other
+from greenflash_otel.suppression import is_suppressed
 
 ASKED: Mapping[str, tuple[str, ...]] = {
     "get": ("namespace", "key"),
@@ -79,7 +80,7 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     from greenflash_otel.instrumentation.langchain import recorder
     from greenflash_otel.instrumentation.langchain.run_registry import RUNS
 
-    around = RUNS.running()
+    around = None if is_suppressed() else RUNS.running()
     if around is None:
         return None
     name = wrapped.__name__ if wrapped.__name__ in ASKED else wrapped.__name__[1:]

@@ -78,12 +78,12 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """Give the SDK its own methods back. Calls and streams that run then end without a span."""
-    open_operations.abandon_waiting()
+    """Give the SDK its own methods back, and record what runs as far as it came."""
     with _lock:
-        if patches.current is not None:
-            patches.current.active = False
-            patches.current = None
+        before, patches.current = patches.current, None
         for target in TARGETS:
             target.remove()
         websocket.unwrap()
+    if before is not None:
+        open_operations.abandon_running(before)
+        before.active = False

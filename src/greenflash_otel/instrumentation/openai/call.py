@@ -46,7 +46,7 @@ class Instrumentation:
     history: KnownHistory | None = None
     """Shortens what goes on a span; None: the whole input does."""
     active: bool = True
-    """False after `uninstrument()`: exchanges that run then end without a trace."""
+    """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
 
 
 Exit: TypeAlias = Literal["returned", "raised", "exhausted", "broken", "left"]
@@ -71,7 +71,13 @@ class Exchange:
         self._last_ns: int | None = None
         """When something last came from the server."""
         self._over = False
-        self._lock = threading.Lock()
+        self._is_fed = False
+        """True while a chunk is read."""
+        self._left = False
+        """True once it was left by a signal handler which interrupted the reading of a chunk."""
+        self._left_by: BaseException | None = None
+        self._lock = threading.RLock()
+        """Guards the body; a signal handler that interrupts its owner must not wait for it."""
         open_operations.watch(self)
 
     def __enter__(self) -> None:
@@ -106,12 +112,19 @@ class Exchange:
 
     def feed(self, chunk: bytes) -> None:
         """The application is about to get ``chunk`` of the stream."""
-        if self._over or self._body is None:
-            return
-        self._last_ns = time.time_ns()
-        if self._first_chunk_s is None:
-            self._first_chunk_s = time.perf_counter() - self._invocation.started_s
-        self._body.feed(chunk)
+        with self._lock:
+            if self._over or self._body is None:
+                return
+            self._is_fed = True
+            try:
+                self._last_ns = time.time_ns()
+                if self._first_chunk_s is None:
+                    self._first_chunk_s = time.perf_counter() - self._invocation.started_s
+                self._body.feed(chunk)
+            finally:
+                self._is_fed = False
+                if self._left:
+                    self._end("left")
 
     def exhausted(self) -> None:
         """The stream has been read to its end."""
@@ -128,7 +141,19 @@ class Exchange:
 
     def abandon(self) -> None:
         """End as left early, unless the answer had come by then."""
-        self._end("left")
+        self._end("left", self._left_by)
+
+    def leave(self, error: BaseException) -> None:
+        """End because ``error`` left the block it began in: a cancelled task, a closed generator."""
+        if not self._over:
+            self._left_by = None if isinstance(error, GeneratorExit) else error
+            open_operations.abandon_when_safe(self)
+            self._left_by = None  # its frames hold the stream
+
+    @property
+    def instrumentation(self) -> Instrumentation:
+        """The instrumentation that records it."""
+        return self._instrumentation
 
     def discard(self) -> None:
         """Forget the operation; its stream goes on untouched."""
@@ -141,9 +166,12 @@ class Exchange:
 
     def _end(self, exit: Exit, error: BaseException | None = None) -> None:
         with self._lock:
-            over, self._over = self._over, True
-        if over:
-            return
+            if self._over:
+                return
+            if self._is_fed:
+                self._left = True
+                return
+            self._over = True
         if not self._instrumentation.active:
             self._invocation.discard()
             return

@@ -16,8 +16,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from opentelemetry import context as otel_context
-
 from greenflash_otel.context import current_affiliation
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation, told_above
@@ -28,6 +26,7 @@ from greenflash_otel.instrumentation.openai.providers import provider_of
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Affiliation, Operation
+from greenflash_otel.suppression import is_suppressed
 
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
 
@@ -166,4 +165,4 @@ def _carried(options: Any) -> bool:
 
 def suppressed() -> bool:
     """Whether the running code asked not to be instrumented, or a framework above tells of this call."""
-    return bool(otel_context.get_value(otel_context._SUPPRESS_INSTRUMENTATION_KEY)) or told_above()
+    return is_suppressed() or told_above()

@@ -15,10 +15,12 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from greenflash_otel.context import current_affiliation, tool_call
+from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.content import without_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai import patches
 from greenflash_otel.instrumentation.openai.answer import judge_error
+from greenflash_otel.instrumentation.openai.call import Instrumentation
 from greenflash_otel.instrumentation.openai.plain import as_object, as_text, plain
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import EXECUTE_TOOL, Operation, ToolExecution
@@ -61,6 +63,25 @@ class _Execution:
                 self._scope = tool_call(str(call.call_id))
                 self._operation = Operation(EXECUTE_TOOL, current_affiliation(), tool=self._tool)
                 self._invocation = Invocation.start(instrumentation.tracer(), self._operation)
+                open_operations.watch(self)
+
+    @property
+    def instrumentation(self) -> Instrumentation:
+        """The instrumentation that records it."""
+        return self._instrumentation
+
+    def abandon(self) -> None:
+        """End it while the function runs on."""
+        if self._invocation is not None:
+            self._invocation.finish(replace(self._ended(None), ending="abandoned"))
+
+    def leave(self, error: BaseException) -> None:
+        """Does nothing: the function has its own way out."""
+
+    def discard(self) -> None:
+        """Forget it without a trace."""
+        if self._invocation is not None:
+            self._invocation.discard()
 
     def __enter__(self) -> _Execution:
         if self._invocation is not None:

@@ -7,7 +7,6 @@ connection's own ``send`` goes through the ``send_raw`` of its base, which would
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,9 +17,7 @@ from typing import Any
 import wrapt
 
 from greenflash_otel.instrumentation.openai.websocket import patches
-from greenflash_otel.internal_errors import guarded
-
-logger = logging.getLogger("greenflash_otel")
+from greenflash_otel.internal_errors import guarded, warn_once
 
 _lock = threading.RLock()
 
@@ -104,8 +101,8 @@ class Surface:
         if differing := [
             f"{owner.__name__}.{name}" for owner, name, method in methods if not _fits(owner, name, method)
         ]:
-            logger.warning(
-                "%s of this version of openai are not recorded: %s differ", self.what, ", ".join(differing)
+            warn_once(
+                f"{self.what} of this version of openai are not recorded: {', '.join(differing)} differ"
             )
             return
         for owner, name, method in methods:

@@ -142,6 +142,16 @@ class Session(ABC):
         """End what runs as left early."""
         self._close(None)
 
+    def leave(self, error: BaseException) -> None:
+        """End what runs because ``error`` left the block that connected."""
+        if self._holds():
+            open_operations.abandon_when_safe(self)
+
+    @property
+    def instrumentation(self) -> Instrumentation:
+        """The instrumentation that records it."""
+        return self._instrumentation
+
     def discard(self) -> None:
         """Forget what runs. Takes no lock, for forked children."""
         for turn in self._turns:

@@ -1,0 +1,45 @@
+"""A set of objects that live, which holds none of them and can be read while other threads add to it."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class OpenSet(Generic[T]):
+    """Objects with a note on each, until they are collected. Takes no lock: safe in signal handlers.
+
+    A `weakref.WeakSet` fails when a thread adds to it while another one reads it.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[T], object]] = {}
+
+    def add(self, item: T, note: object = None) -> None:
+        """Add an object with a note."""
+        key, entries = id(item), self._entries
+        entries[key] = (weakref.ref(item, lambda _: entries.pop(key, None)), note)
+
+    def remove(self, item: T) -> None:
+        """Remove an object, if it is here."""
+        self._entries.pop(id(item), None)
+
+    def entries(self) -> list[tuple[T, object]]:
+        """Return the objects that still live, with their notes."""
+        found = [(ref(), note) for ref, note in list(self._entries.values())]
+        return [(item, note) for item, note in found if item is not None]
+
+    def items(self) -> list[T]:
+        """Return the objects that still live."""
+        return [item for item, _ in self.entries()]
+
+    def clear(self) -> None:
+        """Remove all objects."""
+        self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)

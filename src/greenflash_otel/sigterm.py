@@ -1,0 +1,200 @@
+"""End in order on SIGTERM where nobody else takes it, then die of it as without us.
+
+Python's default action for SIGTERM ends a process at once: neither `atexit` nor ``finally`` runs. So
+`install` puts a handler in its place, and only there. The handler may have interrupted any code of the
+main thread, ours included. While code is under way that is soon done, it returns and has the signal sent
+again, so that it never needs a lock which the interrupted code holds.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from greenflash_otel.internal_errors import guarded
+
+AGAIN_S = 0.01
+"""Time until the signal is sent again."""
+
+BUSY_S = 1.0
+"""How long the handler waits for the interrupted code to be done."""
+
+INIT = 1
+"""The number of a container's first process: the kernel passes it no signal whose action is the default."""
+
+_handler: Terminator | None = None
+_ends = 0
+"""How many threads are ending the pipeline."""
+
+_is_owed = False
+"""Whether a signal waits for the end because no thread could be started to send it again."""
+
+
+class Terminator:
+    """The handler. Each process has at most one.
+
+    Args:
+        end: End the pipeline; keeps its time.
+        keep: Bring what is captured to safety and go on; keeps its time.
+        is_busy: Whether code is under way, from a frame outwards, that is soon done.
+        limit_s: How long `end` may take.
+    """
+
+    def __init__(
+        self,
+        end: Callable[[], object],
+        keep: Callable[[], object],
+        is_busy: Callable[[FrameType | None], bool],
+        limit_s: float,
+    ) -> None:
+        self._end = end
+        self._keep = keep
+        self._is_busy = is_busy
+        self._limit_s = limit_s
+        self._since_s: float | None = None
+        self._is_keeping = False
+
+    def __eq__(self, other: object) -> bool:
+        """Equal the default action: an application that asks for that may set a handler of its own."""
+        return other is self or other is signal.SIG_DFL
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Take the signal, or be called by a handler that was set later."""
+        now_s = time.monotonic()
+        self._since_s = now_s if self._since_s is None else self._since_s
+        waited_s = now_s - self._since_s
+        busy = self._is_busy(frame)
+        is_ours = signal.getsignal(signum) is self
+        if is_ours and ((busy and waited_s < BUSY_S) or (_ends and waited_s < self._limit_s)):
+            _send_again(signum)
+        elif os.getpid() == INIT:
+            self._since_s = None
+            self._run(self._keep, beside=busy)
+        elif _is_in_hub():
+            _thread.start_new_thread(self._end_and_die, (signum,))
+        else:
+            if not _ends:
+                self._run(self._end, beside=busy)
+            _die(signum)
+
+    def _end_and_die(self, signum: int) -> None:
+        with guarded("end on SIGTERM"):
+            self._end()
+        _die(signum)
+
+    def _run(self, step: Callable[[], object], *, beside: bool) -> None:
+        """Run a step here, or where this thread may hold a lock that it needs, in another, for a time."""
+        done = _thread.allocate_lock()
+        done.acquire()
+
+        def run() -> None:
+            try:
+                with guarded("end on SIGTERM"):
+                    step()
+            finally:
+                done.release()
+
+        if not beside:
+            run()
+        elif _start(run):
+            done.acquire(timeout=self._limit_s)
+
+
+def install(
+    end: Callable[[], object],
+    keep: Callable[[], object],
+    is_busy: Callable[[FrameType | None], bool],
+    limit_s: float,
+) -> None:
+    """Take SIGTERM if its action is the default one and this is the main thread; see `Terminator`."""
+    global _handler
+    if os.name != "posix" or not _is_main_thread():
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL and not isinstance(before, Terminator):
+        return
+    handler = Terminator(end, keep, is_busy, limit_s)
+    with guarded("take SIGTERM"):  # the main thread of a sub-interpreter may not
+        signal.signal(signal.SIGTERM, handler)
+        _handler = handler
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Around the end of the pipeline: a SIGTERM meanwhile waits for it. Then the handler is taken off."""
+    global _ends, _is_owed
+    _ends += 1
+    try:
+        yield
+    finally:
+        _ends = max(_ends - 1, 0)
+        if not _ends:
+            _remove()
+            if _is_owed:
+                _is_owed = False
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _remove() -> None:
+    """Give SIGTERM its default action back, if it is still ours. Other threads than the main one cannot."""
+    global _handler
+    handler, _handler = _handler, None
+    if handler is not None and _is_main_thread() and signal.getsignal(signal.SIGTERM) is handler:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _die(signum: int) -> None:
+    """Let the signal do what it does by default."""
+    signal.signal(signum, signal.SIG_DFL)
+    signal.raise_signal(signum)
+
+
+def _send_again(signum: int) -> None:
+    """Send the signal again, soon; where that cannot be done, when the end that is under way is over."""
+    global _is_owed
+
+    def send() -> None:
+        time.sleep(AGAIN_S)
+        os.kill(os.getpid(), signum)
+
+    if not _start(send):
+        _is_owed = True
+
+
+def _start(function: Callable[[], None]) -> bool:
+    """Run a function in a thread of its own; False if the interpreter ends and starts no threads."""
+    try:
+        _thread.start_new_thread(function, ())
+    except RuntimeError:
+        return False
+    return True
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _is_in_hub() -> bool:
+    """Whether this is gevent's hub, which runs signal handlers and must not wait."""
+    gevent = sys.modules.get("gevent")
+    return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
+
+
+def _forget_ends() -> None:
+    """In a forked child nobody else is left to end anything."""
+    global _ends
+    _ends = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_ends)

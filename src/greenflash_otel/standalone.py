@@ -1,0 +1,122 @@
+"""Make ``GreenflashSpanExporter`` work where nobody called ``instrument()``.
+
+An exporter is given spans that ended, by a processor that it does not know, of a provider that it does not
+know. So two things happen from its construction to its shutdown:
+
+- Its pipeline is the process's, for `record_outcome`, `record_rating`, `identify_user`, `flush` and `stats`,
+  unless `instrument()` made one.
+- The SDK's ``Span.start`` is wrapped, so that it is remembered which conversation a span began in. The
+  processor interface cannot do that without the provider. The wrapper changes nothing the application sees.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, Final, Protocol
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Span
+
+from greenflash_otel import internal_errors
+from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.span_contexts import SPAN_CONTEXTS
+
+
+class StandaloneExporter(Protocol):
+    """An exporter that is not of `instrument()`."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Where it hands its spans to."""
+        ...
+
+
+_exporters: Final[weakref.WeakValueDictionary[int, StandaloneExporter]] = weakref.WeakValueDictionary()
+"""The exporters that are in use, oldest first. An exporter that nobody has any more is none."""
+_numbers: Final = count()
+_lock: Final = threading.Lock()
+_wrapper: Any = None
+
+
+def register(exporter: StandaloneExporter) -> None:
+    """Take ``exporter`` for one of this process, until it is unregistered or garbage."""
+    with _lock:
+        if _exporters:
+            internal_errors.warn_once(
+                "there are several GreenflashSpanExporters: outcomes, ratings and users go to the first one",
+            )
+        _exporters[next(_numbers)] = exporter
+        SPAN_CONTEXTS.add_reader(exporter)
+        _watch_starts()
+
+
+def unregister(exporter: StandaloneExporter) -> None:
+    """Forget ``exporter``; the last one leaves the SDK as it was."""
+    with _lock:
+        for number, known in list(_exporters.items()):
+            if known is exporter:
+                del _exporters[number]
+        SPAN_CONTEXTS.remove_reader(exporter)
+        if not _exporters:
+            _leave_starts()
+
+
+def is_in_use() -> bool:
+    """Tell whether any exporter may ask for spans that ended."""
+    return bool(_exporters)
+
+
+def pipeline_of_process() -> Pipeline | None:
+    """Return the pipeline of the oldest exporter; None if there is no exporter."""
+    for exporter in list(_exporters.values()):
+        return exporter.pipeline
+    return None
+
+
+def reset_for_tests() -> None:
+    """Forget all exporters, so that one test does not see what another did."""
+    with _lock:
+        _exporters.clear()
+        _leave_starts()
+    SPAN_CONTEXTS.reset_for_tests()
+
+
+def _watch_starts() -> None:
+    global _wrapper
+    if _wrapper is not None and _wrapper in _layers():
+        return
+    original = Span.start
+
+    @functools.wraps(original)
+    def start(span: Span, *args: Any, **kwargs: Any) -> None:
+        original(span, *args, **kwargs)
+        if _exporters:
+            with internal_errors.guarded("remember whose conversation a span belongs to"):
+                SPAN_CONTEXTS.note_start(span, _parent_context(*args, **kwargs))
+
+    _wrapper = start
+    Span.start = start  # type: ignore[method-assign,assignment]
+
+
+def _parent_context(start_time: object = None, parent_context: Context | None = None) -> Context | None:
+    """Pick an argument of ``Span.start``."""
+    return parent_context
+
+
+def _leave_starts() -> None:
+    """Give the method back. Below a wrapper of somebody else's, ours stays and lets calls through."""
+    global _wrapper
+    if _wrapper is not None and Span.__dict__["start"] is _wrapper:
+        Span.start = _wrapper.__wrapped__  # type: ignore[method-assign]
+        _wrapper = None
+
+
+def _layers() -> Iterator[object]:
+    layer: Any = Span.__dict__["start"]
+    while layer is not None:
+        yield layer
+        layer = getattr(layer, "__wrapped__", None)
