@@ -33,7 +33,7 @@ class Hostile:
 class Faceless:
     """Does not even say what it is."""
 
-    @property
+    @property  # type: ignore[misc]  # what a proxy does
     def __class__(self) -> Any:
         raise RuntimeError("no")
 
@@ -126,6 +126,8 @@ class BadZone(dt.tzinfo):
 
     def utcoffset(self, moment: dt.datetime | None) -> Any:
         raise RuntimeError("no")
+
+    dst = tzname = utcoffset
 
 
 def cycle() -> dict[str, Any]:
