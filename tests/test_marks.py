@@ -30,7 +30,11 @@ def _said(question: str, answer: str) -> dict[str, str]:
 
 SAID, SAID_LATER = _said("hi", "ho"), _said("again?", "no")
 MARK = {"gen_ai.operation.name": "chat"}
-WHOSE: dict[str, Any] = {"user_id": "ada@example.com", "organization_id": "acme", "properties": {"salary": 90_000}}
+WHOSE: dict[str, Any] = {
+    "user_id": "ada@example.com",
+    "organization_id": "acme",
+    "properties": {"salary": 90_000},
+}
 
 
 class Application:

@@ -267,7 +267,6 @@ def _keyed(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 def is_hashable(value: Any) -> bool:
     """Return whether a value can be a key, and says so without an error."""
     try:
-        hash(value)
-        return value == value
+        return value in {value}
     except Exception:  # noqa: BLE001 - whatever it raises
         return False
