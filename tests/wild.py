@@ -265,8 +265,9 @@ def _keyed(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def is_hashable(value: Any) -> bool:
-    """Return whether a value can be a key, and says so without an error."""
+    """Return whether a value can be a key among others."""
     try:
-        return value in {value}
+        _ = {value: None, "plan": None, hash(value): None}
     except Exception:  # noqa: BLE001 - whatever it raises
         return False
+    return True
