@@ -12,11 +12,13 @@ import pytest
 from greenflash.types.organization_create_params import OrganizationCreateParams
 from greenflash.types.rating_log_params import RatingLogParams
 from greenflash.types.user_create_params import UserCreateParams
+from opentelemetry.sdk.trace import TracerProvider
 
 import greenflash_otel
 from greenflash_otel import internal_errors
 from greenflash_otel.testing import Answer, Emulator
 from tests.api.wire import fields_of
+from tests.chat import client_saying
 from tests.conftest import PRODUCT
 from tests.test_runtime import chat, start
 
@@ -264,7 +266,74 @@ def test_a_rating_that_is_refused_is_rejected(greenflash_emulator: Emulator) -> 
     pipeline = start(greenflash_emulator)
     greenflash_otel.record_rating(1, conversation_id="c")
     greenflash_otel.record_rating(2, conversation_id="c")
-    assert pipeline.flush(10)
+    assert not pipeline.flush(10)  # one of them was refused
     stats = pipeline.stats()
     assert (stats.accepted, stats.delivered, stats.rejected) == (2, 1, 1)
     assert [rating.rating for rating in greenflash_emulator.ratings()] == [2.0]
+
+
+class TestWhatARatingBelongsTo:
+    """It is found where an outcome finds it."""
+
+    def test_a_block_without_an_id(self, greenflash_emulator: Emulator) -> None:
+        """Also after the conversation was found out, and in the next process."""
+        pipeline = start(greenflash_emulator)
+        with greenflash_otel.conversation(user_id="ada"):
+            chat(["one"], ["hello"])
+            outcome = greenflash_otel.record_outcome("upgrade")
+            rating = greenflash_otel.record_rating(5)
+        assert rating is not None
+        assert rating.conversation_id == outcome.conversation_id
+        assert pipeline.flush(10)
+        [conversation] = greenflash_emulator.conversations()
+        assert [rating.rating for rating in conversation.ratings] == [5.0]
+
+    def test_the_active_trace(self, greenflash_emulator: Emulator) -> None:
+        """Where the application records spans of its own."""
+        provider = TracerProvider()
+        pipeline = start(greenflash_emulator, tracer_provider=provider)
+        with provider.get_tracer("app").start_as_current_span("request"):
+            chat(["one"], ["hello"])
+            greenflash_otel.record_rating(5)
+        assert pipeline.flush(10)
+        [conversation] = greenflash_emulator.conversations()
+        assert [rating.rating for rating in conversation.ratings] == [5.0]
+
+    def test_an_answer_by_the_id_of_its_response(self, greenflash_emulator: Emulator) -> None:
+        """That is the id which the application has of it."""
+        pipeline = start(greenflash_emulator)
+        client = client_saying(["one", "two"])
+        with greenflash_otel.conversation("c"):
+            ids = [
+                client.chat.completions.create(model="m", messages=[{"role": "user", "content": text}]).id
+                for text in ("hello", "hello again")
+            ]
+        greenflash_otel.record_rating(True, message_id=ids[0])
+        greenflash_otel.record_rating(False, conversation_id="c", message_id=ids[1])
+        greenflash_otel.record_rating(False, conversation_id="other", message_id=ids[1])
+        assert pipeline.flush(10)
+        answers = [
+            message.external_id
+            for message in greenflash_emulator.conversation("c").messages
+            if message.type == "assistant_message"
+        ]
+        rated = [
+            (one.body["externalConversationId"], one.body["externalMessageId"])
+            for one in greenflash_emulator.requests()
+            if one.path == "/ratings"
+        ]
+        assert sorted(rated) == sorted([("c", answers[0]), ("c", answers[1]), ("other", ids[1])])
+
+    def test_nothing(self, greenflash_emulator: Emulator) -> None:
+        """An outcome is delivered without; a rating of nothing, which Greenflash refuses, is lost."""
+        pipeline = start(greenflash_emulator)
+        outcome = greenflash_otel.record_outcome("upgrade")
+        assert greenflash_otel.record_rating(5) is None
+        greenflash_otel.record_rating(5, message_id="m")
+        assert pipeline.flush(10)
+        bodies = {one.path: one.body for one in greenflash_emulator.requests()}
+        assert outcome.conversation_id is None
+        assert "externalUserId" not in bodies["/events"]  # nothing is booked on somebody who is nobody
+        assert bodies["/ratings"]["externalMessageId"] == "m"
+        assert internal_errors.counts().unlinked == 3
+        assert dict(internal_errors.counts().lost) == {"rating_of_nothing": 1}

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
 from openai.types.chat import ChatCompletionMessageParam
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import greenflash_otel as greenflash
+from greenflash_otel.langchain import GreenflashCallbackHandler
 from greenflash_otel.testing import Answer, Emulator, StoredConversation
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
@@ -214,3 +217,44 @@ def test_concurrent_conversations_do_not_mix(greenflash_emulator: Emulator) -> N
     assert set(stored) == {f"c{number}" for number in range(50)}
     for name, conversation in stored.items():
         assert [content for _, content in said(conversation)] == [f"question {name}", f"answer {name}"]
+
+
+def test_what_is_said_of_a_conversation_adds_up(greenflash_emulator: Emulator, tmp_path: Path) -> None:
+    """In later blocks, through a handler, and after a restart; of one name the later value counts."""
+    folder = tmp_path / "outbox"
+
+    def say(text: str, **properties: Any) -> dict[str, Any]:
+        with greenflash.conversation("chat", properties=properties):
+            chat([f"to {text}"], [text])
+        assert greenflash.flush(10)
+        return dict(greenflash_emulator.conversation("chat").properties or {})
+
+    start(greenflash_emulator, outbox=folder)
+    assert say("one", plan="free", channel="web") == {"plan": "free", "channel": "web"}
+    assert say("two", plan="pro") == {"plan": "pro", "channel": "web"}
+    assert say("three") == {"plan": "pro", "channel": "web"}
+    greenflash.shutdown(1)
+    start(greenflash_emulator, outbox=folder)
+    assert say("four", resolved=True) == {"plan": "pro", "channel": "web", "resolved": True}
+    handler = GreenflashCallbackHandler(conversation_id="chat", properties={"beta": 1})
+    GenericFakeChatModel(messages=iter([AIMessage("to five")])).invoke("five", {"callbacks": [handler]})
+    assert say("six") == {"plan": "pro", "channel": "web", "resolved": True, "beta": 1}
+
+
+def test_remembered_properties_are_redacted_and_bounded(
+    greenflash_emulator: Emulator, tmp_path: Path
+) -> None:
+    """What is noted for the next process is written as it will be sent; what is large is sent, not noted."""
+    folder = tmp_path / "outbox"
+    start(greenflash_emulator, outbox=folder, redact=lambda text, path: text.replace("secret", "[gone]"))
+    properties = {"note": "a secret", "large": "x" * 10_000}
+    with greenflash.conversation("chat", properties=properties):
+        chat(["one"], ["hello"])
+    assert greenflash.flush(10)
+    sent = {"note": "a [gone]", "large": "x" * 10_000}
+    assert greenflash_emulator.conversation("chat").properties == sent
+    greenflash.shutdown(1)
+    on_disk = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"[gone]" in on_disk
+    assert b"secret" not in on_disk
+    assert b"x" * 10_000 not in on_disk

@@ -11,7 +11,7 @@ import functools
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import httpx
 from opentelemetry.context import Context
@@ -22,8 +22,9 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.model.operation import Affiliation
-from greenflash_otel.model.telemetry import Attributes, SpanEvent, SpanRecord, Status
+from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
+from greenflash_otel.semconv.attributes import plain_attributes
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS, joined
@@ -49,11 +50,11 @@ def record_of(span: ReadableSpan, affiliation: Affiliation | None = None) -> Spa
         name=span.name,
         start_ns=span.start_time or 0,
         end_ns=span.end_time or span.start_time or 0,
-        attributes=cast(Attributes, joined(span.attributes or {}, affiliation))
-        if affiliation
-        else span.attributes or {},
+        attributes=plain_attributes(
+            joined(span.attributes or {}, affiliation) if affiliation else span.attributes or {}
+        ),
         events=tuple(
-            SpanEvent(event.name, event.timestamp, cast(Attributes, event.attributes or {}))
+            SpanEvent(event.name, event.timestamp, plain_attributes(event.attributes or {}))
             for event in span.events
         ),
         status=_STATUS[span.status.status_code],

@@ -173,7 +173,9 @@ SETTINGS: Mapping[str, Setting] = {
         ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
     ),
     "strict": Setting(
-        ("GREENFLASH_STRICT",), _flag, "`record_outcome()` raises on bad arguments instead of repairing them."
+        ("GREENFLASH_STRICT",),
+        _flag,
+        "Bad arguments of `conversation()`, `record_outcome()` and others raise instead of being repaired.",
     ),
     "shutdown_timeout_s": Setting(
         ("GREENFLASH_SHUTDOWN_TIMEOUT",),

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
+from greenflash_otel.any_json import Bounds, repair_json
 from greenflash_otel.arguments import id_text
 from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Failure, Json, Operation
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.truncated_json import read_document
 
+_PLAIN = frozenset({str, bool, float, bytes, type(None)})
+_BOUNDS = Bounds(depth=200, entries=50_000, text_bytes=sys.maxsize)
+"""Of an attribute that is no plain value: messages may come as nested lists and maps."""
+
 REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
 """How Python shows an exception, e.g. ``ValueError('no')``."""
 GENERAL = ("_OTHER", "Exception")
 """Types that say nothing."""
+
+
+def plain_attributes(attributes: Mapping[str, Any]) -> Attributes:
+    """Return attributes whose values can be read without surprises: neither endless nor self-containing.
+
+    A span of the SDK has only such; an exporter may be handed others.
+    """
+    return {
+        name if type(name) is str else str(repair_json(name).value): value
+        if _is_plain(value) or (type(value) is tuple and all(map(_is_plain, value)))
+        else repair_json(value, _BOUNDS if type(value) in (list, tuple, dict) else Bounds()).value
+        for name, value in attributes.items()
+    }
+
+
+def _is_plain(value: object) -> bool:
+    kind = type(value)
+    return kind in _PLAIN or (kind is int and -(2**63) <= value < 2**63)  # type: ignore[operator]  # an int
 
 
 def text(attributes: Attributes, name: str) -> str | None:
@@ -50,9 +76,14 @@ def integer(attributes: Attributes, name: str) -> int | None:
 
 
 def number(attributes: Attributes, name: str) -> float | None:
-    """Return any number."""
+    """Return any finite number."""
     value = attributes.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer beyond all floats
+        return None
 
 
 def mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:

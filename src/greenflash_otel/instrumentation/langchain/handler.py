@@ -37,11 +37,17 @@ class CallbackHandler(BaseCallbackHandler):
         source = None if is_suppressed() else self.source()
         if source is None:
             return None
-        name = rest.get("name")
-        if name is None and isinstance(serialized, Mapping):
-            name = serialized.get("name") or (serialized.get("id") or [kind])[-1]
-        tags, metadata = tuple(rest.get("tags") or ()), rest.get("metadata") or {}
-        return Begun(source, kind, run_id, parent_run_id, str(name or kind), tags, metadata)
+        name: str
+        tags: tuple[Any, ...]
+        metadata: Mapping[str, Any]
+        name, tags, metadata = kind, (), {}  # each is read for itself: one that raises costs only itself
+        with guarded("read the name of a run"):
+            name = _name_of(serialized, rest.get("name")) or kind
+        with guarded("read the tags of a run"):
+            tags = tuple(rest.get("tags") or ())
+        with guarded("read the metadata of a run"):
+            metadata = rest.get("metadata") or {}
+        return Begun(source, kind, run_id, parent_run_id, name, tags, metadata)
 
     def on_chain_start(
         self,
@@ -161,6 +167,13 @@ class CallbackHandler(BaseCallbackHandler):
 
     def on_resume(self, event: Any) -> None:
         """As `on_interrupt`."""
+
+
+def _name_of(serialized: Any, name: Any) -> str | None:
+    """Return the name of a run: its own, else that of what runs."""
+    if name is None and isinstance(serialized, Mapping):
+        name = serialized.get("name") or (serialized.get("id") or [None])[-1]
+    return str(name) if name else None
 
 
 class HookedHandler(CallbackHandler):
