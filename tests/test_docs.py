@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import greenflash_otel as greenflash
+from greenflash_otel import runtime
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.testing import Emulator
 from tests.chat import completion
@@ -96,6 +97,24 @@ def test_the_block_about_verifying_delivery(
     printed = capsys.readouterr().out.strip()
     assert printed == "True accepted 1 = delivered 1 + pending 0 + rejected 0 + lost 0"
     assert f"prints `{printed}`" in page
+
+
+async def test_the_blocks_about_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lifespan of ``servers.md`` ends the pipeline; the hook of Celery is one."""
+    asgi, celery = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "servers.md").read_text(), re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_OUTBOX": ":memory:"}.items():
+        monkeypatch.setenv(name, value)
+    space: dict[str, Any] = {}
+    exec(compile(asgi, "servers.md", "exec"), space)
+    async with space["app"].router.lifespan_context(space["app"]):
+        assert runtime.active_pipeline() is not None
+    assert runtime.active_pipeline() is None
+    with pytest.MonkeyPatch.context() as patch:
+        ended: list[bool] = []
+        patch.setattr(greenflash, "shutdown", lambda: ended.append(True))
+        exec(compile(celery, "servers.md", "exec"), space)
+        space["worker_process_shutdown"].send(None)
+    assert ended == [True]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

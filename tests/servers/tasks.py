@@ -32,7 +32,7 @@ app.conf.broker_transport_options = {
 model = client()
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def tell(id: str) -> None:
     """One call, whole."""
     with greenflash.conversation(id):
@@ -40,7 +40,7 @@ def tell(id: str) -> None:
     (FOLDER.parent / f"told-{id}").touch()
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def stream(id: str, words: int) -> None:
     """A stream that is left open."""
     with greenflash.conversation(id):
