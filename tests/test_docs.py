@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExportResult
 
 import greenflash_otel as greenflash
+from greenflash_otel import runtime
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.semconv.convention import Convention, in_order_of_asking
 from greenflash_otel.semconv.conversation_attributes import ConversationAttributes
@@ -173,6 +174,24 @@ def test_the_blocks_about_redaction(greenflash_emulator: Emulator, monkeypatch: 
     assert "[email]" in span
     assert "ada@example.com" not in span
     assert greenflash_emulator.conversation("chat-2").messages[1].content == "I wrote to [email]."
+
+
+async def test_the_blocks_about_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lifespan of ``servers.md`` ends the pipeline; the hook of Celery is one."""
+    asgi, celery = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "servers.md").read_text(), re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_OUTBOX": ":memory:"}.items():
+        monkeypatch.setenv(name, value)
+    space: dict[str, Any] = {}
+    exec(compile(asgi, "servers.md", "exec"), space)
+    async with space["app"].router.lifespan_context(space["app"]):
+        assert runtime.active_pipeline() is not None
+    assert runtime.active_pipeline() is None
+    with pytest.MonkeyPatch.context() as patch:
+        ended: list[bool] = []
+        patch.setattr(greenflash, "shutdown", lambda: ended.append(True))
+        exec(compile(celery, "servers.md", "exec"), space)
+        space["worker_process_shutdown"].send(None)
+    assert ended == [True]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

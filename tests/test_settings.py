@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "default_user_id": ("nobody", "nobody", "somebody"),
     "strict": ("yes", True, False),
     "shutdown_timeout_s": ("2.5", 2.5, 0.0),
+    "handle_sigterm": ("no", False, True),
 }
 
 

@@ -41,6 +41,11 @@ def said_in(emulator: Emulator, id: str) -> list[str]:
     return [str(message.content) for message in emulator.conversation(id).messages]
 
 
+def ending_in(emulator: Emulator, id: str) -> object:
+    """How the answer in a conversation ended."""
+    return (emulator.conversation(id).messages[1].properties or {}).get("ending")
+
+
 def half(words: Iterator[str]) -> str:
     """Read to the second word."""
     read = ""
@@ -81,7 +86,7 @@ def of_a_loop() -> Iterator[str]:
         told = words()
         with suppress(StopAsyncIteration):
             while True:
-                yield loop.run(anext(told))  # type: ignore[arg-type]
+                yield loop.run(anext(told))
 
 
 class _Loop:
@@ -151,7 +156,7 @@ def test_a_status_says_so(emulator: Emulator) -> None:
         told = chat()
         half(told)
     greenflash.shutdown()
-    assert emulator.conversation("a").messages[1].properties["ending"] == "abandoned"
+    assert ending_in(emulator, "a") == "abandoned"
     told.close()  # type: ignore[attr-defined]
 
 
@@ -242,5 +247,5 @@ async def test_a_stream_whose_block_is_cancelled(emulator: Emulator) -> None:
         await task
     assert await asyncio.to_thread(greenflash.flush, 10)
     assert said_in(emulator, "a") == [STORY, "word0 word1 "]
-    assert emulator.conversation("a").messages[1].properties["ending"] == "cancelled"
+    assert ending_in(emulator, "a") == "cancelled"
     await kept[0].close()

@@ -244,8 +244,20 @@ ROWS: Final[tuple[Row, ...]] = (
         (
             "delivery/test_processes.py::test_what_was_captured_arrives",
             "faults/test_silence.py::test_an_end_while_the_server_hangs",
+            "test_sigterm.py::test_wherever_it_comes",
+            "test_sigterm.py::test_it_keeps_its_time",
         ),
-        "SIGTERM without a handler is Python's `kill -9`: the last 0.1 s of messages die with it.",
+    ),
+    Row(
+        "uvicorn, gunicorn, hypercorn, Celery are stopped; browser tabs are closed in the middle",
+        "What ended is delivered or on disk; what is open is recorded as far as it came",
+        (
+            "servers/test_web_servers.py::test_what_ended_arrives",
+            "servers/test_web_servers.py::test_what_is_broken_off_arrives",
+            "servers/test_celery.py::test_nothing_is_lost",
+            "test_sigterm.py::test_under_gevent",
+        ),
+        "Some servers need three lines: docs/servers.md. SIGKILL after their patience loses open streams.",
     ),
     Row(
         "asyncio: cancelled tasks, closed loops",

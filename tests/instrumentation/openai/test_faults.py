@@ -121,6 +121,10 @@ def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     before = internal_errors().get("end what is open at exit", 0)
 
     class Stuck:
+        instrumentation = None
+
+        def leave(self, error: BaseException) -> None: ...
+
         def abandon(self) -> None:
             raise OurBug
 
