@@ -97,7 +97,7 @@ def test_rounds_leave_nothing(name: str) -> None:
     environment = {**os.environ, "GREENFLASH_PRODUCT_ID": "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"}
     command = [sys.executable, "-c", COUNTING + ROUNDS[name] + COMPARING]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, cwd=root, env=environment, check=True
+        command, capture_output=True, text=True, timeout=110, cwd=root, env=environment, check=True
     )
     after_three, after_nine = json.loads(done.stdout)
     assert after_nine == after_three

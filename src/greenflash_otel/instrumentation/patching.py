@@ -109,16 +109,27 @@ def _fits(owner: object, method: Method) -> bool:
 
 
 def _owners(owner: type | None, method: Method) -> Iterator[type]:
-    """The class itself, and those below it that another instrumentation gave a wrapper of their own."""
+    """Yield the class itself, and those below it that another instrumentation gave a method of their own.
+
+    Some put the inherited method there for good when they are taken off; it then hides the wrapper above it.
+    """
     if owner is None:
         return
+    inherited = getattr(owner, method.name, None)
     if method.name in owner.__dict__:
         yield owner
     subclasses: list[type] = owner.__subclasses__()
     for subclass in subclasses:
         for one in _owners(subclass, method):
-            if hasattr(one.__dict__[method.name], "__wrapped__"):
+            layer = one.__dict__[method.name]
+            if hasattr(layer, "__wrapped__") or layer is _innermost(inherited):
                 yield one
+
+
+def _innermost(layer: Any) -> Any:
+    while hasattr(layer, "__wrapped__"):
+        layer = layer.__wrapped__
+    return getattr(layer, "__func__", layer)
 
 
 def _wrap_method(owner: type, method: Method) -> None:

@@ -160,6 +160,18 @@ def test_hidden_by_another_instrumentation(client: openai.OpenAI, monkeypatch: p
     assert len(spans.all()) == 1
 
 
+def test_after_another_instrumentation_left(client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some leave the inherited method in the subclass, where it hides our wrapper."""
+    left = _base_client.SyncAPIClient.__dict__["request"]
+    monkeypatch.setattr(openai.OpenAI, "request", left, raising=False)
+    spans = Spans()
+    instrument(spans.tracer)
+    client.chat.completions.create(**CHAT)
+    assert len(spans.all()) == 1
+    uninstrument()
+    assert openai.OpenAI.__dict__["request"] is left
+
+
 class _Theirs:
     """Another instrumentation: where its wrapper lies below one of ours it stays, and goes quiet."""
 
