@@ -308,7 +308,7 @@ def _create(path: Path) -> int:
 def _names(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # or a file stands where its folder was
         return False
 
 

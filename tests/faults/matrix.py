@@ -281,7 +281,8 @@ ROWS: Final[tuple[Row, ...]] = (
         "Queues full, in memory and on disk",
         "The newest are refused and counted; outcomes have a reserve; nobody waits",
         (
-            "delivery/test_batcher.py::test_a_full_queue_refuses_and_counts",
+            "delivery/test_batcher.py::test_what_memory_has_no_room_for_is_spilled_and_comes_in_order",
+            "delivery/test_batcher.py::test_what_has_room_nowhere_is_refused_and_counted",
             "delivery/test_outbox.py::test_a_full_outbox_refuses_the_newest_and_counts_it",
             "delivery/test_outbox.py::test_outcomes_have_a_reserve",
         ),
@@ -323,9 +324,9 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         "Another version of this library, earlier or later",
-        "Earlier files are read; later ones left alone",
+        "Its files are left alone, byte for byte, and named in the log",
         (
-            "faults/test_history.py::test_a_file_of_the_first_version",
+            "faults/test_history.py::test_a_file_of_another_version",
             "delivery/test_outbox_disk.py::test_a_file_of_a_later_version_is_left_alone",
         ),
     ),
