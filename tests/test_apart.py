@@ -231,7 +231,8 @@ def test_what_cannot_be_noted_is_not_acknowledged(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path)
     with closing(outbox):
         intake = Intake(outbox, ADDRESS, memory=Memory(notebook=outbox))
-        db = outbox._database()
+        db = outbox._connection.db
+        assert db is not None
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count={pages}")
         many = [replace(QUESTION, time_ns=number, body={"content": "x" * 9_000}) for number in range(9)]

@@ -218,15 +218,6 @@ def test_what_an_outcome_belongs_to(
     assert body.get("externalUserId") == taken.user_id  # nobody is made up
 
 
-def test_a_forked_child_has_a_lock_of_its_own() -> None:
-    """A lock held while the process was forked does not stop the child."""
-    intake, store = _intake()
-    with intake._lock:
-        intake.forget_lock()
-        intake.take([_chat()])
-    assert len(store.puts) == 1
-
-
 class RefusingStore(FakeStore):
     """Refuses all that comes in the first call, with a word or with an exception."""
 
