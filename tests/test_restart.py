@@ -192,7 +192,7 @@ sys.stdin.read()
 """
 
 
-def test_a_whole_process_is_killed(greenflash_emulator: Emulator, tmp_path: Path) -> None:
+def test_a_whole_process_is_killed(greenflash_itself: Emulator, tmp_path: Path) -> None:
     """With ``kill -9``, a moment after an answer that is still in doubt: the next one tells it."""
     settings = {"GREENFLASH_PRODUCT_ID": PRODUCT, "GREENFLASH_OUTBOX": str(tmp_path)}
     with subprocess.Popen(
@@ -207,9 +207,9 @@ def test_a_whole_process_is_killed(greenflash_emulator: Emulator, tmp_path: Path
         assert running.stdout.readline() == "said\n"
         running.kill()
     pipeline = greenflash.instrument(
-        api_key="gf_test", product_id=PRODUCT, base_url=greenflash_emulator.base_url, outbox=tmp_path
+        api_key="gf_test", product_id=PRODUCT, base_url=greenflash_itself.base_url, outbox=tmp_path
     )
     assert pipeline.flush(10)
-    stored = greenflash_emulator.conversation("c")
+    stored = greenflash_itself.conversation("c")
     assert [message.content for message in stored.messages] == ["Shoes?", "yes"]
     assert [outcome.event_type for outcome in stored.outcomes] == ["upgrade"]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.test_sweep import found_by
 
-EVERY = 7
+EVERY = 6
 """`make soak` cuts the power at each call, the tests at one of so many."""
 
 

@@ -118,7 +118,7 @@ class Delivery:
                 self._advance(watch, until_s)
             return watch.left <= 0 and not watch.has_failed and sum(self.batcher.lost().values()) == lost
         finally:
-            self._outbox.unwatch(watch)
+            self._outbox.unwatch(watch, GRACE_S)
 
     def close(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> None:
         """Take nothing more, ingest what was submitted, and try to deliver it in time.

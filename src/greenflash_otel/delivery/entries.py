@@ -246,9 +246,10 @@ class Entries:
         return watch
 
     def unwatch(self, watch: Watch) -> None:
-        """Stop watching."""
+        """Stop watching. What is delivered is deleted, so that nobody sends it again who comes after this process."""
         if watch in self._watches:
             self._watches.remove(watch)
+        self.delete_settled()
 
     # The files.
 

@@ -189,9 +189,9 @@ class Outbox:
         """Make everything due, and watch the entries that are pending now; None if the time is over."""
         return self._run(lambda entries: entries.watch(), timeout_s)
 
-    def unwatch(self, watch: Watch) -> None:
-        """Stop watching."""
-        self._submit(Job(lambda entries: entries.unwatch(watch)))
+    def unwatch(self, watch: Watch, timeout_s: float = FOREVER_S) -> None:
+        """Stop watching, and delete what is delivered."""
+        self._run(lambda entries: entries.unwatch(watch), timeout_s)
 
     @property
     def folder(self) -> Path | None:
