@@ -127,8 +127,8 @@ def test_it_is_on_disk_when_the_call_returns(
 ) -> None:
     """Nobody flushes: the next process delivers it."""
     folder = tmp_path / "outbox"
-    greenflash_emulator.faults.next(Answer(status=503))
-    start(greenflash_emulator, outbox=folder)
+    greenflash_itself.faults.next(Answer(status=503))
+    start(greenflash_itself, outbox=folder)
     assert TELLING[function]() is not None
     assert greenflash_otel.stats().pending == 1
     greenflash_otel.shutdown(0)

@@ -293,9 +293,9 @@ MUTATIONS: dict[str, Mutation] = {
         "                pass",
     ),
     "what could not be noted is acknowledged": Mutation(
-        "delivery/outbox",
-        "                if any(note.is_required for note in notes):\n",
-        "                if False:\n",
+        "delivery/entries",
+        "            if any(record.is_required for record in what.records):\n",
+        "            if False:\n",
     ),
     "what was refused waits no more": Mutation(
         "ingest/ingest", "                self._conversations.rollback()\n", ""
@@ -304,12 +304,12 @@ MUTATIONS: dict[str, Mutation] = {
         "ingest/ingest", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
     ),
     "what sampling drops is noted as told": Mutation("conversations/store", " if is_kept(id)}", "}"),
-    "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
+    "refused requests leave notes": Mutation("delivery/entries", " and None not in queues:", ":"),
     "notes that fail cost the requests": Mutation(
-        "delivery/outbox", "            if not notes or any(", "            if True or any("
+        "delivery/entries", "            if not what.records or any(", "            if True or any("
     ),
     "adopted notes are lost": Mutation(
-        "delivery/files", "        state_table.copy(mine.db, orphan.db)", "        pass"
+        "delivery/adoption", "            state_table.copy(into, orphan)", "            pass"
     ),
     "a broken note is read": Mutation(
         "delivery/state_table", "if _checksum(topic, value) == checksum:", "if True:"
