@@ -95,7 +95,9 @@ MUTATIONS: dict[str, Mutation] = {
     "synced now and then": Mutation("delivery/schema", '"synchronous=FULL",', '"synchronous=NORMAL",'),
     "a new folder is not synced": Mutation("platform_support", "    sync_folder(path.parent)", "    pass"),
     "journals stay behind": Mutation(
-        "delivery/files", "            left.unlink(missing_ok=True)\n        lock.release", "            pass\n        lock.release"
+        "delivery/files",
+        "            left.unlink(missing_ok=True)\n        lock.release",
+        "            pass\n        lock.release",
     ),
     "an index is believed": Mutation(
         "delivery/adoption", "        return schema.is_indexed(db)", "        return True"

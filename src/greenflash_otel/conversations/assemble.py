@@ -52,7 +52,7 @@ def assemble(
     aligned = align(state, found, prepared) if role.is_shown else None
     changes = build(store, store.deferred, span, prepared, found, role, aligned)
     store.apply(changes)
-    return _update_of(prepared, changes, state, earlier)
+    return _update_of(prepared, changes, earlier)
 
 
 def assemble_overdue(store: ConversationStore, now_ns: int | None) -> list[ConversationUpdate]:
@@ -139,7 +139,7 @@ def _is_of_no_conversation(store: ConversationStore, waiting: Deferral) -> bool:
 
 
 def _update_of(
-    prepared: PreparedOperation, changes: Changes, state: ConversationState, earlier: tuple[MessageItem, ...]
+    prepared: PreparedOperation, changes: Changes, earlier: tuple[MessageItem, ...]
 ) -> ConversationUpdate:
     operation, is_shown, facts = prepared.operation, changes.role.is_shown, changes.state.facts
     return ConversationUpdate(
@@ -151,5 +151,5 @@ def _update_of(
         system_prompt=prepared.prompt if is_shown else None,
         prompt=operation.prompt if is_shown else None,
         voice_call=operation.voice_call,
-        properties=state.merge_properties(operation.affiliation.properties),
+        properties=changes.properties,
     )

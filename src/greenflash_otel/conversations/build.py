@@ -7,7 +7,7 @@ has to see what that call changes: `_Draft` collects the changes, and reads thro
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.align import Alignment, node_of
@@ -37,15 +37,14 @@ from greenflash_otel.conversations.items import (
     write_tool_run,
 )
 from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.properties import select_remembered
 from greenflash_otel.conversations.resolve import (
     KnownConversations,
     Resolution,
     find_last_exchange,
     list_stored_item_names,
 )
-from greenflash_otel.conversations.state import PROPERTY_CHARACTERS, ConversationState
 from greenflash_otel.conversations.update import MessageItem
-from greenflash_otel.json_values import write_json
 from greenflash_otel.message_ids.chain import (
     START,
     ChainedFragment,
@@ -55,7 +54,15 @@ from greenflash_otel.message_ids.chain import (
     result_id_of,
 )
 from greenflash_otel.message_ids.ids import id_of
-from greenflash_otel.model.operation import ADD_ITEMS, CHAINS, COMPACT, FETCH, TURN, Json, Operation
+from greenflash_otel.model.operation import (
+    ADD_ITEMS,
+    CHAINS,
+    COMPACT,
+    FETCH,
+    TURN,
+    Operation,
+    merge_properties,
+)
 from greenflash_otel.model.telemetry import SpanRecord
 
 
@@ -197,21 +204,23 @@ class _Draft:
             resends_history=self._resends_history,
             **primary,
         )
+        properties = merge_properties(state.properties, context.properties)
         change = StateChange(
             parent_overrides=() if found.parent_override is None else (found.parent_override,),
             tool_call_message_ids=tuple(self._tool_calls.items()),
             nodes=tuple(self._nodes),
             emitted_ids=tuple(item.id for item in new),
             emitted_spans=tuple(self.emitted_spans),
+            properties=select_remembered(properties, context.properties),
             branch_cursors=tuple(self._branch_cursors),
             facts=facts,
-            properties=_write_properties(context.properties, state),
         )
         return Changes(
             conversation_id=found.conversation_id,
             evidence=found.evidence,
             role=role,
             items=tuple(new),
+            properties=properties,
             state=change,
             entries=tuple(self._entries),
             released=tuple(self._released),
@@ -384,12 +393,3 @@ def _select_new(
         last_ms = max(item.created_at_ms, last_ms + 1)
         new[item.id] = item if item.created_at_ms == last_ms else replace(item, created_at_ms=last_ms)
     return list(new.values()), last_ms
-
-
-def _write_properties(
-    properties: Mapping[str, Json], state: ConversationState
-) -> tuple[tuple[str, str], ...]:
-    """Write what is said of the conversation, added to what was said before, as far as it is remembered."""
-    added = state.merge_properties(properties)
-    written = ((name, write_json(added[name])) for name in properties)
-    return tuple((name, text) for name, text in written if len(name) + len(text) <= PROPERTY_CHARACTERS)

@@ -7,13 +7,12 @@ form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from greenflash_otel.conversations.changes import ConversationFacts, MessageNode, StateChange
-from greenflash_otel.json_values import read_json
 from greenflash_otel.lru import ChangeTrackingLruDict, LruDict
 from greenflash_otel.message_ids.chain import Cursor
-from greenflash_otel.model.operation import Json, merge_properties
+from greenflash_otel.model.operation import Json
 
 MESSAGES = 5_000
 """Messages remembered of a conversation."""
@@ -23,11 +22,8 @@ ALTERNATIVES = 16
 """Messages remembered that follow the same one, or say the same; the oldest are forgotten first."""
 CALLS = 1_000
 """Tool calls, and spans of model calls, remembered of a conversation."""
-
 PROPERTIES = 100
 """Properties remembered of a conversation; those that were said longest ago are forgotten first."""
-PROPERTY_CHARACTERS = 4_096
-"""Of the JSON of a property that is remembered; a longer one is emitted, but not added to later ones."""
 
 NO_CHANGE = StateChange()
 
@@ -73,9 +69,8 @@ class ConversationState:
         """Message id of the newest tool call with a call id."""
         self.emitted_spans: ChangeTrackingLruDict[str, None] = ChangeTrackingLruDict(CALLS)
         """The model calls that were emitted, by span and how much it said."""
-        self.properties: ChangeTrackingLruDict[str, str] = ChangeTrackingLruDict(PROPERTIES)
-        """What was said of the conversation itself, as JSON, by name. Greenflash keeps the last object it is
-        given, so each has to hold all of it."""
+        self.properties: ChangeTrackingLruDict[str, Json] = ChangeTrackingLruDict(PROPERTIES)
+        """What was said of the conversation itself; Greenflash keeps the last object, so each has all."""
         self._persisted_facts = self.facts
 
     def parent_of(self, node: MessageNode) -> MessageNode | None:
@@ -91,11 +86,6 @@ class ConversationState:
         """Return the messages that say this, wherever they are; the newest first."""
         return self._list_nodes(self.nodes_by_content.get(content_key, ()))
 
-    def merge_properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Return what is said of the conversation now, added to what was said before."""
-        earlier = {name: read_json(text) for name, text in self.properties.items()}
-        return merge_properties(earlier, properties) if earlier else properties
-
     def apply(self, change: StateChange) -> None:
         """Know what an operation changed, or what was read of an earlier process."""
         for head_id, message_id in change.parent_overrides:
@@ -108,10 +98,10 @@ class ConversationState:
             self.emitted_ids.remember(id, None)
         for name in change.emitted_spans:
             self.emitted_spans.remember(name, None)
+        for name, said in change.properties:
+            self.properties.remember(name, said)
         for head_id, cursor in change.branch_cursors:
             self.branch_cursors.remember(head_id, cursor)
-        for name, text in change.properties:
-            self.properties.remember(name, text)
         if change.facts is not None:
             self.facts = change.facts
 
@@ -123,9 +113,9 @@ class ConversationState:
             nodes=tuple(node for _, node in self.nodes.pending_changes()),
             emitted_ids=tuple(id for id, _ in self.emitted_ids.pending_changes()),
             emitted_spans=tuple(name for name, _ in self.emitted_spans.pending_changes()),
+            properties=tuple(self.properties.pending_changes()),
             branch_cursors=tuple(self.branch_cursors.pending_changes()),
             facts=None if self.facts == self._persisted_facts else self.facts,
-            properties=tuple(self.properties.pending_changes()),
         )
         return None if change == NO_CHANGE else change
 

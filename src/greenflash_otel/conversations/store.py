@@ -31,7 +31,6 @@ from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY, DeferredQueu
 from greenflash_otel.conversations.index import ConversationIndex
 from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.state import ConversationState
-from greenflash_otel.json_values import read_json, write_json
 from greenflash_otel.lru import LruDict
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json
@@ -149,7 +148,7 @@ class ConversationStore:
         Args:
             redact: Redacts what waits.
             is_kept: Whether to store what is known of a conversation. If not, it stays pending.
-            redact_properties: Redacts the properties of a conversation.
+            redact_properties: Redacts what was said of a conversation itself.
         """
         if not self._persists:
             return []
@@ -160,8 +159,10 @@ class ConversationStore:
             records.append(StateRecord(key, persistence.write_target(target)))
         for id, state in self._unpersisted.items():
             if (change := state.pending_change()) is not None:
+                if change.properties:
+                    said = redact_properties(dict(change.properties))
+                    change = replace(change, properties=tuple(said.items()))
                 key = self._key_of("conversation", id)
-                change = _with_properties(change, redact_properties)
                 records.append(StateRecord(key, persistence.write(to_json(change)), appends=True))
         for name, queue in self._queues.items():
             records += self._records_of(name, queue, redact)
@@ -234,17 +235,6 @@ class ConversationStore:
 
     def _prefix(self, kind: str) -> str:
         return f"{kind} {self._owner} "
-
-
-def _with_properties(
-    change: StateChange, redact: Callable[[Mapping[str, Json]], Mapping[str, Json]]
-) -> StateChange:
-    """Return a change whose properties are redacted."""
-    if not change.properties:
-        return change
-    redacted = redact({name: read_json(text) for name, text in change.properties})
-    written = tuple((name, write_json(value)) for name, value in redacted.items())
-    return replace(change, properties=written)
 
 
 def _hash(text: str, key: bytes, size: int) -> str:
