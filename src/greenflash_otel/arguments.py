@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from json import dumps
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from greenflash_otel import internal_errors
@@ -128,7 +128,7 @@ def id_text(id: object) -> tuple[str | None, bool]:
     """
     kind = type(id)
     if issubclass(kind, str) and not issubclass(kind, Enum):
-        return _bounded_id(str.__str__(id), True)
+        return _bounded_id(str.__str__(cast(str, id)), True)
     written = repair_json(id)
     value = written.value
     if value is None or value in ([], {}) or written.losses:
@@ -184,7 +184,7 @@ def _as_object(value: Json) -> dict[str, Json] | None:
     if value in ("", []):
         return {}
     if isinstance(value, list) and all(_is_pair(entry) for entry in value):
-        return {entry[0]: entry[1] for entry in value}
+        return dict(cast(list[tuple[str, Json]], value))
     return None
 
 

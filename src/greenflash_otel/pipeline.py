@@ -280,7 +280,8 @@ class Pipeline:
         for item in items:
             if not isinstance(item, Work):
                 with internal_errors.guarded("read a span", lost="capture_failed"):
-                    spans.append(item() if callable(item) else item)
+                    span: Any = item() if callable(item) else item
+                    spans.append(span)
                 continue
             self._take_spans(spans)
             spans = []

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     @dataclass_transform(frozen_default=True, field_specifiers=(field, store_as))
     def value(cls: type[T]) -> type[T]:
         """Make a class a value: slots, equality, and for the type checker frozen."""
+        return cls
 
 else:
     value = dataclass(slots=True, unsafe_hash=True)  # nothing changes them, so that is safe

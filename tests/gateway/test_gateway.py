@@ -353,5 +353,5 @@ def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:
         running.send_signal(signal.SIGTERM)
         output, log = running.communicate(timeout=30)
     assert "accepted 1 = delivered 1" in output
-    assert "INFO The gateway takes OTLP/HTTP at http://127.0.0.1:" in log
+    assert "INFO greenflash_otel.gateway: takes OTLP/HTTP at http://127.0.0.1:" in log
     assert [message.content for message in greenflash_emulator.conversation("c").messages] == ["Hi"]

@@ -63,7 +63,8 @@ class SpanSpill:
         bodies = []
         for item in items:
             with internal_errors.guarded("keep a span that waits for its conversion"):
-                bodies.append(write_span(item() if callable(item) else item))
+                span: Any = item() if callable(item) else item
+                bodies.append(write_span(span))
         unreadable = len(items) - len(bodies)
         if not self._packed and self.is_on_disk() and (last_id := self._outbox.put_captured_here(bodies)):
             self._last_id = last_id

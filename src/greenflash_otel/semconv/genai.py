@@ -207,7 +207,7 @@ def as_attribute(value: object) -> Attribute:
     if kind is int:
         return value if _fits(value) else str(value)  # type: ignore[arg-type,return-value]  # an int
     if issubclass(kind, str):
-        return well_formed(str.__str__(value))
+        return well_formed(str.__str__(cast(str, value)))
     if kind in (tuple, list) and all(type(item) is str for item in value):  # type: ignore[attr-defined]
         return tuple(map(well_formed, value))  # type: ignore[call-overload]  # texts
     return well_formed(write_json(cast(Json, value)))
