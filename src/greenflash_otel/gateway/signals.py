@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway import otlp, otlp_logs
 from greenflash_otel.gateway.otlp_values import Request
+from greenflash_otel.ingest.attachment import belongs_to_others
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
-from greenflash_otel.outcomes.span import is_outcome
 
 
 class Taker(Protocol):
@@ -59,7 +59,7 @@ TRACES = Signal(
     otlp.read_json,
     ExportTraceServiceResponse,
     "spans",
-    lambda taker, spans: taker.take(sorted(spans, key=is_outcome)),  # behind what they may belong to
+    lambda taker, spans: taker.take(sorted(spans, key=belongs_to_others)),  # behind what they may belong to
 )
 LOGS = Signal(
     "/v1/logs",

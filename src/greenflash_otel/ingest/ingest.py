@@ -14,16 +14,20 @@ from types import TracebackType
 from typing import Protocol
 
 from greenflash_otel import internal_errors
-from greenflash_otel.arguments import report
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.deferred import EACH
 from greenflash_otel.conversations.store import WAIT_NS, Memory
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.errors import InvalidOutcomeError
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.attachment import attach_outcome, attach_rating
+from greenflash_otel.ingest.attachment import (
+    attach_outcome,
+    attach_rating,
+    attach_span,
+    belongs_to_others,
+    waits_for_trace,
+)
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
@@ -31,12 +35,9 @@ from greenflash_otel.model.operation import MAIN_CALLS, Affiliation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
-from greenflash_otel.outcomes.span import is_outcome, read_repaired
-from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
-from greenflash_otel.semconv.conversation_attributes import affiliation_of
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
@@ -254,7 +255,7 @@ class Intake:
 
     def _requests_of(self, one: trace.Reading, outcomes: bool, now_ns: int) -> Iterable[ApiRequest]:
         span, operation = one.span, one.operation
-        if is_outcome(span):
+        if belongs_to_others(span):
             return self._told_elsewhere(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
             operation = as_call(operation, told=self._memory.traces.knows(span.trace_id))
@@ -270,8 +271,7 @@ class Intake:
 
     def _told_elsewhere(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
-        outcome = read_outcome(span)
-        if outcome and outcome.conversation_id is None and not self._memory.traces.knows(span.trace_id):
+        if waits_for_trace(self._memory, span):
             waiting = self._memory.outcomes
             if len(waiting.held(span.trace_id)) < EACH:
                 waiting.hold(span.trace_id, span, now_ns + WAIT_NS)
@@ -343,17 +343,14 @@ class Intake:
         return self._sampler.keep(conversation_id)
 
     def _requests_of_outcome(self, span: SpanRecord) -> Sequence[ApiRequest]:
-        """Those of an outcome that came as a span; of the conversation of its trace, if it has one."""
-        repaired = read_repaired(span)
-        if repaired is None:
+        """Those of an outcome or a rating that came as a span."""
+        attached = attach_span(self._memory, span, self._find_response)
+        if attached is None:
             return ()
-        report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
-        trace_id = span.trace_id if self._memory.traces.knows(span.trace_id) else None
-        outcome = attach_outcome(self._memory, repaired.outcome, affiliation_of(span.attributes), trace_id)
-        return [*self._held(outcome.conversation_id), self._request_of(outcome)]
-
-    def _request_of(self, outcome: Outcome) -> ApiRequest:
-        return events.request_of(self._redaction.outcome(outcome), self._address)
+        held = self._held(attached.conversation_id)
+        if isinstance(attached, Rating):
+            return [*held, self.request_of_feedback(attached)]
+        return [*held, self.request_of_outcome(self._redaction.outcome(attached))]
 
 
 def _tells_of_an_error(message: MessageItem) -> bool:

@@ -60,6 +60,7 @@ SIGNS_OF = {one.name: frozenset(one.signs) for one in CONVENTIONS}
 SIGNS = frozenset[str]().union(*SIGNS_OF.values()) | {
     "greenflash.outcome.event_type",
     "greenflash.outcome.insert_id",
+    "greenflash.rating.rating",
 }
 """Attributes one of which every span has that can be read."""
 
