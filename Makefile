@@ -14,19 +14,57 @@ KAFKA := .kafka
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # What one target writes stays together, where make can do that.
 AT_ONCE := --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-VERSIONS := $(patsubst tests/versions/%.txt,%,$(wildcard tests/versions/*.txt))
+VERSIONS := $(patsubst tests/versions/%.txt,%,$(filter-out %/lowest.txt,$(wildcard tests/versions/*.txt)))
+LOWEST := $(VENV)/lowest
+# Packages of that age have no wheels for a newer Python.
+HAS_LOWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info < (3, 13) else "")')
+# What depends on what is installed. The rest of the tests is about code of ours only.
+LOWEST_TESTS := tests/instrumentation tests/delivery tests/api tests/gateway tests/emulator tests/redaction \
+	tests/test_runtime.py tests/test_lower_bounds.py
+PKG ?= delivery
+UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-python-downloads --generate-hashes \
+	--no-emit-index-url --no-header
 
-.PHONY: demo test test-versions versions collector node kafka lint format docs fidelity conventions mutations soak bench lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast test-all test-versions test-lowest versions lowest collector node kafka lint format \
+	docs golden fidelity conventions mutations soak bench dist lock hooks clean
+
+help:  ## List what there is to make.
+	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/\1#\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='#' read -r name what; do \
+		printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows what arrives.
 	$(BIN)/greenflash-otel demo
 
 test: $(READY)  ## Everything that must hold.
-	@$(MAKE) $(AT_ONCE) collector lint versions node kafka
-	@$(MAKE) --no-print-directory test-versions
+	@$(MAKE) $(AT_ONCE) collector lint versions lowest node kafka
+	@$(MAKE) --no-print-directory test-versions test-lowest
 	$(PYTEST)
 
+test-fast: $(READY)  ## Tests, style and types of one package: make test-fast PKG=delivery.
+	$(BIN)/ruff check src/greenflash_otel/$(PKG)* $(FAST_TESTS)
+	$(BIN)/mypy $(wildcard src/greenflash_otel/$(PKG) src/greenflash_otel/$(PKG).py)
+	$(PYTEST) $(FAST_TESTS)
+
+test-all: test soak mutations  ## All of test, and what takes hours: the soak, and seeded mistakes.
+
 test-versions: $(VERSIONS:%=test-%)  ## Oldest and newest of what we instrument.
+
+test-lowest: lowest  ## The core, with the lowest version of every dependency that pyproject.toml allows.
+	$(if $(HAS_LOWEST),$(LOWEST)/bin/python -m pytest -n auto --dist worksteal $(LOWEST_TESTS),@$(NO_LOWEST))
+
+lowest: $(READY)  ## What test-lowest needs.
+	@$(if $(HAS_LOWEST),$(MAKE) --no-print-directory $(LOWEST)/.ready,$(NO_LOWEST))
+
+NO_LOWEST := echo 'test-lowest is left out: its packages have no wheels for Python 3.13 and newer.'
+
+$(LOWEST)/.ready: tests/versions/lowest.txt pyproject.toml $(READY)
+	$(BIN)/python -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
+	$(BIN)/python -c 'from hatchling.build import build_editable; build_editable("$(LOWEST)")'
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(LOWEST)/*.whl
+	$(LOWEST)/bin/python -m pip check
+	@touch $@
 
 test-openai-%: $(VENV)/openai-%/.ready
 	PYTHONPATH=$(VENV)/openai-$* $(PYTEST) tests/instrumentation/openai
@@ -61,7 +99,12 @@ lint: $(READY)  ## Layers, style and types.
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 $(PLATFORMS)
+	$(BIN)/mypy --platform darwin $(PLATFORMS)
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Where platforms differ. Nobody runs the other two here, so at least their types are checked.
+PLATFORMS := src/greenflash_otel/platform_support.py
 
 format: $(READY)  ## Put the code into shape.
 	$(BIN)/ruff check --fix
@@ -70,6 +113,9 @@ format: $(READY)  ## Put the code into shape.
 docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's surfaces.
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m tests.instrumentation.openai.matrix.page
+
+golden: $(READY)  ## Renew the golden file of request bodies; review its diff.
+	$(BIN)/python -m tests.golden.renew
 
 fidelity: $(READY)  ## Compare the conversations that arrive with those that took place; writes docs/fidelity.md.
 	$(BIN)/python -m tests.fidelity.report
@@ -92,10 +138,23 @@ $(VENV)/peers/.ready: tests/bench/peers.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) -r $<
 	@touch $@
 
-lock: $(READY)  ## Renew requirements.lock from pyproject.toml.
+dist: $(READY)  ## The wheel, with its bill of materials (SBOM) in it and beside it, and the source archive; in dist/.
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} $(BIN)/hatchling build -d dist
+	cd dist && ../$(BIN)/python -c 'import glob, zipfile as z; w = z.ZipFile(*glob.glob("*.whl")); \
+		[open(n.rsplit("/", 1)[1], "wb").write(w.read(n)) for n in w.namelist() if "/sboms/" in n]'
+	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+lock: $(READY)  ## Renew the locks from pyproject.toml: all, what runs, and the lowest versions.
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.10 \
-		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
+	$(UV) pyproject.toml --all-extras --group dev --no-annotate --output-file requirements.lock
+	$(UV) pyproject.toml --all-extras --constraint requirements.lock --annotation-style line --upgrade --output-file runtime.lock
+	@sed -n 's/^\(certifi==[^ ]*\).*/\1/p' requirements.lock > $(VENV)/certifi.txt  # its newest is not in every index yet
+	$(UV) pyproject.toml tests/versions/lowest.in --all-extras --group test --resolution lowest-direct --upgrade \
+		--constraint $(VENV)/certifi.txt --no-annotate --output-file tests/versions/lowest.txt
+
+hooks: $(READY)  ## Have git run style, types and layers before each commit; pre-commit must be installed.
+	pre-commit install
 
 clean:  ## Remove everything that was made here.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build .collector .kafka $(NODE)/node_modules
@@ -104,6 +163,8 @@ clean:  ## Remove everything that was made here.
 $(VENV)/%/.ready: tests/versions/%.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) -r $<
 	@touch $@
+
+FAST_TESTS = $(wildcard tests/$(PKG) tests/test_$(PKG)*.py tests/instrumentation/$(PKG))
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 10) else 0)'

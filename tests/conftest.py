@@ -11,6 +11,7 @@ import pytest
 
 import greenflash_otel as greenflash
 from greenflash_otel import internal_errors, runtime, standalone
+from greenflash_otel.testing import Emulator
 
 pytest_plugins = ["greenflash_otel.testing.plugin", "tests.instrumentation.openai.matrix.watching"]
 
@@ -42,3 +43,10 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     runtime.reset_for_tests()
     internal_errors.reset_for_tests()
     standalone.reset_for_tests()
+
+
+@pytest.fixture
+def greenflash_itself(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator, as if it were no stand-in: it may have what was captured without a key."""
+    monkeypatch.setattr("greenflash_otel.pipeline.is_stand_in", lambda base_url: False)
+    return greenflash_emulator

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from greenflash_otel.model.operation import (
@@ -39,7 +39,8 @@ from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.formats.otel_messages import READERS
 from greenflash_otel.semconv.genai import READABLE
 
-settings.register_profile("without deadline", deadline=None)  # a busy machine is no failure
+# A busy machine is no failure.
+settings.register_profile("without deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without deadline")
 
 T = TypeVar("T")

@@ -20,9 +20,8 @@ from opentelemetry.trace import SpanContext
 
 import greenflash_otel as greenflash
 from greenflash_otel import internal_errors
-from greenflash_otel.arguments import ORIGINAL
 from greenflash_otel.langchain import GreenflashCallbackHandler
-from greenflash_otel.model.operation import Message, Text
+from greenflash_otel.model.operation import ORIGINAL, Message, Text
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.formats.otel_messages import write_messages
 from greenflash_otel.testing import Emulator

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.store import WAIT_NS, Memory
+from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
+from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.ingest.ingest import Intake
@@ -64,7 +64,9 @@ class Kept:
     refuses: bool = False
     requests: list[ApiRequest] = field(default_factory=list)
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Keep requests, or refuse them."""
         if self.refuses:
             return tuple(requests)
@@ -112,11 +114,11 @@ def test_an_outcome_of_no_call(kept: Kept, intake: Intake) -> None:
 
 def test_more_outcomes_than_wait(kept: Kept, intake: Intake) -> None:
     """None of them is lost: those for which there is no room do not wait."""
-    many = [outcome(number, replace(OUTCOME, insert_id=str(number))) for number in range(EACH + 5)]
+    many = [outcome(number, replace(OUTCOME, insert_id=str(number))) for number in range(ENTRIES_PER_KEY + 5)]
     intake.take(many)
     assert len(kept.told()) == 5
     intake.settle()
-    assert len(kept.told()) == EACH + 5
+    assert len(kept.told()) == ENTRIES_PER_KEY + 5
 
 
 def test_an_outcome_that_comes_twice(kept: Kept, intake: Intake) -> None:
@@ -151,7 +153,7 @@ def test_an_answer_in_doubt_after_silence(kept: Kept, intake: Intake) -> None:
 def process(folder: Path, redact: Redact | None = None) -> Iterator[tuple[Intake, Outbox]]:
     """A process that is killed when the block ends: it settles nothing."""
     outbox = Outbox(folder)
-    yield Intake(outbox, ADDRESS, redact, memory=Memory(notebook=outbox)), outbox
+    yield Intake(outbox, ADDRESS, redact, conversations=ConversationStore(reader=outbox)), outbox
     outbox.close()
 
 
@@ -230,8 +232,9 @@ def test_what_cannot_be_noted_is_not_acknowledged(tmp_path: Path) -> None:
     """An outbox without room takes nothing that has to wait; told again, it waits."""
     outbox = Outbox(tmp_path)
     with closing(outbox):
-        intake = Intake(outbox, ADDRESS, memory=Memory(notebook=outbox))
-        db = outbox._database()
+        intake = Intake(outbox, ADDRESS, conversations=ConversationStore(reader=outbox))
+        db = outbox._connection.db
+        assert db is not None
         (pages,) = db.execute("PRAGMA page_count").fetchone()
         db.execute(f"PRAGMA max_page_count={pages}")
         many = [replace(QUESTION, time_ns=number, body={"content": "x" * 9_000}) for number in range(9)]

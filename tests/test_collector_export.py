@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 
 import greenflash_otel as greenflash
 from greenflash_otel.collector import exporter_of
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings
@@ -36,7 +36,7 @@ def pipeline(greenflash_emulator: Emulator) -> Iterator[Pipeline]:
 def gateway(pipeline: Pipeline) -> Iterator[Gateway]:
     """For two products: one that our resource names, and one that would get all else."""
     other = Pipeline(Settings("00000000-0000-0000-0000-000000000001", api_key="none"))
-    desk = Desk([Tenant("00000000-0000-0000-0000-000000000001", other), Tenant(PRODUCT, pipeline)])
+    desk = OtlpReceiver([Tenant("00000000-0000-0000-0000-000000000001", other), Tenant(PRODUCT, pipeline)])
     with Gateway(desk, port=0, grpc_port=0) as running:
         yield running
     assert other.stats().accepted == 0
@@ -103,7 +103,7 @@ def test_what_a_collector_cannot_carry(
     greenflash.instrument(export="otlp")
     with caplog.at_level(logging.WARNING, "greenflash_otel"), greenflash.conversation("c"):
         greenflash.record_rating(True)
-    assert "nobody was told" in caplog.text
+    assert "sent nothing: a Collector carries spans only" in caplog.text
 
 
 @pytest.mark.parametrize(

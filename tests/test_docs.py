@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExportResult
 
 import greenflash_otel as greenflash
+from greenflash_otel import runtime
 from greenflash_otel.demo.replay import Replay
+from greenflash_otel.semconv.convention import Convention, in_order_of_asking
+from greenflash_otel.semconv.conversation_attributes import ConversationAttributes
+from greenflash_otel.semconv.genai import attributes_of
+from greenflash_otel.semconv.registry import CONVENTIONS
 from greenflash_otel.testing import Emulator
 from tests.chat import completion
 from tests.conftest import PRODUCT
 from tests.instrumentation.openai.replies import message_item, response
 from tests.instrumentation.openai.server import Server, document
+from tests.semconv.golden_spans import span_in
+from tests.test_process import say
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {
@@ -24,7 +36,12 @@ ENVIRONMENT = {
     "GREENFLASH_PRODUCT_ID": PRODUCT,
 }
 RECORDED = {"path": "/v1/chat/completions", "status": 200, "content_type": "application/json"}
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+]
 
 
 def test_the_readme_block_captures_what_it_says(
@@ -96,6 +113,85 @@ def test_the_block_about_verifying_delivery(
     printed = capsys.readouterr().out.strip()
     assert printed == "True accepted 1 = delivered 1 + pending 0 + rejected 0 + lost 0"
     assert f"prints `{printed}`" in page
+
+
+def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """The block of ``conversation-model.md`` prints what the page shows, and each named test exists."""
+    page = (ROOT / "docs" / "conversation-model.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, "conversation-model.md", "exec"), {})
+    assert f"```\n{capsys.readouterr().out}```" in page
+    tests = "".join(
+        path.read_text() for path in (ROOT / "tests").glob("**/test_*.py") if "node_modules" not in path.parts
+    )
+    missing = [name for name in re.findall(r"`(test_\w+)`", page) if f"def {name}(" not in tests]
+    assert missing == []
+
+
+def test_the_convention_of_the_page_about_adding_one() -> None:
+    """The example of ``adding-a-convention.md`` reads its golden span as it says."""
+    page = (ROOT / "docs" / "adding-a-convention.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    golden, told = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
+    space: dict[str, Any] = {"__name__": "acme"}
+    exec(compile(code, "adding-a-convention.md", "exec"), space)
+    convention: Convention = space["CONVENTION"]
+    span = span_in(golden)
+    operation = convention.read(span)
+    assert operation
+    context = ConversationAttributes([convention]).read(span.attributes)
+    assert attributes_of(replace(operation, affiliation=context)) == told
+    assert convention.read(replace(span, attributes={"acme.kind": "chain"})) is None
+    assert convention in in_order_of_asking([*CONVENTIONS, convention])
+
+
+def test_the_blocks_about_redaction(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first block of ``redaction.md`` redacts for Greenflash, the second for other exporters too."""
+    page = (ROOT / "docs" / "redaction.md").read_text()
+    own, others = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    exec(compile(own, "redaction.md", "exec"), {})
+    with greenflash.conversation("chat-1"):
+        say("It is late.", "Where is 1234 5678?")
+    assert greenflash.flush(10)
+    assert greenflash_emulator.conversation("chat-1").messages[0].content == "Where is [booking]?"
+    greenflash.shutdown()
+    space: dict[str, Any] = {}
+    exported: list[str] = []
+
+    def export(_: object, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        exported.extend(span.to_json() for span in spans)
+        return SpanExportResult.SUCCESS
+
+    monkeypatch.setattr(ConsoleSpanExporter, "export", export)
+    exec(compile(others, "redaction.md", "exec"), space)
+    with greenflash.conversation("chat-2"):
+        say("I wrote to ada@example.com.", "Who was it?")
+    space["provider"].shutdown()
+    assert greenflash.flush(10)
+    [span] = exported
+    assert "[email]" in span
+    assert "ada@example.com" not in span
+    assert greenflash_emulator.conversation("chat-2").messages[1].content == "I wrote to [email]."
+
+
+async def test_the_blocks_about_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lifespan of ``servers.md`` ends the pipeline; the hook of Celery is one."""
+    asgi, celery = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "servers.md").read_text(), re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_OUTBOX": ":memory:"}.items():
+        monkeypatch.setenv(name, value)
+    space: dict[str, Any] = {}
+    exec(compile(asgi, "servers.md", "exec"), space)
+    async with space["app"].router.lifespan_context(space["app"]):
+        assert runtime.active_pipeline() is not None
+    assert runtime.active_pipeline() is None
+    with pytest.MonkeyPatch.context() as patch:
+        ended: list[bool] = []
+        patch.setattr(greenflash, "shutdown", lambda: ended.append(True))
+        exec(compile(celery, "servers.md", "exec"), space)
+        space["worker_process_shutdown"].send(None)
+    assert ended == [True]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -29,7 +29,9 @@ class FakeStore:
     def __init__(self) -> None:
         self.puts: list[list[ApiRequest]] = []
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Keep one batch."""
         self.puts.append(list(requests))
         return ()
@@ -218,15 +220,6 @@ def test_what_an_outcome_belongs_to(
     assert body.get("externalUserId") == taken.user_id  # nobody is made up
 
 
-def test_a_forked_child_has_a_lock_of_its_own() -> None:
-    """A lock held while the process was forked does not stop the child."""
-    intake, store = _intake()
-    with intake._lock:
-        intake.forget_lock()
-        intake.take([_chat()])
-    assert len(store.puts) == 1
-
-
 class RefusingStore(FakeStore):
     """Refuses all that comes in the first call, with a word or with an exception."""
 
@@ -234,7 +227,9 @@ class RefusingStore(FakeStore):
         super().__init__()
         self._error = error
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Refuse what comes first."""
         super().put(requests)
         if len(self.puts) > 1:

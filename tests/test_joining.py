@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.store import SPANS, UNJOINED_NS, Memory
+from greenflash_otel.conversations.store import SPANS, UNCORRELATED_NS, ConversationStore
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.model.telemetry import LogRecord
 from tests.strategies import span_of
@@ -15,7 +15,7 @@ SPAN = span_of()
 
 def new() -> Joiner:
     """One that knows nothing."""
-    return Joiner(Memory().unjoined)
+    return Joiner(ConversationStore().uncorrelated)
 
 
 def log(content: str, at_ns: int = 1, span_id: str = SPAN.span_id) -> LogRecord:
@@ -80,11 +80,11 @@ def test_a_time() -> None:
     """What has waited too long is forgotten, and counted."""
     joiner = new()
     joiner.take_logs([log("first")], 5)
-    joiner.forget(5 + UNJOINED_NS - 1)
+    joiner.forget(5 + UNCORRELATED_NS - 1)
     assert joiner.take_span(SPAN, 0) != SPAN
     joiner, before = new(), dict(internal_errors.internal_errors())
     joiner.take_logs([log("first")], 5)
-    joiner.forget(5 + UNJOINED_NS)
+    joiner.forget(5 + UNCORRELATED_NS)
     assert joiner.take_span(SPAN, 0) == SPAN
     step = "find the span of a log record"
     assert internal_errors.internal_errors()[step] == before.get(step, 0) + 1

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import greenflash_otel as greenflash
-from greenflash_otel import collector, runtime
+from greenflash_otel import runtime
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
@@ -202,8 +202,3 @@ def test_a_processor_of_ones_own(application: Application) -> None:
     assert application.exported()["early"]["gen_ai.conversation.id"] == "chat-42"
     assert application.exported()["SELECT"] == {}
     assert len(SPAN_CONTEXTS) == 0
-
-
-def test_there_is_one_address_of_the_collectors_exporter() -> None:
-    """The tests above replace it where it is used."""
-    assert runtime.exporter_of is collector.exporter_of

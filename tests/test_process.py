@@ -61,8 +61,9 @@ def test_a_process_that_ends_without_a_word_has_delivered_everything(
     stored = greenflash_emulator.conversation("c")
     assert [message.content for message in stored.messages] == ["hi", "ho"]
     assert [outcome.event_type for outcome in stored.outcomes] == ["upgrade"]
-    with inspector.opened(tmp_path / "outbox") as left:
-        assert list(left.kept()) == []
+    [(folder, destination)] = inspector.list_destinations(tmp_path / "outbox")
+    with inspector.inspecting(folder, destination) as left:
+        assert list(left.entries()) == []
 
 
 def test_with_capture_off_no_text_leaves_the_process(greenflash_emulator: Emulator, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import greenflash_otel as greenflash
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.ingest.ingest import Intake
 from greenflash_otel.ingest.sampling import Sampler
@@ -55,9 +55,9 @@ def process(
 ) -> Iterator[tuple[Intake, Outbox]]:
     """A process that is killed when the block ends: it settles nothing."""
     outbox = Outbox(folder)
-    memory = Memory(notebook=outbox)
-    sampler = None if rate is None else Sampler(rate, memory.notable)
-    yield Intake(outbox, ADDRESS, redact, memory=memory, sampler=sampler), outbox
+    store = ConversationStore(reader=outbox)
+    sampler = None if rate is None else Sampler(rate, store.index.always_kept)
+    yield Intake(outbox, ADDRESS, redact, conversations=store, sampler=sampler), outbox
     outbox.close()
 
 
@@ -121,7 +121,7 @@ def test_what_another_process_left_waits_here(tmp_path: Path) -> None:
     """It is adopted while this one runs, and told at its end at the latest."""
     with process(tmp_path) as (intake, outbox):
         other = Outbox(tmp_path)
-        Intake(other, ADDRESS, memory=Memory(notebook=other)).take([span(said(1))])
+        Intake(other, ADDRESS, conversations=ConversationStore(reader=other)).take([span(said(1))])
         other.close()
         outbox.adopt()
         intake.settle()
@@ -192,7 +192,7 @@ sys.stdin.read()
 """
 
 
-def test_a_whole_process_is_killed(greenflash_emulator: Emulator, tmp_path: Path) -> None:
+def test_a_whole_process_is_killed(greenflash_itself: Emulator, tmp_path: Path) -> None:
     """With ``kill -9``, a moment after an answer that is still in doubt: the next one tells it."""
     settings = {"GREENFLASH_PRODUCT_ID": PRODUCT, "GREENFLASH_OUTBOX": str(tmp_path)}
     with subprocess.Popen(
@@ -207,9 +207,9 @@ def test_a_whole_process_is_killed(greenflash_emulator: Emulator, tmp_path: Path
         assert running.stdout.readline() == "said\n"
         running.kill()
     pipeline = greenflash.instrument(
-        api_key="gf_test", product_id=PRODUCT, base_url=greenflash_emulator.base_url, outbox=tmp_path
+        api_key="gf_test", product_id=PRODUCT, base_url=greenflash_itself.base_url, outbox=tmp_path
     )
     assert pipeline.flush(10)
-    stored = greenflash_emulator.conversation("c")
+    stored = greenflash_itself.conversation("c")
     assert [message.content for message in stored.messages] == ["Shoes?", "yes"]
     assert [outcome.event_type for outcome in stored.outcomes] == ["upgrade"]

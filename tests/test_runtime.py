@@ -91,7 +91,7 @@ def test_a_conversation_without_an_id_is_found_out(greenflash_emulator: Emulator
 
 
 def test_without_a_key_everything_waits_and_goes_out_later(
-    greenflash_emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    greenflash_itself: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was captured without an API key is delivered by the process that has one."""
     outbox = tmp_path / "outbox"
@@ -103,8 +103,8 @@ def test_without_a_key_everything_waits_and_goes_out_later(
     assert pipeline.flush(5) is False
     assert greenflash.stats().pending == 2
     greenflash.shutdown(0)
-    assert start(greenflash_emulator, outbox=outbox).flush(10)
-    stored = greenflash_emulator.conversation("c")
+    assert start(greenflash_itself, outbox=outbox).flush(10)
+    stored = greenflash_itself.conversation("c")
     assert [content for _, content in said(stored)] == ["hello", "one"]
 
 

@@ -150,7 +150,7 @@ def _messages(emulator: Emulator) -> list[Any]:
 
 def test_the_sdk_is_left_as_it_was(greenflash_emulator: Emulator) -> None:
     """With the last exporter the wrapper goes, and so does all that was remembered."""
-    original = Span.__dict__["start"]
+    original, end = Span.__dict__["start"], Span.__dict__["end"]
     first, second = export_to(greenflash_emulator), export_to(greenflash_emulator)
     assert Span.__dict__["start"] is not original
     with greenflash.conversation("c"):
@@ -158,8 +158,20 @@ def test_the_sdk_is_left_as_it_was(greenflash_emulator: Emulator) -> None:
     first.shutdown()
     assert Span.__dict__["start"] is not original
     second.shutdown()
-    assert Span.__dict__["start"] is original
+    assert (Span.__dict__["start"], Span.__dict__["end"]) == (original, end)
     assert len(SPAN_CONTEXTS) == 0
+
+
+def test_spans_of_other_providers(greenflash_emulator: Emulator) -> None:
+    """They are forgotten when they end, unless they are of a model: then the exporter may still get them."""
+    export_to(greenflash_emulator)
+    elsewhere = TracerProvider(shutdown_on_exit=False)
+    with greenflash.conversation("c"):
+        for _ in range(3):
+            elsewhere.get_tracer("app").start_span("SELECT").end()
+        assert len(SPAN_CONTEXTS) == 0
+        call(elsewhere)
+        assert len(SPAN_CONTEXTS) == 1
 
 
 def test_below_the_wrapper_of_somebody_else(
@@ -184,11 +196,11 @@ def test_below_the_wrapper_of_somebody_else(
     with greenflash.conversation("chat-42", user_id="ada"):
         call(provider)
     assert calls == ["theirs"]
-    assert list(standalone._layers()).count(ours) == 1
+    assert list(standalone._layers("start")).count(ours) == 1
     assert greenflash.flush(10)
     assert greenflash_emulator.conversation("chat-42").external_user_id == "ada"
     monkeypatch.undo()
-    standalone._wrapper = None
+    standalone._wrappers.pop("start")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -17,25 +17,23 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from greenflash_otel import internal_errors
-from greenflash_otel.errors import GreenflashOtelError
-from greenflash_otel.json_values import (
+from greenflash_otel.any_json import (
     MAX_NAME,
     MAX_TEXT_BYTES,
     Bounds,
+    repair_json,
     shorten,
-    to_json,
     type_name,
     well_formed,
 )
-from greenflash_otel.model.operation import Json
+from greenflash_otel.errors import GreenflashOtelError
+from greenflash_otel.model.operation import ORIGINAL, Json, merge_properties
 
 Id: TypeAlias = str | int | UUID
 """What an application passes as an id. Anything else that has a text of its own is taken too."""
 Properties: TypeAlias = Mapping[str, Any]
-"""What an application passes as properties: JSON, or what `json_values.to_json` makes JSON of."""
+"""What an application passes as properties: JSON, or what `json_values.repair_json` makes JSON of."""
 
-ORIGINAL = "greenflash_original"
-"""Property that holds repaired arguments as the application passed them, by name."""
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
@@ -65,7 +63,7 @@ class Repairs:
         """Note that an argument was repaired."""
         subject = name if value is None else f"{name} ({type_name(value)})"
         self.problems.append(f"{subject} was {action}; write {wanted}")
-        self.original[name] = original = to_json(value, Bounds(text_bytes=self._room)).value
+        self.original[name] = original = repair_json(value, Bounds(text_bytes=self._room)).value
         self._room -= min(self._room, len(dumps(original, ensure_ascii=False).encode()))
 
     def add_original(self, properties: Mapping[str, Json]) -> dict[str, Json]:
@@ -131,7 +129,7 @@ def id_text(id: object) -> tuple[str | None, bool]:
     kind = type(id)
     if issubclass(kind, str) and not issubclass(kind, Enum):
         return _bounded_id(str.__str__(id), True)
-    written = to_json(id)
+    written = repair_json(id)
     value = written.value
     if value is None or value in ([], {}) or written.losses:
         return None, False
@@ -151,7 +149,7 @@ def read_text(name: str, text: object, repairs: Repairs) -> str | None:
     """Read a text; one that is empty is as good as none."""
     if text is None:
         return None
-    written = to_json(text)
+    written = repair_json(text)
     value = written.value
     if issubclass(type(text), str) and isinstance(value, str):
         if written.losses:
@@ -168,7 +166,7 @@ def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
     """Read properties. A bad one is repaired or left out by itself, and the others are kept."""
     if properties is None:
         return {}
-    written = to_json(properties)
+    written = repair_json(properties)
     found = _as_object(written.value)
     if found is None:
         repairs.note("properties", properties, "left out", "a dict of JSON values")
@@ -192,15 +190,6 @@ def _as_object(value: Json) -> dict[str, Json] | None:
 
 def _is_pair(entry: Json) -> bool:
     return isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)
-
-
-def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what both say; of one name the later value counts, and repaired originals add up."""
-    merged = {**earlier, **later}
-    before, after = earlier.get(ORIGINAL), later.get(ORIGINAL)
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        merged[ORIGINAL] = {**before, **after}
-    return merged
 
 
 def read_number(number: object) -> float | None:

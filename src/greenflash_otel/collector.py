@@ -124,10 +124,8 @@ def _marked(span: ReadableSpan) -> ReadableSpan | None:
     if note.is_ignored:
         return None
     own = span.attributes or {}
-    if recognises(own):
-        attributes = joined(own, note.affiliation)
-    else:
-        attributes = {**conversation_alone(note.affiliation), **own}
+    joins = recognises(own)
+    attributes = joined(own, note.affiliation) if joins else {**conversation_alone(note.affiliation), **own}
     if len(attributes) == len(own):
         return span
     kept: Any = span._attributes

@@ -23,7 +23,6 @@ from greenflash_otel.arguments import (
     Id,
     Properties,
     Repairs,
-    merge_properties,
     read_id,
     read_properties,
     report,
@@ -31,7 +30,7 @@ from greenflash_otel.arguments import (
 from greenflash_otel.block import Begun, Block, current_runner
 from greenflash_otel.errors import InvalidConversationError
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import Affiliation, nest_context
 from greenflash_otel.open_set import OpenSet
 
 _KEY = otel_context.create_key("greenflash-affiliation")
@@ -234,7 +233,7 @@ class Scope:
     def _enter(self, block: Block) -> Affiliation:
         self._blocks.add(block)
         outer = otel_context.get_current()
-        affiliation = _nested(affiliation_in(outer), self._affiliation)
+        affiliation = nest_context(affiliation_in(outer), self._affiliation)
         if self._opens and affiliation.conversation_id is None and affiliation.scope_id is None:
             affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
         context = otel_context.set_value(_KEY, _Frame(affiliation, self, outer, block), outer)
@@ -289,20 +288,6 @@ class Lent:
 
     lender: Lender
     below: _Frame | Lent | None
-
-
-def _nested(outer: Affiliation, inner: Affiliation) -> Affiliation:
-    other = inner.conversation_id not in (None, outer.conversation_id)
-    return Affiliation(
-        conversation_id=inner.conversation_id or outer.conversation_id,
-        user_id=inner.user_id or outer.user_id,
-        organization_id=inner.organization_id or outer.organization_id,
-        properties=inner.properties if other else merge_properties(outer.properties, inner.properties),
-        internal=inner.internal or (outer.internal and not other),
-        tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
-        turn_id=None if other else outer.turn_id,
-        scope_id=outer.scope_id if inner.conversation_id is None else None,
-    )
 
 
 class _Step:

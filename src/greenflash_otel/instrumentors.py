@@ -36,16 +36,18 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
         except ConfigurationError as error:  # raised here, it would stop the instrumentations of others too
             internal_errors.warn_once(f"{self.framework} is not instrumented: {error}")
             return
-        self._module().instrument(
-            trace.get_tracer(runtime.TRACER, tracer_provider=given.get("tracer_provider")),
-            capture_content=_captures(settings),
-            history=settings.history or "full",
-            id_key=settings.id_key,
-        )
+        with internal_errors.guarded(f"instrument {self.framework}"):
+            self._module().instrument(
+                trace.get_tracer(runtime.TRACER, tracer_provider=given.get("tracer_provider")),
+                capture_content=_captures(settings),
+                history=settings.history or "full",
+                id_key=settings.id_key,
+            )
 
     def _uninstrument(self, **_given: Any) -> None:
         if self.framework in FRAMEWORKS and not runtime.is_instrumented():
-            self._module().uninstrument()
+            with internal_errors.guarded(f"uninstrument {self.framework}"):
+                self._module().uninstrument()
 
     def _module(self) -> Any:  # of `instrumentation`; all of them have these two functions
         return import_module(f"greenflash_otel.instrumentation.{self.framework}")

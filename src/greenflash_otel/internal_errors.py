@@ -147,11 +147,11 @@ def count_unlinked() -> None:
     _tally.add(change)
 
 
-def count_repaired() -> None:
-    """Count something whose arguments had to be repaired."""
+def count_repaired(items: int = 1) -> None:
+    """Count things whose arguments had to be repaired."""
 
     def change(counts: Counts) -> None:
-        counts.repaired += 1
+        counts.repaired += items
 
     _tally.add(change)
 

@@ -1,345 +1,182 @@
-"""Write any value of an application as JSON, and say what that changed. Pure.
+"""Read, write and copy JSON, whatever form it comes in. Pure; nothing of ours is below.
 
-Whatever an application passes must reach Greenflash or cost only itself. So nothing here raises: a value that
-cannot be read becomes the name of its type, and the values around it are kept. Iterators are never consumed,
-because the application still needs them.
+`as_text`, `as_object`, `as_list` and `as_count` give an empty value where something else was found, so that
+readers need no ladder of checks. Nothing here changes or consumes what it reads.
 """
 
 from __future__ import annotations
 
 import base64
-import dataclasses
+import binascii
 import hashlib
+import json
 import math
-import operator
-import re
-import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from fractions import Fraction
-from ipaddress import IPv4Address, IPv6Address
-from json import dumps
-from pathlib import PurePath
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeAlias, cast
 
-from greenflash_otel.model.operation import Json
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+"""A decoded JSON value."""
 
-MAX_DEPTH = 50
-"""Levels of nesting that are written."""
-MAX_ENTRIES = 10_000
-"""Entries of all objects and lists of one value together."""
-MAX_TEXT_BYTES = 1_500_000
-"""Of all texts of one value together, as JSON. With a megabyte of messages a request stays below what hosts take."""
-MAX_NAME = 512
-"""Characters of a key or an id."""
+JsonObject: TypeAlias = Mapping[str, Any]
+"""A JSON object as somebody else built it: its values have to be looked at before use."""
 
-_TEXTUAL = (Decimal, UUID, PurePath, Fraction, IPv4Address, IPv6Address, timedelta, complex)
-"""Types whose ``str()`` says all that there is to say."""
-_LISTS = (list, tuple, Set, Sequence, deque, KeysView, ValuesView)
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-"""In the text of an object that says nothing but where it is in memory."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_LAYOUT = str.maketrans("", "", "\t\n\r")
-_LONG_INTEGER_BITS = 2_000
-"""Integers below this always have a decimal form; Python refuses to write very long ones."""
+NOTHING: JsonObject = {}
 
 
-@dataclass(frozen=True, slots=True)
-class JsonValue:
-    """A value as JSON."""
-
-    value: Json
-    converted: tuple[str, ...] = ()
-    """Types that JSON does not know and whose values were written in another form, nothing lost."""
-    losses: tuple[str, ...] = ()
-    """What could not be written, each as a clause that quotes nothing."""
+# --- text ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much of one value is written."""
-
-    depth: int = MAX_DEPTH
-    entries: int = MAX_ENTRIES
-    text_bytes: int = MAX_TEXT_BYTES
+def write_json(value: Json) -> str:
+    """Encode any JSON value compactly."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-UNBOUNDED = Bounds(4 * MAX_DEPTH, sys.maxsize, sys.maxsize)
-"""For what has bounds of its own, such as the messages of a call."""
-
-
-def to_json(value: object, bounds: Bounds = Bounds()) -> JsonValue:
-    """Write `value` as JSON. Never raises, and never consumes an iterator.
-
-    Dates become ISO 8601, enums their values, exact numbers and ids text, bytes text or base64, sets lists,
-    dataclasses, attrs classes and pydantic models objects; what is left, ``str()`` or the name of its type.
-    """
-    writer = _JsonWriter(bounds)
-    written = writer.write(value, 0)
-    return JsonValue(written, tuple(writer.converted), tuple(writer.losses))
-
-
-def well_formed(text: str) -> str:
-    """Return `text` as one that can be encoded: halves of surrogate pairs are joined or replaced."""
-    if text.isascii():
-        return text
+def read_json(value: object) -> Json:
+    """Decode JSON text; text that is not JSON, and values that are not text, come back as they are."""
+    if not isinstance(value, str):
+        return cast(Json, value)
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return cast(Json, _DECODER.decode(value))
+    except (ValueError, RecursionError):
+        return value
+
+
+def read_structure(value: object) -> Json:
+    """Decode text that holds a JSON object or list; leave any other value as it is.
+
+    Tool arguments come as text or decoded, depending on who recorded them.
+    """
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return read_json(value)
+    return cast(Json, value)
+
+
+def _read_float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+_DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
+"""Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
+
+
+# --- looking at a value ----------------------------------------------------------------------------
+
+
+def as_text(value: object) -> str | None:
+    """Return a text that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def as_count(value: object) -> int | None:
+    """Return a whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def as_object(value: object) -> JsonObject:
+    """Return a mapping as it is, a pydantic model dumped, of anything else an empty object."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, Mapping):
+        return value
+    return dump_model(value) or NOTHING
+
+
+def as_list(value: object) -> Sequence[Any]:
+    """Return a list or a tuple, else nothing; an iterator is not touched: only its owner may consume it."""
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+# --- copying ---------------------------------------------------------------------------------------
+
+
+def dump_model(value: object) -> JsonObject | None:
+    """Return the fields of a pydantic model as the SDKs send them; None for anything else."""
+    if isinstance(value, type) or not callable(dump := getattr(value, "model_dump", None)):
+        return None
+    dumped = dump(mode="json", by_alias=True, exclude_unset=True)
+    return dumped if isinstance(dumped, dict) else None
+
+
+def refer_to_fields(value: object) -> JsonObject | None:
+    """Return the fields of a pydantic model or a dataclass without asking it; None for anything else."""
+    names: Any = getattr(type(value), "model_fields", None) or getattr(
+        type(value), "__dataclass_fields__", None
+    )
+    if not isinstance(names, Mapping):
+        return None
+    return {name: getattr(value, name, None) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Copier:
+    """Copies a value of the application as JSON. What is no JSON becomes the name of its type."""
+
+    read_fields: Callable[[object], JsonObject | None] = dump_model
+    """Gives the fields of an object that is no mapping."""
+    read_text: Callable[[str], str] = str
+    levels: int = 100
+    """Of nesting that are copied."""
+    entries: int | None = None
+    """Of a list or a mapping that are copied; None for all."""
+
+    def copy(self, value: object, depth: int = 0) -> Json:
+        """Copy a value; what is deeper than `levels` is left out."""
+        if isinstance(value, str):
+            return self.read_text(value)
+        if value is None or isinstance(value, (bool, int)):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else json.dumps(value)
+        if depth >= self.levels:
+            return f"<{type(value).__name__}>"
+        if isinstance(value, Mapping):
+            return {str(name): self.copy(one, depth + 1) for name, one in self._first(value.items())}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.copy(one, depth + 1) for one in self._first(value)]
+        fields = self.read_fields(value)
+        return f"<{type(value).__name__}>" if fields is None else self.copy(fields, depth)
+
+    def _first(self, values: Any) -> Sequence[Any]:
+        return list(values)[: self.entries]
+
+
+def to_json(value: object) -> Json:
+    """Copy a value that may be anything as JSON. Inline media becomes its digest."""
+    return _WHOLE.copy(value)
+
+
+# --- media -----------------------------------------------------------------------------------------
+
+
+def digest_of(base64_content: str) -> tuple[str, int]:
+    """Compute digest and size in bytes of inline media; of the text itself where it is not base64."""
+    try:
+        content = base64.b64decode(base64_content, validate=False)
+    except (binascii.Error, ValueError):
+        content = base64_content.encode("utf-8", "replace")
+    return digest_of_bytes(content)
+
+
+def digest_of_bytes(content: bytes) -> tuple[str, int]:
+    """Compute digest and size of media that came as bytes."""
+    return "sha256:" + hashlib.sha256(content).hexdigest(), len(content)
+
+
+def split_data_url(url: str) -> tuple[str | None, str] | None:
+    """Split a ``data:`` URL into media type and base64 text; None if it is no such URL."""
+    if not url.startswith("data:"):
+        return None
+    head, _, content = url.partition(",")
+    mime_type = head[len("data:") :].partition(";")[0]
+    return mime_type or None, content
+
+
+def _without_media(text: str) -> str:
+    if text.startswith("data:") and (inline := split_data_url(text)):
+        return digest_of(inline[1])[0]
     return text
 
 
-def shorten(text: str, limit: int = MAX_NAME) -> str:
-    """Bound a name; different long names stay different, because each ends with a hash of the whole."""
-    if len(text) <= limit:
-        return text
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{text[: limit - 33]}…{digest}"
-
-
-def type_name(value: object) -> str:
-    """Return the name of the type of `value`; ``object`` if even that cannot be read."""
-    try:
-        name = type(value).__name__
-    except Exception:  # noqa: BLE001 - a metaclass of the application
-        return "object"
-    return well_formed(name[:100]) if type(name) is str else "object"
-
-
-class _JsonWriter:
-    """Writes one value, within bounds."""
-
-    def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
-        self.converted: dict[str, None] = {}
-        self.losses: dict[str, None] = {}
-        self._entries_left = bounds.entries
-        self._bytes_left = bounds.text_bytes
-        self._open: set[int] = set()
-        """The containers that are being written: one of them within itself is a cycle."""
-
-    def write(self, value: object, depth: int) -> Json:
-        kind = type(value)
-        if value is None or kind is bool:
-            return value  # type: ignore[return-value]  # None or a bool
-        if kind is str:
-            return self._text(value)  # type: ignore[arg-type]  # a str
-        try:
-            return self._write_any(value, depth)
-        except Exception:  # noqa: BLE001 - whatever an object of the application raises
-            return self._lose(value, f"a value of type {type_name(value)} could not be read")
-
-    def _write_any(self, value: object, depth: int) -> Json:
-        match value:
-            case Enum():
-                self._convert(value)
-                return self.write(value.value, depth + 1) if depth < self._bounds.depth else self._cut(value)
-            case str():
-                return self._text(str.__str__(value))
-            case int():
-                return self._integer(int.__int__(value))
-            case float():
-                return self._float(float.__float__(value))
-            case datetime() | date() | time():
-                self._convert(value)
-                return self._text(value.isoformat())
-            case bytes() | bytearray() | memoryview():
-                self._convert(value)
-                return self._bytes(bytes(value[: self._bounds.text_bytes]))
-        if isinstance(value, _TEXTUAL):
-            self._convert(value)
-            return self._text(str(value))
-        if isinstance(value, Mapping):
-            return self._within(value, depth, self._mapping)
-        if isinstance(value, _LISTS):
-            return self._within(value, depth, self._list)
-        return self._object(value, depth)
-
-    def _object(self, value: object, depth: int) -> Json:
-        kind: Any = type(value)
-        if (fields := _fields_of(value)) is not None:
-            self._convert(value)
-            return self._within(fields, depth, self._mapping, owner=value)
-        if hasattr(kind, "tolist") and (size := getattr(value, "size", 1)) is not None:  # numpy and its like
-            if not isinstance(size, int) or size > self._bounds.entries or depth >= self._bounds.depth:
-                return self._cut(value)
-            self._convert(value)
-            return self.write(value.tolist(), depth + 1)  # type: ignore[attr-defined]  # it has one
-        if (number := _number_of(value)) is not None:
-            self._convert(value)
-            return self.write(number, depth + 1)
-        text = str(value)
-        if isinstance(value, type) or _ADDRESS.search(text[:1_000]):
-            return self._lose(value, f"a value of type {type_name(value)} was replaced by its name")
-        self._convert(value)
-        return self._text(text)
-
-    def _within(self, value: Any, depth: int, write: Any, owner: object = None) -> Json:
-        """Write a container, unless it is too deep or contains itself."""
-        own_id = id(value if owner is None else owner)
-        if own_id in self._open:
-            return self._lose(value, "a value that contains itself was cut", "<cycle>")
-        if depth >= self._bounds.depth:
-            return self._cut(value if owner is None else owner)
-        self._open.add(own_id)
-        try:
-            written: Json = write(value, depth + 1)
-        finally:
-            self._open.discard(own_id)
-        return written
-
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> Json:
-        written: dict[str, Json] = {}
-        times: dict[str, int] = {}
-        for key, item in self._items(value):
-            name = text = self._key(key, depth)
-            while name in written:
-                self.losses["two keys became the same text, so one was renamed"] = None
-                times[text] = times.get(text, 1) + 1
-                name = f"{text} ({times[text]})"
-            written[name] = self._share(item, depth) if depth == 1 else self.write(item, depth)
-        return written
-
-    def _share(self, value: object, depth: int) -> Json:
-        """Write one of several properties: however large it is, it leaves room for those after it."""
-        entries, text_bytes = self._entries_left // 2, self._bytes_left // 4
-        self._entries_left -= entries
-        self._bytes_left -= text_bytes
-        written = self.write(value, depth)
-        self._entries_left += entries
-        self._bytes_left += text_bytes
-        return written
-
-    def _list(self, values: Any, depth: int) -> Json:
-        if type(values) not in (list, tuple):
-            self._convert(values)
-        written = [self.write(item, depth) for item in self._bounded(values)]
-        return _sorted(written) if isinstance(values, Set) else written
-
-    def _items(self, value: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
-        """Read the entries of a mapping, each for itself: one that raises costs only itself."""
-        if type(value) is dict:
-            yield from self._bounded(list(value.items()))
-            return
-        for key in self._bounded(value):
-            try:
-                item = value[key]
-            except Exception:  # noqa: BLE001 - a mapping of the application
-                self.losses["an entry that could not be read was left out"] = None
-                continue
-            yield key, item
-
-    def _bounded(self, values: Iterable[Any]) -> Iterator[Any]:
-        """Iterate as far as the bound on entries, or an error of the application, allows."""
-        iterator = iter(values)
-        while True:
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            except Exception:  # noqa: BLE001 - a container of the application
-                self.losses["entries that could not be read were left out"] = None
-                return
-            if self._entries_left <= 0:
-                self.losses["entries beyond the limit were cut"] = None
-                return
-            self._entries_left -= 1
-            yield item
-
-    def _key(self, key: object, depth: int) -> str:
-        written = key if type(key) is str else self.write(key, depth)
-        text = written if isinstance(written, str) else _as_key(written)
-        if len(text) > MAX_NAME:
-            self.losses["a key that was too long was cut"] = None
-            text = shorten(text)
-        return self._text(text)
-
-    def _text(self, text: str) -> str:
-        clean = well_formed(text)
-        if clean is not text and "\ufffd" in clean:
-            self.losses["half a character was replaced"] = None
-        while (size := _size_of(clean)) > self._bytes_left and clean:
-            self.losses["texts beyond the limit were cut"] = None
-            clean = clean[: len(clean) * max(self._bytes_left, 0) // size * 9 // 10]
-        self._bytes_left -= size
-        return clean
-
-    def _integer(self, number: int) -> Json:
-        if number.bit_length() > _LONG_INTEGER_BITS:
-            try:
-                str(number)
-            except ValueError:
-                return self._lose(number, "an integer with thousands of digits was left out")
-        return number
-
-    def _float(self, number: float) -> Json:
-        if math.isfinite(number):
-            return number
-        self._convert(number)
-        return repr(number)
-
-    def _bytes(self, content: bytes) -> str:
-        try:
-            text = content.decode()
-        except UnicodeDecodeError:
-            return self._text(base64.b64encode(content).decode())
-        is_text = not text or text.translate(_LAYOUT).isprintable()
-        return self._text(text if is_text else base64.b64encode(content).decode())
-
-    def _convert(self, value: object) -> None:
-        self.converted[type_name(value)] = None
-
-    def _cut(self, value: object) -> str:
-        return self._lose(
-            value, f"what was nested deeper than {self._bounds.depth} levels, or too large, was cut"
-        )
-
-    def _lose(self, value: object, loss: str, text: str | None = None) -> str:
-        self.losses[loss] = None
-        return f"<{type_name(value)}>" if text is None else text
-
-
-def _fields_of(value: object) -> Mapping[str, Any] | None:
-    """Return the fields of a pydantic model, a dataclass or an attrs class; None for anything else.
-
-    A model writes itself, because it knows which of its fields are not to leave the process.
-    """
-    kind = type(value)
-    if callable(getattr(kind, "model_dump", None)):
-        dumped = value.model_dump(mode="json")  # type: ignore[attr-defined]  # it has one
-        return dumped if isinstance(dumped, Mapping) else None
-    if dataclasses.is_dataclass(kind):
-        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(kind)}
-    if isinstance(attributes := getattr(kind, "__attrs_attrs__", None), tuple):
-        return {one.name: getattr(value, one.name, None) for one in attributes}
-    return None
-
-
-def _number_of(value: Any) -> int | float | None:
-    """Return what numpy's scalars and their like are worth."""
-    kind = type(value)
-    if hasattr(kind, "__index__"):
-        return operator.index(value)
-    return float(value) if hasattr(kind, "__float__") else None
-
-
-def _size_of(text: str) -> int:
-    """Return how many bytes a text takes in a request."""
-    return len(dumps(text, ensure_ascii=False).encode())
-
-
-def _as_key(written: Json) -> str:
-    if written is None or isinstance(written, (bool, int, float)):
-        return str(written)
-    return dumps(written, ensure_ascii=False, separators=(",", ":"))
-
-
-def _sorted(written: list[Json]) -> list[Json]:
-    """Put the members of a set into an order that is the same in every process."""
-    return sorted(written, key=lambda item: (type(item).__name__, dumps(item, ensure_ascii=False)))
+_WHOLE = Copier(read_text=_without_media)

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar, cast
 import httpx
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery import files, metrics
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
@@ -85,9 +85,9 @@ class Pipeline:
         redact = _resolve(settings.redact)
         self._redaction = Redaction(redact)
         self._outbox = _outbox_of(settings, self.destination)
-        state = None if settings.outbox == MEMORY else self._outbox
-        memory = Memory(key_of(settings.id_key), state, owner=settings.product_id)
-        sampler = _sampler_of(settings, memory)
+        reader = None if settings.outbox == MEMORY else self._outbox
+        conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
+        sampler = _sampler_of(settings, conversations)
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
@@ -98,7 +98,7 @@ class Pipeline:
             self._outbox,
             address,
             redact,
-            memory=memory,
+            conversations=conversations,
             sampler=sampler,
             keep_on=settings.keep_on,
             note_responses=self._outbox.note_responses,
@@ -139,15 +139,19 @@ class Pipeline:
         """
         self._delivery.submit(span, size_bytes)
 
-    def take(self, spans: Iterable[SpanRecord]) -> bool:
-        """Convert and keep spans now: they are in the outbox when this returns True."""
-        records = tuple(spans)
-        return self._do(lambda: self._intake.take(records))
+    def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
+        """Convert and keep spans now: they are in the outbox when this returns True.
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+        Args:
+            failed: Gets the number of spans that could not be converted, by reason; they count as lost.
+        """
+        records = tuple(spans)
+        return self._do(lambda: self._intake.take(records, failed=failed))
+
+    def take_logs(self, logs: Iterable[LogRecord], failed: Counter[str] | None = None) -> bool:
         """Convert and keep log records, which belong to spans: as `take`."""
         records = tuple(logs)
-        return self._do(lambda: self._intake.take_logs(records))
+        return self._do(lambda: self._intake.take_logs(records, failed=failed))
 
     def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
         """Keep an outcome now, attached to its conversation; it is in the outbox when this returns.
@@ -218,8 +222,11 @@ class Pipeline:
         self._delivery.batcher.count_lost(reason, items)
 
     def is_durable(self) -> bool:
-        """Whether what is taken is on disk, or nobody asked for a disk; tries the disk again if not."""
-        return self._outbox.make_durable(IN_TURN_S)
+        """Whether what is taken is on disk, or nobody asked for a disk.
+
+        Waits for nothing. If it is not, the disk is tried again meanwhile.
+        """
+        return self._outbox.is_durable_or_retries()
 
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Deliver what was captured so far; True if Greenflash accepted all of it.
@@ -367,10 +374,10 @@ def _span_of(thing: Outcome | Rating, affiliation: Affiliation, trace_id: str | 
     )
 
 
-def _sampler_of(settings: Settings, memory: Memory) -> Sampler | None:
+def _sampler_of(settings: Settings, conversations: ConversationStore) -> Sampler | None:
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
-    return Sampler(settings.sample_rate, memory.notable)
+    return Sampler(settings.sample_rate, conversations.index.always_kept)
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:

@@ -6,6 +6,7 @@ This is the only module that reads the environment, besides the command line.
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import threading
 from collections import deque
@@ -275,7 +276,8 @@ def _set_up(
     history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
     common = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
     options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
-    _instrumentation("langchain").prepare(tracer, **options["langchain"])  # for handlers that are passed
+    with internal_errors.guarded("prepare for LangChain handlers that the application passes"):
+        _instrumentation("langchain").prepare(tracer, **options["langchain"])
     for name in settings.frameworks:
         with internal_errors.guarded(f"instrument {name}"):
             _instrumentation(name).instrument(tracer, **options[name])
@@ -339,7 +341,5 @@ _LIMITS = (
 
 
 def _instrumentation(name: str) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
-    """The instrumentation of a framework; imports ours, never the framework itself."""
-    from greenflash_otel.instrumentation import langchain, openai
-
-    return {"openai": openai, "langchain": langchain}[name]
+    """The instrumentation of a framework; imports ours, never the framework itself, nor that of another."""
+    return importlib.import_module(f"greenflash_otel.instrumentation.{name}")

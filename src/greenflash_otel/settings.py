@@ -128,8 +128,9 @@ SETTINGS: Mapping[str, Setting] = {
     "redact": Setting(
         ("GREENFLASH_REDACT",),
         _text,
-        "A function `(text, path) -> text` applied to all content before it is stored; as text "
-        "`module:function`, or names of presets such as `emails,phones/US,cards,keys` (extra `redaction`).",
+        "A function `(text, path) -> text`, also `async`, applied to all content before it is stored; as "
+        "text `module:function`, or names of presets such as `emails,phones/US,cards,keys` (extra "
+        "`redaction`). [What it covers](redaction.md).",
     ),
     "history": Setting(
         ("GREENFLASH_HISTORY",),

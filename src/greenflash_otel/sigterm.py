@@ -29,6 +29,9 @@ BUSY_S = 1.0
 INIT = 1
 """The number of a container's first process: the kernel passes it no signal whose action is the default."""
 
+POOLS = ("multiprocessing.", "billiard.")
+"""Modules that fork processes and end them with SIGTERM."""
+
 _handler: Terminator | None = None
 _ends = 0
 """How many threads are ending the pipeline."""
@@ -59,7 +62,8 @@ class Terminator:
         self._is_busy = is_busy
         self._limit_s = limit_s
         self._since_s: float | None = None
-        self._is_keeping = False
+        self.calls = 0
+        """How often it was called."""
 
     def __eq__(self, other: object) -> bool:
         """Equal the default action: an application that asks for that may set a handler of its own."""
@@ -70,13 +74,14 @@ class Terminator:
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Take the signal, or be called by a handler that was set later."""
+        self.calls += 1
         now_s = time.monotonic()
         self._since_s = now_s if self._since_s is None else self._since_s
         waited_s = now_s - self._since_s
         busy = self._is_busy(frame)
         is_ours = signal.getsignal(signum) is self
         if is_ours and ((busy and waited_s < BUSY_S) or (_ends and waited_s < self._limit_s)):
-            _send_again(signum)
+            _send_again(self, signum)
         elif os.getpid() == INIT:
             self._since_s = None
             self._run(self._keep, beside=busy)
@@ -98,15 +103,19 @@ class Terminator:
         done.acquire()
 
         def run() -> None:
+            with guarded("end on SIGTERM"):
+                step()
+
+        def run_beside() -> None:
+            leave_to_others()
             try:
-                with guarded("end on SIGTERM"):
-                    step()
+                run()
             finally:
                 done.release()
 
         if not beside:
             run()
-        elif _start(run):
+        elif _start(run_beside):
             done.acquire(timeout=self._limit_s)
 
 
@@ -127,6 +136,7 @@ def install(
     with guarded("take SIGTERM"):  # the main thread of a sub-interpreter may not
         signal.signal(signal.SIGTERM, handler)
         _handler = handler
+        _watch_forks()
 
 
 @contextmanager
@@ -142,7 +152,7 @@ def ending() -> Iterator[None]:
             _remove()
             if _is_owed:
                 _is_owed = False
-                os.kill(os.getpid(), signal.SIGTERM)
+                signal.raise_signal(signal.SIGTERM)
 
 
 def _remove() -> None:
@@ -159,16 +169,31 @@ def _die(signum: int) -> None:
     signal.raise_signal(signum)
 
 
-def _send_again(signum: int) -> None:
+def _send_again(handler: Terminator, signum: int) -> None:
     """Send the signal again, soon; where that cannot be done, when the end that is under way is over."""
     global _is_owed
+    calls, main = handler.calls, threading.main_thread().ident or 0
 
     def send() -> None:
-        time.sleep(AGAIN_S)
-        os.kill(os.getpid(), signum)
+        leave_to_others()
+        # To the main thread: taken by another one it would not wake that from a wait. And until it has come:
+        # a signal that comes just before a wait does not wake from it either.
+        while handler.calls == calls:
+            time.sleep(AGAIN_S)
+            signal.pthread_kill(main, signum)
 
     if not _start(send):
         _is_owed = True
+
+
+def leave_to_others() -> None:
+    """Have SIGTERM taken by other threads than this one, which is ours.
+
+    A thread that is about to run anyway may take it in place of the main thread, and does not wake that.
+    Under gevent our threads are greenlets in the main thread, which must not be touched.
+    """
+    if os.name == "posix" and threading.get_native_id() != threading.main_thread().native_id:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
 def _start(function: Callable[[], None]) -> bool:
@@ -190,11 +215,55 @@ def _is_in_hub() -> bool:
     return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
 
 
-def _forget_ends() -> None:
-    """In a forked child nobody else is left to end anything."""
+def _before_fork() -> None:
+    """Keep SIGTERM waiting: Python forgets in a child what came before the child was ready."""
+    if _handler is not None:
+        _masks.of_thread.append(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
+
+
+def _after_fork() -> None:
+    if _masks.of_thread:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _masks.of_thread.pop())
+
+
+def _after_fork_in_child() -> None:
+    """Leave children of multiprocessing the default action.
+
+    They are ended by SIGTERM as a matter of course, and Python may overlook a signal that comes just before a
+    wait: a pool would then never end.
+    """
     global _ends
-    _ends = 0
+    _ends = 0  # nobody else is left here
+    if _handler is not None and signal.getsignal(signal.SIGTERM) is _handler and _forked_by(POOLS):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_ends)
+def _forked_by(modules: tuple[str, ...]) -> bool:
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(modules):
+            return True
+        frame = frame.f_back
+    return False
+
+
+class _Masks(threading.local):
+    """The signal masks that a thread had before the forks that are under way in it."""
+
+    def __init__(self) -> None:
+        self.of_thread: list[set[signal.Signals | int]] = []
+
+
+_masks = _Masks()
+_is_watching_forks = False
+
+
+def _watch_forks() -> None:
+    """Called late: of several, these hooks must be the first before a fork and the last after it."""
+    global _is_watching_forks
+    if not _is_watching_forks:
+        _is_watching_forks = True
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+        )

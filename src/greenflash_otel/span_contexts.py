@@ -71,6 +71,8 @@ class _Notes:
         self._notes: OrderedDict[Key, tuple[SpanNote, float]] = OrderedDict()
         self._count = count(1)
         self._unchecked_bytes = 0
+        self._measured = NOBODY
+        """What was measured last: the spans of a conversation tend to follow each other."""
         self._checking = threading.Lock()
         """Never waited for: whoever finds it locked leaves the check to its holder."""
 
@@ -78,7 +80,8 @@ class _Notes:
         self._notes[key] = (note, self._now_s())
         if len(self._notes) > self._limit:
             self._drop_oldest()
-        if note.affiliation.properties:
+        if note.affiliation.properties and note.affiliation is not self._measured:
+            self._measured = note.affiliation
             self._unchecked_bytes += text_bytes_of(note.affiliation)
         if next(self._count) % CHECK_EVERY == 0 or self._unchecked_bytes > MAX_BYTES // 8:
             self._check()
@@ -93,6 +96,7 @@ class _Notes:
 
     def clear(self) -> None:
         self._notes.clear()
+        self._measured = NOBODY
 
     def __len__(self) -> int:
         return len(self._notes)

@@ -5,8 +5,8 @@ know. So two things happen from its construction to its shutdown:
 
 - Its pipeline is the process's, for `record_outcome`, `record_rating`, `identify_user`, `flush` and `stats`,
   unless `instrument()` made one.
-- The SDK's ``Span.start`` is wrapped, so that it is remembered which conversation a span began in. The
-  processor interface cannot do that without the provider. The wrapper changes nothing the application sees.
+- The SDK's ``Span.start`` and ``Span.end`` are wrapped, so that it is remembered which conversation a span
+  began in. The processor interface cannot do that without the provider. The application sees no difference.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import Span
 
 from greenflash_otel import internal_errors
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
 
@@ -39,7 +40,8 @@ _exporters: Final[weakref.WeakValueDictionary[int, StandaloneExporter]] = weakre
 """The exporters that are in use, oldest first. An exporter that nobody has any more is none."""
 _numbers: Final = count()
 _lock: Final = threading.Lock()
-_wrapper: Any = None
+_wrappers: Final[dict[str, Any]] = {}
+"""Our wrappers of methods of ``Span``, by name."""
 
 
 def register(exporter: StandaloneExporter) -> None:
@@ -51,7 +53,7 @@ def register(exporter: StandaloneExporter) -> None:
             )
         _exporters[next(_numbers)] = exporter
         SPAN_CONTEXTS.add_reader(exporter)
-        _watch_starts()
+        _watch_spans()
 
 
 def unregister(exporter: StandaloneExporter) -> None:
@@ -62,7 +64,7 @@ def unregister(exporter: StandaloneExporter) -> None:
                 del _exporters[number]
         SPAN_CONTEXTS.remove_reader(exporter)
         if not _exporters:
-            _leave_starts()
+            _leave_spans()
 
 
 def is_in_use() -> bool:
@@ -81,42 +83,48 @@ def reset_for_tests() -> None:
     """Forget all exporters, so that one test does not see what another did."""
     with _lock:
         _exporters.clear()
-        _leave_starts()
+        _leave_spans()
     SPAN_CONTEXTS.reset_for_tests()
 
 
-def _watch_starts() -> None:
-    global _wrapper
-    if _wrapper is not None and _wrapper in _layers():
-        return
-    original = Span.start
+def _watch_spans() -> None:
+    for name, watch in (("start", _after_start), ("end", _after_end)):
+        if (known := _wrappers.get(name)) is None or known not in _layers(name):
+            _wrappers[name] = _wrap(name, watch)
+
+
+def _wrap(name: str, watch: Callable[..., None]) -> Any:
+    original = getattr(Span, name)
 
     @functools.wraps(original)
-    def start(span: Span, *args: Any, **kwargs: Any) -> None:
+    def wrapper(span: Span, *args: Any, **kwargs: Any) -> None:
         original(span, *args, **kwargs)
         if _exporters:
             with internal_errors.guarded("remember whose conversation a span belongs to"):
-                SPAN_CONTEXTS.note_start(span, _parent_context(*args, **kwargs))
+                watch(span, *args, **kwargs)
 
-    _wrapper = start
-    Span.start = start  # type: ignore[method-assign,assignment]
-
-
-def _parent_context(start_time: object = None, parent_context: Context | None = None) -> Context | None:
-    """Pick an argument of ``Span.start``."""
-    return parent_context
+    setattr(Span, name, wrapper)
+    return wrapper
 
 
-def _leave_starts() -> None:
-    """Give the method back. Below a wrapper of somebody else's, ours stays and lets calls through."""
-    global _wrapper
-    if _wrapper is not None and Span.__dict__["start"] is _wrapper:
-        Span.start = _wrapper.__wrapped__  # type: ignore[method-assign]
-        _wrapper = None
+def _after_start(span: Span, start_time: object = None, parent_context: Context | None = None) -> None:
+    SPAN_CONTEXTS.note_start(span, parent_context)
 
 
-def _layers() -> Iterator[object]:
-    layer: Any = Span.__dict__["start"]
+def _after_end(span: Span, end_time: object = None) -> None:
+    SPAN_CONTEXTS.note_end(span.get_span_context(), keep=recognises(span.attributes or {}))
+
+
+def _leave_spans() -> None:
+    """Give the methods back. Below a wrapper of somebody else's, ours stays and lets calls through."""
+    for name, wrapper in list(_wrappers.items()):
+        if Span.__dict__[name] is wrapper:
+            setattr(Span, name, wrapper.__wrapped__)
+            del _wrappers[name]
+
+
+def _layers(name: str) -> Iterator[object]:
+    layer: Any = Span.__dict__[name]
     while layer is not None:
         yield layer
         layer = getattr(layer, "__wrapped__", None)

@@ -107,7 +107,7 @@ def test_an_event_body_is_what_the_api_takes(outcome: Outcome) -> None:
 
 
 def test_a_long_conversation_goes_in_several_requests_in_order() -> None:
-    """Bounded by count, nothing left out."""
+    """LruDict by count, nothing left out."""
     items = tuple(MessageItem(f"m{number}", "user_message", number) for number in range(2 * MAX_ITEMS + 1))
     requests = messages.requests_of(ConversationUpdate("c", items), ADDRESS)
     assert [request.items for request in requests] == [MAX_ITEMS, MAX_ITEMS, 1]
@@ -116,7 +116,7 @@ def test_a_long_conversation_goes_in_several_requests_in_order() -> None:
 
 
 def test_a_large_message_goes_alone() -> None:
-    """Bounded by bytes, and a message that is too large by itself is not held back."""
+    """LruDict by bytes, and a message that is too large by itself is not held back."""
     items = tuple(
         MessageItem(f"m{n}", "user_message", n, content="x" * size)
         for n, size in enumerate((9, 2_000_000, 9))

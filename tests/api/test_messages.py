@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api.messages import (
     MAX_BYTES,
@@ -39,7 +39,7 @@ def _bodies(update: ConversationUpdate, address: Address = ADDRESS) -> list[Any]
 @given(st.lists(operations(), min_size=1, max_size=3), maybe(st.floats(0, 1)), maybe(st.booleans()))
 def test_the_contract(told: list[Operation], sample_rate: float | None, force_sample: bool | None) -> None:
     """Whatever a span tells of, the request it gives is valid, and has fields the SDK knows."""
-    memory = Memory()
+    memory = ConversationStore()
     address = replace(ADDRESS, sample_rate=sample_rate, force_sample=force_sample)
     for number, operation in enumerate(told):
         span = span_of(number=number, failure=operation.failure)

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from greenflash_otel.cli import main
-from greenflash_otel.delivery.outbox import Outbox
+from tests.conftest import PRODUCT
 from tests.delivery.fakes import ids_of, messages, outcome
+from tests.delivery.making import leave, outbox_for
 from tests.delivery.test_outbox import claimed
 
+BASE_URL = "https://a/api/v1"
 REASON = "HTTP 400: messages[0] has no content"
 
 
@@ -21,7 +23,7 @@ REASON = "HTTP 400: messages[0] has no content"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An outbox of a process that is gone: two requests wait, two were refused."""
     folder = tmp_path / "outbox"
-    with closing(Outbox(folder)) as outbox:
+    with closing(outbox_for(folder, BASE_URL, PRODUCT)) as outbox:
         outbox.put([messages("bad", "b1", "b2"), outcome("bad", "o1"), messages("good", "g1")])
         outbox.put([outcome("", "o2")])
         for _ in range(2):
@@ -45,7 +47,7 @@ def _said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) ->
 
 def _kept(folder: Path) -> tuple[list[str], int]:
     """The ids that wait, in the order of sending, and how many items are set aside."""
-    with closing(Outbox(folder)) as outbox:
+    with closing(outbox_for(folder, BASE_URL, PRODUCT)) as outbox:
         rejected, ids = outbox.counts().rejected, []
         while (entry := outbox.claim(0.0)) is not None:
             ids += ids_of(entry.request)
@@ -80,8 +82,8 @@ def test_show(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_show_all_that_was_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without naming them."""
-    shown = _said(capsys, "show", "--refused")
-    assert [shown.count(f'"name": "{state}') for state in "wa"] == [0, 2]
+    shown = _said(capsys, "show", "--rejected")
+    assert [shown.count(f'"name": "{state}') for state in "wr"] == [0, 2]
 
 
 def test_export(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,7 +104,7 @@ def test_looking_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str
 
 def test_retry(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was refused waits again, in its old order, with the same bytes."""
-    assert _said(capsys, "retry", "--refused").startswith("2 wait again")
+    assert _said(capsys, "retry", "--rejected").startswith("2 wait again")
     assert _kept(folder) == (["g1", "o2", "b1", "b2", "o1"], 0)
 
 
@@ -156,7 +158,7 @@ def test_files_of_running_processes_are_left_to_them(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They are counted, and nothing of theirs is listed."""
-    with closing(Outbox(folder)) as running:
+    with closing(outbox_for(folder, BASE_URL, PRODUCT)) as running:
         assert running.counts().pending == 2
         assert _said(capsys, "list") == ""
         assert "1 more files belong to running processes" in _said(capsys, "status")
@@ -169,3 +171,22 @@ def test_memory_has_nothing_to_look_at(
     """It says that a folder is needed."""
     monkeypatch.setenv("GREENFLASH_OUTBOX", ":memory:")
     assert "name a folder" in _said(capsys, action, code=2)
+
+
+def test_several_destinations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All are shown; what changes something wants to know which one, and says which there are."""
+    other = "7" + PRODUCT[1:]
+    leave(folder, BASE_URL, other, messages("theirs", "t1"))
+    shown = _said(capsys, "status")
+    assert f"{folder}: accepted 5 = delivered 0 + pending 2 + rejected 3" in shown
+    assert (
+        f"accepted 1 = delivered 0 + pending 1 + rejected 0 + lost 0; for {BASE_URL} product {other}" in shown
+    )
+    assert len(_said(capsys, "list").splitlines()) == 5
+    refused = _said(capsys, "drop", "--rejected", code=2)
+    assert "name one with --destination" in refused
+    assert refused.count(BASE_URL) == 2
+    assert _said(capsys, "drop", "--rejected", "--destination", other) == "0 removed.\n"
+    assert _said(capsys, "drop", "--rejected", "--destination", PRODUCT) == "2 removed.\n"
+    assert len(_said(capsys, "export", "--destination", other).splitlines()) == 1
+    assert "there is no destination" in _said(capsys, "list", "--destination", "nobody", code=2)

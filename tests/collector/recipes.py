@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("collector.md", "scale.md")]
+PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("collector.md", "containers.md", "scale.md")]
 BLOCK = re.compile(r"```yaml\n# ([\w-]+\.yaml)[^\n]*\n(.*?)```", re.DOTALL)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.model.operation import (
     Affiliation,
@@ -205,12 +205,16 @@ def named(operations: Sequence[Operation], id: str | None = "chat-1") -> list[Op
 
 
 def told(
-    operations: Sequence[Operation], memory: Memory | None = None, *, first: int = 1, trace: int | None = None
+    operations: Sequence[Operation],
+    store: ConversationStore | None = None,
+    *,
+    first: int = 1,
+    trace: int | None = None,
 ) -> list[MessageItem]:
     """All messages that come of calls, one span each, each in a trace of its own unless one is named."""
-    memory = memory or Memory()
+    store = store or ConversationStore()
     items: list[MessageItem] = []
     for number, operation in enumerate(operations, first):
         span = span_of(number=number, trace=number if trace is None else trace, failure=operation.failure)
-        items.extend(assemble(memory, span, operation).messages)
-    return [*items, *(item for update in assemble_overdue(memory, None) for item in update.messages)]
+        items.extend(assemble(store, span, operation).messages)
+    return [*items, *(item for update in assemble_overdue(store, None) for item in update.messages)]

@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.store import Memory
-from greenflash_otel.message_ids.chain import Position, follow
+from greenflash_otel.conversations.store import ConversationStore
+from greenflash_otel.message_ids.chain import find_head
+from greenflash_otel.message_ids.fragments import split_messages
 from greenflash_otel.model.operation import Affiliation, Message, Operation, Part, Text, ToolCall
 from tests.conversations.chats import Chat, Round, Turn, as_expected, calls, chats, expected, named, told
 from tests.strategies import span_of
@@ -111,13 +112,13 @@ def test_history_that_was_changed(change: str, chat: Chat) -> None:
 @given(chat=chats(notes=False).map(without_rounds).map(distinct), size=st.integers(2, 5))
 def test_a_window_finds_its_conversation(chat: Chat, size: int) -> None:
     """Without an id, the last exchange that is resent tells which conversation it is; users stay apart."""
-    memory = Memory()
+    store = ConversationStore()
     found: dict[str, set[str]] = {"ada": set(), "bob": set()}
     for number, operation in enumerate(shortened(calls(chat), window(size))):
         for place, user in enumerate(found):
             one = replace(operation, affiliation=Affiliation(user_id=user))
             span = span_of(number=2 * number + place, trace=2 * number + place)
-            found[user].add(assemble(memory, span, one).conversation_id)
+            found[user].add(assemble(store, span, one).conversation_id)
     assert [len(ids) for ids in found.values()] == [1, 1]
     assert not found["ada"] & found["bob"]
 
@@ -141,7 +142,7 @@ def said_for_certain(operations: Sequence[Operation]) -> list[str]:
     answers: dict[str | None, list[Message]] = {}
     certain: list[str] = []
     for operation in operations:
-        asked = follow("", Position(), operation.input)[1].tip  # alike for inputs that say the same
+        asked = find_head("", None, split_messages(operation.input))  # alike for inputs that say the same
         answered = answers.setdefault(asked, [])
         if not answered and operation.input[-1].role == USER:
             certain += texts(operation.input[-1])
@@ -208,10 +209,10 @@ def test_an_edit_in_a_window() -> None:
     said = [Message(USER if at % 2 == 0 else ANSWER, (Text(f"said {at}"),)) for at in range(6)]
     edited = Message(USER, (Text("said otherwise"),))
     chat = [Operation("chat", input=tuple(said[:at]), output=(said[at],)) for at in (1, 3, 5)]
-    memory = Memory()
-    before = told(named(chat), memory)
+    store = ConversationStore()
+    before = told(named(chat), store)
     branch = Operation("chat", input=(said[2], said[3], edited), output=(Message(ANSWER, (Text("so"),)),))
-    asked, answer = told(named([branch]), memory, first=10)
+    asked, answer = told(named([branch]), store, first=10)
     assert (asked.content, asked.parent_id, answer.parent_id) == ("said otherwise", before[3].id, asked.id)
 
 

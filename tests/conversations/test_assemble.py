@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
@@ -22,6 +22,7 @@ from greenflash_otel.model.operation import (
     Usage,
 )
 from tests.conversations.chats import told
+from tests.conversations.records import Pad, restarted
 from tests.strategies import span_of
 
 CHAT = Affiliation("chat-1", user_id="ada", organization_id="acme", properties={"plan": "pro"})
@@ -104,7 +105,7 @@ def test_internal() -> None:
     assert step.output == {
         "messages": [{"role": "assistant", "parts": [{"type": "text", "content": "weather"}]}]
     }
-    update = assemble(Memory(), span_of(), hidden)
+    update = assemble(ConversationStore(), span_of(), hidden)
     assert (update.system_prompt, update.model) == (None, None)
     then = _said(ASKED, ANSWER, Message("user", (Text("And?"),)), Message("assistant", (Text("Dry."),)))
     items = told([_said(ASKED, ANSWER), hidden, then])
@@ -139,10 +140,10 @@ def test_a_failed_tool() -> None:
 
 def test_a_tool_nobody_asked_for() -> None:
     """A tool's span whose call nobody tells of in a minute tells the call too."""
-    memory, span = Memory(), span_of()
-    assert assemble(memory, span, _executed({"degrees": 18})).messages == ()
-    assert assemble_overdue(memory, span.end_ns + 59_000_000_000) == []
-    (update,) = assemble_overdue(memory, span.end_ns + 60_000_000_000)
+    store, span = ConversationStore(), span_of()
+    assert assemble(store, span, _executed({"degrees": 18})).messages == ()
+    assert assemble_overdue(store, span.end_ns + 59_000_000_000) == []
+    (update,) = assemble_overdue(store, span.end_ns + 60_000_000_000)
     call, result = update.messages
     assert (call.type, call.tool_name, call.input) == ("tool_call", "get_weather", {"city": "Köln"})
     assert (result.type, result.parent_id, result.output) == ("observation", call.id, {"degrees": 18})
@@ -162,11 +163,11 @@ def test_a_regenerated_answer_is_a_branch() -> None:
 
 def test_a_span_that_is_delivered_again() -> None:
     """It says nothing new; another does, where an application that resends nothing says the same again."""
-    memory = Memory()
+    store = ConversationStore()
     other = _said(Message("user", (Text("And now?"),)), ANSWER)
     for number, operation in enumerate((_said(ASKED, ANSWER), other, _said(ASKED, ANSWER)), 1):
         for expected in (2, 0):
-            assert len(assemble(memory, span_of(number=number), operation).messages) == expected
+            assert len(assemble(store, span_of(number=number), operation).messages) == expected
 
 
 def test_facts_stand_on_the_answer() -> None:
@@ -204,12 +205,30 @@ def test_facts_stand_on_the_answer() -> None:
 
 def test_whose_conversation_it_is() -> None:
     """User and organization are remembered for later calls that do not name them."""
-    memory = Memory()
-    assemble(memory, span_of(number=1), _said(ASKED, ANSWER))
+    store = ConversationStore()
+    assemble(store, span_of(number=1), _said(ASKED, ANSWER))
     nobody = Operation("chat", Affiliation("chat-1"), input=(ASKED,), output=(ANSWER,))
-    update = assemble(memory, span_of(number=2), nobody)
+    update = assemble(store, span_of(number=2), nobody)
     assert (update.user_id, update.organization_id) == ("ada", "acme")
-    assert assemble(Memory(), span_of(), _said(ASKED, ANSWER)).properties == {"plan": "pro"}
+    assert assemble(ConversationStore(), span_of(), _said(ASKED, ANSWER)).properties == {"plan": "pro"}
+
+
+def test_what_is_said_of_a_conversation_adds_up() -> None:
+    """Greenflash keeps the last object of properties, so each has all; also after a restart."""
+    pad = Pad()
+    store = ConversationStore(reader=pad)
+    said: list[dict[str, Json]] = [
+        {"plan": "pro", "greenflash_original": {"seats": "x"}},
+        {"plan": "team", "greenflash_original": {"age": "y"}, "notes": "z" * 5_000},
+        {},
+    ]
+    updates = []
+    for number, properties in enumerate(said):
+        operation = Operation("chat", Affiliation("c", properties=properties), input=(ASKED,))
+        updates.append(assemble(store, span_of(number=number), operation).properties)
+        store = restarted(store, pad)
+    together = {"plan": "team", "greenflash_original": {"seats": "x", "age": "y"}}
+    assert updates == [said[0], {**together, "notes": "z" * 5_000}, together]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.model.operation import (
     Affiliation,
@@ -39,12 +39,12 @@ OPERATIONS = (
 
 def told(key: bytes) -> list[MessageItem]:
     """All messages of a few conversations, and with them every kind of id."""
-    memory = Memory(key)
+    store = ConversationStore(key)
     return [
         item
         for number, operation in enumerate(OPERATIONS, 1)
         for item in assemble(
-            memory, span_of({}, number=number, trace=number), operation, patient=False
+            store, span_of({}, number=number, trace=number), operation, may_defer=False
         ).messages
     ]
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
-from greenflash_otel.message_ids.chain import Position, follow
+from greenflash_otel.message_ids.chain import find_head
+from greenflash_otel.message_ids.fragments import split_messages
 from greenflash_otel.model.operation import Message, Operation, Text
 from tests.conversations.chats import Chat, as_expected, calls, chats, expected, named, told
 from tests.strategies import span_of
@@ -55,11 +56,11 @@ def test_conversations_do_not_share_ids(chat: Chat, resent: list[int]) -> None:
 @given(chats(), manners)
 def test_spans_delivered_twice(chat: Chat, resent: list[int]) -> None:
     """What was told already adds nothing, each span again or all of them again."""
-    memory = Memory()
+    store = ConversationStore()
     operations = named(calls(chat, resent=resent))
     twice = [operation for operation in operations for _ in range(2)]
-    assert as_expected(told(twice, memory)) == expected(chat)
-    assert told(operations, memory) == []
+    assert as_expected(told(twice, store)) == expected(chat)
+    assert told(operations, store) == []
 
 
 @given(chats(), manners, st.data())
@@ -96,7 +97,7 @@ def test_content_is_what_the_user_saw(chat: Chat) -> None:
 def test_the_system_prompt_is_no_message(chat: Chat) -> None:
     """What stands before the conversation is told of the conversation as a whole."""
     first = named(calls(chat))[0]
-    update = assemble(Memory(), span_of(), first, patient=False)
+    update = assemble(ConversationStore(), span_of(), first, may_defer=False)
     assert update.system_prompt == chat.prompt
     assert update.messages[0].type == "user_message"
 
@@ -147,12 +148,13 @@ def test_stored_conversations(chat: Chat) -> None:
 
 def _shortened(chat: Chat) -> list[Operation]:
     """The calls of a chat as spans with ``history="new"`` tell them."""
-    position = Position()
+    head_id: str | None = None
     short = []
     for operation in named(calls(chat, new_only=True)):
         start = 1 if chat.prompt is not None else 0
-        short.append(replace(operation, input_parent_id=position.tip))
-        position = follow("chat-1", position, (*operation.input[start:], *operation.output))[1]
+        short.append(replace(operation, input_parent_id=head_id))
+        messages = split_messages((*operation.input[start:], *operation.output))
+        head_id = find_head("chat-1", head_id, messages)
     return short
 
 

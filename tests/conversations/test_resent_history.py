@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.model.operation import (
@@ -107,10 +107,10 @@ def truth_of(chat: Sequence[Turn]) -> list[tuple[str, str | None]]:
 
 
 def run(
-    operations: Sequence[Operation], memory: Memory | None = None, *, same_trace: bool = False
+    operations: Sequence[Operation], store: ConversationStore | None = None, *, same_trace: bool = False
 ) -> list[tuple[str, MessageItem]]:
     """(conversation, message) for everything handed on."""
-    memory = memory or Memory()
+    store = store or ConversationStore()
     handed_on = []
     for number, operation in enumerate(operations):
         span = SpanRecord(
@@ -120,9 +120,9 @@ def run(
             start_ns=number * 10**9,
             end_ns=number * 10**9 + 10**8,
         )
-        update = assemble(memory, span, operation)
+        update = assemble(store, span, operation)
         handed_on += [(update.conversation_id, message) for message in update.messages]
-    for update in assemble_overdue(memory, None):
+    for update in assemble_overdue(store, None):
         handed_on += [(update.conversation_id, message) for message in update.messages]
     return handed_on
 
@@ -148,9 +148,9 @@ def test_ids_depend_on_nothing_but_the_conversation(chat: list[Turn], data: st.D
     """Law 2: a restart, a repeat, and another process come to the same ids."""
     operations = operations_of(chat, NAMED)
     ids = [one.id for one in messages(operations)]
-    memory = Memory()
-    assert [one.id for _, one in run(operations, memory)] == ids
-    assert run(operations, memory) == []
+    store = ConversationStore()
+    assert [one.id for _, one in run(operations, store)] == ids
+    assert run(operations, store) == []
     start = data.draw(st.integers(0, len(operations) - 1))
     assert {one.id for one in messages(operations[start:])} <= set(ids)
     assert {one.id for one in messages(operations[-1:])} >= {ids[0], ids[-1]}
@@ -187,7 +187,7 @@ def test_a_span_with_only_what_is_new_tells_the_same(chat: list[Turn], key: byte
     known = KnownHistory(key)
     full = operations_of(chat, NAMED)
     short = [known.shorten(operation) for operation in full]
-    assert run(short, Memory(key)) == run(full, Memory(key))
+    assert run(short, ConversationStore(key)) == run(full, ConversationStore(key))
     assert all(len(operation.input) <= 5 for operation in short)
 
 
@@ -203,7 +203,7 @@ def test_what_is_not_even_read_was_known(chat: list[Turn], key: bytes) -> None:
         rest, parent_id = known.leave_out(operation, [entry for entry, _ in entries.values()])
         read = tuple(entries[id(entry)][1] for entry in rest)
         short.append(known.shorten(replace(operation, input=read, input_parent_id=parent_id)))
-    assert run(short, Memory(key)) == run(full, Memory(key))
+    assert run(short, ConversationStore(key)) == run(full, ConversationStore(key))
     assert all(one.input_parent_id for one in short[1:])
 
 
@@ -224,14 +224,14 @@ def test_a_chat_that_nobody_named_is_one_conversation(chat: list[Turn]) -> None:
 @given(CHATS)
 def test_two_users_who_say_the_same_are_never_joined(chat: list[Turn]) -> None:
     """Whatever they say, nothing of one is in a conversation of the other, and nothing is lost."""
-    memory = Memory()
-    ada = run(operations_of(chat, Affiliation(user_id="ada")), memory)
+    store = ConversationStore()
+    ada = run(operations_of(chat, Affiliation(user_id="ada")), store)
     interlaced = [replace(one, affiliation=Affiliation(user_id="bob")) for one in operations_of(chat, NAMED)]
     spans = [
         SpanRecord(f"{100 + n:032x}", f"{100 + n:016x}", "chat", 10**12 + n, 10**12 + n + 1)
         for n in range(len(interlaced))
     ]
-    bob = [assemble(memory, span, one) for span, one in zip(spans, interlaced, strict=True)]
+    bob = [assemble(store, span, one) for span, one in zip(spans, interlaced, strict=True)]
     assert {conversation for conversation, _ in ada}.isdisjoint({one.conversation_id for one in bob})
     assert sum(len(one.messages) for one in bob) == len(ada)
 
@@ -239,11 +239,11 @@ def test_two_users_who_say_the_same_are_never_joined(chat: list[Turn]) -> None:
 def test_two_anonymous_chats_that_say_the_same_are_never_joined() -> None:
     """After the same first exchange nobody can tell them apart: then they are rather split than joined."""
     chat = operations_of([Turn("yes", (), "", "ok"), Turn("no", (), "", "ok")], Affiliation())
-    memory = Memory()
+    store = ConversationStore()
     first, second = (
-        assemble(memory, SpanRecord(f"{n:032x}", f"{n:016x}", "chat", n, n), chat[0]) for n in (1, 2)
+        assemble(store, SpanRecord(f"{n:032x}", f"{n:016x}", "chat", n, n), chat[0]) for n in (1, 2)
     )
-    later = assemble(memory, SpanRecord(f"{3:032x}", f"{3:016x}", "chat", 3, 3), chat[1])
+    later = assemble(store, SpanRecord(f"{3:032x}", f"{3:016x}", "chat", 3, 3), chat[1])
     assert len({first.conversation_id, second.conversation_id, later.conversation_id}) == 3
 
 

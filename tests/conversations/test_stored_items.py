@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 
 from greenflash_otel.conversations.assemble import assemble
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     COMPACT,
@@ -118,9 +118,9 @@ def test_a_compacted_history_is_known(conversation_id: str | None) -> None:
     first = Operation("chat", affiliation, input=(ASKED,), output=(ANSWER,))
     compact = Operation(COMPACT, affiliation, input=(ASKED, ANSWER), output=(compaction,))
     then = Operation("chat", affiliation, input=(ASKED, compaction, AGAIN), output=(SECOND,))
-    memory = Memory()
+    store = ConversationStore()
     updates = [
-        assemble(memory, span_of(number=number, trace=number), operation)
+        assemble(store, span_of(number=number, trace=number), operation)
         for number, operation in enumerate((first, compact, then), 1)
     ]
     assert len({update.conversation_id for update in updates}) == 1

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from greenflash_otel.delivery.batcher import BATCH, Work
 from greenflash_otel.delivery.delivery import Delivery
+from greenflash_otel.delivery.destination import Destination, choose_folder
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Transport
 from greenflash_otel.delivery.threads import Ticket
+from greenflash_otel.greenflash_api.request import ApiRequest
 
 
 class ListSpill:
@@ -78,3 +82,15 @@ def make_delivery(
                 item.result = item.act()
 
     return Delivery(outbox, client, process=process, spill=spill or ListSpill(outbox), **options)
+
+
+def outbox_for(root: Path, base_url: str, product_id: str) -> Outbox:
+    """The outbox of a destination in a root folder, as a pipeline opens it."""
+    destination = Destination(base_url, product_id)
+    return Outbox(choose_folder(root, destination), destination=destination.key)
+
+
+def leave(root: Path, base_url: str, product_id: str, *requests: ApiRequest) -> None:
+    """Leave requests in a root folder, as a process does that was killed."""
+    with closing(outbox_for(root, base_url, product_id)) as outbox:
+        assert not outbox.put(requests)

@@ -6,38 +6,139 @@ import gc
 import signal
 import threading
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from greenflash_otel.delivery import batcher
+from greenflash_otel.delivery.batcher import ITEM_BYTES
+from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.greenflash_api.client import Client
 from tests.delivery.fakes import messages
-from tests.delivery.making import make_delivery
+from tests.delivery.making import ListSpill, make_delivery
 from tests.delivery.processes import line_of, process
 from tests.delivery.server import Server
 from tests.delivery.test_delivery import LONG_S, working
 
 
-def test_a_full_queue_refuses_and_counts() -> None:
-    """The application is never held up."""
-    inside, go_on = threading.Event(), threading.Event()
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory has room for about 40 items, and spills beyond 20."""
+    monkeypatch.setattr(batcher, "SPILL_AT_BYTES", 20 * ITEM_BYTES)
+    monkeypatch.setattr(batcher, "MOST_BYTES", 40 * ITEM_BYTES)
+
+
+@dataclass
+class Blocking:
+    """Gathers nothing before it may."""
+
+    items: list[object] = field(default_factory=list)
+    inside: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, batch: list[object]) -> None:
+        """Gather."""
+        self.inside.set()
+        self.go_on.wait(LONG_S)
+        self.items.extend(batch)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_memory_has_no_room_for_is_spilled_and_comes_in_order() -> None:
+    """The application is never held up; more than memory holds is ingested, each item in its turn."""
+    blocking, outbox = Blocking(), Outbox(":memory:")
+    spill = ListSpill(outbox)
+    worker = make_delivery(outbox, None, gather=blocking, spill=spill)
+    assert worker.submit("in hand")
+    assert blocking.inside.wait(LONG_S)
+    for item in range(1000):
+        assert worker.submit(item)
+        spilled(worker)
+    assert spill.stored > 900
+    blocking.go_on.set()
+    worker.close(LONG_S)
+    assert blocking.items == ["in hand", *range(1000)]
+    assert worker.stats().lost == {}
+
+
+@pytest.mark.usefixtures("small")
+def test_what_has_room_nowhere_is_refused_and_counted() -> None:
+    """The newest, under the spill's reason; what was there stays in order."""
+    blocking, outbox = Blocking(), Outbox(":memory:")
+    worker = make_delivery(outbox, None, gather=blocking, spill=ListSpill(outbox, room=100))
+    assert worker.submit("in hand")
+    assert blocking.inside.wait(LONG_S)
+    for item in range(1000):
+        worker.submit(item)
+        spilled(worker)
+    blocking.go_on.set()
+    worker.close(LONG_S)
+    kept = blocking.items[1:]
+    assert 100 <= len(kept) <= 140
+    assert kept[:100] == list(range(100))
+    assert worker.stats().lost == {"no_room": 1000 - len(kept)}
+    assert worker.stats().accepted == 1000 - len(kept)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_spilled_while_the_thread_looks_into_the_spill() -> None:
+    """It found nothing there, then much comes at once: the newest must not overtake what was spilled."""
+    outbox = Outbox(":memory:")
     gathered: list[object] = []
 
-    def gather(batch: list[object]) -> None:
-        inside.set()
-        go_on.wait(LONG_S)
-        gathered.extend(batch)
+    class Late(ListSpill):
+        """Looks empty, and is full when the caller acts on that."""
 
-    worker = make_delivery(Outbox(":memory:"), None, gather=gather, capacity=3)
-    assert worker.submit("in hand")
-    assert inside.wait(LONG_S)
-    assert [worker.submit(i) for i in range(5)] == [True, True, True, False, False]
-    go_on.set()
-    worker.close(1.0)
-    assert gathered == ["in hand", 0, 1, 2]
-    assert worker.stats().lost == {"queue_full": 2}
-    assert worker.stats().accepted == 2
+        def __init__(self, outbox: Outbox) -> None:
+            super().__init__(outbox)
+            self.flooded = False
+
+        def fetch(self) -> tuple[list[object], int]:
+            """Return what is there; then much comes before the caller knows."""
+            found = super().fetch()
+            if not self.flooded and not found[0]:
+                self.flooded = True
+                for item in range(1, 60):
+                    worker.submit(item)
+                    spilled(worker)
+            return found
+
+    worker = make_delivery(outbox, None, gather=gathered.extend, spill=Late(outbox))
+    worker.submit(0)
+    assert worker.ingest_now(LONG_S)
+    while len(gathered) < 60:
+        assert worker.ingest_now(LONG_S)
+    worker.close(LONG_S)
+    assert gathered == list(range(60))
+
+
+@pytest.mark.usefixtures("small")
+def test_an_outcome_waits_for_the_spans_before_it_also_on_disk() -> None:
+    """However much there is."""
+    blocking, outbox = Blocking(), Outbox(":memory:")
+    worker = make_delivery(outbox, None, gather=blocking, spill=ListSpill(outbox))
+    worker.submit("in hand")
+    assert blocking.inside.wait(LONG_S)
+    works = []
+    for item in range(400):
+        worker.submit(item)
+        if item % 100 == 99:
+            works.append(worker.call(lambda: len(blocking.items)))
+        spilled(worker)
+    blocking.go_on.set()
+    assert all(worker.batcher.wait(work, LONG_S) for work in works)
+    for before, work in zip((100, 200, 300, 400), works, strict=True):
+        assert work.result > before
+    worker.close(LONG_S)
+
+
+def spilled(worker: Delivery) -> None:
+    """Wait for what is on its way to the spill."""
+    if (ticket := worker.batcher._spill_ticket) is not None:
+        assert ticket.wait(LONG_S)
 
 
 def test_gathering_that_fails_costs_its_batch_only(server: Server) -> None:
@@ -104,23 +205,28 @@ def test_submitting_while_garbage_is_collected() -> None:
         assert gathering.items.count("main") == 2000
 
 
-def test_many_threads_submit() -> None:
-    """Nothing is lost between them, and the counts of what is refused add up."""
-    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: taken.extend(batch), capacity=100)
-    taken: list[object] = []
-    accepted = [0] * 8
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("room", [100, 1_000_000])
+def test_many_threads_submit(room: int) -> None:
+    """Nothing is lost between them, each keeps its order, and the counts of what is refused add up."""
+    outbox = Outbox(":memory:")
+    taken: list[tuple[int, int]] = []
+    worker = make_delivery(outbox, None, gather=taken.extend, spill=ListSpill(outbox, room))
 
     def submit_some(n: int) -> None:
-        accepted[n] = sum(worker.submit(n) for _ in range(2000))
+        for i in range(2000):
+            worker.submit((n, i))
 
     threads = [threading.Thread(target=submit_some, args=(n,)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    worker.close(1.0)
-    assert len(taken) == sum(accepted)
-    assert sum(worker.stats().lost.values()) == 16_000 - sum(accepted)
+    worker.close(LONG_S)
+    for n in range(8):
+        of_one = [i for thread, i in taken if thread == n]
+        assert of_one == sorted(set(of_one))
+    assert sum(worker.stats().lost.values()) == 16_000 - len(taken)
 
 
 HANGING = """

@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, Numbe
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import metrics
+from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Ledger, Pause, Stats
 from greenflash_otel.greenflash_api.answer import Answer
@@ -68,7 +69,7 @@ class Fixed:
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
 
-    def stats(self) -> Stats:
+    def own_stats(self) -> Stats:
         """Those."""
         return self._stats
 
@@ -79,7 +80,7 @@ class Moving:
     def __init__(self) -> None:
         self.ledger = Ledger()
 
-    def stats(self) -> Stats:
+    def own_stats(self) -> Stats:
         """Two more accepted; some delivered, refused and lost."""
         self.ledger.accept(2)
         self.ledger.deliver(1, sampled_out=False)
@@ -111,12 +112,13 @@ def test_whatever_happens_to_an_item_it_is_counted_once(read: Read) -> None:
 
     with closing(Outbox(":memory:", limit_bytes=400_000)) as outbox:
         worker = make_delivery(outbox, Wire(answer), gather=lambda batch: None)
-        metrics.report(worker)
+        source = Counting(worker)
+        metrics.report(source)
         outbox.put([messages(f"{i}", f"{'gb'[i % 2]}{i}") for i in range(10)])
         outbox.put([messages("large", f"{i}", size=100_000) for i in range(5)])
         values = read()
         assert (values["accepted"], values["pending"], values["lost outbox_full"]) == (15, 13, 2)
-        assert worker.flush(LONG_S)
+        assert not worker.flush(LONG_S)  # some were rejected
         outbox.put([messages("held", "h")])
         assert not worker.flush(LONG_S)
         worker.close(1.0)
@@ -182,6 +184,17 @@ def test_every_destination_that_pauses_is_named(read: Read) -> None:
     assert read()["paused"] == 0
 
 
+class Counting:
+    """A pipeline's own counts, of its delivery alone."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def own_stats(self) -> Stats:
+        """The counts of the delivery."""
+        return self._delivery.stats()
+
+
 def test_no_part_of_the_stats_is_left_out() -> None:
     """Who adds a field adds a metric."""
     names = {metric.name.rpartition(".")[2] for metric in metrics.METRICS}
@@ -190,11 +203,12 @@ def test_no_part_of_the_stats_is_left_out() -> None:
 
 def test_lost_is_named(read: Read) -> None:
     """By the reasons that `stats` has, also those of the queue before the outbox."""
-    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: None, capacity=0)
-    metrics.report(worker)
-    assert not worker.submit("a")
-    assert read()["lost queue_full"] == 1
+    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: None)
+    source = Counting(worker)
+    metrics.report(source)
     worker.close(1.0)
+    assert not worker.submit("a")
+    assert read()["lost closed"] == 1
 
 
 def test_a_provider_that_comes_later_has_them_too() -> None:

@@ -130,8 +130,8 @@ ONE_ITEM = [
         retry(0.5, "HTTP 400, and the answer broke off"),
         id="refusal cut",
     ),
-    pytest.param(Answer(413), Rejected("HTTP 413"), id="too large"),
-    pytest.param(Answer(413, PAGE), Rejected("HTTP 413"), id="too large for a proxy"),
+    pytest.param(Answer(413), Rejected("HTTP 413", is_certain=True), id="too large"),
+    pytest.param(Answer(413, PAGE), Rejected("HTTP 413", is_certain=True), id="too large for a proxy"),
     *(
         pytest.param(Answer(n, MESSAGE), retry(0.5, f"HTTP {n}"), id=str(n))
         for n in sorted(TRANSIENT_STATUSES)
@@ -145,7 +145,7 @@ ONE_ITEM = [
     pytest.param(Answer(None, fault="tls"), retry(0.5, "tls"), id="nobody to trust"),
     pytest.param(
         Answer(None, fault="path"),
-        Rejected("its path is not one of the API's, so it was not sent"),
+        Rejected("its path is not one of the API's, so it was not sent", is_certain=True),
         id="a path from elsewhere",
     ),
 ]

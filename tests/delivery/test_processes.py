@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
+from tests.delivery.making import outbox_for
 from tests.delivery.processes import ROOT
 
 START = """
@@ -82,5 +82,5 @@ def test_what_was_captured_arrives(lines: list[str], greenflash_emulator: Emulat
     )
     (conversation,) = greenflash_emulator.conversations()
     assert [message.content for message in conversation.messages] == ["a", "ho"], done.stderr.decode()
-    with closing(Outbox(tmp_path / "outbox")) as outbox:
+    with closing(outbox_for(tmp_path / "outbox", greenflash_emulator.base_url, PRODUCT)) as outbox:
         assert outbox.counts().accepted == 0

@@ -30,7 +30,10 @@ def test_five_conversations_in_a_row_with_the_same_refusal(streak: RefusalStreak
     """All five are restored, in order, and the pause says why and for how many."""
     *before, last = refuse(streak, 1, 2, 3, 4, 5)
     assert before == [None] * (ALIKE - 1)
-    assert last == SuspectRefusals((1, 2, 3, 4, 5), f"{NO_PRODUCT} (the same for 5 conversations)")
+    assert last is not None
+    assert last.entries == (1, 2, 3, 4, 5)
+    assert last.reason == f"{NO_PRODUCT} (the same for 5 conversations)"
+    assert last.summary.startswith("HTTP 404 (the same for 5 conversations)")
 
 
 def test_a_success_between_them_says_that_the_others_are_bad(streak: RefusalStreak[int]) -> None:

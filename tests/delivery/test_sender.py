@@ -18,7 +18,12 @@ UNAUTHORISED = Answer(401, b'{"message":"Invalid API key"}')
 
 def sender_of(outbox: Outbox, wire: Wire, clock: Clock) -> Sender:
     """A sender whose backoff is half of what it may be."""
-    return Sender(outbox, wire, clock=clock, rng=lambda: 0.5)
+    return Sender(outbox, wire, clock=clock, rng=lambda: 0.5, destination="https://a", has_accepted=True)
+
+
+def reason_of(sender: Sender) -> str | None:
+    """Why everything waits."""
+    return sender.paused.reason if sender.paused is not None else None
 
 
 def run(sender: Sender) -> int:
@@ -120,7 +125,7 @@ def test_a_refused_key_holds_everything(outbox: Outbox, clock: Clock) -> None:
     outbox.put([messages("one", "a"), messages("two", "b"), outcome("", "c")])
     for pause_s in (60.0, 120.0, 240.0, 480.0, 900.0, 900.0):
         assert run(sender) == 1
-        assert sender.held == "HTTP 401: Invalid API key; check GREENFLASH_API_KEY"
+        assert reason_of(sender) == "HTTP 401: Invalid API key; check GREENFLASH_API_KEY"
         assert sender.pause_s() == pause_s
         clock.now_s += pause_s
     assert outbox.counts().pending == 3
@@ -134,29 +139,29 @@ def test_a_new_key_frees_everything(outbox: Outbox, clock: Clock, caplog: pytest
     for _ in range(3):
         run(sender)
         clock.now_s += 120.0
-    assert sender.held is None
+    assert sender.paused is None
     assert outbox.counts().delivered == 2
     assert caplog.messages == [
-        "delivery is paused: HTTP 401: Invalid API key; check GREENFLASH_API_KEY. "
+        "delivery to https://a pauses: HTTP 401: Invalid API key; check GREENFLASH_API_KEY. "
         "Captured data waits in the outbox",
-        "delivery has resumed after a pause: HTTP 401: Invalid API key; check GREENFLASH_API_KEY",
+        "delivery to https://a goes on after a pause (HTTP 401: Invalid API key; check GREENFLASH_API_KEY)",
     ]
 
 
 @pytest.mark.parametrize(("status", "word"), [(302, "GREENFLASH_BASE_URL"), (403, "plan")])
-def test_a_hold_says_what_to_do(
+def test_a_pause_says_what_to_do(
     status: int, word: str, outbox: Outbox, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A wrong address is not cured by a new key."""
     sender = sender_of(outbox, Wire(answers(Answer(status))), clock)
     outbox.put([messages("one", "a")])
     run(sender)
-    assert str(sender.held).startswith(f"HTTP {status}: ")
+    assert str(reason_of(sender)).startswith(f"HTTP {status}: ")
     assert word in caplog.text
 
 
 def test_one_text_that_a_firewall_refuses_does_not_stop_the_others(outbox: Outbox, clock: Clock) -> None:
-    """After a hold another entry is tried first, and what gets through lifts it."""
+    """After a pause another entry is tried first, and what gets through lifts it."""
     wire = refusing({"bad"}, status=403)
     sender = sender_of(outbox, wire, clock)
     outbox.put([messages("one", "bad"), messages("two", "b"), messages("three", "c")])
@@ -168,16 +173,16 @@ def test_one_text_that_a_firewall_refuses_does_not_stop_the_others(outbox: Outbo
 
 
 def test_a_failure_says_nothing_about_the_key(outbox: Outbox, clock: Clock) -> None:
-    """A hold is over only when an attempt gets past it."""
+    """A pause is over only when an attempt gets past it."""
     sender = sender_of(outbox, Wire(answers(UNAUTHORISED, Answer(503), REFUSAL)), clock)
     outbox.put([messages("one", "a")])
     run(sender)
     clock.now_s += 60.0
     run(sender)
-    assert sender.held == "HTTP 401: Invalid API key; check GREENFLASH_API_KEY"
+    assert reason_of(sender) == "HTTP 401: Invalid API key; check GREENFLASH_API_KEY"
     clock.now_s += 60.0
     run(sender)
-    assert sender.held is None
+    assert sender.paused is None
 
 
 def test_a_lasting_failure_is_told_once(
@@ -190,16 +195,95 @@ def test_a_lasting_failure_is_told_once(
         run(sender)
         assert len(caplog.messages) == (1 if attempt >= 3 else 0)
         clock.now_s += 60.0
-    assert caplog.messages == ["cannot deliver at present (HTTP 503); captured data waits in the outbox"]
+    assert caplog.messages == [
+        "captured data for https://a cannot be delivered at present (HTTP 503); it waits in the outbox"
+    ]
 
 
-def test_a_refusal_is_told_without_what_was_said(
+QUOTING = Wire(lambda request: Answer(400, b'{"message":"content \'my password\' is bad"}'))
+"""Refuses everything, in words of the user's."""
+
+
+def test_a_refusal_is_logged_without_what_greenflash_said(
     outbox: Outbox, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The server's words can quote what a user wrote; they stay in the outbox."""
-    wire = Wire(lambda request: Answer(400, b'{"message":"content \'my password\' is bad"}'))
     outbox.put([messages("one", "a"), messages("two", "b")])
-    run(sender_of(outbox, wire, clock))
+    run(sender_of(outbox, QUOTING, clock))
     assert caplog.messages == [
-        "Greenflash refused what was captured (HTTP 400); it is set aside in the outbox"
+        "captured data for https://a was refused by Greenflash for good (HTTP 400); "
+        "see 'greenflash-otel outbox list'"
     ]
+
+
+def test_a_pause_for_refusals_is_logged_without_what_greenflash_said(
+    outbox: Outbox, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it said is for whoever asks for the stats."""
+    outbox.put([messages(f"c{n}", f"m{n}") for n in range(5)])
+    sender = sender_of(outbox, QUOTING, clock)
+    run(sender)
+    assert "my password" not in caplog.text
+    assert caplog.messages[-1] == (
+        "delivery to https://a pauses: HTTP 400 (the same for 5 conversations); stats() has the words of the "
+        "answer. Captured data waits in the outbox"
+    )
+    assert reason_of(sender) == "HTTP 400: content 'my password' is bad (the same for 5 conversations)"
+
+
+def test_five_refusals_alike_are_not_about_their_items(outbox: Outbox, clock: Clock) -> None:
+    """All become pending again, each before what came after it in its conversation."""
+    outbox.put([messages(f"c{n}", f"{step}{n}") for step in "ab" for n in range(5)])
+    wrong_product = Wire(lambda request: Answer(404, b'{"message":"product not found"}'))
+    sender = sender_of(outbox, wrong_product, clock)
+    assert run(sender) == 5
+    assert (outbox.counts().pending, outbox.counts().rejected) == (10, 0)
+    assert reason_of(sender) == "HTTP 404: product not found (the same for 5 conversations)"
+    assert sender.pause_s() == 60.0
+    clock.now_s += 60.0
+    assert run(sender) == 1  # a probe, which is restored too
+    assert outbox.counts().rejected == 0
+    right = Wire()
+    clock.now_s += 120.0
+    wrong_product.answer = right.send
+    run(sender)
+    for n in range(5):
+        assert [id for id in ids_of_all(right.sent) if id.endswith(str(n))] == [f"a{n}", f"b{n}"]
+    assert outbox.counts().delivered == 10
+    assert sender.paused is None
+
+
+def test_one_bad_item_among_good_ones_is_rejected(outbox: Outbox, clock: Clock) -> None:
+    """Five bad ones with others between them stop nothing."""
+    outbox.put([messages(f"c{n}", f"{'bad' if n % 3 == 0 else 'good'}{n}") for n in range(15)])
+    wire = refusing({f"bad{n}" for n in range(15)})
+    sender = sender_of(outbox, wire, clock)
+    assert run(sender) == 15
+    assert (outbox.counts().delivered, outbox.counts().rejected) == (10, 5)
+    assert sender.paused is None
+
+
+def test_a_lone_refusal_where_nothing_was_ever_accepted(outbox: Outbox, clock: Clock) -> None:
+    """The address or the product may be wrong. Once something is accepted, the same refusal is about the item."""
+    outbox.put([messages("one", "bad")])
+    accepted: list[bool] = []
+    sender = Sender(
+        outbox, refusing({"bad"}), clock=clock, rng=lambda: 0.5, on_accepted=lambda: accepted.append(True)
+    )
+    run(sender)
+    assert (outbox.counts().pending, outbox.counts().rejected) == (1, 0)
+    assert reason_of(sender) == "HTTP 400: no"
+    outbox.put([messages("two", "good"), messages("three", "good")])
+    for _ in range(3):
+        clock.now_s += 1000.0
+        run(sender)
+    assert (outbox.counts().delivered, outbox.counts().rejected, outbox.counts().pending) == (2, 1, 0)
+    assert accepted == [True]
+
+
+def test_a_path_that_is_not_the_apis(outbox: Outbox, clock: Clock) -> None:
+    """It was never sent. It is rejected at once, however many others meet the same."""
+    outbox.put([ApiRequest("messages", "/admin", b"{}", f"c{n}") for n in range(6)])
+    sender = sender_of(outbox, Wire(lambda request: Answer(None, fault="path")), clock)
+    run(sender)
+    assert (outbox.counts().rejected, sender.paused) == (6, None)

@@ -175,6 +175,9 @@ def test_a_thread_without_work_looks_for_what_others_left(
     neighbour.put([messages("one", "b")])
     with closing(Outbox(tmp_path)) as mine:
         worker = worker_of(mine, Client(server.url, "gf_test"))
+        mine.put([messages("two", "a")])
+        assert worker.flush(LONG_S)
+        server.arrived.clear()
         neighbour.close()
         assert server.arrived.wait(LONG_S)
         worker.close(LONG_S)

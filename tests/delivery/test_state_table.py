@@ -91,29 +91,29 @@ def test_requests_that_are_refused_leave_none(opened: Opening, tmp_path: Path) -
 def test_where_they_cannot_be_kept_the_requests_are(opened: Opening, tmp_path: Path) -> None:
     """And that is counted."""
     noted(tmp_path, *added("a"), requests=["first"])
-    changed(tmp_path, "DROP TABLE notes")
-    before = internal_errors.internal_errors().get("keep what was noted", 0)
+    changed(tmp_path, "DROP TABLE state")
+    before = internal_errors.internal_errors().get("keep state records", 0)
     outbox = opened(tmp_path)
     assert not outbox.recall("chat")
     outbox.put([messages("chat", "second")], added("b"))
     assert drained(outbox) == ["first", "second"]
-    assert internal_errors.internal_errors()["keep what was noted"] == before + 1
+    assert internal_errors.internal_errors()["keep state records"] == before + 1
     assert not outbox.counts().lost
 
 
 def test_one_of_which_a_bit_has_changed(opened: Opening, tmp_path: Path) -> None:
     """It is passed over and counted."""
     noted(tmp_path, *added("a", "b", "c"))
-    changed(tmp_path, "UPDATE notes SET value = 'x' WHERE value = 'b'")
-    before = internal_errors.internal_errors().get("recall what was noted", 0)
+    changed(tmp_path, "UPDATE state SET value = 'x' WHERE value = 'b'")
+    before = internal_errors.internal_errors().get("read state records", 0)
     assert opened(tmp_path).recall("chat") == ["a", "c"]
-    assert internal_errors.internal_errors()["recall what was noted"] == before + 1
+    assert internal_errors.internal_errors()["read state records"] == before + 1
 
 
 def test_one_that_is_too_old(opened: Opening, tmp_path: Path) -> None:
     """It is removed when the file is opened; with nothing left, so is the file."""
     noted(tmp_path, *added("a"))
-    changed(tmp_path, "UPDATE notes SET day = day - 31")
+    changed(tmp_path, "UPDATE state SET day = day - 31")
     with closing(Outbox(tmp_path)) as outbox:
         assert not outbox.recall("chat")
     assert files_in(tmp_path) == []
@@ -134,7 +134,7 @@ def test_there_is_an_end_to_them(size: int, opened: Opening, tmp_path: Path) -> 
     outbox.close()
     (name,) = files_in(tmp_path)
     with closing(sqlite3.connect(tmp_path / name)) as db:
-        (rows,) = db.execute("SELECT count(*) FROM notes").fetchone()
+        (rows,) = db.execute("SELECT count(*) FROM state").fetchone()
     left = [int(value) for value in opened(tmp_path, limit_bytes=limit_bytes).recall_inherited("topic")]
     assert rows == len(left)  # not only when it is opened
     assert sorted(left) == list(range(count - len(left), count))

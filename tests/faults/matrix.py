@@ -244,8 +244,20 @@ ROWS: Final[tuple[Row, ...]] = (
         (
             "delivery/test_processes.py::test_what_was_captured_arrives",
             "faults/test_silence.py::test_an_end_while_the_server_hangs",
+            "test_sigterm.py::test_wherever_it_comes",
+            "test_sigterm.py::test_it_keeps_its_time",
         ),
-        "SIGTERM without a handler is Python's `kill -9`: the last 0.1 s of messages die with it.",
+    ),
+    Row(
+        "uvicorn, gunicorn, hypercorn, Celery are stopped; browser tabs are closed in the middle",
+        "What ended is delivered or on disk; what is open is recorded as far as it came",
+        (
+            "servers/test_web_servers.py::test_what_ended_arrives",
+            "servers/test_web_servers.py::test_what_is_broken_off_arrives",
+            "servers/test_celery.py::test_nothing_is_lost",
+            "test_sigterm.py::test_under_gevent",
+        ),
+        "Some servers need three lines: docs/servers.md. SIGKILL after their patience loses open streams.",
     ),
     Row(
         "asyncio: cancelled tasks, closed loops",
@@ -269,7 +281,8 @@ ROWS: Final[tuple[Row, ...]] = (
         "Queues full, in memory and on disk",
         "The newest are refused and counted; outcomes have a reserve; nobody waits",
         (
-            "delivery/test_batcher.py::test_a_full_queue_refuses_and_counts",
+            "delivery/test_batcher.py::test_what_memory_has_no_room_for_is_spilled_and_comes_in_order",
+            "delivery/test_batcher.py::test_what_has_room_nowhere_is_refused_and_counted",
             "delivery/test_outbox.py::test_a_full_outbox_refuses_the_newest_and_counts_it",
             "delivery/test_outbox.py::test_outcomes_have_a_reserve",
         ),
@@ -311,9 +324,9 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         "Another version of this library, earlier or later",
-        "Earlier files are read; later ones left alone",
+        "Its files are left alone, byte for byte, and named in the log",
         (
-            "faults/test_history.py::test_a_file_of_the_first_version",
+            "faults/test_history.py::test_a_file_of_another_version",
             "delivery/test_outbox_disk.py::test_a_file_of_a_later_version_is_left_alone",
         ),
     ),

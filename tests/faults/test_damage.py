@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from greenflash_otel.delivery import files
 from greenflash_otel.delivery.outbox import Outbox
 from tests.delivery.fakes import messages, outcome
 from tests.delivery.test_outbox import counts_add_up, drained
+from tests.delivery.test_outbox_disk import files_in
 
+NAME = f"{1:020}-1-{1:08x}.sqlite3"
 PAGE_BYTES = 4096
 REQUESTS = 40
 
@@ -26,8 +29,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     with closing(Outbox(folder)) as outbox:
         for n in range(REQUESTS):
             outbox.put([messages(f"chat-{n % 7}", f"m{n}", size=n * 150), outcome(f"chat-{n % 7}", f"o{n}")])
-    [path] = folder.iterdir()
-    return path.read_bytes()
+    return (folder / files_in(folder)[0]).read_bytes()
 
 
 def hole(content: bytearray, at: int, dice: random.Random) -> bytes:
@@ -76,7 +78,8 @@ def test_damage_anywhere(damage: Damage, sound: bytes, memory: Path) -> None:
     for number, content in enumerate(damaged(sound, damage)):
         folder = memory / str(number)
         folder.mkdir()
-        (folder / "1-1-x.sqlite3").write_bytes(content)
+        (folder / NAME).write_bytes(content)
+        (folder / f"{NAME}.lock").write_bytes(files._MARK)
         with closing(Outbox(folder)) as outbox:
             drained(outbox)
             counts = outbox.counts()
@@ -90,7 +93,7 @@ def test_a_bit_that_makes_text_unreadable(tmp_path: Path) -> None:
     """The entry is set aside, and what follows it in its conversation goes out."""
     with closing(Outbox(tmp_path)) as outbox:
         outbox.put([messages("chat-42", "a"), outcome("chat-42", "b")])
-    [path] = tmp_path.iterdir()
+    path = tmp_path / files_in(tmp_path)[0]
     path.write_bytes(path.read_bytes().replace(b"messages/messages", b"messa\xffes/messages"))
     with closing(Outbox(tmp_path)) as outbox:
         assert drained(outbox) == ["b"]

@@ -18,8 +18,10 @@ from tests.delivery.test_outbox import claimed, drained
 
 REFUSED = """
 import errno, json, threading
+from greenflash_otel.delivery import writer
 from tests.delivery.test_outbox import counts_add_up, drained
 from tests.faults.refusing import refuse_in_this_thread
+writer.start_thread = lambda *_: False  # so that who waits does the work, and meets the refusal
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("c", "before")])
 refused = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +17,6 @@ from tests.delivery.processes import killed
 from tests.delivery.test_outbox import counts_add_up, drained
 
 DAY_S = 86_400
-OLD = Path(__file__).parents[1] / "data" / "outbox-schema-1.bin"
-"""Of version 0.1.0: a message waits in chat-42, an outcome behind it, and one request is set aside."""
 PUTS = 20
 PUT_ONE_BY_ONE = f"""
 outbox = Outbox(sys.argv[1])
@@ -60,9 +59,17 @@ def test_a_damaged_journal(memory: Path) -> None:
     assert len(saved) > PUTS / 2
 
 
-def test_a_file_of_the_first_version(tmp_path: Path) -> None:
-    """It is read as it was written."""
-    shutil.copy(OLD, tmp_path / "01795000000000000000-1-00000000.sqlite3")
+def test_a_file_of_another_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It stays as it is, byte for byte, and a person is told of it: whoever wrote it will understand it."""
     with closing(Outbox(tmp_path)) as outbox:
-        assert drained(outbox) == ["first", "second"]
-        assert outbox.counts().rejected == 1
+        outbox.put([messages("c", "a")])
+    [path] = tmp_path.glob("*.sqlite3")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
+        db.execute("PRAGMA user_version=99")
+    content = path.read_bytes()
+    with closing(Outbox(tmp_path)) as outbox:
+        assert drained(outbox) == []
+        outbox.put([messages("c", "b")])
+    assert path.read_bytes() == content
+    assert f"{path} is of another version of greenflash-otel" in caplog.text

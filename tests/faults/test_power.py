@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.test_sweep import found_by
 
-EVERY = 7
+EVERY = 6
 """`make soak` cuts the power at each call, the tests at one of so many."""
 
 
@@ -21,7 +21,7 @@ def test_the_power_goes() -> None:
 LAZY = {
     "syncs now and then": "schema.connect = with_pragma('synchronous=NORMAL')",
     "syncs never": "schema.connect = with_pragma('synchronous=OFF')",
-    "leaves its folder unsynced": "files._make = lambda path: path.mkdir(parents=True, exist_ok=True)",
+    "leaves its folder unsynced": "files.own_private_folder = lambda path: path.mkdir(448, parents=True, exist_ok=True)",  # noqa: E501
 }
 
 

@@ -21,7 +21,7 @@ from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.client import Client
 from tests.conftest import PRODUCT
 from tests.delivery.fakes import messages
-from tests.delivery.making import make_delivery
+from tests.delivery.making import make_delivery, outbox_for
 from tests.delivery.processes import ROOT, line_of, process
 from tests.delivery.server import Reply, Server
 from tests.delivery.test_outbox import drained
@@ -160,5 +160,5 @@ def test_an_end_while_the_server_hangs(timeout_s: float, server: Server, tmp_pat
         check=True,
     )
     assert time.monotonic() - float(done.stdout) < timeout_s + SLACK_S
-    with closing(Outbox(tmp_path)) as outbox:
+    with closing(outbox_for(tmp_path, server.url, PRODUCT)) as outbox:
         assert len(drained(outbox)) == 5

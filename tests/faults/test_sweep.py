@@ -48,12 +48,12 @@ def put(self, requests, real=Outbox.put):
 Outbox.put = put
 """,
     "removes before it is delivered": """
-def claim(self, now_s, real=Outbox.claim):
+def claim(self, now_s, real=Entries.claim):
     if (entry := real(self, now_s)) is not None:
-        with schema.transaction(self._db):
-            schema.delete(self._db, entry.id)
+        with schema.transaction(self.connection.db):
+            schema.delete(self.connection.db, entry.id)
     return entry
-Outbox.claim = claim
+Entries.claim = claim
 """,
 }
 
@@ -65,6 +65,7 @@ def test_the_sweep_finds_a_liar(lie: str) -> None:
 import json, dataclasses
 from pathlib import Path
 from greenflash_otel.delivery import schema
+from greenflash_otel.delivery.entries import Entries
 from greenflash_otel.delivery.outbox import Outbox
 from tests.delivery.fakes import ids_of
 from tests.faults import sweep, workload

@@ -5,6 +5,7 @@ Needs nothing but Linux and Python: `ptrace` is called through `ctypes`.
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import os
 import platform
@@ -75,7 +76,7 @@ def traced(run: Callable[[], None], go_on: Callable[[Call], bool]) -> bool:
     """Run a function in a forked child; False if it was killed.
 
     Args:
-        run: Must use one thread only, and end well.
+        run: Must use one thread only, and end well. The outbox's writer works on that thread: see `Writer.wait`.
         go_on: Asked before each call that changes a file; if it says no, the child is killed instead.
     """
     child = os.fork()
@@ -92,6 +93,7 @@ def traced(run: Callable[[], None], go_on: Callable[[Call], bool]) -> bool:
 def _be_traced(run: Callable[[], None]) -> None:
     status = 1
     try:
+        _thread.start_new_thread = _start_none
         _ptrace(_TRACEME, 0)
         os.kill(os.getpid(), signal.SIGSTOP)
         run()
@@ -100,6 +102,10 @@ def _be_traced(run: Callable[[], None]) -> None:
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)
+
+
+def _start_none(*_: object) -> int:
+    raise RuntimeError("a traced process has one thread")
 
 
 def _follow(child: int, go_on: Callable[[Call], bool]) -> bool:

@@ -63,7 +63,7 @@ def live(folder: Path, say: Say) -> None:
     with closing(Outbox(folder / "new" / "outbox")) as outbox:
         _put(outbox, say, messages("grey", "first", size=SIZE))
     with closing(Outbox(folder / "outbox")) as outbox:
-        sender = Sender(outbox, server, clock=clock, rng=lambda: 0.5)
+        sender = _sender(outbox, server, clock)
         for n in range(6):
             _put(outbox, say, messages(ROOMS[n % 3], f"m{n}", size=SIZE), outcome(ROOMS[n % 3], f"o{n}"))
         _put(outbox, say, messages("green", "p0", "bad1", "p2", "p3", size=SIZE))
@@ -78,6 +78,11 @@ def live(folder: Path, say: Say) -> None:
 def _put(outbox: Outbox, say: Say, *requests: ApiRequest) -> None:
     outbox.put(requests)
     say(" ".join(("kept", "-", *(id for request in requests for id in ids_of(request)))))
+
+
+def _sender(outbox: Outbox, server: Server, clock: Clock) -> Sender:
+    """A sender to a server that has accepted something before: one refusal is then about the item."""
+    return Sender(outbox, server, clock=clock, rng=lambda: 0.5, has_accepted=True)
 
 
 def _deliver(sender: Sender, clock: Clock, steps: int) -> None:
@@ -120,10 +125,10 @@ def check(folder: Path, told: Told) -> None:
     """Begin again after the end of a process: all that was promised is there, and goes out in order."""
     stored = {room: list(ids) for room, ids in told.stored.items()}
     with closing(Outbox(folder / "new" / "outbox")) as outbox:
-        _deliver(Sender(outbox, Server(stored=stored), clock=(clock := Clock()), rng=lambda: 0.5), clock, 2)
+        _deliver(_sender(outbox, Server(stored=stored), clock := Clock()), clock, 2)
     with closing(Outbox(folder / "outbox")) as outbox:
         found = outbox.counts()
-        _deliver(Sender(outbox, Server(stored=stored), clock=(clock := Clock()), rng=lambda: 0.5), clock, 80)
+        _deliver(_sender(outbox, Server(stored=stored), clock := Clock()), clock, 80)
         ended = outbox.counts()
     _demand(not found.lost and not ended.lost, f"counted as lost: {dict(ended.lost)}")
     _demand(ended.pending == 0, f"{ended.pending} do not go out")
@@ -135,7 +140,9 @@ def check(folder: Path, told: Told) -> None:
         wanted = [id for id in promised if id in ids]
         _demand([id for id in ids if id in wanted] == wanted, f"out of order: {ids}")
     left = [path.name for path in (folder / "outbox").iterdir()]
-    _demand(len(left) == ended.rejected, f"left behind: {left}")
+    databases = {name for name in left if name.endswith(".sqlite3")}
+    _demand(len(databases) == ended.rejected, f"left behind: {left}")
+    _demand({name.removesuffix(".lock") for name in left} == databases, f"left beside: {left}")
 
 
 def _demand(holds: bool, otherwise: str) -> None:

@@ -94,7 +94,7 @@ def _recording(root: Path, entry: Mapping[str, Any]) -> Recording:
         [[next(present) for _ in conversation["messages"]] for conversation in truth],
         told.get("ids", {}),
         otlp.read_json((root / entry["file"]).read_bytes()).records,
-        tuple(_logs(_read(root / logs))) if logs else (),
+        tuple(logs_of(_read(root / logs))) if logs else (),
     )
 
 
@@ -109,7 +109,8 @@ def _with_texts(root: Path, conversation: Mapping[str, Any]) -> Mapping[str, Any
     return {**conversation, "messages": messages}
 
 
-def _logs(request: Any) -> Iterator[LogRecord]:
+def logs_of(request: Any) -> Iterator[LogRecord]:
+    """The log records of a request in OTLP/JSON."""
     for of_resource in request["resourceLogs"]:
         for of_scope in of_resource["scopeLogs"]:
             for log in of_scope["logRecords"]:

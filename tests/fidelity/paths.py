@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import openai
 from langchain_openai import ChatOpenAI
@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from greenflash_otel.context import conversation
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.exporter import record_of
@@ -105,7 +105,7 @@ class Greenflash:
         self.conversations: dict[str, dict[str, MessageItem]] = {}
         self._folder = None if forgets else folder
         self._outbox: Outbox | None = None
-        self._memories: dict[int, Memory] = {}
+        self._memories: dict[int, ConversationStore] = {}
 
     def take(self, process: int, spans: Spans) -> None:
         """Convert what came of a call."""
@@ -118,8 +118,8 @@ class Greenflash:
             assert operation
             self._keep(assemble(memory, record, operation))
         if self._outbox is not None:
-            self._outbox.put((), memory.news())
-            memory.noted()
+            self._outbox.put((), memory.pending_records())
+            memory.mark_persisted()
         spans.clear()
 
     def settle(self) -> None:
@@ -134,8 +134,8 @@ class Greenflash:
         if self._folder is not None:
             self._memories.clear()  # killed: what it knew is on disk, or nowhere
             self._outbox = Outbox(self._folder)
-        memory = self._memories[process] = Memory(notebook=self._outbox)
-        memory.recall_waiting(0)
+        memory = self._memories[process] = ConversationStore(reader=self._outbox)
+        memory.restore_deferred(0)
 
     def _leave(self) -> None:
         if self._outbox is not None:
@@ -173,12 +173,23 @@ def run(scripts: Mapping[str, Script], way: Way) -> Mapping[str, Sequence[Messag
     one = next(iter(scripts.values()))
     with tempfile.TemporaryDirectory() as folder:
         greenflash = Greenflash(Path(folder) if one.killed else None, one.forgets)
-        _talk(scripts, way, greenflash)
+        talk(scripts, way, greenflash, Spans())
     return {id: list(items.values()) for id, items in greenflash.conversations.items() if items}
 
 
-def _talk(scripts: Mapping[str, Script], way: Way, greenflash: Greenflash) -> None:
-    spans, count, current = Spans(), 0, dict[str, Call]()
+class Processes(Protocol):
+    """Converts what came of each call, in the process that made it."""
+
+    def take(self, process: int, spans: Spans) -> None:
+        """Convert the spans, and clear them."""
+
+    def settle(self) -> None:
+        """The processes end."""
+
+
+def talk(scripts: Mapping[str, Script], way: Way, greenflash: Processes, spans: Spans) -> None:
+    """Play conversations at the same time, call by call in turn."""
+    count, current = 0, dict[str, Call]()
 
     def answer(request: Any) -> Any:
         return http.Response(200, json=_answer(current["call"], count, request.url.path))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings
@@ -23,5 +23,5 @@ def pipeline(greenflash_emulator: Emulator) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def gateway(pipeline: Pipeline) -> Iterator[Gateway]:
-    with Gateway(Desk([Tenant(PRODUCT, pipeline)]), port=0) as running:
+    with Gateway(OtlpReceiver([Tenant(PRODUCT, pipeline)]), port=0) as running:
         yield running

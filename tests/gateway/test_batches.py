@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from greenflash_otel.pipeline import Pipeline
@@ -56,7 +56,7 @@ def arrived(emulator: Emulator, batches: list[tuple[int, Batch]], folder: Path) 
         Pipeline(Settings(PRODUCT, api_key="gf_test", base_url=emulator.base_url, outbox=str(folder)))
         for _ in range(2)
     ]
-    desks = [Desk([Tenant(PRODUCT, pipeline)]) for pipeline in pipelines]
+    desks = [OtlpReceiver([Tenant(PRODUCT, pipeline)]) for pipeline in pipelines]
     with Gateway(desks[0], port=0) as one, Gateway(desks[1], port=0) as other:
         for which, batch in batches:
             content = json.dumps({"resourceSpans": batch})

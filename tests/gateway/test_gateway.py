@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,8 +30,9 @@ import greenflash_otel as greenflash
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway.http import create_app
+from greenflash_otel.gateway.limits import ContentLimits
 from greenflash_otel.gateway.otlp import read_json
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
@@ -101,23 +103,30 @@ def test_an_outcome_before_its_call(
     assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
 
 
+SMALL = ContentLimits(max_bytes=1000)
+
+
 class Taker:
     """Stands for the pipeline: takes, refuses or fails."""
 
-    def __init__(self, answer: bool | Exception) -> None:
+    def __init__(self, answer: bool | Exception, *, is_durable: bool = True) -> None:
         self._answer = answer
+        self._is_durable = is_durable
         self.taken: list[SpanRecord] = []
 
-    def take(self, spans: Iterable[SpanRecord]) -> bool:
+    def is_durable(self) -> bool:
+        return self._is_durable
+
+    def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
         self.taken += spans
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+    def take_logs(self, logs: Iterable[LogRecord], failed: Counter[str] | None = None) -> bool:
         return self.take([SpanRecord(log.trace_id, log.span_id, "log", 0, 0) for log in logs])
 
-    def stats(self) -> Stats:
+    def own_stats(self) -> Stats:
         return Stats(accepted=3, delivered=1, pending=1, lost={"closed": 1})
 
 
@@ -134,9 +143,9 @@ def ask(
     """One request to the application itself."""
 
     async def answer() -> httpx.Response:
-        desk = Desk([Tenant(PRODUCT, taker)], tokens=tokens)
-        desk.is_stopping = lambda: is_stopping
-        transport = httpx.ASGITransport(create_app(desk, max_body_bytes=1000))
+        receiver = OtlpReceiver([Tenant(PRODUCT, taker)], tokens=tokens, limits=SMALL)
+        receiver.is_stopping = lambda: is_stopping
+        transport = httpx.ASGITransport(create_app(receiver))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             return await client.request(method, path, content=body, headers=headers)
 
@@ -175,6 +184,7 @@ ANSWERS: dict[str, tuple[Taker, bytes, dict[str, str], int, str]] = {
         413,
         "larger",
     ),
+    "the outbox is not on disk": (Taker(True, is_durable=False), in_json(), JSON, 503, "on disk"),
     "the outbox is full": (Taker(False), in_json(), JSON, 503, '"code": 14'),
     "a bug of ours": (Taker(ZeroDivisionError()), in_json(), JSON, 503, '"code": 14'),
 }
@@ -182,7 +192,7 @@ ANSWERS: dict[str, tuple[Taker, bytes, dict[str, str], int, str]] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers(name: str) -> None:
-    """As the table of `gateway.answers` says, and every temporary trouble with a time to come back."""
+    """As the table of `gateway.responses` says, and every temporary trouble with a time to come back."""
     taker, body, headers, status, said = ANSWERS[name]
     answer = ask(taker, body, headers)
     assert (answer.status_code, said in answer.text) == (status, True)
@@ -195,7 +205,7 @@ def test_too_much_at_once() -> None:
     """Bodies that come slowly cannot fill the memory: whoever would be too much comes again later."""
 
     async def answers() -> list[httpx.Response]:
-        app = create_app(Desk([Tenant(PRODUCT, Taker(True))]), max_body_bytes=1000)
+        app = create_app(OtlpReceiver([Tenant(PRODUCT, Taker(True))], limits=SMALL))
         half, enough = b" " * 999, asyncio.Event()
 
         async def slowly() -> AsyncIterator[bytes]:
@@ -215,16 +225,16 @@ def test_too_much_at_once() -> None:
             enough.set()
             return [refused, *await asyncio.gather(*slow), await post(b"{}")]
 
-    assert [one.status_code for one in asyncio.run(answers())] == [503, 400, 400, 400, 400, 200]
+    assert [one.status_code for one in asyncio.run(answers())] == [429, 400, 400, 400, 400, 200]
 
 
 def test_a_bug_of_ours_outside_of_the_pipeline() -> None:
     """Whatever fails in here, the sender keeps what it has."""
-    desk = Desk([Tenant(PRODUCT, Taker(True))])
-    desk.is_stopping = lambda: bool(1 // 0)
+    receiver = OtlpReceiver([Tenant(PRODUCT, Taker(True))])
+    receiver.is_stopping = lambda: bool(1 // 0)
 
     async def status() -> int:
-        transport = httpx.ASGITransport(create_app(desk))
+        transport = httpx.ASGITransport(create_app(receiver))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             return (await client.post("/v1/traces", content=b"{}", headers=JSON)).status_code
 
@@ -256,16 +266,21 @@ def test_beside_spans() -> None:
     assert ask(Taker(True), b"{}", JSON, is_stopping=True).status_code == 503
     text = ask(Taker(True), b"", {}, "/metrics", **get).text
     assert f'greenflash_items_accepted_total{{product="{PRODUCT}"}} 3' in text
-    assert f'greenflash_items_lost_total{{product="{PRODUCT}",reason="closed"}} 1' in text
+    assert f'greenflash_items_lost_total{{product="{PRODUCT}",reason="closed"}} 1.0' in text
     assert ask(Taker(True), b"", {}, "/v1/traces", **get).status_code == 405
 
 
 def test_who_comes_while_it_stops_is_turned_away() -> None:
     """A connection that it takes in its last moment does not keep it from stopping."""
-    desk, began, pause, late = Desk([Tenant(PRODUCT, Taker(True))]), Event(), Event(), socket.socket()
+    receiver, began, pause, late = (
+        OtlpReceiver([Tenant(PRODUCT, Taker(True))]),
+        Event(),
+        Event(),
+        socket.socket(),
+    )
     with late, ThreadPoolExecutor() as pool:
-        with Gateway(desk, port=0) as gateway:
-            stops = desk.is_stopping
+        with Gateway(receiver, port=0) as gateway:
+            stops = receiver.is_stopping
 
             def busy() -> bool:
                 began.set()
@@ -275,7 +290,7 @@ def test_who_comes_while_it_stops_is_turned_away() -> None:
                 pause.wait(0.2)  # uvicorn looks ten times a second whether to stop: now it does so at once
                 return True
 
-            desk.is_stopping = busy
+            receiver.is_stopping = busy
             asked = pool.submit(httpx.get, f"{gateway.url}/readyz")
             assert began.wait(10)
         assert asked.result().status_code == 503
@@ -330,11 +345,13 @@ def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:
         "GREENFLASH_BASE_URL": greenflash_emulator.base_url,
         "GREENFLASH_OUTBOX": str(tmp_path),
     }
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as running:
         assert running.stdout is not None
         url = running.stdout.readline().split()[-1]
         assert httpx.post(url, content=in_json(attributes=attributes(SAID)), headers=JSON).status_code == 200
         running.send_signal(signal.SIGTERM)
-        output, _ = running.communicate(timeout=30)
+        output, log = running.communicate(timeout=30)
     assert "accepted 1 = delivered 1" in output
+    assert "INFO The gateway takes OTLP/HTTP at http://127.0.0.1:" in log
     assert [message.content for message in greenflash_emulator.conversation("c").messages] == ["Hi"]

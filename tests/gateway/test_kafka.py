@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from greenflash_otel.gateway.kafka import COMMITS, KafkaReader, take_all
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from tests.conftest import PRODUCT
-from tests.gateway.test_desk import HATS, SHOES, request
 from tests.gateway.test_gateway import Taker
 from tests.gateway.test_logs import IDS, in_protobuf
 from tests.gateway.test_otlp import in_json
+from tests.gateway.test_receiver import HATS, SHOES, request
 
 TOPICS = {"spans": TRACES, "logs": LOGS}
 
@@ -67,10 +67,12 @@ class Consumer:
         self.told.append(("seek", offset.topic, offset.partition, offset.offset))
 
 
-def step(taker: Taker, *messages: Message, desk: Desk | None = None) -> list[tuple[str, str, int, int]]:
+def step(
+    taker: Taker, *messages: Message, receiver: OtlpReceiver | None = None
+) -> list[tuple[str, str, int, int]]:
     """What the consumer is told after some messages."""
     consumer = Consumer(messages)
-    reader = KafkaReader(desk or Desk([Tenant(PRODUCT, taker)], tokens=["token"]), TOPICS, {})
+    reader = KafkaReader(receiver or OtlpReceiver([Tenant(PRODUCT, taker)], tokens=["token"]), TOPICS, {})
     reader._stopping.set()  # no waiting
     reader.step(consumer)
     return consumer.told
@@ -94,9 +96,9 @@ def test_nothing_is_kept() -> None:
 def test_what_nobody_can_read(content: bytes) -> None:
     """It is counted and passed over, and does not keep the others back."""
     taker = Taker(True)
-    desk = Desk([Tenant(PRODUCT, taker)])
-    assert step(taker, Message(1, content), Message(2), desk=desk) == [("commit", "spans", 0, 3)]
-    assert desk.unused() == {"messages of Kafka that cannot be read": 1}
+    receiver = OtlpReceiver([Tenant(PRODUCT, taker)])
+    assert step(taker, Message(1, content), Message(2), receiver=receiver) == [("commit", "spans", 0, 3)]
+    assert receiver.unused() == {"messages of Kafka that cannot be read": 1}
     assert len(taker.taken) == 1
 
 
@@ -110,9 +112,9 @@ def test_trouble_of_kafka() -> None:
 def test_several_products() -> None:
     """A header of the message names one."""
     shoes, hats = Taker(True), Taker(True)
-    desk = Desk([Tenant(SHOES, shoes, ["s"]), Tenant(HATS, hats, ["h"])], owned=False)
+    receiver = OtlpReceiver([Tenant(SHOES, shoes, ["s"]), Tenant(HATS, hats, ["h"])], owned=False)
     named = Message(1, request(None), headers_=[("X-Greenflash-Product-Id", HATS.encode())])
-    step(shoes, named, Message(2, request(SHOES)), desk=desk)
+    step(shoes, named, Message(2, request(SHOES)), receiver=receiver)
     assert (len(shoes.taken), len(hats.taken)) == (1, 1)
 
 
@@ -126,5 +128,5 @@ def test_a_partition_waits_and_others_go_on() -> None:
 
 def test_nobody_else_commits() -> None:
     """Whatever is configured: commits are ours."""
-    reader = KafkaReader(Desk([Tenant(PRODUCT, Taker(True))]), TOPICS, {"enable.auto.commit": "true"})
+    reader = KafkaReader(OtlpReceiver([Tenant(PRODUCT, Taker(True))]), TOPICS, {"enable.auto.commit": "true"})
     assert {name: reader._options[name] for name in COMMITS} == COMMITS

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.gateway.signals import TRACES
 from greenflash_otel.gateway.tls import Tls
@@ -50,8 +50,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 @pytest.fixture
 def gateway(files: Files) -> Iterator[Gateway]:
     """It wants to see certificates."""
-    desk, tls = Desk([Tenant(PRODUCT, Taker(True))]), Tls(*files.gateway, files.ca)
-    with Gateway(desk, port=0, grpc_port=0, tls=tls) as running:
+    receiver, tls = OtlpReceiver([Tenant(PRODUCT, Taker(True))]), Tls(*files.gateway, files.ca)
+    with Gateway(receiver, port=0, grpc_port=0, tls=tls) as running:
         yield running
 
 
@@ -83,8 +83,8 @@ def test_who_is_let_in(send: Any, error: type[Exception], gateway: Gateway, file
 @pytest.mark.parametrize("send", [over_http, over_grpc])
 def test_without_client_certificates(send: Any, files: Files) -> None:
     """TLS alone lets anybody in."""
-    desk = Desk([Tenant(PRODUCT, Taker(True))])
-    with Gateway(desk, port=0, grpc_port=0, tls=Tls(*files.gateway)) as running:
+    receiver = OtlpReceiver([Tenant(PRODUCT, Taker(True))])
+    with Gateway(receiver, port=0, grpc_port=0, tls=Tls(*files.gateway)) as running:
         send(running, files, None)
 
 
@@ -92,4 +92,4 @@ def test_files_that_cannot_be_used(files: Files, tmp_path: Path) -> None:
     """Missing, or not belonging together: told before anything is served."""
     for tls in (Tls(tmp_path / "no.pem", files.gateway[1]), Tls(files.gateway[0], files.sender[1])):
         with pytest.raises(ConfigurationError, match="TLS files"):
-            Gateway(Desk([Tenant(PRODUCT, Taker(True))]), port=0, tls=tls)
+            Gateway(OtlpReceiver([Tenant(PRODUCT, Taker(True))]), port=0, tls=tls)

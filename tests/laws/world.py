@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path as Folder
 
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.emulator.contract import MessagesRequest, read
 from greenflash_otel.emulator.store import Store, reading, writing
@@ -71,7 +71,7 @@ class World:
 
 
 def _intake(outbox: Outbox) -> Intake:
-    return Intake(outbox, ADDRESS, memory=Memory(notebook=outbox))
+    return Intake(outbox, ADDRESS, conversations=ConversationStore(reader=outbox))
 
 
 def paths_of(conversation: StoredConversation) -> Counter[Path]:

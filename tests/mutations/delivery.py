@@ -11,13 +11,17 @@ MUTATIONS: dict[str, Mutation] = {
         "        self._outbox.settle(entry)\n        answer = self._transport.send(",
     ),
     "kept in memory first": Mutation(
-        "delivery/outbox", "None if path == MEMORY else Path(path), limit_bytes", "None, limit_bytes"
+        "delivery/outbox", "folder = None if path == MEMORY else Path(path).absolute()", "folder = None"
     ),
     "a file may have two owners": Mutation(
-        "delivery/database", '"locking_mode=EXCLUSIVE",', '"locking_mode=NORMAL",'
+        "delivery/files",
+        "    if (lock := _lock(path)) is None:\n        return None\n",
+        "    lock = _lock(path)\n",
     ),
     "a message is another one in the next attempt": Mutation(
-        "api/splitting", '"messages": half}', '"messages": [{**one, "again": True} for one in half]}'
+        "greenflash_api/splitting",
+        '"messages": half}',
+        '"messages": [{**one, "again": True} for one in half]}',
     ),
     "half of what is too large gets lost": Mutation(
         "delivery/sender",
@@ -26,8 +30,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "one bad message costs its batch": Mutation(
         "delivery/policy",
-        "return Split(reason) if request_items > 1 else Rejected(reason)",
-        "return Rejected(reason)",
+        "return Split(reason) if request_items > 1 else Rejected(reason, status == TOO_LARGE)",
+        "return Rejected(reason, status == TOO_LARGE)",
     ),
     "Retry-After is for others": Mutation(
         "delivery/policy", "    asked_s = _asked_s(answer)\n", "    asked_s = None\n"
@@ -61,48 +65,52 @@ MUTATIONS: dict[str, Mutation] = {
         "            if not self._has_room():",
     ),
     "the newest first": Mutation(
-        "delivery/database", "AND id > ? ORDER BY id LIMIT 1", "AND id > ? ORDER BY id DESC LIMIT 1"
+        "delivery/schema",
+        'FROM entries WHERE lane = ? ORDER BY id LIMIT ?"\n    for found',
+        'FROM entries WHERE lane = ? ORDER BY id DESC LIMIT ?"\n    for found',
     ),
     "two of a conversation at a time": Mutation(
-        "delivery/lanes", "        if lane not in self._attempts:", "        if True:"
+        "delivery/schedule", "        if queue not in self._attempts:", "        if True:"
     ),
     "what is taken over comes first": Mutation(
-        "delivery/folder", "max(after_id, database.last_id(mine.db))", "0"
+        "delivery/adoption", "max(after_id, schema.last_id(into))", "0"
     ),
     "halves go to the end": Mutation(
-        "delivery/outbox", "id = entry.id + place * step", "id = self._last_id + place + 1"
+        "delivery/entries", "entry.id + place * step", "self._last_id + place + 1"
     ),
     "what is set aside is dropped": Mutation(
-        "delivery/outbox", "                database.insert_aside(db, reason, attempts, row)\n", ""
+        "delivery/entries",
+        "            schema.insert_rejected(db, schema.storable(reason), attempts, row, id=id)\n",
+        "",
     ),
-    "no reserve": Mutation("delivery/outbox", "MESSAGES_SHARE: Final = 0.9", "MESSAGES_SHARE: Final = 1.0"),
+    "no reserve": Mutation("delivery/entries", "MESSAGES_SHARE: Final = 0.9", "MESSAGES_SHARE: Final = 1.0"),
     "a refusal is not counted": Mutation(
         "delivery/stats", "            self._lost[reason] += items\n", "            self._lost[reason] += 0\n"
     ),
     "bits may flip": Mutation(
-        "delivery/database",
+        "delivery/schema",
         "    if _checksum(kind, path, conversation_id, items, body) != checksum:",
         "    if False:",
     ),
-    "synced now and then": Mutation("delivery/database", '"synchronous=FULL",', '"synchronous=NORMAL",'),
-    "a new folder is not synced": Mutation(
-        "delivery/folder", "                os.fsync(parent)", "                pass"
-    ),
+    "synced now and then": Mutation("delivery/schema", '"synchronous=FULL",', '"synchronous=NORMAL",'),
+    "a new folder is not synced": Mutation("platform_support", "    sync_folder(path.parent)", "    pass"),
     "journals stay behind": Mutation(
-        "delivery/folder", "                journal.unlink(missing_ok=True)", "                pass"
+        "delivery/files",
+        "            left.unlink(missing_ok=True)\n        lock.release",
+        "            pass\n        lock.release",
     ),
     "an index is believed": Mutation(
-        "delivery/folder", "        return database.is_indexed(db)", "        return True"
+        "delivery/adoption", "        return schema.is_indexed(db)", "        return True"
     ),
-    "no room to split in": Mutation("delivery/folder", "> mine.limit_bytes:", "> 2 * mine.limit_bytes:"),
+    "no room to split in": Mutation("delivery/adoption", "> limit_bytes:", "> 2 * limit_bytes:"),
     "a removed file is written to": Mutation(
-        "delivery/outbox",
-        "        if self._owned is not None and not self._owned.path.exists():",
-        "        if False:",
+        "delivery/connection",
+        "return self.owned is not None and not self.owned.path.exists()",
+        "return False",
     ),
     "a handle crosses a fork": Mutation(
-        "delivery/holding",
-        "            self._db = None\n            self._owned.db.close()",
+        "delivery/outbox",
+        "            self._connection.forget_in_child()\n            self._entries.reset()",
         "            pass",
     ),
 }

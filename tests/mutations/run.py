@@ -20,6 +20,7 @@ from tests.mutations.seeded import Mutation
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "greenflash_otel"
 CONVERSATIONS = (
+    "tests/test_values.py",
     "tests/conversations",
     "tests/test_sampling.py",
     "tests/test_restart.py",
@@ -32,8 +33,7 @@ QUICK = {"PYTHONDONTWRITEBYTECODE": "1", "MODEL_UNSHRUNK": "1"}
 
 def source_of(mutation: Mutation, package: Path = PACKAGE) -> Path:
     """The file that a mistake is made in."""
-    module = mutation.module if "/" in mutation.module else f"conversations/{mutation.module}"
-    return package / f"{module}.py"
+    return package / f"{mutation.module}.py"
 
 
 def is_noticed(mutation: Mutation, tests: Sequence[str]) -> bool:

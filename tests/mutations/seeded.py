@@ -1,4 +1,4 @@
-"""The mistakes: a module of the conversation model, what stands there, and what is put in its place."""
+"""The mistakes: a module, what it says, and what is put in its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Mutation(NamedTuple):
     """One mistake."""
 
     module: str
-    """In `conversations`, or with its path in the package."""
+    """Its path in the package."""
     right: str
     """Stands there once."""
     wrong: str
@@ -17,214 +17,311 @@ class Mutation(NamedTuple):
 
 MUTATIONS: dict[str, Mutation] = {
     "an id forgets what comes before": Mutation(
-        "identity", "[namespace, before, role, canonical]", "[namespace, role, canonical]"
+        "message_ids/ids",
+        'f"[{quote(namespace)}, {previous}, {quote(kind)}, {written}]"',
+        'f"[{quote(namespace)}, {quote(kind)}, {written}]"',
     ),
     "an id forgets the conversation": Mutation(
-        "identity", "[namespace, before, role, canonical]", "[before, role, canonical]"
+        "message_ids/ids",
+        'f"[{quote(namespace)}, {previous}, {quote(kind)}, {written}]"',
+        'f"[{previous}, {quote(kind)}, {written}]"',
     ),
     "white space at the end makes another message": Mutation(
-        "identity",
+        "message_ids/ids",
         "part.content.rstrip() for part in parts if isinstance(part, Text)).rstrip()",
         "part.content for part in parts if isinstance(part, Text))",
     ),
-    "a key changes nothing": Mutation("identity", "    if not key:\n", "    if True:\n"),
+    "a key changes nothing": Mutation("message_ids/ids", "    if not key:\n", "    if True:\n"),
     "a user message has no parent": Mutation(
-        "thread",
-        'type, parent_id = "user_message", position.visible',
-        'type, parent_id = "user_message", None',
+        "message_ids/chain",
+        'return ChainedFragment(fragment, id, "user_message", visible_id, head_id, after)',
+        'return ChainedFragment(fragment, id, "user_message", None, head_id, after)',
     ),
-    "a tool call hangs on nothing": Mutation("thread", "caller or position.requested or parent_id", "caller"),
+    "a tool call hangs on nothing": Mutation(
+        "message_ids/chain",
+        "parent_id = caller_id or cursor.tool_preamble_id or answers_id",
+        "parent_id = caller_id",
+    ),
     "a result hangs on the user message": Mutation(
-        "thread", "                parent_id = answered\n", "                pass\n"
+        "message_ids/chain",
+        "        return ChainedFragment(fragment, id, type, call_message_id, cursor.head_id, cursor)\n",
+        "        return ChainedFragment(fragment, id, type, cursor.turn_user_id, cursor.head_id, cursor)\n",
     ),
-    "the oldest call takes the result": Mutation("thread", "in reversed(self.calls)", "in self.calls"),
+    "the oldest call takes the result": Mutation(
+        "message_ids/chain", "in reversed(self.calls)", "in self.calls"
+    ),
     "no answer is final": Mutation(
-        "thread", '"final_response" if position.agentic and piece.ends_message', '"final_response" if False'
+        "message_ids/chain", '"final_response" if ends_turn else', '"final_response" if False else'
     ),
     "an error is an observation": Mutation(
-        "thread", '"tool_error" if piece.failed else "observation"', '"observation"'
+        "message_ids/chain", '"tool_error" if fragment.failed else "observation"', '"observation"'
     ),
     "a turn never begins": Mutation(
-        "thread",
-        "after = Position(tip=id, visible=id, asked=id)",
-        "after = replace(position, tip=id, visible=id)",
+        "message_ids/chain",
+        "after = Cursor(head_id=id, last_visible_id=id, turn_user_id=id)",
+        "after = Cursor(id, id, cursor.turn_user_id, None, cursor.used_tools, cursor.calls)",
+    ),
+    "a preamble counts in the next message": Mutation(
+        "message_ids/chain", "        if self.tool_preamble_id is None:\n", "        if True:\n"
     ),
     "a system message ends the chain": Mutation(
-        "pieces",
-        "if message.role in SYSTEM_ROLES:\n        return tuple(_visible",
-        "if False:\n        return tuple(_visible",
+        "message_ids/fragments",
+        "    if message.role in SYSTEM_ROLES:\n        yield from",
+        "    if False:\n        yield from",
     ),
     "reasoning counts as content": Mutation(
-        "pieces", "hidden = (Reasoning, ToolCall,", "hidden = (ToolCall,"
+        "message_ids/fragments", "_HIDDEN = (Reasoning, ToolCall,", "_HIDDEN = (ToolCall,"
     ),
     "a provider's call is part of the chain": Mutation(
-        "thread", "tip=position.tip if piece.by_provider else id", "tip=id"
+        "message_ids/chain", "next_head = head_id if fragment.by_provider else id", "next_head = id"
     ),
     "users with the same words are one": Mutation(
-        "stitching", "history of {operation.affiliation.user_id or ''}", "history"
+        "conversations/resolve", "history of {context.user_id or ''}", "history"
     ),
     "chats with the same words are one": Mutation(
-        "stitching",
-        "claim(memory.histories, sign, stitched.conversation_id)",
-        "memory.histories.remember(sign, stitched.conversation_id)",
+        "conversations/build",
+        "self._found.conversation_id, is_shared=True)\n\n    def add_entry",
+        "self._found.conversation_id)\n\n    def add_entry",
     ),
     "a response leads nowhere": Mutation(
-        "stitching",
-        "elif previous and (found := memory.responses.find(previous)):",
-        "elif False and (found := memory.responses.find(previous or '')):",
+        "conversations/resolve",
+        "        location = responses.get(previous_id)\n",
+        "        location = None\n",
     ),
-    "stored items are unknown": Mutation("stitching", "link = memory.items.find(name)", "link = None"),
+    "stored items are unknown": Mutation(
+        "conversations/resolve", "location = known.index.items.get(name)", "location = None"
+    ),
     "a place after a response depends on the history": Mutation(
-        "stitching", "return replace(place, tip=tip)", "return place"
+        "conversations/resolve", "Location(id, cursor.with_head(head_id))", "location"
     ),
     "a known message is told again": Mutation(
-        "assemble",
-        "        if item.id not in known.sent:\n            known.sent",
-        "        if True:\n            known.sent",
+        "conversations/build",
+        "        if item.id in emitted_ids or item.id in new:",
+        "        if item.id in new:",
     ),
-    "time stands still": Mutation("known", "max(at_ms, self.last_ms + 1)", "at_ms"),
-    "equal alternatives are one": Mutation("assemble", "        if ids & seen:", "        if False:"),
+    "time stands still": Mutation(
+        "conversations/build",
+        "last_ms = max(item.created_at_ms, last_ms + 1)",
+        "last_ms = item.created_at_ms",
+    ),
+    "equal alternatives are one": Mutation(
+        "conversations/build", "        if ids & seen:", "        if False:"
+    ),
     "a fetched answer is told each time": Mutation(
-        "assemble",
-        "return bool(final) and not (operation.response_id and memory.told.knows(operation.response_id))",
-        "return bool(final)",
+        "conversations/build",
+        "    return not (operation.response_id and known.index.emitted_responses.has(operation.response_id))",
+        "    return True",
     ),
     "an unfinished answer is an answer": Mutation(
-        "assemble",
-        '    if operation.ending == "pending":\n        return (), asked',
-        "    if False:\n        return (), asked",
+        "conversations/build",
+        '        if operation.ending == "pending":\n            return (), cursor',
+        "        if False:\n            return (), cursor",
     ),
-    "what waits is dropped": Mutation("waiting", "[*waiting.pop(key, ()), one][-most:]", "[]"),
+    "what waits is dropped": Mutation(
+        "conversations/deferred",
+        "        self._entries[key] = waiting[-max_entries:]",
+        "        self._entries[key] = []",
+    ),
+    "what is pushed out is dropped": Mutation(
+        "conversations/deferred", "            self._displaced.append(displaced)", "            pass"
+    ),
+    "what waits has no bound in bytes": Mutation(
+        "conversations/deferred", " or self._bytes > self._max_bytes", ""
+    ),
+    "what was released takes up room": Mutation(
+        "conversations/deferred",
+        "        self._bytes -= self._sizes.pop(key)",
+        "        self._sizes.pop(key)",
+    ),
     "what waits is never told": Mutation(
-        "assemble",
-        "    for held in memory.waiting.release([*turn, *call_ids]):",
-        "    for held in memory.waiting.release([]):",
+        "conversations/build",
+        "        for waiting in self._release(deferred, _list_dependents(operation, call_ids)):",
+        "        for waiting in self._release(deferred, []):",
     ),
-    "nothing is overdue": Mutation("waiting", "if now_ns is None or end_ns <= now_ns]", "if False]"),
+    "what was released waits on": Mutation(
+        "conversations/store", "        self.deferred.release(changes.released)", "        pass"
+    ),
+    "nothing is overdue": Mutation(
+        "conversations/deferred", "if now_ns is None or end_ns <= now_ns]", "if False]"
+    ),
+    "a step of a known conversation is dropped": Mutation(
+        "conversations/assemble",
+        "waiting.operation.name in STEPS and _is_of_no_conversation(store, waiting)",
+        "waiting.operation.name in STEPS",
+    ),
     "a window is another conversation": Mutation(
-        "alignment",
-        "known.that_say(key_of_piece(namespace, links[skipped])) if len(links) > skipped else ()",
-        "()",
+        "conversations/align",
+        "        for node in state.find_by_content(link.content_key(state.namespace)):",
+        "        for node in ():",
     ),
-    "a tidied answer is another": Mutation("alignment", "    return polished\n", "    return None\n"),
-    "every answer is a tidied one": Mutation("alignment", "ALIKE = 0.6", "ALIKE = -1.0"),
-    "a summary is said by the user": Mutation(
-        "alignment", "nodes, links[0] if skipped else None", "nodes, None"
+    "a tidied answer is another": Mutation(
+        "conversations/align", "    return similar\n", "    return None\n"
     ),
+    "every answer is a tidied one": Mutation(
+        "conversations/align", "SIMILARITY_THRESHOLD = 0.6", "SIMILARITY_THRESHOLD = -1.0"
+    ),
+    "a summary is said by the user": Mutation("conversations/align", "links[0] if skipped else None", "None"),
     "left-out tools end the history": Mutation(
-        "alignment", "            ahead += known.after(one)", "            pass"
+        "conversations/align", "            ahead += state.list_children(candidate)", "            pass"
     ),
     "who sends no history starts anew": Mutation(
-        "alignment", "        return _Alignment(known.latest)", "        return _Alignment(Position())"
+        "conversations/align", "        return _Match(state.facts.cursor)", "        return _Match(START)"
     ),
-    "the memory forgets the newest": Mutation(
-        "bounded", "self.popitem(last=False)", "self.popitem(last=True)"
-    ),
+    "the memory forgets the newest": Mutation("lru", "self.popitem(last=False)", "self.popitem(last=True)"),
     "nothing is beside the main line": Mutation(
-        "sidelines", "    if other and _quotes(known, messages):", "    if False:"
+        "conversations/auxiliary",
+        "    if has_other_prompt and _quotes_last_exchange(state, prepared.messages):",
+        "    if False:",
     ),
-    "JSON is never beside it": Mutation("sidelines", "    if not other:", "    if True:"),
-    "JSON is always beside it": Mutation("sidelines", "    if not other:", "    if False:"),
+    "JSON is never beside it": Mutation(
+        "conversations/auxiliary", "    if not has_other_prompt:", "    if True:"
+    ),
+    "JSON is always beside it": Mutation(
+        "conversations/auxiliary", "    if not has_other_prompt:", "    if False:"
+    ),
     "a span cannot name the end of what was aligned": Mutation(
-        "assemble", "        known.positions.remember(tip, after)", "        pass"
+        "conversations/build", "            self._branch_cursors.append((head_id, after))", "            pass"
     ),
     "nothing beside waits for its question": Mutation(
-        "sidelines", '"early" if _comes_first(known, messages) else "beside"', '"beside"'
+        "conversations/auxiliary",
+        "CallRole.AUXILIARY_EARLY if comes_first else CallRole.AUXILIARY",
+        "CallRole.AUXILIARY",
     ),
     "what was in doubt was beside": Mutation(
-        "sidelines", "    return not goes_on and _newest(asked) == _newest(messages)", "    return True"
+        "conversations/auxiliary",
+        "    return not continues and _newest_question(undecided) == _newest_question(following)",
+        "    return True",
     ),
     "what was in doubt was not beside": Mutation(
-        "sidelines", "    return not goes_on and _newest(asked) == _newest(messages)", "    return False"
+        "conversations/auxiliary",
+        "    return not continues and _newest_question(undecided) == _newest_question(following)",
+        "    return False",
     ),
     "a span delivered again is told again": Mutation(
-        "assemble", "_name_of(span, operation) in known.spans", "False"
+        "conversations/assemble", "prepared.name_in(span) in state.emitted_spans", "False"
     ),
-    "nothing is ever noted": Mutation("bounded", "            self._fresh += 1", "            pass"),
+    "a step writes what it should only find": Mutation(
+        "conversations/resolve",
+        "    override = None if cursor.head_id is None else (head_id, cursor.head_id)",
+        "    override = None if cursor.head_id is None else (head_id, cursor.head_id)\n"
+        '    known.state(id).parent_overrides.remember(head_id, cursor.head_id or "")',
+    ),
+    "nothing is ever noted": Mutation("lru", "            self._unpersisted += 1", "            pass"),
     "all is noted for ever": Mutation(
-        "bounded", '        """Nothing of it is new any more."""\n        self._fresh = 0', "        pass"
+        "lru",
+        '        """Count all that is here as persisted."""\n        self._unpersisted = 0',
+        "        pass",
     ),
-    "only the newest is noted": Mutation("bounded", "self._fresh))[::-1]", "min(1, self._fresh)))[::-1]"),
-    "noted backwards": Mutation("bounded", "self._fresh))[::-1]", "self._fresh))"),
+    "only the newest is noted": Mutation(
+        "lru", "self._unpersisted))[::-1]", "min(1, self._unpersisted)))[::-1]"
+    ),
+    "noted backwards": Mutation("lru", "self._unpersisted))[::-1]", "self._unpersisted))"),
+    "a field is not stored": Mutation(
+        "values", "        if found != default:", '        if found != default and attribute != "facts":'
+    ),
+    "a field of a later version is an error": Mutation(
+        "values",
+        "        if name in written:",
+        "        if set(written) - {one.name for one in _fields_of(hashable)}:\n"
+        "            raise ValueError\n"
+        "        if name in written:",
+    ),
     "who is touched is not noted": Mutation(
-        "memory", "            self._touched[id] = known", "            pass"
+        "conversations/store", "            self._unpersisted[id] = state", "            pass"
     ),
     "a conversation is not recalled": Mutation(
-        "memory",
-        "self._conversations.get(id) or self._recalled(id)",
-        "self._conversations.get(id) or Known(id)",
+        "conversations/store",
+        "self._states.get(id) or self._recall_state(id)",
+        "self._states.get(id) or ConversationState(id)",
     ),
     "what is known once is recalled each time": Mutation(
-        "memory", "self._conversations.get(id) or self._recalled(id)", "self._recalled(id)"
+        "conversations/store", "self._states.get(id) or self._recall_state(id)", "self._recall_state(id)"
     ),
     "a name is not recalled": Mutation(
-        "links", "            for value in self._recall(name):", "            for value in ():"
+        "conversations/index",
+        "            for target in self._recall(name):",
+        "            for target in ():",
     ),
     "what is recalled is new": Mutation(
-        "memory", "        known.noted()\n        return known", "        return known"
+        "conversations/store", "        state.mark_persisted()\n        return state", "        return state"
     ),
-    "what was forgotten is recalled": Mutation("memory", "() if id in self._forgotten else", ""),
+    "what was forgotten is recalled": Mutation("conversations/store", "() if id in self._forgotten else", ""),
     "what was forgotten is found by the next process": Mutation(
-        "memory", "            self._forgotten[id] = None", "            pass"
+        "conversations/store", "            self._forgotten[id] = None", "            pass"
     ),
-    "what waits is not recalled": Mutation("memory", "self.wait(key, span, operation, noted=True)", "pass"),
+    "what waits is not recalled": Mutation(
+        "conversations/store",
+        "                self._defer(waiting, is_persisted=True)",
+        "                pass",
+    ),
     "what waits is noted for ever": Mutation(
-        "waiting", "            self.left[key] = None", "            pass"
+        "conversations/deferred", "            self._emptied[key] = None", "            pass"
     ),
     "what waits is not noted": Mutation(
-        "waiting", "in (self._held,) if noted else (self._held, self.arrived)", "in (self._held,)"
+        "conversations/deferred", "        if not is_persisted:\n", "        if False:\n"
+    ),
+    "what was refused and pushed out is lost": Mutation(
+        "conversations/deferred", "[*self._returned, *self._displaced], []", "[], []"
     ),
     "applications share what they know": Mutation(
-        "memory", 'start = f"{kind} {self._owner} "', 'start = f"{kind} "'
+        "conversations/store", 'return f"{kind} {self._owner} "', 'return f"{kind} "'
     ),
-    "a note of another version is read": Mutation("notes", "    if version != VERSION:", "    if False:"),
-    "a place loses its calls": Mutation("notes", "tuple((call, id) for call, id in calls)", "()"),
+    "a note of another version is read": Mutation(
+        "conversations/persistence", "    if version != VERSION:", "    if False:"
+    ),
+    "a place loses its calls": Mutation("message_ids/chain", 'store_as("c", default=())', "()"),
     "what waits is stored as it was said": Mutation(
-        "memory", "notes.write_waiting(clean(one))", "notes.write_waiting(one)"
+        "conversations/store",
+        "persistence.write_waiting(key, redact(entry))",
+        "persistence.write_waiting(key, entry)",
     ),
     "an outcome does not wait": Mutation(
-        "intake/__init__", "if len(waiting.held(span.trace_id)) < EACH:", "if False:"
+        "ingest/ingest", "if len(waiting.peek(key)) < ENTRIES_PER_KEY:", "if False:"
     ),
-    "an outcome waits for ever": Mutation("intake/__init__", "waiting.overdue(now_ns)", "()"),
+    "an outcome waits for ever": Mutation("ingest/ingest", "waiting.expire(now_ns)", "()"),
     "an outcome goes when its call comes, without it": Mutation(
-        "intake/__init__", "(*waiting.release(known), *", "("
+        "ingest/ingest", "(*waiting.release(known), *", "("
     ),
     "an outcome is not recalled": Mutation(
-        "memory", "self.outcomes.hold(key, span, now_ns + WAIT_NS, noted=True)", "pass"
+        "conversations/store",
+        "                self.outcomes.defer(key, waiting, now_ns + WAIT_NS, is_persisted=True)",
+        "                pass",
     ),
     "a log record is not recalled": Mutation(
-        "memory", "self.unjoined.hold(key, record, now_ns + UNJOINED_NS, most=LOGS, noted=True)", "pass"
+        "conversations/store",
+        "                self.uncorrelated.defer(key, record, until_ns, max_entries=LOGS, is_persisted=True)",
+        "                pass",
     ),
     "what could not be noted is acknowledged": Mutation(
-        "delivery/outbox",
-        "                if any(note.is_vital for note in notes):\n",
-        "                if False:\n",
+        "delivery/entries",
+        "            if any(record.is_required for record in what.records):\n",
+        "            if False:\n",
     ),
     "what was refused waits no more": Mutation(
-        "intake/__init__", "                self._memory.take_back()\n", ""
+        "ingest/ingest", "                self._conversations.rollback()\n", ""
     ),
     "what is imported is late at once": Mutation(
-        "intake/__init__", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
+        "ingest/ingest", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
     ),
-    "what sampling drops is noted as told": Mutation("memory", "if kept(id)}", "}"),
-    "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
+    "what sampling drops is noted as told": Mutation("conversations/store", " if is_kept(id)}", "}"),
+    "refused requests leave notes": Mutation("delivery/entries", " and None not in queues:", ":"),
     "notes that fail cost the requests": Mutation(
-        "delivery/outbox", "            if not notes or any(", "            if True or any("
+        "delivery/entries", "            if not what.records or any(", "            if True or any("
     ),
     "adopted notes are lost": Mutation(
-        "delivery/folder", "        notebook.copy(mine.db, orphan.db)", "        pass"
+        "delivery/adoption", "            state_table.copy(into, orphan)", "            pass"
     ),
     "a broken note is read": Mutation(
-        "delivery/notebook", "if _checksum(topic, value) == checksum:", "if True:"
+        "delivery/state_table", "if _checksum(topic, value) == checksum:", "if True:"
     ),
     "notes have no end": Mutation(
-        "delivery/notebook", "self._rows > ROWS or self._bytes > self._limit_bytes", "False"
+        "delivery/state_table", "self._rows > ROWS or self._bytes > self._limit_bytes", "False"
     ),
-    "notes do not age": Mutation("delivery/notebook", "(_today() - DAYS,)", "(0,)"),
+    "notes do not age": Mutation("delivery/state_table", "(_today() - DAYS,)", "(0,)"),
     "the newest notes go first": Mutation(
-        "delivery/notebook", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
+        "delivery/state_table", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
     ),
     "what replaces stands beside": Mutation(
-        "delivery/notebook", "            if not note.adds:", "            if False:"
+        "delivery/state_table", "            if not note.appends:", "            if False:"
     ),
 }

@@ -16,8 +16,8 @@ from greenflash.types.user_create_params import UserCreateParams
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.arguments import ORIGINAL
 from greenflash_otel.greenflash_api import organizations, ratings, users
+from greenflash_otel.model.operation import ORIGINAL
 from greenflash_otel.outcomes.ratings import (
     Organization,
     Rating,

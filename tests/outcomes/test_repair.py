@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenflash_otel.arguments import ORIGINAL
+from greenflash_otel.any_json import MAX_NAME
 from greenflash_otel.greenflash_api.events import request_of
-from greenflash_otel.json_values import MAX_NAME
+from greenflash_otel.model.operation import ORIGINAL
 from greenflash_otel.outcomes.repair import RepairedOutcome, repair_outcome
 from greenflash_otel.outcomes.span import attributes_of, read
 from tests.api.wire import ADDRESS, validator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.gateway import otlp
 from greenflash_otel.semconv.correlation import trace
@@ -15,9 +15,9 @@ SPANS = Path(__file__).parents[1] / "data" / "spans"
 
 def told(producer: str, name: str) -> list[list[MessageItem]]:
     """The conversations of a recorded file."""
-    memory, found = Memory(), dict[str, list[MessageItem]]()
+    memory, found = ConversationStore(), dict[str, list[MessageItem]]()
     records = otlp.read_json((SPANS / producer / f"{name}.json").read_bytes()).records
-    read = trace.together(map(trace.read, records))
+    read = trace.combine_spans(map(trace.read, records))
     updates = [assemble(memory, one.span, one.operation) for one in read if one.operation]
     for update in (*updates, *assemble_overdue(memory, None)):
         found.setdefault(update.conversation_id, []).extend(update.messages)

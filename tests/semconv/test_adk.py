@@ -9,7 +9,7 @@ from greenflash_otel.model.operation import Failure, Message, Text, ToolCall, To
 from greenflash_otel.model.telemetry import AttributeValue, LogRecord
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.otel_logs import with_logs
-from greenflash_otel.semconv.correlation.trace import read, together
+from greenflash_otel.semconv.correlation.trace import combine_spans, read
 from tests.strategies import span_of
 
 LOOK = ToolCall("look", {"at": 1}, "c")
@@ -63,7 +63,7 @@ def test_its_two_layers() -> None:
         LogRecord(inner.trace_id, inner.span_id, name, at, {"content": content})
         for at, (name, content) in enumerate(told)
     ]
-    one, other = together(map(read, (with_logs(inner, logs), span_of(CALL, number=2))))
+    one, other = combine_spans(map(read, (with_logs(inner, logs), span_of(CALL, number=2))))
     assert one.operation is None
     assert other.operation and other.operation.response_model == "m-1"
 

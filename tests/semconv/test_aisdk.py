@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
     Affiliation,
     Failure,
@@ -24,8 +25,7 @@ from greenflash_otel.model.operation import (
 from greenflash_otel.model.telemetry import Attributes, SpanEvent
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN
-from greenflash_otel.semconv.correlation.trace import read, together
-from greenflash_otel.semconv.formats.otel_messages import digest_of
+from greenflash_otel.semconv.correlation.trace import combine_spans, read
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
@@ -164,7 +164,9 @@ def test_the_spans_around_calls() -> None:
     assert run and (run.name, run.system_instructions) == (RUN, (Text("Be kind"),))
     assert run.input == (Message("user", (Text("Hi"),)),)
     call = replace(span_of(CALL, number=2), parent_span_id=span_of(around).span_id)
-    assert [one.operation and one.operation.name for one in together(map(read, (span_of(around), call)))] == [
+    assert [
+        one.operation and one.operation.name for one in combine_spans(map(read, (span_of(around), call)))
+    ] == [
         None,
         "chat",
     ]

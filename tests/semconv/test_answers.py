@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -22,10 +23,9 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.correlation.tool_calls import linked
-from greenflash_otel.semconv.formats.langchain import read_langchain
-from greenflash_otel.semconv.formats.openai import read_chat
-from greenflash_otel.semconv.formats.otel_messages import digest_of
+from greenflash_otel.semconv.correlation.tool_calls import link_calls
+from greenflash_otel.semconv.formats.langchain import read_written
+from greenflash_otel.semconv.formats.openai import read_messages
 from tests.strategies import span_of
 
 CALL = {"type": "tool_call", "id": "c", "name": "look", "arguments": ""}
@@ -130,7 +130,7 @@ def test_answers(messages: Json, expected: object) -> None:
 )
 def test_items(entry: Json, expected: tuple[Part, ...]) -> None:
     """Of OpenAI's APIs and Anthropic's, on spans as they came."""
-    assert [part for message in read_chat(entry, "user") for part in message.parts] == list(expected)
+    assert [part for message in read_messages(entry, "user") for part in message.parts] == list(expected)
 
 
 def test_openinference_leaves_refusals_to_the_raw_copy() -> None:
@@ -195,7 +195,7 @@ def test_what_a_resend_leaves_out() -> None:
     answer = Message("assistant", (Reasoning("Hm"), Text("Let me see"), ToolCall("look", {}, "c")))
     resent = Message("assistant", (ToolCall("look", {}, "c"),))
     other = Message("assistant", (Text("No"), ToolCall("look", {}, "c")))
-    first, later, another = linked(
+    first, later, another = link_calls(
         [
             chat(output=(answer,)),
             chat(input=(resent, Message("tool", (ToolCallResponse("x", "c"),)))),
@@ -214,11 +214,11 @@ def test_a_resend_without_the_answer() -> None:
     results = [Message("tool", (ToolCallResponse("x", id),)) for id in "ab"]
     answer = Message("assistant", (*said.parts, *calls))
     for left in ((), (said,)):
-        _, later = linked(
+        _, later = link_calls(
             [chat(input=(question,), output=(answer,)), chat(input=(question, *left, *results))]
         )
         assert later.input == (question, answer, *results)
-    _, continued = linked([chat(output=(answer,)), chat(input=tuple(results))])
+    _, continued = link_calls([chat(output=(answer,)), chat(input=tuple(results))])
     assert continued.input == tuple(results)
 
 
@@ -226,7 +226,7 @@ def test_calls_that_are_sent_back_one_by_one() -> None:
     """Each in a message of its own, they stay as they are."""
     calls = tuple(ToolCall("look", {}, id) for id in "ab")
     alone = tuple(Message("assistant", (call,)) for call in calls)
-    _, later = linked([chat(output=(Message("assistant", calls),)), chat(input=alone)])
+    _, later = link_calls([chat(output=(Message("assistant", calls),)), chat(input=alone)])
     assert later.input == alone
 
 
@@ -252,17 +252,17 @@ def test_ids_that_differ() -> None:
     """A result that answers no call by its id answers the call before it, as where items name the calls."""
     call = Message("assistant", (ToolCall("look", {}, "fc_1"),))
     result = Message("tool", (ToolCallResponse("x", "call_1"),))
-    (one,) = linked([chat(input=(call, result))])
+    (one,) = link_calls([chat(input=(call, result))])
     assert one.input[1] == Message("tool", (ToolCallResponse("x", "fc_1"),))
     question = Message("user", (Text("Never mind"),))
-    (other,) = linked([chat(input=(call, question, result))])
+    (other,) = link_calls([chat(input=(call, question, result))])
     assert other.input[2] == result
 
 
 def test_langchain_moves_refusals_aside() -> None:
     """As it does with the reasoning of some models."""
     aside: Json = {"refusal": "No.", "reasoning_content": "Hm"}
-    (message,) = read_langchain({"type": "ai", "content": "", "additional_kwargs": aside}, "user")
+    (message,) = read_written({"type": "ai", "content": "", "additional_kwargs": aside}, "user")
     assert message == Message("assistant", (Reasoning("Hm"), REFUSED))
 
 
@@ -295,7 +295,7 @@ def test_the_same_call_twice() -> None:
     asks = [Message("assistant", (ToolCall("look", {}, id),)) for id in "ab"]
     bare = Message("assistant", (ToolCall("look", {}),))
     again = chat(input=(asks[0],), output=(bare,))
-    _, second, _ = linked([chat(output=(bare,)), again, chat(input=tuple(asks))])
+    _, second, _ = link_calls([chat(output=(bare,)), again, chat(input=tuple(asks))])
     assert second.output == (asks[1],)
 
 
@@ -338,5 +338,5 @@ def test_what_an_answer_leaves_out() -> None:
     """Langfuse in JavaScript has of a streamed answer the calls alone, without ids; its resend has all."""
     bare = Message("assistant", (ToolCall("look", {}),))
     whole = Message("assistant", (Text("Let me see"), ToolCall("look", {}, "c")))
-    first, _ = linked([chat(output=(bare,)), chat(input=(whole,))])
+    first, _ = link_calls([chat(output=(bare,)), chat(input=(whole,))])
     assert first.output == (whole,)

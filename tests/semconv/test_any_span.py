@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from greenflash_otel.model.telemetry import Attributes, SpanEvent
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.correlation.trace import read, together
+from greenflash_otel.semconv.correlation.trace import combine_spans, read
 from tests.strategies import span_of
 
 KEYS = [
@@ -33,7 +33,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 NAMES = (
-    *sorted(registry.SIGNS),
+    *sorted(registry.MARKER_ATTRIBUTES),
     *("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.name"),
     *("gen_ai.prompt", "gen_ai.completion", "gen_ai.completion.0.function_call.name", "input.value"),
     *("output.value", "ai.prompt.messages", "ai.response.toolCalls", "ai.values", "langsmith.span.kind"),
@@ -82,4 +82,4 @@ def test_any_span(told: list[tuple[Attributes, Attributes, str]]) -> None:
         )
         for number, (given, event, name) in enumerate(told, 1)
     ]
-    assert len(together(map(read, spans))) == len(spans)
+    assert len(combine_spans(map(read, spans))) == len(spans)

@@ -19,7 +19,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.telemetry import Attributes
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.genai import attributes_of, read, span_name
+from greenflash_otel.semconv.genai import attributes_of, read, span_name_of
 from tests.strategies import operations, span_of
 
 
@@ -145,4 +145,4 @@ def test_endings(attributes: Attributes, failure: Failure | None, expected: tupl
 )
 def test_span_names(operation: Operation, expected: str) -> None:
     """Spans are named as the convention wants, without content."""
-    assert span_name(operation) == expected
+    assert span_name_of(operation) == expected

@@ -22,7 +22,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.telemetry import Attributes
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.formats.openai import read_chat
+from greenflash_otel.semconv.formats.openai import read_messages
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
@@ -125,7 +125,7 @@ def by(role: str, content: Json, **more: Json) -> Json:
 )
 def test_messages(entry: Json, role: str, parts: tuple[Part, ...]) -> None:
     """What a message, or an item, becomes."""
-    assert read_chat(json.loads(json.dumps(entry)), "user") == (Message(role, parts),)
+    assert read_messages(json.loads(json.dumps(entry)), "user") == (Message(role, parts),)
 
 
 def test_lists_of_messages() -> None:
@@ -136,5 +136,5 @@ def test_lists_of_messages() -> None:
         7,
         {},
     ]
-    assert read_chat(items, "user") == (Message("assistant", (Reasoning("Hm"), Text("A"))),)
-    assert read_chat("", "user") == read_chat(None, "user") == ()
+    assert read_messages(items, "user") == (Message("assistant", (Reasoning("Hm"), Text("A"))),)
+    assert read_messages("", "user") == read_messages(None, "user") == ()

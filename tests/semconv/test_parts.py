@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from greenflash_otel.json_values import digest_of, read_json
 from greenflash_otel.model.operation import (
     Media,
     Message,
@@ -22,13 +23,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.formats.otel_messages import (
-    digest_of,
-    read_json,
-    read_messages,
-    read_part,
-    write_messages,
-)
+from greenflash_otel.semconv.formats.otel_messages import read_messages, read_part, write_messages
 from greenflash_otel.semconv.formats.otel_messages import read_parts as read_instructions
 from tests.strategies import messages
 

@@ -11,7 +11,7 @@ from greenflash_otel.model.operation import Json, Operation, Text
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.correlation.recent_spans import Recent
-from greenflash_otel.semconv.correlation.trace import Reading, read, together
+from greenflash_otel.semconv.correlation.trace import Reading, combine_spans, read
 from tests.strategies import span_of
 
 CHAT = {"gen_ai.operation.name": "chat"}
@@ -50,13 +50,13 @@ def span(number: int, attributes: Mapping[str, Any], parent: int | None = None, 
 
 def told(*spans: SpanRecord) -> list[Operation | None]:
     """The operations of spans that arrive together."""
-    return [one.operation for one in together(map(read, spans))]
+    return [one.operation for one in combine_spans(map(read, spans))]
 
 
 def test_the_order() -> None:
     """As they ended, whatever came first."""
     later, earlier = span(2, call("b")), span(1, call("a"))
-    assert [one.span for one in together(map(read, (later, earlier)))] == [earlier, later]
+    assert [one.span for one in combine_spans(map(read, (later, earlier)))] == [earlier, later]
 
 
 def test_whose_they_are() -> None:
@@ -138,9 +138,9 @@ def test_what_was_looked_up() -> None:
     """It belongs to the call that quotes it, if that comes soon."""
     asked = span(1, RETRIEVAL)
     quoting = replace(span(2, call("It said: What is it all about?")), trace_id="f" * 32)
-    assert together(map(read, (asked, quoting)))[0].span.trace_id == "f" * 32
+    assert combine_spans(map(read, (asked, quoting)))[0].span.trace_id == "f" * 32
     late = replace(quoting, start_ns=asked.end_ns + 61_000_000_000, end_ns=asked.end_ns + 62_000_000_000)
-    assert together(map(read, (asked, late)))[0].span.trace_id == asked.trace_id
+    assert combine_spans(map(read, (asked, late)))[0].span.trace_id == asked.trace_id
 
 
 def test_ours() -> None:

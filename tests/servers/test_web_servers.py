@@ -31,6 +31,8 @@ SERVERS: Mapping[str, Sequence[str]] = {
 BREAKING_OFF: Mapping[str, Sequence[str]] = {
     "uvicorn": (*UVICORN, "1", "tests.servers.asgi:app"),
     "uvicorn without a lifespan": (*UVICORN, "1", "tests.servers.asgi:bare"),
+    "uvicorn with workers": (*UVICORN, "1", "--workers", "2", "tests.servers.asgi:app"),
+    "uvicorn, reloading": (*UVICORN, "1", "--reload", "--reload-dir", "docs", "tests.servers.asgi:app"),
     "hypercorn": (*HYPERCORN, "tests.servers.asgi:app"),
     "hypercorn with workers": (*HYPERCORN, "--workers", "2", "tests.servers.asgi:app"),
 }
@@ -66,4 +68,14 @@ def test_what_is_broken_off_arrives(
     with served(BREAKING_OFF[name], env) as server, server.ask("/stream/open/600") as tab:
         assert b"word1" in read_until(tab, b"word1")
         server.end(signum)
+    assert is_half_a_story(arrived(greenflash_emulator, env, "open")["open"])
+
+
+def test_a_worker_that_hangs(greenflash_emulator: Emulator, tmp_path: Path) -> None:
+    """gunicorn ends it by SIGABRT, which its workers answer by exiting."""
+    env = environment(greenflash_emulator, tmp_path)
+    command = ("gunicorn", "--bind", "127.0.0.1:{port}", "--timeout", "2", "tests.servers.wsgi:app")
+    with served(command, env) as server, server.ask("/stream/open/600") as tab:
+        assert b"word1" in read_until(tab, None)
+        server.end()
     assert is_half_a_story(arrived(greenflash_emulator, env, "open")["open"])

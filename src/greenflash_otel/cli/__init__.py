@@ -18,6 +18,7 @@ EXTRAS = {
     "starlette": "emulator",
     "uvicorn": "emulator",
     "google": "gateway",
+    "prometheus_client": "gateway",
     "grpc": "grpc",
     "confluent_kafka": "kafka",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -12,40 +13,43 @@ from dataclasses import replace
 from pathlib import Path
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.receiver import Desk, Tenant
+from greenflash_otel.gateway.limits import ContentLimits
+from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.gateway.signals import LOGS, TRACES
 from greenflash_otel.gateway.tenants import read_tenants
 from greenflash_otel.gateway.tls import Tls
-from greenflash_otel.internal_errors import logger
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.set_up_report import describe_delivery
 from greenflash_otel.settings import MEMORY, Settings
 
 TOKENS = "GREENFLASH_GATEWAY_TOKENS"
+SWITCH_INTERVAL_S = 0.001
+"""How long a conversion may run before another thread has its turn: health checks are answered meanwhile."""
+logger = logging.getLogger("greenflash_otel.gateway")
 
 
 def serve(given: argparse.Namespace) -> int:
     """Take spans until Ctrl+C or SIGTERM, then deliver what can be delivered in time."""
+    _log_to_stderr()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     tls = _tls(given)
     tokens = [token.strip() for token in os.environ.get(TOKENS, "").split(",") if token.strip()]
     closed = tokens or given.tenants or given.client_ca
     if not closed and given.host not in ("127.0.0.1", "::1", "localhost"):
-        print(f"Anybody who reaches {given.host} can send: set {TOKENS}.", file=sys.stderr)
+        logger.warning("Anybody who reaches %s can send: set %s.", given.host, TOKENS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     tenants = _tenants(given.tenants)
     pipelines = [pipeline for _, pipeline in tenants]
     try:
-        desk = Desk([tenant for tenant, _ in tenants], owned=given.tenants is None, tokens=tokens)
-        gateway = Gateway(
-            desk,
-            given.host,
-            given.port,
-            grpc_port=given.grpc_port,
-            tls=tls,
-            max_body_bytes=given.max_body_mib << 20,
+        receiver = OtlpReceiver(
+            [tenant for tenant, _ in tenants],
+            owned=given.tenants is None,
+            tokens=tokens,
+            limits=ContentLimits(max_bytes=given.max_body_mib << 20),
         )
-        with _kafka(given, desk):
+        gateway = Gateway(receiver, given.host, given.port, grpc_port=given.grpc_port, tls=tls)
+        with _kafka(given, receiver):
             gateway.run(lambda: _announce(gateway, pipelines))
     finally:
         for pipeline in pipelines:
@@ -54,7 +58,14 @@ def serve(given: argparse.Namespace) -> int:
     return 0
 
 
-def _kafka(given: argparse.Namespace, desk: Desk) -> AbstractContextManager[object]:
+def _log_to_stderr() -> None:
+    """Show what the gateway has to say, unless logging was configured before."""
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    if logging.getLogger("greenflash_otel").level == logging.NOTSET:
+        logging.getLogger("greenflash_otel").setLevel(logging.INFO)
+
+
+def _kafka(given: argparse.Namespace, receiver: OtlpReceiver) -> AbstractContextManager[object]:
     """What reads from Kafka, if anything is to."""
     if given.kafka is None:
         return nullcontext()
@@ -63,7 +74,7 @@ def _kafka(given: argparse.Namespace, desk: Desk) -> AbstractContextManager[obje
     options = {"bootstrap.servers": given.kafka, "group.id": given.kafka_group}
     if given.kafka_config is not None:
         options.update(_properties(given.kafka_config))
-    return KafkaReader(desk, {given.kafka_spans: TRACES, given.kafka_logs: LOGS}, options)
+    return KafkaReader(receiver, {given.kafka_spans: TRACES, given.kafka_logs: LOGS}, options)
 
 
 def _properties(path: Path) -> dict[str, str]:

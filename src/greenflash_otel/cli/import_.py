@@ -7,7 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+from greenflash_otel import internal_errors
 from greenflash_otel.gateway.otlp_files import parts_of, size_of
+from greenflash_otel.gateway.otlp_values import explain_rejected
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings
@@ -38,9 +40,12 @@ def _import_file(pipeline: Pipeline, path: Path, start: int) -> int:
     problems, at, size = 0, start, size_of(path)
     try:
         for part in parts_of(path, start):
+            internal_errors.count_repaired(part.spans.repaired)
+            for lost, number in part.spans.rejected.items():
+                internal_errors.count_lost(lost, number)
             if part.problem or part.spans.rejected:
                 problems += 1
-                reason = part.problem or f"{part.spans.rejected} spans have no usable ids"
+                reason = part.problem or explain_rejected(part.spans.rejected)
                 print(f"{path}, up to byte {part.end}: {reason}", file=sys.stderr)
             if not _kept(pipeline, part.spans.records):
                 print("The outbox has no room, and nothing can be delivered.", file=sys.stderr)

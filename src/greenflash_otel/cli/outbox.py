@@ -37,7 +37,7 @@ def flush(given: argparse.Namespace) -> int:
     if (place := _choose(settings, given)) is None:
         print("Nothing waits in the outbox.")
         return 0
-    _, destination = place
+    folder, destination = place
     if settings.api_key is None:
         print("There is no API key: set GREENFLASH_API_KEY.", file=sys.stderr)
         return 2
@@ -51,7 +51,14 @@ def flush(given: argparse.Namespace) -> int:
     if stats.rejected:
         print("'greenflash-otel outbox list' shows what was rejected, and why.")
     pipeline.shutdown(0)
-    return 1 if stats.pending or stats.lost or stats.rejected > rejected_before else 0
+    is_left = not destination.base_url and _is_anything_left(folder, destination)
+    return 1 if stats.pending or stats.lost or stats.rejected > rejected_before or is_left else 0
+
+
+def _is_anything_left(folder: Path, destination: Destination) -> bool:
+    """Whether something captured without a key still waits for one: a test double does not get it."""
+    with _inspecting(folder, destination) as found:
+        return bool(found.count_captured()) or not all(entry.is_rejected for entry in found.entries())
 
 
 def status(given: argparse.Namespace) -> int:

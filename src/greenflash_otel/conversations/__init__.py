@@ -1,12 +1,17 @@
 """From operations to messages: the conversation as its user lived it, each message once, linked.
 
-    Operation ──▶ stitching ──▶ which conversation, and where in it the input begins
-              ──▶ pieces    ──▶ its messages cut into what Greenflash calls a message
-              ──▶ alignment ──▶ which of them are known, however the application shortened its history
-              ──▶ thread    ──▶ each new piece with an id, a type and a parent
-              ──▶ assemble  ──▶ ConversationUpdate: what is new, with times and properties
+    Operation ──▶ prepare   ──▶ its system prompt; its messages, split into fragments once
+              ──▶ resolve   ──▶ which conversation, and where in it the input begins
+              ──▶ auxiliary ──▶ which role the call plays for the user
+              ──▶ deferred  ──▶ whether it waits for what it depends on, or else
+              ──▶ align     ──▶ which messages are known, however the application shortened its history
+              ──▶ build     ──▶ Changes: new messages with id, type, parent and time, and what becomes known
+    Changes   ──▶ store     ──▶ applied by the only writer, persisted, rolled back
 
-| piece       | Greenflash type                 | hashed into its id     | its parent                |
+`assemble` is the function that has this order. All steps are pure. ``docs/conversation-model.md`` has a
+worked example and the invariants.
+
+| fragment    | Greenflash type                 | hashed into its id     | its parent                |
 |-------------|---------------------------------|------------------------|---------------------------|
 | user        | user_message                    | the id before, content | the last visible message  |
 | answer      | assistant_message; where it     | the id before, content | the user message of the   |
@@ -24,11 +29,9 @@
 |             | without an answer               |                        |                           |
 
 An id is a hash over the conversation, the id before it and the content, as git commits are: a resent
-history hashes to the ids it had, and the same "yes" said twice stands in two places. What comes after a
-response that is named by its id hashes that id instead, so that it is the same in every process. An operation
-that comes before what it belongs to waits for it (`waiting`).
+history hashes to the ids it had, and the same "yes" said twice has two ids. What comes after a response that
+is named by its id hashes that id instead, so that it is the same in every process.
 
-Everything here is pure but for `memory.Memory`, which is bounded; forgetting costs a repeat that Greenflash
-skips, nothing else. It holds what is `known` of each conversation, `links` that lead to them, and what
-is `waiting`. All of it can outlive the process as `notes`, plain values that others keep.
+Everything the store remembers is bounded; forgetting costs a repeat that Greenflash skips, nothing else. All
+of it can outlive the process as `StateRecord` values.
 """

@@ -1,198 +1,234 @@
-"""Find in a conversation what an application resends of it, however it shortened or polished that. Pure.
+"""Match a resent history against the messages already known. Pure.
 
-A history that is resent whole hashes to the ids it had. Applications also send a window of the last
-turns, leave out tool calls, put a summary in front, or tidy up an answer. Then the input is laid along the
-messages that are known of the conversation: what is found there keeps its id, what comes after is new, and
-what differs begins a branch.
+A history that is resent whole hashes to the ids it had. Applications also send a window of the last turns,
+leave out tool calls, put a summary in front, or tidy up an answer. Then the links of the input are matched
+against the known messages: what matches keeps its id, what comes after is new, what differs begins a branch.
 
-| the input                                    | is taken as                                            |
-|----------------------------------------------|--------------------------------------------------------|
-| begins as the conversation, goes on otherwise| an edit or a regenerated answer: a branch there        |
-| is word for word how the conversation began  | the same question asked again, also if it may be a window |
-| begins in the middle of it                   | a window: what is found there is known                 |
-| leaves out tool calls                        | the same messages, told shorter                        |
-| has an answer much like the known one        | that answer, tidied up                                 |
-| has one message before a window              | a summary: no message of the user                      |
-| has nothing of it                            | new, after the newest message                          |
+| the input                                       | is                                                  |
+|-------------------------------------------------|-----------------------------------------------------|
+| begins as the conversation, continues otherwise | an edit or a regenerated answer: a branch there     |
+| is word for word how the conversation began     | the same question again, also if it may be a window |
+| begins in the middle of it                      | a window: what matches is known                     |
+| leaves out tool calls                           | the same messages, shortened                        |
+| has an answer much like the known one           | that answer, tidied up                              |
+| has one message before a window                 | a summary: no message of the user                   |
+| has nothing of it                               | new, after the newest message                       |
+
+Theory. Only links are matched, since only they move the head; see `message_ids.chain`. Whatever is between
+two known links (a thought, a result) hangs where the known link before it says. An input that has nothing but
+user messages after the exact part makes no claim about history, so nothing in it is searched for elsewhere:
+a user who says "yes" twice has said it twice.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
-from greenflash_otel.conversations.state import Known, Node
-from greenflash_otel.message_ids.chain import Placed, Position, step
-from greenflash_otel.message_ids.fragments import CHAIN, Piece, cut
-from greenflash_otel.message_ids.ids import id_of, likeness, sketch_of
-from greenflash_otel.model.operation import Message
+from greenflash_otel.conversations.changes import MessageNode
+from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.resolve import Resolution
+from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.message_ids.chain import START, ChainedFragment, Cursor, append_fragment, extend_chain
+from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
+from greenflash_otel.message_ids.ids import id_of_written, jaccard_similarity
+from greenflash_otel.values import value
 
-AHEAD = 64
-"""Messages that are looked at to find one that follows on another."""
+MAX_LOOKAHEAD = 64
+"""Messages that are looked at to find one that follows another."""
 
-ALIKE = 0.6
+SIMILARITY_THRESHOLD = 0.6
 """Share of words two answers have in common of which one is the other tidied up."""
 
 
-def place(
-    namespace: str, known: Known, messages: Sequence[Message], start: Position
-) -> tuple[tuple[Placed, ...], Position, bool]:
-    """Place the pieces of an input that resends history, from its beginning or from anywhere in it.
+@value
+class Alignment:
+    """An input, matched against its conversation."""
 
-    Gives what is placed, where the conversation stands then, and whether that follows from the input alone.
-
-    Args:
-        start: Where the input begins, if that is told; else `Position()`.
-    """
-    pieces = [(number, piece) for number, message in enumerate(messages) for piece in cut(message)]
-    links = [piece for _, piece in pieces if _is_link(piece)]
-    found = _align(namespace, known, links) if start == Position() else _align_at(known, start, links)
-    known_as = deque(found.nodes)
-    position, last, placed = found.start, -1, list[Placed]()
-    for number, piece in pieces:
-        if number != last:
-            position, last = replace(position, requested=None), number
-        if piece is found.summary:
-            placed.append(step(namespace, position, replace(piece, kind="system"))[0])
-        elif known_as and _is_link(piece):
-            position = known_as.popleft().position
-        else:
-            # A thought stands before what it led to, also where that was told in another way.
-            at = replace(position, tip=known_as[0].before) if known_as else position
-            if piece.kind == "tool_result":
-                at = _after_call(known, at, piece.call_id)
-            done, after = step(namespace, at, piece)
-            position = position if known_as else after
-            placed.append(done)
-    return tuple(placed), position, found.is_literal
+    chained: Sequence[ChainedFragment]
+    """The fragments that are not known, and what hangs between known ones."""
+    cursor: Cursor
+    """Where the conversation is after the input."""
+    from_input_alone: bool
+    """Whether that follows from the input alone: whoever sees only this input comes to the same ids."""
 
 
-def _after_call(known: Known, position: Position, call_id: str | None) -> Position:
-    """The place after the call that a result answers, where the input leaves out what asked for it."""
-    if call_id is None or position.call(call_id):
-        return position
-    node = known.nodes.get(known.calls.get(call_id, ""))
-    return node.position if node and node.position.asked == position.asked else position
+@value
+class _Match:
+    """Where an input begins, and which known messages its links are."""
+
+    start: Cursor
+    nodes: Sequence[MessageNode] = ()
+    """The known messages that the first links are; the other links are new."""
+    summary: Fragment | None = None
+    """What is in front of them in place of older messages."""
+    from_input_alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Alignment:
-    """Where an input begins, and what each of its links is known as."""
+def align(state: ConversationState, found: Resolution, prepared: PreparedOperation) -> Alignment:
+    """Place the input of an operation in its conversation, whatever of the history it resends."""
+    if found.cursor is None or prepared.operation.input_parent_id:
+        aligned = _align_to_known(state, found)
+    else:
+        chained, cursor = extend_chain(state.namespace, found.cursor, found.rest)
+        aligned = Alignment(chained, cursor, from_input_alone=False)
+    if prepared.operation.used_tools:
+        return Alignment(aligned.chained, aligned.cursor.with_tools(), aligned.from_input_alone)
+    return aligned
 
-    start: Position
-    nodes: Sequence[Node] = ()
-    """The known messages that the first links are; the others are new."""
-    summary: Piece | None = None
-    """What stands in front of them in place of older messages."""
-    is_literal: bool = False
-    """Whether it begins where the conversation does, and has nothing else than was said there."""
 
-
-def node_of(namespace: str, placed: Placed) -> Node | None:
-    """What is remembered of a placed piece, so that it is found again; None if nothing leads on from it."""
-    if not _is_link(placed.piece):
+def node_of(namespace: str, chained: ChainedFragment) -> MessageNode | None:
+    """Return what is remembered of a fragment, so that it is found again; None if nothing follows it."""
+    fragment = chained.fragment
+    if not fragment.is_link:
         return None
-    return Node(
-        placed.id,
-        placed.piece.kind,
-        key_of_piece(namespace, placed.piece),
-        placed.before,
-        placed.after,
-        _sketch(placed.piece),
+    return MessageNode(
+        chained.id,
+        fragment.kind,
+        fragment.content_key(namespace),
+        chained.previous_id,
+        chained.cursor,
+        fragment.sketch,
     )
 
 
-def _align(namespace: str, known: Known, links: Sequence[Piece]) -> _Alignment:
-    exact = _walk_exactly(namespace, known, links)
-    rest = links[len(exact) :]
-    if not known.bridges and not any(link.kind != "user" for link in rest):
-        if exact and not _says_it_again(known, links):
-            return _Alignment(Position(), exact, is_literal=True)
+def _align_to_known(state: ConversationState, found: Resolution) -> Alignment:
+    links = [fragment for message in found.rest for fragment in message.fragments if fragment.is_link]
+    match = match_sequence(state, links) if found.cursor is None else _match_after(state, found.cursor, links)
+    chained, cursor = _append_unknown(state, match, found.rest)
+    return Alignment(chained, cursor, match.from_input_alone)
+
+
+def _append_unknown(
+    state: ConversationState, match: _Match, messages: Sequence[SplitMessage]
+) -> tuple[list[ChainedFragment], Cursor]:
+    """Append what is new, and what hangs between known links; step over the known links themselves."""
+    known, cursor, chained = deque(match.nodes), match.start, list[ChainedFragment]()
+    for message in messages:
+        cursor = cursor.at_message_start()
+        for fragment in message.fragments:
+            if fragment is match.summary:
+                chained.append(_append_summary(state.namespace, cursor, fragment))
+            elif known and fragment.is_link:
+                cursor = known.popleft().cursor
+            else:
+                # A thought is before what it led to, also where that came in another form.
+                at = cursor.with_head(known[0].previous_id) if known else cursor
+                if fragment.kind == "tool_result":
+                    at = _find_call(state, at, fragment.call_id)
+                appended = append_fragment(state.namespace, at, fragment)
+                cursor = cursor if known else appended.cursor
+                chained.append(appended)
+    return chained, cursor
+
+
+def _append_summary(namespace: str, cursor: Cursor, fragment: Fragment) -> ChainedFragment:
+    """Append what the application put in place of old messages: the user did not say it."""
+    summary = Fragment(
+        "system", fragment.canonical, fragment.text, fragment.data, voice=fragment.voice, at_ms=fragment.at_ms
+    )
+    return append_fragment(namespace, cursor, summary)
+
+
+def _find_call(state: ConversationState, cursor: Cursor, call_id: str | None) -> Cursor:
+    """Return the place after the call that a result answers, where the input leaves out what asked for it."""
+    if call_id is None or cursor.find_call(call_id):
+        return cursor
+    node = state.nodes.get(state.tool_call_message_ids.get(call_id, ""))
+    return node.cursor if node and node.cursor.turn_user_id == cursor.turn_user_id else cursor
+
+
+def match_sequence(state: ConversationState, links: Sequence[Fragment]) -> _Match:
+    """Match links against the conversation, from its beginning or from anywhere in it.
+
+    Where ids of the conversation hash responses, a history that is resent whole does not begin with its ids.
+    """
+    exact = match_prefix(state, links)
+    if not state.parent_overrides and all(link.kind == "user" for link in links[len(exact) :]):
+        if exact and not is_repeat(state, links):
+            return _Match(START, exact, from_input_alone=True)
         # Nothing in it claims to be history: the next message of an application that resends none, or,
         # where it does resend, another beginning.
-        if known.resends or not known.nodes:
-            return _Alignment(Position(), is_literal=True)
-        return _Alignment(known.latest)
-    best, score = _Alignment(Position(), exact, is_literal=True), _score(known, exact)
-    for skipped in (0, 1):
-        for first in known.that_say(key_of_piece(namespace, links[skipped])) if len(links) > skipped else ():
-            nodes = _walk(known, first, links[skipped + 1 :])
-            if _score(known, nodes) > score and any(node.kind != "user" for node in nodes):
-                score, before = _score(known, nodes), known.before(first)
-                start = before.position if before else Position()
-                best = _Alignment(start, nodes, links[0] if skipped else None)
+        if state.facts.resends_history or not state.nodes:
+            return _Match(START, from_input_alone=True)
+        return _Match(state.facts.cursor)
+    best, best_score = _Match(START, exact, from_input_alone=True), _score(state, exact)
+    for first, skipped in _list_beginnings(state, links):
+        nodes = _match_from(state, first, links[skipped + 1 :])
+        score = _score(state, nodes)
+        if score > best_score and any(node.kind != "user" for node in nodes):
+            parent = state.parent_of(first)
+            start = parent.cursor if parent else START
+            best, best_score = _Match(start, nodes, links[0] if skipped else None), score
     return best
 
 
-def _align_at(known: Known, start: Position, links: Sequence[Piece]) -> _Alignment:
-    """What follows on a known place may be known as well, told in another way."""
-    first = known.nodes.get(start.tip or "")
-    return _Alignment(start, _walk(known, first, links)[1:] if first else ())
-
-
-def _score(known: Known, nodes: Sequence[Node]) -> tuple[bool, int]:
-    """How well it fits: best is to go on where the conversation stands, for then nothing is lost."""
-    return bool(nodes) and nodes[-1].id == known.latest.tip, len(nodes)
-
-
-def _says_it_again(known: Known, links: Sequence[Piece]) -> bool:
-    """Whether an input that only says what the conversation began with is something said again.
-
-    An application that resends no history sends each message alone. After several turns of that it goes on;
-    one that does resend asks for another answer to its first message.
-    """
-    return len(links) == 1 and not known.resends and known.turns > 1
-
-
-def _walk_exactly(namespace: str, known: Known, links: Sequence[Piece]) -> list[Node]:
-    """The known messages of any branch that the input begins with, word for word."""
-    nodes: list[Node] = []
-    tip: str | None = None
+def match_prefix(state: ConversationState, links: Sequence[Fragment]) -> list[MessageNode]:
+    """Return the known messages of any branch that the links begin with, word for word."""
+    nodes: list[MessageNode] = []
+    head_id: str | None = None
     for link in links:
-        node = known.nodes.get(id_of(namespace, tip, link.kind, link.canonical))
+        node = state.nodes.get(id_of_written(state.namespace, head_id, link.kind, link.written))
         if node is None:
             break
         nodes.append(node)
-        tip = node.id
+        head_id = node.id
     return nodes
 
 
-def _walk(known: Known, first: Node, links: Sequence[Piece]) -> list[Node]:
-    """``first``, and the messages after it that ``links`` are, told shorter or tidied up."""
+def is_repeat(state: ConversationState, links: Sequence[Fragment]) -> bool:
+    """Return whether an input that only says what the conversation began with is said once more.
+
+    An application that resends no history sends each message alone. After several turns of that, this is the
+    next one. An application that does resend asks for another answer to its first message.
+    """
+    return len(links) == 1 and not state.facts.resends_history and state.facts.turn_count > 1
+
+
+def find_successor(state: ConversationState, node: MessageNode, link: Fragment) -> MessageNode | None:
+    """Return the message after ``node`` that a link is. No message of the user is skipped on the way."""
+    key, similar, most_similar = link.content_key(state.namespace), None, SIMILARITY_THRESHOLD
+    ahead, at = state.list_children(node), 0
+    while at < min(len(ahead), MAX_LOOKAHEAD):
+        candidate = ahead[at]
+        at += 1
+        if candidate.content_key == key:
+            return candidate
+        if link.kind == candidate.kind == "answer":
+            similarity = jaccard_similarity(candidate.sketch, link.sketch)
+            if similarity > most_similar:
+                similar, most_similar = candidate, similarity
+        if candidate.kind != "user":
+            ahead += state.list_children(candidate)
+    return similar
+
+
+def _match_after(state: ConversationState, start: Cursor, links: Sequence[Fragment]) -> _Match:
+    """Match what follows a known place: it may be known as well, in another form."""
+    first = state.nodes.get(start.head_id or "")
+    return _Match(start, _match_from(state, first, links)[1:] if first else ())
+
+
+def _match_from(state: ConversationState, first: MessageNode, links: Sequence[Fragment]) -> list[MessageNode]:
+    """Return ``first``, and the messages after it that the links are, shortened or tidied up."""
     nodes = [first]
     for link in links:
-        found = _next(known, nodes[-1], link)
+        found = find_successor(state, nodes[-1], link)
         if found is None:
             break
         nodes.append(found)
     return nodes
 
 
-def _next(known: Known, node: Node, link: Piece) -> Node | None:
-    """The message after ``node`` that ``link`` is. No message of the user is left out on the way."""
-    key, polished, alike, seen = key_of_piece(known.namespace, link), None, ALIKE, 0
-    ahead = known.after(node)
-    while ahead and seen < AHEAD:
-        one = ahead.pop(0)
-        seen += 1
-        if one.key == key:
-            return one
-        if link.kind == one.kind == "answer" and (share := likeness(one.sketch, _sketch(link))) > alike:
-            polished, alike = one, share
-        if one.kind != "user":
-            ahead += known.after(one)
-    return polished
+def _list_beginnings(
+    state: ConversationState, links: Sequence[Fragment]
+) -> Iterator[tuple[MessageNode, int]]:
+    """Yield known messages that the first link may be, or the second, where the first is a summary."""
+    for skipped, link in enumerate(links[:2]):
+        for node in state.find_by_content(link.content_key(state.namespace)):
+            yield node, skipped
 
 
-def _is_link(piece: Piece) -> bool:
-    return piece.kind in CHAIN and not piece.by_provider and piece.aside is None
-
-
-def key_of_piece(namespace: str, piece: Piece) -> str:
-    """What a piece says, wherever it stands."""
-    return id_of(namespace, None, piece.kind, piece.canonical)
-
-
-def _sketch(piece: Piece) -> int:
-    return sketch_of(piece.text or "") if piece.kind == "answer" else 0
+def _score(state: ConversationState, nodes: Sequence[MessageNode]) -> tuple[bool, int]:
+    """Rate a match: best is to end where the conversation is now, for then nothing is lost."""
+    return bool(nodes) and nodes[-1].id == state.facts.cursor.head_id, len(nodes)

@@ -1,19 +1,20 @@
-"""Model calls beside the main line that nobody marked: guards, routers, extractors, title writers. Pure.
+"""Recognise auxiliary calls that nobody marked: guards, routers, extractors, title generators. Pure.
 
 What the user does not see must not become something the model said to them; what they do see must not be
-hidden. So a call is taken as beside only where two things say so:
+hidden. So a call counts as auxiliary only where two things say so:
 
-| a call with another system prompt than the main line | is taken as                              |
-|------------------------------------------------------|------------------------------------------|
-| that quotes what was said last                       | beside: it speaks about the conversation |
-| that answers for programs: JSON was asked for, or    | beside; while no main line is known, in  |
-| the answer is one word                               | doubt                                    |
+| a call with another system prompt than primary calls  | is                                         |
+|--------------------------------------------------------|--------------------------------------------|
+| that quotes the last exchange                          | auxiliary: it is about the conversation    |
+| with structured output: JSON was asked for, or the     | auxiliary; undecided while no primary call |
+| answer is one word                                     | is known                                   |
 
-Where the main line itself answers for programs, that says nothing. A call beside that comes before its
-question was asked on the main line waits for that. What is in doubt waits for the next
-call of the conversation: it was beside if that asks the model the same with another system prompt, and does
-not go on from its answer. Else it was the main line, and so are calls like it from then on. A rewriter that
-gets the whole history and answers in prose looks like any agent that takes over: `internal()` tells it.
+Where primary calls have structured output themselves, that says nothing. An auxiliary call that comes before
+its question was asked by a primary call waits for that (`AUXILIARY_EARLY`). An undecided call waits for the
+next call of the conversation: it was auxiliary if that asks the model the same with another system prompt,
+and does not continue from its answer. Else it was primary, and so are calls like it from then on. A rewriter
+that gets the whole history and answers in prose looks like any agent that takes over: the application marks
+it with `internal()`.
 """
 
 from __future__ import annotations
@@ -21,18 +22,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Any
 
-from greenflash_otel.conversations.align import key_of_piece
-from greenflash_otel.conversations.state import Excerpt, Known
-from greenflash_otel.message_ids.fragments import cut, split_system_prompt
-from greenflash_otel.message_ids.ids import canonical_of, likeness, sketch_of, text_of
-from greenflash_otel.model.operation import MAIN_CALLS, Message, Operation, Text
+from greenflash_otel.conversations.changes import CallRole, ConversationFacts, Excerpt, Exchange
+from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.message_ids.fragments import SplitMessage
+from greenflash_otel.message_ids.ids import canonical_of, jaccard_similarity, text_of, word_sketch
+from greenflash_otel.model.operation import ADD_ITEMS, FETCH, MAIN_CALLS, TURN, Operation, Text
 
-Line: TypeAlias = Literal["main", "beside", "early", "doubtful"]
-"""``early`` is beside the main line, and asks what that has not been asked yet."""
-
-ALIKE = 0.6
+SIMILARITY_THRESHOLD = 0.6
 """Share of words two system prompts have in common that are the same but for what is filled in."""
 QUOTED = 48
 """Characters of a message by which it is found again in a quotation."""
@@ -43,89 +42,126 @@ ONE_WORD = re.compile(r"\s*[\w-]+\s*")
 SPACE = re.compile(r"\s+")
 WORD_START = re.compile(r"(?<!\w)\S")
 
-
-def line_of(known: Known, operation: Operation, prompt: str | None, messages: Sequence[Message]) -> Line:
-    """Which line a call belongs to that is not marked."""
-    affiliation = operation.affiliation
-    named = affiliation.conversation_id or affiliation.scope_id
-    if operation.name not in MAIN_CALLS or not named or operation.previous_response_id:
-        return "main"
-    other = known.main_prompt is not None and likeness(known.main_prompt, sketch_of(prompt or "")) < ALIKE
-    if other and _quotes(known, messages):
-        return "beside"
-    if not prompt or known.main_is_for_programs or not _is_for_programs(operation):
-        return "main"
-    if known.main_prompt is None:
-        return "doubtful"
-    if not other:
-        return "main"
-    return "early" if _comes_first(known, messages) else "beside"
+SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, TURN}
+"""Names of operations whose words the user may see."""
 
 
-def was_beside(held: Operation, operation: Operation) -> bool:
-    """Whether a call that was in doubt was beside, now that the next call is there."""
-    if held.affiliation.internal:
+def classify_call(state: ConversationState, prepared: PreparedOperation) -> CallRole:
+    """Return the role of a call, from what marks it, else from how it differs from primary calls."""
+    operation, facts = prepared.operation, state.facts
+    if not _is_shown(operation):
+        return CallRole.AUXILIARY
+    context = operation.affiliation
+    is_named = context.conversation_id or context.scope_id
+    if operation.name not in MAIN_CALLS or not is_named or operation.previous_response_id:
+        return CallRole.PRIMARY
+    has_other_prompt = _has_other_prompt(facts, prepared.prompt)
+    if has_other_prompt and _quotes_last_exchange(state, prepared.messages):
+        return CallRole.AUXILIARY
+    if not prepared.prompt or facts.primary_output_is_structured or not _is_structured(operation):
+        return CallRole.PRIMARY
+    if facts.primary_prompt_sketch is None:
+        return CallRole.UNDECIDED
+    if not has_other_prompt:
+        return CallRole.PRIMARY
+    comes_first = _comes_before_its_question(state, prepared.messages)
+    return CallRole.AUXILIARY_EARLY if comes_first else CallRole.AUXILIARY
+
+
+def was_auxiliary(undecided: PreparedOperation, following: PreparedOperation) -> bool:
+    """Return whether an undecided call was auxiliary, now that the next call is there."""
+    operation = undecided.operation
+    if operation.affiliation.internal:
         return True
-    if held.response_id is not None and held.response_id == operation.previous_response_id:
+    if (
+        operation.response_id is not None
+        and operation.response_id == following.operation.previous_response_id
+    ):
         return False
-    (held_prompt, asked), (prompt, messages) = split_system_prompt(held), split_system_prompt(operation)
-    if likeness(sketch_of(held_prompt or ""), sketch_of(prompt or "")) >= ALIKE:
+    if _are_similar(word_sketch(undecided.prompt or ""), word_sketch(following.prompt or "")):
         return False
-    answers = [canonical_of(message.parts) for message in held.output]
-    goes_on = any(canonical_of(one.parts) in answers for one in messages if one.role == "assistant")
-    return not goes_on and _newest(asked) == _newest(messages)
+    answers = [canonical_of(message.parts) for message in operation.output]
+    continues = any(
+        canonical_of(one.message.parts) in answers for one in following.messages if one.role == "assistant"
+    )
+    return not continues and _newest_question(undecided) == _newest_question(following)
 
 
-def _comes_first(known: Known, messages: Sequence[Message]) -> bool:
-    """Whether a call beside the main line asks about what the main line has not been told yet."""
+def record_primary_call(state: ConversationState, prepared: PreparedOperation) -> dict[str, Any]:
+    """Return the `ConversationFacts` that say how primary calls look, of which this is one."""
+    operation, fields = prepared.operation, dict[str, Any]()
+    if operation.name not in MAIN_CALLS:
+        return fields
+    if prepared.prompt or state.facts.primary_prompt_sketch is None:
+        fields["primary_prompt_sketch"] = word_sketch(prepared.prompt or "")
+        fields["primary_output_is_structured"] = _is_structured(operation)
+    question = next(
+        (text_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), ""
+    )
+    answer = text_of(operation.output[0].parts) if operation.output else ""
+    fields["last_exchange"] = Exchange(_begin(state.namespace, question), _begin(state.namespace, answer))
+    return fields
+
+
+def _is_shown(operation: Operation) -> bool:
+    """Return whether the user may see what an operation says: nobody marked it, and no tool made it."""
+    context = operation.affiliation
+    return operation.name in SHOWN and not context.internal and context.tool_call_id is None
+
+
+def _has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
+    known = facts.primary_prompt_sketch
+    return known is not None and not _are_similar(known, word_sketch(prompt or ""))
+
+
+def _are_similar(one: int, other: int) -> bool:
+    return jaccard_similarity(one, other) >= SIMILARITY_THRESHOLD
+
+
+def _comes_before_its_question(state: ConversationState, messages: Sequence[SplitMessage]) -> bool:
+    """Return whether an auxiliary call is about what no primary call has been asked yet."""
     newest = next((message for message in reversed(messages) if message.role == "user"), None)
     return newest is not None and not any(
-        known.that_say(key_of_piece(known.namespace, piece)) for piece in cut(newest)
+        state.find_by_content(fragment.content_key(state.namespace)) for fragment in newest.fragments
     )
 
 
-def note_main(known: Known, operation: Operation, prompt: str | None, messages: Sequence[Message]) -> None:
-    """Remember how the main line looks, of which ``operation`` is."""
-    if operation.name not in MAIN_CALLS:
-        return
-    if prompt or known.main_prompt is None:
-        known.main_prompt = sketch_of(prompt or "")
-        known.main_is_for_programs = _is_for_programs(operation)
-    said = next((text_of(one.parts) for one in reversed(messages) if one.role == "user"), "")
-    answer = text_of(operation.output[0].parts) if operation.output else ""
-    known.said_last = (_beginning(known.namespace, said), _beginning(known.namespace, answer))
-
-
-def _quotes(known: Known, messages: Sequence[Message]) -> bool:
-    if known.said_last is None or known.said_last[1][0] < LEAST_QUOTED or not known.said_last[0][0]:
+def _quotes_last_exchange(state: ConversationState, messages: Sequence[SplitMessage]) -> bool:
+    exchange = state.facts.last_exchange
+    if exchange is None or exchange.answer.length < LEAST_QUOTED or not exchange.question.length:
         return False
-    said, answer = known.said_last
-    texts = [_smooth(text_of(message.parts)) for message in messages if message.role == "user"]
-    return any(_has(known.namespace, text, said) and _has(known.namespace, text, answer) for text in texts)
+    texts = [_smooth(text_of(one.message.parts)) for one in messages if one.role == "user"]
+    return any(
+        _contains(state.namespace, text, exchange.question)
+        and _contains(state.namespace, text, exchange.answer)
+        for text in texts
+    )
 
 
-def _has(namespace: str, text: str, excerpt: Excerpt) -> bool:
-    """Whether an excerpt stands in a text, at the beginning of a word."""
-    length, digest = excerpt
+def _contains(namespace: str, text: str, excerpt: Excerpt) -> bool:
+    """Return whether a text has an excerpt, at the beginning of a word."""
+    length = excerpt.length
     starts = (found.start() for found in WORD_START.finditer(text, 0, max(0, len(text) - length + 1)))
-    return any(_digest(namespace, text[start : start + length]) == digest for start in starts)
+    return any(_digest(namespace, text[start : start + length]) == excerpt.digest for start in starts)
 
 
-def _is_for_programs(operation: Operation) -> bool:
+def _is_structured(operation: Operation) -> bool:
+    """Return whether a program reads the answer: it is JSON or one word."""
     if operation.output_type == "json":
         return True
     parts = [part for message in operation.output for part in message.parts]
     return len(parts) == 1 and isinstance(parts[0], Text) and bool(ONE_WORD.fullmatch(parts[0].content))
 
 
-def _newest(messages: Sequence[Message]) -> object:
-    """What the user said last."""
-    return next((canonical_of(one.parts) for one in reversed(messages) if one.role == "user"), None)
+def _newest_question(prepared: PreparedOperation) -> object:
+    return next(
+        (canonical_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), None
+    )
 
 
-def _beginning(namespace: str, text: str) -> Excerpt:
+def _begin(namespace: str, text: str) -> Excerpt:
     beginning = _smooth(text)[:QUOTED].rstrip()
-    return len(beginning), _digest(namespace, beginning)
+    return Excerpt(len(beginning), _digest(namespace, beginning))
 
 
 def _digest(namespace: str, text: str) -> str:

@@ -1,96 +1,174 @@
-"""What came before what it belongs to, and waits for it. Pure, and bounded.
+"""Queue of what arrived before what it depends on. Pure, and bounded in keys, entries and bytes.
 
 A tool can end before the stream that asked for it has ended; a query is embedded before anybody has said
-anything in its trace; what another service tells of a trace arrives before what it is about. Each waits under
-a name of what it waits for. What waits in vain is given back by `Waiting.overdue`.
+anything in its trace; what another service sends of a trace arrives before what it is about. Each waits under
+a typed key that says what for. What waits in vain, and what the bounds push out, comes back from `expire`: so
+whoever owns the queue emits it without what it waited for, and nothing disappears.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Generic, TypeVar
+
+from greenflash_otel.conversations.changes import DeferralKey
 
 T = TypeVar("T")
 
 KEYS = 1_000
-"""Names under which something waits; what waits under the oldest is overdue then."""
-EACH = 100
-"""How many wait under the same name; the oldest goes first."""
+"""Keys under which something waits; what waits under the oldest expires then."""
+ENTRIES_PER_KEY = 100
+"""Entries that wait under one key; the oldest expires first."""
+BYTES = 64 * 1024 * 1024
+"""Of all that waits, roughly; what waits under the oldest keys expires above it."""
+ENTRY_BYTES = 200
+"""What a value takes besides its text."""
 
 
-class Waiting(Generic[T]):
-    """What waits, by what it waits for."""
+@dataclass(frozen=True, slots=True)
+class _Release(Generic[T]):
+    """What no longer waits, as long as a rollback may have to put it back."""
 
-    def __init__(self, keys: int = KEYS) -> None:
-        self._keys = keys
-        self._held: dict[str, list[T]] = {}
-        self._until_ns: dict[str, int] = {}
-        self._next_ns = 0
-        """Before this nothing is overdue."""
-        self._released: list[tuple[str, int, list[T], list[T]]] = []
-        """Since the last note: the name, until when, all that waited, and what of it was not noted."""
-        self.arrived: dict[str, list[T]] = {}
-        """Of what waits, that which is not noted yet."""
-        self.left: dict[str, None] = {}
-        """Where nothing waits any more, though it is noted that something does."""
+    key: DeferralKey
+    until_ns: int
+    entries: Sequence[T]
+    unpersisted: Sequence[T]
+
+
+class DeferredQueue(Generic[T]):
+    """What waits, by what it waits for. Not thread-safe: its owner serialises access.
+
+    Args:
+        max_keys: See `KEYS`.
+        max_bytes: See `BYTES`.
+    """
+
+    def __init__(self, max_keys: int = KEYS, max_bytes: int = BYTES) -> None:
+        self._max_keys = max_keys
+        self._max_bytes = max_bytes
+        self._entries: dict[DeferralKey, list[T]] = {}
+        self._until_ns: dict[DeferralKey, int] = {}
+        self._sizes: dict[DeferralKey, int] = {}
+        self._bytes = 0
+        self._next_ns = 0  # before this nothing expires
+        self._displaced: list[T] = []  # pushed out by a newer entry; to be returned by `expire`
+        self._returned: list[T] = []  # returned since the last `mark_persisted`
+        self._released: list[_Release[T]] = []
+        self._unpersisted: dict[DeferralKey, list[T]] = {}
+        self._emptied: dict[DeferralKey, None] = {}
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._entries)
 
-    def hold(self, key: str, one: T, until_ns: int, *, most: int = EACH, noted: bool = False) -> None:
-        """Let one wait for ``key``, if it does not yet.
+    @property
+    def size_bytes(self) -> int:
+        """Roughly how much memory takes what waits."""
+        return self._bytes
+
+    def defer(
+        self,
+        key: DeferralKey,
+        entry: T,
+        until_ns: int,
+        *,
+        max_entries: int = ENTRIES_PER_KEY,
+        is_persisted: bool = False,
+    ) -> None:
+        """Let an entry wait for ``key``, if it does not yet.
 
         Args:
-            until_ns: When it, and what waits beside it, is overdue.
-            most: How many may wait beside it.
-            noted: Whether a note told of it.
+            until_ns: When it expires, and with it what waits for the same.
+            max_entries: How many may wait for the same; the oldest expires at once.
+            is_persisted: Whether it was read from a record.
         """
-        if one in self._held.get(key, ()):
+        if entry in self._entries.get(key, ()):
             return
-        for waiting in (self._held,) if noted else (self._held, self.arrived):
-            waiting[key] = [*waiting.pop(key, ()), one][-most:]
+        waiting = [*self._entries.pop(key, ()), entry]
+        self._add_bytes(key, measure(entry))
+        for displaced in waiting[:-max_entries]:
+            self._add_bytes(key, -measure(displaced))
+            self._displaced.append(displaced)
+        self._entries[key] = waiting[-max_entries:]
+        if not is_persisted:
+            self._unpersisted[key] = [*self._unpersisted.pop(key, ()), entry][-max_entries:]
+        self._expire_at(key, until_ns)
+
+    def peek(self, key: DeferralKey) -> Sequence[T]:
+        """Return what waits for ``key``; it waits on."""
+        return self._entries.get(key, ())
+
+    def release(self, keys: Iterable[DeferralKey]) -> list[T]:
+        """Return what waited for any of ``keys``; it waits no longer."""
+        return [entry for key in keys if key in self._entries for entry in self._remove(key)]
+
+    def expire(self, now_ns: int | None) -> list[T]:
+        """Return what has waited too long, and what there is no room for; None: everything that waits."""
+        expired, self._displaced = self._displaced, []
+        self._returned += expired
+        if now_ns is None or now_ns >= self._next_ns:
+            late = [key for key, end_ns in self._until_ns.items() if now_ns is None or end_ns <= now_ns]
+            expired += self.release(late)
+            self._next_ns = min(self._until_ns.values(), default=now_ns or 0)
+        while self._entries and (len(self._entries) >= self._max_keys or self._bytes > self._max_bytes):
+            expired += self._remove(next(iter(self._entries)))
+        return expired
+
+    def pending_changes(self) -> tuple[Sequence[DeferralKey], Mapping[DeferralKey, Sequence[T]]]:
+        """Return the keys whose records no longer hold, and the entries that have no record yet."""
+        return list(self._emptied), self._unpersisted
+
+    def mark_persisted(self) -> None:
+        """Count all that waits as persisted; what was released cannot be put back any more."""
+        self._unpersisted.clear()
+        self._emptied.clear()
+        self._released.clear()
+        self._returned.clear()
+
+    def rollback(self) -> None:
+        """Let wait again what was released since the last `mark_persisted`: what came of it is not kept."""
+        for release in reversed(self._released):
+            key = release.key
+            self._emptied.pop(key, None)
+            self._entries[key] = [*release.entries, *self._entries.pop(key, ())]
+            if release.unpersisted:
+                self._unpersisted[key] = [*release.unpersisted, *self._unpersisted.pop(key, ())]
+            self._add_bytes(key, sum(map(measure, release.entries)))
+            self._expire_at(key, release.until_ns)
+        self._released.clear()
+        self._displaced, self._returned = [*self._returned, *self._displaced], []
+
+    def _expire_at(self, key: DeferralKey, until_ns: int) -> None:
         self._until_ns[key] = max(until_ns, self._until_ns.get(key, 0))
         self._next_ns = min(until_ns, self._next_ns)
 
-    def held(self, key: str) -> Sequence[T]:
-        """What waits for ``key``, and goes on waiting."""
-        return self._held.get(key, ())
+    def _add_bytes(self, key: DeferralKey, size: int) -> None:
+        self._sizes[key] = self._sizes.get(key, 0) + size
+        self._bytes += size
 
-    def release(self, keys: Iterable[str]) -> list[T]:
-        """What waited for any of ``keys``."""
-        return [one for key in keys if key in self._held for one in self._leave(key)]
+    def _remove(self, key: DeferralKey) -> list[T]:
+        entries, unpersisted = self._entries.pop(key), self._unpersisted.pop(key, [])
+        if len(unpersisted) < len(entries):
+            self._emptied[key] = None
+        self._bytes -= self._sizes.pop(key)
+        self._released.append(_Release(key, self._until_ns.pop(key), entries, unpersisted))
+        return entries
 
-    def overdue(self, now_ns: int | None) -> list[T]:
-        """What has waited too long, or takes up the room; None: everything."""
-        found: list[T] = []
-        if now_ns is None or now_ns >= self._next_ns:
-            late = [key for key, end_ns in self._until_ns.items() if now_ns is None or end_ns <= now_ns]
-            found = self.release(late)
-            self._next_ns = min(self._until_ns.values(), default=now_ns or 0)
-        while len(self._held) >= self._keys:
-            found += self._leave(next(iter(self._held)))
-        return found
 
-    def noted(self) -> None:
-        """All that changed is noted."""
-        self.arrived.clear()
-        self.left.clear()
-        self._released.clear()
-
-    def take_back(self) -> None:
-        """Hold again what was released since the last note: what was told of it is not kept."""
-        for key, until_ns, released, unnoted in reversed(self._released):
-            self.left.pop(key, None)
-            for waiting, ones in ((self._held, released), (self.arrived, unnoted)):
-                if ones:
-                    waiting[key] = [*ones, *waiting.pop(key, ())]
-            self._until_ns[key] = max(until_ns, self._until_ns.get(key, 0))
-            self._next_ns = min(until_ns, self._next_ns)
-        self._released.clear()
-
-    def _leave(self, key: str) -> list[T]:
-        held, unnoted = self._held.pop(key), self.arrived.pop(key, [])
-        if len(unnoted) < len(held):
-            self.left[key] = None
-        self._released.append((key, self._until_ns.pop(key), held, unnoted))
-        return held
+def measure(entry: object) -> int:
+    """Return roughly how many bytes of memory a value takes: its text, and something for each part of it."""
+    size, rest = 0, [entry]
+    while rest:
+        found = rest.pop()
+        if isinstance(found, (str, bytes)):
+            size += len(found) + 50
+            continue
+        size += ENTRY_BYTES if is_dataclass(found) else 16
+        if is_dataclass(found):
+            rest.extend(getattr(found, one.name) for one in fields(found))
+        elif isinstance(found, Mapping):
+            rest.extend(found)
+            rest.extend(found.values())
+        elif isinstance(found, (tuple, list)):
+            rest.extend(found)
+    return size

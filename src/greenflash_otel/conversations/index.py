@@ -2,69 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
-from greenflash_otel.conversations import persistence
-from greenflash_otel.lru import Noted
-from greenflash_otel.message_ids.chain import Position
+from greenflash_otel.conversations.changes import IndexEntry, IndexName, Location
+from greenflash_otel.lru import ChangeTrackingLruDict
 
-V = TypeVar("V")
+T = TypeVar("T")
 
-LINKS = 50_000
-"""Names remembered, of each kind."""
+NAMES = 50_000
+"""Names remembered in each index."""
 
-Place: TypeAlias = tuple[str, Position]
-"""A conversation and a place in it."""
+Recall = Callable[[IndexName, str], Sequence[Any]]
+"""Returns the target that an earlier process stored for a name, in a list; an empty one if it stored none."""
 
 
-class Links(Noted[str, V]):
-    """Leads from names to conversations; also by what was noted before this process began.
+class NameIndex(Generic[T]):
+    """Leads from names of one kind to conversations, also from those that earlier processes knew."""
 
-    Args:
-        recall: Gives the value that was noted of a name, in a list; an empty one if none was.
-    """
+    __slots__ = ("_recall", "_targets")
 
-    def __init__(self, recall: Callable[[str], Sequence[V]]) -> None:
-        super().__init__(LINKS)
+    def __init__(self, recall: Callable[[str], Sequence[T | None]]) -> None:
+        self._targets: ChangeTrackingLruDict[str, T | None] = ChangeTrackingLruDict(NAMES)
         self._recall = recall
 
-    def find(self, name: str) -> V | None:
-        """Where a name leads."""
-        return self[name] if self.knows(name) else None
+    def get(self, name: str) -> T | None:
+        """Return where a name leads; None if nowhere."""
+        return self._targets[name] if self.has(name) else None
 
-    def knows(self, name: str) -> bool:
-        """Whether a name leads anywhere, or did."""
-        if name not in self:
-            for value in self._recall(name):
-                self[name] = value
-                self.move_to_end(name, last=False)  # it is not new
-        return name in self
+    def has(self, name: str) -> bool:
+        """Return whether a name leads anywhere, or did before two conversations had it."""
+        if name not in self._targets:
+            for target in self._recall(name):
+                self._targets[name] = target
+                self._targets.move_to_end(name, last=False)  # it is no change
+        return name in self._targets
+
+    def set(self, name: str, target: T | None) -> None:
+        """Let a name lead to a target from now on."""
+        self._targets.remember(name, target)
+
+    def assign_or_mark_ambiguous(self, name: str, target: T) -> None:
+        """Let a name lead to a target; to none, if it has led to another."""
+        is_shared = self.has(name) and self.get(name) != target
+        self.set(name, None if is_shared else target)
+
+    def pending_changes(self) -> list[tuple[str, T | None]]:
+        """Return what changed since the last `mark_persisted`, oldest first."""
+        return self._targets.pending_changes()
+
+    def mark_persisted(self) -> None:
+        """Count all that is known as persisted."""
+        self._targets.mark_persisted()
 
 
-def claim(links: Links[str | None], name: str, conversation_id: str) -> None:
-    """Let a name lead to a conversation; nowhere, if it has led to another."""
-    shared = links.knows(name) and links.find(name) != conversation_id
-    links.remember(name, None if shared else conversation_id)
+class ConversationIndex:
+    """The indexes by which a conversation is found."""
 
+    def __init__(self, recall: Recall = lambda index, name: ()) -> None:
+        self._by_name: dict[IndexName, NameIndex[Any]] = {}
 
-def write_link(value: str | Place | None) -> str:
-    """What a name leads to, as a note."""
-    return persistence.write(
-        [value[0], persistence.write_position(value[1])] if isinstance(value, tuple) else value
-    )
+        def make(index: IndexName) -> NameIndex[Any]:
+            self._by_name[index] = NameIndex(lambda name: recall(index, name))
+            return self._by_name[index]
 
+        self.responses: NameIndex[Location] = make(IndexName.RESPONSE)
+        """Place after a response by its id, for ``previous_response_id``."""
+        self.emitted_responses: NameIndex[None] = make(IndexName.EMITTED_RESPONSE)
+        """Ids of responses whose answer was emitted."""
+        self.items: NameIndex[Location] = make(IndexName.ITEM)
+        """Place after a stored item, which an input may refer to, by its id."""
+        self.histories: NameIndex[str] = make(IndexName.HISTORY)
+        """Conversation by the hash of all that was said in it; None where two conversations share it."""
+        self.traces: NameIndex[str] = make(IndexName.TRACE)
+        """Newest conversation of a trace."""
+        self.scopes: NameIndex[str] = make(IndexName.SCOPE)
+        """Newest conversation of an entry into `conversation()` without an id."""
+        self.tool_calls: NameIndex[str] = make(IndexName.TOOL_CALL)
+        """Conversation by the call id of a tool call; None where two conversations have it."""
+        self.always_kept: NameIndex[None] = make(IndexName.ALWAYS_KEPT)
+        """Conversations that sampling does not drop."""
 
-def read_link(text: str) -> str | Place | None:
-    """What was noted of a name.
+    def apply(self, entries: Sequence[IndexEntry]) -> None:
+        """Let names lead where an operation says."""
+        for index, name, target, is_shared in entries:
+            if is_shared:
+                self._by_name[index].assign_or_mark_ambiguous(name, target)
+            else:
+                self._by_name[index].set(name, target)
 
-    Raises:
-        ValueError: It is no such note.
-    """
-    match persistence.read(text):
-        case [str(id), position]:
-            return id, persistence.read_position(position)
-        case None | str() as id:
-            return id
-        case other:
-            raise ValueError(f"no link: {type(other).__name__}")
+    def pending_changes(self) -> Iterator[tuple[IndexName, str, Location | str | None]]:
+        """Return what changed since the last `mark_persisted`: the index, the name, and where it leads."""
+        for index, names in self._by_name.items():
+            for name, target in names.pending_changes():
+                yield index, name, target
+
+    def mark_persisted(self) -> None:
+        """Count all that is known as persisted."""
+        for names in self._by_name.values():
+            names.mark_persisted()

@@ -1,4 +1,4 @@
-"""Say in Greenflash's fields what a piece or a hidden step is. Pure.
+"""Write a fragment or a hidden step in Greenflash's fields. Pure.
 
 ``content`` carries only what the user said or saw.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from greenflash_otel.conversations.update import MessageItem
-from greenflash_otel.message_ids.chain import MessageType, Placed
+from greenflash_otel.message_ids.chain import ChainedFragment, MessageType
 from greenflash_otel.message_ids.ids import id_of, text_of
 from greenflash_otel.model.operation import (
     CHAIN,
@@ -51,7 +50,7 @@ LOOKUPS = frozenset({"retrieval", "memory_read", "memory_write"})
 """Types of steps that have a query and documents."""
 
 
-RANKS: Mapping[MessageType, int] = {
+TYPE_RANKS: Mapping[MessageType, int] = {
     "user_message": 0,
     "tool_call": 1,
     "observation": 3,
@@ -59,126 +58,136 @@ RANKS: Mapping[MessageType, int] = {
     "assistant_message": 4,
     "final_response": 4,
 }
-"""What comes first of the messages of one moment; of any other type: 2."""
+"""What comes first of the messages of one moment; any other type: 2."""
 
 
-def render(
-    placed: Placed, time_ns: int, *, model: str | None = None, properties: Mapping[str, Json] | None = None
+def write_message(
+    chained: ChainedFragment,
+    time_ns: int,
+    *,
+    model: str | None = None,
+    properties: Mapping[str, Json] | None = None,
 ) -> MessageItem:
-    """The message that a placed piece is."""
-    voice = placed.piece.voice
+    """Return the message that a fragment is.
+
+    Args:
+        time_ns: When it was said, unless it has a time of its own.
+    """
+    fragment, voice = chained.fragment, chained.fragment.voice
+    content: str | None = None
+    input, output = None, None
+    tool_name: str | None = None
+    match fragment.kind:
+        case "user" | "system":
+            content, input = fragment.text, fragment.data or None
+        case "answer":
+            content, output = fragment.text, fragment.data or None
+        case "tool_call":
+            tool_name, input = fragment.tool_name or "unknown", fragment.data
+        case "tool_result":
+            tool_name, output = fragment.tool_name or None, fragment.data
+        case "thought":
+            output = fragment.data
     return MessageItem(
-        id=placed.id,
-        type=placed.type,
-        created_at_ms=(voice and voice.started_at_ms) or placed.piece.at_ms or time_ns // NS_PER_MS,
-        parent_id=placed.parent_id,
+        id=chained.id,
+        type=chained.type,
+        created_at_ms=(voice and voice.started_at_ms) or fragment.at_ms or time_ns // NS_PER_MS,
+        parent_id=chained.parent_id,
+        content=content,
+        input=input,
+        output=output,
+        tool_name=tool_name,
         model=model,
         properties=properties or {},
         voice=voice,
-        **_payload(placed),
     )
 
 
-def _payload(placed: Placed) -> dict[str, Any]:
-    piece = placed.piece
-    match piece.kind:
-        case "user" | "system":
-            return {"content": piece.text, "input": piece.data or None}
-        case "answer":
-            return {"content": piece.text, "output": piece.data or None}
-        case "tool_call":
-            return {"tool_name": piece.tool_name or "unknown", "input": piece.data}
-        case "tool_result":
-            return {"tool_name": piece.tool_name or None, "output": piece.data}
-        case "thought":
-            return {"output": piece.data}
-
-
-def render_tool(
+def write_tool_run(
     span: SpanRecord,
     operation: Operation,
     tool: ToolExecution,
     call_id: str,
     result_id: str,
-    asked: str | None,
+    parent_id: str | None,
     *,
-    told: bool,
+    call_is_emitted: bool,
 ) -> Iterator[MessageItem]:
-    """A tool's own span: its result, and before it the call, unless a model call ``told`` of that."""
-    if not told:
+    """Write a tool's own span: its result, and before it the call, unless a model call has emitted that."""
+    if not call_is_emitted:
         yield MessageItem(
             call_id,
             "tool_call",
             span.start_ns // NS_PER_MS,
-            asked,
-            input={} if tool.arguments is None else _object("arguments", tool.arguments),
+            parent_id,
+            input={} if tool.arguments is None else _as_object("arguments", tool.arguments),
             tool_name=tool.name,
         )
     failure = operation.failure
     if not failure and not tool.answered:
         return
-    told_result = not failure or tool.result is not None
+    has_result = not failure or tool.result is not None
     yield MessageItem(
         result_id,
         "tool_error" if failure else "observation",
         span.end_ns // NS_PER_MS,
         call_id,
-        output={**(_object("result", tool.result) if told_result else {}), **_error(operation)},
+        output={**(_as_object("result", tool.result) if has_result else {}), **_write_error(operation)},
         tool_name=tool.name,
         properties={"latency_ms": (span.end_ns - span.start_ns) // NS_PER_MS},
     )
 
 
-def render_step(namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None) -> MessageItem:
-    """An operation as one hidden step: a call whose words the user never saw, or that gave no answer."""
+def write_step(namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None) -> MessageItem:
+    """Write an operation as one hidden step: a call whose words the user never saw, or without an answer."""
     type = STEP_TYPES.get(operation.name, "llm")
     if type in LOOKUPS:
-        return _render_lookup(namespace, span, operation, parent_id, type)
-    output: Mapping[str, Json] = {"messages": _write(operation.output)} if operation.output else {}
+        return _write_lookup(namespace, span, operation, parent_id, type)
+    output: Mapping[str, Json] = {"messages": _write_messages(operation.output)} if operation.output else {}
     return MessageItem(
-        step_id(namespace, span, operation),
+        step_id_of(namespace, span, operation),
         type,
         span.end_ns // NS_PER_MS,
         parent_id,
-        input={"messages": _write(operation.input)} if operation.input else None,
-        output={**output, **_error(operation)},
+        input={"messages": _write_messages(operation.input)} if operation.input else None,
+        output={**output, **_write_error(operation)},
         model=model_of(operation),
         properties=facts_of(span, operation),
     )
 
 
-def _render_lookup(
+def _write_lookup(
     namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None, type: MessageType
 ) -> MessageItem:
-    """Something looked up or kept: what was asked, and what was found."""
-    documents, requests = _fields(operation.output), _fields(operation.input)
-    asked: Mapping[str, Json] = {"query": "\n".join(text_of(one.parts) for one in operation.input)}
+    """Write a lookup or a write to memory: its query, and its documents."""
+    documents, requests = _fields_of(operation.output), _fields_of(operation.input)
+    query: Mapping[str, Json] = {"query": "\n".join(text_of(one.parts) for one in operation.input)}
     return MessageItem(
-        step_id(namespace, span, operation),
+        step_id_of(namespace, span, operation),
         type,
         span.end_ns // NS_PER_MS,
         parent_id,
-        input=requests[0] if requests else asked,
-        output={"documents": list(documents), **_error(operation)},
+        input=requests[0] if requests else query,
+        output={"documents": list(documents), **_write_error(operation)},
         properties=facts_of(span, operation),
     )
 
 
-def render_chain(
+def write_chain(
     namespace: str, span: SpanRecord, operation: Operation, parent_id: str | None
 ) -> Iterator[MessageItem]:
-    """Something that holds other steps together: a chain as its start and end, anything else as one step."""
-    given, made = _fields(operation.input), _fields(operation.output)
-    id, name = step_id(namespace, span, operation), operation.properties.get("name")
+    """Write what contains other steps: a chain as its start and its end, a task or workflow as one step."""
+    inputs, outputs = _fields_of(operation.input), _fields_of(operation.output)
+    id, name = step_id_of(namespace, span, operation), operation.properties.get("name")
     facts = facts_of(span, operation)
     start = MessageItem(
         id,
         "chain_start" if operation.name == CHAIN else STEP_TYPES[operation.name],
         span.start_ns // NS_PER_MS,
         parent_id,
-        input={"name": name, **(given[0] if given else {})},
+        input={"name": name, **(inputs[0] if inputs else {})},
     )
-    output = {**(made[0] if made else {}), **_error(operation)}
+    output = {**(outputs[0] if outputs else {}), **_write_error(operation)}
     if operation.name != CHAIN:
         yield replace(start, output=output, properties=facts)
         return
@@ -187,29 +196,29 @@ def render_chain(
     yield MessageItem(end, "chain_end", span.end_ns // NS_PER_MS, id, output=output, properties=facts)
 
 
-def _fields(messages: Sequence[Message]) -> list[Mapping[str, Json]]:
+def _fields_of(messages: Sequence[Message]) -> list[Mapping[str, Json]]:
     return [part.fields for message in messages for part in message.parts if isinstance(part, Other)]
 
 
-def step_id(namespace: str, span: SpanRecord, operation: Operation) -> str:
-    """Id of a hidden step: its span's; that of the response where a step only tells what became of one."""
+def step_id_of(namespace: str, span: SpanRecord, operation: Operation) -> str:
+    """Return the id of a hidden step: its span's, or that of the response of which it says how it ended."""
     if operation.name == FETCH and operation.response_id:
         return id_of(namespace, None, "llm", ["fetched", operation.response_id])
-    return span_message_id(namespace, span, "llm")
+    return span_message_id_of(namespace, span, "llm")
 
 
-def span_message_id(namespace: str, span: SpanRecord, role: str) -> str:
-    """Id of a message that stands for a span as a whole."""
+def span_message_id_of(namespace: str, span: SpanRecord, role: str) -> str:
+    """Return the id of a message that is a span as a whole."""
     return id_of(namespace, None, role, [span.trace_id, span.span_id])
 
 
 def model_of(operation: Operation) -> str | None:
-    """The model that answered, else the one that was asked."""
+    """Return the model that answered, else the one that was requested."""
     return operation.response_model or operation.request_model
 
 
 def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
-    """What is known of a model call, for its answer's ``properties``; see ``docs/messages.md``."""
+    """Return what is known of a model call, for its answer's ``properties``; see ``docs/messages.md``."""
     first_chunk_s, usage = operation.time_to_first_chunk_s, operation.usage or Usage()
     facts: dict[str, Json] = {
         "provider": operation.provider,
@@ -225,39 +234,39 @@ def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
         "streamed": operation.streamed or None,
         "operation": operation.name if operation.name in STEPS else None,
         "prompt": write_record(operation.prompt) if operation.prompt else None,
-        **_error(operation),
+        **_write_error(operation),
         **operation.properties,
     }
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _error(operation: Operation) -> dict[str, Json]:
+def _write_error(operation: Operation) -> dict[str, Json]:
     failure = operation.failure
     return {"error": {"type": failure.type, "message": failure.message}} if failure else {}
 
 
-def _write(messages: Sequence[Message]) -> list[Json]:
+def _write_messages(messages: Sequence[Message]) -> list[Json]:
     return [{"role": one.role, "parts": [write_part(part) for part in one.parts]} for one in messages]
 
 
-def _object(name: str, value: Json) -> Mapping[str, Json]:
-    """``value`` as an object, because Greenflash takes nothing else as input or output."""
+def _as_object(name: str, value: Json) -> Mapping[str, Json]:
+    """Return an object, because Greenflash takes nothing else as input or output."""
     return value if isinstance(value, Mapping) else {name: value}
 
 
-def in_order_of_time(items: Sequence[MessageItem]) -> list[MessageItem]:
-    """The messages of one turn, told by several spans; what was looked up goes to the answer that used it."""
+def sort_by_time(items: Sequence[MessageItem]) -> list[MessageItem]:
+    """Sort the messages of one turn, from several spans; give each answer the documents before it."""
     ordered, found = list[MessageItem](), list[str]()
-    for item in sorted(items, key=lambda one: (one.created_at_ms, RANKS.get(one.type, 2))):
+    for item in sorted(items, key=lambda one: (one.created_at_ms, TYPE_RANKS.get(one.type, 2))):
         if item.type == "retrieval":
-            found += _documents(item)
+            found += _list_documents(item)
         elif found and item.type in ("assistant_message", "final_response"):
             item, found = replace(item, context="\n\n".join(found)), []
         ordered.append(item)
     return ordered
 
 
-def _documents(item: MessageItem) -> list[str]:
+def _list_documents(item: MessageItem) -> list[str]:
     documents = (item.output or {}).get("documents")
     if not isinstance(documents, Sequence) or isinstance(documents, str):
         return []

@@ -1,38 +1,42 @@
-"""What is remembered, as text that outlives the process. Pure.
+"""Write what is remembered as text that outlives the process, and read it again. Pure.
 
-`Memory` writes notes of what changed, and asks for them again by topic when it needs what it does not know.
-Whoever keeps them, keeps them in the order given. A note holds hashes, ids and times; only that of
-something that waits holds what was said, and its owner redacts that first.
+`ConversationStore` makes `StateRecord` values of it. A record holds hashes, ids and times; only that of
+something that waits holds what was said, and its owner redacts that first. Fields have names and defaults;
+see `values`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeAlias, cast
 
-from greenflash_otel.message_ids.chain import Position
-from greenflash_otel.model.operation import Operation
+from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, Location
 from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
+from greenflash_otel.values import from_json, to_json
 
 VERSION = 1
-"""Of all that is written here. A note of another version is not understood."""
+"""Of all that is written here. A record of another version is not understood."""
 
-Held: TypeAlias = tuple[SpanRecord, Operation]
-Record: TypeAlias = SpanRecord | LogRecord
+Waiting: TypeAlias = Deferral | SpanRecord | LogRecord
+"""An operation, the span of an outcome, or a span or log record that more log records may join."""
+
+OMITTED = ("resource",)
+"""Fields of spans and log records that nothing reads once they have arrived."""
 
 
 def write(value: object) -> str:
-    """A note's text."""
+    """Write a record's text."""
     return json.dumps([VERSION, value], separators=(",", ":"), default=_in_json)
 
 
 def read(text: str) -> Any:  # what was given to `write`, tuples as lists
-    """The value of a note.
+    """Read the value of a record.
 
     Raises:
-        ValueError: It is of another version, or no note at all.
+        ValueError: It is of another version, or no record at all.
     """
     version, value = json.loads(text)
     if version != VERSION:
@@ -40,65 +44,86 @@ def read(text: str) -> Any:  # what was given to `write`, tuples as lists
     return value
 
 
-def write_position(position: Position) -> list[object]:
-    """A place in a conversation."""
-    one = position
-    return [one.tip, one.visible, one.asked, one.requested, one.agentic, one.calls]
+def write_target(target: Location | str | None) -> str:
+    """Write what a name leads to."""
+    return write(to_json(target) if isinstance(target, Location) else target)
 
 
-def read_position(values: Sequence[Any]) -> Position:
-    """The place that was written."""
-    tip, visible, asked, requested, agentic, calls = values
-    return Position(tip, visible, asked, requested, agentic, tuple((call, id) for call, id in calls))
-
-
-def write_waiting(one: Held | Record) -> list[object]:
-    """What waits: an operation with what counts of its span, or a span or a log record as it came."""
-    match one:
-        case SpanRecord():
-            events = [[event.name, event.time_ns, event.attributes] for event in one.events]
-            told = [one.name, one.start_ns, one.end_ns, one.parent_span_id, one.attributes, events]
-            return ["span", one.trace_id, one.span_id, *told, one.status, one.status_description, one.scope]
-        case LogRecord():
-            told = [one.event_name, one.time_ns, one.body, one.attributes]
-            return ["log", one.trace_id, one.span_id, *told, one.scope]
-    span, operation = one
-    message = operation.failure.message if operation.failure else None
-    told = [span.name, span.start_ns, span.end_ns, span.status, message]
-    return ["operation", span.trace_id, span.span_id, *told, genai.attributes_of(operation)]
-
-
-def read_waiting(values: Sequence[Any]) -> Held | Record:
-    """What was written of something that waits.
+def read_target(text: str) -> Location | str | None:
+    """Read what a name leads to.
 
     Raises:
-        ValueError: It is nothing of the kind.
+        ValueError: It is no such record.
     """
-    match values:
-        case ["span", trace_id, span_id, name, start_ns, end_ns, parent, attributes, events, *more]:
-            found = tuple(SpanEvent(*event) for event in events)
-            status, message, scope = more
-            return SpanRecord(
-                trace_id, span_id, name, start_ns, end_ns, parent, attributes, found, status, message, scope
-            )
-        case ["log", *told]:
-            return LogRecord(*told)
-        case ["operation", trace_id, span_id, name, start_ns, end_ns, status, message, attributes]:
-            span = SpanRecord(
-                trace_id,
-                span_id,
-                name,
-                start_ns,
-                end_ns,
-                attributes=attributes,
-                status=status,
-                status_description=message,
-            )
-            if operation := genai.read(span):
-                return span, operation
+    value = read(text)
+    return value if value is None or isinstance(value, str) else from_json(Location, value)
+
+
+def write_waiting(key: DeferralKey, entry: Waiting) -> str:
+    """Write what waits: an operation with what counts of its span, or a span or a log record as it came."""
+    written: dict[str, object] = {"for": [key.kind.value, key.id]}
+    match entry:
+        case SpanRecord():
+            written["span"] = _write_fields(entry)
+        case LogRecord():
+            written["log"] = _write_fields(entry)
+        case Deferral(_, span, operation):
+            description = operation.failure.message if operation.failure else None
+            kept = {"trace_id": span.trace_id, "span_id": span.span_id, "name": span.name}
+            times = {"start_ns": span.start_ns, "end_ns": span.end_ns}
+            ending = {"status": span.status, "status_description": description}
+            attributes = {"attributes": genai.attributes_of(operation)}
+            written["operation"] = {**kept, **times, **ending, **attributes}
+    return write(written)
+
+
+def read_waiting(text: str) -> tuple[DeferralKey, Waiting]:
+    """Read what waits, and for what.
+
+    Raises:
+        ValueError, TypeError: It is no such record.
+    """
+    match read(text):
+        case {"for": [kind, str(id)], "span": {**span}}:
+            return DeferralKey(DeferralKind(kind), id), _read_span(span)
+        case {"for": [kind, str(id)], "log": {**log}}:
+            return DeferralKey(DeferralKind(kind), id), LogRecord(**_select_fields(LogRecord, log))
+        case {"for": [kind, str(id)], "operation": {**written}}:
+            key, span_record = DeferralKey(DeferralKind(kind), id), _read_span(written)
+            if operation := genai.read(span_record):
+                return key, Deferral(key, span_record, operation)
     raise ValueError("nothing that waits")
 
 
+def _write_fields(record: SpanRecord | LogRecord) -> dict[str, object]:
+    """Write the fields of a record that differ from their defaults, by their names."""
+    written: dict[str, object] = {}
+    for one in fields(record):
+        found = getattr(record, one.name)
+        if one.name not in OMITTED and found != _default_of(one):
+            written[one.name] = [_write_event(event) for event in found] if one.name == "events" else found
+    return written
+
+
+def _write_event(event: SpanEvent) -> dict[str, object]:
+    return {one.name: getattr(event, one.name) for one in fields(event)}
+
+
+def _read_span(written: Mapping[Any, Any]) -> SpanRecord:
+    events = tuple(SpanEvent(**_select_fields(SpanEvent, one)) for one in written.get("events", ()))
+    return SpanRecord(**{**_select_fields(SpanRecord, written), "events": events})
+
+
+def _select_fields(cls: type, written: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the fields that a class has: a later version may have written more."""
+    names = {one.name for one in fields(cls)}
+    return {name: value for name, value in written.items() if name in names}
+
+
+def _default_of(one: Field[Any]) -> object:
+    return one.default_factory() if one.default_factory is not MISSING else one.default
+
+
 def _in_json(value: object) -> object:
-    """What JSON has no word for: a mapping of another kind, as the SDK's; bytes, which nobody reads."""
-    return dict(value) if isinstance(value, Mapping) else None
+    """Return JSON for what has none: a mapping of another kind, as the SDK's; bytes, which nobody reads."""
+    return dict(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else None

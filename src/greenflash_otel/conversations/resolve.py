@@ -1,216 +1,269 @@
-"""Which conversation an operation belongs to, and where in it its input begins.
+"""Find the conversation of an operation, and where in it its input begins. Pure.
 
-Asked in this order: what the application said; OpenAI's stored conversation; the response it continues
-or fetches, and stored items it refers to; the tool call whose result it begins with; the history it
-resends; the scope it ran in; the trace.
+The first of these that applies counts (see `Evidence`): what the application said; the conversation that
+OpenAI stores; stored items the input refers to; the response it continues or fetches; the tool call whose
+result it begins with; the tool call it ran in; the history it resends; the scope it ran in; the trace.
 Conversations of two users, and two conversations that said exactly the same so far, are never joined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Literal, Protocol
 
-from greenflash_otel.conversations.index import Place, claim
-from greenflash_otel.conversations.state import Known
-from greenflash_otel.conversations.store import Memory
-from greenflash_otel.message_ids.chain import Position, follow
-from greenflash_otel.message_ids.fragments import NOT_SAID, cut
-from greenflash_otel.message_ids.ids import id_of
-from greenflash_otel.model.operation import (
-    FETCH,
-    Affiliation,
-    Message,
-    Operation,
-    Other,
-    Part,
-    ToolCallResponse,
-)
+from greenflash_otel.conversations.changes import Evidence, Location
+from greenflash_otel.conversations.index import ConversationIndex
+from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.message_ids.chain import START, Cursor, list_heads
+from greenflash_otel.message_ids.fragments import NOT_SAID, Fragment, SplitMessage, split_message
+from greenflash_otel.message_ids.ids import id_of, id_of_written
+from greenflash_otel.model.operation import FETCH, Affiliation, Operation, Other, Part, ToolCallResponse
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.values import value
 
 
-@dataclass(frozen=True, slots=True)
-class Stitch:
-    """Where an operation's input begins."""
+class KnownConversations(Protocol):
+    """What the pure steps read of the store."""
+
+    index: ConversationIndex
+
+    def state(self, id: str) -> ConversationState:
+        """Return what is known of a conversation."""
+        ...
+
+    def namespace(self, name: str) -> str:
+        """Return what the ids of something are hashed with."""
+        ...
+
+
+@value
+class Resolution:
+    """The conversation of an operation."""
 
     conversation_id: str
-    position: Position
-    messages: Sequence[Message] = ()
-    """What of the input follows on `position`."""
-    history: str | None = None
-    """Namespace in which this conversation's history is remembered; None if its id was given."""
-    by_trace: bool = False
-    """True where nothing but the trace tells which conversation it is, and the trace not yet either."""
+    cursor: Cursor | None
+    """Where its input begins; None if nothing says that, and it has to be aligned."""
+    rest: Sequence[SplitMessage]
+    """What of the input follows `cursor`."""
+    evidence: Evidence
+    is_new: bool = False
+    """Whether nothing but the trace says which conversation it is, and the trace is new."""
+    parent_override: tuple[str, str] | None = None
+    """The head after a response, and the id of the message before it."""
+    history_namespace: str | None = None
+    """What this conversation's history is hashed with; None if its id was given."""
+    history_head_id: str | None = None
+    """Hash of all of the input, in that namespace."""
 
 
-def stitch(memory: Memory, trace_id: str, operation: Operation, messages: Sequence[Message]) -> Stitch:
-    """Find the conversation of ``operation``, whose input without the system prompt is ``messages``."""
-    given = operation.affiliation.conversation_id or operation.provider_conversation_id
-    anchor, rest = _after_known_items(memory, given, messages)
-    link = anchor or _continued(memory, operation) or _after_call(memory, given, operation, messages)
-    if given is not None:
-        if link is None or link[0] != given:
-            link, rest = (given, _position(memory, given, operation)), messages
-        return Stitch(*link, rest)
-    if link is not None:
-        return Stitch(*link, rest)
-    if by_call := _by_call(memory, operation):
-        return Stitch(by_call, Position(), messages)
-    namespace = memory.namespace(f"history of {operation.affiliation.user_id or ''}")
-    by_history = _by_history(memory, namespace, messages)
-    id = by_history or fallback_id(memory, trace_id, operation.affiliation)
-    return Stitch(
-        id,
-        _position(memory, id, operation),
-        messages,
-        history=None if operation.previous_response_id else namespace,
-        by_trace=not (by_history or operation.affiliation.scope_id or memory.traces.knows(trace_id)),
+@value
+class _Found:
+    """A place that something in the operation refers to."""
+
+    evidence: Evidence
+    location: Location
+    rest: Sequence[SplitMessage]
+    parent_override: tuple[str, str] | None = None
+
+
+def resolve_conversation(
+    known: KnownConversations, span: SpanRecord, prepared: PreparedOperation
+) -> Resolution:
+    """Find the conversation of an operation."""
+    operation = prepared.operation
+    given_id = operation.affiliation.conversation_id or operation.provider_conversation_id
+    found = (
+        _find_stored_item(known, given_id, prepared.messages)
+        or _find_response(known, prepared)
+        or _find_tool_call(known, given_id, prepared)
     )
+    if given_id is not None:
+        evidence = Evidence.GIVEN if operation.affiliation.conversation_id else Evidence.PROVIDER
+        if found is None or found.location.conversation_id != given_id:
+            start = _find_start(known.state(given_id), operation)
+            found = _Found(evidence, Location(given_id, start), prepared.messages)
+        return _make_resolution(found, evidence)
+    if found is not None:
+        return _make_resolution(found, found.evidence)
+    if tool_conversation_id := _find_by_tool(known, operation):
+        location = Location(tool_conversation_id)
+        return _make_resolution(_Found(Evidence.TOOL_CALL, location, prepared.messages), Evidence.TOOL_CALL)
+    return _resolve_by_content(known, span, prepared)
 
 
-def fallback_id(memory: Memory, trace_id: str | None, affiliation: Affiliation) -> str:
-    """The conversation of the running scope, else of the trace; empty if there is neither."""
-    if scope_id := affiliation.scope_id:
-        return memory.scopes.find(scope_id) or f"scope-{scope_id}"
+def fallback_conversation_id(index: ConversationIndex, trace_id: str | None, context: Affiliation) -> str:
+    """Return the conversation of the running scope, else of the trace; empty if there is neither."""
+    if scope_id := context.scope_id:
+        return index.scopes.get(scope_id) or f"scope-{scope_id}"
     if trace_id:
-        return memory.traces.find(trace_id) or f"trace-{trace_id}"
+        return index.traces.get(trace_id) or f"trace-{trace_id}"
     return ""
 
 
-def remember(
-    memory: Memory, trace_id: str, operation: Operation, stitched: Stitch, asked: Position, after: Position
-) -> None:
-    """Note all by which a later operation may find the conversation again."""
-    id = stitched.conversation_id
-    memory.conversation(id).arrive(after)
-    memory.traces.remember(trace_id, id)
-    if operation.affiliation.scope_id:
-        memory.scopes.remember(operation.affiliation.scope_id, id)
-    if operation.response_id and not (
-        operation.ending == "pending" and memory.told.knows(operation.response_id)
-    ):
-        memory.responses.remember(operation.response_id, (id, after))
-    for item_id in operation.output_item_ids:
-        memory.items.remember(item_id, (id, after))
-    for message in operation.output:
-        for part in message.parts:
-            # What follows a compaction may be resent beside it: it stands for what was said before.
-            for name in _names(part):
-                memory.items.remember(name, (id, asked))
-
-
-def remember_history(memory: Memory, stitched: Stitch, messages: Sequence[Message]) -> None:
-    """Note all that was said so far, answer included, for the request that will resend it."""
-    if stitched.history is None:
-        return
-    tip = follow(stitched.history, Position(), messages)[1].tip
-    for sign in (tip, *_exchanges(stitched.history, messages)[-1:]):
-        if sign is not None:
-            claim(memory.histories, sign, stitched.conversation_id)
-
-
-def _at_response(known: Known, role: Literal["fetched", "continued"], id: str, place: Position) -> Position:
-    """The place of a response's answer that is fetched, or of what continues it.
-
-    Its tip depends on nothing but the conversation and the response: whoever tells what comes there, in
-    whatever process and order, gives it the same ids. What is known of the ``place`` adds parents.
-    """
-    tip = id_of(known.namespace, None, role, id)
-    if place.tip is not None:
-        known.bridges.remember(tip, place.tip)
-    return replace(place, tip=tip)
-
-
-def _continued(memory: Memory, operation: Operation) -> Place | None:
-    """The place after the response that an operation continues, or at the one that it fetches."""
-    previous = operation.previous_response_id
-    if operation.name == FETCH and operation.response_id:
-        if found := memory.responses.find(operation.response_id) or memory.responses.find(previous or ""):
-            id, place = found
-            return id, _at_response(memory.conversation(id), "fetched", operation.response_id, place)
-    elif previous and (found := memory.responses.find(previous)):
-        id, place = found
-        return id, _at_response(memory.conversation(id), "continued", previous, place)
-    return None
-
-
-def _after_known_items(
-    memory: Memory, conversation_id: str | None, messages: Sequence[Message]
-) -> tuple[Place | None, Sequence[Message]]:
-    """The place of the last stored item that the input refers to, and what of the input comes after it."""
-    for at in range(len(messages) - 1, -1, -1):
-        parts = messages[at].parts
-        for index in range(len(parts) - 1, -1, -1):
-            for name in _names(parts[index]):
-                link = memory.items.find(name)
-                if link and conversation_id in (None, link[0]):
-                    return link, (replace(messages[at], parts=parts[index + 1 :]), *messages[at + 1 :])
-    return None, messages
-
-
-def _after_call(
-    memory: Memory, conversation_id: str | None, operation: Operation, messages: Sequence[Message]
-) -> Place | None:
-    """The place after a tool call, where the input begins with its result: it continues what asked for it."""
-    if operation.previous_response_id or any(message.role == "assistant" for message in messages):
-        return None  # the first is named, the second a window that begins with a result
-    first = messages[0].parts[:1] if messages else ()
-    call_id = next((part.id for part in first if isinstance(part, ToolCallResponse)), None)
-    id = memory.calls.find(call_id) if call_id else None
-    if call_id is None or id is None or conversation_id not in (None, id):
-        return None
-    known, user_id = memory.conversation(id), operation.affiliation.user_id
-    if user_id and known.user_id not in (None, user_id):
-        return None
-    if known.latest.call(call_id):
-        return id, known.latest
-    node = known.nodes.get(known.calls.get(call_id, ""))
-    return (id, node.position) if node else None
-
-
-def _names(part: Part) -> list[str]:
-    """What names the stored item that a part stands for: its id, and what is sealed in it."""
+def list_stored_item_names(part: Part) -> list[str]:
+    """Return what names the stored item that a part stands for: its id, and what is sealed in it."""
     if not isinstance(part, Other) or part.type not in NOT_SAID:
         return []
     names = (part.fields.get("id"), part.fields.get("encrypted_content"))
     return [name for name in names if isinstance(name, str)]
 
 
-def _by_call(memory: Memory, operation: Operation) -> str | None:
-    """The conversation that asked for the tool which an operation runs, or runs in."""
-    call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
-    return memory.calls.find(call_id) if call_id else None
+def find_last_exchange(
+    namespace: str, messages: Sequence[SplitMessage], answers: Sequence[SplitMessage]
+) -> str | None:
+    """Return the hash of the last answer with its question: some applications resend no more."""
+    return next(_walk_exchanges_backwards(namespace, (*messages, *answers)), None)
 
 
-def _by_history(memory: Memory, namespace: str, messages: Sequence[Message]) -> str | None:
-    """The conversation whose every word, up to its last answer, the request repeats; or its last exchange."""
-    whole = [placed.id for placed in follow(namespace, Position(), messages)[0]]
-    for sign in (*reversed(whole), *reversed(_exchanges(namespace, messages))):
-        if memory.histories.knows(sign):
-            return memory.histories.find(sign)
+def _make_resolution(found: _Found, evidence: Evidence) -> Resolution:
+    cursor = found.location.cursor
+    return Resolution(
+        conversation_id=found.location.conversation_id,
+        cursor=None if cursor == START else cursor,
+        rest=found.rest,
+        evidence=evidence,
+        parent_override=found.parent_override,
+    )
+
+
+def _resolve_by_content(
+    known: KnownConversations, span: SpanRecord, prepared: PreparedOperation
+) -> Resolution:
+    """Find the conversation by the history that is resent, else by the scope or the trace."""
+    operation, context = prepared.operation, prepared.operation.affiliation
+    namespace = known.namespace(f"history of {context.user_id or ''}")
+    heads = list_heads(namespace, None, prepared.messages)
+    id = _find_by_history(known.index, namespace, heads, prepared.messages)
+    if id is not None:
+        evidence = Evidence.HISTORY
+    else:
+        evidence = Evidence.SCOPE if context.scope_id else Evidence.TRACE
+        id = fallback_conversation_id(known.index, span.trace_id, context)
+    cursor = _find_start(known.state(id), operation)
+    return Resolution(
+        conversation_id=id,
+        cursor=None if cursor == START else cursor,
+        rest=prepared.messages,
+        evidence=evidence,
+        is_new=evidence is Evidence.TRACE and not known.index.traces.has(span.trace_id),
+        history_namespace=None if operation.previous_response_id else namespace,
+        history_head_id=heads[-1] if heads else None,
+    )
+
+
+def _find_start(state: ConversationState, operation: Operation) -> Cursor:
+    """Return where the input begins in a conversation, as far as the operation says; else `START`."""
+    if parent_id := operation.input_parent_id:
+        return state.branch_cursors.get(parent_id) or Cursor.after(parent_id)
+    if operation.name == FETCH and operation.response_id:
+        return START.with_head(_hash_response(state, "fetched", operation.response_id))
+    if previous_id := operation.previous_response_id:
+        return START.with_head(_hash_response(state, "continued", previous_id))
+    if operation.provider_conversation_id:
+        return state.facts.cursor
+    return START
+
+
+def _hash_response(state: ConversationState, role: Literal["fetched", "continued"], response_id: str) -> str:
+    """Return the head at a response's answer that is fetched, or for what continues it.
+
+    It depends on nothing but the conversation and the response: whichever process sees what comes there, in
+    whatever order, gives it the same ids. Where the place is known, that adds parents, and an override says
+    which message is before the head.
+    """
+    return id_of(state.namespace, None, role, response_id)
+
+
+def _find_response(known: KnownConversations, prepared: PreparedOperation) -> _Found | None:
+    """Find the place after the response that an operation continues, or at the one that it fetches."""
+    operation, responses = prepared.operation, known.index.responses
+    previous_id = operation.previous_response_id or ""
+    role: Literal["fetched", "continued"]
+    if operation.name == FETCH and operation.response_id:
+        role, response_id = "fetched", operation.response_id
+        location = responses.get(response_id) or responses.get(previous_id)
+    elif previous_id:
+        role, response_id = "continued", previous_id
+        location = responses.get(previous_id)
+    else:
+        return None
+    if location is None:
+        return None
+    id, cursor = location.conversation_id, location.cursor
+    head_id = _hash_response(known.state(id), role, response_id)
+    override = None if cursor.head_id is None else (head_id, cursor.head_id)
+    return _Found(Evidence.RESPONSE, Location(id, cursor.with_head(head_id)), prepared.messages, override)
+
+
+def _find_stored_item(
+    known: KnownConversations, given_id: str | None, messages: Sequence[SplitMessage]
+) -> _Found | None:
+    """Find the place of the last stored item that the input refers to, and what of the input is after it."""
+    for at in range(len(messages) - 1, -1, -1):
+        if not messages[at].names_stored_items:
+            continue
+        message = messages[at].message
+        for index in range(len(message.parts) - 1, -1, -1):
+            for name in list_stored_item_names(message.parts[index]):
+                location = known.index.items.get(name)
+                if location and given_id in (None, location.conversation_id):
+                    rest = split_message(replace(message, parts=message.parts[index + 1 :]))
+                    return _Found(Evidence.ITEM, location, (rest, *messages[at + 1 :]))
     return None
 
 
-def _exchanges(namespace: str, messages: Sequence[Message]) -> list[str]:
-    """What names a user message with the last answer to it, for those who resend no more than that."""
-    found: dict[int, str] = {}
-    said, number = None, 0
-    for piece in (piece for message in messages for piece in cut(message)):
-        if piece.kind == "user":
-            said, number = piece, number + 1
-        elif piece.kind == "answer" and said is not None:
-            found[number] = id_of(namespace, None, "exchange", [said.canonical, piece.canonical])
-    return list(found.values())
+def _find_tool_call(
+    known: KnownConversations, given_id: str | None, prepared: PreparedOperation
+) -> _Found | None:
+    """Find the place after a tool call where the input begins with its result: it continues that call."""
+    operation, messages = prepared.operation, prepared.messages
+    first = messages[0].message.parts[0] if messages and messages[0].message.parts else None
+    if not isinstance(first, ToolCallResponse) or not first.id:
+        return None
+    if operation.previous_response_id or any(message.role == "assistant" for message in messages):
+        return None  # the first is named, the second a window that begins with a result
+    call_id = first.id
+    id = known.index.tool_calls.get(call_id)
+    if id is None or given_id not in (None, id):
+        return None
+    state, user_id = known.state(id), operation.affiliation.user_id
+    if user_id and state.facts.user_id not in (None, user_id):
+        return None
+    if state.facts.cursor.find_call(call_id):
+        return _Found(Evidence.TOOL_CALL, Location(id, state.facts.cursor), messages)
+    node = state.nodes.get(state.tool_call_message_ids.get(call_id, ""))
+    return _Found(Evidence.TOOL_CALL, Location(id, node.cursor), messages) if node else None
 
 
-def _position(memory: Memory, conversation_id: str, operation: Operation) -> Position:
-    known = memory.conversation(conversation_id)
-    if parent := operation.input_parent_id:
-        return known.positions.get(parent) or Position.after(parent)
-    if operation.name == FETCH and operation.response_id:
-        return _at_response(known, "fetched", operation.response_id, Position())
-    if previous := operation.previous_response_id:
-        return _at_response(known, "continued", previous, Position())
-    if operation.provider_conversation_id:
-        return known.latest
-    return Position()
+def _find_by_tool(known: KnownConversations, operation: Operation) -> str | None:
+    """Return the conversation that asked for the tool which an operation runs, or runs in."""
+    call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
+    return known.index.tool_calls.get(call_id) if call_id else None
+
+
+def _find_by_history(
+    index: ConversationIndex, namespace: str, heads: Sequence[str], messages: Sequence[SplitMessage]
+) -> str | None:
+    """Return the conversation whose every word, up to its last answer, is resent; or its last exchange."""
+    for head_id in reversed(heads):
+        if index.histories.has(head_id):
+            return index.histories.get(head_id)
+    for exchange in _walk_exchanges_backwards(namespace, messages):
+        if index.histories.has(exchange):
+            return index.histories.get(exchange)
+    return None
+
+
+def _walk_exchanges_backwards(namespace: str, messages: Sequence[SplitMessage]) -> Iterator[str]:
+    """Yield the hash of each question with the last answer to it, the newest first."""
+    answer: Fragment | None = None
+    for message in reversed(messages):
+        for fragment in reversed(message.fragments):
+            if fragment.kind == "answer" and answer is None:
+                answer = fragment
+            elif fragment.kind == "user" and answer is not None:
+                written = f"[{fragment.written}, {answer.written}]"
+                yield id_of_written(namespace, None, "exchange", written)
+                answer = None

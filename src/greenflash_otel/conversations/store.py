@@ -1,207 +1,241 @@
-"""What is remembered of conversations, with a bound on everything.
+"""The conversation store: all that is remembered, with a bound on everything, and its only writer.
 
 Forgetting is safe: a forgotten message is sent again under the id it had, and Greenflash skips it; a
-forgotten link costs a parent or, for a conversation nobody named, begins a new one. What there is to know
-can be noted (`Memory.news`), for whoever comes after.
+forgotten name costs a parent or, for a conversation nobody named, begins a new one. The store does no I/O: it
+returns state records, which ingest commits together with the API requests derived from them, and loads
+what it does not know by key.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations import persistence
-from greenflash_otel.conversations.deferred import EACH, Waiting
-from greenflash_otel.conversations.index import Links, Place, claim, read_link, write_link
-from greenflash_otel.conversations.persistence import Held, Record
-from greenflash_otel.conversations.state import Known
-from greenflash_otel.lru import Bounded
+from greenflash_otel.conversations.changes import (
+    CallRole,
+    Changes,
+    Deferral,
+    DeferralKey,
+    DeferralKind,
+    Evidence,
+    IndexName,
+    Location,
+    StateChange,
+)
+from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY, DeferredQueue
+from greenflash_otel.conversations.index import ConversationIndex
+from greenflash_otel.conversations.persistence import Waiting
+from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.lru import LruDict
 from greenflash_otel.message_ids.ids import namespace_of
-from greenflash_otel.model.operation import Json, Operation
-from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.model.operation import Json
+from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.state_record import EmptyState, StateReader, StateRecord
+from greenflash_otel.values import from_json, to_json
 
 CONVERSATIONS = 10_000
-"""Conversations remembered at once; the one unused longest goes first."""
+"""Conversations remembered at once; the one unused longest is forgotten first."""
 SPANS = 5_000
-"""Spans of which log records are remembered, or which may get some; the oldest goes first."""
+"""Spans of which log records are remembered, or which may get some; the oldest is forgotten first."""
 LOGS = 2_000
 """Log records remembered of one span."""
 STEPS = 2_000
-"""Steps that wait for the operation that tells their turn."""
+"""Steps that wait for the operation that has their turn."""
 WAIT_NS = 60_000_000_000
 """How long an operation waits, by the times of the spans that come after it, and an outcome by the clock."""
 TURN_NS = 3_600_000_000_000
-"""How long a step waits for the operation that tells its turn: an agent may work for long."""
-UNJOINED_NS = 600_000_000_000
+"""How long a step waits for the operation that has its turn: an agent may work for long."""
+UNCORRELATED_NS = 600_000_000_000
 """How long log records wait for their span, and a span for more of them, by the clock."""
 
 
-class Memory:
+class ConversationStore:
     """Everything the conversation model remembers. Not thread-safe: its owner serialises access.
 
     Args:
-        key: Makes ids that do not tell whether a text was guessed rightly, alike in all processes that share
-            it; at most 64 bytes.
-        notebook: Where earlier processes noted what they knew; None if nobody ever notes anything.
-        owner: Of what is noted; nobody else finds it.
+        key: Makes ids from which nobody can tell whether they guessed a text; alike in all processes that
+            share it; at most 64 bytes.
+        reader: Reads what earlier processes stored; None if nothing is ever stored.
+        owner: Of what is stored; nobody else finds it.
     """
 
-    def __init__(self, key: bytes = b"", notebook: StateReader | None = None, owner: str = "") -> None:
+    def __init__(self, key: bytes = b"", reader: StateReader | None = None, owner: str = "") -> None:
         self._key = key
-        self._notes = notebook is not None
-        self._notebook = notebook or EmptyState()
-        self._owner = hashlib.blake2b(
-            owner.encode("utf-8", "surrogatepass"), key=key, digest_size=8
-        ).hexdigest()
-        self._conversations: Bounded[str, Known] = Bounded(CONVERSATIONS)
-        self._touched: dict[str, Known] = {}  # since the last note; of nobody who notes nothing
+        self._persists = reader is not None
+        self._reader = reader or EmptyState()
+        self._owner = _hash(owner, key, 8)
+        self._states: LruDict[str, ConversationState] = LruDict(CONVERSATIONS)
+        self._unpersisted: dict[str, ConversationState] = {}
         self._forgotten: dict[str, None] = {}
-        self._links: dict[str, Links[Any]] = {}
-        self.responses: Links[Place] = self._lead("response")
-        """Conversation and place in it by response id, for ``previous_response_id``."""
-        self.told: Links[None] = self._lead("told")
-        """Response ids whose answer was told."""
-        self.items: Links[Place] = self._lead("item")
-        """Conversation and place in it by the id of a stored item, which an input may refer to."""
-        self.histories: Links[str | None] = self._lead("history")
-        """Conversation by the hash of all that was said in it; None where two conversations share it."""
-        self.traces: Links[str] = self._lead("trace")
-        """Newest conversation of a trace."""
-        self.scopes: Links[str] = self._lead("scope")
-        """Newest conversation of an entry into `conversation()` without an id."""
-        self.calls: Links[str | None] = self._lead("call")
-        """Conversation by the call id of a tool call; None where two conversations have it."""
-        self.notable: Links[None] = self._lead("notable")
-        """Conversations that are kept whatever sampling says."""
-        self.waiting: Waiting[Held] = Waiting()
-        """Operations that wait for what they belong to: a trace, a tool call, a turn, or the next call of a
-        conversation."""
-        self.outcomes: Waiting[SpanRecord] = Waiting()
+        self.index = ConversationIndex(self._recall_name)
+        self.deferred: DeferredQueue[Deferral] = DeferredQueue()
+        """Operations that wait for what they depend on."""
+        self.outcomes: DeferredQueue[SpanRecord] = DeferredQueue()
         """Spans of outcomes that wait for a model call of their trace."""
-        self.unjoined: Waiting[Record] = Waiting(SPANS)
+        self.uncorrelated: DeferredQueue[SpanRecord | LogRecord] = DeferredQueue(SPANS)
         """Spans, and log records of them, that wait for more log records."""
-        self._waits: dict[str, Waiting[Any]] = {
-            "operation": self.waiting,
+        self._queues: dict[str, DeferredQueue[Any]] = {
+            "operation": self.deferred,
             "outcome": self.outcomes,
-            "log": self.unjoined,
+            "log": self.uncorrelated,
         }
-
-    def call(self, call_id: str, conversation_id: str, message_id: str) -> None:
-        """Note that a tool call was told."""
-        self.conversation(conversation_id).calls.remember(call_id, message_id)
-        claim(self.calls, call_id, conversation_id)
+        self.evidence_counts: Counter[Evidence] = Counter()
+        """By what the conversations of emitted operations were found."""
+        self.role_counts: Counter[CallRole] = Counter()
+        """Which roles emitted operations had."""
+        self.dropped_steps = 0
+        """Steps that expired and of which nobody knows the conversation: they are none by themselves."""
 
     def namespace(self, name: str) -> str:
-        """What the ids of something are hashed with."""
+        """Return what the ids of something are hashed with."""
         return namespace_of(name, self._key)
 
-    def conversation(self, id: str) -> Known:
-        """What is known of a conversation; creates an empty record of a new one."""
-        known = self._conversations.get(id) or self._recalled(id)
-        self._conversations.remember(id, known)
-        if self._notes:
-            self._touched[id] = known
-        return known
+    def state(self, id: str) -> ConversationState:
+        """Return what is known of a conversation: nothing of a new one."""
+        state = self._states.get(id) or self._recall_state(id)
+        self._states.remember(id, state)
+        if self._persists:  # it may have changes that sampling kept from being persisted
+            self._unpersisted[id] = state
+        return state
+
+    def apply(self, changes: Changes) -> None:
+        """Carry out what an operation changes. This is the only writer of what is known of conversations."""
+        self.state(changes.conversation_id).apply(changes.state)
+        self.index.apply(changes.entries)
+        self.deferred.release(changes.released)
+        for deferral in changes.deferred:
+            self._defer(deferral)
+        if changes.state.facts is not None:  # it was built, not only deferred or released
+            self.evidence_counts[changes.evidence] += 1
+            self.role_counts[changes.role] += 1
+
+    def expire(self, now_ns: int | None) -> list[Deferral]:
+        """Return operations that waited in vain until ``now_ns``, the time of a span; None: all that wait."""
+        return self.deferred.expire(now_ns)
 
     def forget(self, id: str) -> None:
-        """Know nothing of a conversation: what is told of it again is news, under the ids it had."""
-        self._conversations.pop(id, None)
-        self._touched.pop(id, None)
-        if self._notes:
+        """Know nothing of a conversation: what arrives of it again is new, under the ids it had."""
+        self._states.pop(id, None)
+        self._unpersisted.pop(id, None)
+        if self._persists:
             self._forgotten[id] = None
 
-    def take_back(self) -> None:
-        """Let wait again what was told since the last note: it is not kept."""
-        for waiting in self._waits.values():
-            waiting.take_back()
+    def rollback(self) -> None:
+        """Defer again what was released since the last `mark_persisted`: what came of it is not kept."""
+        for queue in self._queues.values():
+            queue.rollback()
 
-    def wait(self, key: str, span: SpanRecord, operation: Operation, *, noted: bool = False) -> None:
-        """Let an operation wait for ``key``; ``noted`` says that a note told of it."""
-        wait_ns, most = (TURN_NS, STEPS) if operation.affiliation.turn_id else (WAIT_NS, EACH)
-        self.waiting.hold(key, (span, operation), span.end_ns + wait_ns, most=most, noted=noted)
+    def restore_deferred(self, now_ns: int) -> None:
+        """Defer what waited when an earlier process ended; outcomes and log records as if they were new."""
+        for text in self._reader.recall_inherited(self._prefix("waiting")):
+            with internal_errors.guarded("read stored state"):
+                key, waiting = persistence.read_waiting(text)
+                self._restore(key, waiting, now_ns)
 
-    def recall_waiting(self, now_ns: int) -> None:
-        """Let wait on what waited when an earlier process ended; outcomes and log records as if new."""
-        for text in self._notebook.recall_inherited(self._topic("waiting")):
-            with internal_errors.guarded("recall what was noted"):
-                kind, key, written = persistence.read(text)
-                match persistence.read_waiting(written):
-                    case (span, operation):
-                        self.wait(key, span, operation, noted=True)
-                    case SpanRecord() as span if kind == "outcome":
-                        self.outcomes.hold(key, span, now_ns + WAIT_NS, noted=True)
-                    case record:
-                        self.unjoined.hold(key, record, now_ns + UNJOINED_NS, most=LOGS, noted=True)
-
-    def news(
+    def pending_records(
         self,
-        clean: Callable[[Held | Record], Held | Record] = lambda waiting: waiting,
-        kept: Callable[[str], bool] = lambda conversation_id: True,
-        clean_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
+        redact: Callable[[Waiting], Waiting] = lambda waiting: waiting,
+        is_kept: Callable[[str], bool] = lambda conversation_id: True,
+        redact_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
     ) -> list[StateRecord]:
-        """What there is to be noted, in this order. It stays news until `noted`.
+        """Return what is to be stored, in this order. It stays pending until `mark_persisted`.
 
         Args:
-            clean: Redacts what waits.
-            kept: Whether to note what is known of a conversation. If not, it stays news.
-            clean_properties: Redacts the properties of a conversation.
+            redact: Redacts what waits.
+            is_kept: Whether to store what is known of a conversation. If not, it stays pending.
+            redact_properties: Redacts what was said of a conversation itself.
         """
-        if not self._notes:
+        if not self._persists:
             return []
-        self._touched = {id: known for id, known in self._touched.items() if kept(id)}
-        found = [StateRecord(self._topic("conversation", id), None) for id in self._forgotten]
-        for kind, links in self._links.items():
-            found += [StateRecord(self._topic(kind, name), write_link(value)) for name, value in links.news()]
-        for id, known in self._touched.items():
-            if (news := known.news(clean_properties)) is not None:
-                found.append(
-                    StateRecord(self._topic("conversation", id), persistence.write(news), appends=True)
-                )
-        for kind, waiting in self._waits.items():
-            found += [StateRecord(self._topic("waiting", f"{kind} {key}"), None) for key in waiting.left]
-            for key, ones in waiting.arrived.items():
-                topic = self._topic("waiting", f"{kind} {key}")
-                for one in ones:
-                    value = persistence.write_waiting(clean(one))
-                    text = persistence.write([kind, key, value])
-                    found.append(StateRecord(topic, text, appends=True, is_required=kind != "operation"))
-        return found
+        self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_kept(id)}
+        records = [StateRecord(self._key_of("conversation", id), None) for id in self._forgotten]
+        for index, name, target in self.index.pending_changes():
+            key = self._key_of(index.value, name)
+            records.append(StateRecord(key, persistence.write_target(target)))
+        for id, state in self._unpersisted.items():
+            if (change := state.pending_change()) is not None:
+                if change.properties:
+                    said = redact_properties(dict(change.properties))
+                    change = replace(change, properties=tuple(said.items()))
+                key = self._key_of("conversation", id)
+                records.append(StateRecord(key, persistence.write(to_json(change)), appends=True))
+        for name, queue in self._queues.items():
+            records += self._records_of(name, queue, redact)
+        return records
 
-    def noted(self) -> None:
-        """What `news` gave is noted."""
-        for links in self._links.values():
-            links.noted()
-        for known in self._touched.values():
-            known.noted()
-        for waiting in self._waits.values():
-            waiting.noted()
-        self._touched.clear()
+    def mark_persisted(self) -> None:
+        """Count what `pending_records` returned as stored."""
+        self.index.mark_persisted()
+        for state in self._unpersisted.values():
+            state.mark_persisted()
+        for queue in self._queues.values():
+            queue.mark_persisted()
+        self._unpersisted.clear()
         self._forgotten.clear()
 
-    def _recalled(self, id: str) -> Known:
-        known = Known(self.namespace(id))
-        for text in () if id in self._forgotten else self._notebook.recall(self._topic("conversation", id)):
-            with internal_errors.guarded("recall what was noted"):
-                known.learn(persistence.read(text))
-        known.noted()
-        return known
+    def _defer(self, deferral: Deferral, *, is_persisted: bool = False) -> None:
+        in_turn = deferral.operation.affiliation.turn_id is not None
+        self.deferred.defer(
+            deferral.key,
+            deferral,
+            deferral.span.end_ns + (TURN_NS if in_turn else WAIT_NS),
+            max_entries=STEPS if in_turn else ENTRIES_PER_KEY,
+            is_persisted=is_persisted,
+        )
 
-    def _topic(self, kind: str, name: str | None = None) -> str:
-        """What a note is filed under; it tells nobody the name."""
-        start = f"{kind} {self._owner} "
-        if name is None:
-            return start
-        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16)
-        return start + digest.hexdigest()
+    def _restore(self, key: DeferralKey, waiting: Waiting, now_ns: int) -> None:
+        match waiting:
+            case Deferral():
+                self._defer(waiting, is_persisted=True)
+            case SpanRecord() if key.kind is DeferralKind.TRACE:
+                self.outcomes.defer(key, waiting, now_ns + WAIT_NS, is_persisted=True)
+            case record:
+                until_ns = now_ns + UNCORRELATED_NS
+                self.uncorrelated.defer(key, record, until_ns, max_entries=LOGS, is_persisted=True)
 
-    def _lead(self, kind: str) -> Links[Any]:  # each says what it leads to
-        def recall(name: str) -> Sequence[object]:
-            with internal_errors.guarded("recall what was noted"):
-                return [read_link(text) for text in self._notebook.recall(self._topic(kind, name))]
-            return ()
+    def _records_of(
+        self, name: str, queue: DeferredQueue[Any], redact: Callable[[Waiting], Waiting]
+    ) -> list[StateRecord]:
+        emptied, unpersisted = queue.pending_changes()
+        records = [StateRecord(self._waiting_key(name, key), None) for key in emptied]
+        for key, entries in unpersisted.items():
+            for entry in entries:
+                text = persistence.write_waiting(key, redact(entry))
+                is_required = name != "operation"
+                record_key = self._waiting_key(name, key)
+                records.append(StateRecord(record_key, text, appends=True, is_required=is_required))
+        return records
 
-        self._links[kind] = Links(recall)
-        return self._links[kind]
+    def _recall_state(self, id: str) -> ConversationState:
+        state = ConversationState(self.namespace(id))
+        texts = () if id in self._forgotten else self._reader.recall(self._key_of("conversation", id))
+        for text in texts:
+            with internal_errors.guarded("read stored state"):
+                state.apply(from_json(StateChange, persistence.read(text)))
+        state.mark_persisted()
+        return state
+
+    def _recall_name(self, index: IndexName, name: str) -> Sequence[Location | str | None]:
+        with internal_errors.guarded("read stored state"):
+            texts = self._reader.recall(self._key_of(index.value, name))
+            return [persistence.read_target(text) for text in texts]
+        return ()
+
+    def _waiting_key(self, queue: str, key: DeferralKey) -> str:
+        return self._key_of("waiting", f"{queue} {key.kind.value} {key.id}")
+
+    def _key_of(self, kind: str, name: str) -> str:
+        """Return the key of a record; nobody can tell the name from it."""
+        return self._prefix(kind) + _hash(name, self._key, 16)
+
+    def _prefix(self, kind: str) -> str:
+        return f"{kind} {self._owner} "
+
+
+def _hash(text: str, key: bytes, size: int) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=key, digest_size=size).hexdigest()

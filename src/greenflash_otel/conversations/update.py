@@ -1,4 +1,4 @@
-"""What a conversation gained: the values that ``api.messages`` turns into a request."""
+"""What a conversation gained: the values that ``greenflash_api.messages`` turns into a request."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from greenflash_otel.message_ids.chain import MessageType
 from greenflash_otel.model.operation import Json, PromptTemplate, Voice, VoiceCall
+from greenflash_otel.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessageItem:
     """One message as Greenflash will keep it."""
 

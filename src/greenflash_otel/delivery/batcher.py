@@ -3,13 +3,14 @@
 `Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock, no
 disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler.
 
-What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the newest are moved to the `Spill`, which is a disk where
-that is allowed, by the writer's thread. So there are three parts, oldest first::
+What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the oldest are moved to the `Spill`, which is a disk where
+that is allowed, by the writer's thread. So there are two parts, oldest first::
 
-    _items  ──▶  Spill  ──▶  _tail
-    memory       disk        memory, on its way to the disk
+    Spill  ──▶  _items
+    disk        memory, where the newest are added
 
-The thread takes from the first part that is not empty, so everything is ingested in the order it came.
+The thread takes from the second only while nothing is in the first, and never while the writer moves something
+from one to the other, so everything is ingested in the order it came.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 """More than this waits nowhere in memory, beside what the spill keeps there."""
 ITEM_BYTES: Final = 2048
 """What a span takes in memory beside its texts."""
-CATCH_UP_S: Final = 0.05
+TURN_S: Final = 1.0
+"""How long the thread waits for the writer, which moves something to the disk, before it looks again."""
 IDLE_S: Final = 30.0
 RECOVERY_S: Final = 1.0
 """Pause after a failure, so that it cannot spin."""
@@ -122,17 +124,20 @@ class Batcher:
         self._on_idle = on_idle
         self.is_closed = False
         self._items: deque[tuple[Any, int]] = deque()
+        self._late: deque[Work] = deque()
+        """Work that came behind spans which are in the spill now."""
         self.begin()
 
     def begin(self) -> None:
         """Start empty, without a thread."""
         waiting = [item for item, _ in self._items if isinstance(item, Work)]
+        waiting += self._late
         self._pid = os.getpid()
         self._items = deque()
-        self._tail: deque[tuple[Any, int]] = deque()
-        self._late: deque[Work] = deque()
+        self._late = deque()
         self._bytes = 0
-        self._is_spilling = False
+        self._taking = _thread.allocate_lock()
+        """Held while something is taken out, until it is where it belongs. Adding takes no lock."""
         self._spill_ticket: Ticket | None = None
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put is reentrant, unlike Queue's
         self._asleep = False
@@ -156,16 +161,12 @@ class Batcher:
             return self._lose("closed")
         size_bytes += ITEM_BYTES
         if self._bytes + size_bytes > MOST_BYTES and self._bytes:
-            self._spill_tail()
+            self._spill_oldest()
             return self._lose(self._spill.reason)
         self._bytes += size_bytes
-        if self._is_spilling:
-            self._tail.append((item, size_bytes))
-        else:
-            self._items.append((item, size_bytes))
-            self._is_spilling = self._bytes > SPILL_AT_BYTES
-        if self._is_spilling and self._bytes > SPILL_AT_BYTES:
-            self._spill_tail()
+        self._items.append((item, size_bytes))
+        if self._bytes > SPILL_AT_BYTES:
+            self._spill_oldest()
         self.wake()
         return True
 
@@ -173,7 +174,7 @@ class Batcher:
         """Have the ingest thread do something behind everything that was submitted before."""
         work = Work(act)
         self._bytes += size_bytes
-        (self._tail if self._is_spilling else self._items).append((work, size_bytes))
+        self._items.append((work, size_bytes))
         self._asleep = False
         self._wake.put(None)  # also where the thread waits for company: somebody waits for this
         if not self._running:
@@ -205,11 +206,10 @@ class Batcher:
 
     def has_work(self) -> bool:
         """Whether anything waits to be ingested."""
-        return bool(self._items or self._tail or self._late or not self._spill.is_empty())
+        return bool(self._items or self._late or not self._spill.is_empty())
 
     def note_spilled(self) -> None:
         """Look into the spill, in which another process left something."""
-        self._is_spilling = self._is_spilling or not self._spill.is_empty()
         self.wake()
 
     def close(self) -> None:
@@ -219,9 +219,8 @@ class Batcher:
 
     def spill_everything(self) -> Ticket | None:
         """Have everything that waits moved to the spill, at the end of the process; None if nothing waits."""
-        if not self._items and not self._tail:
+        if not self._items:
             return None
-        self._is_spilling = True
         return self._spill.run_later(self._store_everything)
 
     def lost(self) -> dict[str, int]:
@@ -287,20 +286,22 @@ class Batcher:
 
     def _run_batch(self) -> None:
         """Ingest some of what waits; only while holding the lock for it."""
-        batch = self._take(self._items)
-        if batch:
-            self._ingest(batch, 0)
-            return
         self._run_late()
         items, up_to_id = self._spill.fetch()
         if items or up_to_id:
             self._ingest(items, up_to_id)
             self._run_late(up_to_id)
-        elif self._spill_ticket is not None and not self._spill_ticket.is_complete:
-            self._spill_ticket.wait(CATCH_UP_S)
-        elif self._is_spilling:  # the spill is empty: what is on its way there stays in memory
-            self._items, self._tail = self._tail, deque()
-            self._is_spilling = False
+        elif batch := self._take_unless_spilled():
+            self._ingest(batch, 0)
+
+    def _take_unless_spilled(self) -> list[Any]:
+        """Take the oldest from memory; nothing if older ones were moved to the spill meanwhile."""
+        if not self._taking.acquire(timeout=TURN_S):
+            return []
+        try:
+            return self._take() if self._spill.is_empty() and not self._late else []
+        finally:
+            self._taking.release()
 
     def _run_late(self, up_to_id: int | None = None) -> None:
         """Do the work whose turn it is now that the spans before it are ingested."""
@@ -312,15 +313,15 @@ class Batcher:
         if ready:
             self._ingest(list(ready), 0)
 
-    def _take(self, items: deque[tuple[Any, int]]) -> list[Any]:
+    def _take(self) -> list[Any]:
         batch: list[Any] = []
         size = 0
-        while items and len(batch) < BATCH and size < BATCH_BYTES:
-            item, size_bytes = items.popleft()
+        while self._items and len(batch) < BATCH and size < BATCH_BYTES:
+            item, size_bytes = self._items.popleft()
             size += size_bytes
             batch.append(item)
         # Counted anew: several threads add to the number, and none of them locks.
-        self._bytes = sum(size for part in (self._items, self._tail) for _, size in list(part))
+        self._bytes = sum(size for _, size in list(self._items))
         return batch
 
     def _ingest(self, batch: list[Any], up_to_id: int) -> None:
@@ -336,21 +337,22 @@ class Batcher:
             if isinstance(item, Work):
                 item.ticket.complete()
 
+    def _spill_oldest(self) -> None:
+        if self._spill_ticket is None or self._spill_ticket.is_complete:
+            self._spill_ticket = self._spill.run_later(self._store_oldest)
+
     # On the writer's thread.
 
-    def _spill_tail(self) -> None:
-        if self._spill_ticket is None or self._spill_ticket.is_complete:
-            self._spill_ticket = self._spill.run_later(self._store_tail)
-
-    def _store_tail(self) -> None:
-        """Move the newest to the spill while there are too many."""
-        while self._tail and self._bytes > SPILL_AT_BYTES // 2:
-            self._store(self._take(self._tail))
+    def _store_oldest(self) -> None:
+        """Move the oldest to the spill while there are too many."""
+        while self._items and self._bytes > SPILL_AT_BYTES // 2:
+            with self._taking:
+                self._store(self._take())
 
     def _store_everything(self) -> None:
-        for part in (self._items, self._tail):
-            while part:
-                self._store(self._take(part))
+        while self._items:
+            with self._taking:
+                self._store(self._take())
 
     def _store(self, batch: list[Any]) -> None:
         spans: list[Any] = []

@@ -7,6 +7,7 @@ thread can be started any more, at the end of the interpreter, the caller of `fl
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections import deque
@@ -117,7 +118,7 @@ class Delivery:
                 self._advance(watch, until_s)
             return watch.left <= 0 and not watch.has_failed and sum(self.batcher.lost().values()) == lost
         finally:
-            self._outbox.unwatch(watch)
+            self._outbox.unwatch(watch, GRACE_S)
 
     def close(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> None:
         """Take nothing more, ingest what was submitted, and try to deliver it in time.
@@ -136,9 +137,9 @@ class Delivery:
             WRITER.wait(WRITER.submit(self._outbox, stopping), max(until_s - self._clock(), GRACE_S))
             self._pool.ended.wait(max(until_s - self._clock(), GRACE_S))
         grace_s = GRACE_S if self.batcher.can_spill_to_disk() else INGEST_GRACE_S
-        if not is_our_thread() and not self.ingest_now(max(until_s - self._clock(), grace_s)):
-            if (ticket := self.batcher.spill_everything()) is not None:
-                ticket.wait(max(until_s - self._clock(), GRACE_S))
+        ingested = is_our_thread() or self.ingest_now(max(until_s - self._clock(), grace_s))
+        if not ingested and (ticket := self.batcher.spill_everything()) is not None:
+            ticket.wait(max(until_s - self._clock(), GRACE_S))
         self._outbox.close(max(until_s - self._clock(), 10 * GRACE_S))
 
     def stats(self) -> Stats:
@@ -181,10 +182,8 @@ class Delivery:
 
     def _tell_progress(self) -> None:
         while self._waiters:
-            try:
+            with contextlib.suppress(IndexError):  # another thread was quicker
                 self._waiters.popleft().complete()
-            except IndexError:  # another thread was quicker
-                return
 
     def _be_idle(self) -> float:
         """Take over what was left by processes that ended meanwhile."""

@@ -77,18 +77,21 @@ def choose_folder(root: Path, destination: Destination) -> Path:
     """
     root = root.absolute()
     candidates = (root, root / destination.folder_name, root / f"{destination.folder_name}-{_user_id()}")
-    for folder in candidates:
-        try:
-            if _belongs_to(folder, destination):
-                return folder
-        except OSError as error:
-            if folder == root:
-                continue  # not ours alone: a folder of our own in it may be possible
+    usable = (folder for folder in candidates if _is_usable(folder, root, destination))
+    return next(usable, candidates[1])
+
+
+def _is_usable(folder: Path, root: Path, destination: Destination) -> bool:
+    """Whether a folder is of a destination, or becomes its own. One that is not trusted is said."""
+    try:
+        return _belongs_to(folder, destination)
+    except OSError as error:
+        if folder != root:  # of the root: a folder of our own in it may be possible
             internal_errors.warn_once(
                 f"the outbox folder {folder} is not trusted ({error.strerror}); nothing in it is sent",
                 key=f"folder {folder}",
             )
-    return candidates[1]
+        return False
 
 
 def find_folders(root: Path) -> Iterator[tuple[Path, Destination]]:

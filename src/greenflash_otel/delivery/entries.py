@@ -246,9 +246,10 @@ class Entries:
         return watch
 
     def unwatch(self, watch: Watch) -> None:
-        """Stop watching."""
+        """Stop watching. What is delivered is deleted, so that nobody sends it again who comes after this process."""
         if watch in self._watches:
             self._watches.remove(watch)
+        self.delete_settled()
 
     # The files.
 
@@ -280,7 +281,9 @@ class Entries:
             captured_before = schema.count_captured(db)
             for orphan in orphans:
                 with internal_errors.guarded("adopt what another process left"):
-                    unread += files.merge_from(mine, orphan, after_id=self._last_id)
+                    unread += files.merge_from(
+                        db, orphan, limit_bytes=self.connection.limit_bytes, after_id=self._last_id
+                    )
         except FAILURES as error:
             self.handle_error("look for what other processes left", error)
             return
@@ -402,10 +405,10 @@ class Entries:
         self.state_table = StateTable(self._limit_bytes)
         self._note_found((0, 0), 0, 0)
         db, unread = self._database(), 0
-        if removed is not None and self.connection.owned is not None:
+        if removed is not None:
             with internal_errors.guarded("go on where the file of the outbox was removed"):
                 before, captured = schema.items(db), schema.count_captured(db)
-                unread = files.merge_from(self.connection.owned, removed)
+                unread = files.merge_from(db, removed, limit_bytes=self.connection.limit_bytes)
                 self._note_found(before, captured, unread)
         self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
         return db

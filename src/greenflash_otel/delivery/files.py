@@ -114,6 +114,11 @@ def acquire(
     own_private_folder(folder)
     with internal_errors.guarded("tidy up the outbox folder"):
         _tidy(folder)
+        for path in find_files(folder, "other_schema"):
+            internal_errors.warn_once(
+                f"the outbox file {path} is of another version of greenflash-otel and is left as it is; that version "
+                "can deliver it"
+            )
     mine: OwnedFile | None = None
     unread = _quarantine_damaged(folder)
     broken: list[Path] = []
@@ -123,7 +128,8 @@ def acquire(
             continue
         mine = mine or _create(folder, destination, limit_bytes)
         with internal_errors.guarded("adopt what another process left"):
-            unread += merge_from(mine, found, settled=settled if found.path == suspect else ())
+            its_settled = settled if found.path == suspect else ()
+            unread += merge_from(mine.db, found, limit_bytes=limit_bytes, settled=its_settled)
     return replace(mine or _create(folder, destination, limit_bytes), unread=unread + len(broken))
 
 
@@ -140,12 +146,17 @@ def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[
 
 
 def merge_from(
-    mine: OwnedFile, orphan: OwnedFile, *, after_id: int = 0, settled: Collection[int] = ()
+    into: sqlite3.Connection,
+    orphan: OwnedFile,
+    *,
+    limit_bytes: int,
+    after_id: int = 0,
+    settled: Collection[int] = (),
 ) -> int:
     """Move everything that can be read; return how much cannot. The orphan stays if it does not fit."""
     try:
         unread = adoption.copy_all(
-            mine.db, orphan.db, after_id=after_id, limit_bytes=mine.limit_bytes, settled=settled
+            into, orphan.db, after_id=after_id, limit_bytes=limit_bytes, settled=settled
         )
     except BaseException:
         orphan.db.close()
@@ -205,10 +216,7 @@ def _orphans(
 
 def _is_for(found: OwnedFile, destination: str) -> bool:
     """Whether a file is for a destination; one too damaged to say is, where its folder is."""
-    try:
-        return schema.destination_of(found.db) == destination
-    except (sqlite3.Error, TypeError):
-        return True
+    return schema.destination_of(found.db) in (destination, None)
 
 
 def _take_over(path: Path, limit_bytes: int, broken: list[Path]) -> OwnedFile | None:

@@ -189,9 +189,9 @@ class Outbox:
         """Make everything due, and watch the entries that are pending now; None if the time is over."""
         return self._run(lambda entries: entries.watch(), timeout_s)
 
-    def unwatch(self, watch: Watch) -> None:
-        """Stop watching."""
-        self._submit(Job(lambda entries: entries.unwatch(watch)))
+    def unwatch(self, watch: Watch, timeout_s: float = FOREVER_S) -> None:
+        """Stop watching, and delete what is delivered."""
+        self._run(lambda entries: entries.unwatch(watch), timeout_s)
 
     @property
     def folder(self) -> Path | None:
@@ -205,6 +205,13 @@ class Outbox:
     def is_file(self) -> bool:
         """Whether what is put is on disk."""
         return self._connection.is_file
+
+    def is_durable_or_retries(self) -> bool:
+        """Whether what is put is on disk, or nobody asked for a disk; has the folder tried again if not."""
+        if self.is_durable():
+            return True
+        self._submit(Job(lambda entries: entries.move_to_file()))
+        return False
 
     def make_durable(self, timeout_s: float) -> bool:
         """Try once more to use the folder; whether everything is on disk now."""

@@ -38,6 +38,8 @@ class SuspectRefusals(Generic[EntryT]):
     """Those to be made pending again, in the order in which they were refused."""
     reason: str
     """For the pause."""
+    summary: str
+    """The same without the words of the answer, which can quote content: for the log."""
 
 
 class RefusalStreak(Generic[EntryT]):
@@ -123,7 +125,8 @@ class RefusalStreak(Generic[EntryT]):
             del self._suspected[next(iter(self._suspected))]
         number = len(self._conversations)
         many = f" (the same for {number} conversations)" if number > 1 else ""
-        suspect = SuspectRefusals(tuple(self._refused), reason + many)
+        summary = f"{reason.partition(':')[0]}{many}; stats() has the words of the answer"
+        suspect = SuspectRefusals(tuple(self._refused), reason + many, summary)
         self._suspect_kind, self._was_accepted_since = kind, False
         self._forget()
         return suspect

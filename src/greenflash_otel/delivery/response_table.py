@@ -31,6 +31,8 @@ _TABLE: Final = """CREATE TABLE IF NOT EXISTS responses (
     conversation_id TEXT NOT NULL,
     message_id TEXT NOT NULL,
     day INTEGER NOT NULL) WITHOUT ROWID"""
+_DELETE_OLDEST: Final = """DELETE FROM responses WHERE response_id IN (
+    SELECT response_id FROM responses ORDER BY day LIMIT ?)"""
 _WAIT_S: Final = 0.5
 """For another process that writes at this moment."""
 _TIDY_EVERY: Final = 1_000
@@ -104,10 +106,7 @@ class ResponseTable:
         db.execute("DELETE FROM responses WHERE day < ?", (day - DAYS,))
         count = db.execute("SELECT count(*) FROM responses").fetchone()[0]
         if count > MAX_ROWS:
-            oldest = "SELECT response_id FROM responses ORDER BY day LIMIT ?"
-            db.execute(
-                f"DELETE FROM responses WHERE response_id IN ({oldest})", (count - MAX_ROWS * 9 // 10,)
-            )  # noqa: S608
+            db.execute(_DELETE_OLDEST, (count - MAX_ROWS * 9 // 10,))
 
 
 def _storable(text: str) -> str:

@@ -62,7 +62,8 @@ TABLES: Final = (
         body BLOB NOT NULL,      -- spans that are still to be converted
         checksum BLOB NOT NULL) {_STRICT}""",
     f"""CREATE TABLE about (
-        destination TEXT NOT NULL) {_STRICT}""",
+        destination TEXT NOT NULL,
+        checksum BLOB NOT NULL) {_STRICT}""",
 )
 
 _JOURNAL_BYTES: Final = 4 * 1024 * 1024
@@ -107,7 +108,7 @@ def make_tables(db: sqlite3.Connection, destination: str) -> None:
     with transaction(db):
         for statement in TABLES:
             db.execute(statement)
-        db.execute("INSERT INTO about VALUES (?)", (destination,))
+        db.execute("INSERT INTO about VALUES (?, ?)", (destination, checksum_of(destination.encode())))
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -135,7 +136,9 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
             f"max_page_count={int(limit_bytes * (1 + _ROOM_SHARE)) // page_bytes + _ROOM_PAGES}",
         ):
             db.execute(f"PRAGMA {pragma}").fetchall()
-        db.execute("SELECT count(*) FROM about").fetchone()  # takes the lock, and finds damage
+        db.execute(
+            "SELECT count(*) FROM sqlite_master"
+        ).fetchone()  # takes the lock, and finds damage to it all
     except BaseException:
         db.close()
         raise
@@ -152,9 +155,16 @@ def connect_memory(destination: str, *, limit_bytes: int) -> sqlite3.Connection:
     return db
 
 
-def destination_of(db: sqlite3.Connection) -> str:
-    """Return the destination that everything in a database was captured for."""
-    return str(db.execute("SELECT destination FROM about").fetchone()[0])
+def destination_of(db: sqlite3.Connection) -> str | None:
+    """Return the destination that everything in a database was captured for; None if damage hides it."""
+    try:
+        row = db.execute("SELECT destination, checksum FROM about").fetchone()
+    except sqlite3.Error:
+        return None
+    destination, checksum = row or (None, None)
+    if isinstance(destination, str) and checksum_of(destination.encode(errors="replace")) == checksum:
+        return destination
+    return None
 
 
 def _text(stored: bytes) -> str:

@@ -80,6 +80,7 @@ class Sender:
         self._streak: RefusalStreak[int] = RefusalStreak(has_accepted=has_accepted)
         self.paused: Pause | None = None
         """Why everything waits, until an attempt gets past it."""
+        self._logged_reason = ""
         self.begin()
 
     def begin(self) -> None:
@@ -182,9 +183,10 @@ class Sender:
     def _resume(self) -> None:
         with self._lock:
             resumed, self.paused, self._pauses = self.paused, None, 0
+            logged, self._logged_reason = self._logged_reason, ""
         if resumed is not None:
             internal_errors.inform_once(
-                f"delivery to {self._destination} goes on after a pause ({resumed.reason})",
+                f"delivery to {self._destination} goes on after a pause ({logged})",
                 key=f"resumed {self._destination} {resumed.since}",
             )
 
@@ -215,7 +217,7 @@ class Sender:
                     entry.request.conversation_id, id, reason, waiting=waiting
                 )
         if suspect is not None:
-            self._pause(suspect.reason, now_s, pause_delay_s(self._pauses))
+            self._pause(suspect.reason, now_s, pause_delay_s(self._pauses), log_as=suspect.summary)
             self._outbox.restore(suspect.entries)
             return
         self._resume()
@@ -225,11 +227,14 @@ class Sender:
             f"rejected {status}",
         )
 
-    def _pause(self, reason: str, now_s: float, delay_s: float) -> float:
+    def _pause(self, reason: str, now_s: float, delay_s: float, log_as: str | None = None) -> float:
         """Stop everything, and return until when.
 
         The entry comes back behind all that are ready, so that another one probes: a firewall may object to
         nothing but the text of this one.
+
+        Args:
+            log_as: What to log instead of a reason that can quote content.
         """
         with self._lock:
             if (
@@ -239,9 +244,10 @@ class Sender:
                 self._closed_until_s = max(self._closed_until_s, now_s + delay_s)
             since = self.paused.since if self.paused is not None else datetime.now(timezone.utc)
             self.paused = Pause(reason, since, self._destination)
+            self._logged_reason = log_as or reason
             until_s = self._closed_until_s
         internal_errors.warn_once(
-            f"delivery to {self._destination} pauses: {reason}. Captured data waits in the outbox",
+            f"delivery to {self._destination} pauses: {log_as or reason}. Captured data waits in the outbox",
             key=f"paused {self._destination} {reason.partition(':')[0]}",
         )
         return until_s

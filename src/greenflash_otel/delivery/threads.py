@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from greenflash_otel import sigterm
+
 NESTED_S: Final = 1.0
 """How long a call waits for what signal handlers handed over while it waited for its own work."""
 
@@ -29,6 +31,7 @@ def start_thread(name: str, run: Callable[[], None]) -> bool:
     def run_as_ours() -> None:
         ident = _thread.get_ident()
         _ours.add(ident)
+        sigterm.leave_to_others()
         try:
             threading.current_thread().name = f"greenflash-otel {name}"
             run()

@@ -1,9 +1,10 @@
 """The gateway: takes spans and log records from any language and any Collector, and delivers conversations.
 
-    HTTP (app) ─┐            ┌─ otlp, logs: read (pure)
-                ├──▶ desk ───┤
-    gRPC (rpc) ─┘            └─ pipeline of the tenant ──▶ outbox, and only then an answer
+    connections ─▶ http ─┐                      ┌─▶ otlp, otlp_logs: read record by record (pure)
+                         ├─▶ shares ─▶ receiver ┤
+                   grpc ─┘                      └─▶ pipeline of the tenant ─▶ outbox, only then an answer
 
-It answers success only when what was told is committed to the outbox, and otherwise in a way that makes
-every OTLP sender keep it and try again; see `answers`.
+The gateway answers success only after committing a request to the outbox on disk. Transient failures are
+answered so that every OTLP sender keeps the request and tries again; see `responses`. `limits` says what
+a sender may ask for.
 """

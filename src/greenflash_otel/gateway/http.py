@@ -1,21 +1,26 @@
-"""The gateway over HTTP, as an ASGI application. `answers` says what is answered when."""
+"""The gateway over HTTP, as an ASGI application. `responses` says what is answered when.
+
+The order matters: who sends, then what, and only then the body. A refusal ends the connection, so that the
+gateway need not read a body that it will not take.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+from contextlib import suppress
 
-from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.gateway.encoding import TooLargeError, UnknownEncodingError, decoded
-from greenflash_otel.gateway.receiver import PRODUCT_HEADER, Desk, Given
+from greenflash_otel.gateway.limits import SenderLimits
+from greenflash_otel.gateway.metrics_page import render_metrics
+from greenflash_otel.gateway.receiver import PRODUCT_HEADER, OtlpReceiver, RequestMetadata
 from greenflash_otel.gateway.responses import (
+    BUSY,
     MALFORMED,
     RETRY_AFTER_S,
     TOO_LARGE,
@@ -24,35 +29,40 @@ from greenflash_otel.gateway.responses import (
     RefusedError,
     write_status,
 )
+from greenflash_otel.gateway.shares import Body, Shares
 from greenflash_otel.gateway.signals import SIGNALS
 
-MAX_BODY_BYTES = 64 << 20
-"""As the OTLP specification proposes; more than the Collector sends."""
-AT_ONCE = 4
-"""Requests that are unpacked and converted at the same time: each may need several times its bound."""
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
+LINGER_S = 1.0
+LINGER_BYTES = 1 << 20
+"""How much of a refused body the gateway reads and drops, so that its sender gets to see the answer."""
 
 
-def create_app(desk: Desk, *, max_body_bytes: int = MAX_BODY_BYTES) -> Starlette:
-    """The application."""
-    limiter: list[CapacityLimiter] = []  # made in the loop that uses it
-    bodies = Bodies(max_body_bytes)
+def create_app(
+    receiver: OtlpReceiver, *, limits: SenderLimits | None = None, shares: Shares | None = None
+) -> Starlette:
+    """Return the application.
+
+    Args:
+        shares: What the application shares with gRPC; by default it has its own.
+    """
+    limits = limits or SenderLimits()
+    shares = shares or Shares(limits, receiver.limits.max_bytes)
 
     async def answer(request: Request, as_json: bool) -> bytes:
-        headers = request.headers
-        given = Given(headers.get("authorization", ""), headers.get(PRODUCT_HEADER, ""))
-        desk.admit(given)  # before its body is read
+        metadata = _metadata_of(request)
+        admission = receiver.admit(metadata)
         if _media_type(request) not in (JSON, PROTOBUF):
             raise RefusedError(UNSUPPORTED, f"send {PROTOBUF} or {JSON}")
-        signal, encoding = SIGNALS[request.url.path], headers.get("content-encoding", "")
-        limiter[:] = limiter or [CapacityLimiter(AT_ONCE)]
-        async with bodies.read(request) as body:
+        signal, encoding = SIGNALS[request.url.path], request.headers.get("content-encoding", "")
+        with shares.memory.body(admission.sender) as body:
+            await _read_body(request, body, receiver.limits.max_bytes, limits)
 
             def take() -> bytes:
-                content = _unpacked(bytes(body), encoding, max_body_bytes)
-                return desk.take(signal, content, given, as_json=as_json)
+                content = body.unpack(encoding, receiver.limits)
+                return receiver.take(signal, content, metadata, as_json=as_json)
 
-            return await to_thread.run_sync(take, limiter=limiter[0])
+            return await shares.convert(body, take)
 
     async def export(request: Request) -> Response:
         as_json = _media_type(request) == JSON
@@ -62,92 +72,93 @@ def create_app(desk: Desk, *, max_body_bytes: int = MAX_BODY_BYTES) -> Starlette
                 return Response(await answer(request, as_json), media_type=JSON if as_json else PROTOBUF)
             except RefusedError as error:
                 refused = error
-        return _refusal(refused, as_json=as_json)
+        return _Refusal(refused, as_json=as_json)
+
+    return Starlette(
+        routes=[*(Route(path, export, methods=["POST"]) for path in SIGNALS), *_pages(receiver)],
+    )
+
+
+def _pages(receiver: OtlpReceiver) -> list[Route]:
+    """Return the pages for operators."""
 
     async def metrics(request: Request) -> Response:
-        return PlainTextResponse("\n".join([*_metrics(desk.stats(), desk.unused()), ""]))
+        accept = request.headers.get("accept", "")
+        content, media_type = render_metrics(receiver, _metadata_of(request), accept)
+        return Response(content, media_type=media_type)
 
     async def healthy(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def ready(request: Request) -> Response:
-        stopping = desk.is_stopping()
-        return PlainTextResponse("stopping\n" if stopping else "ok\n", 503 if stopping else 200)
+        if receiver.is_stopping():
+            return PlainTextResponse("stopping\n", 503)
+        if not receiver.is_durable():
+            return PlainTextResponse("the outbox cannot be opened on disk\n", 503)
+        return PlainTextResponse("ok\n")
 
-    return Starlette(
-        routes=[
-            *(Route(path, export, methods=["POST"]) for path in SIGNALS),
-            Route("/healthz", healthy),
-            Route("/readyz", ready),
-            Route("/metrics", metrics),
-        ]
-    )
+    return [Route("/healthz", healthy), Route("/readyz", ready), Route("/metrics", metrics)]
 
 
-def _unpacked(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    try:
-        return decoded(body, encoding, max_bytes)
-    except TooLargeError as error:
-        raise RefusedError(TOO_LARGE, f"the body is {error}") from None
-    except UnknownEncodingError as error:
-        raise RefusedError(UNSUPPORTED, str(error)) from None
-    except ValueError as error:
-        raise RefusedError(MALFORMED, f"the body is {error}") from None
-
-
-class Bodies:
-    """Reads bodies, of which no more are in memory at a time than their bound times `AT_ONCE`."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-
-    @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytearray]:
-        """A body, for as long as it is needed. Raises `RefusedError`."""
-        body = bytearray()
+async def _read_body(request: Request, body: Body, max_bytes: int, limits: SenderLimits) -> None:
+    """Read a request's body. Raises `RefusedError` if it is too large, or comes too slowly."""
+    too_large = RefusedError(TOO_LARGE, f"the body is larger than {max_bytes} bytes")
+    if int(request.headers.get("content-length", "0")) > max_bytes:  # no number: the server refused
+        raise too_large
+    clock = asyncio.get_running_loop().time
+    end_s = clock() + limits.body_s
+    while True:
         try:
-            await self._read_into(body, request)
-            yield body
-        finally:
-            self._bytes -= len(body)
-
-    async def _read_into(self, body: bytearray, request: Request) -> None:
-        too_large = RefusedError(TOO_LARGE, f"the body is larger than {self._max_bytes} bytes")
-        if int(request.headers.get("content-length", "0")) > self._max_bytes:  # no number: the server refused
+            message = await asyncio.wait_for(request.receive(), min(limits.stall_s, end_s - clock()))
+        except asyncio.TimeoutError:
+            raise RefusedError(BUSY, "the body comes too slowly") from None
+        if message["type"] == "http.disconnect":
+            raise RefusedError(MALFORMED, "the body ended early")
+        body.append(message.get("body", b""))
+        if len(body.content) > max_bytes:
             raise too_large
-        try:
-            async for chunk in request.stream():
-                body += chunk
-                self._bytes += len(chunk)
-                if len(body) > self._max_bytes:
-                    raise too_large
-                if self._bytes > AT_ONCE * self._max_bytes:
-                    raise RefusedError(UNAVAILABLE, "too much is under way")
-        except ClientDisconnect:
-            raise RefusedError(MALFORMED, "the body ended early") from None
+        if not message.get("more_body", False):
+            return
 
 
-def _refusal(refused: RefusedError, *, as_json: bool) -> Response:
-    trouble = refused.trouble
-    headers = {"retry-after": str(RETRY_AFTER_S)} if trouble is UNAVAILABLE else {}
-    content = write_status(trouble.code, refused.message, as_json=as_json)
-    return Response(content, trouble.http_status, headers, JSON if as_json else PROTOBUF)
+class _Refusal(Response):
+    """A refusal, after which the connection ends."""
+
+    def __init__(self, refused: RefusedError, *, as_json: bool) -> None:
+        status = refused.status
+        headers = {"connection": "close"}
+        if status.is_temporary:
+            headers["retry-after"] = str(RETRY_AFTER_S)
+        content = write_status(status, refused.message, as_json=as_json)
+        super().__init__(content, status.http_status, headers, JSON if as_json else PROTOBUF)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer, then read a little of what is still to come.
+
+        Closing at once would reset the connection, and the sender might never see the answer.
+        """
+        headers = self.raw_headers
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(self.body), "more_body": True})
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(_drain(receive), LINGER_S)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _drain(receive: Receive) -> None:
+    dropped = 0
+    while dropped < LINGER_BYTES:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return
+        dropped += len(message.get("body", b""))
+
+
+def _metadata_of(request: Request) -> RequestMetadata:
+    headers = request.headers
+    peer = request.client.host if request.client else ""
+    return RequestMetadata(headers.get("authorization", ""), headers.get(PRODUCT_HEADER, ""), peer)
 
 
 def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _metrics(stats: Mapping[str, Stats], unused: Mapping[str, int]) -> Iterator[str]:
-    """The counts in Prometheus' text format."""
-    for product_id, one in stats.items():
-        product = f'product="{product_id}"'
-        yield f"greenflash_items_accepted_total{{{product}}} {one.accepted}"
-        yield f"greenflash_items_delivered_total{{{product}}} {one.delivered}"
-        yield f"greenflash_items_pending{{{product}}} {one.pending}"
-        yield f"greenflash_items_rejected{{{product}}} {one.rejected}"
-        for reason, number in one.lost.items():
-            yield f'greenflash_items_lost_total{{{product},reason="{reason}"}} {number}'
-    for reason, number in unused.items():
-        yield f'greenflash_records_unused_total{{reason="{reason}"}} {number}'

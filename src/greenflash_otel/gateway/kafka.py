@@ -1,4 +1,4 @@
-"""The gateway as a reader of Kafka: what Collectors put there (``otlp_proto``) goes over the same desk.
+"""The gateway as a reader of Kafka: what Collectors put there (``otlp_proto``) goes to the same receiver.
 
 The place reached is committed only after the outbox has everything before it. Gateways of one group share
 the partitions; what a lost one had read and not committed is read again by another, which adds nothing.
@@ -16,8 +16,8 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from greenflash_otel import internal_errors
-from greenflash_otel.gateway.receiver import PRODUCT_HEADER, Desk, Given
-from greenflash_otel.gateway.responses import UNAVAILABLE, RefusedError
+from greenflash_otel.gateway.receiver import PRODUCT_HEADER, OtlpReceiver, RequestMetadata
+from greenflash_otel.gateway.responses import RefusedError
 from greenflash_otel.gateway.signals import Signal
 
 confluent_kafka: Any = import_module("confluent_kafka")
@@ -65,15 +65,17 @@ def take_all(messages: Iterable[Any], take: Callable[[Any], bool]) -> Progress:
 
 
 class KafkaReader:
-    """Reads topics for a desk. As a context, it runs in a thread.
+    """Read topics for a receiver. As a context, it runs in a thread.
 
     Args:
         topics: What is in which.
         options: Of librdkafka; ``bootstrap.servers`` and ``group.id`` are needed.
     """
 
-    def __init__(self, desk: Desk, topics: Mapping[str, Signal], options: Mapping[str, str]) -> None:
-        self._desk = desk
+    def __init__(
+        self, receiver: OtlpReceiver, topics: Mapping[str, Signal], options: Mapping[str, str]
+    ) -> None:
+        self._receiver = receiver
         self._topics = topics
         self._options = {**OPTIONS, **options, **COMMITS}
         self._stopping = threading.Event()
@@ -127,13 +129,14 @@ class KafkaReader:
         content = message.value() or b""
         headers = {name.lower(): value for name, value in message.headers() or []}
         product = headers.get(PRODUCT_HEADER) or b""
-        given = Given(product_id=product.decode(errors="replace"), is_trusted=True)
+        given = RequestMetadata(product_id=product.decode(errors="replace"), is_trusted=True)
         try:
-            self._desk.take(self._topics[message.topic()], content, given, as_json=content[:1] == b"{")
+            self._receiver.take(self._topics[message.topic()], content, given, as_json=content[:1] == b"{")
         except RefusedError as refused:
-            if refused.trouble is UNAVAILABLE:
+            if refused.status.is_temporary:
                 return False
-            self._desk.count("messages of Kafka that cannot be read", 1)
+            self._receiver.count("messages of Kafka that cannot be read", 1)
+            internal_errors.count_lost("unreadable")
             internal_errors.warn_once(
                 f"a message of {message.topic()} in Kafka is passed over: {refused.message}"
             )

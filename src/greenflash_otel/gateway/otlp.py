@@ -1,82 +1,63 @@
 """OTLP trace requests as `SpanRecord`s: protobuf and JSON. Pure. Source: opentelemetry-proto 1.9, OTLP 1.8.
 
 JSON is read by hand: ids are hex there, 64-bit numbers may be text, and what is not known is passed over.
-A span whose ids cannot be used is counted, and does not keep the others back.
+A span that cannot be used is counted, and does not keep the others back.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from greenflash_otel.gateway.encoding import Content
+from greenflash_otel.gateway.limits import ContentLimits
+from greenflash_otel.gateway.otlp_request import (
+    LAST_NS,
+    Layout,
+    Times,
+    UnusableIdsError,
+    read_json_request,
+    read_protobuf_request,
+)
 from greenflash_otel.gateway.otlp_values import (
+    SPAN_ID,
     Object,
     Request,
     attributes_of,
+    has_usable_ids,
     json_attributes_of,
-    json_request,
     number_of,
     object_of,
     objects,
-    protobuf_request,
     text_of,
 )
 from greenflash_otel.model.telemetry import Attributes, SpanEvent, SpanRecord, Status
 
 STATUS: Mapping[int, Status] = {1: "ok", 2: "error"}
 STATUS_NAMES: Mapping[str, int] = {"STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
-TRACE_ID, SPAN_ID = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{16}")
-
 
 Spans: TypeAlias = Request[SpanRecord]
-Read: TypeAlias = Callable[[bytes], Spans]
+Read: TypeAlias = Callable[[Content, ContentLimits, int], Spans]
 """Reads a request; raises ValueError if it is none."""
 
 
-def read_protobuf(body: bytes) -> Spans:
-    """The spans of a protobuf request. Raises ValueError if it is none."""
-    request = protobuf_request(body, ExportTraceServiceRequest)
-    return _sorted_out(
-        _record(
-            _FromProtobuf(span),
-            resource=attributes_of(resource_spans.resource.attributes),
-            scope=scope_spans.scope.name,
-        )
-        for resource_spans in request.resource_spans
-        for scope_spans in resource_spans.scope_spans
-        for span in scope_spans.spans
-    )
+def read_protobuf(body: Content, limits: ContentLimits = ContentLimits(), now_ns: int = LAST_NS) -> Spans:  # noqa: B008 - frozen
+    """Return the spans of a protobuf request. Raises ValueError if it is none."""
+    return read_protobuf_request(body, LAYOUT, limits, now_ns)
 
 
-def read_json(body: bytes) -> Spans:
-    """The spans of a JSON request. Raises ValueError if it is none."""
-    request = json_request(body, "ExportTraceServiceRequest")
-    return _sorted_out(
-        _record(
-            _FromJson(span),
-            resource=json_attributes_of(object_of(resource_spans.get("resource")).get("attributes")),
-            scope=text_of(object_of(scope_spans.get("scope")).get("name")),
-        )
-        for resource_spans in objects(request.get("resourceSpans"))
-        for scope_spans in objects(resource_spans.get("scopeSpans"))
-        for span in objects(scope_spans.get("spans"))
-    )
+def read_json(body: Content, limits: ContentLimits = ContentLimits(), now_ns: int = LAST_NS) -> Spans:  # noqa: B008 - frozen
+    """Return the spans of a JSON request. Raises ValueError if it is none."""
+    return read_json_request(body, LAYOUT, limits, now_ns)
 
 
-def _sorted_out(records: Iterable[SpanRecord | None]) -> Spans:
-    found = tuple(records)
-    kept = tuple(record for record in found if record is not None)
-    return Spans(kept, len(found) - len(kept))
-
-
-def _record(span: _FromProtobuf | _FromJson, *, resource: Attributes, scope: str) -> SpanRecord | None:
+def _record(span: _FromProtobuf | _FromJson, *, resource: Attributes, scope: str, times: Times) -> SpanRecord:
     trace_id, span_id, parent_id = span.ids()
-    if not TRACE_ID.fullmatch(trace_id) or not SPAN_ID.fullmatch(span_id):
-        return None
-    start_ns, end_ns = span.times_ns()
+    if not has_usable_ids(trace_id, span_id):
+        raise UnusableIdsError
+    start_ns, end_ns = map(times.clamp, span.times_ns())
     code, description = span.status()
     return SpanRecord(
         trace_id=trace_id,
@@ -86,7 +67,9 @@ def _record(span: _FromProtobuf | _FromJson, *, resource: Attributes, scope: str
         end_ns=end_ns or start_ns,
         parent_span_id=parent_id if SPAN_ID.fullmatch(parent_id) else None,
         attributes=span.attributes(),
-        events=tuple(span.events()),
+        events=tuple(
+            SpanEvent(name, times.clamp(time_ns), attributes) for name, time_ns, attributes in span.events()
+        ),
         status=STATUS.get(code, "unset"),
         status_description=description or None,
         scope=scope,
@@ -115,9 +98,9 @@ class _FromProtobuf:
     def attributes(self) -> Attributes:
         return attributes_of(self._span.attributes)
 
-    def events(self) -> Iterator[SpanEvent]:
+    def events(self) -> Iterator[tuple[str, int, Attributes]]:
         for event in self._span.events:
-            yield SpanEvent(event.name, event.time_unix_nano, attributes_of(event.attributes))
+            yield event.name, event.time_unix_nano, attributes_of(event.attributes)
 
 
 class _FromJson:
@@ -146,7 +129,22 @@ class _FromJson:
     def attributes(self) -> Attributes:
         return json_attributes_of(self._span.get("attributes"))
 
-    def events(self) -> Iterator[SpanEvent]:
+    def events(self) -> Iterator[tuple[str, int, Attributes]]:
         for event in objects(self._span.get("events")):
-            at_ns = number_of(event.get("timeUnixNano"))
-            yield SpanEvent(text_of(event.get("name")), at_ns, json_attributes_of(event.get("attributes")))
+            time_ns = number_of(event.get("timeUnixNano"))
+            yield text_of(event.get("name")), time_ns, json_attributes_of(event.get("attributes"))
+
+
+LAYOUT: Layout[SpanRecord] = Layout(
+    "ExportTraceServiceRequest",
+    Span,
+    "resourceSpans",
+    "scopeSpans",
+    "spans",
+    lambda span, scope, resource, times: _record(
+        _FromProtobuf(span), resource=resource, scope=scope, times=times
+    ),
+    lambda span, scope, resource, times: _record(
+        _FromJson(span), resource=resource, scope=scope, times=times
+    ),
+)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from greenflash_otel.gateway import otlp
+from greenflash_otel.gateway.limits import FILE_LIMITS
 
-MAX_BYTES = 1 << 30
-"""Of a single request, which is read as a whole."""
+MAX_BYTES = FILE_LIMITS.max_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _is_packed(path: Path) -> bool:
 
 def _is_broken(line: bytes) -> bool:
     try:
-        otlp.read_json(line)
+        otlp.read_json(line, FILE_LIMITS)
     except ValueError:
         return True
     return False
@@ -74,7 +75,7 @@ def _is_broken(line: bytes) -> bool:
 
 def _part(content: bytes, end: int, read: otlp.Read) -> Part:
     try:
-        spans = read(content)
+        spans = read(content, FILE_LIMITS, time.time_ns())
     except ValueError as error:
         return Part(end, otlp.Spans(()), str(error))
     lacks_spans = not spans.records and b'"resourceLogs"' in content

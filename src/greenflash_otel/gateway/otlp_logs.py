@@ -5,23 +5,27 @@ A log record that belongs to no span tells nothing of a conversation: it is coun
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1 import logs_pb2
 
-from greenflash_otel.gateway.otlp import SPAN_ID, TRACE_ID
+from greenflash_otel.gateway.encoding import Content
+from greenflash_otel.gateway.limits import ContentLimits
+from greenflash_otel.gateway.otlp_request import (
+    LAST_NS,
+    Layout,
+    Times,
+    read_json_request,
+    read_protobuf_request,
+)
 from greenflash_otel.gateway.otlp_values import (
     Object,
     Request,
     attributes_of,
+    has_usable_ids,
     json_attributes_of,
-    json_request,
     json_value_of,
     number_of,
-    object_of,
-    objects,
-    protobuf_request,
     text_of,
     value_of,
 )
@@ -30,45 +34,26 @@ from greenflash_otel.model.telemetry import Attributes, LogRecord
 Logs: TypeAlias = Request[LogRecord]
 
 
-def read_protobuf(body: bytes) -> Logs:
-    """The log records of a protobuf request. Raises ValueError if it is none."""
-    request = protobuf_request(body, ExportLogsServiceRequest)
-    return _sorted_out(
-        _from_protobuf(record, scope_logs.scope.name, attributes_of(resource_logs.resource.attributes))
-        for resource_logs in request.resource_logs
-        for scope_logs in resource_logs.scope_logs
-        for record in scope_logs.log_records
-    )
+def read_protobuf(body: Content, limits: ContentLimits = ContentLimits(), now_ns: int = LAST_NS) -> Logs:  # noqa: B008 - frozen
+    """Return the log records of a protobuf request. Raises ValueError if it is none."""
+    return read_protobuf_request(body, LAYOUT, limits, now_ns)
 
 
-def read_json(body: bytes) -> Logs:
-    """The log records of a JSON request. Raises ValueError if it is none."""
-    request = json_request(body, "ExportLogsServiceRequest")
-    return _sorted_out(
-        _from_json(
-            record,
-            text_of(object_of(scope_logs.get("scope")).get("name")),
-            json_attributes_of(object_of(resource_logs.get("resource")).get("attributes")),
-        )
-        for resource_logs in objects(request.get("resourceLogs"))
-        for scope_logs in objects(resource_logs.get("scopeLogs"))
-        for record in objects(scope_logs.get("logRecords"))
-    )
+def read_json(body: Content, limits: ContentLimits = ContentLimits(), now_ns: int = LAST_NS) -> Logs:  # noqa: B008 - frozen
+    """Return the log records of a JSON request. Raises ValueError if it is none."""
+    return read_json_request(body, LAYOUT, limits, now_ns)
 
 
-def _sorted_out(records: Iterable[LogRecord]) -> Logs:
-    found = tuple(records)
-    kept = tuple(one for one in found if TRACE_ID.fullmatch(one.trace_id) and SPAN_ID.fullmatch(one.span_id))
-    return Logs(kept, unused=len(found) - len(kept))
-
-
-def _from_protobuf(record: Any, scope: str, resource: Attributes) -> LogRecord:  # has no types
+def _from_protobuf(record: Any, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
+    trace_id, span_id = record.trace_id.hex(), record.span_id.hex()
+    if not has_usable_ids(trace_id, span_id):
+        return None
     attributes = attributes_of(record.attributes)
     return LogRecord(
-        trace_id=record.trace_id.hex(),
-        span_id=record.span_id.hex(),
+        trace_id=trace_id,
+        span_id=span_id,
         event_name=record.event_name or text_of(attributes.get("event.name")),
-        time_ns=record.time_unix_nano or record.observed_time_unix_nano,
+        time_ns=times.clamp(record.time_unix_nano or record.observed_time_unix_nano),
         body=value_of(record.body),
         attributes=attributes,
         scope=scope,
@@ -76,16 +61,30 @@ def _from_protobuf(record: Any, scope: str, resource: Attributes) -> LogRecord: 
     )
 
 
-def _from_json(record: Object, scope: str, resource: Attributes) -> LogRecord:
+def _from_json(record: Object, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
+    trace_id, span_id = text_of(record.get("traceId")).lower(), text_of(record.get("spanId")).lower()
+    if not has_usable_ids(trace_id, span_id):
+        return None
     attributes = json_attributes_of(record.get("attributes"))
     time_ns = number_of(record.get("timeUnixNano")) or number_of(record.get("observedTimeUnixNano"))
     return LogRecord(
-        trace_id=text_of(record.get("traceId")).lower(),
-        span_id=text_of(record.get("spanId")).lower(),
+        trace_id=trace_id,
+        span_id=span_id,
         event_name=text_of(record.get("eventName")) or text_of(attributes.get("event.name")),
-        time_ns=time_ns,
+        time_ns=times.clamp(time_ns),
         body=json_value_of(record.get("body")),
         attributes=attributes,
         scope=scope,
         resource=resource,
     )
+
+
+LAYOUT: Layout[LogRecord] = Layout(
+    "ExportLogsServiceRequest",
+    logs_pb2.LogRecord,
+    "resourceLogs",
+    "scopeLogs",
+    "logRecords",
+    _from_protobuf,
+    _from_json,
+)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-
-from google.protobuf.message import DecodeError, Message
 
 from greenflash_otel.model.telemetry import AttributeValue
 
 Record = TypeVar("Record")
-Sent = TypeVar("Sent", bound=Message)
 
+TRACE_ID, SPAN_ID = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{16}")
 MAX_DEPTH = 64
-"""Of nested values; what lies deeper is left out."""
+"""Of nested values; what is deeper is left out."""
+INT64 = range(-(1 << 63), 1 << 63)
+MAX_DIGITS = 40
+UNUSABLE_IDS, TOO_LARGE, UNREADABLE = "unusable_ids", "too_large", "unreadable"
+REASONS: Mapping[str, str] = {
+    UNUSABLE_IDS: "have no usable trace or span id",
+    TOO_LARGE: "have too many values or bytes",
+    UNREADABLE: "cannot be read",
+    "conversion_failed": "could not be converted",
+    "unknown_product": "name a product that is not known here",
+}
+"""Why a record is rejected, as a response says it."""
 
 Object = Mapping[str, Any]
 
@@ -25,40 +37,21 @@ class Request(Generic[Record]):
     """What a request holds that can be used."""
 
     records: tuple[Record, ...]
-    rejected: int = 0
-    """Spans that nobody could ever take."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Records that can never be taken, by one of `REASONS`."""
     unused: int = 0
     """Log records that belong to no span."""
-
-
-def protobuf_request(body: bytes, kind: type[Sent]) -> Sent:
-    """A request as protobuf's own library reads it. Raises ValueError if it is none."""
-    request = kind()
-    try:
-        request.ParseFromString(body)
-    except DecodeError as error:
-        raise ValueError(f"not an {kind.DESCRIPTOR.name}: {error}") from None
-    return request
-
-
-def json_request(body: bytes, kind: str) -> Object:
-    """A request as JSON has it, unchecked. Raises ValueError if it is no object."""
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {error}") from None
-    if not isinstance(request, dict):
-        raise ValueError(f"not an {kind}: no object")
-    return request
+    repaired: int = 0
+    """Records in which a text, a number or a time had to be repaired."""
 
 
 def attributes_of(pairs: Iterable[Any], depth: int = 0) -> dict[str, AttributeValue]:
-    """Attributes as protobuf has them."""
+    """Return attributes as protobuf has them."""
     return {pair.key: value_of(pair.value, depth) for pair in pairs}
 
 
 def value_of(value: Any, depth: int = 0) -> AttributeValue:
-    """An ``AnyValue`` as protobuf has it."""
+    """Return an ``AnyValue`` as protobuf has it."""
     kind = value.WhichOneof("value")
     if kind is None or depth > MAX_DEPTH:
         return None
@@ -67,54 +60,101 @@ def value_of(value: Any, depth: int = 0) -> AttributeValue:
     if kind == "kvlist_value":
         return attributes_of(value.kvlist_value.values, depth + 1)
     plain: AttributeValue = getattr(value, kind)
-    return plain
+    if kind == "double_value":
+        return _finite(plain)
+    return _text_of_bytes(plain) if isinstance(plain, bytes) else plain
 
 
 def json_attributes_of(pairs: object, depth: int = 0) -> dict[str, AttributeValue]:
-    """Attributes as JSON has them."""
+    """Return attributes as JSON has them."""
     return {text_of(pair.get("key")): json_value_of(pair.get("value"), depth) for pair in objects(pairs)}
 
 
 def json_value_of(value: object, depth: int = 0) -> AttributeValue:
-    """An ``AnyValue`` as JSON has it."""
+    """Return an ``AnyValue`` as JSON has it."""
     if not isinstance(value, dict) or depth > MAX_DEPTH:
         return None
     for kind, content in value.items():
-        if kind == "intValue":
-            return number_of(content)
         if kind == "arrayValue":
             return [json_value_of(item, depth + 1) for item in list_of(object_of(content).get("values"))]
         if kind == "kvlistValue":
             return json_attributes_of(object_of(content).get("values"), depth + 1)
-        if kind in ("stringValue", "boolValue", "doubleValue", "bytesValue"):
-            plain: AttributeValue = content
-            return plain
+        if kind == "intValue":
+            number = number_of(content)
+            return number if number in INT64 else str(number)
+        if kind == "bytesValue":
+            return _bytes_of(content)
+        if kind in ("stringValue", "boolValue", "doubleValue"):
+            return _plain_of(content)
     return None
 
 
+def _plain_of(content: object) -> AttributeValue:
+    """Return what should be a text, a boolean or a number; anything else as JSON."""
+    if isinstance(content, (str, bool)) or content is None:
+        return content
+    if isinstance(content, int):
+        return content if content in INT64 else str(content)
+    return _finite(content) if isinstance(content, float) else json.dumps(content, ensure_ascii=False)
+
+
+def _finite(number: AttributeValue) -> AttributeValue:
+    """Return a number that JSON can write; one that it cannot as text."""
+    return number if not isinstance(number, float) or math.isfinite(number) else str(number)
+
+
+def _bytes_of(content: object) -> AttributeValue:
+    try:
+        return _text_of_bytes(base64.b64decode(text_of(content), validate=True))
+    except ValueError:
+        return _plain_of(content)
+
+
+def _text_of_bytes(content: bytes) -> AttributeValue:
+    """Return bytes that are text as text: some senders write JSON so."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
+
+
 def object_of(value: object) -> Object:
-    """An object, empty where something else is."""
+    """Return an object, an empty one where something else is."""
     return value if isinstance(value, dict) else {}
 
 
 def list_of(value: object) -> list[Any]:
-    """A list, empty where something else is."""
+    """Return a list, an empty one where something else is."""
     return value if isinstance(value, list) else []
 
 
 def objects(value: object) -> Iterator[Object]:
-    """The objects of a list."""
+    """Yield the objects of a list."""
     return (item for item in list_of(value) if isinstance(item, dict))
 
 
 def text_of(value: object) -> str:
-    """A text, empty where something else is."""
+    """Return a text, an empty one where something else is."""
     return value if isinstance(value, str) else ""
 
 
 def number_of(value: object) -> int:
-    """A whole number, which may be written as text; 0 where something else is."""
+    """Return a whole number, which may be written as text; 0 where something else is."""
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) else 0
+    if isinstance(value, str) and len(value) > MAX_DIGITS:
+        value = value[:MAX_DIGITS]  # out of any range as it is; Python refuses to read very long ones
     try:
         return int(value) if isinstance(value, (int, str)) else 0
     except ValueError:
         return 0
+
+
+def has_usable_ids(trace_id: str, span_id: str) -> bool:
+    """Tell whether ids are what they have to be, in hex."""
+    return bool(TRACE_ID.fullmatch(trace_id) and SPAN_ID.fullmatch(span_id))
+
+
+def explain_rejected(rejected: Mapping[str, int]) -> str:
+    """Say how many records were rejected, and why."""
+    return ", ".join(f"{number} {REASONS.get(reason, reason)}" for reason, number in rejected.items())

@@ -1,4 +1,4 @@
-"""Decides about a request, however it came: who may send it, and whose pipeline takes it.
+"""Decides about a request, however it came: who may send it, and which pipeline takes it.
 
 A tenant is a product of Greenflash with the API key it is delivered with. A span goes to the product that
 its resource names (``greenflash.product_id``), else to the one that the request names, else to the one that
@@ -9,26 +9,32 @@ from __future__ import annotations
 
 import hmac
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.gateway.encoding import Content
+from greenflash_otel.gateway.limits import ContentLimits, TooLargeError
+from greenflash_otel.gateway.otlp_values import explain_rejected
 from greenflash_otel.gateway.responses import (
     FORBIDDEN,
     MALFORMED,
+    TOO_LARGE,
     UNAUTHENTICATED,
     UNAVAILABLE,
     RefusedError,
     write_response,
 )
-from greenflash_otel.gateway.signals import Records, Signal, Taker
+from greenflash_otel.gateway.signals import Records, Signal, SpanSink
 
 PRODUCT_ATTRIBUTE = "greenflash.product_id"
-"""Of a resource: whose product its spans belong to."""
+"""Of a resource: the product that its spans belong to."""
 PRODUCT_HEADER = "x-greenflash-product-id"
-"""Of a request: whose product those of its spans belong to that do not say it themselves."""
+"""Of a request: the product of those spans that do not name one themselves."""
+UNKNOWN_PRODUCT = "unknown_product"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +42,40 @@ class Tenant:
     """A product, and who may send for it."""
 
     product_id: str
-    taker: Taker
+    sink: SpanSink
     tokens: Sequence[str] = ()
-    """Bearer tokens that are good for it alone; its API key is one. None: whoever may send at all."""
+    """Bearer tokens that are good for it alone; its API key is one. None: anybody who may send at all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What a request says of itself, besides its body."""
+class RequestMetadata:
+    """What is known of a request before its body is read."""
 
     authorization: str = ""
     product_id: str = ""
+    peer: str = ""
+    """The address it comes from."""
     is_trusted: bool = False
     """It comes from a place that has a lock of its own, e.g. Kafka."""
 
 
-class Desk:
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a sender may do."""
+
+    tenants: Sequence[Tenant]
+    """Whom it may send for."""
+    sender: str
+    """Whose share of the gateway it uses: its token's, or its address's where no token is asked for."""
+
+
+class OtlpReceiver:
     """Takes requests for tenants. Thread-safe.
 
     Args:
         tenants: The first is the gateway's own, unless ``owned`` is False.
         tokens: Bearer tokens that are good for every tenant.
+        limits: What one request may contain.
     """
 
     def __init__(
@@ -65,51 +84,63 @@ class Desk:
         *,
         owned: bool = True,
         tokens: Iterable[str] = (),
+        limits: ContentLimits | None = None,
     ) -> None:
         self._tenants = {tenant.product_id.lower(): tenant for tenant in tenants}
         self._own = tenants[0] if owned else None
         self._tokens = tuple(tokens)
+        self.limits = limits or ContentLimits()
         self.is_stopping: Callable[[], bool] = lambda: False
-        """Asked before each request is taken; set by the server that this desk is for."""
+        """Asked before each request is taken; set by the server that this receiver is for."""
         self._unused: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def admit(self, given: Given) -> Sequence[Tenant]:
-        """The tenants that a request may send for. Raises `RefusedError` if there is none, or on a stop."""
+    def admit(self, metadata: RequestMetadata) -> Admission:
+        """Return what a request may do, before its body is read. Raises `RefusedError`."""
         if self.is_stopping():
             raise RefusedError(UNAVAILABLE, "the gateway is about to stop")
-        token = _token(given.authorization)
-        tenants = self._tenants.values()
-        admitted = [one for one in tenants if given.is_trusted or self._is_good_for(token, one)]
-        if not admitted:
+        token = _token(metadata.authorization)
+        tenants = [
+            one for one in self._tenants.values() if metadata.is_trusted or self._is_good_for(token, one)
+        ]
+        if not tenants:
             raise RefusedError(UNAUTHENTICATED, "send 'Authorization: Bearer <token>'")
-        named = given.product_id.lower()
-        if named and named not in {tenant.product_id.lower() for tenant in admitted}:
-            raise RefusedError(FORBIDDEN, f"the token is not good for the product {given.product_id}")
-        return admitted
+        named = metadata.product_id.lower()
+        if named and named not in {tenant.product_id.lower() for tenant in tenants}:
+            raise RefusedError(FORBIDDEN, f"the token is not good for the product {metadata.product_id}")
+        _require_disk(tenants, any)
+        is_known = any(map(self._tokens_of, tenants)) and token
+        return Admission(tenants, token.decode(errors="replace") if is_known else metadata.peer)
 
-    def take(self, signal: Signal, content: bytes, given: Given, *, as_json: bool = False) -> bytes:
-        """Convert and keep an unpacked request; gives the answer. Raises `RefusedError`."""
-        admitted = self.admit(given)
-        try:
-            request = signal.read_json(content) if as_json else signal.read_protobuf(content)
-        except ValueError as error:
-            raise RefusedError(MALFORMED, f"the body is {error}") from None
-        parts, strangers = self._sorted_out(request, admitted, given)
-        kept = False
-        with internal_errors.guarded("take a request"):
-            kept = all(signal.take(tenant.taker, records) for tenant, records in parts)
-        if not kept:
-            raise RefusedError(UNAVAILABLE, "cannot be kept at present")
+    def take(
+        self, signal: Signal, content: Content, metadata: RequestMetadata, *, as_json: bool = False
+    ) -> bytes:
+        """Convert and keep an unpacked request; return the answer. Raises `RefusedError`."""
+        admitted = self.admit(metadata).tenants
+        request = self._read(signal, content, as_json=as_json)
+        parts, unknown_product_count = self._sort(request, admitted, metadata)
+        failed = self._keep(signal, parts)
         self.count("log records of no span", request.unused)
-        self.count("for a product that is not known here", strangers)
-        rejected = request.rejected + strangers
-        message = f"{rejected} have no usable trace or span id, or name a product that is not known here"
-        return write_response(signal.response, signal.records, rejected, message, as_json=as_json)
+        self.count("for a product that is not known here", unknown_product_count)
+        for reason, number in request.rejected.items():
+            internal_errors.count_lost(reason, number)
+        internal_errors.count_repaired(request.repaired)
+        rejected = Counter(request.rejected) + failed + Counter({UNKNOWN_PRODUCT: unknown_product_count})
+        number, message = sum(rejected.values()), explain_rejected(rejected)
+        return write_response(signal.response, signal.records, number, message, as_json=as_json)
 
     def stats(self) -> Mapping[str, Stats]:
-        """What became of everything, by product."""
-        return {tenant.product_id: tenant.taker.stats() for tenant in self._tenants.values()}
+        """Return what became of everything, by product."""
+        return {tenant.product_id: tenant.sink.own_stats() for tenant in self._tenants.values()}
+
+    def visible_products(self, metadata: RequestMetadata) -> Sequence[str]:
+        """Return the products whose counts a request may see one by one: those that it may send for."""
+        token = _token(metadata.authorization)
+        return [one.product_id for one in self._tenants.values() if self._is_good_for(token, one)]
+
+    def is_durable(self) -> bool:
+        """Tell whether anything can be kept on disk."""
+        return any(tenant.sink.is_durable() for tenant in self._tenants.values())
 
     def count(self, reason: str, number: int) -> None:
         """Note what was taken and tells nothing."""
@@ -118,36 +149,65 @@ class Desk:
                 self._unused[reason] += number
 
     def unused(self) -> Mapping[str, int]:
-        """What was taken and tells nothing, by reason."""
+        """Return what was taken and tells nothing, by reason."""
         with self._lock:
             return dict(self._unused)
 
+    def _tokens_of(self, tenant: Tenant) -> Sequence[str]:
+        return (*self._tokens, *tenant.tokens)
+
     def _is_good_for(self, token: bytes, tenant: Tenant) -> bool:
-        wanted = (*self._tokens, *tenant.tokens)
+        wanted = self._tokens_of(tenant)
         matches = [hmac.compare_digest(token, one.encode()) for one in wanted]
         return not wanted or any(matches)
 
-    def _sorted_out(
-        self, request: Records, admitted: Sequence[Tenant], given: Given
+    def _read(self, signal: Signal, content: Content, *, as_json: bool) -> Records:
+        read = signal.read_json if as_json else signal.read_protobuf
+        try:
+            return read(content, self.limits, time.time_ns())
+        except TooLargeError as error:
+            raise RefusedError(TOO_LARGE, f"the body is {error}") from None
+        except ValueError as error:
+            raise RefusedError(MALFORMED, f"the body is {error}") from None
+
+    def _keep(self, signal: Signal, parts: Sequence[tuple[Tenant, list[object]]]) -> Counter[str]:
+        """Keep records on disk; return how many could not be converted, by reason. Raises `RefusedError`."""
+        tenants, failed, kept = [tenant for tenant, _ in parts], Counter[str](), False
+        _require_disk(tenants, all)
+        with internal_errors.guarded("take a request"):
+            kept = all(signal.take(tenant.sink, records, failed) for tenant, records in parts)
+        if not kept:
+            raise RefusedError(UNAVAILABLE, "cannot be kept at present")
+        _require_disk(tenants, all)  # the disk may have gone meanwhile
+        return failed
+
+    def _sort(
+        self, request: Records, admitted: Sequence[Tenant], metadata: RequestMetadata
     ) -> tuple[Sequence[tuple[Tenant, list[object]]], int]:
-        """Records by tenant, and how many belong to none."""
+        """Return records by tenant, and how many belong to none."""
         known = {tenant.product_id.lower(): tenant for tenant in admitted}
-        otherwise = known.get(given.product_id.lower()) or self._only(admitted)
+        otherwise = known.get(metadata.product_id.lower()) or self._only(admitted)
         found: dict[str, tuple[Tenant, list[object]]] = {}
-        strangers = 0
+        unknown_product_count = 0
         for record in request.records:
             named = record.resource.get(PRODUCT_ATTRIBUTE)
             tenant = known.get(str(named).lower()) if named else otherwise
             if tenant is None:
-                strangers += 1
+                unknown_product_count += 1
             else:
                 found.setdefault(tenant.product_id, (tenant, []))[1].append(record)
-        return list(found.values()), strangers
+        return list(found.values()), unknown_product_count
 
     def _only(self, admitted: Sequence[Tenant]) -> Tenant | None:
         if len(admitted) == 1:
             return admitted[0]
         return self._own if self._own in admitted else None
+
+
+def _require_disk(tenants: Sequence[Tenant], enough: Callable[[Iterable[object]], bool]) -> None:
+    """Raise `RefusedError` unless enough of the tenants keep what they take on disk."""
+    if tenants and not enough(tenant.sink.is_durable() for tenant in tenants):
+        raise RefusedError(UNAVAILABLE, "the outbox cannot be opened on disk at present")
 
 
 def _token(authorization: str) -> bytes:

@@ -6,26 +6,32 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.http import MAX_BODY_BYTES, create_app
-from greenflash_otel.gateway.receiver import Desk
+from greenflash_otel.gateway.connections import ACCEPTED_AT_ONCE, Connections, LimitedProtocol
+from greenflash_otel.gateway.http import create_app
+from greenflash_otel.gateway.limits import SenderLimits
+from greenflash_otel.gateway.receiver import OtlpReceiver
+from greenflash_otel.gateway.shares import Shares
 from greenflash_otel.gateway.tls import Tls
 
 GRACE_S = 10
 """How long a stop waits for requests that are being answered."""
 POLL_S = 0.02
+BACKLOG = 2048
 
 
 class Gateway:
-    """Takes requests for a desk. As a context, it runs in a thread.
+    """Takes requests for a receiver. As a context, it runs in a thread.
 
     Args:
         port: Of OTLP/HTTP; 0 for any free one.
         grpc_port: Of OTLP/gRPC; 0 for any free one, None for none.
+        limits: How long senders may take, and how many may be there.
 
     Raises:
         ConfigurationError: An address or a file cannot be used.
@@ -34,40 +40,46 @@ class Gateway:
 
     def __init__(
         self,
-        desk: Desk,
+        receiver: OtlpReceiver,
         host: str = "127.0.0.1",
         port: int = 4318,
         *,
         grpc_port: int | None = None,
         tls: Tls | None = None,
-        max_body_bytes: int = MAX_BODY_BYTES,
+        limits: SenderLimits | None = None,
     ) -> None:
-        if tls is not None:
-            tls.check()
+        context = tls.context() if tls is not None else None
+        limits = limits or SenderLimits()
         self._tls = tls
         self._address = f"[{host}]" if ":" in host else host
         self._listener = _listen(host, port)
         self.port: int = self._listener.getsockname()[1]
         """Where it listens; what was found free if 0 was asked for."""
-        desk.is_stopping = lambda: self._server.should_exit
+        receiver.is_stopping = lambda: self._server.should_exit
+        shares = self._shares = Shares(limits, receiver.limits.max_bytes)
+        connections = Connections(limits, context)
         configuration = uvicorn.Config(
-            create_app(desk, max_body_bytes=max_body_bytes),
+            create_app(receiver, limits=limits, shares=shares),
+            http=cast("Any", partial(LimitedProtocol, connections)),  # it is called as the class would be
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="error",  # one line for each bad request would be for strangers to write
             access_log=False,
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
-            **(tls.for_uvicorn() if tls else {}),
+            backlog=ACCEPTED_AT_ONCE,
         )
-        self._server = _Server(configuration)
+        self._server = _Server(configuration, connections)
+        self._loop = (configuration.get_loop_factory() or asyncio.new_event_loop)()
         self._rpc: Any = None
         self.grpc_port: int | None = None
         if grpc_port is not None:
             try:
-                self._open_rpc(desk, grpc_port, max_body_bytes)
+                self._open_rpc(receiver, grpc_port, shares)
             except BaseException:
+                self._loop.close()
                 self._listener.close()
                 raise
         self.url = f"{'https' if tls else 'http'}://{self._address}:{self.port}"
@@ -86,31 +98,54 @@ class Gateway:
         self._server.should_exit = True
         self._thread.join()
 
-    def _open_rpc(self, desk: Desk, port: int, max_body_bytes: int) -> None:
+    def _open_rpc(self, receiver: OtlpReceiver, port: int, shares: Shares) -> None:
         from greenflash_otel.gateway import grpc  # is an extra
 
-        self._rpc = grpc.create_server(desk, max_body_bytes=max_body_bytes)
+        self._rpc = self._loop.run_until_complete(grpc.create_server(receiver, shares))
         self.grpc_port = grpc.listen(self._rpc, f"{self._address}:{port}", self._tls)
 
     def _serve(self) -> None:
-        if self._rpc is not None:
-            self._rpc.start()
+        asyncio.set_event_loop(self._loop)
         try:
-            self._server.run([self._listener])
+            self._loop.run_until_complete(self._serve_both())
         finally:
             self._listener.close()
+            self._shares.close()
+            asyncio.set_event_loop(None)
+            self._loop.close()
+
+    async def _serve_both(self) -> None:
+        if self._rpc is not None:
+            await self._rpc.start()
+        try:
+            await self._server.serve([self._listener])
+        finally:
             if self._rpc is not None:
-                self._rpc.stop(GRACE_S).wait()
+                await self._rpc.stop(GRACE_S)
 
 
 class _Server(uvicorn.Server):
     """A uvicorn server that stops at once when nothing is being answered."""
 
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        super().__init__(config)
+        self._open = connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, with as many connections waiting in the kernel as it allows.
+
+        For asyncio the length of that queue is also the number of connections it accepts in one go. It would
+        open more files than there may be, before any connection could be ended.
+        """
+        await super().startup(sockets=sockets)
+        for one in sockets or ():
+            one.listen(BACKLOG)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and turn away who gets in meanwhile: uvicorn would wait for them as long as it may."""
         stopping = asyncio.ensure_future(super().shutdown(sockets=sockets))
         while not (await asyncio.wait({stopping}, timeout=POLL_S))[0]:
-            for connection in list(self.server_state.connections):
+            for connection in self._open:
                 connection.shutdown()
         await stopping
 
@@ -124,5 +159,5 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-    listener.listen(2048)
+    listener.listen(BACKLOG)
     return listener

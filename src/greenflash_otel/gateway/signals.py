@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,24 +13,34 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway import otlp, otlp_logs
+from greenflash_otel.gateway.encoding import Content
+from greenflash_otel.gateway.limits import ContentLimits
 from greenflash_otel.gateway.otlp_values import Request
 from greenflash_otel.ingest.attachment import belongs_to_others
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 
 
-class Taker(Protocol):
-    """Where it goes: the pipeline."""
+class SpanSink(Protocol):
+    """Where records go: the pipeline of a tenant."""
 
-    def take(self, spans: Iterable[SpanRecord]) -> bool:
-        """Convert and keep spans; whether all that they tell is safe."""
+    def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
+        """Convert and keep spans; tell whether all that they tell is kept.
+
+        Args:
+            failed: Gets the number of spans that could not be converted, by reason; they count as lost.
+        """
         ...
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
-        """Convert and keep log records; whether all that they tell is safe."""
+    def take_logs(self, logs: Iterable[LogRecord], failed: Counter[str] | None = None) -> bool:
+        """Convert and keep log records, as `take` does spans."""
         ...
 
-    def stats(self) -> Stats:
-        """What became of everything so far."""
+    def is_durable(self) -> bool:
+        """Tell whether what is kept would survive the end of this process."""
+        ...
+
+    def own_stats(self) -> Stats:
+        """Return what became of everything so far."""
         ...
 
 
@@ -44,12 +55,12 @@ class Signal:
     """Over HTTP."""
     service: str
     """Over gRPC; its method is ``Export``."""
-    read_protobuf: Callable[[bytes], Records]
-    read_json: Callable[[bytes], Records]
+    read_protobuf: Callable[[Content, ContentLimits, int], Records]
+    read_json: Callable[[Content, ContentLimits, int], Records]
     response: type[Message]
     records: str
     """What a response calls them."""
-    take: Callable[[Taker, Iterable[Any]], bool]
+    take: Callable[[SpanSink, Iterable[Any], Counter[str]], bool]
 
 
 TRACES = Signal(
@@ -59,7 +70,8 @@ TRACES = Signal(
     otlp.read_json,
     ExportTraceServiceResponse,
     "spans",
-    lambda taker, spans: taker.take(sorted(spans, key=belongs_to_others)),  # behind what they may belong to
+    # Outcomes and ratings last, behind what they may belong to.
+    lambda sink, spans, failed: sink.take(sorted(spans, key=belongs_to_others), failed),
 )
 LOGS = Signal(
     "/v1/logs",
@@ -68,6 +80,6 @@ LOGS = Signal(
     otlp_logs.read_json,
     ExportLogsServiceResponse,
     "log_records",
-    lambda taker, records: taker.take_logs(records),
+    lambda sink, records, failed: sink.take_logs(records, failed),
 )
 SIGNALS: Mapping[str, Signal] = {signal.path: signal for signal in (TRACES, LOGS)}

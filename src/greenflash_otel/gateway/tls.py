@@ -19,23 +19,15 @@ class Tls:
     client_ca: Path | None = None
     """Whoever sends has to show a certificate that this one signed; None: nobody has to."""
 
-    def check(self) -> None:
-        """Raises `ConfigurationError` if the files cannot be used."""
+    def context(self) -> ssl.SSLContext:
+        """Return the context for HTTP. Raises `ConfigurationError` if the files cannot be used."""
         try:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.client_ca)
             context.load_cert_chain(self.certificate, self.key)
         except OSError as error:  # ssl.SSLError is one
             raise ConfigurationError(f"the TLS files cannot be used: {error}") from None
-
-    def for_uvicorn(self) -> dict[str, Any]:
-        """Options of ``uvicorn.Config``."""
-        asked = ssl.CERT_NONE if self.client_ca is None else ssl.CERT_REQUIRED
-        return {
-            "ssl_certfile": self.certificate,
-            "ssl_keyfile": self.key,
-            "ssl_ca_certs": None if self.client_ca is None else str(self.client_ca),
-            "ssl_cert_reqs": asked,
-        }
+        context.verify_mode = ssl.CERT_NONE if self.client_ca is None else ssl.CERT_REQUIRED
+        return context
 
     def for_grpc(self) -> dict[str, Any]:
         """Arguments of ``grpc.ssl_server_credentials``."""

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 from greenflash_otel import internal_errors
-from greenflash_otel.json_values import UNBOUNDED, to_json
+from greenflash_otel.any_json import UNBOUNDED, repair_json
 from greenflash_otel.model.operation import Json
 
 Kind: TypeAlias = Literal["messages", "outcome", "rating", "user", "organization"]
@@ -66,7 +66,7 @@ def encode(body: Mapping[str, Json]) -> bytes:
         text = _dumps(body)
     except Exception:  # noqa: BLE001 - NaN, a cycle, a value of another type, or one that raises
         internal_errors.count_repaired()
-        text = _dumps(to_json(body, UNBOUNDED).value)
+        text = _dumps(repair_json(body, UNBOUNDED).value)
     if "\\u0000" in text:
         text = _NUL.sub("\\1\ufffd", text)
     try:

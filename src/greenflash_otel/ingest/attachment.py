@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import report
-from greenflash_otel.conversations.resolve import fallback_id
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.resolve import fallback_conversation_id
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
 from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.model.telemetry import SpanRecord
@@ -28,41 +28,43 @@ def belongs_to_others(span: SpanRecord) -> bool:
     return is_outcome(span) or rating_span.is_rating(span)
 
 
-def attach_span(memory: Memory, span: SpanRecord, find_response: FindResponse) -> Outcome | Rating | None:
+def attach_span(
+    store: ConversationStore, span: SpanRecord, find_response: FindResponse
+) -> Outcome | Rating | None:
     """Read and attach the outcome or the rating that a span records; None if there is nothing to deliver."""
     affiliation = read_affiliation(span.attributes)
-    trace_id = span.trace_id if memory.traces.knows(span.trace_id) else None
+    trace_id = span.trace_id if store.index.traces.has(span.trace_id) else None
     if (repaired := read_repaired(span)) is not None:
         report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
-        return attach_outcome(memory, repaired.outcome, affiliation, trace_id)
+        return attach_outcome(store, repaired.outcome, affiliation, trace_id)
     rating, repairs = rating_span.read(span)
     report("a rating's span", repairs, InvalidFeedbackError, strict=False, is_usable=rating is not None)
     if rating is None:
         internal_errors.count_lost("unusable_arguments")
         return None
-    return attach_rating(memory, rating, affiliation, trace_id, find_response)
+    return attach_rating(store, rating, affiliation, trace_id, find_response)
 
 
-def waits_for_trace(memory: Memory, span: SpanRecord) -> bool:
+def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
     """Return whether the outcome or rating of a span names no conversation, and its trace none yet."""
     whose = read_affiliation(span.attributes)
     named = read_whose(span.attributes)[0]
-    is_named = named or (whose.scope_id and memory.scopes.knows(whose.scope_id))
-    return not (is_named or memory.traces.knows(span.trace_id))
+    is_named = named or (whose.scope_id and store.index.scopes.has(whose.scope_id))
+    return not (is_named or store.index.traces.has(span.trace_id))
 
 
 def attach_outcome(
-    memory: Memory, outcome: Outcome, affiliation: Affiliation, trace_id: str | None
+    store: ConversationStore, outcome: Outcome, affiliation: Affiliation, trace_id: str | None
 ) -> Outcome:
     """Return an outcome with its conversation, and with the user of that if it names none.
 
     One that belongs to no conversation is counted: it is delivered without.
     """
-    id = _conversation_of(memory, outcome.conversation_id, affiliation, trace_id)
+    id = _conversation_of(store, outcome.conversation_id, affiliation, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         return outcome
-    known = memory.conversation(id)
+    known = store.state(id).facts
     return replace(
         outcome,
         conversation_id=id,
@@ -72,7 +74,7 @@ def attach_outcome(
 
 
 def attach_rating(
-    memory: Memory,
+    store: ConversationStore,
     rating: Rating,
     affiliation: Affiliation,
     trace_id: str | None,
@@ -86,10 +88,10 @@ def attach_rating(
     Args:
         find_response: Finds the conversation and the message of a response that another process recorded.
     """
-    answer = _answer_of(memory, rating.message_id, find_response) if rating.message_id else None
+    answer = _answer_of(store, rating.message_id, find_response) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
         return replace(rating, conversation_id=answer[0], message_id=answer[1])
-    id = _conversation_of(memory, rating.conversation_id, affiliation, trace_id)
+    id = _conversation_of(store, rating.conversation_id, affiliation, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         if rating.message_id is None:
@@ -102,17 +104,19 @@ def attach_rating(
     return replace(rating, conversation_id=id)
 
 
-def _answer_of(memory: Memory, response_id: str, find_response: FindResponse) -> tuple[str, str] | None:
+def _answer_of(
+    store: ConversationStore, response_id: str, find_response: FindResponse
+) -> tuple[str, str] | None:
     """Return the conversation and the message of a response: by our own memory, else by what others noted."""
-    if (found := memory.responses.find(response_id)) is not None:
-        conversation_id, position = found
-        return conversation_id, position.visible or position.tip or response_id
+    if (found := store.index.responses.get(response_id)) is not None:
+        cursor = found.cursor
+        return found.conversation_id, cursor.last_visible_id or cursor.head_id or response_id
     return find_response(response_id)
 
 
 def _conversation_of(
-    memory: Memory, conversation_id: str | None, affiliation: Affiliation, trace_id: str | None
+    store: ConversationStore, conversation_id: str | None, affiliation: Affiliation, trace_id: str | None
 ) -> str | None:
     """Return the conversation that was named, else that of the running code, else that of the trace."""
     named = conversation_id or affiliation.conversation_id
-    return named or fallback_id(memory, trace_id, affiliation) or None
+    return named or fallback_conversation_id(store.index, trace_id, affiliation) or None

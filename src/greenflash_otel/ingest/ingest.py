@@ -15,8 +15,9 @@ from typing import Protocol
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.deferred import EACH
-from greenflash_otel.conversations.store import WAIT_NS, Memory
+from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
+from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
+from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
@@ -43,6 +44,8 @@ from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
 from greenflash_otel.state_record import StateRecord
 
+CONVERSION_FAILED = "conversion_failed"
+
 
 class Store(Protocol):
     """Where requests go: the outbox."""
@@ -65,8 +68,9 @@ class Store(Protocol):
 class _Converting:
     """Let the conversion of one span fail without the others; count it as lost."""
 
-    def __init__(self, lost: Counter[str]) -> None:
+    def __init__(self, lost: Counter[str], failed: Counter[str] | None) -> None:
         self._lost = lost
+        self._failed = failed
 
     def __enter__(self) -> None:
         return None
@@ -77,7 +81,9 @@ class _Converting:
         if not isinstance(error, Exception):
             return False
         internal_errors.count("convert a span", error)
-        self._lost["conversion_failed"] += 1
+        self._lost[CONVERSION_FAILED] += 1
+        if self._failed is not None:
+            self._failed[CONVERSION_FAILED] += 1
         return True
 
 
@@ -85,7 +91,7 @@ class Intake:
     """Convert spans and outcomes and put them into the outbox. Not thread-safe: the ingest thread owns it.
 
     Args:
-        memory: What is known of conversations; its notes go into the store.
+        conversations: What is known of conversations; its records go into the store.
         sampler: Decides which conversations are kept; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
@@ -99,7 +105,7 @@ class Intake:
         address: Address,
         redact: Redact | None = None,
         *,
-        memory: Memory | None = None,
+        conversations: ConversationStore | None = None,
         sampler: Sampler | None = None,
         keep_on: Sequence[str] = KEEP_ON,
         now_ns: Callable[[], int] = time.time_ns,
@@ -114,8 +120,8 @@ class Intake:
         self._now_ns = now_ns
         self._note_responses = note_responses
         self._find_response = find_response
-        self._memory = memory or Memory()
-        self._joiner = Joiner(self._memory.unjoined)
+        self._conversations = conversations or ConversationStore()
+        self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
@@ -138,7 +144,9 @@ class Intake:
         requests, self._batch = self._batch or [], None
         return self._keep(requests, converted_id)
 
-    def take(self, spans: Iterable[SpanRecord], *, outcomes: bool = True) -> bool:
+    def take(
+        self, spans: Iterable[SpanRecord], *, outcomes: bool = True, failed: Counter[str] | None = None
+    ) -> bool:
         """Convert and keep what the spans tell; whether the store took it all.
 
         Spans that tell of nothing are passed over. After a refusal it helps to give the spans again.
@@ -146,17 +154,23 @@ class Intake:
         Args:
             spans: In any order; a span seen before adds nothing.
             outcomes: False where `take_outcome` was already given what outcome spans tell.
+            failed: Gets the number of spans that could not be converted, by reason; they count as lost.
         """
         now_ns = self._begin()
-        return self._take([self._joiner.take_span(span, now_ns) for span in spans], outcomes, now_ns)
+        return self._take([self._with_logs(span, now_ns) for span in spans], outcomes, now_ns, failed)
 
-    def take_logs(self, logs: Iterable[LogRecord]) -> bool:
+    def take_logs(self, logs: Iterable[LogRecord], *, failed: Counter[str] | None = None) -> bool:
         """Join log records to the spans they belong to, whichever comes first; whether the store took all.
 
         A record of a span that has not come yet tells nothing, and is kept for it.
         """
         now_ns = self._begin()
-        return self._take(self._joiner.take_logs(logs, now_ns), False, now_ns)
+        spans: dict[tuple[str, str], SpanRecord] = {}
+        for log in logs:
+            with self._converting(failed):
+                joined = self._joiner.take_logs([log], now_ns)
+                spans.update({(span.trace_id, span.span_id): span for span in joined})
+        return self._take(list(spans.values()), False, now_ns, failed)
 
     def tell_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
@@ -180,7 +194,7 @@ class Intake:
         Args:
             redacted: The same with its texts redacted, where that was done already.
         """
-        attached = attach_outcome(self._memory, outcome, affiliation, trace_id)
+        attached = attach_outcome(self._conversations, outcome, affiliation, trace_id)
         if redacted is None:
             sent = self._redaction.outcome(attached)
         else:
@@ -197,15 +211,14 @@ class Intake:
         redacted: Rating | None = None,
     ) -> Rating | None:
         """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
-        attached = attach_rating(self._memory, rating, affiliation, trace_id, self._find_response)
+        attached = attach_rating(self._conversations, rating, affiliation, trace_id, self._find_response)
         if attached is None:
             return None
-        if redacted is not None:
-            attached_ids = (attached.conversation_id, attached.message_id)
-            sent = replace(redacted, conversation_id=attached_ids[0], message_id=attached_ids[1])
-            self.take_feedback(sent, is_redacted=True)
-        else:
+        if redacted is None:
             self.take_feedback(attached)
+        else:
+            sent = replace(redacted, conversation_id=attached.conversation_id, message_id=attached.message_id)
+            self.take_feedback(sent, is_redacted=True)
         return attached
 
     def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:
@@ -227,26 +240,33 @@ class Intake:
     def _begin(self) -> int:
         """Take up what another process left, and forget what is too old; gives the time."""
         now_ns = self._now_ns()
-        self._memory.recall_waiting(now_ns)
+        self._conversations.restore_deferred(now_ns)
         self._joiner.forget(now_ns)
         return now_ns
 
-    def _take(self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int) -> bool:
+    def _with_logs(self, span: SpanRecord, now_ns: int) -> SpanRecord:
+        with internal_errors.guarded("join log records to a span", lost=CONVERSION_FAILED):
+            return self._joiner.take_span(span, now_ns)
+        return span
+
+    def _take(
+        self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int, failed: Counter[str] | None
+    ) -> bool:
         requests: list[ApiRequest] = []
-        for one in self._together([self._read(span) for span in spans]):
-            with self._converting():
-                requests += self._late(one.span.end_ns)
+        for one in self._together([self._read(span, failed) for span in spans]):
+            requests += self._late(one.span.end_ns)
+            with self._converting(failed):
                 requests += self._requests_of(one, outcomes, now_ns)
                 self._behind_ns = now_ns - one.span.end_ns
         return self._finish(requests, now_ns)
 
-    def _read(self, span: SpanRecord) -> trace.Reading:
-        with self._converting():
+    def _read(self, span: SpanRecord, failed: Counter[str] | None = None) -> trace.Reading:
+        with self._converting(failed):
             return trace.read(span)
         return trace.Reading(span)
 
-    def _converting(self) -> _Converting:
-        return _Converting(self.lost)
+    def _converting(self, failed: Counter[str] | None = None) -> _Converting:
+        return _Converting(self.lost, failed)
 
     def _together(self, readings: list[trace.Reading]) -> list[trace.Reading]:
         with internal_errors.guarded("combine spans"):
@@ -258,7 +278,7 @@ class Intake:
         if belongs_to_others(span):
             return self._told_elsewhere(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
-            operation = as_call(operation, told=self._memory.traces.knows(span.trace_id))
+            operation = as_call(operation, told=self._conversations.index.traces.has(span.trace_id))
         if operation is None:
             return ()
         if (
@@ -267,14 +287,14 @@ class Intake:
             and not registry.has_content(operation)
         ):
             self._joiner.await_logs(span, now_ns)
-        return self._sifted(assemble(self._memory, span, operation))
+        return self._sifted(assemble(self._conversations, span, operation))
 
     def _told_elsewhere(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
-        if waits_for_trace(self._memory, span):
-            waiting = self._memory.outcomes
-            if len(waiting.held(span.trace_id)) < EACH:
-                waiting.hold(span.trace_id, span, now_ns + WAIT_NS)
+        if waits_for_trace(self._conversations, span):
+            waiting, key = self._conversations.outcomes, DeferralKey(DeferralKind.TRACE, span.trace_id)
+            if len(waiting.peek(key)) < ENTRIES_PER_KEY:
+                waiting.defer(key, span, now_ns + WAIT_NS)
                 return ()
         return self._requests_of_outcome(span)
 
@@ -282,16 +302,16 @@ class Intake:
         """What operations tell that waited in vain until a span's time."""
         found: list[ApiRequest] = []
         with self._converting():
-            for update in assemble_overdue(self._memory, now_ns):
+            for update in assemble_overdue(self._conversations, now_ns):
                 found += self._sifted(update)
         return found
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
         with self._converting():
-            waiting = self._memory.outcomes
-            known = [trace_id for trace_id, _ in self._memory.traces.news()]
-            for span in (*waiting.release(known), *waiting.overdue(now_ns)):
+            waiting, traces = self._conversations.outcomes, self._conversations.index.traces
+            known = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.pending_changes()]
+            for span in (*waiting.release(known), *waiting.expire(now_ns)):
                 requests += self._requests_of_outcome(span)
         return self._keep(requests)
 
@@ -300,7 +320,8 @@ class Intake:
         if self._batch is not None:
             self._batch += requests
             return True
-        notes = self._memory.news(self._redaction.waiting, self._is_kept, self._redaction.properties)
+        redaction = self._redaction
+        notes = self._conversations.pending_records(redaction.waiting, self._is_kept, redaction.properties)
         refused: Sequence[ApiRequest] = requests
         try:
             if converted_id:
@@ -309,13 +330,13 @@ class Intake:
                 refused = self._store.put(requests, notes) if requests or notes else ()
         finally:
             for request in refused:
-                self._memory.forget(request.conversation_id)
+                self._conversations.forget(request.conversation_id)
             if refused:
-                self._memory.take_back()
+                self._conversations.rollback()
                 self._recent = Recent()
         responses, self._responses = self._responses, []
         if not refused:
-            self._memory.noted()
+            self._conversations.mark_persisted()
             self._note_responses(responses)
         return not refused
 
@@ -344,7 +365,7 @@ class Intake:
 
     def _requests_of_outcome(self, span: SpanRecord) -> Sequence[ApiRequest]:
         """Those of an outcome or a rating that came as a span."""
-        attached = attach_span(self._memory, span, self._find_response)
+        attached = attach_span(self._conversations, span, self._find_response)
         if attached is None:
             return ()
         held = self._held(attached.conversation_id)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.deferred import Waiting
-from greenflash_otel.conversations.persistence import Record
-from greenflash_otel.conversations.store import LOGS, UNJOINED_NS
+from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
+from greenflash_otel.conversations.deferred import DeferredQueue
+from greenflash_otel.conversations.store import LOGS, UNCORRELATED_NS
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.semconv.conventions.otel_logs import event_of, with_logs
 
@@ -24,12 +24,12 @@ class Joiner:
         waiting: What came apart, by span.
     """
 
-    def __init__(self, waiting: Waiting[Record]) -> None:
+    def __init__(self, waiting: DeferredQueue[SpanRecord | LogRecord]) -> None:
         self._waiting = waiting
 
     def take_logs(self, logs: Iterable[LogRecord], now_ns: int) -> list[SpanRecord]:
         """Remember log records; gives the spans that came before them, with all that is known of each."""
-        keys: dict[str, None] = {}
+        keys: dict[DeferralKey, None] = {}
         for log in logs:
             if log.span_id and event_of(log):
                 keys[key := _key(log)] = None
@@ -39,7 +39,7 @@ class Joiner:
     def take_span(self, span: SpanRecord, now_ns: int) -> SpanRecord:
         """The span with the log records that are known of it."""
         key = _key(span)
-        if not self._waiting.held(key):
+        if not self._waiting.peek(key):
             return span
         self._hold(key, span, now_ns)
         return self._joined(key) or span
@@ -47,26 +47,26 @@ class Joiner:
     def await_logs(self, span: SpanRecord, now_ns: int) -> None:
         """Remember a span that says nothing of what was said, for log records that are still to come."""
         key = _key(span)
-        if not any(isinstance(one, SpanRecord) for one in self._waiting.held(key)):  # else it has some
+        if not any(isinstance(one, SpanRecord) for one in self._waiting.peek(key)):  # else it has some
             self._hold(key, span, now_ns)
 
     def forget(self, now_ns: int) -> None:
         """Remember no more what has waited too long; log records whose span never came are counted."""
-        late = self._waiting.overdue(now_ns)
+        late = self._waiting.expire(now_ns)
         found = {_key(one) for one in late if isinstance(one, SpanRecord)}
         for one in late:
             if _key(one) not in found:
                 internal_errors.count("find the span of a log record", TimeoutError())
 
-    def _hold(self, key: str, one: Record, now_ns: int) -> None:
-        self._waiting.hold(key, one, now_ns + UNJOINED_NS, most=LOGS)
+    def _hold(self, key: DeferralKey, one: SpanRecord | LogRecord, now_ns: int) -> None:
+        self._waiting.defer(key, one, now_ns + UNCORRELATED_NS, max_entries=LOGS)
 
-    def _joined(self, key: str) -> SpanRecord | None:
+    def _joined(self, key: DeferralKey) -> SpanRecord | None:
         """The span that is known by a key, which it may have come under more than once."""
-        held = self._waiting.held(key)
+        held = self._waiting.peek(key)
         spans = [one for one in held if isinstance(one, SpanRecord)]
         return with_logs(spans[-1], [one for one in held if isinstance(one, LogRecord)]) if spans else None
 
 
-def _key(one: Record) -> str:
-    return f"{one.trace_id} {one.span_id}"
+def _key(one: SpanRecord | LogRecord) -> DeferralKey:
+    return DeferralKey(DeferralKind.SPAN, f"{one.trace_id} {one.span_id}")

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.persistence import Held, Record
+from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.model.operation import Json, PromptTemplate
 from greenflash_otel.model.telemetry import Attributes, LogRecord, SpanRecord
@@ -98,7 +98,7 @@ class Redaction:
         """What is remembered of a conversation's properties."""
         return properties if self._redact is None else self._clean(properties, "properties")
 
-    def waiting(self, waiting: Held | Record) -> Held | Record:
+    def waiting(self, waiting: Waiting) -> Waiting:
         """Redact what waits on disk. When it no longer waits, it goes through redaction once more.
 
         Any text of a span or a log record that has not been read yet has the path ``messages.content``.
@@ -109,8 +109,8 @@ class Redaction:
             body = self._said(waiting.body)
             return replace(waiting, body=body, attributes=self._attributes(waiting.attributes))
         if not isinstance(waiting, SpanRecord):
-            span, operation = waiting
-            return self._named(span), redact_operation(operation, self._clean)
+            operation = redact_operation(waiting.operation, self._clean)
+            return replace(waiting, span=self._named(waiting.span), operation=operation)
         if outcome := read_outcome(waiting):
             return _with_attributes(waiting, attributes_of(self.outcome(outcome)))
         if rating_span.is_rating(waiting):

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from greenflash_otel.conversations.index import Links
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.index import ConversationIndex, NameIndex
 from greenflash_otel.greenflash_api.request import ApiRequest
 
 HELD_BYTES = 16 * 1024 * 1024
@@ -27,21 +26,21 @@ class Sampler:
     """Sifts requests as they come. Not thread-safe: its owner serialises access.
 
     Args:
-        notable: Remembers the conversations that are kept whatever their ids say.
+        always_kept: Remembers the conversations that are kept whatever their ids say.
     """
 
     def __init__(
-        self, rate: float, notable: Links[None] | None = None, *, held_bytes: int = HELD_BYTES
+        self, rate: float, always_kept: NameIndex[None] | None = None, *, held_bytes: int = HELD_BYTES
     ) -> None:
         self._rate = rate
         self._limit_bytes = held_bytes
         self._bytes = 0
         self._held: dict[str, list[ApiRequest]] = {}
-        self._notable = Memory().notable if notable is None else notable
+        self._always_kept = ConversationIndex().always_kept if always_kept is None else always_kept
 
     def keeps(self, conversation_id: str) -> bool:
         """Whether a conversation is kept, as far as is known."""
-        return keeps(conversation_id, self._rate) or self._notable.knows(conversation_id)
+        return keeps(conversation_id, self._rate) or self._always_kept.has(conversation_id)
 
     def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
         """Those of ``requests`` that are kept now."""
@@ -56,7 +55,7 @@ class Sampler:
 
     def keep(self, conversation_id: str) -> Sequence[ApiRequest]:
         """Keep a conversation whatever its id says; what was held of it, which comes first."""
-        self._notable.remember(conversation_id, None)
+        self._always_kept.set(conversation_id, None)
         held = self._held.pop(conversation_id, [])
         self._bytes -= _size(held)
         return held

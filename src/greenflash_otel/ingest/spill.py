@@ -38,7 +38,8 @@ class SpanSpill:
         self._may_use_disk = may_use_disk
         self.reason = reason
         self._packed: deque[tuple[int, bytes]] = deque()
-        self._packed_bytes = 0
+        self._packed_in_bytes = self._packed_out_bytes = 0
+        """Each is counted up by one thread only: the writer's, and the ingest thread."""
         self._last_id = 0
 
     def is_on_disk(self) -> bool:
@@ -80,7 +81,7 @@ class SpanSpill:
     def begin_in_child(self) -> None:
         """Start empty in a forked child."""
         self._packed.clear()
-        self._packed_bytes = 0
+        self._packed_in_bytes = self._packed_out_bytes = 0
 
     def fetch(self) -> tuple[list[Any], int]:
         """Return the oldest spans, and the id up to which they are; those on disk go when they are converted."""
@@ -90,7 +91,7 @@ class SpanSpill:
         size = 0
         while self._packed and len(packed) < BATCH and size < BATCH_BYTES:
             _, body = self._packed.popleft()
-            self._packed_bytes -= len(body)
+            self._packed_out_bytes += len(body)
             size += len(body)
             if (span := _read(zlib.decompress(body))) is not None:
                 packed.append(span)
@@ -99,11 +100,11 @@ class SpanSpill:
     def _pack(self, bodies: Sequence[bytes]) -> int:
         for at, body in enumerate(bodies):
             packed = zlib.compress(body, 1)
-            if self._packed_bytes + len(packed) > PACKED_BYTES:
+            if self._packed_in_bytes - self._packed_out_bytes + len(packed) > PACKED_BYTES:
                 return len(bodies) - at
             self._last_id += 1
             self._packed.append((self._last_id, packed))
-            self._packed_bytes += len(packed)
+            self._packed_in_bytes += len(packed)
         return 0
 
 

@@ -26,6 +26,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.model.visit import map_parts
 
 PROPERTIES_WITHOUT_CONTENT = frozenset(
     {
@@ -53,13 +54,13 @@ PROPERTIES_WITHOUT_CONTENT = frozenset(
 
 
 def without_content(operation: Operation) -> Operation:
-    """The same operation, saying what happened but nothing of what was said."""
+    """Return the operation with what happened, but nothing of what was said."""
+    bare = map_parts(operation, _bare)
     return replace(
-        operation,
-        system_instructions=tuple(_bare(part) for part in operation.system_instructions),
+        bare,
         prompt=replace(operation.prompt, variables={}) if operation.prompt else None,
-        input=tuple(_bare_message(message) for message in operation.input),
-        output=tuple(_bare_message(message) for message in operation.output),
+        input=tuple(map(_bare_message, bare.input)),
+        output=tuple(map(_bare_message, bare.output)),
         tool=_bare_tool(operation.tool) if operation.tool else None,
         failure=Failure(operation.failure.type) if operation.failure else None,
         properties=_bare_properties(operation.properties),
@@ -67,9 +68,10 @@ def without_content(operation: Operation) -> Operation:
 
 
 def _bare_message(message: Message) -> Message:
+    """What is left of a message is named one by one: a field that is added must not leak."""
     return Message(
         message.role,
-        tuple(_bare(part) for part in message.parts),
+        message.parts,
         finish_reason=message.finish_reason,
         voice=replace(message.voice, speaker=None) if message.voice else None,
         at_ms=message.at_ms,
@@ -77,7 +79,7 @@ def _bare_message(message: Message) -> Message:
     )
 
 
-def _bare(part: Part) -> Part:
+def _bare(part: Part, role: str) -> Part:
     match part:
         case Text():
             return Text("")

@@ -11,29 +11,31 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from greenflash_otel.conversations.state import POSITIONS
-from greenflash_otel.conversations.store import CONVERSATIONS
-from greenflash_otel.lru import Bounded
-from greenflash_otel.message_ids.chain import Position, follow
-from greenflash_otel.message_ids.fragments import NOT_SAID, SYSTEM_ROLES
+from greenflash_otel.lru import LruDict
+from greenflash_otel.message_ids.chain import find_head
+from greenflash_otel.message_ids.fragments import NOT_SAID, SYSTEM_ROLES, split_message
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import MAIN_CALLS, TURN, Message, Operation, Other, Text
 
 STEPS = 20_000
 """Messages remembered by what they say and follow on."""
+CONVERSATIONS = 10_000
+"""Conversations whose ends are remembered."""
+BRANCHES = 64
+"""Ends remembered of a conversation."""
 
 
 class KnownHistory:
     """Where the recorded calls of each conversation ended. Thread-safe and bounded.
 
     Args:
-        key: As for `Memory`, which has to come to the same ids.
+        key: As for `ConversationStore`, which has to come to the same ids.
     """
 
     def __init__(self, key: bytes = b"") -> None:
         self._key = key
-        self._steps: Bounded[tuple[str, str, int, int], str | None] = Bounded(STEPS)
-        self._ends: Bounded[str, Bounded[str, None]] = Bounded(CONVERSATIONS)
+        self._steps: LruDict[tuple[str, str, int, int], str | None] = LruDict(STEPS)
+        self._ends: LruDict[str, LruDict[str, None]] = LruDict(CONVERSATIONS)
         self._lock = threading.RLock()  # a signal handler may interrupt its owner
 
     def leave_out(
@@ -50,7 +52,7 @@ class KnownHistory:
         tip = namespace = namespace_of(id, self._key)
         prompt, known_to, parent_id = 0, 0, None
         with self._lock:
-            ends = self._ends.get(id) or Bounded[str, None](POSITIONS)
+            ends = self._ends.get(id) or LruDict[str, None](BRANCHES)
             for index, entry in enumerate(entries):
                 role, text = _simple(entry)
                 if role in SYSTEM_ROLES and tip == namespace:
@@ -76,7 +78,7 @@ class KnownHistory:
         namespace, tip, talks = namespace_of(id, self._key), operation.input_parent_id, False
         known_to, parent_id = 0, None
         with self._lock:
-            ends = self._ends.get(id) or Bounded[str, None](POSITIONS)
+            ends = self._ends.get(id) or LruDict[str, None](BRANCHES)
             for index, message in enumerate(operation.input):
                 talks = talks or message.role not in SYSTEM_ROLES
                 if not talks:
@@ -104,10 +106,10 @@ class KnownHistory:
             return tip  # nothing follows on a result
         text = message.parts[0] if len(message.parts) == 1 else None
         if not isinstance(text, Text):
-            return follow(namespace, Position(tip=tip), (message,))[1].tip
+            return find_head(namespace, tip, (split_message(message),))
         key = (tip or namespace, message.role, hash(text.content), len(text.content))
         if key not in self._steps:
-            after = follow(namespace, Position(tip=tip), (message,))[1].tip
+            after = find_head(namespace, tip, (split_message(message),))
             self._steps.remember(key, after)
         return self._steps[key]
 

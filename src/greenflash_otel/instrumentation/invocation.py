@@ -15,8 +15,8 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
+from greenflash_otel.any_json import well_formed
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import well_formed
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.semconv.genai import (
     OPERATION_NAME,
@@ -25,7 +25,7 @@ from greenflash_otel.semconv.genai import (
     Attribute,
     as_attribute,
     attributes_of,
-    span_name,
+    span_name_of,
 )
 
 _ABOVE = otel_context.create_key("greenflash-told-above")
@@ -64,7 +64,7 @@ class Invocation:
         }
         attributes = {name: value for name, value in head.items() if value}
         kind = SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT
-        return cls(tracer.start_span(span_name(operation), context, kind=kind, attributes=attributes))
+        return cls(tracer.start_span(span_name_of(operation), context, kind=kind, attributes=attributes))
 
     @property
     def span(self) -> Span | None:

@@ -48,29 +48,40 @@ class Target:
 
     def install(self) -> None:
         """Wrap the methods now or when their module is imported. Repeated calls do nothing."""
-        with _lock:
+        with guarded(f"wrap {self.what} of {self.package}"), _lock:
             self.wanted = True
             if module := sys.modules.get(self.module):
-                self._wrap(module)
+                self._wrap_or_leave(module)
             elif not self._hooked:
                 self._hooked = True
                 wrapt.register_post_import_hook(self._on_import, self.module)
 
     def remove(self) -> None:
         """Give the methods back. A wrapper below another instrumentation's stays and lets calls through."""
-        with _lock:
+        with guarded(f"unwrap {self.what} of {self.package}"), _lock:
             self.wanted = False
-            module = sys.modules.get(self.module)
-            for method in self.methods if module else ():
-                for owner in _owners(getattr(module, method.owner, None), method):
-                    layer: Any = owner.__dict__[method.name]
-                    if _is_ours(layer, method):
-                        setattr(owner, method.name, layer.__wrapped__)
+            if module := sys.modules.get(self.module):
+                self._unwrap(module)
 
     def _on_import(self, module: Any) -> None:
-        with guarded("wrap methods"), _lock:
+        with guarded(f"wrap {self.what} of {self.package}"), _lock:
             if self.wanted:
-                self._wrap(module)
+                self._wrap_or_leave(module)
+
+    def _wrap_or_leave(self, module: Any) -> None:
+        """Wrap all of the methods, or none: half of them would record halves of calls."""
+        try:
+            self._wrap(module)
+        except BaseException:
+            self._unwrap(module)
+            raise
+
+    def _unwrap(self, module: Any) -> None:
+        for method in self.methods:
+            for owner in _owners(getattr(module, method.owner, None), method):
+                layer: Any = owner.__dict__[method.name]
+                if _is_ours(layer, method):
+                    setattr(owner, method.name, layer.__wrapped__)
 
     def _wrap(self, module: Any) -> None:
         missing = [
@@ -98,16 +109,27 @@ def _fits(owner: object, method: Method) -> bool:
 
 
 def _owners(owner: type | None, method: Method) -> Iterator[type]:
-    """The class itself, and those below it that another instrumentation gave a wrapper of their own."""
+    """Yield the class itself, and those below it that another instrumentation gave a method of their own.
+
+    Some put the inherited method there for good when they are taken off; it then hides the wrapper above it.
+    """
     if owner is None:
         return
+    inherited = getattr(owner, method.name, None)
     if method.name in owner.__dict__:
         yield owner
     subclasses: list[type] = owner.__subclasses__()
     for subclass in subclasses:
         for one in _owners(subclass, method):
-            if hasattr(one.__dict__[method.name], "__wrapped__"):
+            layer = one.__dict__[method.name]
+            if hasattr(layer, "__wrapped__") or layer is _innermost(inherited):
                 yield one
+
+
+def _innermost(layer: Any) -> Any:
+    while hasattr(layer, "__wrapped__"):
+        layer = layer.__wrapped__
+    return getattr(layer, "__func__", layer)
 
 
 def _wrap_method(owner: type, method: Method) -> None:

@@ -1,1 +1,9 @@
-"""Ids of messages, shared by capture and the conversation model."""
+"""Ids of messages: what capture and the conversation model must compute alike. Pure.
+
+    Message ──▶ fragments ──▶ what Greenflash calls a message, with its canonical content
+            ──▶ ids       ──▶ a hash over the conversation, the id before it and that content
+            ──▶ chain     ──▶ id, type and parent of each fragment, one after the other
+
+Capture needs the ids to leave known history out of a span; the model needs them to recognise a resent
+history. Neither imports the other.
+"""

@@ -1,18 +1,22 @@
-"""Follow a conversation piece by piece and give each its id, its type and its parent. Pure.
+"""Follow a conversation fragment by fragment and give each its id, its type and its parent. Pure.
 
-`Position` is where in a conversation we stand; `step` takes one piece and gives what became of it and
-the next position. A resent history is followed again and comes to the same ids.
+A `Cursor` is where in a conversation we are. `append_fragment` takes one fragment and returns what became of
+it, with the next cursor. A resent history is followed again and comes to the same ids.
+
+Theory. An id hashes the id before it, as a git commit does. Only *links* move the head of that chain: what
+the user said, answers, and calls of the application's tools. Thoughts, results, system messages and calls of
+the provider's own tools hang on the chain without being part of it, because applications leave them out when
+they resend a history, and the ids after them must stay the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from greenflash_otel.message_ids.fragments import Piece, cut
-from greenflash_otel.message_ids.ids import id_of
-from greenflash_otel.model.operation import Message
+from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
+from greenflash_otel.message_ids.ids import id_of, id_of_written
+from greenflash_otel.values import store_as, value
 
 MessageType: TypeAlias = Literal[
     "user_message",
@@ -34,112 +38,176 @@ MessageType: TypeAlias = Literal[
     "workflow",
     "callback",
 ]
-"""The types of Greenflash's 18 that are made so far."""
+"""The message types of Greenflash."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where in a conversation we stand: all that the next piece's id, type and parent depend on."""
+@value
+class Cursor:
+    """Where in a conversation we are: all that the next fragment's id, type and parent depend on."""
 
-    tip: str | None = None
-    """Id of the piece before; it goes into the next one's id."""
-    visible: str | None = None
+    head_id: str | None = store_as("h", default=None)
+    """Id of the link before; it goes into the next one's id."""
+    last_visible_id: str | None = store_as("v", default=None)
     """The last message the user said or saw."""
-    asked: str | None = None
+    turn_user_id: str | None = store_as("u", default=None)
     """The user message that began the turn."""
-    requested: str | None = None
+    tool_preamble_id: str | None = store_as("p", default=None)
     """The text that came with tool calls, within one assistant message."""
-    agentic: bool = False
+    used_tools: bool = store_as("t", default=False)
     """Whether the turn has used tools."""
-    calls: tuple[tuple[str, str], ...] = ()
+    calls: tuple[tuple[str, str], ...] = store_as("c", default=())
     """(call id, message id) of the turn's tool calls."""
 
     @classmethod
-    def after(cls, message_id: str) -> Position:
-        """All that can be said when only the message before is known."""
-        return cls(tip=message_id, visible=message_id)
+    def after(cls, message_id: str) -> Cursor:
+        """Return all that can be said when only the message before is known."""
+        return cls(head_id=message_id, last_visible_id=message_id)
 
-    def call(self, call_id: str | None) -> str | None:
-        """Message id of the newest tool call with this call id."""
+    def find_call(self, call_id: str | None) -> str | None:
+        """Return the message id of the newest tool call with this call id."""
         return next((message for call, message in reversed(self.calls) if call == call_id), None)
 
+    def at_message_start(self) -> Cursor:
+        """Return the cursor for the next message: a preamble counts within one message only."""
+        if self.tool_preamble_id is None:
+            return self
+        return Cursor(
+            self.head_id, self.last_visible_id, self.turn_user_id, None, self.used_tools, self.calls
+        )
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A piece with its place in the conversation."""
+    def with_head(self, head_id: str | None) -> Cursor:
+        """Return the same place under another name, from which the next id is hashed."""
+        return Cursor(
+            head_id,
+            self.last_visible_id,
+            self.turn_user_id,
+            self.tool_preamble_id,
+            self.used_tools,
+            self.calls,
+        )
 
-    piece: Piece
+    def with_tools(self) -> Cursor:
+        """Return the cursor of a turn that has used tools."""
+        return Cursor(
+            self.head_id, self.last_visible_id, self.turn_user_id, self.tool_preamble_id, True, self.calls
+        )
+
+
+START = Cursor()
+"""The beginning of a conversation, before any message."""
+
+
+@value
+class ChainedFragment:
+    """A fragment with its place in the conversation."""
+
+    fragment: Fragment
     id: str
     type: MessageType
     parent_id: str | None
-    before: str | None
-    """Id of the piece before."""
-    after: Position
-    """Where the conversation stands then."""
+    previous_id: str | None
+    """Id of the link before."""
+    cursor: Cursor
+    """Where the conversation is after it."""
 
 
-def follow(
-    namespace: str, position: Position, messages: Iterable[Message]
-) -> tuple[tuple[Placed, ...], Position]:
-    """Place all pieces of ``messages``, beginning at ``position``."""
-    placed: list[Placed] = []
+def extend_chain(
+    namespace: str, cursor: Cursor, messages: Iterable[SplitMessage]
+) -> tuple[list[ChainedFragment], Cursor]:
+    """Append all fragments of ``messages`` after ``cursor``; return them, and the cursor after the last."""
+    chained: list[ChainedFragment] = []
     for message in messages:
-        position = replace(position, requested=None)
-        for piece in cut(message):
-            done, position = step(namespace, position, piece)
-            placed.append(done)
-    return tuple(placed), position
+        cursor = cursor.at_message_start()
+        for fragment in message.fragments:
+            appended = append_fragment(namespace, cursor, fragment)
+            cursor = appended.cursor
+            chained.append(appended)
+    return chained, cursor
 
 
-def step(namespace: str, position: Position, piece: Piece) -> tuple[Placed, Position]:
-    """Place one piece and move on."""
-    if piece.aside is not None:
-        return _step_aside(namespace, position, piece, piece.aside)
-    answered = position.call(piece.call_id) if piece.kind == "tool_result" else None
-    if answered is not None:  # its content, which may be large, does not count for its id
-        id = result_id(namespace, answered)
-    else:
-        id = id_of(namespace, position.tip, piece.kind, piece.canonical)
-    type: MessageType
-    parent_id, after = position.asked or position.visible, position
-    match piece.kind:
+def list_heads(namespace: str, head_id: str | None, messages: Iterable[SplitMessage]) -> list[str]:
+    """Return the ids of the links in ``messages``: each hashes the one before, the first hashes ``head_id``.
+
+    This is what `extend_chain` makes of them, without types, parents and cursors.
+    """
+    heads: list[str] = []
+    for message in messages:
+        for fragment in message.fragments:
+            if fragment.is_link:
+                head_id = id_of_written(namespace, head_id, fragment.kind, fragment.written)
+                heads.append(head_id)
+    return heads
+
+
+def find_head(namespace: str, head_id: str | None, messages: Iterable[SplitMessage]) -> str | None:
+    """Return the id of the last link in ``messages``; ``head_id`` if there is none."""
+    heads = list_heads(namespace, head_id, messages)
+    return heads[-1] if heads else head_id
+
+
+def append_fragment(namespace: str, cursor: Cursor, fragment: Fragment) -> ChainedFragment:
+    """Append one fragment after ``cursor``."""
+    head_id, visible_id = cursor.head_id, cursor.last_visible_id
+    if fragment.out_of_band_id is not None:
+        return _append_out_of_band(namespace, cursor, fragment)
+    if fragment.kind == "tool_result":
+        return _append_tool_result(namespace, cursor, fragment)
+    id = id_of_written(namespace, head_id, fragment.kind, fragment.written)
+    answers_id, after = cursor.turn_user_id or visible_id, cursor
+    match fragment.kind:
         case "user":
-            type, parent_id = "user_message", position.visible
-            after = Position(tip=id, visible=id, asked=id)
+            after = Cursor(head_id=id, last_visible_id=id, turn_user_id=id)
+            return ChainedFragment(fragment, id, "user_message", visible_id, head_id, after)
         case "answer":
-            type = "final_response" if position.agentic and piece.ends_message else "assistant_message"
-            after = replace(position, tip=id, visible=id, requested=id)
+            ends_turn = cursor.used_tools and fragment.ends_message
+            after = Cursor(id, id, cursor.turn_user_id, id, cursor.used_tools, cursor.calls)
+            type: MessageType = "final_response" if ends_turn else "assistant_message"
+            return ChainedFragment(fragment, id, type, answers_id, head_id, after)
         case "tool_call":
-            caller = position.call(piece.caller_id) if piece.caller_id else None
-            type, parent_id = "tool_call", caller or position.requested or parent_id
-            calls = (*position.calls, (piece.call_id, id)) if piece.call_id else position.calls
-            after = replace(
-                position, tip=position.tip if piece.by_provider else id, agentic=True, calls=calls
-            )
-        case "tool_result":
-            type = "tool_error" if piece.failed else "observation"
-            if answered is not None:
-                parent_id = answered
-            else:  # its call was never seen: a trimmed history
-                id = id_of(namespace, position.tip, piece.kind, [piece.call_id, piece.canonical])
+            caller_id = cursor.find_call(fragment.caller_id) if fragment.caller_id else None
+            parent_id = caller_id or cursor.tool_preamble_id or answers_id
+            calls = (*cursor.calls, (fragment.call_id, id)) if fragment.call_id else cursor.calls
+            next_head = head_id if fragment.by_provider else id  # what is resent often leaves it out
+            after = Cursor(next_head, visible_id, cursor.turn_user_id, cursor.tool_preamble_id, True, calls)
+            return ChainedFragment(fragment, id, "tool_call", parent_id, head_id, after)
         case "thought":
-            type = "thought"
+            return ChainedFragment(fragment, id, "thought", answers_id, head_id, cursor)
         case "system":
-            type, parent_id = "system_message", position.visible
-    return Placed(piece, id, type, parent_id, position.tip, after), after
+            return ChainedFragment(fragment, id, "system_message", visible_id, head_id, cursor)
 
 
-def _step_aside(namespace: str, position: Position, piece: Piece, name: str) -> tuple[Placed, Position]:
-    """Place what was said beside the history: it is seen and answered, but the next id does not hash it."""
-    id = id_of(namespace, position.tip, piece.kind, [name, piece.canonical])
-    if piece.kind == "user":
-        after = replace(position, visible=id, asked=id)
-        return Placed(piece, id, "user_message", position.visible, position.tip, after), after
-    after = replace(position, visible=id)
-    parent_id = position.asked or position.visible
-    return Placed(piece, id, "assistant_message", parent_id, position.tip, after), after
+def _append_tool_result(namespace: str, cursor: Cursor, fragment: Fragment) -> ChainedFragment:
+    """Append a result below its call. Its content, which may be large, does not count for its id."""
+    call_message_id = cursor.find_call(fragment.call_id)
+    type: MessageType = "tool_error" if fragment.failed else "observation"
+    if call_message_id is not None:
+        id = result_id_of(namespace, call_message_id)
+        return ChainedFragment(fragment, id, type, call_message_id, cursor.head_id, cursor)
+    # Its call was never seen: a trimmed history.
+    id = id_of(namespace, cursor.head_id, fragment.kind, [fragment.call_id, fragment.canonical])
+    parent_id = cursor.turn_user_id or cursor.last_visible_id
+    return ChainedFragment(fragment, id, type, parent_id, cursor.head_id, cursor)
 
 
-def result_id(namespace: str, call_message_id: str) -> str:
-    """Id of what the tool answered: one per call, whether seen in a tool's span or in the next input."""
-    return id_of(namespace, call_message_id, "tool_result", None)
+def _append_out_of_band(namespace: str, cursor: Cursor, fragment: Fragment) -> ChainedFragment:
+    """Append what was said outside the history: it is seen and answered, but the next id does not hash it."""
+    canonical = [fragment.out_of_band_id, fragment.canonical]
+    id = id_of(namespace, cursor.head_id, fragment.kind, canonical)
+    is_user = fragment.kind == "user"
+    after = Cursor(
+        cursor.head_id,
+        id,
+        id if is_user else cursor.turn_user_id,
+        cursor.tool_preamble_id,
+        cursor.used_tools,
+        cursor.calls,
+    )
+    if is_user:
+        return ChainedFragment(fragment, id, "user_message", cursor.last_visible_id, cursor.head_id, after)
+    parent_id = cursor.turn_user_id or cursor.last_visible_id
+    return ChainedFragment(fragment, id, "assistant_message", parent_id, cursor.head_id, after)
+
+
+def result_id_of(namespace: str, call_message_id: str) -> str:
+    """Return the id of what a tool answered: one per call, whether seen in its span or in the next input."""
+    return id_of_written(namespace, call_message_id, "tool_result", "null")

@@ -1,17 +1,18 @@
-"""Cut messages into pieces, each of which Greenflash keeps as one message. Pure.
+"""Split messages into fragments, each of which Greenflash keeps as one message. Pure.
 
-An assistant message with text and two tool calls is three pieces; Chat Completions and Responses, which
-group them differently, give the same ones in the same order.
+An assistant message with text and two tool calls is three fragments; Chat Completions and Responses, which
+group them differently, give the same ones in the same order. Each message is split once per call, and each
+fragment written once: both keep what was worked out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from greenflash_otel.message_ids.ids import canonical_of, text_of
+from greenflash_otel.message_ids.ids import canonical_of, id_of_written, text_of, word_sketch, write_canonical
 from greenflash_otel.model.operation import (
     Json,
     Message,
@@ -27,27 +28,31 @@ from greenflash_otel.model.operation import (
     Voice,
 )
 from greenflash_otel.semconv.formats.otel_messages import write_part
+from greenflash_otel.values import value
 
-Kind: TypeAlias = Literal["user", "answer", "tool_call", "tool_result", "thought", "system"]
+FragmentKind: TypeAlias = Literal["user", "answer", "tool_call", "tool_result", "thought", "system"]
 
-CHAIN: Sequence[Kind] = ("user", "answer", "tool_call")
-"""Kinds of pieces that lead from one place in a conversation to the next."""
+LINK_KINDS: Sequence[FragmentKind] = ("user", "answer", "tool_call")
+"""Kinds of fragments that later ones can follow."""
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
+RESULT_ROLES = frozenset({"tool", "function"})
 REFUSAL = "refusal"
 """Type of the part in which a model declines; the user sees it."""
 
 NOT_SAID = frozenset({"item_reference", "compaction", "compaction_trigger"})
 """Types of parts that manage what the provider keeps; they say nothing themselves."""
 
+_HIDDEN = (Reasoning, ToolCall, ToolCallResponse, ServerToolCall, ServerToolCallResponse)
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a message, or several that belong together."""
 
-    kind: Kind
+@dataclass(slots=True, eq=False)
+class Fragment:
+    """A part of a message, or several that belong together. Nothing but its caches changes."""
+
+    kind: FragmentKind
     canonical: Json
-    """What counts for its identity; see `identity`."""
+    """What counts for its identity; see `ids`."""
     text: str | None = None
     data: Mapping[str, Json] = field(default_factory=dict)
     """What is not text: attachments, arguments, a result."""
@@ -62,52 +67,125 @@ class Piece:
     ends_message: bool = False
     """True for the text of an assistant message that asks for no tool."""
     at_ms: int | None = None
-    """When it was said, if the message tells."""
-    aside: str | None = None
-    """See `Message.aside`: nothing follows on it."""
+    """When it was said, if the message has a time."""
+    out_of_band_id: str | None = None
+    """See `Message.aside`: nothing follows it."""
+    is_link: bool = False
+    """Whether the next fragment's id depends on this one; see `chain`."""
+    _written: str | None = field(default=None, init=False, repr=False)
+    _content_key: tuple[str, str] | None = field(default=None, init=False, repr=False)
+    _sketch: int | None = field(default=None, init=False, repr=False)
+
+    @property
+    def written(self) -> str:
+        """Its canonical content as JSON."""
+        if self._written is None:
+            self._written = write_canonical(self.canonical)
+        return self._written
+
+    def content_key(self, namespace: str) -> str:
+        """Return a hash of what it says, wherever in the conversation that is."""
+        if self._content_key is None or self._content_key[0] != namespace:
+            self._content_key = namespace, id_of_written(namespace, None, self.kind, self.written)
+        return self._content_key[1]
+
+    @property
+    def sketch(self) -> int:
+        """Its words as bits if it is an answer: only answers are compared by likeness."""
+        if self._sketch is None:
+            self._sketch = word_sketch(self.text or "") if self.kind == "answer" else 0
+        return self._sketch
 
 
-def split_system_prompt(operation: Operation) -> tuple[str | None, tuple[Message, ...]]:
-    """The system prompt, from instructions and leading system messages, and the other messages."""
+@value
+class SplitMessage:
+    """A message with its fragments."""
+
+    message: Message
+    role: str
+    fragments: Sequence[Fragment]
+    names_stored_items: bool = False
+    """Whether it refers to what the provider keeps; see `NOT_SAID`."""
+
+
+def find_system_prompt(operation: Operation) -> tuple[str | None, int]:
+    """Return the system prompt, and how many leading messages of the input are part of it.
+
+    The prompt comes from the instructions and the leading system messages.
+    """
     leading = 0
     while leading < len(operation.input) and operation.input[leading].role in SYSTEM_ROLES:
         leading += 1
     texts = [text_of(operation.system_instructions)]
     texts += [text_of(message.parts) for message in operation.input[:leading]]
-    return "\n\n".join(text for text in texts if text) or None, operation.input[leading:]
+    return "\n\n".join(text for text in texts if text) or None, leading
 
 
-def cut(message: Message) -> tuple[Piece, ...]:
-    """The pieces of a message, in order. A message without any content has none."""
-    pieces = _cut(message)
-    if message.at_ms is None and message.aside is None:
-        return pieces
-    return tuple(replace(piece, at_ms=message.at_ms, aside=message.aside) for piece in pieces)
+def split_messages(messages: Iterable[Message]) -> tuple[SplitMessage, ...]:
+    """Split each of several messages."""
+    return tuple(map(split_message, messages))
 
 
-def _cut(message: Message) -> tuple[Piece, ...]:
-    spoken = [part for part in message.parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
+def split_message(message: Message) -> SplitMessage:
+    """Split a message into its fragments, in order. A message without any content has none."""
+    parts, role, said_all = message.parts, message.role, True
+    if len(parts) == 1 and isinstance(parts[0], Text) and role not in RESULT_ROLES:
+        fragments = _split_text(message, parts[0].content)  # nearly all messages of long histories
+    else:
+        spoken = [part for part in parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
+        fragments, said_all = list(_split_parts(message, spoken)), len(spoken) == len(parts)
+    for fragment in fragments:
+        fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.aside
+        fragment.is_link = fragment.kind in LINK_KINDS and not fragment.by_provider and message.aside is None
+    return SplitMessage(message, role, fragments, names_stored_items=not said_all)
+
+
+def _split_text(message: Message, content: str) -> list[Fragment]:
+    """Split a message that is one text, as `_split_parts` does."""
+    if not content:
+        return []
+    kind = _kind_of(message.role)
+    return [
+        Fragment(
+            kind,
+            content.rstrip(),
+            content,
+            voice=None if kind == "system" else message.voice,
+            ends_message=kind == "answer",
+        )
+    ]
+
+
+def _kind_of(role: str) -> FragmentKind:
+    if role in SYSTEM_ROLES:
+        return "system"
+    return "answer" if role == "assistant" else "user"
+
+
+def _split_parts(message: Message, spoken: Sequence[Part]) -> Iterator[Fragment]:
     if message.role in SYSTEM_ROLES:
-        return tuple(_visible("system", spoken))
-    if message.role in ("tool", "function"):
-        return tuple(_tool_result(part, message.name) for part in message.parts)
-    kind: Kind = "answer" if message.role == "assistant" else "user"
+        yield from _split_visible("system", spoken)
+        return
+    if message.role in RESULT_ROLES:
+        yield from (_read_tool_result(part, message.name) for part in message.parts)
+        return
+    kind = _kind_of(message.role)
     ends = kind == "answer" and not any(isinstance(part, ToolCall) for part in spoken)
-    pieces: list[Piece] = []
     for visible, group in groupby(spoken, key=_is_visible):
         parts = tuple(group)
-        pieces.extend(_visible(kind, parts, message.voice, ends) if visible else map(_hidden, parts))
-    return tuple(pieces)
+        if visible:
+            yield from _split_visible(kind, parts, message.voice, ends)
+        else:
+            yield from map(_read_hidden, parts)
 
 
 def _is_visible(part: Part) -> bool:
-    hidden = (Reasoning, ToolCall, ToolCallResponse, ServerToolCall, ServerToolCallResponse)
-    return not isinstance(part, hidden)
+    return not isinstance(part, _HIDDEN)
 
 
-def _visible(
-    kind: Kind, parts: Sequence[Part], voice: Voice | None = None, ends_message: bool = False
-) -> Iterator[Piece]:
+def _split_visible(
+    kind: FragmentKind, parts: Sequence[Part], voice: Voice | None = None, ends_message: bool = False
+) -> Iterator[Fragment]:
     canonical = canonical_of(parts)
     if canonical == "" and not any(isinstance(part, Text) and part.content for part in parts):
         return
@@ -118,38 +196,42 @@ def _visible(
     if refusals:
         data["refusal"] = True
     text = "\n".join(text for text in texts if text)
-    yield Piece(kind, canonical, text=text or None, data=data, voice=voice, ends_message=ends_message)
+    yield Fragment(kind, canonical, text=text or None, data=data, voice=voice, ends_message=ends_message)
 
 
-def _hidden(part: Part) -> Piece:
+def _read_hidden(part: Part) -> Fragment:
     match part:
         case Reasoning(content):
-            return Piece("thought", content.rstrip(), data={"text": content})
+            return Fragment("thought", content.rstrip(), data={"text": content})
         case ToolCall(name, arguments, id, caller_id):
-            data = arguments if isinstance(arguments, Mapping) else _wrapped("arguments", arguments)
-            asked = [name, arguments, id]
-            return Piece("tool_call", asked, data=data, tool_name=name, call_id=id, caller_id=caller_id)
+            data = arguments if isinstance(arguments, Mapping) else _wrap("arguments", arguments)
+            canonical = [name, arguments, id]
+            return Fragment(
+                "tool_call", canonical, data=data, tool_name=name, call_id=id, caller_id=caller_id
+            )
         case ServerToolCall(name, call, id):
-            return Piece(
+            return Fragment(
                 "tool_call", [name, call, id], data=call, tool_name=name, call_id=id, by_provider=True
             )
         case _:
-            return _tool_result(part, None)
+            return _read_tool_result(part, None)
 
 
-def _tool_result(part: Part, tool_name: str | None) -> Piece:
+def _read_tool_result(part: Part, tool_name: str | None) -> Fragment:
     match part:
         case ToolCallResponse(response, id, failed):
-            data = response if isinstance(response, Mapping) else _wrapped("result", response)
-            return Piece("tool_result", response, data=data, tool_name=tool_name, call_id=id, failed=failed)
+            data = response if isinstance(response, Mapping) else _wrap("result", response)
+            return Fragment(
+                "tool_result", response, data=data, tool_name=tool_name, call_id=id, failed=failed
+            )
         case ServerToolCallResponse(response, id, failed):
-            return Piece("tool_result", response, data=response, call_id=id, failed=failed)
+            return Fragment("tool_result", response, data=response, call_id=id, failed=failed)
         case Text(content):
-            return Piece("tool_result", content, data={"result": content}, tool_name=tool_name)
+            return Fragment("tool_result", content, data={"result": content}, tool_name=tool_name)
         case _:
-            return Piece("tool_result", write_part(part), data=write_part(part), tool_name=tool_name)
+            return Fragment("tool_result", write_part(part), data=write_part(part), tool_name=tool_name)
 
 
-def _wrapped(name: str, value: Json) -> Mapping[str, Json]:
-    """An object, because Greenflash takes nothing else as input or output."""
-    return {} if value is None else {name: value}
+def _wrap(name: str, found: Json) -> Mapping[str, Json]:
+    """Return an object, because Greenflash takes nothing else as input or output."""
+    return {} if found is None else {name: found}

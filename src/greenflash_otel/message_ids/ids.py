@@ -1,4 +1,4 @@
-"""Ids that two processes give alike, and the canonical content they are made from. Pure.
+"""Compute ids that two processes give alike, and the canonical content they are made from. Pure.
 
 Canonical content leaves out what frameworks change between an answer and its resend: reasoning, null
 against empty, one string against several text parts, white space at the end.
@@ -9,20 +9,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 
 from greenflash_otel.model.operation import Json, Media, Other, Part, Text
 
 WORD = re.compile(r"\w+")
+LONG_WORD = 32
+"""Characters above which the bit of a word is not remembered: such words seldom come again."""
+
+quote: Callable[[str], str] = encode_basestring_ascii
+"""Writes a string as JSON, in C."""
+_encode = json.JSONEncoder(sort_keys=True, default=str).encode
 
 
 def key_of(secret: str | None) -> bytes:
-    """The key that a secret of any length makes; none without a secret."""
+    """Return the key that a secret of any length makes; an empty one without a secret."""
     return hashlib.blake2b(secret.encode("utf-8", "surrogatepass")).digest() if secret else b""
 
 
 def namespace_of(conversation_id: str, key: bytes) -> str:
-    """What the ids of a conversation's messages are hashed with: its id, or with a key what nobody can guess.
+    """Return what the ids of a conversation's messages are hashed with.
+
+    Without a key it is the conversation's id; with one, what nobody can guess.
 
     Args:
         key: At most 64 bytes.
@@ -33,33 +43,44 @@ def namespace_of(conversation_id: str, key: bytes) -> str:
     return digest.hexdigest()
 
 
-def id_of(namespace: str, before: str | None, role: str, canonical: Json) -> str:
-    """External id of the message that follows ``before`` in the conversation of a namespace."""
-    fields = json.dumps([namespace, before, role, canonical], sort_keys=True, default=str)
-    return "gf_" + hashlib.blake2b(fields.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+def id_of(namespace: str, previous_id: str | None, kind: str, canonical: Json) -> str:
+    """Return the external id of the message that follows ``previous_id`` in a conversation."""
+    return id_of_written(namespace, previous_id, kind, write_canonical(canonical))
 
 
-def sketch_of(text: str) -> int:
-    """The words of a text, each as one of 256 bits."""
+def id_of_written(namespace: str, previous_id: str | None, kind: str, written: str) -> str:
+    """Return the same for content that `write_canonical` wrote: it is written once, and hashed often."""
+    previous = "null" if previous_id is None else quote(previous_id)
+    fields = f"[{quote(namespace)}, {previous}, {quote(kind)}, {written}]"
+    return "gf_" + hashlib.blake2b(fields.encode(), digest_size=16).hexdigest()
+
+
+def write_canonical(canonical: Json) -> str:
+    """Write canonical content as JSON that is the same in every process."""
+    return quote(canonical) if isinstance(canonical, str) else _encode(canonical)
+
+
+def word_sketch(text: str) -> int:
+    """Return the words of a text, each as one of 256 bits."""
     sketch = 0
     for word in WORD.findall(text.lower()):
-        sketch |= 1 << hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0]
+        sketch |= _bit_of(word) if len(word) <= LONG_WORD else _hash_word(word)
     return sketch
 
 
-def likeness(one: int, other: int) -> float:
-    """The share of words that two texts have in common, by their sketches; 1 for two without any."""
+def jaccard_similarity(one: int, other: int) -> float:
+    """Return the share of words that two texts have in common, by their sketches; 1 for two without any."""
     union = (one | other).bit_count()
     return (one & other).bit_count() / union if union else 1.0
 
 
 def text_of(parts: Sequence[Part]) -> str:
-    """The text in ``parts``, a line break between two."""
+    """Return the text in ``parts``, a line break between two."""
     return "\n".join(part.content for part in parts if isinstance(part, Text))
 
 
 def canonical_of(parts: Sequence[Part]) -> Json:
-    """What of a visible message counts for its identity."""
+    """Return what of a visible message counts for its identity."""
     text = "\n".join(part.content.rstrip() for part in parts if isinstance(part, Text)).rstrip()
     rest: list[Json] = []
     for part in parts:
@@ -68,3 +89,10 @@ def canonical_of(parts: Sequence[Part]) -> Json:
         elif isinstance(part, Other):
             rest.append([part.type, part.fields])
     return [text, rest] if rest else text
+
+
+def _hash_word(word: str) -> int:
+    return 1 << hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=1).digest()[0]
+
+
+_bit_of = lru_cache(maxsize=20_000)(_hash_word)

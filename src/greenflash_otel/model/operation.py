@@ -7,12 +7,11 @@ the convention: https://github.com/open-telemetry/semantic-conventions-genai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
-"""A decoded JSON value."""
+from greenflash_otel.json_values import Json as Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +184,46 @@ class Affiliation:
     """Call id of the tool inside which an operation runs: the user never sees it."""
     turn_id: str | None = None
     """Names the turn of an agent that an operation is part of, or tells; see `TURN`."""
+
+
+def merge_context(context: Affiliation, other: Affiliation) -> Affiliation:
+    """Return ``context`` with the conversation, the user and the organization that only ``other`` names."""
+    return replace(
+        context,
+        conversation_id=context.conversation_id or other.conversation_id,
+        user_id=context.user_id or other.user_id,
+        organization_id=context.organization_id or other.organization_id,
+    )
+
+
+ORIGINAL = "greenflash_original"
+"""Property that holds repaired arguments as the application passed them, by name."""
+
+
+def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what both say; of one name the later value counts, and repaired originals add up."""
+    merged = {**earlier, **later}
+    before, after = earlier.get(ORIGINAL), later.get(ORIGINAL)
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        merged[ORIGINAL] = {**before, **after}
+    return merged
+
+
+def nest_context(outer: Affiliation, inner: Affiliation) -> Affiliation:
+    """Return what holds in a context that is entered within another one.
+
+    What the inner one leaves out is the outer one's; a conversation of its own begins with properties of its
+    own, outside the tool and the turn around it.
+    """
+    other = inner.conversation_id not in (None, outer.conversation_id)
+    return replace(
+        merge_context(inner, outer),
+        properties=inner.properties if other else merge_properties(outer.properties, inner.properties),
+        internal=inner.internal or (outer.internal and not other),
+        tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
+        turn_id=None if other else outer.turn_id,
+        scope_id=outer.scope_id if inner.conversation_id is None else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

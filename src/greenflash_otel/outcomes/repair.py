@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from json import dumps
 from typing import Any, cast
 
+from greenflash_otel.any_json import repair_json
 from greenflash_otel.arguments import (
     Repairs,
     choose,
@@ -23,7 +24,6 @@ from greenflash_otel.arguments import (
     read_number,
     read_properties,
 )
-from greenflash_otel.json_values import to_json
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Influence, Outcome, ValueType
 
 NAMELESS = "unnamed_outcome"
@@ -133,7 +133,7 @@ def _text_of(value: object, repairs: Repairs) -> tuple[str, ValueType]:
         return ("true" if plain else "false"), "boolean"
     if issubclass(kind, (int, float, Decimal)) and (number := _decimal_text(plain)) is not None:
         return number, "numeric"
-    written = to_json(value)
+    written = repair_json(value)
     found = written.value
     if (
         written.losses

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from greenflash_otel.json_values import read_json, write_json
 from greenflash_otel.model.operation import Affiliation, Json
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.repair import RepairedOutcome, repair_outcome
-from greenflash_otel.semconv.conversation_attributes import affiliation_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, write_json
+from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.genai import (
     CONVERSATION_ID,
     ORGANIZATION_ID,
@@ -90,7 +90,7 @@ def read_repaired(span: SpanRecord) -> RepairedOutcome | None:
 
 def read_whose(attributes: Attributes) -> tuple[object, object]:
     """Return the conversation and the user that a span names, by the names of every convention."""
-    named = affiliation_of(attributes)
+    named = registry.read_conversation_context(attributes)
     conversation_id = attributes.get(CONVERSATION_ID)
     if conversation_id == attributes.get(PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose

@@ -24,6 +24,8 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     Voice,
 )
+from greenflash_otel.model.roles import SYSTEM_ROLES
+from greenflash_otel.model.visit import map_parts
 
 Clean: TypeAlias = Callable[[Json, str], Json]
 """Redacts every text in a value, keys of objects too. Takes the value and its path."""
@@ -44,24 +46,33 @@ FIELDS: Mapping[type[Part], Mapping[str, str]] = {
 def redact_operation(operation: Operation, clean: Clean) -> Operation:
     """Return ``operation`` without what must not be stored."""
     tool, prompt, failure = operation.tool, operation.prompt, operation.failure
+
+    def change(part: Part, role: str) -> Part:
+        told_as_prompt = isinstance(part, Text) and role in SYSTEM_ROLES
+        redacted: Part = _changed(
+            part, clean, **({"content": "system_prompt"} if told_as_prompt else FIELDS[type(part)])
+        )
+        return redacted
+
+    mapped = map_parts(operation, change)
     return replace(
-        operation,
+        mapped,
+        input=tuple(_redact_speaker(message, clean) for message in mapped.input),
+        output=tuple(_redact_speaker(message, clean) for message in mapped.output),
         affiliation=_changed(operation.affiliation, clean, properties="properties"),
-        system_instructions=_parts(operation.system_instructions, clean, "system_prompt"),
         prompt=prompt and _changed(prompt, clean, variables="system_prompt.variables"),
-        input=tuple(_message(message, clean) for message in operation.input),
-        output=tuple(_message(message, clean) for message in operation.output),
         tool=tool and _changed(tool, clean, arguments="messages.input", result="messages.output"),
         failure=failure and _changed(failure, clean, message="messages.properties.error.message"),
         properties=cast("Mapping[str, Json]", clean(operation.properties, "messages.properties")),
     )
 
 
-def _message(message: Message, clean: Clean) -> Message:
-    path = "system_prompt" if message.role in ("system", "developer") else None
+def _redact_speaker(message: Message, clean: Clean) -> Message:
+    """Return a message without the names of who says it; most messages name nobody."""
+    if message.name is None and not message.voice:
+        return message
     return replace(
         message,
-        parts=_parts(message.parts, clean, path),
         name=None if message.name is None else cast(str, clean(message.name, "messages.name")),
         voice=message.voice and redact_voice(message.voice, clean),
     )
@@ -70,16 +81,6 @@ def _message(message: Message, clean: Clean) -> Message:
 def redact_voice(voice: Voice, clean: Clean) -> Voice:
     """Return ``voice`` with its speaker's name redacted."""
     return _changed(voice, clean, speaker="messages.voice.speaker")  # type: ignore[no-any-return]
-
-
-def _parts(parts: tuple[Part, ...], clean: Clean, path: str | None = None) -> tuple[Part, ...]:
-    """Return the parts redacted, text at ``path`` if that is given."""
-    return tuple(
-        _changed(
-            part, clean, **({"content": path} if path and isinstance(part, Text) else FIELDS[type(part)])
-        )
-        for part in parts
-    )
 
 
 def _changed(value: Any, clean: Clean, **paths: str) -> Any:  # the same type that goes in comes out

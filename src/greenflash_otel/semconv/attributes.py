@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from greenflash_otel.any_json import Bounds, repair_json
 from greenflash_otel.arguments import id_text
-from greenflash_otel.json_values import Bounds, to_json
-from greenflash_otel.model.operation import Failure, Json, Operation, Usage
+from greenflash_otel.json_values import read_json
+from greenflash_otel.model.operation import Failure, Json, Operation
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.formats.otel_messages import read_json
 from greenflash_otel.semconv.truncated_json import read_document
 
 _PLAIN = frozenset({str, bool, float, bytes, type(None)})
@@ -32,9 +32,9 @@ def plain_attributes(attributes: Mapping[str, Any]) -> Attributes:
     A span of the SDK has only such; an exporter may be handed others.
     """
     return {
-        name if type(name) is str else str(to_json(name).value): value
+        name if type(name) is str else str(repair_json(name).value): value
         if _is_plain(value) or (type(value) is tuple and all(map(_is_plain, value)))
-        else to_json(value, _BOUNDS if type(value) in (list, tuple, dict) else Bounds()).value
+        else repair_json(value, _BOUNDS if type(value) in (list, tuple, dict) else Bounds()).value
         for name, value in attributes.items()
     }
 
@@ -45,7 +45,7 @@ def _is_plain(value: object) -> bool:
 
 
 def text(attributes: Attributes, name: str) -> str | None:
-    """A text that is not empty."""
+    """Return a text that is not empty."""
     value = attributes.get(name)
     return value if isinstance(value, str) and value else None
 
@@ -58,25 +58,25 @@ def identifier(attributes: Attributes, name: str) -> str | None:
 
 
 def first_text(attributes: Attributes, names: Iterable[str]) -> str | None:
-    """The first text there is under any of the names."""
+    """Return the first text there is under any of the names."""
     return next((found for name in names if (found := text(attributes, name))), None)
 
 
 def texts(attributes: Attributes, name: str) -> tuple[str, ...]:
-    """A list of texts, which some producers write as JSON."""
+    """Return a list of texts, which some producers write as JSON."""
     value = attributes.get(name)
     values = read_json(value) if isinstance(value, str) and value.startswith("[") else value
     return tuple(str(one) for one in values) if isinstance(values, (tuple, list)) else ()
 
 
 def integer(attributes: Attributes, name: str) -> int | None:
-    """A whole number."""
+    """Return a whole number."""
     value = attributes.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def number(attributes: Attributes, name: str) -> float | None:
-    """Any finite number."""
+    """Return any finite number."""
     value = attributes.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -87,41 +87,32 @@ def number(attributes: Attributes, name: str) -> float | None:
 
 
 def mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
-    """An object, native or as JSON."""
+    """Return an object, native or as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
 
 
 def document(attributes: Attributes, name: str) -> Mapping[str, Json]:
-    """An object; one that was cut as far as it goes."""
+    """Return an object; of one that was cut, what is left."""
     value = read_document(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
 
 
 def unquoted(attributes: Attributes, name: str) -> str | None:
-    """A text that some producers write as JSON."""
+    """Return a text that some producers write as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, str) and value else None
 
 
-def usage(attributes: Attributes, *names: Iterable[str]) -> Usage | None:
-    """Tokens: input, output, cached, reasoning, each under the first of its names that is there."""
-    tokens = [
-        next((count for name in either if (count := integer(attributes, name)) is not None), None)
-        for either in names
-    ]
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
-
-
-def ended(operation: Operation, span: SpanRecord) -> Operation:
-    """The operation as its span ended: failed, with what was raised, if the span says so."""
+def apply_ending(operation: Operation, span: SpanRecord) -> Operation:
+    """Return the operation as its span ended: failed, with what was raised, if the span says so."""
     if span.status != "error":
         return operation
     return replace(operation, ending="failed", failure=failure_of(span))
 
 
 def failure_of(span: SpanRecord) -> Failure:
-    """What was raised, as the ``exception`` event or else the status tells it."""
+    """Return what was raised, by the ``exception`` event or else the status."""
     raised = next((event.attributes for event in span.events if event.name == "exception"), {})
     told = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
     type = told.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]

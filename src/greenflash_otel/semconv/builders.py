@@ -11,7 +11,7 @@ CONTENT = ("content", "page_content", "text", "document")
 
 
 def embedding_of(texts: Json, *, count: int | None = None) -> Operation:
-    """An embedding of a text, or of several.
+    """Make an embedding of a text, or of several.
 
     Args:
         count: How many there were, where that is known though the texts are not.
@@ -27,9 +27,9 @@ def embedding_of(texts: Json, *, count: int | None = None) -> Operation:
 
 
 def retrieval_of(query: Json, documents: Json) -> Operation:
-    """Documents that were looked up."""
+    """Make a retrieval of documents."""
     found = documents if isinstance(documents, Sequence) and not isinstance(documents, str) else []
-    parts = tuple(Other("document", _document(one)) for one in found)
+    parts = tuple(Other("document", _read_document(one)) for one in found)
     return Operation(
         RETRIEVAL,
         input=(Message("user", (Text(query),)),) if isinstance(query, str) and query else (),
@@ -37,7 +37,7 @@ def retrieval_of(query: Json, documents: Json) -> Operation:
     )
 
 
-def _document(document: Json) -> Mapping[str, Json]:
+def _read_document(document: Json) -> Mapping[str, Json]:
     if not isinstance(document, Mapping):
         return {"content": document}
     kwargs = document.get("kwargs")

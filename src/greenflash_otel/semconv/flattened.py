@@ -14,7 +14,7 @@ Tree: TypeAlias = "dict[str, Tree | AttributeValue]"
 
 
 def tree_below(attributes: Attributes, prefix: str) -> Tree:
-    """What the attributes whose names begin with ``prefix`` and a dot spell out."""
+    """Return what the attributes whose names begin with ``prefix`` and a dot spell out."""
     tree: Tree = {}
     start = prefix + "."
     for name, value in attributes.items():
@@ -33,19 +33,19 @@ def tree_below(attributes: Attributes, prefix: str) -> Tree:
 
 
 def branch(tree: object, *path: str) -> Tree:
-    """The part of a tree at the end of a path; empty if there is none."""
+    """Return the part of a tree at the end of a path; empty if there is none."""
     for step in path:
         tree = tree.get(step) if isinstance(tree, dict) else None
     return tree if isinstance(tree, dict) else {}
 
 
 def items(tree: object) -> list[Tree]:
-    """What a list holds, in order; holes are passed over."""
-    return [item for _, item in placed(tree)]
+    """Return what a list holds, in order; holes are passed over."""
+    return [item for _, item in items_with_places(tree)]
 
 
-def placed(tree: object) -> list[tuple[int, Tree]]:
-    """What a list holds, in order, each with its place."""
+def items_with_places(tree: object) -> list[tuple[int, Tree]]:
+    """Return what a list holds, in order, each with its place."""
     if not isinstance(tree, Mapping):
         return []
     places = sorted(int(name) for name in tree if name.isdecimal() and name.isascii())
@@ -53,7 +53,7 @@ def placed(tree: object) -> list[tuple[int, Tree]]:
 
 
 def text_at(tree: object, *path: str) -> str | None:
-    """The text at the end of a path; None if there is none."""
+    """Return the text at the end of a path; None if there is none."""
     *before, last = path
     value = branch(tree, *before).get(last)
     return value if isinstance(value, str) and value else None

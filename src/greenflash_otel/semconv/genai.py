@@ -12,7 +12,9 @@ from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.json_values import well_formed
+from greenflash_otel.any_json import well_formed
+from greenflash_otel.any_json import write_any_json as write_json
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     EMBEDDINGS,
@@ -40,18 +42,12 @@ from greenflash_otel.semconv.attributes import (
     number,
     text,
     texts,
-    usage,
 )
 from greenflash_otel.semconv.builders import retrieval_of
 from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
-from greenflash_otel.semconv.formats.otel_messages import (
-    read_json,
-    read_structure,
-    write_json,
-    write_messages,
-    write_parts,
-)
+from greenflash_otel.semconv.formats.otel_messages import write_messages, write_parts
 from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
 OPERATION_NAME = "gen_ai.operation.name"
@@ -104,7 +100,7 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`, in its order."""
 
-SIGNS = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
+MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
 
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}
@@ -116,8 +112,8 @@ ALIASES = {"embedding": EMBEDDINGS, "completion": "text_completion"}
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
 
 
-def span_name(operation: Operation) -> str:
-    """The span name the convention wants: ``chat gpt-4o``, ``execute_tool get_weather``."""
+def span_name_of(operation: Operation) -> str:
+    """Return the span name the convention wants: ``chat gpt-4o``, ``execute_tool get_weather``."""
     target = operation.tool.name if operation.tool else operation.request_model
     return f"{operation.name} {target}" if target else operation.name
 
@@ -157,7 +153,7 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
 
 
 def attributes_of_affiliation(affiliation: Affiliation) -> dict[str, Attribute | None]:
-    """What a span says of the conversation it belongs to."""
+    """Write the conversation that an operation belongs to."""
     return {
         CONVERSATION_ID: affiliation.conversation_id,
         USER_ID: affiliation.user_id,
@@ -223,7 +219,7 @@ def _fits(number: int) -> bool:
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is no model call or tool execution of this convention."""
+    """Read the operation of a span; None if it is no model call or tool execution of this convention."""
     attributes = span.attributes
     name = text(attributes, OPERATION_NAME)
     if name is None:
@@ -254,7 +250,7 @@ def read(span: SpanRecord) -> Operation | None:
         output_type=text(attributes, OUTPUT_TYPE),
         choice_count=integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
-        usage=usage(attributes, *((name,) for name in USAGE.values())),
+        usage=read_usage_attributes(attributes, *((name,) for name in USAGE.values())),
         finish_reasons=texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=number(attributes, TIME_TO_FIRST_CHUNK),
@@ -267,7 +263,7 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def read_affiliation(attributes: Attributes) -> Affiliation:
-    """To whom a span belongs, as far as it says."""
+    """Read to whom a span belongs, as far as it says."""
     conversation_id = identifier(attributes, CONVERSATION_ID)
     if conversation_id == text(attributes, PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose

@@ -9,6 +9,7 @@
 | instructions that are also the first message  | the message                                            |
 | reasoning of which there is no word, a part   | nothing                                                |
 | that a cut left without name and content      |                                                        |
+| a role by any other name                      | the convention's; in an answer, the model's            |
 | bytes within a part that nobody knows         | their digest                                           |
 """
 
@@ -18,6 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
     MAIN_CALLS,
     Json,
@@ -27,30 +29,47 @@ from greenflash_otel.model.operation import (
     Part,
     Reasoning,
     ToolCall,
+    ToolCallResponse,
 )
-from greenflash_otel.semconv.formats.otel_messages import digest_of
+from greenflash_otel.model.roles import ASSISTANT, SYSTEM_ROLES, TOOL, read_role
+from greenflash_otel.model.visit import map_parts
 
-SYSTEM = ("system", "developer")
 BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
 """What no text is: base64 without a space."""
 
 
-def in_order(operation: Operation) -> Operation:
-    """An operation with its messages put so."""
+def normalise(operation: Operation) -> Operation:
+    """Put the messages of an operation into this form."""
     if operation.name not in MAIN_CALLS:
         return operation
-    operation = _as_choices(operation)
-    said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM else None
+    operation = _tell_choices_from_items(_correct_roles(operation))
+    said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM_ROLES else None
     twice = said is not None and said.parts == operation.system_instructions
+    operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _clean_part)
     return replace(
         operation,
-        system_instructions=() if twice else operation.system_instructions,
-        input=tuple(map(_in_order, operation.input)),
-        output=tuple(map(_in_order, operation.output)),
+        input=tuple(map(_sort_parts, operation.input)),
+        output=tuple(map(_sort_parts, operation.output)),
     )
 
 
-def _as_choices(operation: Operation) -> Operation:
+def _correct_roles(operation: Operation) -> Operation:
+    """Give messages the convention's roles; whatever is in an output is the model's."""
+    given = tuple(_set_role(message, read_role(message.role, message.role)) for message in operation.input)
+    answered = tuple(_set_role(message, _role_of_answer(message)) for message in operation.output)
+    return replace(operation, input=given, output=answered)
+
+
+def _role_of_answer(message: Message) -> str:
+    is_result = bool(message.parts) and all(isinstance(part, ToolCallResponse) for part in message.parts)
+    return TOOL if is_result else ASSISTANT
+
+
+def _set_role(message: Message, role: str) -> Message:
+    return message if message.role == role else replace(message, role=role)
+
+
+def _tell_choices_from_items(operation: Operation) -> Operation:
     said, reasons = operation.output, [message.finish_reason for message in operation.output]
     if operation.choice_count > 1 or len(said) < 2 or any(one.role != "assistant" for one in said):
         return operation
@@ -61,36 +80,38 @@ def _as_choices(operation: Operation) -> Operation:
     return replace(operation, output=(Message("assistant", parts, finish_reason=reason),))
 
 
-def _in_order(message: Message) -> Message:
-    parts = [_plain(part) for part in message.parts if not _says_nothing(part)]
-    if message.role == "assistant":
-        parts.sort(key=lambda part: isinstance(part, ToolCall))
-    return replace(message, parts=tuple(parts)) if parts != [*message.parts] else message
+def _sort_parts(message: Message) -> Message:
+    if message.role != "assistant":
+        return message
+    parts = tuple(sorted(message.parts, key=lambda part: isinstance(part, ToolCall)))
+    return replace(message, parts=parts) if parts != message.parts else message
 
 
 def _says_nothing(part: Part) -> bool:
-    """Whether it is reasoning without a word, or what a cut left without name and content."""
+    """Tell whether a part is reasoning without a word, or what a cut left without name and content."""
     return part in (Reasoning(""), Other("unknown")) or (
         isinstance(part, ToolCall) and part.name == "unknown" and part.arguments in (None, "")
     )
 
 
-def _plain(part: Part) -> Part:
+def _clean_part(part: Part, role: str) -> Part | None:
+    if _says_nothing(part):
+        return None
     if isinstance(part, ToolCall) and part.arguments == "":
         return replace(part, arguments=None)
     if isinstance(part, Other) and any(map(_holds_bytes, part.fields.values())):
-        return replace(part, fields={name: _without_bytes(value) for name, value in part.fields.items()})
+        return replace(part, fields={name: _digest_bytes(value) for name, value in part.fields.items()})
     return part
 
 
 def _holds_bytes(value: Json) -> bool:
-    return _without_bytes(value) is not value
+    return _digest_bytes(value) is not value
 
 
-def _without_bytes(value: Json) -> Json:
-    """A value of a part, or what is in it; of bytes the digest."""
+def _digest_bytes(value: Json) -> Json:
+    """Return a value of a part, or what is in it; of bytes the digest."""
     if isinstance(value, str) and (value.startswith("data:") or BYTES.fullmatch(value)):
         return digest_of(value.partition(",")[2] or value)[0]
     if isinstance(value, Mapping) and any(map(_holds_bytes, value.values())):
-        return {name: _without_bytes(one) for name, one in value.items()}
+        return {name: _digest_bytes(one) for name, one in value.items()}
     return value

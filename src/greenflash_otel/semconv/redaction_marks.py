@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from greenflash_otel.model.operation import (
-    Message,
     Operation,
     Part,
     Reasoning,
@@ -17,6 +16,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.model.visit import map_parts
 
 T = TypeVar("T")
 
@@ -25,39 +25,25 @@ BEGINNING = "redacted by litellm."
 
 
 def is_hidden(value: object) -> bool:
-    """Whether a text stands in place of another one."""
+    """Tell whether a text is in place of another one."""
     if not isinstance(value, str) or len(value) > 200:
         return False
     text = value.strip().lower()
     return text in MARKS or text.startswith(BEGINNING)
 
 
-def without_marks(operation: Operation) -> Operation:
-    """An operation without what says only that something was left out."""
+def remove_redaction_marks(operation: Operation) -> Operation:
+    """Return an operation without what says only that something was left out."""
     tool = operation.tool
     if tool and (is_hidden(tool.arguments) or is_hidden(tool.result)):
-        tool = replace(tool, arguments=shown(tool.arguments), result=shown(tool.result))
+        tool = replace(tool, arguments=show(tool.arguments), result=show(tool.result))
     failure = operation.failure
     if failure and is_hidden(failure.message):
         failure = replace(failure, message=None)
-    return replace(
-        operation,
-        tool=tool,
-        failure=failure,
-        system_instructions=tuple(part for part in map(_part, operation.system_instructions) if part),
-        input=_messages(operation.input),
-        output=_messages(operation.output),
-    )
+    return map_parts(replace(operation, tool=tool, failure=failure), _show_part)
 
 
-def _messages(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    if not any(_part(part) is not part for message in messages for part in message.parts):
-        return messages
-    shown = (replace(one, parts=tuple(part for part in map(_part, one.parts) if part)) for one in messages)
-    return tuple(message for message in shown if message.parts)
-
-
-def _part(part: Part) -> Part | None:
+def _show_part(part: Part, role: str) -> Part | None:
     match part:
         case Text(content) | Reasoning(content):
             return None if is_hidden(content) else part
@@ -68,6 +54,6 @@ def _part(part: Part) -> Part | None:
     return part
 
 
-def shown(value: T) -> T | None:
-    """What is not such a mark; None in place of one."""
+def show(value: T) -> T | None:
+    """Return what is not such a mark; None in place of one."""
     return None if is_hidden(value) else value

@@ -10,8 +10,8 @@ import json
 import re
 from typing import TypeAlias
 
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Json
-from greenflash_otel.semconv.formats.otel_messages import read_json
 
 LEAST_CHARS = 64
 """No limit is smaller than this; what is shorter and no JSON is a text."""
@@ -51,32 +51,32 @@ def read_document(value: object) -> Json:
     if not isinstance(decoded, str) or len(decoded) < LEAST_CHARS or decoded[0] not in "{[":
         return decoded
     try:
-        mended, end = _value(decoded, 0, 0)
+        mended, end = _read_value(decoded, 0, 0)
     except ValueError:
         return decoded
     return mended if end == CUT else decoded
 
 
-def _value(text: str, at: int, depth: int) -> Found:
-    at = _skip(text, at)
+def _read_value(text: str, at: int, depth: int) -> Found:
+    at = _skip_space(text, at)
     if at == len(text):
         return MISSING, CUT
     if depth > DEPTH:
         raise ValueError("nested too deep")
     match text[at]:
         case "{":
-            return _object(text, at + 1, depth + 1)
+            return _read_object(text, at + 1, depth + 1)
         case "[":
-            return _list(text, at + 1, depth + 1)
+            return _read_list(text, at + 1, depth + 1)
         case '"':
-            return _string(text, at)
+            return _read_string(text, at)
     found = SCALAR.match(text, at)
     if found is None:
         raise ValueError("no JSON")
     return (MISSING, CUT) if found.end() == len(text) else (json.loads(found[0]), found.end())
 
 
-def _string(text: str, at: int) -> Found:
+def _read_string(text: str, at: int) -> Found:
     if found := STRING.match(text, at):
         return json.loads(found[0], strict=False), found.end()
     if text[at] != '"':
@@ -85,46 +85,46 @@ def _string(text: str, at: int) -> Found:
     return json.loads(f'"{left}"', strict=False), CUT
 
 
-def _list(text: str, at: int, depth: int) -> Found:
+def _read_list(text: str, at: int, depth: int) -> Found:
     found: list[Json] = []
-    while (at := _skip(text, at)) < len(text):
+    while (at := _skip_space(text, at)) < len(text):
         if text[at] == "]":
             return found, at + 1
-        value, at = _value(text, at, depth)
+        value, at = _read_value(text, at, depth)
         if value is not MISSING:
             found.append(value)
         if at == CUT:
             break
-        at = _after_comma(text, at, "]")
+        at = _skip_comma(text, at, "]")
     return found, CUT
 
 
-def _object(text: str, at: int, depth: int) -> Found:
+def _read_object(text: str, at: int, depth: int) -> Found:
     found: dict[str, Json] = {}
-    while (at := _skip(text, at)) < len(text):
+    while (at := _skip_space(text, at)) < len(text):
         if text[at] == "}":
             return found, at + 1
-        name, at = _string(text, at)
-        if at == CUT or (at := _skip(text, at)) == len(text):
+        name, at = _read_string(text, at)
+        if at == CUT or (at := _skip_space(text, at)) == len(text):
             break
         if text[at] != ":":
             raise ValueError("no JSON")
-        value, at = _value(text, at + 1, depth)
+        value, at = _read_value(text, at + 1, depth)
         if value is not MISSING and not (at == CUT and name in WHOLE):
             found[str(name)] = value
         if at == CUT:
             break
-        at = _after_comma(text, at, "}")
+        at = _skip_comma(text, at, "}")
     return found, CUT
 
 
-def _after_comma(text: str, at: int, end: str) -> int:
-    at = _skip(text, at)
+def _skip_comma(text: str, at: int, end: str) -> int:
+    at = _skip_space(text, at)
     if at < len(text) and text[at] not in ("," + end):
         raise ValueError("no JSON")
     return at + 1 if text[at : at + 1] == "," else at
 
 
-def _skip(text: str, at: int) -> int:
+def _skip_space(text: str, at: int) -> int:
     found = SPACE.match(text, at)
     return found.end() if found else at

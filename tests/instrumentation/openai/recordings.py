@@ -75,9 +75,12 @@ class Call:
 
 def calls_in(path: Path) -> list[Call]:
     """The calls of a recording that one of the methods in `SURFACES` can make."""
-    calls = [
-        Call(entry["request"], entry["response"]) for entry in json.loads(path.read_text())["interactions"]
-    ]
+    return calls_of(json.loads(path.read_text()))
+
+
+def calls_of(recording: Mapping[str, Any]) -> list[Call]:
+    """The same of a recording that was read."""
+    calls = [Call(entry["request"], entry["response"]) for entry in recording["interactions"]]
     return [
         call
         for call in calls

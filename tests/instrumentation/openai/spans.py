@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.store import Memory
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.exporter import record_of
 from greenflash_otel.model.operation import Message, Operation, Text
@@ -47,7 +47,7 @@ class Spans:
 
     def updates(self) -> list[ConversationUpdate]:
         """What the spans become, one by one."""
-        memory, found = Memory(), list[ConversationUpdate]()
+        memory, found = ConversationStore(), list[ConversationUpdate]()
         for span in self.all():
             if operation := read(record := record_of(span)):
                 found.append(assemble(memory, record, operation))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from greenflash_otel.instrumentation.openai import body
 from greenflash_otel.instrumentation.openai.body import AnswerBody
-from greenflash_otel.instrumentation.openai.plain import JsonObject
 from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.json_values import JsonObject
 
 
 class Events:

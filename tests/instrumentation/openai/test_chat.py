@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.instrumentation.openai.chat import read_answer, read_message, read_request
+from greenflash_otel.instrumentation.openai.chat import read_answer, read_request
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.model.operation import (
     Failure,
@@ -23,6 +23,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     Usage,
 )
+from greenflash_otel.semconv.formats.openai import read_message
 from tests.instrumentation.openai.replies import completion
 
 PICTURE = b"not really a picture"
@@ -61,7 +62,7 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "argumen
         ),
         pytest.param(
             {"role": "function", "name": "add", "content": "3"},
-            Message("function", (ToolCallResponse("3"),), "add"),
+            Message("tool", (ToolCallResponse("3"),), "add"),
             id="legacy function result",
         ),
         pytest.param(

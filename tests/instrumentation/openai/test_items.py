@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from openai.types.responses import ResponseOutputMessage
 
-from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_item, read_output
 from greenflash_otel.model.operation import (
     Media,
     Message,
@@ -21,6 +20,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.semconv.formats.openai import read_item, read_messages, read_parts
 from tests.instrumentation.openai.replies import message_item
 
 FUNCTION_CALL = {
@@ -206,7 +206,7 @@ def test_item(item: dict[str, Any], expected: tuple[Part, ...]) -> None:
 )
 def test_input(given: object, expected: tuple[Message, ...]) -> None:
     """A request's input: who speaks, and what."""
-    assert read_input(given) == expected
+    assert read_messages(given) == expected
 
 
 def test_an_answer_sent_back_reads_as_when_it_was_new() -> None:
@@ -217,19 +217,19 @@ def test_an_answer_sent_back_reads_as_when_it_was_new() -> None:
         {**FUNCTION_CALL, "call_id": "call_2"},
     ]
     results = [{"type": "function_call_output", "call_id": id, "output": "3"} for id in ("call_1", "call_2")]
-    messages = read_input([{"role": "user", "content": "Add"}, *items, *results])
-    assert messages[1] == Message("assistant", read_output(items))
+    messages = read_messages([{"role": "user", "content": "Add"}, *items, *results])
+    assert messages[1] == Message("assistant", read_parts(items))
     assert [message.role for message in messages] == ["user", "assistant", "tool", "tool"]
 
 
 def test_objects_of_the_sdk_read_as_their_json() -> None:
     """An application may hand back the SDK's own objects; through ``extra_body`` they arrive as they are."""
     item = message_item("Hi")
-    assert read_input([ResponseOutputMessage.model_validate(item)]) == read_input([item])
+    assert read_messages([ResponseOutputMessage.model_validate(item)]) == read_messages([item])
 
 
 def test_instructions() -> None:
     """A text, or the items into which a stored prompt was resolved."""
-    assert read_instructions("Be kind") == (Text("Be kind"),)
-    assert read_instructions([message_item("Be kind")]) == (Text("Be kind"),)
-    assert read_instructions(None) == ()
+    assert read_parts("Be kind") == (Text("Be kind"),)
+    assert read_parts([message_item("Be kind")]) == (Text("Be kind"),)
+    assert read_parts(None) == ()

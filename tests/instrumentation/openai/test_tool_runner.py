@@ -10,7 +10,7 @@ import pytest
 from opentelemetry import trace
 
 from greenflash_otel.context import conversation, current_affiliation
-from greenflash_otel.instrumentation.openai import instrument
+from greenflash_otel.instrumentation.openai import instrument, uninstrument
 from greenflash_otel.model.operation import EXECUTE_TOOL, Affiliation, Failure, Operation, ToolExecution
 from tests.instrumentation.openai.replies import completion, message_item, response
 from tests.instrumentation.openai.server import Reply, Server, document, events
@@ -133,6 +133,23 @@ async def test_a_tool_that_raises(way: str, spans: Spans) -> None:
     _, executed = spans.operations()
     assert (executed.ending, executed.failure) == ("failed", Failure("ValueError", "no such city"))
     assert [item.type for item in spans.told()] == ["user_message", "tool_call", "tool_error"]
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+async def test_a_tool_that_runs_when_we_leave(way: str, spans: Spans) -> None:
+    """It is recorded as it was called, once, and runs on."""
+
+    def execute(arguments: dict[str, Any]) -> str:
+        uninstrument()
+        (executed,) = [one for one in spans.operations() if one.name == EXECUTE_TOOL]
+        assert executed.ending == "abandoned"
+        assert executed.tool == ToolExecution("get_weather", "call_1", {"city": "Bonn"})
+        return "mild"
+
+    with Server(document(asking("call_1")), document(ANSWER)) as server:
+        final = await either(way, server, execute)
+    assert final.output_text == "Mild."
+    assert [one.name for one in spans.operations()] == ["chat", EXECUTE_TOOL]
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

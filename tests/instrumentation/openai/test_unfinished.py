@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,7 @@ import openai
 import pytest
 
 from greenflash_otel.instrumentation import open_operations
+from greenflash_otel.instrumentation.openai.body import AnswerBody
 from tests.instrumentation.openai.played_sync import CHAT, read_two
 from tests.instrumentation.openai.replies import TEXT, chunks
 from tests.instrumentation.openai.server import Server, events
@@ -49,6 +52,12 @@ def test_the_end_is_when_the_last_byte_came(spans: Spans, client: openai.OpenAI)
     assert span.start_time < span.end_time <= dropped_ns
 
 
+@pytest.mark.parametrize("module", open_operations.BUSY)
+def test_these_modules_exist(module: str) -> None:
+    """A module that is renamed must be renamed there too, or nobody would wait for it any more."""
+    assert importlib.util.find_spec(module.rstrip(".")) is not None
+
+
 @pytest.mark.parametrize("module", open_operations.TAKES_LOCKS)
 def test_dropped_while_locks_may_be_held(module: str, spans: Spans, client: openai.OpenAI) -> None:
     """Found by a garbage collection inside code that ending a span may have to wait for, it waits."""
@@ -65,6 +74,71 @@ def test_the_next_call_ends_what_waits(spans: Spans, client: openai.OpenAI) -> N
     exec("gc.collect()", {"__name__": "opentelemetry.sdk.trace", "gc": gc})
     with client.chat.completions.create(**CHAT, stream=True):
         assert spans.only().ending == "abandoned"
+
+
+def test_abandoned_inside_code_that_may_hold_locks(spans: Spans, client: openai.OpenAI) -> None:
+    """A signal handler that ends everything there has another thread wait, for a limited time."""
+    lock = threading.Lock()
+
+    class Locked:
+        instrumentation = None
+
+        def abandon(self) -> None:
+            with lock:
+                ended.set()
+
+        def leave(self, error: BaseException) -> None: ...
+
+        def discard(self) -> None: ...
+
+    ended, locked = threading.Event(), Locked()
+    open_operations.watch(locked)
+    began_s = time.monotonic()
+    with lock:
+        exec("end()", {"__name__": "opentelemetry.sdk.trace", "end": open_operations.abandon_running})
+        assert not ended.is_set()
+    assert time.monotonic() - began_s < 10 * open_operations.HELD_UP_S
+    assert ended.wait(10)
+
+
+def test_abandoned_by_whoever_interrupts_the_reading(
+    spans: Spans, client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler in the middle of a chunk leaves the end to the code that it interrupted."""
+    stream = client.chat.completions.create(**CHAT, stream=True)
+    feed = AnswerBody.feed
+
+    def interrupted(body: AnswerBody, chunk: bytes) -> None:
+        monkeypatch.undo()
+        open_operations.abandon_running()
+        assert not spans.all()
+        feed(body, chunk)
+
+    monkeypatch.setattr(AnswerBody, "feed", interrupted)
+    read_two(stream)
+    assert (spans.only().ending, text_of(*spans.only().output)[:1]) == ("abandoned", TEXT[:1])
+
+
+def test_abandoned_while_other_threads_read(spans: Spans) -> None:
+    """Each stream is recorded once, with what was read, and goes on to its end for its reader."""
+    streams = 8
+    replies = [events(chunks()) for _ in range(streams)]
+    read: list[int] = []
+    with Server(*replies) as server, openai.OpenAI(api_key="k", base_url=server.url) as made:
+
+        def read_all() -> None:
+            read.append(len(list(made.chat.completions.create(**CHAT, stream=True))))
+
+        threads = [threading.Thread(target=read_all) for _ in range(streams)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            open_operations.abandon_running()
+        for thread in threads:
+            thread.join()
+    assert len(spans.all()) == streams
+    assert len(set(read)) == 1
+    assert {one.ending for one in spans.operations()} <= {"completed", "abandoned"}
 
 
 PROGRAM = """

@@ -76,11 +76,12 @@ def instrument(
         is_hooked = True
         for target in TARGETS:
             target.install()
-        if not _waiting:
-            _waiting = True
-            wrapt.register_post_import_hook(_on_import, HOOKED_INTO)
-        elif HOOKED_INTO in sys.modules:
-            _on_import(sys.modules[HOOKED_INTO])
+        with guarded("instrument langchain"):
+            if not _waiting:
+                _waiting = True
+                wrapt.register_post_import_hook(_on_import, HOOKED_INTO)
+            elif HOOKED_INTO in sys.modules:
+                _on_import(sys.modules[HOOKED_INTO])
 
 
 def uninstrument() -> None:

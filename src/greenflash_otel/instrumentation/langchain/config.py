@@ -8,16 +8,18 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
-from greenflash_otel.arguments import id_text, merge_properties
-from greenflash_otel.conversations.index import LINKS
+from greenflash_otel.arguments import id_text
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.lru import Bounded
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.lru import LruDict
+from greenflash_otel.model.operation import Affiliation, merge_context, nest_context
 
 CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id", "session_id")
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
 USER_KEYS = ("greenflash_user_id", "user_id")
 ORGANIZATION_KEYS = ("greenflash_organization_id", "organization_id")
+
+ENDS = 50_000
+"""Messages, and conversations, whose ids are remembered."""
 
 
 @dataclass(eq=False)
@@ -31,12 +33,12 @@ class Instrumentation:
     history: KnownHistory | None = None
     """Shortens what goes on a span; None: the whole input does."""
     key: bytes = b""
-    """What the ids of messages are hashed with; see `conversations.identity`."""
+    """What the ids of messages are hashed with; see `message_ids.ids`."""
     active: bool = True
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
-    ends: Bounded[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: Bounded(LINKS))
+    ends: LruDict[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: LruDict(ENDS))
     """Id of a told message as spans refer to it, and what it said, by conversation and LangChain's id."""
-    latest: Bounded[str, str] = field(default_factory=lambda: Bounded(LINKS))
+    latest: LruDict[str, str] = field(default_factory=lambda: LruDict(ENDS))
     """The same of the newest message, by conversation."""
 
 
@@ -49,25 +51,23 @@ class Source:
 
 
 def found_in(affiliation: Affiliation, fields: Mapping[str, Any]) -> Affiliation:
-    """``affiliation``, completed by what ``fields`` say."""
-    return replace(
-        affiliation,
-        conversation_id=affiliation.conversation_id or _first(fields, CONVERSATION_KEYS),
-        user_id=affiliation.user_id or _first(fields, USER_KEYS),
-        organization_id=affiliation.organization_id or _first(fields, ORGANIZATION_KEYS),
+    """Return ``affiliation``, completed by what ``fields`` say."""
+    said = Affiliation(
+        _first(fields, CONVERSATION_KEYS), _first(fields, USER_KEYS), _first(fields, ORGANIZATION_KEYS)
     )
+    return merge_context(affiliation, said)
 
 
 def merged(given: Affiliation, active: Affiliation) -> Affiliation:
-    """What a handler was given before what the running code says."""
-    other = given.conversation_id not in (None, active.conversation_id)
+    """Return what a handler was given, before what the running code says.
+
+    A handler says whose conversation it is, not where the code runs: hidden, in a tool, or in a turn.
+    """
     return replace(
-        active,
-        conversation_id=given.conversation_id or active.conversation_id,
-        user_id=given.user_id or active.user_id,
-        organization_id=given.organization_id or active.organization_id,
-        properties=given.properties if other else merge_properties(active.properties, given.properties),
-        scope_id=active.scope_id if given.conversation_id is None else None,
+        nest_context(active, given),
+        internal=active.internal,
+        tool_call_id=active.tool_call_id,
+        turn_id=active.turn_id,
     )
 
 

@@ -8,16 +8,9 @@ from typing import Any
 
 from langchain_core.outputs import ChatGenerationChunk, Generation, LLMResult
 
-from greenflash_otel.instrumentation.langchain.messages import (
-    as_text,
-    is_message,
-    read,
-    role_of,
-    text_of,
-    tool_result,
-    usage_of,
-)
-from greenflash_otel.instrumentation.langchain.plain import as_sequence, entry, plain
+from greenflash_otel.instrumentation.langchain.messages import as_text, is_message, text_of
+from greenflash_otel.instrumentation.langchain.plain import entry, plain
+from greenflash_otel.json_values import as_list
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     RETRIEVAL,
@@ -30,6 +23,8 @@ from greenflash_otel.model.operation import (
     Text,
     ToolExecution,
 )
+from greenflash_otel.semconv.formats.langchain import read_object, read_tool_result, role_of
+from greenflash_otel.semconv.usage import read_usage
 
 CONTROL_FLOW = frozenset({"GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "ParentCommand"})
 """LangGraph's exceptions by which a graph goes on elsewhere: nothing has failed."""
@@ -49,7 +44,7 @@ def model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[
         name="chat",
         provider=provider if isinstance(provider, str) else None,
         request_model=model if isinstance(model, str) else None,
-        input=tuple(read(message) for message in messages),
+        input=tuple(read_object(message) for message in messages),
         output_type="json" if format in ("json_object", "json_schema") else None,
     )
 
@@ -112,8 +107,8 @@ def prompt_of(messages: Sequence[Any]) -> str | None:
 def answers_of(response: Any) -> list[Any]:
     """The messages of a model's result; texts of the older kind of model as they are."""
     found = list[Any]()
-    for generations in as_sequence(getattr(response, "generations", None)):
-        for generation in as_sequence(generations):
+    for generations in as_list(getattr(response, "generations", None)):
+        for generation in as_list(generations):
             message = getattr(generation, "message", None)
             found.append(getattr(generation, "text", "") if message is None else message)
     return found
@@ -145,11 +140,9 @@ def answered(operation: Operation, response: Any, first_chunk_s: float | None) -
     id = about.get("id") or said.get("id")
     return replace(
         operation,
-        output=tuple(
-            read(one) if is_message(one) else Message("assistant", (Text(str(one)),)) for one in answers
-        ),
+        output=tuple(map(_answer, answers)),
         choice_count=max(1, len(answers)),
-        usage=usage_of(answers[0]) if answers else None,
+        usage=read_usage(getattr(answers[0], "usage_metadata", None)) if answers else None,
         response_model=model if isinstance(model, str) else None,
         response_id=id if isinstance(id, str) else None,
         finish_reasons=(reason,) if isinstance(reason, str) else (),
@@ -166,7 +159,7 @@ def result_of(output: Any, call_id: str | None) -> Any:
     if callable(update):  # a mapping's
         return None
     messages = update.get("messages") if isinstance(update, Mapping) else update
-    found = [one for one in as_sequence(messages) if is_message(one) and role_of(one) == "tool"]
+    found = [one for one in as_list(messages) if is_message(one) and role_of(one) == "tool"]
     same = [one for one in found if getattr(one, "tool_call_id", None) == call_id]
     return next(iter(same or found), None)
 
@@ -178,7 +171,7 @@ def returned(operation: Operation, output: Any) -> Operation:
     if message is None:
         text = type(output).__name__ == "Command"
         return replace(operation, tool=replace(operation.tool, result=None if text else plain(output)))
-    result = tool_result(message)
+    result = read_tool_result(message)
     operation = replace(operation, tool=replace(operation.tool, result=result.response))
     if not result.failed:
         return operation
@@ -196,7 +189,7 @@ def found(operation: Operation, documents: Any) -> Operation:
                 "metadata": plain(getattr(one, "metadata", None) or {}),
             },
         )
-        for one in as_sequence(documents)
+        for one in as_list(documents)
     )
     return replace(operation, output=(Message("tool", parts),))
 
@@ -208,7 +201,7 @@ def is_control_flow(error: BaseException) -> bool:
 
 def remembered(operation: Operation, result: Any) -> Operation:
     """An access to a store with what it gave: an item, several, or none."""
-    items = as_sequence(result) or (() if result is None or result == [] else (result,))
+    items = as_list(result) or (() if result is None or result == [] else (result,))
     parts = tuple(Other("item", {name: plain(getattr(one, name, None)) for name in ITEM}) for one in items)
     return replace(operation, output=(Message("tool", parts),)) if parts else operation
 
@@ -222,3 +215,7 @@ def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
     if isinstance(error, GeneratorExit):
         return "abandoned", None
     return "failed", Failure(type(error).__name__, str(error))
+
+
+def _answer(answer: Any) -> Message:
+    return read_object(answer) if is_message(answer) else Message("assistant", (Text(str(answer)),))

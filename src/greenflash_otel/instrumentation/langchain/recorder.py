@@ -19,14 +19,15 @@ from greenflash_otel.instrumentation.content import without_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import Source, found_in, merged
-from greenflash_otel.instrumentation.langchain.messages import tool_calls_of
-from greenflash_otel.instrumentation.langchain.plain import as_sequence, plain
+from greenflash_otel.instrumentation.langchain.plain import plain
 from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
 from greenflash_otel.instrumentation.langchain.run_context import Live, enter, inside, outside, parent_of
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run, Step, Turn, configurable
 from greenflash_otel.instrumentation.langchain.turn import Told, tell
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.json_values import as_list
 from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Ending, Operation
+from greenflash_otel.semconv.formats.langchain import tool_calls_of
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_affiliation
 
 GRAPH_STEP = "graph:step:"
@@ -146,7 +147,7 @@ def _look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
 
 def _look_into(run: Run, inputs: Any) -> None:
     """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
-    turn, given = run.turn, as_sequence(inputs)
+    turn, given = run.turn, as_list(inputs)
     turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
     if turn.state is None and run.parent is turn.root and turn.root.is_graph:
         found = messages_of(inputs)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from greenflash_otel.instrumentation.langchain.messages import as_text, is_message
-from greenflash_otel.instrumentation.langchain.plain import entry, fields_of
+from greenflash_otel.instrumentation.langchain.plain import entry
+from greenflash_otel.json_values import refer_to_fields
 
 ASKED = ("input", "question", "query", "human_input", "user_input", "prompt", "text", "message", "topic")
 ANSWERED = ("output", "answer", "result", "response", "text", "content", "output_text")
@@ -50,7 +51,7 @@ def given_of(inputs: Any) -> Given:
         return Given(messages)
     if isinstance(inputs, Mapping) and (single := _only_input(inputs)) is not None:
         return given_of(single)
-    fields = inputs if isinstance(inputs, Mapping) else fields_of(inputs) or {}
+    fields = inputs if isinstance(inputs, Mapping) else refer_to_fields(inputs) or {}
     text = _text_in(fields, ASKED)
     history = next((fields[name] for name in HISTORY if isinstance(fields.get(name), (list, tuple))), None)
     for name in ASKED:

@@ -22,7 +22,7 @@ from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain.config import Instrumentation, Source
 from greenflash_otel.instrumentation.langchain.root_io import Given
-from greenflash_otel.lru import Bounded
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import Affiliation, Ending, Failure, Operation
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Runs:
         self._lock = threading.RLock()  # a signal handler may interrupt its owner
         self._runs: dict[int, Run] = {}
         self._turns: OrderedDict[Turn, None] = OrderedDict()
-        self._over: Bounded[int, None] = Bounded(OVER)
+        self._over: LruDict[int, None] = LruDict(OVER)
         self._lost: deque[int] = deque()
 
     def __len__(self) -> int:

@@ -18,17 +18,16 @@ from greenflash_otel.instrumentation.langchain.messages import (
     is_inserted,
     is_message,
     likeness_of,
-    read,
-    role_of,
     text_of,
-    tool_calls_of,
 )
 from greenflash_otel.instrumentation.langchain.plain import entry
 from greenflash_otel.instrumentation.langchain.root_io import answer_of, messages_of, reply_of
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
-from greenflash_otel.message_ids.chain import Position, follow
+from greenflash_otel.message_ids.chain import find_head
+from greenflash_otel.message_ids.fragments import split_message
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import TURN, Message, Operation, Reasoning, Text, Usage
+from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool_calls_of
 
 NS_PER_MS = 1_000_000
 
@@ -95,7 +94,7 @@ class _Script:
         asked_at = max((at + 1 for at, one in enumerate(rest) if role_of(one) == "user"), default=0)
         if turn.given.text is not None:
             asked_at = min(asked_at or len(rest), len(_converted(turn.given.messages or ())))
-        given: list[Line] = [(read(one), one) for one in _without_asides(rest[:asked_at])]
+        given: list[Line] = [(read_object(one), one) for one in _without_asides(rest[:asked_at])]
         if turn.given.text is not None:
             given.append((Message("user", (Text(turn.given.text),)), None))
         if turn.given.reply is not None:
@@ -187,7 +186,7 @@ class _Script:
                 continue
             if step is not None:
                 self.told.add(id(step))
-            lines.append((read(one, at_ms=at_ms), one))
+            lines.append((read_object(one, at_ms=at_ms), one))
         return lines
 
     def _times(self, steps: Sequence[Step | None]) -> list[int]:
@@ -235,14 +234,14 @@ def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     if conversation_id is None:
         return
     namespace = namespace_of(conversation_id, instrumentation.key)
-    position = Position(tip=parent_id)
+    head_id = parent_id
     for line, message in lines:
-        position = follow(namespace, position, (line,))[1]
+        head_id = find_head(namespace, head_id, (split_message(line),))
         name = getattr(message, "id", None)
-        if name and position.tip is not None and line.role in ("user", "assistant"):
-            instrumentation.ends.remember((conversation_id, name), (position.tip, likeness_of(message)))
-    if position.tip is not None:
-        instrumentation.latest.remember(conversation_id, position.tip)
+        if name and head_id is not None and line.role in ("user", "assistant"):
+            instrumentation.ends.remember((conversation_id, name), (head_id, likeness_of(message)))
+    if head_id is not None:
+        instrumentation.latest.remember(conversation_id, head_id)
 
 
 def _asked_for(state: Sequence[Any], known_to: int) -> Set[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
 from greenflash_otel.model.operation import (
     Ending,
     Failure,
@@ -138,20 +138,6 @@ def read_failure(error: object) -> Failure | None:
     kind = fields.get("code") or fields.get("type") or "error"
     message = as_text(fields.get("message")) or (error if isinstance(error, str) else None)
     return Failure(str(kind), message[:MAX_MESSAGE_CHARS] if message else None)
-
-
-def read_usage(usage: JsonObject) -> Usage | None:
-    """Token counts; the Responses API says input and output where chat says prompt and completion."""
-    if not usage:
-        return None
-    given = as_object(usage.get("input_tokens_details") or usage.get("prompt_tokens_details"))
-    made = as_object(usage.get("output_tokens_details") or usage.get("completion_tokens_details"))
-    return Usage(
-        input_tokens=as_count(usage.get("input_tokens", usage.get("prompt_tokens"))),
-        output_tokens=as_count(usage.get("output_tokens", usage.get("completion_tokens"))),
-        cached_input_tokens=as_count(given.get("cached_tokens")),
-        reasoning_output_tokens=as_count(made.get("reasoning_tokens")),
-    )
 
 
 def kept(fields: JsonObject, *names: str) -> dict[str, Json]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
-from greenflash_otel.instrumentation.openai.parts import read_file
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
+from greenflash_otel.instrumentation.openai.files import read_file
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
 from greenflash_otel.model.operation import Json, Media, Message, Operation, Part, Text
+from greenflash_otel.semconv.usage import read_usage
 
 
 def read_heard(request: Request, operation: Operation) -> Operation:

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object
 from greenflash_otel.internal_errors import count, guarded
+from greenflash_otel.json_values import JsonObject, as_object
 
 BATCH_BYTES = 64 * 1024
 """Events are decoded when so much has come in: some 200 chunks of text."""

@@ -10,14 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.plain import (
-    NOTHING,
-    JsonObject,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
-)
+from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
 
 HEAD = ("id", "model", "service_tier", "system_fingerprint", "error")
 """Fields of a chunk that belong to the whole answer; the last value that is not empty counts."""

@@ -9,17 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
-from greenflash_otel.instrumentation.openai.plain import (
-    NOTHING,
-    JsonObject,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
-)
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
 from greenflash_otel.model.operation import Message, Operation, Other, Part, Text
+from greenflash_otel.semconv.usage import read_usage
 
 HEAD = ("id", "model", "system_fingerprint", "error", "usage")
 """Fields of a chunk that belong to the whole answer; the last value that is not empty counts."""
@@ -46,7 +40,7 @@ def read_answer(body: JsonObject) -> Answer:
         finish_reasons=tuple(
             reason for choice in choices if (reason := as_text(choice.get("finish_reason")))
         ),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         properties=kept(body, "system_fingerprint"),

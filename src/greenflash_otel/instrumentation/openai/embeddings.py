@@ -6,17 +6,11 @@ import base64
 import binascii
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
-from greenflash_otel.instrumentation.openai.plain import (
-    NOTHING,
-    JsonObject,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
-)
+from greenflash_otel.instrumentation.openai.answer import Answer, read_failure
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part, Text
+from greenflash_otel.semconv.usage import read_usage
 
 BYTES_PER_NUMBER = 4
 """Vectors come as base64 of 32-bit floats, which the SDK asks for where the application does not choose."""
@@ -39,7 +33,7 @@ def read_answer(body: JsonObject) -> Answer:
     if vectors and (dimensions := _length(vectors[0])):
         properties["dimensions"] = dimensions
     return Answer(
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         properties=properties,
         failure=read_failure(body.get("error")),

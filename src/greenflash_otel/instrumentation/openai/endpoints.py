@@ -24,9 +24,9 @@ from greenflash_otel.instrumentation.openai.answer import Answer
 from greenflash_otel.instrumentation.openai.body import AnswerBody, Assembly, Body, Decode
 from greenflash_otel.instrumentation.openai.chat_stream import ChatAssembly
 from greenflash_otel.instrumentation.openai.other_bodies import BytesBody, TextBody
-from greenflash_otel.instrumentation.openai.plain import JsonObject
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
+from greenflash_otel.json_values import JsonObject
 from greenflash_otel.model.operation import ADD_ITEMS, COMPACT, DELETE_ITEMS, EMBEDDINGS, FETCH, Operation
 
 Listen = Callable[[int, "Decode | None"], Body]

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
-from greenflash_otel.instrumentation.openai.parts import inline_media, read_file
-from greenflash_otel.instrumentation.openai.plain import (
-    NOTHING,
-    JsonObject,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
-)
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
+from greenflash_otel.instrumentation.openai.files import read_file
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
 from greenflash_otel.model.operation import Media, Message, Operation, Part, Text
+from greenflash_otel.semconv.formats.media import media_at
+from greenflash_otel.semconv.usage import read_usage
 
 
 def read_request(request: Request, operation: Operation) -> Operation:
@@ -36,7 +31,7 @@ def read_answer(body: JsonObject) -> Answer:
     entries = [as_object(entry) for entry in as_list(body.get("data"))]
     return Answer(
         output=tuple(Message("assistant", _read_picture(entry)) for entry in entries),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         properties=kept(body, "size", "quality", "output_format"),
         failure=read_failure(body.get("error")),
     )
@@ -70,6 +65,6 @@ class ImageAssembly:
 
 def _read_picture(entry: JsonObject) -> tuple[Part, ...]:
     content, url = as_text(entry.get("b64_json")), as_text(entry.get("url"))
-    picture = inline_media("image", content, None) if content else Media("image", uri=url)
+    picture = media_at(content) if content else Media("image", uri=url)
     prompt = as_text(entry.get("revised_prompt"))
     return (picture, Text(prompt)) if prompt else (picture,)

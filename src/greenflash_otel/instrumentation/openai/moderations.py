@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
-from greenflash_otel.instrumentation.openai.items import read_input
-from greenflash_otel.instrumentation.openai.parts import read_content
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
+from greenflash_otel.instrumentation.openai.answer import Answer, read_failure
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part
+from greenflash_otel.semconv.formats.openai import read_content, read_messages
+from greenflash_otel.semconv.usage import read_usage
 
 
 def read_moderation_request(request: Request, operation: Operation) -> Operation:
@@ -26,9 +26,9 @@ def read_moderation(body: JsonObject) -> Answer:
 
 def read_decision_request(request: Request, operation: Operation) -> Operation:
     """``operation`` with what is to be judged, and the questions about it."""
-    questions = plain(list(as_list(request.body.get("questions"))))
+    questions = to_json(list(as_list(request.body.get("questions"))))
     asked: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
-    given = read_input(request.body.get("input"))
+    given = read_messages(request.body.get("input"))
     return replace(operation, input=(*given, Message("system", asked)) if asked else given)
 
 
@@ -41,7 +41,7 @@ def read_decision(body: JsonObject) -> Answer:
 def _answer(body: JsonObject, parts: tuple[Part, ...]) -> Answer:
     return Answer(
         output=(Message("assistant", parts),) if parts else (),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         failure=read_failure(body.get("error")),
@@ -56,5 +56,5 @@ def _read_verdict(result: JsonObject) -> Part:
 
 def _renamed(answer: JsonObject) -> JsonObject:
     """The fields of an answer; its type is its kind here, as a part has a type of its own."""
-    fields = {str(name): plain(value) for name, value in answer.items() if name != "type"}
-    return {"kind": plain(answer.get("type")), **fields}
+    fields = {str(name): to_json(value) for name, value in answer.items() if name != "type"}
+    return {"kind": to_json(answer.get("type")), **fields}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from greenflash_otel.instrumentation.openai.body import AnswerBody, Decode
-from greenflash_otel.instrumentation.openai.plain import JsonObject
+from greenflash_otel.json_values import JsonObject
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 """Plain text is captured up to here."""

@@ -21,11 +21,11 @@ from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation, told_above
 from greenflash_otel.instrumentation.openai.call import Exchange, Instrumentation
 from greenflash_otel.instrumentation.openai.endpoints import Surface, surface_of
-from greenflash_otel.instrumentation.openai.plain import NOTHING, JsonObject, as_list, as_object, as_text
 from greenflash_otel.instrumentation.openai.providers import provider_of
-from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.request import Request, context_of
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.model.operation import Affiliation, Operation
+from greenflash_otel.json_values import NOTHING, JsonObject, as_list, as_object, as_text
+from greenflash_otel.model.operation import Operation, merge_context
 from greenflash_otel.suppression import is_suppressed
 
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
@@ -102,7 +102,7 @@ def _begin(
     body = request.body
     operation = Operation(
         name=surface.operation,
-        affiliation=_affiliation(body),
+        affiliation=merge_context(current_affiliation(), context_of(body)),
         provider=provider_of(client),
         request_model=as_text(body.get("model")),
         streamed=streamed or body.get("stream") is True,
@@ -147,15 +147,6 @@ def _body_of(options: Any) -> JsonObject:
         given = json.loads(given)
     extra = options.extra_json
     return {**as_object(given), **as_object(extra)} if extra else as_object(given) or NOTHING
-
-
-def _affiliation(body: Mapping[str, Any]) -> Affiliation:
-    """That of the active scope; the user whom the request names where the scope names none."""
-    affiliation = current_affiliation()
-    if affiliation.user_id is None:
-        user_id = as_text(body.get("user")) or as_text(body.get("safety_identifier"))
-        return replace(affiliation, user_id=user_id) if user_id else affiliation
-    return affiliation
 
 
 def _carried(options: Any) -> bool:

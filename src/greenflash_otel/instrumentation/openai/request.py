@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.plain import JsonObject
+from greenflash_otel.json_values import JsonObject, as_text
+from greenflash_otel.model.operation import Affiliation
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,8 @@ class Request:
     query: JsonObject = field(default_factory=dict)
     files: Sequence[Any] = ()
     """What a form carries besides fields, as the SDK holds it: (field, file) pairs."""
+
+
+def context_of(body: JsonObject) -> Affiliation:
+    """Read whom a request is made for."""
+    return Affiliation(user_id=as_text(body.get("user")) or as_text(body.get("safety_identifier")))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure, read_usage
+from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
 from greenflash_otel.instrumentation.openai.chat import output_type
-from greenflash_otel.instrumentation.openai.items import read_input, read_instructions, read_output
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text, plain
 from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
 from greenflash_otel.model.operation import Failure, Json, Message, Operation, PromptTemplate
+from greenflash_otel.semconv.formats.openai import read_messages, read_parts
+from greenflash_otel.semconv.usage import read_usage
 
 FINAL = ("completed", "incomplete", "failed", "cancelled")
 """Statuses that a response keeps; a background response begins as ``queued``."""
@@ -25,9 +26,9 @@ def read_request(request: Request, operation: Operation) -> Operation:
         operation,
         previous_response_id=as_text(body.get("previous_response_id")),
         provider_conversation_id=_conversation_id(body.get("conversation")),
-        system_instructions=read_instructions(body.get("instructions")),
+        system_instructions=read_parts(body.get("instructions")),
         prompt=_read_prompt(as_object(body.get("prompt"))),
-        input=read_input(body.get("input")),
+        input=read_messages(body.get("input")),
         output_type=output_type(as_object(body.get("text")).get("format")),
         properties=properties,
     )
@@ -39,7 +40,7 @@ def read_answer(body: JsonObject) -> Answer:
     reason = as_text(as_object(body.get("incomplete_details")).get("reason"))
     finish_reason = reason or (status if status in FINAL else None)
     items = [as_object(item) for item in as_list(body.get("output"))]
-    parts = read_output(items)
+    parts = read_parts(items)
     properties = kept(body, "service_tier")
     if reason:
         properties["incomplete_reason"] = reason
@@ -48,13 +49,13 @@ def read_answer(body: JsonObject) -> Answer:
     return Answer(
         output=(Message("assistant", parts, finish_reason=finish_reason),) if parts else (),
         finish_reasons=(finish_reason,) if finish_reason else (),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         response_model=as_text(body.get("model")),
         response_id=as_text(body.get("id")),
         provider_conversation_id=_conversation_id(body.get("conversation")),
         item_ids=tuple(id for item in items if (id := as_text(item.get("id")))),
         previous_response_id=as_text(body.get("previous_response_id")),
-        system_instructions=read_instructions(body.get("instructions")),
+        system_instructions=read_parts(body.get("instructions")),
         prompt=_read_prompt(as_object(body.get("prompt"))),
         properties=properties,
         failure=read_failure(body.get("error")) or (Failure("failed") if status == "failed" else None),
@@ -67,7 +68,7 @@ def _read_prompt(prompt: JsonObject) -> PromptTemplate | None:
     id = as_text(prompt.get("id"))
     if id is None:
         return None
-    variables = {str(name): plain(value) for name, value in as_object(prompt.get("variables")).items()}
+    variables = {str(name): to_json(value) for name, value in as_object(prompt.get("variables")).items()}
     return PromptTemplate(id, as_text(prompt.get("version")), variables)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.plain import NOTHING, JsonObject, as_count, as_object, as_text
+from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_object, as_text
 
 DELTAS: Mapping[str, tuple[str, str]] = {
     "response.output_text.delta": ("message", "output_text"),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, read_failure, read_usage
-from greenflash_otel.instrumentation.openai.items import read_input, read_item
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text
+from greenflash_otel.instrumentation.openai.answer import Answer, read_failure
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses import read_request
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text
 from greenflash_otel.model.operation import Message, Operation, Other
+from greenflash_otel.semconv.formats.openai import read_item, read_messages
+from greenflash_otel.semconv.usage import read_usage
 
 
 def read_fetch(request: Request, operation: Operation) -> Operation:
@@ -32,7 +33,7 @@ def read_compacted(body: JsonObject) -> Answer:
     compactions = [part for item in items if item.get("type") == "compaction" for part in read_item(item)]
     return Answer(
         output=(Message("assistant", tuple(compactions)),) if compactions else (),
-        usage=read_usage(as_object(body.get("usage"))),
+        usage=read_usage(body.get("usage")),
         failure=read_failure(body.get("error")),
     )
 
@@ -40,7 +41,7 @@ def read_compacted(body: JsonObject) -> Answer:
 def read_add(request: Request, operation: Operation) -> Operation:
     """``operation`` that adds items to a conversation, a new one or that of the path."""
     id = request.ids[0] if request.ids else None
-    return replace(operation, input=read_input(request.body.get("items")), provider_conversation_id=id)
+    return replace(operation, input=read_messages(request.body.get("items")), provider_conversation_id=id)
 
 
 def read_added(body: JsonObject) -> Answer:

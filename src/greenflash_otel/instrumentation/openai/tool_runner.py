@@ -21,10 +21,9 @@ from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai import patches
 from greenflash_otel.instrumentation.openai.answer import judge_error
 from greenflash_otel.instrumentation.openai.call import Instrumentation
-from greenflash_otel.instrumentation.openai.plain import as_object, as_text, plain
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.json_values import as_object, as_text, read_structure, to_json
 from greenflash_otel.model.operation import EXECUTE_TOOL, Operation, ToolExecution
-from greenflash_otel.semconv.formats.otel_messages import read_structure
 
 MODULE = "openai.lib.responses_tool_runner"
 
@@ -58,7 +57,7 @@ class _Execution:
             if instrumentation is not None and not patches.suppressed():
                 self._instrumentation = instrumentation
                 self._tool = ToolExecution(
-                    str(call.name), as_text(call.call_id), read_structure(plain(call.arguments))
+                    str(call.name), as_text(call.call_id), read_structure(to_json(call.arguments))
                 )
                 self._scope = tool_call(str(call.call_id))
                 self._operation = Operation(EXECUTE_TOOL, current_affiliation(), tool=self._tool)
@@ -105,7 +104,7 @@ class _Execution:
 
     def _ended(self, error: BaseException | None) -> Operation:
         verdict = judge_error(error) if error else None
-        result = plain(as_object(self.output).get("output"))
+        result = to_json(as_object(self.output).get("output"))
         operation = replace(self._operation, tool=replace(self._tool, result=result))
         if verdict:
             operation = replace(operation, ending=verdict.ending, failure=verdict.failure)

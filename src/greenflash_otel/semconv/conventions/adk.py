@@ -12,27 +12,29 @@ from dataclasses import replace
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import ended, text, texts, usage
+from greenflash_otel.semconv.attributes import apply_ending, text, texts
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
-from greenflash_otel.semconv.formats.gemini import failed_in, read_contents
+from greenflash_otel.semconv.formats.gemini import has_failed, read_contents
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 REQUEST, RESPONSE = "gcp.vertex.agent.llm_request", "gcp.vertex.agent.llm_response"
 ARGUMENTS, RESULT = "gcp.vertex.agent.tool_call_args", "gcp.vertex.agent.tool_response"
-SIGNS = (REQUEST, RESPONSE, ARGUMENTS, RESULT, "gcp.vertex.agent.event_id")
+MARKER_ATTRIBUTES = (REQUEST, RESPONSE, ARGUMENTS, RESULT, "gcp.vertex.agent.event_id")
 MERGED = "(merged tools)"
 NOTHING = ("{}", "N/A", "<not specified>", '"<not specified>"', '{"result": "<not specified>"}')
 """What it writes where there is nothing, or nothing was captured."""
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     attributes = span.attributes
     name = text(attributes, genai.TOOL_NAME)
     if name == MERGED:
         return None
     if name is not None:
-        return _tool(span, name)
+        return _read_tool(span, name)
     asked = read_document(attributes.get(REQUEST))
     if not isinstance(asked, Mapping) or not asked:
         return otel_events.read(span)
@@ -49,13 +51,15 @@ def read(span: SpanRecord) -> Operation | None:
         ),
         input=read_contents(asked.get("contents"), "user"),
         output=read_contents(answer, "assistant"),
-        usage=usage(attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()),
+        usage=read_usage_attributes(
+            attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()
+        ),
         finish_reasons=texts(attributes, genai.FINISH_REASONS),
     )
-    return ended(operation, span)
+    return apply_ending(operation, span)
 
 
-def _tool(span: SpanRecord, name: str) -> Operation | None:
+def _read_tool(span: SpanRecord, name: str) -> Operation | None:
     attributes = span.attributes
     if ARGUMENTS not in attributes and RESULT not in attributes:
         operation = otel_events.read(span)
@@ -64,18 +68,26 @@ def _tool(span: SpanRecord, name: str) -> Operation | None:
         tool = ToolExecution(
             name,
             call_id if call_id not in NOTHING else None,
-            _told(span, ARGUMENTS),
-            _told(span, RESULT),
+            _read_value(span, ARGUMENTS),
+            _read_value(span, RESULT),
         )
-        operation = ended(Operation(EXECUTE_TOOL, tool=tool), span)
+        operation = apply_ending(Operation(EXECUTE_TOOL, tool=tool), span)
     result = operation.tool.result if operation and operation.tool else None
-    if operation and failed_in(result) and operation.failure is None:
+    if operation and has_failed(result) and operation.failure is None:
         said = result.get("error_message") if isinstance(result, Mapping) else None
         failure = Failure("_OTHER", said if isinstance(said, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return operation
 
 
-def _told(span: SpanRecord, name: str) -> Json:
+def _read_value(span: SpanRecord, name: str) -> Json:
     value = span.attributes.get(name)
     return None if value in NOTHING else read_document(value)
+
+
+CONVENTION = Convention(
+    "Agent Development Kit",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=("gcp.vertex.agent.session_id",),
+)

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.roles import SYSTEM_ROLES
 
-SYSTEM = ("system", "developer")
 RUN = "run"
 """Name of an operation that is a whole run; it is none of the convention's, and ends here."""
 
 
-def completed(call: Operation, run: Operation) -> Operation:
-    """A call with what the run says that it was given, if it does not say so itself.
+def restore_input(call: Operation, run: Operation) -> Operation:
+    """Give a call that failed the input of its run, if it does not say its own.
 
     Only of one that failed is it known that the run's messages are what it was given.
     """
@@ -30,14 +30,17 @@ def completed(call: Operation, run: Operation) -> Operation:
     )
 
 
-def instructed(calls: Sequence[Operation], run: Operation) -> Sequence[Operation]:
-    """The calls of a run with its instructions, if none of them says what it was instructed."""
-    said = any(one.system_instructions or any(told.role in SYSTEM for told in one.input) for one in calls)
-    if said or not run.system_instructions:
+def restore_instructions(calls: Sequence[Operation], run: Operation) -> Sequence[Operation]:
+    """Give the calls of a run its instructions, if none of them has any."""
+    if not run.system_instructions or any(map(_is_instructed, calls)):
         return calls
     return [replace(one, system_instructions=run.system_instructions) for one in calls]
 
 
+def _is_instructed(call: Operation) -> bool:
+    return bool(call.system_instructions) or any(one.role in SYSTEM_ROLES for one in call.input)
+
+
 def as_call(run: Operation, *, told: bool) -> Operation | None:
-    """A run that came without any call in it, as one call; None if something was told of its trace before."""
+    """Make one call of a run that came without any; None if its trace was read before."""
     return None if told else replace(run, name="chat")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EMBEDDINGS,
     EXECUTE_TOOL,
@@ -25,15 +26,19 @@ from greenflash_otel.model.operation import (
     ToolExecution,
     Usage,
 )
+from greenflash_otel.model.roles import PLAIN, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.attributes import apply_ending, text
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.formats.media import media_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "ai.operationId"
-SIGNS = (KIND,)
+MARKER_ATTRIBUTES = (KIND,)
+METADATA = ("ai.telemetry.metadata", "ai.settings.context", "ai.settings.runtimeContext")
+"""Prefixes under which applications put what they know."""
 USAGE = (
     ("ai.usage.inputTokens", "ai.usage.promptTokens"),
     ("ai.usage.outputTokens", "ai.usage.completionTokens"),
@@ -42,32 +47,31 @@ USAGE = (
 )
 RUNS = ("ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject")
 """Kinds of the spans around calls."""
-ROLES = ("system", "user", "assistant", "tool")
 
 Entry = Mapping[str, Json]
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     kind = text(span.attributes, KIND) or ""
     if kind == "ai.toolCall":
         return _read_tool(span)
     if kind.endswith(".doEmbed"):
-        return ended(_read_embedding(span.attributes), span)
+        return apply_ending(_read_embedding(span.attributes), span)
     if kind.endswith((".doGenerate", ".doStream")):
-        return ended(_read_call(span.attributes, streamed=kind.endswith(".doStream")), span)
+        return apply_ending(_read_call(span.attributes, streamed=kind.endswith(".doStream")), span)
     run = _read_run(span.attributes) if kind in RUNS else None
-    return run and ended(run, span)
+    return run and apply_ending(run, span)
 
 
 def _read_run(attributes: Attributes) -> Operation | None:
-    """What was asked, where no answer came; one came from calls that have spans of their own."""
-    if any(_answer(attributes)):
+    """Read what was asked where no answer came: an answer has calls with spans of their own."""
+    if any(_read_answer(attributes)):
         return None
     asked = read_document(attributes.get("ai.prompt"))
     told: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
     prompt, system = told.get("prompt"), told.get("system")
-    said = tuple(_messages(told.get("messages", prompt if isinstance(prompt, list) else None)))
+    said = tuple(_read_messages(told.get("messages", prompt if isinstance(prompt, list) else None)))
     question = (Message("user", (Text(prompt),)),) if isinstance(prompt, str) and prompt else ()
     instructions = (Text(system),) if isinstance(system, str) and system else ()
     call = _read_call(attributes, streamed="stream" in (text(attributes, KIND) or ""))
@@ -76,7 +80,7 @@ def _read_run(attributes: Attributes) -> Operation | None:
 
 def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
     reason = text(attributes, "ai.response.finishReason")
-    parts = tuple(_answer(attributes))
+    parts = tuple(_read_answer(attributes))
     first_chunk_ms = attributes.get("ai.response.msToFirstChunk")
     return Operation(
         "chat",
@@ -84,10 +88,10 @@ def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
         request_model=text(attributes, "ai.model.id"),
         response_model=text(attributes, "ai.response.model"),
         response_id=text(attributes, "ai.response.id"),
-        input=tuple(_messages(read_document(attributes.get("ai.prompt.messages")))),
+        input=tuple(_read_messages(read_document(attributes.get("ai.prompt.messages")))),
         output=(Message("assistant", parts, finish_reason=reason),) if parts else (),
         output_type="json" if "ai.response.object" in attributes else None,
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
         finish_reasons=(reason,) if reason else (),
         streamed=streamed,
         time_to_first_chunk_s=first_chunk_ms / 1000 if isinstance(first_chunk_ms, (int, float)) else None,
@@ -118,10 +122,10 @@ def _read_tool(span: SpanRecord) -> Operation | None:
         read_structure(read_json(attributes.get("ai.toolCall.args"))),
         read_json(attributes.get("ai.toolCall.result")),
     )
-    return ended(Operation(EXECUTE_TOOL, tool=tool), span)
+    return apply_ending(Operation(EXECUTE_TOOL, tool=tool), span)
 
 
-def _answer(attributes: Attributes) -> Iterator[Part]:
+def _read_answer(attributes: Attributes) -> Iterator[Part]:
     if thought := text(attributes, "ai.response.reasoning"):
         yield Reasoning(thought)
     if said := text(attributes, "ai.response.text") or text(attributes, "ai.response.object"):
@@ -129,31 +133,32 @@ def _answer(attributes: Attributes) -> Iterator[Part]:
     calls = read_document(attributes.get("ai.response.toolCalls"))
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, Mapping):
-            yield _call(call)
+            yield _read_tool_call(call)
 
 
-def _messages(entries: Json) -> Iterator[Message]:
+def _read_messages(entries: Json) -> Iterator[Message]:
     for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, Mapping) and entry.get("role") in ROLES:
-            parts = tuple(_parts(entry.get("content")))
+        role = read_role(entry.get("role"), "") if isinstance(entry, Mapping) else ""
+        if isinstance(entry, Mapping) and role in PLAIN:
+            parts = tuple(_read_parts(entry.get("content")))
             if parts:
-                yield Message(str(entry["role"]), parts)
+                yield Message(role, parts)
 
 
-def _parts(content: Json) -> Iterator[Part]:
+def _read_parts(content: Json) -> Iterator[Part]:
     if isinstance(content, str) and content:
         yield Text(content)
     for entry in content if isinstance(content, list) else ():
         if isinstance(entry, Mapping):
-            yield _part(entry)
+            yield _read_part(entry)
 
 
-def _part(entry: Entry) -> Part:
+def _read_part(entry: Entry) -> Part:
     kind, said = entry.get("type"), entry.get("text")
     if kind == "tool-call":
-        return _call(entry)
+        return _read_tool_call(entry)
     if kind == "tool-result":
-        return _result(entry)
+        return _read_result(entry)
     if isinstance(said, str):
         return Reasoning(said) if kind == "reasoning" else Text(said)
     if medium := media_of(entry):
@@ -161,17 +166,26 @@ def _part(entry: Entry) -> Part:
     return Other(str(kind or "unknown"), {name: value for name, value in entry.items() if name != "type"})
 
 
-def _call(entry: Entry) -> ToolCall:
+def _read_tool_call(entry: Entry) -> ToolCall:
     arguments = entry["input"] if "input" in entry else entry.get("args")
     return ToolCall(
         text(entry, "toolName") or "unknown", read_structure(arguments), text(entry, "toolCallId")
     )
 
 
-def _result(entry: Entry) -> ToolCallResponse:
+def _read_result(entry: Entry) -> ToolCallResponse:
     output = entry["output"] if "output" in entry else entry.get("result")
     failed = entry.get("isError") is True
     if isinstance(output, Mapping) and "type" in output and "value" in output:
         failed = failed or str(output["type"]).startswith("error")
         output = output["value"]
     return ToolCallResponse(output, text(entry, "toolCallId"), failed)
+
+
+CONVENTION = Convention(
+    "AI SDK",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=conversations_below(*METADATA),
+    user_attributes=users_below(*METADATA),
+)

@@ -9,28 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, Text, ToolExecution, Usage
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import ended, text, unquoted
+from greenflash_otel.semconv.attributes import apply_ending, text, unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.formats.api_payloads import (
-    Answered,
-    Asked,
+    RequestPayload,
+    ResponsePayload,
     operation_of,
     read_request,
     read_response,
-    usage_of,
 )
-from greenflash_otel.semconv.formats.otel_messages import read_json
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage
 
 KIND = "langfuse.observation.type"
-SIGNS = (KIND,)
+MARKER_ATTRIBUTES = (KIND,)
 METADATA = "langfuse.observation.metadata"
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     attributes = span.attributes
     asked = read_document(attributes.get("langfuse.observation.input"))
     answered = read_document(attributes.get("langfuse.observation.output"))
@@ -38,26 +39,28 @@ def read(span: SpanRecord) -> Operation | None:
         asked = answered = None  # what a mask put in place of both
     match text(attributes, KIND):
         case "generation":
-            operation = _call(attributes, asked, answered)
+            operation = _read_call(attributes, asked, answered)
         case "embedding":
             operation = embedding_of(asked.get("input") if isinstance(asked, Mapping) else asked)
-            operation = replace(operation, response_model=_model(attributes), usage=_usage(attributes))
+            operation = replace(
+                operation, response_model=_read_model(attributes), usage=_read_usage(attributes)
+            )
         case "retriever":
             operation = retrieval_of(asked, answered)
         case "tool":
-            operation = _tool(span, asked, answered)
+            operation = _read_tool(span, asked, answered)
         case _:
             return None
     if span.status != "error" and text(attributes, "langfuse.observation.level") == "ERROR":
         message = text(attributes, "langfuse.observation.status_message")
         return replace(operation, ending="failed", failure=Failure("_OTHER", message))
-    return ended(operation, span)
+    return apply_ending(operation, span)
 
 
-def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
-    request = read_request(asked) if asked is not None else Asked()
-    response = read_response(answered) if answered is not None else Answered()
-    count = _count(read_json(attributes.get("langfuse.observation.model.parameters")))
+def _read_call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
+    request = read_request(asked) if asked is not None else RequestPayload()
+    response = read_response(answered) if answered is not None else ResponsePayload()
+    count = _count_choices(read_json(attributes.get("langfuse.observation.model.parameters")))
     if count > 1 and isinstance(answered, list):
         each = (message for one in answered for message in read_response(one).messages)
         request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
@@ -66,22 +69,22 @@ def _call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
     return replace(
         told,
         system_instructions=told.system_instructions or ((Text(instructions),) if instructions else ()),
-        response_model=_model(attributes),
+        response_model=_read_model(attributes),
         response_id=told.response_id or unquoted(attributes, f"{METADATA}.id"),
         previous_response_id=told.previous_response_id
         or unquoted(attributes, f"{METADATA}.previous_response_id"),
-        usage=_usage(attributes),
+        usage=_read_usage(attributes),
     )
 
 
-def _count(parameters: Json) -> int:
-    """How many answers were asked for."""
+def _count_choices(parameters: Json) -> int:
+    """Return how many answers were asked for."""
     count = parameters.get("n") if isinstance(parameters, Mapping) else None
     return count if isinstance(count, int) else 1
 
 
-def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
-    """A tool; of a decorated function the arguments stand in two lists."""
+def _read_tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
+    """Read a tool; of a decorated function the arguments are in two lists."""
     given = asked
     if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
         given = asked["kwargs"]
@@ -93,9 +96,26 @@ def _tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
     )
 
 
-def _model(attributes: Attributes) -> str | None:
+def _read_model(attributes: Attributes) -> str | None:
     return text(attributes, "langfuse.observation.model.name")
 
 
-def _usage(attributes: Attributes) -> Usage | None:
-    return usage_of(read_json(attributes.get("langfuse.observation.usage_details")))
+def _read_usage(attributes: Attributes) -> Usage | None:
+    return read_usage(read_json(attributes.get("langfuse.observation.usage_details")))
+
+
+CONVENTION = Convention(
+    "Langfuse",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=(
+        *conversations_below(METADATA, "langfuse.trace.metadata"),
+        "langfuse.session.id",
+        "langfuse.trace.session_id",
+    ),
+    user_attributes=(
+        "langfuse.user.id",
+        "langfuse.trace.user_id",
+        *users_below(METADATA, "langfuse.trace.metadata"),
+    ),
+)

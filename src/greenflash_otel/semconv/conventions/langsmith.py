@@ -11,39 +11,43 @@ from dataclasses import replace
 
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.attributes import ended, text, usage
+from greenflash_otel.semconv.attributes import apply_ending, text
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "langsmith.span.kind"
-SIGNS = (KIND,)
+MARKER_ATTRIBUTES = (KIND,)
 METADATA = "langsmith.metadata"
 TEXTS = ("input", "texts", "text", "query")
 """What the inputs of an embedding are called."""
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     inputs = read_document(span.attributes.get("gen_ai.prompt"))
     outputs = read_document(span.attributes.get("gen_ai.completion"))
     match text(span.attributes, KIND):
         case "llm":
-            return ended(_call(span, inputs, outputs), span)
+            return apply_ending(_read_call(span, inputs, outputs), span)
         case "embedding":
-            return ended(embedding_of(_at(inputs, *TEXTS)), span)
+            return apply_ending(embedding_of(_pick(inputs, *TEXTS)), span)
         case "retriever":
-            return ended(retrieval_of(_at(inputs, "query"), _at(outputs, "documents", "output")), span)
+            return apply_ending(
+                retrieval_of(_pick(inputs, "query"), _pick(outputs, "documents", "output")), span
+            )
         case "tool":
-            return _tool(span, inputs, outputs)
+            return _read_tool(span, inputs, outputs)
         case _:
             return None
 
 
-def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
+def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     attributes = span.attributes
     told = operation_of(
-        read_request(inputs), read_response(_at(outputs, "output") if _wraps(outputs) else outputs)
+        read_request(inputs), read_response(_pick(outputs, "output") if _is_wrapped(outputs) else outputs)
     )
     provider = text(attributes, f"{METADATA}.ls_provider") or text(attributes, "gen_ai.system")
     return replace(
@@ -53,13 +57,15 @@ def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
         previous_response_id=told.previous_response_id
         or text(attributes, f"{METADATA}.previous_response_id"),
         usage=told.usage
-        or usage(attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()),
+        or read_usage_attributes(
+            attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()
+        ),
         streamed=told.streamed or attributes.get(f"{METADATA}.stream") is True,
     )
 
 
-def _wraps(outputs: Json) -> bool:
-    """Whether an answer stands alone under a name that the SDK gives to what is no object."""
+def _is_wrapped(outputs: Json) -> bool:
+    """Tell whether the SDK wrapped an answer that is no object in one."""
     return (
         isinstance(outputs, Mapping)
         and set(outputs) == {"output"}
@@ -67,22 +73,31 @@ def _wraps(outputs: Json) -> bool:
     )
 
 
-def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
+def _read_tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     call_id = text(span.attributes, "gen_ai.tool.call.id")
-    output = _at(outputs, "output") if isinstance(outputs, Mapping) and "output" in outputs else outputs
+    output = _pick(outputs, "output") if isinstance(outputs, Mapping) and "output" in outputs else outputs
     told: Mapping[str, Json] = output if isinstance(output, Mapping) and output.get("type") == "tool" else {}
     call_id = call_id or text(told, "tool_call_id")
     result = told.get("content", None if output == {} else output)
     name = text(span.attributes, "gen_ai.tool.name") or span.name
-    operation = Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, _at(inputs, "input"), result))
+    operation = Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, _pick(inputs, "input"), result))
     if told.get("status") == "error" and span.status != "error":
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
-    return ended(operation, span)
+    return apply_ending(operation, span)
 
 
-def _at(value: Json, *names: str) -> Json:
-    """What an object holds under the first of the names that it has; else the whole value."""
+def _pick(value: Json, *names: str) -> Json:
+    """Return what an object holds under the first of the names that it has; else the whole value."""
     if not isinstance(value, Mapping):
         return value
     return next((value[name] for name in names if name in value), value)
+
+
+CONVENTION = Convention(
+    "LangSmith",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=conversations_below(METADATA),
+    user_attributes=users_below(METADATA),
+)

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_structure
 from greenflash_otel.model.operation import Message, Operation, ToolCall
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.flattened import branch, items, text_at, tree_below
-from greenflash_otel.semconv.formats.otel_messages import read_structure
 
-SIGNS = ("litellm.call_id", "litellm.provider.model")
+MARKER_ATTRIBUTES = ("litellm.call_id", "litellm.provider.model")
 CALLS = ("acompletion", "completion", "responses", "aresponses")
 """What it calls operations that are chats."""
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     name = span.attributes.get(genai.OPERATION_NAME)
     if name in CALLS or name is None:
         span = replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"})
@@ -29,14 +30,14 @@ def read(span: SpanRecord) -> Operation | None:
     if operation is None:
         return None
     said = [part for message in operation.output for part in message.parts]
-    calls = () if any(isinstance(part, ToolCall) for part in said) else _calls(span)
+    calls = () if any(isinstance(part, ToolCall) for part in said) else _read_calls(span)
     if not calls:
         return operation
     first, *rest = operation.output or (Message("assistant"),)
     return replace(operation, output=(replace(first, parts=(*first.parts, *calls)), *rest))
 
 
-def _calls(span: SpanRecord) -> tuple[ToolCall, ...]:
+def _read_calls(span: SpanRecord) -> tuple[ToolCall, ...]:
     found = (
         branch(item, "function_call") for item in items(tree_below(span.attributes, "gen_ai.completion"))
     )
@@ -45,3 +46,10 @@ def _calls(span: SpanRecord) -> tuple[ToolCall, ...]:
         for one in found
         if (name := text_at(one, "name"))
     )
+
+
+CONVENTION = Convention(
+    "LiteLLM",
+    MARKER_ATTRIBUTES,
+    read,
+)

@@ -8,40 +8,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Operation, Text, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import ended, text
+from greenflash_otel.semconv.attributes import apply_ending, text
+from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import pydantic_ai
-from greenflash_otel.semconv.formats.api_payloads import Answered, operation_of, read_request, read_response
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.formats.api_payloads import (
+    ResponsePayload,
+    operation_of,
+    read_request,
+    read_response,
+)
 from greenflash_otel.semconv.truncated_json import read_document
 
 TEMPLATE = "logfire.msg_template"
-SIGNS = (TEMPLATE,)
+MARKER_ATTRIBUTES = (TEMPLATE,)
 TOOL = "Function: {name}"
 """The template of its message by which it says that a span is a tool."""
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     attributes, template = span.attributes, text(span.attributes, TEMPLATE) or ""
     if "response" in attributes and attributes.get("gen_ai.operation.name") == "chat":
-        return ended(_response(span), span)
+        return apply_ending(_read_response(span), span)
     if template.startswith(TOOL):
         tool = ToolExecution(
             text(attributes, "name") or "unknown",
             arguments=read_structure(attributes.get("input")),
             result=read_json(attributes.get("output")),
         )
-        return ended(Operation(EXECUTE_TOOL, tool=tool), span)
+        return apply_ending(Operation(EXECUTE_TOOL, tool=tool), span)
     if "request_data" in attributes and genai.INPUT_MESSAGES not in attributes:
-        return ended(_data(span), span)
+        return apply_ending(_read_data(span), span)
     return pydantic_ai.read(span)
 
 
-def _data(span: SpanRecord) -> Operation:
-    """A request and its answer, as older versions have them; or all messages in one."""
+def _read_data(span: SpanRecord) -> Operation:
+    """Read a request and its answer, as older versions have them, or all messages in one."""
     answered = read_document(span.attributes.get("response_data"))
     asked = read_request(read_document(span.attributes.get("request_data")))
     told: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
@@ -51,12 +57,12 @@ def _data(span: SpanRecord) -> Operation:
         answer = read_response(told)
     else:
         last = len(asked.messages) - 1 if asked.messages and asked.messages[-1].role == "assistant" else None
-        answer = Answered(asked.messages[last:] if last is not None else ())
+        answer = ResponsePayload(asked.messages[last:] if last is not None else ())
         asked = replace(asked, messages=asked.messages[:last])
     return replace(operation_of(asked, answer), provider=text(span.attributes, "gen_ai.system"))
 
 
-def _response(span: SpanRecord) -> Operation:
+def _read_response(span: SpanRecord) -> Operation:
     answered = read_document(span.attributes.get("response"))
     told: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
     asked, instructions = read_request(read_json(span.attributes.get("raw_input"))), told.get("instructions")
@@ -68,3 +74,10 @@ def _response(span: SpanRecord) -> Operation:
         previous_response_id=previous if isinstance(previous, str) else None,
         system_instructions=(Text(instructions),) if isinstance(instructions, str) and instructions else (),
     )
+
+
+CONVENTION = Convention(
+    "Logfire",
+    MARKER_ATTRIBUTES,
+    read,
+)

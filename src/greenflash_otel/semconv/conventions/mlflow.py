@@ -10,43 +10,45 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.attributes import ended, text, unquoted
+from greenflash_otel.semconv.attributes import apply_ending, text, unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
-from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response, usage_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.convention import Convention
+from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage
 
 KIND = "mlflow.spanType"
-SIGNS = (KIND, "mlflow.spanInputs", "mlflow.spanOutputs")
+MARKER_ATTRIBUTES = (KIND, "mlflow.spanInputs", "mlflow.spanOutputs")
 CHUNK = "mlflow.chunk."
 """Beginning of the names of the events that a stream's pieces are."""
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     inputs = read_structure(read_document(span.attributes.get("mlflow.spanInputs")))
     outputs = read_structure(read_document(span.attributes.get("mlflow.spanOutputs")))
     given = inputs if isinstance(inputs, Mapping) else {}
     match read_json(span.attributes.get(KIND)):
         case "CHAT_MODEL" | "LLM":
-            return ended(_call(span, inputs, outputs), span)
+            return apply_ending(_read_call(span, inputs, outputs), span)
         case "EMBEDDING":
             operation = embedding_of(given.get("input", given.get("texts", given.get("text"))))
-            return ended(replace(operation, request_model=unquoted(span.attributes, "model")), span)
+            return apply_ending(replace(operation, request_model=unquoted(span.attributes, "model")), span)
         case "RETRIEVER":
-            return ended(retrieval_of(given.get("query", inputs), outputs), span)
+            return apply_ending(retrieval_of(given.get("query", inputs), outputs), span)
         case "TOOL":
-            return ended(Operation(EXECUTE_TOOL, tool=_tool(span, inputs, outputs)), span)
+            return apply_ending(Operation(EXECUTE_TOOL, tool=_read_tool(span, inputs, outputs)), span)
         case _:
             return None
 
 
-def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
+def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     told = operation_of(read_request(inputs), read_response(outputs))
     said = [part for message in told.output for part in message.parts]
-    calls = () if any(isinstance(part, ToolCall) for part in said) else tuple(_streamed_calls(span))
+    calls = () if any(isinstance(part, ToolCall) for part in said) else tuple(_read_streamed_calls(span))
     if calls:
         first, *rest = told.output or (Message("assistant"),)
         told = replace(told, output=(replace(first, parts=(*first.parts, *calls)), *rest))
@@ -54,20 +56,20 @@ def _call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     return replace(
         told,
         request_model=told.request_model or unquoted(span.attributes, "model"),
-        usage=told.usage or usage_of(usage),
+        usage=told.usage or read_usage(usage),
     )
 
 
-def _tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
+def _read_tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
     told = outputs if isinstance(outputs, Mapping) and "tool_call_id" in outputs else {}
     id = told.get("tool_call_id")
     return ToolExecution(span.name, id if isinstance(id, str) else None, inputs, told.get("content", outputs))
 
 
-def _streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
-    """The tools that a stream asked for, which MLflow leaves out of what it puts together."""
+def _read_streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
+    """Read the tools that a stream asked for, which MLflow leaves out of what it puts together."""
     found: dict[str, dict[str, str]] = {}
-    for delta in _deltas(span):
+    for delta in _read_deltas(span):
         calls = delta.get("tool_calls")
         for piece in calls if isinstance(calls, list) else ():
             if isinstance(piece, Mapping):
@@ -79,7 +81,7 @@ def _streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
         yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
 
 
-def _deltas(span: SpanRecord) -> Iterator[Mapping[str, Json]]:
+def _read_deltas(span: SpanRecord) -> Iterator[Mapping[str, Json]]:
     for event in span.events:
         if not event.name.startswith(CHUNK):
             continue
@@ -90,3 +92,12 @@ def _deltas(span: SpanRecord) -> Iterator[Mapping[str, Json]]:
                 delta = choice.get("delta") if isinstance(choice, Mapping) else None
                 if isinstance(delta, Mapping):
                     yield delta
+
+
+CONVENTION = Convention(
+    "MLflow",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=("mlflow.trace.session",),
+    user_attributes=("mlflow.trace.user",),
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Failure,
@@ -20,21 +21,23 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import document, ended, text, texts, usage
+from greenflash_otel.semconv.attributes import apply_ending, document, text, texts
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
-from greenflash_otel.semconv.flattened import Tree, branch, items, placed, text_at, tree_below
+from greenflash_otel.semconv.convention import Convention
+from greenflash_otel.semconv.flattened import Tree, branch, items, items_with_places, text_at, tree_below
 from greenflash_otel.semconv.formats.api_payloads import read_response
-from greenflash_otel.semconv.formats.langchain import read_langchain
+from greenflash_otel.semconv.formats.langchain import read_written
 from greenflash_otel.semconv.formats.media import media_at
-from greenflash_otel.semconv.formats.openai_items import named_call
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
-from greenflash_otel.semconv.redaction_marks import shown
+from greenflash_otel.semconv.formats.openai_tools import read_named_call
+from greenflash_otel.semconv.redaction_marks import show
 from greenflash_otel.semconv.truncated_json import read_document
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "openinference.span.kind"
 INPUT_MESSAGES = "llm.input_messages"
-SIGNS = (KIND, f"{INPUT_MESSAGES}.0.message.role", "llm.output_messages.0.message.role")
+MARKER_ATTRIBUTES = (KIND, f"{INPUT_MESSAGES}.0.message.role", "llm.output_messages.0.message.role")
 """The kind, which is set first, is the first that a limit on the number of attributes takes away."""
 USAGE = tuple(
     (f"llm.token_count.{name}",)
@@ -43,14 +46,14 @@ USAGE = tuple(
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of this convention's that tell of one."""
+    """Read the operation of a span; None if it has none of these."""
     match text(span.attributes, KIND):
         case "LLM" | None:
             return _read_call(span)
         case "EMBEDDING":
             return _read_embedding(span)
         case "RETRIEVER":
-            return ended(_read_retrieval(span.attributes), span)
+            return apply_ending(_read_retrieval(span.attributes), span)
         case "TOOL":
             return _read_tool(span)
         case _:
@@ -63,9 +66,9 @@ def _read_call(span: SpanRecord) -> Operation:
     answered = read_response(read_document(attributes.get("output.value")))
     parameters = document(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
-    given = _messages(attributes, INPUT_MESSAGES, "user", asked.get("messages"))
-    output = _messages(attributes, "llm.output_messages", "assistant", answered.choices)
-    prompts, completions = _completion(attributes)
+    given = _read_messages(attributes, INPUT_MESSAGES, "user", asked.get("messages"))
+    output = _read_messages(attributes, "llm.output_messages", "assistant", answered.choices)
+    prompts, completions = _read_completion(attributes)
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
     operation = Operation(
         "text_completion" if completions and not output else "chat",
@@ -74,39 +77,39 @@ def _read_call(span: SpanRecord) -> Operation:
         response_model=text(attributes, "llm.response.model_name") or text(attributes, "llm.model_name"),
         response_id=answered.id,
         previous_response_id=text(asked, "previous_response_id") or text(parameters, "previous_response_id"),
-        system_instructions=_instructions(asked, attributes),
+        system_instructions=_read_instructions(asked, attributes),
         input=given or prompts,
-        output=_with_thoughts(output if choice_count > 1 else _joined(output), answered.messages)
+        output=_add_thoughts(output if choice_count > 1 else _join_items(output), answered.messages)
         or completions,
         choice_count=choice_count,
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
         finish_reasons=(reason,) if (reason := text(attributes, "llm.finish_reason")) else (),
         streamed=parameters.get("stream") is True,
     )
-    return ended(operation, span)
+    return apply_ending(operation, span)
 
 
 def _read_embedding(span: SpanRecord) -> Operation:
     attributes = span.attributes
     embedded = items(tree_below(attributes, "embedding.embeddings"))
-    texts = [said for one in embedded if (said := shown(text_at(one, "embedding", "text")))]
+    texts = [said for one in embedded if (said := show(text_at(one, "embedding", "text")))]
     operation = replace(
         embedding_of(texts, count=len(embedded)),
         request_model=text(attributes, "embedding.model_name"),
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
     )
-    return ended(operation, span)
+    return apply_ending(operation, span)
 
 
 def _read_retrieval(attributes: Attributes) -> Operation:
     found = [branch(item, "document") for item in items(tree_below(attributes, "retrieval.documents"))]
     documents = [{**one, "metadata": read_json(one.get("metadata"))} for one in found]
-    query = _query(read_document(shown(text(attributes, "input.value"))))
-    return retrieval_of(query, [one for one in documents if shown(text_at(one, "content"))])
+    query = _read_query(read_document(show(text(attributes, "input.value"))))
+    return retrieval_of(query, [one for one in documents if show(text_at(one, "content"))])
 
 
-def _query(asked: Json) -> Json:
-    """What was looked up: a text, or LlamaIndex's arguments that hold it."""
+def _read_query(asked: Json) -> Json:
+    """Read what was looked up: a text, or LlamaIndex's arguments that hold it."""
     if not isinstance(asked, Mapping):
         return asked
     bundle = asked.get(
@@ -118,20 +121,20 @@ def _query(asked: Json) -> Json:
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     output = read_json(attributes.get("output.value"))
-    told = _told(output)
+    told = _read_tool_message(output)
     call_id = text(attributes, "tool.id") or text(told, "tool_call_id")
-    result = told.get("content", output if shown(text(attributes, "output.value")) else None)
+    result = told.get("content", output if show(text(attributes, "output.value")) else None)
     arguments = read_structure(read_json(attributes.get("input.value")))
     tool = ToolExecution(text(attributes, "tool.name") or span.name, call_id, arguments, result)
     operation = Operation(EXECUTE_TOOL, tool=tool)
     if told.get("status") == "error" and span.status != "error":
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
-    return ended(operation, span)
+    return apply_ending(operation, span)
 
 
-def _told(output: Json) -> Mapping[str, Json]:
-    """The message that a tool answered with: LangChain's, or LlamaIndex's output of a tool."""
+def _read_tool_message(output: Json) -> Mapping[str, Json]:
+    """Read the message that a tool answered with: LangChain's, or LlamaIndex's output of a tool."""
     if not isinstance(output, Mapping):
         return {}
     if isinstance(data := output.get("data"), Mapping):
@@ -145,72 +148,72 @@ def _told(output: Json) -> Mapping[str, Json]:
     return {}
 
 
-def _messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tuple[Message, ...]:
-    """Flattened messages; one of which the names say nothing, as of a refusal, is read in the raw copy."""
+def _read_messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tuple[Message, ...]:
+    """Read flattened messages. The raw copy has those of which the names say nothing, as of a refusal."""
     found: list[Message] = []
     if isinstance(raw, (list, tuple)) and raw and isinstance(raw[0], list):
         raw = raw[0]  # LangChain has a list for each prompt
     copies = dict(enumerate(raw)) if isinstance(raw, (list, tuple)) else {}
-    for place, item in placed(tree_below(attributes, prefix)):
+    for place, item in items_with_places(tree_below(attributes, prefix)):
         message = branch(item, "message")
-        speaker = text_at(message, "role") or role
+        speaker = read_role(text_at(message, "role"), role)
         if set(message) == {"role"}:
-            found += read_langchain(copies.get(place), speaker)
-        elif parts := tuple(_parts(message, speaker)):
+            found += read_written(copies.get(place), speaker)
+        elif parts := tuple(_read_parts(message, speaker)):
             found.append(Message(speaker, parts, name=text_at(message, "name")))
     return tuple(found)
 
 
-def _completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """Prompt and answers of the API for completions; or a text each, as spans made by hand have it."""
+def _read_completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """Read prompt and answers of the API for completions, or a text each, as in spans made by hand."""
     asked = [text_at(item, "prompt", "text") for item in items(tree_below(attributes, "llm.prompts"))]
     made = [text_at(item, "completion", "text") for item in items(tree_below(attributes, "llm.choices"))]
-    asked = asked or [*texts(attributes, "llm.prompts")] or _plain(attributes, "input")
+    asked = asked or [*texts(attributes, "llm.prompts")] or _read_plain(attributes, "input")
     said = tuple(Text(one) for one in asked if one)
-    answers = (Message("assistant", (Text(one),)) for one in made or _plain(attributes, "output") if one)
+    answers = (Message("assistant", (Text(one),)) for one in made or _read_plain(attributes, "output") if one)
     return (Message("user", said),) if said else (), tuple(answers)
 
 
-def _plain(attributes: Attributes, side: str) -> list[str | None]:
-    """The one text that a side is; JSON may hold what was to be hidden, and its messages stand flattened."""
+def _read_plain(attributes: Attributes, side: str) -> list[str | None]:
+    """Read the one text that a side is: JSON may hold what was to be hidden."""
     is_text = text(attributes, f"{side}.mime_type") == "text/plain"
     return [text(attributes, f"{side}.value")] if is_text else []
 
 
-def _parts(message: Tree, role: str) -> Iterator[Part]:
-    content = shown(text_at(message, "content"))
-    if role in ("tool", "function"):
+def _read_parts(message: Tree, role: str) -> Iterator[Part]:
+    content = show(text_at(message, "content"))
+    if role == TOOL:
         yield ToolCallResponse(content or "", text_at(message, "tool_call_id"))
         return
     for item in items(branch(message, "contents")):
-        yield from _content(branch(item, "message_content"))
+        yield from _read_content(branch(item, "message_content"))
     if content and not items(branch(message, "contents")):
         yield Text(content)
     for item in items(branch(message, "tool_calls")):
         call = branch(item, "tool_call")
-        arguments = shown(text_at(call, "function", "arguments"))
-        yield named_call(text_at(call, "function", "name"), arguments, text_at(call, "id"))
+        arguments = show(text_at(call, "function", "arguments"))
+        yield read_named_call(text_at(call, "function", "name"), arguments, text_at(call, "id"))
 
 
-def _content(content: Tree) -> Iterator[Part]:
-    said = shown(text_at(content, "text"))
+def _read_content(content: Tree) -> Iterator[Part]:
+    said = show(text_at(content, "text"))
     if text_at(content, "type") == "reasoning":
         yield from [Reasoning(said)] if said else []
     elif said:
         yield Text(said)
-    elif url := shown(text_at(content, "image", "image", "url")):
+    elif url := show(text_at(content, "image", "image", "url")):
         yield media_at(url)
 
 
-def _joined(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The items of a response, of which each came as a message."""
+def _join_items(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Join the items of a response, of which each came as a message."""
     if len(messages) < 2:
         return messages
     return (Message("assistant", tuple(part for message in messages for part in message.parts)),)
 
 
-def _with_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The answer with the reasoning that only its raw copy has."""
+def _add_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Add the reasoning that only the raw copy of an answer has."""
     if len(output) > 1:
         return output
     thoughts = tuple(part for message in raw for part in message.parts if isinstance(part, Reasoning))
@@ -219,8 +222,15 @@ def _with_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tup
     return (replace(output[0], parts=(*thoughts, *output[0].parts)), *output[1:])
 
 
-def _instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Part, ...]:
-    """Of a response, where they are not among the messages."""
+def _read_instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Part, ...]:
+    """Read the instructions of a response, where they are not among the messages."""
     instructions = text(asked, "instructions")
     said = f"{INPUT_MESSAGES}.0.message.content"
     return (Text(instructions),) if instructions and attributes.get(said) != instructions else ()
+
+
+CONVENTION = Convention(
+    "OpenInference",
+    MARKER_ATTRIBUTES,
+    read,
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Json,
@@ -22,15 +23,17 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
     ToolExecution,
 )
+from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import document, ended, text, usage
+from greenflash_otel.semconv.attributes import apply_ending, document, text
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
+from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
 from greenflash_otel.semconv.formats.api_payloads import read_response
-from greenflash_otel.semconv.formats.openai import read_chat, read_content
-from greenflash_otel.semconv.formats.openai_items import REFUSAL, named_call, refusal_of
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.formats.openai import REFUSAL, read_content, read_messages, read_refusal
+from greenflash_otel.semconv.formats.openai_tools import read_named_call
+from greenflash_otel.semconv.usage import read_usage_attributes
 
 KIND = "traceloop.span.kind"
 REQUEST_TYPE = "llm.request.type"
@@ -38,7 +41,9 @@ FLATTENED = (
     *("gen_ai.prompt.0.role", "gen_ai.prompt.0.content", "gen_ai.prompt.0.user"),
     *("gen_ai.completion.0.role", "gen_ai.completion.0.content"),
 )
-SIGNS = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
+MARKER_ATTRIBUTES = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
+METADATA = "traceloop.association.properties"
+"""Prefix under which applications put what they know."""
 RETRIEVAL = "vector_db_retrieve"
 """What it calls a retrieval."""
 USAGE = (
@@ -54,39 +59,39 @@ NOTHING = '""'
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of; None if it is none of these."""
+    """Read the operation of a span; None if it has none of these."""
     attributes = span.attributes
     name, kind = text(attributes, "gen_ai.operation.name"), text(attributes, KIND)
     if kind == "tool" or name == EXECUTE_TOOL:
-        return _tool(span)
+        return _read_tool(span)
     if name == RETRIEVAL:
         asked, found = (
             document(attributes, "traceloop.entity.input"),
             document(attributes, "traceloop.entity.output"),
         )
-        return ended(retrieval_of(asked.get("query"), found.get("documents")), span)
+        return apply_ending(retrieval_of(asked.get("query"), found.get("documents")), span)
     if any(name in attributes for name in FLATTENED):
-        call = _flattened(attributes)
-        return call and ended(call, span)
+        call = _read_flattened(attributes)
+        return call and apply_ending(call, span)
     operation = otel_events.read(span)
     if operation and (operation.response_id or "").startswith("resp_"):
-        unfolded = (one for message in operation.input for one in _unfolded(message))
+        unfolded = (one for message in operation.input for one in _unfold(message))
         operation = replace(operation, input=tuple(unfolded))
     return operation and replace(
         operation,
-        input=tuple(map(_with_items, operation.input)),
-        output=tuple(map(_with_items, operation.output)),
+        input=tuple(map(_put_in_order, operation.input)),
+        output=tuple(map(_put_in_order, operation.output)),
     )
 
 
-def _flattened(attributes: Attributes) -> Operation | None:
+def _read_flattened(attributes: Attributes) -> Operation | None:
     kind = text(attributes, REQUEST_TYPE)
-    given = _messages(attributes, "gen_ai.prompt", "user")
+    given = _read_flattened_messages(attributes, "gen_ai.prompt", "user")
     if kind == "embedding":
-        return _embedding(attributes)
+        return _read_embedding(attributes)
     if kind == "rerank":
         return None
-    output = _messages(attributes, "gen_ai.completion", "assistant")
+    output = _read_flattened_messages(attributes, "gen_ai.completion", "assistant")
     return Operation(
         "text_completion" if kind == "completion" else "chat",
         provider=(text(attributes, "gen_ai.system") or "").lower() or None,
@@ -96,55 +101,55 @@ def _flattened(attributes: Attributes) -> Operation | None:
         input=given,
         output=output,
         choice_count=max(len(output), 1),
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
         finish_reasons=tuple(one.finish_reason for one in output if one.finish_reason),
         streamed=attributes.get("llm.is_streaming") is True,
     )
 
 
-def _embedding(attributes: Attributes) -> Operation:
+def _read_embedding(attributes: Attributes) -> Operation:
     texts = [text_at(item, "content") for item in items(tree_below(attributes, "gen_ai.prompt"))]
     return replace(
         embedding_of(texts),
         request_model=text(attributes, "gen_ai.request.model"),
-        usage=usage(attributes, *USAGE),
+        usage=read_usage_attributes(attributes, *USAGE),
     )
 
 
-def _messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
+def _read_flattened_messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
     found = []
     for item in items(tree_below(attributes, prefix)):
-        speaker = text_at(item, "role") or role
-        parts = _parts(item, speaker)
+        speaker = read_role(text_at(item, "role"), role)
+        parts = _read_parts(item, speaker)
         if parts:
             found.append(Message(speaker, parts, finish_reason=text_at(item, "finish_reason")))
     return tuple(found)
 
 
-def _parts(item: Tree, role: str) -> tuple[Part, ...]:
+def _read_parts(item: Tree, role: str) -> tuple[Part, ...]:
     content = text_at(item, "content") or text_at(item, "user")  # of a prompt without a role
-    if role in ("tool", "function"):
+    if role == TOOL:
         return (ToolCallResponse(content or "", text_at(item, "tool_call_id")),)
     thought = text_at(item, "reasoning")
     calls = tuple(
-        named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
+        read_named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
         for call in items(branch(item, "tool_calls"))
     )
-    said = _said(content) if content and content != NOTHING else ()
-    refused = (refusal_of(told),) if (told := text_at(item, REFUSAL)) else ()
-    return (*_thoughts(thought), *said, *refused, *calls)
+    said = _read_said(content) if content and content != NOTHING else ()
+    refused = (read_refusal(told),) if (told := text_at(item, REFUSAL)) else ()
+    return (*_read_thoughts(thought), *said, *refused, *calls)
 
 
-def _thoughts(thought: str | None) -> tuple[Part, ...]:
-    """A text; where it was a list of summaries, the span has that as JSON."""
+def _read_thoughts(thought: str | None) -> tuple[Part, ...]:
+    """Read a text; where it was a list of summaries, the span has that as JSON."""
     told = read_structure(thought)
     if isinstance(told, str):
         return (Reasoning(told),) if told else ()
     return tuple(read_content({"type": "reasoning", "summary": told})) if told else ()
 
 
-def _said(content: str) -> tuple[Part, ...]:
-    """A text; where it was a list of parts, the span has that as JSON."""
+def _read_said(content: str) -> tuple[Part, ...]:
+    """Read a text; where it was a list of parts, the span has that as JSON."""
     entries = read_json(content) if content.startswith("[{") else None
     given = entries if isinstance(entries, list) else []
     parts = [one for one in given if isinstance(one, Mapping) and isinstance(one.get("type"), str)]
@@ -153,12 +158,12 @@ def _said(content: str) -> tuple[Part, ...]:
     return tuple(read_content(parts))
 
 
-def _unfolded(message: Message) -> tuple[Message, ...]:
-    """A message; of one whose text is the input of a response, as JavaScript has it, what that holds."""
+def _unfold(message: Message) -> tuple[Message, ...]:
+    """Read what a text holds that is the input of a response, as JavaScript has it."""
     only = message.parts[0] if len(message.parts) == 1 else None
     told = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
     entries = told if isinstance(told, list) else []
-    return read_chat(told, "user") if entries and all(map(_is_item, entries)) else (message,)
+    return read_messages(told, "user") if entries and all(map(_is_item, entries)) else (message,)
 
 
 def _is_item(entry: Json) -> bool:
@@ -168,17 +173,17 @@ def _is_item(entry: Json) -> bool:
     return kind in ITEMS and isinstance(entry, Mapping) and ("call_id" in entry or "id" in entry)
 
 
-def _with_items(message: Message) -> Message:
-    """A message, the model's thoughts first; of items that stand in texts, as JSON, what they are."""
-    said = [part for one in message.parts for part in (_item(one) or (one,))]
+def _put_in_order(message: Message) -> Message:
+    """Put the model's thoughts first, and read items that are in texts as JSON."""
+    said = [part for one in message.parts for part in (_read_item(one) or (one,))]
     calls = {part.id: part for part in said if isinstance(part, ToolCall)}
     parts = [part for part in said if not isinstance(part, ToolCall) or calls[part.id] is part]
     ordered = tuple(sorted(parts, key=lambda part: not isinstance(part, Reasoning)))
     return replace(message, role="assistant" if message.role == "unknown" else message.role, parts=ordered)
 
 
-def _item(part: Part) -> tuple[Part, ...]:
-    """The item of the Responses API, or the file, that a text is, unless it is one that was said."""
+def _read_item(part: Part) -> tuple[Part, ...]:
+    """Read the item of the Responses API, or the file, that a text holds; nothing if it was said."""
     told = read_structure(part.content) if isinstance(part, Text) else None
     if not isinstance(told, Mapping):
         return ()
@@ -186,8 +191,8 @@ def _item(part: Part) -> tuple[Part, ...]:
     return tuple(read_content(told)) if is_item or "source_type" in told else ()
 
 
-def _tool(span: SpanRecord) -> Operation | None:
-    """A tool of LangChain: its callbacks' arguments, and the message that it answers with."""
+def _read_tool(span: SpanRecord) -> Operation | None:
+    """Read a tool of LangChain: its callbacks' arguments, and the message that it answers with."""
     attributes = span.attributes
     asked, answered = (
         document(attributes, "traceloop.entity.input"),
@@ -207,4 +212,14 @@ def _tool(span: SpanRecord) -> Operation | None:
         asked.get("inputs", asked.get("input_str")),
         results[0].response if results else message,
     )
-    return ended(Operation(EXECUTE_TOOL, tool=tool), span)
+    return apply_ending(Operation(EXECUTE_TOOL, tool=tool), span)
+
+
+CONVENTION = Convention(
+    "OpenLLMetry",
+    MARKER_ATTRIBUTES,
+    read,
+    conversation_attributes=conversations_below(METADATA),
+    user_attributes=users_below(METADATA),
+    after=("LangSmith", "LiteLLM"),
+)

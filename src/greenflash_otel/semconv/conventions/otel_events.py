@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Failure,
@@ -28,12 +29,12 @@ from greenflash_otel.model.operation import (
 from greenflash_otel.model.telemetry import Attributes, AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.convention import ALL_OTHERS, Convention
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.conventions.otel_logs import BODY
 from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks, result_of
 from greenflash_otel.semconv.formats.gemini import LEFT_OUT, is_gemini, read_contents
-from greenflash_otel.semconv.formats.openai import read_chat
-from greenflash_otel.semconv.formats.otel_messages import read_json, read_structure
+from greenflash_otel.semconv.formats.openai import read_messages
 
 DETAILS = "gen_ai.client.inference.operation.details"
 CHOICE = "gen_ai.choice"
@@ -58,22 +59,22 @@ Fields = Mapping[str, Json]
 
 
 def read(span: SpanRecord) -> Operation | None:
-    """The operation a span tells of, with what its events say where its attributes say nothing."""
-    if details := _details(span):
-        span = replace(span, attributes={**details, **_without_empty(span.attributes)})
-    operation = genai.read(span) or _run(span)
+    """Read the operation of a span; its events say what its attributes leave open."""
+    if details := _read_details(span):
+        span = replace(span, attributes={**details, **_drop_empty(span.attributes)})
+    operation = genai.read(span) or _read_run(span)
     if operation is not None and operation.name == EXECUTE_TOOL:
-        return _tool(span, operation)
+        return _read_tool(span, operation)
     if operation is None or operation.input or operation.output:
         return operation
-    given, answered = tuple(_given(span)), tuple(_answered(span))
+    given, answered = tuple(_read_input(span)), tuple(_read_output(span))
     if not given and not answered:
         return operation
     return replace(operation, input=given, output=answered, choice_count=max(len(answered), 1))
 
 
-def _run(span: SpanRecord) -> Operation | None:
-    """A whole run, as the span of an agent or a workflow tells it."""
+def _read_run(span: SpanRecord) -> Operation | None:
+    """Read a whole run from the span of an agent or a workflow."""
     if text(span.attributes, genai.OPERATION_NAME) not in RUNS:
         return None
     called = genai.read(replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"}))
@@ -82,12 +83,12 @@ def _run(span: SpanRecord) -> Operation | None:
     return called and replace(called, name=RUN)
 
 
-def _details(span: SpanRecord) -> dict[str, AttributeValue]:
-    """What events say in the names of attributes; some producers use one event for each."""
+def _read_details(span: SpanRecord) -> dict[str, AttributeValue]:
+    """Read what events say in the names of attributes; some producers use one event for each."""
     found: dict[str, AttributeValue] = {}
     for event in span.events:
         if event.name == DETAILS:
-            found.update(_without_empty(event.attributes))
+            found.update(_drop_empty(event.attributes))
         elif event.name == span.scope and "input" in event.attributes and "output" in event.attributes:
             for name, place in ((genai.INPUT_MESSAGES, "input"), (genai.OUTPUT_MESSAGES, "output")):
                 told = event.attributes[place]
@@ -95,46 +96,46 @@ def _details(span: SpanRecord) -> dict[str, AttributeValue]:
     return found
 
 
-def _without_empty(attributes: Attributes) -> dict[str, AttributeValue]:
+def _drop_empty(attributes: Attributes) -> dict[str, AttributeValue]:
     return {name: value for name, value in attributes.items() if value not in (None, "", "[]", [], ())}
 
 
-def _fields(event: SpanEvent) -> Fields:
+def _fields_of(event: SpanEvent) -> Fields:
     return event.attributes
 
 
-def _given(span: SpanRecord) -> Iterator[Message]:
-    """Messages to the model."""
+def _read_input(span: SpanRecord) -> Iterator[Message]:
+    """Read the messages to the model."""
     for event in span.events:
         if event.name == PROMPT:
-            yield from read_chat(read_json(event.attributes.get("gen_ai.prompt")), "user")
+            yield from read_messages(read_json(event.attributes.get("gen_ai.prompt")), "user")
         elif event.name == PROMPT_OF_TEXT:
-            yield from read_chat(read_json(event.attributes.get(BODY)), "user")
+            yield from read_messages(read_json(event.attributes.get(BODY)), "user")
         elif role := ROLES.get(event.name):
-            yield from _messages(_fields(event), role)
+            yield from _read_messages(_fields_of(event), role)
 
 
-def _answered(span: SpanRecord) -> Iterator[Message]:
-    """Messages of the model, one for each choice."""
+def _read_output(span: SpanRecord) -> Iterator[Message]:
+    """Read the messages of the model, one for each choice."""
     for event in span.events:
         if event.name == COMPLETION:
-            yield from read_chat(read_json(event.attributes.get("gen_ai.completion")), "assistant")
+            yield from read_messages(read_json(event.attributes.get("gen_ai.completion")), "assistant")
         elif event.name == CHOICE:
             reason = text(event.attributes, "finish_reason")
-            for message in _messages(_choice(event), "assistant"):
+            for message in _read_messages(_read_choice(event), "assistant"):
                 yield replace(message, finish_reason=reason)
 
 
-def _choice(event: SpanEvent) -> Fields:
-    """The message of a choice; some producers put its tool calls beside it."""
-    told = _fields(event)
+def _read_choice(event: SpanEvent) -> Fields:
+    """Read the message of a choice; some producers put its tool calls next to it."""
+    told = _fields_of(event)
     message = read_structure(told.get("message"))
     fields = message if isinstance(message, Mapping) else {} if message is None else {"content": message}
     beside = {name: told[name] for name in ("tool_calls", "content") if name in told}
     return {**beside, **fields}
 
 
-def _messages(fields: Fields, role: str) -> Iterable[Message]:
+def _read_messages(fields: Fields, role: str) -> Iterable[Message]:
     content = read_structure(fields.get("content"))
     if isinstance(content, str) and content in LEFT_OUT:
         return ()
@@ -142,27 +143,27 @@ def _messages(fields: Fields, role: str) -> Iterable[Message]:
         return read_contents(content, role)
     if is_converse(content):
         parts = tuple(read_blocks(content))
-        return [Message(_role(role, parts), parts)] if parts else []
-    if role == "tool" and isinstance(content, list) and _answer_several(content):
-        return read_chat([{**one, "role": "tool"} for one in content if isinstance(one, Mapping)], role)
+        return [Message(_correct_role(role, parts), parts)] if parts else []
+    if role == "tool" and isinstance(content, list) and _has_several_results(content):
+        return read_messages([{**one, "role": "tool"} for one in content if isinstance(one, Mapping)], role)
     entry = {**fields, "role": role, "content": fields.get("content")}
     if role == "tool":
         entry["tool_call_id"] = fields.get("id") or fields.get("tool_call_id")
-    return read_chat(entry, role)
+    return read_messages(entry, role)
 
 
-def _answer_several(content: list[Json]) -> bool:
-    """Whether a content has results of several calls, as Semantic Kernel's can."""
+def _has_several_results(content: list[Json]) -> bool:
+    """Tell whether a content has results of several calls, as Semantic Kernel's can."""
     return all(isinstance(one, Mapping) and "tool_call_id" in one for one in content) and bool(content)
 
 
-def _role(role: str, parts: tuple[Part, ...]) -> str:
-    """Strands names a message that answers tools and adds a text after its first part."""
+def _correct_role(role: str, parts: tuple[Part, ...]) -> str:
+    """Correct Strands, which names a message after its first part, though a text follows."""
     return "user" if role == "tool" and any(isinstance(part, Text) for part in parts) else role
 
 
-def _tool(span: SpanRecord, operation: Operation) -> Operation:
-    """A tool with what it was given and answered, which some producers tell as messages."""
+def _read_tool(span: SpanRecord, operation: Operation) -> Operation:
+    """Read a tool with what it was given and answered, which some producers tell as messages."""
     tool = operation.tool
     if tool is None or not span.events:
         return operation
@@ -171,9 +172,9 @@ def _tool(span: SpanRecord, operation: Operation) -> Operation:
     results = [part.response for part in said if isinstance(part, ToolCallResponse)]
     for event in span.events:
         if event.name == TOOL:
-            arguments.append(read_structure(_fields(event).get("content")))
+            arguments.append(read_structure(_fields_of(event).get("content")))
         elif event.name == CHOICE:
-            result = read_structure(_fields(event).get("message"))
+            result = read_structure(_fields_of(event).get("message"))
             results.append(result_of(result) if is_converse(result) else result)
     if is_converse(tool.result):
         tool = replace(tool, result=result_of(tool.result))
@@ -187,3 +188,6 @@ def _tool(span: SpanRecord, operation: Operation) -> Operation:
         failure = Failure("_OTHER", tool.result if isinstance(tool.result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return operation
+
+
+CONVENTION = Convention("OpenTelemetry GenAI", genai.MARKER_ATTRIBUTES, read, after=ALL_OTHERS)

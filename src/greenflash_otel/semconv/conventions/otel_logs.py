@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import read_structure
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
-from greenflash_otel.semconv.formats.otel_messages import read_structure
 
 EVENT_NAME = "event.name"
 BODY = "body"
@@ -19,7 +19,7 @@ BODY = "body"
 
 
 def event_of(log: LogRecord) -> SpanEvent | None:
-    """The event that a log record is; None if it has no name, as the lines of a log have none."""
+    """Return the event that a log record is; None if it has no name, as the lines of a log have none."""
     name = log.event_name or log.attributes.get(EVENT_NAME)
     if not isinstance(name, str) or not name:
         return None
@@ -29,7 +29,7 @@ def event_of(log: LogRecord) -> SpanEvent | None:
 
 
 def with_logs(span: SpanRecord, logs: Iterable[LogRecord]) -> SpanRecord:
-    """The span with the events that its log records are, in the order of their times."""
+    """Return the span with its log records as events, in the order of their times."""
     found = [event for log in logs if (event := event_of(log))]
     if not found:
         return span

@@ -17,7 +17,7 @@ LEAST_CHARS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class QuotableText:
     """What a model call was told, and when."""
 
     trace_id: str
@@ -25,14 +25,14 @@ class Told:
     text: str
 
 
-def told_by(operation: Operation, trace_id: str, start_ns: int) -> Told:
-    """What a model call was told."""
-    return Told(trace_id, start_ns, "\n".join(_texts(operation.input)))
+def quotable_text_of(operation: Operation, trace_id: str, start_ns: int) -> QuotableText:
+    """Return what a model call was told."""
+    return QuotableText(trace_id, start_ns, "\n".join(_texts_of(operation.input)))
 
 
-def quoted_in(operation: Operation, end_ns: int, calls: Iterable[Told]) -> str | None:
-    """The trace of the first call soon after a step that quotes it; None if none does."""
-    texts = [text for text in _texts(operation.input) if len(text) >= LEAST_CHARS]
+def find_quoting_trace(operation: Operation, end_ns: int, calls: Iterable[QuotableText]) -> str | None:
+    """Find the trace of the first call soon after a step that quotes it; None if none does."""
+    texts = [text for text in _texts_of(operation.input) if len(text) >= LEAST_CHARS]
     for call in calls:
         soon = end_ns <= call.start_ns <= end_ns + SOON_NS
         if soon and any(text in call.text for text in texts):
@@ -40,5 +40,5 @@ def quoted_in(operation: Operation, end_ns: int, calls: Iterable[Told]) -> str |
     return None
 
 
-def _texts(messages: Iterable[Message]) -> list[str]:
+def _texts_of(messages: Iterable[Message]) -> list[str]:
     return [part.content for message in messages for part in message.parts if isinstance(part, Text)]

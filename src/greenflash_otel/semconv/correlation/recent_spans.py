@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from greenflash_otel.semconv.correlation.trace import Key, Reading, together
+from greenflash_otel.semconv.correlation.trace import Key, Reading, combine_spans
 from greenflash_otel.semconv.registry import OURS
 
 TRACES = 1_000
@@ -32,19 +32,19 @@ class Recent:
         self._seen: OrderedDict[Key, Reading] = OrderedDict()
 
     def take(self, readings: Sequence[Reading]) -> list[Reading]:
-        """What newly read spans tell, in the order of their ends, and what is known better through them."""
+        """Read new spans, in the order of their ends, and those that are known better through them."""
         if all(one.span.scope == OURS for one in readings):
-            return together(readings)
+            return combine_spans(readings)
         readings = [one for one in readings if self._is_news(one)]
         new = {one.key for one in readings}
-        before = {one.key: one for one in self._around(readings) if one.key not in new}
-        told = together([*before.values(), *readings])
+        before = {one.key: one for one in self._find_related(readings) if one.key not in new}
+        told = combine_spans([*before.values(), *readings])
         found = [one for one in told if one.key in new or _is_better(before[one.key], one)]
         self._remember(found)
         return found
 
     def _is_news(self, one: Reading) -> bool:
-        """Whether a span was not delivered before, or says more now."""
+        """Tell whether a span was not delivered before, or says more now."""
         known = self._seen.get(one.key) == one
         self._seen[one.key] = one
         self._seen.move_to_end(one.key)
@@ -52,7 +52,7 @@ class Recent:
             self._seen.popitem(last=False)
         return not known or one.span.scope == OURS
 
-    def _around(self, readings: Iterable[Reading]) -> Iterable[Reading]:
+    def _find_related(self, readings: Iterable[Reading]) -> Iterable[Reading]:
         yield from self._last
         for trace_id in {one.span.trace_id for one in readings}:
             yield from self._traces.get(trace_id, {}).values()
@@ -61,18 +61,18 @@ class Recent:
         for one in readings:
             if one.span.scope == OURS:
                 continue
-            known, told = self._traces.setdefault(one.span.trace_id, OrderedDict()), replace(one, told=True)
-            known[one.key] = told
+            known = self._traces.setdefault(one.span.trace_id, OrderedDict())
+            known[one.key] = emitted = replace(one, already_emitted=True)
             self._traces.move_to_end(one.span.trace_id)
             if len(known) > EACH:
                 known.popitem(last=False)
             if len(self._traces) > TRACES:
                 self._traces.popitem(last=False)
-            self._last.append(told)
+            self._last.append(emitted)
 
 
 def _is_better(before: Reading, now: Reading) -> bool:
-    """Whether what was told is known better now: where it belongs, or what the model was told."""
+    """Tell whether an operation is known better now: where it belongs, or what the model was told."""
     if before.operation is None or now.operation is None:
         return False
     return before.span.trace_id != now.span.trace_id or bool(

@@ -16,43 +16,43 @@ Answers = Mapping[str, Message]
 """Answers by the id of each call in them."""
 
 
-def whole(operations: Iterable[Operation]) -> Iterator[Operation]:
-    """Model calls in the order of their times, whose inputs have such answers as they were."""
+def restore_answers(operations: Iterable[Operation]) -> Iterator[Operation]:
+    """Put answers as they were into the inputs of later calls; calls come in the order of their times."""
     answers: dict[str, Message] = {}
     for operation in operations:
-        yield replace(operation, input=tuple(_whole(operation.input, answers))) if answers else operation
+        yield replace(operation, input=tuple(_restore(operation.input, answers))) if answers else operation
         for message in operation.output:
-            answers |= dict.fromkeys(_calls(message), message)
+            answers |= dict.fromkeys(_ids_of_calls(message), message)
 
 
-def _whole(messages: Sequence[Message], answers: Answers) -> Sequence[Message]:
-    made = {id for message in messages for id in _calls(message)}
+def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]:
+    made = {id for message in messages for id in _ids_of_calls(message)}
     found: list[Message] = []
     asked = False
     for message in messages:
         asked = asked or message.role == "user"
-        ids = [*_calls(message)]
+        ids = [*_ids_of_calls(message)]
         known = answers.get(ids[0]) if ids else None
-        missing = (answers[id] for id in _results(message) if id in answers and id not in made)
-        if known and ids == [*_calls(known)] and _is_of(message, known):
+        missing = (answers[id] for id in _ids_of_results(message) if id in answers and id not in made)
+        if known and ids == [*_ids_of_calls(known)] and _is_contained(message, known):
             message = replace(message, parts=known.parts)
         elif asked and (answer := next(missing, None)):  # else the input continues after it
-            made |= {*_calls(answer)}
-            if found[-1].role == "assistant" and _is_of(found[-1], answer):
+            made |= {*_ids_of_calls(answer)}
+            if found[-1].role == "assistant" and _is_contained(found[-1], answer):
                 found.pop()
             found.append(answer)
         found.append(message)
     return found
 
 
-def _is_of(message: Message, answer: Message) -> bool:
-    """Whether a message says nothing that an answer did not say."""
+def _is_contained(message: Message, answer: Message) -> bool:
+    """Tell whether a message says nothing that an answer did not say."""
     return all(part in answer.parts for part in message.parts)
 
 
-def _calls(message: Message) -> Iterator[str]:
+def _ids_of_calls(message: Message) -> Iterator[str]:
     return (call.id for call in calls_in([message]) if call.id)
 
 
-def _results(message: Message) -> Iterator[str]:
+def _ids_of_results(message: Message) -> Iterator[str]:
     return (result.id for result in results_in([message]) if result.id)

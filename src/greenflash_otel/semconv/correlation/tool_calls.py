@@ -29,28 +29,31 @@ from greenflash_otel.model.operation import (
     calls_in,
     results_in,
 )
-from greenflash_otel.semconv.correlation.resent import whole
+from greenflash_otel.model.roles import SYSTEM_ROLES
+from greenflash_otel.semconv.correlation.resent import restore_answers
 
 AHEAD = 64
 """Model calls that are looked at for what another one left out."""
 
 
-def linked(operations: Sequence[Operation]) -> list[Operation]:
-    """Model calls in the order of their times, with their tool calls and results linked."""
-    given = (replace(one, input=paired(one.input)) if _needs_ids(one.input) else one for one in operations)
-    told = list(whole(given))
+def link_calls(operations: Sequence[Operation]) -> list[Operation]:
+    """Link the tool calls and results of model calls, which come in the order of their times."""
+    given = (
+        replace(one, input=pair_results(one.input)) if _needs_ids(one.input) else one for one in operations
+    )
+    told = list(restore_answers(given))
     for place, operation in enumerate(told):
         later = told[place + 1 : place + 1 + AHEAD]
         calls = list(calls_in(operation.output))
         if any(call.id is None for call in calls):
-            told[place] = _as_resent(operation, _resend(calls, operation, later))
-        elif ids := _ids_of_results(calls, told[:place], later):
-            told[place] = _renamed(operation, ids)
+            told[place] = _copy_resend(operation, _find_resend(calls, operation, later))
+        elif ids := _find_ids_of_results(calls, told[:place], later):
+            told[place] = _rename_calls(operation, ids)
     return told
 
 
-def run_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
-    """The call that a tool ran for which does not say so, among those that were made before; None if none
+def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
+    """Find the call that a tool ran for, among those that were made before; None if none fits.
     fits.
 
     What it was given is compared where the call's arguments can be recognised in it.
@@ -61,26 +64,26 @@ def run_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
 
 
 def _is_given(given: Json, arguments: Json) -> bool:
-    """Whether what a tool got are the arguments of a call, alone or as a function has them."""
+    """Tell whether what a tool got are the arguments of a call, alone or as a function has them."""
     if isinstance(given, Mapping) and isinstance(given.get("kwargs"), Mapping):
         given = given["kwargs"]
     values = list(arguments.values()) if isinstance(arguments, Mapping) else []
     return given == arguments or (len(values) == 1 and given == values[0])
 
 
-def result_told(operations: Iterable[Operation], call_id: str) -> Json:
-    """What models were told that a tool answered; None where they were told nothing, or several things."""
+def find_result(operations: Iterable[Operation], call_id: str) -> Json:
+    """Find what models were told that a tool answered; None for nothing, or several things."""
     told = [
         one.response for operation in operations for one in results_in(operation.input) if one.id == call_id
     ]
     return told[0] if told and all(one == told[0] for one in told) else None
 
 
-def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Messages whose results have the ids of the calls before them, in their order."""
+def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Give results the ids of the calls before them, in their order."""
     made, waiting = {call.id for call in calls_in(messages)}, list[str]()
 
-    def named(part: Part) -> Part:
+    def name_part(part: Part) -> Part:
         if isinstance(part, ToolCall) and part.id:
             waiting.append(part.id)
         elif isinstance(part, ToolCallResponse) and part.id not in made and waiting:
@@ -93,18 +96,20 @@ def paired(messages: Sequence[Message]) -> tuple[Message, ...]:
     for message in messages:
         if message.role == "user" and not any(results_in([message])):
             waiting.clear()
-        found.append(_with(message, named))
+        found.append(_change_parts(message, name_part))
     return tuple(found)
 
 
 def _needs_ids(messages: Iterable[Message]) -> bool:
-    """Whether there are results that answer none of the calls."""
+    """Tell whether there are results that answer none of the calls."""
     made = {call.id for call in calls_in(messages)}
     return any(one.id is None or (made and one.id not in made) for one in results_in(messages))
 
 
-def _resend(calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]) -> Message | None:
-    """The message of a later input that has the same calls, with ids; None if none has.
+def _find_resend(
+    calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]
+) -> Message | None:
+    """Find the message of a later input that has the same calls, with ids; None if none has.
 
     Those that the operation was told itself are of calls that were made before.
     """
@@ -119,34 +124,34 @@ def _resend(calls: Sequence[ToolCall], operation: Operation, later: Iterable[Ope
     return None
 
 
-def _as_resent(operation: Operation, message: Message | None) -> Operation:
-    """A call whose answer has the ids with which it is sent back; and what was said, if it has only calls."""
+def _copy_resend(operation: Operation, message: Message | None) -> Operation:
+    """Give an answer the ids with which it is sent back, and what was said, if it has only calls."""
     if message is None:
         return operation
     alone = len(operation.output) == 1 and all(isinstance(one, ToolCall) for one in operation.output[0].parts)
     if alone:
         return replace(operation, output=(replace(operation.output[0], parts=message.parts),))
-    return _renamed(operation, [call.id for call in calls_in([message]) if call.id])
+    return _rename_calls(operation, [call.id for call in calls_in([message]) if call.id])
 
 
-def _ids_of_results(
+def _find_ids_of_results(
     calls: Sequence[ToolCall], earlier: Iterable[Operation], later: Sequence[Operation]
 ) -> Sequence[str]:
-    """The ids of the results that the next model call begins with, if nobody made the calls they answer."""
+    """Find the ids of the results that the next call begins with, if nobody made their calls."""
     following = next(iter(later), None)
     if not calls or following is None or any(_is_answered(call, later) for call in calls):
         return ()
-    begins_with = list(_leading_results(following))
+    begins_with = list(_find_leading_results(following))
     ids = [one.id for one in begins_with if one.id]
     made = {call.id for one in (*earlier, *later) for call in calls_in((*one.input, *one.output))}
     made |= {call.id for call in calls}
     return ids if len(ids) == len(calls) and not made & set(ids) else ()
 
 
-def _leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
-    """The results that an input begins with, which only one that names what it continues does."""
+def _find_leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
+    """Find the results that an input begins with; only one that names what it continues does."""
     for message in operation.input:
-        if message.role not in ("system", "developer"):
+        if message.role not in SYSTEM_ROLES:
             if any(not isinstance(part, ToolCallResponse) for part in message.parts):
                 return
             yield from results_in([message])
@@ -156,14 +161,14 @@ def _is_answered(call: ToolCall, later: Iterable[Operation]) -> bool:
     return any(one.id == call.id for operation in later for one in results_in(operation.input))
 
 
-def _renamed(operation: Operation, ids: Sequence[str]) -> Operation:
+def _rename_calls(operation: Operation, ids: Sequence[str]) -> Operation:
     left = list(ids)
 
-    def named(part: Part) -> Part:
+    def name_part(part: Part) -> Part:
         return replace(part, id=left.pop(0)) if isinstance(part, ToolCall) else part
 
-    return replace(operation, output=tuple(_with(message, named) for message in operation.output))
+    return replace(operation, output=tuple(_change_parts(message, name_part) for message in operation.output))
 
 
-def _with(message: Message, change: Callable[[Part], Part]) -> Message:
+def _change_parts(message: Message, change: Callable[[Part], Part]) -> Message:
     return replace(message, parts=tuple(change(part) for part in message.parts))

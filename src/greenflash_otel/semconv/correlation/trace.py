@@ -21,13 +21,13 @@ from greenflash_otel.model.operation import (
     Operation,
     ToolCall,
     calls_in,
+    merge_context,
 )
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.conventions.agent_runs import RUN, completed, instructed
-from greenflash_otel.semconv.conversation_attributes import affiliation_of
-from greenflash_otel.semconv.correlation.rag import quoted_in, told_by
-from greenflash_otel.semconv.correlation.tool_calls import linked, result_told, run_for
+from greenflash_otel.semconv.conventions.agent_runs import RUN, restore_input, restore_instructions
+from greenflash_otel.semconv.correlation.rag import find_quoting_trace, quotable_text_of
+from greenflash_otel.semconv.correlation.tool_calls import find_call_for, find_result, link_calls
 from greenflash_otel.semconv.registry import OURS
 
 Key: TypeAlias = tuple[str, str]
@@ -45,7 +45,7 @@ class Reading:
     operation: Operation | None = None
     affiliation: Affiliation = field(default_factory=Affiliation)
     """To what the span says it belongs, whether or not it tells of an operation."""
-    told: bool = False
+    already_emitted: bool = False
     """Whether it was handed on before."""
 
     @property
@@ -55,29 +55,30 @@ class Reading:
 
 
 def read(span: SpanRecord) -> Reading:
-    """What one span tells by itself."""
-    return Reading(span, registry.read(span), affiliation_of(span.attributes))
+    """Read what one span says by itself."""
+    return Reading(span, registry.read(span), registry.read_conversation_context(span.attributes))
 
 
-def together(readings: Iterable[Reading]) -> list[Reading]:
-    """Spans that arrived together, as they ended, with what each learns from the others."""
+def combine_spans(readings: Iterable[Reading]) -> list[Reading]:
+    """Combine spans that arrived together: each learns from the others. They come as they ended."""
     ordered = sorted(readings, key=lambda one: one.span.end_ns)
     if all(one.span.scope == OURS for one in ordered):
         return ordered
     places = {(one.span.trace_id, one.span.span_id): place for place, one in enumerate(ordered)}
-    around = [list(_around(one.span, ordered, places)) for one in ordered]
-    agreed = _agreed(ordered)
+    around = [list(_find_ancestors(one.span, ordered, places)) for one in ordered]
+    agreed = _find_shared_context(ordered)
     placed = [
-        _placed(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
+        _inherit_context(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
         for one, above in zip(ordered, around, strict=True)
     ]
-    return _quoted(_run_tools(_linked(_unwrapped(_once(placed, around), around))))
+    calls = _drop_agent_runs(_merge_duplicate_calls(placed, around), around)
+    return _attach_rag_steps(_match_tool_spans(_link_tool_calls(calls)))
 
 
-def _around(
+def _find_ancestors(
     span: SpanRecord, readings: Sequence[Reading], places: Mapping[tuple[str, str], int]
 ) -> Iterator[int]:
-    """The places of the spans that a span ran in, the nearest first."""
+    """Find the places of the spans that a span ran in, the nearest first."""
     for _ in range(DEEP):
         place = places.get((span.trace_id, span.parent_span_id or ""))
         if place is None:
@@ -86,96 +87,97 @@ def _around(
         span = readings[place].span
 
 
-def _placed(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) -> Reading:
-    """A reading with what the spans say that its own runs in, else with what all of its trace agree on."""
+def _inherit_context(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) -> Reading:
+    """Give a reading what the spans say that its own runs in, else what all of its trace agree on."""
     operation = one.operation
     if operation is None or one.span.scope == OURS:
         return one
     if operation.tool and operation.tool.result is None:
         operation = replace(operation, tool=replace(operation.tool, answered=False))
     for parent in above:
-        operation = _belonging(operation, parent.affiliation)
+        operation = _complete_context(operation, parent.affiliation)
         tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
         if tool and operation.name != EXECUTE_TOOL and within is None:
             inside = replace(operation.affiliation, tool_call_id=tool.call_id or parent.span.span_id)
             operation = replace(operation, affiliation=inside)
-    return replace(one, operation=_belonging(operation, agreed) if agreed else operation)
+    return replace(one, operation=_complete_context(operation, agreed) if agreed else operation)
 
 
-def _belonging(operation: Operation, to: Affiliation) -> Operation:
-    """An operation that belongs to a conversation and a user, if it does not say to which."""
-    return replace(operation, affiliation=registry.completed(operation.affiliation, to))
+def _complete_context(operation: Operation, to: Affiliation) -> Operation:
+    """Give an operation a conversation and a user, if it names none."""
+    return replace(operation, affiliation=merge_context(operation.affiliation, to))
 
 
-def _agreed(readings: Iterable[Reading]) -> dict[str, Affiliation]:
-    """What the spans of each trace agree on, as far as they say anything."""
+def _find_shared_context(readings: Iterable[Reading]) -> dict[str, Affiliation]:
+    """Find what the spans of each trace agree on, as far as they say anything."""
     conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for one in readings:
         trace_id, told = one.span.trace_id, one.affiliation
         conversations[trace_id] |= {told.conversation_id} if told.conversation_id else set()
         users[trace_id] |= {told.user_id} if told.user_id else set()
-    return {id: Affiliation(_only(conversations[id]), _only(users[id])) for id in conversations}
+    return {id: Affiliation(_only_one(conversations[id]), _only_one(users[id])) for id in conversations}
 
 
-def _only(names: set[str]) -> str | None:
+def _only_one(names: set[str]) -> str | None:
     return next(iter(names)) if len(names) == 1 else None
 
 
-def _once(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
-    """Of the calls that two layers recorded, the outer one with what the inner one knows."""
-    told, answers = list(readings), _by_answer(readings)
+def _merge_duplicate_calls(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """Merge calls that two layers recorded: the outer one gets what the inner one knows."""
+    told, answers = list(readings), _index_by_answer(readings)
     for place, above in enumerate(around):
-        beside = (at for key in _keys(told[place]) for at in answers[key] if _encloses(told[at], told[place]))
-        for outer in (*above, *beside):
+        alike = (at for key in _keys_of_answer(told[place]) for at in answers[key])
+        enclosing = (at for at in alike if _encloses(told[at], told[place]))
+        for outer in (*above, *enclosing):
             both = told[outer].operation, told[place].operation
-            if united := _united(*both):
-                kept, other = (place, outer) if told[place].told else (outer, place)
+            if united := _merge_calls(*both):
+                kept, other = (place, outer) if told[place].already_emitted else (outer, place)
                 told[kept] = replace(told[kept], operation=united)
                 told[other] = replace(told[other], operation=None)
                 break
     return told
 
 
-def _by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
-    """The places of the model calls by what names their answers."""
+def _index_by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
+    """Index the places of model calls by what names their answers."""
     found = defaultdict[str, list[int]](list)
     for place, one in enumerate(readings):
-        for key in _keys(one):
+        for key in _keys_of_answer(one):
             found[key].append(place)
     return found
 
 
-def _keys(one: Reading) -> Iterator[str]:
-    """What two layers say alike of a call: the id of its response, and the answer itself."""
+def _keys_of_answer(one: Reading) -> Iterator[str]:
+    """Return what two layers say alike of a call: the id of its response, and the answer itself."""
     if one.operation and one.operation.name in MAIN_CALLS:
         if one.operation.response_id:
             yield one.operation.response_id
-        if words := _words(one.operation):
+        if words := _parts_of_answer(one.operation):
             yield repr(words)
 
 
 def _encloses(outer: Reading, inner: Reading) -> bool:
-    """Whether a call ran within another one by its times, as where two layers begin traces of their own."""
+    """Tell whether a call ran within another one by its times, though each began a trace."""
     if outer.span.scope == inner.span.scope or outer is inner:
         return False
     return outer.span.start_ns <= inner.span.start_ns and inner.span.end_ns <= outer.span.end_ns
 
 
-def _linked(readings: Sequence[Reading]) -> list[Reading]:
-    """Readings whose tool calls have the ids by which they are known; each instrumentation by itself."""
+def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
+    """Give tool calls the ids by which they are known; each instrumentation by itself."""
     told, scopes = list(readings), defaultdict[str, list[int]](list)
     for place, one in enumerate(readings):
         if one.operation and one.operation.name in MAIN_CALLS:
             scopes[one.span.scope].append(place)
     for places in scopes.values():
-        calls = linked([call for place in places if (call := told[place].operation)])
+        calls = link_calls([call for place in places if (call := told[place].operation)])
         for place, call in zip(places, calls, strict=True):
             told[place] = replace(told[place], operation=call)
     return told
 
 
-def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
-    """Readings whose tools are told as the run of a call; those of no call only where no call is told of."""
+def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
+    """Match tools to the calls they ran for. Those of no call count only where no call is known."""
     told = list(readings)
     calls = defaultdict[str, list[ToolCall]](list)
     asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
@@ -189,7 +191,7 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
         if operation.tool is None:
             continue
         call_id = operation.tool.call_id
-        if call_id is None and (call := run_for(operation.tool, calls[trace_id])):
+        if call_id is None and (call := find_call_for(operation.tool, calls[trace_id])):
             call_id = call.id
         asked = next((call for call in calls[trace_id] if call.id == call_id), None)
         calls[trace_id] = [call for call in calls[trace_id] if call is not asked]
@@ -201,22 +203,22 @@ def _run_tools(readings: Sequence[Reading]) -> list[Reading]:
             names[one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
             here = [other for other in calling if other.span.trace_id == trace_id]
-            told[place] = replace(one, operation=_as_run(operation, call_id, here or calling))
-    return [replace(one, operation=_within(one.operation, names)) for one in told]
+            told[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
+    return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in told]
 
 
-def _within(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
-    """An operation inside a tool whose span does not name its call, with the name that was found."""
+def _name_enclosing_call(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
+    """Name the call of the tool that an operation ran in, where the tool's span does not."""
     name = names.get(operation.affiliation.tool_call_id or "") if operation else None
     if operation is None or name is None:
         return operation
     return replace(operation, affiliation=replace(operation.affiliation, tool_call_id=name))
 
 
-def _quoted(readings: Sequence[Reading]) -> list[Reading]:
-    """Readings whose embeddings and retrievals are in the trace of the call that was told of them."""
+def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
+    """Move embeddings and retrievals into the trace of the call that quotes them."""
     calls = [
-        told_by(one.operation, one.span.trace_id, one.span.start_ns)
+        quotable_text_of(one.operation, one.span.trace_id, one.span.start_ns)
         for one in readings
         if one.operation and one.operation.name in MAIN_CALLS
     ]
@@ -225,24 +227,24 @@ def _quoted(readings: Sequence[Reading]) -> list[Reading]:
         step, span = one.operation, one.span
         if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
             continue
-        if span.trace_id not in homes and (home := quoted_in(step, span.end_ns, calls)):
+        if span.trace_id not in homes and (home := find_quoting_trace(step, span.end_ns, calls)):
             told[place] = replace(one, span=replace(span, trace_id=home))
     return told
 
 
-def _as_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
-    """A tool that ran for a call, with what the model was told where its span may not say just that."""
+def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
+    """Make the run of a call of a tool, with what the model was told where its span may not say it."""
     if call_id is None or operation.tool is None:
         return None
     tool = replace(operation.tool, call_id=call_id)
     if operation.tool.call_id is None or (operation.failure and tool.result is None):
-        result = result_told((one.operation for one in calling if one.operation), call_id)
+        result = find_result((one.operation for one in calling if one.operation), call_id)
         tool = replace(tool, result=tool.result if result is None else result)
     return replace(operation, tool=tool)
 
 
-def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
-    """The calls, with what only the runs around them say; a run only where there is no call in it."""
+def _drop_agent_runs(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """Give calls what only the runs around them say. A run is left where there is no call in it."""
     told, within = list(readings), defaultdict[int, list[int]](list)
     for place, above in enumerate(around):
         call = told[place].operation
@@ -250,42 +252,43 @@ def _unwrapped(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> 
             continue
         runs = [(outer, run) for outer in above if (run := told[outer].operation) and run.name == RUN]
         for outer, run in runs:
-            call = completed(call, run)
+            call = restore_input(call, run)
             within[outer] += [place] if outer == runs[0][0] else []
         told[place] = replace(told[place], operation=call)
     for outer, places in within.items():
         calls = [call for place in places if (call := told[place].operation)]
         if run := told[outer].operation:
-            for place, call in zip(places, instructed(calls, run), strict=True):
+            for place, call in zip(places, restore_instructions(calls, run), strict=True):
                 told[place] = replace(told[place], operation=call)
         told[outer] = replace(told[outer], operation=None)
     return told
 
 
-def _united(outer: Operation | None, inner: Operation | None) -> Operation | None:
-    """One call as both tell it: the fuller answer, and of the rest what either says; None if they are two."""
+def _merge_calls(outer: Operation | None, inner: Operation | None) -> Operation | None:
+    """Merge two readings of one call: the fuller answer, and what either says; None if they are two."""
     if not outer or not inner:
         return None
     if outer.name == inner.name and outer.name in (EMBEDDINGS, RETRIEVAL):
         known = outer.input and inner.input
-        return None if known and outer.input != inner.input else registry.filled(outer, inner)
+        return None if known and outer.input != inner.input else registry.merge_operation(outer, inner)
     if not {outer.name, inner.name} <= MAIN_CALLS:
         return None
-    same = _words(outer) == _words(inner) and bool(_words(outer) or _asked(outer) == _asked(inner))
+    words, asked = _parts_of_answer(outer), _last_question(outer)
+    same = words == _parts_of_answer(inner) and bool(words or asked == _last_question(inner))
     if outer.response_id and inner.response_id:
         same = outer.response_id == inner.response_id
     if not same:
         return None
-    if len(_words(inner)) > len(_words(outer)):
-        return registry.filled(inner, outer)
-    return registry.filled(outer, inner)
+    if len(_parts_of_answer(inner)) > len(_parts_of_answer(outer)):
+        return registry.merge_operation(inner, outer)
+    return registry.merge_operation(outer, inner)
 
 
-def _words(operation: Operation) -> Sequence[object]:
-    """What was answered, part by part."""
+def _parts_of_answer(operation: Operation) -> Sequence[object]:
+    """Return what was answered, part by part."""
     return [part for message in operation.output for part in message.parts]
 
 
-def _asked(operation: Operation) -> object:
-    """What was said last to the model."""
+def _last_question(operation: Operation) -> object:
+    """Return what was said last to the model."""
     return operation.input[-1].parts if operation.input else None

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import as_text, read_json
 from greenflash_otel.model.operation import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
+from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
 from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
 from greenflash_otel.semconv.formats.media import media_at, media_of
-from greenflash_otel.semconv.formats.openai import calls_of, read_chat, read_content
+from greenflash_otel.semconv.formats.openai_tools import read_calls
 from greenflash_otel.semconv.truncated_json import read_document
 
 Entry = Mapping[str, Json]
@@ -25,45 +27,45 @@ def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
     decoded = read_document(value)
     if not isinstance(decoded, (list, tuple)):
         return convention.read_messages(decoded, default_role=default_role)
-    return tuple(message for entry in decoded for message in _read(entry, default_role))
+    return tuple(message for entry in decoded for message in _read_entry(entry, default_role))
 
 
 def read_parts(value: object) -> tuple[Part, ...]:
     """Decode the value of ``gen_ai.system_instructions``; plain text is one text part."""
-    return tuple(_known(part) for part in convention.read_parts(read_document(value)))
+    return tuple(_read_known(part) for part in convention.read_parts(read_document(value)))
 
 
-def _read(entry: Json, role: str) -> Iterator[Message]:
+def _read_entry(entry: Json, role: str) -> Iterator[Message]:
     if isinstance(entry, Mapping) and "parts" not in entry:
-        yield from (_with_name(entry, message) for message in read_chat(entry, role))
+        yield from (_add_reason(entry, message) for message in openai.read_messages(entry, role))
     elif isinstance(entry, Mapping) and entry["parts"] and is_gemini(entry) and not _is_flat(entry):
         yield from read_contents(entry, role)
     else:
-        (message,) = convention.read_messages([_in_its_words(entry)], default_role=role)
-        said = tuple(_known(part) for part in message.parts)
-        told = calls_of(entry) if isinstance(entry, Mapping) else ()
+        (message,) = convention.read_messages([_rename_media(entry)], default_role=role)
+        said = tuple(_read_known(part) for part in message.parts)
+        told = read_calls(entry) if isinstance(entry, Mapping) else ()
         id = entry.get("tool_call_id") if isinstance(entry, Mapping) else None
         if message.role == "tool" and isinstance(id, str):
-            said = tuple(_as_result(part, id) for part in said)
+            said = tuple(_make_result(part, id) for part in said)
         yield replace(message, parts=(*said, *(call for call in told if call not in said)))
 
 
 def _is_flat(entry: Entry) -> bool:
-    """Whether the parts are texts alone, which the convention reads as well."""
+    """Tell whether the parts are texts alone, which the convention reads as well."""
     parts = entry["parts"]
     return isinstance(parts, str) or (isinstance(parts, list) and all(isinstance(one, str) for one in parts))
 
 
-def _in_its_words(entry: Json) -> Json:
-    """A message whose media are named as the convention does it."""
+def _rename_media(entry: Json) -> Json:
+    """Name the media of a message as the convention does it."""
     parts = entry.get("parts") if isinstance(entry, Mapping) else None
     if not isinstance(entry, Mapping) or not isinstance(parts, (list, tuple)):
         return entry
-    return {**entry, "parts": [_medium(part) or part for part in parts]}
+    return {**entry, "parts": [_read_medium(part) or part for part in parts]}
 
 
-def _medium(part: Json) -> Json:
-    """A medium in OpenAI's words, or with its data in the address; None if a part is none of these."""
+def _read_medium(part: Json) -> Json:
+    """Read a medium in OpenAI's words, or with its data in the address; None if a part is none of these."""
     if not isinstance(part, Mapping):
         return None
     if part.get("type") == "uri" and str(part.get("uri")).startswith("data:"):
@@ -75,33 +77,28 @@ def _medium(part: Json) -> Json:
     return convention.write_part(medium)
 
 
-def _with_name(entry: Entry, message: Message) -> Message:
-    name, reason = entry.get("name"), entry.get("finish_reason")
-    return replace(
-        message,
-        name=name if isinstance(name, str) else None,
-        finish_reason=reason if isinstance(reason, str) else None,
-    )
+def _add_reason(entry: Entry, message: Message) -> Message:
+    return replace(message, finish_reason=as_text(entry.get("finish_reason")))
 
 
-def _known(part: Part) -> Part:
-    """A part of a type that the convention does not have, if it is one of OpenAI's."""
+def _read_known(part: Part) -> Part:
+    """Read a part of a type that the convention does not have, if it is one of OpenAI's."""
     if isinstance(part, ToolCallResponse) and is_converse(part.response):
         return replace(part, response=result_of(part.response))
     if isinstance(part, Reasoning) and part.content.startswith("[{"):
-        return Reasoning(_summaries(part.content))
+        return Reasoning(_join_summaries(part.content))
     if not isinstance(part, Other) or part.type == convention.UNPARSED:
         return part
-    found = list(read_content({**part.fields, "type": part.type}))
+    found = list(openai.read_content({**part.fields, "type": part.type}))
     return found[0] if len(found) == 1 else part
 
 
-def _as_result(part: Part, id: str) -> Part:
+def _make_result(part: Part, id: str) -> Part:
     return ToolCallResponse(part.content, id) if isinstance(part, Text) else part
 
 
-def _summaries(content: str) -> str:
-    """The text of a reasoning that stands in its place as the JSON of its summaries."""
-    told = convention.read_json(content)
+def _join_summaries(content: str) -> str:
+    """Join the summaries that are in place of reasoning, as JSON."""
+    told = read_json(content)
     texts = [one.get("text") for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
     return "\n\n".join(text for text in texts if isinstance(text, str)) or content

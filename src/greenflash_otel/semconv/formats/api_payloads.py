@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from greenflash_otel.model.operation import Json, Message, Operation, Part, Text, Usage
 from greenflash_otel.semconv.attributes import text
-from greenflash_otel.semconv.formats.langchain import read_langchain
+from greenflash_otel.semconv.formats.langchain import read_written
+from greenflash_otel.semconv.usage import read_usage
 
 Entry = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestPayload:
     """What a request says."""
 
     messages: tuple[Message, ...] = ()
@@ -29,7 +30,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ResponsePayload:
     """What an answer says."""
 
     messages: tuple[Message, ...] = ()
@@ -41,8 +42,8 @@ class Answered:
     """The messages beside each other, as they came."""
 
 
-def operation_of(asked: Asked, answered: Answered) -> Operation:
-    """The model call that both are of."""
+def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
+    """Return the model call that both are of."""
     return Operation(
         "chat",
         request_model=asked.model,
@@ -59,14 +60,14 @@ def operation_of(asked: Asked, answered: Answered) -> Operation:
     )
 
 
-def read_request(value: Json) -> Asked:
-    """Messages, or a request that holds them."""
+def read_request(value: Json) -> RequestPayload:
+    """Read messages, or a request that holds them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
-        return Asked(_defining_nothing(value))
+        return RequestPayload(_read_messages(value))
     said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
     instructions, choices = text(value, "instructions"), value.get("n")
-    return Asked(
-        _defining_nothing(said),
+    return RequestPayload(
+        _read_messages(said),
         (Text(instructions),) if instructions else (),
         text(value, "model"),
         text(value, "previous_response_id"),
@@ -75,88 +76,63 @@ def read_request(value: Json) -> Asked:
     )
 
 
-def _defining_nothing(value: Json) -> tuple[Message, ...]:
-    """Messages, without the definitions of tools that Langfuse puts among them."""
+def _read_messages(value: Json) -> tuple[Message, ...]:
+    """Read messages, without the definitions of tools that Langfuse puts among them."""
     entries = value if isinstance(value, list) else [value]
-    return read_langchain([entry for entry in entries if not _defines_a_tool(entry)], "user")
+    return read_written([entry for entry in entries if not _defines_a_tool(entry)], "user")
 
 
 def _defines_a_tool(entry: Json) -> bool:
     return isinstance(entry, Mapping) and entry.get("role") == "tool" and "tool_call_id" not in entry
 
 
-def read_response(value: Json) -> Answered:
-    """Messages, or an answer that holds them."""
+def read_response(value: Json) -> ResponsePayload:
+    """Read messages, or an answer that holds them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
-        return Answered(read_langchain(value, "assistant"))
+        return ResponsePayload(read_written(value, "assistant"))
     if isinstance(generations := value.get("generations"), list):
-        return _of_langchain(generations, value)
+        return _read_generations(generations, value)
     choices = value.get("choices")
     said = choices if isinstance(choices, list) else []
-    choices = tuple(_choice(one) for one in said if isinstance(one, Mapping))
-    found = tuple(message for one in choices for message in read_langchain(one, "assistant"))
+    choices = tuple(_message_of_choice(one) for one in said if isinstance(one, Mapping))
+    found = tuple(message for one in choices for message in read_written(one, "assistant"))
     if not said:
-        found = read_langchain(
+        found = read_written(
             next((value[name] for name in ("output", "message") if name in value), value), "assistant"
         )
     reasons = [text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
-    return Answered(
+    return ResponsePayload(
         found,
         text(value, "id"),
         text(value, "model"),
-        usage_of(value.get("usage") or value.get("usage_metadata")),
+        read_usage(value.get("usage") or value.get("usage_metadata")),
         tuple(reason for reason in reasons if reason),
         choices,
     )
 
 
-def _choice(choice: Entry) -> Json:
+def _message_of_choice(choice: Entry) -> Json:
     return choice["message"] if "message" in choice else choice.get("text")
 
 
-def _of_langchain(generations: Json, value: Entry) -> Answered:
-    """Its result of a model call: the first prompt's generations, of which each has a message."""
+def _read_generations(generations: Json, value: Entry) -> ResponsePayload:
+    """Read LangChain's result of a model call: of the first prompt, each generation's message."""
     first = generations[0] if isinstance(generations, list) and generations else ()
     made = [one for one in (first if isinstance(first, list) else [first]) if isinstance(one, Mapping)]
     messages = [one["message"] if "message" in one else one.get("text") for one in made]
-    told = _details(messages[0]) if messages else {}
+    told = _fields_of(messages[0]) if messages else {}
     metadata = told.get("response_metadata")
     facts = metadata if isinstance(metadata, Mapping) else {}
-    return Answered(
-        tuple(message for one in messages for message in read_langchain(one, "assistant")),
+    return ResponsePayload(
+        tuple(message for one in messages for message in read_written(one, "assistant")),
         text(facts, "id"),
         text(facts, "model_name") or text(facts, "model"),
-        usage_of(told.get("usage_metadata") or value.get("usage_metadata")),
+        read_usage(told.get("usage_metadata") or value.get("usage_metadata")),
         (reason,) if (reason := text(facts, "finish_reason")) else (),
         tuple(messages),
     )
 
 
-def _details(message: Json) -> Entry:
+def _fields_of(message: Json) -> Entry:
     kwargs = message.get("kwargs", message) if isinstance(message, Mapping) else None
     return kwargs if isinstance(kwargs, Mapping) else {}
-
-
-def usage_of(value: Json) -> Usage | None:
-    """Tokens, as either API or LangChain names them."""
-    if not isinstance(value, Mapping):
-        return None
-    given, made = (
-        _details_of(value, "input_tokens_details", "prompt_tokens_details", "input_token_details"),
-        _details_of(value, "output_tokens_details", "completion_tokens_details", "output_token_details"),
-    )
-    tokens = (
-        _count(value, "input_tokens", "prompt_tokens", "input"),
-        _count(value, "output_tokens", "completion_tokens", "output"),
-        _count(given, "cached_tokens", "cache_read"),
-        _count(made, "reasoning_tokens", "reasoning"),
-    )
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
-
-
-def _details_of(value: Entry, *names: str) -> Entry:
-    return next((found for name in names if isinstance(found := value.get(name), Mapping)), {})
-
-
-def _count(value: Entry, *names: str) -> int | None:
-    return next((count for name in names if isinstance(count := value.get(name), int)), None)

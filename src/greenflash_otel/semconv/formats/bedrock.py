@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from greenflash_otel.json_values import digest_of, write_json
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -16,7 +17,6 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.semconv.attributes import text
-from greenflash_otel.semconv.formats.otel_messages import digest_of, write_json
 
 Block = Mapping[str, Json]
 MODALITIES = ("image", "video", "audio", "document")
@@ -26,7 +26,7 @@ KINDS = ("text", "toolUse", "toolResult", "reasoningContent", *MODALITIES)
 
 
 def is_converse(content: Json) -> bool:
-    """Whether a content is a list of such blocks: each has one key, which says what it is."""
+    """Tell whether a content is a list of such blocks: each has one key, which says what it is."""
     return (
         isinstance(content, list)
         and bool(content)
@@ -37,13 +37,13 @@ def is_converse(content: Json) -> bool:
 
 
 def read_blocks(content: Json) -> Iterator[Part]:
-    """The parts of a message."""
+    """Read the parts of a message."""
     for block in content if isinstance(content, list) else ():
         if isinstance(block, Mapping):
-            yield from _read(block)
+            yield from _read_block(block)
 
 
-def _read(block: Block) -> Iterator[Part]:
+def _read_block(block: Block) -> Iterator[Part]:
     kind, value = next(iter(block.items()), ("", None))
     if kind == "text" and isinstance(value, str):
         yield from [Text(value)] if value else []
@@ -54,15 +54,15 @@ def _read(block: Block) -> Iterator[Part]:
             result_of(value.get("content")), text(value, "toolUseId"), value.get("status") == "error"
         )
     elif kind == "reasoningContent" and isinstance(value, Mapping):
-        yield from _thought(value)
+        yield from _read_thought(value)
     elif kind in MODALITIES and isinstance(value, Mapping):
-        yield _media(kind, value)
+        yield _read_media(kind, value)
     else:
         yield Other(kind or "unknown", {"value": value})
 
 
 def result_of(content: Json) -> Json:
-    """What a tool answered: the text or the JSON, where it is all there is."""
+    """Return what a tool answered: the text or the JSON, where it is all there is."""
     blocks = content if isinstance(content, list) else []
     found = [block.get("text", block.get("json")) for block in blocks if isinstance(block, Mapping)]
     if not found or None in found:
@@ -74,14 +74,14 @@ def result_of(content: Json) -> Json:
     )
 
 
-def _thought(value: Block) -> Iterator[Part]:
+def _read_thought(value: Block) -> Iterator[Part]:
     told = value.get("reasoningText")
     thought = told.get("text") if isinstance(told, Mapping) else told
     if isinstance(thought, str) and thought:
         yield Reasoning(thought)
 
 
-def _media(modality: str, value: Block) -> Media:
+def _read_media(modality: str, value: Block) -> Media:
     source, format = value.get("source"), value.get("format")
     data = source.get("bytes") if isinstance(source, Mapping) else None
     digest, size_bytes = digest_of(data) if isinstance(data, str) and BASE64.fullmatch(data) else (None, None)

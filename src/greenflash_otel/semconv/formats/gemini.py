@@ -15,10 +15,10 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.semconv.attributes import text
 
 Entry = Mapping[str, Json]
-ROLES: Mapping[str, str] = {"model": "assistant", "function": "tool"}
 KEYS = frozenset(
     {"text", "function_call", "functionCall", "function_response", "functionResponse"}
     | {"inline_data", "inlineData", "file_data", "fileData"}
@@ -28,7 +28,7 @@ LEFT_OUT = ("<elided>", "<not serializable>")
 
 
 def is_gemini(value: Json) -> bool:
-    """Whether a value is a content: it has parts, and these name by their keys what they are."""
+    """Tell whether a value is a content: it has parts, and their keys say what they are."""
     parts = value.get("parts") if isinstance(value, Mapping) else None
     if not isinstance(parts, list) or any(isinstance(one, Mapping) and "type" in one for one in parts):
         return False
@@ -36,7 +36,7 @@ def is_gemini(value: Json) -> bool:
 
 
 def read_contents(value: Json, role: str) -> tuple[Message, ...]:
-    """The messages of a list of contents, of one, or of a text.
+    """Read the messages of a list of contents, of one, or of a text.
 
     Args:
         role: Of what names none.
@@ -44,30 +44,29 @@ def read_contents(value: Json, role: str) -> tuple[Message, ...]:
     if isinstance(value, str):
         return (Message(role, (Text(value),)),) if value and value not in LEFT_OUT else ()
     entries = value if isinstance(value, list) else [value]
-    messages = (_message(entry, role) for entry in entries if isinstance(entry, Mapping))
+    messages = (_read_message(entry, role) for entry in entries if isinstance(entry, Mapping))
     return tuple(message for message in messages if message.parts)
 
 
-def _message(entry: Entry, role: str) -> Message:
+def _read_message(entry: Entry, role: str) -> Message:
     parts = entry.get("parts")
-    said = tuple(_parts(parts if isinstance(parts, list) else [parts]))
-    named = text(entry, "role") or role
+    said = tuple(_read_parts(parts if isinstance(parts, list) else [parts]))
     if any(isinstance(part, ToolCallResponse) for part in said):
-        named = "tool"  # Gemini takes them from the user
-    return Message(ROLES.get(named, named), said)
+        return Message(TOOL, said)  # Gemini takes them from the user
+    return Message(read_role(entry.get("role"), role), said)
 
 
-def _parts(parts: list[Json]) -> Iterator[Part]:
+def _read_parts(parts: list[Json]) -> Iterator[Part]:
     for part in parts:
         if isinstance(part, str) and part not in LEFT_OUT:
             yield Text(part)
         elif isinstance(part, Mapping):
-            yield from _part(part)
+            yield from _read_part(part)
 
 
-def _part(part: Entry) -> Iterator[Part]:
+def _read_part(part: Entry) -> Iterator[Part]:
     words = part.get("text")
-    called, answered = _at(part, "function_call"), _at(part, "function_response")
+    called, answered = _pick(part, "function_call"), _pick(part, "function_response")
     if isinstance(words, str):
         if words and words not in LEFT_OUT:
             yield Reasoning(words) if part.get("thought") is True else Text(words)
@@ -75,29 +74,29 @@ def _part(part: Entry) -> Iterator[Part]:
         yield ToolCall(text(called, "name") or "unknown", called.get("args"), text(called, "id"))
     elif isinstance(answered, Mapping):
         yield ToolCallResponse(
-            answered.get("response"), text(answered, "id"), failed_in(answered.get("response"))
+            answered.get("response"), text(answered, "id"), has_failed(answered.get("response"))
         )
-    elif isinstance(data := _at(part, "inline_data") or _at(part, "file_data"), Mapping):
-        yield _media(data)
+    elif isinstance(data := _pick(part, "inline_data") or _pick(part, "file_data"), Mapping):
+        yield _read_media(data)
     elif any(value is not None for value in part.values()):
         name, value = next((name, value) for name, value in part.items() if value is not None)
         yield Other(name, {"value": value})
 
 
-def failed_in(response: Json) -> bool:
-    """Whether what a tool answered says that it failed, as Google's Agent Development Kit has it."""
+def has_failed(response: Json) -> bool:
+    """Tell whether a tool answered that it failed, as Google's Agent Development Kit has it."""
     return isinstance(response, Mapping) and response.get("status") == "error"
 
 
-def _media(data: Entry) -> Media:
+def _read_media(data: Entry) -> Media:
     mime_type = text(data, "mime_type") or text(data, "mimeType") or ""
     modality = mime_type.partition("/")[0]
     known = modality if modality in ("image", "audio", "video") else "document"
-    uri = _at(data, "file_uri")
+    uri = _pick(data, "file_uri")
     return Media(known, uri=uri if isinstance(uri, str) else None, mime_type=mime_type or None)
 
 
-def _at(entry: Entry, name: str) -> Json:
-    """A value by its name, ``function_call`` or ``functionCall``."""
+def _pick(entry: Entry, name: str) -> Json:
+    """Return a value by its name, ``function_call`` or ``functionCall``."""
     first, *rest = name.split("_")
     return entry[name] if name in entry else entry.get(first + "".join(word.title() for word in rest))

@@ -6,12 +6,11 @@ only digest and size are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qs
 
-from greenflash_otel.model.operation import Json, Media
-from greenflash_otel.semconv.attributes import first_text
-from greenflash_otel.semconv.formats.otel_messages import digest_of
+from greenflash_otel.json_values import JsonObject, as_object, as_text, digest_of
+from greenflash_otel.model.operation import Media
 
 MODALITIES: Mapping[str, str] = {
     **dict.fromkeys(("image", "image_url", "input_image", "image-url"), "image"),
@@ -30,20 +29,20 @@ IDS = ("file_id", "fileId")
 ATTACHMENT = "mlflow-attachment:"
 
 
-def media_of(part: Mapping[str, Json]) -> Media | None:
-    """The medium that a part of a message is; None if it is none."""
+def media_of(part: JsonObject) -> Media | None:
+    """Return the medium that a part of a message is; None if it is none."""
     modality = MODALITIES.get(str(part.get("type") or part.get("kind") or ""))
     if modality is None:
         return None
-    fields = {**part, **next((found for name in INNER if isinstance(found := part.get(name), Mapping)), {})}
+    fields = {**part, **next((found for name in INNER if (found := as_object(part.get(name)))), {})}
     if fields.get("type") == "text":
         return None  # Anthropic's documents can be words
-    mime_type, format = first_text(fields, MIME_TYPES), fields.get("format")
+    mime_type, format = _find_text(fields, MIME_TYPES), fields.get("format")
     if mime_type is None and isinstance(format, str) and format:
         mime_type = f"{modality}/{format}"
     named = (mime_type or "").partition("/")[0]
     modality = named if modality == "document" and named in ("image", "audio", "video") else modality
-    file_id, place = first_text(fields, IDS), first_text(fields, (*PLACES, *DATA))
+    file_id, place = _find_text(fields, IDS), _find_text(fields, (*PLACES, *DATA))
     if place:
         return media_at(place, modality, mime_type, file_id)
     return Media(modality, file_id=file_id, mime_type=mime_type) if file_id else None
@@ -52,9 +51,9 @@ def media_of(part: Mapping[str, Json]) -> Media | None:
 def media_at(
     place: str, modality: str = "image", mime_type: str | None = None, file_id: str | None = None
 ) -> Media:
-    """A medium by its address; of one that is within it, or is base64, the digest."""
+    """Return a medium by its address; of one that is within it, or is base64, the digest."""
     if place.startswith(ATTACHMENT):
-        return _attached(place, modality)
+        return _read_attachment(place, modality)
     head, _, data = place.partition(",") if place.startswith("data:") else ("", "", place)
     if not head and ("://" in place[:16] or place.startswith("@@@")):  # Langfuse's name for what it keeps
         return Media(modality, uri=place, file_id=file_id, mime_type=mime_type)
@@ -63,8 +62,12 @@ def media_at(
     return Media(modality, file_id=file_id, mime_type=mime_type, digest=digest, size_bytes=size_bytes)
 
 
-def _attached(place: str, modality: str) -> Media:
-    """What MLflow keeps elsewhere, under a new name each time."""
+def _find_text(fields: JsonObject, names: Iterable[str]) -> str | None:
+    return next((found for name in names if (found := as_text(fields.get(name)))), None)
+
+
+def _read_attachment(place: str, modality: str) -> Media:
+    """Read what MLflow keeps elsewhere, under a new name each time."""
     told = parse_qs(place.partition("?")[2])
     mime_type, size = next(iter(told.get("content_type", ())), None), next(iter(told.get("size", ())), "")
     return Media(modality, mime_type=mime_type, size_bytes=int(size) if size.isdecimal() else None)

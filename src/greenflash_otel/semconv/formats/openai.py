@@ -1,12 +1,24 @@
-"""Messages in the JSON of OpenAI's two APIs, which many instrumentations put on spans as they are. Pure."""
+"""Messages in the JSON of OpenAI's two APIs: of our capture, and as others put them on their spans. Pure.
+
+Chat Completions, Responses and the providers that speak them use the same handful of shapes under slightly
+different names; so do Anthropic and LangChain within them. What is of a type that is not known is kept as
+`Other`, as it came. Values may be anything: an application hands in objects of the SDK as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from greenflash_otel.json_values import (
+    JsonObject,
+    as_list,
+    as_object,
+    as_text,
+    digest_of,
+    to_json,
+)
 from greenflash_otel.model.operation import (
-    Json,
     Media,
     Message,
     Other,
@@ -16,23 +28,61 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.attributes import first_text, text
+from greenflash_otel.model.roles import ASSISTANT, TOOL, read_role
 from greenflash_otel.semconv.formats.media import media_at, media_of
-from greenflash_otel.semconv.formats.openai_items import (
+from greenflash_otel.semconv.formats.openai_tools import (
     CALLS,
-    REFUSAL,
+    OUTPUT,
+    PROGRAM,
+    PROGRAM_OUTPUT,
+    SERVER_BLOCKS,
     SERVER_CALLS,
-    call_of,
-    refusal_of,
-    server_call_of,
+    SERVER_RESULTS,
+    read_call,
+    read_calls,
+    read_executed_tools,
+    read_output,
+    read_program,
+    read_program_output,
+    read_server_block,
+    read_server_call,
 )
 
-Entry = Mapping[str, Json]
-TEXTS = ("text", "input_text", "output_text", "summary_text", "reasoning_text")
+REFUSAL = "refusal"
+THOUGHTS = ("summary", "content", "reasoning", "thinking", "text")
+"""Where the words of reasoning stand: OpenAI's items and parts, Mistral's, Anthropic's, LangChain's."""
+MESSAGE_FIELDS = frozenset({"role", "tool_calls", "function_call", "refusal", "audio"})
+"""An entry that has one of them, or a content, is a message, whatever its type is called."""
+
+ITEM_ROLES: Mapping[str, str] = {
+    "mcp_approval_response": "user",
+    "additional_tools": "system",
+    "compaction_trigger": "system",
+    "configuration_update": "system",
+}
+"""Who an item without a role speaks for; any other is the model's."""
 
 
-def read_chat(value: Json, role: str) -> tuple[Message, ...]:
-    """The messages of a list, of one message, or of a text; a model's that follow on each other are one.
+# --- messages --------------------------------------------------------------------------------------
+
+
+def read_message(entry: JsonObject, default_role: str = "user") -> Message:
+    """Read a message of Chat Completions, or an entry of that shape.
+
+    Args:
+        default_role: Of what names none.
+    """
+    role, content = read_role(entry.get("role"), default_role), entry.get("content")
+    if len(entry) == 2 and isinstance(content, str) and content and role != TOOL:
+        return Message(role, (Text(content),))  # most of a long history, and so in a fraction of the time
+    parts = (_read_tool_result(entry),) if role == TOOL else tuple(read_said(entry))
+    return Message(role, parts, name=as_text(entry.get("name")))
+
+
+def read_messages(value: object, role: str = "user") -> tuple[Message, ...]:
+    """Read a list of messages or items, one of them, or a text; a model's that follow on each other are one.
+
+    So an answer that is sent back reads as it did when it was new, though each of its items comes by itself.
 
     Args:
         role: Of what names none.
@@ -40,143 +90,182 @@ def read_chat(value: Json, role: str) -> tuple[Message, ...]:
     if isinstance(value, str):
         return (Message(role, (Text(value),)),) if value else ()
     found: list[Message] = []
-    for entry in value if isinstance(value, list) else [value]:
-        if not isinstance(entry, Mapping):
+    for entry in map(as_object, as_list(value) or [value]):
+        message = _read_entry(entry, role)
+        if not message.parts:
             continue
-        message = Message(_role(entry, role), tuple(_parts(entry)))
-        if message.parts and found and message.role == found[-1].role == "assistant":
-            message = Message("assistant", found.pop().parts + message.parts)
-        if message.parts:
-            found.append(message)
+        if found and message.role == found[-1].role == ASSISTANT:
+            message = Message(ASSISTANT, found.pop().parts + message.parts)
+        found.append(message)
     return tuple(found)
 
 
-def _role(entry: Entry, role: str) -> str:
-    named = entry.get("role")
-    if isinstance(named, str) and named:
-        return named
-    kind = str(entry.get("type") or "")
-    if kind.endswith("_output"):
-        return "tool"
-    return "assistant" if kind.endswith("_call") or kind == "reasoning" else role
+def read_parts(value: object) -> tuple[Part, ...]:
+    """Read the parts of all items of a response's output, or of instructions: those can be a text, too."""
+    if isinstance(value, str):
+        return read_content(value)
+    return tuple(part for item in as_list(value) for part in read_item(as_object(item)))
 
 
-def _parts(entry: Entry) -> Iterator[Part]:
-    kind = str(entry.get("type") or "")
-    if kind in CALLS:
-        yield call_of(entry, kind, entry.get("id"))
-    elif kind in SERVER_CALLS:
-        yield from server_call_of(entry, kind)
-    elif kind.endswith("_call_output"):
-        failed = entry.get("status") == "failed"
-        yield ToolCallResponse(_output(entry.get("output")), text(entry, "call_id"), failed)
-    elif kind == "reasoning":
-        yield from _thought(entry)
-    elif entry.get("role") in ("tool", "function"):
-        failed = entry.get("status") == "error" or entry.get("is_error") is True
-        yield ToolCallResponse(_output(entry.get("content")), text(entry, "tool_call_id"), failed)
-    else:
-        yield from _said_by(entry)
+def read_item(item: JsonObject) -> tuple[Part, ...]:
+    """Read the parts of one item; a reasoning item that shows nothing has none."""
+    return _read_entry(item, ASSISTANT).parts
 
 
-def _said_by(entry: Entry) -> Iterator[Part]:
-    """What a message says in its content, and beside it."""
-    if thought := text(entry, "reasoning_content"):
+def _read_entry(entry: JsonObject, role: str) -> Message:
+    """Read a message or an item."""
+    kind = as_text(entry.get("type")) or ""
+    if kind.endswith(OUTPUT):
+        return Message(TOOL, (read_output(entry),))
+    reader = ITEMS.get(kind)
+    if reader is None and kind not in ITEM_ROLES and _is_message(entry, kind):
+        return read_message(entry, role)
+    parts = reader(entry, kind) if reader else (_unseal(entry),)
+    speaker = ITEM_ROLES.get(kind, ASSISTANT) if kind else role
+    return Message(read_role(entry.get("role"), speaker), parts)
+
+
+def _is_message(entry: JsonObject, kind: str) -> bool:
+    """Tell whether an entry is a message, also where its type is not called so."""
+    if kind == "message" or not entry or not MESSAGE_FIELDS.isdisjoint(entry):
+        return True
+    return "content" in entry and not isinstance(entry["content"], (int, float))
+
+
+def _unseal(item: JsonObject) -> Part:
+    """Return an item as it came, but of what only the provider can read the digest, long as that may be."""
+    sealed = as_text(item.get("encrypted_content"))
+    return read_other({**item, "encrypted_content": digest_of(sealed)[0]} if sealed else item)
+
+
+def _read_tool_result(entry: JsonObject) -> Part:
+    failed = entry.get("status") == "error" or entry.get("is_error") is True
+    id = as_text(entry.get("tool_call_id"))
+    return ToolCallResponse(to_json(entry.get("content")), id, failed)
+
+
+def read_said(entry: JsonObject, read: Callable[[object], tuple[Part, ...]] | None = None) -> Iterator[Part]:
+    """Read what a message says in its content, and in the fields next to it.
+
+    Args:
+        read: Reads the content; by default `read_content`.
+
+    DeepSeek and older vLLM say ``reasoning_content``; OpenRouter, Groq and newer vLLM ``reasoning``.
+    """
+    if thought := as_text(entry.get("reasoning_content")) or as_text(entry.get("reasoning")):
         yield Reasoning(thought)
-    said = list(read_content(entry.get("content")))
+    yield from read_executed_tools(entry)
+    said = (read or read_content)(entry.get("content"))
     yield from said
-    yield from _beside(entry)
+    if refused := as_text(entry.get("refusal")):
+        yield read_refusal(refused)
+    if audio := as_object(entry.get("audio")):
+        yield _read_sound(audio)
     known = {part.id for part in said if isinstance(part, ToolCall)}
-    yield from (call for call in calls_of(entry) if call.id is None or call.id not in known)
+    yield from (call for call in read_calls(entry) if call.id is None or call.id not in known)
 
 
-def _beside(entry: Entry) -> Iterator[Part]:
-    """A refusal, and an answer in sound, which stand beside the content."""
-    if refused := text(entry, REFUSAL):
-        yield refusal_of(refused)
-    if isinstance(audio := entry.get("audio"), Mapping):
-        data, id, transcript = audio.get("data"), text(audio, "id"), text(audio, "transcript")
-        sound = media_at(data, "audio") if isinstance(data, str) and data else Media("audio")
-        yield replace(sound, file_id=id, transcript=transcript)
+def _read_sound(audio: JsonObject) -> Media:
+    data = as_text(audio.get("data"))
+    sound = media_at(data, "audio") if data else Media("audio")
+    return replace(sound, file_id=as_text(audio.get("id")), transcript=as_text(audio.get("transcript")))
 
 
-def calls_of(entry: Entry) -> Iterator[ToolCall]:
-    """The tools that a message asks for, beside its content."""
-    calls = entry.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        if isinstance(call, Mapping):
-            told = next((one for name in ("function", "custom") if (one := call.get(name))), call)
-            yield call_of(told if isinstance(told, Mapping) else call, id=call.get("id"))
-    if isinstance(function := entry.get("function_call"), Mapping):
-        yield call_of(function)
+# --- content ---------------------------------------------------------------------------------------
 
 
-def read_content(content: Json) -> Iterator[Part]:
-    """The parts of a content: a text, a list of parts, or one part."""
-    if isinstance(content, str) and content:
-        yield Text(content)
-    for part in content if isinstance(content, list) else [content]:
-        if isinstance(part, Mapping):
-            yield from _part(part)
-        elif isinstance(part, str) and part and part != content:
-            yield Text(part)
+def read_content(content: object) -> tuple[Part, ...]:
+    """Read the parts of a content: a text, a list of parts, or one part; empty text is no part."""
+    if isinstance(content, str):
+        return (Text(content),) if content else ()
+    return tuple(part for entry in as_list(content) or [content] for part in _read_part(entry))
 
 
-def _part(part: Entry) -> Iterator[Part]:
-    kind, said, url = str(part.get("type") or part.get("kind") or ""), part.get("text"), part.get("url")
-    if kind in ("reasoning", "thinking"):
-        yield from _thought(part)
-    elif kind in ITEMS:
-        yield from ITEMS[kind](part, kind)
-    elif isinstance(said, str) and kind in ("", *TEXTS):
-        yield from [Text(said)] if said else []
-    elif medium := media_of(part):
-        yield medium
-    elif isinstance(url, str):
-        yield media_at(url)
-    elif kind not in TEXTS:
-        names = ("type",) if part.get("type") else ("kind",)
-        yield Other(kind or "unknown", {name: one for name, one in part.items() if name not in names})
+def read_refusal(text: str) -> Part:
+    """Return what the model said instead of an answer."""
+    return Other(REFUSAL, {"content": text})
 
 
-def _read_call(part: Entry, kind: str) -> Iterator[Part]:
-    yield call_of(part, kind, part.get("id"))
+def read_other(fields: JsonObject) -> Part:
+    """Return a part or an item of a type we do not know, as it came."""
+    named = "type" if fields.get("type") else "kind"
+    kept = {str(name): to_json(value) for name, value in fields.items() if name != named}
+    return Other(as_text(fields.get(named)) or "unknown", kept)
 
 
-def _read_result(part: Entry, kind: str) -> Iterator[Part]:
-    id = text(part, "tool_use_id") or text(part, "tool_call_id")
-    yield ToolCallResponse(_output(part.get("content")), id, part.get("is_error") is True)
+def _read_part(entry: object) -> tuple[Part, ...]:
+    if isinstance(entry, str):
+        return (Text(entry),) if entry else ()
+    fields = as_object(entry)
+    if not fields:
+        return ()
+    kind = as_text(fields.get("type")) or as_text(fields.get("kind")) or ""
+    if (reader := PARTS.get(kind)) and (parts := reader(fields, kind)) is not None:
+        return parts
+    return (_read_medium(fields) or read_other(fields),)
 
 
-def _read_refusal(part: Entry, kind: str) -> Iterator[Part]:
-    if refused := first_text(part, (REFUSAL, "content")):
-        yield refusal_of(refused)
+def _read_medium(fields: JsonObject) -> Media | None:
+    url = as_text(fields.get("url"))
+    return media_of(fields) or (media_at(url) if url else None)
 
 
-ITEMS: Mapping[str, Callable[[Entry, str], Iterator[Part]]] = {
-    **dict.fromkeys(CALLS, _read_call),
-    **dict.fromkeys(SERVER_CALLS, server_call_of),
-    "tool_result": _read_result,
-    REFUSAL: _read_refusal,
-}
-"""How parts of a content are read that are more than text."""
+def _read_text(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
+    text = fields.get("text")
+    if text is None and kind:
+        return ()  # says only that there was one, as some producers write with content capture off
+    return _make_parts(Text, text) if isinstance(text, str) else None
 
 
-def _thought(entry: Entry) -> Iterator[Part]:
-    texts = [_said(entry.get(name)) for name in ("summary", "content", "reasoning", "thinking", "text")]
-    if thought := "\n\n".join(one for one in texts if one):
-        yield Reasoning(thought)
+def _read_refused(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
+    text = as_text(fields.get("refusal")) or as_text(fields.get("content"))
+    return (read_refusal(text),) if text else None
 
 
-def _output(content: Json) -> Json:
-    """What a tool answered: its text, if that is all."""
-    return _said(content) or (content if isinstance(content, (Mapping, list)) and content else "")
+def _read_thought(fields: JsonObject, kind: str) -> tuple[Part, ...]:
+    texts = [_text_of(fields.get(name)) for name in THOUGHTS]
+    return _make_parts(Reasoning, "\n\n".join(text for text in texts if text))
 
 
-def _said(content: Json) -> str:
-    """The text of a content that is nothing else."""
+def _make_parts(kind: Callable[[str], Part], text: str) -> tuple[Part, ...]:
+    return (kind(text),) if text else ()
+
+
+def _text_of(content: object) -> str:
+    """Return a text, or the texts of a list of ``{"text": …}``, one paragraph each."""
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
-    return "\n\n".join(one for one in texts if isinstance(one, str))
+    texts = (as_text(as_object(part).get("text")) for part in as_list(content))
+    return "\n\n".join(text for text in texts if text)
+
+
+def _read_call(fields: JsonObject, kind: str) -> tuple[Part, ...]:
+    return (read_call(fields, kind, fields.get("id")),)
+
+
+def _read_result(fields: JsonObject, kind: str) -> tuple[Part, ...]:
+    """Read the result of a tool as Anthropic has it among the parts of a content."""
+    id = as_text(fields.get("tool_use_id")) or as_text(fields.get("tool_call_id"))
+    content = fields.get("content")
+    return (ToolCallResponse(_text_of(content) or to_json(content), id, fields.get("is_error") is True),)
+
+
+ITEMS: Mapping[str, Callable[[JsonObject, str], tuple[Part, ...]]] = {
+    "reasoning": _read_thought,
+    PROGRAM: lambda item, kind: (read_program(item),),
+    PROGRAM_OUTPUT: lambda item, kind: (read_program_output(item),),
+    **dict.fromkeys(CALLS, _read_call),
+    **dict.fromkeys(SERVER_CALLS, read_server_call),
+}
+"""How the items of a type are read."""
+
+PARTS: Mapping[str, Callable[[JsonObject, str], tuple[Part, ...] | None]] = {
+    **dict.fromkeys(("", "text", "input_text", "output_text"), _read_text),
+    **dict.fromkeys(("reasoning", "thinking", "reasoning_text", "summary_text"), _read_thought),
+    REFUSAL: _read_refused,
+    "tool_result": _read_result,
+    **dict.fromkeys((*SERVER_BLOCKS, *SERVER_RESULTS), read_server_block),
+    **dict.fromkeys(CALLS, _read_call),
+    **dict.fromkeys(SERVER_CALLS, read_server_call),
+}
+"""How parts of a type are read; None from a reader means that the part is not of the shape its type has."""

@@ -8,16 +8,11 @@ JSON as ``Other("unparsed", …)``: nothing is dropped here.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
-from greenflash_otel import internal_errors
-from greenflash_otel.json_values import UNBOUNDED, to_json
+from greenflash_otel.any_json import write_any_json as write_json
+from greenflash_otel.json_values import digest_of, read_json, read_structure
 from greenflash_otel.model.operation import (
     Json,
     Media,
@@ -51,15 +46,6 @@ def write_parts(parts: Sequence[Part]) -> str:
     return write_json([write_part(part) for part in parts])
 
 
-def write_json(value: Json) -> str:
-    """Encode any value compactly; what is no JSON, deep within it, is repaired and counted."""
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except Exception:  # noqa: BLE001 - a value of the application's that JSON does not know, or that raises
-        internal_errors.count_repaired()
-        return json.dumps(to_json(value, UNBOUNDED).value, ensure_ascii=False, separators=(",", ":"))
-
-
 def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
     """Decode the value of a messages attribute; a message that names no role has ``default_role``."""
     decoded = read_json(value)
@@ -79,35 +65,6 @@ def read_parts(value: object) -> tuple[Part, ...]:
     if isinstance(decoded, Sequence) and not isinstance(decoded, str):
         return tuple(read_part(part) for part in decoded)
     return (read_part(decoded),)
-
-
-def read_json(value: object) -> Json:
-    """Decode JSON text; text that is not JSON, and values that are not text, come back as they are."""
-    if not isinstance(value, str):
-        return cast(Json, value)
-    try:
-        return cast(Json, _DECODER.decode(value))
-    except (ValueError, RecursionError):
-        return value
-
-
-def _read_float(text: str) -> float | str:
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-_DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
-"""Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
-
-
-def read_structure(value: object) -> Json:
-    """Decode text that holds a JSON object or list; leave any other value as it is.
-
-    Tool arguments come as text or decoded, depending on who recorded them.
-    """
-    if isinstance(value, str) and value[:1] in ("{", "["):
-        return read_json(value)
-    return cast(Json, value)
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -139,19 +96,19 @@ def write_part(part: Part) -> JsonObject:
             call: JsonObject = {"type": "tool_call", "id": id, "name": name, "arguments": arguments}
             return {**call, "caller_id": caller_id} if caller_id else call
         case ToolCallResponse(response, id, failed):
-            return {"type": "tool_call_response", "id": id, "response": response, **_failed(failed)}
+            return {"type": "tool_call_response", "id": id, "response": response, **_write_failed(failed)}
         case ServerToolCall(name, asked, id):
             return {"type": "server_tool_call", "id": id, "name": name, "server_tool_call": asked}
         case ServerToolCallResponse(response, id, failed):
             body: JsonObject = {"type": "server_tool_call_response", "id": id}
-            return {**body, "server_tool_call_response": response, **_failed(failed)}
+            return {**body, "server_tool_call_response": response, **_write_failed(failed)}
         case Media():
             return _write_media(part)
         case Other(type, fields):
             return {**fields, "type": type}
 
 
-def _failed(failed: bool) -> JsonObject:
+def _write_failed(failed: bool) -> JsonObject:
     return {"is_error": True} if failed else {}
 
 
@@ -182,18 +139,18 @@ def _read_message(entry: Json, default_role: str) -> Message:
     if isinstance(parts, str) or not isinstance(parts, Sequence):
         parts = () if parts is None else (parts,)
     return Message(
-        role=_text(entry.get("role")) or default_role,
+        role=_as_str(entry.get("role")) or default_role,
         parts=tuple(read_part(part) for part in parts if part is not None and not _is_left_out(part)),
-        name=_text(entry.get("name")),
-        finish_reason=_text(entry.get("finish_reason")),
+        name=_as_str(entry.get("name")),
+        finish_reason=_as_str(entry.get("finish_reason")),
         voice=read_voice(entry.get("voice")),
         at_ms=at_ms if isinstance(at_ms := entry.get("at_ms"), int) else None,
-        aside=_text(entry.get("aside")),
+        aside=_as_str(entry.get("aside")),
     )
 
 
 def _is_left_out(part: Json) -> bool:
-    """Whether a part says only that there was one, as some producers write with content capture off."""
+    """Tell whether a part says only that there was one, as some write with content capture off."""
     if not isinstance(part, Mapping) or part.get("type") not in TEXTS:
         return False
     return part.get("content") is None and part.get("text") is None
@@ -206,9 +163,9 @@ def read_part(part: Json) -> Part:
     if not isinstance(part, Mapping):
         return Other(UNPARSED, {"value": part})
     if "type" not in part and isinstance(content := part.get("content"), str):  # its type was cut off
-        modality, mime_type = _text(part.get("modality")), _text(part.get("mime_type"))
+        modality, mime_type = _as_str(part.get("modality")), _as_str(part.get("mime_type"))
         return Media(modality, mime_type=mime_type) if modality else Text(content)
-    read = READERS.get(_text(part.get("type")) or "")
+    read = READERS.get(_as_str(part.get("type")) or "")
     return read(part) if read else _read_other(part)
 
 
@@ -224,83 +181,73 @@ def _read_reasoning(part: JsonObject) -> Part:
 
 def _read_tool_call(part: JsonObject) -> Part:
     return ToolCall(
-        name=_text(part.get("name")) or "unknown",
+        name=_as_str(part.get("name")) or "unknown",
         arguments=read_structure(part.get("arguments")),
-        id=_text(part.get("id")),
-        caller_id=_text(part.get("caller_id")),
+        id=_as_str(part.get("id")),
+        caller_id=_as_str(part.get("caller_id")),
     )
 
 
 def _read_tool_call_response(part: JsonObject) -> Part:
     # The schema says "response"; its own examples and Pydantic AI say "result".
     response = part["response"] if "response" in part else part.get("result")
-    return ToolCallResponse(response, _text(part.get("id")), failed=part.get("is_error") is True)
+    return ToolCallResponse(response, _as_str(part.get("id")), failed=part.get("is_error") is True)
 
 
 def _read_server_tool_call(part: JsonObject) -> Part:
     call = part.get("server_tool_call")
     if not isinstance(call, Mapping):
         return _read_other(part)
-    return ServerToolCall(_text(part.get("name")) or "unknown", call, _text(part.get("id")))
+    return ServerToolCall(_as_str(part.get("name")) or "unknown", call, _as_str(part.get("id")))
 
 
 def _read_server_tool_call_response(part: JsonObject) -> Part:
     response = part.get("server_tool_call_response")
     if not isinstance(response, Mapping):
         return _read_other(part)
-    return ServerToolCallResponse(response, _text(part.get("id")), failed=part.get("is_error") is True)
+    return ServerToolCallResponse(response, _as_str(part.get("id")), failed=part.get("is_error") is True)
 
 
 def _read_url(part: JsonObject) -> Part:
-    """Pydantic AI, formats 2 and 3: ``image-url`` and its like."""
-    modality = (_text(part.get("type")) or "").removesuffix("-url")
-    return Media(modality or "document", uri=_text(part.get("url")), mime_type=_text(part.get("media_type")))
+    """Read a medium of Pydantic AI, formats 2 and 3: ``image-url`` and its like."""
+    modality = (_as_str(part.get("type")) or "").removesuffix("-url")
+    return Media(
+        modality or "document",
+        uri=_as_str(part.get("url")),
+        mime_type=_as_str(part.get("media_type")),
+    )
 
 
 def _read_binary(part: JsonObject) -> Part:
-    """Pydantic AI, formats 2 and 3."""
-    mime_type = _text(part.get("media_type")) or ""
+    """Read a medium of Pydantic AI, formats 2 and 3."""
+    mime_type = _as_str(part.get("media_type")) or ""
     modality = mime_type.partition("/")[0]
     known = modality if modality in ("image", "audio", "video") else "document"
     return _read_media({"modality": known, "mime_type": mime_type or None, "content": part.get("content")})
 
 
 def _read_media(part: JsonObject) -> Part:
-    digest, size = _text(part.get("digest")), part.get("size_bytes")
+    digest, size = _as_str(part.get("digest")), part.get("size_bytes")
     content = part.get("content")
     if isinstance(content, str) and content:
         digest, size = digest_of(content)
     return Media(
-        modality=_text(part.get("modality")) or "document",
-        uri=_text(part.get("uri")),
-        file_id=_text(part.get("file_id")),
-        mime_type=_text(part.get("mime_type")),
+        modality=_as_str(part.get("modality")) or "document",
+        uri=_as_str(part.get("uri")),
+        file_id=_as_str(part.get("file_id")),
+        mime_type=_as_str(part.get("mime_type")),
         digest=digest,
         size_bytes=size if isinstance(size, int) else None,
-        transcript=_text(part.get("transcript")),
+        transcript=_as_str(part.get("transcript")),
     )
-
-
-def digest_of(base64_content: str) -> tuple[str, int]:
-    """Digest and size in bytes of inline media; of the text itself where it is not base64."""
-    try:
-        content = base64.b64decode(base64_content, validate=False)
-    except (binascii.Error, ValueError):
-        content = base64_content.encode("utf-8", "replace")
-    return digest_of_bytes(content)
-
-
-def digest_of_bytes(content: bytes) -> tuple[str, int]:
-    """Digest and size of media that came as bytes."""
-    return "sha256:" + hashlib.sha256(content).hexdigest(), len(content)
 
 
 def _read_other(part: JsonObject) -> Part:
     fields = {name: value for name, value in part.items() if name != "type"}
-    return Other(_text(part.get("type")) or "unknown", fields)
+    return Other(_as_str(part.get("type")) or "unknown", fields)
 
 
-def _text(value: Json) -> str | None:
+def _as_str(value: Json) -> str | None:
     return value if isinstance(value, str) else None
 
 

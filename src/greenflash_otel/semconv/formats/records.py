@@ -12,7 +12,7 @@ from greenflash_otel.model.operation import Json, PromptTemplate, Voice, VoiceCa
 
 
 def write_record(record: Voice | VoiceCall | PromptTemplate) -> dict[str, Json]:
-    """The fields of ``record`` that say something."""
+    """Write the fields of ``record`` that say something."""
     values = {name: getattr(record, name) for name in record.__dataclass_fields__}
     return {
         name: value for name, value in values.items() if not (value is None or value is False or value == {})
@@ -20,49 +20,49 @@ def write_record(record: Voice | VoiceCall | PromptTemplate) -> dict[str, Json]:
 
 
 def read_voice(value: Json) -> Voice | None:
-    """How a message was spoken; None if ``value`` does not tell."""
+    """Read how a message was spoken; None if ``value`` does not say."""
     if not isinstance(value, Mapping):
         return None
     return Voice(
-        started_at_ms=_count(value, "started_at_ms"),
-        ended_at_ms=_count(value, "ended_at_ms"),
-        response_latency_ms=_count(value, "response_latency_ms"),
+        started_at_ms=_count_at(value, "started_at_ms"),
+        ended_at_ms=_count_at(value, "ended_at_ms"),
+        response_latency_ms=_count_at(value, "response_latency_ms"),
         barge_in=value.get("barge_in") is True,
         was_interrupted=value.get("was_interrupted") is True,
-        speaker=_text(value, "speaker"),
+        speaker=_text_at(value, "speaker"),
     )
 
 
 def read_voice_call(value: Json) -> VoiceCall | None:
-    """The spoken conversation an operation belongs to; None if it belongs to none."""
-    if not isinstance(value, Mapping) or not (platform := _text(value, "platform")):
+    """Read the spoken conversation an operation belongs to; None if it belongs to none."""
+    if not isinstance(value, Mapping) or not (platform := _text_at(value, "platform")):
         return None
     return VoiceCall(
         platform=platform,
-        platform_call_id=_text(value, "platform_call_id"),
-        duration_ms=_count(value, "duration_ms"),
-        interruption_count=_count(value, "interruption_count"),
-        ended_reason=_text(value, "ended_reason"),
+        platform_call_id=_text_at(value, "platform_call_id"),
+        duration_ms=_count_at(value, "duration_ms"),
+        interruption_count=_count_at(value, "interruption_count"),
+        ended_reason=_text_at(value, "ended_reason"),
     )
 
 
 def read_prompt(value: Json) -> PromptTemplate | None:
-    """The stored prompt an operation used; None if it used none."""
-    if not isinstance(value, Mapping) or not (id := _text(value, "id")):
+    """Read the stored prompt an operation used; None if it used none."""
+    if not isinstance(value, Mapping) or not (id := _text_at(value, "id")):
         return None
     variables = value.get("variables")
     return PromptTemplate(
         id=id,
-        version=_text(value, "version"),
+        version=_text_at(value, "version"),
         variables=variables if isinstance(variables, Mapping) else {},
     )
 
 
-def _text(fields: Mapping[str, Json], name: str) -> str | None:
+def _text_at(fields: Mapping[str, Json], name: str) -> str | None:
     value = fields.get(name)
     return value if isinstance(value, str) and value else None
 
 
-def _count(fields: Mapping[str, Json], name: str) -> int | None:
+def _count_at(fields: Mapping[str, Json], name: str) -> int | None:
     value = fields.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

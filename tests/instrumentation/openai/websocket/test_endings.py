@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import openai
 import pytest
 
+from greenflash_otel.context import conversation
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
 from greenflash_otel.instrumentation.openai import patches as openai_wrapping
@@ -130,20 +132,25 @@ async def test_cancelled(spans: Spans) -> None:
 
 
 @pytest.mark.usefixtures("no_faults")
-@pytest.mark.parametrize("left", ["dropped", "open at exit"])
+@pytest.mark.parametrize("left", ["dropped", "open at exit", "uninstrumented", "its block cancelled"])
 def test_left(left: str, spans: Spans) -> None:
     """A session that nobody closes is abandoned when it is collected, or when the process ends."""
     with Server() as server:
         instrumentation = openai_wrapping.current
         assert instrumentation
-        session = ResponsesSession(instrumentation, "openai")
-        session.send({"type": "response.create", **ASKED})
-        session.receive(begun("r1"))
-        session.receive(said("Half "))
+        with suppress(GeneratorExit), conversation("a"):
+            session = ResponsesSession(instrumentation, "openai")
+            session.send({"type": "response.create", **ASKED})
+            session.receive(begun("r1"))
+            session.receive(said("Half "))
+            if left == "its block cancelled":
+                raise GeneratorExit
         if left == "dropped":
             del session
             gc.collect()
-        else:
+        elif left == "uninstrumented":
+            uninstrument()
+        elif left == "open at exit":
             open_operations.abandon_running()
         assert server.frames == []
     assert (spans.only().ending, text_of(*spans.only().output)) == ("abandoned", "Half ")

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
 from greenflash_otel.instrumentation.openai.websocket.speech import since
-from greenflash_otel.lru import Bounded
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
     Message,
     Operation,
@@ -28,6 +27,7 @@ from greenflash_otel.model.operation import (
     Voice,
     VoiceCall,
 )
+from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 
 MAX_REMEMBERED = 256
 """Answers of a backend that run at once, and messages that wait for a turn."""
@@ -75,13 +75,13 @@ class LiveSession(Session):
         self._exchanges: list[_Exchange] = []
         """The turns that run: the latest, and the one before while fragments of it may come."""
         self._backend_input: list[Message] = []
-        self._backend: Bounded[str, Turn] = Bounded(MAX_REMEMBERED)
+        self._backend: LruDict[str, Turn] = LruDict(MAX_REMEMBERED)
         """Answers that a backend is making, by delegation."""
 
     def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
         kind = as_text(event.get("type")) or ""
         if kind == "response.item.create":
-            self._backend_input += read_input([event.get("item")])
+            self._backend_input += read_messages([event.get("item")])
             del self._backend_input[:-MAX_REMEMBERED]
         elif kind.endswith(".append") and (content := as_text(event.get("content"))):
             if id := as_text(event.get("delegation_id")):
@@ -111,7 +111,7 @@ class LiveSession(Session):
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._id,
-            system_instructions=read_instructions(self._instructions),
+            system_instructions=read_parts(self._instructions),
             streamed=True,
         )
 
@@ -160,7 +160,7 @@ class LiveSession(Session):
         if self._id is None and (id := as_text(session.get("id"))):
             self._claim(id)
             self._began_ms = now_ns // 10**6
-            self._given += read_input(session.get("input"))
+            self._given += read_messages(session.get("input"))
         self._model = as_text(session.get("model")) or self._model
         self._instructions = session.get("instructions", self._instructions)
 

@@ -17,10 +17,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from greenflash_otel.instrumentation.openai import patches
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text
 from greenflash_otel.instrumentation.openai.providers import provider_of
 from greenflash_otel.instrumentation.openai.websocket.session import Closing, Reading, Sending, Session
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.json_values import JsonObject, as_object, as_text
 
 MakeSession = Callable[..., Session]
 

@@ -54,8 +54,8 @@ METHODS = (
 """What is wrapped of a surface's classes, of those that there are."""
 
 
-class _Wrapper(wrapt.FunctionWrapper[Any, Any]):
-    """A wrapper of ours, told from those of other instrumentations."""
+class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # generic at run time from wrapt 2.2 on only
+    """A wrapper of ours, distinguishable from those of other instrumentations."""
 
 
 @dataclass(slots=True)
@@ -75,26 +75,37 @@ class Surface:
     def install(self) -> None:
         """Wrap the methods now or when their module is imported. Repeated calls do nothing."""
         name = f"openai.{self.module}"
-        with _lock:
+        with guarded(f"wrap {self.what}"), _lock:
             self.wanted = True
             if module := sys.modules.get(name):
-                self._wrap(module)
+                self._wrap_or_leave(module)
             elif not self._hooked:
                 self._hooked = True
                 wrapt.register_post_import_hook(self._on_import, name)
 
     def remove(self) -> None:
         """Give the methods back. A wrapper below another instrumentation's stays and lets calls through."""
-        with _lock:
+        with guarded(f"unwrap {self.what}"), _lock:
             self.wanted = False
             if module := sys.modules.get(f"openai.{self.module}"):
-                for owner, name, _ in self._methods(module):
-                    _unwrap_method(owner, name)
+                self._unwrap(module)
 
     def _on_import(self, module: Any) -> None:
-        with guarded("instrument openai"), _lock:
+        with guarded(f"wrap {self.what}"), _lock:
             if self.wanted:
-                self._wrap(module)
+                self._wrap_or_leave(module)
+
+    def _wrap_or_leave(self, module: Any) -> None:
+        """Wrap all of the methods, or none: half of a connection would tell half of a conversation."""
+        try:
+            self._wrap(module)
+        except BaseException:
+            self._unwrap(module)
+            raise
+
+    def _unwrap(self, module: Any) -> None:
+        for owner, name, _ in self._methods(module):
+            _unwrap_method(owner, name)
 
     def _wrap(self, module: Any) -> None:
         methods = list(self._methods(module))

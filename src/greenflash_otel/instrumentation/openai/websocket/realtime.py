@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.items import read_input, read_instructions
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_count, as_object, as_text
 from greenflash_otel.instrumentation.openai.websocket.realtime_translation import AUDIO_DELTAS, translated
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
 from greenflash_otel.instrumentation.openai.websocket.speech import Item, Speech, since, with_speech
-from greenflash_otel.lru import Bounded
+from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice, VoiceCall
+from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 
 MAX_REMEMBERED = 256
 """Items without a response, requests without one, and speeches without an item that are kept."""
@@ -65,9 +65,9 @@ class RealtimeSession(Session):
         self._format = "audio/pcm"
         self._began_ms = self._clock_ns() // 10**6
         self._interruptions = 0
-        self._items: Bounded[str, Item] = Bounded(MAX_REMEMBERED)
+        self._items: LruDict[str, Item] = LruDict(MAX_REMEMBERED)
         """What was added to the conversation and not answered yet, by id, in order."""
-        self._voices: Bounded[str, Voice] = Bounded(MAX_REMEMBERED)
+        self._voices: LruDict[str, Voice] = LruDict(MAX_REMEMBERED)
         self._asked: deque[_Asked] = deque(maxlen=MAX_REMEMBERED)
         self._exchanges: dict[str, _Exchange] = {}
         """By response id, in the order in which they began."""
@@ -161,8 +161,8 @@ class RealtimeSession(Session):
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._id,
-            system_instructions=read_instructions(asked.get("instructions") or self._instructions),
-            input=read_input(asked.get("input")),
+            system_instructions=read_parts(asked.get("instructions") or self._instructions),
+            input=read_messages(asked.get("input")),
             streamed=True,
         )
 

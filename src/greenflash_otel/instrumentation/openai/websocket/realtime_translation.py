@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from greenflash_otel.instrumentation.openai.items import read_input
-from greenflash_otel.instrumentation.openai.parts import read_content
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_list, as_object, as_text
+from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text
 from greenflash_otel.model.operation import Media, Message, Part, Text
+from greenflash_otel.semconv.formats.openai import read_content, read_messages
 
 EVENTS: Mapping[str, str] = {
     "response.output_audio_transcript.delta": "response.output_text.delta",
@@ -43,7 +42,7 @@ def translated(event: JsonObject) -> JsonObject:
 def read_item(item: JsonObject, transcripts: Mapping[int, str]) -> Message | None:
     """An item of the conversation as a message, spoken parts as their transcripts where there are any."""
     if item.get("type") != "message":
-        messages = read_input([item])
+        messages = read_messages([item])
         return messages[0] if messages else None
     parts: list[Part] = []
     for index, content in enumerate(as_list(item.get("content"))):

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai import responses
-from greenflash_otel.instrumentation.openai.items import read_input
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_object, as_text
 from greenflash_otel.instrumentation.openai.request import Request
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
 from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
-from greenflash_otel.lru import Bounded
+from greenflash_otel.json_values import JsonObject, as_object, as_text
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import Message, Operation
+from greenflash_otel.semconv.formats.openai import read_messages
 
 MAX_REMEMBERED = 256
 """Lanes, steered responses and preparations that a session keeps something of."""
@@ -52,17 +52,17 @@ class ResponsesSession(Session):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lanes: Bounded[str | None, _Lane] = Bounded(MAX_REMEMBERED)
-        self._steered: Bounded[str, tuple[Message, ...]] = Bounded(MAX_REMEMBERED)
+        self._lanes: LruDict[str | None, _Lane] = LruDict(MAX_REMEMBERED)
+        self._steered: LruDict[str, tuple[Message, ...]] = LruDict(MAX_REMEMBERED)
         """Input that waits for a successor of a response, by the response's id."""
-        self._prepared: Bounded[str, Operation] = Bounded(MAX_REMEMBERED)
+        self._prepared: LruDict[str, Operation] = LruDict(MAX_REMEMBERED)
         """What was prepared, by the id of the response that it was given."""
 
     def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
         kind = event.get("type")
         if kind == "response.steer" and (target := as_text(event.get("previous_response_id"))):
             waiting = self._steered.get(target) or ()
-            self._steered.remember(target, (*waiting, *read_input(event.get("input"))))
+            self._steered.remember(target, (*waiting, *read_messages(event.get("input"))))
         if kind != "response.create":
             return None
         operation = Operation(
@@ -139,7 +139,7 @@ class ResponsesSession(Session):
     def _take_back(self, steer: JsonObject) -> None:
         """Steering input that no response took in."""
         target = as_text(steer.get("previous_response_id")) or ""
-        returned = read_input(steer.get("input"))
+        returned = read_messages(steer.get("input"))
         waiting = [message for message in self._steered.pop(target, None) or () if message not in returned]
         if waiting:
             self._steered.remember(target, tuple(waiting))

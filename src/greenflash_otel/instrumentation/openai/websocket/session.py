@@ -23,10 +23,11 @@ from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai import responses
 from greenflash_otel.instrumentation.openai.answer import concluded, judge, judge_error
 from greenflash_otel.instrumentation.openai.call import Instrumentation
-from greenflash_otel.instrumentation.openai.plain import JsonObject, as_text
+from greenflash_otel.instrumentation.openai.request import context_of
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.model.operation import Affiliation, Operation
+from greenflash_otel.json_values import JsonObject, as_text
+from greenflash_otel.model.operation import Affiliation, Operation, merge_context
 
 MAX_RUNNING = 256
 """Turns of one session that run at once; the oldest is abandoned for one more."""
@@ -210,9 +211,7 @@ class Session(ABC):
     def _affiliation_now(self, body: JsonObject) -> Affiliation:
         """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
         now = current_affiliation()
-        affiliation = now if now != Affiliation() else self._affiliation
-        user_id = as_text(body.get("user")) or as_text(body.get("safety_identifier"))
-        return affiliation if affiliation.user_id or not user_id else replace(affiliation, user_id=user_id)
+        return merge_context(now if now != Affiliation() else self._affiliation, context_of(body))
 
 
 class Sending:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.instrumentation.openai.plain import JsonObject
 from greenflash_otel.instrumentation.openai.websocket.realtime_translation import is_spoken, read_item
+from greenflash_otel.json_values import JsonObject
 from greenflash_otel.model.operation import Message, Operation, Part, Text, Voice
 
 BYTES_PER_S: Mapping[str, int] = {"audio/pcm": 48_000, "pcm16": 48_000}

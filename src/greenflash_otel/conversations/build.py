@@ -1,0 +1,395 @@
+"""Build the changes that an operation makes: new messages, and all by which later ones are recognised. Pure.
+
+A primary call brings what was said to the model, its answer, and the hidden steps that waited for either. Any
+other operation is a hidden step. A step that waited is written together with the call it waited for, so it
+has to see what that call changes: `_Draft` collects the changes, and reads through them to the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from greenflash_otel.conversations.align import Alignment, node_of
+from greenflash_otel.conversations.auxiliary import record_primary_call
+from greenflash_otel.conversations.changes import (
+    CallRole,
+    Changes,
+    ConversationFacts,
+    Deferral,
+    DeferralKey,
+    DeferralKind,
+    IndexEntry,
+    IndexName,
+    Location,
+    MessageNode,
+    StateChange,
+)
+from greenflash_otel.conversations.deferred import DeferredQueue
+from greenflash_otel.conversations.items import (
+    facts_of,
+    model_of,
+    sort_by_time,
+    span_message_id_of,
+    write_chain,
+    write_message,
+    write_step,
+    write_tool_run,
+)
+from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.properties import select_remembered
+from greenflash_otel.conversations.resolve import (
+    KnownConversations,
+    Resolution,
+    find_last_exchange,
+    list_stored_item_names,
+)
+from greenflash_otel.conversations.update import MessageItem
+from greenflash_otel.message_ids.chain import (
+    START,
+    ChainedFragment,
+    Cursor,
+    extend_chain,
+    find_head,
+    result_id_of,
+)
+from greenflash_otel.message_ids.ids import id_of
+from greenflash_otel.model.operation import (
+    ADD_ITEMS,
+    CHAINS,
+    COMPACT,
+    FETCH,
+    TURN,
+    Operation,
+    merge_properties,
+)
+from greenflash_otel.model.telemetry import SpanRecord
+
+
+def build(
+    known: KnownConversations,
+    deferred: DeferredQueue[Deferral],
+    span: SpanRecord,
+    prepared: PreparedOperation,
+    found: Resolution,
+    role: CallRole,
+    aligned: Alignment | None,
+) -> Changes:
+    """Build the changes of an operation.
+
+    Args:
+        deferred: What waits; it is read only.
+        aligned: None for an operation that is not shown.
+    """
+    operation, draft = prepared.operation, _Draft(known, found)
+    items: Sequence[MessageItem] = ()
+    if operation.name == FETCH and not _is_news(known, operation):
+        pass
+    elif aligned is None:
+        items = draft.add_hidden(span, prepared)
+    else:
+        draft.emitted_spans.append(prepared.name_in(span))
+        if operation.name != ADD_ITEMS or operation.ending == "completed":
+            items = draft.add_shown(deferred, span, prepared, aligned)
+        draft.add_history(prepared)
+    if operation.response_id and operation.ending != "pending":
+        draft.add_entry(IndexName.EMITTED_RESPONSE, operation.response_id, None)
+    return draft.finish(prepared, role, items)
+
+
+def _is_news(known: KnownConversations, operation: Operation) -> bool:
+    """Return whether a fetched answer is final, whole, and was not emitted before."""
+    if not operation.finish_reasons or operation.ending == "pending":
+        return False
+    return not (operation.response_id and known.index.emitted_responses.has(operation.response_id))
+
+
+class _Draft:
+    """Changes under construction: what was added is seen by what is added next."""
+
+    def __init__(self, known: KnownConversations, found: Resolution) -> None:
+        self._known = known
+        self._found = found
+        self._state = known.state(found.conversation_id)
+        self._namespace = self._state.namespace
+        self._cursor = self._state.facts.cursor
+        self._resends_history = self._state.facts.resends_history
+        self._nodes: list[MessageNode] = []
+        self._tool_calls: dict[str, str] = {}
+        self._branch_cursors: list[tuple[str, Cursor]] = []
+        self._entries: list[IndexEntry] = []
+        self._released: list[DeferralKey] = []
+        self.emitted_spans: list[str] = []
+
+    def add_shown(
+        self,
+        deferred: DeferredQueue[Deferral],
+        span: SpanRecord,
+        prepared: PreparedOperation,
+        aligned: Alignment,
+    ) -> Sequence[MessageItem]:
+        """Add a primary call: what was said to the model, its answer, and what waited for them."""
+        operation, emitted_ids = prepared.operation, self._state.emitted_ids
+        answered, after = self._chain_answers(aligned.cursor, prepared)
+        self._resends_history = self._resends_history or _resends_history(prepared, self._found)
+        call_ids = self._add_nodes((*aligned.chained, *answered))
+        self._move_to(after)
+        self._add_location(span, operation, aligned.cursor, after)
+        if not aligned.from_input_alone:
+            self._add_alias(prepared, after)
+        question_id = aligned.cursor.turn_user_id
+        items = [write_message(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
+        for waiting in self._release(deferred, [DeferralKey(DeferralKind.TRACE, span.trace_id)]):
+            items += self.add_step(waiting.span, waiting.operation, question_id)
+        items += self._write_answers(span, operation, answered, question_id)
+        for waiting in self._release(deferred, _list_dependents(operation, call_ids)):
+            items += self.add_step(waiting.span, waiting.operation, question_id, after)
+        return sort_by_time(items) if operation.name == TURN else items
+
+    def add_hidden(self, span: SpanRecord, prepared: PreparedOperation) -> Sequence[MessageItem]:
+        """Add an operation that the user does not see."""
+        return self.add_step(span, prepared.operation, self._cursor.turn_user_id)
+
+    def add_step(
+        self, span: SpanRecord, operation: Operation, question_id: str | None, turn: Cursor | None = None
+    ) -> Sequence[MessageItem]:
+        """Add a tool that ran, a call that is internal or made by a tool, or another hidden step.
+
+        Args:
+            question_id: The user message it belongs to, unless it ran in a tool.
+            turn: Where its turn ended, if the turn is known; only that says which call a tool ran for.
+        """
+        before, question_id = self._cursor, question_id or self._cursor.turn_user_id
+        if operation.name == COMPACT:
+            # What follows a compaction may be resent in its place: the item stands for all before it.
+            before = extend_chain(self._namespace, self._found.cursor or START, self._found.rest)[1]
+            operation = replace(operation, input=())
+        self._add_location(span, operation, before, self._cursor)
+        parent_id = self._find_tool_call(operation.affiliation.tool_call_id) or question_id
+        if operation.name in CHAINS:
+            return list(write_chain(self._namespace, span, operation, parent_id))
+        if operation.tool is None:
+            return [write_step(self._namespace, span, operation, parent_id)]
+        return self._add_tool_run(span, operation, parent_id, turn)
+
+    def add_history(self, prepared: PreparedOperation) -> None:
+        """Add all that was said so far, answer included, for the request that will resend it."""
+        namespace, head_id = self._found.history_namespace, self._found.history_head_id
+        if namespace is None:
+            return
+        for answers in prepared.list_alternatives():  # any of them may be the one that is resent
+            last_exchange = find_last_exchange(namespace, self._found.rest, answers)
+            for name in (find_head(namespace, head_id, answers), last_exchange):
+                if name is not None:
+                    self.add_entry(IndexName.HISTORY, name, self._found.conversation_id, is_shared=True)
+
+    def add_entry(
+        self, index: IndexName, name: str, target: Location | str | None, *, is_shared: bool = False
+    ) -> None:
+        """Add a name that leads to this conversation."""
+        self._entries.append(IndexEntry(index, name, target, is_shared))
+
+    def finish(self, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]) -> Changes:
+        """Return the changes; of the messages those that were not emitted before."""
+        context, state, found = prepared.operation.affiliation, self._state, self._found
+        new, last_ms = _select_new(items, state.emitted_ids, state.facts.last_ms)
+        primary = record_primary_call(state, prepared) if role.is_shown else {}
+        facts: ConversationFacts = replace(
+            state.facts,
+            cursor=self._cursor,
+            last_ms=last_ms,
+            turn_count=state.facts.turn_count + self._count_new_turns(),
+            user_id=context.user_id or state.facts.user_id,
+            organization_id=context.organization_id or state.facts.organization_id,
+            resends_history=self._resends_history,
+            **primary,
+        )
+        properties = merge_properties(state.properties, context.properties)
+        change = StateChange(
+            parent_overrides=() if found.parent_override is None else (found.parent_override,),
+            tool_call_message_ids=tuple(self._tool_calls.items()),
+            nodes=tuple(self._nodes),
+            emitted_ids=tuple(item.id for item in new),
+            emitted_spans=tuple(self.emitted_spans),
+            properties=select_remembered(properties, context.properties),
+            branch_cursors=tuple(self._branch_cursors),
+            facts=facts,
+        )
+        return Changes(
+            conversation_id=found.conversation_id,
+            evidence=found.evidence,
+            role=role,
+            items=tuple(new),
+            properties=properties,
+            state=change,
+            entries=tuple(self._entries),
+            released=tuple(self._released),
+        )
+
+    def _move_to(self, cursor: Cursor) -> None:
+        """Let the conversation be at a cursor."""
+        self._cursor = cursor
+        if cursor.head_id is not None:
+            self._branch_cursors.append((cursor.head_id, cursor))
+
+    def _add_location(self, span: SpanRecord, operation: Operation, before: Cursor, after: Cursor) -> None:
+        """Add all by which a later operation may find the conversation, and the place in it."""
+        id = self._found.conversation_id
+        self.add_entry(IndexName.TRACE, span.trace_id, id)
+        if operation.affiliation.scope_id:
+            self.add_entry(IndexName.SCOPE, operation.affiliation.scope_id, id)
+        is_emitted = self._known.index.emitted_responses.has
+        if operation.response_id and not (
+            operation.ending == "pending" and is_emitted(operation.response_id)
+        ):
+            self.add_entry(IndexName.RESPONSE, operation.response_id, Location(id, after))
+        for item_id in operation.output_item_ids:
+            self.add_entry(IndexName.ITEM, item_id, Location(id, after))
+        for message in operation.output:
+            for part in message.parts:
+                for name in list_stored_item_names(part):
+                    self.add_entry(IndexName.ITEM, name, Location(id, before))
+
+    def _add_alias(self, prepared: PreparedOperation, after: Cursor) -> None:
+        """Let the end of the call be found under the id it has for whoever knows this input only.
+
+        Spans that leave out known history name it so (`instrumentation.history`), however it was aligned.
+        """
+        messages = (*self._found.rest, *prepared.list_resent_answers())
+        head_id = find_head(self._namespace, prepared.operation.input_parent_id, messages)
+        if head_id is not None and head_id != after.head_id:
+            self._branch_cursors.append((head_id, after))
+
+    def _add_nodes(self, chained: Iterable[ChainedFragment]) -> Sequence[str]:
+        """Add by what fragments are found again; return the call ids among them."""
+        call_ids = []
+        for one in chained:
+            if (node := node_of(self._namespace, one)) is not None:
+                self._nodes.append(node)
+            if one.fragment.kind == "tool_call" and one.fragment.call_id:
+                self._add_tool_call(one.fragment.call_id, one.id)
+                call_ids.append(one.fragment.call_id)
+        return call_ids
+
+    def _add_tool_call(self, call_id: str, message_id: str) -> None:
+        self._tool_calls.pop(call_id, None)
+        self._tool_calls[call_id] = message_id
+        self.add_entry(IndexName.TOOL_CALL, call_id, self._found.conversation_id, is_shared=True)
+
+    def _find_tool_call(self, call_id: str | None) -> str | None:
+        """Return the message id of a tool call, also of one that was just added."""
+        if not call_id:
+            return None
+        return self._tool_calls.get(call_id) or self._state.tool_call_message_ids.get(call_id)
+
+    def _add_tool_run(
+        self, span: SpanRecord, operation: Operation, parent_id: str | None, turn: Cursor | None
+    ) -> Sequence[MessageItem]:
+        tool, context = operation.tool, operation.affiliation
+        assert tool is not None  # noqa: S101 - its caller checked
+        if turn is None or context.turn_id is None:
+            emitted_id = self._find_tool_call(tool.call_id)
+        elif context.internal or context.tool_call_id is not None:
+            emitted_id = None  # no message of the turn asks for what a sub-agent's tools do
+        else:
+            emitted_id = turn.find_call(tool.call_id)
+        call_id = emitted_id or span_message_id_of(self._namespace, span, "tool_call")
+        if emitted_id is None and tool.call_id and context.turn_id:
+            self._add_tool_call(tool.call_id, call_id)
+        result_id = result_id_of(self._namespace, call_id)
+        is_emitted = emitted_id is not None
+        return list(
+            write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
+        )
+
+    def _chain_answers(
+        self, cursor: Cursor, prepared: PreparedOperation
+    ) -> tuple[Sequence[ChainedFragment], Cursor]:
+        operation = prepared.operation
+        if operation.ending == "pending":
+            return (), cursor
+        if operation.choice_count < 2 or not prepared.answers:
+            return extend_chain(self._namespace, cursor, prepared.answers)
+        alternatives = [extend_chain(self._namespace, cursor, (one,)) for one in prepared.answers]
+        chained = disambiguate_choices(self._namespace, [one for one, _ in alternatives])
+        return list(chained), alternatives[0][1]
+
+    def _write_answers(
+        self,
+        span: SpanRecord,
+        operation: Operation,
+        answered: Sequence[ChainedFragment],
+        question_id: str | None,
+    ) -> Sequence[MessageItem]:
+        """Write the answer, its facts with its first words; as a hidden step if it failed or is not whole."""
+        is_partial = operation.ending == "pending" and operation.output
+        if not answered and (is_partial or operation.ending not in ("pending", "completed")):
+            return [write_step(self._namespace, span, replace(operation, input=()), question_id)]
+        facts, model = facts_of(span, operation), model_of(operation)
+        bearer = next((one for one in answered if one.fragment.kind == "answer"), None)
+        bearer = bearer or (answered[0] if answered else None)
+        return [
+            write_message(one, span.end_ns, model=model, properties=facts if one is bearer else {})
+            for one in answered
+        ]
+
+    def _release(self, deferred: DeferredQueue[Deferral], keys: Iterable[DeferralKey]) -> Iterator[Deferral]:
+        """Yield what waits for any of ``keys``; it waits no longer once the changes are applied."""
+        for key in dict.fromkeys(keys):
+            waiting = deferred.peek(key)
+            if waiting:
+                self._released.append(key)
+                yield from waiting
+
+    def _count_new_turns(self) -> int:
+        ids = {node.id for node in self._nodes if node.kind == "user"}
+        return sum(id not in self._state.nodes for id in ids)
+
+
+def disambiguate_choices(
+    namespace: str, alternatives: Sequence[Sequence[ChainedFragment]]
+) -> Iterator[ChainedFragment]:
+    """Yield alternatives; one that says the same as another gets ids of its own, for it is another answer."""
+    seen: set[str] = set()
+    for index, alternative in enumerate(alternatives):
+        ids = {one.id for one in alternative}
+        if ids & seen:
+            yield from (replace(one, id=id_of(namespace, one.id, "choice", index)) for one in alternative)
+        else:
+            yield from alternative
+        seen |= ids
+
+
+def _resends_history(prepared: PreparedOperation, found: Resolution) -> bool:
+    """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
+    if prepared.operation.input_parent_id is not None:
+        return any(message.role == "user" for message in found.rest)
+    if found.cursor is not None:
+        return True
+    has_question = False
+    for message in reversed(found.rest):
+        if has_question and message.role == "assistant":
+            return True
+        has_question = has_question or message.role == "user"
+    return False
+
+
+def _list_dependents(operation: Operation, call_ids: Iterable[str]) -> Iterator[DeferralKey]:
+    """Yield the keys under which steps of a turn, and tools of a call, wait."""
+    if operation.name == TURN and operation.affiliation.turn_id:
+        yield DeferralKey(DeferralKind.TURN, operation.affiliation.turn_id)
+    for call_id in call_ids:
+        yield DeferralKey(DeferralKind.TOOL_CALL, call_id)
+
+
+def _select_new(
+    items: Iterable[MessageItem], emitted_ids: Container[str], last_ms: int
+) -> tuple[list[MessageItem], int]:
+    """Return the messages that were not emitted before, in strictly increasing time, and the last time."""
+    new: dict[str, MessageItem] = {}
+    for item in items:
+        if item.id in emitted_ids or item.id in new:
+            continue
+        last_ms = max(item.created_at_ms, last_ms + 1)
+        new[item.id] = item if item.created_at_ms == last_ms else replace(item, created_at_ms=last_ms)
+    return list(new.values()), last_ms

@@ -1,0 +1,26 @@
+"""Files that an application uploads with a request. Pure."""
+
+from __future__ import annotations
+
+from greenflash_otel.json_values import as_text, digest_of_bytes
+from greenflash_otel.model.operation import Media
+
+
+def read_file(modality: str, given: object) -> Media:
+    """Read a file of a form as the SDK holds it: (field, file); a file is bytes or (name, content, type).
+
+    Only what is bytes already is digested: files are left for the SDK to read.
+    """
+    file = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+    name, content, mime_type = None, file, None
+    if isinstance(file, tuple) and len(file) > 1:
+        name, content = file[0], file[1]
+        mime_type = file[2] if len(file) > 2 else None
+    digest, size_bytes = digest_of_bytes(content) if isinstance(content, bytes) else (None, None)
+    return Media(
+        modality,
+        file_id=as_text(name),
+        mime_type=as_text(mime_type),
+        digest=digest,
+        size_bytes=size_bytes,
+    )

@@ -1,0 +1,36 @@
+"""One table of roles for all readers: who said something, whatever a producer calls them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SYSTEM_ROLES = frozenset({"system", "developer"})
+TOOL = "tool"
+ASSISTANT = "assistant"
+
+ROLES: Mapping[str, str] = {
+    "system": "system",
+    "developer": "developer",
+    **dict.fromkeys(("user", "human"), "user"),
+    **dict.fromkeys(("assistant", "ai", "model", "bot", "chatbot", "tool-call", "tool_call"), ASSISTANT),
+    **dict.fromkeys(("tool", "function", "tool-response", "tool_response", "tool-result"), TOOL),
+}
+"""The convention's role by the name of a role, in small letters."""
+
+
+def read_role(name: object, default: str) -> str:
+    """Return the convention's role; a name that is not known stays, one that is missing is ``default``.
+
+    LangChain names classes: ``HumanMessage``, ``AIMessageChunk``.
+    """
+    if not isinstance(name, str) or not name:
+        return default
+    return name if name in PLAIN else ROLES.get(_shortened(name), name)
+
+
+def _shortened(name: str) -> str:
+    return name.removesuffix("Chunk").removesuffix("Message").lower()
+
+
+PLAIN = frozenset(ROLES.values())
+"""Names that stay as they are: nearly all."""

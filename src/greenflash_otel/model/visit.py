@@ -1,0 +1,55 @@
+"""Walk over all parts of an operation: in one place, so that no walk forgets any of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from greenflash_otel.model.operation import Message, Operation, Part
+
+MapPart: TypeAlias = Callable[[Part, str], Part | None]
+"""Gives what stands in place of a part, given the role of who said it; None leaves the part out."""
+
+SYSTEM = "system"
+"""The role whose words `Operation.system_instructions` are."""
+
+
+def map_parts(operation: Operation, change: MapPart) -> Operation:
+    """Return an operation with each part of its instructions, input and output changed.
+
+    A message of which no part is left, though it had some, is left out. What does not change is not copied.
+    """
+    instructions = map_each(operation.system_instructions, change, SYSTEM)
+    given, answered = map_messages(operation.input, change), map_messages(operation.output, change)
+    same = (
+        instructions is operation.system_instructions
+        and given is operation.input
+        and answered is operation.output
+    )
+    if same:
+        return operation
+    return replace(operation, system_instructions=instructions, input=given, output=answered)
+
+
+def map_messages(messages: tuple[Message, ...], change: MapPart) -> tuple[Message, ...]:
+    """Return messages with each of their parts changed."""
+    found = tuple(_map_message(message, change) for message in messages)
+    if all(one is other for one, other in zip(found, messages, strict=True)):
+        return messages
+    return tuple(one for one in found if one is not None)
+
+
+def _map_message(message: Message, change: MapPart) -> Message | None:
+    parts = map_each(message.parts, change, message.role)
+    if parts is message.parts:
+        return message
+    return replace(message, parts=parts) if parts else None
+
+
+def map_each(parts: tuple[Part, ...], change: MapPart, role: str) -> tuple[Part, ...]:
+    """Return parts changed; the same tuple if none changes."""
+    found = [change(part, role) for part in parts]
+    if all(one is other for one, other in zip(found, parts, strict=True)):
+        return parts
+    return tuple(one for one in found if one is not None)

@@ -1,0 +1,66 @@
+"""What a convention is: how somebody names the attributes of spans. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import product
+
+from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.telemetry import SpanRecord
+
+ALL_OTHERS = ("*",)
+"""As `Convention.after`: asked when no other one has found anything."""
+
+CONVERSATION_NAMES = tuple(
+    f"{word}{ending}"
+    for ending, word in product(("_id", "Id"), ("thread", "conversation", "session", "chat"))
+)
+USER_NAMES = ("user_id", "userId")
+"""What applications call the two in metadata of their own, in Python and in JavaScript."""
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How attributes are named by somebody."""
+
+    name: str
+    marker_attributes: tuple[str, ...]
+    """Attributes one of which every span has that is written in it."""
+    read: Callable[[SpanRecord], Operation | None]
+    """Reads the operation of such a span; None if it has none."""
+    conversation_attributes: tuple[str, ...] = ()
+    """Attributes that name the conversation, the most telling first."""
+    user_attributes: tuple[str, ...] = ()
+    """The same of the user."""
+    after: tuple[str, ...] = ()
+    """Names of conventions that are asked first, because their spans have our marker attributes, too."""
+
+
+def conversations_below(*prefixes: str) -> tuple[str, ...]:
+    """Return the attributes that may name the conversation where metadata stands below a prefix."""
+    return tuple(f"{prefix}.{name}" for prefix, name in product(prefixes, CONVERSATION_NAMES))
+
+
+def users_below(*prefixes: str) -> tuple[str, ...]:
+    """Return the attributes that may name the user where metadata stands below a prefix."""
+    return tuple(f"{prefix}.{name}" for prefix, name in product(prefixes, USER_NAMES))
+
+
+def in_order_of_asking(conventions: Iterable[Convention]) -> tuple[Convention, ...]:
+    """Return conventions so that each comes after those it names, and else as they are given.
+
+    Raises:
+        ValueError: They go round in a circle, or one names a convention that is not there.
+    """
+    left, found = list(conventions), list[Convention]()
+    last = [one for one in left if one.after == ALL_OTHERS]
+    left = [one for one in left if one.after != ALL_OTHERS]
+    while left:
+        known = {one.name for one in found}
+        following = next((one for one in left if known.issuperset(one.after)), None)
+        if following is None:
+            raise ValueError(f"no order: {', '.join(f'{one.name} after {one.after}' for one in left)}")
+        left.remove(following)
+        found.append(following)
+    return (*found, *last)
