@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.cli import parser
 from tests.collector.recipes import recipes
 
 BUILDER = Path(__file__).parent / "builder.yaml"
@@ -60,25 +58,3 @@ def test_each_module_is_named_with_its_hash() -> None:
     named = re.findall(r"gomod: (\S+ \S+)", BUILDER.read_text())
     pinned, hashes = (BUILDER.with_name(name).read_text() for name in ("go.mod", "go.sum"))
     assert [one for one in named if f"\t{one}\n" not in pinned or f"{one} h1:" not in hashes] == []
-
-
-def test_the_compose_file() -> None:
-    """Its Collector runs our configuration, of the tested version; its gateway is our command."""
-    services = yaml.safe_load(recipes()["compose.yaml"])["services"]
-    assert f"version: {services['collector']['image'].rpartition(':')[2]}\n" in BUILDER.read_text()
-    needed = set(re.findall(r"\$\{env:(\w+)\}", recipes()["otelcol.yaml"]))
-    assert needed <= set(services["collector"]["environment"])
-    words = shlex.split(shlex.split(services["gateway"]["command"])[2])
-    assert parser().parse_args(words[words.index("greenflash-otel") + 1 :]).command == "gateway:serve"
-
-
-def test_the_kubernetes_manifest() -> None:
-    """Its ports, its volume and its command belong together."""
-    service, stateful = yaml.safe_load_all(recipes()["kubernetes.yaml"])
-    [container] = stateful["spec"]["template"]["spec"]["containers"]
-    given = parser().parse_args(container["command"][1:])
-    ports = {port["containerPort"] for port in container["ports"]}
-    assert ports == {given.port, given.grpc_port} == {port["port"] for port in service["spec"]["ports"]}
-    assert service["spec"]["selector"] == stateful["spec"]["template"]["metadata"]["labels"]
-    [claim] = stateful["spec"]["volumeClaimTemplates"]
-    assert container["volumeMounts"] == [{"name": claim["metadata"]["name"], "mountPath": "/outbox"}]
