@@ -42,6 +42,7 @@ from greenflash_otel.ingest.spill import SpanSpill
 from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.model.operation import Affiliation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
+from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
@@ -161,7 +162,7 @@ class Pipeline:
         redacted = self._redaction.outcome(outcome)
 
         def keep_without_spans() -> Outcome:
-            if redacted.conversation_id is not None or trace_id is None:
+            if redacted.conversation_id is not None or not (trace_id or affiliation.scope_id):
                 self._keep_now([self._intake.request_of_outcome(redacted)])
             else:
                 self._keep_for_later(_span_of(redacted, affiliation, trace_id))
@@ -178,7 +179,10 @@ class Pipeline:
         redacted = cast(Rating, self._redaction.feedback(rating))
 
         def keep_without_spans() -> Rating | None:
-            self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
+            if redacted.conversation_id is not None:
+                self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
+            else:
+                self._keep_for_later(_span_of(redacted, affiliation, trace_id))
             return rating
 
         unfinished: Rating | None = rating
@@ -201,6 +205,9 @@ class Pipeline:
         """Keep something after `shutdown`, for the next process; whether it is on disk now."""
         if isinstance(told, Outcome):
             request = self._intake.request_of_outcome(self._redaction.outcome(told))
+        elif isinstance(told, Rating) and not (told.conversation_id or told.message_id):
+            self.lose("rating_of_nothing")
+            return False
         elif isinstance(told, (Rating, User, Organization)):
             request = self._intake.request_of_feedback(told)
         else:
@@ -355,13 +362,17 @@ def _outbox_of(settings: Settings, destination: Destination) -> Outbox:
     return Outbox(folder, limit_bytes=limit_bytes, destination=destination.key)
 
 
-def _span_of(outcome: Outcome, affiliation: Affiliation, trace_id: str) -> SpanRecord:
-    """Write an outcome as a span, which can wait for its conversation as those of other services do."""
-    at_ns = outcome.event_at_ns
-    span_id = hashlib.blake2b(outcome.insert_id.encode(errors="replace"), digest_size=8).hexdigest()
-    named = {name: v for name, v in attributes_of_affiliation(affiliation).items() if v is not None}
-    attributes = {**named, **attributes_of(outcome)}
-    return SpanRecord(trace_id, span_id, SPAN_NAME, at_ns, at_ns, attributes=attributes, scope=LATE_OUTCOME)
+def _span_of(thing: Outcome | Rating, affiliation: Affiliation, trace_id: str | None) -> SpanRecord:
+    """Write an outcome or a rating as a span, which can wait for its conversation as those of others do."""
+    if isinstance(thing, Rating):
+        at_ns, name, own, key = thing.rated_at_ns, rating_span.SPAN_NAME, rating_span.attributes_of(thing), ""
+    else:
+        at_ns, name, own, key = thing.event_at_ns, SPAN_NAME, attributes_of(thing), thing.insert_id
+    span_id = hashlib.blake2b(f"{key} {at_ns} {own}".encode(errors="replace"), digest_size=8).hexdigest()
+    named = {mark: v for mark, v in attributes_of_affiliation(affiliation).items() if v is not None}
+    return SpanRecord(
+        trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
+    )
 
 
 def _sampler_of(settings: Settings, conversations: ConversationStore) -> Sampler | None:

@@ -16,8 +16,8 @@ from greenflash_otel.gateway import otlp, otlp_logs
 from greenflash_otel.gateway.encoding import Content
 from greenflash_otel.gateway.limits import ContentLimits
 from greenflash_otel.gateway.otlp_values import Request
+from greenflash_otel.ingest.attachment import belongs_to_others
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
-from greenflash_otel.outcomes.span import is_outcome
 
 
 class SpanSink(Protocol):
@@ -70,8 +70,8 @@ TRACES = Signal(
     otlp.read_json,
     ExportTraceServiceResponse,
     "spans",
-    # Outcomes last, behind what they may belong to.
-    lambda sink, spans, failed: sink.take(sorted(spans, key=is_outcome), failed),
+    # Outcomes and ratings last, behind what they may belong to.
+    lambda sink, spans, failed: sink.take(sorted(spans, key=belongs_to_others), failed),
 )
 LOGS = Signal(
     "/v1/logs",

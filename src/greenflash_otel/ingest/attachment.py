@@ -4,13 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from greenflash_otel import internal_errors
+from greenflash_otel.arguments import report
 from greenflash_otel.conversations.resolve import fallback_conversation_id
 from greenflash_otel.conversations.store import ConversationStore
+from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
 from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
+from greenflash_otel.outcomes.span import is_outcome, read_repaired, read_whose
+from greenflash_otel.semconv.genai import read_affiliation
+
+FindResponse: TypeAlias = Callable[[str], tuple[str, str] | None]
+"""Finds the conversation and the message of a response that another process recorded."""
+
+
+def belongs_to_others(span: SpanRecord) -> bool:
+    """Return whether a span records an outcome or a rating, which belong to what other spans record."""
+    return is_outcome(span) or rating_span.is_rating(span)
+
+
+def attach_span(
+    store: ConversationStore, span: SpanRecord, find_response: FindResponse
+) -> Outcome | Rating | None:
+    """Read and attach the outcome or the rating that a span records; None if there is nothing to deliver."""
+    affiliation = read_affiliation(span.attributes)
+    trace_id = span.trace_id if store.index.traces.has(span.trace_id) else None
+    if (repaired := read_repaired(span)) is not None:
+        report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
+        return attach_outcome(store, repaired.outcome, affiliation, trace_id)
+    rating, repairs = rating_span.read(span)
+    report("a rating's span", repairs, InvalidFeedbackError, strict=False, is_usable=rating is not None)
+    if rating is None:
+        internal_errors.count_lost("unusable_arguments")
+        return None
+    return attach_rating(store, rating, affiliation, trace_id, find_response)
+
+
+def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
+    """Return whether the outcome or rating of a span names no conversation, and its trace none yet."""
+    whose = read_affiliation(span.attributes)
+    named = read_whose(span.attributes)[0]
+    is_named = named or (whose.scope_id and store.index.scopes.has(whose.scope_id))
+    return not (is_named or store.index.traces.has(span.trace_id))
 
 
 def attach_outcome(
@@ -38,7 +78,7 @@ def attach_rating(
     rating: Rating,
     affiliation: Affiliation,
     trace_id: str | None,
-    find_response: Callable[[str], tuple[str, str] | None] = lambda response_id: None,
+    find_response: FindResponse = lambda response_id: None,
 ) -> Rating | None:
     """Return a rating with its conversation and its message; None if neither is known.
 
@@ -65,7 +105,7 @@ def attach_rating(
 
 
 def _answer_of(
-    store: ConversationStore, response_id: str, find_response: Callable[[str], tuple[str, str] | None]
+    store: ConversationStore, response_id: str, find_response: FindResponse
 ) -> tuple[str, str] | None:
     """Return the conversation and the message of a response: by our own memory, else by what others noted."""
     if (found := store.index.responses.get(response_id)) is not None:

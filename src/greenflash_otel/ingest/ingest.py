@@ -14,17 +14,21 @@ from types import TracebackType
 from typing import Protocol
 
 from greenflash_otel import internal_errors
-from greenflash_otel.arguments import report
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
 from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.errors import InvalidOutcomeError
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.attachment import attach_outcome, attach_rating
+from greenflash_otel.ingest.attachment import (
+    attach_outcome,
+    attach_rating,
+    attach_span,
+    belongs_to_others,
+    waits_for_trace,
+)
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
@@ -32,8 +36,6 @@ from greenflash_otel.model.operation import MAIN_CALLS, Affiliation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
-from greenflash_otel.outcomes.span import is_outcome, read_repaired
-from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
@@ -273,7 +275,7 @@ class Intake:
 
     def _requests_of(self, one: trace.Reading, outcomes: bool, now_ns: int) -> Iterable[ApiRequest]:
         span, operation = one.span, one.operation
-        if is_outcome(span):
+        if belongs_to_others(span):
             return self._told_elsewhere(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
             operation = as_call(operation, told=self._conversations.index.traces.has(span.trace_id))
@@ -289,8 +291,7 @@ class Intake:
 
     def _told_elsewhere(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
-        outcome, traces = read_outcome(span), self._conversations.index.traces
-        if outcome and outcome.conversation_id is None and not traces.has(span.trace_id):
+        if waits_for_trace(self._conversations, span):
             waiting, key = self._conversations.outcomes, DeferralKey(DeferralKind.TRACE, span.trace_id)
             if len(waiting.peek(key)) < ENTRIES_PER_KEY:
                 waiting.defer(key, span, now_ns + WAIT_NS)
@@ -363,22 +364,14 @@ class Intake:
         return self._sampler.keep(conversation_id)
 
     def _requests_of_outcome(self, span: SpanRecord) -> Sequence[ApiRequest]:
-        """Those of an outcome that came as a span; of the conversation of its trace, if it has one."""
-        repaired = read_repaired(span)
-        if repaired is None:
+        """Those of an outcome or a rating that came as a span."""
+        attached = attach_span(self._conversations, span, self._find_response)
+        if attached is None:
             return ()
-        report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
-        trace_id = span.trace_id if self._conversations.index.traces.has(span.trace_id) else None
-        outcome = attach_outcome(
-            self._conversations,
-            repaired.outcome,
-            registry.read_conversation_context(span.attributes),
-            trace_id,
-        )
-        return [*self._held(outcome.conversation_id), self._request_of(outcome)]
-
-    def _request_of(self, outcome: Outcome) -> ApiRequest:
-        return events.request_of(self._redaction.outcome(outcome), self._address)
+        held = self._held(attached.conversation_id)
+        if isinstance(attached, Rating):
+            return [*held, self.request_of_feedback(attached)]
+        return [*held, self.request_of_outcome(self._redaction.outcome(attached))]
 
 
 def _tells_of_an_error(message: MessageItem) -> bool:

@@ -18,6 +18,7 @@ from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.model.operation import Json, PromptTemplate
 from greenflash_otel.model.telemetry import Attributes, LogRecord, SpanRecord
+from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import attributes_of
@@ -25,9 +26,11 @@ from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.isolation import IsolatedRedact
 from greenflash_otel.redaction.operations import redact_operation, redact_voice
 from greenflash_otel.redaction.redact import FAILED, Apply, Redact, redact_value
+from greenflash_otel.semconv.genai import SCOPE_ID, TURN_ID
 
 Feedback: TypeAlias = Rating | User | Organization
 
+_MARKS = frozenset({SCOPE_ID, TURN_ID})
 _IN_A_MESSAGE = ("content", "input", "output", "context", "properties")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 """What Greenflash takes for an address. One that redaction made something else of is left out."""
@@ -109,7 +112,11 @@ class Redaction:
             operation = redact_operation(waiting.operation, self._clean)
             return replace(waiting, span=self._named(waiting.span), operation=operation)
         if outcome := read_outcome(waiting):
-            return replace(waiting, attributes=attributes_of(self.outcome(outcome)))
+            return _with_attributes(waiting, attributes_of(self.outcome(outcome)))
+        if rating_span.is_rating(waiting):
+            rating, _ = rating_span.read(waiting)
+            clean = rating and rating_span.attributes_of(cast(Rating, self.feedback(rating)))
+            return _with_attributes(waiting, clean or {})
         events = [replace(one, attributes=self._attributes(one.attributes)) for one in waiting.events]
         return replace(
             self._named(waiting),
@@ -150,3 +157,9 @@ class Redaction:
 
 def _failed(error: BaseException) -> None:
     internal_errors.count("redact a text", error)
+
+
+def _with_attributes(span: SpanRecord, written: Mapping[str, Any]) -> SpanRecord:
+    """Return a span of an outcome or a rating as it is written, with the marks of what it belongs to."""
+    marks = {name: value for name, value in span.attributes.items() if name in _MARKS}
+    return replace(span, attributes={**marks, **written})

@@ -85,7 +85,7 @@ def repair_outcome(
     """
     repairs = Repairs()
     text, type = _read_value(value, value_type, repairs)
-    own_time_ns = _read_ns(event_at_ns)
+    own_time_ns = read_ns(event_at_ns)
     facts: dict[str, Any] = {
         "event_type": _read_event_type(event_type, repairs),
         "value": text,
@@ -236,7 +236,7 @@ def _unix_ns(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * 1_000
 
 
-def _read_ns(time_ns: object) -> int | None:
+def read_ns(time_ns: object) -> int | None:
     """Read a time in nanoseconds exactly, within what a request can name."""
     plain = plain_scalar(time_ns)
     if issubclass(type(plain), str) and str.__str__(plain).strip().isdecimal():

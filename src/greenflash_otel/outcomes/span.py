@@ -9,6 +9,7 @@ from greenflash_otel.model.operation import Affiliation, Json
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.repair import RepairedOutcome, repair_outcome
+from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.genai import (
     CONVERSATION_ID,
     ORGANIZATION_ID,
@@ -71,9 +72,7 @@ def read_repaired(span: SpanRecord) -> RepairedOutcome | None:
     if not is_outcome(span):
         return None
     attributes = span.attributes
-    conversation_id = attributes.get(CONVERSATION_ID)
-    if conversation_id == attributes.get(PROVIDER_CONVERSATION_ID):
-        conversation_id = None  # the provider's name for it, which the application did not choose
+    conversation_id, user_id = read_whose(attributes)
     return repair_outcome(
         attributes.get(_PREFIX + "event_type"),
         attributes.get(_PREFIX + "value", True),
@@ -82,11 +81,20 @@ def read_repaired(span: SpanRecord) -> RepairedOutcome | None:
         event_at_ns=attributes.get(_EVENT_AT),
         event_at=attributes.get(_PREFIX + "event_at"),
         conversation_id=conversation_id,
-        user_id=attributes.get(USER_ID),
+        user_id=user_id,
         organization_id=attributes.get(ORGANIZATION_ID),
         properties=_read_properties(attributes),
         **{name: attributes.get(_PREFIX + name) for name in _SCALARS},
     )
+
+
+def read_whose(attributes: Attributes) -> tuple[object, object]:
+    """Return the conversation and the user that a span names, by the names of every convention."""
+    named = registry.read_conversation_context(attributes)
+    conversation_id = attributes.get(CONVERSATION_ID)
+    if conversation_id == attributes.get(PROVIDER_CONVERSATION_ID):
+        conversation_id = None  # the provider's name for it, which the application did not choose
+    return conversation_id or named.conversation_id, attributes.get(USER_ID) or named.user_id
 
 
 def _read_properties(attributes: Attributes) -> object:

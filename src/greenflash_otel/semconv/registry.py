@@ -50,6 +50,7 @@ MARKERS = {one.name: frozenset(one.marker_attributes) for one in CONVENTIONS}
 MARKER_ATTRIBUTES = frozenset[str]().union(*MARKERS.values()) | {
     "greenflash.outcome.event_type",
     "greenflash.outcome.insert_id",
+    "greenflash.rating.rating",
 }
 """Attributes one of which every span has that can be read."""
 
