@@ -18,7 +18,7 @@ from greenflash_otel.conversations.changes import (
 )
 from greenflash_otel.message_ids.chain import Cursor
 from greenflash_otel.values import from_json, to_json
-from tests.strategies import counts, maybe, names, tuples
+from tests.strategies import counts, json_values, maybe, names, tuples
 
 cursors = st.builds(
     Cursor,
@@ -58,6 +58,7 @@ changes = st.builds(
     nodes=tuples(nodes),
     emitted_ids=tuples(names),
     emitted_spans=tuples(names),
+    properties=tuples(st.tuples(names, json_values)),
     branch_cursors=tuples(st.tuples(names, cursors)),
     facts=maybe(facts),
 )

@@ -104,6 +104,8 @@ def _fields_of(cls: type) -> tuple[_Field, ...]:
 
 def _writer_of(hint: Any) -> Convert | None:
     """Return what turns a value of a type into JSON; None if it is JSON already."""
+    if hint is Any:
+        return None
     if _is_union(hint):
         return _writer_of(_without_none(hint))
     if is_dataclass(hint):
@@ -119,6 +121,8 @@ def _writer_of(hint: Any) -> Convert | None:
 
 
 def _reader_of(hint: Any) -> Convert:
+    if hint is Any:
+        return lambda found: found
     if _is_union(hint):
         read = _reader_of(_without_none(hint))
         return lambda found: None if found is None else read(found)

@@ -22,6 +22,7 @@ from greenflash_otel.model.operation import (
     Usage,
 )
 from tests.conversations.chats import told
+from tests.conversations.records import Pad, restarted
 from tests.strategies import span_of
 
 CHAT = Affiliation("chat-1", user_id="ada", organization_id="acme", properties={"plan": "pro"})
@@ -210,6 +211,24 @@ def test_whose_conversation_it_is() -> None:
     update = assemble(store, span_of(number=2), nobody)
     assert (update.user_id, update.organization_id) == ("ada", "acme")
     assert assemble(ConversationStore(), span_of(), _said(ASKED, ANSWER)).properties == {"plan": "pro"}
+
+
+def test_what_is_said_of_a_conversation_adds_up() -> None:
+    """Greenflash keeps the last object of properties, so each has all; also after a restart."""
+    pad = Pad()
+    store = ConversationStore(reader=pad)
+    said: list[dict[str, Json]] = [
+        {"plan": "pro", "greenflash_original": {"seats": "x"}},
+        {"plan": "team", "greenflash_original": {"age": "y"}, "notes": "z" * 5_000},
+        {},
+    ]
+    updates = []
+    for number, properties in enumerate(said):
+        operation = Operation("chat", Affiliation("c", properties=properties), input=(ASKED,))
+        updates.append(assemble(store, span_of(number=number), operation).properties)
+        store = restarted(store, pad)
+    together = {"plan": "team", "greenflash_original": {"seats": "x", "age": "y"}}
+    assert updates == [said[0], {**together, "notes": "z" * 5_000}, together]
 
 
 @pytest.mark.parametrize(

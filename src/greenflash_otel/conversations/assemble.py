@@ -151,5 +151,5 @@ def _update_of(
         system_prompt=prepared.prompt if is_shown else None,
         prompt=operation.prompt if is_shown else None,
         voice_call=operation.voice_call,
-        properties=operation.affiliation.properties,
+        properties=changes.properties,
     )

@@ -37,6 +37,7 @@ from greenflash_otel.conversations.items import (
     write_tool_run,
 )
 from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.properties import merge_properties, select_remembered
 from greenflash_otel.conversations.resolve import (
     KnownConversations,
     Resolution,
@@ -195,12 +196,14 @@ class _Draft:
             resends_history=self._resends_history,
             **primary,
         )
+        properties = merge_properties(state.properties, context.properties)
         change = StateChange(
             parent_overrides=() if found.parent_override is None else (found.parent_override,),
             tool_call_message_ids=tuple(self._tool_calls.items()),
             nodes=tuple(self._nodes),
             emitted_ids=tuple(item.id for item in new),
             emitted_spans=tuple(self.emitted_spans),
+            properties=select_remembered(properties, context.properties),
             branch_cursors=tuple(self._branch_cursors),
             facts=facts,
         )
@@ -209,6 +212,7 @@ class _Draft:
             evidence=found.evidence,
             role=role,
             items=tuple(new),
+            properties=properties,
             state=change,
             entries=tuple(self._entries),
             released=tuple(self._released),

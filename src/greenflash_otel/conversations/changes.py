@@ -7,14 +7,15 @@ reads just as it applies what it builds. So a field of the state is declared in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.message_ids.chain import Cursor
 from greenflash_otel.message_ids.fragments import FragmentKind
-from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.operation import Json, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import store_as, value
 
@@ -156,6 +157,8 @@ class StateChange:
     """Ids of messages that were emitted."""
     emitted_spans: tuple[str, ...] = store_as("spans", default=())
     """Names of the calls that were emitted; see `prepare.PreparedOperation.name_in`."""
+    properties: tuple[tuple[str, Any], ...] = store_as("properties", default=())
+    """(name, JSON value) of what was said of the conversation itself."""
     branch_cursors: tuple[tuple[str, Cursor], ...] = store_as("branches", default=())
     """(id of the last link of a branch, where the conversation is after it)."""
     facts: ConversationFacts | None = store_as("facts", default=None)
@@ -202,6 +205,8 @@ class Changes:
     role: CallRole
     items: tuple[MessageItem, ...] = ()
     """New messages, to be emitted."""
+    properties: Mapping[str, Json] = field(default_factory=dict)
+    """All that was said of the conversation itself."""
     state: StateChange = field(default_factory=StateChange)
     entries: tuple[IndexEntry, ...] = ()
     released: tuple[DeferralKey, ...] = ()

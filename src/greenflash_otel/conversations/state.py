@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from greenflash_otel.conversations.changes import ConversationFacts, MessageNode, StateChange
 from greenflash_otel.lru import ChangeTrackingLruDict, LruDict
 from greenflash_otel.message_ids.chain import Cursor
+from greenflash_otel.model.operation import Json
 
 MESSAGES = 5_000
 """Messages remembered of a conversation."""
@@ -21,6 +22,8 @@ ALTERNATIVES = 16
 """Messages remembered that follow the same one, or say the same; the oldest are forgotten first."""
 CALLS = 1_000
 """Tool calls, and spans of model calls, remembered of a conversation."""
+PROPERTIES = 100
+"""Properties remembered of a conversation; those that were said longest ago are forgotten first."""
 
 NO_CHANGE = StateChange()
 
@@ -43,6 +46,7 @@ class ConversationState:
         "nodes",
         "nodes_by_content",
         "parent_overrides",
+        "properties",
         "tool_call_message_ids",
     )
 
@@ -65,6 +69,8 @@ class ConversationState:
         """Message id of the newest tool call with a call id."""
         self.emitted_spans: ChangeTrackingLruDict[str, None] = ChangeTrackingLruDict(CALLS)
         """The model calls that were emitted, by span and how much it said."""
+        self.properties: ChangeTrackingLruDict[str, Json] = ChangeTrackingLruDict(PROPERTIES)
+        """What was said of the conversation itself; Greenflash keeps the last object, so each has all."""
         self._persisted_facts = self.facts
 
     def parent_of(self, node: MessageNode) -> MessageNode | None:
@@ -92,6 +98,8 @@ class ConversationState:
             self.emitted_ids.remember(id, None)
         for name in change.emitted_spans:
             self.emitted_spans.remember(name, None)
+        for name, said in change.properties:
+            self.properties.remember(name, said)
         for head_id, cursor in change.branch_cursors:
             self.branch_cursors.remember(head_id, cursor)
         if change.facts is not None:
@@ -105,6 +113,7 @@ class ConversationState:
             nodes=tuple(node for _, node in self.nodes.pending_changes()),
             emitted_ids=tuple(id for id, _ in self.emitted_ids.pending_changes()),
             emitted_spans=tuple(name for name, _ in self.emitted_spans.pending_changes()),
+            properties=tuple(self.properties.pending_changes()),
             branch_cursors=tuple(self.branch_cursors.pending_changes()),
             facts=None if self.facts == self._persisted_facts else self.facts,
         )
@@ -119,6 +128,7 @@ class ConversationState:
             self.branch_cursors,
             self.tool_call_message_ids,
             self.emitted_spans,
+            self.properties,
         ):
             mapping.mark_persisted()
         self._persisted_facts = self.facts

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from greenflash_otel import internal_errors
@@ -32,6 +33,7 @@ from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.lru import LruDict
 from greenflash_otel.message_ids.ids import namespace_of
+from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.state_record import EmptyState, StateReader, StateRecord
 from greenflash_otel.values import from_json, to_json
@@ -139,12 +141,14 @@ class ConversationStore:
         self,
         redact: Callable[[Waiting], Waiting] = lambda waiting: waiting,
         is_kept: Callable[[str], bool] = lambda conversation_id: True,
+        redact_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
     ) -> list[StateRecord]:
         """Return what is to be stored, in this order. It stays pending until `mark_persisted`.
 
         Args:
             redact: Redacts what waits.
             is_kept: Whether to store what is known of a conversation. If not, it stays pending.
+            redact_properties: Redacts what was said of a conversation itself.
         """
         if not self._persists:
             return []
@@ -155,6 +159,9 @@ class ConversationStore:
             records.append(StateRecord(key, persistence.write_target(target)))
         for id, state in self._unpersisted.items():
             if (change := state.pending_change()) is not None:
+                if change.properties:
+                    said = redact_properties(dict(change.properties))
+                    change = replace(change, properties=tuple(said.items()))
                 key = self._key_of("conversation", id)
                 records.append(StateRecord(key, persistence.write(to_json(change)), appends=True))
         for name, queue in self._queues.items():

@@ -209,7 +209,9 @@ class Intake:
 
     def _keep(self, requests: Sequence[ApiRequest]) -> bool:
         """Of what the store refuses nothing must be known here: told once more, it is news."""
-        notes = self._conversations.pending_records(self._redaction.waiting, self._is_kept)
+        notes = self._conversations.pending_records(
+            self._redaction.waiting, self._is_kept, self._redaction.properties
+        )
         refused: Sequence[ApiRequest] = requests
         try:
             refused = self._store.put(requests, notes) if requests or notes else ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.model.operation import PromptTemplate
+from greenflash_otel.model.operation import Json, PromptTemplate
 from greenflash_otel.model.telemetry import Attributes, LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome, attributes_of
 from greenflash_otel.outcomes.outcome import read as read_outcome
@@ -58,6 +59,10 @@ class Redaction:
             return replace(told, feedback=self._clean(told.feedback, "rating.feedback"))
         kind = "user" if isinstance(told, User) else "organization"
         return replace(told, properties=self._clean(told.properties, f"{kind}.properties"))
+
+    def properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Redact what is remembered of a conversation's properties."""
+        return properties if self._redact is None else self._clean(properties, "properties")
 
     def waiting(self, waiting: Waiting) -> Waiting:
         """What rests on disk until it can be told. It goes through redaction once more then.
