@@ -34,6 +34,7 @@ def test_a_step_joins_the_conversation_of_its_trace() -> None:
     assert assemble(store, span_of(number=1), EMBEDDING).messages == ()
     asked, embedding, _ = assemble(store, span_of(number=2), CHAT).messages
     assert (embedding.type, embedding.parent_id) == ("embedding", asked.id)
+    assert len(store.deferred) == 0
 
 
 def test_a_step_alone_is_no_conversation() -> None:
