@@ -8,7 +8,6 @@ ends. Whatever still runs when the interpreter exits is ended then, as abandoned
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import threading
 from collections import deque
@@ -17,6 +16,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from greenflash_otel.internal_errors import guarded
+from greenflash_otel.platform_support import register_at_fork
 
 TAKES_LOCKS = (
     "opentelemetry.sdk.",
@@ -101,6 +101,5 @@ def _hook_into_exit_and_fork() -> None:
     with _hooks_lock:
         if not _hooked:
             atexit.register(abandon_running)
-            if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=_discard_running)
+            register_at_fork(after_in_child=_discard_running)
             _hooked = True
