@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import os
 import sys
 import threading
 from collections import deque
@@ -20,6 +19,7 @@ from typing import Protocol
 from greenflash_otel.context import began_here
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.open_set import OpenSet
+from greenflash_otel.platform_support import register_at_fork
 
 TAKES_LOCKS = (
     "opentelemetry.sdk.",
@@ -153,6 +153,5 @@ def _hook_into_exit_and_fork() -> None:
     with _hooks_lock:
         if not _hooked:
             atexit.register(abandon_running)
-            if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=_discard_running)
+            register_at_fork(after_in_child=_discard_running)
             _hooked = True
