@@ -64,7 +64,9 @@ class Kept:
     refuses: bool = False
     requests: list[ApiRequest] = field(default_factory=list)
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Keep requests, or refuse them."""
         if self.refuses:
             return tuple(requests)

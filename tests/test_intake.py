@@ -29,7 +29,9 @@ class FakeStore:
     def __init__(self) -> None:
         self.puts: list[list[ApiRequest]] = []
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Keep one batch."""
         self.puts.append(list(requests))
         return ()
@@ -225,7 +227,9 @@ class RefusingStore(FakeStore):
         super().__init__()
         self._error = error
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Refuse what comes first."""
         super().put(requests)
         if len(self.puts) > 1:

@@ -32,7 +32,9 @@ class Kept:
     def __init__(self) -> None:
         self.requests: list[ApiRequest] = []
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Keep them all."""
         self.requests += requests
         return ()

@@ -65,18 +65,22 @@ def run(program: str, env: Mapping[str, str], timeout_s: float = 60) -> subproce
 DIES = {
     "in a computation": "stream = begin('a'); soon()\nwhile True: sum(range(1000))",
     "asleep": "stream = begin('a'); soon(); time.sleep(60)",
-    "waiting for a lock": "stream = begin('a'); soon(); threading.Lock().acquire() or threading.Event().wait()",
+    "waiting for a lock": (
+        "stream = begin('a'); soon(); threading.Lock().acquire() or threading.Event().wait()"
+    ),
     "reading the stream": "stream = begin('a'); soon()\nfor chunk in stream: pass",
     "joining a thread that streams": (
         "def read():\n"
         "    for chunk in begin('a'): ready.set()\n"
         "ready = threading.Event()\n"
-        "thread = threading.Thread(target=read, daemon=True); thread.start(); ready.wait(); term(); thread.join()"
+        "thread = threading.Thread(target=read, daemon=True); thread.start(); "
+        "ready.wait(); term(); thread.join()"
     ),
     "in an event loop": (
         "async def main():\n"
         "    with greenflash.conversation('a'):\n"
-        "        stream = await async_client().chat.completions.create(**asked(stream=True, max_tokens=600))\n"
+        "        stream = await async_client().chat.completions.create("
+        "**asked(stream=True, max_tokens=600))\n"
         "    read = ''\n"
         "    async for chunk in stream:\n"
         "        read += chunk.choices[0].delta.content\n"
@@ -95,7 +99,8 @@ DIES = {
     ),
     "while code may hold a lock of OpenTelemetry's": (
         "stream = begin('a')\n"
-        "exec('term(); time.sleep(0.3)', {'__name__': 'opentelemetry.sdk.trace', 'term': term, 'time': time})\n"
+        "exec('term(); time.sleep(0.3)', "
+        "{'__name__': 'opentelemetry.sdk.trace', 'term': term, 'time': time})\n"
         "time.sleep(60)"
     ),
     "in a generator that is suspended in another thread": (
@@ -343,7 +348,7 @@ def _can_unshare() -> bool:
 
 @pytest.mark.skipif(not _can_unshare(), reason="needs root, or a kernel that lets others make namespaces")
 def test_the_first_process_of_a_container(greenflash_emulator: Emulator, tmp_path: Path) -> None:
-    """The kernel passes it no SIGTERM with the default action: it goes on, as without us, but has delivered."""
+    """The kernel passes it no SIGTERM with the default action: it goes on, but has delivered."""
     program = """
 greenflash.instrument()
 stream = begin("a"); term(); tell("b"); term()

@@ -2,11 +2,12 @@
 
 Nothing else in the package asks which platform it runs on. Three rules make it work on each:
 
-- A lock belongs to an open file of its own, never to a database: on POSIX a process that closes any descriptor
-  of a file drops its own `fcntl` locks on it, so a backup that reads the file would end the lease. `flock` and
-  Windows' locks belong to the opened file instead.
+- A lock belongs to an open file of its own, never to a database: on POSIX a process that closes any
+  descriptor of a file drops its own `fcntl` locks on it, so a backup that reads the file would end the lease.
+  `flock` and Windows' locks belong to the opened file instead.
 - Permissions are set after creating, so that no umask decides who may read.
-- Where a platform lacks something (fork and directory sync on Windows), the function does nothing and says so.
+- Where a platform lacks something (fork and directory sync on Windows), the function does nothing and says
+  so.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF})
 
 @dataclass(slots=True)
 class LockedHandle:
-    """An exclusive lease on a lock file. It lasts until `release`, or until the process ends, however it ends."""
+    """An exclusive lease on a lock file. It lasts until `release`, or until the end of the process."""
 
     path: Path
     _descriptor: int
@@ -125,8 +126,8 @@ def own_private_folder(path: Path) -> None:
 def is_private_file(path: Path) -> bool:
     """Whether a path names a regular file of this user that nobody else may write to.
 
-    Only the file itself is looked at, never the target of a link. Hard links are accepted: backups make them, and
-    in a private folder nobody else can.
+    Only the file itself is looked at, never the target of a link. Hard links are accepted: backups make them,
+    and in a private folder nobody else can.
     """
     try:
         found = path.lstat()
@@ -194,14 +195,14 @@ def register_at_fork(
     if sys.platform == "win32" or not hasattr(os, "register_at_fork"):
         return
     hooks = {"before": before, "after_in_parent": after_in_parent, "after_in_child": after_in_child}
-    os.register_at_fork(**{name: hook for name, hook in hooks.items() if hook is not None})  # type: ignore[call-overload]
+    os.register_at_fork(**{name: hook for name, hook in hooks.items() if hook is not None})
 
 
 def is_main_thread() -> bool:
     """Whether this is the thread that receives signals and may set their handlers.
 
-    On Linux the kernel is asked: under gevent every greenlet has a `threading` identity of its own, and yet all
-    of them run in the main thread.
+    On Linux the kernel is asked: under gevent every greenlet has a `threading` identity of its own, and yet
+    all of them run in the main thread.
     """
     if sys.platform == "linux":
         return threading.get_native_id() == os.getpid()
@@ -211,8 +212,8 @@ def is_main_thread() -> bool:
 def raise_default(number: int) -> None:
     """Let a signal do what it does without a handler: for SIGTERM, end this process with that status.
 
-    Call it on the main thread. It returns only if the default is to go on, and for process 1 of a container, which
-    Linux protects from signals that it does not handle.
+    Call it on the main thread. It returns only if the default is to go on, and for process 1 of a container,
+    which Linux protects from signals that it does not handle.
     """
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
@@ -336,7 +337,7 @@ def _check_folder(path: Path) -> None:
     if not _is_of_this_user(found):
         raise PermissionError(
             errno.EPERM,
-            "this folder belongs to another user or others may write to it; name one that does not exist yet, "
-            "or give it to this user alone (chown, chmod 700)",
+            "this folder belongs to another user or others may write to it; name one that does not exist "
+            "yet, or give it to this user alone (chown, chmod 700)",
             str(path),
         )

@@ -179,7 +179,9 @@ def test_several_destinations(folder: Path, capsys: pytest.CaptureFixture[str]) 
     leave(folder, BASE_URL, other, messages("theirs", "t1"))
     shown = _said(capsys, "status")
     assert f"{folder}: accepted 5 = delivered 0 + pending 2 + rejected 3" in shown
-    assert f"accepted 1 = delivered 0 + pending 1 + rejected 0 + lost 0; for {BASE_URL} product {other}" in shown
+    assert (
+        f"accepted 1 = delivered 0 + pending 1 + rejected 0 + lost 0; for {BASE_URL} product {other}" in shown
+    )
     assert len(_said(capsys, "list").splitlines()) == 5
     refused = _said(capsys, "drop", "--rejected", code=2)
     assert "name one with --destination" in refused

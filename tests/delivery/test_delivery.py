@@ -82,7 +82,7 @@ def test_what_is_submitted_is_delivered(server: Server) -> None:
 
 def test_what_is_put_is_delivered_when_told_of(server: Server) -> None:
     """`record_outcome` puts by itself and then says so; nobody has to flush."""
-    with working(server) as (worker, gathering):
+    with working(server) as (_, gathering):
         gathering.outbox.put([outcome("chat-42", "o")])
         assert server.arrived.wait(LONG_S)
 

@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, Numbe
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import metrics
+from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Ledger, Pause, Stats
 from greenflash_otel.greenflash_api.answer import Answer
@@ -73,6 +74,17 @@ class Fixed:
         return self._stats
 
 
+class OfDelivery:
+    """The counts of a delivery, as its pipeline reports them."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def own_stats(self) -> Stats:
+        """Those."""
+        return self._delivery.stats()
+
+
 class Moving:
     """Counts that are others each time somebody looks, and that add up each time."""
 
@@ -111,21 +123,22 @@ def test_whatever_happens_to_an_item_it_is_counted_once(read: Read) -> None:
 
     with closing(Outbox(":memory:", limit_bytes=400_000)) as outbox:
         worker = make_delivery(outbox, Wire(answer), gather=lambda batch: None)
-        metrics.report(worker)
-        outbox.put([messages(f"{i}", f"{'gb'[i % 2]}{i}") for i in range(10)])
+        metrics.report(source := OfDelivery(worker))
+        outbox.put([messages(f"{i}", f"{'bgg'[i % 3]}{i}") for i in range(10)])
         outbox.put([messages("large", f"{i}", size=100_000) for i in range(5)])
         values = read()
         assert (values["accepted"], values["pending"], values["lost outbox_full"]) == (15, 13, 2)
-        assert worker.flush(LONG_S)
+        worker.flush(LONG_S)
         outbox.put([messages("held", "h")])
         assert not worker.flush(LONG_S)
         worker.close(1.0)
         assert not worker.submit("late")
+        assert source.own_stats().accepted == 17
         assert {name: value for name, value in read().items() if value} == {
             "accepted": 17,
-            "delivered": 8,
+            "delivered": 9,
             "pending": 1,
-            "rejected": 5,
+            "rejected": 4,
             "lost outbox_full": 2,
             "lost closed": 1,
             "paused HTTP 401: no key; check GREENFLASH_API_KEY": 1,
@@ -190,11 +203,12 @@ def test_no_part_of_the_stats_is_left_out() -> None:
 
 def test_lost_is_named(read: Read) -> None:
     """By the reasons that `stats` has, also those of the queue before the outbox."""
-    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: None, capacity=0)
-    metrics.report(worker)
-    assert not worker.submit("a")
-    assert read()["lost queue_full"] == 1
+    worker = make_delivery(Outbox(":memory:"), None, gather=lambda batch: None)
+    metrics.report(source := OfDelivery(worker))
     worker.close(1.0)
+    assert not worker.submit("a")
+    assert read()["lost closed"] == 1
+    assert source.own_stats().accepted == 1
 
 
 def test_a_provider_that_comes_later_has_them_too() -> None:

@@ -262,7 +262,9 @@ class Delivery(RuleBasedStateMachine):
             if not self.look_around() and not self.outbox.counts().pending:
                 break
         self.the_law_holds()
-        if self.outbox.counts().pending:  # the outbox is full of what was rejected: there is no room for a proof
+        if (
+            self.outbox.counts().pending
+        ):  # the outbox is full of what was rejected: there is no room for a proof
             assert self.sender.paused is not None
             assert self.outbox.put([outcome("", "proof")])
         else:
@@ -277,7 +279,7 @@ class Delivery(RuleBasedStateMachine):
 
 def _database_of(outbox: Outbox) -> sqlite3.Connection:
     """The database of an outbox, all that can wait being done."""
-    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.delete_settled())))
+    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_settled())))
     assert outbox._connection.db is not None
     return outbox._connection.db
 

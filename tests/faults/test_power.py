@@ -21,7 +21,9 @@ def test_the_power_goes() -> None:
 LAZY = {
     "syncs now and then": "schema.connect = with_pragma('synchronous=NORMAL')",
     "syncs never": "schema.connect = with_pragma('synchronous=OFF')",
-    "leaves its folder unsynced": "files.own_private_folder = lambda path: path.mkdir(0o700, parents=True, exist_ok=True)",
+    "leaves its folder unsynced": (
+        "files.own_private_folder = lambda path: path.mkdir(0o700, parents=True, exist_ok=True)"
+    ),
 }
 
 

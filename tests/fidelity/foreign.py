@@ -89,7 +89,9 @@ class Arrived:
     users: dict[str, str] = field(default_factory=dict)
     """User by conversation."""
 
-    def put(self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = ()) -> Sequence[ApiRequest]:
+    def put(
+        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
+    ) -> Sequence[ApiRequest]:
         """Take requests, as the outbox would."""
         for request in requests:
             body = json.loads(request.body)

@@ -123,7 +123,7 @@ def arrived(emulator: Emulator, env: dict[str, str], *conversations: str) -> dic
     if not {one.external_id for one in emulator.conversations()} >= set(conversations):
         command = [sys.executable, "-m", "greenflash_otel", "outbox", "flush", "--timeout", "10"]
         subprocess.run(command, env=env, cwd=ROOT, timeout=60, check=True, capture_output=True)
-    found = {one.external_id: one.messages for one in map(emulator.conversation, conversations)}
+    found = {str(one.external_id): one.messages for one in map(emulator.conversation, conversations)}
     return {id: [str(message.content) for message in messages] for id, messages in found.items()}
 
 

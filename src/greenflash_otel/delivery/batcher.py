@@ -1,16 +1,16 @@
 """Take what the application hands over, and have it ingested in batches by a thread of its own.
 
-`Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock, no
-disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler.
+`Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock,
+no disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler.
 
-What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the oldest are moved to the `Spill`, which is a disk where
-that is allowed, by the writer's thread. So there are two parts, oldest first::
+What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the oldest are moved to the `Spill`, which is a disk
+where that is allowed, by the writer's thread. So there are two parts, oldest first::
 
     Spill  ──▶  _items
     disk        memory, where the newest are added
 
-The thread takes from the second only while nothing is in the first, and never while the writer moves something
-from one to the other, so everything is ingested in the order it came.
+The thread takes from the second only while nothing is in the first, and never while the writer moves
+something from one to the other, so everything is ingested in the order it came.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Batcher:
         return work
 
     def wait(self, work: Work, timeout_s: float = FOREVER_S) -> bool:
-        """Wait for work; False if the time is over. Never waits on a thread of ours, nor inside another wait."""
+        """Wait for work; False if the time is over. Never waits on our threads or inside a wait."""
         if is_our_thread():
             return work.ticket.is_complete
         until_s = time.monotonic() + timeout_s

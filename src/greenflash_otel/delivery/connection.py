@@ -107,7 +107,7 @@ class OutboxConnection:
         return path
 
     def leave_removed(self, now_s: float) -> OwnedFile | None:
-        """Open a new file in place of one that somebody removed; return the old one, which still can be read."""
+        """Open a new file in place of one that somebody removed; return the old one, still readable."""
         removed, self.owned, self.db = self.owned, None, None
         self.open(now_s)
         return removed if self.owned is None else removed and replace(removed, limit_bytes=self._limit_bytes)
@@ -148,8 +148,8 @@ class OutboxConnection:
             why = getattr(error, "strerror", None) or type(error).__name__
             internal_errors.count("use the outbox on disk", error)
             internal_errors.warn_once(
-                f"the outbox folder {self.folder} cannot be used ({why}). Captured data waits in memory, where a "
-                "crash loses it, until the folder can be used. Set GREENFLASH_OUTBOX to a folder of this user",
+                f"the outbox folder {self.folder} cannot be used ({why}). Until it can, captured data waits "
+                "in memory, where a crash loses it. Set GREENFLASH_OUTBOX to a folder of this user",
                 key=f"outbox in memory {self.folder}",
             )
             return None

@@ -1,12 +1,14 @@
 """What a pipeline has of delivery: hand over, flush, close, and the counts.
 
-Three kinds of threads work here and never wait for the application: the ingest thread converts, the writer keeps,
-the senders send. They are daemons, start when there is something to do, and again in a forked child. Where no
-thread can be started any more, at the end of the interpreter, the caller of `flush` or `close` does their work.
+Three kinds of threads work here and never wait for the application: the ingest thread converts, the writer
+keeps, the senders send. They are daemons, start when there is something to do, and again in a forked child.
+Where no thread can be started any more, at the end of the interpreter, the caller of `flush` or `close` does
+their work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections import deque
@@ -17,12 +19,12 @@ from typing import Any, Final
 
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.batcher import Batcher, Spill, Work
-from greenflash_otel.delivery.entries import Watch
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender, Transport
 from greenflash_otel.delivery.sender_pool import IDLE_S, SenderPool
 from greenflash_otel.delivery.stats import Pause, Stats
 from greenflash_otel.delivery.threads import Ticket, is_our_thread
+from greenflash_otel.delivery.watches import Watch
 from greenflash_otel.delivery.writer import WRITER, Job
 
 GRACE_S: Final = 0.25
@@ -136,9 +138,9 @@ class Delivery:
             WRITER.wait(WRITER.submit(self._outbox, stopping), max(until_s - self._clock(), GRACE_S))
             self._pool.ended.wait(max(until_s - self._clock(), GRACE_S))
         grace_s = GRACE_S if self.batcher.can_spill_to_disk() else INGEST_GRACE_S
-        if not is_our_thread() and not self.ingest_now(max(until_s - self._clock(), grace_s)):
-            if (ticket := self.batcher.spill_everything()) is not None:
-                ticket.wait(max(until_s - self._clock(), GRACE_S))
+        is_late = not is_our_thread() and not self.ingest_now(max(until_s - self._clock(), grace_s))
+        if is_late and (ticket := self.batcher.spill_everything()) is not None:
+            ticket.wait(max(until_s - self._clock(), GRACE_S))
         self._outbox.close(max(until_s - self._clock(), 10 * GRACE_S))
 
     def stats(self) -> Stats:
@@ -180,11 +182,9 @@ class Delivery:
             self._pool.stop()
 
     def _tell_progress(self) -> None:
-        while self._waiters:
-            try:
+        with contextlib.suppress(IndexError):  # another thread was quicker
+            while self._waiters:
                 self._waiters.popleft().complete()
-            except IndexError:  # another thread was quicker
-                return
 
     def _be_idle(self) -> float:
         """Take over what was left by processes that ended meanwhile."""

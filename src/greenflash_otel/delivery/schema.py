@@ -136,7 +136,9 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
             f"max_page_count={int(limit_bytes * (1 + _ROOM_SHARE)) // page_bytes + _ROOM_PAGES}",
         ):
             db.execute(f"PRAGMA {pragma}").fetchall()
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()  # takes the lock, and finds damage to it all
+        db.execute(
+            "SELECT count(*) FROM sqlite_master"
+        ).fetchone()  # takes the lock, and finds damage to it all
     except BaseException:
         db.close()
         raise

@@ -1,8 +1,8 @@
 """Keep the state records of the conversation model with the entries: the SQL, and the bounds.
 
-State records are written in the transaction of the requests they were made with, so that after a crash neither
-is there without the other. They are a help, not a record: the oldest go first, a broken one is counted and
-skipped, and where they do not fit the requests are kept without them.
+State records are written in the transaction of the requests they were made with, so that after a crash
+neither is there without the other. They are a help, not a record: the oldest go first, a broken one is
+counted and skipped, and where they do not fit the requests are kept without them.
 """
 
 from __future__ import annotations

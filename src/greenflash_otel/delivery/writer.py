@@ -24,7 +24,7 @@ TIDY_S: Final = 0.05
 """How long nothing must come before the writer does what can wait."""
 FOREVER_S: Final = 1e9
 QUIESCE_S: Final = 1.0
-"""How long a fork waits for the disk. A child that is forked later than that is no worse off: it opens nothing."""
+"""How long a fork waits for the disk. A child that is forked later is no worse off: it opens nothing."""
 
 
 class Job:

@@ -121,10 +121,14 @@ def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     before = internal_errors().get("end what is open at exit", 0)
 
     class Stuck:
+        instrumentation = object()
+
         def abandon(self) -> None:
             raise OurBug
 
         def discard(self) -> None: ...
+
+        def leave(self, error: BaseException) -> None: ...
 
     stuck = Stuck()
     open_operations.watch(stuck)
