@@ -49,6 +49,8 @@ class OutboxContents:
         """Spans that wait on disk for their conversion."""
         self.has_news = False
         """Whether there is something to send that the senders may not know of."""
+        self._released: tuple[Path, int] | None = None
+        """The file that was closed for a while, and the id of the last state record in it."""
 
     def open(self) -> None:
         """Open the database now, and take over what processes left that are gone."""
@@ -112,16 +114,12 @@ class OutboxContents:
 
     def release_idle(self) -> bool:
         """Close the file for a while, because others need the room; whether nothing was under way."""
-        if (
-            self.is_closed
-            or self.connection.owned is None
-            or self.settled
-            or self.ledger.pending
-            or self.captured
-        ):
+        mine = self.connection.owned
+        if self.is_closed or mine is None or self.settled or self.ledger.pending or self.captured:
             return False
-        self.ledger.hand_over()
-        self.connection.close()
+        with internal_errors.guarded("read state records"):
+            self._released = mine.path, state_table.last_id(mine.db)
+        self.connection.release()
         return True
 
     def delete_settled(self) -> None:
@@ -163,11 +161,17 @@ class OutboxContents:
 
     def _open(self, suspect: Path | None = None) -> int:
         settled = {id for ids in self.settled.values() for id in ids} if suspect else ()
+        self.ledger.hand_over()
         unread = self.connection.open(self._now_s(), suspect=suspect, settled=settled)
         self.settled.clear()
         self.schedule = Schedule()
-        self.state_table = StateTable(self._limit_bytes)
-        self._note_found((0, 0), 0, unread)
+        released, self._released = self._released, None
+        last_record = 0
+        if released is not None and self.connection.owned and self.connection.owned.path == released[0]:
+            last_record = released[1]  # what is up to there, this process has noted or found itself
+        else:
+            self.state_table = StateTable(self._limit_bytes)
+        self._note_found((0, 0), 0, unread, after_record=last_record)
         return unread
 
     def _leave_removed(self) -> sqlite3.Connection:

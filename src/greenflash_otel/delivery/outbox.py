@@ -209,6 +209,10 @@ class Outbox:
         """Whether what is put is on disk."""
         return self._connection.is_file
 
+    def has_open_file(self) -> bool:
+        """Whether a file is open at this moment."""
+        return self._connection.owned is not None
+
     def make_durable(self, timeout_s: float) -> bool:
         """Try once more to use the folder; whether everything is on disk now."""
         return self.is_durable() or bool(
