@@ -11,13 +11,15 @@ MUTATIONS: dict[str, Mutation] = {
         "        self._outbox.settle(entry)\n        answer = self._transport.send(",
     ),
     "kept in memory first": Mutation(
-        "delivery/outbox", "None if path == MEMORY else Path(path), limit_bytes", "None, limit_bytes"
+        "delivery/outbox", "None if path == MEMORY else Path(path).absolute()", "None"
     ),
     "a file may have two owners": Mutation(
-        "delivery/database", '"locking_mode=EXCLUSIVE",', '"locking_mode=NORMAL",'
+        "./platform_support", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"
     ),
     "a message is another one in the next attempt": Mutation(
-        "api/splitting", '"messages": half}', '"messages": [{**one, "again": True} for one in half]}'
+        "greenflash_api/splitting",
+        '"messages": half}',
+        '"messages": [{**one, "again": True} for one in half]}',
     ),
     "half of what is too large gets lost": Mutation(
         "delivery/sender",
@@ -26,7 +28,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "one bad message costs its batch": Mutation(
         "delivery/policy",
-        "return Split(reason) if request_items > 1 else Rejected(reason)",
+        "return Split(reason) if request_items > 1 else Rejected(reason, status == TOO_LARGE)",
         "return Rejected(reason)",
     ),
     "Retry-After is for others": Mutation(
@@ -61,48 +63,78 @@ MUTATIONS: dict[str, Mutation] = {
         "            if not self._has_room():",
     ),
     "the newest first": Mutation(
-        "delivery/database", "AND id > ? ORDER BY id LIMIT 1", "AND id > ? ORDER BY id DESC LIMIT 1"
+        "delivery/schema",
+        'FROM entries WHERE lane = ? ORDER BY id LIMIT ?"\n    for found',
+        'FROM entries WHERE lane = ? ORDER BY id DESC LIMIT ?"\n    for found',
     ),
     "two of a conversation at a time": Mutation(
-        "delivery/lanes", "        if lane not in self._attempts:", "        if True:"
+        "delivery/schedule", "        if queue not in self._attempts:", "        if True:"
     ),
     "what is taken over comes first": Mutation(
-        "delivery/folder", "max(after_id, database.last_id(mine.db))", "0"
+        "delivery/adoption", "max(after_id, schema.last_id(into))", "0"
     ),
     "halves go to the end": Mutation(
-        "delivery/outbox", "id = entry.id + place * step", "id = self._last_id + place + 1"
+        "delivery/entries", "entry.id + place * step", "self.contents.last_id + place + 1"
     ),
     "what is set aside is dropped": Mutation(
-        "delivery/outbox", "                database.insert_aside(db, reason, attempts, row)\n", ""
+        "delivery/entries",
+        "            schema.insert_rejected(db, schema.storable(reason), attempts, row, id=id)\n",
+        "",
     ),
-    "no reserve": Mutation("delivery/outbox", "MESSAGES_SHARE: Final = 0.9", "MESSAGES_SHARE: Final = 1.0"),
+    "no reserve": Mutation("delivery/entries", "MESSAGES_SHARE: Final = 0.9", "MESSAGES_SHARE: Final = 1.0"),
     "a refusal is not counted": Mutation(
         "delivery/stats", "            self._lost[reason] += items\n", "            self._lost[reason] += 0\n"
     ),
     "bits may flip": Mutation(
-        "delivery/database",
+        "delivery/schema",
         "    if _checksum(kind, path, conversation_id, items, body) != checksum:",
         "    if False:",
     ),
-    "synced now and then": Mutation("delivery/database", '"synchronous=FULL",', '"synchronous=NORMAL",'),
+    "synced now and then": Mutation("delivery/schema", '"synchronous=FULL",', '"synchronous=NORMAL",'),
     "a new folder is not synced": Mutation(
-        "delivery/folder", "                os.fsync(parent)", "                pass"
+        "./platform_support", "    sync_folder(path.parent)\n", "    pass\n"
     ),
     "journals stay behind": Mutation(
-        "delivery/folder", "                journal.unlink(missing_ok=True)", "                pass"
+        "delivery/files",
+        "            left.unlink(missing_ok=True)\n        lock",
+        "            pass\n        lock",
     ),
     "an index is believed": Mutation(
-        "delivery/folder", "        return database.is_indexed(db)", "        return True"
+        "delivery/adoption", "        return schema.is_indexed(db)", "        return True"
     ),
-    "no room to split in": Mutation("delivery/folder", "> mine.limit_bytes:", "> 2 * mine.limit_bytes:"),
+    "no room to split in": Mutation(
+        "delivery/adoption",
+        "schema.used_bytes(into) > limit_bytes:",
+        "schema.used_bytes(into) > 2 * limit_bytes:",
+    ),
     "a removed file is written to": Mutation(
-        "delivery/outbox",
-        "        if self._owned is not None and not self._owned.path.exists():",
-        "        if False:",
+        "delivery/connection",
+        "return self.owned is not None and not self.owned.path.exists()",
+        "return False",
     ),
+    "five refusals alike are about their items": Mutation(
+        "delivery/refusals", "len(self._conversations) >= ALIKE", "False"
+    ),
+    "a first refusal is believed": Mutation(
+        "delivery/refusals", "not self._has_accepted and (waiting == 0", "False and (waiting == 0"
+    ),
+    "whose file it is does not matter": Mutation("delivery/files", "in (destination, None)", "not in ()"),
+    "what is captured for one goes to another": Mutation(
+        "delivery/destination", "return found is not None and found.key == destination.key", "return True"
+    ),
+    "a name makes a file ours": Mutation(
+        "delivery/files", 'header[68:72], "big") != schema.APPLICATION_ID', 'header[68:72], "big") < 0'
+    ),
+    "what is spilled is overtaken": Mutation(
+        "delivery/batcher", "if self._spill.is_empty() and not self._late else []", "if True else []"
+    ),
+    "what must be redacted is spilled to the disk": Mutation(
+        "./pipeline", "may_use_disk=redact is None and settings.capture_content", "may_use_disk=True"
+    ),
+    "all files stay open": Mutation("delivery/writer", "MOST_OPEN: Final = 64", "MOST_OPEN: Final = 10**6"),
     "a handle crosses a fork": Mutation(
-        "delivery/holding",
-        "            self._db = None\n            self._owned.db.close()",
-        "            pass",
+        "delivery/connection",
+        "            _inherited.append(self.db)\n",
+        "            self.db.close()\n",
     ),
 }

@@ -183,11 +183,11 @@ MUTATIONS: dict[str, Mutation] = {
         "memory", "notes.write_waiting(clean(one))", "notes.write_waiting(one)"
     ),
     "an outcome does not wait": Mutation(
-        "intake/__init__", "if len(waiting.held(span.trace_id)) < EACH:", "if False:"
+        "ingest/ingest", "if len(waiting.held(span.trace_id)) < EACH:", "if False:"
     ),
-    "an outcome waits for ever": Mutation("intake/__init__", "waiting.overdue(now_ns)", "()"),
+    "an outcome waits for ever": Mutation("ingest/ingest", "waiting.overdue(now_ns)", "()"),
     "an outcome goes when its call comes, without it": Mutation(
-        "intake/__init__", "(*waiting.release(known), *", "("
+        "ingest/ingest", "(*waiting.release(known), *", "("
     ),
     "an outcome is not recalled": Mutation(
         "memory", "self.outcomes.hold(key, span, now_ns + WAIT_NS, noted=True)", "pass"
@@ -196,35 +196,35 @@ MUTATIONS: dict[str, Mutation] = {
         "memory", "self.unjoined.hold(key, record, now_ns + UNJOINED_NS, most=LOGS, noted=True)", "pass"
     ),
     "what could not be noted is acknowledged": Mutation(
-        "delivery/outbox",
-        "                if any(note.is_vital for note in notes):\n",
-        "                if False:\n",
+        "delivery/entries",
+        "            if any(record.is_required for record in what.records):\n",
+        "            if False:\n",
     ),
     "what was refused waits no more": Mutation(
-        "intake/__init__", "                self._memory.take_back()\n", ""
+        "ingest/ingest", "                self._memory.take_back()\n", ""
     ),
     "what is imported is late at once": Mutation(
-        "intake/__init__", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
+        "ingest/ingest", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
     ),
     "what sampling drops is noted as told": Mutation("memory", "if kept(id)}", "}"),
-    "refused requests leave notes": Mutation("delivery/outbox", " and None not in lanes:", ":"),
+    "refused requests leave notes": Mutation("delivery/entries", " and None not in queues:", ":"),
     "notes that fail cost the requests": Mutation(
-        "delivery/outbox", "            if not notes or any(", "            if True or any("
+        "delivery/entries", "            if not what.records or any(", "            if True or any("
     ),
     "adopted notes are lost": Mutation(
-        "delivery/folder", "        notebook.copy(mine.db, orphan.db)", "        pass"
+        "delivery/adoption", "            state_table.copy(into, orphan)", "            pass"
     ),
     "a broken note is read": Mutation(
-        "delivery/notebook", "if _checksum(topic, value) == checksum:", "if True:"
+        "delivery/state_table", "if _checksum(topic, value) == checksum:", "if True:"
     ),
     "notes have no end": Mutation(
-        "delivery/notebook", "self._rows > ROWS or self._bytes > self._limit_bytes", "False"
+        "delivery/state_table", "self._rows > ROWS or self._bytes > self._limit_bytes", "False"
     ),
-    "notes do not age": Mutation("delivery/notebook", "(_today() - DAYS,)", "(0,)"),
+    "notes do not age": Mutation("delivery/state_table", "(_today() - DAYS,)", "(0,)"),
     "the newest notes go first": Mutation(
-        "delivery/notebook", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
+        "delivery/state_table", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
     ),
     "what replaces stands beside": Mutation(
-        "delivery/notebook", "            if not note.adds:", "            if False:"
+        "delivery/state_table", "            if not note.appends:", "            if False:"
     ),
 }
