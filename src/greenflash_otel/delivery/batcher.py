@@ -32,6 +32,8 @@ from greenflash_otel.delivery.writer import FOREVER_S
 BATCH: Final = 256
 """How many are ingested, and so committed, at a time."""
 BATCH_BYTES: Final = 4 * 1024 * 1024
+SPILL_BATCH: Final = 2048
+"""How many are spilled at a time: each commit costs the same, and many may come meanwhile."""
 LINGER_S: Final = 0.02
 """How long a first item waits for company: with the commit less than the 0.1 s that ``kill -9`` may cost."""
 SPILL_AT_BYTES: Final = 6 * 1024 * 1024
@@ -313,10 +315,10 @@ class Batcher:
         if ready:
             self._ingest(list(ready), 0)
 
-    def _take(self) -> list[Any]:
+    def _take(self, most: int = BATCH) -> list[Any]:
         batch: list[Any] = []
         size = 0
-        while self._items and len(batch) < BATCH and size < BATCH_BYTES:
+        while self._items and len(batch) < most and size < BATCH_BYTES:
             item, size_bytes = self._items.popleft()
             size += size_bytes
             batch.append(item)
@@ -347,12 +349,12 @@ class Batcher:
         """Move the oldest to the spill while there are too many."""
         while self._items and self._bytes > SPILL_AT_BYTES // 2:
             with self._taking:
-                self._store(self._take())
+                self._store(self._take(SPILL_BATCH))
 
     def _store_everything(self) -> None:
         while self._items:
             with self._taking:
-                self._store(self._take())
+                self._store(self._take(SPILL_BATCH))
 
     def _store(self, batch: list[Any]) -> None:
         spans: list[Any] = []

@@ -210,9 +210,7 @@ class OutboxContents:
 
     def delete_settled_in(self, db: sqlite3.Connection) -> None:
         """Delete what is delivered, in a transaction that runs. Clear `settled` when it is committed."""
-        for ids in self.settled.values():
-            for id in ids:
-                schema.delete(db, id)
+        schema.delete_many(db, [id for ids in self.settled.values() for id in ids])
 
     @property
     def settled_count(self) -> int:

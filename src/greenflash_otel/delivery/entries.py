@@ -256,26 +256,35 @@ class Entries:
             return self._write(replace(what, records=()))
 
     def _write_in(self, db: sqlite3.Connection, what: PutRequest) -> list[str | None]:
-        queues = [self._insert(db, request) for request in what.requests]
+        queues = self._insert(db, what.requests)
         if what.records and self.contents.connection.is_file and None not in queues:
             self.contents.state_table.write(db, what.records)
         if what.converted_id:
             schema.delete_captured(db, what.converted_id)
         return queues
 
-    def _insert(self, db: sqlite3.Connection, request: ApiRequest) -> str | None:
-        """Add an entry and name its queue; None if the limit is reached."""
-        share = MESSAGES_SHARE if request.kind == "messages" else 1.0
-        if (
-            schema.used_bytes(db) + len(request.body) + _ROW_BYTES
-            > self.contents.connection.limit_bytes * share
-        ):
-            return None
-        row = schema.row_of(request)
-        self.contents.last_id += GAP
-        queue = schema.lane_of(self.contents.last_id, row)
-        schema.insert(db, self.contents.last_id, queue, row)
-        return queue
+    def _insert(self, db: sqlite3.Connection, requests: Sequence[ApiRequest]) -> list[str | None]:
+        """Add entries and name their queues; None for one that the limit has no room for."""
+        queues: list[str | None] = []
+        rows: list[tuple[int, str, schema.Row]] = []
+        used_bytes = schema.used_bytes(db)
+        for request in requests:
+            share = MESSAGES_SHARE if request.kind == "messages" else 1.0
+            most_bytes = self.contents.connection.limit_bytes * share
+            size_bytes = len(request.body) + _ROW_BYTES
+            if used_bytes + size_bytes > most_bytes and rows:  # it was estimated: rows take less
+                schema.insert_many(db, rows)
+                rows, used_bytes = [], schema.used_bytes(db)
+            if used_bytes + size_bytes > most_bytes:
+                queues.append(None)
+                continue
+            used_bytes += size_bytes
+            row = schema.row_of(request)
+            self.contents.last_id += GAP
+            queues.append(schema.lane_of(self.contents.last_id, row))
+            rows.append((self.contents.last_id, str(queues[-1]), row))
+        schema.insert_many(db, rows)
+        return queues
 
     def _note_converted(self, what: PutRequest, db: sqlite3.Connection) -> None:
         if what.converted_id:
