@@ -39,7 +39,7 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
 
 
 def test_the_table_is_whole() -> None:
-    """Every field of `Settings` is in the table of settings, and has an example here; but for what is found out."""
+    """Every field of `Settings` but what is found out is in the table of settings, and has an example."""
     assert {field.name for field in fields(Settings)} - {"offline_reason"} == set(SETTINGS) == set(EXAMPLES)
     assert all(setting.variables and setting.meaning for setting in SETTINGS.values())
 

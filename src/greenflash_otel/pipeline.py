@@ -231,8 +231,8 @@ class Pipeline:
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Deliver what was captured so far; True if Greenflash accepted all of it.
 
-        False when the time ran out, when something of it was rejected, or when delivery is paused: no API key,
-        or one that is refused.
+        False when the time ran out, when something of it was rejected, or when delivery is paused: no API
+        key, or one that is refused.
         """
         return self._delivery.flush(timeout_s, settle=self._intake.settle)
 
@@ -271,8 +271,8 @@ class Pipeline:
                 continue
             if is_stand_in(self.settings.base_url):
                 internal_errors.warn_once(
-                    f"conversations that were captured without an API key wait in {folder}. They are not delivered to "
-                    f"{self.settings.base_url}, which is a test double"
+                    f"conversations that were captured without an API key wait in {folder}. They are not "
+                    f"delivered to {self.settings.base_url}, which is a test double"
                 )
             else:
                 self._outbox.adopt_from(folder, destination.key, COMMIT_S)
@@ -315,7 +315,7 @@ class Pipeline:
     # Where the ingest thread is too slow.
 
     def _take_in_turn(self, act: Callable[[], T], otherwise: Callable[[], T], *, unfinished: T) -> T:
-        """Have the ingest thread do something behind the spans before it; do it without them if that takes long.
+        """Have the ingest thread do something behind the spans before it; without them if that takes long.
 
         Args:
             unfinished: Returned where nothing can be waited for: on a thread of ours, or in a nested call.
@@ -339,7 +339,7 @@ class Pipeline:
         job = self._outbox.put_later(requests)
         if not WRITER.wait(job, COMMIT_S):
             internal_errors.warn_once(
-                f"the disk of the outbox ({self.where()}) is slow: an outcome was not on it after {COMMIT_S:g} s",
+                f"the disk of the outbox ({self.where()}) is slow: an outcome took more than {COMMIT_S:g} s",
                 key=f"slow disk {self.destination.key}",
             )
         return not job.result

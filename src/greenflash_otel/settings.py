@@ -117,7 +117,7 @@ SETTINGS: Mapping[str, Setting] = {
     "outbox_limit_bytes": Setting(
         ("GREENFLASH_OUTBOX_LIMIT_BYTES",),
         _bytes,
-        "How much the outbox may hold, in bytes. When the limit is reached, the newest is refused and counted.",
+        "How much the outbox may hold, in bytes. Beyond that, the newest is refused and counted.",
     ),
     "capture_content": Setting(
         ("GREENFLASH_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),

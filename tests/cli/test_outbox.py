@@ -58,7 +58,7 @@ REFUSAL = Answer(400, body=b'{"message":"no"}')
                 outcomes=2,
                 code=1,
                 printed="delivered 1 + pending 0 + rejected 1",
-                logged="WARNING: captured data for {} product {} was refused by Greenflash for good (HTTP 400)",
+                logged="WARNING: captured data for {} product {} was refused by Greenflash for good",
             ),
             id="one of two refused for good",
         ),

@@ -279,7 +279,7 @@ class Delivery(RuleBasedStateMachine):
 
 def _database_of(outbox: Outbox) -> sqlite3.Connection:
     """The database of an outbox, all that can wait being done."""
-    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.delete_settled())))
+    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_settled())))
     assert outbox._connection.db is not None
     return outbox._connection.db
 

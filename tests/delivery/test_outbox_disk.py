@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery import writer
 from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.writer import WRITER, Job
+from greenflash_otel.state_record import StateRecord
 from tests.delivery.conftest import Opening
 from tests.delivery.fakes import ids_of, messages, outcome
 from tests.delivery.processes import killed, output_of
@@ -289,3 +293,29 @@ def test_a_full_disk_leaves_a_refused_entry_for_later(opened: Opening, tmp_path:
     assert outbox.claim(219.9) is None
     assert claimed(outbox, 220.0).attempt == 3
     assert outbox.counts().pending == 2
+
+
+def test_many_outboxes_keep_few_files_open(
+    opened: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that nothing waits in are closed, the least recently used first, and opened when needed."""
+    monkeypatch.setattr(writer, "MOST_OPEN", 4)
+    outboxes = [opened(tmp_path / str(n)) for n in range(10)]
+    for n, outbox in enumerate(outboxes):
+        outbox.put([messages("c", f"{n}a", f"{n}b")], [StateRecord("known", str(n))])
+    assert all(outbox.has_open_file() for outbox in outboxes)  # something waits in each
+    outboxes[0].reject(claimed(outboxes[0]), "HTTP 400", now_s=0.0)
+    for outbox in outboxes[1:]:
+        assert len(drained(outbox)) == 2
+        WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_settled())))
+    outboxes[9].hurry()
+    assert [n for n, outbox in enumerate(outboxes) if outbox.has_open_file()] == [6, 7, 8, 9]
+    assert outboxes[0].counts() == Stats(accepted=2, rejected=2)
+    assert all(outbox.is_durable() for outbox in outboxes)
+    for n, outbox in enumerate(outboxes):
+        assert not outbox.put([messages("c", f"{n}c")])
+        assert drained(outbox) == [f"{n}c"]
+        assert not outbox.recall_inherited("known")  # it is this process that noted it
+        assert counts_add_up(outbox)
+    assert outboxes[0].counts() == Stats(accepted=3, delivered=1, rejected=2)
+    assert all(len(files_in(tmp_path / str(n))) == 1 for n in range(10))

@@ -264,7 +264,7 @@ def test_one_bad_item_among_good_ones_is_rejected(outbox: Outbox, clock: Clock) 
 
 
 def test_a_lone_refusal_where_nothing_was_ever_accepted(outbox: Outbox, clock: Clock) -> None:
-    """The address or the product may be wrong. Once something is accepted, the same refusal is about the item."""
+    """Address or product may be wrong. Once something is accepted, the same refusal is about the item."""
     outbox.put([messages("one", "bad")])
     accepted: list[bool] = []
     sender = Sender(

@@ -50,8 +50,8 @@ Outbox.put = put
     "removes before it is delivered": """
 def claim(self, now_s, real=Entries.claim):
     if (entry := real(self, now_s)) is not None:
-        with schema.transaction(self.connection.db):
-            schema.delete(self.connection.db, entry.id)
+        with schema.transaction(self.contents.connection.db):
+            schema.delete(self.contents.connection.db, entry.id)
     return entry
 Entries.claim = claim
 """,

@@ -76,8 +76,9 @@ def traced(run: Callable[[], None], go_on: Callable[[Call], bool]) -> bool:
     """Run a function in a forked child; False if it was killed.
 
     Args:
-        run: Must use one thread only, and end well. The outbox's writer works on that thread: see `Writer.wait`.
-        go_on: Asked before each call that changes a file; if it says no, the child is killed instead.
+        run: Must use one thread only, and end well. The outbox's writer works on that thread: see
+        `Writer.wait`. go_on: Asked before each call that changes a file; if it says no, the child is killed
+        instead.
     """
     child = os.fork()
     if child == 0:

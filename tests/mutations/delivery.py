@@ -11,12 +11,10 @@ MUTATIONS: dict[str, Mutation] = {
         "        self._outbox.settle(entry)\n        answer = self._transport.send(",
     ),
     "kept in memory first": Mutation(
-        "delivery/outbox", "folder = None if path == MEMORY else Path(path).absolute()", "folder = None"
+        "delivery/outbox", "None if path == MEMORY else Path(path).absolute()", "None"
     ),
     "a file may have two owners": Mutation(
-        "delivery/files",
-        "    if (lock := _lock(path)) is None:\n        return None\n",
-        "    lock = _lock(path)\n",
+        "./platform_support", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"
     ),
     "a message is another one in the next attempt": Mutation(
         "greenflash_api/splitting",
@@ -31,7 +29,7 @@ MUTATIONS: dict[str, Mutation] = {
     "one bad message costs its batch": Mutation(
         "delivery/policy",
         "return Split(reason) if request_items > 1 else Rejected(reason, status == TOO_LARGE)",
-        "return Rejected(reason, status == TOO_LARGE)",
+        "return Rejected(reason)",
     ),
     "Retry-After is for others": Mutation(
         "delivery/policy", "    asked_s = _asked_s(answer)\n", "    asked_s = None\n"
@@ -93,24 +91,50 @@ MUTATIONS: dict[str, Mutation] = {
         "    if False:",
     ),
     "synced now and then": Mutation("delivery/schema", '"synchronous=FULL",', '"synchronous=NORMAL",'),
-    "a new folder is not synced": Mutation("platform_support", "    sync_folder(path.parent)", "    pass"),
+    "a new folder is not synced": Mutation(
+        "./platform_support", "    sync_folder(path.parent)\n", "    pass\n"
+    ),
     "journals stay behind": Mutation(
         "delivery/files",
-        "            left.unlink(missing_ok=True)\n        lock.release",
-        "            pass\n        lock.release",
+        "            left.unlink(missing_ok=True)\n        lock",
+        "            pass\n        lock",
     ),
     "an index is believed": Mutation(
         "delivery/adoption", "        return schema.is_indexed(db)", "        return True"
     ),
-    "no room to split in": Mutation("delivery/adoption", "> limit_bytes:", "> 2 * limit_bytes:"),
+    "no room to split in": Mutation(
+        "delivery/adoption",
+        "schema.used_bytes(into) > limit_bytes:",
+        "schema.used_bytes(into) > 2 * limit_bytes:",
+    ),
     "a removed file is written to": Mutation(
         "delivery/connection",
         "return self.owned is not None and not self.owned.path.exists()",
         "return False",
     ),
+    "five refusals alike are about their items": Mutation(
+        "delivery/refusals", "len(self._conversations) >= ALIKE", "False"
+    ),
+    "a first refusal is believed": Mutation(
+        "delivery/refusals", "not self._has_accepted and (waiting == 0", "False and (waiting == 0"
+    ),
+    "whose file it is does not matter": Mutation("delivery/files", "in (destination, None)", "not in ()"),
+    "what is captured for one goes to another": Mutation(
+        "delivery/destination", "return found is not None and found.key == destination.key", "return True"
+    ),
+    "a name makes a file ours": Mutation(
+        "delivery/files", 'header[68:72], "big") != schema.APPLICATION_ID', 'header[68:72], "big") < 0'
+    ),
+    "what is spilled is overtaken": Mutation(
+        "delivery/batcher", "if self._spill.is_empty() and not self._late else []", "if True else []"
+    ),
+    "what must be redacted is spilled to the disk": Mutation(
+        "./pipeline", "may_use_disk=redact is None and settings.capture_content", "may_use_disk=True"
+    ),
+    "all files stay open": Mutation("delivery/writer", "MOST_OPEN: Final = 64", "MOST_OPEN: Final = 10**6"),
     "a handle crosses a fork": Mutation(
-        "delivery/outbox",
-        "            self._connection.forget_in_child()\n            self._entries.reset()",
-        "            pass",
+        "delivery/connection",
+        "            _inherited.append(self.db)\n",
+        "            self.db.close()\n",
     ),
 }

@@ -1,7 +1,7 @@
 """``greenflash-otel outbox``: look after what waits to be delivered, and after what was rejected.
 
-An outbox holds a folder for each destination, a base URL and a product. `status`, `list` and `export` show all of
-them; `flush`, `retry` and `drop` act on one.
+An outbox holds a folder for each destination, a base URL and a product. `status`, `list` and `export` show
+all of them; `flush`, `retry` and `drop` act on one.
 """
 
 from __future__ import annotations
@@ -83,17 +83,11 @@ def _explain(found: OutboxInspector, captured: int) -> None:
     if captured:
         print(f"  {captured} of them are spans that the next process of the application converts.")
     if counts.of_processes:
-        print(
-            f"  {counts.of_processes} more files belong to running processes, which count and deliver themselves."
-        )
+        print(f"  {counts.of_processes} more files belong to running processes, which deliver themselves.")
     if counts.corrupt:
-        print(
-            f"  {counts.corrupt} damaged files were moved out of the way; what could be read is counted above."
-        )
+        print(f"  {counts.corrupt} damaged files were moved away; what could be read is counted above.")
     if counts.of_other_schema:
-        print(
-            f"  {counts.of_other_schema} files are of another version of greenflash-otel and are left untouched."
-        )
+        print(f"  {counts.of_other_schema} files are of another version of greenflash-otel and stay as is.")
 
 
 def show_all(given: argparse.Namespace) -> int:

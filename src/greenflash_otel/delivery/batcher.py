@@ -1,16 +1,16 @@
 """Take what the application hands over, and have it ingested in batches by a thread of its own.
 
-`Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock, no
-disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler.
+`Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock,
+no disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler.
 
-What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the oldest are moved to the `Spill`, which is a disk where
-that is allowed, by the writer's thread. So there are two parts, oldest first::
+What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the oldest are moved to the `Spill`, which is a disk
+where that is allowed, by the writer's thread. So there are two parts, oldest first::
 
     Spill  ──▶  _items
     disk        memory, where the newest are added
 
-The thread takes from the second only while nothing is in the first, and never while the writer moves something
-from one to the other, so everything is ingested in the order it came.
+The thread takes from the second only while nothing is in the first, and never while the writer moves
+something from one to the other, so everything is ingested in the order it came.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from greenflash_otel.delivery.writer import FOREVER_S
 BATCH: Final = 256
 """How many are ingested, and so committed, at a time."""
 BATCH_BYTES: Final = 4 * 1024 * 1024
+SPILL_BATCH: Final = 2048
+"""How many are spilled at a time: each commit costs the same, and many may come meanwhile."""
 LINGER_S: Final = 0.02
 """How long a first item waits for company: with the commit less than the 0.1 s that ``kill -9`` may cost."""
 SPILL_AT_BYTES: Final = 6 * 1024 * 1024
@@ -182,7 +184,7 @@ class Batcher:
         return work
 
     def wait(self, work: Work, timeout_s: float = FOREVER_S) -> bool:
-        """Wait for work; False if the time is over. Never waits on a thread of ours, nor inside another wait."""
+        """Wait for work; False if the time is over. Never waits on our threads or inside a wait."""
         if is_our_thread():
             return work.ticket.is_complete
         until_s = time.monotonic() + timeout_s
@@ -313,10 +315,10 @@ class Batcher:
         if ready:
             self._ingest(list(ready), 0)
 
-    def _take(self) -> list[Any]:
+    def _take(self, most: int = BATCH) -> list[Any]:
         batch: list[Any] = []
         size = 0
-        while self._items and len(batch) < BATCH and size < BATCH_BYTES:
+        while self._items and len(batch) < most and size < BATCH_BYTES:
             item, size_bytes = self._items.popleft()
             size += size_bytes
             batch.append(item)
@@ -347,12 +349,12 @@ class Batcher:
         """Move the oldest to the spill while there are too many."""
         while self._items and self._bytes > SPILL_AT_BYTES // 2:
             with self._taking:
-                self._store(self._take())
+                self._store(self._take(SPILL_BATCH))
 
     def _store_everything(self) -> None:
         while self._items:
             with self._taking:
-                self._store(self._take())
+                self._store(self._take(SPILL_BATCH))
 
     def _store(self, batch: list[Any]) -> None:
         spans: list[Any] = []

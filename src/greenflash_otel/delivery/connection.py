@@ -43,12 +43,14 @@ class OutboxConnection:
         """Counts openings: ids of entries mean nothing in another."""
         self.db: sqlite3.Connection | None = None
         self.owned: OwnedFile | None = None
+        self.is_released = False
+        """Whether the file was closed for a while, because nothing waits in it."""
         self._tried_s = float("-inf")
 
     @property
     def is_file(self) -> bool:
         """Whether what is kept is on disk."""
-        return self.owned is not None
+        return self.owned is not None or self.is_released
 
     @property
     def limit_bytes(self) -> int:
@@ -66,6 +68,7 @@ class OutboxConnection:
             suspect: A file known to be damaged.
             settled: Ids of entries in it that are delivered.
         """
+        self.is_released = False
         self.owned = self._acquire(now_s, suspect, settled)
         if self.owned is not None:
             self.db = self.owned.db
@@ -107,7 +110,7 @@ class OutboxConnection:
         return path
 
     def leave_removed(self, now_s: float) -> OwnedFile | None:
-        """Open a new file in place of one that somebody removed; return the old one, which still can be read."""
+        """Open a new file in place of one that somebody removed; return the old one, still readable."""
         removed, self.owned, self.db = self.owned, None, None
         self.open(now_s)
         return removed if self.owned is None else removed and replace(removed, limit_bytes=self._limit_bytes)
@@ -120,6 +123,11 @@ class OutboxConnection:
         elif db is not None:
             db.close()
 
+    def release(self) -> None:
+        """Give the file up for a while, because others need the room; `open` opens the same folder again."""
+        self.close()
+        self.is_released = True
+
     def forget_in_child(self) -> None:
         """Leave the parent's file to the parent. SQLite must not close it here: that would write to it."""
         if self.db is not None:
@@ -128,6 +136,7 @@ class OutboxConnection:
         if self.owned is not None:
             self.owned.lock.close_in_child()
         self.db = self.owned = None
+        self.is_released = False
         self._tried_s = float("-inf")
 
     def _acquire(
@@ -148,8 +157,8 @@ class OutboxConnection:
             why = getattr(error, "strerror", None) or type(error).__name__
             internal_errors.count("use the outbox on disk", error)
             internal_errors.warn_once(
-                f"the outbox folder {self.folder} cannot be used ({why}). Captured data waits in memory, where a "
-                "crash loses it, until the folder can be used. Set GREENFLASH_OUTBOX to a folder of this user",
+                f"the outbox folder {self.folder} cannot be used ({why}). Until it can, captured data waits "
+                "in memory, where a crash loses it. Set GREENFLASH_OUTBOX to a folder of this user",
                 key=f"outbox in memory {self.folder}",
             )
             return None

@@ -1,8 +1,9 @@
 """What a pipeline has of delivery: hand over, flush, close, and the counts.
 
-Three kinds of threads work here and never wait for the application: the ingest thread converts, the writer keeps,
-the senders send. They are daemons, start when there is something to do, and again in a forked child. Where no
-thread can be started any more, at the end of the interpreter, the caller of `flush` or `close` does their work.
+Three kinds of threads work here and never wait for the application: the ingest thread converts, the writer
+keeps, the senders send. They are daemons, start when there is something to do, and again in a forked child.
+Where no thread can be started any more, at the end of the interpreter, the caller of `flush` or `close` does
+their work.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any, Final
 
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.batcher import Batcher, Spill, Work
-from greenflash_otel.delivery.entries import Watch
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender, Transport
 from greenflash_otel.delivery.sender_pool import IDLE_S, SenderPool
 from greenflash_otel.delivery.stats import Pause, Stats
 from greenflash_otel.delivery.threads import Ticket, is_our_thread
+from greenflash_otel.delivery.watches import Watch
 from greenflash_otel.delivery.writer import WRITER, Job
 
 GRACE_S: Final = 0.25

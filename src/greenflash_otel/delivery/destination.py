@@ -1,10 +1,10 @@
 """Give each destination a folder of its own, so that nothing captured for one is ever sent to another.
 
-A destination is a base URL and a product: a renewed key of the same product delivers what waited. What is captured
-without any key is for the product alone, because nobody has said yet which account it goes to: the first process
-of that product that has a key takes it over, wherever it delivers, but never to a test double. The setting
-``outbox`` names a root. The first destination that uses a root owns the root itself; each other one owns a folder
-in it, named by a hash. A file in each says which destination it is of::
+A destination is a base URL and a product: a renewed key of the same product delivers what waited. What is
+captured without any key is for the product alone, because nobody has said yet which account it goes to: the
+first process of that product that has a key takes it over, wherever it delivers, but never to a test double.
+The setting ``outbox`` names a root. The first destination that uses a root owns the root itself; each other
+one owns a folder in it, named by a hash. A file in each says which destination it is of::
 
     outbox/destination.json                 {"base_url": …, "product_id": …}
     outbox/0000…-4711-9f2c1a77.sqlite3
@@ -139,7 +139,7 @@ def _claim(folder: Path, destination: Destination) -> None:
         "application": _APPLICATION,
         "base_url": destination.base_url,
         "product_id": destination.product_id,
-        "about": "Greenflash conversations that wait for delivery to this address. See: greenflash-otel outbox status",
+        "about": "Conversations that wait for delivery to this address. See: greenflash-otel outbox status",
     }
     create_private_file(new, json.dumps(content, indent=2).encode() + b"\n")
     try:

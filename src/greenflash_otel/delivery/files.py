@@ -116,8 +116,8 @@ def acquire(
         _tidy(folder)
         for path in find_files(folder, "other_schema"):
             internal_errors.warn_once(
-                f"the outbox file {path} is of another version of greenflash-otel and is left as it is; that version "
-                "can deliver it"
+                f"the outbox file {path} is of another version of greenflash-otel and is left as it is; "
+                "that version can deliver it"
             )
     mine: OwnedFile | None = None
     unread = _quarantine_damaged(folder)

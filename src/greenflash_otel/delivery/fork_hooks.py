@@ -1,8 +1,8 @@
 """Prepare the process for a fork, and begin again on both sides after it.
 
-Before a fork the writer lets go of SQLite, whose own locks would stay locked in the child. A fork waits for that
-for a second at most: a disk can take longer. A process that forks in C (uWSGI) calls the hooks of the child only,
-so those do without the others. A signal handler may fork while the thread it interrupts forks.
+Before a fork the writer lets go of SQLite, whose own locks would stay locked in the child. A fork waits for
+that for a second at most: a disk can take longer. A process that forks in C (uWSGI) calls the hooks of the
+child only, so those do without the others. A signal handler may fork while the thread it interrupts forks.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The only queue: requests wait here until Greenflash has them.
 
-What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave in
-order, one at a time. Every function hands a job to the writer and waits for it; the work itself is in
-``entries``. Nothing here raises at run time: what cannot be kept is counted under a reason, and where the folder
-cannot be used, memory stands in until it can.
+What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave
+in order, one at a time. Every function hands a job to the writer and waits for it; the work itself is in
+``entries``. Nothing here raises at run time: what cannot be kept is counted under a reason, and where the
+folder cannot be used, memory stands in until it can.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from typing import Final, TypeVar, cast
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.connection import OutboxConnection
-from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest, Watch
+from greenflash_otel.delivery.contents import OutboxContents
+from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest
 from greenflash_otel.delivery.response_table import Response, ResponseTable
 from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.threads import Ticket
+from greenflash_otel.delivery.watches import Watch
 from greenflash_otel.delivery.writer import FOREVER_S, WRITER, Job
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
@@ -65,14 +67,15 @@ class Outbox:
     ) -> None:
         folder = None if path == MEMORY else Path(path).absolute()
         self._connection = OutboxConnection(folder, limit_bytes, destination)
-        self._entries = Entries(self._connection, time.monotonic)
+        self._contents = OutboxContents(self._connection, time.monotonic)
+        self._entries = Entries(self._contents)
         self._responses = ResponseTable(folder or Path())
         self.on_change = on_change
         self._used_s = 0.0
         self._pid = os.getpid()
         self._publish()
         fork_hooks.watch(self)
-        self._run(lambda entries: entries.open(), OPEN_S)
+        self._run(lambda entries: entries.contents.open(), OPEN_S)
 
     # What comes.
 
@@ -123,7 +126,7 @@ class Outbox:
         return self._run(lambda entries: entries.read_captured(most, most_bytes)) or []
 
     def note_responses(self, responses: Sequence[Response]) -> None:
-        """Note which message each response became, soon; where there is no folder, nobody else could read it."""
+        """Note which message each response became, soon; without a folder, nobody else could read it."""
         if responses and self._connection.folder is not None:
             self._submit(Job(lambda entries: self._responses.note(responses)))
 
@@ -135,13 +138,13 @@ class Outbox:
 
     def recall(self, key: str) -> Sequence[str]:
         """Return what earlier processes recorded under a key, oldest first."""
-        if not self._entries.state_table.inherits:
+        if not self._contents.state_table.inherits:
             return ()
         return self._read(lambda table, db: table.read(db, key))
 
     def recall_inherited(self, prefix: str) -> Sequence[str]:
         """Return what earlier processes recorded under keys that begin so; each record once."""
-        if not self._entries.state_table.found:
+        if not self._contents.state_table.found:
             return ()
         return self._read(lambda table, db: table.read_found(db, prefix))
 
@@ -183,7 +186,7 @@ class Outbox:
 
     def hurry(self) -> None:
         """Make everything due that was postponed."""
-        self._run(lambda entries: entries.schedule.retry_now())
+        self._run(lambda entries: entries.contents.schedule.retry_now())
 
     def watch(self, timeout_s: float = FOREVER_S) -> Watch | None:
         """Make everything due, and watch the entries that are pending now; None if the time is over."""
@@ -210,17 +213,23 @@ class Outbox:
         """Whether what is put is on disk, or nobody asked for a disk; has the folder tried again if not."""
         if self.is_durable():
             return True
-        self._submit(Job(lambda entries: entries.move_to_file()))
+        self._submit(Job(lambda entries: entries.contents.move_to_file()))
         return False
+
+    def has_open_file(self) -> bool:
+        """Whether a file is open at this moment."""
+        return self._connection.owned is not None
 
     def make_durable(self, timeout_s: float) -> bool:
         """Try once more to use the folder; whether everything is on disk now."""
-        return self.is_durable() or bool(self._run(lambda entries: entries.move_to_file(), timeout_s))
+        return self.is_durable() or bool(
+            self._run(lambda entries: entries.contents.move_to_file(), timeout_s)
+        )
 
     @property
     def captured(self) -> int:
         """How many spans wait on disk for their conversion."""
-        return self._entries.captured
+        return self._contents.captured
 
     def counts(self) -> Stats:
         """Return what became of everything that was put here. Waits for nothing."""
@@ -229,11 +238,11 @@ class Outbox:
 
     def adopt(self) -> None:
         """Take over what processes have left that are gone by now."""
-        self._run(lambda entries: entries.adopt())
+        self._run(lambda entries: entries.contents.adopt())
 
     def adopt_from(self, folder: Path, destination: str, timeout_s: float) -> None:
         """Take over what was left in the folder of another destination."""
-        self._run(lambda entries: entries.adopt(folder, destination), timeout_s)
+        self._run(lambda entries: entries.contents.adopt(folder, destination), timeout_s)
 
     def close(self, timeout_s: float = FOREVER_S) -> bool:
         """Stop; what is pending stays on disk for the next process. A claimed entry is pending.
@@ -241,7 +250,7 @@ class Outbox:
         Returns:
             Whether it was closed in time.
         """
-        job = self._submit(Job(lambda entries: entries.close()))
+        job = self._submit(Job(lambda entries: entries.contents.close()))
         return WRITER.wait(job, timeout_s)
 
     # On the writer's thread.
@@ -263,20 +272,20 @@ class Outbox:
                 continue
             self._do(jobs[at])
             at += 1
-        if self._entries.settled_count >= SETTLED_MOST:
-            self._entries.delete_settled()
-        if self._entries.has_news and self.on_change is not None:
-            self._entries.has_news = False
+        if self._contents.settled_count >= SETTLED_MOST:
+            self._contents.delete_settled()
+        if self._contents.has_news and self.on_change is not None:
+            self._contents.has_news = False
             self.on_change()
-        return self._entries.settled_count > 0
+        return self._contents.settled_count > 0
 
     def tidy(self) -> None:
         """Delete what is delivered."""
-        self._entries.delete_settled()
+        self._contents.delete_settled()
 
     def release_idle(self) -> bool:
         """Close the file for a while, if nothing waits in it; whether it is closed."""
-        released = self._entries.release_idle()
+        released = self._contents.release_idle()
         self._publish()
         return released
 
@@ -300,7 +309,7 @@ class Outbox:
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._connection.forget_in_child()
-            self._entries.reset()
+            self._contents.reset()
             self._publish()
 
     def _submit(self, job: Job) -> Job:
@@ -326,8 +335,8 @@ class Outbox:
         job.ticket.complete()
 
     def _publish(self) -> None:
-        self._stats = self._entries.ledger.stats(self._entries.captured)
-        self._due_s = None if self._entries.is_closed else self._entries.schedule.due_s()
+        self._stats = self._contents.ledger.stats(self._contents.captured)
+        self._due_s = None if self._contents.is_closed else self._contents.schedule.due_s()
 
     def _run(self, act: Callable[[Entries], T], timeout_s: float = FOREVER_S) -> T | None:
         """Have the writer do something, and wait for it; None if it failed or the time is over."""

@@ -1,8 +1,9 @@
 """Note which provider's response became which message, for every process of a destination to read.
 
-A browser rates an answer by the id of the provider's response, and any process may get the rating. The outbox files
-cannot be shared, so these notes have a small database of their own in the folder: ``responses.sqlite3``. They are
-a help: losing them costs a rating its message, never a message. So nothing is synced, and failures are counted only.
+A browser rates an answer by the id of the provider's response, and any process may get the rating. The outbox
+files cannot be shared, so these notes have a small database of their own in the folder:
+``responses.sqlite3``. They are a help: losing them costs a rating its message, never a message. So nothing is
+synced, and failures are counted only.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
@@ -66,6 +66,9 @@ TABLES: Final = (
         checksum BLOB NOT NULL) {_STRICT}""",
 )
 
+_VALUES_AT_ONCE: Final = 900
+"""Older versions of SQLite take 999, and 500 rows."""
+_DELETE_GONE: Final = ") DELETE FROM entries WHERE id IN gone"
 _JOURNAL_BYTES: Final = 4 * 1024 * 1024
 _ROOM_PAGES: Final = 64
 _ROOM_SHARE: Final = 1 / 16
@@ -222,9 +225,38 @@ def insert(db: sqlite3.Connection, id: int, lane: str, row: Row) -> None:
     )
 
 
+def insert_many(db: sqlite3.Connection, entries: Sequence[tuple[int, str, Row]]) -> None:
+    """Add entries, each an id, a lane and a row, in few statements: see `in_few_statements`."""
+    rows = [(id, lane, *row) for id, lane, row in entries]
+    in_few_statements(db, f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES", rows)
+
+
 def delete(db: sqlite3.Connection, id: int) -> None:
     """Remove an entry."""
     db.execute("DELETE FROM entries WHERE id = ?", (id,))
+
+
+def delete_many(db: sqlite3.Connection, ids: Sequence[int]) -> None:
+    """Remove entries."""
+    in_few_statements(db, "WITH gone (id) AS (VALUES", [(id,) for id in ids], _DELETE_GONE)
+
+
+def in_few_statements(
+    db: sqlite3.Connection, before: str, rows: Sequence[Sequence[object]], after: str = ""
+) -> None:
+    """Run a statement for many rows of values at once.
+
+    Each statement lets other threads of Python run, and may then wait 5 ms for its turn again: a busy application
+    would slow down hundreds of statements to seconds.
+    """
+    if not rows:
+        return
+    at_once = _VALUES_AT_ONCE // len(rows[0])
+    places = f"({', '.join('?' * len(rows[0]))})"
+    for at in range(0, len(rows), at_once):
+        some = rows[at : at + at_once]
+        values = [value for row in some for value in row]
+        db.execute(f"{before} {', '.join([places] * len(some))}{after}", values)
 
 
 def insert_rejected(
@@ -320,10 +352,10 @@ def rejected_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
     return reason, attempts, cast(Row, tuple(row))
 
 
-def insert_captured(db: sqlite3.Connection, bodies: Iterable[bytes]) -> None:
+def insert_captured(db: sqlite3.Connection, bodies: Sequence[bytes]) -> None:
     """Add spans that are still to be converted, behind those that wait."""
-    rows = ((body, checksum_of(body)) for body in bodies)
-    db.executemany("INSERT INTO captured (body, checksum) VALUES (?, ?)", rows)
+    rows = [(body, checksum_of(body)) for body in bodies]
+    in_few_statements(db, "INSERT INTO captured (body, checksum) VALUES", rows)
 
 
 def captured_rows(db: sqlite3.Connection, *, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:

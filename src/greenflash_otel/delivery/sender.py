@@ -1,8 +1,8 @@
 """One step of delivery: claim an entry, send it, judge the answer, act on the verdict. Without a thread.
 
-Also knows what no single entry does: until when the server wants silence, why everything pauses, whether refusals
-are about their items at all, and how many requests may be under way. Nothing is locked while a request is under
-way or the outbox works; only threads of ours come here.
+Also knows what no single entry does: until when the server wants silence, why everything pauses, whether
+refusals are about their items at all, and how many requests may be under way. Nothing is locked while a
+request is under way or the outbox works; only threads of ours come here.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Sender:
         self.begin()
 
     def begin(self) -> None:
-        """Begin in a forked child: nothing is under way here, and the lock may be held by a thread that is gone."""
+        """Begin in a forked child: nothing is under way here; a thread that is gone may hold the lock."""
         self._lock = threading.Lock()
         self._under_way: dict[int, float] = {}
         self._claiming = 0
@@ -95,7 +95,10 @@ class Sender:
         return bool(self._under_way or self._claiming)
 
     def pause_s(self) -> float | None:
-        """Return how long nothing can be claimed; None if no time is known: nothing waits, or too much is under way."""
+        """Return how long nothing can be claimed; None if nobody knows.
+
+        Nobody knows while nothing waits, or while too much is under way.
+        """
         due_s = self._outbox.due_s()
         if due_s is None or not self._has_room():
             return None

@@ -1,8 +1,8 @@
 """Pool of sender threads that grows with the number of deliverable requests.
 
 There is none while nothing was ever to be sent, then one, more while more may be under way. Of those without
-work one stays awake for what comes next; the others end. They are daemons: an application never waits for them
-longer than it says. Only threads of ours call in here, so a lock is no danger to the application.
+work one stays awake for what comes next; the others end. They are daemons: an application never waits for
+them longer than it says. Only threads of ours call in here, so a lock is no danger to the application.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Keep the state records of the conversation model with the entries: the SQL, and the bounds.
 
-State records are written in the transaction of the requests they were made with, so that after a crash neither
-is there without the other. They are a help, not a record: the oldest go first, a broken one is counted and
-skipped, and where they do not fit the requests are kept without them.
+State records are written in the transaction of the requests they were made with, so that after a crash
+neither is there without the other. They are a help, not a record: the oldest go first, a broken one is
+counted and skipped, and where they do not fit the requests are kept without them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery.schema import in_few_statements
 from greenflash_otel.state_record import StateRecord
 
 ROWS: Final = 100_000
@@ -25,6 +26,7 @@ DAYS: Final = 30
 _ROW_BYTES: Final = 160
 """What a row takes beyond its value: topic, index, numbers."""
 _DAY_S: Final = 86_400
+_DELETE_GONE: Final = ") DELETE FROM state WHERE key IN gone"
 _INSERT: Final = "INSERT INTO state (key, day, value, checksum) VALUES (?, ?, ?, ?)"
 
 
@@ -51,13 +53,19 @@ class StateTable:
     def write(self, db: sqlite3.Connection, notes: Iterable[StateRecord]) -> None:
         """Keep notes."""
         today = _today()
+        replaced: dict[str, None] = {}
+        values: dict[str, list[str]] = {}
         for note in notes:
             if not note.appends:
-                db.execute("DELETE FROM state WHERE key = ?", (note.key,))
+                replaced[note.key] = None
+                values.pop(note.key, None)
             if note.value is not None:
-                db.execute(_INSERT, (note.key, today, note.value, _checksum(note.key, note.value)))
-                self._rows += 1
-                self._bytes += len(note.value) + _ROW_BYTES
+                values.setdefault(note.key, []).append(note.value)
+        rows = [(key, today, value, _checksum(key, value)) for key, some in values.items() for value in some]
+        in_few_statements(db, "WITH gone (key) AS (VALUES", [(key,) for key in replaced], _DELETE_GONE)
+        in_few_statements(db, "INSERT INTO state (key, day, value, checksum) VALUES", rows)
+        self._rows += len(rows)
+        self._bytes += sum(len(row[2]) + _ROW_BYTES for row in rows)
         if self._rows > ROWS or self._bytes > self._limit_bytes:
             self._shorten(db)
 

@@ -13,6 +13,7 @@ import contextlib
 import os
 import queue
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -23,8 +24,10 @@ from greenflash_otel.delivery.threads import Ticket, forget_threads, start_threa
 TIDY_S: Final = 0.05
 """How long nothing must come before the writer does what can wait."""
 FOREVER_S: Final = 1e9
+MOST_OPEN: Final = 64
+"""So many outboxes keep their files open; a gateway with many products must not run out of descriptors."""
 QUIESCE_S: Final = 1.0
-"""How long a fork waits for the disk. A child that is forked later than that is no worse off: it opens nothing."""
+"""How long a fork waits for the disk. A child that is forked later is no worse off: it opens nothing."""
 
 
 class Job:
@@ -50,6 +53,19 @@ class JobTarget(Protocol):
         """Do what can wait for an idle moment."""
         ...
 
+    def has_open_file(self) -> bool:
+        """Whether a file is open at this moment."""
+        ...
+
+    @property
+    def used_s(self) -> float:
+        """When it was last used, in monotonic seconds."""
+        ...
+
+    def release_idle(self) -> bool:
+        """Close the file for a while, if nothing waits in it; whether it is closed."""
+        ...
+
 
 class Writer:
     """Runs jobs on a thread of its own. One for the process: `WRITER`."""
@@ -68,6 +84,7 @@ class Writer:
         """Taken while jobs run; by the thread, or by whoever runs them at the end of the interpreter."""
         self._ident: int | None = None
         self._untidy: dict[int, JobTarget] = {}
+        self._targets: weakref.WeakSet[JobTarget] = weakref.WeakSet()
 
     def submit(self, target: JobTarget, job: Job) -> Job:
         """Hand over a job. Safe anywhere: takes no lock and waits for nothing."""
@@ -134,6 +151,21 @@ class Writer:
             _, target = self._untidy.popitem()
             with internal_errors.guarded("tidy up the outbox"):
                 target.tidy()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        """Close files if too many are open: those that nothing waits in, the least recently used first."""
+        if len(self._targets) <= MOST_OPEN:
+            return
+        opened = sorted(
+            (each for each in self._targets if each.has_open_file()), key=lambda each: each.used_s
+        )
+        too_many = len(opened) - MOST_OPEN
+        for target in opened[:-1]:
+            if too_many <= 0:
+                break
+            with internal_errors.guarded("close an outbox that is not in use"):
+                too_many -= target.release_idle()
 
     def _run_here(self, timeout_s: float) -> bool:
         """Run what waits on this thread, for want of another."""
@@ -152,11 +184,13 @@ class Writer:
             target, job = self._jobs.popleft()
             jobs.setdefault(id(target), (target, []))[1].append(job)
         for target, its_jobs in jobs.values():
+            self._targets.add(target)
             with internal_errors.guarded("write the outbox"):
                 if target.run_jobs(its_jobs):
                     self._untidy[id(target)] = target
             for job in its_jobs:  # what a failure left
                 job.ticket.complete()
+        self._close_idle()
 
 
 WRITER: Final = Writer()

@@ -1,7 +1,8 @@
 """Keep spans that wait for their conversion where memory is short: on disk, or packed in memory.
 
-What must be redacted, or whose content is off, never reaches the disk raw. Such spans are packed in memory, up to
-a bound. Everything else goes to the outbox file, and is converted from there, by the next process if need be.
+What must be redacted, or whose content is off, never reaches the disk raw. Such spans are packed in memory,
+up to a bound. Everything else goes to the outbox file, and is converted from there, by the next process if
+need be.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class SpanSpill:
         self._packed_in_bytes = self._packed_out_bytes = 0
 
     def fetch(self) -> tuple[list[Any], int]:
-        """Return the oldest spans, and the id up to which they are; those on disk go when they are converted."""
+        """Return the oldest spans, and the id of the last; those on disk go when they are converted."""
         if rows := self._outbox.read_captured(BATCH, BATCH_BYTES) if self._outbox.captured else []:
             return [span for _, body in rows if (span := _read(body)) is not None], rows[-1][0]
         packed: list[Any] = []

@@ -124,12 +124,12 @@ def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stuck:
         instrumentation = None
 
-        def leave(self, error: BaseException) -> None: ...
-
         def abandon(self) -> None:
             raise OurBug
 
         def discard(self) -> None: ...
+
+        def leave(self, error: BaseException) -> None: ...
 
     stuck = Stuck()
     open_operations.watch(stuck)

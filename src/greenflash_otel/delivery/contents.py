@@ -1,0 +1,218 @@
+"""The database of one outbox as it is open now, and what is counted and scheduled of it.
+
+Opens it when it is first needed, adopts what processes left that are gone, and begins anew where the file is
+damaged or was removed. Single-threaded: only the writer calls it. Nothing here raises at run time but where
+it says so. `Entries` puts, hands out and settles what is in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from greenflash_otel import internal_errors
+from greenflash_otel.delivery import files, schema, state_table
+from greenflash_otel.delivery.connection import OutboxConnection
+from greenflash_otel.delivery.schedule import Schedule
+from greenflash_otel.delivery.schema import transaction
+from greenflash_otel.delivery.state_table import StateTable
+from greenflash_otel.delivery.stats import Ledger
+from greenflash_otel.delivery.watches import Watches
+
+DAMAGED: Final = "outbox_damaged"
+FAILURES: Final = (sqlite3.Error, OSError, ValueError, OverflowError)
+"""What SQLite and the file system raise, also for a text or a number that SQLite cannot store."""
+
+
+class OutboxContents:
+    """What an outbox holds, whichever file it is in."""
+
+    def __init__(self, connection: OutboxConnection, now_s: Callable[[], float]) -> None:
+        self.connection = connection
+        self._now_s = now_s
+        self._limit_bytes = connection._limit_bytes
+        self.is_closed = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Start empty: in a new process, or before the first opening."""
+        self.ledger = Ledger()
+        self.schedule = Schedule()
+        self.state_table = StateTable(self._limit_bytes)
+        self.watches = Watches()
+        self.settled: dict[str, list[int]] = {}
+        """By queue: delivered, but not yet deleted."""
+        self.last_id = 0
+        self.captured = 0
+        """Spans that wait on disk for their conversion."""
+        self.has_news = False
+        """Whether there is something to send that the senders may not know of."""
+        self._released: tuple[Path, int] | None = None
+        """The file that was closed for a while, and the id of the last state record in it."""
+
+    def open(self) -> None:
+        """Open the database now, and take over what processes left that are gone."""
+        self.database()
+
+    def adopt(self, folder: Path | None = None, destination: str | None = None) -> None:
+        """Take over what processes have left that are gone by now; move from memory to disk if possible.
+
+        Args:
+            folder: Another folder than ours.
+            destination: What the files in it are captured for, if not for the same as ours.
+        """
+        if self.is_closed or self.connection.db is None:
+            return
+        if self.connection.owned is None and not self.move_to_file():
+            return
+        mine, db = self.connection.owned, self.database()
+        if mine is None:
+            return
+        where = folder or mine.path.parent
+        self.delete_settled()  # it makes room
+        try:
+            orphans, unread = files.find_orphans(mine, where, destination or self.connection.destination)
+            if not orphans and not unread:
+                return
+            before, last_record = schema.items(db), state_table.last_id(db)
+            captured_before = schema.count_captured(db)
+            for orphan in orphans:
+                with internal_errors.guarded("adopt what another process left"):
+                    unread += files.merge_from(
+                        db, orphan, limit_bytes=self.connection.limit_bytes, after_id=self.last_id
+                    )
+        except FAILURES as error:
+            self.handle_error("look for what other processes left", error)
+            return
+        self._note_found(before, captured_before, unread, after_record=last_record)
+
+    def move_to_file(self) -> bool:
+        """Move from memory to the folder, if it can be used now; whether everything is on disk."""
+        if self.connection.owned is not None or self.connection.folder is None:
+            return self.connection.owned is not None
+        kept = self.ledger.kept
+        if not self.connection.move_to_file(self._now_s()):
+            return False
+        self.settled.clear()
+        self.schedule = Schedule()
+        self.state_table = StateTable(self._limit_bytes)
+        self.ledger.hand_over()
+        self._note_found((0, 0), 0, 0)
+        self.ledger.lose(kept - self.ledger.kept, DAMAGED)
+        return True
+
+    def close(self) -> None:
+        """Stop; what is pending stays on disk for the next process. A claimed entry is pending."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.delete_settled()
+        with internal_errors.guarded("close the outbox"):
+            self.connection.close()
+
+    def release_idle(self) -> bool:
+        """Close the file for a while, because others need the room; whether nothing was under way."""
+        mine = self.connection.owned
+        if self.is_closed or mine is None or self.settled or self.ledger.pending or self.captured:
+            return False
+        with internal_errors.guarded("read state records"):
+            self._released = mine.path, state_table.last_id(mine.db)
+        self.connection.release()
+        return True
+
+    def delete_settled(self) -> None:
+        """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
+        if not self.settled or self.connection.db is None:
+            return
+        try:
+            with transaction(self.connection.db):
+                self.delete_settled_in(self.connection.db)
+            self.settled.clear()
+        except FAILURES as error:
+            self.handle_error("remove what was delivered", error)
+
+    def handle_error(self, step: str, error: BaseException) -> None:
+        """Count a failure; leave a damaged file for a new one, with what can still be read."""
+        internal_errors.count(step, error)
+        if not files.is_damage(error) or self.connection.owned is None or self.connection.db is None:
+            return
+        kept = self.ledger.kept
+        path = self.connection.leave_damaged()
+        self.ledger.hand_over()
+        self.watches.fail()
+        unread = self._open(suspect=path)
+        self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
+
+    def database(self) -> sqlite3.Connection:
+        """Return the database; open it if need be."""
+        if self.connection.db is None:
+            self._open()
+        assert self.connection.db is not None  # noqa: S101 - opening ends with one, memory at worst
+        return self.connection.db
+
+    def usable(self) -> sqlite3.Connection:
+        """Return the database; a new one where somebody removed the file."""
+        db = self.database()
+        if self.connection.owned is None and self.connection.folder is not None and self.move_to_file():
+            return self.database()
+        return self._leave_removed() if self.connection.was_removed() else db
+
+    def _open(self, suspect: Path | None = None) -> int:
+        settled = {id for ids in self.settled.values() for id in ids} if suspect else ()
+        self.ledger.hand_over()
+        unread = self.connection.open(self._now_s(), suspect=suspect, settled=settled)
+        self.settled.clear()
+        self.schedule = Schedule()
+        released, self._released = self._released, None
+        last_record = 0
+        if released is not None and self.connection.owned and self.connection.owned.path == released[0]:
+            last_record = released[1]  # what is up to there, this process has noted or found itself
+        else:
+            self.state_table = StateTable(self._limit_bytes)
+        self._note_found((0, 0), 0, unread, after_record=last_record)
+        return unread
+
+    def _leave_removed(self) -> sqlite3.Connection:
+        """Begin a new file, with everything that ours held, which somebody removed."""
+        kept = self.ledger.kept
+        self.ledger.hand_over()
+        removed = self.connection.leave_removed(self._now_s())
+        self.settled.clear()
+        self.schedule = Schedule()
+        self.state_table = StateTable(self._limit_bytes)
+        self._note_found((0, 0), 0, 0)
+        db, unread = self.database(), 0
+        if removed is not None:
+            with internal_errors.guarded("go on where the file of the outbox was removed"):
+                before, captured = schema.items(db), schema.count_captured(db)
+                unread = files.merge_from(db, removed, limit_bytes=self.connection.limit_bytes)
+                self._note_found(before, captured, unread)
+        self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
+        return db
+
+    def _note_found(
+        self, before: tuple[int, int], captured_before: int, unread: int, *, after_record: int = 0
+    ) -> None:
+        """Count and schedule what the file holds beyond so many items, which another process left."""
+        db = self.database()
+        with internal_errors.guarded("read state records"):
+            self.state_table.find(db, after=after_record)
+        for queue in schema.lanes(db):
+            self.schedule.add(queue)
+            self.has_news = True
+        pending, rejected = schema.items(db)
+        self.ledger.find(pending=pending - before[0], rejected=rejected - before[1])
+        self.ledger.lose(unread, DAMAGED)
+        self.captured = schema.count_captured(db)
+        self.last_id = max(self.last_id, schema.last_id(db))
+
+    def delete_settled_in(self, db: sqlite3.Connection) -> None:
+        """Delete what is delivered, in a transaction that runs. Clear `settled` when it is committed."""
+        schema.delete_many(db, [id for ids in self.settled.values() for id in ids])
+
+    @property
+    def settled_count(self) -> int:
+        """How many delivered entries wait to be deleted."""
+        return sum(map(len, self.settled.values()))
