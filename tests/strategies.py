@@ -143,7 +143,7 @@ executions = st.builds(ToolExecution, names, maybe(names), arguments, json_value
 def operations(draw: st.DrawFn) -> Operation:
     """Any model call or tool execution."""
     name = draw(st.sampled_from(sorted(READABLE)))
-    provider_conversation_id = draw(maybe(names))
+    provider_conversation_id = draw(maybe(ids))
     affiliation = st.builds(
         Affiliation,
         # the provider's own id is not taken for one that the application gave

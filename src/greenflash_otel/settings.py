@@ -23,6 +23,7 @@ FRAMEWORKS = ("openai", "langchain")
 KEEP_ON = ("outcome", "error")
 """What can make a conversation one to keep."""
 
+DEFAULT_BASE_URL = "https://www.greenflash.ai/api/v1"
 MEMORY = ":memory:"
 UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -197,7 +198,7 @@ class Settings:
 
     product_id: str | None = None
     api_key: str | None = field(default=None, repr=False)
-    base_url: str = "https://www.greenflash.ai/api/v1"
+    base_url: str = DEFAULT_BASE_URL
     frameworks: tuple[str, ...] = FRAMEWORKS
     export: Export = "greenflash"
     outbox: str = MEMORY

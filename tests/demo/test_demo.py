@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -72,10 +74,11 @@ def test_the_demo_prints_the_true_conversations(time: str) -> None:
     assert done.stderr == ""
 
 
-def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
-    greenflash_emulator: Emulator, tmp_path: Path
-) -> None:
-    """SIGKILL after the calls and before any delivery loses nothing: `outbox flush` sends it all."""
+def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(tmp_path: Path) -> None:
+    """SIGKILL after the calls and before any delivery loses nothing: `outbox flush` sends it all.
+
+    It is sent where it was captured for: to an emulator at the address of the demo's own.
+    """
     outbox = tmp_path / "outbox"
     with subprocess.Popen(
         [*PROGRAM, "demo", "--pause", "--outbox", str(outbox)],
@@ -88,27 +91,32 @@ def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(
         captured = demo.stdout.readline()
         demo.send_signal(signal.SIGKILL)
     assert "pending 29" in captured
-    environment = {
-        **os.environ,
-        "GREENFLASH_OUTBOX": str(outbox),
-        "GREENFLASH_API_KEY": "gf_test",
-        "GREENFLASH_BASE_URL": greenflash_emulator.base_url,
-    }
-    done = subprocess.run(
-        [*PROGRAM, "outbox", "flush"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=60,
-        check=False,
-    )
+    base_url = json.loads((outbox / "destination.json").read_text())["base_url"]
+    with Emulator(port=urlsplit(base_url).port or 0) as emulator:
+        done = subprocess.run(
+            [*PROGRAM, "outbox", "flush"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "GREENFLASH_OUTBOX": str(outbox), "GREENFLASH_API_KEY": "gf_test"},
+            timeout=60,
+            check=False,
+        )
+        stored = emulator.conversations()
     assert (done.returncode, done.stdout.strip()) == (0, _counts(29))
-    stored = greenflash_emulator.conversations()
     told, true = {str(one.external_id): lines(one) for one in stored}, dict(TRUE)
     at_once = told.pop("dinner"), true.pop("dinner")  # its tools' results come in either order
     assert (told, sorted(at_once[0], key=str)) == (true, sorted(at_once[1], key=str))
     outcomes = {outcome.event_type for one in stored for outcome in one.outcomes}
     assert outcomes == {"upgrade", "table booked"}
+
+
+def test_a_demo_that_pauses_delivers_after_enter() -> None:
+    """All of it."""
+    done = subprocess.run(
+        [*PROGRAM, "demo", "--pause"], input="\n", capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "pending 29" in done.stdout
+    assert "messages and outcomes: " + _counts(29) in done.stdout
 
 
 def test_the_demo_fails_where_its_conversations_did_not_arrive() -> None:

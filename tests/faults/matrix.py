@@ -318,7 +318,7 @@ ROWS: Final[tuple[Row, ...]] = (
         (
             "delivery/test_adopt.py::test_two_that_look_at_once_share_what_they_find",
             "delivery/test_outbox_disk.py::test_a_file_that_has_an_owner_is_left_alone",
-            "delivery/test_outbox_fork.py::test_a_file_taken_over_during_the_fork_is_counted_by_who_has_it",
+            "delivery/test_outbox_fork.py::test_a_file_stays_its_owners_during_a_fork",
         ),
         "Network file systems: their locks cannot be relied on; keep the outbox on a local disk.",
     ),

@@ -27,6 +27,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import greenflash_otel as greenflash
+from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway.http import create_app
@@ -318,21 +319,22 @@ def taken_by_one_that_is_killed(folder: Path, content: bytes) -> None:
 def test_a_gateway_that_is_killed(tmp_path: Path) -> None:
     """What it acknowledged is in the outbox, for the next one to deliver."""
     taken_by_one_that_is_killed(tmp_path, in_json(attributes=attributes(SAID)))
-    with closing(Outbox(tmp_path)) as outbox:
+    with closing(Outbox(tmp_path, destination=Destination("", PRODUCT).key)) as outbox:
+        outbox.adopt()
         assert outbox.counts().pending == 1
 
 
-def test_an_outcome_in_a_gateway_that_is_killed(greenflash_emulator: Emulator, tmp_path: Path) -> None:
+def test_an_outcome_in_a_gateway_that_is_killed(greenflash_itself: Emulator, tmp_path: Path) -> None:
     """One that waits for its call is acknowledged too: the next one joins the two."""
     outcome = attributes_of_outcome(Outcome("upgrade", "149.00", 1, "insert-1"))
     taken_by_one_that_is_killed(tmp_path, in_json(attributes=attributes(outcome)))
-    base_url = greenflash_emulator.base_url
+    base_url = greenflash_itself.base_url
     settings = Settings(api_key="gf_test", product_id=PRODUCT, base_url=base_url, outbox=str(tmp_path))
     following = Pipeline(settings)
     following.take(read_json(in_json(spanId="cd" * 8, attributes=attributes(SAID))).records)
     assert following.flush(10)
     following.shutdown()
-    assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
+    assert [one.event_type for one in greenflash_itself.conversation("c").outcomes] == ["upgrade"]
 
 
 def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from greenflash_otel.demo.local import NO_PROXY, PRODUCT
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.demo.story import tell
 from greenflash_otel.emulator import Emulator, render
+from greenflash_otel.emulator.faults import Answer, Fault, Faults
 
 CONVERSATIONS = 5 if is_possible() else 4
 
@@ -24,30 +25,40 @@ CONVERSATIONS = 5 if is_possible() else 4
 def show(given: argparse.Namespace) -> int:
     """Run the demo; 0 if all that was captured arrived."""
     os.environ |= NO_PROXY
-    with tempfile.TemporaryDirectory() as folder, Emulator() as emulator:
-        outbox = given.outbox or folder
+    closable = Closable()
+    with tempfile.TemporaryDirectory() as folder, Emulator(faults=closable) as emulator:
+        closable.is_closed = given.pause
+        _capture(emulator, given.outbox or folder)
         if given.pause:
-            _capture(emulator, outbox, api_key=None)
             greenflash.flush(0)
             print(f"Captured, and not delivered: {greenflash.stats()}")
             print("Press Enter to deliver.", flush=True)
             sys.stdin.readline()
-            greenflash.shutdown(0)
-            _instrument(emulator, outbox, api_key="gf_demo")
-        else:
-            _capture(emulator, outbox, api_key="gf_demo")
+            closable.is_closed = False
         greenflash.flush(10)
         return _report(emulator, keep=given.keep)
 
 
-def _instrument(emulator: Emulator, outbox: str, api_key: str | None) -> None:
+class Closable(Faults):
+    """An emulator that is out of service while it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_closed = False
+
+    def choose(self, method: str, path: str) -> Fault | None:
+        """Choose an error while it is closed."""
+        return Answer(503) if self.is_closed else super().choose(method, path)
+
+
+def _capture(emulator: Emulator, outbox: str) -> None:
     greenflash.instrument(
-        api_key=api_key, product_id=PRODUCT, base_url=emulator.base_url, outbox=outbox, export="greenflash"
+        api_key="gf_demo",
+        product_id=PRODUCT,
+        base_url=emulator.base_url,
+        outbox=outbox,
+        export="greenflash",
     )
-
-
-def _capture(emulator: Emulator, outbox: str, api_key: str | None) -> None:
-    _instrument(emulator, outbox, api_key)
     with Replay() as openai:
         client = OpenAI(base_url=openai.base_url, api_key="sk-recorded")
         tell(client)

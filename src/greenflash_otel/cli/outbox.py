@@ -22,7 +22,7 @@ from greenflash_otel.delivery.inspector import OutboxInspector, StoredEntry
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.settings import MEMORY, Settings
+from greenflash_otel.settings import DEFAULT_BASE_URL, MEMORY, Settings
 
 ANY_PRODUCT = "00000000-0000-0000-0000-000000000000"
 """Stands for the product where none is set: what waits in the outbox names its own."""
@@ -42,7 +42,11 @@ def flush(given: argparse.Namespace) -> int:
         print("There is no API key: set GREENFLASH_API_KEY.", file=sys.stderr)
         return 2
     base_url = destination.base_url or settings.base_url
-    settings = replace(settings, base_url=base_url, product_id=destination.product_id)
+    is_chosen = base_url != DEFAULT_BASE_URL  # tests contact no default address
+    offline_reason = None if is_chosen else settings.offline_reason
+    settings = replace(
+        settings, base_url=base_url, product_id=destination.product_id, offline_reason=offline_reason
+    )
     pipeline = Pipeline(settings)
     rejected_before = pipeline.stats().rejected
     pipeline.flush(given.timeout)

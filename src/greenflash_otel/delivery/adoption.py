@@ -85,7 +85,8 @@ def _copy_requests(
         if rejected is None:
             unread += 1
         else:
-            schema.insert_rejected(into, *rejected)
+            last_id += GAP  # no entry will have this id: one that is rejected or restored keeps its own
+            schema.insert_rejected(into, *rejected, id=last_id)
     return unread
 
 

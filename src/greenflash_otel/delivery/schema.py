@@ -22,7 +22,7 @@ Row: TypeAlias = tuple[str, str, str, int, bytes, bytes]
 """What is stored of a request: kind, path, conversation id, items, body, checksum."""
 
 GAP: Final = 1 << 24
-"""Between the ids of two entries, so that the parts of a split find room in between."""
+"""Between the ids of what is put, which are its multiples, so that the parts of a split find room in between."""
 
 APPLICATION_ID: Final = 0x67666F78
 """``gfox``: in the header of every file that this library made."""
@@ -214,8 +214,13 @@ def lane_of(id: int, row: Row) -> str:
 
 
 def last_id(db: sqlite3.Connection) -> int:
-    """The highest id of an entry; 0 if there is none."""
-    return cast(int, db.execute("SELECT ifnull(max(id), 0) FROM entries").fetchone()[0])
+    """The id that the newest of all requests was put under, pending or rejected; 0 if there is none.
+
+    Parts of it have ids up to the next multiple of the gap.
+    """
+    both = "SELECT max(id) AS id FROM entries UNION ALL SELECT max(id) FROM rejected"
+    newest = db.execute(f"SELECT ifnull(max(id), 0) FROM ({both})").fetchone()[0]
+    return cast(int, newest) // GAP * GAP
 
 
 def insert(db: sqlite3.Connection, id: int, lane: str, row: Row) -> None:
@@ -259,10 +264,8 @@ def in_few_statements(
         db.execute(f"{before} {', '.join([places] * len(some))}{after}", values)
 
 
-def insert_rejected(
-    db: sqlite3.Connection, reason: str, attempts: int, row: Row, *, id: int | None = None
-) -> None:
-    """Add a request that was refused for good; under its own id, if it has one here."""
+def insert_rejected(db: sqlite3.Connection, reason: str, attempts: int, row: Row, *, id: int) -> None:
+    """Add a request that was refused for good, under an id that no entry has or will have."""
     sql = f"INSERT INTO rejected (id, reason, attempts, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     db.execute(sql, (id, reason, attempts, *row))
 
@@ -303,9 +306,13 @@ def before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
 
 
 def next_id(db: sqlite3.Connection, id: int) -> int:
-    """Where the room between an entry and the one behind it ends."""
-    found = db.execute("SELECT min(id) FROM entries WHERE id > ?", (id,)).fetchone()[0]
-    return cast(int, found or id + GAP)
+    """Where the room behind an entry ends: at the next one, or at what may be put next."""
+    both = (
+        "SELECT min(id) AS id FROM entries WHERE id > ? UNION ALL SELECT min(id) FROM rejected WHERE id > ?"
+    )
+    found = db.execute(f"SELECT min(id) FROM ({both})", (id, id)).fetchone()[0]
+    end = (id // GAP + 1) * GAP
+    return end if found is None else min(cast(int, found), end)
 
 
 def is_indexed(db: sqlite3.Connection) -> bool:

@@ -240,7 +240,7 @@ def read(span: SpanRecord) -> Operation | None:
         response_model=text(attributes, RESPONSE_MODEL),
         response_id=text(attributes, RESPONSE_ID),
         previous_response_id=text(attributes, PREVIOUS_RESPONSE_ID),
-        provider_conversation_id=text(attributes, PROVIDER_CONVERSATION_ID),
+        provider_conversation_id=identifier(attributes, PROVIDER_CONVERSATION_ID),
         system_instructions=read_parts(attributes.get(SYSTEM_INSTRUCTIONS)),
         prompt=read_prompt(read_json(attributes.get(PROMPT))),
         input=read_messages(attributes.get(INPUT_MESSAGES), default_role="user"),
@@ -265,7 +265,7 @@ def read(span: SpanRecord) -> Operation | None:
 def read_affiliation(attributes: Attributes) -> Affiliation:
     """Read to whom a span belongs, as far as it says."""
     conversation_id = identifier(attributes, CONVERSATION_ID)
-    if conversation_id == text(attributes, PROVIDER_CONVERSATION_ID):
+    if conversation_id == identifier(attributes, PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose
     return Affiliation(
         conversation_id=conversation_id,
