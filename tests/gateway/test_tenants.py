@@ -51,12 +51,13 @@ def gateway(folder: Path, base_url: str) -> Iterator[tuple[str, subprocess.Popen
 
 def test_two_products(greenflash_emulator: Emulator, tmp_path: Path) -> None:
     """What a killed gateway had acknowledged goes out for the product it came for, and with its key."""
-    nobody = "http://127.0.0.1:9/api/v1"
-    with gateway(tmp_path, nobody) as (url, _):
+    greenflash_emulator.stop()
+    with gateway(tmp_path, greenflash_emulator.base_url) as (url, _):
         for token in ("gf_shoes", "hats"):
             headers = {**JSON, "authorization": f"Bearer {token}"}
             assert httpx.post(url, content=BODY, headers=headers).status_code == 200
         assert httpx.post(url, content=BODY, headers=JSON).status_code == 401
+    greenflash_emulator.start()  # at the same address: what waits is for it alone
     with gateway(tmp_path, greenflash_emulator.base_url) as (_, running):
         until(lambda: len(greenflash_emulator.conversations()) == 2, "both are delivered")
         running.terminate()
