@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import wrapt
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
@@ -203,6 +205,18 @@ def test_below_the_wrapper_of_somebody_else(
     standalone._wrappers.pop("start")
 
 
+@pytest.fixture
+def openai_as_it_was() -> Iterator[None]:
+    """Take off what another instrumentation leaves on the methods of openai when it is taken off."""
+    yield
+    modules = [module for name, module in sys.modules.items() if name.startswith("openai.resources.")]
+    for owner in {each for module in modules for each in vars(module).values() if isinstance(each, type)}:
+        for name, value in list(vars(owner).items()):
+            if isinstance(value, wrapt.FunctionWrapper):
+                setattr(owner, name, value.__wrapped__)
+
+
+@pytest.mark.usefixtures("openai_as_it_was")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     "instrumentor", ["openinference.instrumentation.openai", "opentelemetry.instrumentation.openai"]
