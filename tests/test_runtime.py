@@ -17,10 +17,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import greenflash_otel as greenflash
+from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.langchain import GreenflashCallbackHandler
 from greenflash_otel.testing import Answer, Emulator, StoredConversation
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
+from tests.delivery.fakes import messages
+from tests.delivery.making import leave
 
 
 def start(emulator: Emulator, **settings: Any) -> greenflash.Pipeline:
@@ -106,6 +109,17 @@ def test_without_a_key_everything_waits_and_goes_out_later(
     assert start(greenflash_itself, outbox=outbox).flush(10)
     stored = greenflash_itself.conversation("c")
     assert [content for _, content in said(stored)] == ["hello", "one"]
+
+
+def test_what_lies_in_a_second_folder_of_the_destination_is_found_too(
+    greenflash_emulator: Emulator, tmp_path: Path
+) -> None:
+    """A root that could not be used for a while leaves two folders of one destination."""
+    destination = Destination(greenflash_emulator.base_url, PRODUCT)
+    leave(tmp_path / "root", greenflash_emulator.base_url, PRODUCT, messages("a", "1"))
+    leave(tmp_path / "other", greenflash_emulator.base_url, PRODUCT, messages("b", "2"))
+    (tmp_path / "other").rename(tmp_path / "root" / destination.folder_name)
+    assert start(greenflash_emulator, outbox=tmp_path / "root").stats().accepted == 2
 
 
 def test_a_refused_key_holds_everything(

@@ -25,8 +25,8 @@ from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery import files, metrics
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
-from greenflash_otel.delivery.destination import Destination, choose_folder, find_folders
-from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.destination import Destination, find_folders
+from greenflash_otel.delivery.outbox import open_outbox
 from greenflash_otel.delivery.stats import Stats, with_process_counts
 from greenflash_otel.delivery.threads import is_our_thread, is_waiting
 from greenflash_otel.delivery.writer import WRITER, Job
@@ -84,7 +84,7 @@ class Pipeline:
         self.destination = addressed if settings.api_key is not None else addressed.unaddressed
         redact = _resolve(settings.redact)
         self._redaction = Redaction(redact)
-        self._outbox = _outbox_of(settings, self.destination)
+        self._outbox = open_outbox(settings.outbox, self.destination, settings.outbox_limit_bytes)
         reader = None if settings.outbox == MEMORY else self._outbox
         conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
         sampler = _sampler_of(settings, conversations)
@@ -119,7 +119,7 @@ class Pipeline:
             offline_reason=settings.offline_reason or "no API key",
         )
         if settings.api_key is not None and settings.outbox != MEMORY:
-            self._adopt_unaddressed(Path(settings.outbox))
+            self._adopt_from_root(Path(settings.outbox))
         metrics.report(self)
         if settings.api_key is None:
             internal_errors.warn_once(
@@ -262,14 +262,14 @@ class Pipeline:
             lost=dict(Counter(stats.lost) + unconverted),
         )
 
-    def _adopt_unaddressed(self, root: Path) -> None:
-        """Take over what was captured for this product before there was a key."""
-        wanted = self.destination.unaddressed
+    def _adopt_from_root(self, root: Path) -> None:
+        """Take over what was captured for this product before there was a key, or for us in another folder."""
+        ours, unaddressed = self.destination.key, self.destination.unaddressed.key
         for folder, destination in find_folders(root.absolute()):
             left = [*files.find_files(folder, "ours"), *files.find_files(folder, "damaged")]
-            if destination.key != wanted.key or not left:
+            if not left or folder == self._outbox.folder or destination.key not in (ours, unaddressed):
                 continue
-            if is_stand_in(self.settings.base_url):
+            if destination.key == unaddressed and is_stand_in(self.settings.base_url):
                 internal_errors.warn_once(
                     f"conversations that were captured without an API key wait in {folder}. They are not "
                     f"delivered to {self.settings.base_url}, which is a test double"
@@ -352,14 +352,6 @@ class Pipeline:
         if not self._spill.store_redacted(span):
             self.lose("outbox_full")
         self._delivery.batcher.note_spilled()
-
-
-def _outbox_of(settings: Settings, destination: Destination) -> Outbox:
-    limit_bytes = settings.outbox_limit_bytes
-    if settings.outbox == MEMORY:
-        return Outbox(MEMORY, limit_bytes=limit_bytes, destination=destination.key)
-    folder = choose_folder(Path(settings.outbox), destination)
-    return Outbox(folder, limit_bytes=limit_bytes, destination=destination.key)
 
 
 def _span_of(thing: Outcome | Rating, affiliation: Affiliation, trace_id: str | None) -> SpanRecord:

@@ -10,8 +10,8 @@ from typing import Any
 
 from greenflash_otel.delivery.batcher import BATCH, Work
 from greenflash_otel.delivery.delivery import Delivery
-from greenflash_otel.delivery.destination import Destination, choose_folder
-from greenflash_otel.delivery.outbox import Outbox
+from greenflash_otel.delivery.destination import Destination
+from greenflash_otel.delivery.outbox import Outbox, open_outbox
 from greenflash_otel.delivery.sender import Transport
 from greenflash_otel.delivery.threads import Ticket
 from greenflash_otel.greenflash_api.request import ApiRequest
@@ -86,8 +86,7 @@ def make_delivery(
 
 def outbox_for(root: Path, base_url: str, product_id: str) -> Outbox:
     """The outbox of a destination in a root folder, as a pipeline opens it."""
-    destination = Destination(base_url, product_id)
-    return Outbox(choose_folder(root, destination), destination=destination.key)
+    return open_outbox(str(root), Destination(base_url, product_id))
 
 
 def leave(root: Path, base_url: str, product_id: str, *requests: ApiRequest) -> None:

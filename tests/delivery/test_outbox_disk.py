@@ -13,12 +13,16 @@ import pytest
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import writer
+from greenflash_otel.delivery.destination import find_folders
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.state_record import StateRecord
+from tests.collector.running import until
+from tests.conftest import PRODUCT
 from tests.delivery.conftest import Opening
 from tests.delivery.fakes import ids_of, messages, outcome
+from tests.delivery.making import outbox_for
 from tests.delivery.processes import killed, output_of
 from tests.delivery.test_outbox import claimed, counts_add_up, drained
 
@@ -319,3 +323,21 @@ def test_many_outboxes_keep_few_files_open(
         assert counts_add_up(outbox)
     assert outboxes[0].counts() == Stats(accepted=3, delivered=1, rejected=2)
     assert all(len(files_in(tmp_path / str(n))) == 1 for n in range(10))
+
+
+def test_a_folder_that_could_not_be_used_at_first_says_whose_it_is(tmp_path: Path) -> None:
+    """What is kept in it once it can be used is found by the next process."""
+    root = tmp_path / "outbox"
+    root.touch()  # in the way
+    with closing(outbox_for(root, "https://a.example/api/v1", PRODUCT)) as outbox:
+        outbox.put([messages("c", "m")])
+        assert not outbox.is_durable()
+        root.unlink()
+        outbox.put([messages("c", "n")])
+        until(lambda: outbox.make_durable(10), "the folder is tried again")
+    [(folder, destination)] = find_folders(root)
+    assert destination.base_url == "https://a.example/api/v1"
+    with closing(outbox_for(root, "https://a.example/api/v1", PRODUCT)) as outbox:
+        assert outbox.folder == folder
+        outbox.adopt()
+        assert outbox.counts().pending == 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -33,10 +33,18 @@ class OutboxConnection:
         folder: None for memory.
         limit_bytes: What is to be kept at most.
         destination: What everything in it is captured for.
+        claim_folder: Makes the folder say whose it is, whenever a file is made in it; raises OSError.
     """
 
-    def __init__(self, folder: Path | None, limit_bytes: int, destination: str) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        limit_bytes: int,
+        destination: str,
+        claim_folder: Callable[[Path], None] | None = None,
+    ) -> None:
         self.folder = folder
+        self._claim_folder = claim_folder
         self.destination = destination
         self._limit_bytes = limit_bytes
         self.generation = 0
@@ -146,6 +154,8 @@ class OutboxConnection:
             return None
         self._tried_s = now_s
         try:
+            if self._claim_folder is not None:
+                self._claim_folder(self.folder)
             return files.acquire(
                 self.folder,
                 self.destination,

@@ -14,6 +14,7 @@ one owns a folder in it, named by a hash. A file in each says which destination 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -76,9 +77,23 @@ def choose_folder(root: Path, destination: Destination) -> Path:
     Where a folder cannot be used, the caller finds out when it opens the outbox in it.
     """
     root = root.absolute()
-    candidates = (root, root / destination.folder_name, root / f"{destination.folder_name}-{_user_id()}")
+    candidates = [root, root / destination.folder_name, root / f"{destination.folder_name}-{_user_id()}"]
+    candidates.sort(key=lambda folder: not _is_of(folder, destination))  # its own first
     usable = (folder for folder in candidates if _is_usable(folder, root, destination))
-    return next(usable, candidates[1])
+    return next(usable, root / destination.folder_name)
+
+
+def claim_folder(folder: Path, destination: Destination) -> None:
+    """Create and mark the folder of a destination, where that is still to be done.
+
+    A folder that could not be used when it was chosen, or that somebody removed, has no mark yet. Without one
+    no later process finds what is in it.
+
+    Raises:
+        OSError: It cannot be used, or it has become another destination's.
+    """
+    if not _belongs_to(folder, destination):
+        raise PermissionError(errno.EPERM, "this folder is of another destination", str(folder))
 
 
 def _is_usable(folder: Path, root: Path, destination: Destination) -> bool:
@@ -126,9 +141,13 @@ def _belongs_to(folder: Path, destination: Destination) -> bool:
         OSError: The folder cannot be used, or is not of this user alone.
     """
     own_private_folder(folder)
-    if (found := read_destination(folder)) is None:
+    if read_destination(folder) is None:
         _claim(folder, destination)
-        found = read_destination(folder)
+    return _is_of(folder, destination)
+
+
+def _is_of(folder: Path, destination: Destination) -> bool:
+    found = read_destination(folder)
     return found is not None and found.key == destination.key
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -18,6 +19,7 @@ from greenflash_otel import internal_errors
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.contents import OutboxContents
+from greenflash_otel.delivery.destination import Destination, choose_folder, claim_folder
 from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest
 from greenflash_otel.delivery.response_table import Response, ResponseTable
 from greenflash_otel.delivery.schema import Entry
@@ -46,6 +48,18 @@ class PutJob(Job):
         self.what = what
 
 
+def open_outbox(root: str, destination: Destination, limit_bytes: int = LIMIT_BYTES) -> Outbox:
+    """Open the outbox of a destination: its folder in a root folder, or memory."""
+    if root == MEMORY:
+        return Outbox(MEMORY, limit_bytes=limit_bytes, destination=destination.key)
+    return Outbox(
+        choose_folder(Path(root), destination),
+        limit_bytes=limit_bytes,
+        destination=destination.key,
+        claim_folder=partial(claim_folder, destination=destination),
+    )
+
+
 class Outbox:
     """Entries on disk, in a file of this process, or in memory. Thread-safe, and safe to fork with.
 
@@ -54,6 +68,7 @@ class Outbox:
             processes that are gone left in the folder is taken over.
         limit_bytes: Limit for everything that is kept. When it is reached, the newest is refused.
         destination: What everything in it is captured for. Files for another destination are left alone.
+        claim_folder: Makes the folder say whose it is before a file is made in it; see `claim_folder`.
         on_change: Called on the writer's thread when there is something new to send.
     """
 
@@ -63,10 +78,11 @@ class Outbox:
         *,
         limit_bytes: int = LIMIT_BYTES,
         destination: str = "",
+        claim_folder: Callable[[Path], None] | None = None,
         on_change: Callable[[], None] | None = None,
     ) -> None:
         folder = None if path == MEMORY else Path(path).absolute()
-        self._connection = OutboxConnection(folder, limit_bytes, destination)
+        self._connection = OutboxConnection(folder, limit_bytes, destination, claim_folder)
         self._contents = OutboxContents(self._connection, time.monotonic)
         self._entries = Entries(self._contents)
         self._responses = ResponseTable(folder or Path())
