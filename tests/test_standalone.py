@@ -25,6 +25,7 @@ from tests.test_process import say
 
 OTHER_PRODUCT = "11111111-2222-4333-8444-555555555555"
 Processor = Callable[[SpanExporter], Any]
+BAD: Any = "great"
 
 
 _made: list[greenflash.GreenflashSpanExporter] = []
@@ -56,6 +57,16 @@ def call(provider: TracerProvider) -> None:
     span = provider.get_tracer("theirs").start_span("chat", attributes=MARK)
     span.set_attributes(SAID)
     span.end()
+
+
+def test_strict(greenflash_emulator: Emulator) -> None:
+    """Bad arguments raise as with `instrument(strict=True)`, as long as the exporter is in use."""
+    exporter = export_to(greenflash_emulator, strict=True)
+    with pytest.raises(greenflash.InvalidOutcomeError):
+        greenflash.record_outcome("bought", "1", influence=BAD)
+    exporter.shutdown()
+    export_to(greenflash_emulator)
+    greenflash.record_outcome("bought", "1", influence=BAD)
 
 
 @pytest.mark.parametrize("processor", [BatchSpanProcessor, SimpleSpanProcessor])

@@ -9,11 +9,12 @@ and logs go to other places than conversations.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from json import dumps
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 from uuid import UUID
 
 from greenflash_otel import internal_errors
@@ -40,10 +41,19 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 _strict = False
 
 
+_strict_exporters: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+"""Exporters in use whose setting ``strict`` is on. One that nobody has any more is none."""
+
+
 def set_strict(is_strict: bool) -> None:
     """Say whether bad arguments raise where the call does not say so: the setting ``strict``."""
     global _strict
     _strict = is_strict
+
+
+def set_strict_for(exporter: object, is_strict: bool) -> None:
+    """Say the same for an exporter that is not of `instrument()`, as long as it is in use."""
+    (_strict_exporters.add if is_strict else _strict_exporters.discard)(exporter)
 
 
 @dataclass(slots=True)
@@ -101,7 +111,7 @@ def report(
 
 def _is_strict(strict: object) -> bool:
     if strict is None:
-        return _strict
+        return _strict or bool(_strict_exporters)
     try:
         return bool(strict)
     except Exception:  # noqa: BLE001 - an object of the application

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -16,6 +17,8 @@ class LruDict(OrderedDict[K, V], Generic[K, V]):
     Only `remember` counts as use: reading is as cheap as in any dictionary.
     """
 
+    __slots__ = ("_limit",)
+
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
@@ -25,7 +28,10 @@ class LruDict(OrderedDict[K, V], Generic[K, V]):
         self[key] = value
         self.move_to_end(key)
         if len(self) > self._limit:
-            self.popitem(last=False)
+            self._evict_oldest()
+
+    def _evict_oldest(self) -> None:
+        self.popitem(last=False)
 
 
 class ChangeTrackingLruDict(LruDict[K, V], Generic[K, V]):
@@ -33,6 +39,8 @@ class ChangeTrackingLruDict(LruDict[K, V], Generic[K, V]):
 
     What changed is at the end, because `remember` moves it there. So a number says which entries changed.
     """
+
+    __slots__ = ("_unpersisted",)
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
@@ -50,4 +58,72 @@ class ChangeTrackingLruDict(LruDict[K, V], Generic[K, V]):
 
     def mark_persisted(self) -> None:
         """Count all that is here as persisted."""
+        self._unpersisted = 0
+
+
+class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
+    """A mapping that also has a bound in bytes. Of what is too large for it, the newest stays.
+
+    Args:
+        limit_bytes: Roughly what the mapping may hold.
+        measure: Returns roughly the bytes that an entry takes, whenever it is remembered.
+        on_evict: Called when something is pushed out.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        limit_bytes: int,
+        measure: Callable[[K, V], int],
+        on_evict: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(limit)
+        self._limit_bytes = limit_bytes
+        self._measure = measure
+        self._on_evict = on_evict
+        self._sizes: dict[K, int] = {}
+        self.size_bytes = 0
+        """Roughly how much is held."""
+
+    def remember(self, key: K, value: V) -> None:
+        """Set a value, as the newest one, and measure it anew."""
+        super().remember(key, value)
+        self._weigh(key, value)
+        while self.size_bytes > self._limit_bytes and len(self) > 1:
+            self._evict_oldest()
+
+    def remember_as_oldest(self, key: K, value: V) -> None:
+        """Set a value as the first to be forgotten, if there is room for it."""
+        if len(self) < self._limit and self.size_bytes + self._measure(key, value) <= self._limit_bytes:
+            self[key] = value
+            self.move_to_end(key, last=False)
+            self._weigh(key, value)
+
+    def forget(self, key: K) -> None:
+        """Forget an entry, if there is one."""
+        self.pop(key, None)
+        self.size_bytes -= self._sizes.pop(key, 0)
+
+    def _weigh(self, key: K, value: V) -> None:
+        size_bytes = self._measure(key, value)
+        self.size_bytes += size_bytes - self._sizes.get(key, 0)
+        self._sizes[key] = size_bytes
+
+    def _evict_oldest(self) -> None:
+        key, _ = self.popitem(last=False)
+        self.size_bytes -= self._sizes.pop(key, 0)
+        self._on_evict()
+
+
+class ByteBoundChangeTrackingLruDict(ChangeTrackingLruDict[K, V], ByteBoundLruDict[K, V], Generic[K, V]):
+    """A mapping with a bound in bytes that knows what changed in it."""
+
+    def __init__(
+        self,
+        limit: int,
+        limit_bytes: int,
+        measure: Callable[[K, V], int],
+        on_evict: Callable[[], None] = lambda: None,
+    ) -> None:
+        ByteBoundLruDict.__init__(self, limit, limit_bytes, measure, on_evict)
         self._unpersisted = 0

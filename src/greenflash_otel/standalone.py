@@ -22,6 +22,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Span
 
 from greenflash_otel import internal_errors
+from greenflash_otel.arguments import set_strict_for
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
@@ -52,6 +53,7 @@ def register(exporter: StandaloneExporter) -> None:
                 "there are several GreenflashSpanExporters: outcomes, ratings and users go to the first one",
             )
         _exporters[next(_numbers)] = exporter
+        set_strict_for(exporter, exporter.pipeline.settings.strict)
         SPAN_CONTEXTS.add_reader(exporter)
         _watch_spans()
 
@@ -62,6 +64,7 @@ def unregister(exporter: StandaloneExporter) -> None:
         for number, known in list(_exporters.items()):
             if known is exporter:
                 del _exporters[number]
+        set_strict_for(exporter, False)
         SPAN_CONTEXTS.remove_reader(exporter)
         if not _exporters:
             _leave_spans()
@@ -82,6 +85,8 @@ def pipeline_of_process() -> Pipeline | None:
 def reset_for_tests() -> None:
     """Forget all exporters, so that one test does not see what another did."""
     with _lock:
+        for exporter in list(_exporters.values()):
+            set_strict_for(exporter, False)
         _exporters.clear()
         _leave_spans()
     SPAN_CONTEXTS.reset_for_tests()

@@ -27,7 +27,7 @@ class StateRecord:
 
 
 class StateReader(Protocol):
-    """Reads the records that earlier processes left."""
+    """Reads the records that earlier processes left, and those of this process that it no longer knows."""
 
     def recall(self, key: str) -> Sequence[str]:
         """Return the values under a key, oldest first."""
@@ -35,6 +35,10 @@ class StateReader(Protocol):
 
     def recall_inherited(self, prefix: str) -> Sequence[str]:
         """Return the values under all keys with a prefix, each value once in the life of the reader."""
+        ...
+
+    def expect_recalls(self) -> None:
+        """Find what this process recorded, too, from now on: it has forgotten some of it."""
         ...
 
 
@@ -48,3 +52,6 @@ class EmptyState:
     def recall_inherited(self, prefix: str) -> Sequence[str]:
         """Return nothing."""
         return ()
+
+    def expect_recalls(self) -> None:
+        """There is nothing to find."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tests.faults.attacks import ATTACKS
 from tests.faults.report import PAGE, with_part
 
 ROOT: Final = PAGE.parents[1]
@@ -330,6 +331,7 @@ ROWS: Final[tuple[Row, ...]] = (
             "delivery/test_outbox_disk.py::test_a_file_of_a_later_version_is_left_alone",
         ),
     ),
+    *(Row(*attack) for attack in ATTACKS),
 )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
+from statistics import median
 from typing import Any
 
 import httpx
@@ -349,3 +350,30 @@ def test_a_reset_in_the_middle() -> None:
                     sender.sendall(sent)
                     sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         assert is_served(running)
+
+
+def test_health_under_every_attack_at_once() -> None:
+    """Bodies that stall, heads that never end, too many connections, bombs, and conversions that take long."""
+    body, encoding, expected = BOMBS["spans"]
+    limits: dict[str, Any] = {"max_connections": 60, "head_s": 1.0, "stall_s": 1.0}
+    taker = SlowTaker()
+    with ExitStack() as stack:
+        running = stack.enter_context(gateway(taker, tokens=("good", "greedy"), **limits))
+        url, greedy = f"{running.url}/v1/traces", {**JSON, "authorization": "Bearer greedy"}
+        waits = stack.enter_context(health(running))
+        pool = stack.enter_context(ThreadPoolExecutor(9))
+        stack.callback(taker.may.set)
+        for number in range(90):
+            with suppress(ConnectionError):  # it had to give way to a later one
+                sent = (head(MIB, token="good") + b" ", head()[:-2], b"GET /healthz HTTP/1.1\r\n")[number % 3]
+                stack.enter_context(connection(running.port)).sendall(sent)
+        for _ in range(3):
+            pool.submit(httpx.post, url, content=in_json(), headers=greedy, timeout=30)
+        packed = {**TOKEN, "content-encoding": encoding}
+        bombs = [pool.submit(httpx.post, url, content=body, headers=packed, timeout=30) for _ in range(6)]
+        assert {one.result().status_code for one in bombs} <= {expected, 429}
+        while len(waits) < 30:
+            quick = httpx.post(url, content=in_json(name="quick"), headers=TOKEN, timeout=10)
+            assert quick.status_code == 200
+        assert median(waits) < 0.1  # seconds
+        assert max(waits) < 1

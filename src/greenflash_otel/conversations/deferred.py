@@ -20,7 +20,7 @@ KEYS = 1_000
 """Keys under which something waits; what waits under the oldest expires then."""
 ENTRIES_PER_KEY = 100
 """Entries that wait under one key; the oldest expires first."""
-BYTES = 64 * 1024 * 1024
+BYTES = 8 * 1024 * 1024
 """Of all that waits, roughly; what waits under the oldest keys expires above it."""
 ENTRY_BYTES = 200
 """What a value takes besides its text."""

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from greenflash_otel.conversations.changes import IndexEntry, IndexName, Location
-from greenflash_otel.lru import ChangeTrackingLruDict
+from greenflash_otel.lru import ByteBoundChangeTrackingLruDict
 
 T = TypeVar("T")
 
 NAMES = 50_000
 """Names remembered in each index."""
+NAMES_BYTES = 2 * 1024 * 1024
+"""Of the names remembered in each index, roughly."""
+NAME_BYTES = 350
+"""What a name takes besides the text of it and of its target."""
 
 Recall = Callable[[IndexName, str], Sequence[Any]]
 """Returns the target that an earlier process stored for a name, in a list; an empty one if it stored none."""
@@ -22,21 +26,27 @@ class NameIndex(Generic[T]):
 
     __slots__ = ("_recall", "_targets")
 
-    def __init__(self, recall: Callable[[str], Sequence[T | None]]) -> None:
-        self._targets: ChangeTrackingLruDict[str, T | None] = ChangeTrackingLruDict(NAMES)
+    def __init__(
+        self, recall: Callable[[str], Sequence[T | None]], on_evict: Callable[[], None] = lambda: None
+    ) -> None:
+        self._targets: ByteBoundChangeTrackingLruDict[str, T | None] = ByteBoundChangeTrackingLruDict(
+            NAMES, NAMES_BYTES, _measure, on_evict
+        )
         self._recall = recall
+
+    @property
+    def size_bytes(self) -> int:
+        """Roughly how much memory the names take."""
+        return self._targets.size_bytes
 
     def get(self, name: str) -> T | None:
         """Return where a name leads; None if nowhere."""
-        return self._targets[name] if self.has(name) else None
+        known = self._find(name)
+        return known[-1] if known else None
 
     def has(self, name: str) -> bool:
         """Return whether a name leads anywhere, or did before two conversations had it."""
-        if name not in self._targets:
-            for target in self._recall(name):
-                self._targets[name] = target
-                self._targets.move_to_end(name, last=False)  # it is no change
-        return name in self._targets
+        return bool(self._find(name))
 
     def set(self, name: str, target: T | None) -> None:
         """Let a name lead to a target from now on."""
@@ -55,15 +65,26 @@ class NameIndex(Generic[T]):
         """Count all that is known as persisted."""
         self._targets.mark_persisted()
 
+    def _find(self, name: str) -> Sequence[T | None]:
+        """Return the target of a name, in a sequence; an empty one if it leads nowhere."""
+        if name in self._targets:
+            return (self._targets[name],)
+        stored = self._recall(name)
+        if stored:
+            self._targets.remember_as_oldest(name, stored[-1])  # it is no change
+        return stored
+
 
 class ConversationIndex:
     """The indexes by which a conversation is found."""
 
-    def __init__(self, recall: Recall = lambda index, name: ()) -> None:
+    def __init__(
+        self, recall: Recall = lambda index, name: (), on_evict: Callable[[], None] = lambda: None
+    ) -> None:
         self._by_name: dict[IndexName, NameIndex[Any]] = {}
 
         def make(index: IndexName) -> NameIndex[Any]:
-            self._by_name[index] = NameIndex(lambda name: recall(index, name))
+            self._by_name[index] = NameIndex(lambda name: recall(index, name), on_evict)
             return self._by_name[index]
 
         self.responses: NameIndex[Location] = make(IndexName.RESPONSE)
@@ -97,7 +118,19 @@ class ConversationIndex:
             for name, target in names.pending_changes():
                 yield index, name, target
 
+    @property
+    def size_bytes(self) -> int:
+        """Roughly how much memory all names take."""
+        return sum(names.size_bytes for names in self._by_name.values())
+
     def mark_persisted(self) -> None:
         """Count all that is known as persisted."""
         for names in self._by_name.values():
             names.mark_persisted()
+
+
+def _measure(name: str, target: object) -> int:
+    size = NAME_BYTES + len(name)
+    if isinstance(target, Location):
+        return size + len(target.conversation_id) + target.cursor.calls_bytes
+    return size + (len(target) if isinstance(target, str) else 0)

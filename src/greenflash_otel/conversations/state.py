@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from greenflash_otel.conversations.changes import ConversationFacts, MessageNode, StateChange
+from greenflash_otel.conversations.deferred import measure
 from greenflash_otel.lru import ChangeTrackingLruDict, LruDict
 from greenflash_otel.message_ids.chain import Cursor
 from greenflash_otel.model.operation import Json
@@ -25,6 +26,13 @@ CALLS = 1_000
 PROPERTIES = 100
 """Properties remembered of a conversation; those that were said longest ago are forgotten first."""
 
+STATE_BYTES = 4_000
+"""What a conversation takes in memory of which nothing is known."""
+ENTRY_BYTES = 250
+"""What an entry of one of its mappings takes."""
+NODE_BYTES = 700
+"""What a message that others follow takes, found by its id, by what it says and by what it follows."""
+
 NO_CHANGE = StateChange()
 
 
@@ -37,6 +45,7 @@ class ConversationState:
 
     __slots__ = (
         "_persisted_facts",
+        "_text_bytes",
         "branch_cursors",
         "children",
         "emitted_ids",
@@ -72,6 +81,15 @@ class ConversationState:
         self.properties: ChangeTrackingLruDict[str, Json] = ChangeTrackingLruDict(PROPERTIES)
         """What was said of the conversation itself; Greenflash keeps the last object, so each has all."""
         self._persisted_facts = self.facts
+        self._text_bytes = {"calls": 0, "properties": 0, "cursors": 0}
+
+    @property
+    def size_bytes(self) -> int:
+        """Roughly how much memory it takes."""
+        entries = len(self.emitted_ids) + len(self.parent_overrides) + len(self.branch_cursors)
+        entries += len(self.tool_call_message_ids) + len(self.emitted_spans)
+        size = STATE_BYTES + NODE_BYTES * len(self.nodes) + ENTRY_BYTES * entries
+        return size + sum(self._text_bytes.values())
 
     def parent_of(self, node: MessageNode) -> MessageNode | None:
         """Return the message that one follows."""
@@ -104,6 +122,7 @@ class ConversationState:
             self.branch_cursors.remember(head_id, cursor)
         if change.facts is not None:
             self.facts = change.facts
+        self._measure_texts(change)
 
     def pending_change(self) -> StateChange | None:
         """Return what became known since the last `mark_persisted`; None if nothing did."""
@@ -133,10 +152,17 @@ class ConversationState:
             mapping.mark_persisted()
         self._persisted_facts = self.facts
 
+    def _measure_texts(self, change: StateChange) -> None:
+        if change.tool_call_message_ids:
+            self._text_bytes["calls"] = sum(map(len, self.tool_call_message_ids))
+        if change.properties:
+            self._text_bytes["properties"] = measure(self.properties)
+
     def _add_node(self, node: MessageNode) -> None:
         if node.id in self.nodes:
             return
         self.nodes.remember(node.id, node)
+        self._text_bytes["cursors"] += node.cursor.calls_bytes
         parent = self.parent_of(node)
         for mapping, key in (
             (self.children, parent.id if parent else ""),

@@ -31,7 +31,7 @@ from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY, DeferredQueu
 from greenflash_otel.conversations.index import ConversationIndex
 from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.state import ConversationState
-from greenflash_otel.lru import LruDict
+from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
@@ -40,6 +40,8 @@ from greenflash_otel.values import from_json, to_json
 
 CONVERSATIONS = 10_000
 """Conversations remembered at once; the one unused longest is forgotten first."""
+CONVERSATIONS_BYTES = 16 * 1024 * 1024
+"""What they may take in memory, roughly; what was pushed out is recalled from the disk when it is needed."""
 SPANS = 5_000
 """Spans of which log records are remembered, or which may get some; the oldest is forgotten first."""
 LOGS = 2_000
@@ -69,10 +71,15 @@ class ConversationStore:
         self._persists = reader is not None
         self._reader = reader or EmptyState()
         self._owner = _hash(owner, key, 8)
-        self._states: LruDict[str, ConversationState] = LruDict(CONVERSATIONS)
+        self._states: ByteBoundLruDict[str, ConversationState] = ByteBoundLruDict(
+            CONVERSATIONS,
+            CONVERSATIONS_BYTES,
+            lambda id, state: len(id) + state.size_bytes,
+            self._reader.expect_recalls,
+        )
         self._unpersisted: dict[str, ConversationState] = {}
         self._forgotten: dict[str, None] = {}
-        self.index = ConversationIndex(self._recall_name)
+        self.index = ConversationIndex(self._recall_name, self._reader.expect_recalls)
         self.deferred: DeferredQueue[Deferral] = DeferredQueue()
         """Operations that wait for what they depend on."""
         self.outcomes: DeferredQueue[SpanRecord] = DeferredQueue()
@@ -91,13 +98,19 @@ class ConversationStore:
         self.dropped_steps = 0
         """Steps that expired and of which nobody knows the conversation: they are none by themselves."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Roughly how much memory takes all that is remembered, and all that waits."""
+        waiting = sum(queue.size_bytes for queue in self._queues.values())
+        return self._states.size_bytes + self.index.size_bytes + waiting
+
     def namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
         return namespace_of(name, self._key)
 
     def state(self, id: str) -> ConversationState:
         """Return what is known of a conversation: nothing of a new one."""
-        state = self._states.get(id) or self._recall_state(id)
+        state = self._states.get(id) or self._unpersisted.get(id) or self._recall_state(id)
         self._states.remember(id, state)
         if self._persists:  # it may have changes that sampling kept from being persisted
             self._unpersisted[id] = state
@@ -105,7 +118,10 @@ class ConversationStore:
 
     def apply(self, changes: Changes) -> None:
         """Carry out what an operation changes. This is the only writer of what is known of conversations."""
-        self.state(changes.conversation_id).apply(changes.state)
+        id = changes.conversation_id
+        state = self.state(id)
+        state.apply(changes.state)
+        self._states.remember(id, state)  # it takes more now
         self.index.apply(changes.entries)
         self.deferred.release(changes.released)
         for deferral in changes.deferred:
@@ -120,7 +136,7 @@ class ConversationStore:
 
     def forget(self, id: str) -> None:
         """Know nothing of a conversation: what arrives of it again is new, under the ids it had."""
-        self._states.pop(id, None)
+        self._states.forget(id)
         self._unpersisted.pop(id, None)
         if self._persists:
             self._forgotten[id] = None

@@ -88,6 +88,7 @@ class Outbox:
         self._responses = ResponseTable(folder or Path())
         self.on_change = on_change
         self._used_s = 0.0
+        self._recalls_own = False
         self._pid = os.getpid()
         self._publish()
         fork_hooks.watch(self)
@@ -153,10 +154,14 @@ class Outbox:
         return self._run(lambda entries: self._responses.find(response_id))
 
     def recall(self, key: str) -> Sequence[str]:
-        """Return what earlier processes recorded under a key, oldest first."""
-        if not self._contents.state_table.inherits:
+        """Return what was recorded under a key, oldest first; see `expect_recalls`."""
+        if not (self._recalls_own or self._contents.state_table.inherits):
             return ()
         return self._read(lambda table, db: table.read(db, key))
+
+    def expect_recalls(self) -> None:
+        """Look up what this process recorded, too, from now on; before, that would cost for nothing."""
+        self._recalls_own = True
 
     def recall_inherited(self, prefix: str) -> Sequence[str]:
         """Return what earlier processes recorded under keys that begin so; each record once."""

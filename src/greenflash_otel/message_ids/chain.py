@@ -63,6 +63,11 @@ class Cursor:
         """Return all that can be said when only the message before is known."""
         return cls(head_id=message_id, last_visible_id=message_id)
 
+    @property
+    def calls_bytes(self) -> int:
+        """Roughly how much memory the calls take; what they consist of is shared with other cursors."""
+        return 8 * len(self.calls)
+
     def find_call(self, call_id: str | None) -> str | None:
         """Return the message id of the newest tool call with this call id."""
         return next((message for call, message in reversed(self.calls) if call == call_id), None)

@@ -8,10 +8,11 @@ that a model call quotes.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.semconv.correlation.trace import Key, Reading, combine_spans
 from greenflash_otel.semconv.registry import OURS
 
@@ -21,15 +22,30 @@ EACH = 64
 """Readings remembered of a trace, and the last ones of any."""
 SEEN = 4_000
 """Spans that are known again when they are delivered once more."""
+SIZE_BYTES = 4 * 1024 * 1024
+"""Of the readings of all traces, of the last ones, and of those that are known again: each roughly."""
+READING_BYTES = 4_000
+"""What a reading takes besides texts."""
 
 
 class Recent:
     """Reads spans together with those that came before. Not thread-safe: its owner serialises access."""
 
     def __init__(self) -> None:
-        self._traces: OrderedDict[str, OrderedDict[Key, Reading]] = OrderedDict()
-        self._last: deque[Reading] = deque(maxlen=EACH)
-        self._seen: OrderedDict[Key, Reading] = OrderedDict()
+        self._traces: ByteBoundLruDict[str, OrderedDict[Key, Reading]] = ByteBoundLruDict(
+            TRACES, SIZE_BYTES, lambda id, known: sum(map(_measure, known.values()))
+        )
+        self._last: ByteBoundLruDict[Key, Reading] = ByteBoundLruDict(
+            EACH, SIZE_BYTES, lambda key, one: _measure(one)
+        )
+        self._seen: ByteBoundLruDict[Key, Reading] = ByteBoundLruDict(
+            SEEN, SIZE_BYTES, lambda key, one: _measure(one)
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """Roughly how much memory takes what is remembered."""
+        return self._traces.size_bytes + self._last.size_bytes + self._seen.size_bytes
 
     def take(self, readings: Sequence[Reading]) -> list[Reading]:
         """Read new spans, in the order of their ends, and those that are known better through them."""
@@ -46,14 +62,11 @@ class Recent:
     def _is_news(self, one: Reading) -> bool:
         """Tell whether a span was not delivered before, or says more now."""
         known = self._seen.get(one.key) == one
-        self._seen[one.key] = one
-        self._seen.move_to_end(one.key)
-        if len(self._seen) > SEEN:
-            self._seen.popitem(last=False)
+        self._seen.remember(one.key, one)
         return not known or one.span.scope == OURS
 
     def _find_related(self, readings: Iterable[Reading]) -> Iterable[Reading]:
-        yield from self._last
+        yield from self._last.values()
         for trace_id in {one.span.trace_id for one in readings}:
             yield from self._traces.get(trace_id, {}).values()
 
@@ -61,14 +74,12 @@ class Recent:
         for one in readings:
             if one.span.scope == OURS:
                 continue
-            known = self._traces.setdefault(one.span.trace_id, OrderedDict())
+            known = self._traces.get(one.span.trace_id) or OrderedDict()
             known[one.key] = emitted = replace(one, already_emitted=True)
-            self._traces.move_to_end(one.span.trace_id)
             if len(known) > EACH:
                 known.popitem(last=False)
-            if len(self._traces) > TRACES:
-                self._traces.popitem(last=False)
-            self._last.append(emitted)
+            self._traces.remember(one.span.trace_id, known)
+            self._last.remember(one.key, emitted)
 
 
 def _is_better(before: Reading, now: Reading) -> bool:
@@ -78,3 +89,10 @@ def _is_better(before: Reading, now: Reading) -> bool:
     return before.span.trace_id != now.span.trace_id or bool(
         now.operation.input and not before.operation.input
     )
+
+
+def _measure(one: Reading) -> int:
+    """Return roughly how much memory a reading takes; its operation holds the span's texts once more."""
+    said = [one.span.attributes, *(event.attributes for event in one.span.events)]
+    texts = (value for attributes in said for value in attributes.values())
+    return READING_BYTES + 2 * sum(len(text) for text in texts if isinstance(text, (str, bytes)))

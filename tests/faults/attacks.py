@@ -1,0 +1,78 @@
+"""Rows of the fault matrix: attacks, on the gateway and from within the application."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ATTACKS: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
+    (
+        "Gateway: slow senders, half heads, too many connections",
+        "A deadline ends each; others are served, `/healthz` answers throughout",
+        (
+            "gateway/test_attacks.py::test_who_stops_in_the_middle",
+            "gateway/test_attacks.py::test_who_drips",
+            "gateway/test_attacks.py::test_more_connections_than_there_may_be",
+            "gateway/test_attacks.py::test_bodies_that_stall_give_way",
+            "gateway/test_attacks.py::test_health_under_every_attack_at_once",
+        ),
+        "",
+    ),
+    (
+        "Gateway: strangers without a token, over HTTP and gRPC",
+        "Turned away before a byte of the body is read",
+        (
+            "gateway/test_attacks.py::test_a_stranger_costs_a_head",
+            "gateway/test_attacks.py::test_strangers_over_grpc",
+        ),
+        "",
+    ),
+    (
+        "Gateway: one sender that is greedy; a few bytes that unpack to many spans",
+        "Counted before anything is built; others have their turns and their memory",
+        (
+            "gateway/test_attacks.py::test_bombs",
+            "gateway/test_attacks.py::test_a_bomb_over_grpc",
+            "gateway/test_attacks.py::test_one_sender_cannot_have_all_turns",
+            "gateway/test_attacks.py::test_memory_is_shared",
+        ),
+        "",
+    ),
+    (
+        "Gateway: no disk; a span that cannot be converted",
+        "503 and not ready; counted and said in the answer",
+        (
+            "gateway/test_counts.py::test_nothing_is_acknowledged_without_a_disk",
+            "gateway/test_counts.py::test_what_cannot_be_converted_is_said_and_counted",
+        ),
+        "",
+    ),
+    (
+        "Many conversations, or calls of a megabyte, faster than they are sent",
+        "What is remembered is bounded in bytes; what is pushed out is recalled from the disk",
+        (
+            "conversations/test_bounds.py::test_what_is_pushed_out_is_recalled",
+            "conversations/test_bounds.py::test_calls_of_a_megabyte_are_not_all_remembered",
+        ),
+        "Calls that come faster than the disk writes are refused beyond 32 MiB, and counted.",
+    ),
+    (
+        "Values that are no JSON, ids that are no text, in any argument",
+        "Repaired or dropped alone, counted; the message is kept",
+        (
+            "test_any_value.py::test_any_value_in_a_conversation",
+            "test_any_value.py::test_any_value_as_an_argument",
+            "test_any_value.py::test_an_id_is_the_same_text_everywhere",
+        ),
+        "",
+    ),
+    (
+        "A redaction function that asks a model, fails, or meets keys",
+        "One call for each text; hidden where it fails; keys are redacted too",
+        (
+            "redaction/test_isolation.py::test_what_redaction_asks_is_not_captured",
+            "redaction/test_isolation.py::test_what_fails_hides_the_text",
+            "redaction/test_redaction.py::test_the_path_of_a_key",
+        ),
+        "",
+    ),
+)
