@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
-    Affiliation,
+    ConversationContext,
     Ending,
     Failure,
     Json,
@@ -145,7 +145,7 @@ def operations(draw: st.DrawFn) -> Operation:
     name = draw(st.sampled_from(sorted(READABLE)))
     provider_conversation_id = draw(maybe(ids))
     affiliation = st.builds(
-        Affiliation,
+        ConversationContext,
         # the provider's own id is not taken for one that the application gave
         conversation_id=maybe(ids).filter(lambda id: id is None or id != provider_conversation_id),
         user_id=maybe(ids),

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 
-from greenflash_otel.context import conversation, current_affiliation, current_conversation, internal
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.context import conversation, current_conversation, get_current_affiliation, internal
+from greenflash_otel.model.operation import ConversationContext
 
 
 def _noting(seen: list[str | None]) -> Generator[str, str, str]:
@@ -143,7 +143,7 @@ def test_a_scope_is_left_with_an_error(raised: type[BaseException]) -> None:
     """The error passes, the scope ends."""
     with pytest.raises(raised), conversation("c"):
         raise raised
-    assert current_affiliation() == Affiliation()
+    assert get_current_affiliation() == ConversationContext()
 
 
 def test_internal_ends_with_another_conversation() -> None:
@@ -154,7 +154,7 @@ def test_internal_ends_with_another_conversation() -> None:
             assert inside.internal
         with conversation("other") as other:
             assert not other.internal
-    assert not current_affiliation().internal
+    assert not get_current_affiliation().internal
 
 
 def test_ids_become_text() -> None:

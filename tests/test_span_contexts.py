@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanContext
 
 import greenflash_otel as greenflash
 from greenflash_otel import internal_errors, span_contexts
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.span_contexts import SpanContexts, text_bytes_of
 
 STEP = "remember whose conversation a span belongs to"
@@ -42,11 +42,11 @@ def _context(number: int) -> SpanContext:
 def test_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes first, which is counted: its span arrives without its user."""
     monkeypatch.setattr(span_contexts, "MAX_OPEN", 3)
-    table, before = SpanContexts(), internal_errors.internal_errors().get(STEP, 0)
+    table, before = SpanContexts(), internal_errors.get_internal_errors().get(STEP, 0)
     spans = [_start(table, id=f"c{number}") for number in range(5)]
     found = [table.find(span.get_span_context()).affiliation.conversation_id for span in spans]
     assert found == [None, None, "c2", "c3", "c4"]
-    assert internal_errors.internal_errors()[STEP] == before + 2
+    assert internal_errors.get_internal_errors()[STEP] == before + 2
 
 
 def test_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +126,7 @@ def test_threads_and_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> N
 @settings(max_examples=50, deadline=None)
 def test_size_is_at_least_that_of_the_texts(value: Any) -> None:
     """What is measured is not less than the text in it, up to the number of values that are looked at."""
-    assert text_bytes_of(Affiliation("c", properties={"k": value})) >= _texts(value)
+    assert text_bytes_of(ConversationContext("c", properties={"k": value})) >= _texts(value)
 
 
 def _texts(value: Any) -> int:

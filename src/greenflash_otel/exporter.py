@@ -21,13 +21,13 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
 from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
-from greenflash_otel.semconv.attributes import plain_attributes
+from greenflash_otel.semconv.attributes import copy_plain_attributes
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
-from greenflash_otel.span_contexts import SPAN_CONTEXTS, joined
+from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation
 
 _STATUS: Mapping[StatusCode, Status] = {
     StatusCode.UNSET: "unset",
@@ -36,7 +36,7 @@ _STATUS: Mapping[StatusCode, Status] = {
 }
 
 
-def record_of(span: ReadableSpan, affiliation: Affiliation | None = None) -> SpanRecord:
+def record_of(span: ReadableSpan, affiliation: ConversationContext | None = None) -> SpanRecord:
     """Return an SDK span as our plain values.
 
     Args:
@@ -50,11 +50,11 @@ def record_of(span: ReadableSpan, affiliation: Affiliation | None = None) -> Spa
         name=span.name,
         start_ns=span.start_time or 0,
         end_ns=span.end_time or span.start_time or 0,
-        attributes=plain_attributes(
-            joined(span.attributes or {}, affiliation) if affiliation else span.attributes or {}
+        attributes=copy_plain_attributes(
+            join_conversation(span.attributes or {}, affiliation) if affiliation else span.attributes or {}
         ),
         events=tuple(
-            SpanEvent(event.name, event.timestamp, plain_attributes(event.attributes or {}))
+            SpanEvent(event.name, event.timestamp, copy_plain_attributes(event.attributes or {}))
             for event in span.events
         ),
         status=_STATUS[span.status.status_code],
@@ -213,7 +213,7 @@ _processors: Final[weakref.WeakKeyDictionary[Any, dict[type, Any]]] = weakref.We
 """Our processors in each provider that has any, by their kind."""
 
 
-def processor_in(provider: Any, kind: type[Processor]) -> Processor:
+def find_or_add_processor(provider: Any, kind: type[Processor]) -> Processor:
     """Return our processor of a kind in ``provider``, added to it if it has none yet.
 
     Args:

@@ -44,7 +44,7 @@ class Framework:
         except (ImportError, ValueError, AttributeError):  # ValueError: a stand-in that was put in its place
             return True
 
-    def version(self) -> str | None:
+    def find_version(self) -> str | None:
         """Return the installed version; None if nothing tells it."""
         try:
             return metadata.version(self.distribution)

@@ -195,12 +195,12 @@ def _log(level: int, message: str) -> None:
         emit()
 
 
-def internal_errors() -> Mapping[str, int]:
+def get_internal_errors() -> Mapping[str, int]:
     """Return how often each step failed in this process."""
-    return dict(counts().errors)
+    return dict(get_counts().errors)
 
 
-def counts() -> Counts:
+def get_counts() -> Counts:
     """Return the counts of the process at this moment."""
     _tally.sum_up()
     now = _tally.counts

@@ -62,7 +62,7 @@ class GreenflashCallbackHandler(CallbackHandler):
         }
         self._affiliation = affiliation_of_arguments("GreenflashCallbackHandler()", ids, properties)
 
-    def source(self) -> Source | None:
+    def get_source(self) -> Source | None:
         """Where the spans of a new turn go; None after `shutdown()`."""
         instrumentation = langchain.current
         return None if instrumentation is None else Source(instrumentation, self._affiliation)

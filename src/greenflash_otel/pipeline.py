@@ -27,7 +27,7 @@ from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination, choose_folder, find_folders
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.delivery.stats import Stats, with_process_counts
+from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.delivery.threads import is_our_thread, is_waiting
 from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.errors import ConfigurationError
@@ -35,12 +35,12 @@ from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.greenflash_api.stand_in import is_stand_in
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.ingest.redaction import Redaction
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.ingest.spill import SpanSpill
 from greenflash_otel.message_ids.ids import key_of
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
@@ -84,17 +84,17 @@ class Pipeline:
         self.destination = addressed if settings.api_key is not None else addressed.unaddressed
         redact = _resolve(settings.redact)
         self._redaction = Redaction(redact)
-        self._outbox = _outbox_of(settings, self.destination)
+        self._outbox = _choose_outbox(settings, self.destination)
         reader = None if settings.outbox == MEMORY else self._outbox
         conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
-        sampler = _sampler_of(settings, conversations)
+        sampler = _make_sampler(settings, conversations)
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
         client = (
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
         )
-        self._intake = Intake(
+        self._intake = Ingest(
             self._outbox,
             address,
             redact,
@@ -153,19 +153,21 @@ class Pipeline:
         records = tuple(logs)
         return self._do(lambda: self._intake.take_logs(records, failed=failed))
 
-    def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
+    def take_outcome(
+        self, outcome: Outcome, affiliation: ConversationContext, trace_id: str | None
+    ) -> Outcome:
         """Keep an outcome now, attached to its conversation; it is in the outbox when this returns.
 
         The spans before it say which conversation it belongs to. If they take long to convert, the outcome is
         kept without them: it finds its conversation later.
         """
-        redacted = self._redaction.outcome(outcome)
+        redacted = self._redaction.redact_outcome(outcome)
 
         def keep_without_spans() -> Outcome:
             if redacted.conversation_id is not None or not (trace_id or affiliation.scope_id):
                 self._keep_now([self._intake.request_of_outcome(redacted)])
             else:
-                self._keep_for_later(_span_of(redacted, affiliation, trace_id))
+                self._keep_for_later(_make_span(redacted, affiliation, trace_id))
             return outcome
 
         return self._take_in_turn(
@@ -174,15 +176,17 @@ class Pipeline:
             unfinished=outcome,
         )
 
-    def take_rating(self, rating: Rating, affiliation: Affiliation, trace_id: str | None) -> Rating | None:
+    def take_rating(
+        self, rating: Rating, affiliation: ConversationContext, trace_id: str | None
+    ) -> Rating | None:
         """Keep a rating now, attached as an outcome is; None if there is nothing that it could rate."""
-        redacted = cast(Rating, self._redaction.feedback(rating))
+        redacted = cast(Rating, self._redaction.redact_feedback(rating))
 
         def keep_without_spans() -> Rating | None:
             if redacted.conversation_id is not None:
                 self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
             else:
-                self._keep_for_later(_span_of(redacted, affiliation, trace_id))
+                self._keep_for_later(_make_span(redacted, affiliation, trace_id))
             return rating
 
         unfinished: Rating | None = rating
@@ -194,7 +198,7 @@ class Pipeline:
 
     def take_feedback(self, told: Rating | User | Organization) -> bool:
         """Keep what was said of a conversation or a user; True if it is in the outbox now."""
-        redacted = self._redaction.feedback(told)
+        redacted = self._redaction.redact_feedback(told)
         return self._take_in_turn(
             lambda: self._intake.take_feedback(redacted, is_redacted=True),
             lambda: self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)]),
@@ -204,7 +208,7 @@ class Pipeline:
     def take_late(self, told: object) -> bool:
         """Keep something after `shutdown`, for the next process; whether it is on disk now."""
         if isinstance(told, Outcome):
-            request = self._intake.request_of_outcome(self._redaction.outcome(told))
+            request = self._intake.request_of_outcome(self._redaction.redact_outcome(told))
         elif isinstance(told, Rating) and not (told.conversation_id or told.message_id):
             self.lose("rating_of_nothing")
             return False
@@ -234,7 +238,7 @@ class Pipeline:
         False when the time ran out, when something of it was rejected, or when delivery is paused: no API
         key, or one that is refused.
         """
-        return self._delivery.flush(timeout_s, settle=self._intake.settle)
+        return self._delivery.flush(timeout_s, settle=self._intake.emit_all_waiting)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk.
@@ -245,13 +249,13 @@ class Pipeline:
         """
         seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
         if settle or self.settings.outbox == MEMORY:
-            self._delivery.close(seconds, settle=self._intake.settle)
+            self._delivery.close(seconds, settle=self._intake.emit_all_waiting)
         else:
             self._delivery.close(seconds)
 
     def stats(self) -> Stats:
         """Return what became of everything captured, and the failures of the process. Waits for nothing."""
-        return with_process_counts(self.own_stats())
+        return add_process_counts(self.own_stats())
 
     def own_stats(self) -> Stats:
         """Return the counts of this pipeline alone: to be summed with those of others."""
@@ -292,7 +296,7 @@ class Pipeline:
                 continue
             self._take_spans(spans)
             spans = []
-            if item.claim():
+            if item.claim_first():
                 with internal_errors.guarded("do what was asked for"):
                     item.result = item.act()
                     done.append(item)
@@ -310,7 +314,7 @@ class Pipeline:
             self._intake.take(some, outcomes=is_late)
 
     def _emit_overdue(self) -> None:
-        self._intake.tell_overdue()
+        self._intake.emit_overdue()
 
     # Where the ingest thread is too slow.
 
@@ -321,18 +325,18 @@ class Pipeline:
             unfinished: Returned where nothing can be waited for: on a thread of ours, or in a nested call.
         """
         batcher = self._delivery.batcher
-        work = self._delivery.call(act)
+        work = self._delivery.run_behind(act)
         if batcher.wait(work, IN_TURN_S):
             return cast(T, work.result)
         if is_our_thread() or is_waiting():
             return unfinished
-        if work.claim():
+        if work.claim_first():
             return otherwise()
         batcher.wait(work, COMMIT_S)  # it is being done at this moment
         return cast(T, work.result) if work.ticket.is_complete else unfinished
 
     def _do(self, act: Callable[[], bool]) -> bool:
-        work = self._delivery.call(act)
+        work = self._delivery.run_behind(act)
         return self._delivery.batcher.wait(work, TAKE_S) and bool(work.result)
 
     def _keep_now(self, requests: Sequence[ApiRequest]) -> bool:
@@ -354,7 +358,7 @@ class Pipeline:
         self._delivery.batcher.note_spilled()
 
 
-def _outbox_of(settings: Settings, destination: Destination) -> Outbox:
+def _choose_outbox(settings: Settings, destination: Destination) -> Outbox:
     limit_bytes = settings.outbox_limit_bytes
     if settings.outbox == MEMORY:
         return Outbox(MEMORY, limit_bytes=limit_bytes, destination=destination.key)
@@ -362,7 +366,7 @@ def _outbox_of(settings: Settings, destination: Destination) -> Outbox:
     return Outbox(folder, limit_bytes=limit_bytes, destination=destination.key)
 
 
-def _span_of(thing: Outcome | Rating, affiliation: Affiliation, trace_id: str | None) -> SpanRecord:
+def _make_span(thing: Outcome | Rating, affiliation: ConversationContext, trace_id: str | None) -> SpanRecord:
     """Write an outcome or a rating as a span, which can wait for its conversation as those of others do."""
     if isinstance(thing, Rating):
         at_ns, name, own, key = thing.rated_at_ns, rating_span.SPAN_NAME, rating_span.attributes_of(thing), ""
@@ -375,7 +379,7 @@ def _span_of(thing: Outcome | Rating, affiliation: Affiliation, trace_id: str | 
     )
 
 
-def _sampler_of(settings: Settings, conversations: ConversationStore) -> Sampler | None:
+def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampler | None:
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
     return Sampler(settings.sample_rate, conversations.index.always_kept)

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import SpanContext
 
 from greenflash_otel import internal_errors
-from greenflash_otel.context import affiliation_in
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.context import get_affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.semconv.genai import CONVERSATION_ID, Attribute, attributes_of_affiliation
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.suppression import is_redacting
@@ -44,14 +44,14 @@ NODES: Final = 500
 """Values in the properties of a conversation that are measured; more are estimated."""
 
 Key: TypeAlias = tuple[int, int]
-NOBODY: Final = Affiliation()
+NOBODY: Final = ConversationContext()
 
 
 @dataclass(frozen=True, slots=True)
 class SpanNote:
     """What is remembered of a span."""
 
-    affiliation: Affiliation = NOBODY
+    affiliation: ConversationContext = NOBODY
     is_ignored: bool = False
     """Whether no exporter of ours may read it: it began in a redaction function."""
     recorded_by: int | None = None
@@ -102,10 +102,10 @@ class _Notes:
         return len(self._notes)
 
     def text_bytes(self) -> int:
-        distinct = {id(note.affiliation): note.affiliation for note, _ in self._snapshot()}
+        distinct = {id(note.affiliation): note.affiliation for note, _ in self._copy_notes()}
         return sum(map(text_bytes_of, distinct.values()))
 
-    def _snapshot(self) -> list[tuple[SpanNote, float]]:
+    def _copy_notes(self) -> list[tuple[SpanNote, float]]:
         try:
             return list(self._notes.values())
         except RuntimeError:  # another thread changed it meanwhile; the next check comes soon
@@ -117,7 +117,7 @@ class _Notes:
         try:
             self._unchecked_bytes = 0
             oldest_s = self._now_s() - self._max_age_s
-            entries = self._snapshot()
+            entries = self._copy_notes()
             for _, noted_s in entries:
                 if noted_s >= oldest_s:
                     break
@@ -148,7 +148,7 @@ class _Notes:
             internal_errors.count(self._step, OverflowError())
 
 
-def text_bytes_of(affiliation: Affiliation) -> int:
+def text_bytes_of(affiliation: ConversationContext) -> int:
     """Estimate the size of what an affiliation says."""
     texts = (affiliation.conversation_id, affiliation.user_id, affiliation.organization_id)
     total, nodes = sum(len(text) for text in texts if text), 0
@@ -195,7 +195,7 @@ class SpanContexts:
         if is_redacting(parent_context):
             self._open.put(_key_of(span.get_span_context()), SpanNote(is_ignored=True))
             return
-        affiliation = affiliation_in(parent_context)
+        affiliation = get_affiliation(parent_context)
         if not (
             affiliation.conversation_id
             or affiliation.scope_id
@@ -253,12 +253,12 @@ SPAN_CONTEXTS: Final = SpanContexts()
 """Those of the process."""
 
 
-def joined(attributes: Mapping[str, object], affiliation: Affiliation) -> dict[str, Any]:
+def join_conversation(attributes: Mapping[str, object], affiliation: ConversationContext) -> dict[str, Any]:
     """Return the attributes of a span with its conversation joined; what its author wrote wins."""
     found = attributes_of_affiliation(affiliation)
     return {**{name: value for name, value in found.items() if value is not None}, **attributes}
 
 
-def conversation_alone(affiliation: Affiliation) -> dict[str, Attribute]:
+def select_conversation(affiliation: ConversationContext) -> dict[str, Attribute]:
     """Return the one attribute that any span may carry."""
     return {CONVERSATION_ID: affiliation.conversation_id} if affiliation.conversation_id else {}

@@ -119,10 +119,10 @@ def with_change(attributes: Attributes, change: Change) -> Attributes:
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_any_change_of_all(change: Change) -> None:
     """The whole way to the requests nothing of ours fails."""
-    before = internal_errors.internal_errors()
+    before = internal_errors.get_internal_errors()
     for recording in RECORDINGS:
         arrive(replace(recording, spans=tuple(changed(span, change) for span in recording.spans)))
-    assert internal_errors.internal_errors() == before
+    assert internal_errors.get_internal_errors() == before
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))

@@ -29,7 +29,7 @@ SERVERS = frozenset({"gateway"})
 """Commands whose log is read long after: its lines have a time, and say at INFO what is served."""
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     root = argparse.ArgumentParser("greenflash-otel", description="Conversations and outcomes to Greenflash.")
     commands = root.add_subparsers(title="commands", required=True)
@@ -139,7 +139,7 @@ DROP = ("remove requests for good", "Removes requests, refused or waiting; what 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
-    given = parser().parse_args(arguments)
+    given = make_parser().parse_args(arguments)
     module, _, function = given.command.partition(":")
     try:
         with log_to_stderr(is_server=module in SERVERS):

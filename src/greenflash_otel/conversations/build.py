@@ -110,7 +110,7 @@ class _Draft:
     def __init__(self, known: KnownConversations, found: Resolution) -> None:
         self._known = known
         self._found = found
-        self._state = known.state(found.conversation_id)
+        self._state = known.get_state(found.conversation_id)
         self._namespace = self._state.namespace
         self._cursor = self._state.facts.cursor
         self._resends_history = self._state.facts.resends_history
@@ -131,7 +131,7 @@ class _Draft:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
         answered, after = self._chain_answers(aligned.cursor, prepared)
-        self._resends_history = self._resends_history or _resends_history(prepared, self._found)
+        self._resends_history = self._resends_history or _does_resend_history(prepared, self._found)
         call_ids = self._add_nodes((*aligned.chained, *answered))
         self._move_to(after)
         self._add_location(span, operation, aligned.cursor, after)
@@ -360,7 +360,7 @@ def disambiguate_choices(
         seen |= ids
 
 
-def _resends_history(prepared: PreparedOperation, found: Resolution) -> bool:
+def _does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:
     """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
     if prepared.operation.input_parent_id is not None:
         return any(message.role == "user" for message in found.rest)

@@ -114,7 +114,7 @@ class DeferredQueue(Generic[T]):
             expired += self._remove(next(iter(self._entries)))
         return expired
 
-    def pending_changes(self) -> tuple[Sequence[DeferralKey], Mapping[DeferralKey, Sequence[T]]]:
+    def list_pending_changes(self) -> tuple[Sequence[DeferralKey], Mapping[DeferralKey, Sequence[T]]]:
         """Return the keys whose records no longer hold, and the entries that have no record yet."""
         return list(self._emptied), self._unpersisted
 

@@ -29,7 +29,7 @@ OMITTED = ("resource",)
 
 def write(value: object) -> str:
     """Write a record's text."""
-    return json.dumps([VERSION, value], separators=(",", ":"), default=_in_json)
+    return json.dumps([VERSION, value], separators=(",", ":"), default=_write_unusual)
 
 
 def read(text: str) -> Any:  # what was given to `write`, tuples as lists
@@ -124,6 +124,6 @@ def _default_of(one: Field[Any]) -> object:
     return one.default_factory() if one.default_factory is not MISSING else one.default
 
 
-def _in_json(value: object) -> object:
+def _write_unusual(value: object) -> object:
     """Return JSON for what has none: a mapping of another kind, as the SDK's; bytes, which nobody reads."""
     return dict(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else None

@@ -91,11 +91,11 @@ class ConversationStore:
         self.dropped_steps = 0
         """Steps that expired and of which nobody knows the conversation: they are none by themselves."""
 
-    def namespace(self, name: str) -> str:
+    def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
         return namespace_of(name, self._key)
 
-    def state(self, id: str) -> ConversationState:
+    def get_state(self, id: str) -> ConversationState:
         """Return what is known of a conversation: nothing of a new one."""
         state = self._states.get(id) or self._recall_state(id)
         self._states.remember(id, state)
@@ -105,7 +105,7 @@ class ConversationStore:
 
     def apply(self, changes: Changes) -> None:
         """Carry out what an operation changes. This is the only writer of what is known of conversations."""
-        self.state(changes.conversation_id).apply(changes.state)
+        self.get_state(changes.conversation_id).apply(changes.state)
         self.index.apply(changes.entries)
         self.deferred.release(changes.released)
         for deferral in changes.deferred:
@@ -137,7 +137,7 @@ class ConversationStore:
                 key, waiting = persistence.read_waiting(text)
                 self._restore(key, waiting, now_ns)
 
-    def pending_records(
+    def list_pending_records(
         self,
         redact: Callable[[Waiting], Waiting] = lambda waiting: waiting,
         is_kept: Callable[[str], bool] = lambda conversation_id: True,
@@ -154,11 +154,11 @@ class ConversationStore:
             return []
         self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_kept(id)}
         records = [StateRecord(self._key_of("conversation", id), None) for id in self._forgotten]
-        for index, name, target in self.index.pending_changes():
+        for index, name, target in self.index.list_pending_changes():
             key = self._key_of(index.value, name)
             records.append(StateRecord(key, persistence.write_target(target)))
         for id, state in self._unpersisted.items():
-            if (change := state.pending_change()) is not None:
+            if (change := state.take_pending_change()) is not None:
                 if change.properties:
                     said = redact_properties(dict(change.properties))
                     change = replace(change, properties=tuple(said.items()))
@@ -201,18 +201,18 @@ class ConversationStore:
     def _records_of(
         self, name: str, queue: DeferredQueue[Any], redact: Callable[[Waiting], Waiting]
     ) -> list[StateRecord]:
-        emptied, unpersisted = queue.pending_changes()
-        records = [StateRecord(self._waiting_key(name, key), None) for key in emptied]
+        emptied, unpersisted = queue.list_pending_changes()
+        records = [StateRecord(self._hash_deferral_key(name, key), None) for key in emptied]
         for key, entries in unpersisted.items():
             for entry in entries:
                 text = persistence.write_waiting(key, redact(entry))
                 is_required = name != "operation"
-                record_key = self._waiting_key(name, key)
+                record_key = self._hash_deferral_key(name, key)
                 records.append(StateRecord(record_key, text, appends=True, is_required=is_required))
         return records
 
     def _recall_state(self, id: str) -> ConversationState:
-        state = ConversationState(self.namespace(id))
+        state = ConversationState(self.choose_namespace(id))
         texts = () if id in self._forgotten else self._reader.recall(self._key_of("conversation", id))
         for text in texts:
             with internal_errors.guarded("read stored state"):
@@ -226,7 +226,7 @@ class ConversationStore:
             return [persistence.read_target(text) for text in texts]
         return ()
 
-    def _waiting_key(self, queue: str, key: DeferralKey) -> str:
+    def _hash_deferral_key(self, queue: str, key: DeferralKey) -> str:
         return self._key_of("waiting", f"{queue} {key.kind.value} {key.id}")
 
     def _key_of(self, kind: str, name: str) -> str:

@@ -62,7 +62,7 @@ class Work:
         """Id of the last spilled span that came before it."""
         self._claimed = _thread.allocate_lock()
 
-    def claim(self) -> bool:
+    def claim_first(self) -> bool:
         """Whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
         return self._claimed.acquire(blocking=False)
 
@@ -78,7 +78,7 @@ class Spill(Protocol):
         """Return the oldest items, and the id up to which they are; both empty where nothing waits."""
         ...
 
-    def last_id(self) -> int:
+    def find_last_id(self) -> int:
         """Return the id of the newest item."""
         ...
 
@@ -172,7 +172,7 @@ class Batcher:
         self.wake()
         return True
 
-    def call(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
+    def run_behind(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
         """Have the ingest thread do something behind everything that was submitted before."""
         work = Work(act)
         self._bytes += size_bytes
@@ -225,7 +225,7 @@ class Batcher:
             return None
         return self._spill.run_later(self._store_everything)
 
-    def lost(self) -> dict[str, int]:
+    def count_refused(self) -> dict[str, int]:
         """Return how many items were refused, by reason."""
         lost: dict[str, int] = {}
         for (reason, _), count in self._lost.copy().items():
@@ -364,7 +364,7 @@ class Batcher:
                 continue
             self._store_spans(spans)
             spans = []
-            item.after_id = self._spill.last_id()
+            item.after_id = self._spill.find_last_id()
             self._late.append(item)
         self._store_spans(spans)
 

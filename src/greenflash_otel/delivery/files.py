@@ -78,7 +78,7 @@ def identify(path: Path) -> Identity:
         if int.from_bytes(header[68:72], "big") != schema.APPLICATION_ID:
             return "foreign"
         return "ours" if int.from_bytes(header[60:64], "big") == schema.SCHEMA_VERSION else "other_schema"
-    return "damaged" if _has_mark(_beside(path, _LOCK)) else "foreign"
+    return "damaged" if _has_mark(_add_suffix(path, _LOCK)) else "foreign"
 
 
 def find_files(folder: Path, identity: Identity) -> list[Path]:
@@ -122,7 +122,7 @@ def acquire(
     mine: OwnedFile | None = None
     unread = _quarantine_damaged(folder)
     broken: list[Path] = []
-    for found in _orphans(folder, destination, limit_bytes, broken):
+    for found in _find_orphans(folder, destination, limit_bytes, broken):
         if mine is None and found.path != suspect and adoption.is_sound(found.db):
             mine = found
             continue
@@ -141,7 +141,7 @@ def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[
     """
     unread = _quarantine_damaged(folder)
     broken: list[Path] = []
-    orphans = list(_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path))
+    orphans = list(_find_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path))
     return orphans, unread + len(broken)
 
 
@@ -183,7 +183,7 @@ def try_lock(path: Path, *, limit_bytes: int) -> OwnedFile | None:
         if not path.exists():  # emptied and removed by its last owner while we waited at the door
             lock.release(remove=True)
             return None
-        return OwnedFile(path, schema.connect(_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
+        return OwnedFile(path, schema.connect(_write_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
     except BaseException as error:
         if is_damage(error):
             _quarantine(path)
@@ -200,7 +200,7 @@ def release(owned: OwnedFile) -> None:
         owned.lock.release(remove=False)  # its mark says whose the database is, should that be damaged
 
 
-def _orphans(
+def _find_orphans(
     folder: Path, destination: str, limit_bytes: int, broken: list[Path], *, but: Path | None = None
 ) -> Iterator[OwnedFile]:
     """Own the files without an owner one by one; add those that cannot be opened at all to `broken`."""
@@ -235,13 +235,15 @@ def _create(folder: Path, destination: str, limit_bytes: int) -> OwnedFile:
         path = folder / f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}.sqlite3"
         if (lock := _lock(path)) is None:
             continue  # another process tidied up at this moment
-        new = _beside(path, _NEW)
+        new = _add_suffix(path, _NEW)
         try:
             create_private_file(new)
-            schema.create(_uri(new), destination)
+            schema.create(_write_uri(new), destination)
             new.rename(path)
             sync_folder(folder)
-            return OwnedFile(path, schema.connect(_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
+            return OwnedFile(
+                path, schema.connect(_write_uri(path), limit_bytes=limit_bytes), lock, limit_bytes
+            )
         except BaseException:
             for left in (new, path):
                 left.unlink(missing_ok=True)
@@ -256,7 +258,7 @@ def _remove(owned: OwnedFile) -> None:
         owned.db.close()
     for suffix in ("", *_JOURNALS):
         with contextlib.suppress(NotADirectoryError):  # somebody has put a file where the folder was
-            _beside(owned.path, suffix).unlink(missing_ok=True)
+            _add_suffix(owned.path, suffix).unlink(missing_ok=True)
     owned.db.close()
     owned.lock.release(remove=True)
 
@@ -300,7 +302,7 @@ def _quarantine(path: Path) -> None:
     with internal_errors.guarded("move a damaged outbox file out of the way"):
         path.rename(apart)
         for suffix in _JOURNALS:
-            if (journal := _beside(path, suffix)).exists():
+            if (journal := _add_suffix(path, suffix)).exists():
                 journal.rename(f"{apart}{suffix}")
     internal_errors.warn_once(
         f"an outbox file was damaged. What could be read is kept. The file is now {apart}"
@@ -310,8 +312,8 @@ def _quarantine(path: Path) -> None:
 def _lock(path: Path) -> LockedHandle | None:
     """Take the lease on a database; None if another process has it."""
     with contextlib.suppress(FileExistsError):
-        create_private_file(_beside(path, _LOCK), _MARK)
-    return lock_file(_beside(path, _LOCK))
+        create_private_file(_add_suffix(path, _LOCK), _MARK)
+    return lock_file(_add_suffix(path, _LOCK))
 
 
 def _has_mark(path: Path) -> bool:
@@ -321,9 +323,9 @@ def _has_mark(path: Path) -> bool:
         return False
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _add_suffix(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _uri(path: Path) -> str:
+def _write_uri(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=rw"

@@ -150,17 +150,17 @@ class Outbox:
 
     # What goes.
 
-    def claim(self, now_s: float) -> Entry | None:
+    def claim_next(self, now_s: float) -> Entry | None:
         """Claim the next entry to be sent; None if none is due. One of the next four must follow.
 
         Args:
             now_s: Of the clock that `postpone` was given times of.
         """
-        return self._run(lambda entries: entries.claim(now_s))
+        return self._run(lambda entries: entries.claim_next(now_s))
 
-    def settle(self, entry: Entry, *, sampled_out: bool = False) -> None:
+    def acknowledge(self, entry: Entry, *, sampled_out: bool = False) -> None:
         """Remove an entry: Greenflash has accepted it."""
-        self._run(lambda entries: entries.settle(entry, sampled_out=sampled_out))
+        self._run(lambda entries: entries.acknowledge(entry, sampled_out=sampled_out))
 
     def postpone(self, entry: Entry, until_s: float) -> None:
         """Send an entry again, not before then; what follows in its conversation waits too."""
@@ -180,7 +180,7 @@ class Outbox:
 
     # Looking.
 
-    def due_s(self) -> float | None:
+    def compute_due_s(self) -> float | None:
         """Return when there will be something to claim; None if nothing waits."""
         return self._due_s
 
@@ -231,7 +231,7 @@ class Outbox:
         """How many spans wait on disk for their conversion."""
         return self._contents.captured
 
-    def counts(self) -> Stats:
+    def get_stats(self) -> Stats:
         """Return what became of everything that was put here. Waits for nothing."""
         self._begin_in_child()
         return self._stats
@@ -272,16 +272,16 @@ class Outbox:
                 continue
             self._do(jobs[at])
             at += 1
-        if self._contents.settled_count >= SETTLED_MOST:
-            self._contents.delete_settled()
+        if self._contents.acknowledged_count >= SETTLED_MOST:
+            self._contents.delete_acknowledged()
         if self._contents.has_news and self.on_change is not None:
             self._contents.has_news = False
             self.on_change()
-        return self._contents.settled_count > 0
+        return self._contents.acknowledged_count > 0
 
     def tidy(self) -> None:
         """Delete what is delivered."""
-        self._contents.delete_settled()
+        self._contents.delete_acknowledged()
 
     def release_idle(self) -> bool:
         """Close the file for a while, if nothing waits in it; whether it is closed."""
@@ -296,10 +296,10 @@ class Outbox:
 
     # Forking: the child begins a file of its own when it first needs one.
 
-    def before_fork(self) -> None:
+    def prepare_fork(self) -> None:
         """Nothing: the writer rests, see `fork_hooks`."""
 
-    def after_fork(self, *, in_child: bool) -> None:
+    def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child."""
         if in_child:
             self._begin_in_child()
@@ -336,7 +336,7 @@ class Outbox:
 
     def _publish(self) -> None:
         self._stats = self._contents.ledger.stats(self._contents.captured)
-        self._due_s = None if self._contents.is_closed else self._contents.schedule.due_s()
+        self._due_s = None if self._contents.is_closed else self._contents.schedule.compute_due_s()
 
     def _run(self, act: Callable[[Entries], T], timeout_s: float = FOREVER_S) -> T | None:
         """Have the writer do something, and wait for it; None if it failed or the time is over."""

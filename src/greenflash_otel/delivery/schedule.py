@@ -27,7 +27,7 @@ class Schedule:
             self._attempts[queue] = 0
             self._ready.append(queue)
 
-    def claim(self, now_s: float) -> str | None:
+    def claim_next(self, now_s: float) -> str | None:
         """Claim the queue whose turn it is; None if none is due. A queue that waited comes last."""
         while self._waiting and self._waiting[0][0] <= now_s:
             self._ready.append(heapq.heappop(self._waiting)[2])
@@ -56,7 +56,7 @@ class Schedule:
         self._ready.extend(queue for _, _, queue in sorted(self._waiting))
         self._waiting.clear()
 
-    def due_s(self) -> float | None:
+    def compute_due_s(self) -> float | None:
         """Return when the next queue is due; None if all are claimed."""
         if self._ready:
             return float("-inf")

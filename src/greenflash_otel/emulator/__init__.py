@@ -5,7 +5,7 @@ makes it fail on order. It accepts what the reference allows and refuses the res
 fault, so that a client that gets along with it gets along with Greenflash.
 """
 
-from greenflash_otel.emulator.faults import Answer, Fault, Faults, Hold
+from greenflash_otel.emulator.faults import Fault, FaultReply, Faults, Hold
 from greenflash_otel.emulator.server import Emulator, run
 from greenflash_otel.emulator.stored import (
     AcceptedRequest,
@@ -20,9 +20,9 @@ from greenflash_otel.emulator.tree import render
 
 __all__ = [
     "AcceptedRequest",
-    "Answer",
     "Emulator",
     "Fault",
+    "FaultReply",
     "Faults",
     "Hold",
     "StoredConversation",

@@ -19,7 +19,7 @@ POLL_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FaultReply:
     """Answer this; ``after_commit`` says whether the request is handled first."""
 
     status: int
@@ -27,7 +27,7 @@ class Answer:
     body: bytes = b""
     after_commit: bool = False
 
-    async def happen(self) -> Answer:
+    async def happen(self) -> FaultReply:
         """Answer at once."""
         return self
 
@@ -60,7 +60,7 @@ class Fault(Protocol):
         """False: before the request is even authorised. True: when the store has it."""
         ...
 
-    async def happen(self) -> Answer | None:
+    async def happen(self) -> FaultReply | None:
         """Do it; an `Answer` is sent instead of the emulator's own."""
         ...
 

@@ -100,11 +100,11 @@ class KafkaReader:
         try:
             consumer.subscribe(list(self._topics))
             while not self._stopping.is_set():
-                self.step(consumer)
+                self.read_once(consumer)
         finally:
             consumer.close()
 
-    def step(self, consumer: Any) -> None:
+    def read_once(self, consumer: Any) -> None:
         """Take what has come, and commit what is kept."""
         messages = []
         for message in consumer.consume(AT_ONCE, POLL_S):
@@ -117,8 +117,8 @@ class KafkaReader:
             with internal_errors.guarded(
                 "commit to Kafka"
             ):  # somebody else has the partition now: read there again
-                consumer.commit(offsets=_offsets(progress.done), asynchronous=False)
-        for offset in _offsets(progress.back):
+                consumer.commit(offsets=_list_offsets(progress.done), asynchronous=False)
+        for offset in _list_offsets(progress.back):
             with internal_errors.guarded("go back in Kafka"):
                 consumer.seek(offset)
         if progress.back:
@@ -143,5 +143,5 @@ class KafkaReader:
         return True
 
 
-def _offsets(places: Mapping[Place, int]) -> list[Any]:
+def _list_offsets(places: Mapping[Place, int]) -> list[Any]:
     return [confluent_kafka.TopicPartition(*place, offset) for place, offset in places.items()]

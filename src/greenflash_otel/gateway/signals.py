@@ -15,12 +15,12 @@ from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway import otlp, otlp_logs
 from greenflash_otel.gateway.encoding import Content
 from greenflash_otel.gateway.limits import ContentLimits
-from greenflash_otel.gateway.otlp_values import Request
+from greenflash_otel.gateway.otlp_values import OtlpRequest
 from greenflash_otel.ingest.attachment import belongs_to_others
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 
 
-class SpanSink(Protocol):
+class OtlpSink(Protocol):
     """Where records go: the pipeline of a tenant."""
 
     def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
@@ -44,7 +44,7 @@ class SpanSink(Protocol):
         ...
 
 
-Records = Request[Any]  # spans or log records, as the row of the signal says
+Records = OtlpRequest[Any]  # spans or log records, as the row of the signal says
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Signal:
     response: type[Message]
     records: str
     """What a response calls them."""
-    take: Callable[[SpanSink, Iterable[Any], Counter[str]], bool]
+    take: Callable[[OtlpSink, Iterable[Any], Counter[str]], bool]
 
 
 TRACES = Signal(

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import report
-from greenflash_otel.conversations.resolve import fallback_conversation_id
+from greenflash_otel.conversations.resolve import choose_fallback_conversation_id
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
@@ -54,17 +54,17 @@ def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
 
 
 def attach_outcome(
-    store: ConversationStore, outcome: Outcome, affiliation: Affiliation, trace_id: str | None
+    store: ConversationStore, outcome: Outcome, affiliation: ConversationContext, trace_id: str | None
 ) -> Outcome:
     """Return an outcome with its conversation, and with the user of that if it names none.
 
     One that belongs to no conversation is counted: it is delivered without.
     """
-    id = _conversation_of(store, outcome.conversation_id, affiliation, trace_id)
+    id = _find_conversation(store, outcome.conversation_id, affiliation, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         return outcome
-    known = store.state(id).facts
+    known = store.get_state(id).facts
     return replace(
         outcome,
         conversation_id=id,
@@ -76,7 +76,7 @@ def attach_outcome(
 def attach_rating(
     store: ConversationStore,
     rating: Rating,
-    affiliation: Affiliation,
+    affiliation: ConversationContext,
     trace_id: str | None,
     find_response: FindResponse = lambda response_id: None,
 ) -> Rating | None:
@@ -88,10 +88,10 @@ def attach_rating(
     Args:
         find_response: Finds the conversation and the message of a response that another process recorded.
     """
-    answer = _answer_of(store, rating.message_id, find_response) if rating.message_id else None
+    answer = _find_answer(store, rating.message_id, find_response) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
         return replace(rating, conversation_id=answer[0], message_id=answer[1])
-    id = _conversation_of(store, rating.conversation_id, affiliation, trace_id)
+    id = _find_conversation(store, rating.conversation_id, affiliation, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         if rating.message_id is None:
@@ -104,7 +104,7 @@ def attach_rating(
     return replace(rating, conversation_id=id)
 
 
-def _answer_of(
+def _find_answer(
     store: ConversationStore, response_id: str, find_response: FindResponse
 ) -> tuple[str, str] | None:
     """Return the conversation and the message of a response: by our own memory, else by what others noted."""
@@ -114,9 +114,12 @@ def _answer_of(
     return find_response(response_id)
 
 
-def _conversation_of(
-    store: ConversationStore, conversation_id: str | None, affiliation: Affiliation, trace_id: str | None
+def _find_conversation(
+    store: ConversationStore,
+    conversation_id: str | None,
+    affiliation: ConversationContext,
+    trace_id: str | None,
 ) -> str | None:
     """Return the conversation that was named, else that of the running code, else that of the trace."""
     named = conversation_id or affiliation.conversation_id
-    return named or fallback_conversation_id(store.index, trace_id, affiliation) or None
+    return named or choose_fallback_conversation_id(store.index, trace_id, affiliation) or None

@@ -48,18 +48,18 @@ class Sampler:
         if self.keeps(conversation_id):
             return given
         self._held[conversation_id] = [*self._held.pop(conversation_id, ()), *given]
-        self._bytes += _size(given)
+        self._bytes += _measure(given)
         while self._bytes > self._limit_bytes:
-            self._bytes -= _size(self._held.pop(next(iter(self._held))))
+            self._bytes -= _measure(self._held.pop(next(iter(self._held))))
         return ()
 
     def keep(self, conversation_id: str) -> Sequence[ApiRequest]:
         """Keep a conversation whatever its id says; what was held of it, which comes first."""
         self._always_kept.set(conversation_id, None)
         held = self._held.pop(conversation_id, [])
-        self._bytes -= _size(held)
+        self._bytes -= _measure(held)
         return held
 
 
-def _size(requests: Iterable[ApiRequest]) -> int:
+def _measure(requests: Iterable[ApiRequest]) -> int:
     return sum(len(request.body) for request in requests)

@@ -16,7 +16,7 @@ from collections import deque
 from types import FrameType
 from typing import Protocol
 
-from greenflash_otel.context import began_here
+from greenflash_otel.context import note_begun_here
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.open_set import OpenSet
 from greenflash_otel.platform_support import register_at_fork
@@ -75,7 +75,7 @@ def watch(operation: Unfinished) -> None:
     """End ``operation`` with the process, or with its `conversation()`, if nothing ends it before."""
     _hook_into_exit_and_fork()
     _running.add(operation)
-    began_here(operation)
+    note_begun_here(operation)
 
 
 def abandon_when_safe(operation: Unfinished) -> None:
@@ -100,7 +100,7 @@ def abandon_running(instrumentation: object = None) -> None:
     """Abandon everything that runs, or what ``instrumentation`` records of it."""
 
     def abandon_all() -> None:
-        for operation in _running.items():
+        for operation in _running.list_items():
             with guarded("end what is open at exit"):
                 if instrumentation is None or operation.instrumentation is instrumentation:
                     operation.abandon()
@@ -131,7 +131,7 @@ def is_busy(frame: FrameType | None) -> bool:
 
 def _discard_running() -> None:
     """A forked child has copies of its parent's operations; the parent goes on with them and ends them."""
-    for operation in [*_running.items(), *_waiting]:
+    for operation in [*_running.list_items(), *_waiting]:
         operation.discard()
     _running.clear()
     _waiting.clear()

@@ -168,7 +168,7 @@ class ToolExecution:
 
 
 @dataclass(frozen=True, slots=True)
-class Affiliation:
+class ConversationContext:
     """To whom and to what an operation belongs. None means that nobody said."""
 
     conversation_id: str | None = None
@@ -186,7 +186,7 @@ class Affiliation:
     """Names the turn of an agent that an operation is part of, or tells; see `TURN`."""
 
 
-def merge_context(context: Affiliation, other: Affiliation) -> Affiliation:
+def merge_context(context: ConversationContext, other: ConversationContext) -> ConversationContext:
     """Return ``context`` with the conversation, the user and the organization that only ``other`` names."""
     return replace(
         context,
@@ -209,7 +209,7 @@ def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> 
     return merged
 
 
-def nest_context(outer: Affiliation, inner: Affiliation) -> Affiliation:
+def nest_context(outer: ConversationContext, inner: ConversationContext) -> ConversationContext:
     """Return what holds in a context that is entered within another one.
 
     What the inner one leaves out is the outer one's; a conversation of its own begins with properties of its
@@ -306,7 +306,7 @@ class Operation:
 
     name: str
     """``gen_ai.operation.name``: of `MAIN_CALLS`, `STEPS`, `FETCH`, `ADD_ITEMS`, `TURN`, `EXECUTE_TOOL`."""
-    affiliation: Affiliation = field(default_factory=Affiliation)
+    affiliation: ConversationContext = field(default_factory=ConversationContext)
     provider: str | None = None
     request_model: str | None = None
     response_model: str | None = None
@@ -342,11 +342,11 @@ class Operation:
     """More that is worth keeping of this operation, e.g. ``retries`` or ``service_tier``."""
 
 
-def calls_in(messages: Iterable[Message]) -> Iterator[ToolCall]:
+def iterate_calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
     """The tools that messages ask for."""
     return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
 
 
-def results_in(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
+def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
     """The results of tools that messages hold."""
     return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenflash_otel.json_values import read_json, write_json
-from greenflash_otel.model.operation import Affiliation, Json
+from greenflash_otel.model.operation import ConversationContext, Json
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.repair import RepairedOutcome, repair_outcome
@@ -36,7 +36,7 @@ _SCALARS = (
 
 def attributes_of(outcome: Outcome) -> dict[str, Attribute]:
     """Write an outcome to span attributes."""
-    affiliation = Affiliation(outcome.conversation_id, outcome.user_id, outcome.organization_id)
+    affiliation = ConversationContext(outcome.conversation_id, outcome.user_id, outcome.organization_id)
     values: dict[str, Attribute | None] = {
         _PREFIX + "event_type": outcome.event_type,
         _PREFIX + "value": outcome.value,

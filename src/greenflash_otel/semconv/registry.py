@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from greenflash_otel.model.operation import Affiliation, Operation, merge_context
+from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.convention import in_order_of_asking
+from greenflash_otel.semconv.convention import sort_by_precedence
 from greenflash_otel.semconv.conventions import (
     adk,
     aisdk,
@@ -28,7 +28,7 @@ OURS = "greenflash_otel"
 """Scope of our own spans."""
 
 
-CONVENTIONS = in_order_of_asking(
+CONVENTIONS = sort_by_precedence(
     (
         langfuse.CONVENTION,
         openinference.CONVENTION,
@@ -57,7 +57,7 @@ MARKER_ATTRIBUTES = frozenset[str]().union(*MARKERS.values()) | {
 _CONTEXT = ConversationAttributes(CONVENTIONS)
 
 
-def read_conversation_context(attributes: Attributes) -> Affiliation:
+def read_conversation_context(attributes: Attributes) -> ConversationContext:
     """Read the conversation and the user that a span belongs to, under the names of every convention."""
     return _CONTEXT.read(attributes)
 

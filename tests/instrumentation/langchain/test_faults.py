@@ -19,7 +19,7 @@ from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.langchain import operations, recorder, stores
 from greenflash_otel.instrumentation.langchain.messages import text_of
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.langchain.models import (
     asks,
     create_agent,
@@ -104,7 +104,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(target, name, broken)
     yield request.param
     monkeypatch.undo()
-    for turn in list(RUNS.turns()):
+    for turn in list(RUNS.list_turns()):
         RUNS.give_up(turn)
     langchain.uninstrument()
 
@@ -112,7 +112,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.mark.parametrize("broken", BREAK, indirect=True)
 async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None:
     """An agent with tools and a store, a stream, a retriever, an exception; the mistake is counted."""
-    before = sum(internal_errors().values())
+    before = sum(get_internal_errors().values())
     calls = asks(("remember", {"what": "Ada"}, "1"), ("weather", {"city": "Oslo"}, "2"))
     agent: Any = create_agent(says(calls, "Done."), [remember, weather], store=InMemoryStore())
     state = agent.invoke({"messages": [HumanMessage("Go.")]}, thread("T"))
@@ -134,7 +134,7 @@ async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None
     langchain.uninstrument()
     assert list(half_read)
     gc.collect()
-    assert sum(internal_errors().values()) > before
+    assert sum(get_internal_errors().values()) > before
 
 
 def test_a_turn_that_cannot_be_told_leaves_its_steps(

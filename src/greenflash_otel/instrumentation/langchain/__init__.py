@@ -16,7 +16,7 @@ from opentelemetry.trace import Tracer
 
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.langchain.config import Instrumentation
+from greenflash_otel.instrumentation.langchain.config import LangChainConfig
 from greenflash_otel.instrumentation.langchain.stores import TARGETS
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.message_ids.ids import key_of
@@ -25,7 +25,7 @@ from greenflash_otel.settings import History
 HOOKED_INTO = "langchain_core.tracers.context"
 """LangChain's module that has ``register_configure_hook``; it is imported before any call."""
 
-current: Instrumentation | None = None
+current: LangChainConfig | None = None
 """The instrumentation that holds, for handlers of any kind; set by `prepare()`."""
 is_hooked = False
 """Whether LangChain adds a handler to every call."""
@@ -48,7 +48,7 @@ def prepare(
     source = tracer if callable(tracer) else lambda: tracer
     known = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
-        now = current = current or Instrumentation(source)
+        now = current = current or LangChainConfig(source)
         now.tracer, now.capture_content, now.history = source, capture_content, known
         now.key, now.chains = key_of(id_key), chains
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
-from greenflash_otel.arguments import id_text
+from greenflash_otel.arguments import write_id
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import Affiliation, merge_context, nest_context
+from greenflash_otel.model.operation import ConversationContext, merge_context, nest_context
 
 CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id", "session_id")
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
@@ -23,7 +23,7 @@ ENDS = 50_000
 
 
 @dataclass(eq=False)
-class Instrumentation:
+class LangChainConfig:
     """What `instrument()` was told, and whether that still holds."""
 
     tracer: Callable[[], Tracer]
@@ -46,19 +46,21 @@ class Instrumentation:
 class Source:
     """An instrumentation, and what one handler knows of its conversations."""
 
-    instrumentation: Instrumentation
-    affiliation: Affiliation = field(default_factory=Affiliation)
+    instrumentation: LangChainConfig
+    affiliation: ConversationContext = field(default_factory=ConversationContext)
 
 
-def found_in(affiliation: Affiliation, fields: Mapping[str, Any]) -> Affiliation:
+def complete_affiliation(affiliation: ConversationContext, fields: Mapping[str, Any]) -> ConversationContext:
     """Return ``affiliation``, completed by what ``fields`` say."""
-    said = Affiliation(
-        _first(fields, CONVERSATION_KEYS), _first(fields, USER_KEYS), _first(fields, ORGANIZATION_KEYS)
+    said = ConversationContext(
+        _find_first_id(fields, CONVERSATION_KEYS),
+        _find_first_id(fields, USER_KEYS),
+        _find_first_id(fields, ORGANIZATION_KEYS),
     )
     return merge_context(affiliation, said)
 
 
-def merged(given: Affiliation, active: Affiliation) -> Affiliation:
+def merge_affiliations(given: ConversationContext, active: ConversationContext) -> ConversationContext:
     """Return what a handler was given, before what the running code says.
 
     A handler says whose conversation it is, not where the code runs: hidden, in a tool, or in a turn.
@@ -71,12 +73,12 @@ def merged(given: Affiliation, active: Affiliation) -> Affiliation:
     )
 
 
-def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+def _find_first_id(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     """Return the first id there is; what has no text of its own, as a list, is none."""
     for name in names:
         value = fields.get(name)
         if issubclass(type(value), (bool, Mapping, list, tuple, set)):
             continue
-        if text := id_text(value)[0]:
+        if text := write_id(value)[0]:
             return text
     return None

@@ -20,10 +20,10 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation
-from greenflash_otel.instrumentation.langchain.config import Instrumentation, Source
+from greenflash_otel.instrumentation.langchain.config import LangChainConfig, Source
 from greenflash_otel.instrumentation.langchain.root_io import Given
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import Affiliation, Ending, Failure, Operation
+from greenflash_otel.model.operation import ConversationContext, Ending, Failure, Operation
 
 if TYPE_CHECKING:
     from greenflash_otel.instrumentation.langchain.run_context import Live
@@ -60,7 +60,7 @@ class Run:
     """What a model has answered so far, as LangChain handed it out."""
     id: weakref.ref[UUID] | None = None
 
-    def ancestors(self) -> list[Run]:
+    def list_ancestors(self) -> list[Run]:
         """The runs around it, from the inside out."""
         found, run = list[Run](), self.parent
         while run is not None:
@@ -76,12 +76,14 @@ class Run:
     @property
     def within_tool(self) -> str | None:
         """Call id of the tool it runs in."""
-        return next((run.tool_call_id for run in self.ancestors() if run.kind == "tool"), None)
+        return next((run.tool_call_id for run in self.list_ancestors() if run.kind == "tool"), None)
 
     @property
     def beside(self) -> bool:
         """Whether it is part of what a tool or a graph within the graph does."""
-        inner = (run.kind == "tool" or (run.is_graph and run.parent is not None) for run in self.ancestors())
+        inner = (
+            run.kind == "tool" or (run.is_graph and run.parent is not None) for run in self.list_ancestors()
+        )
         return any(inner)
 
 
@@ -103,7 +105,7 @@ class Turn:
     """What one call of the application does, from its beginning to the end of its last step."""
 
     source: Source
-    affiliation: Affiliation
+    affiliation: ConversationContext
     root: Run = field(init=False)
     given: Given = field(default_factory=Given)
     state: Sequence[Any] | None = None
@@ -134,7 +136,7 @@ class Turn:
     """Notes how far the runs had come that go on when the turn is given up."""
 
     @property
-    def instrumentation(self) -> Instrumentation:
+    def instrumentation(self) -> LangChainConfig:
         """The instrumentation that records it."""
         return self.source.instrumentation
 
@@ -168,15 +170,15 @@ class Runs:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def named(self, id: UUID) -> Run | None:
+    def find_by_name(self, id: UUID) -> Run | None:
         """A run of a turn that goes on."""
         return self._runs.get(id.int)
 
-    def of(self, key: int) -> Run | None:
+    def find_by_key(self, key: int) -> Run | None:
         """The same by its key."""
         return self._runs.get(key)
 
-    def running(self) -> Run | None:
+    def find_running(self) -> Run | None:
         """The run whose config the running code has."""
         config = var_child_runnable_config.get()
         callbacks = config.get("callbacks") if config else None
@@ -220,7 +222,7 @@ class Runs:
                 return None
             return self._take(turn)
 
-    def lost(self) -> list[Run]:
+    def list_lost(self) -> list[Run]:
         """Runs that go on for nobody: their ids are forgotten."""
         found = list[Run]()
         while self._lost:
@@ -233,7 +235,7 @@ class Runs:
                 found.append(run)
         return found
 
-    def idle(self, now_s: float) -> list[Turn]:
+    def list_idle(self, now_s: float) -> list[Turn]:
         """Turns in which nothing has happened for too long, or that are too many."""
         with self._lock:
             late = list[Turn]()
@@ -243,7 +245,7 @@ class Runs:
                 late.append(turn)
         return late
 
-    def turns(self) -> list[Turn]:
+    def list_turns(self) -> list[Turn]:
         """The turns that go on."""
         with self._lock:
             return list(self._turns)
@@ -278,7 +280,7 @@ RUNS = Runs()
 """Those of this process."""
 
 
-def configurable() -> Mapping[str, Any]:
+def read_configurable() -> Mapping[str, Any]:
     """What the application gave as ``configurable``, as far as the running step has it."""
     config = var_child_runnable_config.get()
     found: Any = config.get("configurable") if config else None

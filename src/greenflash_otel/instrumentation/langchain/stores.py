@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from greenflash_otel.instrumentation.langchain.plain import plain
+from greenflash_otel.instrumentation.langchain.plain import write_plain
 from greenflash_otel.instrumentation.patching import Method, Target
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import MEMORY_READ, MEMORY_WRITE, Message, Operation, Other
@@ -80,22 +80,22 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     from greenflash_otel.instrumentation.langchain import recorder
     from greenflash_otel.instrumentation.langchain.run_registry import RUNS
 
-    around = None if is_suppressed() else RUNS.running()
+    around = None if is_suppressed() else RUNS.find_running()
     if around is None:
         return None
     name = wrapped.__name__ if wrapped.__name__ in ASKED else wrapped.__name__[1:]
-    bound = _signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
-    asked = {one.removesuffix("_prefix"): plain(bound[one]) for one in ASKED[name] if one in bound}
+    bound = _read_signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
+    asked = {one.removesuffix("_prefix"): write_plain(bound[one]) for one in ASKED[name] if one in bound}
     operation = Operation(
         MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, asked),)),)
     )
-    begun = recorder.Begun(around.turn.source, "store", uuid4(), None, name, (), {})
+    begun = recorder.BegunRun(around.turn.source, "store", uuid4(), None, name, (), {})
     run = recorder.begin(begun, None, operation)
     return None if run is None else begun.id
 
 
 @lru_cache(maxsize=64)
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
+def _read_signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 

@@ -41,6 +41,6 @@ def _is_instructed(call: Operation) -> bool:
     return bool(call.system_instructions) or any(one.role in SYSTEM_ROLES for one in call.input)
 
 
-def as_call(run: Operation, *, told: bool) -> Operation | None:
+def make_call(run: Operation, *, told: bool) -> Operation | None:
     """Make one call of a run that came without any; None if its trace was read before."""
     return None if told else replace(run, name="chat")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.attributes import apply_ending, text, unquoted
+from greenflash_otel.semconv.attributes import apply_ending, read_text, read_unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
@@ -36,7 +36,9 @@ def read(span: SpanRecord) -> Operation | None:
             return apply_ending(_read_call(span, inputs, outputs), span)
         case "EMBEDDING":
             operation = embedding_of(given.get("input", given.get("texts", given.get("text"))))
-            return apply_ending(replace(operation, request_model=unquoted(span.attributes, "model")), span)
+            return apply_ending(
+                replace(operation, request_model=read_unquoted(span.attributes, "model")), span
+            )
         case "RETRIEVER":
             return apply_ending(retrieval_of(given.get("query", inputs), outputs), span)
         case "TOOL":
@@ -55,7 +57,7 @@ def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     usage = read_json(span.attributes.get("mlflow.chat.tokenUsage"))
     return replace(
         told,
-        request_model=told.request_model or unquoted(span.attributes, "model"),
+        request_model=told.request_model or read_unquoted(span.attributes, "model"),
         usage=told.usage or read_usage(usage),
     )
 
@@ -76,7 +78,7 @@ def _read_streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
                 call, function = found.setdefault(str(piece.get("index")), {}), piece.get("function")
                 told = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
                 for name in ("id", "name", "arguments"):
-                    call[name] = call.get(name, "") + (text(told, name) or "")
+                    call[name] = call.get(name, "") + (read_text(told, name) or "")
     for call in found.values():
         yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
 

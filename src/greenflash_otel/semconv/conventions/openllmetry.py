@@ -25,11 +25,11 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import apply_ending, document, text
+from greenflash_otel.semconv.attributes import apply_ending, read_text, read_truncated_mapping
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
-from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
+from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
 from greenflash_otel.semconv.conventions import otel_events
-from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
+from greenflash_otel.semconv.flattened import Tree, build_tree, find_branch, find_text, list_items
 from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.openai import REFUSAL, read_content, read_messages, read_refusal
 from greenflash_otel.semconv.formats.openai_tools import read_named_call
@@ -61,13 +61,13 @@ NOTHING = '""'
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
     attributes = span.attributes
-    name, kind = text(attributes, "gen_ai.operation.name"), text(attributes, KIND)
+    name, kind = read_text(attributes, "gen_ai.operation.name"), read_text(attributes, KIND)
     if kind == "tool" or name == EXECUTE_TOOL:
         return _read_tool(span)
     if name == RETRIEVAL:
         asked, found = (
-            document(attributes, "traceloop.entity.input"),
-            document(attributes, "traceloop.entity.output"),
+            read_truncated_mapping(attributes, "traceloop.entity.input"),
+            read_truncated_mapping(attributes, "traceloop.entity.output"),
         )
         return apply_ending(retrieval_of(asked.get("query"), found.get("documents")), span)
     if any(name in attributes for name in FLATTENED):
@@ -85,7 +85,7 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def _read_flattened(attributes: Attributes) -> Operation | None:
-    kind = text(attributes, REQUEST_TYPE)
+    kind = read_text(attributes, REQUEST_TYPE)
     given = _read_flattened_messages(attributes, "gen_ai.prompt", "user")
     if kind == "embedding":
         return _read_embedding(attributes)
@@ -94,10 +94,10 @@ def _read_flattened(attributes: Attributes) -> Operation | None:
     output = _read_flattened_messages(attributes, "gen_ai.completion", "assistant")
     return Operation(
         "text_completion" if kind == "completion" else "chat",
-        provider=(text(attributes, "gen_ai.system") or "").lower() or None,
-        request_model=text(attributes, "gen_ai.request.model"),
-        response_model=text(attributes, "gen_ai.response.model"),
-        response_id=text(attributes, "gen_ai.response.id"),
+        provider=(read_text(attributes, "gen_ai.system") or "").lower() or None,
+        request_model=read_text(attributes, "gen_ai.request.model"),
+        response_model=read_text(attributes, "gen_ai.response.model"),
+        response_id=read_text(attributes, "gen_ai.response.id"),
         input=given,
         output=output,
         choice_count=max(len(output), 1),
@@ -108,35 +108,35 @@ def _read_flattened(attributes: Attributes) -> Operation | None:
 
 
 def _read_embedding(attributes: Attributes) -> Operation:
-    texts = [text_at(item, "content") for item in items(tree_below(attributes, "gen_ai.prompt"))]
+    texts = [find_text(item, "content") for item in list_items(build_tree(attributes, "gen_ai.prompt"))]
     return replace(
         embedding_of(texts),
-        request_model=text(attributes, "gen_ai.request.model"),
+        request_model=read_text(attributes, "gen_ai.request.model"),
         usage=read_usage_attributes(attributes, *USAGE),
     )
 
 
 def _read_flattened_messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
     found = []
-    for item in items(tree_below(attributes, prefix)):
-        speaker = read_role(text_at(item, "role"), role)
+    for item in list_items(build_tree(attributes, prefix)):
+        speaker = read_role(find_text(item, "role"), role)
         parts = _read_parts(item, speaker)
         if parts:
-            found.append(Message(speaker, parts, finish_reason=text_at(item, "finish_reason")))
+            found.append(Message(speaker, parts, finish_reason=find_text(item, "finish_reason")))
     return tuple(found)
 
 
 def _read_parts(item: Tree, role: str) -> tuple[Part, ...]:
-    content = text_at(item, "content") or text_at(item, "user")  # of a prompt without a role
+    content = find_text(item, "content") or find_text(item, "user")  # of a prompt without a role
     if role == TOOL:
-        return (ToolCallResponse(content or "", text_at(item, "tool_call_id")),)
-    thought = text_at(item, "reasoning")
+        return (ToolCallResponse(content or "", find_text(item, "tool_call_id")),)
+    thought = find_text(item, "reasoning")
     calls = tuple(
-        read_named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
-        for call in items(branch(item, "tool_calls"))
+        read_named_call(find_text(call, "name"), find_text(call, "arguments"), find_text(call, "id"))
+        for call in list_items(find_branch(item, "tool_calls"))
     )
     said = _read_said(content) if content and content != NOTHING else ()
-    refused = (read_refusal(told),) if (told := text_at(item, REFUSAL)) else ()
+    refused = (read_refusal(told),) if (told := find_text(item, REFUSAL)) else ()
     return (*_read_thoughts(thought), *said, *refused, *calls)
 
 
@@ -195,10 +195,10 @@ def _read_tool(span: SpanRecord) -> Operation | None:
     """Read a tool of LangChain: its callbacks' arguments, and the message that it answers with."""
     attributes = span.attributes
     asked, answered = (
-        document(attributes, "traceloop.entity.input"),
-        document(attributes, "traceloop.entity.output"),
+        read_truncated_mapping(attributes, "traceloop.entity.input"),
+        read_truncated_mapping(attributes, "traceloop.entity.output"),
     )
-    name = text(attributes, "gen_ai.tool.name") or text(attributes, "traceloop.entity.name")
+    name = read_text(attributes, "gen_ai.tool.name") or read_text(attributes, "traceloop.entity.name")
     if not asked and not answered and span.status != "error":
         return otel_events.read(span)
     message = answered.get("output")
@@ -219,7 +219,7 @@ CONVENTION = Convention(
     "OpenLLMetry",
     MARKER_ATTRIBUTES,
     read,
-    conversation_attributes=conversations_below(METADATA),
-    user_attributes=users_below(METADATA),
+    conversation_attributes=list_conversation_names(METADATA),
+    user_attributes=list_user_names(METADATA),
     after=("LangSmith", "LiteLLM"),
 )

@@ -28,7 +28,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.telemetry import Attributes, AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.semconv.convention import ALL_OTHERS, Convention
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.conventions.otel_logs import BODY
@@ -75,10 +75,10 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_run(span: SpanRecord) -> Operation | None:
     """Read a whole run from the span of an agent or a workflow."""
-    if text(span.attributes, genai.OPERATION_NAME) not in RUNS:
+    if read_text(span.attributes, genai.OPERATION_NAME) not in RUNS:
         return None
     called = genai.read(replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"}))
-    if called and not called.system_instructions and (told := text(span.attributes, SYSTEM_PROMPT)):
+    if called and not called.system_instructions and (told := read_text(span.attributes, SYSTEM_PROMPT)):
         called = replace(called, system_instructions=(Text(told),))
     return called and replace(called, name=RUN)
 
@@ -121,7 +121,7 @@ def _read_output(span: SpanRecord) -> Iterator[Message]:
         if event.name == COMPLETION:
             yield from read_messages(read_json(event.attributes.get("gen_ai.completion")), "assistant")
         elif event.name == CHOICE:
-            reason = text(event.attributes, "finish_reason")
+            reason = read_text(event.attributes, "finish_reason")
             for message in _read_messages(_read_choice(event), "assistant"):
                 yield replace(message, finish_reason=reason)
 
@@ -184,7 +184,7 @@ def _read_tool(span: SpanRecord, operation: Operation) -> Operation:
         result=tool.result if tool.result is not None or not results else results[0],
     )
     operation = replace(operation, tool=tool, input=(), output=())
-    if text(span.attributes, "gen_ai.tool.status") == "error" and operation.failure is None:
+    if read_text(span.attributes, "gen_ai.tool.status") == "error" and operation.failure is None:
         failure = Failure("_OTHER", tool.result if isinstance(tool.result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return operation

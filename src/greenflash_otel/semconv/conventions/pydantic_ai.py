@@ -14,7 +14,7 @@ from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Message, Operation, ToolExecution
 from greenflash_otel.model.telemetry import AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import apply_ending, text
+from greenflash_otel.semconv.attributes import apply_ending, read_text
 from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.conventions.agent_runs import RUN
@@ -37,7 +37,7 @@ def read(span: SpanRecord) -> Operation | None:
     if RUN_OF_FORMAT_1 in attributes:
         operation = otel_events.read(_add_events(span, attributes[RUN_OF_FORMAT_1], "chat"))
         return _read_run(span, operation.input if operation else ())
-    if genai.OPERATION_NAME not in attributes and text(attributes, genai.TOOL_NAME):
+    if genai.OPERATION_NAME not in attributes and read_text(attributes, genai.TOOL_NAME):
         return _read_tool(span)
     return otel_events.read(_add_events(span, attributes.get(EVENTS), None))
 
@@ -69,8 +69,8 @@ def _read_run(span: SpanRecord, messages: tuple[Message, ...]) -> Operation:
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     tool = ToolExecution(
-        text(attributes, genai.TOOL_NAME) or "unknown",
-        text(attributes, genai.TOOL_CALL_ID),
+        read_text(attributes, genai.TOOL_NAME) or "unknown",
+        read_text(attributes, genai.TOOL_CALL_ID),
         read_structure(attributes.get(ARGUMENTS)),
         read_json(attributes.get(RESULT)),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from greenflash_otel.model.operation import Message, Operation, calls_in, results_in
+from greenflash_otel.model.operation import Message, Operation, iterate_calls, iterate_results
 
 Answers = Mapping[str, Message]
 """Answers by the id of each call in them."""
@@ -51,8 +51,8 @@ def _is_contained(message: Message, answer: Message) -> bool:
 
 
 def _ids_of_calls(message: Message) -> Iterator[str]:
-    return (call.id for call in calls_in([message]) if call.id)
+    return (call.id for call in iterate_calls([message]) if call.id)
 
 
 def _ids_of_results(message: Message) -> Iterator[str]:
-    return (result.id for result in results_in([message]) if result.id)
+    return (result.id for result in iterate_results([message]) if result.id)

@@ -17,10 +17,10 @@ from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     MAIN_CALLS,
     RETRIEVAL,
-    Affiliation,
+    ConversationContext,
     Operation,
     ToolCall,
-    calls_in,
+    iterate_calls,
     merge_context,
 )
 from greenflash_otel.model.telemetry import SpanRecord
@@ -43,7 +43,7 @@ class Reading:
 
     span: SpanRecord
     operation: Operation | None = None
-    affiliation: Affiliation = field(default_factory=Affiliation)
+    affiliation: ConversationContext = field(default_factory=ConversationContext)
     """To what the span says it belongs, whether or not it tells of an operation."""
     already_emitted: bool = False
     """Whether it was handed on before."""
@@ -87,7 +87,7 @@ def _find_ancestors(
         span = readings[place].span
 
 
-def _inherit_context(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) -> Reading:
+def _inherit_context(one: Reading, above: Sequence[Reading], agreed: ConversationContext | None) -> Reading:
     """Give a reading what the spans say that its own runs in, else what all of its trace agree on."""
     operation = one.operation
     if operation is None or one.span.scope == OURS:
@@ -103,22 +103,24 @@ def _inherit_context(one: Reading, above: Sequence[Reading], agreed: Affiliation
     return replace(one, operation=_complete_context(operation, agreed) if agreed else operation)
 
 
-def _complete_context(operation: Operation, to: Affiliation) -> Operation:
+def _complete_context(operation: Operation, to: ConversationContext) -> Operation:
     """Give an operation a conversation and a user, if it names none."""
     return replace(operation, affiliation=merge_context(operation.affiliation, to))
 
 
-def _find_shared_context(readings: Iterable[Reading]) -> dict[str, Affiliation]:
+def _find_shared_context(readings: Iterable[Reading]) -> dict[str, ConversationContext]:
     """Find what the spans of each trace agree on, as far as they say anything."""
     conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for one in readings:
         trace_id, told = one.span.trace_id, one.affiliation
         conversations[trace_id] |= {told.conversation_id} if told.conversation_id else set()
         users[trace_id] |= {told.user_id} if told.user_id else set()
-    return {id: Affiliation(_only_one(conversations[id]), _only_one(users[id])) for id in conversations}
+    return {
+        id: ConversationContext(_get_only(conversations[id]), _get_only(users[id])) for id in conversations
+    }
 
 
-def _only_one(names: set[str]) -> str | None:
+def _get_only(names: set[str]) -> str | None:
     return next(iter(names)) if len(names) == 1 else None
 
 
@@ -180,14 +182,16 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
     """Match tools to the calls they ran for. Those of no call count only where no call is known."""
     told = list(readings)
     calls = defaultdict[str, list[ToolCall]](list)
-    asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
+    asks = {
+        one.span.trace_id for one in readings if one.operation and any(iterate_calls(one.operation.output))
+    }
     calling = [one for one in readings if one.operation and one.operation.input]
     names: dict[str, str] = {}
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
             continue
-        calls[trace_id] += calls_in(operation.output)
+        calls[trace_id] += iterate_calls(operation.output)
         if operation.tool is None:
             continue
         call_id = operation.tool.call_id
@@ -273,8 +277,8 @@ def _merge_calls(outer: Operation | None, inner: Operation | None) -> Operation 
         return None if known and outer.input != inner.input else registry.merge_operation(outer, inner)
     if not {outer.name, inner.name} <= MAIN_CALLS:
         return None
-    words, asked = _parts_of_answer(outer), _last_question(outer)
-    same = words == _parts_of_answer(inner) and bool(words or asked == _last_question(inner))
+    words, asked = _parts_of_answer(outer), _find_last_question(outer)
+    same = words == _parts_of_answer(inner) and bool(words or asked == _find_last_question(inner))
     if outer.response_id and inner.response_id:
         same = outer.response_id == inner.response_id
     if not same:
@@ -289,6 +293,6 @@ def _parts_of_answer(operation: Operation) -> Sequence[object]:
     return [part for message in operation.output for part in message.parts]
 
 
-def _last_question(operation: Operation) -> object:
+def _find_last_question(operation: Operation) -> object:
     """Return what was said last to the model."""
     return operation.input[-1].parts if operation.input else None

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from greenflash_otel.json_values import as_text, read_json
+from greenflash_otel.json_values import read_json, read_str
 from greenflash_otel.model.operation import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
 from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
-from greenflash_otel.semconv.formats.media import media_at, media_of
+from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import read_calls
 from greenflash_otel.semconv.truncated_json import read_document
 
@@ -69,7 +69,7 @@ def _read_medium(part: Json) -> Json:
     if not isinstance(part, Mapping):
         return None
     if part.get("type") == "uri" and str(part.get("uri")).startswith("data:"):
-        medium = media_at(str(part["uri"]), str(part.get("modality") or "image"))
+        medium = make_media(str(part["uri"]), str(part.get("modality") or "image"))
     elif "modality" in part or not (found := media_of(part)):
         return None
     else:
@@ -78,7 +78,7 @@ def _read_medium(part: Json) -> Json:
 
 
 def _add_reason(entry: Entry, message: Message) -> Message:
-    return replace(message, finish_reason=as_text(entry.get("finish_reason")))
+    return replace(message, finish_reason=read_str(entry.get("finish_reason")))
 
 
 def _read_known(part: Part) -> Part:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from greenflash_otel.model.operation import Json, Message, Operation, Part, Text, Usage
-from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.semconv.formats.langchain import read_written
 from greenflash_otel.semconv.usage import read_usage
 
@@ -65,12 +65,12 @@ def read_request(value: Json) -> RequestPayload:
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return RequestPayload(_read_messages(value))
     said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
-    instructions, choices = text(value, "instructions"), value.get("n")
+    instructions, choices = read_text(value, "instructions"), value.get("n")
     return RequestPayload(
         _read_messages(said),
         (Text(instructions),) if instructions else (),
-        text(value, "model"),
-        text(value, "previous_response_id"),
+        read_text(value, "model"),
+        read_text(value, "previous_response_id"),
         choices if isinstance(choices, int) else 1,
         value.get("stream") is True,
     )
@@ -100,11 +100,11 @@ def read_response(value: Json) -> ResponsePayload:
         found = read_written(
             next((value[name] for name in ("output", "message") if name in value), value), "assistant"
         )
-    reasons = [text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
+    reasons = [read_text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
     return ResponsePayload(
         found,
-        text(value, "id"),
-        text(value, "model"),
+        read_text(value, "id"),
+        read_text(value, "model"),
         read_usage(value.get("usage") or value.get("usage_metadata")),
         tuple(reason for reason in reasons if reason),
         choices,
@@ -125,10 +125,10 @@ def _read_generations(generations: Json, value: Entry) -> ResponsePayload:
     facts = metadata if isinstance(metadata, Mapping) else {}
     return ResponsePayload(
         tuple(message for one in messages for message in read_written(one, "assistant")),
-        text(facts, "id"),
-        text(facts, "model_name") or text(facts, "model"),
+        read_text(facts, "id"),
+        read_text(facts, "model_name") or read_text(facts, "model"),
         read_usage(told.get("usage_metadata") or value.get("usage_metadata")),
-        (reason,) if (reason := text(facts, "finish_reason")) else (),
+        (reason,) if (reason := read_text(facts, "finish_reason")) else (),
         tuple(messages),
     )
 

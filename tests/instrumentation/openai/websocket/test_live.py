@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
 from greenflash_otel.model.operation import (
     Message,
@@ -43,7 +43,7 @@ def model(text: str, start_ms: int, end_ms: int) -> Event:
 
 
 def play(spans: Spans, *events: Event) -> LiveSession:
-    session = LiveSession(Instrumentation(lambda: spans.tracer), "openai", clock_ns=lambda: BEGAN_MS * 10**6)
+    session = LiveSession(OpenAIConfig(lambda: spans.tracer), "openai", clock_ns=lambda: BEGAN_MS * 10**6)
     for event in events:
         session.receive(event)
     return session
