@@ -99,9 +99,9 @@ def test_any_value_in_a_conversation(world: World) -> None:
             properties[made] = 1
         with greenflash.conversation(
             name, user_id=make(user_id), organization_id=make(user_id), properties=properties
-        ) as affiliation:
+        ) as conversation_context:
             chat([f"to {name}"], [f"of {name}"])
-            assert affiliation.conversation_id == name
+            assert conversation_context.conversation_id == name
 
     pass_them()
     world.deliver()

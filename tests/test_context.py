@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 import pytest
 
 import greenflash_otel as greenflash
-from greenflash_otel.context import get_current_affiliation
+from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.model.operation import ConversationContext
 
 active = greenflash.current_conversation
@@ -19,20 +19,20 @@ active = greenflash.current_conversation
 
 def test_outside_any_scope_nobody_is_known() -> None:
     """No conversation, no user."""
-    assert get_current_affiliation() == ConversationContext()
+    assert get_current_conversation_context() == ConversationContext()
 
 
 def test_inner_scopes_add_to_outer_ones() -> None:
     """What an inner one leaves out it takes from outside; another conversation has properties of its own."""
     with greenflash.conversation("a", user_id="ada", properties={"plan": "free"}):
         with greenflash.conversation(organization_id="acme", properties={"beta": True}):
-            assert get_current_affiliation() == ConversationContext(
+            assert get_current_conversation_context() == ConversationContext(
                 "a", "ada", "acme", {"plan": "free", "beta": True}
             )
         with greenflash.internal():
-            assert get_current_affiliation().internal
+            assert get_current_conversation_context().internal
             with greenflash.conversation("b"):
-                assert get_current_affiliation() == ConversationContext("b", "ada")
+                assert get_current_conversation_context() == ConversationContext("b", "ada")
         assert active() == "a"
     assert active() is None
 
@@ -43,7 +43,7 @@ def test_a_scope_without_an_id_has_a_name_of_its_own() -> None:
     names = []
     for _ in range(2):
         with scope, greenflash.internal():
-            names.append(get_current_affiliation().scope_id)
+            names.append(get_current_conversation_context().scope_id)
     assert None not in names
     assert names[0] != names[1]
 

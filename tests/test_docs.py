@@ -140,7 +140,7 @@ def test_the_convention_of_the_page_about_adding_one() -> None:
     operation = convention.read(span)
     assert operation
     context = ConversationAttributes([convention]).read(span.attributes)
-    assert attributes_of(replace(operation, affiliation=context)) == told
+    assert attributes_of(replace(operation, conversation_context=context)) == told
     assert convention.read(replace(span, attributes={"acme.kind": "chain"})) is None
     assert convention in sort_by_precedence([*CONVENTIONS, convention])
 

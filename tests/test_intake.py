@@ -48,7 +48,7 @@ class FakeStore:
         return [json.loads(request.body) for put in self.puts for request in put]
 
 
-def _intake(redact: Redact | None = None) -> tuple[Ingest, FakeStore]:
+def _converter(redact: Redact | None = None) -> tuple[Ingest, FakeStore]:
     store = FakeStore()
     return Ingest(store, ADDRESS, redact), store
 
@@ -56,9 +56,9 @@ def _intake(redact: Redact | None = None) -> tuple[Ingest, FakeStore]:
 OUTCOME = Outcome("upgrade", "149.00", 1, "insert-1", properties={"plan": "pro"})
 
 
-def _chat(number: int = 1, affiliation: ConversationContext | None = None) -> SpanRecord:
+def _chat(number: int = 1, conversation_context: ConversationContext | None = None) -> SpanRecord:
     said = Message("user", (Text(f"secret {number}"),))
-    operation = Operation("chat", affiliation or ConversationContext("chat-1"), input=(said,))
+    operation = Operation("chat", conversation_context or ConversationContext("chat-1"), input=(said,))
     return span_of(attributes_of(operation), number=number, trace=number)
 
 
@@ -68,7 +68,7 @@ def _outcome_span(outcome: Outcome = OUTCOME) -> SpanRecord:
 
 def test_spans_become_requests_in_one_put() -> None:
     """What one call takes is kept at once: after it all is safe, before it nothing was."""
-    intake, store = _intake()
+    intake, store = _converter()
     intake.take([_chat(1), span_of({"http.method": "GET"}), _outcome_span(), _chat(2)])
     (put,) = store.puts
     assert [request.kind for request in put] == ["messages", "outcome", "messages"]
@@ -76,7 +76,7 @@ def test_spans_become_requests_in_one_put() -> None:
 
 def test_nothing_to_tell_is_no_put() -> None:
     """Spans of other things, and spans seen before, cost the store nothing."""
-    intake, store = _intake()
+    intake, store = _converter()
     intake.take([span_of()])
     assert store.puts == []
     for _ in range(2):
@@ -86,7 +86,7 @@ def test_nothing_to_tell_is_no_put() -> None:
 
 def test_outcome_spans_that_were_taken_already() -> None:
     """In process an outcome is taken directly; its span then adds nothing."""
-    intake, store = _intake()
+    intake, store = _converter()
     intake.take([_outcome_span(), _chat()], outcomes=False)
     assert [request.kind for request in store.puts[0]] == ["messages"]
 
@@ -101,7 +101,7 @@ class _Unreadable(dict[str, Any]):
 
 def test_a_span_that_cannot_be_converted() -> None:
     """It is counted, and the others are kept."""
-    intake, store = _intake()
+    intake, store = _converter()
     before = internal_errors.get_internal_errors().get("convert a span", 0)
     intake.take([_chat(1), span_of(_Unreadable(gen_ai=1)), _chat(2)])
     assert [request.kind for request in store.puts[0]] == ["messages", "messages"]
@@ -110,17 +110,17 @@ def test_a_span_that_cannot_be_converted() -> None:
 
 def test_a_number_that_json_does_not_have_costs_no_message() -> None:
     """A model that writes NaN into arguments is still heard."""
-    intake, store = _intake()
+    intake, store = _converter()
     call = '[{"role":"assistant","parts":[{"type":"tool_call","name":"sum","arguments":{"a":NaN}}]}]'
     intake.take([span_of({"gen_ai.operation.name": "chat", "gen_ai.output.messages": call})])
     (body,) = store.bodies()
     assert body["messages"][0]["input"] == {"a": "NaN"}
 
 
-def _everything(affiliation: ConversationContext) -> Operation:
+def _everything(conversation_context: ConversationContext) -> Operation:
     return Operation(
         "chat",
-        affiliation,
+        conversation_context,
         system_instructions=(Text("secret prompt"),),
         input=(
             Message("user", (Text("secret question"),)),
@@ -148,7 +148,7 @@ def test_everything_is_redacted() -> None:
         paths.add(path)
         return text.replace("secret", "***")
 
-    intake, store = _intake(hide)
+    intake, store = _converter(hide)
     whose = ConversationContext("chat-1", properties={"plan": "secret plan"})
     intake.take([span_of(attributes_of(_everything(whose)))])
     intake.take_outcome(
@@ -180,7 +180,7 @@ def test_a_redaction_that_fails_hides_the_text() -> None:
     def broken(text: str, path: str) -> str:
         raise KeyError(text)
 
-    intake, store = _intake(broken)
+    intake, store = _converter(broken)
     before = internal_errors.get_internal_errors().get("redact a text", 0)
     intake.take([span_of(attributes_of(_everything(ConversationContext("chat-1"))))])
     (body,) = store.bodies()
@@ -191,8 +191,8 @@ def test_a_redaction_that_fails_hides_the_text() -> None:
 
 def test_redaction_does_not_change_ids() -> None:
     """Ids are made before, so that two texts that are redacted alike stay two messages."""
-    plain, kept = _intake()
-    hidden, changed = _intake(lambda text, path: "#")
+    plain, kept = _converter()
+    hidden, changed = _converter(lambda text, path: "#")
     for intake in (plain, hidden):
         intake.take([_chat(1), _chat(2)])
     ids = [[m["externalMessageId"] for body in s.bodies() for m in body["messages"]] for s in (kept, changed)]
@@ -200,7 +200,7 @@ def test_redaction_does_not_change_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "affiliation", "trace", "expected"),
+    ("given", "conversation_context", "trace", "expected"),
     [
         pytest.param("mine", ConversationContext("chat-1"), 3, "mine", id="the conversation it names"),
         pytest.param(None, ConversationContext(scope_id="s"), 3, "scope-s", id="the scope it happened in"),
@@ -213,15 +213,15 @@ def test_redaction_does_not_change_ids() -> None:
     ],
 )
 def test_what_an_outcome_belongs_to(
-    given: str | None, affiliation: ConversationContext, trace: int | None, expected: str | None
+    given: str | None, conversation_context: ConversationContext, trace: int | None, expected: str | None
 ) -> None:
     """The nearest conversation that is known; and its user, if the outcome names none."""
-    intake, store = _intake()
+    intake, store = _converter()
     intake.take(
         [_chat(1, ConversationContext("chat-1", "ada", "acme")), _chat(2, ConversationContext(scope_id="s"))]
     )
     outcome = Outcome("upgrade", "1", 1, "i", conversation_id=given)
-    taken = intake.take_outcome(outcome, affiliation, f"{trace:032x}" if trace else None)
+    taken = intake.take_outcome(outcome, conversation_context, f"{trace:032x}" if trace else None)
     assert taken.conversation_id == expected
     assert (taken.user_id, taken.organization_id) == (
         ("ada", "acme") if expected == "chat-1" else (None, None)

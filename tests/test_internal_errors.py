@@ -60,7 +60,7 @@ if child := os.fork():
     os.waitpid(child, 0)
 else:
     internal_errors.count_lost("b")
-    print(dict(internal_errors.counts().lost), flush=True)
+    print(dict(internal_errors.get_counts().lost), flush=True)
     os._exit(0)
 """
     assert output_of(script).splitlines() == ["{'b': 1}"]

@@ -56,7 +56,7 @@ def process(
     """A process that is killed when the block ends: it settles nothing."""
     outbox = Outbox(folder)
     store = ConversationStore(reader=outbox)
-    sampler = None if rate is None else Sampler(rate, store.index.always_kept)
+    sampler = None if rate is None else Sampler(rate, store.index.always_sampled)
     yield Ingest(outbox, ADDRESS, redact, conversations=store, sampler=sampler), outbox
     outbox.close()
 

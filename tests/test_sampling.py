@@ -134,7 +134,7 @@ def test_nothing_forces_what_is_not_named() -> None:
 
 def test_what_is_held_is_bounded() -> None:
     """Of the conversation that was quiet longest nothing is held any more."""
-    sampler = Sampler(0.0, held_bytes=10)
+    sampler = Sampler(0.0, buffered_bytes=10)
     sampler.sift("a", [request("a", 4)])
     sampler.sift("b", [request("b", 4)])
     sampler.sift("a", [request("a", 2)])

@@ -126,16 +126,16 @@ def _mark_span(span: ReadableSpan) -> ReadableSpan | None:
     own = span.attributes or {}
     joins = recognises(own)
     attributes = (
-        join_conversation(own, note.affiliation)
+        join_conversation(own, note.conversation_context)
         if joins
-        else {**select_conversation(note.affiliation), **own}
+        else {**select_conversation(note.conversation_context), **own}
     )
     if len(attributes) == len(own):
         return span
-    kept: Any = span._attributes
+    retained: Any = span._attributes
     marked = copy.copy(span)
     marked._attributes = more = BoundedAttributes(
-        attributes=attributes, max_value_len=getattr(kept, "max_value_len", None)
+        attributes=attributes, max_value_len=getattr(retained, "max_value_len", None)
     )
     more.dropped = span.dropped_attributes
     return marked

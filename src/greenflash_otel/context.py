@@ -1,8 +1,8 @@
 """Which conversation, user and organization the running code works for.
 
-`conversation()` puts an `Affiliation` on the OpenTelemetry context, so it follows whatever carries
+`conversation()` puts a `ConversationContext` on the OpenTelemetry context, so it follows whatever carries
 that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instrumentations read it with
-`current_affiliation()`. Nothing here knows spans, threads or Greenflash's API.
+`get_current_affiliation()`. Nothing here knows spans, threads or Greenflash's API.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _carrying = False
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def get_affiliation(context: Context | None = None) -> ConversationContext:
+def get_conversation_context(context: Context | None = None) -> ConversationContext:
     """The affiliation in ``context``, by default the current one; an empty one outside any scope."""
     frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
     while isinstance(frame, ProvidedContext):
-        if (affiliation := frame.lender.get_conversation_context()) is not None:
-            return affiliation
+        if (conversation_context := frame.provider.get_conversation_context()) is not None:
+            return conversation_context
         frame = frame.below
-    return frame.affiliation if frame else _NOBODY
+    return frame.conversation_context if frame else _NOBODY
 
 
 class ContextProvider(Protocol):
@@ -65,26 +65,26 @@ class ContextProvider(Protocol):
         ...
 
 
-def with_provider(lender: ContextProvider, context: Context) -> Context:
-    """``context`` with an affiliation that holds where, and as long as, ``lender`` says."""
+def with_provider(provider: ContextProvider, context: Context) -> Context:
+    """``context`` with an affiliation that holds where, and as long as, ``provider`` says."""
     below = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
-    while isinstance(below, ProvidedContext) and below.lender.over:
+    while isinstance(below, ProvidedContext) and below.provider.over:
         below = below.below
-    return otel_context.set_value(_KEY, ProvidedContext(lender, below), context)
+    return otel_context.set_value(_KEY, ProvidedContext(provider, below), context)
 
 
 def current_provider() -> ContextProvider | None:
     """The innermost of those that go on and were begun in this context."""
     frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY))
-    while isinstance(frame, ProvidedContext) and frame.lender.over:
+    while isinstance(frame, ProvidedContext) and frame.provider.over:
         frame = frame.below
-    return frame.lender if isinstance(frame, ProvidedContext) else None
+    return frame.provider if isinstance(frame, ProvidedContext) else None
 
 
-def own_affiliation() -> ConversationContext:
+def get_own_conversation_context() -> ConversationContext:
     """The affiliation that the application said, whatever instrumentations lent since."""
     frame = _own_frame()
-    return frame.affiliation if frame else _NOBODY
+    return frame.conversation_context if frame else _NOBODY
 
 
 def without_providers(context: Context) -> Context:
@@ -99,14 +99,14 @@ def _own_frame(context: Context | None = None) -> _Frame | None:
     return frame
 
 
-def get_current_affiliation() -> ConversationContext:
+def get_current_conversation_context() -> ConversationContext:
     """The affiliation of the running code; an empty one outside any `conversation()`."""
-    return get_affiliation()
+    return get_conversation_context()
 
 
 def current_conversation() -> str | None:
     """Id of the active conversation; None outside any, or where it is still to be found out."""
-    return get_affiliation().conversation_id
+    return get_conversation_context().conversation_id
 
 
 def note_begun_here(begun: BegunBlock) -> None:
@@ -126,9 +126,9 @@ def set_baggage_propagation(on: bool) -> None:
 
 def conversation_for_feedback() -> str | None:
     """The conversation an outcome or a rating is about: the active one, else that of the calling service."""
-    affiliation = get_current_affiliation()
-    if not _carrying or affiliation.conversation_id or affiliation.scope_id:
-        return affiliation.conversation_id
+    conversation_context = get_current_conversation_context()
+    if not _carrying or conversation_context.conversation_id or conversation_context.scope_id:
+        return conversation_context.conversation_id
     carried = baggage.get_baggage(_BAGGAGE)
     return carried if carried and isinstance(carried, str) else None
 
@@ -176,10 +176,10 @@ def conversation(
     if inspect.isfunction(id) or inspect.ismethod(id):  # @conversation, without parentheses
         return Scope(_NOBODY)(id)
     ids = {"id": id, "user_id": user_id, "organization_id": organization_id}
-    return Scope(affiliation_of_arguments("conversation()", ids, properties))
+    return Scope(make_conversation_context("conversation()", ids, properties))
 
 
-def affiliation_of_arguments(
+def make_conversation_context(
     function: str, ids: dict[str, object], properties: object
 ) -> ConversationContext:
     """Repair the arguments of `function` that say whose conversation something is.
@@ -190,14 +190,14 @@ def affiliation_of_arguments(
     Raises:
         InvalidConversationError: Only with the setting ``strict``.
     """
-    repairs, affiliation = Repairs(), _NOBODY
+    repairs, conversation_context = Repairs(), _NOBODY
     with guarded(f"read the arguments of {function}"):
         conversation_id, user_id, organization_id = (read_id(name, id, repairs) for name, id in ids.items())
         found = read_properties(properties, repairs)
         found = repairs.add_original(found)
-        affiliation = ConversationContext(conversation_id, user_id, organization_id, found)
+        conversation_context = ConversationContext(conversation_id, user_id, organization_id, found)
     report(function, repairs, InvalidConversationError)
-    return affiliation
+    return conversation_context
 
 
 def internal() -> Scope:
@@ -223,8 +223,8 @@ class Scope:
     One scope may be entered by many threads and tasks, and again inside itself.
     """
 
-    def __init__(self, affiliation: ConversationContext, *, opens: bool = True) -> None:
-        self._affiliation = affiliation
+    def __init__(self, conversation_context: ConversationContext, *, opens: bool = True) -> None:
+        self._conversation_context = conversation_context
         self._opens = opens
         """Whether what happens in it belongs together, even where nobody gave it a name."""
         self._blocks: OpenSet[Block] = OpenSet()
@@ -235,14 +235,18 @@ class Scope:
     def _enter(self, block: Block) -> ConversationContext:
         self._blocks.add(block)
         outer = otel_context.get_current()
-        affiliation = nest_context(get_affiliation(outer), self._affiliation)
-        if self._opens and affiliation.conversation_id is None and affiliation.scope_id is None:
-            affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
-        context = otel_context.set_value(_KEY, _Frame(affiliation, self, outer, block), outer)
-        if _carrying and affiliation.conversation_id:
-            context = baggage.set_baggage(_BAGGAGE, affiliation.conversation_id, context)
+        conversation_context = nest_context(get_conversation_context(outer), self._conversation_context)
+        if (
+            self._opens
+            and conversation_context.conversation_id is None
+            and conversation_context.scope_id is None
+        ):
+            conversation_context = replace(conversation_context, scope_id=uuid.uuid4().hex)
+        context = otel_context.set_value(_KEY, _Frame(conversation_context, self, outer, block), outer)
+        if _carrying and conversation_context.conversation_id:
+            context = baggage.set_baggage(_BAGGAGE, conversation_context.conversation_id, context)
         otel_context.attach(context)
-        return affiliation
+        return conversation_context
 
     def __exit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -278,7 +282,7 @@ class Scope:
 class _Frame:
     """One entry into a scope, as it lies on the context."""
 
-    affiliation: ConversationContext
+    conversation_context: ConversationContext
     scope: Scope
     outer: Context
     block: Block
@@ -288,7 +292,7 @@ class _Frame:
 class ProvidedContext:
     """An affiliation on the context that ends by itself."""
 
-    lender: ContextProvider
+    provider: ContextProvider
     below: _Frame | ProvidedContext | None
 
 
@@ -364,7 +368,7 @@ def _decorate_generator(
 def _decorate_async_generator(
     function: Callable[..., AsyncGenerator[Any, Any]], scope: Scope
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """The twin of `_decorated_generator`."""
+    """The twin of `_decorate_generator`."""
 
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:

@@ -36,7 +36,7 @@ _STATUS: Mapping[StatusCode, Status] = {
 }
 
 
-def record_of(span: ReadableSpan, affiliation: ConversationContext | None = None) -> SpanRecord:
+def record_of(span: ReadableSpan, conversation_context: ConversationContext | None = None) -> SpanRecord:
     """Return an SDK span as our plain values.
 
     Args:
@@ -51,7 +51,9 @@ def record_of(span: ReadableSpan, affiliation: ConversationContext | None = None
         start_ns=span.start_time or 0,
         end_ns=span.end_time or span.start_time or 0,
         attributes=copy_plain_attributes(
-            join_conversation(span.attributes or {}, affiliation) if affiliation else span.attributes or {}
+            join_conversation(span.attributes or {}, conversation_context)
+            if conversation_context
+            else span.attributes or {}
         ),
         events=tuple(
             SpanEvent(event.name, event.timestamp, copy_plain_attributes(event.attributes or {}))
@@ -106,7 +108,7 @@ class GreenflashSpanExporter(SpanExporter):
                 note, is_ours = SPAN_CONTEXTS.find(context), _is_readable(span)
                 SPAN_CONTEXTS.note_end(context, keep=is_ours)  # another exporter may be given it too
                 if not note.is_ignored and note.recorded_by != id(self.pipeline):
-                    records.append(record_of(span, note.affiliation if is_ours else None))
+                    records.append(record_of(span, note.conversation_context if is_ours else None))
         return records
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -154,7 +156,7 @@ class ReusableSpanProcessor(ConversationSpanProcessor, Generic[Sink]):
     """A span processor that can be stopped and started again, each time with another sink.
 
     A provider cannot give a processor back. So it gets one of each kind for its whole life, see
-    `processor_in`, and the next `instrument()` starts that again.
+    `find_or_add_processor`, and the next `instrument()` starts that again.
     """
 
     def __init__(self) -> None:
@@ -196,7 +198,7 @@ class GreenflashSpanProcessor(ReusableSpanProcessor[SpanSink]):
         with internal_errors.guarded("hand over a span", lost="span_not_readable"):
             note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=_may_be_exported(span))
             if _is_readable(span) and not note.is_ignored:
-                sink.submit(functools.partial(record_of, span, note.affiliation), _size_of(span))
+                sink.submit(functools.partial(record_of, span, note.conversation_context), _size_of(span))
 
     def shutdown(self) -> None:
         """Does nothing: the pipeline is shut down by whoever built it."""

@@ -1,6 +1,6 @@
 """Read, write and copy JSON, whatever form it comes in. Pure; nothing of ours is below.
 
-`as_text`, `as_object`, `as_list` and `as_count` give an empty value where something else was found, so that
+`read_str`, `read_json_object`, `read_list` and `read_count` give an empty value where something else was found, so that
 readers need no ladder of checks. Nothing here changes or consumes what it reads.
 """
 

@@ -48,7 +48,7 @@ from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.redaction.redact import Redact
-from greenflash_otel.semconv.genai import attributes_of_affiliation
+from greenflash_otel.semconv.genai import attributes_of_context
 from greenflash_otel.settings import MEMORY, Settings
 
 LazySpanRecord = Callable[[], SpanRecord]
@@ -94,7 +94,7 @@ class Pipeline:
         client = (
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
         )
-        self._intake = Ingest(
+        self._converter = Ingest(
             self._outbox,
             address,
             redact,
@@ -146,16 +146,14 @@ class Pipeline:
             failed: Gets the number of spans that could not be converted, by reason; they count as lost.
         """
         records = tuple(spans)
-        return self._do(lambda: self._intake.take(records, failed=failed))
+        return self._do(lambda: self._converter.take(records, failed=failed))
 
     def take_logs(self, logs: Iterable[LogRecord], failed: Counter[str] | None = None) -> bool:
         """Convert and keep log records, which belong to spans: as `take`."""
         records = tuple(logs)
-        return self._do(lambda: self._intake.take_logs(records, failed=failed))
+        return self._do(lambda: self._converter.take_logs(records, failed=failed))
 
-    def take_outcome(
-        self, outcome: Outcome, affiliation: ConversationContext, trace_id: str | None
-    ) -> Outcome:
+    def take_outcome(self, outcome: Outcome, context: ConversationContext, trace_id: str | None) -> Outcome:
         """Keep an outcome now, attached to its conversation; it is in the outbox when this returns.
 
         The spans before it say which conversation it belongs to. If they take long to convert, the outcome is
@@ -164,56 +162,56 @@ class Pipeline:
         redacted = self._redaction.redact_outcome(outcome)
 
         def keep_without_spans() -> Outcome:
-            if redacted.conversation_id is not None or not (trace_id or affiliation.scope_id):
-                self._keep_now([self._intake.request_of_outcome(redacted)])
+            if redacted.conversation_id is not None or not (trace_id or context.scope_id):
+                self._keep_now([self._converter.request_of_outcome(redacted)])
             else:
-                self._keep_for_later(_make_span(redacted, affiliation, trace_id))
+                self._keep_for_later(_make_span(redacted, context, trace_id))
             return outcome
 
         return self._take_in_turn(
-            lambda: self._intake.take_outcome(outcome, affiliation, trace_id, redacted),
+            lambda: self._converter.take_outcome(outcome, context, trace_id, redacted),
             keep_without_spans,
             unfinished=outcome,
         )
 
     def take_rating(
-        self, rating: Rating, affiliation: ConversationContext, trace_id: str | None
+        self, rating: Rating, context: ConversationContext, trace_id: str | None
     ) -> Rating | None:
         """Keep a rating now, attached as an outcome is; None if there is nothing that it could rate."""
         redacted = cast(Rating, self._redaction.redact_feedback(rating))
 
         def keep_without_spans() -> Rating | None:
             if redacted.conversation_id is not None:
-                self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
+                self._keep_now([self._converter.request_of_feedback(redacted, is_redacted=True)])
             else:
-                self._keep_for_later(_make_span(redacted, affiliation, trace_id))
+                self._keep_for_later(_make_span(redacted, context, trace_id))
             return rating
 
         unfinished: Rating | None = rating
         return self._take_in_turn(
-            lambda: self._intake.take_rating(rating, affiliation, trace_id, redacted),
+            lambda: self._converter.take_rating(rating, context, trace_id, redacted),
             keep_without_spans,
             unfinished=unfinished,
         )
 
-    def take_feedback(self, told: Rating | User | Organization) -> bool:
+    def take_feedback(self, feedback: Rating | User | Organization) -> bool:
         """Keep what was said of a conversation or a user; True if it is in the outbox now."""
-        redacted = self._redaction.redact_feedback(told)
+        redacted = self._redaction.redact_feedback(feedback)
         return self._take_in_turn(
-            lambda: self._intake.take_feedback(redacted, is_redacted=True),
-            lambda: self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)]),
+            lambda: self._converter.take_feedback(redacted, is_redacted=True),
+            lambda: self._keep_now([self._converter.request_of_feedback(redacted, is_redacted=True)]),
             unfinished=True,
         )
 
-    def take_late(self, told: object) -> bool:
+    def take_late(self, feedback: object) -> bool:
         """Keep something after `shutdown`, for the next process; whether it is on disk now."""
-        if isinstance(told, Outcome):
-            request = self._intake.request_of_outcome(self._redaction.redact_outcome(told))
-        elif isinstance(told, Rating) and not (told.conversation_id or told.message_id):
+        if isinstance(feedback, Outcome):
+            request = self._converter.request_of_outcome(self._redaction.redact_outcome(feedback))
+        elif isinstance(feedback, Rating) and not (feedback.conversation_id or feedback.message_id):
             self.lose("rating_of_nothing")
             return False
-        elif isinstance(told, (Rating, User, Organization)):
-            request = self._intake.request_of_feedback(told)
+        elif isinstance(feedback, (Rating, User, Organization)):
+            request = self._converter.request_of_feedback(feedback)
         else:
             return False
         if self._outbox.put_late([request], COMMIT_S):
@@ -238,7 +236,7 @@ class Pipeline:
         False when the time ran out, when something of it was rejected, or when delivery is paused: no API
         key, or one that is refused.
         """
-        return self._delivery.flush(timeout_s, settle=self._intake.emit_all_waiting)
+        return self._delivery.flush(timeout_s, settle=self._converter.emit_all_waiting)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk.
@@ -249,7 +247,7 @@ class Pipeline:
         """
         seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
         if settle or self.settings.outbox == MEMORY:
-            self._delivery.close(seconds, settle=self._intake.emit_all_waiting)
+            self._delivery.close(seconds, settle=self._converter.emit_all_waiting)
         else:
             self._delivery.close(seconds)
 
@@ -259,7 +257,7 @@ class Pipeline:
 
     def own_stats(self) -> Stats:
         """Return the counts of this pipeline alone: to be summed with those of others."""
-        stats, unconverted = self._delivery.stats(), self._intake.lost.copy()
+        stats, unconverted = self._delivery.stats(), self._converter.lost.copy()
         return replace(
             stats,
             accepted=stats.accepted + sum(unconverted.values()),
@@ -285,7 +283,7 @@ class Pipeline:
 
     def _process(self, items: list[Any], converted_id: int) -> None:
         """Ingest spans and work in order, keep what comes of it in one commit, and only then answer."""
-        self._intake.begin_batch()
+        self._converter.begin_batch()
         spans: list[SpanRecord] = []
         done: list[Work] = []
         for item in items:
@@ -301,20 +299,20 @@ class Pipeline:
                     item.result = item.act()
                     done.append(item)
         self._take_spans(spans)
-        kept = False
+        retained = False
         try:
-            kept = self._intake.commit_batch(converted_id)
+            retained = self._converter.commit_batch(converted_id)
         finally:
-            for work in done if not kept else ():
+            for work in done if not retained else ():
                 work.result = False if isinstance(work.result, bool) else work.result
 
     def _take_spans(self, spans: list[SpanRecord]) -> None:
         """Ingest spans in order. Only outcomes that were kept for later are not in the outbox yet."""
         for is_late, some in itertools.groupby(spans, key=lambda span: span.scope == LATE_OUTCOME):
-            self._intake.take(some, outcomes=is_late)
+            self._converter.take(some, outcomes=is_late)
 
     def _emit_overdue(self) -> None:
-        self._intake.emit_overdue()
+        self._converter.emit_overdue()
 
     # Where the ingest thread is too slow.
 
@@ -366,14 +364,14 @@ def _choose_outbox(settings: Settings, destination: Destination) -> Outbox:
     return Outbox(folder, limit_bytes=limit_bytes, destination=destination.key)
 
 
-def _make_span(thing: Outcome | Rating, affiliation: ConversationContext, trace_id: str | None) -> SpanRecord:
+def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: str | None) -> SpanRecord:
     """Write an outcome or a rating as a span, which can wait for its conversation as those of others do."""
     if isinstance(thing, Rating):
         at_ns, name, own, key = thing.rated_at_ns, rating_span.SPAN_NAME, rating_span.attributes_of(thing), ""
     else:
         at_ns, name, own, key = thing.event_at_ns, SPAN_NAME, attributes_of(thing), thing.insert_id
     span_id = hashlib.blake2b(f"{key} {at_ns} {own}".encode(errors="replace"), digest_size=8).hexdigest()
-    named = {mark: v for mark, v in attributes_of_affiliation(affiliation).items() if v is not None}
+    named = {mark: v for mark, v in attributes_of_context(context).items() if v is not None}
     return SpanRecord(
         trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
     )
@@ -382,7 +380,7 @@ def _make_span(thing: Outcome | Rating, affiliation: ConversationContext, trace_
 def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampler | None:
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
-    return Sampler(settings.sample_rate, conversations.index.always_kept)
+    return Sampler(settings.sample_rate, conversations.index.always_sampled)
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:

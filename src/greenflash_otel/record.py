@@ -18,7 +18,7 @@ from opentelemetry.trace import format_trace_id
 
 from greenflash_otel import internal_errors, runtime
 from greenflash_otel.arguments import Id, Properties, Repairs, report
-from greenflash_otel.context import conversation_for_feedback, get_current_affiliation
+from greenflash_otel.context import conversation_for_feedback, get_current_conversation_context
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
 from greenflash_otel.instrumentation.invocation import write_attributes
 from greenflash_otel.outcomes.outcome import Influence, Outcome, ValueType
@@ -82,7 +82,7 @@ def record_outcome(
     Raises:
         InvalidOutcomeError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    affiliation = get_current_affiliation()
+    conversation_context = get_current_conversation_context()
     repaired = repair_outcome(
         event_type,
         value,
@@ -93,8 +93,8 @@ def record_outcome(
         influence=influence,
         quality_impact_score=quality_impact_score,
         conversation_id=_choose_id(conversation_id, conversation_for_feedback()),
-        user_id=_choose_id(user_id, affiliation.user_id),
-        organization_id=_choose_id(organization_id, affiliation.organization_id),
+        user_id=_choose_id(user_id, conversation_context.user_id),
+        organization_id=_choose_id(organization_id, conversation_context.organization_id),
         event_at=event_at,
         properties=properties,
         sample_rate=sample_rate,
@@ -105,7 +105,7 @@ def record_outcome(
     outcome = _deliver(
         "record_outcome()",
         done,
-        lambda pipeline: pipeline.take_outcome(done, affiliation, trace_id),
+        lambda pipeline: pipeline.take_outcome(done, conversation_context, trace_id),
         is_a_span=True,
     )
     with internal_errors.guarded("make a span of an outcome"):
@@ -151,7 +151,7 @@ def record_rating(
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    affiliation = get_current_affiliation()
+    conversation_context = get_current_conversation_context()
     whose = _choose_id(conversation_id, conversation_for_feedback())
     repaired, repairs = repair_rating(
         rating,
@@ -169,7 +169,7 @@ def record_rating(
     done, trace_id = repaired, _get_active_trace_id()
 
     def take(pipeline: Pipeline) -> Rating | None:
-        return pipeline.take_rating(done, affiliation, trace_id)
+        return pipeline.take_rating(done, conversation_context, trace_id)
 
     return _deliver("record_rating()", done, take)
 
@@ -198,14 +198,14 @@ def identify_user(
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    affiliation = get_current_affiliation()
+    conversation_context = get_current_conversation_context()
     user, repairs = repair_user(
-        _choose_id(user_id, affiliation.user_id),
+        _choose_id(user_id, conversation_context.user_id),
         name=name,
         email=email,
         phone=phone,
         anonymized=anonymized,
-        organization_id=_choose_id(organization_id, affiliation.organization_id),
+        organization_id=_choose_id(organization_id, conversation_context.organization_id),
         properties=properties,
     )
     _report("identify_user()", user, repairs, strict)
@@ -233,7 +233,7 @@ def identify_organization(
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    whose = _choose_id(organization_id, get_current_affiliation().organization_id)
+    whose = _choose_id(organization_id, get_current_conversation_context().organization_id)
     organization, repairs = repair_organization(whose, name=name, properties=properties)
     _report("identify_organization()", organization, repairs, strict)
     if organization is None:

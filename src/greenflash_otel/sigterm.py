@@ -84,12 +84,12 @@ class Terminator:
             _send_again(self, signum)
         elif os.getpid() == INIT:
             self._since_s = None
-            self._run(self._keep, beside=busy)
+            self._run(self._keep, alongside=busy)
         elif _is_in_hub():
             _thread.start_new_thread(self._end_and_die, (signum,))
         else:
             if not _ends:
-                self._run(self._end, beside=busy)
+                self._run(self._end, alongside=busy)
             _die(signum)
 
     def _end_and_die(self, signum: int) -> None:
@@ -97,7 +97,7 @@ class Terminator:
             self._end()
         _die(signum)
 
-    def _run(self, step: Callable[[], object], *, beside: bool) -> None:
+    def _run(self, step: Callable[[], object], *, alongside: bool) -> None:
         """Run a step here, or where this thread may hold a lock that it needs, in another, for a time."""
         done = _thread.allocate_lock()
         done.acquire()
@@ -106,16 +106,16 @@ class Terminator:
             with guarded("end on SIGTERM"):
                 step()
 
-        def run_beside() -> None:
+        def run_alongside() -> None:
             leave_to_others()
             try:
                 run()
             finally:
                 done.release()
 
-        if not beside:
+        if not alongside:
             run()
-        elif _start(run_beside):
+        elif _start(run_alongside):
             done.acquire(timeout=self._limit_s)
 
 

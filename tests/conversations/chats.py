@@ -201,7 +201,7 @@ def _again(message: Message, manner: int) -> Message:
 
 def named(operations: Sequence[Operation], id: str | None = "chat-1") -> list[Operation]:
     """The calls in a conversation whose id the application gave."""
-    return [replace(operation, affiliation=ConversationContext(id)) for operation in operations]
+    return [replace(operation, conversation_context=ConversationContext(id)) for operation in operations]
 
 
 def told(

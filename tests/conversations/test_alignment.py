@@ -116,7 +116,7 @@ def test_a_window_finds_its_conversation(chat: Chat, size: int) -> None:
     found: dict[str, set[str]] = {"ada": set(), "bob": set()}
     for number, operation in enumerate(shortened(calls(chat), window(size))):
         for place, user in enumerate(found):
-            one = replace(operation, affiliation=ConversationContext(user_id=user))
+            one = replace(operation, conversation_context=ConversationContext(user_id=user))
             span = span_of(number=2 * number + place, trace=2 * number + place)
             found[user].add(assemble(store, span, one).conversation_id)
     assert [len(ids) for ids in found.values()] == [1, 1]

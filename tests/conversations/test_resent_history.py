@@ -63,14 +63,16 @@ TURNS = st.builds(
 CHATS = st.lists(TURNS, min_size=1, max_size=4)
 
 
-def operations_of(chat: Sequence[Turn], affiliation: ConversationContext) -> list[Operation]:
+def operations_of(chat: Sequence[Turn], conversation_context: ConversationContext) -> list[Operation]:
     """What a chat client makes of a chat: each call resends everything, as clients write it."""
     history: list[Message] = [Message("system", (Text("Be kind."),))]
     operations = []
 
     def call(*answer: Text | Reasoning | ToolCall) -> None:
         operations.append(
-            Operation("chat", affiliation, input=tuple(history), output=(Message("assistant", answer),))
+            Operation(
+                "chat", conversation_context, input=tuple(history), output=(Message("assistant", answer),)
+            )
         )
         resent = tuple(part for part in answer if not isinstance(part, Reasoning))
         history.append(Message("assistant", tuple(_trimmed(part) for part in resent)))
@@ -227,7 +229,8 @@ def test_two_users_who_say_the_same_are_never_joined(chat: list[Turn]) -> None:
     store = ConversationStore()
     ada = run(operations_of(chat, ConversationContext(user_id="ada")), store)
     interlaced = [
-        replace(one, affiliation=ConversationContext(user_id="bob")) for one in operations_of(chat, NAMED)
+        replace(one, conversation_context=ConversationContext(user_id="bob"))
+        for one in operations_of(chat, NAMED)
     ]
     spans = [
         SpanRecord(f"{100 + n:032x}", f"{100 + n:016x}", "chat", 10**12 + n, 10**12 + n + 1)

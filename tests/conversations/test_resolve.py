@@ -48,7 +48,7 @@ def test_two_users_are_never_joined(chat: Chat) -> None:
     found: dict[str, set[str]] = {"ada": set(), "bob": set()}
     for number, operation in enumerate(calls(chat)):
         for place, user in enumerate(found):
-            one = replace(operation, affiliation=ConversationContext(user_id=user))
+            one = replace(operation, conversation_context=ConversationContext(user_id=user))
             found[user] |= set(_conversations(store, [one], first=2 * number + place))
     assert len(found["ada"]) == len(found["bob"]) == 1
     assert not found["ada"] & found["bob"]
@@ -86,15 +86,21 @@ CALL = Operation("chat", input=(ASKED,), output=(ANSWER,))
     [
         pytest.param(
             replace(
-                CALL, affiliation=ConversationContext("mine", scope_id="s"), provider_conversation_id="conv"
+                CALL,
+                conversation_context=ConversationContext("mine", scope_id="s"),
+                provider_conversation_id="conv",
             ),
             "mine",
             id="what the application said",
         ),
         pytest.param(replace(CALL, provider_conversation_id="conv_1"), "conv_1", id="what OpenAI stores"),
-        pytest.param(replace(CALL, affiliation=ConversationContext(scope_id="s")), "scope-s", id="the scope"),
         pytest.param(
-            replace(CALL, affiliation=ConversationContext(scope_id="s"), previous_response_id="unknown"),
+            replace(CALL, conversation_context=ConversationContext(scope_id="s")), "scope-s", id="the scope"
+        ),
+        pytest.param(
+            replace(
+                CALL, conversation_context=ConversationContext(scope_id="s"), previous_response_id="unknown"
+            ),
             "scope-s",
             id="a response nobody saw",
         ),
@@ -108,7 +114,7 @@ def test_what_counts(operation: Operation, expected: str) -> None:
 
 def test_one_scope_without_an_id() -> None:
     """What happens in one entry into a scope stays together, whatever is said and in whatever trace."""
-    scoped = replace(CALL, affiliation=ConversationContext(scope_id="s"))
+    scoped = replace(CALL, conversation_context=ConversationContext(scope_id="s"))
     other = replace(scoped, input=(Message("user", (Text("Else"),)),))
     assert set(_conversations(ConversationStore(), [scoped, other, scoped], first=1)) == {"scope-s"}
 
@@ -118,7 +124,7 @@ def test_a_scope_that_continues_a_chat() -> None:
     more = Operation(
         "chat", ConversationContext(scope_id="two"), input=(ASKED, ANSWER, ASKED), output=(ANSWER,)
     )
-    first = replace(CALL, affiliation=ConversationContext(scope_id="one"))
+    first = replace(CALL, conversation_context=ConversationContext(scope_id="one"))
     assert _conversations(ConversationStore(), [first, more], first=1) == ["scope-one", "scope-one"]
 
 
@@ -135,8 +141,8 @@ def test_unrelated_calls_of_one_trace() -> None:
 
 def test_a_response_of_another_conversation() -> None:
     """A call that continues elsewhere begins on its own there, alike in every process."""
-    first = replace(CALL, affiliation=ConversationContext("one"), response_id="r1")
-    then = replace(CALL, affiliation=ConversationContext("two"), previous_response_id="r1")
+    first = replace(CALL, conversation_context=ConversationContext("one"), response_id="r1")
+    then = replace(CALL, conversation_context=ConversationContext("two"), previous_response_id="r1")
     items = told([first, then])
     assert [item.id for item in items[2:]] == [item.id for item in told([then])]
     assert items[2].parent_id is None

@@ -138,7 +138,7 @@ EARLY = replace(ROUTER, input=(Message("user", (Text("And tomorrow?"),)),))
         pytest.param((), ROUTER, CallRole.UNDECIDED, id="a router, or an agent of few words"),
         pytest.param(
             (),
-            replace(PRIMARY, affiliation=ConversationContext("chat", internal=True)),
+            replace(PRIMARY, conversation_context=ConversationContext("chat", internal=True)),
             CallRole.AUXILIARY,
             id="marked",
         ),
@@ -164,7 +164,10 @@ def test_which_role_a_call_plays(before: Sequence[Operation], operation: Operati
             Operation(EXECUTE_TOOL, tool=ToolExecution("look", "call_9")),
             DeferralKey(DeferralKind.TOOL_CALL, "call_9"),
         ),
-        (replace(PRIMARY, affiliation=ConversationContext(turn_id="t")), DeferralKey(DeferralKind.TURN, "t")),
+        (
+            replace(PRIMARY, conversation_context=ConversationContext(turn_id="t")),
+            DeferralKey(DeferralKind.TURN, "t"),
+        ),
         (ROUTER, DeferralKey(DeferralKind.NEXT_CALL, "chat")),
     ],
 )
@@ -193,7 +196,10 @@ def test_what_is_found_elsewhere_changes_nothing_there() -> None:
     assemble(store, span_of(number=1, trace=1), first)
     store.mark_persisted()
     then = replace(
-        first, affiliation=ConversationContext("two"), response_id=None, previous_response_id="resp_2"
+        first,
+        conversation_context=ConversationContext("two"),
+        response_id=None,
+        previous_response_id="resp_2",
     )
     assemble(store, span_of(number=2, trace=2), then)
     assert store.get_state("one").take_pending_change() is None

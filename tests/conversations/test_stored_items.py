@@ -123,11 +123,11 @@ def test_references_to_stored_items() -> None:
 @pytest.mark.parametrize("conversation_id", ["chat-1", None])
 def test_a_compacted_history_is_known(conversation_id: str | None) -> None:
     """What stands before a compaction item was told; what follows it goes on in the same conversation."""
-    affiliation = ConversationContext(conversation_id)
+    conversation_context = ConversationContext(conversation_id)
     compaction = Message("assistant", (Other("compaction", {"id": "cmp_1", "encrypted_content": "…"}),))
-    first = Operation("chat", affiliation, input=(ASKED,), output=(ANSWER,))
-    compact = Operation(COMPACT, affiliation, input=(ASKED, ANSWER), output=(compaction,))
-    then = Operation("chat", affiliation, input=(ASKED, compaction, AGAIN), output=(SECOND,))
+    first = Operation("chat", conversation_context, input=(ASKED,), output=(ANSWER,))
+    compact = Operation(COMPACT, conversation_context, input=(ASKED, ANSWER), output=(compaction,))
+    then = Operation("chat", conversation_context, input=(ASKED, compaction, AGAIN), output=(SECOND,))
     store = ConversationStore()
     updates = [
         assemble(store, span_of(number=number, trace=number), operation)

@@ -96,16 +96,16 @@ class Delivery(RuleBasedStateMachine):
 
     def resting(self) -> tuple[list[str], list[str]]:
         """The ids of the items that wait on disk, and of those set aside, ours first."""
-        waits, aside = _lying_in(_database_of(self.outbox))
+        waits, out_of_band_id = _lying_in(_database_of(self.outbox))
         for path in self.folder.glob("*.sqlite3"):
             if (
                 found := files.try_lock(path, limit_bytes=LIMIT_BYTES)
             ) is not None:  # of nobody: no room for it
                 more = _lying_in(found.db)
-                waits, aside = waits + more[0], aside + more[1]
+                waits, out_of_band_id = waits + more[0], out_of_band_id + more[1]
                 found.db.close()
                 found.lock.release(remove=False)
-        return waits, aside
+        return waits, out_of_band_id
 
     def crashing(self, commits: int, action: Callable[[], object]) -> bool:
         """Do something, and die after so many commits, at the latest at its end; whether it came to that."""
@@ -239,11 +239,11 @@ class Delivery(RuleBasedStateMachine):
     @invariant()
     def the_law_holds(self) -> None:
         """Counts add up, only a full outbox loses anything, and order is kept."""
-        counts, (waits, aside) = self.outbox.get_stats(), self.resting()
+        counts, (waits, out_of_band_id) = self.outbox.get_stats(), self.resting()
         assert counts.lost == ({"outbox_full": self.refused} if self.refused else {})
         assert counts.accepted == self.accepted
         assert counts.accepted == counts.delivered + counts.pending + counts.rejected + self.refused
-        here = {*waits, *aside}
+        here = {*waits, *out_of_band_id}
         for conversation, ids in self.put.items():
             assert all(id in here or self.server.has(conversation, id) for id in ids)
             if conversation:
@@ -287,8 +287,8 @@ def _database_of(outbox: Outbox) -> sqlite3.Connection:
 def _lying_in(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
     """The ids of the items in a file that wait, and of those set aside."""
     waits = [schema.read_entry_row(db, id) for id in schema.list_ids(db, "entries")]
-    aside = [schema.read_rejected_row(db, id)[2] for id in schema.list_ids(db, "rejected")]
-    return _ids_in(waits), _ids_in(aside)
+    out_of_band_id = [schema.read_rejected_row(db, id)[2] for id in schema.list_ids(db, "rejected")]
+    return _ids_in(waits), _ids_in(out_of_band_id)
 
 
 def _ids_in(rows: Iterable[schema.Row | None]) -> list[str]:

@@ -25,7 +25,7 @@ from tests.delivery.test_outbox import claimed, counts_add_up, drained
 PUT_AND_WAIT = """
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", f"{sys.argv[2]}{i}") for i in range(3)])
-outbox.claim(0.0)
+outbox.claim_next(0.0)
 print("put", flush=True)
 sys.stdin.read()
 """
@@ -226,7 +226,7 @@ if os.geteuid() == 0:
     os.setuid(65534)  # root may write anywhere
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
-print(outbox.counts().pending, len(os.listdir(sys.argv[1])))
+print(outbox.get_stats().pending, len(os.listdir(sys.argv[1])))
 outbox.close()
 """
     with tempfile.TemporaryDirectory() as parent:  # tmp_path is closed to all other users

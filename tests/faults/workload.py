@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Told:
+class AssembledTurn:
     """What a process has said until its end."""
 
     kept: list[str] = field(default_factory=list)
@@ -121,7 +121,7 @@ def store(stored: dict[str, list[str]], room: str, ids: Iterable[str]) -> None:
     known.extend(id for id in ids if id not in known)
 
 
-def check(folder: Path, told: Told) -> None:
+def check(folder: Path, told: AssembledTurn) -> None:
     """Begin again after the end of a process: all that was promised is there, and goes out in order."""
     stored = {room: list(ids) for room, ids in told.stored.items()}
     with closing(Outbox(folder / "new" / "outbox")) as outbox:

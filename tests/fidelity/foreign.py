@@ -1,6 +1,6 @@
 """What arrives of the spans of other instrumentations, compared with the conversations that took place.
 
-The spans go the way all spans go: through `Intake` into a store, where the requests are read again.
+The spans go the way all spans go: through `Ingest` into a store, where the requests are read again.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ def test_where_spans_go(name: str) -> None:
     token, header, products, expected = GOES[name]
     shop = Shop()
     assert shop.take(token, request(*products), header) == expected
-    strangers = expected[2]
+    unknown_product_count = expected[2]
     assert shop.receiver.count_unused() == (
-        {"for a product that is not known here": strangers} if strangers else {}
+        {"for a product that is not known here": unknown_product_count} if unknown_product_count else {}
     )
 
 

@@ -52,16 +52,16 @@ class Process:
         self.state = before or State()
         self.requests: list[ApiRequest] = []
         conversations = ConversationStore(reader=self.state)
-        self._intake = Ingest(self, ADDRESS, conversations=conversations, now_ns=lambda: NOW_NS)
+        self._converter = Ingest(self, ADDRESS, conversations=conversations, now_ns=lambda: NOW_NS)
 
     def take(self, spans: Iterable[SpanRecord], logs: Iterable[LogRecord] = ()) -> None:
         """Convert log records, and then spans."""
-        self._intake.take_logs(logs)
-        self._intake.take(spans)
+        self._converter.take_logs(logs)
+        self._converter.take(spans)
 
     def settle(self) -> None:
         """Convert what still waits."""
-        self._intake.emit_all_waiting()
+        self._converter.emit_all_waiting()
 
     def put(
         self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0

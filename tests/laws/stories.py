@@ -225,7 +225,7 @@ def chained(made: Story) -> list[Operation]:
 
 def unnamed(calls: Sequence[Operation]) -> list[Operation]:
     """The calls of an application that does not say which conversation it is."""
-    return [replace(call, affiliation=ConversationContext()) for call in calls]
+    return [replace(call, conversation_context=ConversationContext()) for call in calls]
 
 
 TURNS = st.builds(

@@ -43,7 +43,7 @@ class World:
         self._root = tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None)
         self._folders = [Folder(self._root) / str(number) for number in range(processes)]
         self._outboxes = [Outbox(each) for each in self._folders]
-        self._intakes = [_intake(each) for each in self._outboxes]
+        self._intakes = [_converter(each) for each in self._outboxes]
 
     def take(self, spans: Sequence[SpanRecord], process: int = 0) -> None:
         """Spans reach a process."""
@@ -53,7 +53,7 @@ class World:
         """A process ends without a word, and another begins with its outbox."""
         self._outboxes[process].close()
         self._outboxes[process] = Outbox(self._folders[process])
-        self._intakes[process] = _intake(self._outboxes[process])
+        self._intakes[process] = _converter(self._outboxes[process])
 
     def end(self) -> tuple[StoredConversation, ...]:
         """All processes end as they should, and everything is delivered."""
@@ -70,7 +70,7 @@ class World:
         return found
 
 
-def _intake(outbox: Outbox) -> Ingest:
+def _converter(outbox: Outbox) -> Ingest:
     return Ingest(outbox, ADDRESS, conversations=ConversationStore(reader=outbox))
 
 

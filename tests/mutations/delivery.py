@@ -8,7 +8,7 @@ MUTATIONS: dict[str, Mutation] = {
     "settled before it is sent": Mutation(
         "delivery/sender",
         "        answer = self._transport.send(",
-        "        self._outbox.settle(entry)\n        answer = self._transport.send(",
+        "        self._outbox.acknowledge(entry)\n        answer = self._transport.send(",
     ),
     "kept in memory first": Mutation(
         "delivery/outbox", "None if path == MEMORY else Path(path).absolute()", "None"

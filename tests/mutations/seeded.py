@@ -204,7 +204,7 @@ MUTATIONS: dict[str, Mutation] = {
         "conversations/resolve",
         "    override = None if cursor.head_id is None else (head_id, cursor.head_id)",
         "    override = None if cursor.head_id is None else (head_id, cursor.head_id)\n"
-        '    known.state(id).parent_overrides.remember(head_id, cursor.head_id or "")',
+        '    known.get_state(id).parent_overrides.remember(head_id, cursor.head_id or "")',
     ),
     "nothing is ever noted": Mutation("lru", "            self._unpersisted += 1", "            pass"),
     "all is noted for ever": Mutation(
@@ -303,7 +303,7 @@ MUTATIONS: dict[str, Mutation] = {
     "what is imported is late at once": Mutation(
         "ingest/ingest", "self._convert_late(now_ns - self._behind_ns)", "self._convert_late(now_ns)"
     ),
-    "what sampling drops is noted as told": Mutation("conversations/store", " if is_kept(id)}", "}"),
+    "what sampling drops is noted as recorded": Mutation("conversations/store", " if is_sampled(id)}", "}"),
     "refused requests leave notes": Mutation("delivery/entries", " and None not in queues:", ":"),
     "notes that fail cost the requests": Mutation(
         "delivery/entries", "            if not what.records or any(", "            if True or any("

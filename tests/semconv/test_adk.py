@@ -41,7 +41,7 @@ def test_a_call() -> None:
     """Contents and their parts; what a tool answered comes from the user there."""
     operation = registry.read(span_of(CALL))
     assert operation
-    assert operation.affiliation.conversation_id == "s"
+    assert operation.conversation_context.conversation_id == "s"
     assert operation.system_instructions == (Text("Be kind."),)
     assert operation.input == (
         Message("user", (Text("Hi"),)),

@@ -60,10 +60,10 @@ def test_masked() -> None:
 @pytest.mark.parametrize(
     ("attributes", "field", "expected"),
     [
-        ({"session.id": "s", "user.id": "u"}, "affiliation", ConversationContext("s", "u")),
+        ({"session.id": "s", "user.id": "u"}, "conversation_context", ConversationContext("s", "u")),
         (
             {f"{OBSERVATION}.metadata.thread_id": '"t"', "session.id": "s"},
-            "affiliation",
+            "conversation_context",
             ConversationContext("t"),
         ),
         ({f"{OBSERVATION}.model.name": "m"}, "response_model", "m"),

@@ -177,7 +177,9 @@ def texts_of(operation: Operation) -> Iterator[str]:
             yield from said(part)
     if tool := operation.tool:
         yield from leaves([tool.name if tool.name != "unknown" else "", tool.arguments, tool.result])
-    yield from leaves([operation.affiliation.conversation_id, operation.affiliation.user_id])
+    yield from leaves(
+        [operation.conversation_context.conversation_id, operation.conversation_context.user_id]
+    )
 
 
 def said(part: Part) -> Iterator[str]:

@@ -78,7 +78,7 @@ THOUGHT = {"message_content.type": "reasoning", "message_content.text": "Hm"}
 @pytest.mark.parametrize(
     ("attributes", "field", "expected"),
     [
-        ({"session.id": "s", "user.id": "u"}, "affiliation", ConversationContext("s", "u")),
+        ({"session.id": "s", "user.id": "u"}, "conversation_context", ConversationContext("s", "u")),
         ({"llm.provider": "azure", "llm.system": "openai"}, "provider", "azure"),
         ({"llm.invocation_parameters": '{"model": "m"}'}, "request_model", "m"),
         ({"llm.invocation_parameters": "broken"}, "request_model", None),

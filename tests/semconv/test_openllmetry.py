@@ -63,10 +63,14 @@ def test_a_picture() -> None:
                 "traceloop.association.properties.session_id": "s",
                 "traceloop.association.properties.thread_id": "t",
             },
-            "affiliation",
+            "conversation_context",
             ConversationContext("t"),
         ),
-        ({"traceloop.association.properties.user_id": "u"}, "affiliation", ConversationContext(None, "u")),
+        (
+            {"traceloop.association.properties.user_id": "u"},
+            "conversation_context",
+            ConversationContext(None, "u"),
+        ),
         (
             {"gen_ai.completion.0.content": "A", "gen_ai.completion.0.finish_reason": "stop"},
             "output",

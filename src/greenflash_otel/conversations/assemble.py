@@ -77,7 +77,7 @@ def find_deferral(
     role: CallRole,
 ) -> Deferral | None:
     """Return how an operation has to wait for what it depends on; None if it can be emitted now."""
-    operation, context = prepared.operation, prepared.operation.affiliation
+    operation, context = prepared.operation, prepared.operation.conversation_context
     key: DeferralKey | None = None
     if context.turn_id and operation.name != TURN:
         key = DeferralKey(DeferralKind.TURN, context.turn_id)
@@ -131,7 +131,7 @@ def _wait_changes_of(found: Resolution, role: CallRole, deferral: Deferral) -> C
 
 def _mark_internal(operation: Operation) -> Operation:
     """Return the operation as if the application had marked it."""
-    return replace(operation, affiliation=replace(operation.affiliation, internal=True))
+    return replace(operation, conversation_context=replace(operation.conversation_context, internal=True))
 
 
 def _is_of_no_conversation(store: ConversationStore, waiting: Deferral) -> bool:

@@ -51,7 +51,7 @@ def classify_call(state: ConversationState, prepared: PreparedOperation) -> Call
     operation, facts = prepared.operation, state.facts
     if not _is_shown(operation):
         return CallRole.AUXILIARY
-    context = operation.affiliation
+    context = operation.conversation_context
     is_named = context.conversation_id or context.scope_id
     if operation.name not in MAIN_CALLS or not is_named or operation.previous_response_id:
         return CallRole.PRIMARY
@@ -71,7 +71,7 @@ def classify_call(state: ConversationState, prepared: PreparedOperation) -> Call
 def was_auxiliary(undecided: PreparedOperation, following: PreparedOperation) -> bool:
     """Return whether an undecided call was auxiliary, now that the next call is there."""
     operation = undecided.operation
-    if operation.affiliation.internal:
+    if operation.conversation_context.internal:
         return True
     if (
         operation.response_id is not None
@@ -105,7 +105,7 @@ def record_primary_call(state: ConversationState, prepared: PreparedOperation) -
 
 def _is_shown(operation: Operation) -> bool:
     """Return whether the user may see what an operation says: nobody marked it, and no tool made it."""
-    context = operation.affiliation
+    context = operation.conversation_context
     return operation.name in SHOWN and not context.internal and context.tool_call_id is None
 
 

@@ -80,7 +80,7 @@ class ConversationIndex:
         """Newest conversation of an entry into `conversation()` without an id."""
         self.tool_calls: NameIndex[str] = make(IndexName.TOOL_CALL)
         """Conversation by the call id of a tool call; None where two conversations have it."""
-        self.always_kept: NameIndex[None] = make(IndexName.ALWAYS_KEPT)
+        self.always_sampled: NameIndex[None] = make(IndexName.ALWAYS_KEPT)
         """Conversations that sampling does not drop."""
 
     def apply(self, entries: Sequence[IndexEntry]) -> None:

@@ -69,11 +69,11 @@ def write_waiting(key: DeferralKey, entry: Waiting) -> str:
             written["log"] = _write_fields(entry)
         case Deferral(_, span, operation):
             description = operation.failure.message if operation.failure else None
-            kept = {"trace_id": span.trace_id, "span_id": span.span_id, "name": span.name}
+            retained = {"trace_id": span.trace_id, "span_id": span.span_id, "name": span.name}
             times = {"start_ns": span.start_ns, "end_ns": span.end_ns}
             ending = {"status": span.status, "status_description": description}
             attributes = {"attributes": genai.attributes_of(operation)}
-            written["operation"] = {**kept, **times, **ending, **attributes}
+            written["operation"] = {**retained, **times, **ending, **attributes}
     return write(written)
 
 

@@ -80,14 +80,14 @@ def resolve_conversation(
 ) -> Resolution:
     """Find the conversation of an operation."""
     operation = prepared.operation
-    given_id = operation.affiliation.conversation_id or operation.provider_conversation_id
+    given_id = operation.conversation_context.conversation_id or operation.provider_conversation_id
     found = (
         _find_stored_item(known, given_id, prepared.messages)
         or _find_response(known, prepared)
         or _find_tool_call(known, given_id, prepared)
     )
     if given_id is not None:
-        evidence = Evidence.GIVEN if operation.affiliation.conversation_id else Evidence.PROVIDER
+        evidence = Evidence.GIVEN if operation.conversation_context.conversation_id else Evidence.PROVIDER
         if found is None or found.location.conversation_id != given_id:
             start = _find_start(known.get_state(given_id), operation)
             found = _Found(evidence, Location(given_id, start), prepared.messages)
@@ -141,7 +141,7 @@ def _resolve_by_content(
     known: KnownConversations, span: SpanRecord, prepared: PreparedOperation
 ) -> Resolution:
     """Find the conversation by the history that is resent, else by the scope or the trace."""
-    operation, context = prepared.operation, prepared.operation.affiliation
+    operation, context = prepared.operation, prepared.operation.conversation_context
     namespace = known.choose_namespace(f"history of {context.user_id or ''}")
     heads = list_heads(namespace, None, prepared.messages)
     id = _find_by_history(known.index, namespace, heads, prepared.messages)
@@ -237,7 +237,7 @@ def _find_tool_call(
     id = known.index.tool_calls.get(call_id)
     if id is None or given_id not in (None, id):
         return None
-    state, user_id = known.get_state(id), operation.affiliation.user_id
+    state, user_id = known.get_state(id), operation.conversation_context.user_id
     if user_id and state.facts.user_id not in (None, user_id):
         return None
     if state.facts.cursor.find_call(call_id):
@@ -248,7 +248,7 @@ def _find_tool_call(
 
 def _find_by_tool(known: KnownConversations, operation: Operation) -> str | None:
     """Return the conversation that asked for the tool which an operation runs, or runs in."""
-    call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
+    call_id = operation.tool.call_id if operation.tool else operation.conversation_context.tool_call_id
     return known.index.tool_calls.get(call_id) if call_id else None
 
 

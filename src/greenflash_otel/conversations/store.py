@@ -140,7 +140,7 @@ class ConversationStore:
     def list_pending_records(
         self,
         redact: Callable[[Waiting], Waiting] = lambda waiting: waiting,
-        is_kept: Callable[[str], bool] = lambda conversation_id: True,
+        is_sampled: Callable[[str], bool] = lambda conversation_id: True,
         redact_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
     ) -> list[StateRecord]:
         """Return what is to be stored, in this order. It stays pending until `mark_persisted`.
@@ -152,7 +152,7 @@ class ConversationStore:
         """
         if not self._persists:
             return []
-        self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_kept(id)}
+        self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_sampled(id)}
         records = [StateRecord(self._key_of("conversation", id), None) for id in self._forgotten]
         for index, name, target in self.index.list_pending_changes():
             key = self._key_of(index.value, name)
@@ -169,7 +169,7 @@ class ConversationStore:
         return records
 
     def mark_persisted(self) -> None:
-        """Count what `pending_records` returned as stored."""
+        """Count what `list_pending_records` returned as stored."""
         self.index.mark_persisted()
         for state in self._unpersisted.values():
             state.mark_persisted()
@@ -179,7 +179,7 @@ class ConversationStore:
         self._forgotten.clear()
 
     def _defer(self, deferral: Deferral, *, is_persisted: bool = False) -> None:
-        in_turn = deferral.operation.affiliation.turn_id is not None
+        in_turn = deferral.operation.conversation_context.turn_id is not None
         self.deferred.defer(
             deferral.key,
             deferral,

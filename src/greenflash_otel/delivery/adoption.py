@@ -27,7 +27,7 @@ def copy_all(
     *,
     after_id: int,
     limit_bytes: int,
-    settled: Collection[int] = (),
+    acknowledged: Collection[int] = (),
 ) -> int:
     """Copy everything that can be read, in one commit; return how much cannot.
 
@@ -38,7 +38,7 @@ def copy_all(
         sqlite3.Error: It does not fit, or ours cannot be written. Nothing is copied then.
     """
     with transaction(into):
-        unread = _copy_requests(into, orphan, max(after_id, schema.find_last_id(into)), settled)
+        unread = _copy_requests(into, orphan, max(after_id, schema.find_last_id(into)), acknowledged)
         unread += _copy_captured(into, orphan)
         if schema.measure_used_bytes(into) > limit_bytes:
             raise sqlite3.OperationalError("the limit of the outbox is reached")
@@ -70,11 +70,11 @@ def is_empty(db: sqlite3.Connection) -> bool:
 
 
 def _copy_requests(
-    into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int, settled: Collection[int]
+    into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int, acknowledged: Collection[int]
 ) -> int:
     unread = 0
     for id, row in _read_numbered_rows(orphan, "entries", schema.read_entry_row):
-        if id in settled:
+        if id in acknowledged:
             continue
         if row is None:
             unread += 1

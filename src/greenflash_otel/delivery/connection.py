@@ -61,7 +61,7 @@ class OutboxConnection:
         """Whether somebody has removed our file."""
         return self.owned is not None and not self.owned.path.exists()
 
-    def open(self, now_s: float, *, suspect: Path | None = None, settled: Collection[int] = ()) -> int:
+    def open(self, now_s: float, *, suspect: Path | None = None, acknowledged: Collection[int] = ()) -> int:
         """Open a database; return how many rows of other files could not be read.
 
         Args:
@@ -69,7 +69,7 @@ class OutboxConnection:
             settled: Ids of entries in it that are delivered.
         """
         self.is_released = False
-        self.owned = self._acquire(now_s, suspect, settled)
+        self.owned = self._acquire(now_s, suspect, acknowledged)
         if self.owned is not None:
             self.db = self.owned.db
         else:
@@ -140,7 +140,7 @@ class OutboxConnection:
         self._tried_s = float("-inf")
 
     def _acquire(
-        self, now_s: float, suspect: Path | None = None, settled: Collection[int] = ()
+        self, now_s: float, suspect: Path | None = None, acknowledged: Collection[int] = ()
     ) -> OwnedFile | None:
         if self.folder is None:
             return None
@@ -151,7 +151,7 @@ class OutboxConnection:
                 self.destination,
                 limit_bytes=self._limit_bytes,
                 suspect=suspect,
-                settled=settled,
+                acknowledged=acknowledged,
             )
         except (sqlite3.Error, OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or type(error).__name__

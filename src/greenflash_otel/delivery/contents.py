@@ -42,7 +42,7 @@ class OutboxContents:
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self.watches = Watches()
-        self.settled: dict[str, list[int]] = {}
+        self.acknowledged: dict[str, list[int]] = {}
         """By queue: delivered, but not yet deleted."""
         self.last_id = 0
         self.captured = 0
@@ -92,15 +92,15 @@ class OutboxContents:
         """Move from memory to the folder, if it can be used now; whether everything is on disk."""
         if self.connection.owned is not None or self.connection.folder is None:
             return self.connection.owned is not None
-        kept = self.ledger.kept
+        retained = self.ledger.retained
         if not self.connection.move_to_file(self._now_s()):
             return False
-        self.settled.clear()
+        self.acknowledged.clear()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self.ledger.hand_over()
         self._note_found((0, 0), 0, 0)
-        self.ledger.lose(kept - self.ledger.kept, DAMAGED)
+        self.ledger.lose(retained - self.ledger.retained, DAMAGED)
         return True
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class OutboxContents:
     def release_idle(self) -> bool:
         """Close the file for a while, because others need the room; whether nothing was under way."""
         mine = self.connection.owned
-        if self.is_closed or mine is None or self.settled or self.ledger.pending or self.captured:
+        if self.is_closed or mine is None or self.acknowledged or self.ledger.pending or self.captured:
             return False
         with internal_errors.guarded("read state records"):
             self._released = mine.path, state_table.find_last_id(mine.db)
@@ -124,12 +124,12 @@ class OutboxContents:
 
     def delete_acknowledged(self) -> None:
         """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
-        if not self.settled or self.connection.db is None:
+        if not self.acknowledged or self.connection.db is None:
             return
         try:
             with transaction(self.connection.db):
                 self.delete_acknowledged_within(self.connection.db)
-            self.settled.clear()
+            self.acknowledged.clear()
         except FAILURES as error:
             self.handle_error("remove what was delivered", error)
 
@@ -138,12 +138,12 @@ class OutboxContents:
         internal_errors.count(step, error)
         if not files.is_damage(error) or self.connection.owned is None or self.connection.db is None:
             return
-        kept = self.ledger.kept
+        retained = self.ledger.retained
         path = self.connection.leave_damaged()
         self.ledger.hand_over()
         self.watches.fail()
         unread = self._open(suspect=path)
-        self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
+        self.ledger.lose(retained - self.ledger.retained - unread, DAMAGED)
 
     def open_database(self) -> sqlite3.Connection:
         """Return the database; open it if need be."""
@@ -160,10 +160,10 @@ class OutboxContents:
         return self._leave_removed() if self.connection.was_removed() else db
 
     def _open(self, suspect: Path | None = None) -> int:
-        settled = {id for ids in self.settled.values() for id in ids} if suspect else ()
+        acknowledged = {id for ids in self.acknowledged.values() for id in ids} if suspect else ()
         self.ledger.hand_over()
-        unread = self.connection.open(self._now_s(), suspect=suspect, settled=settled)
-        self.settled.clear()
+        unread = self.connection.open(self._now_s(), suspect=suspect, acknowledged=acknowledged)
+        self.acknowledged.clear()
         self.schedule = Schedule()
         released, self._released = self._released, None
         last_record = 0
@@ -176,10 +176,10 @@ class OutboxContents:
 
     def _leave_removed(self) -> sqlite3.Connection:
         """Begin a new file, with everything that ours held, which somebody removed."""
-        kept = self.ledger.kept
+        retained = self.ledger.retained
         self.ledger.hand_over()
         removed = self.connection.leave_removed(self._now_s())
-        self.settled.clear()
+        self.acknowledged.clear()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self._note_found((0, 0), 0, 0)
@@ -189,7 +189,7 @@ class OutboxContents:
                 before, captured = schema.count_items(db), schema.count_captured(db)
                 unread = files.merge_from(db, removed, limit_bytes=self.connection.limit_bytes)
                 self._note_found(before, captured, unread)
-        self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
+        self.ledger.lose(retained - self.ledger.retained - unread, DAMAGED)
         return db
 
     def _note_found(
@@ -209,10 +209,10 @@ class OutboxContents:
         self.last_id = max(self.last_id, schema.find_last_id(db))
 
     def delete_acknowledged_within(self, db: sqlite3.Connection) -> None:
-        """Delete what is delivered, in a transaction that runs. Clear `settled` when it is committed."""
-        schema.delete_many(db, [id for ids in self.settled.values() for id in ids])
+        """Delete what is delivered, in a transaction that runs. Clear `acknowledged` when it is committed."""
+        schema.delete_many(db, [id for ids in self.acknowledged.values() for id in ids])
 
     @property
     def acknowledged_count(self) -> int:
         """How many delivered entries wait to be deleted."""
-        return sum(map(len, self.settled.values()))
+        return sum(map(len, self.acknowledged.values()))

@@ -68,7 +68,7 @@ class Entries:
             if any(record.is_required for record in what.records):
                 raise
             return what.requests
-        self._note_kept(what.requests, queues)
+        self._note_stored(what.requests, queues)
         return self._lose([r for r, q in zip(what.requests, queues, strict=True) if q is None], "outbox_full")
 
     def put_together(self, several: Sequence[PutRequest]) -> list[Sequence[ApiRequest]] | None:
@@ -82,11 +82,11 @@ class Entries:
                 queues = [self._write_in(db, what) for what in several]
         except FAILURES:
             return None
-        self.contents.settled.clear()
+        self.contents.acknowledged.clear()
         refused: list[Sequence[ApiRequest]] = []
         for what, its_queues in zip(several, queues, strict=True):
             self._note_converted(what, db)
-            self._note_kept(what.requests, its_queues)
+            self._note_stored(what.requests, its_queues)
             lost = [r for r, q in zip(what.requests, its_queues, strict=True) if q is None]
             refused.append(self._lose(lost, "outbox_full"))
         return refused
@@ -138,14 +138,14 @@ class Entries:
         if not self._is_out(entry):
             return
         self.contents.ledger.deliver(entry.request.items, sampled_out=sampled_out)
-        self.contents.settled.setdefault(entry.lane, []).append(entry.id)
+        self.contents.acknowledged.setdefault(entry.queue, []).append(entry.id)
         self.contents.watches.count_down(entry.id)
         self._advance(entry)
 
     def postpone(self, entry: Entry, until_s: float) -> None:
         """Send an entry again, not before then; what follows in its conversation waits too."""
         if self._is_out(entry):
-            self.contents.schedule.postpone(entry.lane, until_s)
+            self.contents.schedule.postpone(entry.queue, until_s)
 
     def reject(self, entry: Entry, reason: str, now_s: float) -> int | None:
         """Keep an entry with the reason, and send it no more; return its id among the rejected."""
@@ -154,7 +154,7 @@ class Entries:
         try:
             id = self._move_to_rejected(entry.id, reason, entry.attempt)
         except FAILURES as error:
-            self.contents.schedule.postpone(entry.lane, now_s + REPAIR_S)
+            self.contents.schedule.postpone(entry.queue, now_s + REPAIR_S)
             self.contents.handle_error("reject a request", error)
             return None
         self.contents.ledger.reject(entry.request.items)
@@ -186,9 +186,9 @@ class Entries:
                 step = (schema.find_next_id(db, entry.id) - entry.id) // len(requests)
                 schema.delete_one(db, entry.id)
                 for place, request in enumerate(requests):
-                    schema.insert(db, entry.id + place * step, entry.lane, schema.row_of(request))
+                    schema.insert(db, entry.id + place * step, entry.queue, schema.row_of(request))
         except FAILURES as error:
-            self.contents.schedule.postpone(entry.lane, now_s + REPAIR_S)
+            self.contents.schedule.postpone(entry.queue, now_s + REPAIR_S)
             self.contents.handle_error("split a request", error)
             return
         self.contents.watches.count_split(entry.id, len(requests))
@@ -205,7 +205,7 @@ class Entries:
         with internal_errors.guarded("read the outbox"):
             if self.contents.ledger.pending and not self.contents.is_closed:
                 earlier = schema.list_before(self.contents.open_database(), mark)
-                left = sum(id not in self.contents.settled.get(lane, ()) for id, lane in earlier)
+                left = sum(id not in self.contents.acknowledged.get(queue, ()) for id, queue in earlier)
         watch = Watch(mark, left)
         self.contents.watches.add(watch)
         return watch
@@ -247,7 +247,7 @@ class Entries:
             with transaction(db):
                 self.contents.delete_acknowledged_within(db)
                 queues = self._write_in(db, what)
-            self.contents.settled.clear()
+            self.contents.acknowledged.clear()
             self._note_converted(what, db)
             return queues
         except FAILURES as error:
@@ -291,7 +291,7 @@ class Entries:
         if what.converted_id:
             self.contents.captured = schema.count_captured(db)
 
-    def _note_kept(self, requests: Sequence[ApiRequest], queues: Sequence[str | None]) -> None:
+    def _note_stored(self, requests: Sequence[ApiRequest], queues: Sequence[str | None]) -> None:
         for request, queue in zip(requests, queues, strict=True):
             if queue is not None:
                 self.contents.ledger.accept(request.items)
@@ -302,7 +302,7 @@ class Entries:
         """Return the entry of a queue that comes next; None, and the queue is removed, if there is none."""
         db = self.contents.open_database()
         while (
-            found := schema.find_oldest(db, queue, settled=self.contents.settled.get(queue, ()))
+            found := schema.find_oldest(db, queue, acknowledged=self.contents.acknowledged.get(queue, ()))
         ) is not None:
             id, row = found
             request = schema.request_of(row)
@@ -322,11 +322,13 @@ class Entries:
 
     def _advance(self, entry: Entry) -> None:
         """Give what follows in the queue its turn, or remove the queue."""
-        queue = entry.lane
+        queue = entry.queue
         try:
             more = (
                 schema.find_oldest_id(
-                    self.contents.open_database(), queue, settled=self.contents.settled.get(queue, ())
+                    self.contents.open_database(),
+                    queue,
+                    acknowledged=self.contents.acknowledged.get(queue, ()),
                 )
                 is not None
             )

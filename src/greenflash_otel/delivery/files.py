@@ -99,7 +99,7 @@ def acquire(
     *,
     limit_bytes: int,
     suspect: Path | None = None,
-    settled: Collection[int] = (),
+    acknowledged: Collection[int] = (),
 ) -> OwnedFile:
     """Own a file in the folder, with everything that files without an owner hold.
 
@@ -128,8 +128,8 @@ def acquire(
             continue
         mine = mine or _create(folder, destination, limit_bytes)
         with internal_errors.guarded("adopt what another process left"):
-            its_settled = settled if found.path == suspect else ()
-            unread += merge_from(mine.db, found, limit_bytes=limit_bytes, settled=its_settled)
+            its_acknowledged = acknowledged if found.path == suspect else ()
+            unread += merge_from(mine.db, found, limit_bytes=limit_bytes, acknowledged=its_acknowledged)
     return replace(mine or _create(folder, destination, limit_bytes), unread=unread + len(broken))
 
 
@@ -151,12 +151,12 @@ def merge_from(
     *,
     limit_bytes: int,
     after_id: int = 0,
-    settled: Collection[int] = (),
+    acknowledged: Collection[int] = (),
 ) -> int:
     """Move everything that can be read; return how much cannot. The orphan stays if it does not fit."""
     try:
         unread = adoption.copy_all(
-            into, orphan.db, after_id=after_id, limit_bytes=limit_bytes, settled=settled
+            into, orphan.db, after_id=after_id, limit_bytes=limit_bytes, acknowledged=acknowledged
         )
     except BaseException:
         orphan.db.close()
@@ -298,14 +298,14 @@ def _quarantine_damaged(folder: Path) -> int:
 
 def _quarantine(path: Path) -> None:
     """Rename a damaged file, with its journal, to a name that no process opens again."""
-    apart = f"{path}.corrupt-{time.time_ns()}"
+    quarantined = f"{path}.corrupt-{time.time_ns()}"
     with internal_errors.guarded("move a damaged outbox file out of the way"):
-        path.rename(apart)
+        path.rename(quarantined)
         for suffix in _JOURNALS:
             if (journal := _add_suffix(path, suffix)).exists():
-                journal.rename(f"{apart}{suffix}")
+                journal.rename(f"{quarantined}{suffix}")
     internal_errors.warn_once(
-        f"an outbox file was damaged. What could be read is kept. The file is now {apart}"
+        f"an outbox file was damaged. What could be read is kept. The file is now {quarantined}"
     )
 
 

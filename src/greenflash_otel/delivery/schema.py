@@ -80,7 +80,7 @@ class Entry:
     """A request of the outbox, claimed to be sent."""
 
     id: int
-    lane: str
+    queue: str
     attempt: int
     """Which attempt this is; counts from 1."""
     request: ApiRequest
@@ -223,16 +223,16 @@ def find_last_id(db: sqlite3.Connection) -> int:
     return cast(int, newest) // GAP * GAP
 
 
-def insert(db: sqlite3.Connection, id: int, lane: str, row: Row) -> None:
+def insert(db: sqlite3.Connection, id: int, queue: str, row: Row) -> None:
     """Add an entry."""
     db.execute(
-        f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id, lane, *row)
+        f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id, queue, *row)
     )
 
 
 def insert_many(db: sqlite3.Connection, entries: Sequence[tuple[int, str, Row]]) -> None:
-    """Add entries, each an id, a lane and a row, in few statements: see `in_few_statements`."""
-    rows = [(id, lane, *row) for id, lane, row in entries]
+    """Add entries, each an id, a lane and a row, in few statements: see `execute_in_batches`."""
+    rows = [(id, queue, *row) for id, queue, row in entries]
     execute_in_batches(db, f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES", rows)
 
 
@@ -285,19 +285,23 @@ def list_ids(db: sqlite3.Connection, table: str) -> list[int]:
     return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
 
 
-def find_oldest(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> tuple[int, Row] | None:
+def find_oldest(
+    db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]
+) -> tuple[int, Row] | None:
     """The first entry of a lane that is not settled, with its id."""
     sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
-    for found in db.execute(sql, (lane, len(settled) + 1)):
-        if found[0] not in settled:
+    for found in db.execute(sql, (queue, len(acknowledged) + 1)):
+        if found[0] not in acknowledged:
             return found[0], _convert_row(found[1:])
     return None
 
 
-def find_oldest_id(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> int | None:
+def find_oldest_id(db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]) -> int | None:
     """The id of the first entry of a lane that is not settled."""
     sql = "SELECT id FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
-    return next((id for (id,) in db.execute(sql, (lane, len(settled) + 1)) if id not in settled), None)
+    return next(
+        (id for (id,) in db.execute(sql, (queue, len(acknowledged) + 1)) if id not in acknowledged), None
+    )
 
 
 def list_before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
@@ -326,7 +330,7 @@ def is_indexed(db: sqlite3.Connection) -> bool:
 
 def list_queues(db: sqlite3.Connection) -> Iterator[str]:
     """All lanes, the one with the oldest entry first."""
-    return (lane for (lane,) in db.execute("SELECT lane FROM entries GROUP BY lane ORDER BY min(id)"))
+    return (queue for (queue,) in db.execute("SELECT lane FROM entries GROUP BY lane ORDER BY min(id)"))
 
 
 def count_items(db: sqlite3.Connection) -> tuple[int, int]:

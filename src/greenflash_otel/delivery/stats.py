@@ -101,7 +101,7 @@ class Ledger:
         self._lost: Counter[str] = Counter()
 
     @property
-    def kept(self) -> int:
+    def retained(self) -> int:
         """Items in the outbox, pending or rejected."""
         return self._pending + self._rejected
 
@@ -145,7 +145,7 @@ class Ledger:
 
     def hand_over(self) -> None:
         """Count nothing of what is in the outbox any more: who opens it next counts it."""
-        self._accepted -= self.kept
+        self._accepted -= self.retained
         self._pending = self._rejected = 0
 
     def stats(self, waiting: int = 0) -> Stats:

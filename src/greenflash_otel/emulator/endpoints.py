@@ -72,10 +72,10 @@ class Endpoint:
 def post_messages(store: Store, call: Call) -> Reply:
     """Create or extend a conversation."""
     request = read(MessagesRequest, call.body)
-    kept = _is_kept(store, request)
+    sampled = _is_sampled(store, request)
     with store.change() as change:
-        writing.note(change, "POST", call.path, request, sampled_out=not kept)
-        if not kept:
+        writing.note(change, "POST", call.path, request, sampled_out=not sampled)
+        if not sampled:
             return Reply(204, None)
         receipt = writing.add_messages(change, request)
     return Reply(201, views.write_messages_answer(receipt, request.system_prompt))
@@ -84,10 +84,12 @@ def post_messages(store: Store, call: Call) -> Reply:
 def post_event(store: Store, call: Call) -> Reply:
     """Keep a Greenflash event; its conversation may be unknown as yet."""
     request = read(EventRequest, call.body)
-    kept = sampling.is_kept(sampling.key_of_event(request), request.sample_rate, forced=request.force_sample)
+    sampled = sampling.is_sampled(
+        sampling.key_of_event(request), request.sample_rate, forced=request.force_sample
+    )
     with store.change() as change:
-        writing.note(change, "POST", call.path, request, sampled_out=not kept)
-        if not kept:
+        writing.note(change, "POST", call.path, request, sampled_out=not sampled)
+        if not sampled:
             return Reply(204, None)
         event_id = writing.add_event(change, request)
     return Reply(201, {"success": True, "eventId": event_id})
@@ -224,14 +226,14 @@ def _fetch_conversations(store: Store, call: Call) -> _Fetch[StoredConversation]
     return partial(reading.read_conversations, store, product_id=product_id and product_id.lower())
 
 
-def _is_kept(store: Store, request: MessagesRequest) -> bool:
+def _is_sampled(store: Store, request: MessagesRequest) -> bool:
     """The decision about a whole conversation: by the caller's id of it, wherever there is one."""
     key = request.external_conversation_id
     if key is None and request.conversation_id is not None:
         key = reading.external_id_of(store, request.conversation_id) or request.conversation_id.lower()
     if key is None:
         key = repr(request.as_sent())
-    return sampling.is_kept(key, request.sample_rate, forced=request.force_sample)
+    return sampling.is_sampled(key, request.sample_rate, forced=request.force_sample)
 
 
 def _write_user_answer(store: Store, external_id: str) -> Mapping[str, object]:

@@ -14,7 +14,7 @@ _STEPS = 2**53
 """As many as a float below 1 can tell apart."""
 
 
-def is_kept(key: str, rate: float | None, *, forced: bool | None) -> bool:
+def is_sampled(key: str, rate: float | None, *, forced: bool | None) -> bool:
     """True if what ``key`` names is kept. A rate of 0 keeps nothing, 1 and None everything."""
     if forced or rate is None:
         return True

@@ -118,8 +118,8 @@ def _write_heading(conversation: StoredConversation) -> str:
         "organization": conversation.external_organization_id,
         "model": conversation.model,
     }
-    told = ", ".join(f"{name} {value}" for name, value in about.items() if value)
-    return f"conversation {conversation.external_id or conversation.id} ({told})"
+    recorded = ", ".join(f"{name} {value}" for name, value in about.items() if value)
+    return f"conversation {conversation.external_id or conversation.id} ({recorded})"
 
 
 def _write_text(message: StoredMessage) -> str:

@@ -172,11 +172,11 @@ class OtlpReceiver:
 
     def _keep(self, signal: Signal, parts: Sequence[tuple[Tenant, list[object]]]) -> Counter[str]:
         """Keep records on disk; return how many could not be converted, by reason. Raises `RefusedError`."""
-        tenants, failed, kept = [tenant for tenant, _ in parts], Counter[str](), False
+        tenants, failed, retained = [tenant for tenant, _ in parts], Counter[str](), False
         _require_disk(tenants, all)
         with internal_errors.guarded("take a request"):
-            kept = all(signal.take(tenant.sink, records, failed) for tenant, records in parts)
-        if not kept:
+            retained = all(signal.take(tenant.sink, records, failed) for tenant, records in parts)
+        if not retained:
             raise RefusedError(UNAVAILABLE, "cannot be kept at present")
         _require_disk(tenants, all)  # the disk may have gone meanwhile
         return failed

@@ -17,7 +17,7 @@ from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
 from greenflash_otel.outcomes.span import is_outcome, read_repaired, read_whose
-from greenflash_otel.semconv.genai import read_affiliation
+from greenflash_otel.semconv.genai import read_context
 
 FindResponse: TypeAlias = Callable[[str], tuple[str, str] | None]
 """Finds the conversation and the message of a response that another process recorded."""
@@ -32,35 +32,38 @@ def attach_span(
     store: ConversationStore, span: SpanRecord, find_response: FindResponse
 ) -> Outcome | Rating | None:
     """Read and attach the outcome or the rating that a span records; None if there is nothing to deliver."""
-    affiliation = read_affiliation(span.attributes)
+    conversation_context = read_context(span.attributes)
     trace_id = span.trace_id if store.index.traces.has(span.trace_id) else None
     if (repaired := read_repaired(span)) is not None:
         report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
-        return attach_outcome(store, repaired.outcome, affiliation, trace_id)
+        return attach_outcome(store, repaired.outcome, conversation_context, trace_id)
     rating, repairs = rating_span.read(span)
     report("a rating's span", repairs, InvalidFeedbackError, strict=False, is_usable=rating is not None)
     if rating is None:
         internal_errors.count_lost("unusable_arguments")
         return None
-    return attach_rating(store, rating, affiliation, trace_id, find_response)
+    return attach_rating(store, rating, conversation_context, trace_id, find_response)
 
 
 def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
     """Return whether the outcome or rating of a span names no conversation, and its trace none yet."""
-    whose = read_affiliation(span.attributes)
+    whose = read_context(span.attributes)
     named = read_whose(span.attributes)[0]
     is_named = named or (whose.scope_id and store.index.scopes.has(whose.scope_id))
     return not (is_named or store.index.traces.has(span.trace_id))
 
 
 def attach_outcome(
-    store: ConversationStore, outcome: Outcome, affiliation: ConversationContext, trace_id: str | None
+    store: ConversationStore,
+    outcome: Outcome,
+    conversation_context: ConversationContext,
+    trace_id: str | None,
 ) -> Outcome:
     """Return an outcome with its conversation, and with the user of that if it names none.
 
     One that belongs to no conversation is counted: it is delivered without.
     """
-    id = _find_conversation(store, outcome.conversation_id, affiliation, trace_id)
+    id = _find_conversation(store, outcome.conversation_id, conversation_context, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         return outcome
@@ -76,7 +79,7 @@ def attach_outcome(
 def attach_rating(
     store: ConversationStore,
     rating: Rating,
-    affiliation: ConversationContext,
+    conversation_context: ConversationContext,
     trace_id: str | None,
     find_response: FindResponse = lambda response_id: None,
 ) -> Rating | None:
@@ -91,7 +94,7 @@ def attach_rating(
     answer = _find_answer(store, rating.message_id, find_response) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
         return replace(rating, conversation_id=answer[0], message_id=answer[1])
-    id = _find_conversation(store, rating.conversation_id, affiliation, trace_id)
+    id = _find_conversation(store, rating.conversation_id, conversation_context, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         if rating.message_id is None:
@@ -117,9 +120,9 @@ def _find_answer(
 def _find_conversation(
     store: ConversationStore,
     conversation_id: str | None,
-    affiliation: ConversationContext,
+    conversation_context: ConversationContext,
     trace_id: str | None,
 ) -> str | None:
     """Return the conversation that was named, else that of the running code, else that of the trace."""
-    named = conversation_id or affiliation.conversation_id
-    return named or choose_fallback_conversation_id(store.index, trace_id, affiliation) or None
+    named = conversation_id or conversation_context.conversation_id
+    return named or choose_fallback_conversation_id(store.index, trace_id, conversation_context) or None

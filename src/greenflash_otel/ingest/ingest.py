@@ -185,7 +185,7 @@ class Ingest:
     def take_outcome(
         self,
         outcome: Outcome,
-        affiliation: ConversationContext,
+        conversation_context: ConversationContext,
         trace_id: str | None,
         redacted: Outcome | None = None,
     ) -> Outcome:
@@ -194,7 +194,7 @@ class Ingest:
         Args:
             redacted: The same with its texts redacted, where that was done already.
         """
-        attached = attach_outcome(self._conversations, outcome, affiliation, trace_id)
+        attached = attach_outcome(self._conversations, outcome, conversation_context, trace_id)
         if redacted is None:
             sent = self._redaction.redact_outcome(attached)
         else:
@@ -206,12 +206,14 @@ class Ingest:
     def take_rating(
         self,
         rating: Rating,
-        affiliation: ConversationContext,
+        conversation_context: ConversationContext,
         trace_id: str | None,
         redacted: Rating | None = None,
     ) -> Rating | None:
         """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
-        attached = attach_rating(self._conversations, rating, affiliation, trace_id, self._find_response)
+        attached = attach_rating(
+            self._conversations, rating, conversation_context, trace_id, self._find_response
+        )
         if attached is None:
             return None
         if redacted is None:
@@ -221,19 +223,21 @@ class Ingest:
             self.take_feedback(sent, is_redacted=True)
         return attached
 
-    def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:
+    def take_feedback(self, feedback: Feedback, *, is_redacted: bool = False) -> bool:
         """Keep what was said of a conversation or a user, its texts redacted; whether it is kept."""
-        conversation_id = told.conversation_id if isinstance(told, Rating) else None
+        conversation_id = feedback.conversation_id if isinstance(feedback, Rating) else None
         return self._keep(
-            [*self._release_sampled(conversation_id), self.request_of_feedback(told, is_redacted)]
+            [*self._release_sampled(conversation_id), self.request_of_feedback(feedback, is_redacted)]
         )
 
-    def request_of_feedback(self, told: Feedback, is_redacted: bool = False) -> ApiRequest:
+    def request_of_feedback(self, feedback: Feedback, is_redacted: bool = False) -> ApiRequest:
         """Make the request of a rating, a user or an organization."""
-        told = told if is_redacted else self._redaction.redact_feedback(told)
-        if isinstance(told, Rating):
-            return ratings.request_of(told, self._address)
-        return users.request_of(told) if isinstance(told, User) else organizations.request_of(told)
+        feedback = feedback if is_redacted else self._redaction.redact_feedback(feedback)
+        if isinstance(feedback, Rating):
+            return ratings.request_of(feedback, self._address)
+        return (
+            users.request_of(feedback) if isinstance(feedback, User) else organizations.request_of(feedback)
+        )
 
     def request_of_outcome(self, redacted: Outcome) -> ApiRequest:
         """Make the request of an outcome whose texts are redacted already."""
@@ -280,7 +284,9 @@ class Ingest:
         if belongs_to_others(span):
             return self._convert_feedback_span(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
-            operation = make_call(operation, told=self._conversations.index.traces.has(span.trace_id))
+            operation = make_call(
+                operation, already_emitted=self._conversations.index.traces.has(span.trace_id)
+            )
         if operation is None:
             return ()
         if (
@@ -326,7 +332,7 @@ class Ingest:
             return True
         redaction = self._redaction
         notes = self._conversations.list_pending_records(
-            redaction.redact_waiting, self._is_kept, redaction.redact_properties
+            redaction.redact_waiting, self._is_sampled, redaction.redact_properties
         )
         refused: Sequence[ApiRequest] = requests
         try:
@@ -346,7 +352,7 @@ class Ingest:
             self._note_responses(responses)
         return not refused
 
-    def _is_kept(self, conversation_id: str) -> bool:
+    def _is_sampled(self, conversation_id: str) -> bool:
         return self._sampler is None or self._sampler.keeps(conversation_id)
 
     def _sift_requests(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
@@ -374,10 +380,10 @@ class Ingest:
         attached = attach_span(self._conversations, span, self._find_response)
         if attached is None:
             return ()
-        held = self._release_sampled(attached.conversation_id)
+        buffered = self._release_sampled(attached.conversation_id)
         if isinstance(attached, Rating):
-            return [*held, self.request_of_feedback(attached)]
-        return [*held, self.request_of_outcome(self._redaction.redact_outcome(attached))]
+            return [*buffered, self.request_of_feedback(attached)]
+        return [*buffered, self.request_of_outcome(self._redaction.redact_outcome(attached))]
 
 
 def _has_error(message: MessageItem) -> bool:

@@ -63,9 +63,9 @@ class Joiner:
 
     def _find_span(self, key: DeferralKey) -> SpanRecord | None:
         """The span that is known by a key, which it may have come under more than once."""
-        held = self._waiting.peek(key)
-        spans = [one for one in held if isinstance(one, SpanRecord)]
-        return add_logs(spans[-1], [one for one in held if isinstance(one, LogRecord)]) if spans else None
+        buffered = self._waiting.peek(key)
+        spans = [one for one in buffered if isinstance(one, SpanRecord)]
+        return add_logs(spans[-1], [one for one in buffered if isinstance(one, LogRecord)]) if spans else None
 
 
 def _make_key(one: SpanRecord | LogRecord) -> DeferralKey:

@@ -30,35 +30,37 @@ class Sampler:
     """
 
     def __init__(
-        self, rate: float, always_kept: NameIndex[None] | None = None, *, held_bytes: int = HELD_BYTES
+        self, rate: float, always_sampled: NameIndex[None] | None = None, *, buffered_bytes: int = HELD_BYTES
     ) -> None:
         self._rate = rate
-        self._limit_bytes = held_bytes
+        self._limit_bytes = buffered_bytes
         self._bytes = 0
-        self._held: dict[str, list[ApiRequest]] = {}
-        self._always_kept = ConversationIndex().always_kept if always_kept is None else always_kept
+        self._buffered: dict[str, list[ApiRequest]] = {}
+        self._always_sampled = (
+            ConversationIndex().always_sampled if always_sampled is None else always_sampled
+        )
 
     def keeps(self, conversation_id: str) -> bool:
         """Whether a conversation is kept, as far as is known."""
-        return keeps(conversation_id, self._rate) or self._always_kept.has(conversation_id)
+        return keeps(conversation_id, self._rate) or self._always_sampled.has(conversation_id)
 
     def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
         """Those of ``requests`` that are kept now."""
         given = tuple(requests)
         if self.keeps(conversation_id):
             return given
-        self._held[conversation_id] = [*self._held.pop(conversation_id, ()), *given]
+        self._buffered[conversation_id] = [*self._buffered.pop(conversation_id, ()), *given]
         self._bytes += _measure(given)
         while self._bytes > self._limit_bytes:
-            self._bytes -= _measure(self._held.pop(next(iter(self._held))))
+            self._bytes -= _measure(self._buffered.pop(next(iter(self._buffered))))
         return ()
 
     def keep(self, conversation_id: str) -> Sequence[ApiRequest]:
         """Keep a conversation whatever its id says; what was held of it, which comes first."""
-        self._always_kept.set(conversation_id, None)
-        held = self._held.pop(conversation_id, [])
-        self._bytes -= _measure(held)
-        return held
+        self._always_sampled.set(conversation_id, None)
+        buffered = self._buffered.pop(conversation_id, [])
+        self._bytes -= _measure(buffered)
+        return buffered
 
 
 def _measure(requests: Iterable[ApiRequest]) -> int:

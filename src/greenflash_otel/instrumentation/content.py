@@ -75,7 +75,7 @@ def _strip_message(message: Message) -> Message:
         finish_reason=message.finish_reason,
         voice=replace(message.voice, speaker=None) if message.voice else None,
         at_ms=message.at_ms,
-        aside=message.aside,
+        out_of_band_id=message.out_of_band_id,
     )
 
 

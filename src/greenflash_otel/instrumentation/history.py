@@ -46,7 +46,7 @@ class KnownHistory:
         Most of a long history is text that was told before; that much can be said of it unread. `shorten`
         says the rest. The id is None where everything has to be read.
         """
-        id = operation.affiliation.conversation_id
+        id = operation.conversation_context.conversation_id
         if id is None or not _is_of_the_talk(operation):
             return entries, None
         tip = namespace = namespace_of(id, self._key)
@@ -70,7 +70,7 @@ class KnownHistory:
 
     def shorten(self, operation: Operation) -> Operation:
         """``operation`` with only what is new in its input, and note where it ends."""
-        id = operation.affiliation.conversation_id
+        id = operation.conversation_context.conversation_id
         if id is None or operation.ending == "pending" or not _is_of_the_talk(operation):
             return operation
         if _continues(operation):
@@ -94,8 +94,8 @@ class KnownHistory:
         rest = operation.input[known_to:]
         if parent_id is None or (rest and rest[0].role in SYSTEM_ROLES):
             return operation  # a system message in front would be taken for the system prompt
-        kept = (*_find_prompt(operation.input[:known_to]), *rest)
-        return replace(operation, input=kept, input_parent_id=parent_id)
+        retained = (*_find_prompt(operation.input[:known_to]), *rest)
+        return replace(operation, input=retained, input_parent_id=parent_id)
 
     def _extend_by_message(self, namespace: str, tip: str | None, message: Message) -> str | None:
         """The id of a message that follows on ``tip``; that of a text is worked out once.
@@ -116,9 +116,9 @@ class KnownHistory:
 
 def _is_of_the_talk(operation: Operation) -> bool:
     """Whether an operation speaks with the user."""
-    affiliation = operation.affiliation
+    conversation_context = operation.conversation_context
     talks = operation.name in MAIN_CALLS or operation.name == TURN
-    return talks and not affiliation.internal and affiliation.tool_call_id is None
+    return talks and not conversation_context.internal and conversation_context.tool_call_id is None
 
 
 def _read_simple_message(entry: object) -> tuple[str, str]:

@@ -114,13 +114,13 @@ def abandon_running(instrumentation: object = None) -> None:
     done = _thread.allocate_lock()
     done.acquire()
 
-    def abandon_beside() -> None:
+    def abandon_concurrent() -> None:
         try:
             abandon_all()
         finally:
             done.release()
 
-    _thread.start_new_thread(abandon_beside, ())
+    _thread.start_new_thread(abandon_concurrent, ())
     done.acquire(timeout=HELD_UP_S)
 
 

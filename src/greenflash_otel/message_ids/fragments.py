@@ -141,8 +141,10 @@ def split_message(message: Message) -> SplitMessage:
         spoken = [part for part in parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
         fragments, said_all = list(_split_parts(message, spoken)), len(spoken) == len(parts)
     for fragment in fragments:
-        fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.aside
-        fragment.is_link = fragment.kind in LINK_KINDS and not fragment.by_provider and message.aside is None
+        fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.out_of_band_id
+        fragment.is_link = (
+            fragment.kind in LINK_KINDS and not fragment.by_provider and message.out_of_band_id is None
+        )
     return SplitMessage(message, role, fragments, names_stored_items=not said_all)
 
 

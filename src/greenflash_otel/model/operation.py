@@ -129,7 +129,7 @@ class Message:
     """None where it was written."""
     at_ms: int | None = None
     """Unix time in milliseconds at which it was said; None: when its operation began, or ended."""
-    aside: str | None = None
+    out_of_band_id: str | None = None
     """Names something said beside the history that the application keeps, as an interrupt's question is."""
 
 
@@ -306,7 +306,7 @@ class Operation:
 
     name: str
     """``gen_ai.operation.name``: of `MAIN_CALLS`, `STEPS`, `FETCH`, `ADD_ITEMS`, `TURN`, `EXECUTE_TOOL`."""
-    affiliation: ConversationContext = field(default_factory=ConversationContext)
+    conversation_context: ConversationContext = field(default_factory=ConversationContext)
     provider: str | None = None
     request_model: str | None = None
     response_model: str | None = None

@@ -48,9 +48,9 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
     tool, prompt, failure = operation.tool, operation.prompt, operation.failure
 
     def change(part: Part, role: str) -> Part:
-        told_as_prompt = isinstance(part, Text) and role in SYSTEM_ROLES
+        is_prompt = isinstance(part, Text) and role in SYSTEM_ROLES
         redacted: Part = _change(
-            part, clean, **({"content": "system_prompt"} if told_as_prompt else FIELDS[type(part)])
+            part, clean, **({"content": "system_prompt"} if is_prompt else FIELDS[type(part)])
         )
         return redacted
 
@@ -59,7 +59,7 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         mapped,
         input=tuple(_redact_speaker(message, clean) for message in mapped.input),
         output=tuple(_redact_speaker(message, clean) for message in mapped.output),
-        affiliation=_change(operation.affiliation, clean, properties="properties"),
+        conversation_context=_change(operation.conversation_context, clean, properties="properties"),
         prompt=prompt and _change(prompt, clean, variables="system_prompt.variables"),
         tool=tool and _change(tool, clean, arguments="messages.input", result="messages.output"),
         failure=failure and _change(failure, clean, message="messages.properties.error.message"),

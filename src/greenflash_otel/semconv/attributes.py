@@ -114,8 +114,8 @@ def apply_ending(operation: Operation, span: SpanRecord) -> Operation:
 def failure_of(span: SpanRecord) -> Failure:
     """Return what was raised, by the ``exception`` event or else the status."""
     raised = next((event.attributes for event in span.events if event.name == "exception"), {})
-    told = read_text(span.attributes, "error.type") or read_text(raised, "exception.type") or "_OTHER"
-    type = told.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
+    recorded = read_text(span.attributes, "error.type") or read_text(raised, "exception.type") or "_OTHER"
+    type = recorded.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
     message = read_text(raised, "exception.message") or span.status_description
     found = REPR.match(message or "")
     if found and type in (*GENERAL, found[1]):  # what some producers write in place of the message

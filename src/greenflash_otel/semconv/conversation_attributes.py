@@ -65,8 +65,8 @@ def _find_first(attributes: Attributes, names: tuple[str, ...]) -> str | None:
 
 def _find_in_objects(attributes: Attributes, names: tuple[str, ...]) -> str | None:
     for place in OBJECTS:
-        told = read_json(attributes.get(place))
-        if isinstance(told, Mapping) and (text := _find_first(told, names)):
+        recorded = read_json(attributes.get(place))
+        if isinstance(recorded, Mapping) and (text := _find_first(recorded, names)):
             return text
     return None
 

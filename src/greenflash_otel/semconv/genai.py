@@ -142,7 +142,7 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
         TURN_USED_TOOLS: operation.used_tools or None,
         ENDING: operation.ending if operation.ending != "completed" else None,
         ERROR_TYPE: operation.failure.type if operation.failure else None,
-        **attributes_of_affiliation(operation.affiliation),
+        **attributes_of_context(operation.conversation_context),
         **_attributes_of_content(operation),
     }
     if values[CONVERSATION_ID] is None:
@@ -152,17 +152,17 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def attributes_of_affiliation(affiliation: ConversationContext) -> dict[str, Attribute | None]:
+def attributes_of_context(context: ConversationContext) -> dict[str, Attribute | None]:
     """Write the conversation that an operation belongs to."""
     return {
-        CONVERSATION_ID: affiliation.conversation_id,
-        USER_ID: affiliation.user_id,
-        ORGANIZATION_ID: affiliation.organization_id,
-        CONVERSATION_PROPERTIES: write_json(affiliation.properties) if affiliation.properties else None,
-        INTERNAL: affiliation.internal or None,
-        SCOPE_ID: affiliation.scope_id,
-        WITHIN_TOOL_CALL_ID: affiliation.tool_call_id,
-        TURN_ID: affiliation.turn_id,
+        CONVERSATION_ID: context.conversation_id,
+        USER_ID: context.user_id,
+        ORGANIZATION_ID: context.organization_id,
+        CONVERSATION_PROPERTIES: write_json(context.properties) if context.properties else None,
+        INTERNAL: context.internal or None,
+        SCOPE_ID: context.scope_id,
+        WITHIN_TOOL_CALL_ID: context.tool_call_id,
+        TURN_ID: context.turn_id,
     }
 
 
@@ -233,10 +233,10 @@ def read(span: SpanRecord) -> Operation | None:
         return None  # an agent's span of others: the model calls in it tell the same
     if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
         found = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
-        return replace(found, affiliation=read_affiliation(attributes), failure=_read_failure(span))
+        return replace(found, conversation_context=read_context(attributes), failure=_read_failure(span))
     return Operation(
         name=name,
-        affiliation=read_affiliation(attributes),
+        conversation_context=read_context(attributes),
         provider=read_text(attributes, PROVIDER_NAME) or read_text(attributes, "gen_ai.system"),
         request_model=read_text(attributes, REQUEST_MODEL),
         response_model=read_text(attributes, RESPONSE_MODEL),
@@ -264,7 +264,7 @@ def read(span: SpanRecord) -> Operation | None:
     )
 
 
-def read_affiliation(attributes: Attributes) -> ConversationContext:
+def read_context(attributes: Attributes) -> ConversationContext:
     """Read to whom a span belongs, as far as it says."""
     conversation_id = read_identifier(attributes, CONVERSATION_ID)
     if conversation_id == read_identifier(attributes, PROVIDER_CONVERSATION_ID):

@@ -78,8 +78,8 @@ def read(span: SpanRecord) -> Operation | None:
         return None
     if span.scope != OURS:
         found = normalise(remove_redaction_marks(found))
-    context = merge_context(found.affiliation, read_conversation_context(span.attributes))
-    return replace(found, affiliation=context)
+    context = merge_context(found.conversation_context, read_conversation_context(span.attributes))
+    return replace(found, conversation_context=context)
 
 
 def recognises(attributes: Attributes) -> bool:
@@ -91,7 +91,11 @@ def merge_operation(operation: Operation, other: Operation) -> Operation:
     """Return an operation with what it leaves open and another reading of the same operation says."""
     open_fields = [one.name for one in fields(operation) if getattr(operation, one.name) in (None, ())]
     more = {name: getattr(other, name) for name in open_fields}
-    return replace(operation, affiliation=merge_context(operation.affiliation, other.affiliation), **more)
+    return replace(
+        operation,
+        conversation_context=merge_context(operation.conversation_context, other.conversation_context),
+        **more,
+    )
 
 
 def has_content(operation: Operation) -> bool:

@@ -45,18 +45,18 @@ BEGIN, END = (recorder, "begin", fail), (recorder, "end", fail)
 
 BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "begin a chain": BEGIN,
-    "begin a model call": (recorder, "model_started", fail),
-    "begin a tool": (operations, "tool_run", fail),
-    "begin a retrieval": (operations, "retrieval", fail),
-    "begin to use a store": (stores, "_signature", fail),
-    "note a chunk": (recorder, "chunk", fail),
+    "begin a model call": (recorder, "begin_model", fail),
+    "begin a tool": (operations, "make_tool_run", fail),
+    "begin a retrieval": (operations, "make_retrieval", fail),
+    "begin to use a store": (stores, "_read_signature", fail),
+    "note a chunk": (recorder, "note_chunk", fail),
     "end a chain": (recorder, "finish", fail),
-    "tell a turn": (recorder, "tell", fail),
-    "end a model call": (operations, "answered", fail),
-    "end a tool": (operations, "returned", fail),
-    "end a retrieval": (operations, "found", fail),
+    "tell a turn": (recorder, "assemble_turn", fail),
+    "end a model call": (operations, "add_answer", fail),
+    "end a tool": (operations, "add_result", fail),
+    "end a retrieval": (operations, "add_found_documents", fail),
     "end a step": (recorder, "_break_off", fail),
-    "end the use of a store": (operations, "remembered", fail),
+    "end the use of a store": (operations, "add_store_result", fail),
     "end a run of whatever kind": END,
     "find its parent": (recorder, "parent_of", fail),
     "enter a run": (recorder, "enter", fail),
@@ -141,7 +141,7 @@ def test_a_turn_that_cannot_be_told_leaves_its_steps(
     spans_with_faults: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the user said is lost, and counted; the tools that ran are told."""
-    monkeypatch.setattr(recorder, "tell", fail)
+    monkeypatch.setattr(recorder, "assemble_turn", fail)
     agent: Any = create_agent(says(asks(("weather", {"city": "Oslo"}, "1")), "Sunny."), [weather])
     agent.invoke({"messages": [HumanMessage("Oslo?")]}, thread("T"))
     found = told(spans_with_faults, "T")

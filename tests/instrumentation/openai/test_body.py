@@ -28,7 +28,7 @@ class Events:
     def add(self, event: JsonObject) -> None:
         self.events.append(event)
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         return {"events": self.events}
 
 

@@ -44,7 +44,7 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     ),
     "take over a response": (call.ObservedCall, "receive", fail),
     "decode an answer": (JsonBody, "_digest", fail),
-    "read an answer": (call, "concluded", fail),
+    "read an answer": (call, "complete_operation", fail),
     "shorten a history": (KnownHistory, "shorten", fail),
     "end an operation": (invocation.Invocation, "finish", fail),
     "write an operation to its span": (invocation, "attributes_of", fail),
@@ -55,8 +55,8 @@ OUTSIDE_OF_CALLS = {"end what is open at exit", "write a failure to its span", "
 """Steps that have tests of their own; see `test_unfinished` and `test_invocation`."""
 
 BREAK_TOOLS: Mapping[str, tuple[Any, str, Any]] = {
-    "observe a tool": (tool_runner, "current_affiliation", fail),
-    "enter a tool": (invocation.Invocation, "as_current", fail),
+    "observe a tool": (tool_runner, "get_current_affiliation", fail),
+    "enter a tool": (invocation.Invocation, "make_current", fail),
     "leave a tool": (Scope, "__exit__", fail),
     "end a tool": (invocation.Invocation, "finish", fail),
 }

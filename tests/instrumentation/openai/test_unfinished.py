@@ -114,7 +114,7 @@ def test_abandoned_by_whoever_interrupts_the_reading(
         assert not spans.all()
         feed(body, chunk)
 
-    monkeypatch.setattr(JsonBody, "feed", interrupted)
+    monkeypatch.setattr(JsonBody, "receive_bytes", interrupted)
     read_two(stream)
     assert (spans.only().ending, text_of(*spans.only().output)[:1]) == ("abandoned", TEXT[:1])
 

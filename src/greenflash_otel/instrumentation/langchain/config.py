@@ -47,20 +47,22 @@ class Source:
     """An instrumentation, and what one handler knows of its conversations."""
 
     instrumentation: LangChainConfig
-    affiliation: ConversationContext = field(default_factory=ConversationContext)
+    conversation_context: ConversationContext = field(default_factory=ConversationContext)
 
 
-def complete_affiliation(affiliation: ConversationContext, fields: Mapping[str, Any]) -> ConversationContext:
-    """Return ``affiliation``, completed by what ``fields`` say."""
+def complete_context(
+    conversation_context: ConversationContext, fields: Mapping[str, Any]
+) -> ConversationContext:
+    """Return ``conversation_context``, completed by what ``fields`` say."""
     said = ConversationContext(
         _find_first_id(fields, CONVERSATION_KEYS),
         _find_first_id(fields, USER_KEYS),
         _find_first_id(fields, ORGANIZATION_KEYS),
     )
-    return merge_context(affiliation, said)
+    return merge_context(conversation_context, said)
 
 
-def merge_affiliations(given: ConversationContext, active: ConversationContext) -> ConversationContext:
+def merge_contexts(given: ConversationContext, active: ConversationContext) -> ConversationContext:
     """Return what a handler was given, before what the running code says.
 
     A handler says whose conversation it is, not where the code runs: hidden, in a tool, or in a turn.

@@ -120,9 +120,9 @@ def answers_of(response: Any) -> list[Any]:
 
 def assemble_so_far(chunks: Sequence[Any]) -> LLMResult | None:
     """What a model had said when its stream was given up, of what LangChain handed out by then."""
-    told = [one for one in chunks if isinstance(one, ChatGenerationChunk)]
-    if told:
-        return LLMResult(generations=[[told[0] + told[1:]]])
+    recorded = [one for one in chunks if isinstance(one, ChatGenerationChunk)]
+    if recorded:
+        return LLMResult(generations=[[recorded[0] + recorded[1:]]])
     text = "".join(_read_chunk_text(one) for one in chunks)
     return LLMResult(generations=[[Generation(text=text)]]) if text else None
 

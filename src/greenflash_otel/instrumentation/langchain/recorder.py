@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from greenflash_otel.context import own_affiliation
+from greenflash_otel.context import get_own_conversation_context
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
-from greenflash_otel.instrumentation.langchain.config import Source, complete_affiliation, merge_affiliations
+from greenflash_otel.instrumentation.langchain.config import Source, complete_context, merge_contexts
 from greenflash_otel.instrumentation.langchain.plain import write_plain
 from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
 from greenflash_otel.instrumentation.langchain.run_context import (
@@ -36,12 +36,12 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
     Turn,
     read_configurable,
 )
-from greenflash_otel.instrumentation.langchain.turn import Told, assemble_turn
+from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import read_list
 from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Ending, Operation
 from greenflash_otel.semconv.formats.langchain import tool_calls_of
-from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_affiliation
+from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
@@ -87,15 +87,19 @@ def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | No
 
 def _begin_turn(begun: BegunRun, operation: Operation | None) -> Run | None:
     source = begun.source
-    affiliation = merge_affiliations(source.affiliation, own_affiliation())
-    affiliation = complete_affiliation(complete_affiliation(affiliation, begun.metadata), read_configurable())
-    affiliation = replace(affiliation, turn_id=begun.id.hex if begun.kind == "chain" else None)
-    turn = Turn(source, affiliation)
-    operation = replace(operation or Operation(TURN), affiliation=affiliation)
+    conversation_context = merge_contexts(source.conversation_context, get_own_conversation_context())
+    conversation_context = complete_context(
+        complete_context(conversation_context, begun.metadata), read_configurable()
+    )
+    conversation_context = replace(
+        conversation_context, turn_id=begun.id.hex if begun.kind == "chain" else None
+    )
+    turn = Turn(source, conversation_context)
+    operation = replace(operation or Operation(TURN), conversation_context=conversation_context)
     invocation = Invocation.start(source.instrumentation.tracer(), operation, leave_runs())
     if not invocation.recording:
         return None
-    live = Live(invocation.span, affiliation, begun.kind, begun.id.int)
+    live = Live(invocation.span, conversation_context, begun.kind, begun.id.int)
     run = Run(begun.id.int, begun.kind, begun.name, None, turn, live, time.time_ns(), operation, invocation)
     if operation.tool is not None:
         run.tool_call_id = operation.tool.call_id
@@ -114,14 +118,16 @@ def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, input
         operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
         operation = _add_call_id(turn, operation)
-        run.operation = replace(operation, affiliation=replace(turn.affiliation, tool_call_id=within))
+        run.operation = replace(
+            operation, conversation_context=replace(turn.conversation_context, tool_call_id=within)
+        )
         context = enter_run(parent.live)
         run.invocation = Invocation.start(turn.source.instrumentation.tracer(), run.operation, context)
         if operation.tool is not None:
             run.tool_call_id = within = operation.tool.call_id or f"run-{begun.id.hex}"
     span = run.invocation.span if run.invocation is not None else parent.live.span
-    affiliation = replace(turn.affiliation, tool_call_id=within, internal=True)
-    run.live = Live(span, affiliation, begun.kind, run.key)
+    conversation_context = replace(turn.conversation_context, tool_call_id=within, internal=True)
+    run.live = Live(span, conversation_context, begun.kind, run.key)
     return run
 
 
@@ -148,13 +154,13 @@ def _add_call_id(turn: Turn, operation: Operation) -> Operation:
 
 def _look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
     """Complete to whom a turn belongs: a step's config says more than the root's."""
-    known = turn.affiliation
+    known = turn.conversation_context
     if turn.searched >= PLACES or (known.conversation_id and known.user_id and known.organization_id):
         return
     turn.searched += 1
-    found = complete_affiliation(complete_affiliation(known, metadata), read_configurable())
+    found = complete_context(complete_context(known, metadata), read_configurable())
     if found != known:
-        turn.affiliation = found
+        turn.conversation_context = found
         turn.root.live.belongs_to(found)
 
 
@@ -284,13 +290,13 @@ def finish(turn: Turn) -> None:
     if root.kind != "chain":
         _finish_alone(turn)
         return
-    told = Told(Operation(TURN, turn.affiliation))
+    assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
     with guarded("tell a turn"):
-        told = assemble_turn(turn)
+        assembled = assemble_turn(turn)
     for step in sorted(turn.steps, key=lambda one: one.end_ns):
         if step.run.invocation is not None:
-            step.run.invocation.end(_make_marks(step, told), end_ns=step.end_ns)
-    operation = told.operation
+            step.run.invocation.end(_make_marks(step, assembled), end_ns=step.end_ns)
+    operation = assembled.operation
     if not instrumentation.capture_content:
         operation = remove_content(operation)
     if instrumentation.history is not None:
@@ -309,14 +315,16 @@ def _finish_alone(turn: Turn) -> None:
         root.invocation.end(end_ns=turn.end_ns)
 
 
-def _make_marks(step: Step, told: Told) -> dict[str, Attribute]:
+def _make_marks(step: Step, assembled: AssembledTurn) -> dict[str, Attribute]:
     """How a step counts: told by its turn, or a hidden step of it."""
-    if id(step) in told.steps or step.is_interrupted:
+    if id(step) in assembled.steps or step.is_interrupted:
         return {TOLD_BY_TURN: True}
-    affiliation = replace(step.run.turn.affiliation, tool_call_id=step.operation.affiliation.tool_call_id)
-    about = attributes_of_affiliation(affiliation)
+    conversation_context = replace(
+        step.run.turn.conversation_context, tool_call_id=step.operation.conversation_context.tool_call_id
+    )
+    about = attributes_of_context(conversation_context)
     marks = {name: value for name, value in about.items() if value is not None}
-    if step.run.kind in ("model", "chain") or step.run.beside:
+    if step.run.kind in ("model", "chain") or step.run.is_auxiliary:
         marks[INTERNAL] = True
     return marks
 
@@ -341,8 +349,8 @@ def _end_lost(run: Run) -> None:
 def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[str, Any]) -> None:
     """A chat model begins."""
     nested = parent_of(begun.parent_id) is not None
-    told = operations.select_since_last_answer(messages) if nested else messages
-    operation = operations.make_model_call(told, begun.metadata, parameters)
+    assembled = operations.select_since_last_answer(messages) if nested else messages
+    operation = operations.make_model_call(assembled, begun.metadata, parameters)
     run = begin(begun, None, operation)
-    if run is not None and run.turn.prompt is None and not run.beside:
+    if run is not None and run.turn.prompt is None and not run.is_auxiliary:
         run.turn.prompt = operations.prompt_of(messages)

@@ -26,12 +26,14 @@ from greenflash_otel.model.operation import ConversationContext
 class Live:
     """What a run lends, until it ends, to the code in it. Holds nothing of the run afterwards."""
 
-    __slots__ = ("_affiliation", "_everywhere", "_span", "answering", "is_model", "key", "over")
+    __slots__ = ("_conversation_context", "_everywhere", "_span", "answering", "is_model", "key", "over")
 
-    def __init__(self, span: Span | None, affiliation: ConversationContext, kind: Kind, key: int) -> None:
+    def __init__(
+        self, span: Span | None, conversation_context: ConversationContext, kind: Kind, key: int
+    ) -> None:
         self.key = key
         self._span = span
-        self._affiliation = affiliation
+        self._conversation_context = conversation_context
         self._everywhere = kind == "retriever"  # which runs without a config of its own
         self.is_model = kind == "model"
         self.answering = False
@@ -43,7 +45,7 @@ class Live:
         """The span of the run or, if it has none, of the nearest one around it; None after its end."""
         return self._span
 
-    def lends(self) -> bool:
+    def provides_context(self) -> bool:
         """Whether the running code is in the run.
 
         A generator begins its run in the context of whoever reads it, and a batch begins all of its runs
@@ -58,11 +60,11 @@ class Live:
 
     def get_conversation_context(self) -> ConversationContext | None:
         """To whom the running code belongs; None outside the run."""
-        return self._affiliation if self.lends() else None
+        return self._conversation_context if self.provides_context() else None
 
-    def belongs_to(self, affiliation: ConversationContext) -> None:
+    def belongs_to(self, conversation_context: ConversationContext) -> None:
         """Say it anew, as LangChain tells more of a run once its first step begins."""
-        self._affiliation = affiliation
+        self._conversation_context = conversation_context
 
     def is_called_back(self) -> bool:
         """Whether a model call that the provider's SDK makes now is the one this run tells of."""
@@ -70,7 +72,7 @@ class Live:
 
     def end(self) -> None:
         """Lend nothing any more."""
-        self.over, self._span, self._affiliation = True, None, ConversationContext()
+        self.over, self._span, self._conversation_context = True, None, ConversationContext()
 
 
 class RunSpan(Span):
@@ -82,7 +84,7 @@ class RunSpan(Span):
 
     def get_span(self) -> Span:
         """The span it stands for at this moment."""
-        return (self._live.span if self._live.lends() else None) or self._before
+        return (self._live.span if self._live.provides_context() else None) or self._before
 
     @property
     def over(self) -> bool:

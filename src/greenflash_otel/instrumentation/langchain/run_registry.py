@@ -79,7 +79,7 @@ class Run:
         return next((run.tool_call_id for run in self.list_ancestors() if run.kind == "tool"), None)
 
     @property
-    def beside(self) -> bool:
+    def is_auxiliary(self) -> bool:
         """Whether it is part of what a tool or a graph within the graph does."""
         inner = (
             run.kind == "tool" or (run.is_graph and run.parent is not None) for run in self.list_ancestors()
@@ -105,7 +105,7 @@ class Turn:
     """What one call of the application does, from its beginning to the end of its last step."""
 
     source: Source
-    affiliation: ConversationContext
+    conversation_context: ConversationContext
     root: Run = field(init=False)
     given: Given = field(default_factory=Given)
     state: Sequence[Any] | None = None

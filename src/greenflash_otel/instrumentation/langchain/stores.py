@@ -35,7 +35,7 @@ _within: ContextVar[bool] = ContextVar("greenflash_within_a_store", default=Fals
 
 def access(wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around a method of a store."""
-    with _told(wrapped, args, kwargs) as found:
+    with _recorded(wrapped, args, kwargs) as found:
         result = wrapped(*args, **kwargs)
         found.append(result)
         return result
@@ -45,14 +45,16 @@ async def access_async(
     wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Around its asynchronous twin."""
-    with _told(wrapped, args, kwargs) as found:
+    with _recorded(wrapped, args, kwargs) as found:
         result = await wrapped(*args, **kwargs)
         found.append(result)
         return result
 
 
 @contextmanager
-def _told(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[list[Any]]:
+def _recorded(
+    wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[list[Any]]:
     """Tell of one access; what it gave is put into the list."""
     from greenflash_otel.instrumentation.langchain import recorder
 

@@ -36,7 +36,7 @@ Line: TypeAlias = tuple[Message, Any]
 
 
 @dataclass(slots=True)
-class Told:
+class AssembledTurn:
     """A turn as one operation, and the steps that it tells of."""
 
     operation: Operation
@@ -44,14 +44,14 @@ class Told:
     """By ``id()`` of the step."""
 
 
-def assemble_turn(turn: Turn) -> Told:
+def assemble_turn(turn: Turn) -> AssembledTurn:
     """Put a turn together."""
     script = _Script(turn)
     given, output, parent_id = script.write()
-    last = next((step for step in reversed(script.models) if id(step) in script.told), None)
+    last = next((step for step in reversed(script.models) if id(step) in script.recorded), None)
     operation = Operation(
         name=TURN,
-        affiliation=turn.affiliation,
+        conversation_context=turn.conversation_context,
         request_model=last.operation.request_model if last else None,
         response_model=last.operation.response_model if last else None,
         provider=last.operation.provider if last else None,
@@ -69,7 +69,7 @@ def assemble_turn(turn: Turn) -> Told:
         ending = "cancelled" if turn.root.open else "abandoned"
     operation = replace(operation, ending=ending, failure=turn.failure)
     _remember(turn, parent_id, [*given, *output])
-    return Told(operation, script.told)
+    return AssembledTurn(operation, script.recorded)
 
 
 class _Script:
@@ -80,7 +80,7 @@ class _Script:
         self._instrumentation: LangChainConfig = turn.source.instrumentation
         self.models = [step for step in turn.steps if step.run.kind == "model"]
         self._tools = [step for step in turn.steps if step.run.kind == "tool"]
-        self.told: set[int] = set()
+        self.recorded: set[int] = set()
         self._end_ms = (turn.end_ns or turn.root.started_ns) // NS_PER_MS
 
     def write(self) -> tuple[list[Line], list[Line], str | None]:
@@ -99,7 +99,7 @@ class _Script:
             given.append((Message("user", (Text(turn.given.text),)), None))
         if turn.given.reply is not None:
             said = (Text(reply_of(turn.given.reply)),)
-            given.append((Message("user", said, aside=turn.affiliation.turn_id), None))
+            given.append((Message("user", said, out_of_band_id=turn.conversation_context.turn_id), None))
         output = [*self._list_output(rest[asked_at:], is_last=final is None), *self._list_questions()]
         if final is not None:
             output.append((final, None))
@@ -113,16 +113,20 @@ class _Script:
     def _read_state(self, begun: list[Any]) -> tuple[list[Any], Message | None]:
         """All messages at the end of the turn, and an answer that is not among them."""
         turn, outputs = self._turn, self._turn.outputs
-        kept = messages_of(outputs) if turn.answered and outputs is not None else None
+        retained = messages_of(outputs) if turn.answered and outputs is not None else None
         structured = get_entry(outputs, "structured_response") if turn.answered else None
-        if kept is not None and not is_message(outputs) and (len(kept) > 1 or get_entry(outputs, "messages")):
-            state = _convert_messages(kept)
+        if (
+            retained is not None
+            and not is_message(outputs)
+            and (len(retained) > 1 or get_entry(outputs, "messages"))
+        ):
+            state = _convert_messages(retained)
             if structured is not None and not (state and _is_answer(state[-1])):
                 return state, Message("assistant", (Text(write_shown(structured)),), at_ms=self._end_ms)
             return state, None
         state = [*begun, *self._build_transcript()]
-        if kept:
-            answer = kept[-1]
+        if retained:
+            answer = retained[-1]
             return ([*state, answer] if not _is_among(answer, state) else state), None
         text = answer_of(outputs) if turn.answered else None
         step = self._find_step_of_answer(text) if text is not None or not turn.questions else None
@@ -139,7 +143,7 @@ class _Script:
         for step in self.models:
             calls = tool_calls_of(step.message) if is_message(step.message) else ()
             ids = [one.get("id") for one in calls]
-            if step.run.beside or not any(id in results for id in ids):
+            if step.run.is_auxiliary or not any(id in results for id in ids):
                 continue
             lines.append(step.message)
             lines += [results[id].message for id in ids if id in results and is_message(results[id].message)]
@@ -148,7 +152,7 @@ class _Script:
     def _find_step_of_answer(self, text: str | None) -> Step | None:
         """The newest model call of the main line that gave the answer; None: that said anything at all."""
         for step in reversed(self.models):
-            if not is_message(step.message) or step.run.beside or tool_calls_of(step.message):
+            if not is_message(step.message) or step.run.is_auxiliary or tool_calls_of(step.message):
                 continue
             said = text_of(step.message).strip()
             if said and (said == text.strip() if text is not None else True):
@@ -157,7 +161,7 @@ class _Script:
 
     def _match_known(self, state: Sequence[Any]) -> tuple[int, str | None]:
         """How much of the state earlier turns have told, and the id of the last message of that."""
-        conversation_id = self._turn.affiliation.conversation_id
+        conversation_id = self._turn.conversation_context.conversation_id
         if conversation_id is None:
             return 0, None
         if self._instrumentation.history is not None:
@@ -187,7 +191,7 @@ class _Script:
                     lines.append((Message("assistant", (Reasoning(text_of(one)),), at_ms=at_ms), None))
                 continue
             if step is not None:
-                self.told.add(id(step))
+                self.recorded.add(id(step))
             lines.append((read_object(one, at_ms=at_ms), one))
         return lines
 
@@ -225,14 +229,14 @@ class _Script:
 
     def _list_questions(self) -> list[Line]:
         return [
-            (Message("assistant", (Text(text),), at_ms=self._end_ms, aside=name), None)
+            (Message("assistant", (Text(text),), at_ms=self._end_ms, out_of_band_id=name), None)
             for name, text in self._turn.questions.items()
         ]
 
 
 def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     """Note under which ids the messages of a turn are known, for the turns that will resend them."""
-    conversation_id, instrumentation = turn.affiliation.conversation_id, turn.source.instrumentation
+    conversation_id, instrumentation = turn.conversation_context.conversation_id, turn.source.instrumentation
     if conversation_id is None:
         return
     namespace = namespace_of(conversation_id, instrumentation.key)
@@ -261,17 +265,17 @@ def _convert_messages(messages: Sequence[Any]) -> list[Any]:
 
 def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
     """A history as it was told: of several answers to one message, the last."""
-    kept = list[Any]()
+    retained = list[Any]()
     pending: Any = None
     for one in messages:
         if role_of(one) == "user" and pending is not None:
-            kept.append(pending)
+            retained.append(pending)
             pending = None
         if _is_answer(one):
             pending = one
         else:
-            kept.append(one)
-    return [*kept, pending] if pending is not None else kept
+            retained.append(one)
+    return [*retained, pending] if pending is not None else retained
 
 
 def _is_answer(message: Any) -> bool:

@@ -61,7 +61,7 @@ class ResponseBody(Protocol):
         ...
 
     @property
-    def tells_its_end(self) -> bool:
+    def marks_its_end(self) -> bool:
         """Whether what comes says when it is whole; else it is when its stream has been read to the end."""
         ...
 
@@ -84,7 +84,7 @@ class ResponseBody(Protocol):
 class JsonBody:
     """A `Body` that is JSON, whole or in events."""
 
-    tells_its_end = True
+    marks_its_end = True
 
     def __init__(self, assembly: Assembly, decode: Decode | None = None) -> None:
         self._assembly = assembly

@@ -198,7 +198,7 @@ class ObservedCall:
         if body is not None:
             body.finish()
             answer = self._surface.read_answer(body.to_json())
-            complete = body.complete if body.tells_its_end else exit in ("returned", "exhausted")
+            complete = body.complete if body.marks_its_end else exit in ("returned", "exhausted")
             if not complete:
                 error = error or _find_cause(exit, body)
         if exit == "raised" and error:

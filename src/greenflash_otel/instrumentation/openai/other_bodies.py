@@ -14,7 +14,7 @@ MAX_TEXT_BYTES = 4 * 1024 * 1024
 class BytesBody:
     """A `Body` of which only digest and size are kept."""
 
-    complete = malformed = tells_its_end = False
+    complete = malformed = marks_its_end = False
 
     def __init__(self, _choice_count: int, _decode: Decode | None) -> None:
         self._digest = hashlib.sha256()
@@ -36,7 +36,7 @@ class BytesBody:
 
 
 class TextBody:
-    """A `Body` that is JSON, as `AnswerBody` has it, or else plain text."""
+    """A `ResponseBody` that is JSON, as `JsonBody` has it, or else plain text."""
 
     def __init__(self, json_body: JsonBody, decode: Decode | None) -> None:
         self._json = json_body
@@ -56,7 +56,7 @@ class TextBody:
         return self._json.complete
 
     @property
-    def tells_its_end(self) -> bool:
+    def marks_its_end(self) -> bool:
         return self._json.begun
 
     def receive_bytes(self, chunk: bytes) -> None:

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.context import get_current_affiliation
+from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation, is_captured_by_framework
 from greenflash_otel.instrumentation.openai.call import ObservedCall, OpenAIConfig
@@ -104,7 +104,7 @@ def _begin(
     body = request.body
     operation = Operation(
         name=surface.operation,
-        affiliation=merge_context(get_current_affiliation(), context_of(body)),
+        conversation_context=merge_context(get_current_conversation_context(), context_of(body)),
         provider=provider_of(client),
         request_model=read_str(body.get("model")),
         streamed=streamed or body.get("stream") is True,

@@ -14,7 +14,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from greenflash_otel.context import get_current_affiliation, tool_call
+from greenflash_otel.context import get_current_conversation_context, tool_call
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
@@ -60,7 +60,7 @@ class _Execution:
                     str(call.name), read_str(call.call_id), read_structure(to_json(call.arguments))
                 )
                 self._scope = tool_call(str(call.call_id))
-                self._operation = Operation(EXECUTE_TOOL, get_current_affiliation(), tool=self._tool)
+                self._operation = Operation(EXECUTE_TOOL, get_current_conversation_context(), tool=self._tool)
                 self._invocation = Invocation.start(instrumentation.tracer(), self._operation)
                 open_operations.watch(self)
 

@@ -69,9 +69,9 @@ def _read_run(attributes: Attributes) -> Operation | None:
     if any(_read_answer(attributes)):
         return None
     asked = read_document(attributes.get("ai.prompt"))
-    told: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
-    prompt, system = told.get("prompt"), told.get("system")
-    said = tuple(_read_messages(told.get("messages", prompt if isinstance(prompt, list) else None)))
+    recorded: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
+    prompt, system = recorded.get("prompt"), recorded.get("system")
+    said = tuple(_read_messages(recorded.get("messages", prompt if isinstance(prompt, list) else None)))
     question = (Message("user", (Text(prompt),)),) if isinstance(prompt, str) and prompt else ()
     instructions = (Text(system),) if isinstance(system, str) and system else ()
     call = _read_call(attributes, streamed="stream" in (read_text(attributes, KIND) or ""))

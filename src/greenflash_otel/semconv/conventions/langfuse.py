@@ -64,14 +64,14 @@ def _read_call(attributes: Attributes, asked: Json, answered: Json) -> Operation
     if count > 1 and isinstance(answered, list):
         each = (message for one in answered for message in read_response(one).messages)
         request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
-    told = operation_of(request, response)
+    recorded = operation_of(request, response)
     instructions = read_unquoted(attributes, f"{METADATA}.instructions")
     return replace(
-        told,
-        system_instructions=told.system_instructions or ((Text(instructions),) if instructions else ()),
+        recorded,
+        system_instructions=recorded.system_instructions or ((Text(instructions),) if instructions else ()),
         response_model=_read_model(attributes),
-        response_id=told.response_id or read_unquoted(attributes, f"{METADATA}.id"),
-        previous_response_id=told.previous_response_id
+        response_id=recorded.response_id or read_unquoted(attributes, f"{METADATA}.id"),
+        previous_response_id=recorded.previous_response_id
         or read_unquoted(attributes, f"{METADATA}.previous_response_id"),
         usage=_read_usage(attributes),
     )
@@ -88,9 +88,9 @@ def _read_tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
     given = asked
     if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
         given = asked["kwargs"]
-    told = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
-    id = told.get("tool_call_id") or read_unquoted(span.attributes, f"{METADATA}.tool_call_id")
-    result = told.get("content", answered)
+    recorded = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
+    id = recorded.get("tool_call_id") or read_unquoted(span.attributes, f"{METADATA}.tool_call_id")
+    result = recorded.get("content", answered)
     return Operation(
         EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
     )

@@ -46,21 +46,21 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     attributes = span.attributes
-    told = operation_of(
+    recorded = operation_of(
         read_request(inputs), read_response(_pick(outputs, "output") if _is_wrapped(outputs) else outputs)
     )
     provider = read_text(attributes, f"{METADATA}.ls_provider") or read_text(attributes, "gen_ai.system")
     return replace(
-        told,
+        recorded,
         provider=provider,
-        request_model=told.request_model or read_text(attributes, "gen_ai.request.model"),
-        previous_response_id=told.previous_response_id
+        request_model=recorded.request_model or read_text(attributes, "gen_ai.request.model"),
+        previous_response_id=recorded.previous_response_id
         or read_text(attributes, f"{METADATA}.previous_response_id"),
-        usage=told.usage
+        usage=recorded.usage
         or read_usage_attributes(
             attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()
         ),
-        streamed=told.streamed or attributes.get(f"{METADATA}.stream") is True,
+        streamed=recorded.streamed or attributes.get(f"{METADATA}.stream") is True,
     )
 
 
@@ -76,12 +76,14 @@ def _is_wrapped(outputs: Json) -> bool:
 def _read_tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     call_id = read_text(span.attributes, "gen_ai.tool.call.id")
     output = _pick(outputs, "output") if isinstance(outputs, Mapping) and "output" in outputs else outputs
-    told: Mapping[str, Json] = output if isinstance(output, Mapping) and output.get("type") == "tool" else {}
-    call_id = call_id or read_text(told, "tool_call_id")
-    result = told.get("content", None if output == {} else output)
+    recorded: Mapping[str, Json] = (
+        output if isinstance(output, Mapping) and output.get("type") == "tool" else {}
+    )
+    call_id = call_id or read_text(recorded, "tool_call_id")
+    result = recorded.get("content", None if output == {} else output)
     name = read_text(span.attributes, "gen_ai.tool.name") or span.name
     operation = Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, _pick(inputs, "input"), result))
-    if told.get("status") == "error" and span.status != "error":
+    if recorded.get("status") == "error" and span.status != "error":
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return apply_ending(operation, span)

@@ -50,11 +50,11 @@ def _read_data(span: SpanRecord) -> Operation:
     """Read a request and its answer, as older versions have them, or all messages in one."""
     answered = read_document(span.attributes.get("response_data"))
     asked = read_request(read_document(span.attributes.get("request_data")))
-    told: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
-    if isinstance(streamed := told.get("combined_chunk_content"), str):
+    recorded: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
+    if isinstance(streamed := recorded.get("combined_chunk_content"), str):
         answer = read_response(streamed)
-    elif told:
-        answer = read_response(told)
+    elif recorded:
+        answer = read_response(recorded)
     else:
         last = len(asked.messages) - 1 if asked.messages and asked.messages[-1].role == "assistant" else None
         answer = ResponsePayload(asked.messages[last:] if last is not None else ())
@@ -64,9 +64,12 @@ def _read_data(span: SpanRecord) -> Operation:
 
 def _read_response(span: SpanRecord) -> Operation:
     answered = read_document(span.attributes.get("response"))
-    told: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
-    asked, instructions = read_request(read_json(span.attributes.get("raw_input"))), told.get("instructions")
-    previous = told.get("previous_response_id")
+    recorded: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
+    asked, instructions = (
+        read_request(read_json(span.attributes.get("raw_input"))),
+        recorded.get("instructions"),
+    )
+    previous = recorded.get("previous_response_id")
     return replace(
         operation_of(asked, read_response(answered)),
         provider=read_text(span.attributes, "gen_ai.system"),

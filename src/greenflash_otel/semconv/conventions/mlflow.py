@@ -48,24 +48,26 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
-    told = operation_of(read_request(inputs), read_response(outputs))
-    said = [part for message in told.output for part in message.parts]
+    recorded = operation_of(read_request(inputs), read_response(outputs))
+    said = [part for message in recorded.output for part in message.parts]
     calls = () if any(isinstance(part, ToolCall) for part in said) else tuple(_read_streamed_calls(span))
     if calls:
-        first, *rest = told.output or (Message("assistant"),)
-        told = replace(told, output=(replace(first, parts=(*first.parts, *calls)), *rest))
+        first, *rest = recorded.output or (Message("assistant"),)
+        recorded = replace(recorded, output=(replace(first, parts=(*first.parts, *calls)), *rest))
     usage = read_json(span.attributes.get("mlflow.chat.tokenUsage"))
     return replace(
-        told,
-        request_model=told.request_model or read_unquoted(span.attributes, "model"),
-        usage=told.usage or read_usage(usage),
+        recorded,
+        request_model=recorded.request_model or read_unquoted(span.attributes, "model"),
+        usage=recorded.usage or read_usage(usage),
     )
 
 
 def _read_tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
-    told = outputs if isinstance(outputs, Mapping) and "tool_call_id" in outputs else {}
-    id = told.get("tool_call_id")
-    return ToolExecution(span.name, id if isinstance(id, str) else None, inputs, told.get("content", outputs))
+    recorded = outputs if isinstance(outputs, Mapping) and "tool_call_id" in outputs else {}
+    id = recorded.get("tool_call_id")
+    return ToolExecution(
+        span.name, id if isinstance(id, str) else None, inputs, recorded.get("content", outputs)
+    )
 
 
 def _read_streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
@@ -76,9 +78,9 @@ def _read_streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
         for piece in calls if isinstance(calls, list) else ():
             if isinstance(piece, Mapping):
                 call, function = found.setdefault(str(piece.get("index")), {}), piece.get("function")
-                told = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
+                recorded = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
                 for name in ("id", "name", "arguments"):
-                    call[name] = call.get(name, "") + (read_text(told, name) or "")
+                    call[name] = call.get(name, "") + (read_text(recorded, name) or "")
     for call in found.values():
         yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
 

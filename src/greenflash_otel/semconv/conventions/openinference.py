@@ -132,13 +132,13 @@ def _read_query(asked: Json) -> Json:
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     output = read_json(attributes.get("output.value"))
-    told = _read_tool_message(output)
-    call_id = read_text(attributes, "tool.id") or read_text(told, "tool_call_id")
-    result = told.get("content", output if show(read_text(attributes, "output.value")) else None)
+    recorded = _read_tool_message(output)
+    call_id = read_text(attributes, "tool.id") or read_text(recorded, "tool_call_id")
+    result = recorded.get("content", output if show(read_text(attributes, "output.value")) else None)
     arguments = read_structure(read_json(attributes.get("input.value")))
     tool = ToolExecution(read_text(attributes, "tool.name") or span.name, call_id, arguments, result)
     operation = Operation(EXECUTE_TOOL, tool=tool)
-    if told.get("status") == "error" and span.status != "error":
+    if recorded.get("status") == "error" and span.status != "error":
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return apply_ending(operation, span)

@@ -136,16 +136,16 @@ def _read_parts(item: Tree, role: str) -> tuple[Part, ...]:
         for call in list_items(find_branch(item, "tool_calls"))
     )
     said = _read_said(content) if content and content != NOTHING else ()
-    refused = (read_refusal(told),) if (told := find_text(item, REFUSAL)) else ()
+    refused = (read_refusal(recorded),) if (recorded := find_text(item, REFUSAL)) else ()
     return (*_read_thoughts(thought), *said, *refused, *calls)
 
 
 def _read_thoughts(thought: str | None) -> tuple[Part, ...]:
     """Read a text; where it was a list of summaries, the span has that as JSON."""
-    told = read_structure(thought)
-    if isinstance(told, str):
-        return (Reasoning(told),) if told else ()
-    return tuple(read_content({"type": "reasoning", "summary": told})) if told else ()
+    recorded = read_structure(thought)
+    if isinstance(recorded, str):
+        return (Reasoning(recorded),) if recorded else ()
+    return tuple(read_content({"type": "reasoning", "summary": recorded})) if recorded else ()
 
 
 def _read_said(content: str) -> tuple[Part, ...]:
@@ -161,9 +161,9 @@ def _read_said(content: str) -> tuple[Part, ...]:
 def _unfold(message: Message) -> tuple[Message, ...]:
     """Read what a text holds that is the input of a response, as JavaScript has it."""
     only = message.parts[0] if len(message.parts) == 1 else None
-    told = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
-    entries = told if isinstance(told, list) else []
-    return read_messages(told, "user") if entries and all(map(_is_item, entries)) else (message,)
+    recorded = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
+    entries = recorded if isinstance(recorded, list) else []
+    return read_messages(recorded, "user") if entries and all(map(_is_item, entries)) else (message,)
 
 
 def _is_item(entry: Json) -> bool:
@@ -184,11 +184,13 @@ def _put_in_order(message: Message) -> Message:
 
 def _read_item(part: Part) -> tuple[Part, ...]:
     """Read the item of the Responses API, or the file, that a text holds; nothing if it was said."""
-    told = read_structure(part.content) if isinstance(part, Text) else None
-    if not isinstance(told, Mapping):
+    recorded = read_structure(part.content) if isinstance(part, Text) else None
+    if not isinstance(recorded, Mapping):
         return ()
-    is_item = told.get("type") in ("reasoning", "function_call") and str(told.get("id")).startswith(ITEM_IDS)
-    return tuple(read_content(told)) if is_item or "source_type" in told else ()
+    is_item = recorded.get("type") in ("reasoning", "function_call") and str(recorded.get("id")).startswith(
+        ITEM_IDS
+    )
+    return tuple(read_content(recorded)) if is_item or "source_type" in recorded else ()
 
 
 def _read_tool(span: SpanRecord) -> Operation | None:
@@ -202,8 +204,8 @@ def _read_tool(span: SpanRecord) -> Operation | None:
     if not asked and not answered and span.status != "error":
         return otel_events.read(span)
     message = answered.get("output")
-    told = next(iter(read_response(message).messages), None) if isinstance(message, Mapping) else None
-    results = [part for part in told.parts if isinstance(part, ToolCallResponse)] if told else []
+    recorded = next(iter(read_response(message).messages), None) if isinstance(message, Mapping) else None
+    results = [part for part in recorded.parts if isinstance(part, ToolCallResponse)] if recorded else []
     given = asked.get("kwargs")
     call_id = given.get("tool_call_id") if isinstance(given, Mapping) else None
     tool = ToolExecution(

@@ -78,8 +78,8 @@ def _read_run(span: SpanRecord) -> Operation | None:
     if read_text(span.attributes, genai.OPERATION_NAME) not in RUNS:
         return None
     called = genai.read(replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"}))
-    if called and not called.system_instructions and (told := read_text(span.attributes, SYSTEM_PROMPT)):
-        called = replace(called, system_instructions=(Text(told),))
+    if called and not called.system_instructions and (recorded := read_text(span.attributes, SYSTEM_PROMPT)):
+        called = replace(called, system_instructions=(Text(recorded),))
     return called and replace(called, name=RUN)
 
 
@@ -91,8 +91,8 @@ def _read_details(span: SpanRecord) -> dict[str, AttributeValue]:
             found.update(_drop_empty(event.attributes))
         elif event.name == span.scope and "input" in event.attributes and "output" in event.attributes:
             for name, place in ((genai.INPUT_MESSAGES, "input"), (genai.OUTPUT_MESSAGES, "output")):
-                told = event.attributes[place]
-                found[name] = told.get("messages") if isinstance(told, Mapping) else None
+                recorded = event.attributes[place]
+                found[name] = recorded.get("messages") if isinstance(recorded, Mapping) else None
     return found
 
 
@@ -128,11 +128,11 @@ def _read_output(span: SpanRecord) -> Iterator[Message]:
 
 def _read_choice(event: SpanEvent) -> Fields:
     """Read the message of a choice; some producers put its tool calls next to it."""
-    told = _fields_of(event)
-    message = read_structure(told.get("message"))
+    recorded = _fields_of(event)
+    message = read_structure(recorded.get("message"))
     fields = message if isinstance(message, Mapping) else {} if message is None else {"content": message}
-    beside = {name: told[name] for name in ("tool_calls", "content") if name in told}
-    return {**beside, **fields}
+    extra = {name: recorded[name] for name in ("tool_calls", "content") if name in recorded}
+    return {**extra, **fields}
 
 
 def _read_messages(fields: Fields, role: str) -> Iterable[Message]:

@@ -42,15 +42,15 @@ def read(span: SpanRecord) -> Operation | None:
     return otel_events.read(_add_events(span, attributes.get(EVENTS), None))
 
 
-def _add_events(span: SpanRecord, told: AttributeValue, name: str | None) -> SpanRecord:
+def _add_events(span: SpanRecord, recorded: AttributeValue, name: str | None) -> SpanRecord:
     """Return the span as if the list in its attribute were events of it."""
-    found = tuple(_read_events(span, told))
+    found = tuple(_read_events(span, recorded))
     attributes = {**span.attributes, genai.OPERATION_NAME: name} if name else span.attributes
     return replace(span, events=(*span.events, *found), attributes=attributes)
 
 
-def _read_events(span: SpanRecord, told: AttributeValue) -> Iterator[SpanEvent]:
-    entries = read_document(told)
+def _read_events(span: SpanRecord, recorded: AttributeValue) -> Iterator[SpanEvent]:
+    entries = read_document(recorded)
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, Mapping) and isinstance(name := entry.get("event.name"), str):
             yield SpanEvent(name, span.end_ns, entry)

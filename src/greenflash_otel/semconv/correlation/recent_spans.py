@@ -38,8 +38,8 @@ class Recent:
         readings = [one for one in readings if self._is_news(one)]
         new = {one.key for one in readings}
         before = {one.key: one for one in self._find_related(readings) if one.key not in new}
-        told = combine_spans([*before.values(), *readings])
-        found = [one for one in told if one.key in new or _is_better(before[one.key], one)]
+        recorded = combine_spans([*before.values(), *readings])
+        found = [one for one in recorded if one.key in new or _is_better(before[one.key], one)]
         self._remember(found)
         return found
 

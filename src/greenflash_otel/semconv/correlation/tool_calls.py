@@ -41,15 +41,15 @@ def link_calls(operations: Sequence[Operation]) -> list[Operation]:
     given = (
         replace(one, input=pair_results(one.input)) if _needs_ids(one.input) else one for one in operations
     )
-    told = list(restore_answers(given))
-    for place, operation in enumerate(told):
-        later = told[place + 1 : place + 1 + AHEAD]
+    recorded = list(restore_answers(given))
+    for place, operation in enumerate(recorded):
+        later = recorded[place + 1 : place + 1 + AHEAD]
         calls = list(iterate_calls(operation.output))
         if any(call.id is None for call in calls):
-            told[place] = _copy_resend(operation, _find_resend(calls, operation, later))
-        elif ids := _find_ids_of_results(calls, told[:place], later):
-            told[place] = _rename_calls(operation, ids)
-    return told
+            recorded[place] = _copy_resend(operation, _find_resend(calls, operation, later))
+        elif ids := _find_ids_of_results(calls, recorded[:place], later):
+            recorded[place] = _rename_calls(operation, ids)
+    return recorded
 
 
 def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
@@ -73,13 +73,13 @@ def _is_given(given: Json, arguments: Json) -> bool:
 
 def find_result(operations: Iterable[Operation], call_id: str) -> Json:
     """Find what models were told that a tool answered; None for nothing, or several things."""
-    told = [
+    recorded = [
         one.response
         for operation in operations
         for one in iterate_results(operation.input)
         if one.id == call_id
     ]
-    return told[0] if told and all(one == told[0] for one in told) else None
+    return recorded[0] if recorded and all(one == recorded[0] for one in recorded) else None
 
 
 def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:

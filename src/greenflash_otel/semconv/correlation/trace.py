@@ -43,7 +43,7 @@ class Reading:
 
     span: SpanRecord
     operation: Operation | None = None
-    affiliation: ConversationContext = field(default_factory=ConversationContext)
+    conversation_context: ConversationContext = field(default_factory=ConversationContext)
     """To what the span says it belongs, whether or not it tells of an operation."""
     already_emitted: bool = False
     """Whether it was handed on before."""
@@ -95,26 +95,26 @@ def _inherit_context(one: Reading, above: Sequence[Reading], agreed: Conversatio
     if operation.tool and operation.tool.result is None:
         operation = replace(operation, tool=replace(operation.tool, answered=False))
     for parent in above:
-        operation = _complete_context(operation, parent.affiliation)
-        tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
+        operation = _complete_context(operation, parent.conversation_context)
+        tool, within = parent.operation and parent.operation.tool, operation.conversation_context.tool_call_id
         if tool and operation.name != EXECUTE_TOOL and within is None:
-            inside = replace(operation.affiliation, tool_call_id=tool.call_id or parent.span.span_id)
-            operation = replace(operation, affiliation=inside)
+            inside = replace(operation.conversation_context, tool_call_id=tool.call_id or parent.span.span_id)
+            operation = replace(operation, conversation_context=inside)
     return replace(one, operation=_complete_context(operation, agreed) if agreed else operation)
 
 
 def _complete_context(operation: Operation, to: ConversationContext) -> Operation:
     """Give an operation a conversation and a user, if it names none."""
-    return replace(operation, affiliation=merge_context(operation.affiliation, to))
+    return replace(operation, conversation_context=merge_context(operation.conversation_context, to))
 
 
 def _find_shared_context(readings: Iterable[Reading]) -> dict[str, ConversationContext]:
     """Find what the spans of each trace agree on, as far as they say anything."""
     conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for one in readings:
-        trace_id, told = one.span.trace_id, one.affiliation
-        conversations[trace_id] |= {told.conversation_id} if told.conversation_id else set()
-        users[trace_id] |= {told.user_id} if told.user_id else set()
+        trace_id, recorded = one.span.trace_id, one.conversation_context
+        conversations[trace_id] |= {recorded.conversation_id} if recorded.conversation_id else set()
+        users[trace_id] |= {recorded.user_id} if recorded.user_id else set()
     return {
         id: ConversationContext(_get_only(conversations[id]), _get_only(users[id])) for id in conversations
     }
@@ -126,18 +126,18 @@ def _get_only(names: set[str]) -> str | None:
 
 def _merge_duplicate_calls(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """Merge calls that two layers recorded: the outer one gets what the inner one knows."""
-    told, answers = list(readings), _index_by_answer(readings)
+    recorded, answers = list(readings), _index_by_answer(readings)
     for place, above in enumerate(around):
-        alike = (at for key in _keys_of_answer(told[place]) for at in answers[key])
-        enclosing = (at for at in alike if _encloses(told[at], told[place]))
+        alike = (at for key in _keys_of_answer(recorded[place]) for at in answers[key])
+        enclosing = (at for at in alike if _encloses(recorded[at], recorded[place]))
         for outer in (*above, *enclosing):
-            both = told[outer].operation, told[place].operation
+            both = recorded[outer].operation, recorded[place].operation
             if united := _merge_calls(*both):
-                kept, other = (place, outer) if told[place].already_emitted else (outer, place)
-                told[kept] = replace(told[kept], operation=united)
-                told[other] = replace(told[other], operation=None)
+                retained, other = (place, outer) if recorded[place].already_emitted else (outer, place)
+                recorded[retained] = replace(recorded[retained], operation=united)
+                recorded[other] = replace(recorded[other], operation=None)
                 break
-    return told
+    return recorded
 
 
 def _index_by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
@@ -167,20 +167,20 @@ def _encloses(outer: Reading, inner: Reading) -> bool:
 
 def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
     """Give tool calls the ids by which they are known; each instrumentation by itself."""
-    told, scopes = list(readings), defaultdict[str, list[int]](list)
+    recorded, scopes = list(readings), defaultdict[str, list[int]](list)
     for place, one in enumerate(readings):
         if one.operation and one.operation.name in MAIN_CALLS:
             scopes[one.span.scope].append(place)
     for places in scopes.values():
-        calls = link_calls([call for place in places if (call := told[place].operation)])
+        calls = link_calls([call for place in places if (call := recorded[place].operation)])
         for place, call in zip(places, calls, strict=True):
-            told[place] = replace(told[place], operation=call)
-    return told
+            recorded[place] = replace(recorded[place], operation=call)
+    return recorded
 
 
 def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
     """Match tools to the calls they ran for. Those of no call count only where no call is known."""
-    told = list(readings)
+    recorded = list(readings)
     calls = defaultdict[str, list[ToolCall]](list)
     asks = {
         one.span.trace_id for one in readings if one.operation and any(iterate_calls(one.operation.output))
@@ -202,21 +202,21 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
             given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
             operation = replace(operation, tool=given)
-            one = told[place] = replace(one, operation=operation)
+            one = recorded[place] = replace(one, operation=operation)
         if call_id is not None:
             names[one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
             here = [other for other in calling if other.span.trace_id == trace_id]
-            told[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
-    return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in told]
+            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
+    return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in recorded]
 
 
 def _name_enclosing_call(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
     """Name the call of the tool that an operation ran in, where the tool's span does not."""
-    name = names.get(operation.affiliation.tool_call_id or "") if operation else None
+    name = names.get(operation.conversation_context.tool_call_id or "") if operation else None
     if operation is None or name is None:
         return operation
-    return replace(operation, affiliation=replace(operation.affiliation, tool_call_id=name))
+    return replace(operation, conversation_context=replace(operation.conversation_context, tool_call_id=name))
 
 
 def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
@@ -226,14 +226,14 @@ def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
         for one in readings
         if one.operation and one.operation.name in MAIN_CALLS
     ]
-    homes, told = {call.trace_id for call in calls}, list(readings)
+    homes, recorded = {call.trace_id for call in calls}, list(readings)
     for place, one in enumerate(readings):
         step, span = one.operation, one.span
         if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
             continue
         if span.trace_id not in homes and (home := find_quoting_trace(step, span.end_ns, calls)):
-            told[place] = replace(one, span=replace(span, trace_id=home))
-    return told
+            recorded[place] = replace(one, span=replace(span, trace_id=home))
+    return recorded
 
 
 def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
@@ -249,23 +249,23 @@ def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[
 
 def _drop_agent_runs(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """Give calls what only the runs around them say. A run is left where there is no call in it."""
-    told, within = list(readings), defaultdict[int, list[int]](list)
+    recorded, within = list(readings), defaultdict[int, list[int]](list)
     for place, above in enumerate(around):
-        call = told[place].operation
+        call = recorded[place].operation
         if call is None or call.name not in MAIN_CALLS:
             continue
-        runs = [(outer, run) for outer in above if (run := told[outer].operation) and run.name == RUN]
+        runs = [(outer, run) for outer in above if (run := recorded[outer].operation) and run.name == RUN]
         for outer, run in runs:
             call = restore_input(call, run)
             within[outer] += [place] if outer == runs[0][0] else []
-        told[place] = replace(told[place], operation=call)
+        recorded[place] = replace(recorded[place], operation=call)
     for outer, places in within.items():
-        calls = [call for place in places if (call := told[place].operation)]
-        if run := told[outer].operation:
+        calls = [call for place in places if (call := recorded[place].operation)]
+        if run := recorded[outer].operation:
             for place, call in zip(places, restore_instructions(calls, run), strict=True):
-                told[place] = replace(told[place], operation=call)
-        told[outer] = replace(told[outer], operation=None)
-    return told
+                recorded[place] = replace(recorded[place], operation=call)
+        recorded[outer] = replace(recorded[outer], operation=None)
+    return recorded
 
 
 def _merge_calls(outer: Operation | None, inner: Operation | None) -> Operation | None:

@@ -43,11 +43,11 @@ def _read_entry(entry: Json, role: str) -> Iterator[Message]:
     else:
         (message,) = convention.read_messages([_rename_media(entry)], default_role=role)
         said = tuple(_read_known(part) for part in message.parts)
-        told = read_calls(entry) if isinstance(entry, Mapping) else ()
+        recorded = read_calls(entry) if isinstance(entry, Mapping) else ()
         id = entry.get("tool_call_id") if isinstance(entry, Mapping) else None
         if message.role == "tool" and isinstance(id, str):
             said = tuple(_make_result(part, id) for part in said)
-        yield replace(message, parts=(*said, *(call for call in told if call not in said)))
+        yield replace(message, parts=(*said, *(call for call in recorded if call not in said)))
 
 
 def _is_flat(entry: Entry) -> bool:
@@ -99,6 +99,10 @@ def _make_result(part: Part, id: str) -> Part:
 
 def _join_summaries(content: str) -> str:
     """Join the summaries that are in place of reasoning, as JSON."""
-    told = read_json(content)
-    texts = [one.get("text") for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
+    recorded = read_json(content)
+    texts = (
+        [one.get("text") for one in recorded if isinstance(one, Mapping)]
+        if isinstance(recorded, list)
+        else []
+    )
     return "\n\n".join(text for text in texts if isinstance(text, str)) or content

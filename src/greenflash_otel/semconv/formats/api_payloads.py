@@ -120,14 +120,14 @@ def _read_generations(generations: Json, value: Entry) -> ResponsePayload:
     first = generations[0] if isinstance(generations, list) and generations else ()
     made = [one for one in (first if isinstance(first, list) else [first]) if isinstance(one, Mapping)]
     messages = [one["message"] if "message" in one else one.get("text") for one in made]
-    told = _fields_of(messages[0]) if messages else {}
-    metadata = told.get("response_metadata")
+    recorded = _fields_of(messages[0]) if messages else {}
+    metadata = recorded.get("response_metadata")
     facts = metadata if isinstance(metadata, Mapping) else {}
     return ResponsePayload(
         tuple(message for one in messages for message in read_written(one, "assistant")),
         read_text(facts, "id"),
         read_text(facts, "model_name") or read_text(facts, "model"),
-        read_usage(told.get("usage_metadata") or value.get("usage_metadata")),
+        read_usage(recorded.get("usage_metadata") or value.get("usage_metadata")),
         (reason,) if (reason := read_text(facts, "finish_reason")) else (),
         tuple(messages),
     )

@@ -77,8 +77,8 @@ def result_of(content: Json) -> Json:
 
 
 def _read_thought(value: Block) -> Iterator[Part]:
-    told = value.get("reasoningText")
-    thought = told.get("text") if isinstance(told, Mapping) else told
+    recorded = value.get("reasoningText")
+    thought = recorded.get("text") if isinstance(recorded, Mapping) else recorded
     if isinstance(thought, str) and thought:
         yield Reasoning(thought)
 

@@ -65,10 +65,14 @@ def _flatten(value: Json) -> Iterator[Json]:
 
 def _rename_fields(entry: JsonObject) -> JsonObject:
     """Return a message with the role that OpenAI has for its type."""
-    told = read_json_object(entry.get("kwargs")) or entry
-    told = {**_select_other_fields(read_json_object(told.get("additional_kwargs"))), **told}
-    kind = next((kind for kind in map(_kind_of, (told, entry)) if kind in KINDS), None)
-    return {**told, "role": read_role(kind, ""), "type": "message"} if kind and "role" not in told else told
+    recorded = read_json_object(entry.get("kwargs")) or entry
+    recorded = {**_select_other_fields(read_json_object(recorded.get("additional_kwargs"))), **recorded}
+    kind = next((kind for kind in map(_kind_of, (recorded, entry)) if kind in KINDS), None)
+    return (
+        {**recorded, "role": read_role(kind, ""), "type": "message"}
+        if kind and "role" not in recorded
+        else recorded
+    )
 
 
 def _select_other_fields(more: JsonObject) -> JsonObject:

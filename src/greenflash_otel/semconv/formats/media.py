@@ -68,6 +68,9 @@ def _find_text(fields: JsonObject, names: Iterable[str]) -> str | None:
 
 def _read_attachment(place: str, modality: str) -> Media:
     """Read what MLflow keeps elsewhere, under a new name each time."""
-    told = parse_qs(place.partition("?")[2])
-    mime_type, size = next(iter(told.get("content_type", ())), None), next(iter(told.get("size", ())), "")
+    recorded = parse_qs(place.partition("?")[2])
+    mime_type, size = (
+        next(iter(recorded.get("content_type", ())), None),
+        next(iter(recorded.get("size", ())), ""),
+    )
     return Media(modality, mime_type=mime_type, size_bytes=int(size) if size.isdecimal() else None)

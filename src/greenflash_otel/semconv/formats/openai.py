@@ -189,8 +189,8 @@ def read_refusal(text: str) -> Part:
 def read_other(fields: JsonObject) -> Part:
     """Return a part or an item of a type we do not know, as it came."""
     named = "type" if fields.get("type") else "kind"
-    kept = {str(name): to_json(value) for name, value in fields.items() if name != named}
-    return Other(read_str(fields.get(named)) or "unknown", kept)
+    retained = {str(name): to_json(value) for name, value in fields.items() if name != named}
+    return Other(read_str(fields.get(named)) or "unknown", retained)
 
 
 def _read_part(entry: object) -> tuple[Part, ...]:

@@ -102,8 +102,8 @@ def read_server_call(item: JsonObject, kind: str) -> tuple[Part, ...]:
         return (call,)
     if isinstance(picture := results.get("result"), str):
         results["result"] = digest_of(picture)[0]
-    told = {name: to_json(value) for name, value in results.items()}
-    return call, ServerToolCallResponse(told, id, failed)
+    recorded = {name: to_json(value) for name, value in results.items()}
+    return call, ServerToolCallResponse(recorded, id, failed)
 
 
 def read_server_block(block: JsonObject, kind: str) -> tuple[Part, ...]:

@@ -80,8 +80,8 @@ def _write_message(message: Message) -> dict[str, Json]:
         entry["voice"] = write_record(message.voice)
     if message.at_ms is not None:
         entry["at_ms"] = message.at_ms
-    if message.aside is not None:
-        entry["aside"] = message.aside
+    if message.out_of_band_id is not None:
+        entry["aside"] = message.out_of_band_id
     return entry
 
 
@@ -145,7 +145,7 @@ def _read_message(entry: Json, default_role: str) -> Message:
         finish_reason=_read_str(entry.get("finish_reason")),
         voice=read_voice(entry.get("voice")),
         at_ms=at_ms if isinstance(at_ms := entry.get("at_ms"), int) else None,
-        aside=_read_str(entry.get("aside")),
+        out_of_band_id=_read_str(entry.get("aside")),
     )
 
 

@@ -194,8 +194,8 @@ def break_down(*_args: object, **_kwargs: object) -> Any:
 
 BREAK_SESSIONS: Mapping[str, tuple[Any, str, Any]] = {
     "observe a session": (patches, "_session_of", break_down),
-    "read a sent event": (ResponsesSession, "_sent", break_down),
-    "read a received event": (ResponsesSession, "_received", break_down),
+    "read a sent event": (ResponsesSession, "_read_sent", break_down),
+    "read a received event": (ResponsesSession, "_read_received", break_down),
     "end a session's turns": (session.Session, "_end", break_down),
 }
 """What to replace by what so that a step fails; the steps that sessions share with calls are broken there."""

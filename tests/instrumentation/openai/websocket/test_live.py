@@ -109,7 +109,7 @@ def test_work_for_a_backend(spans: Spans) -> None:
     for event in answer("resp_1", "sunny"):
         session.receive({"type": "response.event", "delegation_id": "d", "event": event})
     hidden = spans.only()
-    assert (hidden.affiliation.internal, hidden.response_id, text_of(*hidden.output)) == (
+    assert (hidden.conversation_context.internal, hidden.response_id, text_of(*hidden.output)) == (
         True,
         "resp_1",
         "sunny",

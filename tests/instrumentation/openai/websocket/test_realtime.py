@@ -282,8 +282,8 @@ def test_a_response_apart_from_the_conversation(spans: Spans, played: RealtimeSe
         done("r1", "Hello"),
     )
     hidden, shown = spans.operations()
-    assert (hidden.affiliation.internal, text_of(*hidden.input)) == (True, "Rate this")
-    assert (shown.affiliation.internal, text_of(*shown.input)) == (False, "Hi")
+    assert (hidden.conversation_context.internal, text_of(*hidden.input)) == (True, "Rate this")
+    assert (shown.conversation_context.internal, text_of(*shown.input)) == (False, "Hi")
 
 
 def test_what_is_kept_is_bounded(spans: Spans, played: RealtimeSession) -> None:

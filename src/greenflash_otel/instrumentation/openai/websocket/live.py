@@ -107,7 +107,7 @@ class LiveSession(Session):
     def _make_operation(self) -> Operation:
         return Operation(
             "chat",
-            self._choose_affiliation({}),
+            self._choose_context({}),
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._id,
@@ -200,11 +200,15 @@ class LiveSession(Session):
         key = read_str(event.get("delegation_id")) or ""
         if kind == "response.created":
             operation = self._make_operation()
-            hidden = replace(operation.affiliation, internal=True)
+            hidden = replace(operation.conversation_context, internal=True)
             given = tuple(self._backend_input)
             self._backend_input.clear()
             operation = replace(
-                operation, affiliation=hidden, input=given, request_model=None, system_instructions=()
+                operation,
+                conversation_context=hidden,
+                input=given,
+                request_model=None,
+                system_instructions=(),
             )
             self._backend.remember(key, self._start(operation))
         if turn := self._backend.get(key):

@@ -160,12 +160,12 @@ class RealtimeSession(Session):
 
     def _make_operation(self, asked: JsonObject) -> Operation:
         """A response as it was asked for; what goes into no conversation is not said to the user."""
-        affiliation = self._choose_affiliation({})
+        conversation_context = self._choose_context({})
         if asked.get("conversation") == "none":
-            affiliation = replace(affiliation, internal=True)
+            conversation_context = replace(conversation_context, internal=True)
         return Operation(
             "chat",
-            affiliation,
+            conversation_context,
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._id,
@@ -259,13 +259,13 @@ class RealtimeSession(Session):
         id = read_str(response.get("id")) or f"response {now_ns}"
         if id in self._exchanges:
             return
-        apart = "conversation_id" in response and response["conversation_id"] is None
-        asked = next((one for one in self._asked if _is_apart(one.event) == apart), None)
+        out_of_band = "conversation_id" in response and response["conversation_id"] is None
+        asked = next((one for one in self._asked if _is_out_of_band(one.event) == out_of_band), None)
         if asked:
             self._asked.remove(asked)
         operation = asked.operation if asked else self._make_operation({})
         items: list[Item] = []
-        if not apart:
+        if not out_of_band:
             for earlier in self._exchanges.values():
                 earlier.speech.over = True
             items = list(self._items.values())
@@ -313,7 +313,7 @@ def _list_messages(items: Any, given: tuple[Message, ...]) -> tuple[Message, ...
     return (*(message for item in items if (message := item.message())), *given)
 
 
-def _is_apart(event: JsonObject) -> bool:
+def _is_out_of_band(event: JsonObject) -> bool:
     return read_json_object(event.get("response")).get("conversation") == "none"
 
 

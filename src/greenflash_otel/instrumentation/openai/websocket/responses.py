@@ -67,7 +67,7 @@ class ResponsesSession(Session):
             return None
         operation = Operation(
             "chat",
-            self._choose_affiliation(event),
+            self._choose_context(event),
             provider=self._provider,
             request_model=read_str(event.get("model")),
             streamed=True,
@@ -111,7 +111,8 @@ class ResponsesSession(Session):
 
     def _make_successor(self, lane: _Lane, parent: str | None, steering: tuple[Message, ...]) -> _Request:
         operation = replace(
-            lane.settings or Operation("chat", self._affiliation, provider=self._provider, streamed=True),
+            lane.settings
+            or Operation("chat", self._conversation_context, provider=self._provider, streamed=True),
             previous_response_id=parent,
             input=steering,
         )

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakValueDictionary
 
-from greenflash_otel.context import get_current_affiliation
+from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
@@ -102,7 +102,7 @@ class Session(ABC):
         self._provider = provider
         self._model = model
         self._clock_ns = clock_ns
-        self._affiliation = get_current_affiliation()
+        self._conversation_context = get_current_conversation_context()
         """That of the code which connected: events may be read where nothing is known of it."""
         self._turns: list[SessionTurn] = []
         self._id: str | None = None
@@ -208,10 +208,12 @@ class Session(ABC):
             if self._id and _recording.get(self._id) is self:
                 del _recording[self._id]
 
-    def _choose_affiliation(self, body: JsonObject) -> ConversationContext:
+    def _choose_context(self, body: JsonObject) -> ConversationContext:
         """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
-        now = get_current_affiliation()
-        return merge_context(now if now != ConversationContext() else self._affiliation, context_of(body))
+        now = get_current_conversation_context()
+        return merge_context(
+            now if now != ConversationContext() else self._conversation_context, context_of(body)
+        )
 
 
 class Sending:

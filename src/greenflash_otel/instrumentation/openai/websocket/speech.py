@@ -106,15 +106,15 @@ def compute_elapsed_ms(before_ms: int | None, now_ms: int | None) -> int | None:
 def _cut_to_heard(parts: tuple[Part, ...], share: float) -> list[Part]:
     """The first ``share`` of what is said, to the end of a word: text and sound go at the same pace."""
     left = round(sum(len(part.content) for part in parts if isinstance(part, Text)) * share)
-    kept: list[Part] = []
+    retained: list[Part] = []
     for part in parts:
         if not isinstance(part, Text):
-            kept.append(part)
+            retained.append(part)
             continue
         text = part.content
         if left < len(text):
             text = text[: max(text.rfind(" ", 0, left + 1), 0)]
         left -= len(part.content)
         if text:
-            kept.append(Text(text))
-    return kept
+            retained.append(Text(text))
+    return retained
