@@ -1,7 +1,7 @@
 """Write any value of an application as JSON, and say what that changed. Pure.
 
 Whatever an application passes must reach Greenflash or cost only itself. So nothing here raises: a value that
-cannot be read becomes the name of its type, and the values around it are kept. Iterators are never consumed,
+cannot be read becomes the name of its type, and the values around it are retained. Iterators are never consumed,
 because the application still needs them.
 """
 

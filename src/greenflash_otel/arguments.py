@@ -1,6 +1,6 @@
 """Repair the arguments of the public functions, in one place for all of them.
 
-An argument that is not as it should be is repaired, and its original is kept in
+An argument that is not as it should be is repaired, and its original is retained in
 ``properties["greenflash_original"]``. The application is warned once, and what it recorded is delivered.
 Only ``strict`` makes it an error. Neither a warning nor an error quotes a value: a user may have written it,
 and logs go to other places than conversations.
@@ -163,7 +163,7 @@ def read_text(name: str, text: object, repairs: Repairs) -> str | None:
 
 
 def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
-    """Read properties. A bad one is repaired or left out by itself, and the others are kept."""
+    """Read properties. A bad one is repaired or left out by itself, and the others are retained."""
     if properties is None:
         return {}
     written = repair_json(properties)

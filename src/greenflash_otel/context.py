@@ -33,7 +33,7 @@ from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import ConversationContext, nest_context
 from greenflash_otel.open_set import OpenSet
 
-_KEY = otel_context.create_key("greenflash-affiliation")
+_KEY = otel_context.create_key("greenflash-conversation-context")
 _NOBODY = ConversationContext()
 _BAGGAGE = "greenflash.conversation"
 """The entry of W3C baggage, which OpenTelemetry sends along with requests to other services."""
@@ -43,7 +43,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def get_conversation_context(context: Context | None = None) -> ConversationContext:
-    """The affiliation in ``context``, by default the current one; an empty one outside any scope."""
+    """The conversation context in ``context``, by default the current one; an empty one outside any scope."""
     frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
     while isinstance(frame, ProvidedContext):
         if (conversation_context := frame.provider.get_conversation_context()) is not None:
@@ -61,12 +61,12 @@ class ContextProvider(Protocol):
         ...
 
     def get_conversation_context(self) -> ConversationContext | None:
-        """What it lends to the running code; None: nothing, so what was there before it holds."""
+        """What it provides to the running code; None: nothing, so what was there before it applies."""
         ...
 
 
 def with_provider(provider: ContextProvider, context: Context) -> Context:
-    """``context`` with an affiliation that holds where, and as long as, ``provider`` says."""
+    """``context`` with a conversation context that applies where, and as long as, ``provider`` says."""
     below = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
     while isinstance(below, ProvidedContext) and below.provider.over:
         below = below.below
@@ -82,7 +82,7 @@ def current_provider() -> ContextProvider | None:
 
 
 def get_own_conversation_context() -> ConversationContext:
-    """The affiliation that the application said, whatever instrumentations lent since."""
+    """The conversation context of the application, whatever instrumentations provided since."""
     frame = _own_frame()
     return frame.conversation_context if frame else _NOBODY
 
@@ -100,7 +100,7 @@ def _own_frame(context: Context | None = None) -> _Frame | None:
 
 
 def get_current_conversation_context() -> ConversationContext:
-    """The affiliation of the running code; an empty one outside any `conversation()`."""
+    """The conversation context of the running code; an empty one outside any `conversation()`."""
     return get_conversation_context()
 
 
@@ -119,7 +119,7 @@ def note_begun_here(begun: BegunBlock) -> None:
 
 
 def set_baggage_propagation(on: bool) -> None:
-    """Whether scopes write their conversation into the baggage, and what is told of one looks there."""
+    """Whether scopes write their conversation into the baggage, and what is recorded of one looks there."""
     global _carrying
     _carrying = on
 
@@ -290,7 +290,7 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class ProvidedContext:
-    """An affiliation on the context that ends by itself."""
+    """A conversation context on the context that ends by itself."""
 
     provider: ContextProvider
     below: _Frame | ProvidedContext | None

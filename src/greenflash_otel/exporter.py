@@ -40,7 +40,7 @@ def record_of(span: ReadableSpan, conversation_context: ConversationContext | No
     """Return an SDK span as our plain values.
 
     Args:
-        affiliation: Whose conversation the span began in, where that does not stand on the span.
+        conversation_context: Whose conversation the span began in, where that does not stand on the span.
     """
     context, scope = span.get_span_context(), span.instrumentation_scope
     return SpanRecord(
@@ -70,7 +70,7 @@ class GreenflashSpanExporter(SpanExporter):
     """Deliver the conversations that spans carry to Greenflash, whoever recorded the spans.
 
     Put it into any processor: ``provider.add_span_processor(BatchSpanProcessor(GreenflashSpanExporter()))``.
-    `export` converts and commits to the outbox, so its success means kept, not yet delivered. Without
+    `export` converts and commits to the outbox, so its success means stored, not yet delivered. Without
     `instrument()`, its pipeline is the process's until `shutdown`: `conversation`, `record_outcome`, `flush`
     and the other public functions work with it.
 
@@ -238,7 +238,7 @@ def _is_readable(span: ReadableSpan) -> bool:
 
 
 def _may_be_exported(span: ReadableSpan) -> bool:
-    """Tell whether an exporter of ours may be given the span after its end."""
+    """Return whether an exporter of ours may be given the span after its end."""
     return standalone.is_in_use() and _is_readable(span)
 
 

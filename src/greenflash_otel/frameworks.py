@@ -45,7 +45,7 @@ class Framework:
             return True
 
     def find_version(self) -> str | None:
-        """Return the installed version; None if nothing tells it."""
+        """Return the installed version; None if nothing says it."""
         try:
             return metadata.version(self.distribution)
         except metadata.PackageNotFoundError:

@@ -1,6 +1,6 @@
 """Our instrumentations as OpenTelemetry's own tools find them: ``opentelemetry-instrument python app.py``.
 
-Beside `instrument()` they change nothing: it has instrumented already, or will, and its tracer is the one
+Next to `instrument()` they change nothing: it has instrumented already, or will, and its tracer is the one
 that counts. Needs ``opentelemetry-instrumentation``, which brings the tool.
 """
 

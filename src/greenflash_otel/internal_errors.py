@@ -215,7 +215,7 @@ def reset_for_tests() -> None:
 
 
 def _begin_in_child() -> None:
-    """Count anew in a forked child: the parent counts what it inherited, and may have held the lock."""
+    """Count anew in a forked child: the parent counts what it inherited, and may have owned the lock."""
     global _tally
     _tally = _Tally()
 

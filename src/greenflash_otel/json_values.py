@@ -43,7 +43,7 @@ def read_json(value: object) -> Json:
 
 
 def read_structure(value: object) -> Json:
-    """Decode text that holds a JSON object or list; leave any other value as it is.
+    """Decode text that contains a JSON object or list; leave any other value as it is.
 
     Tool arguments come as text or decoded, depending on who recorded them.
     """

@@ -1,4 +1,4 @@
-"""A set of objects that live, which holds none of them and can be read while other threads add to it."""
+"""A set of objects that live, which refers to none of them strongly and can be read while other threads add to it."""
 
 from __future__ import annotations
 

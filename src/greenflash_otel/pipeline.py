@@ -57,7 +57,7 @@ LazySpanRecord = Callable[[], SpanRecord]
 T = TypeVar("T")
 
 IN_TURN_S: Final = 1.0
-"""How long an outcome waits for the spans before it. Then it is kept without them."""
+"""How long an outcome waits for the spans before it. Then it is stored without them."""
 TAKE_S: Final = 60.0
 """How long spans may take that somebody waits to have acknowledged."""
 LATE_OUTCOME: Final = "greenflash_otel.late_outcome"
@@ -157,7 +157,7 @@ class Pipeline:
         """Keep an outcome now, attached to its conversation; it is in the outbox when this returns.
 
         The spans before it say which conversation it belongs to. If they take long to convert, the outcome is
-        kept without them: it finds its conversation later.
+        stored without them: it finds its conversation later.
         """
         redacted = self._redaction.redact_outcome(outcome)
 
@@ -307,7 +307,7 @@ class Pipeline:
                 work.result = False if isinstance(work.result, bool) else work.result
 
     def _take_spans(self, spans: list[SpanRecord]) -> None:
-        """Ingest spans in order. Only outcomes that were kept for later are not in the outbox yet."""
+        """Ingest spans in order. Only outcomes that were stored for later are not in the outbox yet."""
         for is_late, some in itertools.groupby(spans, key=lambda span: span.scope == LATE_OUTCOME):
             self._converter.take(some, outcomes=is_late)
 

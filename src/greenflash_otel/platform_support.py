@@ -83,7 +83,7 @@ class LockedHandle:
 def lock_file(path: Path) -> LockedHandle | None:
     """Take the lease on a lock file, creating the file if needed; None if somebody has it. Never waits.
 
-    Somebody may be another process, or another caller in this one. Do not use a file that holds data.
+    Somebody may be another process, or another caller in this one. Do not use a file that contains data.
 
     Raises:
         OSError: The file cannot be created or locked, or is not a private file of this user.

@@ -56,7 +56,7 @@ def record_outcome(
     force_sample: bool | None = None,
     strict: bool | None = None,
 ) -> Outcome:
-    """Tell Greenflash what a conversation led to. It is safe on disk when this returns.
+    """Report to Greenflash what a conversation led to. It is safe on disk when this returns.
 
     It belongs to ``conversation_id``, else to the active `conversation()`, else to that of the calling
     service (setting ``baggage``), else to the conversation of the active trace.
@@ -129,7 +129,7 @@ def record_rating(
     rated_at: datetime | date | str | float | None = None,
     strict: bool | None = None,
 ) -> Rating | None:
-    """Tell Greenflash how a conversation was rated. It is safe on disk when this returns.
+    """Report to Greenflash how a conversation was rated. It is safe on disk when this returns.
 
     ``record_rating(True)`` is a thumb up, ``record_rating(4)`` four of five stars. It belongs where
     `record_outcome()` would belong: to ``conversation_id``, else to the active `conversation()`, else to that
@@ -185,7 +185,7 @@ def identify_user(
     properties: Properties | None = None,
     strict: bool | None = None,
 ) -> User | None:
-    """Tell Greenflash who a user is; what is left out stays as it is. Safe on disk when this returns.
+    """Report to Greenflash who a user is; what is left out stays as it is. Safe on disk when this returns.
 
     Args:
         user_id: Your id; by default the user of the active `conversation()`.
@@ -221,7 +221,7 @@ def identify_organization(
     properties: Properties | None = None,
     strict: bool | None = None,
 ) -> Organization | None:
-    """Tell Greenflash about an organization; what is left out stays. Safe on disk when this returns.
+    """Report to Greenflash about an organization; what is left out stays. Safe on disk when this returns.
 
     Args:
         organization_id: Your id; by default the organization of the active `conversation()`.
@@ -273,7 +273,7 @@ def _deliver(function: str, thing: T, take: Callable[[Pipeline], S], *, is_a_spa
     if pipeline is None and ended is not None and ended.settings.export == "greenflash":
         with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
             if not ended.take_late(thing):
-                internal_errors.warn_once(f"{function} was called after shutdown(); it could not be kept")
+                internal_errors.warn_once(f"{function} was called after shutdown(); it could not be stored")
     elif pipeline is None:
         lost = "it is only visible as a span" if is_a_span else "nothing was sent"
         internal_errors.warn_once(f"{function} was called before instrument(); {lost}")

@@ -97,7 +97,7 @@ def instrument(
     ``docs/settings.md`` lists them with defaults and units.
 
     Args:
-        tracer_provider: Record spans here, beside your own, instead of in a provider that only we read.
+        tracer_provider: Record spans here, next to your own, instead of in a provider that only we read.
             Must be an SDK provider unless ``export="none"``.
         http_client: Your own ``httpx.Client`` for the deliveries, e.g. with a proxy or a private CA.
 
@@ -213,7 +213,7 @@ def find_active_pipeline() -> Pipeline | None:
 
 
 def is_instrumented() -> bool:
-    """Tell whether the process is between `instrument()` and `shutdown()`."""
+    """Return whether the process is between `instrument()` and `shutdown()`."""
     return _runtime is not None
 
 
@@ -311,7 +311,7 @@ IDLE = Settings(
 def _own_provider(settings: Settings) -> TracerProvider:
     """Return a provider that only we read. What goes to a Collector keeps to the limits of the environment.
 
-    All else is kept whole, whatever is set for the application's own. The SDK registers a function for forks
+    All else is retained whole, whatever is set for the application's own. The SDK registers a function for forks
     with each provider, for good, so the provider of an earlier `instrument()` is used again.
     """
     limits = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))

@@ -76,7 +76,7 @@ def report_second_call(
 
 
 def remove_password(url: str) -> str:
-    """Return a URL without the user and password that it may hold."""
+    """Return a URL without the user and password that it may contain."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]

@@ -120,7 +120,7 @@ SETTINGS: Mapping[str, Setting] = {
     "outbox_limit_bytes": Setting(
         ("GREENFLASH_OUTBOX_LIMIT_BYTES",),
         _read_bytes,
-        "How much the outbox may hold, in bytes. Beyond that, the newest is refused and counted.",
+        "How much the outbox may contain, in bytes. Beyond that, the newest is refused and counted.",
     ),
     "capture_content": Setting(
         ("GREENFLASH_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
@@ -144,7 +144,7 @@ SETTINGS: Mapping[str, Setting] = {
     "sample_rate": Setting(
         ("GREENFLASH_SAMPLE_RATE",),
         _read_rate,
-        "Share of conversations that are kept, 0 to 1: whole ones, by their ids, the same in every process.",
+        "Share of conversations that are retained, 0 to 1: whole ones, by their ids, the same in every process.",
     ),
     "keep_on": Setting(
         ("GREENFLASH_KEEP_ON",),
@@ -158,13 +158,13 @@ SETTINGS: Mapping[str, Setting] = {
     "id_key": Setting(
         ("GREENFLASH_ID_KEY",),
         _read_text,
-        "A secret that message ids are hashed with, so that nobody can tell from an id what was said. "
+        "A secret that message ids are hashed with, so that nobody can see from an id what was said. "
         "The same in every process; changing it makes known messages new.",
     ),
     "langchain_chains": Setting(
         ("GREENFLASH_LANGCHAIN_CHAINS",),
         _read_flag,
-        "Tell LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
+        "Record LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
     ),
     "baggage": Setting(
         ("GREENFLASH_BAGGAGE",),

@@ -3,7 +3,7 @@
 Python's default action for SIGTERM ends a process at once: neither `atexit` nor ``finally`` runs. So
 `install` puts a handler in its place, and only there. The handler may have interrupted any code of the
 main thread, ours included. While code is under way that is soon done, it returns and has the signal sent
-again, so that it never needs a lock which the interrupted code holds.
+again, so that it never needs a lock which the interrupted code owns.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Terminator:
         _die(signum)
 
     def _run(self, step: Callable[[], object], *, alongside: bool) -> None:
-        """Run a step here, or where this thread may hold a lock that it needs, in another, for a time."""
+        """Run a step here, or where this thread may own a lock that it needs, in another, for a time."""
         done = _thread.allocate_lock()
         done.acquire()
 

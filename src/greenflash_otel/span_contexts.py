@@ -1,7 +1,7 @@
-"""Remember beside a span whose conversation it belongs to, so that nothing has to be written on it.
+"""Remember next to a span whose conversation it belongs to, so that nothing has to be written on it.
 
 A span of the application may be exported to anybody, so user and properties must not stand on it. They are
-kept here from the moment the span starts, and joined to it when an exporter of ours reads it.
+retained here from the moment the span starts, and joined to it when an exporter of ours reads it.
 
 No lock is taken: spans start in signal handlers and in ``__del__`` too.
 """
@@ -151,7 +151,7 @@ class _Notes:
 
 
 def text_bytes_of(conversation_context: ConversationContext) -> int:
-    """Estimate the size of what an affiliation says."""
+    """Estimate the size of what a conversation context says."""
     texts = (
         conversation_context.conversation_id,
         conversation_context.user_id,

@@ -68,7 +68,7 @@ def unregister(exporter: StandaloneExporter) -> None:
 
 
 def is_in_use() -> bool:
-    """Tell whether any exporter may ask for spans that ended."""
+    """Return whether any exporter may ask for spans that ended."""
     return bool(_exporters)
 
 

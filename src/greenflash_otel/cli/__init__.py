@@ -111,11 +111,11 @@ EMULATOR = (
 GATEWAY = (
     "Takes spans and log records over OTLP/HTTP (protobuf and JSON; gzip, zstd) and OTLP/gRPC, from an "
     "OpenTelemetry Collector or straight from applications in any language, and delivers the conversations "
-    "they tell of. Settings come from the environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are "
-    "the bearer tokens to ask for. Success is answered when all that a request tells is in the outbox."
+    "they describe. Settings come from the environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are "
+    "the bearer tokens to ask for. Success is answered when all that a request reports is in the outbox."
 )
 IMPORT = (
-    "Delivers the conversations that files of spans tell of, with their original times: OTLP as JSON, as "
+    "Delivers the conversations that files of spans describe, with their original times: OTLP as JSON, as "
     "JSON lines (the Collector's file exporter), or as protobuf, gzipped or not. Importing a file again adds "
     "nothing that Greenflash has. Exit code 0: all delivered; 1: something was not; 2: a file or setting is "
     "wrong."

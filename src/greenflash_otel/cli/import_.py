@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 
 
 def run(given: argparse.Namespace) -> int:
-    """Back-fill what files tell; 0 if all of it is delivered."""
+    """Back-fill what files report; 0 if all of it is delivered."""
     pipeline = Pipeline(Settings.read(os.environ))
     problems = 0
     try:
@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _import_file(pipeline: Pipeline, path: Path, start: int) -> int:
-    """Hand over a file, part by part; how many parts could not be read or kept."""
+    """Hand over a file, part by part; how many parts could not be read or stored."""
     problems, at, size = 0, start, size_of(path)
     try:
         for part in parts_of(path, start):

@@ -1,6 +1,6 @@
 """``greenflash-otel outbox``: look after what waits to be delivered, and after what was rejected.
 
-An outbox holds a folder for each destination, a base URL and a product. `status`, `list` and `export` show
+An outbox contains a folder for each destination, a base URL and a product. `status`, `list` and `export` show
 all of them; `flush`, `retry` and `drop` act on one.
 """
 

@@ -1,7 +1,7 @@
 """Write what is remembered as text that outlives the process, and read it again. Pure.
 
-`ConversationStore` makes `StateRecord` values of it. A record holds hashes, ids and times; only that of
-something that waits holds what was said, and its owner redacts that first. Fields have names and defaults;
+`ConversationStore` makes `StateRecord` values of it. A record contains hashes, ids and times; only that of
+something that waits contains what was said, and its owner redacts that first. Fields have names and defaults;
 see `values`.
 """
 

@@ -58,7 +58,7 @@ class ConversationStore:
     """Everything the conversation model remembers. Not thread-safe: its owner serialises access.
 
     Args:
-        key: Makes ids from which nobody can tell whether they guessed a text; alike in all processes that
+        key: Makes ids from which nobody can see whether they guessed a text; alike in all processes that
             share it; at most 64 bytes.
         reader: Reads what earlier processes stored; None if nothing is ever stored.
         owner: Of what is stored; nobody else finds it.
@@ -126,7 +126,7 @@ class ConversationStore:
             self._forgotten[id] = None
 
     def rollback(self) -> None:
-        """Defer again what was released since the last `mark_persisted`: what came of it is not kept."""
+        """Defer again what was released since the last `mark_persisted`: what came of it is not retained."""
         for queue in self._queues.values():
             queue.rollback()
 
@@ -147,7 +147,7 @@ class ConversationStore:
 
         Args:
             redact: Redacts what waits.
-            is_kept: Whether to store what is known of a conversation. If not, it stays pending.
+            is_sampled: Whether to store what is known of a conversation. If not, it stays pending.
             redact_properties: Redacts what was said of a conversation itself.
         """
         if not self._persists:
@@ -230,7 +230,7 @@ class ConversationStore:
         return self._key_of("waiting", f"{queue} {key.kind.value} {key.id}")
 
     def _key_of(self, kind: str, name: str) -> str:
-        """Return the key of a record; nobody can tell the name from it."""
+        """Return the key of a record; nobody can see the name from it."""
         return self._prefix(kind) + _hash(name, self._key, 16)
 
     def _prefix(self, kind: str) -> str:

@@ -32,7 +32,7 @@ def copy_all(
     """Copy everything that can be read, in one commit; return how much cannot.
 
     Args:
-        settled: Ids of entries of the orphan that are delivered and not deleted yet.
+        acknowledged: Ids of entries of the orphan that are delivered and not deleted yet.
 
     Raises:
         sqlite3.Error: It does not fit, or ours cannot be written. Nothing is copied then.
@@ -60,7 +60,7 @@ def is_sound(db: sqlite3.Connection) -> bool:
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether a database holds nothing that anybody needs."""
+    """Whether a database contains nothing that anybody needs."""
     try:
         tables = ("entries", "rejected", "state", "captured")
         return not any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608

@@ -39,9 +39,9 @@ LINGER_S: Final = 0.02
 SPILL_AT_BYTES: Final = 6 * 1024 * 1024
 """More waiting than this is spilled."""
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""More than this waits nowhere in memory, beside what the spill keeps there."""
+"""More than this waits nowhere in memory, in addition to what the spill keeps there."""
 ITEM_BYTES: Final = 2048
-"""What a span takes in memory beside its texts."""
+"""What a span takes in memory in addition to its texts."""
 TURN_S: Final = 1.0
 """How long the thread waits for the writer, which moves something to the disk, before it looks again."""
 IDLE_S: Final = 30.0
@@ -71,7 +71,7 @@ class Spill(Protocol):
     """Where spans wait for which there is no room in memory."""
 
     def store(self, items: Sequence[Any]) -> int:
-        """Keep items; return how many could not be kept. Called by the writer's thread."""
+        """Keep items; return how many could not be stored. Called by the writer's thread."""
         ...
 
     def fetch(self) -> tuple[list[Any], int]:
@@ -100,7 +100,7 @@ class Spill(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why something is lost that could not be kept here."""
+        """Why something is lost that could not be stored here."""
         ...
 
 
@@ -139,7 +139,7 @@ class Batcher:
         self._late = deque()
         self._bytes = 0
         self._taking = _thread.allocate_lock()
-        """Held while something is taken out, until it is where it belongs. Adding takes no lock."""
+        """Taken while something is taken out, until it is where it belongs. Adding takes no lock."""
         self._spill_ticket: Ticket | None = None
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put is reentrant, unlike Queue's
         self._asleep = False
@@ -287,7 +287,7 @@ class Batcher:
                 self._wake.get_nowait()
 
     def _run_batch(self) -> None:
-        """Ingest some of what waits; only while holding the lock for it."""
+        """Ingest some of what waits; only under the lock for it."""
         self._run_late()
         items, up_to_id = self._spill.fetch()
         if items or up_to_id:

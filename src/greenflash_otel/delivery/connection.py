@@ -23,7 +23,7 @@ RETRY_S: Final = 1.0
 """How often a folder that could not be used is tried again."""
 
 _inherited: list[sqlite3.Connection] = []
-"""Open databases of a parent process, kept so that nothing ever closes them here."""
+"""Open databases of a parent process, retained so that nothing ever closes them here."""
 
 
 class OutboxConnection:
@@ -31,7 +31,7 @@ class OutboxConnection:
 
     Args:
         folder: None for memory.
-        limit_bytes: What is to be kept at most.
+        limit_bytes: What is to be stored at most.
         destination: What everything in it is captured for.
     """
 
@@ -49,12 +49,12 @@ class OutboxConnection:
 
     @property
     def is_file(self) -> bool:
-        """Whether what is kept is on disk."""
+        """Whether what is stored is on disk."""
         return self.owned is not None or self.is_released
 
     @property
     def limit_bytes(self) -> int:
-        """What may be kept where it is kept now."""
+        """What may be stored where it is stored now."""
         return self._limit_bytes if self.is_file else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
 
     def was_removed(self) -> bool:
@@ -66,7 +66,7 @@ class OutboxConnection:
 
         Args:
             suspect: A file known to be damaged.
-            settled: Ids of entries in it that are delivered.
+            acknowledged: Ids of entries in it that are delivered.
         """
         self.is_released = False
         self.owned = self._acquire(now_s, suspect, acknowledged)
@@ -116,7 +116,7 @@ class OutboxConnection:
         return removed if self.owned is None else removed and replace(removed, limit_bytes=self._limit_bytes)
 
     def close(self) -> None:
-        """Give the file up; one that holds nothing more is removed."""
+        """Give the file up; one that contains nothing more is removed."""
         owned, db, self.owned, self.db = self.owned, self.db, None, None
         if owned is not None:
             files.release(owned)

@@ -27,7 +27,7 @@ FAILURES: Final = (sqlite3.Error, OSError, ValueError, OverflowError)
 
 
 class OutboxContents:
-    """What an outbox holds, whichever file it is in."""
+    """What an outbox contains, whichever file it is in."""
 
     def __init__(self, connection: OutboxConnection, now_s: Callable[[], float]) -> None:
         self.connection = connection
@@ -175,7 +175,7 @@ class OutboxContents:
         return unread
 
     def _leave_removed(self) -> sqlite3.Connection:
-        """Begin a new file, with everything that ours held, which somebody removed."""
+        """Begin a new file, with everything that ours contained, which somebody removed."""
         retained = self.ledger.retained
         self.ledger.hand_over()
         removed = self.connection.leave_removed(self._now_s())
@@ -195,7 +195,7 @@ class OutboxContents:
     def _note_found(
         self, before: tuple[int, int], captured_before: int, unread: int, *, after_record: int = 0
     ) -> None:
-        """Count and schedule what the file holds beyond so many items, which another process left."""
+        """Count and schedule what the file contains beyond so many items, which another process left."""
         db = self.open_database()
         with internal_errors.guarded("read state records"):
             self.state_table.find(db, after=after_record)

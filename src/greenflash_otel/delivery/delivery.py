@@ -97,7 +97,7 @@ class Delivery:
     def flush(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> bool:
         """Whether everything that was submitted and put before this call is accepted.
 
-        What was postponed after a failure gets one attempt at once; a wait that the server asked for is kept.
+        What was postponed after a failure gets one attempt at once; a wait that the server asked for is respected.
         Returns as soon as the answer is clear: False at once when delivery is paused, without an API key,
         or when the next attempt lies beyond the timeout. On a thread of ours it is always False.
 
@@ -162,7 +162,7 @@ class Delivery:
     # Forking: the child has neither the threads nor what the parent will ingest.
 
     def prepare_fork(self) -> None:
-        """Nothing: `submit` must never wait, so there is no lock that could hold it back."""
+        """Nothing: `submit` must never wait, so there is no lock that could delay it."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child; the parent goes on."""

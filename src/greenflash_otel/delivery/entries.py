@@ -1,7 +1,7 @@
 """Keep, hand out and settle entries: everything the writer does with the database of one outbox.
 
 Single-threaded: only the writer calls it. Nothing here raises at run time but where it says so: what cannot
-be kept is counted under a reason. What others may read at any time, the counts and when something is due, is
+be stored is counted under a reason. What others may read at any time, the counts and when something is due, is
 published as values after each step.
 """
 
@@ -22,7 +22,7 @@ from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 
 MESSAGES_SHARE: Final = 0.9
-"""Of the limit; the rest is kept free for outcomes and their like, which are small and precious."""
+"""Of the limit; the rest is left free for outcomes and their like, which are small and precious."""
 REPAIR_S: Final = 60.0
 """How long an entry waits whose new state could not be written. Sending it again is harmless."""
 SETTLED_MOST: Final = 64
@@ -34,7 +34,7 @@ _ROW_BYTES: Final = 3 * 4096
 
 @dataclass(slots=True)
 class PutRequest:
-    """Requests to be kept, with the state records that belong to them."""
+    """Requests to be stored, with the state records that belong to them."""
 
     requests: Sequence[ApiRequest]
     records: Sequence[StateRecord] = ()
@@ -54,7 +54,7 @@ class Entries:
         """Keep requests, in this order; return those that were refused.
 
         Raises:
-            sqlite3.Error, OSError, ValueError: A required record could not be kept, and so nothing was.
+            sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
         if self.contents.is_closed:
             return self._lose(what.requests, "closed")

@@ -2,11 +2,11 @@
 
     00000001764470000123-4711-9f2c1a77.sqlite3          entries, state, spans to be converted
     00000001764470000123-4711-9f2c1a77.sqlite3.lock     locked by the process that owns the database
-    00000001764470000123-4711-9f2c1a77.sqlite3.corrupt-…  damaged, kept for a person
+    00000001764470000123-4711-9f2c1a77.sqlite3.corrupt-…  damaged, stored for a person
 
 A file is ours if its name, its type, its owner and what is in it say so; that is read without writing, before
 anything else is done with it. Everything else in the folder is left as it is. A database whose lock nobody
-holds is adopted by the next process that looks: the first whole, the others row by row. A damaged one gives
+contains is adopted by the next process that looks: the first whole, the others row by row. A damaged one gives
 what can still be read; nothing is ever deleted that was not copied.
 """
 
@@ -40,7 +40,7 @@ _JOURNALS: Final = ("-wal", "-journal", "-shm")
 _LOCK: Final = ".lock"
 _NEW: Final = ".new"
 _LEFT_BEHIND: Final = (*_JOURNALS, _LOCK, _NEW)
-_MARK: Final = b"A process of greenflash-otel owns the database beside this file while it is locked.\n"
+_MARK: Final = b"A process of greenflash-otel owns the database next to this file while it is locked.\n"
 _HEADER: Final = b"SQLite format 3\x00"
 _DAMAGED: Final = ("file is not a database", "database disk image is malformed")
 _TRIES: Final = 10
@@ -50,14 +50,14 @@ Identity: TypeAlias = Literal["ours", "damaged", "other_schema", "foreign"]
 
 @dataclass(frozen=True, slots=True)
 class OwnedFile:
-    """A database that is ours for as long as its lock is held."""
+    """A database that is ours for as long as its lock is taken."""
 
     path: Path
     db: sqlite3.Connection
     lock: LockedHandle
     limit_bytes: int
     unread: int = 0
-    """How many rows of damaged files could not be adopted, as far as one can tell."""
+    """How many rows of damaged files could not be adopted, as far as one can see."""
 
 
 def is_damage(error: BaseException) -> bool:
@@ -101,12 +101,12 @@ def acquire(
     suspect: Path | None = None,
     acknowledged: Collection[int] = (),
 ) -> OwnedFile:
-    """Own a file in the folder, with everything that files without an owner hold.
+    """Own a file in the folder, with everything that files without an owner contain.
 
     Args:
         destination: What the file is for. Files for other destinations are left as they are.
         suspect: A file known to be damaged, however sound it looks.
-        settled: Ids of entries in the suspect file that are delivered.
+        acknowledged: Ids of entries in the suspect file that are delivered.
 
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
@@ -192,7 +192,7 @@ def try_lock(path: Path, *, limit_bytes: int) -> OwnedFile | None:
 
 
 def release(owned: OwnedFile) -> None:
-    """Give a file up; one that holds nothing more is removed."""
+    """Give a file up; one that contains nothing more is removed."""
     if adoption.is_empty(owned.db):
         _remove(owned)
     else:
@@ -285,7 +285,7 @@ def _tidy(folder: Path) -> None:
 def _quarantine_damaged(folder: Path) -> int:
     """Move files out of the way whose header is destroyed; return how many.
 
-    Nobody can say what they held, so each counts as one row.
+    Nobody can say what they contained, so each counts as one row.
     """
     moved = 0
     for path in find_files(folder, "damaged"):
@@ -305,7 +305,7 @@ def _quarantine(path: Path) -> None:
             if (journal := _add_suffix(path, suffix)).exists():
                 journal.rename(f"{quarantined}{suffix}")
     internal_errors.warn_once(
-        f"an outbox file was damaged. What could be read is kept. The file is now {quarantined}"
+        f"an outbox file was damaged. What could be read is stored. The file is now {quarantined}"
     )
 
 

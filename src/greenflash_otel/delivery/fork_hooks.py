@@ -26,7 +26,7 @@ class Forks(Protocol):
         """Get ready."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
-        """Go on. In the child no other thread is left, and every lock may be held by one that is gone."""
+        """Go on. In the child no other thread is left, and every lock may be owned by one that is gone."""
 
 
 _watching: weakref.WeakSet[Forks] = weakref.WeakSet()
@@ -36,7 +36,7 @@ _quiesced: list[bool] = []
 
 
 def watch(what: Forks) -> None:
-    """Tell ``what`` of forks for as long as it lives."""
+    """Inform ``what`` of forks for as long as it lives."""
     _watching.add(what)
 
 

@@ -100,10 +100,10 @@ METRICS: Final = (
         "greenflash.items.rejected",
         "up_down_counter",
         "{item}",
-        "Refused for good; kept in the outbox with the reason.",
+        "Refused for good; stored in the outbox with the reason.",
         _make_reader(lambda stats: stats.rejected),
     ),
-    Metric("greenflash.items.lost", "counter", "{item}", "Could not be kept, by reason.", _observe_lost),
+    Metric("greenflash.items.lost", "counter", "{item}", "Could not be stored, by reason.", _observe_lost),
     Metric(
         "greenflash.items.unlinked",
         "counter",

@@ -2,7 +2,7 @@
 
 What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave
 in order, one at a time. Every function hands a job to the writer and waits for it; the work itself is in
-``entries``. Nothing here raises at run time: what cannot be kept is counted under a reason, and where the
+``entries``. Nothing here raises at run time: what cannot be stored is counted under a reason, and where the
 folder cannot be used, memory stands in until it can.
 """
 
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class PutJob(Job):
-    """Requests to be kept; several share a commit."""
+    """Requests to be stored; several share a commit."""
 
     __slots__ = ("what",)
 
@@ -52,7 +52,7 @@ class Outbox:
     Args:
         path: A folder, created if need be and shared with other processes; or ``":memory:"``. What
             processes that are gone left in the folder is taken over.
-        limit_bytes: Limit for everything that is kept. When it is reached, the newest is refused.
+        limit_bytes: Limit for everything that is stored. When it is reached, the newest is refused.
         destination: What everything in it is captured for. Files for another destination are left alone.
         on_change: Called on the writer's thread when there is something new to send.
     """
@@ -85,11 +85,11 @@ class Outbox:
         """Keep requests, in this order; they are committed when this returns. Return those that were refused.
 
         Args:
-            notes: State records, kept with the requests if all of them are, and if there is a file.
+            notes: State records, stored with the requests if all of them are, and if there is a file.
             converted_id: Spans on disk up to this id are done with: they go in the same commit.
 
         Raises:
-            sqlite3.Error, OSError, ValueError: A required record could not be kept, and so nothing was.
+            sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
         given = tuple(requests)
         job = self.put_later(given, notes, converted_id=converted_id)

@@ -1,7 +1,7 @@
 """Decide whose turn it is. Pure and in memory: which conversation may send its oldest entry, and when.
 
 The queue of one conversation sends one entry at a time. The schedule belongs to the process: after a restart
-everything is due at once. Bounded by what the outbox can hold.
+everything is due at once. Bounded by what the outbox can contain.
 """
 
 from __future__ import annotations

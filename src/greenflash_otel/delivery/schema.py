@@ -1,7 +1,7 @@
 """The SQL of the outbox: how a database is made and opened, what its tables are, how rows become requests.
 
 One connection per file, exclusive and in WAL mode, which keeps SQLite away from the shared memory that two
-connections would need. Who owns a file is decided by a lock beside it, see ``files``. Every commit is on disk
+connections would need. Who owns a file is decided by a lock next to it, see ``files``. Every commit is on disk
 when it returns (``synchronous=FULL``). A file says in its header that it is ours and of which schema, so that
 it can be known without opening it as a database.
 """
@@ -121,7 +121,7 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
 
     Args:
         where: A SQLite URI.
-        limit_bytes: What is to be kept at most. The database may grow a little more, besides its journal.
+        limit_bytes: What is to be stored at most. The database may grow a little more, besides its journal.
 
     Raises:
         sqlite3.Error: It cannot be used.
@@ -409,7 +409,7 @@ def find_last_captured_id(db: sqlite3.Connection) -> int:
 
 
 def checksum_of(body: bytes) -> bytes:
-    """Return what tells whether a bit of a body has changed."""
+    """Return what shows whether a bit of a body has changed."""
     return hashlib.blake2b(body, digest_size=8).digest()
 
 

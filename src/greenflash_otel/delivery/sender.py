@@ -84,7 +84,7 @@ class Sender:
         self.begin()
 
     def begin(self) -> None:
-        """Begin in a forked child: nothing is under way here; a thread that is gone may hold the lock."""
+        """Begin in a forked child: nothing is under way here; a thread that is gone may own the lock."""
         self._lock = threading.Lock()
         self._under_way: dict[int, float] = {}
         self._claiming = 0

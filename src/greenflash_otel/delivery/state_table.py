@@ -2,7 +2,7 @@
 
 State records are written in the transaction of the requests they were made with, so that after a crash
 neither is there without the other. They are a help, not a record: the oldest go first, a broken one is
-counted and skipped, and where they do not fit the requests are kept without them.
+counted and skipped, and where they do not fit the requests are stored without them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS: Final = 100_000
 SHARE: Final = 1 / 8
 """Of the outbox's budget."""
 DAYS: Final = 30
-"""How long a note is kept."""
+"""How long a note is stored."""
 
 _ROW_BYTES: Final = 160
 """What a row takes beyond its value: topic, index, numbers."""
@@ -31,7 +31,7 @@ _INSERT: Final = "INSERT INTO state (key, day, value, checksum) VALUES (?, ?, ?,
 
 
 class StateTable:
-    """The notes in one file. Its owner serialises access and holds the transactions."""
+    """The notes in one file. Its owner serialises access and owns the transactions."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = int(limit_bytes * SHARE)
@@ -101,7 +101,7 @@ class StateTable:
 
 
 def copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> None:
-    """Add what another file holds, behind what is here."""
+    """Add what another file contains, behind what is here."""
     rows = orphan.execute("SELECT key, day, value, checksum FROM state ORDER BY id")
     into.executemany(_INSERT, rows)
 

@@ -5,7 +5,7 @@
         ...
         print(render(emulator.conversation("chat-42")))
 
-It listens on the loopback interface unless told otherwise, and prints nothing.
+It listens on the loopback interface unless configured otherwise, and prints nothing.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Emulator:
         running.store.close()
 
     def serve(self, announce: Callable[[str], None] = lambda url: None) -> None:
-        """Serve in the calling thread until it is interrupted; ``announce`` is told the URL."""
+        """Serve in the calling thread until it is interrupted; ``announce`` is called with the URL."""
         server, listener, store = self._open()
         try:
             announce(self.url)
@@ -211,7 +211,7 @@ def run(
     *,
     announce: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve until interrupted. ``announce`` is told the URL once clients can connect."""
+    """Serve until interrupted. ``announce`` is called with the URL once clients can connect."""
     Emulator(host, port, database, api_key).serve(announce)
 
 

@@ -31,7 +31,7 @@ INDENT = "  "
 
 
 DEEPEST = 10
-"""Levels that are told apart; what lies deeper, as in long agent loops, stays at this one."""
+"""Levels that are distinguished; what lies deeper, as in long agent loops, stays at this one."""
 
 
 def render(conversation: StoredConversation) -> str:

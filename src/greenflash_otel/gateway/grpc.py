@@ -35,7 +35,7 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 GZIP_MAGIC, ZLIB_MAGIC = b"\x1f\x8b", b"\x78"
 IDLE_MS = 30_000
 AGE_MS, AGE_GRACE_MS = 300_000, 30_000
-"""A connection is replaced after so long: nobody holds one for ever."""
+"""A connection is replaced after so long: nobody occupies one for ever."""
 MAX_STREAMS = 64
 """Calls at once on a connection; more of them wait at the sender."""
 

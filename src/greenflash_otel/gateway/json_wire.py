@@ -1,6 +1,6 @@
 """Walk JSON on the wire: split a request into its records, and cut what is nested too deep. Pure.
 
-``json.loads`` builds every object of a request in one step and holds Python's lock throughout. So the gateway
+``json.loads`` builds every object of a request in one step and takes Python's lock throughout. So the gateway
 finds the records first, counts what is in them, and reads one at a time. A record is an object at a certain
 place below the root: ``{"resourceSpans": [{"scopeSpans": [{"spans": [`` and then it begins.
 """
@@ -24,7 +24,7 @@ MAX_OUTER_TOKENS = 400_000
 TOKENS_PER_VALUE = 5
 """Brackets and strings that JSON needs for what is one value in `ContentLimits`."""
 TOKEN = re.compile(rb'[^"{\[}\]]{0,65536}')
-"""All before the next string or bracket, of bounded length: Python's lock is held meanwhile."""
+"""All before the next string or bracket, of bounded length: Python's lock is taken meanwhile."""
 QUOTE, OPENING, CLOSING = 0x22, b"{[", b"}]"
 FEW_BYTES = 16
 """Between two tokens; in more there may be many numbers, which are counted by their commas."""
@@ -48,7 +48,7 @@ class Scan:
 
     Raises:
         ValueError: Brackets do not match.
-        TooLargeError: The request holds more than allowed.
+        TooLargeError: The request contains more than allowed.
     """
 
     def __init__(self, body: Content, limits: ContentLimits) -> None:
@@ -137,7 +137,7 @@ class JsonReader:
 
     Raises:
         ValueError: The content is no JSON.
-        TooLargeError: The request holds more than allowed.
+        TooLargeError: The request contains more than allowed.
     """
 
     def __init__(self, content: Content, limits: ContentLimits) -> None:

@@ -45,7 +45,7 @@ class Progress:
     """What became of some messages."""
 
     done: dict[Place, int] = field(default_factory=dict)
-    """Up to which offset, itself not included, all is kept."""
+    """Up to which offset, itself not included, all is stored."""
     back: dict[Place, int] = field(default_factory=dict)
     """From which offset on it has to be read again."""
 
@@ -105,7 +105,7 @@ class KafkaReader:
             consumer.close()
 
     def read_once(self, consumer: Any) -> None:
-        """Take what has come, and commit what is kept."""
+        """Take what has come, and commit what is stored."""
         messages = []
         for message in consumer.consume(AT_ONCE, POLL_S):
             if message.error() is None:
@@ -125,7 +125,7 @@ class KafkaReader:
             self._stopping.wait(RETRY_AFTER_S)
 
     def _take(self, message: Any) -> bool:
-        """Whether a message is dealt with: kept, or one that nobody can ever read."""
+        """Whether a message is dealt with: stored, or one that nobody can ever read."""
         content = message.value() or b""
         headers = {name.lower(): value for name, value in message.headers() or []}
         product = headers.get(PRODUCT_HEADER) or b""

@@ -68,7 +68,7 @@ def _make_item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]
         for labels, one in counted:
             family.add_metric(labels, read(one))
         yield family
-    lost = counter("greenflash_items_lost", "Could not be kept.", labels=["product", "reason"])
+    lost = counter("greenflash_items_lost", "Could not be stored.", labels=["product", "reason"])
     since = gauge(
         "greenflash_delivery_paused_since_seconds", "Unix time.", labels=["product", "reason", "destination"]
     )
@@ -105,7 +105,7 @@ def _process_families(receiver: OtlpReceiver) -> Iterator[Any]:
         ("records_lost", "Spans and log records that could not be converted.", "reason", counts.lost),
         (
             "records_unused",
-            "Spans and log records that tell nothing here.",
+            "Spans and log records that say nothing here.",
             "reason",
             receiver.count_unused(),
         ),

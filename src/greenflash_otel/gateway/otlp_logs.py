@@ -1,6 +1,6 @@
 """OTLP log requests as `LogRecord`s: protobuf and JSON. Pure. Source: opentelemetry-proto 1.9.
 
-A log record that belongs to no span tells nothing of a conversation: it is counted, and passed over.
+A log record that belongs to no span says nothing of a conversation: it is counted, and passed over.
 """
 
 from __future__ import annotations

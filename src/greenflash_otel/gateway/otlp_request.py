@@ -133,7 +133,7 @@ def read_protobuf_request(
 
     Raises:
         ValueError: The body is no such request.
-        TooLargeError: The request holds more than allowed.
+        TooLargeError: The request contains more than allowed.
     """
     try:
         groups = split_request(body, limits)

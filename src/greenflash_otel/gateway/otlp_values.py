@@ -34,7 +34,7 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)  # slots would refuse what calling Request[…] sets
 class OtlpRequest(Generic[Record]):
-    """What a request holds that can be used."""
+    """What a request contains that can be used."""
 
     records: tuple[Record, ...]
     rejected: Mapping[str, int] = field(default_factory=dict)
@@ -153,7 +153,7 @@ def read_number(value: object) -> int:
 
 
 def has_usable_ids(trace_id: str, span_id: str) -> bool:
-    """Tell whether ids are what they have to be, in hex."""
+    """Return whether ids are what they have to be, in hex."""
     return bool(TRACE_ID.fullmatch(trace_id) and SPAN_ID.fullmatch(span_id))
 
 

@@ -1,6 +1,6 @@
 """Walk protobuf on the wire: split a request into its records, count what is in them, repair text. Pure.
 
-protobuf's own library reads a whole request in one step, which builds every object in it, holds Python's lock
+protobuf's own library reads a whole request in one step, which builds every object in it, takes Python's lock
 throughout, and refuses everything for one string that is not UTF-8. So the gateway splits a request first,
 which costs little, and has the library read one record at a time. Source: protobuf's encoding page;
 opentelemetry-proto 1.9, where traces and logs number their levels alike.

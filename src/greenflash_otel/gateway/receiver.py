@@ -139,17 +139,17 @@ class OtlpReceiver:
         return [one.product_id for one in self._tenants.values() if self._is_good_for(token, one)]
 
     def is_durable(self) -> bool:
-        """Tell whether anything can be kept on disk."""
+        """Return whether anything can be stored on disk."""
         return any(tenant.sink.is_durable() for tenant in self._tenants.values())
 
     def count(self, reason: str, number: int) -> None:
-        """Note what was taken and tells nothing."""
+        """Note what was taken and says nothing."""
         if number:
             with self._lock:
                 self._unused[reason] += number
 
     def count_unused(self) -> Mapping[str, int]:
-        """Return what was taken and tells nothing, by reason."""
+        """Return what was taken and says nothing, by reason."""
         with self._lock:
             return dict(self._unused)
 
@@ -177,7 +177,7 @@ class OtlpReceiver:
         with internal_errors.guarded("take a request"):
             retained = all(signal.take(tenant.sink, records, failed) for tenant, records in parts)
         if not retained:
-            raise RefusedError(UNAVAILABLE, "cannot be kept at present")
+            raise RefusedError(UNAVAILABLE, "cannot be stored at present")
         _require_disk(tenants, all)  # the disk may have gone meanwhile
         return failed
 

@@ -24,7 +24,7 @@ class OtlpSink(Protocol):
     """Where records go: the pipeline of a tenant."""
 
     def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
-        """Convert and keep spans; tell whether all that they tell is kept.
+        """Convert and keep spans; return whether all that they say is stored.
 
         Args:
             failed: Gets the number of spans that could not be converted, by reason; they count as lost.
@@ -36,7 +36,7 @@ class OtlpSink(Protocol):
         ...
 
     def is_durable(self) -> bool:
-        """Tell whether what is kept would survive the end of this process."""
+        """Return whether what is stored would survive the end of this process."""
         ...
 
     def own_stats(self) -> Stats:

@@ -55,9 +55,9 @@ class Client:
         base_url: Up to and including ``/api/v1``.
         api_key: Goes into the ``Authorization`` header and nowhere else.
         http_client: Yours, e.g. with a proxy or a private CA; it is not closed here, and its connections
-            are not kept alive, so that a forked child finds none of them. It logs nothing about deliveries.
+            are not reused, so that a forked child finds none of them. It logs nothing about deliveries.
             Its connections are cut when the time is over, if its transport knows httpx's extension
-            ``trace``, as httpx's own does. Otherwise the limit holds for each wait, and for the body.
+            ``trace``, as httpx's own does. Otherwise the limit applies to each wait, and to the body.
         timeout_s: One limit for a whole attempt: look-up, connecting, upload, and the whole answer.
     """
 

@@ -18,7 +18,7 @@ from greenflash_otel.greenflash_api.deadline import DeadlineBackend
 MAX_CONNECTIONS: Final = 100
 MAX_IDLE_CONNECTIONS: Final = 20
 IDLE_S: Final = 5.0
-"""How long an idle connection is kept."""
+"""How long an idle connection is stored."""
 
 
 def open_pool(base_url: str) -> httpcore.ConnectionPool:

@@ -1,7 +1,7 @@
 """One deadline around all that an attempt does on the network: look-up, connecting, TLS, upload, answer.
 
-The time limits of an HTTP client hold for each wait. A server that sends one byte a second, or one
-``100 Continue`` after the other, passes them all and holds an attempt for as long as it likes.
+The time limits of an HTTP client apply to each wait. A server that sends one byte a second, or one
+``100 Continue`` after the other, passes them all and delays an attempt for as long as it likes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class DeadlineStream(httpcore.NetworkStream):
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, limit_s))
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell what the connection itself knows."""
+        """Return what the connection itself knows."""
         return self._stream.get_extra_info(info)
 
 

@@ -1,4 +1,4 @@
-"""A request to Greenflash, ready to be kept and sent: plain values whose bytes never change."""
+"""A request to Greenflash, ready to be stored and sent: plain values whose bytes never change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ApiRequest:
     """UTF-8 JSON."""
     conversation_id: str
     """Requests of one conversation are sent one at a time and in order. Empty: belongs to none.
-    What is told of one user, or of one organization, is kept in order under a name of its own."""
+    What is recorded of one user, or of one organization, stays in order under a name of its own."""
     items: int = 1
     """How many messages, outcomes or other things it carries; what `stats()` counts."""
 

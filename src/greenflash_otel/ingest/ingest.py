@@ -56,11 +56,11 @@ class StateStore(Protocol):
         """Keep requests; they are safe once this returns. Return those that were refused.
 
         Args:
-            notes: Kept with them, or not at all.
-            converted_id: Spans that the store held up to this id go with them.
+            notes: Stored with them, or not at all.
+            converted_id: Spans that the store has up to this id go with them.
 
         Raises:
-            Exception: A vital note could not be kept; then nothing is.
+            Exception: A vital note could not be stored; then nothing is.
         """
         ...
 
@@ -92,7 +92,7 @@ class Ingest:
 
     Args:
         conversations: What is known of conversations; its records go into the store.
-        sampler: Decides which conversations are kept; None keeps all.
+        sampler: Decides which conversations are stored; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
         note_responses: Notes response ids, conversations and messages for other processes.
@@ -139,7 +139,7 @@ class Ingest:
         """Keep what was collected; whether the store took it all.
 
         Args:
-            converted_id: Spans that the store held up to this id are converted now, and go.
+            converted_id: Spans that the store has up to this id are converted now, and go.
         """
         requests, self._batch = self._batch or [], None
         return self._keep(requests, converted_id)
@@ -147,13 +147,13 @@ class Ingest:
     def take(
         self, spans: Iterable[SpanRecord], *, outcomes: bool = True, failed: Counter[str] | None = None
     ) -> bool:
-        """Convert and keep what the spans tell; whether the store took it all.
+        """Convert and keep what the spans report; whether the store took it all.
 
-        Spans that tell of nothing are passed over. After a refusal it helps to give the spans again.
+        Spans that describe nothing are passed over. After a refusal it helps to give the spans again.
 
         Args:
             spans: In any order; a span seen before adds nothing.
-            outcomes: False where `take_outcome` was already given what outcome spans tell.
+            outcomes: False where `take_outcome` was already given what outcome spans report.
             failed: Gets the number of spans that could not be converted, by reason; they count as lost.
         """
         now_ns = self._begin()
@@ -162,7 +162,7 @@ class Ingest:
     def take_logs(self, logs: Iterable[LogRecord], *, failed: Counter[str] | None = None) -> bool:
         """Join log records to the spans they belong to, whichever comes first; whether the store took all.
 
-        A record of a span that has not come yet tells nothing, and is kept for it.
+        A record of a span that has not come yet says nothing, and is stored for it.
         """
         now_ns = self._begin()
         spans: dict[tuple[str, str], SpanRecord] = {}
@@ -224,7 +224,7 @@ class Ingest:
         return attached
 
     def take_feedback(self, feedback: Feedback, *, is_redacted: bool = False) -> bool:
-        """Keep what was said of a conversation or a user, its texts redacted; whether it is kept."""
+        """Keep what was said of a conversation or a user, its texts redacted; whether it is stored."""
         conversation_id = feedback.conversation_id if isinstance(feedback, Rating) else None
         return self._keep(
             [*self._release_sampled(conversation_id), self.request_of_feedback(feedback, is_redacted)]
@@ -298,7 +298,7 @@ class Ingest:
         return self._sift_requests(assemble(self._conversations, span, operation))
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
-        """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
+        """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""
         if waits_for_trace(self._conversations, span):
             waiting, key = self._conversations.outcomes, DeferralKey(DeferralKind.TRACE, span.trace_id)
             if len(waiting.peek(key)) < ENTRIES_PER_KEY:
@@ -307,7 +307,7 @@ class Ingest:
         return self._requests_of_outcome(span)
 
     def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
-        """What operations tell that waited in vain until a span's time."""
+        """What operations report that waited in vain until a span's time."""
         found: list[ApiRequest] = []
         with self._begin_conversion():
             for update in assemble_overdue(self._conversations, now_ns):
@@ -356,7 +356,7 @@ class Ingest:
         return self._sampler is None or self._sampler.keeps(conversation_id)
 
     def _sift_requests(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
-        """The requests of an update, if its conversation is one that is kept."""
+        """The requests of an update, if its conversation is one that is stored."""
         self._responses += (
             (str(id), update.conversation_id, message.id)
             for message in update.messages
@@ -370,7 +370,7 @@ class Ingest:
         return self._sampler.sift(update.conversation_id, requests)
 
     def _release_sampled(self, conversation_id: str | None) -> Sequence[ApiRequest]:
-        """What was held of a conversation that an outcome makes one to keep."""
+        """What was buffered of a conversation that an outcome makes one to keep."""
         if self._sampler is None or not conversation_id or "outcome" not in self._keep_on:
             return ()
         return self._sampler.keep(conversation_id)

@@ -1,8 +1,8 @@
 """Log records wait for their span, and a span for more of them. Pure but for what waits, which is bounded.
 
 Log records and spans arrive in separate requests and in any order. A span that comes to what is known of it
-is given back with it, as often as more arrives; told again it adds only what is new. What is forgotten is
-told without the other.
+is given back with it, as often as more arrives; recorded again it adds only what is new. What is forgotten is
+recorded without the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Joiner:
     """Joins log records to the spans they belong to. Not thread-safe: its owner serialises access.
 
     Args:
-        waiting: What came apart, by span.
+        waiting: What came separately, by span.
     """
 
     def __init__(self, waiting: DeferredQueue[SpanRecord | LogRecord]) -> None:

@@ -37,7 +37,7 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 SAID = "messages.content"
 """The path of whatever may be a text of a message."""
 _NAMING = ("name", "system", "role", "id", "model")
-"""How attributes are called that hold no text of a message."""
+"""How attributes are called that contain no text of a message."""
 
 
 class Redaction:

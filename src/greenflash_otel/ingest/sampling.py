@@ -1,6 +1,6 @@
-"""Which conversations are kept: whole ones or nothing of them, the same ones in every process.
+"""Which conversations are sampled: whole ones or nothing of them, the same ones in every process.
 
-The conversation's id decides. What is not kept is held in memory for a while: an outcome or an error makes
+The conversation's id decides. What is not sampled is buffered in memory for a while: an outcome or an error makes
 the conversation one to keep after all, from its beginning.
 """
 
@@ -13,11 +13,11 @@ from greenflash_otel.conversations.index import ConversationIndex, NameIndex
 from greenflash_otel.greenflash_api.request import ApiRequest
 
 HELD_BYTES = 16 * 1024 * 1024
-"""Of requests that are held; those of the conversation that was quiet longest go first."""
+"""Of requests that are buffered; those of the conversation that was quiet longest go first."""
 
 
 def keeps(conversation_id: str, rate: float) -> bool:
-    """Whether a conversation is among the ``rate`` of all that are kept."""
+    """Whether a conversation is among the ``rate`` of all that are sampled."""
     digest = hashlib.blake2b(conversation_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") < rate * 2**64
 
@@ -26,7 +26,7 @@ class Sampler:
     """Sifts requests as they come. Not thread-safe: its owner serialises access.
 
     Args:
-        always_kept: Remembers the conversations that are kept whatever their ids say.
+        always_sampled: Remembers the conversations that are sampled whatever their ids say.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Sampler:
         )
 
     def keeps(self, conversation_id: str) -> bool:
-        """Whether a conversation is kept, as far as is known."""
+        """Whether a conversation is sampled, as far as is known."""
         return keeps(conversation_id, self._rate) or self._always_sampled.has(conversation_id)
 
     def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
-        """Those of ``requests`` that are kept now."""
+        """Those of ``requests`` that are sampled now."""
         given = tuple(requests)
         if self.keeps(conversation_id):
             return given
@@ -56,7 +56,7 @@ class Sampler:
         return ()
 
     def keep(self, conversation_id: str) -> Sequence[ApiRequest]:
-        """Keep a conversation whatever its id says; what was held of it, which comes first."""
+        """Keep a conversation whatever its id says; what was buffered of it, which comes first."""
         self._always_sampled.set(conversation_id, None)
         buffered = self._buffered.pop(conversation_id, [])
         self._bytes -= _measure(buffered)

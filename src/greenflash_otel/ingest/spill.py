@@ -60,7 +60,7 @@ class SpanSpill:
         return self._outbox.run_later(act)
 
     def store(self, items: Sequence[Any]) -> int:
-        """Keep spans; return how many could not be kept. Called by the writer's thread."""
+        """Keep spans; return how many could not be stored. Called by the writer's thread."""
         bodies = []
         for item in items:
             with internal_errors.guarded("keep a span that waits for its conversion"):

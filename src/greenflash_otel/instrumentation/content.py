@@ -50,7 +50,7 @@ PROPERTIES_WITHOUT_CONTENT = frozenset(
         "voice",
     }
 )
-"""Properties of an operation that stay; any other may hold what the application wrote."""
+"""Properties of an operation that stay; any other may contain what the application wrote."""
 
 
 def remove_content(operation: Operation) -> Operation:

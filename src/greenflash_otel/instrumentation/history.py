@@ -1,4 +1,4 @@
-"""Leave out of a span what earlier spans of the conversation have told already (``history="new"``).
+"""Leave out of a span what earlier spans of the conversation have recorded already (``history="new"``).
 
 A chat client resends the whole conversation with every call. Where it begins with what this process has
 recorded to the end of an earlier call, only the rest goes on the span, with the id of the message before it.
@@ -43,7 +43,7 @@ class KnownHistory:
     ) -> tuple[Sequence[object], str | None]:
         """What of the messages of a request has to be read at all, and the id of the message before it.
 
-        Most of a long history is text that was told before; that much can be said of it unread. `shorten`
+        Most of a long history is text that was recorded before; that much can be said of it unread. `shorten`
         says the rest. The id is None where everything has to be read.
         """
         id = operation.conversation_context.conversation_id
@@ -100,7 +100,7 @@ class KnownHistory:
     def _extend_by_message(self, namespace: str, tip: str | None, message: Message) -> str | None:
         """The id of a message that follows on ``tip``; that of a text is worked out once.
 
-        What was said is remembered as Python's hash of it: 64 bits, secret, and kept by the text itself.
+        What was said is remembered as Python's hash of it: 64 bits, secret, and retained by the text itself.
         """
         if message.role == "tool":
             return tip  # nothing follows on a result

@@ -32,12 +32,12 @@ _ABOVE = otel_context.create_key("greenflash-told-above")
 
 
 def mark_captured_by_framework(is_active: Callable[[], bool], context: Context) -> Context:
-    """``context`` in which a framework tells of a model call by itself, as long as ``is_active`` says so."""
+    """``context`` in which a framework describes a model call by itself, as long as ``is_active`` says so."""
     return otel_context.set_value(_ABOVE, is_active, context)
 
 
 def is_captured_by_framework() -> bool:
-    """Whether a framework above tells of the model call that the running code makes."""
+    """Whether a framework above describes the model call that the running code makes."""
     is_active = cast("Callable[[], bool] | None", otel_context.get_value(_ABOVE))
     return is_active is not None and is_active()
 

@@ -1,7 +1,7 @@
 """Operations that nobody ended: dropped streams, streams open at the end of a process or across a fork.
 
 A dropped stream is found by the garbage collector, which interrupts any code at all, also code that
-holds a lock which ending a span needs. So an operation dropped there waits until the next one starts or
+owns a lock which ending a span needs. So an operation dropped there waits until the next one starts or
 ends. `abandon_running` ends whatever still runs, with what it had got: at `shutdown()`, at `uninstrument()`
 and when the interpreter exits. Signal handlers call it too, so it takes no lock of the code they interrupt.
 """
@@ -29,7 +29,7 @@ TAKES_LOCKS = (
     "greenflash_otel.instrumentation.history",
     "greenflash_otel.instrumentation.langchain.",
 )
-"""Modules that may hold a lock which ending a span would wait for, in the same thread: for ever."""
+"""Modules that may own a lock which ending a span would wait for, in the same thread: for ever."""
 
 BUSY = (
     *TAKES_LOCKS,

@@ -1,6 +1,6 @@
 """Find e-mail addresses, phone and card numbers, and keys of APIs, and hide them. Pure.
 
-What is found is replaced by its kind in brackets. Recognising rests on libraries that are kept up for it
+What is found is replaced by its kind in brackets. Recognising rests on libraries that are maintained for it
 (phonenumbers, python-stdnum, detect-secrets), in the extra ``redaction``. No recognition is complete: a
 name or an address in words passes.
 """
@@ -50,7 +50,7 @@ DETECTORS = (
     "telegram_token.TelegramBotTokenDetector",
     "twilio.TwilioKeyDetector",
 )
-"""Those of detect-secrets that look for the shape of a key, not for words beside it."""
+"""Those of detect-secrets that look for the shape of a key, not for words next to it."""
 
 
 def redactor(*names: str) -> Apply:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -55,11 +55,6 @@ def read_identifier(attributes: Attributes, name: str) -> str | None:
     value = attributes.get(name)
     is_id = isinstance(value, (str, int, float, bytes)) and not isinstance(value, bool)
     return write_id(value)[0] if is_id else None
-
-
-def first_text(attributes: Attributes, names: Iterable[str]) -> str | None:
-    """Return the first text there is under any of the names."""
-    return next((found for name in names if (found := read_text(attributes, name))), None)
 
 
 def read_texts(attributes: Attributes, name: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ class Convention:
     read: Callable[[SpanRecord], Operation | None]
     """Reads the operation of such a span; None if it has none."""
     conversation_attributes: tuple[str, ...] = ()
-    """Attributes that name the conversation, the most telling first."""
+    """Attributes that name the conversation, the most specific first."""
     user_attributes: tuple[str, ...] = ()
     """The same of the user."""
     after: tuple[str, ...] = ()

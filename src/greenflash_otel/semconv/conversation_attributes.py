@@ -15,7 +15,7 @@ from greenflash_otel.semconv.convention import CONVERSATION_NAMES, USER_NAMES, C
 from greenflash_otel.semconv.genai import CONVERSATION_ID, PROVIDER_CONVERSATION_ID, USER_ID
 
 OBJECTS = ("metadata", "mlflow.trace.metadata")
-"""Attributes that hold an object of what an application knows."""
+"""Attributes that contain an object of what an application knows."""
 
 MORE_CONVERSATIONS = (
     "session.id",
@@ -24,7 +24,7 @@ MORE_CONVERSATIONS = (
     "lk.pii.room_name",
     "lk.room_name",
 )
-"""Names of the conversation, the most telling first. ``langsmith.trace.session_id`` is a project."""
+"""Names of the conversation, the most specific first. ``langsmith.trace.session_id`` is a project."""
 MORE_USERS = ("llm.user", "gen_ai.request.user")
 
 NOBODY = ("", "null", "None", "undefined")

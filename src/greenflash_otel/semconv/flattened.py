@@ -40,12 +40,12 @@ def find_branch(tree: object, *path: str) -> Tree:
 
 
 def list_items(tree: object) -> list[Tree]:
-    """Return what a list holds, in order; holes are passed over."""
+    """Return what a list contains, in order; holes are passed over."""
     return [item for _, item in enumerate_items(tree)]
 
 
 def enumerate_items(tree: object) -> list[tuple[int, Tree]]:
-    """Return what a list holds, in order, each with its place."""
+    """Return what a list contains, in order, each with its place."""
     if not isinstance(tree, Mapping):
         return []
     places = sorted(int(name) for name in tree if name.isdecimal() and name.isascii())

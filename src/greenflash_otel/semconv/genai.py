@@ -2,7 +2,7 @@
 
 `attributes_of` writes an operation to span attributes, `read` gets it back from a span, ours or
 anybody's: ``read(span with attributes_of(operation)) == operation``. Pure. Older conventions and
-other families have readers of their own beside this module.
+other families have readers of their own next to this module.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
 
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}
-"""Operations that are read here; others of the convention tell nothing that these do not tell."""
+"""Operations that are read here; others of the convention say nothing that these do not report."""
 
 ALIASES = {"embedding": EMBEDDINGS, "completion": "text_completion"}
 """What some producers call operations of the convention."""

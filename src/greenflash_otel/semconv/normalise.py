@@ -1,9 +1,9 @@
 """What a model answered, put as the spans of this library have it, whoever recorded it. Pure.
 
-| recorded as                                   | told as                                                |
+| recorded as                                   | read as                                                |
 |-----------------------------------------------|--------------------------------------------------------|
 | a message for each item of one answer         | one message                                            |
-| messages that each say why they ended         | choices beside each other                              |
+| messages that each say why they ended         | choices next to each other                             |
 | tools that were asked for, then what was said | what was said first, as a stream of both has it        |
 | a tool that is given an empty text            | a tool that is given nothing, as a model that has none |
 | instructions that are also the first message  | the message                                            |
@@ -88,7 +88,7 @@ def _sort_parts(message: Message) -> Message:
 
 
 def _says_nothing(part: Part) -> bool:
-    """Tell whether a part is reasoning without a word, or what a cut left without name and content."""
+    """Return whether a part is reasoning without a word, or what a cut left without name and content."""
     return part in (Reasoning(""), Other("unknown")) or (
         isinstance(part, ToolCall) and part.name == "unknown" and part.arguments in (None, "")
     )

@@ -83,7 +83,7 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def recognises(attributes: Attributes) -> bool:
-    """Tell whether a span with these attributes may be read; cheap enough for every span that ends."""
+    """Return whether a span with these attributes may be read; cheap enough for every span that ends."""
     return not MARKER_ATTRIBUTES.isdisjoint(attributes)
 
 
@@ -99,6 +99,6 @@ def merge_operation(operation: Operation, other: Operation) -> Operation:
 
 
 def has_content(operation: Operation) -> bool:
-    """Tell whether an operation has what was said."""
+    """Return whether an operation has what was said."""
     tool = operation.tool
     return bool(operation.input or operation.output or (tool and (tool.arguments or tool.result)))

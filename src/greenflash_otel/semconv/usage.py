@@ -1,4 +1,4 @@
-"""Tokens of a model call, wherever they are told: in an answer, or in attributes. Pure."""
+"""Tokens of a model call, wherever they are recorded: in an answer, or in attributes. Pure."""
 
 from __future__ import annotations
 

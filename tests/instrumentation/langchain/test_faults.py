@@ -51,7 +51,7 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "begin to use a store": (stores, "_read_signature", fail),
     "note a chunk": (recorder, "note_chunk", fail),
     "end a chain": (recorder, "finish", fail),
-    "tell a turn": (recorder, "assemble_turn", fail),
+    "record a turn": (recorder, "assemble_turn", fail),
     "end a model call": (operations, "add_answer", fail),
     "end a tool": (operations, "add_result", fail),
     "end a retrieval": (operations, "add_found_documents", fail),

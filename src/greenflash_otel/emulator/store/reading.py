@@ -1,4 +1,4 @@
-"""What the store holds, as the values of `store_as`."""
+"""What the store contains, as the values of `store_as`."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ HOOKED_INTO = "langchain_core.tracers.context"
 """LangChain's module that has ``register_configure_hook``; it is imported before any call."""
 
 current: LangChainConfig | None = None
-"""The instrumentation that holds, for handlers of any kind; set by `prepare()`."""
+"""The instrumentation in effect, for handlers of any kind; set by `prepare()`."""
 is_hooked = False
 """Whether LangChain adds a handler to every call."""
 
@@ -66,9 +66,9 @@ def instrument(
     Args:
         tracer: Makes the spans; or a function that gives the tracer, asked for each span.
         capture_content: False keeps every text, argument, result and error message out of the spans.
-        history: ``new`` leaves out of a span what earlier spans of the conversation have told.
+        history: ``new`` leaves out of a span what earlier spans of the conversation have recorded.
         id_key: The setting of that name, for the ids by which a span refers to them.
-        chains: True tells chains, nodes and inner graphs too, as steps that nobody sees.
+        chains: True records chains, nodes and inner graphs too, as steps that nobody sees.
     """
     global is_hooked, _waiting
     prepare(tracer, capture_content=capture_content, history=history, id_key=id_key, chains=chains)

@@ -1,4 +1,4 @@
-"""What a handler was told: where its spans go, what may be on them, and whose conversations it sees."""
+"""What a handler was given: where its spans go, what may be on them, and whose conversations it sees."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ENDS = 50_000
 
 @dataclass(eq=False)
 class LangChainConfig:
-    """What `instrument()` was told, and whether that still holds."""
+    """What `instrument()` was given, and whether that still applies."""
 
     tracer: Callable[[], Tracer]
     capture_content: bool = True
     chains: bool = False
-    """Whether chains, nodes and inner graphs are told too."""
+    """Whether chains, nodes and inner graphs are recorded too."""
     history: KnownHistory | None = None
     """Shortens what goes on a span; None: the whole input does."""
     key: bytes = b""
@@ -37,7 +37,7 @@ class LangChainConfig:
     active: bool = True
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
     ends: LruDict[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: LruDict(ENDS))
-    """Id of a told message as spans refer to it, and what it said, by conversation and LangChain's id."""
+    """Id of a recorded message as spans refer to it, and what it said, by conversation and LangChain's id."""
     latest: LruDict[str, str] = field(default_factory=lambda: LruDict(ENDS))
     """The same of the newest message, by conversation."""
 

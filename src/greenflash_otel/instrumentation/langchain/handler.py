@@ -1,6 +1,6 @@
 """The callback handler: what LangChain calls, handed on as it is.
 
-It runs inline, in LangChain's order and in the context of what it is told about. Nothing here raises.
+It runs inline, in LangChain's order and in the context of what it is called about. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from greenflash_otel.suppression import is_suppressed
 
 
 class CallbackHandler(BaseCallbackHandler):
-    """Records the runs that it is told of. It keeps nothing of them: one may serve any number at once."""
+    """Records the runs that it is called for. It keeps nothing of them: one may serve any number at once."""
 
     run_inline = True
     raise_error = False
@@ -33,7 +33,7 @@ class CallbackHandler(BaseCallbackHandler):
     def _describe_beginning(
         self, kind: Kind, serialized: Any, run_id: UUID, parent_run_id: UUID | None, rest: Mapping[str, Any]
     ) -> BegunRun | None:
-        """What a callback tells of a run that begins; None where its spans go nowhere."""
+        """What a callback says of a run that begins; None where its spans go nowhere."""
         source = None if is_suppressed() else self.get_source()
         if source is None:
             return None
@@ -105,7 +105,7 @@ class CallbackHandler(BaseCallbackHandler):
             recorder.note_chunk(run_id, token if chunk is None else chunk)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """What newer versions tell instead of tokens."""
+        """What newer versions report instead of tokens."""
         with guarded("note a chunk"):
             recorder.note_chunk(run_id, event)
 
@@ -163,7 +163,7 @@ class CallbackHandler(BaseCallbackHandler):
             recorder.end(run_id, error=error)
 
     def on_interrupt(self, event: Any) -> None:
-        """LangGraph tells it to some handlers only; what is needed comes with the exceptions."""
+        """LangGraph reports it to some handlers only; what is needed comes with the exceptions."""
 
     def on_resume(self, event: Any) -> None:
         """As `on_interrupt`."""

@@ -1,4 +1,4 @@
-"""What else LangChain's messages say than what an operation has of them. Pure: others hold them, too."""
+"""What else LangChain's messages say than what an operation has of them. Pure: others refer to them, too."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from greenflash_otel.semconv.formats.langchain import drop_bytes, read_blocks, r
 
 
 def is_message(value: Any) -> bool:
-    """Tell whether a value is one of LangChain's messages."""
+    """Return whether a value is one of LangChain's messages."""
     return hasattr(value, "content") and hasattr(value, "additional_kwargs") and hasattr(value, "type")
 
 
 def is_inserted(message: Any) -> bool:
-    """Tell whether middleware put a message in, as a summary in place of what it stands for."""
+    """Return whether middleware put a message in, as a summary in place of what it stands for."""
     return bool(getattr(message, "additional_kwargs", {}).get("lc_source"))
 
 

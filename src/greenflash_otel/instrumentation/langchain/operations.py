@@ -1,4 +1,4 @@
-"""Model calls, tools and retrievers as operations, from what LangChain tells of their beginning and end."""
+"""Model calls, tools and retrievers as operations, from what LangChain reports of their beginning and end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONTROL_FLOW = frozenset({"GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "P
 """LangGraph's exceptions by which a graph goes on elsewhere: nothing has failed."""
 
 ITEM = ("namespace", "key", "value")
-"""What is told of an item of a store."""
+"""What is recorded of an item of a store."""
 
 Metadata = Mapping[str, Any]
 
@@ -95,7 +95,7 @@ def write_passed(value: Any) -> Json:
 
 
 def select_since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
-    """What a model is told that it was not told, or did not say, before: later calls resend everything."""
+    """What a model is given that it was not given, or did not say, before: later calls resend everything."""
     for index in range(len(messages) - 1, -1, -1):
         if role_of(messages[index]) == "assistant":
             return messages[index:]
@@ -169,7 +169,7 @@ def result_of(output: Any, call_id: str | None) -> Any:
 
 
 def add_result(operation: Operation, output: Any) -> Operation:
-    """A tool's operation with its result; a message that says so tells of a failure."""
+    """A tool's operation with its result; a message that says so describes a failure."""
     assert operation.tool is not None  # noqa: S101 - made by `tool_run`
     message = result_of(output, operation.tool.call_id)
     if message is None:
@@ -213,7 +213,7 @@ def add_store_result(operation: Operation, result: Any) -> Operation:
 
 
 def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
-    """What an exception makes of the run that it ended. Does not keep it: its frames hold what runs."""
+    """What an exception makes of the run that it ended. Does not keep it: its frames refer to what runs."""
     if is_control_flow(error):
         return "completed", None
     if type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt):

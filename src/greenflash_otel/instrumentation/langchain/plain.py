@@ -11,9 +11,9 @@ from typing import Any
 from greenflash_otel.json_values import Copier, Json, refer_to_fields
 
 DEPTH = 8
-"""Levels of nesting that are kept."""
+"""Levels of nesting that are retained."""
 ENTRIES = 1_000
-"""Entries of a list or mapping that are kept."""
+"""Entries of a list or mapping that are retained."""
 
 
 def write_plain(value: Any) -> Json:

@@ -1,8 +1,8 @@
-"""Turns what LangChain tells of its runs into spans.
+"""Turns what LangChain reports of its runs into spans.
 
 A run begins as a span with its place in the trace; what it came to is written when it ends. The spans of a
 turn end together with it, each at its own time, the root's last: only then is it known what of all that was
-said the user saw. One lock guards the runs, none is held while content is read.
+said the user saw. One lock guards the runs, none is taken while content is read.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class BegunRun:
 
 
 def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | None:
-    """Note that a run has begun; None if it is told already, or nobody wants it told.
+    """Note that a run has begun; None if it is recorded already, or nobody wants it recorded.
 
     Args:
-        operation: The step that it is; None for a chain, which only holds others together.
+        operation: The step that it is; None for a chain, which only groups others.
     """
     tidy()
     if not begun.source.instrumentation.active or RUNS.is_known(begun.id, begun.parent_id):
@@ -138,7 +138,7 @@ def _chain_kind(run: Run, begun: BegunRun) -> str:
 
 
 def _add_call_id(turn: Turn, operation: Operation) -> Operation:
-    """A tool run with the id of the newest call that is like it, which LangChain tells only from 1.0 on."""
+    """A tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
     tool = operation.tool
     if tool is None or tool.call_id is not None:
         return operation
@@ -174,7 +174,7 @@ def _look_into(run: Run, inputs: Any) -> None:
 
 
 def note_chunk(id: UUID, content: Any = None) -> None:
-    """Note that a model has begun to answer, and what it says: nobody tells when its stream is left open."""
+    """Note that a model has begun to answer, and what it says: nobody reports when its stream is left open."""
     run = RUNS.get(id)
     if run is None or run.invocation is None:
         return
@@ -291,7 +291,7 @@ def finish(turn: Turn) -> None:
         _finish_alone(turn)
         return
     assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
-    with guarded("tell a turn"):
+    with guarded("record a turn"):
         assembled = assemble_turn(turn)
     for step in sorted(turn.steps, key=lambda one: one.end_ns):
         if step.run.invocation is not None:
@@ -306,7 +306,7 @@ def finish(turn: Turn) -> None:
 
 
 def _finish_alone(turn: Turn) -> None:
-    """End a turn that is one model call, tool or retriever: a step of which no chain tells."""
+    """End a turn that is one model call, tool or retriever: a step that no chain reports."""
     root = turn.root
     for step in turn.steps:
         if step.run is not root and step.run.invocation is not None:
@@ -316,7 +316,7 @@ def _finish_alone(turn: Turn) -> None:
 
 
 def _make_marks(step: Step, assembled: AssembledTurn) -> dict[str, Attribute]:
-    """How a step counts: told by its turn, or a hidden step of it."""
+    """How a step counts: recorded by its turn, or a hidden step of it."""
     if id(step) in assembled.steps or step.is_interrupted:
         return {TOLD_BY_TURN: True}
     conversation_context = replace(

@@ -31,7 +31,7 @@ class Given:
     """What a turn began with."""
 
     messages: Sequence[Any] | None = None
-    """LangChain's messages, or what it makes messages from; None where the input holds none."""
+    """LangChain's messages, or what it makes messages from; None where the input contains none."""
     text: str | None = None
     """What the user said, where it was no message."""
     reply: Any = None

@@ -1,6 +1,6 @@
-"""What is current while a run of LangChain's goes on: its span, its conversation, who tells of its calls.
+"""What is current while a run of LangChain's goes on: its span, its conversation, who reports its calls.
 
-LangChain tells where a run begins, in the context it runs in, but often tells of its end in another one, or
+LangChain reports where a run begins, in the context it runs in, but often describes its end in another one, or
 not at all. So what is attached at the beginning is never detached: it ends by itself with the run, and what
 was there before counts again.
 """
@@ -24,7 +24,7 @@ from greenflash_otel.model.operation import ConversationContext
 
 
 class Live:
-    """What a run lends, until it ends, to the code in it. Holds nothing of the run afterwards."""
+    """What a run provides, until it ends, to the code in it. Refers to nothing of the run afterwards."""
 
     __slots__ = ("_conversation_context", "_everywhere", "_span", "answering", "is_model", "key", "over")
 
@@ -63,15 +63,15 @@ class Live:
         return self._conversation_context if self.provides_context() else None
 
     def belongs_to(self, conversation_context: ConversationContext) -> None:
-        """Say it anew, as LangChain tells more of a run once its first step begins."""
+        """Say it anew, as LangChain reports more of a run once its first step begins."""
         self._conversation_context = conversation_context
 
     def is_called_back(self) -> bool:
-        """Whether a model call that the provider's SDK makes now is the one this run tells of."""
+        """Whether a model call that the provider's SDK makes now is the one this run describes."""
         return not self.over and not self.answering
 
     def end(self) -> None:
-        """Lend nothing any more."""
+        """Provide nothing any more."""
         self.over, self._span, self._conversation_context = True, None, ConversationContext()
 
 
@@ -141,7 +141,7 @@ class RunSpan(Span):
 
 
 def enter(live: Live) -> None:
-    """Attach what a run lends to the running context."""
+    """Attach what a run provides to the running context."""
     context = otel_context.get_current()
     before = trace.get_current_span(context)
     while isinstance(before, RunSpan) and before.over:
@@ -156,7 +156,7 @@ def enter(live: Live) -> None:
 def parent_of(parent_id: UUID | None) -> Run | None:
     """The run that another one is part of: the one it names, else the one whose config it runs with.
 
-    Where LangChain told us nothing of the one it names, as below a manager that the application made, it is
+    Where LangChain said nothing of the one it names, as below a manager that the application made, it is
     the innermost that goes on in the running context.
     """
     found = RUNS.find_running() if parent_id is None else RUNS.find_by_name(parent_id)
@@ -166,7 +166,7 @@ def parent_of(parent_id: UUID | None) -> Run | None:
 
 
 def leave_runs() -> Context:
-    """The running context as the application made it, without anything that runs have lent."""
+    """The running context as the application made it, without anything that runs have provided."""
     context = without_providers(otel_context.get_current())
     span = trace.get_current_span(context)
     while isinstance(span, RunSpan):

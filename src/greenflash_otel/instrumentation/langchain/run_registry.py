@@ -1,6 +1,6 @@
-"""The runs that LangChain tells of, while their turn goes on: which belong together, and which are over.
+"""The runs that LangChain describes, while their turn goes on: which belong together, and which are over.
 
-Handlers share them, so that a run which two of ours see is told once. Ends are not always told: a cancelled
+Handlers share them, so that a run which two of ours see is recorded once. Ends are not always reported: a cancelled
 call just stops. So a run is also over when nothing in the process knows its id any more, which LangChain's
 own objects for a running call do; and a turn that is idle for `IDLE_S` is given up.
 """
@@ -40,7 +40,7 @@ OVER = 20_000
 
 @dataclass(eq=False, slots=True)
 class Run:
-    """One step, as LangChain tells of it."""
+    """One step, as LangChain describes it."""
 
     key: int
     kind: Kind
@@ -50,7 +50,7 @@ class Run:
     live: Live
     started_ns: int
     operation: Operation | None = None
-    """What is known at its beginning, if it is told as a step of its own."""
+    """What is known at its beginning, if it is recorded as a step of its own."""
     invocation: Invocation | None = None
     tool_call_id: str | None = None
     is_graph: bool = False
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def is_turn(self) -> bool:
-        """Whether its operation tells a whole turn."""
+        """Whether its operation records a whole turn."""
         return self.parent is None and self.kind == "chain"
 
     @property
@@ -186,7 +186,7 @@ class Runs:
         return None if id is None else self._runs.get(id.int)
 
     def is_known(self, id: UUID, parent_id: UUID | None) -> bool:
-        """Whether a run was told already, or comes too late for its turn."""
+        """Whether a run was recorded already, or comes too late for its turn."""
         return id.int in self._runs or (parent_id is not None and parent_id.int in self._over)
 
     def add(self, run: Run, id: UUID) -> None:

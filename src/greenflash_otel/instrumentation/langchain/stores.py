@@ -1,6 +1,6 @@
 """What an agent keeps in, and reads from, a LangGraph store: hidden steps of the turn it is in.
 
-LangGraph tells no callback of it, so the methods of its base class are wrapped. Outside a turn nothing is
+LangGraph informs no callback of it, so the methods of its base class are wrapped. Outside a turn nothing is
 recorded: nobody's conversation has to do with it.
 """
 
@@ -26,7 +26,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "put": ("namespace", "key", "value"),
     "delete": ("namespace", "key"),
 }
-"""Which arguments of a method are told. The asynchronous twins have an ``a`` before their names."""
+"""Which arguments of a method are recorded. The asynchronous twins have an ``a`` before their names."""
 READS = frozenset({"get", "search"})
 
 _within: ContextVar[bool] = ContextVar("greenflash_within_a_store", default=False)
@@ -55,7 +55,7 @@ async def access_async(
 def _recorded(
     wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Iterator[list[Any]]:
-    """Tell of one access; what it gave is put into the list."""
+    """Record one access; what it gave is put into the list."""
     from greenflash_otel.instrumentation.langchain import recorder
 
     found, id = list[Any](), None

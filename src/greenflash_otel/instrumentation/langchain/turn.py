@@ -1,4 +1,4 @@
-"""What a whole turn tells: the user's words, what was said up to the answer, and which steps that covers.
+"""What a whole turn reports: the user's words, what was said up to the answer, and which steps that covers.
 
 What an agent keeps as its messages decides what was said: a later turn resends that, and comes to the same
 ids wherever it runs. Without such a state it is put together from the model calls of the main line.
@@ -32,12 +32,12 @@ from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool
 NS_PER_MS = 1_000_000
 
 Line: TypeAlias = tuple[Message, Any]
-"""What is told, and the message of LangChain's that says it; None where nothing in the state does."""
+"""What is recorded, and the message of LangChain's that says it; None where nothing in the state does."""
 
 
 @dataclass(slots=True)
 class AssembledTurn:
-    """A turn as one operation, and the steps that it tells of."""
+    """A turn as one operation, and the steps that it describes."""
 
     operation: Operation
     steps: set[int] = field(default_factory=set)
@@ -106,7 +106,7 @@ class _Script:
         return given, output, parent_id
 
     def _is_odd(self, message: Any, asked_for: Set[Any]) -> bool:
-        """Whether it is a result that nothing in the state asks for; the step of its tool tells both."""
+        """Whether it is a result that nothing in the state asks for; the step of its tool reports both."""
         orphan = role_of(message) == "tool" and getattr(message, "tool_call_id", None) not in asked_for
         return orphan and self._tool_of(message) is not None
 
@@ -160,7 +160,7 @@ class _Script:
         return None
 
     def _match_known(self, state: Sequence[Any]) -> tuple[int, str | None]:
-        """How much of the state earlier turns have told, and the id of the last message of that."""
+        """How much of the state earlier turns have recorded, and the id of the last message of that."""
         conversation_id = self._turn.conversation_context.conversation_id
         if conversation_id is None:
             return 0, None
@@ -264,7 +264,7 @@ def _convert_messages(messages: Sequence[Any]) -> list[Any]:
 
 
 def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
-    """A history as it was told: of several answers to one message, the last."""
+    """A history as it was recorded: of several answers to one message, the last."""
     retained = list[Any]()
     pending: Any = None
     for one in messages:

@@ -62,7 +62,7 @@ def instrument(
     Args:
         tracer: Makes the spans; or a function that gives the tracer, asked at each call.
         capture_content: False keeps every text, argument, result and error message out of the spans.
-        history: ``new`` leaves out of a span what earlier spans of the conversation have told.
+        history: ``new`` leaves out of a span what earlier spans of the conversation have recorded.
         id_key: The setting of that name, for the ids by which a span refers to them.
     """
     source = tracer if callable(tracer) else lambda: tracer

@@ -77,7 +77,7 @@ def read_speech_request(request: CallRequest, operation: Operation) -> Operation
 
 
 def read_speech(body: JsonObject) -> ModelAnswer:
-    """The sound, as a `BytesBody` tells of it."""
+    """The sound, as a `BytesBody` describes it."""
     size_bytes = read_count(body.get("size_bytes"))
     sound = Media("audio", digest=read_str(body.get("digest")), size_bytes=size_bytes)
     return ModelAnswer(

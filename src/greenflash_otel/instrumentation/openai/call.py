@@ -39,7 +39,7 @@ from greenflash_otel.model.operation import Json, Operation
 
 @dataclass
 class OpenAIConfig:
-    """What `instrument()` was told, and whether that still holds."""
+    """What `instrument()` was given, and whether that still applies."""
 
     tracer: Callable[[], Tracer]
     capture_content: bool = True
@@ -213,7 +213,7 @@ class ObservedCall:
 
 
 def _find_cause(exit: Exit, body: ResponseBody) -> Exception | None:
-    """What was wrong with an answer that is not complete, where nothing was raised to tell."""
+    """What was wrong with an answer that is not complete, where nothing was raised to report."""
     if body.malformed:
         return UnreadableAnswerError()
     if exit == "left":

@@ -1,7 +1,7 @@
 """Legacy completions: the prompt as what the user said, the text as the answer. Pure.
 
 A request with several prompts is a batch and no conversation: one hidden step. Prompts of token ids are
-kept as their number.
+retained as their number.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """The answer that a whole body holds; a streamed one is put together into the same form before."""
+    """The answer that a whole body contains; a streamed one is put together into the same form before."""
     choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
     choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
     return ModelAnswer(

@@ -7,7 +7,7 @@ from greenflash_otel.model.operation import Media
 
 
 def read_file(modality: str, given: object) -> Media:
-    """Read a file of a form as the SDK holds it: (field, file); a file is bytes or (name, content, type).
+    """Read a file of a form as the SDK has it: (field, file); a file is bytes or (name, content, type).
 
     Only what is bytes already is digested: files are left for the SDK to read.
     """

@@ -1,4 +1,4 @@
-"""Answers that need not be JSON: sounds, of which digest and size are kept, and transcripts as plain text."""
+"""Answers that need not be JSON: sounds, of which digest and size are retained, and transcripts as plain text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 
 class BytesBody:
-    """A `Body` of which only digest and size are kept."""
+    """A `Body` of which only digest and size are retained."""
 
     complete = malformed = marks_its_end = False
 

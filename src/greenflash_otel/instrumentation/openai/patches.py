@@ -31,7 +31,7 @@ from greenflash_otel.suppression import is_suppressed
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
 
 current: OpenAIConfig | None = None
-"""The instrumentation that holds; set by `instrument()`."""
+"""The instrumentation in effect; set by `instrument()`."""
 
 
 def observe_request(
@@ -121,7 +121,7 @@ def _begin(
 def _remove_known(
     instrumentation: OpenAIConfig, request: CallRequest, operation: Operation
 ) -> tuple[CallRequest, Operation]:
-    """The request as it is read: of a long history only what was not told before."""
+    """The request as it is read: of a long history only what was not recorded before."""
     entries = request.body.get("messages")
     if instrumentation.history is None or not isinstance(entries, list):
         return request, operation
@@ -161,5 +161,5 @@ def _is_observed(options: Any) -> bool:
 
 
 def is_suppressed_here() -> bool:
-    """Whether the running code asked not to be instrumented, or a framework above tells of this call."""
+    """Whether the running code asked not to be instrumented, or a framework above describes this call."""
     return is_suppressed() or is_captured_by_framework()

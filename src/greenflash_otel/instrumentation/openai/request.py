@@ -20,7 +20,7 @@ class CallRequest:
     """What its path has where the surface's has a ``*``."""
     query: JsonObject = field(default_factory=dict)
     files: Sequence[Any] = ()
-    """What a form carries besides fields, as the SDK holds it: (field, file) pairs."""
+    """What a form carries besides fields, as the SDK has it: (field, file) pairs."""
 
 
 def context_of(body: JsonObject) -> ConversationContext:

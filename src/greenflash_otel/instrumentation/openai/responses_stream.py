@@ -83,7 +83,7 @@ class ResponseAssembly:
 
 
 def _fields_of(pieces: Mapping[tuple[str, int], list[str]]) -> JsonObject:
-    """The fields of an unfinished item that its deltas tell."""
+    """The fields of an unfinished item that its deltas report."""
     fields: dict[str, Any] = {}
     for (field, _), texts in sorted(pieces.items()):
         text = "".join(texts)

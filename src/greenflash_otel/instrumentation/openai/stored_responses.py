@@ -1,7 +1,7 @@
 """What OpenAI keeps: responses that are fetched, cancelled, compacted; items of stored conversations. Pure.
 
 None of these asks a model for an answer now. A fetched response is one that was asked for elsewhere;
-items are added to a conversation, or deleted, beside any response.
+items are added to a conversation, or deleted, outside any response.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read_compact(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_compacted(body: JsonObject) -> ModelAnswer:
-    """The compaction item. What comes with it are messages of the input, told before."""
+    """The compaction item. What comes with it are messages of the input, recorded before."""
     items = [read_json_object(item) for item in read_list(body.get("output"))]
     compactions = [part for item in items if item.get("type") == "compaction" for part in read_item(item)]
     return ModelAnswer(

@@ -1,6 +1,6 @@
 """Look on while an HTTP stream is read.
 
-The response's own stream stands behind a transparent proxy that passes every chunk on and tells a
+The response's own stream stands behind a transparent proxy that passes every chunk on and informs a
 listener of it, and of the end. Nothing is read before the application reads it, and the proxy is left
 out when a response is pickled or copied, as httpx leaves out any stream.
 """
@@ -14,7 +14,7 @@ import wrapt
 
 
 class Listener(Protocol):
-    """Who is told; must not raise."""
+    """Who is called; must not raise."""
 
     def handle_chunk(self, chunk: bytes) -> None:
         """``chunk`` was read."""

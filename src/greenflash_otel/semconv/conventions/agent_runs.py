@@ -1,8 +1,8 @@
-"""Spans around model calls that tell the same once more: an agent's run, a workflow. Pure.
+"""Spans around model calls that record the same once more: an agent's run, a workflow. Pure.
 
-What a run says is only told where the calls in it do not: a call that failed before its input was recorded
+What a run says is only recorded where the calls in it do not: a call that failed before its input was recorded
 gets it from there, calls of which none was instructed get the instructions, and a run without any call is
-told as one call. Calls that say nothing may still get log records, so that a run around them is not told. Of
+recorded as one call. Calls that say nothing may still get log records, so that a run around them is not recorded. Of
 a run that comes alone it depends on whether its calls came before it (`make_call`).
 """
 

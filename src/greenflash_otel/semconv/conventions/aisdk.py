@@ -1,7 +1,7 @@
 """The AI SDK of Vercel, 3.3 to 6: attributes ``ai.*``. Pure. Source: its telemetry documentation, its spans.
 
 The calls of a model (``…doGenerate``, ``…doStream``, ``…doEmbed``) and of tools are read; the spans around
-them say the same once more. One that got no answer is told if there is no call in it, as of a stream that was
+them say the same once more. One that got no answer is recorded if there is no call in it, as of a stream that was
 left early. Version 7 writes OpenTelemetry's own names.
 """
 

@@ -1,7 +1,7 @@
 """Langfuse, its SDKs from version 3 on: ``langfuse.observation.*``. Pure. Source: its documentation, spans.
 
-Generations, embeddings, retrievers and tools are read; chains, agents and spans tell nothing that these do
-not tell.
+Generations, embeddings, retrievers and tools are read; chains, agents and spans say nothing that these do
+not report.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """LangSmith's OpenTelemetry export: a run's inputs and outputs, each as one JSON text. Pure. Source: its SDK.
 
 Of ``wrap_openai`` they are OpenAI's request and answer, of LangChain its serialised messages. Model calls,
-embeddings, retrievers and tools are read; chains, prompts and parsers tell nothing that these do not tell.
+embeddings, retrievers and tools are read; chains, prompts and parsers say nothing that these do not report.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
 
 
 def _is_wrapped(outputs: Json) -> bool:
-    """Tell whether the SDK wrapped an answer that is no object in one."""
+    """Return whether the SDK wrapped an answer that is no object in one."""
     return (
         isinstance(outputs, Mapping)
         and set(outputs) == {"output"}
@@ -90,7 +90,7 @@ def _read_tool(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
 
 
 def _pick(value: Json, *names: str) -> Json:
-    """Return what an object holds under the first of the names that it has; else the whole value."""
+    """Return what an object contains under the first of the names that it has; else the whole value."""
     if not isinstance(value, Mapping):
         return value
     return next((value[name] for name in names if name in value), value)

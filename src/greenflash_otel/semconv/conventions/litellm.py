@@ -1,6 +1,6 @@
 """LiteLLM: OpenTelemetry's names with OpenAI's messages in them. Pure. Source: its spans, 1.106.
 
-The tools that a model asks for in Chat Completions are not in its messages; they stand flattened beside
+The tools that a model asks for in Chat Completions are not in its messages; they stand flattened next to
 them, without the ids of the calls. The span inside each (``raw_gen_ai_request``) says the same once more.
 """
 

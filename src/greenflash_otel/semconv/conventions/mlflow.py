@@ -1,7 +1,7 @@
 """MLflow's tracing: a span's inputs and outputs, every attribute written as JSON. Pure.
 
 Of the clients that it traces by itself they are the request and the answer of the API. Model calls,
-embeddings, retrievers and tools are read; chains, agents and parsers tell nothing that these do not tell.
+embeddings, retrievers and tools are read; chains, agents and parsers say nothing that these do not report.
 Source: its code, 3.17.
 """
 

@@ -1,6 +1,6 @@
 """OpenInference, of Arize and Phoenix: flattened messages, raw copies. Pure. Source: its conventions, 0.1.42.
 
-Model calls, embeddings, retrievers and tools are read; chains and agents tell nothing that these do not tell.
+Model calls, embeddings, retrievers and tools are read; chains and agents say nothing that these do not report.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _read_retrieval(attributes: Attributes) -> Operation:
 
 
 def _read_query(asked: Json) -> Json:
-    """Read what was looked up: a text, or LlamaIndex's arguments that hold it."""
+    """Read what was looked up: a text, or LlamaIndex's arguments that contain it."""
     if not isinstance(asked, Mapping):
         return asked
     bundle = asked.get(
@@ -188,7 +188,7 @@ def _read_completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple
 
 
 def _read_plain(attributes: Attributes, side: str) -> list[str | None]:
-    """Read the one text that a side is: JSON may hold what was to be hidden."""
+    """Read the one text that a side is: JSON may contain what was to be hidden."""
     is_text = read_text(attributes, f"{side}.mime_type") == "text/plain"
     return [read_text(attributes, f"{side}.value")] if is_text else []
 

@@ -2,7 +2,7 @@
 
 Before, messages are flattened into ``gen_ai.prompt.0.content`` and its like; after, they are as `genai`
 reads them. The tools and retrievers of LangChain stand in ``traceloop.entity.input`` and ``….output`` in
-both. Workflows, tasks and agents tell nothing by themselves. Source: its code.
+both. Workflows, tasks and agents say nothing by themselves. Source: its code.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ USAGE = (
 ITEMS = ("function_call", "function_call_output", "reasoning")
 ITEM_IDS = ("rs_", "fc_")
 NOTHING = '""'
-"""Stands for no content beside tool calls."""
+"""Stands for no content next to tool calls."""
 
 
 def read(span: SpanRecord) -> Operation | None:
@@ -159,7 +159,7 @@ def _read_said(content: str) -> tuple[Part, ...]:
 
 
 def _unfold(message: Message) -> tuple[Message, ...]:
-    """Read what a text holds that is the input of a response, as JavaScript has it."""
+    """Read what a text contains that is the input of a response, as JavaScript has it."""
     only = message.parts[0] if len(message.parts) == 1 else None
     recorded = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
     entries = recorded if isinstance(recorded, list) else []
@@ -183,7 +183,7 @@ def _put_in_order(message: Message) -> Message:
 
 
 def _read_item(part: Part) -> tuple[Part, ...]:
-    """Read the item of the Responses API, or the file, that a text holds; nothing if it was said."""
+    """Read the item of the Responses API, or the file, that a text contains; nothing if it was said."""
     recorded = read_structure(part.content) if isinstance(part, Text) else None
     if not isinstance(recorded, Mapping):
         return ()

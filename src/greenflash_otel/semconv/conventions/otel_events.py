@@ -5,7 +5,7 @@ An event is one of the span, or a log record of it (`logs`). From 1.28 on there 
 ``gen_ai.client.inference.operation.details`` with the attributes that the span could have had itself. AWS's
 distribution moves all content of a span into one log record named like the span's scope.
 
-The span says all the rest as `genai` reads it. Strands tells on a tool's span its arguments as
+The span says all the rest as `genai` reads it. Strands reports on a tool's span its arguments as
 ``gen_ai.tool.message`` and its result as ``gen_ai.choice``.
 """
 
@@ -46,7 +46,7 @@ ROLES: Mapping[str, str] = {
     "gen_ai.assistant.message": "assistant",
     TOOL: "tool",
 }
-"""Role by the name of the event that tells of a message."""
+"""Role by the name of the event that describes a message."""
 PROMPT, COMPLETION = "gen_ai.content.prompt", "gen_ai.content.completion"
 PROMPT_OF_TEXT = "gen_ai.prompt"
 """Of Semantic Kernel: a log record whose body is the prompt of a text completion."""
@@ -153,7 +153,7 @@ def _read_messages(fields: Fields, role: str) -> Iterable[Message]:
 
 
 def _has_several_results(content: list[Json]) -> bool:
-    """Tell whether a content has results of several calls, as Semantic Kernel's can."""
+    """Return whether a content has results of several calls, as Semantic Kernel's can."""
     return all(isinstance(one, Mapping) and "tool_call_id" in one for one in content) and bool(content)
 
 
@@ -163,7 +163,7 @@ def _correct_role(role: str, parts: tuple[Part, ...]) -> str:
 
 
 def _read_tool(span: SpanRecord, operation: Operation) -> Operation:
-    """Read a tool with what it was given and answered, which some producers tell as messages."""
+    """Read a tool with what it was given and answered, which some producers report as messages."""
     tool = operation.tool
     if tool is None or not span.events:
         return operation

@@ -1,6 +1,6 @@
 """Log records that belong to a span, read as events of it. Pure.
 
-Several conventions put what was said into log records beside the span; others put the same, under the same
+Several conventions put what was said into log records next to the span; others put the same, under the same
 names, into events of the span. As events they are read by one reader, `events`.
 """
 

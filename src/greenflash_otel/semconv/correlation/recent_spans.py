@@ -1,8 +1,8 @@
 """What was read a moment ago, for the spans that arrive after it. Pure but for this memory, which is bounded.
 
 The spans of a trace come in several requests, children before what they ran in. Each request is read
-together with what is remembered of its traces and with the last few spans of any. What was told before is
-only told again where it is known better now: a failed call whose input its agent's span had, an embedding
+together with what is remembered of its traces and with the last few spans of any. What was recorded before is
+only recorded again where it is known better now: a failed call whose input its agent's span had, an embedding
 that a model call quotes.
 """
 
@@ -44,7 +44,7 @@ class Recent:
         return found
 
     def _is_news(self, one: Reading) -> bool:
-        """Tell whether a span was not delivered before, or says more now."""
+        """Return whether a span was not delivered before, or says more now."""
         known = self._seen.get(one.key) == one
         self._seen[one.key] = one
         self._seen.move_to_end(one.key)
@@ -72,7 +72,7 @@ class Recent:
 
 
 def _is_better(before: Reading, now: Reading) -> bool:
-    """Tell whether an operation is known better now: where it belongs, or what the model was told."""
+    """Return whether an operation is known better now: where it belongs, or what the model was given."""
     if before.operation is None or now.operation is None:
         return False
     return before.span.trace_id != now.span.trace_id or bool(

@@ -1,6 +1,6 @@
 """What is left out of an answer that asked for tools where it is sent back, or put in another order. Pure.
 
-OpenAI's older instrumentation of OpenTelemetry leaves out what was said beside the calls, OpenLIT the whole
+OpenAI's older instrumentation of OpenTelemetry leaves out what was said next to the calls, OpenLIT the whole
 message; then a history does not look like the answers that it is made of. Put in are answers to calls that
 arrive together with it, or came a moment ago.
 """
@@ -46,7 +46,7 @@ def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]
 
 
 def _is_contained(message: Message, answer: Message) -> bool:
-    """Tell whether a message says nothing that an answer did not say."""
+    """Return whether a message says nothing that an answer did not say."""
     return all(part in answer.parts for part in message.parts)
 
 

@@ -6,7 +6,7 @@
 | the ids of the calls in an answer | the later input that resends the same calls                            |
 | the call that a tool ran for      | the newest call of that name and with these arguments, if it has any   |
 | the calls that results answer, or | the answer that made the calls: `resent`                               |
-| what was said beside them         |                                                                        |
+| what was said next to them        |                                                                        |
 | that calls and results have       | an answer asks for as many tools as the next input begins with results |
 | different ids                     | of, to calls that nobody made                                          |
 
@@ -64,7 +64,7 @@ def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | 
 
 
 def _is_given(given: Json, arguments: Json) -> bool:
-    """Tell whether what a tool got are the arguments of a call, alone or as a function has them."""
+    """Return whether what a tool got are the arguments of a call, alone or as a function has them."""
     if isinstance(given, Mapping) and isinstance(given.get("kwargs"), Mapping):
         given = given["kwargs"]
     values = list(arguments.values()) if isinstance(arguments, Mapping) else []
@@ -72,7 +72,7 @@ def _is_given(given: Json, arguments: Json) -> bool:
 
 
 def find_result(operations: Iterable[Operation], call_id: str) -> Json:
-    """Find what models were told that a tool answered; None for nothing, or several things."""
+    """Find what models were given that a tool answered; None for nothing, or several things."""
     recorded = [
         one.response
         for operation in operations
@@ -104,7 +104,7 @@ def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def _needs_ids(messages: Iterable[Message]) -> bool:
-    """Tell whether there are results that answer none of the calls."""
+    """Return whether there are results that answer none of the calls."""
     made = {call.id for call in iterate_calls(messages)}
     return any(one.id is None or (made and one.id not in made) for one in iterate_results(messages))
 
@@ -114,7 +114,7 @@ def _find_resend(
 ) -> Message | None:
     """Find the message of a later input that has the same calls, with ids; None if none has.
 
-    Those that the operation was told itself are of calls that were made before.
+    Those that the operation was given itself are of calls that were made before.
     """
     asked = [(call.name, call.arguments) for call in calls]
     before = {call.id for call in iterate_calls(operation.input)}

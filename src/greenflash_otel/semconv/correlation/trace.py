@@ -1,7 +1,7 @@
-"""What the spans of one trace tell together. Pure.
+"""What the spans of one trace report together. Pure.
 
 Spans are read one by one (`reading`); then each gets what only the spans around it say: the conversation
-and the user, that it ran inside a tool, and which of two spans tells of one model call that two layers
+and the user, that it ran inside a tool, and which of two spans describes one model call that two layers
 recorded. It sees the spans that arrive together; a parent that comes in a later request is not waited for.
 """
 
@@ -39,18 +39,18 @@ DEEP = 64
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A span, and what it tells."""
+    """A span, and what it reports."""
 
     span: SpanRecord
     operation: Operation | None = None
     conversation_context: ConversationContext = field(default_factory=ConversationContext)
-    """To what the span says it belongs, whether or not it tells of an operation."""
+    """To what the span says it belongs, whether or not it describes an operation."""
     already_emitted: bool = False
     """Whether it was handed on before."""
 
     @property
     def key(self) -> Key:
-        """By what the span is known, wherever it is told."""
+        """By what the span is known, wherever it is recorded."""
         return self.span.span_id, str(self.span.start_ns)
 
 
@@ -159,7 +159,7 @@ def _keys_of_answer(one: Reading) -> Iterator[str]:
 
 
 def _encloses(outer: Reading, inner: Reading) -> bool:
-    """Tell whether a call ran within another one by its times, though each began a trace."""
+    """Return whether a call ran within another one by its times, though each began a trace."""
     if outer.span.scope == inner.span.scope or outer is inner:
         return False
     return outer.span.start_ns <= inner.span.start_ns and inner.span.end_ns <= outer.span.end_ns
@@ -237,7 +237,7 @@ def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
-    """Make the run of a call of a tool, with what the model was told where its span may not say it."""
+    """Make the run of a call of a tool, with what the model was given where its span may not say it."""
     if call_id is None or operation.tool is None:
         return None
     tool = replace(operation.tool, call_id=call_id)

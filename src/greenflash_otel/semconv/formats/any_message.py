@@ -1,7 +1,7 @@
 """Messages under OpenTelemetry's names, in the JSON that producers really write there. Pure.
 
 The convention's parts, OpenAI's and Gemini's messages, the parts of one with the tool calls of the other:
-what an entry is tell its keys. JSON that was cut is read as far as it goes.
+what an entry is follows from its keys. JSON that was cut is read as far as it goes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _read_entry(entry: Json, role: str) -> Iterator[Message]:
 
 
 def _is_flat(entry: Entry) -> bool:
-    """Tell whether the parts are texts alone, which the convention reads as well."""
+    """Return whether the parts are texts alone, which the convention reads as well."""
     parts = entry["parts"]
     return isinstance(parts, str) or (isinstance(parts, list) and all(isinstance(one, str) for one in parts))
 

@@ -1,7 +1,7 @@
 """Requests and answers of model APIs that producers put on their spans whole: OpenAI's, LangChain's. Pure.
 
 A message, a list of messages, a request or an answer of Chat Completions, of Responses or of LangChain:
-each is told by its keys, whoever recorded it.
+each is recognised by its keys, whoever recorded it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ResponsePayload:
     usage: Usage | None = None
     finish_reasons: tuple[str, ...] = ()
     choices: tuple[Json, ...] = ()
-    """The messages beside each other, as they came."""
+    """The messages next to each other, as they came."""
 
 
 def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
@@ -61,7 +61,7 @@ def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
 
 
 def read_request(value: Json) -> RequestPayload:
-    """Read messages, or a request that holds them."""
+    """Read messages, or a request that contains them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return RequestPayload(_read_messages(value))
     said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
@@ -87,7 +87,7 @@ def _defines_a_tool(entry: Json) -> bool:
 
 
 def read_response(value: Json) -> ResponsePayload:
-    """Read messages, or an answer that holds them."""
+    """Read messages, or an answer that contains them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return ResponsePayload(read_written(value, "assistant"))
     if isinstance(generations := value.get("generations"), list):

@@ -26,7 +26,7 @@ KINDS = ("text", "toolUse", "toolResult", "reasoningContent", *MODALITIES)
 
 
 def is_converse(content: Json) -> bool:
-    """Tell whether a content is a list of such blocks: each has one key, which says what it is."""
+    """Return whether a content is a list of such blocks: each has one key, which says what it is."""
     return (
         isinstance(content, list)
         and bool(content)

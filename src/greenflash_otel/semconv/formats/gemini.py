@@ -28,7 +28,7 @@ LEFT_OUT = ("<elided>", "<not serializable>")
 
 
 def is_gemini(value: Json) -> bool:
-    """Tell whether a value is a content: it has parts, and their keys say what they are."""
+    """Return whether a value is a content: it has parts, and their keys say what they are."""
     parts = value.get("parts") if isinstance(value, Mapping) else None
     if not isinstance(parts, list) or any(isinstance(one, Mapping) and "type" in one for one in parts):
         return False
@@ -84,7 +84,7 @@ def _read_part(part: Entry) -> Iterator[Part]:
 
 
 def has_failed(response: Json) -> bool:
-    """Tell whether a tool answered that it failed, as Google's Agent Development Kit has it."""
+    """Return whether a tool answered that it failed, as Google's Agent Development Kit has it."""
     return isinstance(response, Mapping) and response.get("status") == "error"
 
 

@@ -1,7 +1,7 @@
 """LangChain's messages: the objects of our capture, and as its callbacks have them written on spans. Pure.
 
-Both are messages of OpenAI's kind under LangChain's names of types, with some fields moved aside. Objects
-are only read: others hold them, too. Bytes of media are never kept; of large ones only samples are hashed,
+Both are messages of OpenAI's kind under LangChain's names of types, with some fields moved elsewhere. Objects
+are only read: others refer to them, too. Bytes of media are never retained; of large ones only samples are hashed,
 because objects are read on the application's event loop.
 """
 
@@ -138,7 +138,7 @@ def _read_block(block: Any) -> tuple[Part, ...]:
 
 
 def drop_bytes(block: Any) -> Any:
-    """Return a block; of one that is a medium, what is kept of it."""
+    """Return a block; of one that is a medium, what is retained of it."""
     if not isinstance(block, Mapping) or block.get("type") not in MODALITIES:
         return block
     media = _read_media(block)

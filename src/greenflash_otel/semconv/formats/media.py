@@ -1,7 +1,7 @@
 """Pictures, sounds and files as messages name them: by address, by an id, or as data within. Pure.
 
 OpenAI, Anthropic, LangChain and the AI SDK use the same handful of shapes under different names. Of data
-only digest and size are kept.
+only digest and size are retained.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Messages in the JSON of OpenAI's two APIs: of our capture, and as others put them on their spans. Pure.
 
 Chat Completions, Responses and the providers that speak them use the same handful of shapes under slightly
-different names; so do Anthropic and LangChain within them. What is of a type that is not known is kept as
+different names; so do Anthropic and LangChain within them. What is of a type that is not known is retained as
 `Other`, as it came. Values may be anything: an application hands in objects of the SDK as well.
 """
 
@@ -126,7 +126,7 @@ def _read_entry(entry: JsonObject, role: str) -> Message:
 
 
 def _is_message(entry: JsonObject, kind: str) -> bool:
-    """Tell whether an entry is a message, also where its type is not called so."""
+    """Return whether an entry is a message, also where its type is not called so."""
     if kind == "message" or not entry or not MESSAGE_FIELDS.isdisjoint(entry):
         return True
     return "content" in entry and not isinstance(entry["content"], (int, float))

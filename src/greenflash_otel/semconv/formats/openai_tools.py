@@ -46,7 +46,7 @@ SERVER_CALLS: Mapping[str, tuple[str, ...]] = {
     "image_generation_call": ("result",),
     "mcp_call": ("output", "error"),
 }
-"""Tools that the provider ran, and the fields that hold what came of it."""
+"""Tools that the provider ran, and the fields that contain what came of it."""
 
 SERVER_BLOCKS = ("server_tool_call", "server_tool_use")
 SERVER_RESULTS = ("server_tool_result", "web_search_tool_result", "code_execution_tool_result")
@@ -77,7 +77,7 @@ def read_named_call(name: str | None, arguments: Json, id: str | None) -> Part:
 
 
 def read_calls(message: JsonObject) -> Iterator[ToolCall]:
-    """Read the tools that a message asks for beside its content: of functions, custom, in the legacy form."""
+    """Read the tools that a message asks for next to its content: of functions, custom, in the legacy form."""
     for call in map(read_json_object, read_list(message.get("tool_calls"))):
         inner = read_json_object(call.get("custom")) or read_json_object(call.get("function")) or call
         yield read_call(inner, id=call.get("id"))

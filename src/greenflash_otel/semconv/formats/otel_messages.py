@@ -1,6 +1,6 @@
 """Messages and their parts as the JSON of the OpenTelemetry GenAI conventions, both ways. Pure.
 
-``gen_ai.input.messages`` and its kin hold a list of ``{"role", "parts": [{"type", …}]}``. On spans it
+``gen_ai.input.messages`` and its kin contain a list of ``{"role", "parts": [{"type", …}]}``. On spans it
 is usually a JSON string, from SDK 1.45 on it may also be nested values; both are read. Media bytes are
 replaced by a digest on the way in. A part of an unknown type survives as `Other`, text that is not
 JSON as ``Other("unparsed", …)``: nothing is dropped here.
@@ -150,7 +150,7 @@ def _read_message(entry: Json, default_role: str) -> Message:
 
 
 def _is_left_out(part: Json) -> bool:
-    """Tell whether a part says only that there was one, as some write with content capture off."""
+    """Return whether a part says only that there was one, as some write with content capture off."""
     if not isinstance(part, Mapping) or part.get("type") not in TEXTS:
         return False
     return part.get("content") is None and part.get("text") is None
@@ -268,4 +268,4 @@ READERS: Mapping[str, Callable[[JsonObject], Part]] = {
     "video-url": _read_url,
     "document-url": _read_url,
 }
-"""Reader by part type; a type that is not here is kept as `Other`."""
+"""Reader by part type; a type that is not here is retained as `Other`."""

@@ -1,6 +1,6 @@
 """Flat values of ours as JSON objects on a span, both ways: voice, voice call, stored prompt. Pure.
 
-Field names are those of the classes in `operations`. What is not known is left out; what a span holds in
+Field names are those of the classes in `operations`. What is not known is left out; what a span contains in
 another shape than we write is passed over.
 """
 

@@ -233,4 +233,4 @@ HANDLERS: Mapping[str, Callable[[LiveSession, JsonObject, int], None]] = {
     "response.event": LiveSession._on_backend,
     "session.closed": LiveSession._on_closed,
 }
-"""What reads an event; no other tells what was said."""
+"""What reads an event; no other reports what was said."""

@@ -100,7 +100,7 @@ class ConnectionSurface:
                 self._wrap_or_leave(module)
 
     def _wrap_or_leave(self, module: Any) -> None:
-        """Wrap all of the methods, or none: half of a connection would tell half of a conversation."""
+        """Wrap all of the methods, or none: half of a connection would record half of a conversation."""
         try:
             self._wrap(module)
         except BaseException:

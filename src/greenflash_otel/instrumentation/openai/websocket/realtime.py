@@ -29,7 +29,7 @@ from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice
 from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 
 MAX_REMEMBERED = 256
-"""Items without a response, requests without one, and speeches without an item that are kept."""
+"""Items without a response, requests without one, and speeches without an item that are retained."""
 
 MAX_WAIT_NS = 30 * 10**9
 """How long a complete turn waits for what is said in it to be written down."""

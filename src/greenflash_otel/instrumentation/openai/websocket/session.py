@@ -108,7 +108,7 @@ class Session(ABC):
         self._id: str | None = None
         """The provider's id of the session, where sessions have one."""
         self._recorded = True
-        """False where another connection to the same session tells the same."""
+        """False where another connection to the same session records the same."""
         self._lock = threading.RLock()
         open_operations.watch(self)
 

@@ -29,7 +29,7 @@ class Item:
 
     @classmethod
     def create(cls, fields: JsonObject, voice: Voice | None, transcribed: bool) -> Item:
-        """A new item; ``transcribed`` tells whether the session writes down what persons say."""
+        """A new item; ``transcribed`` says whether the session writes down what persons say."""
         spoken = is_spoken(fields)
         item = cls(fields, voice if spoken else None)
         message = item.make_message()
@@ -55,7 +55,7 @@ class Speech:
     audio_ms: int = 0
     """How long it takes to say what has come."""
     heard_ms: int | None = None
-    """How much of it was heard, where the server was told."""
+    """How much of it was heard, where the server was informed."""
     interrupted: bool = False
     over: bool = False
     """Whether nobody can interrupt it any more."""
@@ -80,7 +80,7 @@ class Speech:
 
 
 def add_speech(operation: Operation, speech: Speech, done_ms: int) -> Operation:
-    """``operation`` with how its answer was spoken, of which only what was heard is kept."""
+    """``operation`` with how its answer was spoken, of which only what was heard is retained."""
     if speech.started_ms is None or not operation.output:
         return operation
     asked = next((one.voice for one in reversed(operation.input) if one.voice), None)
