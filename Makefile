@@ -94,10 +94,11 @@ $(KAFKA)/.ready: tests/collector/kafka/pom.xml
 	-mvn -q -B -f $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
 		-DoutputDirectory=$(abspath $(KAFKA)) -DincludeScope=runtime && touch $@
 
-lint: $(READY)  ## Layers, style and types.
+lint: $(READY)  ## Layers, names, style and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.naming.count_names
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 $(PLATFORMS)
 	$(BIN)/mypy --platform darwin $(PLATFORMS)

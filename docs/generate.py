@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from greenflash_otel.cli import parser
+from greenflash_otel.cli import make_parser
 from greenflash_otel.settings import SETTINGS, default_of
 
 DOCS = Path(__file__).parent
@@ -36,7 +36,7 @@ def settings_page() -> str:
 def command_line_page() -> str:
     """The help of every command."""
     lines = ["# Command line", "", "Made by `make docs`. `python -m greenflash_otel` is the same."]
-    for title, page in _helps(parser()):
+    for title, page in _helps(make_parser()):
         lines += ["", f"## `{title}`", "", "```text", page.rstrip(), "```"]
     return "\n".join([*lines, ""])
 

@@ -11,7 +11,7 @@ from openai import OpenAI
 
 import greenflash_otel as greenflash
 from greenflash_otel.demo.local import local_services
-from greenflash_otel.demo.story import tell
+from greenflash_otel.demo.story import play_all
 
 with ExitStack() as stack:
     if not (os.environ.get("OPENAI_API_KEY") and os.environ.get("GREENFLASH_API_KEY")):
@@ -28,7 +28,7 @@ with ExitStack() as stack:
         print(answer.choices[0].message.content)
         greenflash.record_outcome("upgrade", "149.00", value_type="currency", influence="positive")
 
-    tell(client)  # a chat, a stream, tools and reasoning: see greenflash_otel/demo/story.py
+    play_all(client)  # a chat, a stream, tools and reasoning: see greenflash_otel/demo/story.py
 
     print("delivered:", greenflash.flush(30), "-", greenflash.stats())
     greenflash.shutdown()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
-    Affiliation,
+    ConversationContext,
     Ending,
     Failure,
     Json,
@@ -144,8 +144,8 @@ def operations(draw: st.DrawFn) -> Operation:
     """Any model call or tool execution."""
     name = draw(st.sampled_from(sorted(READABLE)))
     provider_conversation_id = draw(maybe(ids))
-    affiliation = st.builds(
-        Affiliation,
+    conversation_context = st.builds(
+        ConversationContext,
         # the provider's own id is not taken for one that the application gave
         conversation_id=maybe(ids).filter(lambda id: id is None or id != provider_conversation_id),
         user_id=maybe(ids),
@@ -164,7 +164,7 @@ def operations(draw: st.DrawFn) -> Operation:
     }
     return Operation(
         name,
-        draw(affiliation),
+        draw(conversation_context),
         **fields,
         provider_conversation_id=provider_conversation_id,
         system_instructions=draw(tuples(parts)),

@@ -65,7 +65,7 @@ class World:
             VALIDATORS[request.path].validate(json.loads(json.dumps(request.body)))
         stats = self.pipeline.stats()
         assert (stats.rejected, stats.pending, sum(stats.lost.values())) == (0, 0, lost)
-        assert internal_errors.internal_errors() == {}
+        assert internal_errors.get_internal_errors() == {}
 
 
 @pytest.fixture
@@ -99,9 +99,9 @@ def test_any_value_in_a_conversation(world: World) -> None:
             properties[made] = 1
         with greenflash.conversation(
             name, user_id=make(user_id), organization_id=make(user_id), properties=properties
-        ) as affiliation:
+        ) as conversation_context:
             chat([f"to {name}"], [f"of {name}"])
-            assert affiliation.conversation_id == name
+            assert conversation_context.conversation_id == name
 
     pass_them()
     world.deliver()
@@ -215,7 +215,7 @@ def test_any_value_as_an_argument(function: str, world: World) -> None:
     lost = recorded.count(None)
     world.deliver(lost=lost)
     assert len(world.emulator.requests()) == len(recorded) - lost
-    assert internal_errors.counts().repaired > 0
+    assert internal_errors.get_counts().repaired > 0
     assert lost == 0 or function != "record_outcome"  # an outcome is made of anything
 
 
@@ -242,7 +242,7 @@ def test_a_kind_of_value_in_properties(kind: str, world: World) -> None:
         "white space",
         "zero",
     }
-    assert internal_errors.counts().repaired == (0 if is_json else 1)
+    assert internal_errors.get_counts().repaired == (0 if is_json else 1)
 
 
 def test_a_handler_with_any_value(world: World) -> None:

@@ -16,8 +16,8 @@ from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
 from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.ingest import Intake
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.ingest.ingest import Ingest
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
@@ -51,7 +51,11 @@ def call(number: int = 2, answer: str = "Here you are, an umbrella.") -> SpanRec
     told = Message("assistant", (Text(answer),))
     prompt = (Text("Answer with a word."),)
     chat = Operation(
-        "chat", Affiliation("chat-1", "ada"), system_instructions=prompt, input=(said,), output=(told,)
+        "chat",
+        ConversationContext("chat-1", "ada"),
+        system_instructions=prompt,
+        input=(said,),
+        output=(told,),
     )
     return span_of(attributes_of(chat), number=number)
 
@@ -85,13 +89,13 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-def intake(kept: Kept) -> Intake:
+def intake(kept: Kept) -> Ingest:
     """What leads there."""
-    return Intake(kept, ADDRESS, now_ns=lambda: kept.now_ns)
+    return Ingest(kept, ADDRESS, now_ns=lambda: kept.now_ns)
 
 
 @pytest.mark.parametrize("requests", [[[outcome()], [call()]], [[outcome(), call()]]], ids=["two", "one"])
-def test_an_outcome_before_its_call(requests: list[list[SpanRecord]], kept: Kept, intake: Intake) -> None:
+def test_an_outcome_before_its_call(requests: list[list[SpanRecord]], kept: Kept, intake: Ingest) -> None:
     """It waits for the call, in requests of their own or in one, and belongs to its conversation and user."""
     for spans in requests:
         assert intake.take(spans)
@@ -99,29 +103,29 @@ def test_an_outcome_before_its_call(requests: list[list[SpanRecord]], kept: Kept
     assert json.loads(kept.requests[1].body)["externalUserId"] == "ada"
 
 
-def test_an_outcome_of_no_call(kept: Kept, intake: Intake) -> None:
+def test_an_outcome_of_no_call(kept: Kept, intake: Ingest) -> None:
     """After a minute it goes without a conversation, also where nothing else comes."""
     intake.take([outcome()])
     kept.now_ns += WAIT_NS - 1
-    intake.tell_overdue()
+    intake.emit_overdue()
     assert kept.told() == []
     kept.now_ns += 1
-    intake.tell_overdue()
+    intake.emit_overdue()
     assert kept.told() == ["outcome "]
-    intake.settle()
+    intake.emit_all_waiting()
     assert len(kept.told()) == 1
 
 
-def test_more_outcomes_than_wait(kept: Kept, intake: Intake) -> None:
+def test_more_outcomes_than_wait(kept: Kept, intake: Ingest) -> None:
     """None of them is lost: those for which there is no room do not wait."""
     many = [outcome(number, replace(OUTCOME, insert_id=str(number))) for number in range(ENTRIES_PER_KEY + 5)]
     intake.take(many)
     assert len(kept.told()) == 5
-    intake.settle()
+    intake.emit_all_waiting()
     assert len(kept.told()) == ENTRIES_PER_KEY + 5
 
 
-def test_an_outcome_that_comes_twice(kept: Kept, intake: Intake) -> None:
+def test_an_outcome_that_comes_twice(kept: Kept, intake: Ingest) -> None:
     """A sender that was not answered in time sends it again; it is one."""
     for _ in range(2):
         intake.take([outcome()])
@@ -129,7 +133,7 @@ def test_an_outcome_that_comes_twice(kept: Kept, intake: Intake) -> None:
     assert kept.told() == ["messages chat-1", "outcome chat-1"]
 
 
-def test_what_the_store_refused_waits_again(kept: Kept, intake: Intake) -> None:
+def test_what_the_store_refused_waits_again(kept: Kept, intake: Ingest) -> None:
     """The outcome was in another request than the call, which alone comes again."""
     intake.take([outcome()])
     kept.refuses = True
@@ -139,30 +143,30 @@ def test_what_the_store_refused_waits_again(kept: Kept, intake: Intake) -> None:
     assert kept.told() == ["messages chat-1", "outcome chat-1"]
 
 
-def test_an_answer_in_doubt_after_silence(kept: Kept, intake: Intake) -> None:
+def test_an_answer_in_doubt_after_silence(kept: Kept, intake: Ingest) -> None:
     """It is told after a minute in which nothing came; long ago, as what is imported, is no minute."""
     intake.take([call(answer="yes")])
-    intake.tell_overdue()
+    intake.emit_overdue()
     assert kept.told() == []
     kept.now_ns += 2 * WAIT_NS
-    intake.tell_overdue()
+    intake.emit_overdue()
     assert kept.told() == ["messages chat-1"]
 
 
 @contextmanager
-def process(folder: Path, redact: Redact | None = None) -> Iterator[tuple[Intake, Outbox]]:
+def process(folder: Path, redact: Redact | None = None) -> Iterator[tuple[Ingest, Outbox]]:
     """A process that is killed when the block ends: it settles nothing."""
     outbox = Outbox(folder)
-    yield Intake(outbox, ADDRESS, redact, conversations=ConversationStore(reader=outbox)), outbox
+    yield Ingest(outbox, ADDRESS, redact, conversations=ConversationStore(reader=outbox)), outbox
     outbox.close()
 
 
 def sent(outbox: Outbox) -> list[dict[str, Any]]:
     """The bodies that wait, in order; they wait no more."""
     found = []
-    while (entry := outbox.claim(0.0)) is not None:
+    while (entry := outbox.claim_next(0.0)) is not None:
         found.append(json.loads(entry.request.body))
-        outbox.settle(entry)
+        outbox.acknowledge(entry)
     return found
 
 
@@ -178,7 +182,7 @@ def test_an_outcome_waits_on_in_the_next_process(tmp_path: Path) -> None:
         assert (event["externalConversationId"], event["value"]) == ("chat-1", "149.00")
         assert event["properties"]["card"] == "[card]"
     with process(tmp_path, hide) as (intake, outbox):
-        intake.settle()
+        intake.emit_all_waiting()
         assert sent(outbox) == []
 
 
@@ -232,7 +236,7 @@ def test_what_cannot_be_noted_is_not_acknowledged(tmp_path: Path) -> None:
     """An outbox without room takes nothing that has to wait; told again, it waits."""
     outbox = Outbox(tmp_path)
     with closing(outbox):
-        intake = Intake(outbox, ADDRESS, conversations=ConversationStore(reader=outbox))
+        intake = Ingest(outbox, ADDRESS, conversations=ConversationStore(reader=outbox))
         db = outbox._connection.db
         assert db is not None
         (pages,) = db.execute("PRAGMA page_count").fetchone()

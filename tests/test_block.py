@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from greenflash_otel.context import Scope, began_here, conversation, internal
+from greenflash_otel.context import Scope, conversation, internal, note_begun_here
 
 
 class Stream:
@@ -18,7 +18,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.left: list[str] = []
-        began_here(self)
+        note_begun_here(self)
 
     def leave(self, error: BaseException) -> None:
         self.left.append(type(error).__name__)

@@ -12,7 +12,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as OverHttp
 
 import greenflash_otel as greenflash
-from greenflash_otel.collector import exporter_of
+from greenflash_otel.collector import make_exporter
 from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.pipeline import Pipeline
@@ -119,7 +119,7 @@ def test_what_a_collector_cannot_carry(
 )
 def test_protocols(environment: dict[str, str], kind: type[Any]) -> None:
     """As OpenTelemetry's variables say; the one for traces counts first."""
-    exporter = exporter_of(environment)
+    exporter = make_exporter(environment)
     assert isinstance(exporter, kind)
     exporter.shutdown()
 
@@ -127,10 +127,10 @@ def test_protocols(environment: dict[str, str], kind: type[Any]) -> None:
 def test_protocols_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told what to write or to install."""
     with pytest.raises(greenflash.ConfigurationError, match="write http/protobuf or grpc"):
-        exporter_of({GENERAL: "carrier-pigeon"})
+        make_exporter({GENERAL: "carrier-pigeon"})
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
     with pytest.raises(greenflash.ConfigurationError, match="otlp-proto-grpc"):
-        exporter_of({GENERAL: "grpc"})
+        make_exporter({GENERAL: "grpc"})
 
 
 def test_a_disabled_sdk(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,26 +11,28 @@ from collections.abc import AsyncIterator, Generator, Iterator
 import pytest
 
 import greenflash_otel as greenflash
-from greenflash_otel.context import current_affiliation
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.context import get_current_conversation_context
+from greenflash_otel.model.operation import ConversationContext
 
 active = greenflash.current_conversation
 
 
 def test_outside_any_scope_nobody_is_known() -> None:
     """No conversation, no user."""
-    assert current_affiliation() == Affiliation()
+    assert get_current_conversation_context() == ConversationContext()
 
 
 def test_inner_scopes_add_to_outer_ones() -> None:
     """What an inner one leaves out it takes from outside; another conversation has properties of its own."""
     with greenflash.conversation("a", user_id="ada", properties={"plan": "free"}):
         with greenflash.conversation(organization_id="acme", properties={"beta": True}):
-            assert current_affiliation() == Affiliation("a", "ada", "acme", {"plan": "free", "beta": True})
+            assert get_current_conversation_context() == ConversationContext(
+                "a", "ada", "acme", {"plan": "free", "beta": True}
+            )
         with greenflash.internal():
-            assert current_affiliation().internal
+            assert get_current_conversation_context().internal
             with greenflash.conversation("b"):
-                assert current_affiliation() == Affiliation("b", "ada")
+                assert get_current_conversation_context() == ConversationContext("b", "ada")
         assert active() == "a"
     assert active() is None
 
@@ -41,7 +43,7 @@ def test_a_scope_without_an_id_has_a_name_of_its_own() -> None:
     names = []
     for _ in range(2):
         with scope, greenflash.internal():
-            names.append(current_affiliation().scope_id)
+            names.append(get_current_conversation_context().scope_id)
     assert None not in names
     assert names[0] != names[1]
 

@@ -8,8 +8,13 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 
-from greenflash_otel.context import conversation, current_affiliation, current_conversation, internal
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.context import (
+    conversation,
+    current_conversation,
+    get_current_conversation_context,
+    internal,
+)
+from greenflash_otel.model.operation import ConversationContext
 
 
 def _noting(seen: list[str | None]) -> Generator[str, str, str]:
@@ -143,7 +148,7 @@ def test_a_scope_is_left_with_an_error(raised: type[BaseException]) -> None:
     """The error passes, the scope ends."""
     with pytest.raises(raised), conversation("c"):
         raise raised
-    assert current_affiliation() == Affiliation()
+    assert get_current_conversation_context() == ConversationContext()
 
 
 def test_internal_ends_with_another_conversation() -> None:
@@ -154,10 +159,10 @@ def test_internal_ends_with_another_conversation() -> None:
             assert inside.internal
         with conversation("other") as other:
             assert not other.internal
-    assert not current_affiliation().internal
+    assert not get_current_conversation_context().internal
 
 
 def test_ids_become_text() -> None:
     """A database key is an id, zero too."""
-    with conversation(0, user_id=7) as affiliation:
-        assert (affiliation.conversation_id, affiliation.user_id) == ("0", "7")
+    with conversation(0, user_id=7) as conversation_context:
+        assert (conversation_context.conversation_id, conversation_context.user_id) == ("0", "7")

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExportResult
 import greenflash_otel as greenflash
 from greenflash_otel import runtime
 from greenflash_otel.demo.replay import Replay
-from greenflash_otel.semconv.convention import Convention, in_order_of_asking
+from greenflash_otel.semconv.convention import Convention, sort_by_precedence
 from greenflash_otel.semconv.conversation_attributes import ConversationAttributes
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.semconv.registry import CONVENTIONS
@@ -140,9 +140,9 @@ def test_the_convention_of_the_page_about_adding_one() -> None:
     operation = convention.read(span)
     assert operation
     context = ConversationAttributes([convention]).read(span.attributes)
-    assert attributes_of(replace(operation, affiliation=context)) == told
+    assert attributes_of(replace(operation, conversation_context=context)) == told
     assert convention.read(replace(span, attributes={"acme.kind": "chain"})) is None
-    assert convention in in_order_of_asking([*CONVENTIONS, convention])
+    assert convention in sort_by_precedence([*CONVENTIONS, convention])
 
 
 def test_the_blocks_about_redaction(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +184,8 @@ async def test_the_blocks_about_servers(monkeypatch: pytest.MonkeyPatch) -> None
     space: dict[str, Any] = {}
     exec(compile(asgi, "servers.md", "exec"), space)
     async with space["app"].router.lifespan_context(space["app"]):
-        assert runtime.active_pipeline() is not None
-    assert runtime.active_pipeline() is None
+        assert runtime.find_active_pipeline() is not None
+    assert runtime.find_active_pipeline() is None
     with pytest.MonkeyPatch.context() as patch:
         ended: list[bool] = []
         patch.setattr(greenflash, "shutdown", lambda: ended.append(True))

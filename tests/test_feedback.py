@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import greenflash_otel
 from greenflash_otel import internal_errors
-from greenflash_otel.testing import Answer, Emulator
+from greenflash_otel.testing import Emulator, FaultReply
 from tests.api.wire import fields_of
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
@@ -111,7 +111,7 @@ def test_the_last_word_on_a_user_wins_though_the_first_is_answered_late(
     greenflash_emulator: Emulator,
 ) -> None:
     """What is told of one user is sent in order, one at a time."""
-    greenflash_emulator.faults.next(Answer(status=503), path="/users")
+    greenflash_emulator.faults.next(FaultReply(status=503), path="/users")
     pipeline = start(greenflash_emulator)
     for name in ("Ada", "Ada L.", "Countess"):
         greenflash_otel.identify_user("ada", name=name)
@@ -127,7 +127,7 @@ def test_it_is_on_disk_when_the_call_returns(
 ) -> None:
     """Nobody flushes: the next process delivers it."""
     folder = tmp_path / "outbox"
-    greenflash_itself.faults.next(Answer(status=503))
+    greenflash_itself.faults.next(FaultReply(status=503))
     start(greenflash_itself, outbox=folder)
     assert TELLING[function]() is not None
     assert greenflash_otel.stats().pending == 1
@@ -186,7 +186,7 @@ def test_of_nothing_nothing_is_told(
     assert "ignored the call" in told or "nothing to rate" in told
     assert pipeline.flush(10)
     assert list(greenflash_emulator.requests()) == []
-    assert sum(internal_errors.counts().lost.values()) == 1
+    assert sum(internal_errors.get_counts().lost.values()) == 1
 
 
 @each
@@ -262,7 +262,7 @@ def test_a_redaction_that_fails_hides_the_text(greenflash_emulator: Emulator) ->
 
 def test_a_rating_that_is_refused_is_rejected(greenflash_emulator: Emulator) -> None:
     """What cannot be split is kept with the reason, and what follows goes on."""
-    greenflash_emulator.faults.next(Answer(status=400, body=b'{"message":"no"}'), path="/ratings")
+    greenflash_emulator.faults.next(FaultReply(status=400, body=b'{"message":"no"}'), path="/ratings")
     pipeline = start(greenflash_emulator)
     greenflash_otel.record_rating(1, conversation_id="c")
     greenflash_otel.record_rating(2, conversation_id="c")
@@ -335,5 +335,5 @@ class TestWhatARatingBelongsTo:
         assert outcome.conversation_id is None
         assert "externalUserId" not in bodies["/events"]  # nothing is booked on somebody who is nobody
         assert bodies["/ratings"]["externalMessageId"] == "m"
-        assert internal_errors.counts().unlinked == 3
-        assert dict(internal_errors.counts().lost) == {"rating_of_nothing": 1}
+        assert internal_errors.get_counts().unlinked == 3
+        assert dict(internal_errors.get_counts().lost) == {"rating_of_nothing": 1}

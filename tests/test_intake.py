@@ -11,8 +11,15 @@ import pytest
 
 from greenflash_otel import internal_errors
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.ingest import Intake
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text, ToolCall, ToolCallResponse
+from greenflash_otel.ingest.ingest import Ingest
+from greenflash_otel.model.operation import (
+    ConversationContext,
+    Message,
+    Operation,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+)
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
@@ -41,17 +48,17 @@ class FakeStore:
         return [json.loads(request.body) for put in self.puts for request in put]
 
 
-def _intake(redact: Redact | None = None) -> tuple[Intake, FakeStore]:
+def _converter(redact: Redact | None = None) -> tuple[Ingest, FakeStore]:
     store = FakeStore()
-    return Intake(store, ADDRESS, redact), store
+    return Ingest(store, ADDRESS, redact), store
 
 
 OUTCOME = Outcome("upgrade", "149.00", 1, "insert-1", properties={"plan": "pro"})
 
 
-def _chat(number: int = 1, affiliation: Affiliation | None = None) -> SpanRecord:
+def _chat(number: int = 1, conversation_context: ConversationContext | None = None) -> SpanRecord:
     said = Message("user", (Text(f"secret {number}"),))
-    operation = Operation("chat", affiliation or Affiliation("chat-1"), input=(said,))
+    operation = Operation("chat", conversation_context or ConversationContext("chat-1"), input=(said,))
     return span_of(attributes_of(operation), number=number, trace=number)
 
 
@@ -61,7 +68,7 @@ def _outcome_span(outcome: Outcome = OUTCOME) -> SpanRecord:
 
 def test_spans_become_requests_in_one_put() -> None:
     """What one call takes is kept at once: after it all is safe, before it nothing was."""
-    intake, store = _intake()
+    intake, store = _converter()
     intake.take([_chat(1), span_of({"http.method": "GET"}), _outcome_span(), _chat(2)])
     (put,) = store.puts
     assert [request.kind for request in put] == ["messages", "outcome", "messages"]
@@ -69,7 +76,7 @@ def test_spans_become_requests_in_one_put() -> None:
 
 def test_nothing_to_tell_is_no_put() -> None:
     """Spans of other things, and spans seen before, cost the store nothing."""
-    intake, store = _intake()
+    intake, store = _converter()
     intake.take([span_of()])
     assert store.puts == []
     for _ in range(2):
@@ -79,7 +86,7 @@ def test_nothing_to_tell_is_no_put() -> None:
 
 def test_outcome_spans_that_were_taken_already() -> None:
     """In process an outcome is taken directly; its span then adds nothing."""
-    intake, store = _intake()
+    intake, store = _converter()
     intake.take([_outcome_span(), _chat()], outcomes=False)
     assert [request.kind for request in store.puts[0]] == ["messages"]
 
@@ -94,26 +101,26 @@ class _Unreadable(dict[str, Any]):
 
 def test_a_span_that_cannot_be_converted() -> None:
     """It is counted, and the others are kept."""
-    intake, store = _intake()
-    before = internal_errors.internal_errors().get("convert a span", 0)
+    intake, store = _converter()
+    before = internal_errors.get_internal_errors().get("convert a span", 0)
     intake.take([_chat(1), span_of(_Unreadable(gen_ai=1)), _chat(2)])
     assert [request.kind for request in store.puts[0]] == ["messages", "messages"]
-    assert internal_errors.internal_errors()["convert a span"] == before + 1
+    assert internal_errors.get_internal_errors()["convert a span"] == before + 1
 
 
 def test_a_number_that_json_does_not_have_costs_no_message() -> None:
     """A model that writes NaN into arguments is still heard."""
-    intake, store = _intake()
+    intake, store = _converter()
     call = '[{"role":"assistant","parts":[{"type":"tool_call","name":"sum","arguments":{"a":NaN}}]}]'
     intake.take([span_of({"gen_ai.operation.name": "chat", "gen_ai.output.messages": call})])
     (body,) = store.bodies()
     assert body["messages"][0]["input"] == {"a": "NaN"}
 
 
-def _everything(affiliation: Affiliation) -> Operation:
+def _everything(conversation_context: ConversationContext) -> Operation:
     return Operation(
         "chat",
-        affiliation,
+        conversation_context,
         system_instructions=(Text("secret prompt"),),
         input=(
             Message("user", (Text("secret question"),)),
@@ -141,8 +148,8 @@ def test_everything_is_redacted() -> None:
         paths.add(path)
         return text.replace("secret", "***")
 
-    intake, store = _intake(hide)
-    whose = Affiliation("chat-1", properties={"plan": "secret plan"})
+    intake, store = _converter(hide)
+    whose = ConversationContext("chat-1", properties={"plan": "secret plan"})
     intake.take([span_of(attributes_of(_everything(whose)))])
     intake.take_outcome(
         Outcome("upgrade", "secret value", 1, "i", properties={"plan": "secret"}), whose, None
@@ -173,19 +180,19 @@ def test_a_redaction_that_fails_hides_the_text() -> None:
     def broken(text: str, path: str) -> str:
         raise KeyError(text)
 
-    intake, store = _intake(broken)
-    before = internal_errors.internal_errors().get("redact a text", 0)
-    intake.take([span_of(attributes_of(_everything(Affiliation("chat-1"))))])
+    intake, store = _converter(broken)
+    before = internal_errors.get_internal_errors().get("redact a text", 0)
+    intake.take([span_of(attributes_of(_everything(ConversationContext("chat-1"))))])
     (body,) = store.bodies()
     assert not [text for text in _texts(body) if "secret" in text]
     assert [message.get("content") for message in body["messages"]] == [FAILED, None, None, FAILED]
-    assert internal_errors.internal_errors()["redact a text"] == before + 8
+    assert internal_errors.get_internal_errors()["redact a text"] == before + 8
 
 
 def test_redaction_does_not_change_ids() -> None:
     """Ids are made before, so that two texts that are redacted alike stay two messages."""
-    plain, kept = _intake()
-    hidden, changed = _intake(lambda text, path: "#")
+    plain, kept = _converter()
+    hidden, changed = _converter(lambda text, path: "#")
     for intake in (plain, hidden):
         intake.take([_chat(1), _chat(2)])
     ids = [[m["externalMessageId"] for body in s.bodies() for m in body["messages"]] for s in (kept, changed)]
@@ -193,24 +200,28 @@ def test_redaction_does_not_change_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "affiliation", "trace", "expected"),
+    ("given", "conversation_context", "trace", "expected"),
     [
-        pytest.param("mine", Affiliation("chat-1"), 3, "mine", id="the conversation it names"),
-        pytest.param(None, Affiliation(scope_id="s"), 3, "scope-s", id="the scope it happened in"),
-        pytest.param(None, Affiliation(scope_id="new"), 1, "scope-new", id="a scope without a call yet"),
-        pytest.param(None, Affiliation(), 1, "chat-1", id="the conversation of its trace"),
-        pytest.param(None, Affiliation(), 9, f"trace-{9:032x}", id="a trace without a call yet"),
-        pytest.param(None, Affiliation(), None, None, id="nothing known"),
+        pytest.param("mine", ConversationContext("chat-1"), 3, "mine", id="the conversation it names"),
+        pytest.param(None, ConversationContext(scope_id="s"), 3, "scope-s", id="the scope it happened in"),
+        pytest.param(
+            None, ConversationContext(scope_id="new"), 1, "scope-new", id="a scope without a call yet"
+        ),
+        pytest.param(None, ConversationContext(), 1, "chat-1", id="the conversation of its trace"),
+        pytest.param(None, ConversationContext(), 9, f"trace-{9:032x}", id="a trace without a call yet"),
+        pytest.param(None, ConversationContext(), None, None, id="nothing known"),
     ],
 )
 def test_what_an_outcome_belongs_to(
-    given: str | None, affiliation: Affiliation, trace: int | None, expected: str | None
+    given: str | None, conversation_context: ConversationContext, trace: int | None, expected: str | None
 ) -> None:
     """The nearest conversation that is known; and its user, if the outcome names none."""
-    intake, store = _intake()
-    intake.take([_chat(1, Affiliation("chat-1", "ada", "acme")), _chat(2, Affiliation(scope_id="s"))])
+    intake, store = _converter()
+    intake.take(
+        [_chat(1, ConversationContext("chat-1", "ada", "acme")), _chat(2, ConversationContext(scope_id="s"))]
+    )
     outcome = Outcome("upgrade", "1", 1, "i", conversation_id=given)
-    taken = intake.take_outcome(outcome, affiliation, f"{trace:032x}" if trace else None)
+    taken = intake.take_outcome(outcome, conversation_context, f"{trace:032x}" if trace else None)
     assert taken.conversation_id == expected
     assert (taken.user_id, taken.organization_id) == (
         ("ada", "acme") if expected == "chat-1" else (None, None)
@@ -243,7 +254,7 @@ class RefusingStore(FakeStore):
 def test_what_the_store_refused_is_told_again(error: Exception | None) -> None:
     """A span that comes once more, because its sender was told so, adds what it did not add before."""
     store = RefusingStore(error)
-    intake = Intake(store, ADDRESS)
+    intake = Ingest(store, ADDRESS)
     with contextlib.suppress(OSError):
         intake.take([_chat()])
     intake.take([_chat()])

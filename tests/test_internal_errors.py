@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.stats import Stats, with_process_counts
+from greenflash_otel.delivery.stats import Stats, add_process_counts
 from tests.delivery.processes import output_of
 
 
@@ -25,7 +25,7 @@ def test_nothing_is_miscounted_by_many_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert internal_errors.counts().lost == {"a": 32_000}
+    assert internal_errors.get_counts().lost == {"a": 32_000}
 
 
 def test_counting_within_counting() -> None:
@@ -37,7 +37,7 @@ def test_counting_within_counting() -> None:
         counts.unlinked += 1
 
     tally.add(change)
-    counts = internal_errors.counts()
+    counts = internal_errors.get_counts()
     assert (counts.lost["within"], counts.unlinked) == (1, 1)
 
 
@@ -46,7 +46,7 @@ def test_a_thread_that_counts_does_not_wait_for_one_that_sums_up() -> None:
     tally = internal_errors._tally
     with tally._lock:
         internal_errors.count_repaired()
-    assert internal_errors.counts().repaired == 1
+    assert internal_errors.get_counts().repaired == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -60,7 +60,7 @@ if child := os.fork():
     os.waitpid(child, 0)
 else:
     internal_errors.count_lost("b")
-    print(dict(internal_errors.counts().lost), flush=True)
+    print(dict(internal_errors.get_counts().lost), flush=True)
     os._exit(0)
 """
     assert output_of(script).splitlines() == ["{'b': 1}"]
@@ -70,7 +70,7 @@ def test_the_counts_of_the_process_are_part_of_the_sum() -> None:
     """Lost before any pipeline had it is lost all the same."""
     internal_errors.count("convert a span", ValueError(), lost="conversion_failed")
     internal_errors.count_unlinked()
-    stats = with_process_counts(Stats(accepted=3, delivered=2, lost={"conversion_failed": 1}))
+    stats = add_process_counts(Stats(accepted=3, delivered=2, lost={"conversion_failed": 1}))
     assert stats.accepted == stats.delivered + sum(stats.lost.values()) == 4
     assert str(stats) == (
         "accepted 4 = delivered 2 + pending 0 + rejected 0 + lost 2 (conversion_failed 2)"
@@ -105,7 +105,7 @@ def test_a_handler_of_the_application_that_fails_harms_nobody() -> None:
         internal_errors.warn_once("something")
     finally:
         logging.getLogger("greenflash_otel").removeHandler(handler)
-    assert internal_errors.internal_errors() == {"log a message": 1}
+    assert internal_errors.get_internal_errors() == {"log a message": 1}
 
 
 IMPORT = "import greenflash_otel"

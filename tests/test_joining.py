@@ -82,9 +82,9 @@ def test_a_time() -> None:
     joiner.take_logs([log("first")], 5)
     joiner.forget(5 + UNCORRELATED_NS - 1)
     assert joiner.take_span(SPAN, 0) != SPAN
-    joiner, before = new(), dict(internal_errors.internal_errors())
+    joiner, before = new(), dict(internal_errors.get_internal_errors())
     joiner.take_logs([log("first")], 5)
     joiner.forget(5 + UNCORRELATED_NS)
     assert joiner.take_span(SPAN, 0) == SPAN
     step = "find the span of a log record"
-    assert internal_errors.internal_errors()[step] == before.get(step, 0) + 1
+    assert internal_errors.get_internal_errors()[step] == before.get(step, 0) + 1

@@ -63,7 +63,7 @@ def test_a_process_that_ends_without_a_word_has_delivered_everything(
     assert [outcome.event_type for outcome in stored.outcomes] == ["upgrade"]
     [(folder, destination)] = inspector.list_destinations(tmp_path / "outbox")
     with inspector.inspecting(folder, destination) as left:
-        assert list(left.entries()) == []
+        assert list(left.list_entries()) == []
 
 
 def test_with_capture_off_no_text_leaves_the_process(greenflash_emulator: Emulator, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from typing import Any
 import greenflash_otel as greenflash
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
-    Affiliation,
+    ConversationContext,
     Failure,
     Json,
     Media,
@@ -52,21 +52,21 @@ SECRET = "4111-1111"
 @contextmanager
 def process(
     folder: Path, redact: Redact | None = None, rate: float | None = None
-) -> Iterator[tuple[Intake, Outbox]]:
+) -> Iterator[tuple[Ingest, Outbox]]:
     """A process that is killed when the block ends: it settles nothing."""
     outbox = Outbox(folder)
     store = ConversationStore(reader=outbox)
-    sampler = None if rate is None else Sampler(rate, store.index.always_kept)
-    yield Intake(outbox, ADDRESS, redact, conversations=store, sampler=sampler), outbox
+    sampler = None if rate is None else Sampler(rate, store.index.always_sampled)
+    yield Ingest(outbox, ADDRESS, redact, conversations=store, sampler=sampler), outbox
     outbox.close()
 
 
 def sent(outbox: Outbox) -> list[dict[str, Any]]:
     """The messages that wait, in order; they wait no more."""
     found: list[dict[str, Any]] = []
-    while (entry := outbox.claim(0.0)) is not None:
+    while (entry := outbox.claim_next(0.0)) is not None:
         found += json.loads(entry.request.body).get("messages", [])
-        outbox.settle(entry)
+        outbox.acknowledge(entry)
     return found
 
 
@@ -79,7 +79,7 @@ def said(number: int, text: str = "yes", *, whose: str = "chat") -> Operation:
     """A call in which the user says something for the nth time, and gets an answer in a word."""
     return Operation(
         "chat",
-        Affiliation(whose),
+        ConversationContext(whose),
         system_instructions=(Text("Answer with a word."),),
         input=(Message("user", (Text(f"{number}: my card is {SECRET}"),)),),
         output=(Message("assistant", (Text(text),)),),
@@ -97,10 +97,10 @@ def test_an_answer_in_doubt_is_told_by_the_next_process(tmp_path: Path) -> None:
         assert sent(outbox) == []
         assert SECRET.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     with process(tmp_path, redact) as (intake, outbox):
-        intake.settle()
+        intake.emit_all_waiting()
         assert [message["content"] for message in sent(outbox)] == ["1: my card is [card]", "yes"]
     with process(tmp_path, redact) as (intake, outbox):
-        intake.settle()
+        intake.emit_all_waiting()
         assert sent(outbox) == []
 
 
@@ -121,10 +121,10 @@ def test_what_another_process_left_waits_here(tmp_path: Path) -> None:
     """It is adopted while this one runs, and told at its end at the latest."""
     with process(tmp_path) as (intake, outbox):
         other = Outbox(tmp_path)
-        Intake(other, ADDRESS, conversations=ConversationStore(reader=other)).take([span(said(1))])
+        Ingest(other, ADDRESS, conversations=ConversationStore(reader=other)).take([span(said(1))])
         other.close()
         outbox.adopt()
-        intake.settle()
+        intake.emit_all_waiting()
         assert len(sent(outbox)) == 2
 
 
@@ -132,13 +132,13 @@ def test_sampling_goes_on_as_before(tmp_path: Path) -> None:
     """A conversation that an outcome made one to keep stays one; of another nothing is noted as told."""
     with process(tmp_path, rate=0.0) as (intake, outbox):
         intake.take([span(said(n, "a longer answer", whose=whose), n) for n, whose in ((1, "a"), (2, "b"))])
-        intake.take_outcome(Outcome("upgrade", "1", 1, "i", conversation_id="a"), Affiliation(), None)
+        intake.take_outcome(Outcome("upgrade", "1", 1, "i", conversation_id="a"), ConversationContext(), None)
         assert len(sent(outbox)) == 2
     with process(tmp_path, rate=0.0) as (intake, outbox):
         intake.take([span(said(3, "a longer answer", whose=whose), n) for n, whose in ((3, "a"), (4, "b"))])
         assert len(sent(outbox)) == 2
         intake.take([span(said(2, "a longer answer", whose="b"), 2)])  # again, for it was lost
-        intake.take_outcome(Outcome("upgrade", "1", 1, "j", conversation_id="b"), Affiliation(), None)
+        intake.take_outcome(Outcome("upgrade", "1", 1, "j", conversation_id="b"), ConversationContext(), None)
         assert len(sent(outbox)) == 4
 
 
@@ -157,7 +157,7 @@ def test_every_text_of_what_waits_is_redacted() -> None:
     """And nothing else is changed."""
     operation = Operation(
         "chat",
-        Affiliation("chat", "ada", properties={"p": SECRET}),
+        ConversationContext("chat", "ada", properties={"p": SECRET}),
         system_instructions=(Text(SECRET),),
         prompt=PromptTemplate("p", variables={"v": SECRET}),
         input=(Message("user", PARTS), Message("developer", (Text(SECRET),))),

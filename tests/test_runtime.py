@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import greenflash_otel as greenflash
 from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.langchain import GreenflashCallbackHandler
-from greenflash_otel.testing import Answer, Emulator, StoredConversation
+from greenflash_otel.testing import Emulator, FaultReply, StoredConversation
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
 from tests.delivery.fakes import messages
@@ -127,7 +127,7 @@ def test_a_refused_key_holds_everything(
 ) -> None:
     """401 loses nothing, is told once, and stats() says so."""
     for _ in range(5):
-        greenflash_emulator.faults.next(Answer(status=401), path="/messages")
+        greenflash_emulator.faults.next(FaultReply(status=401), path="/messages")
     with caplog.at_level(logging.WARNING, "greenflash_otel"):
         pipeline = start(greenflash_emulator)
         with greenflash.conversation("c"):

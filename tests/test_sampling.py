@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.ingest.sampling import Sampler, keeps
-from greenflash_otel.model.operation import Affiliation, Failure, Message, Operation, Text
+from greenflash_otel.model.operation import ConversationContext, Failure, Message, Operation, Text
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
@@ -56,7 +56,7 @@ def turn(number: int, text: str, conversation_id: str = "chat", failure: Failure
     """A span in which the user says something, and nobody answers."""
     operation = Operation(
         "chat",
-        Affiliation(conversation_id),
+        ConversationContext(conversation_id),
         input=(Message("user", (Text(text),)),),
         output=(Message("assistant", (Text(f"re {text}"),)),),
         failure=failure,
@@ -69,10 +69,10 @@ def request(conversation_id: str, size_bytes: int) -> ApiRequest:
     return ApiRequest("messages", "/messages", b"x" * size_bytes, conversation_id)
 
 
-def nothing_kept(keep_on: Sequence[str] = ("outcome", "error")) -> tuple[Intake, Kept]:
+def nothing_kept(keep_on: Sequence[str] = ("outcome", "error")) -> tuple[Ingest, Kept]:
     """An intake that keeps nothing by itself."""
     store = Kept()
-    return Intake(store, ADDRESS, sampler=Sampler(0.0), keep_on=keep_on), store
+    return Ingest(store, ADDRESS, sampler=Sampler(0.0), keep_on=keep_on), store
 
 
 @given(st.text(), st.floats(0, 1), st.floats(0, 1))
@@ -94,7 +94,7 @@ def test_the_share_is_the_rate() -> None:
 def test_a_conversation_is_kept_whole_or_not_at_all() -> None:
     """Every turn of one has the same fate."""
     store = Kept()
-    intake = Intake(store, ADDRESS, sampler=Sampler(0.5))
+    intake = Ingest(store, ADDRESS, sampler=Sampler(0.5))
     ids = [f"chat-{number}" for number in range(40)]
     intake.take([turn(n, f"{n}", id) for n, id in enumerate([*ids, *ids], 1)])
     assert {one.conversation_id for one in store.requests} == {id for id in ids if keeps(id, 0.5)}
@@ -108,8 +108,8 @@ def test_what_matters_is_kept_from_its_beginning(what: str) -> None:
     intake.take([turn(1, "a"), turn(2, "x", "another")])
     assert store.requests == []
     if what == "outcome":
-        intake.take_outcome(replace(OUTCOME, conversation_id="chat"), Affiliation(), None)
-        intake.take_outcome(OUTCOME, Affiliation(), None)  # of no conversation
+        intake.take_outcome(replace(OUTCOME, conversation_id="chat"), ConversationContext(), None)
+        intake.take_outcome(OUTCOME, ConversationContext(), None)  # of no conversation
         expected = ["a", "re a", "/events", "/events"]
     elif what == "outcome span":
         intake.take([span_of(attributes_of_outcome(replace(OUTCOME, conversation_id="chat")))])
@@ -128,13 +128,13 @@ def test_nothing_forces_what_is_not_named() -> None:
     """The outcome itself is always kept."""
     intake, store = nothing_kept(keep_on=())
     intake.take([turn(1, "a", failure=Failure("Timeout"))])
-    intake.take_outcome(replace(OUTCOME, conversation_id="chat"), Affiliation(), None)
+    intake.take_outcome(replace(OUTCOME, conversation_id="chat"), ConversationContext(), None)
     assert store.said() == ["/events"]
 
 
 def test_what_is_held_is_bounded() -> None:
     """Of the conversation that was quiet longest nothing is held any more."""
-    sampler = Sampler(0.0, held_bytes=10)
+    sampler = Sampler(0.0, buffered_bytes=10)
     sampler.sift("a", [request("a", 4)])
     sampler.sift("b", [request("b", 4)])
     sampler.sift("a", [request("a", 2)])

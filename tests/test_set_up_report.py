@@ -240,4 +240,4 @@ class TestASecondInstrument:
 )
 def test_no_password_is_logged(url: str, shown: str) -> None:
     """Some put one into the URL."""
-    assert set_up_report.without_password(url) == shown
+    assert set_up_report.remove_password(url) == shown

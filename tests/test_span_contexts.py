@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanContext
 
 import greenflash_otel as greenflash
 from greenflash_otel import internal_errors, span_contexts
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.span_contexts import SpanContexts, text_bytes_of
 
 STEP = "remember whose conversation a span belongs to"
@@ -42,11 +42,11 @@ def _context(number: int) -> SpanContext:
 def test_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes first, which is counted: its span arrives without its user."""
     monkeypatch.setattr(span_contexts, "MAX_OPEN", 3)
-    table, before = SpanContexts(), internal_errors.internal_errors().get(STEP, 0)
+    table, before = SpanContexts(), internal_errors.get_internal_errors().get(STEP, 0)
     spans = [_start(table, id=f"c{number}") for number in range(5)]
-    found = [table.find(span.get_span_context()).affiliation.conversation_id for span in spans]
+    found = [table.find(span.get_span_context()).conversation_context.conversation_id for span in spans]
     assert found == [None, None, "c2", "c3", "c4"]
-    assert internal_errors.internal_errors()[STEP] == before + 2
+    assert internal_errors.get_internal_errors()[STEP] == before + 2
 
 
 def test_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +55,8 @@ def test_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     table = SpanContexts()
     spans = [_start(table, id=f"c{number}", properties={"text": "x" * 30_000}) for number in range(20)]
     assert table.text_bytes <= 100_000
-    assert table.find(spans[-1].get_span_context()).affiliation.conversation_id == "c19"
-    assert table.find(spans[0].get_span_context()).affiliation.conversation_id is None
+    assert table.find(spans[-1].get_span_context()).conversation_context.conversation_id == "c19"
+    assert table.find(spans[0].get_span_context()).conversation_context.conversation_id is None
 
 
 def test_what_spans_share_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,9 @@ def test_what_spans_share_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
         spans: list[Any] = [tracer.start_span("s") for _ in range(50)]
         for span in spans:
             table.note_start(span, None)
-    assert all(table.find(span.get_span_context()).affiliation.conversation_id == "c" for span in spans)
+    assert all(
+        table.find(span.get_span_context()).conversation_context.conversation_id == "c" for span in spans
+    )
 
 
 def test_age(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,11 +81,11 @@ def test_age(monkeypatch: pytest.MonkeyPatch) -> None:
     table.note_end(ended.get_span_context(), keep=True)
     clock.now_s = span_contexts.MAX_ENDED_S + 1
     table.note_end(_start(table, id="new").get_span_context(), keep=True)
-    assert table.find(ended.get_span_context()).affiliation.conversation_id is None
-    assert table.find(leaked.get_span_context()).affiliation.conversation_id == "leaked"
+    assert table.find(ended.get_span_context()).conversation_context.conversation_id is None
+    assert table.find(leaked.get_span_context()).conversation_context.conversation_id == "leaked"
     clock.now_s = span_contexts.MAX_OPEN_S + 1
     _start(table, id="newest")
-    assert table.find(leaked.get_span_context()).affiliation.conversation_id is None
+    assert table.find(leaked.get_span_context()).conversation_context.conversation_id is None
 
 
 def test_nothing_is_remembered_for_nobody() -> None:
@@ -126,7 +128,7 @@ def test_threads_and_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> N
 @settings(max_examples=50, deadline=None)
 def test_size_is_at_least_that_of_the_texts(value: Any) -> None:
     """What is measured is not less than the text in it, up to the number of values that are looked at."""
-    assert text_bytes_of(Affiliation("c", properties={"k": value})) >= _texts(value)
+    assert text_bytes_of(ConversationContext("c", properties={"k": value})) >= _texts(value)
 
 
 def _texts(value: Any) -> int:

@@ -209,7 +209,7 @@ def test_below_the_wrapper_of_somebody_else(
     with greenflash.conversation("chat-42", user_id="ada"):
         call(provider)
     assert calls == ["theirs"]
-    assert list(standalone._layers("start")).count(ours) == 1
+    assert list(standalone._list_layers("start")).count(ours) == 1
     assert greenflash.flush(10)
     assert greenflash_emulator.conversation("chat-42").external_user_id == "ada"
     monkeypatch.undo()

@@ -1,7 +1,7 @@
 """Write any value of an application as JSON, and say what that changed. Pure.
 
 Whatever an application passes must reach Greenflash or cost only itself. So nothing here raises: a value that
-cannot be read becomes the name of its type, and the values around it are kept. Iterators are never consumed,
+cannot be read becomes the name of its type, and the values around it are retained. Iterators are never consumed,
 because the application still needs them.
 """
 
@@ -94,7 +94,7 @@ def repair_json(value: object, bounds: Bounds = Bounds()) -> JsonValue:
     return JsonValue(written, tuple(writer.converted), tuple(writer.losses))
 
 
-def well_formed(text: str) -> str:
+def repair_surrogates(text: str) -> str:
     """Return `text` as one that can be encoded: halves of surrogate pairs are joined or replaced."""
     if text.isascii():
         return text
@@ -113,13 +113,13 @@ def shorten(text: str, limit: int = MAX_NAME) -> str:
     return f"{text[: limit - 33]}…{digest}"
 
 
-def type_name(value: object) -> str:
+def name_type(value: object) -> str:
     """Return the name of the type of `value`; ``object`` if even that cannot be read."""
     try:
         name = type(value).__name__
     except Exception:  # noqa: BLE001 - a metaclass of the application
         return "object"
-    return well_formed(name[:100]) if type(name) is str else "object"
+    return repair_surrogates(name[:100]) if type(name) is str else "object"
 
 
 class _JsonWriter:
@@ -139,46 +139,50 @@ class _JsonWriter:
         if value is None or kind is bool:
             return value  # type: ignore[return-value]  # None or a bool
         if kind is str:
-            return self._text(value)  # type: ignore[arg-type]  # a str
+            return self._write_text(value)  # type: ignore[arg-type]  # a str
         try:
             return self._write_any(value, depth)
         except Exception:  # noqa: BLE001 - whatever an object of the application raises
-            return self._lose(value, f"a value of type {type_name(value)} could not be read")
+            return self._lose(value, f"a value of type {name_type(value)} could not be read")
 
     def _write_any(self, value: object, depth: int) -> Json:
         match value:
             case Enum():
                 self._convert(value)
-                return self.write(value.value, depth + 1) if depth < self._bounds.depth else self._cut(value)
+                return (
+                    self.write(value.value, depth + 1)
+                    if depth < self._bounds.depth
+                    else self._cut_text(value)
+                )
             case str():
-                return self._text(str.__str__(value))
+                return self._write_text(str.__str__(value))
             case int():
-                return self._integer(int.__int__(value))
+                return self._write_integer(int.__int__(value))
             case float():
-                return self._float(float.__float__(value))
+                return self._write_float(float.__float__(value))
             case datetime() | date() | time():
                 self._convert(value)
-                return self._text(value.isoformat())
+                return self._write_text(value.isoformat())
             case bytes() | bytearray() | memoryview():
                 self._convert(value)
-                return self._bytes(bytes(value[: self._bounds.text_bytes]))
+                return self._write_bytes(bytes(value[: self._bounds.text_bytes]))
         if isinstance(value, _TEXTUAL):
             self._convert(value)
-            return self._text(str(value))
+            return self._write_text(str(value))
         if isinstance(value, Mapping):
-            return self._within(value, depth, self._mapping)
+            return self._write_container(value, depth, self._write_mapping)
         if isinstance(value, _LISTS):
-            return self._within(value, depth, self._list)
-        return self._object(value, depth)
+            return self._write_container(value, depth, self._list)
+        return self._write_object(value, depth)
 
-    def _object(self, value: object, depth: int) -> Json:
+    def _write_object(self, value: object, depth: int) -> Json:
         kind: Any = type(value)
         if (fields := _fields_of(value)) is not None:
             self._convert(value)
-            return self._within(fields, depth, self._mapping, owner=value)
+            return self._write_container(fields, depth, self._write_mapping, owner=value)
         if hasattr(kind, "tolist") and (size := getattr(value, "size", 1)) is not None:  # numpy and its like
             if not isinstance(size, int) or size > self._bounds.entries or depth >= self._bounds.depth:
-                return self._cut(value)
+                return self._cut_text(value)
             self._convert(value)
             return self.write(value.tolist(), depth + 1)  # type: ignore[attr-defined]  # it has one
         if (number := _number_of(value)) is not None:
@@ -186,17 +190,17 @@ class _JsonWriter:
             return self.write(number, depth + 1)
         text = str(value)
         if isinstance(value, type) or _ADDRESS.search(text[:1_000]):
-            return self._lose(value, f"a value of type {type_name(value)} was replaced by its name")
+            return self._lose(value, f"a value of type {name_type(value)} was replaced by its name")
         self._convert(value)
-        return self._text(text)
+        return self._write_text(text)
 
-    def _within(self, value: Any, depth: int, write: Any, owner: object = None) -> Json:
+    def _write_container(self, value: Any, depth: int, write: Any, owner: object = None) -> Json:
         """Write a container, unless it is too deep or contains itself."""
         own_id = id(value if owner is None else owner)
         if own_id in self._open:
             return self._lose(value, "a value that contains itself was cut", "<cycle>")
         if depth >= self._bounds.depth:
-            return self._cut(value if owner is None else owner)
+            return self._cut_text(value if owner is None else owner)
         self._open.add(own_id)
         try:
             written: Json = write(value, depth + 1)
@@ -204,19 +208,19 @@ class _JsonWriter:
             self._open.discard(own_id)
         return written
 
-    def _mapping(self, value: Mapping[Any, Any], depth: int) -> Json:
+    def _write_mapping(self, value: Mapping[Any, Any], depth: int) -> Json:
         written: dict[str, Json] = {}
         times: dict[str, int] = {}
-        for key, item in self._items(value):
-            name = text = self._key(key, depth)
+        for key, item in self._read_items(value):
+            name = text = self._write_key(key, depth)
             while name in written:
                 self.losses["two keys became the same text, so one was renamed"] = None
                 times[text] = times.get(text, 1) + 1
                 name = f"{text} ({times[text]})"
-            written[name] = self._share(item, depth) if depth == 1 else self.write(item, depth)
+            written[name] = self._write_property(item, depth) if depth == 1 else self.write(item, depth)
         return written
 
-    def _share(self, value: object, depth: int) -> Json:
+    def _write_property(self, value: object, depth: int) -> Json:
         """Write one of several properties: however large it is, it leaves room for those after it."""
         entries, text_bytes = self._entries_left // 2, self._bytes_left // 4
         self._entries_left -= entries
@@ -229,15 +233,15 @@ class _JsonWriter:
     def _list(self, values: Any, depth: int) -> Json:
         if type(values) not in (list, tuple):
             self._convert(values)
-        written = [self.write(item, depth) for item in self._bounded(values)]
-        return _sorted(written) if isinstance(values, Set) else written
+        written = [self.write(item, depth) for item in self._iterate_bounded(values)]
+        return _sort_set(written) if isinstance(values, Set) else written
 
-    def _items(self, value: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    def _read_items(self, value: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
         """Read the entries of a mapping, each for itself: one that raises costs only itself."""
         if type(value) is dict:
-            yield from self._bounded(list(value.items()))
+            yield from self._iterate_bounded(list(value.items()))
             return
-        for key in self._bounded(value):
+        for key in self._iterate_bounded(value):
             try:
                 item = value[key]
             except Exception:  # noqa: BLE001 - a mapping of the application
@@ -245,7 +249,7 @@ class _JsonWriter:
                 continue
             yield key, item
 
-    def _bounded(self, values: Iterable[Any]) -> Iterator[Any]:
+    def _iterate_bounded(self, values: Iterable[Any]) -> Iterator[Any]:
         """Iterate as far as the bound on entries, or an error of the application, allows."""
         iterator = iter(values)
         while True:
@@ -262,16 +266,16 @@ class _JsonWriter:
             self._entries_left -= 1
             yield item
 
-    def _key(self, key: object, depth: int) -> str:
+    def _write_key(self, key: object, depth: int) -> str:
         written = key if type(key) is str else self.write(key, depth)
-        text = written if isinstance(written, str) else _as_key(written)
+        text = written if isinstance(written, str) else write_key(written)
         if len(text) > MAX_NAME:
             self.losses["a key that was too long was cut"] = None
             text = shorten(text)
-        return self._text(text)
+        return self._write_text(text)
 
-    def _text(self, text: str) -> str:
-        clean = well_formed(text)
+    def _write_text(self, text: str) -> str:
+        clean = repair_surrogates(text)
         if clean is not text and "\ufffd" in clean:
             self.losses["half a character was replaced"] = None
         while (size := _size_of(clean)) > self._bytes_left and clean:
@@ -280,7 +284,7 @@ class _JsonWriter:
         self._bytes_left -= size
         return clean
 
-    def _integer(self, number: int) -> Json:
+    def _write_integer(self, number: int) -> Json:
         if number.bit_length() > _LONG_INTEGER_BITS:
             try:
                 str(number)
@@ -288,31 +292,31 @@ class _JsonWriter:
                 return self._lose(number, "an integer with thousands of digits was left out")
         return number
 
-    def _float(self, number: float) -> Json:
+    def _write_float(self, number: float) -> Json:
         if math.isfinite(number):
             return number
         self._convert(number)
         return repr(number)
 
-    def _bytes(self, content: bytes) -> str:
+    def _write_bytes(self, content: bytes) -> str:
         try:
             text = content.decode()
         except UnicodeDecodeError:
-            return self._text(base64.b64encode(content).decode())
+            return self._write_text(base64.b64encode(content).decode())
         is_text = not text or text.translate(_LAYOUT).isprintable()
-        return self._text(text if is_text else base64.b64encode(content).decode())
+        return self._write_text(text if is_text else base64.b64encode(content).decode())
 
     def _convert(self, value: object) -> None:
-        self.converted[type_name(value)] = None
+        self.converted[name_type(value)] = None
 
-    def _cut(self, value: object) -> str:
+    def _cut_text(self, value: object) -> str:
         return self._lose(
             value, f"what was nested deeper than {self._bounds.depth} levels, or too large, was cut"
         )
 
     def _lose(self, value: object, loss: str, text: str | None = None) -> str:
         self.losses[loss] = None
-        return f"<{type_name(value)}>" if text is None else text
+        return f"<{name_type(value)}>" if text is None else text
 
 
 def _fields_of(value: object) -> Mapping[str, Any] | None:
@@ -344,12 +348,12 @@ def _size_of(text: str) -> int:
     return len(dumps(text, ensure_ascii=False).encode())
 
 
-def _as_key(written: Json) -> str:
+def write_key(written: Json) -> str:
     if written is None or isinstance(written, (bool, int, float)):
         return str(written)
     return dumps(written, ensure_ascii=False, separators=(",", ":"))
 
 
-def _sorted(written: list[Json]) -> list[Json]:
+def _sort_set(written: list[Json]) -> list[Json]:
     """Put the members of a set into an order that is the same in every process."""
     return sorted(written, key=lambda item: (type(item).__name__, dumps(item, ensure_ascii=False)))

@@ -1,6 +1,6 @@
 """Repair the arguments of the public functions, in one place for all of them.
 
-An argument that is not as it should be is repaired, and its original is kept in
+An argument that is not as it should be is repaired, and its original is retained in
 ``properties["greenflash_original"]``. The application is warned once, and what it recorded is delivered.
 Only ``strict`` makes it an error. Neither a warning nor an error quotes a value: a user may have written it,
 and logs go to other places than conversations.
@@ -22,10 +22,10 @@ from greenflash_otel.any_json import (
     MAX_NAME,
     MAX_TEXT_BYTES,
     Bounds,
+    name_type,
     repair_json,
+    repair_surrogates,
     shorten,
-    type_name,
-    well_formed,
 )
 from greenflash_otel.errors import GreenflashOtelError
 from greenflash_otel.model.operation import ORIGINAL, Json, merge_properties
@@ -71,7 +71,7 @@ class Repairs:
 
     def note(self, name: str, value: object, action: str, wanted: str) -> None:
         """Note that an argument was repaired."""
-        subject = name if value is None else f"{name} ({type_name(value)})"
+        subject = name if value is None else f"{name} ({name_type(value)})"
         self.problems.append(f"{subject} was {action}; write {wanted}")
         self.original[name] = original = repair_json(value, Bounds(text_bytes=self._room)).value
         self._room -= min(self._room, len(dumps(original, ensure_ascii=False).encode()))
@@ -122,7 +122,7 @@ def read_id(name: str, id: object, repairs: Repairs) -> str | None:
     """Read an id of the application's. The same value is the same text wherever it is passed."""
     if id is None:
         return None
-    text, is_clear = id_text(id)
+    text, is_clear = write_id(id)
     if text is None:
         repairs.note(name, id, "left out", "your id as text")
     elif not is_clear:
@@ -130,7 +130,7 @@ def read_id(name: str, id: object, repairs: Repairs) -> str | None:
     return text
 
 
-def id_text(id: object) -> tuple[str | None, bool]:
+def write_id(id: object) -> tuple[str | None, bool]:
     """Return an id as text, and whether that text is all that the id says.
 
     ``str()`` of numbers, UUIDs, paths and whatever has a text of its own; of an enum, its value. None where
@@ -138,18 +138,18 @@ def id_text(id: object) -> tuple[str | None, bool]:
     """
     kind = type(id)
     if issubclass(kind, str) and not issubclass(kind, Enum):
-        return _bounded_id(str.__str__(cast(str, id)), True)
+        return _bound_id(str.__str__(cast(str, id)), True)
     written = repair_json(id)
     value = written.value
     if value is None or value in ([], {}) or written.losses:
         return None, False
     if isinstance(value, (Mapping, list)):
-        return _bounded_id(dumps(value, ensure_ascii=False, separators=(",", ":")), False)
-    return _bounded_id(str(value), not isinstance(value, (bool, float)) and not issubclass(kind, float))
+        return _bound_id(dumps(value, ensure_ascii=False, separators=(",", ":")), False)
+    return _bound_id(str(value), not isinstance(value, (bool, float)) and not issubclass(kind, float))
 
 
-def _bounded_id(text: str, is_clear: bool) -> tuple[str | None, bool]:
-    clean = shorten(well_formed(text).replace("\0", "\ufffd"))
+def _bound_id(text: str, is_clear: bool) -> tuple[str | None, bool]:
+    clean = shorten(repair_surrogates(text).replace("\0", "\ufffd"))
     if not clean.strip():
         return None, False
     return clean, is_clear and clean == text
@@ -173,11 +173,11 @@ def read_text(name: str, text: object, repairs: Repairs) -> str | None:
 
 
 def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
-    """Read properties. A bad one is repaired or left out by itself, and the others are kept."""
+    """Read properties. A bad one is repaired or left out by itself, and the others are retained."""
     if properties is None:
         return {}
     written = repair_json(properties)
-    found = _as_object(written.value)
+    found = _read_object(written.value)
     if found is None:
         repairs.note("properties", properties, "left out", "a dict of JSON values")
         return {}
@@ -187,7 +187,7 @@ def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
     return found
 
 
-def _as_object(value: Json) -> dict[str, Json] | None:
+def _read_object(value: Json) -> dict[str, Json] | None:
     """Return an object, also one that came as pairs of name and value; None if it is neither."""
     if isinstance(value, dict):
         return value
@@ -204,7 +204,7 @@ def _is_pair(entry: Json) -> bool:
 
 def read_number(number: object) -> float | None:
     """Read a number of any kind: Decimal, a fraction, numpy's, digits as text. None if it is none."""
-    value = plain_scalar(number)
+    value = unwrap_scalar(number)
     try:
         found = float(value)
     except Exception:  # noqa: BLE001 - whatever an object of the application raises
@@ -212,7 +212,7 @@ def read_number(number: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def plain_scalar(value: Any) -> Any:
+def unwrap_scalar(value: Any) -> Any:
     """Return the value of an enum, or what numpy and its like write in place of a number or a flag."""
     try:
         if isinstance(value, Enum):
@@ -226,10 +226,10 @@ def plain_scalar(value: Any) -> Any:
 
 def read_flag(name: str, flag: object, repairs: Repairs) -> bool | None:
     """Read a yes or no; also 0 and 1, and the words for it."""
-    value = plain_scalar(flag)
+    value = unwrap_scalar(flag)
     if flag is None or issubclass(type(value), int):
         return None if flag is None else bool(value)
-    word = _word(value)
+    word = _read_word(value)
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
     repairs.note(name, flag, "left out", "True or False")
@@ -240,12 +240,12 @@ def choose(name: str, value: object, choices: Iterable[str], repairs: Repairs) -
     """Read one of several words, in any case; None, and a repair, if it is none of them."""
     if value is None:
         return None
-    word, words = _word(plain_scalar(value)), tuple(choices)
+    word, words = _read_word(unwrap_scalar(value)), tuple(choices)
     if word in words:
         return word
     repairs.note(name, value, "left out", f"one of {', '.join(words)}")
     return None
 
 
-def _word(value: Any) -> str | None:
+def _read_word(value: Any) -> str | None:
     return str.__str__(value).strip().lower() if issubclass(type(value), str) else None

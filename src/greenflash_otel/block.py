@@ -14,7 +14,7 @@ from typing import Protocol
 from greenflash_otel.open_set import OpenSet
 
 
-class Begun(Protocol):
+class BegunBlock(Protocol):
     """Something that goes on after the code that began it, such as a stream."""
 
     def leave(self, error: BaseException) -> None:
@@ -27,8 +27,8 @@ class Block:
     __slots__ = ("__weakref__", "begun", "runner")
 
     def __init__(self) -> None:
-        self.runner = current_runner()
-        self.begun: OpenSet[Begun] = OpenSet()
+        self.runner = find_runner()
+        self.begun: OpenSet[BegunBlock] = OpenSet()
 
     def leave(self, error: BaseException) -> None:
         """End what was begun here, unless other code that still runs began it and may read on.
@@ -38,12 +38,12 @@ class Block:
         """
         if isinstance(error, Exception):
             return
-        for begun, runner in self.begun.entries():
+        for begun, runner in self.begun.list_entries():
             if runner == self.runner or _is_done(runner):
                 begun.leave(error)
 
 
-def current_runner() -> object:
+def find_runner() -> object:
     """Return the running asyncio task, weakly, else the number of the thread."""
     if asyncio._get_running_loop() is not None and (task := asyncio.current_task()) is not None:
         return weakref.ref(task)

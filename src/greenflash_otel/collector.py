@@ -18,13 +18,13 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.stats import Stats, with_process_counts
+from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import ReusableSpanProcessor
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
-from greenflash_otel.span_contexts import SPAN_CONTEXTS, conversation_alone, joined
+from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation, select_conversation
 
 EXPORTERS: Mapping[str, str] = {
     "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
@@ -34,7 +34,7 @@ EXPORTERS: Mapping[str, str] = {
 VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
-def exporter_of(environment: Mapping[str, str]) -> SpanExporter:
+def make_exporter(environment: Mapping[str, str]) -> SpanExporter:
     """OpenTelemetry's exporter. Raises `ConfigurationError` if it is not installed, or there is none."""
     named = (environment.get(variable, "").strip() for variable in VARIABLES)
     protocol = next(filter(None, named), "http/protobuf")
@@ -49,7 +49,7 @@ def exporter_of(environment: Mapping[str, str]) -> SpanExporter:
     return exporter
 
 
-def resource_of(settings: Settings) -> Resource:
+def read_resource(settings: Settings) -> Resource:
     """What a gateway of several products knows ours by."""
     return Resource({"greenflash.product_id": settings.product_id} if settings.product_id else {})
 
@@ -98,7 +98,7 @@ class CollectorProcessor(ReusableSpanProcessor[SpanProcessor]):
             return
         marked: ReadableSpan | None = span
         with internal_errors.guarded("mark a span with its conversation"):
-            marked = _marked(span)
+            marked = _mark_span(span)
         if marked is not None:
             batch.on_end(marked)
 
@@ -113,7 +113,7 @@ class CollectorProcessor(ReusableSpanProcessor[SpanProcessor]):
             batch.shutdown()
 
 
-def _marked(span: ReadableSpan) -> ReadableSpan | None:
+def _mark_span(span: ReadableSpan) -> ReadableSpan | None:
     """Return the span as the Collector gets it; None if a redaction function made it.
 
     A span that ended cannot be changed, and others may export it too, so this is a copy. A span of a model
@@ -125,13 +125,17 @@ def _marked(span: ReadableSpan) -> ReadableSpan | None:
         return None
     own = span.attributes or {}
     joins = recognises(own)
-    attributes = joined(own, note.affiliation) if joins else {**conversation_alone(note.affiliation), **own}
+    attributes = (
+        join_conversation(own, note.conversation_context)
+        if joins
+        else {**select_conversation(note.conversation_context), **own}
+    )
     if len(attributes) == len(own):
         return span
-    kept: Any = span._attributes
+    retained: Any = span._attributes
     marked = copy.copy(span)
     marked._attributes = more = BoundedAttributes(
-        attributes=attributes, max_value_len=getattr(kept, "max_value_len", None)
+        attributes=attributes, max_value_len=getattr(retained, "max_value_len", None)
     )
     more.dropped = span.dropped_attributes
     return marked
@@ -161,4 +165,4 @@ class CollectorPipeline(Pipeline):
         """What became of the spans."""
         taken, lost = self._exporter.taken, self._exporter.lost
         stats = Stats(accepted=taken + lost, delivered=taken, lost={"the Collector": lost} if lost else {})
-        return with_process_counts(stats)
+        return add_process_counts(stats)

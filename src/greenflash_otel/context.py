@@ -1,8 +1,8 @@
 """Which conversation, user and organization the running code works for.
 
-`conversation()` puts an `Affiliation` on the OpenTelemetry context, so it follows whatever carries
+`conversation()` puts a `ConversationContext` on the OpenTelemetry context, so it follows whatever carries
 that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instrumentations read it with
-`current_affiliation()`. Nothing here knows spans, threads or Greenflash's API.
+`get_current_affiliation()`. Nothing here knows spans, threads or Greenflash's API.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from greenflash_otel.arguments import (
     read_properties,
     report,
 )
-from greenflash_otel.block import Begun, Block, current_runner
+from greenflash_otel.block import BegunBlock, Block, find_runner
 from greenflash_otel.errors import InvalidConversationError
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.model.operation import Affiliation, nest_context
+from greenflash_otel.model.operation import ConversationContext, nest_context
 from greenflash_otel.open_set import OpenSet
 
-_KEY = otel_context.create_key("greenflash-affiliation")
-_NOBODY = Affiliation()
+_KEY = otel_context.create_key("greenflash-conversation-context")
+_NOBODY = ConversationContext()
 _BAGGAGE = "greenflash.conversation"
 """The entry of W3C baggage, which OpenTelemetry sends along with requests to other services."""
 _carrying = False
@@ -42,17 +42,17 @@ _carrying = False
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def affiliation_in(context: Context | None = None) -> Affiliation:
-    """The affiliation in ``context``, by default the current one; an empty one outside any scope."""
-    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY, context))
-    while isinstance(frame, Lent):
-        if (affiliation := frame.lender.affiliation()) is not None:
-            return affiliation
+def get_conversation_context(context: Context | None = None) -> ConversationContext:
+    """The conversation context in ``context``, by default the current one; an empty one outside any scope."""
+    frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
+    while isinstance(frame, ProvidedContext):
+        if (conversation_context := frame.provider.get_conversation_context()) is not None:
+            return conversation_context
         frame = frame.below
-    return frame.affiliation if frame else _NOBODY
+    return frame.conversation_context if frame else _NOBODY
 
 
-class Lender(Protocol):
+class ContextProvider(Protocol):
     """Something that goes on in a context, where its instrumentation learns of its beginning only."""
 
     @property
@@ -60,75 +60,75 @@ class Lender(Protocol):
         """Whether it has ended."""
         ...
 
-    def affiliation(self) -> Affiliation | None:
-        """What it lends to the running code; None: nothing, so what was there before it holds."""
+    def get_conversation_context(self) -> ConversationContext | None:
+        """What it provides to the running code; None: nothing, so what was there before it applies."""
         ...
 
 
-def lent_by(lender: Lender, context: Context) -> Context:
-    """``context`` with an affiliation that holds where, and as long as, ``lender`` says."""
-    below = cast("_Frame | Lent | None", otel_context.get_value(_KEY, context))
-    while isinstance(below, Lent) and below.lender.over:
+def with_provider(provider: ContextProvider, context: Context) -> Context:
+    """``context`` with a conversation context that applies where, and as long as, ``provider`` says."""
+    below = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
+    while isinstance(below, ProvidedContext) and below.provider.over:
         below = below.below
-    return otel_context.set_value(_KEY, Lent(lender, below), context)
+    return otel_context.set_value(_KEY, ProvidedContext(provider, below), context)
 
 
-def lender_here() -> Lender | None:
+def current_provider() -> ContextProvider | None:
     """The innermost of those that go on and were begun in this context."""
-    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY))
-    while isinstance(frame, Lent) and frame.lender.over:
+    frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY))
+    while isinstance(frame, ProvidedContext) and frame.provider.over:
         frame = frame.below
-    return frame.lender if isinstance(frame, Lent) else None
+    return frame.provider if isinstance(frame, ProvidedContext) else None
 
 
-def own_affiliation() -> Affiliation:
-    """The affiliation that the application said, whatever instrumentations lent since."""
+def get_own_conversation_context() -> ConversationContext:
+    """The conversation context of the application, whatever instrumentations provided since."""
     frame = _own_frame()
-    return frame.affiliation if frame else _NOBODY
+    return frame.conversation_context if frame else _NOBODY
 
 
-def without_lent(context: Context) -> Context:
+def without_providers(context: Context) -> Context:
     """``context`` as the application made it."""
     return otel_context.set_value(_KEY, _own_frame(), context)
 
 
 def _own_frame(context: Context | None = None) -> _Frame | None:
-    frame = cast("_Frame | Lent | None", otel_context.get_value(_KEY, context))
-    while isinstance(frame, Lent):
+    frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
+    while isinstance(frame, ProvidedContext):
         frame = frame.below
     return frame
 
 
-def current_affiliation() -> Affiliation:
-    """The affiliation of the running code; an empty one outside any `conversation()`."""
-    return affiliation_in()
+def get_current_conversation_context() -> ConversationContext:
+    """The conversation context of the running code; an empty one outside any `conversation()`."""
+    return get_conversation_context()
 
 
 def current_conversation() -> str | None:
     """Id of the active conversation; None outside any, or where it is still to be found out."""
-    return affiliation_in().conversation_id
+    return get_conversation_context().conversation_id
 
 
-def began_here(begun: Begun) -> None:
+def note_begun_here(begun: BegunBlock) -> None:
     """Note that ``begun`` was begun by the running code, whose blocks end it when they are cancelled."""
     frame, runner = _own_frame(), None
     while frame is not None:
-        runner = runner or current_runner()
+        runner = runner or find_runner()
         frame.block.begun.add(begun, runner)
         frame = _own_frame(frame.outer)
 
 
-def carry(on: bool) -> None:
-    """Whether scopes write their conversation into the baggage, and what is told of one looks there."""
+def set_baggage_propagation(on: bool) -> None:
+    """Whether scopes write their conversation into the baggage, and what is recorded of one looks there."""
     global _carrying
     _carrying = on
 
 
-def conversation_told_of() -> str | None:
+def conversation_for_feedback() -> str | None:
     """The conversation an outcome or a rating is about: the active one, else that of the calling service."""
-    affiliation = current_affiliation()
-    if not _carrying or affiliation.conversation_id or affiliation.scope_id:
-        return affiliation.conversation_id
+    conversation_context = get_current_conversation_context()
+    if not _carrying or conversation_context.conversation_id or conversation_context.scope_id:
+        return conversation_context.conversation_id
     carried = baggage.get_baggage(_BAGGAGE)
     return carried if carried and isinstance(carried, str) else None
 
@@ -176,10 +176,12 @@ def conversation(
     if inspect.isfunction(id) or inspect.ismethod(id):  # @conversation, without parentheses
         return Scope(_NOBODY)(id)
     ids = {"id": id, "user_id": user_id, "organization_id": organization_id}
-    return Scope(affiliation_of_arguments("conversation()", ids, properties))
+    return Scope(make_conversation_context("conversation()", ids, properties))
 
 
-def affiliation_of_arguments(function: str, ids: dict[str, object], properties: object) -> Affiliation:
+def make_conversation_context(
+    function: str, ids: dict[str, object], properties: object
+) -> ConversationContext:
     """Repair the arguments of `function` that say whose conversation something is.
 
     Args:
@@ -188,14 +190,14 @@ def affiliation_of_arguments(function: str, ids: dict[str, object], properties: 
     Raises:
         InvalidConversationError: Only with the setting ``strict``.
     """
-    repairs, affiliation = Repairs(), _NOBODY
+    repairs, conversation_context = Repairs(), _NOBODY
     with guarded(f"read the arguments of {function}"):
         conversation_id, user_id, organization_id = (read_id(name, id, repairs) for name, id in ids.items())
         found = read_properties(properties, repairs)
         found = repairs.add_original(found)
-        affiliation = Affiliation(conversation_id, user_id, organization_id, found)
+        conversation_context = ConversationContext(conversation_id, user_id, organization_id, found)
     report(function, repairs, InvalidConversationError)
-    return affiliation
+    return conversation_context
 
 
 def internal() -> Scope:
@@ -203,7 +205,7 @@ def internal() -> Scope:
 
     Such a call becomes one hidden ``llm`` step of the conversation. Used like `conversation()`.
     """
-    return Scope(Affiliation(internal=True), opens=False)
+    return Scope(ConversationContext(internal=True), opens=False)
 
 
 def tool_call(call_id: str) -> Scope:
@@ -212,7 +214,7 @@ def tool_call(call_id: str) -> Scope:
     Model calls in it are hidden ``llm`` steps of the conversation, under that tool call. For
     instrumentations; used like `conversation()`.
     """
-    return Scope(Affiliation(tool_call_id=call_id), opens=False)
+    return Scope(ConversationContext(tool_call_id=call_id), opens=False)
 
 
 class Scope:
@@ -221,26 +223,30 @@ class Scope:
     One scope may be entered by many threads and tasks, and again inside itself.
     """
 
-    def __init__(self, affiliation: Affiliation, *, opens: bool = True) -> None:
-        self._affiliation = affiliation
+    def __init__(self, conversation_context: ConversationContext, *, opens: bool = True) -> None:
+        self._conversation_context = conversation_context
         self._opens = opens
         """Whether what happens in it belongs together, even where nobody gave it a name."""
         self._blocks: OpenSet[Block] = OpenSet()
 
-    def __enter__(self) -> Affiliation:
+    def __enter__(self) -> ConversationContext:
         return self._enter(Block())
 
-    def _enter(self, block: Block) -> Affiliation:
+    def _enter(self, block: Block) -> ConversationContext:
         self._blocks.add(block)
         outer = otel_context.get_current()
-        affiliation = nest_context(affiliation_in(outer), self._affiliation)
-        if self._opens and affiliation.conversation_id is None and affiliation.scope_id is None:
-            affiliation = replace(affiliation, scope_id=uuid.uuid4().hex)
-        context = otel_context.set_value(_KEY, _Frame(affiliation, self, outer, block), outer)
-        if _carrying and affiliation.conversation_id:
-            context = baggage.set_baggage(_BAGGAGE, affiliation.conversation_id, context)
+        conversation_context = nest_context(get_conversation_context(outer), self._conversation_context)
+        if (
+            self._opens
+            and conversation_context.conversation_id is None
+            and conversation_context.scope_id is None
+        ):
+            conversation_context = replace(conversation_context, scope_id=uuid.uuid4().hex)
+        context = otel_context.set_value(_KEY, _Frame(conversation_context, self, outer, block), outer)
+        if _carrying and conversation_context.conversation_id:
+            context = baggage.set_baggage(_BAGGAGE, conversation_context.conversation_id, context)
         otel_context.attach(context)
-        return affiliation
+        return conversation_context
 
     def __exit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -252,14 +258,14 @@ class Scope:
         if frame is not None and frame.scope is self:
             otel_context.attach(frame.outer)
             block = frame.block
-        elif len(blocks := self._blocks.items()) == 1:
+        elif len(blocks := self._blocks.list_items()) == 1:
             (block,) = blocks
         if block is not None:
             self._blocks.remove(block)
             if error is not None:
                 block.leave(error)
 
-    async def __aenter__(self) -> Affiliation:
+    async def __aenter__(self) -> ConversationContext:
         return self.__enter__()
 
     async def __aexit__(
@@ -269,25 +275,25 @@ class Scope:
 
     def __call__(self, function: F) -> F:
         """Run every call of ``function`` in this scope; its kind and signature stay as they are."""
-        return cast(F, _decorated(function, self))
+        return cast(F, _decorate(function, self))
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """One entry into a scope, as it lies on the context."""
 
-    affiliation: Affiliation
+    conversation_context: ConversationContext
     scope: Scope
     outer: Context
     block: Block
 
 
 @dataclass(frozen=True, slots=True)
-class Lent:
-    """An affiliation on the context that ends by itself."""
+class ProvidedContext:
+    """A conversation context on the context that ends by itself."""
 
-    lender: Lender
-    below: _Frame | Lent | None
+    provider: ContextProvider
+    below: _Frame | ProvidedContext | None
 
 
 class _Step:
@@ -306,11 +312,11 @@ class _Step:
         self._scope.__exit__(type, error, traceback)
 
 
-def _decorated(function: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
+def _decorate(function: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(function):
-        return _decorated_async_generator(function, scope)
+        return _decorate_async_generator(function, scope)
     if inspect.isgeneratorfunction(function):
-        return _decorated_generator(function, scope)
+        return _decorate_generator(function, scope)
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -328,7 +334,7 @@ def _decorated(function: Callable[..., Any], scope: Scope) -> Callable[..., Any]
     return run
 
 
-def _decorated_generator(
+def _decorate_generator(
     function: Callable[..., Generator[Any, Any, Any]], scope: Scope
 ) -> Callable[..., Generator[Any, Any, Any]]:
     """Only the generator's own steps run in the scope, never the consumer's code between them."""
@@ -359,10 +365,10 @@ def _decorated_generator(
     return run
 
 
-def _decorated_async_generator(
+def _decorate_async_generator(
     function: Callable[..., AsyncGenerator[Any, Any]], scope: Scope
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """The twin of `_decorated_generator`."""
+    """The twin of `_decorate_generator`."""
 
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:

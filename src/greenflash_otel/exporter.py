@@ -21,13 +21,13 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
 from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
-from greenflash_otel.semconv.attributes import plain_attributes
+from greenflash_otel.semconv.attributes import copy_plain_attributes
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
-from greenflash_otel.span_contexts import SPAN_CONTEXTS, joined
+from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation
 
 _STATUS: Mapping[StatusCode, Status] = {
     StatusCode.UNSET: "unset",
@@ -36,11 +36,11 @@ _STATUS: Mapping[StatusCode, Status] = {
 }
 
 
-def record_of(span: ReadableSpan, affiliation: Affiliation | None = None) -> SpanRecord:
+def record_of(span: ReadableSpan, conversation_context: ConversationContext | None = None) -> SpanRecord:
     """Return an SDK span as our plain values.
 
     Args:
-        affiliation: Whose conversation the span began in, where that does not stand on the span.
+        conversation_context: Whose conversation the span began in, where that does not stand on the span.
     """
     context, scope = span.get_span_context(), span.instrumentation_scope
     return SpanRecord(
@@ -50,11 +50,13 @@ def record_of(span: ReadableSpan, affiliation: Affiliation | None = None) -> Spa
         name=span.name,
         start_ns=span.start_time or 0,
         end_ns=span.end_time or span.start_time or 0,
-        attributes=plain_attributes(
-            joined(span.attributes or {}, affiliation) if affiliation else span.attributes or {}
+        attributes=copy_plain_attributes(
+            join_conversation(span.attributes or {}, conversation_context)
+            if conversation_context
+            else span.attributes or {}
         ),
         events=tuple(
-            SpanEvent(event.name, event.timestamp, plain_attributes(event.attributes or {}))
+            SpanEvent(event.name, event.timestamp, copy_plain_attributes(event.attributes or {}))
             for event in span.events
         ),
         status=_STATUS[span.status.status_code],
@@ -68,7 +70,7 @@ class GreenflashSpanExporter(SpanExporter):
     """Deliver the conversations that spans carry to Greenflash, whoever recorded the spans.
 
     Put it into any processor: ``provider.add_span_processor(BatchSpanProcessor(GreenflashSpanExporter()))``.
-    `export` converts and commits to the outbox, so its success means kept, not yet delivered. Without
+    `export` converts and commits to the outbox, so its success means stored, not yet delivered. Without
     `instrument()`, its pipeline is the process's until `shutdown`: `conversation`, `record_outcome`, `flush`
     and the other public functions work with it.
 
@@ -106,7 +108,7 @@ class GreenflashSpanExporter(SpanExporter):
                 note, is_ours = SPAN_CONTEXTS.find(context), _is_readable(span)
                 SPAN_CONTEXTS.note_end(context, keep=is_ours)  # another exporter may be given it too
                 if not note.is_ignored and note.recorded_by != id(self.pipeline):
-                    records.append(record_of(span, note.affiliation if is_ours else None))
+                    records.append(record_of(span, note.conversation_context if is_ours else None))
         return records
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -154,7 +156,7 @@ class ReusableSpanProcessor(ConversationSpanProcessor, Generic[Sink]):
     """A span processor that can be stopped and started again, each time with another sink.
 
     A provider cannot give a processor back. So it gets one of each kind for its whole life, see
-    `processor_in`, and the next `instrument()` starts that again.
+    `find_or_add_processor`, and the next `instrument()` starts that again.
     """
 
     def __init__(self) -> None:
@@ -196,7 +198,7 @@ class GreenflashSpanProcessor(ReusableSpanProcessor[SpanSink]):
         with internal_errors.guarded("hand over a span", lost="span_not_readable"):
             note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=_may_be_exported(span))
             if _is_readable(span) and not note.is_ignored:
-                sink.submit(functools.partial(record_of, span, note.affiliation), _size_of(span))
+                sink.submit(functools.partial(record_of, span, note.conversation_context), _size_of(span))
 
     def shutdown(self) -> None:
         """Does nothing: the pipeline is shut down by whoever built it."""
@@ -213,7 +215,7 @@ _processors: Final[weakref.WeakKeyDictionary[Any, dict[type, Any]]] = weakref.We
 """Our processors in each provider that has any, by their kind."""
 
 
-def processor_in(provider: Any, kind: type[Processor]) -> Processor:
+def find_or_add_processor(provider: Any, kind: type[Processor]) -> Processor:
     """Return our processor of a kind in ``provider``, added to it if it has none yet.
 
     Args:
@@ -236,7 +238,7 @@ def _is_readable(span: ReadableSpan) -> bool:
 
 
 def _may_be_exported(span: ReadableSpan) -> bool:
-    """Tell whether an exporter of ours may be given the span after its end."""
+    """Return whether an exporter of ours may be given the span after its end."""
     return standalone.is_in_use() and _is_readable(span)
 
 

@@ -44,8 +44,8 @@ class Framework:
         except (ImportError, ValueError, AttributeError):  # ValueError: a stand-in that was put in its place
             return True
 
-    def version(self) -> str | None:
-        """Return the installed version; None if nothing tells it."""
+    def find_version(self) -> str | None:
+        """Return the installed version; None if nothing says it."""
         try:
             return metadata.version(self.distribution)
         except metadata.PackageNotFoundError:

@@ -1,6 +1,6 @@
 """Our instrumentations as OpenTelemetry's own tools find them: ``opentelemetry-instrument python app.py``.
 
-Beside `instrument()` they change nothing: it has instrumented already, or will, and its tracer is the one
+Next to `instrument()` they change nothing: it has instrumented already, or will, and its tracer is the one
 that counts. Needs ``opentelemetry-instrumentation``, which brings the tool.
 """
 
@@ -37,7 +37,7 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
             internal_errors.warn_once(f"{self.framework} is not instrumented: {error}")
             return
         with internal_errors.guarded(f"instrument {self.framework}"):
-            self._module().instrument(
+            self._import_module().instrument(
                 trace.get_tracer(runtime.TRACER, tracer_provider=given.get("tracer_provider")),
                 capture_content=_captures(settings),
                 history=settings.history or "full",
@@ -47,9 +47,9 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
     def _uninstrument(self, **_given: Any) -> None:
         if self.framework in FRAMEWORKS and not runtime.is_instrumented():
             with internal_errors.guarded(f"uninstrument {self.framework}"):
-                self._module().uninstrument()
+                self._import_module().uninstrument()
 
-    def _module(self) -> Any:  # of `instrumentation`; all of them have these two functions
+    def _import_module(self) -> Any:  # of `instrumentation`; all of them have these two functions
         return import_module(f"greenflash_otel.instrumentation.{self.framework}")
 
 

@@ -195,12 +195,12 @@ def _log(level: int, message: str) -> None:
         emit()
 
 
-def internal_errors() -> Mapping[str, int]:
+def get_internal_errors() -> Mapping[str, int]:
     """Return how often each step failed in this process."""
-    return dict(counts().errors)
+    return dict(get_counts().errors)
 
 
-def counts() -> Counts:
+def get_counts() -> Counts:
     """Return the counts of the process at this moment."""
     _tally.sum_up()
     now = _tally.counts
@@ -215,7 +215,7 @@ def reset_for_tests() -> None:
 
 
 def _begin_in_child() -> None:
-    """Count anew in a forked child: the parent counts what it inherited, and may have held the lock."""
+    """Count anew in a forked child: the parent counts what it inherited, and may have owned the lock."""
     global _tally
     _tally = _Tally()
 

@@ -1,6 +1,6 @@
 """Read, write and copy JSON, whatever form it comes in. Pure; nothing of ours is below.
 
-`as_text`, `as_object`, `as_list` and `as_count` give an empty value where something else was found, so that
+`read_str`, `read_json_object`, `read_list` and `read_count` give an empty value where something else was found, so that
 readers need no ladder of checks. Nothing here changes or consumes what it reads.
 """
 
@@ -43,7 +43,7 @@ def read_json(value: object) -> Json:
 
 
 def read_structure(value: object) -> Json:
-    """Decode text that holds a JSON object or list; leave any other value as it is.
+    """Decode text that contains a JSON object or list; leave any other value as it is.
 
     Tool arguments come as text or decoded, depending on who recorded them.
     """
@@ -64,17 +64,17 @@ _DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
 # --- looking at a value ----------------------------------------------------------------------------
 
 
-def as_text(value: object) -> str | None:
+def read_str(value: object) -> str | None:
     """Return a text that is not empty."""
     return value if isinstance(value, str) and value else None
 
 
-def as_count(value: object) -> int | None:
+def read_count(value: object) -> int | None:
     """Return a whole number."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def as_object(value: object) -> JsonObject:
+def read_json_object(value: object) -> JsonObject:
     """Return a mapping as it is, a pydantic model dumped, of anything else an empty object."""
     if isinstance(value, dict):
         return value
@@ -83,7 +83,7 @@ def as_object(value: object) -> JsonObject:
     return dump_model(value) or NOTHING
 
 
-def as_list(value: object) -> Sequence[Any]:
+def read_list(value: object) -> Sequence[Any]:
     """Return a list or a tuple, else nothing; an iterator is not touched: only its owner may consume it."""
     return value if isinstance(value, (list, tuple)) else ()
 
@@ -132,13 +132,13 @@ class Copier:
         if depth >= self.levels:
             return f"<{type(value).__name__}>"
         if isinstance(value, Mapping):
-            return {str(name): self.copy(one, depth + 1) for name, one in self._first(value.items())}
+            return {str(name): self.copy(one, depth + 1) for name, one in self._take_first(value.items())}
         if isinstance(value, (list, tuple, set, frozenset)):
-            return [self.copy(one, depth + 1) for one in self._first(value)]
+            return [self.copy(one, depth + 1) for one in self._take_first(value)]
         fields = self.read_fields(value)
         return f"<{type(value).__name__}>" if fields is None else self.copy(fields, depth)
 
-    def _first(self, values: Any) -> Sequence[Any]:
+    def _take_first(self, values: Any) -> Sequence[Any]:
         return list(values)[: self.entries]
 
 
@@ -173,10 +173,10 @@ def split_data_url(url: str) -> tuple[str | None, str] | None:
     return mime_type or None, content
 
 
-def _without_media(text: str) -> str:
+def _replace_media(text: str) -> str:
     if text.startswith("data:") and (inline := split_data_url(text)):
         return digest_of(inline[1])[0]
     return text
 
 
-_WHOLE = Copier(read_text=_without_media)
+_WHOLE = Copier(read_text=_replace_media)

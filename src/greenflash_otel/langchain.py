@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from greenflash_otel import runtime
 from greenflash_otel.arguments import Id, Properties
-from greenflash_otel.context import affiliation_of_arguments
+from greenflash_otel.context import make_conversation_context
 from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.handler import CallbackHandler
@@ -60,9 +60,9 @@ class GreenflashCallbackHandler(CallbackHandler):
             "user_id": user_id,
             "organization_id": organization_id,
         }
-        self._affiliation = affiliation_of_arguments("GreenflashCallbackHandler()", ids, properties)
+        self._conversation_context = make_conversation_context("GreenflashCallbackHandler()", ids, properties)
 
-    def source(self) -> Source | None:
+    def get_source(self) -> Source | None:
         """Where the spans of a new turn go; None after `shutdown()`."""
         instrumentation = langchain.current
-        return None if instrumentation is None else Source(instrumentation, self._affiliation)
+        return None if instrumentation is None else Source(instrumentation, self._conversation_context)

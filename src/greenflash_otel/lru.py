@@ -52,7 +52,7 @@ class ChangeTrackingLruDict(LruDict[K, V], Generic[K, V]):
             self._unpersisted += 1
         super().remember(key, value)
 
-    def pending_changes(self) -> list[tuple[K, V]]:
+    def list_pending_changes(self) -> list[tuple[K, V]]:
         """Return what changed since the last `mark_persisted`, oldest first."""
         return list(islice(reversed(self.items()), self._unpersisted))[::-1]
 

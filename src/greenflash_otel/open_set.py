@@ -1,4 +1,4 @@
-"""A set of objects that live, which holds none of them and can be read while other threads add to it."""
+"""A set of objects that live, which refers to none of them strongly and can be read while other threads add to it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class OpenSet(Generic[T]):
         """Remove an object, if it is here."""
         self._entries.pop(id(item), None)
 
-    def entries(self) -> list[tuple[T, object]]:
+    def list_entries(self) -> list[tuple[T, object]]:
         """Return the objects that still live, with their notes."""
         found = [(ref(), note) for ref, note in list(self._entries.values())]
         return [(item, note) for item, note in found if item is not None]
 
-    def items(self) -> list[T]:
+    def list_items(self) -> list[T]:
         """Return the objects that still live."""
-        return [item for item, _ in self.entries()]
+        return [item for item, _ in self.list_entries()]
 
     def clear(self) -> None:
         """Remove all objects."""

@@ -27,7 +27,7 @@ from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination, find_folders
 from greenflash_otel.delivery.outbox import open_outbox
-from greenflash_otel.delivery.stats import Stats, with_process_counts
+from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.delivery.threads import is_our_thread, is_waiting
 from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.errors import ConfigurationError
@@ -35,12 +35,12 @@ from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.greenflash_api.stand_in import is_stand_in
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.ingest.redaction import Redaction
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.ingest.spill import SpanSpill
 from greenflash_otel.message_ids.ids import key_of
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
@@ -48,7 +48,7 @@ from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.redaction.redact import Redact
-from greenflash_otel.semconv.genai import attributes_of_affiliation
+from greenflash_otel.semconv.genai import attributes_of_context
 from greenflash_otel.settings import MEMORY, Settings
 
 LazySpanRecord = Callable[[], SpanRecord]
@@ -57,7 +57,7 @@ LazySpanRecord = Callable[[], SpanRecord]
 T = TypeVar("T")
 
 IN_TURN_S: Final = 1.0
-"""How long an outcome waits for the spans before it. Then it is kept without them."""
+"""How long an outcome waits for the spans before it. Then it is stored without them."""
 TAKE_S: Final = 60.0
 """How long spans may take that somebody waits to have acknowledged."""
 LATE_OUTCOME: Final = "greenflash_otel.late_outcome"
@@ -87,14 +87,14 @@ class Pipeline:
         self._outbox = open_outbox(settings.outbox, self.destination, settings.outbox_limit_bytes)
         reader = None if settings.outbox == MEMORY else self._outbox
         conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
-        sampler = _sampler_of(settings, conversations)
+        sampler = _make_sampler(settings, conversations)
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
         client = (
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
         )
-        self._intake = Intake(
+        self._converter = Ingest(
             self._outbox,
             address,
             redact,
@@ -146,70 +146,72 @@ class Pipeline:
             failed: Gets the number of spans that could not be converted, by reason; they count as lost.
         """
         records = tuple(spans)
-        return self._do(lambda: self._intake.take(records, failed=failed))
+        return self._do(lambda: self._converter.take(records, failed=failed))
 
     def take_logs(self, logs: Iterable[LogRecord], failed: Counter[str] | None = None) -> bool:
         """Convert and keep log records, which belong to spans: as `take`."""
         records = tuple(logs)
-        return self._do(lambda: self._intake.take_logs(records, failed=failed))
+        return self._do(lambda: self._converter.take_logs(records, failed=failed))
 
-    def take_outcome(self, outcome: Outcome, affiliation: Affiliation, trace_id: str | None) -> Outcome:
+    def take_outcome(self, outcome: Outcome, context: ConversationContext, trace_id: str | None) -> Outcome:
         """Keep an outcome now, attached to its conversation; it is in the outbox when this returns.
 
         The spans before it say which conversation it belongs to. If they take long to convert, the outcome is
-        kept without them: it finds its conversation later.
+        stored without them: it finds its conversation later.
         """
-        redacted = self._redaction.outcome(outcome)
+        redacted = self._redaction.redact_outcome(outcome)
 
         def keep_without_spans() -> Outcome:
-            if redacted.conversation_id is not None or not (trace_id or affiliation.scope_id):
-                self._keep_now([self._intake.request_of_outcome(redacted)])
+            if redacted.conversation_id is not None or not (trace_id or context.scope_id):
+                self._keep_now([self._converter.request_of_outcome(redacted)])
             else:
-                self._keep_for_later(_span_of(redacted, affiliation, trace_id))
+                self._keep_for_later(_make_span(redacted, context, trace_id))
             return outcome
 
         return self._take_in_turn(
-            lambda: self._intake.take_outcome(outcome, affiliation, trace_id, redacted),
+            lambda: self._converter.take_outcome(outcome, context, trace_id, redacted),
             keep_without_spans,
             unfinished=outcome,
         )
 
-    def take_rating(self, rating: Rating, affiliation: Affiliation, trace_id: str | None) -> Rating | None:
+    def take_rating(
+        self, rating: Rating, context: ConversationContext, trace_id: str | None
+    ) -> Rating | None:
         """Keep a rating now, attached as an outcome is; None if there is nothing that it could rate."""
-        redacted = cast(Rating, self._redaction.feedback(rating))
+        redacted = cast(Rating, self._redaction.redact_feedback(rating))
 
         def keep_without_spans() -> Rating | None:
             if redacted.conversation_id is not None:
-                self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)])
+                self._keep_now([self._converter.request_of_feedback(redacted, is_redacted=True)])
             else:
-                self._keep_for_later(_span_of(redacted, affiliation, trace_id))
+                self._keep_for_later(_make_span(redacted, context, trace_id))
             return rating
 
         unfinished: Rating | None = rating
         return self._take_in_turn(
-            lambda: self._intake.take_rating(rating, affiliation, trace_id, redacted),
+            lambda: self._converter.take_rating(rating, context, trace_id, redacted),
             keep_without_spans,
             unfinished=unfinished,
         )
 
-    def take_feedback(self, told: Rating | User | Organization) -> bool:
+    def take_feedback(self, feedback: Rating | User | Organization) -> bool:
         """Keep what was said of a conversation or a user; True if it is in the outbox now."""
-        redacted = self._redaction.feedback(told)
+        redacted = self._redaction.redact_feedback(feedback)
         return self._take_in_turn(
-            lambda: self._intake.take_feedback(redacted, is_redacted=True),
-            lambda: self._keep_now([self._intake.request_of_feedback(redacted, is_redacted=True)]),
+            lambda: self._converter.take_feedback(redacted, is_redacted=True),
+            lambda: self._keep_now([self._converter.request_of_feedback(redacted, is_redacted=True)]),
             unfinished=True,
         )
 
-    def take_late(self, told: object) -> bool:
+    def take_late(self, feedback: object) -> bool:
         """Keep something after `shutdown`, for the next process; whether it is on disk now."""
-        if isinstance(told, Outcome):
-            request = self._intake.request_of_outcome(self._redaction.outcome(told))
-        elif isinstance(told, Rating) and not (told.conversation_id or told.message_id):
+        if isinstance(feedback, Outcome):
+            request = self._converter.request_of_outcome(self._redaction.redact_outcome(feedback))
+        elif isinstance(feedback, Rating) and not (feedback.conversation_id or feedback.message_id):
             self.lose("rating_of_nothing")
             return False
-        elif isinstance(told, (Rating, User, Organization)):
-            request = self._intake.request_of_feedback(told)
+        elif isinstance(feedback, (Rating, User, Organization)):
+            request = self._converter.request_of_feedback(feedback)
         else:
             return False
         if self._outbox.put_late([request], COMMIT_S):
@@ -234,7 +236,7 @@ class Pipeline:
         False when the time ran out, when something of it was rejected, or when delivery is paused: no API
         key, or one that is refused.
         """
-        return self._delivery.flush(timeout_s, settle=self._intake.settle)
+        return self._delivery.flush(timeout_s, settle=self._converter.emit_all_waiting)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk.
@@ -245,17 +247,17 @@ class Pipeline:
         """
         seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
         if settle or self.settings.outbox == MEMORY:
-            self._delivery.close(seconds, settle=self._intake.settle)
+            self._delivery.close(seconds, settle=self._converter.emit_all_waiting)
         else:
             self._delivery.close(seconds)
 
     def stats(self) -> Stats:
         """Return what became of everything captured, and the failures of the process. Waits for nothing."""
-        return with_process_counts(self.own_stats())
+        return add_process_counts(self.own_stats())
 
     def own_stats(self) -> Stats:
         """Return the counts of this pipeline alone: to be summed with those of others."""
-        stats, unconverted = self._delivery.stats(), self._intake.lost.copy()
+        stats, unconverted = self._delivery.stats(), self._converter.lost.copy()
         return replace(
             stats,
             accepted=stats.accepted + sum(unconverted.values()),
@@ -281,7 +283,7 @@ class Pipeline:
 
     def _process(self, items: list[Any], converted_id: int) -> None:
         """Ingest spans and work in order, keep what comes of it in one commit, and only then answer."""
-        self._intake.begin_batch()
+        self._converter.begin_batch()
         spans: list[SpanRecord] = []
         done: list[Work] = []
         for item in items:
@@ -292,25 +294,25 @@ class Pipeline:
                 continue
             self._take_spans(spans)
             spans = []
-            if item.claim():
+            if item.claim_first():
                 with internal_errors.guarded("do what was asked for"):
                     item.result = item.act()
                     done.append(item)
         self._take_spans(spans)
-        kept = False
+        retained = False
         try:
-            kept = self._intake.commit_batch(converted_id)
+            retained = self._converter.commit_batch(converted_id)
         finally:
-            for work in done if not kept else ():
+            for work in done if not retained else ():
                 work.result = False if isinstance(work.result, bool) else work.result
 
     def _take_spans(self, spans: list[SpanRecord]) -> None:
-        """Ingest spans in order. Only outcomes that were kept for later are not in the outbox yet."""
+        """Ingest spans in order. Only outcomes that were stored for later are not in the outbox yet."""
         for is_late, some in itertools.groupby(spans, key=lambda span: span.scope == LATE_OUTCOME):
-            self._intake.take(some, outcomes=is_late)
+            self._converter.take(some, outcomes=is_late)
 
     def _emit_overdue(self) -> None:
-        self._intake.tell_overdue()
+        self._converter.emit_overdue()
 
     # Where the ingest thread is too slow.
 
@@ -321,18 +323,18 @@ class Pipeline:
             unfinished: Returned where nothing can be waited for: on a thread of ours, or in a nested call.
         """
         batcher = self._delivery.batcher
-        work = self._delivery.call(act)
+        work = self._delivery.run_behind(act)
         if batcher.wait(work, IN_TURN_S):
             return cast(T, work.result)
         if is_our_thread() or is_waiting():
             return unfinished
-        if work.claim():
+        if work.claim_first():
             return otherwise()
         batcher.wait(work, COMMIT_S)  # it is being done at this moment
         return cast(T, work.result) if work.ticket.is_complete else unfinished
 
     def _do(self, act: Callable[[], bool]) -> bool:
-        work = self._delivery.call(act)
+        work = self._delivery.run_behind(act)
         return self._delivery.batcher.wait(work, TAKE_S) and bool(work.result)
 
     def _keep_now(self, requests: Sequence[ApiRequest]) -> bool:
@@ -354,23 +356,23 @@ class Pipeline:
         self._delivery.batcher.note_spilled()
 
 
-def _span_of(thing: Outcome | Rating, affiliation: Affiliation, trace_id: str | None) -> SpanRecord:
+def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: str | None) -> SpanRecord:
     """Write an outcome or a rating as a span, which can wait for its conversation as those of others do."""
     if isinstance(thing, Rating):
         at_ns, name, own, key = thing.rated_at_ns, rating_span.SPAN_NAME, rating_span.attributes_of(thing), ""
     else:
         at_ns, name, own, key = thing.event_at_ns, SPAN_NAME, attributes_of(thing), thing.insert_id
     span_id = hashlib.blake2b(f"{key} {at_ns} {own}".encode(errors="replace"), digest_size=8).hexdigest()
-    named = {mark: v for mark, v in attributes_of_affiliation(affiliation).items() if v is not None}
+    named = {mark: v for mark, v in attributes_of_context(context).items() if v is not None}
     return SpanRecord(
         trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
     )
 
 
-def _sampler_of(settings: Settings, conversations: ConversationStore) -> Sampler | None:
+def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampler | None:
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
-    return Sampler(settings.sample_rate, conversations.index.always_kept)
+    return Sampler(settings.sample_rate, conversations.index.always_sampled)
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:

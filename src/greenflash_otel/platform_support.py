@@ -48,7 +48,7 @@ class LockedHandle:
 
     def is_valid(self) -> bool:
         """Whether the path still names the locked file; False once somebody removed or replaced it."""
-        return self._descriptor >= 0 and _names(self.path, self._descriptor)
+        return self._descriptor >= 0 and _does_name(self.path, self._descriptor)
 
     def release(self, *, remove: bool) -> None:
         """End the lease; calling it again does nothing.
@@ -65,7 +65,7 @@ class LockedHandle:
         if descriptor < 0:
             return
         try:
-            if remove and sys.platform != "win32" and _names(self.path, descriptor):
+            if remove and sys.platform != "win32" and _does_name(self.path, descriptor):
                 self.path.unlink(missing_ok=True)  # while it is locked, so that nobody locks it in between
             _unlock(descriptor)
         finally:
@@ -83,7 +83,7 @@ class LockedHandle:
 def lock_file(path: Path) -> LockedHandle | None:
     """Take the lease on a lock file, creating the file if needed; None if somebody has it. Never waits.
 
-    Somebody may be another process, or another caller in this one. Do not use a file that holds data.
+    Somebody may be another process, or another caller in this one. Do not use a file that contains data.
 
     Raises:
         OSError: The file cannot be created or locked, or is not a private file of this user.
@@ -96,7 +96,7 @@ def lock_file(path: Path) -> LockedHandle | None:
             if not _try_lock(descriptor):
                 os.close(descriptor)
                 return None
-            if _names(path, descriptor):
+            if _does_name(path, descriptor):
                 return LockedHandle(path, descriptor)
         except BaseException:
             os.close(descriptor)
@@ -305,7 +305,7 @@ def _create(path: Path) -> int:
     return descriptor
 
 
-def _names(path: Path, descriptor: int) -> bool:
+def _does_name(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except (FileNotFoundError, NotADirectoryError):  # or a file stands where its folder was

@@ -18,7 +18,7 @@ from opentelemetry.trace import format_trace_id
 
 from greenflash_otel import internal_errors, runtime
 from greenflash_otel.arguments import Id, Properties, Repairs, report
-from greenflash_otel.context import conversation_told_of, current_affiliation
+from greenflash_otel.context import conversation_for_feedback, get_current_conversation_context
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
 from greenflash_otel.instrumentation.invocation import write_attributes
 from greenflash_otel.outcomes.outcome import Influence, Outcome, ValueType
@@ -56,7 +56,7 @@ def record_outcome(
     force_sample: bool | None = None,
     strict: bool | None = None,
 ) -> Outcome:
-    """Tell Greenflash what a conversation led to. It is safe on disk when this returns.
+    """Report to Greenflash what a conversation led to. It is safe on disk when this returns.
 
     It belongs to ``conversation_id``, else to the active `conversation()`, else to that of the calling
     service (setting ``baggage``), else to the conversation of the active trace.
@@ -82,7 +82,7 @@ def record_outcome(
     Raises:
         InvalidOutcomeError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    affiliation = current_affiliation()
+    conversation_context = get_current_conversation_context()
     repaired = repair_outcome(
         event_type,
         value,
@@ -92,26 +92,26 @@ def record_outcome(
         value_type=value_type,
         influence=influence,
         quality_impact_score=quality_impact_score,
-        conversation_id=_or_active(conversation_id, conversation_told_of()),
-        user_id=_or_active(user_id, affiliation.user_id),
-        organization_id=_or_active(organization_id, affiliation.organization_id),
+        conversation_id=_choose_id(conversation_id, conversation_for_feedback()),
+        user_id=_choose_id(user_id, conversation_context.user_id),
+        organization_id=_choose_id(organization_id, conversation_context.organization_id),
         event_at=event_at,
         properties=properties,
         sample_rate=sample_rate,
         force_sample=force_sample,
     )
     report("record_outcome()", repaired.repairs, InvalidOutcomeError, strict=strict)
-    done, trace_id = repaired.outcome, _active_trace_id()
+    done, trace_id = repaired.outcome, _get_active_trace_id()
     outcome = _deliver(
         "record_outcome()",
         done,
-        lambda pipeline: pipeline.take_outcome(done, affiliation, trace_id),
+        lambda pipeline: pipeline.take_outcome(done, conversation_context, trace_id),
         is_a_span=True,
     )
     with internal_errors.guarded("make a span of an outcome"):
-        span = runtime.active_tracer().start_span(SPAN_NAME)
+        span = runtime.find_active_tracer().start_span(SPAN_NAME)
         write_attributes(span, attributes_of(outcome))
-        pipeline = runtime.active_pipeline()
+        pipeline = runtime.find_active_pipeline()
         is_recorded = pipeline is not None and pipeline.settings.export == "greenflash"
         runtime.note_outcome_span(span, pipeline if is_recorded else None)
         span.end()
@@ -129,7 +129,7 @@ def record_rating(
     rated_at: datetime | date | str | float | None = None,
     strict: bool | None = None,
 ) -> Rating | None:
-    """Tell Greenflash how a conversation was rated. It is safe on disk when this returns.
+    """Report to Greenflash how a conversation was rated. It is safe on disk when this returns.
 
     ``record_rating(True)`` is a thumb up, ``record_rating(4)`` four of five stars. It belongs where
     `record_outcome()` would belong: to ``conversation_id``, else to the active `conversation()`, else to that
@@ -151,8 +151,8 @@ def record_rating(
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    affiliation = current_affiliation()
-    whose = _or_active(conversation_id, conversation_told_of())
+    conversation_context = get_current_conversation_context()
+    whose = _choose_id(conversation_id, conversation_for_feedback())
     repaired, repairs = repair_rating(
         rating,
         now_ns=time.time_ns(),
@@ -166,10 +166,10 @@ def record_rating(
     _report("record_rating()", repaired, repairs, strict)
     if repaired is None:
         return None
-    done, trace_id = repaired, _active_trace_id()
+    done, trace_id = repaired, _get_active_trace_id()
 
     def take(pipeline: Pipeline) -> Rating | None:
-        return pipeline.take_rating(done, affiliation, trace_id)
+        return pipeline.take_rating(done, conversation_context, trace_id)
 
     return _deliver("record_rating()", done, take)
 
@@ -185,7 +185,7 @@ def identify_user(
     properties: Properties | None = None,
     strict: bool | None = None,
 ) -> User | None:
-    """Tell Greenflash who a user is; what is left out stays as it is. Safe on disk when this returns.
+    """Report to Greenflash who a user is; what is left out stays as it is. Safe on disk when this returns.
 
     Args:
         user_id: Your id; by default the user of the active `conversation()`.
@@ -198,14 +198,14 @@ def identify_user(
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    affiliation = current_affiliation()
+    conversation_context = get_current_conversation_context()
     user, repairs = repair_user(
-        _or_active(user_id, affiliation.user_id),
+        _choose_id(user_id, conversation_context.user_id),
         name=name,
         email=email,
         phone=phone,
         anonymized=anonymized,
-        organization_id=_or_active(organization_id, affiliation.organization_id),
+        organization_id=_choose_id(organization_id, conversation_context.organization_id),
         properties=properties,
     )
     _report("identify_user()", user, repairs, strict)
@@ -221,7 +221,7 @@ def identify_organization(
     properties: Properties | None = None,
     strict: bool | None = None,
 ) -> Organization | None:
-    """Tell Greenflash about an organization; what is left out stays. Safe on disk when this returns.
+    """Report to Greenflash about an organization; what is left out stays. Safe on disk when this returns.
 
     Args:
         organization_id: Your id; by default the organization of the active `conversation()`.
@@ -233,7 +233,7 @@ def identify_organization(
     Raises:
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    whose = _or_active(organization_id, current_affiliation().organization_id)
+    whose = _choose_id(organization_id, get_current_conversation_context().organization_id)
     organization, repairs = repair_organization(whose, name=name, properties=properties)
     _report("identify_organization()", organization, repairs, strict)
     if organization is None:
@@ -243,11 +243,11 @@ def identify_organization(
     )
 
 
-def _or_active(argument: Id | None, active: str | None) -> Id | None:
+def _choose_id(argument: Id | None, active: str | None) -> Id | None:
     return active if argument is None else argument
 
 
-def _active_trace_id() -> str | None:
+def _get_active_trace_id() -> str | None:
     span_context = trace.get_current_span().get_span_context()
     return format_trace_id(span_context.trace_id) if span_context.is_valid else None
 
@@ -269,11 +269,11 @@ def _deliver(function: str, thing: T, take: Callable[[Pipeline], S], *, is_a_spa
     Args:
         is_a_span: Whether it leaves the process as a span too.
     """
-    pipeline, ended = runtime.active_pipeline(), runtime.ended_pipeline()
+    pipeline, ended = runtime.find_active_pipeline(), runtime.find_ended_pipeline()
     if pipeline is None and ended is not None and ended.settings.export == "greenflash":
         with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
             if not ended.take_late(thing):
-                internal_errors.warn_once(f"{function} was called after shutdown(); it could not be kept")
+                internal_errors.warn_once(f"{function} was called after shutdown(); it could not be stored")
     elif pipeline is None:
         lost = "it is only visible as a span" if is_a_span else "nothing was sent"
         internal_errors.warn_once(f"{function} was called before instrument(); {lost}")

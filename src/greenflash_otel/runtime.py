@@ -23,12 +23,12 @@ from opentelemetry.trace import Tracer
 
 from greenflash_otel import internal_errors, sigterm, standalone
 from greenflash_otel.arguments import set_strict
-from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, exporter_of, resource_of
-from greenflash_otel.context import carry
+from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, make_exporter, read_resource
+from greenflash_otel.context import set_baggage_propagation
 from greenflash_otel.delivery import fork_hooks
-from greenflash_otel.delivery.stats import Stats, with_process_counts
+from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.exporter import GreenflashSpanProcessor, processor_in
+from greenflash_otel.exporter import GreenflashSpanProcessor, find_or_add_processor
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
@@ -97,7 +97,7 @@ def instrument(
     ``docs/settings.md`` lists them with defaults and units.
 
     Args:
-        tracer_provider: Record spans here, beside your own, instead of in a provider that only we read.
+        tracer_provider: Record spans here, next to your own, instead of in a provider that only we read.
             Must be an SDK provider unless ``export="none"``.
         http_client: Your own ``httpx.Client`` for the deliveries, e.g. with a proxy or a private CA.
 
@@ -177,11 +177,11 @@ def shutdown(timeout_s: float | None = None) -> None:
     if runtime is None:
         return
     with sigterm.ending():
-        carry(False)
+        set_baggage_propagation(False)
         set_strict(False)
         for name in {*runtime.settings.frameworks, "langchain"}:
             with internal_errors.guarded(f"uninstrument {name}"):
-                _instrumentation(name).uninstrument()
+                _import_instrumentation(name).uninstrument()
         if runtime.processor is not None:
             runtime.processor.stop()
         runtime.pipeline.shutdown(timeout_s)
@@ -202,18 +202,18 @@ def flush(timeout_s: float = 30.0) -> bool:
         timeout_s: How long it may take, in seconds.
     """
     open_operations.abandon_waiting()
-    pipeline = active_pipeline()
+    pipeline = find_active_pipeline()
     return True if pipeline is None else pipeline.flush(timeout_s)
 
 
-def active_pipeline() -> Pipeline | None:
+def find_active_pipeline() -> Pipeline | None:
     """Return the pipeline of `instrument()`, else that of a `GreenflashSpanExporter` that is in use."""
     runtime = _runtime
     return standalone.pipeline_of_process() if runtime is None else runtime.pipeline
 
 
 def is_instrumented() -> bool:
-    """Tell whether the process is between `instrument()` and `shutdown()`."""
+    """Return whether the process is between `instrument()` and `shutdown()`."""
     return _runtime is not None
 
 
@@ -223,12 +223,12 @@ def reset_for_tests() -> None:
     _ended = None
 
 
-def ended_pipeline() -> Pipeline | None:
+def find_ended_pipeline() -> Pipeline | None:
     """Return the pipeline that `shutdown()` ended, for what is recorded after it; None before."""
     return _ended
 
 
-def active_tracer() -> Tracer:
+def find_active_tracer() -> Tracer:
     """Return the tracer of the process; outside of `instrument()`, that of the global provider."""
     runtime = _runtime
     return trace.get_tracer(TRACER) if runtime is None else runtime.tracer
@@ -236,8 +236,8 @@ def active_tracer() -> Tracer:
 
 def stats() -> Stats:
     """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
-    pipeline = active_pipeline()
-    return with_process_counts(Stats()) if pipeline is None else pipeline.stats()
+    pipeline = find_active_pipeline()
+    return add_process_counts(Stats()) if pipeline is None else pipeline.stats()
 
 
 def note_outcome_span(span: trace.Span, recorded_by: Pipeline | None) -> None:
@@ -269,34 +269,34 @@ def _set_up(
             "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
             "export='none' to make spans only"
         )
-    pipeline, processor = _pipeline(settings, provider, http_client)
-    carry(settings.baggage)
+    pipeline, processor = _make_pipeline(settings, provider, http_client)
+    set_baggage_propagation(settings.baggage)
     set_strict(settings.strict)
     tracer = provider.get_tracer(TRACER)
     history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
     common = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
     options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
     with internal_errors.guarded("prepare for LangChain handlers that the application passes"):
-        _instrumentation("langchain").prepare(tracer, **options["langchain"])
+        _import_instrumentation("langchain").prepare(tracer, **options["langchain"])
     for name in settings.frameworks:
         with internal_errors.guarded(f"instrument {name}"):
-            _instrumentation(name).instrument(tracer, **options[name])
+            _import_instrumentation(name).instrument(tracer, **options[name])
     return _Runtime(settings, pipeline, tracer, processor, passed, http_client)
 
 
-def _pipeline(
+def _make_pipeline(
     settings: Settings, provider: Any, http_client: httpx.Client | None
 ) -> tuple[Pipeline, _Processor | None]:
     """Return where spans go by the setting ``export``, and what ``provider`` hands them to."""
     if settings.export == "greenflash":
         pipeline = Pipeline(settings, http_client=http_client)
-        processor = processor_in(provider, GreenflashSpanProcessor)
+        processor = find_or_add_processor(provider, GreenflashSpanProcessor)
         processor.start(pipeline)
         return pipeline, processor
     idle = replace(IDLE, strict=settings.strict, export=settings.export)
     if settings.export == "otlp":
-        collector = CollectorPipeline(idle, exporter_of(os.environ))
-        sender = processor_in(provider, CollectorProcessor)
+        collector = CollectorPipeline(idle, make_exporter(os.environ))
+        sender = find_or_add_processor(provider, CollectorProcessor)
         sender.start(collector.batch)
         return collector, sender
     return Pipeline(idle), None
@@ -311,14 +311,14 @@ IDLE = Settings(
 def _own_provider(settings: Settings) -> TracerProvider:
     """Return a provider that only we read. What goes to a Collector keeps to the limits of the environment.
 
-    All else is kept whole, whatever is set for the application's own. The SDK registers a function for forks
+    All else is retained whole, whatever is set for the application's own. The SDK registers a function for forks
     with each provider, for good, so the provider of an earlier `instrument()` is used again.
     """
     limits = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))
     resource = Resource.create()
     if settings.export == "otlp":
         limits = SpanLimits()
-        resource = resource.merge(resource_of(settings))
+        resource = resource.merge(read_resource(settings))
     for provider, its_limits in _own_providers:
         if provider.resource == resource and vars(its_limits) == vars(limits):
             return provider
@@ -340,6 +340,8 @@ _LIMITS = (
 )
 
 
-def _instrumentation(name: str) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
+def _import_instrumentation(
+    name: str,
+) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
     """The instrumentation of a framework; imports ours, never the framework itself, nor that of another."""
     return importlib.import_module(f"greenflash_otel.instrumentation.{name}")

@@ -35,7 +35,7 @@ def report_set_up(settings: Settings, *, shares_provider: bool) -> None:
         )
     for framework in found:
         _check_version(framework)
-    recorded = " and ".join(map(_with_version, found)) or "no calls of its own"
+    recorded = " and ".join(map(_add_version, found)) or "no calls of its own"
     internal_errors.inform_once(f"records {recorded}; {describe_delivery(settings)}")
 
 
@@ -46,7 +46,7 @@ def describe_delivery(settings: Settings) -> str:
     if settings.export == "otlp":
         return "sends spans to an OpenTelemetry Collector"
     place = "in memory" if settings.outbox == MEMORY else f"in {settings.outbox}"
-    url = without_password(settings.base_url)
+    url = remove_password(settings.base_url)
     return f"delivers to {url}, product {settings.product_id}; the outbox is {place}"
 
 
@@ -62,7 +62,10 @@ def report_second_call(
     """
     with internal_errors.guarded("compare the settings of a second instrument()"):
         try:
-            differing = [*_differences(first, given), *(f"{name} is another one" for name in other_objects)]
+            differing = [
+                *_list_differences(first, given),
+                *(f"{name} is another one" for name in other_objects),
+            ]
         except ConfigurationError as error:
             differing = [str(error)]
         if differing:
@@ -72,8 +75,8 @@ def report_second_call(
             )
 
 
-def without_password(url: str) -> str:
-    """Return a URL without the user and password that it may hold."""
+def remove_password(url: str) -> str:
+    """Return a URL without the user and password that it may contain."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -82,29 +85,29 @@ def without_password(url: str) -> str:
     return parts._replace(netloc=host).geturl()
 
 
-def _differences(first: Settings, given: Mapping[str, Any]) -> list[str]:
+def _list_differences(first: Settings, given: Mapping[str, Any]) -> list[str]:
     values = {name: value for name, value in given.items() if value is not None}
     before = {field.name: getattr(first, field.name) for field in fields(first)}
     second = Settings.read({}, **{**before, **values})
     return [
-        _difference(name, getattr(first, name), getattr(second, name))
+        _describe_difference(name, getattr(first, name), getattr(second, name))
         for name in values
         if getattr(first, name) != getattr(second, name)
     ]
 
 
-def _difference(name: str, first: object, second: object) -> str:
+def _describe_difference(name: str, first: object, second: object) -> str:
     if name in UNQUOTED:
         return f"{name} is another one"
     if name == "base_url":
-        first, second = without_password(str(first)), without_password(str(second))
+        first, second = remove_password(str(first)), remove_password(str(second))
         if first == second:
             return "base_url has another user or password"
     return f"{name} is {second!r}, and {first!r} stays"
 
 
 def _check_version(framework: Framework) -> None:
-    version = framework.version()
+    version = framework.find_version()
     if version is not None and not framework.supports(version):
         internal_errors.warn_once(
             f"{framework.distribution} {version} is not supported, so its calls may not be captured: install "
@@ -113,5 +116,5 @@ def _check_version(framework: Framework) -> None:
         )
 
 
-def _with_version(framework: Framework) -> str:
-    return f"{framework.distribution} {framework.version() or '(version unknown)'}"
+def _add_version(framework: Framework) -> str:
+    return f"{framework.distribution} {framework.find_version() or '(version unknown)'}"

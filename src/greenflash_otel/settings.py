@@ -39,11 +39,11 @@ class Setting:
     meaning: str
 
 
-def _text(value: str) -> str:
+def _read_text(value: str) -> str:
     return value
 
 
-def _flag(value: str) -> bool:
+def _read_flag(value: str) -> bool:
     words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False}
     try:
         return {**words, "off": False}[value.strip().lower()]
@@ -51,141 +51,143 @@ def _flag(value: str) -> bool:
         raise ValueError("true or false") from None
 
 
-def _content(value: str) -> bool:
+def _read_content(value: str) -> bool:
     modes = {"SPAN_ONLY": True, "SPAN_AND_EVENT": True, "NO_CONTENT": False, "EVENT_ONLY": False}
     try:
-        return modes[value.strip().upper()] if value.strip().upper() in modes else _flag(value)
+        return modes[value.strip().upper()] if value.strip().upper() in modes else _read_flag(value)
     except ValueError:
         raise ValueError(f"true, false, {', '.join(modes)}") from None
 
 
-def _rate(value: str) -> float:
+def _read_rate(value: str) -> float:
     try:
         return float(value)
     except ValueError:
         raise ValueError("a number from 0 to 1") from None
 
 
-def _seconds(value: str) -> float:
+def _read_seconds(value: str) -> float:
     try:
         return float(value)
     except ValueError:
         raise ValueError("a number of seconds") from None
 
 
-def _bytes(value: str) -> int:
+def _read_bytes(value: str) -> int:
     try:
         return int(value)
     except ValueError:
         raise ValueError("a number of bytes") from None
 
 
-def _names(value: str) -> tuple[str, ...]:
+def _read_names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 SETTINGS: Mapping[str, Setting] = {
     "api_key": Setting(
         ("GREENFLASH_API_KEY",),
-        _text,
+        _read_text,
         "Your Greenflash API key. Without one, what is captured waits in the outbox.",
     ),
     "product_id": Setting(
         ("GREENFLASH_PRODUCT_ID",),
-        _text,
+        _read_text,
         "UUID of the Greenflash product the conversations belong to. Required.",
     ),
     "base_url": Setting(
         ("GREENFLASH_BASE_URL", "GREENFLASH_API_URL"),
-        _text,
+        _read_text,
         "Where the API is, up to and including `/api/v1`.",
     ),
     "frameworks": Setting(
-        ("GREENFLASH_FRAMEWORKS",), _names, "What to instrument, separated by commas; only what is installed."
+        ("GREENFLASH_FRAMEWORKS",),
+        _read_names,
+        "What to instrument, separated by commas; only what is installed.",
     ),
     "export": Setting(
         ("GREENFLASH_EXPORT",),
-        _text,
+        _read_text,
         "`greenflash` delivers conversations; `otlp` sends spans to an OpenTelemetry Collector, as its "
         "`OTEL_EXPORTER_OTLP_*` say; `none` only makes spans, for a tracer provider of yours.",
     ),
     "outbox": Setting(
         ("GREENFLASH_OUTBOX",),
-        _text,
+        _read_text,
         "Folder in which captured data waits until Greenflash has it, or `:memory:`. "
         "By default `greenflash-otel/outbox` in the user's state folder (`XDG_STATE_HOME`).",
     ),
     "outbox_limit_bytes": Setting(
         ("GREENFLASH_OUTBOX_LIMIT_BYTES",),
-        _bytes,
-        "How much the outbox may hold, in bytes. Beyond that, the newest is refused and counted.",
+        _read_bytes,
+        "How much the outbox may contain, in bytes. Beyond that, the newest is refused and counted.",
     ),
     "capture_content": Setting(
         ("GREENFLASH_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
-        _content,
+        _read_content,
         "Off: no text, no tool argument and no exception message leaves the application. `SPAN_ONLY` and "
         "`SPAN_AND_EVENT` are on; `NO_CONTENT` and `EVENT_ONLY` are off: content is put on spans only.",
     ),
     "redact": Setting(
         ("GREENFLASH_REDACT",),
-        _text,
+        _read_text,
         "A function `(text, path) -> text`, also `async`, applied to all content before it is stored; as "
         "text `module:function`, or names of presets such as `emails,phones/US,cards,keys` (extra "
         "`redaction`). [What it covers](redaction.md).",
     ),
     "history": Setting(
         ("GREENFLASH_HISTORY",),
-        _text,
+        _read_text,
         "`new`: a span carries only the messages that are new; `full`: the whole input. By default `new` in "
         "a pipeline of its own and `full` with a tracer provider of yours, which others may read too.",
     ),
     "sample_rate": Setting(
         ("GREENFLASH_SAMPLE_RATE",),
-        _rate,
-        "Share of conversations that are kept, 0 to 1: whole ones, by their ids, the same in every process.",
+        _read_rate,
+        "Share of conversations that are retained, 0 to 1: whole ones, by their ids, the same in every process.",
     ),
     "keep_on": Setting(
         ("GREENFLASH_KEEP_ON",),
-        _names,
+        _read_names,
         "What makes a conversation one to keep whatever the sample rate says: `outcome` (a rating too), "
         "`error`.",
     ),
     "force_sample": Setting(
-        ("GREENFLASH_FORCE_SAMPLE",), _flag, "Keep everything whatever the sample rate says."
+        ("GREENFLASH_FORCE_SAMPLE",), _read_flag, "Keep everything whatever the sample rate says."
     ),
     "id_key": Setting(
         ("GREENFLASH_ID_KEY",),
-        _text,
-        "A secret that message ids are hashed with, so that nobody can tell from an id what was said. "
+        _read_text,
+        "A secret that message ids are hashed with, so that nobody can see from an id what was said. "
         "The same in every process; changing it makes known messages new.",
     ),
     "langchain_chains": Setting(
         ("GREENFLASH_LANGCHAIN_CHAINS",),
-        _flag,
-        "Tell LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
+        _read_flag,
+        "Record LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
     ),
     "baggage": Setting(
         ("GREENFLASH_BAGGAGE",),
-        _flag,
+        _read_flag,
         "Send the id of the active conversation to other services as W3C baggage, and let outcomes and "
         "ratings recorded there belong to it. Whoever is called sees the id; whoever calls can name one.",
     ),
     "default_user_id": Setting(
-        ("GREENFLASH_DEFAULT_USER_ID",), _text, "User of conversations whose user nobody named."
+        ("GREENFLASH_DEFAULT_USER_ID",), _read_text, "User of conversations whose user nobody named."
     ),
     "strict": Setting(
         ("GREENFLASH_STRICT",),
-        _flag,
+        _read_flag,
         "Bad arguments of `conversation()`, `record_outcome()` and others raise instead of being repaired.",
     ),
     "shutdown_timeout_s": Setting(
         ("GREENFLASH_SHUTDOWN_TIMEOUT",),
-        _seconds,
+        _read_seconds,
         "How long, in seconds, the end of the process may wait for delivery. The rest stays in the outbox.",
     ),
     "handle_sigterm": Setting(
         ("GREENFLASH_HANDLE_SIGTERM",),
-        _flag,
+        _read_flag,
         "On SIGTERM, end as at any other end of the process, then die of the signal as without this library. "
         "Only where nobody else has set a handler; see [servers](servers.md).",
     ),
@@ -257,23 +259,23 @@ class Settings:
             ConfigurationError: A setting is missing or malformed; the message says what to write.
         """
         in_tests = bool(environment.get("PYTEST_VERSION") or environment.get("PYTEST_CURRENT_TEST"))
-        values: dict[str, Any] = {"outbox": MEMORY if in_tests else _default_outbox(environment)}
+        values: dict[str, Any] = {"outbox": MEMORY if in_tests else _choose_outbox(environment)}
         for name, setting in SETTINGS.items():
             if given.get(name) is not None:
                 values[name] = given[name]
-            elif (found := _from_environment(setting, environment)) is not None:
+            elif (found := _read_environment(setting, environment)) is not None:
                 values[name] = found
         for name in ("frameworks", "keep_on"):
             if (names := values.get(name)) is not None:
-                values[name] = _names(names) if isinstance(names, str) else tuple(names)
+                values[name] = _read_names(names) if isinstance(names, str) else tuple(names)
         if in_tests and "base_url" not in values:
             values["offline_reason"] = (
                 "pytest runs, and base_url is not set: tests contact no default address"
             )
-        return cls(**{**values, "outbox": _absolute(str(values["outbox"]))})
+        return cls(**{**values, "outbox": _make_absolute(str(values["outbox"]))})
 
 
-def _from_environment(setting: Setting, environment: Mapping[str, str]) -> object:
+def _read_environment(setting: Setting, environment: Mapping[str, str]) -> object:
     for variable in setting.variables:
         if text := environment.get(variable, "").strip():
             try:
@@ -283,12 +285,12 @@ def _from_environment(setting: Setting, environment: Mapping[str, str]) -> objec
     return None
 
 
-def _absolute(outbox: str) -> str:
+def _make_absolute(outbox: str) -> str:
     """Return where a folder is now: the application may change its directory later."""
     return outbox if outbox == MEMORY else str(Path(outbox).expanduser().absolute())
 
 
-def _default_outbox(environment: Mapping[str, str]) -> str:
+def _choose_outbox(environment: Mapping[str, str]) -> str:
     if state := environment.get("XDG_STATE_HOME") or environment.get("LOCALAPPDATA"):
         return str(Path(state) / "greenflash-otel" / "outbox")
     if home := environment.get("HOME"):

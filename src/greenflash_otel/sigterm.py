@@ -3,7 +3,7 @@
 Python's default action for SIGTERM ends a process at once: neither `atexit` nor ``finally`` runs. So
 `install` puts a handler in its place, and only there. The handler may have interrupted any code of the
 main thread, ours included. While code is under way that is soon done, it returns and has the signal sent
-again, so that it never needs a lock which the interrupted code holds.
+again, so that it never needs a lock which the interrupted code owns.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ class Terminator:
             _send_again(self, signum)
         elif os.getpid() == INIT:
             self._since_s = None
-            self._run(self._keep, beside=busy)
+            self._run(self._keep, alongside=busy)
         elif _is_in_hub():
             _thread.start_new_thread(self._end_and_die, (signum,))
         else:
             if not _ends:
-                self._run(self._end, beside=busy)
+                self._run(self._end, alongside=busy)
             _die(signum)
 
     def _end_and_die(self, signum: int) -> None:
@@ -97,8 +97,8 @@ class Terminator:
             self._end()
         _die(signum)
 
-    def _run(self, step: Callable[[], object], *, beside: bool) -> None:
-        """Run a step here, or where this thread may hold a lock that it needs, in another, for a time."""
+    def _run(self, step: Callable[[], object], *, alongside: bool) -> None:
+        """Run a step here, or where this thread may own a lock that it needs, in another, for a time."""
         done = _thread.allocate_lock()
         done.acquire()
 
@@ -106,16 +106,16 @@ class Terminator:
             with guarded("end on SIGTERM"):
                 step()
 
-        def run_beside() -> None:
+        def run_alongside() -> None:
             leave_to_others()
             try:
                 run()
             finally:
                 done.release()
 
-        if not beside:
+        if not alongside:
             run()
-        elif _start(run_beside):
+        elif _start(run_alongside):
             done.acquire(timeout=self._limit_s)
 
 
@@ -215,18 +215,18 @@ def _is_in_hub() -> bool:
     return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
 
 
-def _before_fork() -> None:
+def _block_before_fork() -> None:
     """Keep SIGTERM waiting: Python forgets in a child what came before the child was ready."""
     if _handler is not None:
         _masks.of_thread.append(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}))
 
 
-def _after_fork() -> None:
+def _unblock_after_fork() -> None:
     if _masks.of_thread:
         signal.pthread_sigmask(signal.SIG_SETMASK, _masks.of_thread.pop())
 
 
-def _after_fork_in_child() -> None:
+def _reset_in_child() -> None:
     """Leave children of multiprocessing the default action.
 
     They are ended by SIGTERM as a matter of course, and Python may overlook a signal that comes just before a
@@ -234,12 +234,12 @@ def _after_fork_in_child() -> None:
     """
     global _ends
     _ends = 0  # nobody else is left here
-    if _handler is not None and signal.getsignal(signal.SIGTERM) is _handler and _forked_by(POOLS):
+    if _handler is not None and signal.getsignal(signal.SIGTERM) is _handler and _was_forked_by(POOLS):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _after_fork()
+    _unblock_after_fork()
 
 
-def _forked_by(modules: tuple[str, ...]) -> bool:
+def _was_forked_by(modules: tuple[str, ...]) -> bool:
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").startswith(modules):
@@ -265,5 +265,5 @@ def _watch_forks() -> None:
     if not _is_watching_forks:
         _is_watching_forks = True
         os.register_at_fork(
-            before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+            before=_block_before_fork, after_in_parent=_unblock_after_fork, after_in_child=_reset_in_child
         )

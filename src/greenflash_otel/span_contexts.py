@@ -1,7 +1,7 @@
-"""Remember beside a span whose conversation it belongs to, so that nothing has to be written on it.
+"""Remember next to a span whose conversation it belongs to, so that nothing has to be written on it.
 
 A span of the application may be exported to anybody, so user and properties must not stand on it. They are
-kept here from the moment the span starts, and joined to it when an exporter of ours reads it.
+retained here from the moment the span starts, and joined to it when an exporter of ours reads it.
 
 No lock is taken: spans start in signal handlers and in ``__del__`` too.
 """
@@ -22,9 +22,9 @@ from opentelemetry.sdk.trace import Span
 from opentelemetry.trace import SpanContext
 
 from greenflash_otel import internal_errors
-from greenflash_otel.context import affiliation_in
-from greenflash_otel.model.operation import Affiliation
-from greenflash_otel.semconv.genai import CONVERSATION_ID, Attribute, attributes_of_affiliation
+from greenflash_otel.context import get_conversation_context
+from greenflash_otel.model.operation import ConversationContext
+from greenflash_otel.semconv.genai import CONVERSATION_ID, Attribute, attributes_of_context
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.suppression import is_redacting
 
@@ -44,14 +44,14 @@ NODES: Final = 500
 """Values in the properties of a conversation that are measured; more are estimated."""
 
 Key: TypeAlias = tuple[int, int]
-NOBODY: Final = Affiliation()
+NOBODY: Final = ConversationContext()
 
 
 @dataclass(frozen=True, slots=True)
 class SpanNote:
     """What is remembered of a span."""
 
-    affiliation: Affiliation = NOBODY
+    conversation_context: ConversationContext = NOBODY
     is_ignored: bool = False
     """Whether no exporter of ours may read it: it began in a redaction function."""
     recorded_by: int | None = None
@@ -80,9 +80,9 @@ class _Notes:
         self._notes[key] = (note, self._now_s())
         if len(self._notes) > self._limit:
             self._drop_oldest()
-        if note.affiliation.properties and note.affiliation is not self._measured:
-            self._measured = note.affiliation
-            self._unchecked_bytes += text_bytes_of(note.affiliation)
+        if note.conversation_context.properties and note.conversation_context is not self._measured:
+            self._measured = note.conversation_context
+            self._unchecked_bytes += text_bytes_of(note.conversation_context)
         if next(self._count) % CHECK_EVERY == 0 or self._unchecked_bytes > MAX_BYTES // 8:
             self._check()
 
@@ -102,10 +102,12 @@ class _Notes:
         return len(self._notes)
 
     def text_bytes(self) -> int:
-        distinct = {id(note.affiliation): note.affiliation for note, _ in self._snapshot()}
+        distinct = {
+            id(note.conversation_context): note.conversation_context for note, _ in self._copy_notes()
+        }
         return sum(map(text_bytes_of, distinct.values()))
 
-    def _snapshot(self) -> list[tuple[SpanNote, float]]:
+    def _copy_notes(self) -> list[tuple[SpanNote, float]]:
         try:
             return list(self._notes.values())
         except RuntimeError:  # another thread changed it meanwhile; the next check comes soon
@@ -117,7 +119,7 @@ class _Notes:
         try:
             self._unchecked_bytes = 0
             oldest_s = self._now_s() - self._max_age_s
-            entries = self._snapshot()
+            entries = self._copy_notes()
             for _, noted_s in entries:
                 if noted_s >= oldest_s:
                     break
@@ -128,15 +130,15 @@ class _Notes:
 
     def _shrink(self, entries: list[tuple[SpanNote, float]]) -> None:
         """Drop the oldest notes until the rest is small enough."""
-        seen, total, kept = set[int](), 0, 0
+        seen, total, retained = set[int](), 0, 0
         for note, _ in reversed(entries):
-            if id(note.affiliation) not in seen:
-                seen.add(id(note.affiliation))
-                total += text_bytes_of(note.affiliation)
+            if id(note.conversation_context) not in seen:
+                seen.add(id(note.conversation_context))
+                total += text_bytes_of(note.conversation_context)
                 if total > MAX_BYTES:
                     break
-            kept += 1
-        while len(self._notes) > kept and kept < len(entries):
+            retained += 1
+        while len(self._notes) > retained and retained < len(entries):
             self._drop_oldest()
 
     def _drop_oldest(self, *, is_expected: bool = False) -> None:
@@ -148,11 +150,15 @@ class _Notes:
             internal_errors.count(self._step, OverflowError())
 
 
-def text_bytes_of(affiliation: Affiliation) -> int:
-    """Estimate the size of what an affiliation says."""
-    texts = (affiliation.conversation_id, affiliation.user_id, affiliation.organization_id)
+def text_bytes_of(conversation_context: ConversationContext) -> int:
+    """Estimate the size of what a conversation context says."""
+    texts = (
+        conversation_context.conversation_id,
+        conversation_context.user_id,
+        conversation_context.organization_id,
+    )
     total, nodes = sum(len(text) for text in texts if text), 0
-    stack: list[object] = [affiliation.properties]
+    stack: list[object] = [conversation_context.properties]
     while stack:
         value, nodes = stack.pop(), nodes + 1
         if nodes > NODES:
@@ -195,19 +201,19 @@ class SpanContexts:
         if is_redacting(parent_context):
             self._open.put(_key_of(span.get_span_context()), SpanNote(is_ignored=True))
             return
-        affiliation = affiliation_in(parent_context)
+        conversation_context = get_conversation_context(parent_context)
         if not (
-            affiliation.conversation_id
-            or affiliation.scope_id
-            or affiliation.internal
-            or affiliation.tool_call_id
+            conversation_context.conversation_id
+            or conversation_context.scope_id
+            or conversation_context.internal
+            or conversation_context.tool_call_id
         ):
             return
-        self._open.put(_key_of(span.get_span_context()), SpanNote(affiliation))
-        if affiliation.conversation_id:
+        self._open.put(_key_of(span.get_span_context()), SpanNote(conversation_context))
+        if conversation_context.conversation_id:
             own = span.attributes
             if own and CONVERSATION_ID not in own and recognises(own):
-                span.set_attribute(CONVERSATION_ID, affiliation.conversation_id)
+                span.set_attribute(CONVERSATION_ID, conversation_context.conversation_id)
 
     def note_recorded(self, context: SpanContext, pipeline: object) -> None:
         """Remember that ``pipeline`` has what the span says, so that it does not take it again."""
@@ -253,12 +259,18 @@ SPAN_CONTEXTS: Final = SpanContexts()
 """Those of the process."""
 
 
-def joined(attributes: Mapping[str, object], affiliation: Affiliation) -> dict[str, Any]:
+def join_conversation(
+    attributes: Mapping[str, object], conversation_context: ConversationContext
+) -> dict[str, Any]:
     """Return the attributes of a span with its conversation joined; what its author wrote wins."""
-    found = attributes_of_affiliation(affiliation)
+    found = attributes_of_context(conversation_context)
     return {**{name: value for name, value in found.items() if value is not None}, **attributes}
 
 
-def conversation_alone(affiliation: Affiliation) -> dict[str, Attribute]:
+def select_conversation(conversation_context: ConversationContext) -> dict[str, Attribute]:
     """Return the one attribute that any span may carry."""
-    return {CONVERSATION_ID: affiliation.conversation_id} if affiliation.conversation_id else {}
+    return (
+        {CONVERSATION_ID: conversation_context.conversation_id}
+        if conversation_context.conversation_id
+        else {}
+    )

@@ -71,7 +71,7 @@ def unregister(exporter: StandaloneExporter) -> None:
 
 
 def is_in_use() -> bool:
-    """Tell whether any exporter may ask for spans that ended."""
+    """Return whether any exporter may ask for spans that ended."""
     return bool(_exporters)
 
 
@@ -93,8 +93,8 @@ def reset_for_tests() -> None:
 
 
 def _watch_spans() -> None:
-    for name, watch in (("start", _after_start), ("end", _after_end)):
-        if (known := _wrappers.get(name)) is None or known not in _layers(name):
+    for name, watch in (("start", _note_start), ("end", _note_end)):
+        if (known := _wrappers.get(name)) is None or known not in _list_layers(name):
             _wrappers[name] = _wrap(name, watch)
 
 
@@ -112,11 +112,11 @@ def _wrap(name: str, watch: Callable[..., None]) -> Any:
     return wrapper
 
 
-def _after_start(span: Span, start_time: object = None, parent_context: Context | None = None) -> None:
+def _note_start(span: Span, start_time: object = None, parent_context: Context | None = None) -> None:
     SPAN_CONTEXTS.note_start(span, parent_context)
 
 
-def _after_end(span: Span, end_time: object = None) -> None:
+def _note_end(span: Span, end_time: object = None) -> None:
     SPAN_CONTEXTS.note_end(span.get_span_context(), keep=recognises(span.attributes or {}))
 
 
@@ -128,7 +128,7 @@ def _leave_spans() -> None:
             del _wrappers[name]
 
 
-def _layers(name: str) -> Iterator[object]:
+def _list_layers(name: str) -> Iterator[object]:
     layer: Any = Span.__dict__[name]
     while layer is not None:
         yield layer

@@ -19,7 +19,7 @@ class StateRecord:
     key: str
     """Says nothing of what was said: names in it are hashed."""
     value: str | None
-    """None: what was stored under the key no longer holds."""
+    """None: what was stored under the key is out of date."""
     appends: bool = False
     """Whether it is added to earlier records of the key; else it replaces them."""
     is_required: bool = False

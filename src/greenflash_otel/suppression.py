@@ -27,7 +27,7 @@ _REDACTING: Final = otel_context.create_key("greenflash-redacting")
 
 
 def is_suppressed(context: Context | None = None) -> bool:
-    """Tell whether code in ``context``, by default the current one, asked not to be instrumented."""
+    """Return whether code in ``context``, by default the current one, asked not to be instrumented."""
     return bool(otel_context.get_value(_SUPPRESS_INSTRUMENTATION_KEY, context))
 
 
@@ -37,5 +37,5 @@ def context_of_redaction() -> Context:
 
 
 def is_redacting(context: Context | None = None) -> bool:
-    """Tell whether code in ``context``, by default the current one, runs for a redaction function."""
+    """Return whether code in ``context``, by default the current one, runs for a redaction function."""
     return bool(otel_context.get_value(_REDACTING, context))

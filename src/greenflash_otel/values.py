@@ -108,7 +108,7 @@ def _writer_of(hint: Any) -> Convert | None:
     if hint is Any:
         return None
     if _is_union(hint):
-        return _writer_of(_without_none(hint))
+        return _writer_of(_remove_none(hint))
     if is_dataclass(hint):
         return to_json
     if get_origin(hint) is not tuple:
@@ -125,7 +125,7 @@ def _reader_of(hint: Any) -> Convert:
     if hint is Any:
         return lambda found: found
     if _is_union(hint):
-        read = _reader_of(_without_none(hint))
+        read = _reader_of(_remove_none(hint))
         return lambda found: None if found is None else read(found)
     if is_dataclass(hint):
         return lambda found: from_json(hint, found)  # type: ignore[arg-type]  # a class, not a value
@@ -133,7 +133,7 @@ def _reader_of(hint: Any) -> Convert:
         inner = [_reader_of(one) for one in get_args(hint) if one is not ...]
         return lambda found: _read_tuple(found, inner, endless=get_args(hint)[-1] is ...)
     types_allowed = tuple(map(type, get_args(hint))) if get_origin(hint) is Literal else (hint,)
-    return lambda found: _checked(found, types_allowed)
+    return lambda found: _check_fields(found, types_allowed)
 
 
 def _read_tuple(found: Any, inner: Sequence[Convert], *, endless: bool) -> tuple[Any, ...]:
@@ -144,7 +144,7 @@ def _read_tuple(found: Any, inner: Sequence[Convert], *, endless: bool) -> tuple
     return tuple(read(one) for read, one in zip(inner, found, strict=True))
 
 
-def _checked(found: Any, types_allowed: tuple[type, ...]) -> Any:
+def _check_fields(found: Any, types_allowed: tuple[type, ...]) -> Any:
     if type(found) not in types_allowed:
         raise ValueError(f"unexpected {type(found).__name__}")
     return found
@@ -154,5 +154,5 @@ def _is_union(hint: Any) -> bool:
     return get_origin(hint) in (Union, types.UnionType)
 
 
-def _without_none(hint: Any) -> Any:
+def _remove_none(hint: Any) -> Any:
     return next(one for one in get_args(hint) if one is not type(None))

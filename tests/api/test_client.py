@@ -21,7 +21,7 @@ from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_
 from greenflash_otel import internal_errors
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.client import MAX_BODY_BYTES, Client
-from greenflash_otel.greenflash_api.connections import proxy_of
+from greenflash_otel.greenflash_api.connections import find_proxy
 from tests.delivery.fakes import messages
 from tests.delivery.processes import output_of
 from tests.delivery.server import Reply, Server
@@ -161,12 +161,12 @@ def test_a_given_client_that_fails_raises_nothing(server: Server) -> None:
     def refuse(request: httpx.Request) -> None:
         raise ZeroDivisionError
 
-    before = internal_errors.internal_errors().get(
+    before = internal_errors.get_internal_errors().get(
         step := "send with the HTTP client; what was captured waits", 0
     )
     with httpx.Client(event_hooks={"request": [refuse]}) as given:
         assert Client(server.url, KEY, http_client=given).send(REQUEST) == Answer(None, fault="client")
-    assert internal_errors.internal_errors()[step] == before + 1
+    assert internal_errors.get_internal_errors()[step] == before + 1
     assert Client(server.url, KEY, http_client=given).send(REQUEST) == Answer(None, fault="client")
 
 
@@ -269,7 +269,7 @@ def test_it_goes_through_the_proxy_of_the_environment(
 )
 def test_which_proxy(url: str, proxies: dict[str, str], proxy: str | None) -> None:
     """By scheme, unless the host is excepted."""
-    found = proxy_of(httpx.URL(url), proxies)
+    found = find_proxy(httpx.URL(url), proxies)
     assert (None if found is None else str(found)) == proxy
 
 

@@ -126,9 +126,9 @@ def test_a_deadline_counts_down() -> None:
     """By its own clock."""
     now_s = 10.0
     deadline = Deadline(3.0, lambda: now_s)
-    assert deadline.left_s() == 3.0
+    assert deadline.compute_left_s() == 3.0
     now_s = 14.0
-    assert deadline.left_s() == -1.0
+    assert deadline.compute_left_s() == -1.0
 
 
 def client_of(url: str, http_client: httpx.Client | None = None) -> Client:

@@ -133,4 +133,4 @@ def test_what_json_has_no_form_for(value: Any, expected: Any) -> None:
     internal_errors.reset_for_tests()
     long = "x" * 2_000_000
     assert json.loads(encode({"bad": value, "good": [1, long]})) == {"bad": expected, "good": [1, long]}
-    assert internal_errors.counts().repaired == 1
+    assert internal_errors.get_counts().repaired == 1

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from greenflash_otel.semconv.genai import attributes_of
 from tests.conftest import PRODUCT
 
@@ -141,7 +141,7 @@ def operation(conversation: str, turn: int) -> Operation:
         Message("user" if number % 2 == 0 else "assistant", (Text(f"{number}. {SENTENCE * 3}"),))
         for number in range(2 * turn + 2)
     ]
-    whose = Affiliation(conversation, user_id="ada")
+    whose = ConversationContext(conversation, user_id="ada")
     return Operation("chat", whose, request_model="m", input=tuple(said[:-1]), output=(said[-1],))
 
 

@@ -16,7 +16,7 @@ from greenflash_otel.greenflash_api import events
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.testing import Answer, Emulator
+from greenflash_otel.testing import Emulator, FaultReply
 from tests.conftest import PRODUCT
 from tests.delivery.making import leave
 
@@ -27,7 +27,7 @@ EMULATOR = ("emulator", "--port", "0")
 class Case:
     """What Greenflash does to how many outcomes, and how the command ends."""
 
-    faults: tuple[Answer, ...] = ()
+    faults: tuple[FaultReply, ...] = ()
     base_url: str | None = None
     outcomes: int = 1
     code: int = 0
@@ -36,7 +36,7 @@ class Case:
 
 
 UNREACHABLE = "http://127.0.0.1:9/api/v1"
-REFUSAL = Answer(400, body=b'{"message":"no"}')
+REFUSAL = FaultReply(400, body=b'{"message":"no"}')
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ REFUSAL = Answer(400, body=b'{"message":"no"}')
         pytest.param(Case(printed="delivered 1 + pending 0 + rejected 0"), id="delivered"),
         pytest.param(
             Case(
-                (Answer(401),),
+                (FaultReply(401),),
                 code=1,
                 printed="delivered 0 + pending 1 + rejected 0 + lost 0; paused: HTTP 401: ",
                 logged="WARNING: delivery to {} product {} pauses: HTTP 401: ",

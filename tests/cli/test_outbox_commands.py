@@ -48,10 +48,10 @@ def _said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) ->
 def _kept(folder: Path) -> tuple[list[str], int]:
     """The ids that wait, in the order of sending, and how many items are set aside."""
     with closing(outbox_for(folder, BASE_URL, PRODUCT)) as outbox:
-        rejected, ids = outbox.counts().rejected, []
-        while (entry := outbox.claim(0.0)) is not None:
+        rejected, ids = outbox.get_stats().rejected, []
+        while (entry := outbox.claim_next(0.0)) is not None:
             ids += ids_of(entry.request)
-            outbox.settle(entry)
+            outbox.acknowledge(entry)
         return ids, rejected
 
 
@@ -159,7 +159,7 @@ def test_files_of_running_processes_are_left_to_them(
 ) -> None:
     """They are counted, and nothing of theirs is listed."""
     with closing(outbox_for(folder, BASE_URL, PRODUCT)) as running:
-        assert running.counts().pending == 2
+        assert running.get_stats().pending == 2
         assert _said(capsys, "list") == ""
         assert "1 more files belong to running processes" in _said(capsys, "status")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from greenflash_otel.testing import Answer, Emulator
+from greenflash_otel.testing import Emulator, FaultReply
 from tests.collector.application import Application
 from tests.collector.recipes import recipes
 from tests.collector.running import TOKEN, Server, free_port, gateway
@@ -84,7 +84,12 @@ def rotel_collector(program: Path, folder: Path, ports: Ports) -> Server:
     return Server([program, "start", *words], folder / "rotel.log", ports.collector)
 
 
-TROUBLE = [Answer(503), Answer(429, {"retry-after": "1"}), Answer(500, after_commit=True), Answer(502)]
+TROUBLE = [
+    FaultReply(503),
+    FaultReply(429, {"retry-after": "1"}),
+    FaultReply(500, after_commit=True),
+    FaultReply(502),
+]
 """Of Greenflash; one of them says no to what it has taken."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from greenflash_otel.testing import Emulator
 from tests.collector.running import until
 
-Told: TypeAlias = tuple[str, str | None, str | None]
+AssembledTurn: TypeAlias = tuple[str, str | None, str | None]
 """A message: its type, its content, and the content of its parent."""
 
 
@@ -30,7 +30,7 @@ class Truth:
         for id, said in self.talks.items():
             stored = emulator.conversation(id)
             contents = {one.external_id: one.content for one in stored.messages}
-            told: list[Told] = [
+            told: list[AssembledTurn] = [
                 (one.type, one.content, contents.get(one.parent_external_id)) for one in stored.messages
             ]
             assert told == list(_linked(said))
@@ -40,7 +40,7 @@ class Truth:
         return Truth({**self.talks, **other.talks}, {**self.outcomes, **other.outcomes})
 
 
-def _linked(said: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
+def _linked(said: Sequence[Mapping[str, Any]]) -> Iterator[AssembledTurn]:
     before = None
     for message in said:
         yield f"{message['role']}_message", message["content"], before

@@ -15,7 +15,7 @@ from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Message,
     Operation,
     Part,
@@ -201,7 +201,7 @@ def _again(message: Message, manner: int) -> Message:
 
 def named(operations: Sequence[Operation], id: str | None = "chat-1") -> list[Operation]:
     """The calls in a conversation whose id the application gave."""
-    return [replace(operation, affiliation=Affiliation(id)) for operation in operations]
+    return [replace(operation, conversation_context=ConversationContext(id)) for operation in operations]
 
 
 def told(

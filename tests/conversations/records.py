@@ -36,7 +36,7 @@ class Pad:
 
 def restarted(store: ConversationStore, pad: Pad, key: bytes = b"") -> ConversationStore:
     """What the next process knows, whose predecessor noted all that it knew."""
-    pad.write(store.pending_records())
+    pad.write(store.list_pending_records())
     store.mark_persisted()
     store = ConversationStore(key, pad)
     store.restore_deferred(0)

@@ -15,7 +15,7 @@ from greenflash_otel.conversations.assemble import assemble
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.fragments import split_messages
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Part, Text, ToolCall
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Part, Text, ToolCall
 from tests.conversations.chats import Chat, Round, Turn, as_expected, calls, chats, expected, named, told
 from tests.strategies import span_of
 
@@ -116,7 +116,7 @@ def test_a_window_finds_its_conversation(chat: Chat, size: int) -> None:
     found: dict[str, set[str]] = {"ada": set(), "bob": set()}
     for number, operation in enumerate(shortened(calls(chat), window(size))):
         for place, user in enumerate(found):
-            one = replace(operation, affiliation=Affiliation(user_id=user))
+            one = replace(operation, conversation_context=ConversationContext(user_id=user))
             span = span_of(number=2 * number + place, trace=2 * number + place)
             found[user].add(assemble(store, span, one).conversation_id)
     assert [len(ids) for ids in found.values()] == [1, 1]

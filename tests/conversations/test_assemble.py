@@ -7,7 +7,7 @@ import pytest
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Failure,
     Json,
     Media,
@@ -25,7 +25,7 @@ from tests.conversations.chats import told
 from tests.conversations.records import Pad, restarted
 from tests.strategies import span_of
 
-CHAT = Affiliation("chat-1", user_id="ada", organization_id="acme", properties={"plan": "pro"})
+CHAT = ConversationContext("chat-1", user_id="ada", organization_id="acme", properties={"plan": "pro"})
 ASKED = Message("user", (Text("Weather?"),))
 CALL = Message("assistant", (ToolCall("get_weather", {"city": "Köln"}, "call_1"),))
 RESULT = Message("tool", (ToolCallResponse("18 °C", "call_1"),))
@@ -90,7 +90,7 @@ def test_internal() -> None:
     """A call the user never sees is one hidden step with all it said."""
     hidden = Operation(
         "chat",
-        Affiliation("chat-1", internal=True),
+        ConversationContext("chat-1", internal=True),
         input=(Message("system", (Text("Route."),)), Message("user", (Text("Weather?"),))),
         output=(Message("assistant", (Text("weather"),)),),
     )
@@ -207,7 +207,7 @@ def test_whose_conversation_it_is() -> None:
     """User and organization are remembered for later calls that do not name them."""
     store = ConversationStore()
     assemble(store, span_of(number=1), _said(ASKED, ANSWER))
-    nobody = Operation("chat", Affiliation("chat-1"), input=(ASKED,), output=(ANSWER,))
+    nobody = Operation("chat", ConversationContext("chat-1"), input=(ASKED,), output=(ANSWER,))
     update = assemble(store, span_of(number=2), nobody)
     assert (update.user_id, update.organization_id) == ("ada", "acme")
     assert assemble(ConversationStore(), span_of(), _said(ASKED, ANSWER)).properties == {"plan": "pro"}
@@ -224,7 +224,7 @@ def test_what_is_said_of_a_conversation_adds_up() -> None:
     ]
     updates = []
     for number, properties in enumerate(said):
-        operation = Operation("chat", Affiliation("c", properties=properties), input=(ASKED,))
+        operation = Operation("chat", ConversationContext("c", properties=properties), input=(ASKED,))
         updates.append(assemble(store, span_of(number=number), operation).properties)
         store = restarted(store, pad)
     together = {"plan": "team", "greenflash_original": {"seats": "x", "age": "y"}}

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from tests.conversations.chats import told
 
 MAIN = "You are the friendly assistant of a shop. Answer questions about orders."
@@ -25,7 +25,7 @@ def call(prompt: str | None, *texts: str, answer: str, json: bool = False) -> Op
     system = [said("system", prompt)] if prompt else []
     return Operation(
         "chat",
-        Affiliation("chat-1"),
+        ConversationContext("chat-1"),
         input=(*system, *history),
         output=(said("assistant", answer),),
         output_type="json" if json else None,
@@ -168,5 +168,8 @@ def test_a_chain_of_responses_in_json() -> None:
 
 def test_without_a_name_nothing_is_beside() -> None:
     """Where only words join calls to a conversation, another prompt is another conversation."""
-    operations = [replace(one, affiliation=Affiliation()) for one in BESIDE["a guard before every turn"]]
+    operations = [
+        replace(one, conversation_context=ConversationContext())
+        for one in BESIDE["a guard before every turn"]
+    ]
     assert [item.content for item in told(operations) if item.content].count("SAFE") == 2

@@ -16,9 +16,9 @@ from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.lru import ByteBoundChangeTrackingLruDict, ByteBoundLruDict
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text, ToolCall
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text, ToolCall
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.correlation import recent_spans
 from greenflash_otel.semconv.correlation.recent_spans import Recent
@@ -47,7 +47,7 @@ def said(number: int, turn: int) -> SpanRecord:
             Message("assistant", (Text(answer), ToolCall("look", {"at": turn}, f"call {number} {turn}"))),
         ),
         # Every second one is found by what it resends.
-        affiliation=Affiliation(conversation_id=None if number % 2 else f"chat-{number}"),
+        context=ConversationContext(conversation_id=None if number % 2 else f"chat-{number}"),
     )
     at = turn * CONVERSATIONS + number + 1
     return span_of(attributes_of(operation), number=at, trace=at)
@@ -73,7 +73,7 @@ def told(folder: Path, look: Callable[[ConversationStore], None] = lambda known:
     """All requests that become of conversations which go on side by side."""
     with closing(Notebook(folder)) as outbox:
         known = ConversationStore(reader=outbox)
-        intake = Intake(outbox, ADDRESS, conversations=known, now_ns=lambda: 0)
+        intake = Ingest(outbox, ADDRESS, conversations=known, now_ns=lambda: 0)
         turns = [[said(number, turn) for number in range(CONVERSATIONS)] for turn in range(TURNS)]
         together = [*turns[1], *turns[2]]  # pushed out before it is on disk
         for batch in ([one] for one in turns[0]), [together], ([one] for one in turns[3]):
@@ -102,7 +102,7 @@ def test_what_is_told_of_its_size_is_no_less_than_it_takes() -> None:
 
     def remembered(spans: Iterable[SpanRecord]) -> ConversationStore:
         known = ConversationStore()
-        Intake(_Nothing(), ADDRESS, conversations=known, now_ns=lambda: 0).take(spans)
+        Ingest(_Nothing(), ADDRESS, conversations=known, now_ns=lambda: 0).take(spans)
         return known
 
     remembered([one.span for one in spans[:1]])  # whatever is made once
@@ -183,8 +183,8 @@ def test_what_changed_is_known_with_a_bound_in_bytes() -> None:
     held: ByteBoundChangeTrackingLruDict[str, int] = ByteBoundChangeTrackingLruDict(9, 100, lambda *_: 40)
     held.remember_as_oldest("a", 1)
     held.remember("b", 2)
-    assert held.pending_changes() == [("b", 2)]
+    assert held.list_pending_changes() == [("b", 2)]
     held.remember("c", 3)
-    assert (held.pending_changes(), held.size_bytes) == ([("b", 2), ("c", 3)], 80)
+    assert (held.list_pending_changes(), held.size_bytes) == ([("b", 2), ("c", 3)], 80)
     held.mark_persisted()
-    assert held.pending_changes() == []
+    assert held.list_pending_changes() == []

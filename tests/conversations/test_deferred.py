@@ -11,7 +11,7 @@ from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.model.operation import (
     EMBEDDINGS,
     EXECUTE_TOOL,
-    Affiliation,
+    ConversationContext,
     Message,
     Operation,
     Text,
@@ -24,7 +24,7 @@ ASKED = Message("user", (Text("Weather?"),))
 CALL = Message("assistant", (ToolCall("get_weather", {}, "call_1"),))
 CHAT = Operation("chat", input=(ASKED,), output=(CALL,))
 TOOL = Operation(EXECUTE_TOOL, tool=ToolExecution("get_weather", "call_1", {}, "mild"))
-NESTED = Operation("chat", Affiliation(tool_call_id="call_1"), input=(ASKED,), output=(ASKED,))
+NESTED = Operation("chat", ConversationContext(tool_call_id="call_1"), input=(ASKED,), output=(ASKED,))
 EMBEDDING = Operation(EMBEDDINGS, input=(ASKED,))
 
 
@@ -72,7 +72,7 @@ def test_a_call_id_that_two_conversations_have() -> None:
     """A tool whose call id names two calls is never joined to one of them by it."""
     store = ConversationStore()
     for user in ("ada", "bob"):
-        said = Operation("chat", Affiliation(user, user_id=user), input=(ASKED,), output=(CALL,))
+        said = Operation("chat", ConversationContext(user, user_id=user), input=(ASKED,), output=(CALL,))
         assemble(store, span_of(number=1, trace=1 if user == "ada" else 2), said)
     ran = assemble(store, span_of(number=3, trace=3), TOOL)
     assert (ran.messages, ran.conversation_id) == ((), f"trace-{3:032x}")
@@ -143,19 +143,19 @@ def test_what_was_released_and_not_kept_waits_again(most: int) -> None:
     queue: DeferredQueue[str] = DeferredQueue()
     for text in ("a", "b", "c"):
         queue.defer(key(1), text, 10, max_entries=most)
-    size_bytes, before = queue.size_bytes, queue.pending_changes()
+    size_bytes, before = queue.size_bytes, queue.list_pending_changes()
     for _ in range(2):
         assert queue.expire(10) == ["a", "b", "c"]
         assert queue.expire(10) == []
         queue.rollback()
-        assert (queue.size_bytes, queue.pending_changes()) == (size_bytes, before)
+        assert (queue.size_bytes, queue.list_pending_changes()) == (size_bytes, before)
     queue.expire(10)
     queue.mark_persisted()
     queue.rollback()
     assert queue.expire(None) == []
 
 
-TURN_STEP = Affiliation("chat-1", turn_id="turn-1")
+TURN_STEP = ConversationContext("chat-1", turn_id="turn-1")
 
 
 def test_a_step_of_a_turn_that_never_came() -> None:

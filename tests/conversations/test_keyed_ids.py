@@ -8,7 +8,7 @@ from greenflash_otel.conversations.assemble import assemble
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Message,
     Operation,
     Reasoning,
@@ -27,13 +27,17 @@ CALLED = Message(
 LOOKED = Message("tool", (ToolCallResponse("seen", "call_1"),))
 ANSWERED = Message("assistant", (Text("Done"),))
 OPERATIONS = (
-    Operation("chat", Affiliation("chat-1"), input=(ASKED,), output=(CALLED,)),
-    Operation("chat", Affiliation("chat-1"), input=(ASKED, CALLED, LOOKED), output=(ANSWERED,)),
-    Operation("embeddings", Affiliation("chat-1"), input=(ASKED,)),
-    Operation("chat", Affiliation(), input=(ASKED,), output=(ANSWERED,), response_id="resp_1"),
-    Operation("chat", Affiliation(), input=(ASKED,), output=(ANSWERED,), previous_response_id="resp_1"),
-    Operation("fetch_response", Affiliation(), output=(ANSWERED,), response_id="resp_9"),
-    Operation("chat", Affiliation("chat-2"), input=(ASKED,), output=(ANSWERED, ANSWERED), choice_count=2),
+    Operation("chat", ConversationContext("chat-1"), input=(ASKED,), output=(CALLED,)),
+    Operation("chat", ConversationContext("chat-1"), input=(ASKED, CALLED, LOOKED), output=(ANSWERED,)),
+    Operation("embeddings", ConversationContext("chat-1"), input=(ASKED,)),
+    Operation("chat", ConversationContext(), input=(ASKED,), output=(ANSWERED,), response_id="resp_1"),
+    Operation(
+        "chat", ConversationContext(), input=(ASKED,), output=(ANSWERED,), previous_response_id="resp_1"
+    ),
+    Operation("fetch_response", ConversationContext(), output=(ANSWERED,), response_id="resp_9"),
+    Operation(
+        "chat", ConversationContext("chat-2"), input=(ASKED,), output=(ANSWERED, ANSWERED), choice_count=2
+    ),
 )
 
 

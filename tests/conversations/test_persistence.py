@@ -14,7 +14,14 @@ from greenflash_otel.conversations import persistence
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
-from greenflash_otel.model.operation import EXECUTE_TOOL, Affiliation, Message, Operation, Text, ToolExecution
+from greenflash_otel.model.operation import (
+    EXECUTE_TOOL,
+    ConversationContext,
+    Message,
+    Operation,
+    Text,
+    ToolExecution,
+)
 from tests.conversations.chats import Chat, calls, chats, named
 from tests.conversations.records import Pad, restarted
 from tests.conversations.test_laws import manners
@@ -75,7 +82,7 @@ def test_anything_at_all(given: list[Operation], ends: list[bool]) -> None:
 ASKED = Message("user", (Text("Is this about shoes?"),))
 DOUBTFUL = Operation(
     "chat",
-    Affiliation("chat"),
+    ConversationContext("chat"),
     system_instructions=(Text("Reply in one word."),),
     input=(ASKED,),
     output=(Message("assistant", (Text("yes"),)),),
@@ -111,17 +118,17 @@ def test_nothing_new_is_no_note() -> None:
     store = ConversationStore(reader=Pad())
     for _ in range(2):
         assemble(store, span_of(), MAIN)
-        news = store.pending_records()
+        news = store.list_pending_records()
         store.mark_persisted()
-    store.state("other")
-    assert news == store.pending_records() == []
+    store.get_state("other")
+    assert news == store.list_pending_records() == []
 
 
 def test_what_is_not_noted_stays_news() -> None:
     """Until it is."""
     store = ConversationStore(reader=Pad())
     assemble(store, span_of(), MAIN)
-    assert store.pending_records() == store.pending_records() != []
+    assert store.list_pending_records() == store.list_pending_records() != []
 
 
 def test_what_is_forgotten_is_forgotten_for_good() -> None:
@@ -144,7 +151,7 @@ def test_each_application_has_its_own(key: bytes, owner: str) -> None:
     for store in (ConversationStore(b"", Pad(), "a"), ConversationStore(key, Pad(), owner)):
         for operation in (TOOL, MAIN):
             assemble(store, span_of(), operation)
-        topics.append({note.key for note in store.pending_records()})
+        topics.append({note.key for note in store.list_pending_records()})
     assert {topic.split()[0] for topic in topics[0]} == {"conversation", "trace", "waiting"}
     assert not topics[0] & topics[1]
 
@@ -158,13 +165,13 @@ def test_a_note_that_is_not_understood(text: str) -> None:
     store = ConversationStore(reader=pad)
     for operation in (replace(MAIN, response_id="r"), DOUBTFUL):
         assemble(store, span_of(), operation)
-    pad.write(store.pending_records())
+    pad.write(store.list_pending_records())
     pad.notes = [(topic, text) for topic, _ in pad.notes]
-    before = internal_errors.internal_errors().get("read stored state", 0)
+    before = internal_errors.get_internal_errors().get("read stored state", 0)
     store = ConversationStore(reader=pad)
     going_on = replace(MAIN, previous_response_id="r")
     assert len(assemble(store, span_of(number=2), going_on).messages) == 2
-    assert internal_errors.internal_errors()["read stored state"] > before
+    assert internal_errors.get_internal_errors()["read stored state"] > before
 
 
 def test_a_note_of_another_version_is_not_read() -> None:
@@ -178,6 +185,6 @@ def test_notes_of_what_was_said_hold_none_of_it() -> None:
     """Hashes, ids and times; also the beginnings by which a quotation is found."""
     store = ConversationStore(reader=Pad())
     assemble(store, span_of(), MAIN)
-    text = "".join(note.key + (note.value or "") for note in store.pending_records())
+    text = "".join(note.key + (note.value or "") for note in store.list_pending_records())
     assert "shoes" not in text.lower()
     assert persistence.VERSION == 1

@@ -13,7 +13,7 @@ from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Failure,
     Message,
     Operation,
@@ -63,14 +63,16 @@ TURNS = st.builds(
 CHATS = st.lists(TURNS, min_size=1, max_size=4)
 
 
-def operations_of(chat: Sequence[Turn], affiliation: Affiliation) -> list[Operation]:
+def operations_of(chat: Sequence[Turn], conversation_context: ConversationContext) -> list[Operation]:
     """What a chat client makes of a chat: each call resends everything, as clients write it."""
     history: list[Message] = [Message("system", (Text("Be kind."),))]
     operations = []
 
     def call(*answer: Text | Reasoning | ToolCall) -> None:
         operations.append(
-            Operation("chat", affiliation, input=tuple(history), output=(Message("assistant", answer),))
+            Operation(
+                "chat", conversation_context, input=tuple(history), output=(Message("assistant", answer),)
+            )
         )
         resent = tuple(part for part in answer if not isinstance(part, Reasoning))
         history.append(Message("assistant", tuple(_trimmed(part) for part in resent)))
@@ -131,7 +133,7 @@ def messages(operations: Sequence[Operation]) -> list[MessageItem]:
     return [message for _, message in run(operations)]
 
 
-NAMED = Affiliation(conversation_id="c")
+NAMED = ConversationContext(conversation_id="c")
 
 
 @given(CHATS)
@@ -216,7 +218,7 @@ def as_entry(message: Message) -> object:
 @given(CHATS)
 def test_a_chat_that_nobody_named_is_one_conversation(chat: list[Turn]) -> None:
     """Every call in a trace of its own, and yet one conversation, found by the history it resends."""
-    made = run(operations_of(chat, Affiliation(user_id="ada")))
+    made = run(operations_of(chat, ConversationContext(user_id="ada")))
     assert len({conversation for conversation, _ in made}) == 1
     assert [(one.type, one.content) for _, one in made] == truth_of(chat)
 
@@ -225,8 +227,11 @@ def test_a_chat_that_nobody_named_is_one_conversation(chat: list[Turn]) -> None:
 def test_two_users_who_say_the_same_are_never_joined(chat: list[Turn]) -> None:
     """Whatever they say, nothing of one is in a conversation of the other, and nothing is lost."""
     store = ConversationStore()
-    ada = run(operations_of(chat, Affiliation(user_id="ada")), store)
-    interlaced = [replace(one, affiliation=Affiliation(user_id="bob")) for one in operations_of(chat, NAMED)]
+    ada = run(operations_of(chat, ConversationContext(user_id="ada")), store)
+    interlaced = [
+        replace(one, conversation_context=ConversationContext(user_id="bob"))
+        for one in operations_of(chat, NAMED)
+    ]
     spans = [
         SpanRecord(f"{100 + n:032x}", f"{100 + n:016x}", "chat", 10**12 + n, 10**12 + n + 1)
         for n in range(len(interlaced))
@@ -238,7 +243,7 @@ def test_two_users_who_say_the_same_are_never_joined(chat: list[Turn]) -> None:
 
 def test_two_anonymous_chats_that_say_the_same_are_never_joined() -> None:
     """After the same first exchange nobody can tell them apart: then they are rather split than joined."""
-    chat = operations_of([Turn("yes", (), "", "ok"), Turn("no", (), "", "ok")], Affiliation())
+    chat = operations_of([Turn("yes", (), "", "ok"), Turn("no", (), "", "ok")], ConversationContext())
     store = ConversationStore()
     first, second = (
         assemble(store, SpanRecord(f"{n:032x}", f"{n:016x}", "chat", n, n), chat[0]) for n in (1, 2)

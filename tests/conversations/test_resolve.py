@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from greenflash_otel.conversations.assemble import assemble
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from tests.conversations.chats import Chat, calls, chats, expected, told
 from tests.strategies import span_of
 
@@ -48,7 +48,7 @@ def test_two_users_are_never_joined(chat: Chat) -> None:
     found: dict[str, set[str]] = {"ada": set(), "bob": set()}
     for number, operation in enumerate(calls(chat)):
         for place, user in enumerate(found):
-            one = replace(operation, affiliation=Affiliation(user_id=user))
+            one = replace(operation, conversation_context=ConversationContext(user_id=user))
             found[user] |= set(_conversations(store, [one], first=2 * number + place))
     assert len(found["ada"]) == len(found["bob"]) == 1
     assert not found["ada"] & found["bob"]
@@ -85,14 +85,22 @@ CALL = Operation("chat", input=(ASKED,), output=(ANSWER,))
     ("operation", "expected"),
     [
         pytest.param(
-            replace(CALL, affiliation=Affiliation("mine", scope_id="s"), provider_conversation_id="conv"),
+            replace(
+                CALL,
+                conversation_context=ConversationContext("mine", scope_id="s"),
+                provider_conversation_id="conv",
+            ),
             "mine",
             id="what the application said",
         ),
         pytest.param(replace(CALL, provider_conversation_id="conv_1"), "conv_1", id="what OpenAI stores"),
-        pytest.param(replace(CALL, affiliation=Affiliation(scope_id="s")), "scope-s", id="the scope"),
         pytest.param(
-            replace(CALL, affiliation=Affiliation(scope_id="s"), previous_response_id="unknown"),
+            replace(CALL, conversation_context=ConversationContext(scope_id="s")), "scope-s", id="the scope"
+        ),
+        pytest.param(
+            replace(
+                CALL, conversation_context=ConversationContext(scope_id="s"), previous_response_id="unknown"
+            ),
             "scope-s",
             id="a response nobody saw",
         ),
@@ -106,15 +114,17 @@ def test_what_counts(operation: Operation, expected: str) -> None:
 
 def test_one_scope_without_an_id() -> None:
     """What happens in one entry into a scope stays together, whatever is said and in whatever trace."""
-    scoped = replace(CALL, affiliation=Affiliation(scope_id="s"))
+    scoped = replace(CALL, conversation_context=ConversationContext(scope_id="s"))
     other = replace(scoped, input=(Message("user", (Text("Else"),)),))
     assert set(_conversations(ConversationStore(), [scoped, other, scoped], first=1)) == {"scope-s"}
 
 
 def test_a_scope_that_continues_a_chat() -> None:
     """A web request per turn: the history names the chat, not the request's scope."""
-    more = Operation("chat", Affiliation(scope_id="two"), input=(ASKED, ANSWER, ASKED), output=(ANSWER,))
-    first = replace(CALL, affiliation=Affiliation(scope_id="one"))
+    more = Operation(
+        "chat", ConversationContext(scope_id="two"), input=(ASKED, ANSWER, ASKED), output=(ANSWER,)
+    )
+    first = replace(CALL, conversation_context=ConversationContext(scope_id="one"))
     assert _conversations(ConversationStore(), [first, more], first=1) == ["scope-one", "scope-one"]
 
 
@@ -131,8 +141,8 @@ def test_unrelated_calls_of_one_trace() -> None:
 
 def test_a_response_of_another_conversation() -> None:
     """A call that continues elsewhere begins on its own there, alike in every process."""
-    first = replace(CALL, affiliation=Affiliation("one"), response_id="r1")
-    then = replace(CALL, affiliation=Affiliation("two"), previous_response_id="r1")
+    first = replace(CALL, conversation_context=ConversationContext("one"), response_id="r1")
+    then = replace(CALL, conversation_context=ConversationContext("two"), previous_response_id="r1")
     items = told([first, then])
     assert [item.id for item in items[2:]] == [item.id for item in told([then])]
     assert items[2].parent_id is None

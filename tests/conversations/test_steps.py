@@ -28,7 +28,7 @@ from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     TURN,
-    Affiliation,
+    ConversationContext,
     Message,
     Operation,
     Other,
@@ -55,7 +55,7 @@ def changes_of(store: ConversationStore, span: SpanRecord, operation: Operation)
     """What an operation would change; it changes nothing."""
     prepared = prepare(operation)
     found = resolve_conversation(store, span, prepared)
-    state = store.state(found.conversation_id)
+    state = store.get_state(found.conversation_id)
     role = classify_call(state, prepared)
     aligned = align(state, found, prepared) if role.is_shown else None
     return build(store, store.deferred, span, prepared, found, role, aligned)
@@ -72,7 +72,7 @@ def test_the_steps_change_nothing(given: Sequence[Operation]) -> None:
     for number, operation in enumerate(given, len(given)):
         span = span_of(number=number)
         assert changes_of(store, span, operation) == changes_of(store, span, operation)
-        assert store.pending_records() == []
+        assert store.list_pending_records() == []
 
 
 @given(chats())
@@ -83,13 +83,13 @@ def test_what_was_stored_is_what_was_applied(chat: Chat) -> None:
         changes = changes_of(store, span_of(number=number), operation)
         store.apply(changes)
         other.apply(changes.state)
-    assert other.pending_change() == store.state("chat-1").pending_change() != StateChange()
+    assert other.take_pending_change() == store.get_state("chat-1").take_pending_change() != StateChange()
 
 
 @pytest.mark.parametrize(
     ("operation", "evidence"),
     [
-        pytest.param(Operation("chat", Affiliation("mine")), Evidence.GIVEN, id="given"),
+        pytest.param(Operation("chat", ConversationContext("mine")), Evidence.GIVEN, id="given"),
         pytest.param(Operation("chat", provider_conversation_id="conv_1"), Evidence.PROVIDER, id="provider"),
         pytest.param(Operation("chat", input=(REFERENCE,)), Evidence.ITEM, id="item"),
         pytest.param(Operation("chat", previous_response_id="resp_1"), Evidence.RESPONSE, id="response"),
@@ -98,7 +98,7 @@ def test_what_was_stored_is_what_was_applied(chat: Chat) -> None:
             Operation(EXECUTE_TOOL, tool=ToolExecution("look", "call_1")), Evidence.TOOL_CALL, id="tool"
         ),
         pytest.param(Operation("chat", input=(ASKED, CALL, LOOKED)), Evidence.HISTORY, id="history"),
-        pytest.param(Operation("chat", Affiliation(scope_id="s")), Evidence.SCOPE, id="scope"),
+        pytest.param(Operation("chat", ConversationContext(scope_id="s")), Evidence.SCOPE, id="scope"),
         pytest.param(Operation("chat"), Evidence.TRACE, id="trace"),
     ],
 )
@@ -116,7 +116,7 @@ def test_how_a_conversation_was_found(operation: Operation, evidence: Evidence) 
 
 PRIMARY = Operation(
     "chat",
-    Affiliation("chat"),
+    ConversationContext("chat"),
     system_instructions=(Text("You sell umbrellas and nothing else to anybody."),),
     input=(ASKED,),
     output=(ANSWER,),
@@ -138,7 +138,7 @@ EARLY = replace(ROUTER, input=(Message("user", (Text("And tomorrow?"),)),))
         pytest.param((), ROUTER, CallRole.UNDECIDED, id="a router, or an agent of few words"),
         pytest.param(
             (),
-            replace(PRIMARY, affiliation=Affiliation("chat", internal=True)),
+            replace(PRIMARY, conversation_context=ConversationContext("chat", internal=True)),
             CallRole.AUXILIARY,
             id="marked",
         ),
@@ -149,7 +149,7 @@ def test_which_role_a_call_plays(before: Sequence[Operation], operation: Operati
     store = ConversationStore()
     for number, one in enumerate(before, 1):
         assemble(store, span_of(number=number), one)
-    assert classify_call(store.state("chat"), prepare(operation)) is role
+    assert classify_call(store.get_state("chat"), prepare(operation)) is role
     assemble(store, span_of(number=9), operation)
     is_emitted = role in (CallRole.PRIMARY, CallRole.AUXILIARY)
     assert store.role_counts.total() == len(before) + is_emitted
@@ -164,7 +164,10 @@ def test_which_role_a_call_plays(before: Sequence[Operation], operation: Operati
             Operation(EXECUTE_TOOL, tool=ToolExecution("look", "call_9")),
             DeferralKey(DeferralKind.TOOL_CALL, "call_9"),
         ),
-        (replace(PRIMARY, affiliation=Affiliation(turn_id="t")), DeferralKey(DeferralKind.TURN, "t")),
+        (
+            replace(PRIMARY, conversation_context=ConversationContext(turn_id="t")),
+            DeferralKey(DeferralKind.TURN, "t"),
+        ),
         (ROUTER, DeferralKey(DeferralKind.NEXT_CALL, "chat")),
     ],
 )
@@ -179,7 +182,7 @@ def test_a_call_id_that_is_the_id_of_a_turn() -> None:
     """A tool that waits for its call is not released by a turn of the same name."""
     store = ConversationStore()
     assemble(store, span_of(number=1, trace=1), Operation(EXECUTE_TOOL, tool=ToolExecution("look", "x")))
-    turn = Operation(TURN, Affiliation("chat", turn_id="x"), input=(ASKED,), output=(ANSWER,))
+    turn = Operation(TURN, ConversationContext("chat", turn_id="x"), input=(ASKED,), output=(ANSWER,))
     assert len(assemble(store, span_of(number=2, trace=2), turn).messages) == 2
     assert len(store.deferred) == 1
 
@@ -187,9 +190,16 @@ def test_a_call_id_that_is_the_id_of_a_turn() -> None:
 def test_what_is_found_elsewhere_changes_nothing_there() -> None:
     """A call that continues a response of another conversation begins here, and leaves that one as it is."""
     store = ConversationStore(reader=Pad())
-    first = Operation("chat", Affiliation("one"), input=(ASKED,), output=(ANSWER,), response_id="resp_2")
+    first = Operation(
+        "chat", ConversationContext("one"), input=(ASKED,), output=(ANSWER,), response_id="resp_2"
+    )
     assemble(store, span_of(number=1, trace=1), first)
     store.mark_persisted()
-    then = replace(first, affiliation=Affiliation("two"), response_id=None, previous_response_id="resp_2")
+    then = replace(
+        first,
+        conversation_context=ConversationContext("two"),
+        response_id=None,
+        previous_response_id="resp_2",
+    )
     assemble(store, span_of(number=2, trace=2), then)
-    assert store.state("one").pending_change() is None
+    assert store.get_state("one").take_pending_change() is None

@@ -14,7 +14,7 @@ from greenflash_otel.model.operation import (
     COMPACT,
     DELETE_ITEMS,
     FETCH,
-    Affiliation,
+    ConversationContext,
     Message,
     Operation,
     Other,
@@ -31,7 +31,9 @@ ANSWER = Message("assistant", (Text("Roses are red."),))
 AGAIN = Message("user", (Text("Another."),))
 SECOND = Message("assistant", (Text("Violets."),))
 
-QUEUED = Operation("chat", Affiliation("chat-1"), input=(ASKED,), response_id="resp_1", ending="pending")
+QUEUED = Operation(
+    "chat", ConversationContext("chat-1"), input=(ASKED,), response_id="resp_1", ending="pending"
+)
 POLLED = Operation(FETCH, response_id="resp_1", ending="pending", output=(PART,))
 FETCHED = Operation(FETCH, response_id="resp_1", output=(ANSWER,), finish_reasons=("completed",))
 
@@ -59,10 +61,14 @@ def test_the_part_of_a_background_answer_that_was_streamed_first() -> None:
 def test_ids_of_a_background_answer_in_any_order(order: tuple[int, ...]) -> None:
     """Whichever process sees what first, every message has the ids it always has."""
     known = Operation(
-        FETCH, Affiliation("chat-1"), response_id="resp_1", output=(ANSWER,), finish_reasons=("completed",)
+        FETCH,
+        ConversationContext("chat-1"),
+        response_id="resp_1",
+        output=(ANSWER,),
+        finish_reasons=("completed",),
     )
     then = Operation(
-        "chat", Affiliation("chat-1"), input=(AGAIN,), output=(SECOND,), previous_response_id="resp_1"
+        "chat", ConversationContext("chat-1"), input=(AGAIN,), output=(SECOND,), previous_response_id="resp_1"
     )
     operations = [QUEUED, known, then]
     expected = {(item.id, item.content) for item in told(operations)}
@@ -72,7 +78,7 @@ def test_ids_of_a_background_answer_in_any_order(order: tuple[int, ...]) -> None
 
 def test_a_history_that_holds_a_background_answer() -> None:
     """Resent, a background answer is known, and what follows it is linked to it."""
-    resent = Operation("chat", Affiliation("chat-1"), input=(ASKED, ANSWER, AGAIN), output=(SECOND,))
+    resent = Operation("chat", ConversationContext("chat-1"), input=(ASKED, ANSWER, AGAIN), output=(SECOND,))
     items = told([QUEUED, FETCHED, resent])
     assert [item.content for item in items] == ["Write a poem.", "Roses are red.", "Another.", "Violets."]
     assert items[2].parent_id == items[1].id
@@ -95,13 +101,17 @@ def test_references_to_stored_items() -> None:
     """Items that are referred to are known history; the result of a tool finds its call behind one."""
     call = Message("assistant", (ToolCall("get_weather", {}, "call_1"),))
     asking = Operation(
-        "chat", Affiliation("chat-1"), input=(ASKED,), output=(call,), output_item_ids=("rs_1", "fc_1")
+        "chat",
+        ConversationContext("chat-1"),
+        input=(ASKED,),
+        output=(call,),
+        output_item_ids=("rs_1", "fc_1"),
     )
     references = tuple(Other("item_reference", {"id": id}) for id in ("rs_1", "fc_1"))
     result = Message("tool", (ToolCallResponse("mild", "call_1"),))
     answering = Operation(
         "chat",
-        Affiliation("chat-1"),
+        ConversationContext("chat-1"),
         input=(ASKED, Message("assistant", references), result),
         output=(ANSWER,),
     )
@@ -113,11 +123,11 @@ def test_references_to_stored_items() -> None:
 @pytest.mark.parametrize("conversation_id", ["chat-1", None])
 def test_a_compacted_history_is_known(conversation_id: str | None) -> None:
     """What stands before a compaction item was told; what follows it goes on in the same conversation."""
-    affiliation = Affiliation(conversation_id)
+    conversation_context = ConversationContext(conversation_id)
     compaction = Message("assistant", (Other("compaction", {"id": "cmp_1", "encrypted_content": "…"}),))
-    first = Operation("chat", affiliation, input=(ASKED,), output=(ANSWER,))
-    compact = Operation(COMPACT, affiliation, input=(ASKED, ANSWER), output=(compaction,))
-    then = Operation("chat", affiliation, input=(ASKED, compaction, AGAIN), output=(SECOND,))
+    first = Operation("chat", conversation_context, input=(ASKED,), output=(ANSWER,))
+    compact = Operation(COMPACT, conversation_context, input=(ASKED, ANSWER), output=(compaction,))
+    then = Operation("chat", conversation_context, input=(ASKED, compaction, AGAIN), output=(SECOND,))
     store = ConversationStore()
     updates = [
         assemble(store, span_of(number=number, trace=number), operation)
@@ -140,13 +150,13 @@ def test_an_answer_that_compacted_on_the_way() -> None:
     compaction = Other("compaction", {"id": "cmp_1"})
     first = Operation(
         "chat",
-        Affiliation("chat-1"),
+        ConversationContext("chat-1"),
         input=(ASKED,),
         output=(Message("assistant", (compaction, Text("Roses."))),),
     )
     then = Operation(
         "chat",
-        Affiliation("chat-1"),
+        ConversationContext("chat-1"),
         input=(Message("assistant", (compaction, Text("Roses."))), AGAIN),
         output=(SECOND,),
     )

@@ -39,7 +39,7 @@ class ListSpill:
         """Return the oldest."""
         return [self.items.popleft() for _ in range(min(BATCH, len(self.items)))], 0
 
-    def last_id(self) -> int:
+    def find_last_id(self) -> int:
         """Return how many were ever stored."""
         return self.stored
 
@@ -78,7 +78,7 @@ def make_delivery(
         if batch := [item for item in items if not isinstance(item, Work)]:
             gather(batch)
         for item in items:
-            if isinstance(item, Work) and item.claim():
+            if isinstance(item, Work) and item.claim_first():
                 item.result = item.act()
 
     return Delivery(outbox, client, process=process, spill=spill or ListSpill(outbox), **options)

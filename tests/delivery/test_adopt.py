@@ -23,7 +23,7 @@ def test_of_a_killed_process_everything_is_taken(opened: Opening, tmp_path: Path
     assert len(files_in(tmp_path)) == 2
     mine.adopt()
     assert len(files_in(tmp_path)) == 1
-    assert mine.counts().accepted == 3
+    assert mine.get_stats().accepted == 3
     assert drained(mine) == ["k0", "k1", "k2"]
     assert counts_add_up(mine)
 
@@ -34,9 +34,9 @@ def test_of_a_running_process_nothing_is_taken(opened: Opening, tmp_path: Path) 
     with process(PUT_AND_WAIT, tmp_path, "k") as running:
         assert line_of(running)
         mine.adopt()
-        assert mine.counts().accepted == 0
+        assert mine.get_stats().accepted == 0
     mine.adopt()
-    assert mine.counts().accepted == 3
+    assert mine.get_stats().accepted == 3
 
 
 def test_what_is_taken_comes_behind_what_is_here(opened: Opening, tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_what_is_taken_comes_behind_what_is_here(opened: Opening, tmp_path: Path
     out = claimed(mine)
     killed(PUT_AND_WAIT, tmp_path, "k")
     mine.adopt()
-    assert mine.claim(0.0) is None
-    mine.settle(out)
+    assert mine.claim_next(0.0) is None
+    mine.acknowledge(out)
     mine.put([messages("chat-42", "c")])
     assert drained(mine) == ["b", "k0", "k1", "k2", "c"]
 
@@ -59,7 +59,7 @@ def test_a_wait_that_was_asked_for_is_kept(opened: Opening, tmp_path: Path) -> N
     mine.postpone(claimed(mine), 60.0)
     killed(PUT_AND_WAIT, tmp_path, "k")
     mine.adopt()
-    assert mine.claim(59.0) is None
+    assert mine.claim_next(59.0) is None
     assert ids_of(claimed(mine, 60.0).request) == ["a"]
 
 
@@ -73,7 +73,7 @@ def test_several_are_taken_the_oldest_first(opened: Opening, tmp_path: Path) -> 
                 between.reject(claimed(between), "HTTP 400", now_s=0.0)
     mine.adopt()
     mine.adopt()
-    assert (mine.counts().pending, mine.counts().rejected) == (8, 1)
+    assert (mine.get_stats().pending, mine.get_stats().rejected) == (8, 1)
     assert drained(mine) == ["x1", "x2", "y0", "y1", "y2", "z0", "z1", "z2"]
 
 
@@ -84,10 +84,10 @@ def test_a_full_disk_leaves_it_where_it_is(opened: Opening, tmp_path: Path) -> N
     killed(PUT_AND_WAIT, tmp_path, "k")
     with full_disk():
         mine.adopt()
-        assert mine.counts().accepted == 1
+        assert mine.get_stats().accepted == 1
     assert len(files_in(tmp_path)) == 2
     mine.adopt()
-    assert mine.counts().accepted == 4
+    assert mine.get_stats().accepted == 4
     assert counts_add_up(mine)
 
 
@@ -98,10 +98,10 @@ def test_what_is_delivered_and_could_not_be_removed_is_not_taken_for_new(
     mine = opened(tmp_path)
     mine.put([messages("chat-42", "a")])
     with full_disk():
-        mine.settle(claimed(mine))
+        mine.acknowledge(claimed(mine))
     killed(PUT_AND_WAIT, tmp_path, "k")
     mine.adopt()
-    counts = mine.counts()
+    counts = mine.get_stats()
     assert (counts.accepted, counts.delivered, counts.pending) == (4, 1, 3)
     assert drained(mine) == ["k0", "k1", "k2"]
 
@@ -123,7 +123,7 @@ def test_in_memory_there_is_nothing_to_take(outbox: Outbox) -> None:
     """Nor when it is closed."""
     outbox.put([messages("chat-42", "a")])
     outbox.adopt()
-    assert outbox.counts().accepted == 1
+    assert outbox.get_stats().accepted == 1
     outbox.close()
     outbox.adopt()
 
@@ -136,7 +136,7 @@ def test_two_that_look_at_once_share_what_they_find(tmp_path: Path) -> None:
             killed(PUT_AND_WAIT, tmp_path, name)
         first.adopt()
         second.adopt()
-        assert first.counts().accepted + second.counts().accepted == 9
+        assert first.get_stats().accepted + second.get_stats().accepted == 9
 
 
 def test_the_room_to_split_in_is_not_for_what_others_left(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_room_to_split_in_is_not_for_what_others_left(tmp_path: Path) -> Non
         for path in (tmp_path / "elsewhere").iterdir():
             path.rename(tmp_path / path.name)
         mine.adopt()
-        assert (mine.counts().pending, len(files.find_files(tmp_path, "ours"))) == (11, 2)
+        assert (mine.get_stats().pending, len(files.find_files(tmp_path, "ours"))) == (11, 2)
         assert len(drained(mine)) == 11
         mine.adopt()
         assert drained(mine) == ["left0", "left1", "left2", "left3"]

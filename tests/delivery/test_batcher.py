@@ -126,7 +126,7 @@ def test_an_outcome_waits_for_the_spans_before_it_also_on_disk() -> None:
     for item in range(400):
         worker.submit(item)
         if item % 100 == 99:
-            works.append(worker.call(lambda: len(blocking.items)))
+            works.append(worker.run_behind(lambda: len(blocking.items)))
         spilled(worker)
     blocking.go_on.set()
     assert all(worker.batcher.wait(work, LONG_S) for work in works)
@@ -257,7 +257,7 @@ def test_what_is_captured_is_on_disk_while_greenflash_hangs(tmp_path: Path) -> N
     with process(HANGING, tmp_path) as running:
         assert line_of(running) == "on disk"
     with closing(Outbox(tmp_path)) as outbox:
-        assert outbox.counts().pending == 2
+        assert outbox.get_stats().pending == 2
 
 
 def test_a_first_item_waits_for_company_and_no_longer_than_promised() -> None:

@@ -96,16 +96,16 @@ class Delivery(RuleBasedStateMachine):
 
     def resting(self) -> tuple[list[str], list[str]]:
         """The ids of the items that wait on disk, and of those set aside, ours first."""
-        waits, aside = _lying_in(_database_of(self.outbox))
+        waits, out_of_band_id = _lying_in(_database_of(self.outbox))
         for path in self.folder.glob("*.sqlite3"):
             if (
                 found := files.try_lock(path, limit_bytes=LIMIT_BYTES)
             ) is not None:  # of nobody: no room for it
                 more = _lying_in(found.db)
-                waits, aside = waits + more[0], aside + more[1]
+                waits, out_of_band_id = waits + more[0], out_of_band_id + more[1]
                 found.db.close()
                 found.lock.release(remove=False)
-        return waits, aside
+        return waits, out_of_band_id
 
     def crashing(self, commits: int, action: Callable[[], object]) -> bool:
         """Do something, and die after so many commits, at the latest at its end; whether it came to that."""
@@ -154,7 +154,7 @@ class Delivery(RuleBasedStateMachine):
     def attempt(self, trouble: str | None) -> None:
         """One step, into whatever state the server is in."""
         self.server.trouble = trouble
-        self.sender.step()
+        self.sender.send_next()
         self.server.trouble = None
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 30.0, 1000.0]))
@@ -215,7 +215,7 @@ class Delivery(RuleBasedStateMachine):
     def crash_in_attempt(self, trouble: str | None, commits: int) -> None:
         """Killed between sending and writing down what became of it, or just after."""
         self.server.trouble = trouble
-        self.crashing(commits, self.sender.step)
+        self.crashing(commits, self.sender.send_next)
         self.server.trouble = None
 
     @rule(names=ITEMS, commits=COMMITS)
@@ -239,11 +239,11 @@ class Delivery(RuleBasedStateMachine):
     @invariant()
     def the_law_holds(self) -> None:
         """Counts add up, only a full outbox loses anything, and order is kept."""
-        counts, (waits, aside) = self.outbox.counts(), self.resting()
+        counts, (waits, out_of_band_id) = self.outbox.get_stats(), self.resting()
         assert counts.lost == ({"outbox_full": self.refused} if self.refused else {})
         assert counts.accepted == self.accepted
         assert counts.accepted == counts.delivered + counts.pending + counts.rejected + self.refused
-        here = {*waits, *aside}
+        here = {*waits, *out_of_band_id}
         for conversation, ids in self.put.items():
             assert all(id in here or self.server.has(conversation, id) for id in ids)
             if conversation:
@@ -257,13 +257,13 @@ class Delivery(RuleBasedStateMachine):
         for n in range(ROUNDS):  # what did not fit before may fit now
             self.clock.now_s += 10_000.0
             self.keep(f"proof {n}", outcome(f"proof {n}", f"proof{n}"))  # refusals are about items again
-            while self.sender.step():
+            while self.sender.send_next():
                 pass
-            if not self.look_around() and not self.outbox.counts().pending:
+            if not self.look_around() and not self.outbox.get_stats().pending:
                 break
         self.the_law_holds()
         if (
-            self.outbox.counts().pending
+            self.outbox.get_stats().pending
         ):  # the outbox is full of what was rejected: there is no room for a proof
             assert self.sender.paused is not None
             assert self.outbox.put([outcome("", "proof")])
@@ -286,9 +286,9 @@ def _database_of(outbox: Outbox) -> sqlite3.Connection:
 
 def _lying_in(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
     """The ids of the items in a file that wait, and of those set aside."""
-    waits = [schema.entry_row(db, id) for id in schema.ids(db, "entries")]
-    aside = [schema.rejected_row(db, id)[2] for id in schema.ids(db, "rejected")]
-    return _ids_in(waits), _ids_in(aside)
+    waits = [schema.read_entry_row(db, id) for id in schema.list_ids(db, "entries")]
+    out_of_band_id = [schema.read_rejected_row(db, id)[2] for id in schema.list_ids(db, "rejected")]
+    return _ids_in(waits), _ids_in(out_of_band_id)
 
 
 def _ids_in(rows: Iterable[schema.Row | None]) -> list[str]:

@@ -15,7 +15,7 @@ from tests.delivery.fakes import ids_of, messages, outcome
 
 def claimed(outbox: Outbox, now_s: float = 0.0) -> Entry:
     """The next entry, which there must be."""
-    entry = outbox.claim(now_s)
+    entry = outbox.claim_next(now_s)
     assert entry is not None
     return entry
 
@@ -23,15 +23,15 @@ def claimed(outbox: Outbox, now_s: float = 0.0) -> Entry:
 def drained(outbox: Outbox) -> list[str]:
     """The ids of all that is due, each settled in turn."""
     ids = []
-    while (entry := outbox.claim(0.0)) is not None:
+    while (entry := outbox.claim_next(0.0)) is not None:
         ids.extend(ids_of(entry.request))
-        outbox.settle(entry)
+        outbox.acknowledge(entry)
     return ids
 
 
 def counts_add_up(outbox: Outbox) -> bool:
     """The law of the counts."""
-    c = outbox.counts()
+    c = outbox.get_stats()
     return c.accepted == c.delivered + c.pending + c.rejected + sum(c.lost.values())
 
 
@@ -48,8 +48,8 @@ def test_one_conversation_is_first_in_first_out_one_at_a_time(outbox: Outbox) ->
     outbox.put([messages("chat-42", "a"), outcome("chat-42", "b")])
     first = claimed(outbox)
     assert ids_of(first.request) == ["a"]
-    assert outbox.claim(0.0) is None
-    outbox.settle(first)
+    assert outbox.claim_next(0.0) is None
+    outbox.acknowledge(first)
     assert ids_of(claimed(outbox).request) == ["b"]
 
 
@@ -58,9 +58,9 @@ def test_conversations_do_not_wait_for_each_other(outbox: Outbox) -> None:
     outbox.put([messages("one", "a"), messages("one", "b"), messages("two", "c")])
     first, second = claimed(outbox), claimed(outbox)
     assert [ids_of(first.request), ids_of(second.request)] == [["a"], ["c"]]
-    outbox.settle(second)
-    assert outbox.claim(0.0) is None
-    outbox.settle(first)
+    outbox.acknowledge(second)
+    assert outbox.claim_next(0.0) is None
+    outbox.acknowledge(first)
     assert drained(outbox) == ["b"]
 
 
@@ -74,13 +74,13 @@ def test_a_postponed_entry_waits_and_so_does_what_follows(outbox: Outbox) -> Non
     """It is the same request again, one attempt later, and not before its time."""
     outbox.put([messages("chat-42", "a"), messages("chat-42", "b"), messages("other", "c")])
     outbox.postpone(claimed(outbox), 10.0)
-    assert outbox.due_s() == float("-inf")
+    assert outbox.compute_due_s() == float("-inf")
     assert drained(outbox) == ["c"]
-    assert outbox.due_s() == 10.0
-    assert outbox.claim(9.9) is None
+    assert outbox.compute_due_s() == 10.0
+    assert outbox.claim_next(9.9) is None
     again = claimed(outbox, 10.0)
     assert (ids_of(again.request), again.attempt) == (["a"], 2)
-    outbox.settle(again)
+    outbox.acknowledge(again)
     assert claimed(outbox).attempt == 1
 
 
@@ -107,7 +107,7 @@ def test_what_is_rejected_is_kept_and_not_in_the_way(outbox: Outbox) -> None:
     outbox.put([messages("chat-42", "a", "b"), messages("chat-42", "c")])
     outbox.reject(claimed(outbox), "HTTP 400: no", now_s=0.0)
     assert drained(outbox) == ["c"]
-    counts = outbox.counts()
+    counts = outbox.get_stats()
     assert (counts.rejected, counts.delivered, counts.pending) == (2, 1, 0)
 
 
@@ -119,7 +119,7 @@ def test_parts_take_the_place_of_the_whole(outbox: Outbox) -> None:
     assert (ids_of(half.request), half.attempt) == (["a", "b"], 1)
     outbox.replace(half, [messages("chat-42", "a"), messages("chat-42", "b")], now_s=0.0)
     outbox.put([messages("chat-42", "f")])
-    assert outbox.counts().pending == 6
+    assert outbox.get_stats().pending == 6
     assert drained(outbox) == list("abcdef")
     assert counts_add_up(outbox)
 
@@ -133,7 +133,7 @@ def test_splitting_down_to_one_of_many(outbox: Outbox) -> None:
         halves = [messages("chat-42", *ids[:middle]), messages("chat-42", *ids[middle:])]
         outbox.replace(entry, halves, now_s=0.0)
         entry = claimed(outbox)
-    outbox.settle(entry)
+    outbox.acknowledge(entry)
     assert [*ids, *drained(outbox)] == [*map(str, range(4096)), "last"]
 
 
@@ -141,13 +141,13 @@ def test_a_full_outbox_refuses_the_newest_and_counts_it() -> None:
     """What was there stays; the loss has a name, and when there is room again so have new requests."""
     outbox = Outbox(":memory:", limit_bytes=500_000)
     outbox.put([messages(f"chat-{i}", f"{i}-a", f"{i}-b", size=10_000) for i in range(40)])
-    counts = outbox.counts()
+    counts = outbox.get_stats()
     assert counts.accepted == 80
     assert counts.lost == {"outbox_full": 80 - counts.pending}
     assert 30 < counts.pending < 60
     assert drained(outbox)[:2] == ["0-a", "0-b"]
     outbox.put([messages("chat-42", "new", size=10_000)])
-    assert outbox.counts().pending == 1
+    assert outbox.get_stats().pending == 1
     outbox.close()
 
 
@@ -155,12 +155,12 @@ def test_outcomes_have_a_reserve() -> None:
     """Where messages are refused, an outcome still finds room, but not without end."""
     outbox = Outbox(":memory:", limit_bytes=500_000)
     outbox.put([messages("chat-42", str(i), size=5_000) for i in range(200)])
-    refused = outbox.counts().lost["outbox_full"]
+    refused = outbox.get_stats().lost["outbox_full"]
     outbox.put([outcome("chat-42", f"o{i}", size=1_000) for i in range(5)])
     outbox.put([messages("chat-42", "m")])
-    assert outbox.counts().lost == {"outbox_full": refused + 1}
+    assert outbox.get_stats().lost == {"outbox_full": refused + 1}
     outbox.put([outcome("chat-42", f"p{i}", size=5_000) for i in range(200)])
-    assert outbox.counts().lost["outbox_full"] > refused + 1
+    assert outbox.get_stats().lost["outbox_full"] > refused + 1
     assert counts_add_up(outbox)
     outbox.close()
 
@@ -179,7 +179,7 @@ def test_a_mark_says_what_came_before_it(outbox: Outbox) -> None:
     assert watch.left == 2
     other = claimed(outbox)
     assert ids_of(other.request) == ["c"]
-    outbox.settle(claimed(outbox))
+    outbox.acknowledge(claimed(outbox))
     outbox.reject(claimed(outbox), "HTTP 400", now_s=0.0)
     assert (watch.left, watch.has_failed) == (0, True)
 
@@ -218,21 +218,21 @@ def test_a_closed_outbox_does_nothing_and_says_so(where: str, tmp_path: Path) ->
     outbox.close()
     outbox.close()
     outbox.put([messages("chat-42", "c", "d")])
-    outbox.settle(entry)
+    outbox.acknowledge(entry)
     outbox.postpone(entry, 5.0)
     outbox.reject(entry, "x", now_s=0.0)
     outbox.replace(entry, [], now_s=0.0)
     outbox.hurry()
-    assert outbox.claim(0.0) is None
-    assert outbox.due_s() is None
-    counts = outbox.counts()
+    assert outbox.claim_next(0.0) is None
+    assert outbox.compute_due_s() is None
+    counts = outbox.get_stats()
     assert (counts.accepted, counts.pending, counts.lost) == (4, 2, {"closed": 2})
 
 
 def test_counts_tell_what_was_sampled_out(outbox: Outbox) -> None:
     """It is part of what was delivered."""
     outbox.put([messages("one", "a", "b"), messages("two", "c")])
-    outbox.settle(claimed(outbox), sampled_out=True)
-    outbox.settle(claimed(outbox))
-    counts = outbox.counts()
+    outbox.acknowledge(claimed(outbox), sampled_out=True)
+    outbox.acknowledge(claimed(outbox))
+    counts = outbox.get_stats()
     assert (counts.accepted, counts.delivered, counts.sampled_out) == (3, 3, 2)

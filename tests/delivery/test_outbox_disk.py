@@ -29,7 +29,7 @@ from tests.delivery.test_outbox import claimed, counts_add_up, drained
 PUT_AND_WAIT = """
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", f"{sys.argv[2]}{i}") for i in range(3)])
-outbox.claim(0.0)
+outbox.claim_next(0.0)
 print("put", flush=True)
 sys.stdin.read()
 """
@@ -58,11 +58,11 @@ def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
         outbox.postpone(claimed(outbox), 9e9)
         outbox.reject(claimed(outbox), "HTTP 400", now_s=0.0)
     with closing(Outbox(tmp_path)) as outbox:
-        counts = outbox.counts()
+        counts = outbox.get_stats()
         assert (counts.accepted, counts.pending, counts.rejected) == (4, 3, 1)
         entry = claimed(outbox)
         assert entry.request == messages("chat-42", "a", "b")
-        outbox.settle(entry)
+        outbox.acknowledge(entry)
         assert claimed(outbox).request == outcome("chat-42", "o")
 
 
@@ -100,7 +100,7 @@ def test_nothing_that_was_put_dies_with_the_process(opened: Opening, tmp_path: P
     """After kill -9 the next process finds all of it, also what was out."""
     killed(PUT_AND_WAIT, tmp_path, "a")
     outbox = opened(tmp_path)
-    assert outbox.counts().pending == 3
+    assert outbox.get_stats().pending == 3
     assert drained(outbox) == ["a0", "a1", "a2"]
 
 
@@ -117,7 +117,7 @@ def test_several_files_without_owner_become_one(opened: Opening, tmp_path: Path)
         )
     outbox = opened(tmp_path)
     assert len(files_in(tmp_path)) == 1
-    assert (outbox.counts().pending, outbox.counts().rejected) == (9, 1)
+    assert (outbox.get_stats().pending, outbox.get_stats().rejected) == (9, 1)
     assert drained(outbox) == ["a0", "a1", "a2", "b0", "b1", "b2", "c0", "c1", "c2"]
 
 
@@ -152,7 +152,7 @@ def test_a_flipped_bit_is_noticed(opened: Opening, tmp_path: Path) -> None:
     path.write_bytes(content.replace(b'"second"', b'"sekond"'))
     outbox = opened(tmp_path)
     assert drained(outbox) == ["first", "third"]
-    assert outbox.counts().rejected == 1
+    assert outbox.get_stats().rejected == 1
     assert counts_add_up(outbox)
 
 
@@ -183,7 +183,7 @@ def test_a_damaged_file_is_set_apart(
     outbox = opened(tmp_path)
     found = drained(outbox)
     assert saved <= len(found) < 30
-    assert not saved or outbox.counts().lost == {"outbox_damaged": 30 - len(found)}
+    assert not saved or outbox.get_stats().lost == {"outbox_damaged": 30 - len(found)}
     assert found == sorted(found, key=int)
     assert [True for p in tmp_path.iterdir() if p.name.startswith(f"{path.name}.corrupt-")]
     assert not path.exists()
@@ -205,7 +205,7 @@ def test_damage_is_survived_while_at_work(opened: Opening, tmp_path: Path) -> No
     outbox.put([messages("chat-42", "new")])
     assert drained(outbox) == ["new"]
     # One more where a row could be read and sent, but its damaged pages could not be freed.
-    assert 30 - len(saved) <= outbox.counts().lost["outbox_damaged"] <= 31 - len(saved)
+    assert 30 - len(saved) <= outbox.get_stats().lost["outbox_damaged"] <= 31 - len(saved)
     assert counts_add_up(outbox)
     assert files_in(tmp_path) != [path.name]
 
@@ -214,11 +214,11 @@ def test_a_folder_that_cannot_be_made_is_replaced_by_memory(opened: Opening, tmp
     """That is counted, and delivery goes on."""
     (tmp_path / "file").touch()
     step = "use the outbox on disk"
-    before = internal_errors.internal_errors().get(step, 0)
+    before = internal_errors.get_internal_errors().get(step, 0)
     outbox = opened(tmp_path / "file" / "outbox")
     outbox.put([messages("chat-42", "a")])
     assert drained(outbox) == ["a"]
-    assert internal_errors.internal_errors()[step] > before
+    assert internal_errors.get_internal_errors()[step] > before
 
 
 def test_a_folder_that_cannot_be_written_is_replaced_by_memory() -> None:
@@ -230,7 +230,7 @@ if os.geteuid() == 0:
     os.setuid(65534)  # root may write anywhere
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
-print(outbox.counts().pending, len(os.listdir(sys.argv[1])))
+print(outbox.get_stats().pending, len(os.listdir(sys.argv[1])))
 outbox.close()
 """
     with tempfile.TemporaryDirectory() as parent:  # tmp_path is closed to all other users
@@ -260,7 +260,7 @@ def test_a_full_disk_loses_only_what_comes_then(opened: Opening, tmp_path: Path)
     with full_disk():
         outbox.put([messages("chat-42", "b", "c")])
     outbox.put([messages("chat-42", "d")])
-    assert outbox.counts().lost == {"outbox_error": 2}
+    assert outbox.get_stats().lost == {"outbox_error": 2}
     assert drained(outbox) == ["a", "d"]
     assert counts_add_up(outbox)
 
@@ -271,17 +271,17 @@ def test_a_full_disk_does_not_make_us_send_again(tmp_path: Path) -> None:
         outbox.put([messages("chat-42", "a"), messages("chat-42", "b"), messages("chat-42", "c")])
         first = claimed(outbox)
         with full_disk():
-            outbox.settle(first)
+            outbox.acknowledge(first)
             second = claimed(outbox)
             assert ids_of(second.request) == ["b"]
             watch = outbox.watch()
             assert watch is not None
-            outbox.settle(second)
+            outbox.acknowledge(second)
             last = claimed(outbox)
             outbox.postpone(last, 0.0)
             assert watch.left == 1
         assert drained(outbox) == ["c"]
-        assert outbox.counts().delivered == 3
+        assert outbox.get_stats().delivered == 3
         assert watch.left == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -294,9 +294,9 @@ def test_a_full_disk_leaves_a_refused_entry_for_later(opened: Opening, tmp_path:
         outbox.reject(claimed(outbox), "HTTP 400", now_s=100.0)
         halves = [messages("chat-42", "a"), messages("chat-42", "b")]
         outbox.replace(claimed(outbox, 160.0), halves, now_s=160.0)
-    assert outbox.claim(219.9) is None
+    assert outbox.claim_next(219.9) is None
     assert claimed(outbox, 220.0).attempt == 3
-    assert outbox.counts().pending == 2
+    assert outbox.get_stats().pending == 2
 
 
 def test_many_outboxes_keep_few_files_open(
@@ -314,14 +314,14 @@ def test_many_outboxes_keep_few_files_open(
         WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_settled())))
     outboxes[9].hurry()
     assert [n for n, outbox in enumerate(outboxes) if outbox.has_open_file()] == [6, 7, 8, 9]
-    assert outboxes[0].counts() == Stats(accepted=2, rejected=2)
+    assert outboxes[0].get_stats() == Stats(accepted=2, rejected=2)
     assert all(outbox.is_durable() for outbox in outboxes)
     for n, outbox in enumerate(outboxes):
         assert not outbox.put([messages("c", f"{n}c")])
         assert drained(outbox) == [f"{n}c"]
         assert not outbox.recall_inherited("known")  # it is this process that noted it
         assert counts_add_up(outbox)
-    assert outboxes[0].counts() == Stats(accepted=3, delivered=1, rejected=2)
+    assert outboxes[0].get_stats() == Stats(accepted=3, delivered=1, rejected=2)
     assert all(len(files_in(tmp_path / str(n))) == 1 for n in range(10))
 
 
@@ -340,4 +340,4 @@ def test_a_folder_that_could_not_be_used_at_first_says_whose_it_is(tmp_path: Pat
     with closing(outbox_for(root, "https://a.example/api/v1", PRODUCT)) as outbox:
         assert outbox.folder == folder
         outbox.adopt()
-        assert outbox.counts().pending == 2
+        assert outbox.get_stats().pending == 2

@@ -11,9 +11,9 @@ from tests.delivery.processes import killed, output_of
 DRAIN = """
 def drain(outbox):
     ids = []
-    while (entry := outbox.claim(0.0)) is not None:
+    while (entry := outbox.claim_next(0.0)) is not None:
         ids += ids_of(entry.request)
-        outbox.settle(entry)
+        outbox.acknowledge(entry)
     return ids
 """
 
@@ -24,13 +24,13 @@ def test_both_sides_deliver_what_is_theirs(where: str, tmp_path: Path) -> None:
     script = f"""{DRAIN}
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "before")])
-entry = outbox.claim(0.0)
+entry = outbox.claim_next(0.0)
 child = os.fork()
 outbox.put([messages("chat-42", "in the " + ("parent" if child else "child"))])
 if child:
     os.waitpid(child, 0)
-    outbox.settle(entry)
-print(drain(outbox), str(outbox.counts()), flush=True)
+    outbox.acknowledge(entry)
+print(drain(outbox), str(outbox.get_stats()), flush=True)
 outbox.close()
 os._exit(0)
 """
@@ -85,7 +85,7 @@ while True:
     try: os.wait()
     except ChildProcessError: break
 delivered += drain(outbox)
-print(sorted(delivered) == sorted(put), outbox.counts().accepted == len(put), outbox.counts().lost)
+print(sorted(delivered) == sorted(put), outbox.get_stats().accepted == len(put), outbox.get_stats().lost)
 outbox.close()
 print(sorted(drain(Outbox(sys.argv[1]))) == sorted(f"c{{n}}-{{i}}" for n in range(30) for i in range(3)))
 """
@@ -113,16 +113,16 @@ def test_a_file_stays_its_owners_during_a_fork(tmp_path: Path) -> None:
 from greenflash_otel.delivery import fork_hooks
 outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
-entry = outbox.claim(0.0)
-fork_hooks._before()
+entry = outbox.claim_next(0.0)
+fork_hooks._prepare_fork()
 files = [path for path in os.listdir(sys.argv[1]) if path.endswith(".sqlite3")]
 from greenflash_otel.delivery.files import try_lock
 from pathlib import Path
 print(try_lock(Path(sys.argv[1]) / files[0], limit_bytes=1 << 20))
-fork_hooks._after_in_parent()
+fork_hooks._resume_in_parent()
 outbox.put([messages("chat-42", "b")])
-outbox.settle(entry)
-print(drain(outbox), outbox.counts())
+outbox.acknowledge(entry)
+print(drain(outbox), outbox.get_stats())
 """
     assert output_of(script, tmp_path).splitlines() == [
         "None",
@@ -138,7 +138,7 @@ outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
 held, fork_hooks._watching = list(fork_hooks._watching), type(fork_hooks._watching)()
 if (child := os.fork()) == 0:
-    outbox.after_fork(in_child=True)
+    outbox.resume_after_fork(in_child=True)
     outbox.put([messages("chat-42", "b")])
     print(drain(outbox), flush=True)
     outbox.close()
@@ -160,10 +160,10 @@ outbox = Outbox(sys.argv[1])
 outbox.put([messages("chat-42", "a")])
 held, fork_hooks._watching = list(fork_hooks._watching), type(fork_hooks._watching)()
 if (child := os.fork()) == 0:
-    print(outbox.counts().pending, drain(outbox), flush=True)
+    print(outbox.get_stats().pending, drain(outbox), flush=True)
     os._exit(0)
 os.waitpid(child, 0)
-print(outbox.counts().pending, drain(outbox))
+print(outbox.get_stats().pending, drain(outbox))
 """
     assert output_of(script, tmp_path).splitlines() == ["0 []", "1 ['a']"]
 

@@ -83,4 +83,4 @@ def test_what_was_captured_arrives(lines: list[str], greenflash_emulator: Emulat
     (conversation,) = greenflash_emulator.conversations()
     assert [message.content for message in conversation.messages] == ["a", "ho"], done.stderr.decode()
     with closing(outbox_for(tmp_path / "outbox", greenflash_emulator.base_url, PRODUCT)) as outbox:
-        assert outbox.counts().accepted == 0
+        assert outbox.get_stats().accepted == 0

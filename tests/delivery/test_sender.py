@@ -29,7 +29,7 @@ def reason_of(sender: Sender) -> str | None:
 def run(sender: Sender) -> int:
     """Step until there is nothing to do at this moment; how many steps there were."""
     steps = 0
-    while sender.step():
+    while sender.send_next():
         steps += 1
     return steps
 
@@ -50,14 +50,14 @@ def test_it_sends_what_is_due_and_settles_it(outbox: Outbox, clock: Clock) -> No
     assert run(sender) == 2
     assert ids_of_all(wire.sent) == ["a", "b"]
     assert sender.pause_s() is None
-    assert outbox.counts().delivered == 2
+    assert outbox.get_stats().delivered == 2
 
 
 def test_a_sampled_out_request_is_delivered(outbox: Outbox, clock: Clock) -> None:
     """The server's choice is counted apart and final."""
     outbox.put([messages("one", "a", "b")])
     run(sender_of(outbox, Wire(answers(Answer(204))), clock))
-    assert (outbox.counts().delivered, outbox.counts().sampled_out) == (2, 2)
+    assert (outbox.get_stats().delivered, outbox.get_stats().sampled_out) == (2, 2)
 
 
 def test_a_failure_is_tried_again_with_the_same_bytes(outbox: Outbox, clock: Clock) -> None:
@@ -74,7 +74,7 @@ def test_a_failure_is_tried_again_with_the_same_bytes(outbox: Outbox, clock: Clo
     assert run(sender) == 1
     assert [request.body for request in wire.sent[0::2]] == [messages("one", "a").body] * 2
     assert ids_of_all(wire.sent) == ["a", "b", "a", "a"]
-    assert outbox.counts().delivered == 2
+    assert outbox.get_stats().delivered == 2
 
 
 def test_the_server_can_ask_for_silence(outbox: Outbox, clock: Clock) -> None:
@@ -98,7 +98,7 @@ def test_one_bad_message_of_fifty_is_found(outbox: Outbox, clock: Clock) -> None
     delivered = [id for request in wire.sent if "m37" not in ids_of(request) for id in ids_of(request)]
     assert delivered == [*(f"m{i}" for i in range(50) if i != 37), "next"]
     assert len(wire.sent) <= 1 + 2 * 6 + 1
-    counts = outbox.counts()
+    counts = outbox.get_stats()
     assert (counts.accepted, counts.delivered, counts.rejected) == (51, 50, 1)
 
 
@@ -108,14 +108,14 @@ def test_a_request_that_is_too_large_is_halved(outbox: Outbox, clock: Clock) -> 
     outbox.put([messages("one", *"abcdefgh")])
     run(sender_of(outbox, wire, clock))
     assert ids_of_all(request for request in wire.sent if request.items <= 3) == list("abcdefgh")
-    assert outbox.counts().delivered == 8
+    assert outbox.get_stats().delivered == 8
 
 
 def test_what_cannot_be_split_is_rejected(outbox: Outbox, clock: Clock) -> None:
     """Even if its count of items says otherwise."""
     outbox.put([ApiRequest("messages", "/messages", b'{"messages":[{}]}', "one", items=2)])
     run(sender_of(outbox, Wire(lambda request: REFUSAL), clock))
-    assert outbox.counts().rejected == 2
+    assert outbox.get_stats().rejected == 2
 
 
 def test_a_refused_key_holds_everything(outbox: Outbox, clock: Clock) -> None:
@@ -128,7 +128,7 @@ def test_a_refused_key_holds_everything(outbox: Outbox, clock: Clock) -> None:
         assert reason_of(sender) == "HTTP 401: Invalid API key; check GREENFLASH_API_KEY"
         assert sender.pause_s() == pause_s
         clock.now_s += pause_s
-    assert outbox.counts().pending == 3
+    assert outbox.get_stats().pending == 3
 
 
 def test_a_new_key_frees_everything(outbox: Outbox, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
@@ -140,7 +140,7 @@ def test_a_new_key_frees_everything(outbox: Outbox, clock: Clock, caplog: pytest
         run(sender)
         clock.now_s += 120.0
     assert sender.paused is None
-    assert outbox.counts().delivered == 2
+    assert outbox.get_stats().delivered == 2
     assert caplog.messages == [
         "delivery to https://a pauses: HTTP 401: Invalid API key; check GREENFLASH_API_KEY. "
         "Captured data waits in the outbox",
@@ -237,19 +237,19 @@ def test_five_refusals_alike_are_not_about_their_items(outbox: Outbox, clock: Cl
     wrong_product = Wire(lambda request: Answer(404, b'{"message":"product not found"}'))
     sender = sender_of(outbox, wrong_product, clock)
     assert run(sender) == 5
-    assert (outbox.counts().pending, outbox.counts().rejected) == (10, 0)
+    assert (outbox.get_stats().pending, outbox.get_stats().rejected) == (10, 0)
     assert reason_of(sender) == "HTTP 404: product not found (the same for 5 conversations)"
     assert sender.pause_s() == 60.0
     clock.now_s += 60.0
     assert run(sender) == 1  # a probe, which is restored too
-    assert outbox.counts().rejected == 0
+    assert outbox.get_stats().rejected == 0
     right = Wire()
     clock.now_s += 120.0
     wrong_product.answer = right.send
     run(sender)
     for n in range(5):
         assert [id for id in ids_of_all(right.sent) if id.endswith(str(n))] == [f"a{n}", f"b{n}"]
-    assert outbox.counts().delivered == 10
+    assert outbox.get_stats().delivered == 10
     assert sender.paused is None
 
 
@@ -259,7 +259,7 @@ def test_one_bad_item_among_good_ones_is_rejected(outbox: Outbox, clock: Clock) 
     wire = refusing({f"bad{n}" for n in range(15)})
     sender = sender_of(outbox, wire, clock)
     assert run(sender) == 15
-    assert (outbox.counts().delivered, outbox.counts().rejected) == (10, 5)
+    assert (outbox.get_stats().delivered, outbox.get_stats().rejected) == (10, 5)
     assert sender.paused is None
 
 
@@ -271,13 +271,17 @@ def test_a_lone_refusal_where_nothing_was_ever_accepted(outbox: Outbox, clock: C
         outbox, refusing({"bad"}), clock=clock, rng=lambda: 0.5, on_accepted=lambda: accepted.append(True)
     )
     run(sender)
-    assert (outbox.counts().pending, outbox.counts().rejected) == (1, 0)
+    assert (outbox.get_stats().pending, outbox.get_stats().rejected) == (1, 0)
     assert reason_of(sender) == "HTTP 400: no"
     outbox.put([messages("two", "good"), messages("three", "good")])
     for _ in range(3):
         clock.now_s += 1000.0
         run(sender)
-    assert (outbox.counts().delivered, outbox.counts().rejected, outbox.counts().pending) == (2, 1, 0)
+    assert (outbox.get_stats().delivered, outbox.get_stats().rejected, outbox.get_stats().pending) == (
+        2,
+        1,
+        0,
+    )
     assert accepted == [True]
 
 
@@ -286,4 +290,4 @@ def test_a_path_that_is_not_the_apis(outbox: Outbox, clock: Clock) -> None:
     outbox.put([ApiRequest("messages", "/admin", b"{}", f"c{n}") for n in range(6)])
     sender = sender_of(outbox, Wire(lambda request: Answer(None, fault="path")), clock)
     run(sender)
-    assert (outbox.counts().rejected, sender.paused) == (6, None)
+    assert (outbox.get_stats().rejected, sender.paused) == (6, None)

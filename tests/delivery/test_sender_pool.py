@@ -119,7 +119,7 @@ def test_no_more_is_out_than_the_window_holds(clock: Clock) -> None:
     outbox = Outbox(":memory:")
     outbox.put([messages(str(i), str(i)) for i in range(10)])
     sender = Sender(outbox, Wire(), clock=clock, rng=lambda: 0.5)
-    claimed = [entry for _ in range(10) if (entry := sender.claim()) is not None]
+    claimed = [entry for _ in range(10) if (entry := sender.claim_next()) is not None]
     assert len(claimed) == START
     assert sender.pause_s() is None
     sender.send(claimed[0])
@@ -132,17 +132,17 @@ def test_a_volley_of_refusals_is_one_refusal(clock: Clock) -> None:
     outbox.put([messages(str(i), str(i)) for i in range(10)])
     wire = Wire(answers(*[UNAUTHORISED] * START))
     sender = Sender(outbox, wire, clock=clock, rng=lambda: 0.5)
-    for entry in [sender.claim() for _ in range(START)]:
+    for entry in [sender.claim_next() for _ in range(START)]:
         assert entry is not None
         sender.send(entry)
     assert sender.pause_s() == 60.0
     clock.now_s += 60.0
-    probe = sender.claim()
+    probe = sender.claim_next()
     assert probe is not None
-    assert sender.claim() is None
+    assert sender.claim_next() is None
     sender.send(probe)
     assert sender.paused is None
-    assert sender.claim() is not None
+    assert sender.claim_next() is not None
 
 
 def test_what_a_process_left_is_found_while_another_runs(
@@ -154,11 +154,11 @@ def test_what_a_process_left_is_found_while_another_runs(
     neighbour = Outbox(tmp_path)
     neighbour.put([messages("one", "b"), messages("two", "c")])
     mine.adopt()
-    assert mine.counts().pending == 1
+    assert mine.get_stats().pending == 1
     neighbour.close()
     worker = worker_of(mine, Client(server.url, "gf_test"))
     mine.adopt()
-    assert mine.counts().accepted == 3
+    assert mine.get_stats().accepted == 3
     assert worker.flush(LONG_S)
     assert worker.stats().delivered == 3
     worker.close(1.0)

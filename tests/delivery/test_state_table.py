@@ -92,22 +92,22 @@ def test_where_they_cannot_be_kept_the_requests_are(opened: Opening, tmp_path: P
     """And that is counted."""
     noted(tmp_path, *added("a"), requests=["first"])
     changed(tmp_path, "DROP TABLE state")
-    before = internal_errors.internal_errors().get("keep state records", 0)
+    before = internal_errors.get_internal_errors().get("keep state records", 0)
     outbox = opened(tmp_path)
     assert not outbox.recall("chat")
     outbox.put([messages("chat", "second")], added("b"))
     assert drained(outbox) == ["first", "second"]
-    assert internal_errors.internal_errors()["keep state records"] == before + 1
-    assert not outbox.counts().lost
+    assert internal_errors.get_internal_errors()["keep state records"] == before + 1
+    assert not outbox.get_stats().lost
 
 
 def test_one_of_which_a_bit_has_changed(opened: Opening, tmp_path: Path) -> None:
     """It is passed over and counted."""
     noted(tmp_path, *added("a", "b", "c"))
     changed(tmp_path, "UPDATE state SET value = 'x' WHERE value = 'b'")
-    before = internal_errors.internal_errors().get("read state records", 0)
+    before = internal_errors.get_internal_errors().get("read state records", 0)
     assert opened(tmp_path).recall("chat") == ["a", "c"]
-    assert internal_errors.internal_errors()["read state records"] == before + 1
+    assert internal_errors.get_internal_errors()["read state records"] == before + 1
 
 
 def test_one_that_is_too_old(opened: Opening, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from greenflash_otel.demo.replay import recorded
+from greenflash_otel.demo.replay import read_recordings
 from greenflash_otel.testing import Emulator
 from tests.demo.truth import TRUE, lines
 
@@ -163,7 +163,7 @@ def test_ctrl_c_is_how_a_kept_demo_ends_well() -> None:
 
 def test_every_recorded_answer_names_its_source() -> None:
     """Where real traffic comes from is said beside it."""
-    assert [answer["to"] for answer in recorded() if " " not in answer["source"]] == []
+    assert [answer["to"] for answer in read_recordings() if " " not in answer["source"]] == []
 
 
 def _counts(items: int) -> str:

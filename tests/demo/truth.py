@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from greenflash_otel.demo.replay import recorded
+from greenflash_otel.demo.replay import read_recordings
 from greenflash_otel.testing import StoredConversation, StoredMessage
 
 
@@ -110,7 +110,7 @@ def _agent() -> list[Line]:
 
 
 def _answer(to: str) -> Any:  # Any: JSON of OpenAI, or the text of a stream
-    [body] = [answer["body"] for answer in recorded() if answer["to"] == to]
+    [body] = [answer["body"] for answer in read_recordings() if answer["to"] == to]
     return body
 
 

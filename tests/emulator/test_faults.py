@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from greenflash_otel.emulator import Answer, Emulator, Hold
+from greenflash_otel.emulator import Emulator, FaultReply, Hold
 from tests.emulator.bodies import CHAT, EVENT
 
 WAIT_S = 10
@@ -23,7 +23,7 @@ def background() -> Iterator[ThreadPoolExecutor]:
 
 def test_an_answer_replaces_the_request(client: httpx.Client, emulator: Emulator) -> None:
     """The ordered status, headers and body, once; nothing is stored."""
-    emulator.faults.next(Answer(429, {"retry-after": "2"}, b"slow down"))
+    emulator.faults.next(FaultReply(429, {"retry-after": "2"}, b"slow down"))
     answer = client.post("/messages", json=CHAT)
     assert (answer.status_code, answer.headers["retry-after"], answer.text) == (429, "2", "slow down")
     assert emulator.requests() == ()
@@ -32,7 +32,7 @@ def test_an_answer_replaces_the_request(client: httpx.Client, emulator: Emulator
 
 def test_an_answer_after_the_commit(client: httpx.Client, emulator: Emulator) -> None:
     """The client is told that it failed, but it is stored: the repeat finds it known."""
-    emulator.faults.next(Answer(500, after_commit=True))
+    emulator.faults.next(FaultReply(500, after_commit=True))
     assert client.post("/messages", json=CHAT).status_code == 500
     assert len(emulator.conversation("chat-42").messages) == 2
     again = client.post("/messages", json=CHAT).json()
@@ -42,8 +42,8 @@ def test_an_answer_after_the_commit(client: httpx.Client, emulator: Emulator) ->
 
 def test_faults_come_in_order_and_by_path(client: httpx.Client, emulator: Emulator) -> None:
     """One per request; one that names a path waits for it; the emulator's own pages are spared."""
-    emulator.faults.next(Answer(503), path="/events")
-    emulator.faults.next(Answer(500), Answer(502))
+    emulator.faults.next(FaultReply(503), path="/events")
+    emulator.faults.next(FaultReply(500), FaultReply(502))
     assert httpx.get(f"{emulator.url}/emulator/health").status_code == 200
     statuses = [
         client.post(path, json=body).status_code
@@ -54,7 +54,7 @@ def test_faults_come_in_order_and_by_path(client: httpx.Client, emulator: Emulat
 
 def test_a_fault_strikes_before_the_key_is_checked(emulator: Emulator) -> None:
     """So that a 401 can be ordered, and one before it."""
-    emulator.faults.next(Answer(418))
+    emulator.faults.next(FaultReply(418))
     assert httpx.get(f"{emulator.base_url}/products").status_code == 418
     assert httpx.get(f"{emulator.base_url}/products").status_code == 401
 

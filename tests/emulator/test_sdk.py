@@ -13,7 +13,7 @@ import greenflash
 import pytest
 from jsonschema import Draft202012Validator
 
-from greenflash_otel.emulator import Answer, Emulator
+from greenflash_otel.emulator import Emulator, FaultReply
 from tests.emulator.bodies import OTHER, PRODUCT, SCHEMA
 
 NINE = datetime(2026, 1, 31, 9, tzinfo=timezone.utc)
@@ -151,7 +151,7 @@ def test_refusals_are_the_sdks_errors(sdk: greenflash.Greenflash, emulator: Emul
         pytest.raises(greenflash.AuthenticationError, match="Invalid API key"),
     ):
         sdk.with_options(base_url=locked.base_url).products.list()
-    emulator.faults.next(Answer(429, {"retry-after": "1"}))
+    emulator.faults.next(FaultReply(429, {"retry-after": "1"}))
     with pytest.raises(greenflash.RateLimitError):
         sdk.products.list()
 

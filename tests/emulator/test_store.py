@@ -76,7 +76,7 @@ def rate(store: Store, rating: float, **fields: Any) -> None:
 
 def only(store: Store) -> StoredConversation:
     """The one conversation there is."""
-    (conversation,) = reading.conversations(store)
+    (conversation,) = reading.read_conversations(store)
     return conversation
 
 
@@ -112,7 +112,9 @@ def test_a_message_id_belongs_to_its_conversation(store: Store) -> None:
     """Two conversations may use the same external message id."""
     say(store, text("one", externalMessageId="m"), externalConversationId="a")
     say(store, text("two", externalMessageId="m"), externalConversationId="b")
-    contents = [[m.content for m in conversation.messages] for conversation in reading.conversations(store)]
+    contents = [
+        [m.content for m in conversation.messages] for conversation in reading.read_conversations(store)
+    ]
     assert contents == [["one"], ["two"]]
 
 
@@ -142,7 +144,7 @@ def test_a_conversation_is_found_by_its_greenflash_id(store: Store) -> None:
     one = say(store).conversation_id
     assert say(store, productId=None, externalConversationId=None, conversationId=one).conversation_id == one
     assert say(store, externalConversationId="else", conversationId=one).conversation_id == one
-    assert len(reading.conversations(store)) == 1
+    assert len(reading.read_conversations(store)) == 1
 
 
 def test_an_unknown_greenflash_id_is_refused_and_leaves_nothing(store: Store) -> None:
@@ -150,8 +152,8 @@ def test_an_unknown_greenflash_id_is_refused_and_leaves_nothing(store: Store) ->
     with pytest.raises(Refused) as refused:
         say(store, conversationId=OTHER)
     assert refused.value.status == 404
-    assert reading.conversations(store) == ()
-    assert reading.users(store) == ()
+    assert reading.read_conversations(store) == ()
+    assert reading.read_users(store) == ()
 
 
 def test_an_external_id_alone_finds_its_conversation(store: Store) -> None:
@@ -159,14 +161,14 @@ def test_an_external_id_alone_finds_its_conversation(store: Store) -> None:
     known = say(store).conversation_id
     assert say(store, productId=None).conversation_id == known
     fresh = say(store, productId=None, externalConversationId="new").conversation_id
-    (conversation,) = reading.conversations(store, id=fresh)
+    (conversation,) = reading.read_conversations(store, id=fresh)
     assert conversation.product_id == writing.DEFAULT_PRODUCT_ID
 
 
 def test_a_product_alone_begins_a_conversation_each_time(store: Store) -> None:
     """There is nothing to find an earlier one by."""
     assert say(store, externalConversationId=None) != say(store, externalConversationId=None)
-    assert len(reading.conversations(store)) == 2
+    assert len(reading.read_conversations(store)) == 2
 
 
 def test_the_last_fields_of_a_conversation_count(store: Store) -> None:
@@ -222,13 +224,13 @@ def test_the_first_event_of_an_insert_id_stays(store: Store) -> None:
     assert happen(store) != happen(store)
     say(store)
     assert [outcome.value for outcome in only(store).outcomes] == ["1"]
-    assert len(reading.outcomes(store)) == 3
+    assert len(reading.read_outcomes(store)) == 3
 
 
 def test_an_outcome_shows_the_documented_defaults(store: Store) -> None:
     """``text``, ``neutral``, now."""
     happen(store)
-    (outcome,) = reading.outcomes(store)
+    (outcome,) = reading.read_outcomes(store)
     assert (outcome.value_type, outcome.influence, outcome.occurred_at) == (
         "text",
         "neutral",
@@ -247,7 +249,7 @@ def test_events_and_ratings_find_their_conversation_later(store: Store) -> None:
     rate(store, 3, conversationId=id)
     assert [outcome.event_type for outcome in only(store).outcomes] == ["before", "after"]
     assert [rating.rating for rating in only(store).ratings] == [2, 3]
-    assert len(reading.ratings(store)) == 3
+    assert len(reading.read_ratings(store)) == 3
 
 
 def test_a_rated_message_leads_to_its_conversation(store: Store) -> None:
@@ -258,15 +260,15 @@ def test_a_rated_message_leads_to_its_conversation(store: Store) -> None:
     rate(store, 2, externalMessageId="m")
     rate(store, 3, externalMessageId="m2", externalConversationId="d")
     rate(store, 4, externalMessageId="unknown")
-    found = [[(r.rating, r.message) for r in c.ratings] for c in reading.conversations(store)]
+    found = [[(r.rating, r.message) for r in c.ratings] for c in reading.read_conversations(store)]
     assert found == [[(1, message.id), (2, "m")], [(3, "m2")]]
 
 
 def test_users_and_organizations_come_with_messages(store: Store) -> None:
     """Both are created by the first request that names them, and the user joins the organization."""
     say(store, externalOrganizationId="acme")
-    (user,) = reading.users(store)
-    (organization,) = reading.organizations(store)
+    (user,) = reading.read_users(store)
+    (organization,) = reading.read_organizations(store)
     assert (user.external_id, user.external_organization_id) == ("ada", "acme")
     assert (organization.id, user.organization_id) == (only(store).organization_id, organization.id)
 
@@ -280,7 +282,7 @@ def test_a_user_is_updated_field_by_field(store: Store) -> None:
     with store.change() as change:
         writing.save_user(change, "ada", create)
         writing.save_user(change, "ada", update)
-    (user,) = reading.users(store)
+    (user,) = reading.read_users(store)
     assert (user.name, user.email, user.phone, user.anonymized) == ("Ada", "a@b", None, False)
     assert (user.properties, user.external_organization_id) == ({"y": 2}, "acme")
 
@@ -291,7 +293,7 @@ def test_an_organization_is_one_by_its_external_id(store: Store) -> None:
         request = OrganizationRequest.model_validate({"externalOrganizationId": "acme", "name": name})
         with store.change() as change:
             writing.save_organization(change, "acme", request)
-    assert [organization.name for organization in reading.organizations(store)] == ["Acme Ltd"]
+    assert [organization.name for organization in reading.read_organizations(store)] == ["Acme Ltd"]
 
 
 def test_a_change_happens_whole_or_not_at_all(store: Store) -> None:
@@ -301,9 +303,9 @@ def test_a_change_happens_whole_or_not_at_all(store: Store) -> None:
             change, EventRequest.model_validate({"eventType": "e", "productId": OTHER, "value": ""})
         )
         raise RuntimeError("midway")
-    assert reading.outcomes(store) == ()
+    assert reading.read_outcomes(store) == ()
     happen(store)
-    assert len(reading.outcomes(store)) == 1
+    assert len(reading.read_outcomes(store)) == 1
 
 
 def test_a_file_is_read_again(tmp_path: Path) -> None:

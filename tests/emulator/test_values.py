@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from greenflash_otel.emulator.instants import read_instant_us, write_instant
 from greenflash_otel.emulator.paging import Page, link_header, read_page
 from greenflash_otel.emulator.refusal import Refused
-from greenflash_otel.emulator.sampling import is_kept
+from greenflash_otel.emulator.sampling import is_sampled
 
 YEAR_1_US = -62_135_596_800_000_000
 YEAR_9999_US = 253_402_300_799_999_999
@@ -50,16 +50,16 @@ def test_a_date_alone_is_no_date_time() -> None:
 def test_a_lower_rate_keeps_part_of_what_a_higher_one_keeps(key: str, one: float, other: float) -> None:
     """The decision depends on the key alone: rates nest, 0 keeps nothing, 1 and None everything."""
     low, high = sorted((one, other))
-    assert is_kept(key, high, forced=None) or not is_kept(key, low, forced=None)
-    assert not is_kept(key, 0.0, forced=False)
-    assert is_kept(key, 1.0, forced=None)
-    assert is_kept(key, None, forced=None)
-    assert is_kept(key, 0.0, forced=True)
+    assert is_sampled(key, high, forced=None) or not is_sampled(key, low, forced=None)
+    assert not is_sampled(key, 0.0, forced=False)
+    assert is_sampled(key, 1.0, forced=None)
+    assert is_sampled(key, None, forced=None)
+    assert is_sampled(key, 0.0, forced=True)
 
 
 def test_a_rate_keeps_about_its_share() -> None:
     """Of many conversations a quarter stays at a rate of 0.25."""
-    kept = sum(is_kept(f"chat-{number}", 0.25, forced=None) for number in range(4_000))
+    kept = sum(is_sampled(f"chat-{number}", 0.25, forced=None) for number in range(4_000))
     assert 900 < kept < 1_100
 
 

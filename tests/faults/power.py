@@ -22,7 +22,7 @@ from typing import Final
 from tests.faults import workload
 from tests.faults.sweep import SHM, Live
 from tests.faults.tracing import Call, traced
-from tests.faults.workload import Told
+from tests.faults.workload import AssembledTurn
 
 SECTOR_BYTES: Final = 512
 SEED: Final = 20
@@ -176,7 +176,7 @@ def replay(every: int = 1, live: Live = workload.live) -> Replayed:
         root = Path(name) / "machine"
         workload.prepare(root)
         disk, calls = _as_found(root), _record(root, live)
-        dice, told, states, broken = random.Random(SEED), Told(), 0, []
+        dice, told, states, broken = random.Random(SEED), AssembledTurn(), 0, []
         for number, call in enumerate(calls):
             if call.name == "write":
                 for line in workload.lines_of(call.data):
@@ -196,7 +196,7 @@ def replay(every: int = 1, live: Live = workload.live) -> Replayed:
         return Replayed(len(calls), syncs, states, tuple(broken))
 
 
-def _complaint(state: Path, told: Told) -> str | None:
+def _complaint(state: Path, told: AssembledTurn) -> str | None:
     try:
         workload.check(state, told)
     except workload.Broken as complaint:

@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from greenflash_otel.emulator.faults import Answer, Fault, Faults
+from greenflash_otel.emulator.faults import Fault, FaultReply, Faults
 from greenflash_otel.emulator.server import Emulator
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings
@@ -39,19 +39,19 @@ SLOW = (proxy.stall, proxy.swallow, proxy.repeat_late)
 SLOW_SHARE = 0.02
 DRAIN_S = 900.0
 
-ANSWERS: tuple[Answer, ...] = (
-    Answer(500),
-    Answer(502, body=b"<html>bad gateway</html>"),
-    Answer(503),
-    Answer(503, headers={"retry-after": "1"}),
-    Answer(429, headers={"retry-after": "2"}),
-    Answer(429),
-    Answer(408),
-    Answer(409),
-    Answer(200, body=b"<html>welcome</html>"),
-    Answer(200, body=b'{"success":tr'),
-    Answer(500, after_commit=True),
-    Answer(200, body=b"", after_commit=True),
+ANSWERS: tuple[FaultReply, ...] = (
+    FaultReply(500),
+    FaultReply(502, body=b"<html>bad gateway</html>"),
+    FaultReply(503),
+    FaultReply(503, headers={"retry-after": "1"}),
+    FaultReply(429, headers={"retry-after": "2"}),
+    FaultReply(429),
+    FaultReply(408),
+    FaultReply(409),
+    FaultReply(200, body=b"<html>welcome</html>"),
+    FaultReply(200, body=b'{"success":tr'),
+    FaultReply(500, after_commit=True),
+    FaultReply(200, body=b"", after_commit=True),
 )
 
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from tests.faults import workload
 from tests.faults.tracing import Call, traced
-from tests.faults.workload import Told
+from tests.faults.workload import AssembledTurn
 
 Live: TypeAlias = Callable[[Path, workload.Say], None]
 """What a process does in a folder, and tells of it."""
@@ -80,10 +80,10 @@ def _end_at(number: int, half: bool, prepared: Path, folder: Path, live: Live) -
     return None
 
 
-def _run(prepared: Path, folder: Path, live: Live, go_on: Callable[[Call], bool]) -> Told:
+def _run(prepared: Path, folder: Path, live: Live, go_on: Callable[[Call], bool]) -> AssembledTurn:
     """Let a process live in a copy of the folder; what it told."""
     shutil.copytree(prepared, folder)
-    told = Told()
+    told = AssembledTurn()
     reading, writing = os.pipe()
 
     def hear(call: Call) -> bool:

@@ -82,7 +82,7 @@ def test_damage_anywhere(damage: Damage, sound: bytes, memory: Path) -> None:
         (folder / f"{NAME}.lock").write_bytes(files._MARK)
         with closing(Outbox(folder)) as outbox:
             drained(outbox)
-            counts = outbox.counts()
+            counts = outbox.get_stats()
             assert counts.pending == 0, (number, counts)
             assert counts_add_up(outbox)
             if number > 0 and damage is not cut:  # the first page says where the others are
@@ -97,4 +97,4 @@ def test_a_bit_that_makes_text_unreadable(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"messages/messages", b"messa\xffes/messages"))
     with closing(Outbox(tmp_path)) as outbox:
         assert drained(outbox) == ["b"]
-        assert outbox.counts().rejected == 1
+        assert outbox.get_stats().rejected == 1

@@ -34,7 +34,7 @@ thread.start()
 thread.join()
 outbox.put([messages("c", "after")])
 there = drained(outbox)
-lost = sum(outbox.counts().lost.values())
+lost = sum(outbox.get_stats().lost.values())
 adds_up = counts_add_up(outbox)
 outbox.close()
 print(json.dumps([refused, there, lost, adds_up, os.listdir(sys.argv[1])]))
@@ -67,12 +67,12 @@ def test_a_folder_that_is_removed(tmp_path: Path) -> None:
         out = claimed(outbox)
         shutil.rmtree(tmp_path / "outbox")
         outbox.put([messages("c", "third")])
-        outbox.settle(out)  # of the file that is gone: it is sent again, which is harmless
-        assert outbox.counts() == Stats(accepted=4, pending=4)
+        outbox.acknowledge(out)  # of the file that is gone: it is sent again, which is harmless
+        assert outbox.get_stats() == Stats(accepted=4, pending=4)
         on_disk = tmp_path / "copy"
         shutil.copytree(tmp_path / "outbox", on_disk)
         assert sorted(drained(outbox)) == ["first", "other", "second", "third"]
-        assert outbox.counts() == Stats(accepted=4, delivered=4)
+        assert outbox.get_stats() == Stats(accepted=4, delivered=4)
     with closing(Outbox(on_disk)) as outbox:
         assert [id for id in drained(outbox) if id != "other"] == ["first", "second", "third"]
 
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_made_again(tmp_path: Path) -> None:
         folder.write_text("in the way")
         outbox.put([messages("c", "second")])
         assert drained(outbox) == ["first", "second"]
-        assert outbox.counts() == Stats(accepted=2, delivered=2)
+        assert outbox.get_stats() == Stats(accepted=2, delivered=2)
 
 
 def test_an_outbox_full_of_what_is_refused(memory: Path) -> None:
@@ -101,10 +101,10 @@ def test_an_outbox_full_of_what_is_refused(memory: Path) -> None:
                 path.rename(folder / path.name)
             outbox.adopt()
         assert len(list(folder.glob("*.sqlite3"))) > 2  # some found no room
-        assert 40 < outbox.counts().pending < 180
-        while (entry := outbox.claim(0.0)) is not None:
+        assert 40 < outbox.get_stats().pending < 180
+        while (entry := outbox.claim_next(0.0)) is not None:
             if entry.request.items > 1:
                 outbox.replace(entry, split(entry.request), now_s=0.0)
             else:
                 outbox.reject(entry, "HTTP 400", now_s=0.0)
-        assert outbox.counts().pending == 0
+        assert outbox.get_stats().pending == 0

@@ -50,8 +50,8 @@ def flush_in_vain(outbox: Outbox, worker: Delivery) -> None:
     assert time.monotonic() - began_s < FLUSH_S
     assert not worker.flush(FLUSH_S)
     assert time.monotonic() - began_s < FLUSH_S + SLACK_S
-    assert outbox.counts().pending == 1
-    assert not outbox.counts().lost
+    assert outbox.get_stats().pending == 1
+    assert not outbox.get_stats().lost
 
 
 def test_a_name_that_is_not_found_out(monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
@@ -120,12 +120,12 @@ def test_a_process_that_stands_still(server: Server, tmp_path: Path) -> None:
         assert line_of(running) == "put"
         running.send_signal(signal.SIGSTOP)
         other.adopt()
-        assert other.counts().accepted == 0
+        assert other.get_stats().accepted == 0
         running.send_signal(signal.SIGCONT)
         running.stdin.write("\n")
         running.stdin.flush()
         assert line_of(running) == "True"
-    assert [len(server.received), other.counts().accepted] == [2, 0]
+    assert [len(server.received), other.get_stats().accepted] == [2, 0]
 
 
 ENDS = """

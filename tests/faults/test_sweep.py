@@ -51,7 +51,7 @@ Outbox.put = put
 def claim(self, now_s, real=Entries.claim):
     if (entry := real(self, now_s)) is not None:
         with schema.transaction(self.contents.connection.db):
-            schema.delete(self.contents.connection.db, entry.id)
+            schema.delete_one(self.contents.connection.db, entry.id)
     return entry
 Entries.claim = claim
 """,

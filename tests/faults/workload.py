@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Told:
+class AssembledTurn:
     """What a process has said until its end."""
 
     kept: list[str] = field(default_factory=list)
@@ -88,7 +88,7 @@ def _sender(outbox: Outbox, server: Server, clock: Clock) -> Sender:
 def _deliver(sender: Sender, clock: Clock, steps: int) -> None:
     for _ in range(steps):
         clock.now_s += 100.0
-        sender.step()
+        sender.send_next()
 
 
 class Server:
@@ -121,15 +121,15 @@ def store(stored: dict[str, list[str]], room: str, ids: Iterable[str]) -> None:
     known.extend(id for id in ids if id not in known)
 
 
-def check(folder: Path, told: Told) -> None:
+def check(folder: Path, told: AssembledTurn) -> None:
     """Begin again after the end of a process: all that was promised is there, and goes out in order."""
     stored = {room: list(ids) for room, ids in told.stored.items()}
     with closing(Outbox(folder / "new" / "outbox")) as outbox:
         _deliver(_sender(outbox, Server(stored=stored), clock := Clock()), clock, 2)
     with closing(Outbox(folder / "outbox")) as outbox:
-        found = outbox.counts()
+        found = outbox.get_stats()
         _deliver(_sender(outbox, Server(stored=stored), clock := Clock()), clock, 80)
-        ended = outbox.counts()
+        ended = outbox.get_stats()
     _demand(not found.lost and not ended.lost, f"counted as lost: {dict(ended.lost)}")
     _demand(ended.pending == 0, f"{ended.pending} do not go out")
     moved_in = () if list((folder / "beside").glob("*.sqlite3")) else LATE

@@ -281,7 +281,7 @@ def _beside(prompt: str, given: str, told: str, json: bool) -> Call:
     return Call(messages, [{"role": "assistant", "content": said}], json=json)
 
 
-def beside(prompt: str, quotes: bool, json: bool, answer: str, before: bool) -> Callable[[str], Script]:
+def is_auxiliary(prompt: str, quotes: bool, json: bool, answer: str, before: bool) -> Callable[[str], Script]:
     """An application that asks another model before or after each answer, without marking that."""
 
     def application(name: str) -> Script:
@@ -320,10 +320,10 @@ APPLICATIONS: Mapping[str, Callable[[str], Script]] = {
     "restarts, loses its disk, and resends a window": restarted(resent(_window), forgets=True),
     "restarts before each call, and resends a summary and a window": killed_often(summarised),
     "restarts between a guard and its answer": killed_often(
-        beside("Say ok or not of a visitor's text.", False, False, "ok", True)
+        is_auxiliary("Say ok or not of a visitor's text.", False, False, "ok", True)
     ),
     "restarts between an answer and its title": killed_often(
-        beside("Write a title.", True, False, "Title about shoes", False)
+        is_auxiliary("Write a title.", True, False, "Title about shoes", False)
     ),
     "names no conversation": unnamed(whole),
     "names no conversation, and restarts": restarted(unnamed(whole)),
@@ -331,9 +331,13 @@ APPLICATIONS: Mapping[str, Callable[[str], Script]] = {
     "names the response before": chained,
     "names the response before, and no conversation": unnamed(chained),
     "names the response before, no conversation, and restarts": restarted(unnamed(chained)),
-    "has a guard before each answer": beside("Say ok or not of a visitor's text.", False, False, "ok", True),
-    "has a router before each answer": beside("Which team? Reply in JSON.", False, True, "to", True),
-    "writes a title after each answer": beside("Write a title.", True, False, "Title about shoes", False),
-    "extracts data after each answer": beside("Find numbers. JSON.", False, True, "data", False),
+    "has a guard before each answer": is_auxiliary(
+        "Say ok or not of a visitor's text.", False, False, "ok", True
+    ),
+    "has a router before each answer": is_auxiliary("Which team? Reply in JSON.", False, True, "to", True),
+    "writes a title after each answer": is_auxiliary(
+        "Write a title.", True, False, "Title about shoes", False
+    ),
+    "extracts data after each answer": is_auxiliary("Find numbers. JSON.", False, True, "data", False),
 }
 """By what they do."""

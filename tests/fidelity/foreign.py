@@ -1,6 +1,6 @@
 """What arrives of the spans of other instrumentations, compared with the conversations that took place.
 
-The spans go the way all spans go: through `Intake` into a store, where the requests are read again.
+The spans go the way all spans go: through `Ingest` into a store, where the requests are read again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.state_record import StateRecord
 from tests.api.wire import ADDRESS
@@ -107,10 +107,10 @@ class Arrived:
 def arrive(recording: Recording) -> Arrived:
     """Send a recording through the intake: its log records, and then its spans."""
     arrived = Arrived()
-    intake = Intake(arrived, ADDRESS)
+    intake = Ingest(arrived, ADDRESS)
     intake.take_logs(recording.logs)
     intake.take(recording.spans)
-    intake.settle()
+    intake.emit_all_waiting()
     return arrived
 
 

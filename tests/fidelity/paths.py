@@ -118,7 +118,7 @@ class Greenflash:
             assert operation
             self._keep(assemble(memory, record, operation))
         if self._outbox is not None:
-            self._outbox.put((), memory.pending_records())
+            self._outbox.put((), memory.list_pending_records())
             memory.mark_persisted()
         spans.clear()
 

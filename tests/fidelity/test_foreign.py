@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from tests.api.wire import ADDRESS
 from tests.fidelity.conventions import PAGE, cell, scores, told
 from tests.fidelity.corpus import OURS, Recording, recordings
 from tests.fidelity.foreign import Arrived, arrive, score
 
-Way = Callable[[Intake, Recording], None]
+Way = Callable[[Ingest, Recording], None]
 """Delivers a recording."""
 
 NOT_YET = (
@@ -49,7 +49,7 @@ def test_no_bytes(recording: Recording) -> None:
     assert "iVBORw0KGgo" not in told and "JVBERi0xLj" not in told
 
 
-def one_by_one(intake: Intake, recording: Recording) -> None:
+def one_by_one(intake: Ingest, recording: Recording) -> None:
     """Each span and each log record in a request of its own."""
     for log in recording.logs:
         intake.take_logs([log])
@@ -57,20 +57,20 @@ def one_by_one(intake: Intake, recording: Recording) -> None:
         intake.take([span])
 
 
-def logs_last(intake: Intake, recording: Recording) -> None:
+def logs_last(intake: Ingest, recording: Recording) -> None:
     """The log records when all spans are there."""
     intake.take(recording.spans)
     for log in recording.logs:
         intake.take_logs([log])
 
 
-def backwards(intake: Intake, recording: Recording) -> None:
+def backwards(intake: Ingest, recording: Recording) -> None:
     """In one request, the last first."""
     intake.take_logs(tuple(reversed(recording.logs)))
     intake.take(tuple(reversed(recording.spans)))
 
 
-def twice(intake: Intake, recording: Recording) -> None:
+def twice(intake: Ingest, recording: Recording) -> None:
     """Everything delivered again."""
     for _ in range(2):
         intake.take_logs(recording.logs)
@@ -107,8 +107,8 @@ TOO_LATE = {
 def test_the_way_it_comes(recording: Recording, way: Way) -> None:
     """Matters only where one span says what another one lacks, and comes too late."""
     arrived = Arrived()
-    intake = Intake(arrived, ADDRESS)
+    intake = Ingest(arrived, ADDRESS)
     way(intake, recording)
-    intake.settle()
+    intake.emit_all_waiting()
     same = score(recording, arrived) == score(recording, arrive(recording))
     assert same == ((way, f"{recording.producer}/{recording.scenario}") not in TOO_LATE)

@@ -12,7 +12,7 @@ import pytest
 
 from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings
@@ -32,7 +32,7 @@ def spans() -> Batch:
     for turn in range(TURNS):
         history.append(Message("user", (Text(f"and {turn}?"),)))
         answer = Message("assistant", (Text(f"{turn} it is"),))
-        operation = Operation("chat", Affiliation("c"), input=tuple(history), output=(answer,))
+        operation = Operation("chat", ConversationContext("c"), input=tuple(history), output=(answer,))
         times = {"startTimeUnixNano": str(1_000 + turn), "endTimeUnixNano": str(1_500 + turn)}
         content = in_json(spanId=f"{turn + 1:016x}", attributes=attributes(attributes_of(operation)), **times)
         made += json.loads(content)["resourceSpans"]

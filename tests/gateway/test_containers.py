@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
-from greenflash_otel.cli import parser
+from greenflash_otel.cli import make_parser
 from greenflash_otel.gateway.server import Gateway
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_the_gateway_is_process_1_and_its_command_exists() -> None:
     stage = dict(targets()["gateway"])
     command = [*json.loads(stage["ENTRYPOINT"]), *json.loads(stage["CMD"])]
     assert command[0] == "greenflash-otel"
-    given = parser().parse_args(command[1:])
+    given = make_parser().parse_args(command[1:])
     assert (given.host, given.port, given.grpc_port) == ("0.0.0.0", 4318, 4317)
     assert stage["STOPSIGNAL"] == "SIGTERM"
 
@@ -134,6 +134,6 @@ def test_kubernetes_gives_no_rights_and_a_volume() -> None:
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     [outbox] = [one["value"] for one in container["env"] if one["name"] == "GREENFLASH_OUTBOX"]
     assert Path(outbox).parent == Path(mounts["outbox"])
-    parser().parse_args(["gateway", *container["args"]])
+    make_parser().parse_args(["gateway", *container["args"]])
     paths = [container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")]
     assert paths == ["/healthz", "/readyz"]

@@ -84,8 +84,8 @@ def test_what_cannot_be_converted_is_said_and_counted() -> None:
     said = ask(Picky(True), body, JSON).json()["partialSuccess"]
     assert said["rejectedSpans"] == "3"
     assert said["errorMessage"].count("1 ") == 3
-    assert internal_errors.counts().lost == {"unusable_ids": 1, "unreadable": 1}
-    assert internal_errors.counts().repaired == 1
+    assert internal_errors.get_counts().lost == {"unusable_ids": 1, "unreadable": 1}
+    assert internal_errors.get_counts().repaired == 1
 
 
 def test_a_span_that_our_own_code_cannot_convert(

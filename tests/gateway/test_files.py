@@ -13,7 +13,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from greenflash_otel.gateway.otlp_files import parts_of, size_of
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
@@ -100,7 +100,7 @@ def import_(emulator: Emulator, outbox: Path, *arguments: object) -> subprocess.
 
 def said(number: int, text: str) -> dict[str, Any]:
     """A span in which somebody says something, at a time of its own."""
-    operation = Operation("chat", Affiliation("old"), input=(Message("user", (Text(text),)),))
+    operation = Operation("chat", ConversationContext("old"), input=(Message("user", (Text(text),)),))
     time_ns = 1_600_000_000_000_000_000 + number * 10**9
     return {
         "spanId": f"{number:016x}",

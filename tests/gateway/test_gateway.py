@@ -35,7 +35,7 @@ from greenflash_otel.gateway.limits import ContentLimits
 from greenflash_otel.gateway.otlp import read_json
 from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
-from greenflash_otel.model.operation import Affiliation, Message, Operation, Text
+from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.span import attributes_of as attributes_of_outcome
@@ -49,7 +49,7 @@ from tests.gateway.test_otlp import in_json
 
 JSON = {"content-type": "application/json"}
 HI = Message("user", (Text("Hi"),))
-SAID = attributes_of(Operation("chat", Affiliation("c"), input=(HI,)))
+SAID = attributes_of(Operation("chat", ConversationContext("c"), input=(HI,)))
 
 
 def attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -321,7 +321,7 @@ def test_a_gateway_that_is_killed(tmp_path: Path) -> None:
     taken_by_one_that_is_killed(tmp_path, in_json(attributes=attributes(SAID)))
     with closing(Outbox(tmp_path, destination=Destination("", PRODUCT).key)) as outbox:
         outbox.adopt()
-        assert outbox.counts().pending == 1
+        assert outbox.get_stats().pending == 1
 
 
 def test_an_outcome_in_a_gateway_that_is_killed(greenflash_itself: Emulator, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def step(
     consumer = Consumer(messages)
     reader = KafkaReader(receiver or OtlpReceiver([Tenant(PRODUCT, taker)], tokens=["token"]), TOPICS, {})
     reader._stopping.set()  # no waiting
-    reader.step(consumer)
+    reader.read_once(consumer)
     return consumer.told
 
 
@@ -98,7 +98,7 @@ def test_what_nobody_can_read(content: bytes) -> None:
     taker = Taker(True)
     receiver = OtlpReceiver([Tenant(PRODUCT, taker)])
     assert step(taker, Message(1, content), Message(2), receiver=receiver) == [("commit", "spans", 0, 3)]
-    assert receiver.unused() == {"messages of Kafka that cannot be read": 1}
+    assert receiver.count_unused() == {"messages of Kafka that cannot be read": 1}
     assert len(taker.taken) == 1
 
 

@@ -11,7 +11,7 @@ from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.gateway.receiver import OtlpReceiver, RequestMetadata, Tenant
 from greenflash_otel.gateway.responses import FORBIDDEN, UNAUTHENTICATED, UNAVAILABLE, RefusedError
 from greenflash_otel.gateway.signals import LOGS, TRACES
-from greenflash_otel.gateway.tenants import Entry, read_tenants
+from greenflash_otel.gateway.tenants import TenantEntry, read_tenants
 from tests.gateway.test_gateway import Taker, attributes
 
 SHOES, HATS = "6a1d4b7e-9c51-4a57-8e9b-000000000001", "6a1d4b7e-9c51-4a57-8e9b-00000000000b"
@@ -65,9 +65,9 @@ def test_where_spans_go(name: str) -> None:
     token, header, products, expected = GOES[name]
     shop = Shop()
     assert shop.take(token, request(*products), header) == expected
-    strangers = expected[2]
-    assert shop.receiver.unused() == (
-        {"for a product that is not known here": strangers} if strangers else {}
+    unknown_product_count = expected[2]
+    assert shop.receiver.count_unused() == (
+        {"for a product that is not known here": unknown_product_count} if unknown_product_count else {}
     )
 
 
@@ -93,7 +93,7 @@ def test_one_of_two_is_full() -> None:
     with pytest.raises(RefusedError) as caught:
         shop.take("operator", request(SHOES, HATS, "hm"))
     assert caught.value.status is UNAVAILABLE
-    assert shop.receiver.unused() == {}  # counted when it is taken
+    assert shop.receiver.count_unused() == {}  # counted when it is taken
 
 
 def test_a_gateway_for_itself() -> None:
@@ -117,7 +117,7 @@ def test_log_records() -> None:
     body = json.dumps({"resourceLogs": [logs]}).encode()
     assert shop.receiver.take(LOGS, body, RequestMetadata("Bearer hats"), as_json=True) == b"{}"
     assert len(shop.takers[HATS].taken) == 1
-    assert shop.receiver.unused() == {"log records of no span": 1}
+    assert shop.receiver.count_unused() == {"log records of no span": 1}
     answer = shop.receiver.take(LOGS, body, RequestMetadata("Bearer shoes"), as_json=True)
     assert json.loads(answer)["partialSuccess"]["rejectedLogRecords"] == "1"
 
@@ -126,7 +126,7 @@ def test_the_file_of_tenants() -> None:
     """Products with their keys, and tokens if there are some."""
     with_token = {"product_id": SHOES, "api_key": "k", "tokens": ["t"]}
     text = json.dumps([with_token, {"product_id": "b", "api_key": "l"}])
-    assert read_tenants(text) == (Entry(SHOES, "k", ("t",)), Entry("b", "l"))
+    assert read_tenants(text) == (TenantEntry(SHOES, "k", ("t",)), TenantEntry("b", "l"))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.greenflash_api.request import ApiRequest
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.state_record import StateRecord
 from tests.api.wire import ADDRESS
@@ -55,16 +55,16 @@ class Process:
         self.state = before or State()
         self.requests: list[ApiRequest] = []
         conversations = ConversationStore(reader=self.state)
-        self._intake = Intake(self, ADDRESS, conversations=conversations, now_ns=lambda: NOW_NS)
+        self._converter = Ingest(self, ADDRESS, conversations=conversations, now_ns=lambda: NOW_NS)
 
     def take(self, spans: Iterable[SpanRecord], logs: Iterable[LogRecord] = ()) -> None:
         """Convert log records, and then spans."""
-        self._intake.take_logs(logs)
-        self._intake.take(spans)
+        self._converter.take_logs(logs)
+        self._converter.take(spans)
 
     def settle(self) -> None:
         """Convert what still waits."""
-        self._intake.settle()
+        self._converter.emit_all_waiting()
 
     def put(
         self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0

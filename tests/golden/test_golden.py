@@ -15,7 +15,7 @@ import pytest
 import greenflash_otel
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.instrumentation.open_operations import TAKES_LOCKS
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.golden import names, store
 from tests.golden.sources import Case, sources
 
@@ -26,9 +26,9 @@ RENEW = "If this is meant, run `make golden` and review its diff."
 @cache
 def cases_of(source: str) -> tuple[Case, ...]:
     """What a source becomes."""
-    before = dict(internal_errors())
+    before = dict(get_internal_errors())
     found = tuple(SOURCES[source]())
-    assert dict(internal_errors()) == before
+    assert dict(get_internal_errors()) == before
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.model.operation import (
     Failure,
     Media,
@@ -46,12 +46,12 @@ OPERATION = Operation(
 def test_no_text_is_left() -> None:
     """Nothing that was said is in any field."""
     assert SECRET in repr(OPERATION)
-    assert SECRET not in repr(without_content(OPERATION))
+    assert SECRET not in repr(remove_content(OPERATION))
 
 
 def test_structure_is_left() -> None:
     """Roles, kinds of parts, tool names and ids, sizes, usage, and what kind of failure it was."""
-    bare = without_content(OPERATION)
+    bare = remove_content(OPERATION)
     assert bare.input == (
         Message(
             "user",

@@ -124,8 +124,8 @@ def test_attributes_are_written_one_by_one() -> None:
         "texts": ("a", "b"),
         "mixed": '[1,"2026-01-02"]',
     }
-    assert internal_errors.internal_errors() == {"write an attribute": 1}
-    assert internal_errors.counts().lost == {"attribute_not_written": 1}
+    assert internal_errors.get_internal_errors() == {"write an attribute": 1}
+    assert internal_errors.get_counts().lost == {"attribute_not_written": 1}
 
 
 def test_arguments_that_are_no_json_cost_no_message() -> None:

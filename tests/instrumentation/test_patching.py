@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from greenflash_otel import internal_errors
-from greenflash_otel.instrumentation.openai.websocket.patching import Surface
+from greenflash_otel.instrumentation.openai.websocket.patching import ConnectionSurface
 from greenflash_otel.instrumentation.openai.websocket.responses import ResponsesSession
 from greenflash_otel.instrumentation.patching import Method, Target
 
@@ -70,7 +70,7 @@ def test_a_target_is_wrapped_whole_or_not_at_all(
     assert dict(module.ResponsesConnection.__dict__) == before
     target.remove()
     assert dict(module.ResponsesConnection.__dict__) == before
-    assert internal_errors.internal_errors() == {"wrap connections of openai": 2}
+    assert internal_errors.get_internal_errors() == {"wrap connections of openai": 2}
     (record,) = caplog.records
     assert record.getMessage().startswith("could not wrap connections of openai (TypeError)")
 
@@ -79,12 +79,12 @@ def test_a_kind_of_connection_is_wrapped_whole_or_not_at_all(
     module: types.ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = dict(module.ResponsesConnection.__dict__)
-    surface = Surface("sealed connections", "resources.sealed", "Responses", ResponsesSession)
+    surface = ConnectionSurface("sealed connections", "resources.sealed", "Responses", ResponsesSession)
     surface.install()
     surface.install()
     assert dict(module.ResponsesConnection.__dict__) == before
     surface.remove()
-    assert internal_errors.internal_errors() == {"wrap sealed connections": 2}
+    assert internal_errors.get_internal_errors() == {"wrap sealed connections": 2}
     (record,) = caplog.records
     assert record.getMessage().startswith("could not wrap sealed connections (TypeError)")
 

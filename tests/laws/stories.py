@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
-    Affiliation,
+    ConversationContext,
     Message,
     Operation,
     Part,
@@ -99,7 +99,7 @@ class Story:
             call = self._happen(asker, "tool_call", name)
             self._happen(call, "observation", f"found {name}")
             ran = ToolExecution("search", name, {"q": name}, f"found {name}")
-            self.calls.append(Operation(EXECUTE_TOOL, Affiliation(self.name), tool=ran))
+            self.calls.append(Operation(EXECUTE_TOOL, ConversationContext(self.name), tool=ran))
             exchange.said.append(Message("tool", (ToolCallResponse(f"found {name}", name),)))
 
     def _answer(self, turn: Turn) -> None:
@@ -117,7 +117,7 @@ class Story:
     def _call(self, answer: Message) -> None:
         history = [message for exchange in self._branch for message in exchange.said]
         sent = (Message("system", (Text("You sell shoes."),)), *history)
-        self.calls.append(Operation("chat", Affiliation(self.name), input=sent, output=(answer,)))
+        self.calls.append(Operation("chat", ConversationContext(self.name), input=sent, output=(answer,)))
         resent = tuple(part for part in answer.parts if not isinstance(part, Reasoning))
         self._branch[-1].said.append(replace(answer, parts=resent))
 
@@ -225,7 +225,7 @@ def chained(made: Story) -> list[Operation]:
 
 def unnamed(calls: Sequence[Operation]) -> list[Operation]:
     """The calls of an application that does not say which conversation it is."""
-    return [replace(call, affiliation=Affiliation()) for call in calls]
+    return [replace(call, conversation_context=ConversationContext()) for call in calls]
 
 
 TURNS = st.builds(

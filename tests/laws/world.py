@@ -14,7 +14,7 @@ from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.emulator.contract import MessagesRequest, read
 from greenflash_otel.emulator.store import Store, reading, writing
 from greenflash_otel.emulator.stored import StoredConversation, StoredMessage
-from greenflash_otel.ingest.ingest import Intake
+from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.genai import attributes_of
@@ -43,7 +43,7 @@ class World:
         self._root = tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None)
         self._folders = [Folder(self._root) / str(number) for number in range(processes)]
         self._outboxes = [Outbox(each) for each in self._folders]
-        self._intakes = [_intake(each) for each in self._outboxes]
+        self._intakes = [_converter(each) for each in self._outboxes]
 
     def take(self, spans: Sequence[SpanRecord], process: int = 0) -> None:
         """Spans reach a process."""
@@ -53,25 +53,25 @@ class World:
         """A process ends without a word, and another begins with its outbox."""
         self._outboxes[process].close()
         self._outboxes[process] = Outbox(self._folders[process])
-        self._intakes[process] = _intake(self._outboxes[process])
+        self._intakes[process] = _converter(self._outboxes[process])
 
     def end(self) -> tuple[StoredConversation, ...]:
         """All processes end as they should, and everything is delivered."""
         for intake, outbox in zip(self._intakes, self._outboxes, strict=True):
-            intake.settle()
-            while (entry := outbox.claim(0.0)) is not None:
+            intake.emit_all_waiting()
+            while (entry := outbox.claim_next(0.0)) is not None:
                 with self._store.change() as change:
                     writing.add_messages(change, read(MessagesRequest, entry.request.body))
-                outbox.settle(entry)
+                outbox.acknowledge(entry)
             outbox.close()
-        found = reading.conversations(self._store)
+        found = reading.read_conversations(self._store)
         self._store.close()
         shutil.rmtree(self._root)
         return found
 
 
-def _intake(outbox: Outbox) -> Intake:
-    return Intake(outbox, ADDRESS, conversations=ConversationStore(reader=outbox))
+def _converter(outbox: Outbox) -> Ingest:
+    return Ingest(outbox, ADDRESS, conversations=ConversationStore(reader=outbox))
 
 
 def paths_of(conversation: StoredConversation) -> Counter[Path]:

@@ -8,7 +8,7 @@ MUTATIONS: dict[str, Mutation] = {
     "settled before it is sent": Mutation(
         "delivery/sender",
         "        answer = self._transport.send(",
-        "        self._outbox.settle(entry)\n        answer = self._transport.send(",
+        "        self._outbox.acknowledge(entry)\n        answer = self._transport.send(",
     ),
     "kept in memory first": Mutation(
         "delivery/outbox", "None if path == MEMORY else Path(path).absolute()", "None"
@@ -32,7 +32,7 @@ MUTATIONS: dict[str, Mutation] = {
         "return Rejected(reason)",
     ),
     "Retry-After is for others": Mutation(
-        "delivery/policy", "    asked_s = _asked_s(answer)\n", "    asked_s = None\n"
+        "delivery/policy", "    asked_s = _read_retry_after_s(answer)\n", "    asked_s = None\n"
     ),
     "Retry-After is for one request only": Mutation(
         "delivery/policy", "asked_s is not None, reason)", "False, reason)"
@@ -54,7 +54,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "whoever says 404 is believed": Mutation(
         "delivery/policy",
-        "(status in PERMANENT_STATUSES and _said(answer.body))",
+        "(status in PERMANENT_STATUSES and _read_explanation(answer.body))",
         "status in PERMANENT_STATUSES",
     ),
     "a hold holds nothing": Mutation(
@@ -71,14 +71,14 @@ MUTATIONS: dict[str, Mutation] = {
         "delivery/schedule", "        if queue not in self._attempts:", "        if True:"
     ),
     "what is taken over comes first": Mutation(
-        "delivery/adoption", "max(after_id, schema.last_id(into))", "0"
+        "delivery/adoption", "max(after_id, schema.find_last_id(into))", "0"
     ),
     "halves go to the end": Mutation(
         "delivery/entries", "entry.id + place * step", "self._last_id + place + 1"
     ),
     "what is set aside is dropped": Mutation(
         "delivery/entries",
-        "            schema.insert_rejected(db, schema.storable(reason), attempts, row, id=id)\n",
+        "            schema.insert_rejected(db, schema.make_storable(reason), attempts, row, id=id)\n",
         "",
     ),
     "no reserve": Mutation("delivery/entries", "MESSAGES_SHARE: Final = 0.9", "MESSAGES_SHARE: Final = 1.0"),
@@ -87,7 +87,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "bits may flip": Mutation(
         "delivery/schema",
-        "    if _checksum(kind, path, conversation_id, items, body) != checksum:",
+        "    if _compute_checksum(kind, path, conversation_id, items, body) != checksum:",
         "    if False:",
     ),
     "synced now and then": Mutation("delivery/schema", '"synchronous=FULL",', '"synchronous=NORMAL",'),
@@ -104,8 +104,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "no room to split in": Mutation(
         "delivery/adoption",
-        "schema.used_bytes(into) > limit_bytes:",
-        "schema.used_bytes(into) > 2 * limit_bytes:",
+        "schema.measure_used_bytes(into) > limit_bytes:",
+        "schema.measure_used_bytes(into) > 2 * limit_bytes:",
     ),
     "a removed file is written to": Mutation(
         "delivery/connection",

@@ -151,7 +151,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a window is another conversation": Mutation(
         "conversations/align",
-        "        for node in state.find_by_content(link.content_key(state.namespace)):",
+        "        for node in state.find_by_content(link.hash_content(state.namespace)):",
         "        for node in ():",
     ),
     "a tidied answer is another": Mutation(
@@ -170,7 +170,7 @@ MUTATIONS: dict[str, Mutation] = {
     "the memory forgets the newest": Mutation("lru", "self.popitem(last=False)", "self.popitem(last=True)"),
     "nothing is beside the main line": Mutation(
         "conversations/auxiliary",
-        "    if has_other_prompt and _quotes_last_exchange(state, prepared.messages):",
+        "    if has_other_prompt and _does_quote_last_exchange(state, prepared.messages):",
         "    if False:",
     ),
     "JSON is never beside it": Mutation(
@@ -189,12 +189,12 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what was in doubt was beside": Mutation(
         "conversations/auxiliary",
-        "    return not continues and _newest_question(undecided) == _newest_question(following)",
+        "    return not continues and _find_newest_question(undecided) == _find_newest_question(following)",
         "    return True",
     ),
     "what was in doubt was not beside": Mutation(
         "conversations/auxiliary",
-        "    return not continues and _newest_question(undecided) == _newest_question(following)",
+        "    return not continues and _find_newest_question(undecided) == _find_newest_question(following)",
         "    return False",
     ),
     "a span delivered again is told again": Mutation(
@@ -204,7 +204,7 @@ MUTATIONS: dict[str, Mutation] = {
         "conversations/resolve",
         "    override = None if cursor.head_id is None else (head_id, cursor.head_id)",
         "    override = None if cursor.head_id is None else (head_id, cursor.head_id)\n"
-        '    known.state(id).parent_overrides.remember(head_id, cursor.head_id or "")',
+        '    known.get_state(id).parent_overrides.remember(head_id, cursor.head_id or "")',
     ),
     "nothing is ever noted": Mutation("lru", "            self._unpersisted += 1", "            pass"),
     "all is noted for ever": Mutation(
@@ -301,9 +301,9 @@ MUTATIONS: dict[str, Mutation] = {
         "ingest/ingest", "                self._conversations.rollback()\n", ""
     ),
     "what is imported is late at once": Mutation(
-        "ingest/ingest", "self._late(now_ns - self._behind_ns)", "self._late(now_ns)"
+        "ingest/ingest", "self._convert_late(now_ns - self._behind_ns)", "self._convert_late(now_ns)"
     ),
-    "what sampling drops is noted as told": Mutation("conversations/store", " if is_kept(id)}", "}"),
+    "what sampling drops is noted as recorded": Mutation("conversations/store", " if is_sampled(id)}", "}"),
     "refused requests leave notes": Mutation("delivery/entries", " and None not in queues:", ":"),
     "notes that fail cost the requests": Mutation(
         "delivery/entries", "            if not what.records or any(", "            if True or any("
@@ -312,12 +312,12 @@ MUTATIONS: dict[str, Mutation] = {
         "delivery/adoption", "            state_table.copy(into, orphan)", "            pass"
     ),
     "a broken note is read": Mutation(
-        "delivery/state_table", "if _checksum(topic, value) == checksum:", "if True:"
+        "delivery/state_table", "if _compute_checksum(topic, value) == checksum:", "if True:"
     ),
     "notes have no end": Mutation(
         "delivery/state_table", "self._rows > ROWS or self._bytes > self._limit_bytes", "False"
     ),
-    "notes do not age": Mutation("delivery/state_table", "(_today() - DAYS,)", "(0,)"),
+    "notes do not age": Mutation("delivery/state_table", "(_count_days() - DAYS,)", "(0,)"),
     "the newest notes go first": Mutation(
         "delivery/state_table", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
     ),

@@ -283,19 +283,19 @@ def _waits_for_itself() -> Redact:
 def test_what_fails_hides_the_text(redact: Redact, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong, the text is replaced, it is counted, and the thread lives on."""
     monkeypatch.setattr(isolation, "ASYNC_LIMIT_S", 0.05)
-    before, found = internal_errors.internal_errors().get("redact a text", 0), list[Outcome]()
+    before, found = internal_errors.get_internal_errors().get("redact a text", 0), list[Outcome]()
     outcome = Outcome("paid", "secret", 1, "id")
-    thread = threading.Thread(target=lambda: found.append(Redaction(redact).outcome(outcome)))
+    thread = threading.Thread(target=lambda: found.append(Redaction(redact).redact_outcome(outcome)))
     thread.start()
     thread.join()
     assert [(one.event_type, one.value) for one in found] == [(FAILED, FAILED)]
-    assert internal_errors.internal_errors()["redact a text"] == before + 2
+    assert internal_errors.get_internal_errors()["redact a text"] == before + 2
 
 
 def test_a_person_can_interrupt() -> None:
     """Ctrl+C on the main thread is theirs, whatever runs there."""
     with pytest.raises(KeyboardInterrupt):
-        Redaction(_interrupts).outcome(Outcome("paid", "secret", 1, "id"))
+        Redaction(_interrupts).redact_outcome(Outcome("paid", "secret", 1, "id"))
 
 
 FORKS = """
@@ -324,7 +324,7 @@ def test_a_forked_child() -> None:
 def test_an_identifier_stays() -> None:
     """What Greenflash links by is not redacted, and neither is a number."""
     outcome = Outcome("paid", "149.00", 1, "order-1", "currency", conversation_id="c", user_id="ada")
-    changed = Redaction(lambda text, path: "").outcome(outcome)
+    changed = Redaction(lambda text, path: "").redact_outcome(outcome)
     assert (changed.insert_id, changed.conversation_id, changed.user_id) == ("order-1", "c", "ada")
     assert changed.value == "149.00"
     assert changed.event_type == FAILED, "an event must have a type"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from greenflash_otel.model.operation import Failure, Message, Text, ToolCall, ToolCallResponse, ToolExecution
 from greenflash_otel.model.telemetry import AttributeValue, LogRecord
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.conventions.otel_logs import with_logs
+from greenflash_otel.semconv.conventions.otel_logs import add_logs
 from greenflash_otel.semconv.correlation.trace import combine_spans, read
 from tests.strategies import span_of
 
@@ -41,7 +41,7 @@ def test_a_call() -> None:
     """Contents and their parts; what a tool answered comes from the user there."""
     operation = registry.read(span_of(CALL))
     assert operation
-    assert operation.affiliation.conversation_id == "s"
+    assert operation.conversation_context.conversation_id == "s"
     assert operation.system_instructions == (Text("Be kind."),)
     assert operation.input == (
         Message("user", (Text("Hi"),)),
@@ -63,7 +63,7 @@ def test_its_two_layers() -> None:
         LogRecord(inner.trace_id, inner.span_id, name, at, {"content": content})
         for at, (name, content) in enumerate(told)
     ]
-    one, other = combine_spans(map(read, (with_logs(inner, logs), span_of(CALL, number=2))))
+    one, other = combine_spans(map(read, (add_logs(inner, logs), span_of(CALL, number=2))))
     assert one.operation is None
     assert other.operation and other.operation.response_model == "m-1"
 

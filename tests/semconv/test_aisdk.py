@@ -9,7 +9,7 @@ import pytest
 
 from greenflash_otel.json_values import digest_of
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Failure,
     Media,
     Message,
@@ -70,10 +70,10 @@ def test_calls_that_failed() -> None:
         ({"ai.usage.inputTokens": 3}, "usage", Usage(3)),
         (
             {"ai.telemetry.metadata.sessionId": "s", "ai.telemetry.metadata.threadId": "t"},
-            "affiliation",
-            Affiliation("t"),
+            "conversation_context",
+            ConversationContext("t"),
         ),
-        ({"ai.telemetry.metadata.userId": "u"}, "affiliation", Affiliation(None, "u")),
+        ({"ai.telemetry.metadata.userId": "u"}, "conversation_context", ConversationContext(None, "u")),
         ({"ai.operationId": "ai.streamText.doStream"}, "streamed", True),
         ({"ai.response.msToFirstChunk": 250}, "time_to_first_chunk_s", 0.25),
         ({"ai.response.object": "{}"}, "output_type", "json"),

@@ -21,7 +21,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.conventions.otel_logs import with_logs
+from greenflash_otel.semconv.conventions.otel_logs import add_logs
 from tests.strategies import span_of
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.system": "openai"}
@@ -40,7 +40,7 @@ def with_events(span: SpanRecord, *told: Event) -> SpanRecord:
 
 def as_logs(span: SpanRecord, *told: Event) -> SpanRecord:
     """The span with the same in log records, as older SDKs and Semantic Kernel write them."""
-    return with_logs(
+    return add_logs(
         span,
         [
             LogRecord(span.trace_id, span.span_id, "", at, json.dumps(fields), {"event.name": name})

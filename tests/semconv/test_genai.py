@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Failure,
     Message,
     Operation,
@@ -66,14 +66,14 @@ CHAT = {"gen_ai.operation.name": "chat"}
         pytest.param({"greenflash.operation.properties": "[1]"}, "properties", {}, id="properties no object"),
         pytest.param(
             {"gen_ai.conversation.id": "conv_1", "greenflash.provider_conversation.id": "conv_1"},
-            "affiliation",
-            Affiliation(),
+            "conversation_context",
+            ConversationContext(),
             id="the provider's conversation id is not the application's",
         ),
         pytest.param(
             {"gen_ai.conversation.id": "chat-1", "greenflash.provider_conversation.id": "conv_1"},
-            "affiliation",
-            Affiliation("chat-1"),
+            "conversation_context",
+            ConversationContext("chat-1"),
             id="the application's conversation id beside the provider's",
         ),
     ],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.convention import ALL_OTHERS, Convention, in_order_of_asking
+from greenflash_otel.semconv.convention import ALL_OTHERS, Convention, sort_by_precedence
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.semconv.registry import CONVENTIONS, MARKERS
 from tests.semconv.golden_spans import HERE, Golden, file_of, golden_spans, span_in
@@ -57,7 +57,7 @@ def test_conversation_and_user_are_read_under_every_name(convention: Convention)
 @given(st.permutations(CONVENTIONS))
 def test_the_order_does_not_depend_on_the_table(rows: list[Convention]) -> None:
     """Each comes after those it names, those of all others last."""
-    names = [one.name for one in in_order_of_asking(rows)]
+    names = [one.name for one in sort_by_precedence(rows)]
     assert sorted(names) == sorted(BY_NAME)
     for place, name in enumerate(names):
         after = BY_NAME[name].after
@@ -73,4 +73,4 @@ def test_a_circle_has_no_order() -> None:
         [replace(row, name="a", after=("nobody",))],
     ):
         with pytest.raises(ValueError, match="no order: a after"):
-            in_order_of_asking(rows)
+            sort_by_precedence(rows)

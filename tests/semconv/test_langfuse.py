@@ -7,7 +7,7 @@ import json
 import pytest
 
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Failure,
     Json,
     Media,
@@ -60,8 +60,12 @@ def test_masked() -> None:
 @pytest.mark.parametrize(
     ("attributes", "field", "expected"),
     [
-        ({"session.id": "s", "user.id": "u"}, "affiliation", Affiliation("s", "u")),
-        ({f"{OBSERVATION}.metadata.thread_id": '"t"', "session.id": "s"}, "affiliation", Affiliation("t")),
+        ({"session.id": "s", "user.id": "u"}, "conversation_context", ConversationContext("s", "u")),
+        (
+            {f"{OBSERVATION}.metadata.thread_id": '"t"', "session.id": "s"},
+            "conversation_context",
+            ConversationContext("t"),
+        ),
         ({f"{OBSERVATION}.model.name": "m"}, "response_model", "m"),
         ({f"{OBSERVATION}.metadata.id": '"resp_1"'}, "response_id", "resp_1"),
         ({f"{OBSERVATION}.usage_details": '{"prompt_tokens": 3, "output": 2}'}, "usage", Usage(3, 2)),

@@ -119,10 +119,10 @@ def with_change(attributes: Attributes, change: Change) -> Attributes:
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_any_change_of_all(change: Change) -> None:
     """The whole way to the requests nothing of ours fails."""
-    before = internal_errors.internal_errors()
+    before = internal_errors.get_internal_errors()
     for recording in RECORDINGS:
         arrive(replace(recording, spans=tuple(changed(span, change) for span in recording.spans)))
-    assert internal_errors.internal_errors() == before
+    assert internal_errors.get_internal_errors() == before
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
@@ -177,7 +177,9 @@ def texts_of(operation: Operation) -> Iterator[str]:
             yield from said(part)
     if tool := operation.tool:
         yield from leaves([tool.name if tool.name != "unknown" else "", tool.arguments, tool.result])
-    yield from leaves([operation.affiliation.conversation_id, operation.affiliation.user_id])
+    yield from leaves(
+        [operation.conversation_context.conversation_id, operation.conversation_context.user_id]
+    )
 
 
 def said(part: Part) -> Iterator[str]:

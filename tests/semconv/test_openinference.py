@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Failure,
     Media,
     Message,
@@ -20,7 +20,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.telemetry import Attributes, SpanEvent
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.flattened import items, tree_below
+from greenflash_otel.semconv.flattened import build_tree, list_items
 from tests.semconv.spans import told
 from tests.strategies import span_of
 
@@ -78,7 +78,7 @@ THOUGHT = {"message_content.type": "reasoning", "message_content.text": "Hm"}
 @pytest.mark.parametrize(
     ("attributes", "field", "expected"),
     [
-        ({"session.id": "s", "user.id": "u"}, "affiliation", Affiliation("s", "u")),
+        ({"session.id": "s", "user.id": "u"}, "conversation_context", ConversationContext("s", "u")),
         ({"llm.provider": "azure", "llm.system": "openai"}, "provider", "azure"),
         ({"llm.invocation_parameters": '{"model": "m"}'}, "request_model", "m"),
         ({"llm.invocation_parameters": "broken"}, "request_model", None),
@@ -165,8 +165,8 @@ def test_what_tells_nothing() -> None:
 )
 def test_any_names(attributes: dict[str, str]) -> None:
     """Names that contradict each other give a tree all the same."""
-    tree = tree_below({f"x.{name}": value for name, value in attributes.items()}, "x")
-    assert all(isinstance(item, dict) for item in items(tree))
+    tree = build_tree({f"x.{name}": value for name, value in attributes.items()}, "x")
+    assert all(isinstance(item, dict) for item in list_items(tree))
 
 
 def test_an_exception() -> None:

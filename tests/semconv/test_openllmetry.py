@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from greenflash_otel.model.operation import (
-    Affiliation,
+    ConversationContext,
     Failure,
     Media,
     Message,
@@ -63,10 +63,14 @@ def test_a_picture() -> None:
                 "traceloop.association.properties.session_id": "s",
                 "traceloop.association.properties.thread_id": "t",
             },
-            "affiliation",
-            Affiliation("t"),
+            "conversation_context",
+            ConversationContext("t"),
         ),
-        ({"traceloop.association.properties.user_id": "u"}, "affiliation", Affiliation(None, "u")),
+        (
+            {"traceloop.association.properties.user_id": "u"},
+            "conversation_context",
+            ConversationContext(None, "u"),
+        ),
         (
             {"gen_ai.completion.0.content": "A", "gen_ai.completion.0.finish_reason": "stop"},
             "output",

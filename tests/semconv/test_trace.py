@@ -64,14 +64,20 @@ def test_whose_they_are() -> None:
     root = span(4, {"session.id": "outer", "user.id": "ada"})
     near = span(3, {"session.id": "near"}, parent=4)
     inner, other = told(span(1, call(), parent=3), span(2, call("b")), near, root)[:2]
-    assert inner and (inner.affiliation.conversation_id, inner.affiliation.user_id) == ("near", "ada")
-    assert other and (other.affiliation.conversation_id, other.affiliation.user_id) == (None, "ada")
+    assert inner and (inner.conversation_context.conversation_id, inner.conversation_context.user_id) == (
+        "near",
+        "ada",
+    )
+    assert other and (other.conversation_context.conversation_id, other.conversation_context.user_id) == (
+        None,
+        "ada",
+    )
 
 
 def test_inside_a_tool() -> None:
     """A call made by a tool is the tool's."""
     inner, _ = told(span(1, call(), parent=2), span(2, {**TOOL, "gen_ai.tool.call.id": "c"}))
-    assert inner and inner.affiliation.tool_call_id == "c"
+    assert inner and inner.conversation_context.tool_call_id == "c"
 
 
 def test_two_layers() -> None:
@@ -148,7 +154,7 @@ def test_ours() -> None:
     inner = span(1, call(), parent=2, scope="greenflash_otel")
     outer = span(2, {**call(), "session.id": "s"}, scope="greenflash_otel")
     alone, _ = told(inner, outer)
-    assert alone and alone.affiliation.conversation_id is None
+    assert alone and alone.conversation_context.conversation_id is None
 
 
 def later(recent: Recent, *spans: SpanRecord) -> list[Reading]:
@@ -190,9 +196,9 @@ def test_inside_a_tool_without_an_id() -> None:
     tool = replace(span(2, {**TOOL, "gen_ai.tool.call.arguments": '{"at": 1}'}, 9), end_ns=inner.end_ns + 1)
     _, within, run = told(asks, inner, tool)
     assert run and run.tool and run.tool.call_id == "c"
-    assert within and within.affiliation.tool_call_id == "c"
+    assert within and within.conversation_context.tool_call_id == "c"
     alone, _ = told(inner, tool)
-    assert alone and alone.affiliation.tool_call_id == tool.span_id
+    assert alone and alone.conversation_context.tool_call_id == tool.span_id
 
 
 def test_a_tool_that_was_given_a_value_without_its_name() -> None:

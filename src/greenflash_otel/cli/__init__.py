@@ -29,7 +29,7 @@ SERVERS = frozenset({"gateway"})
 """Commands whose log is read long after: its lines have a time, and say at INFO what is served."""
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     root = argparse.ArgumentParser("greenflash-otel", description="Conversations and outcomes to Greenflash.")
     commands = root.add_subparsers(title="commands", required=True)
@@ -111,11 +111,11 @@ EMULATOR = (
 GATEWAY = (
     "Takes spans and log records over OTLP/HTTP (protobuf and JSON; gzip, zstd) and OTLP/gRPC, from an "
     "OpenTelemetry Collector or straight from applications in any language, and delivers the conversations "
-    "they tell of. Settings come from the environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are "
-    "the bearer tokens to ask for. Success is answered when all that a request tells is in the outbox."
+    "they describe. Settings come from the environment; GREENFLASH_GATEWAY_TOKENS, separated by commas, are "
+    "the bearer tokens to ask for. Success is answered when all that a request reports is in the outbox."
 )
 IMPORT = (
-    "Delivers the conversations that files of spans tell of, with their original times: OTLP as JSON, as "
+    "Delivers the conversations that files of spans describe, with their original times: OTLP as JSON, as "
     "JSON lines (the Collector's file exporter), or as protobuf, gzipped or not. Importing a file again adds "
     "nothing that Greenflash has. Exit code 0: all delivered; 1: something was not; 2: a file or setting is "
     "wrong."
@@ -139,7 +139,7 @@ DROP = ("remove requests for good", "Removes requests, refused or waiting; what 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
-    given = parser().parse_args(arguments)
+    given = make_parser().parse_args(arguments)
     module, _, function = given.command.partition(":")
     try:
         with log_to_stderr(is_server=module in SERVERS):

@@ -12,12 +12,12 @@ import threading
 from openai import OpenAI
 
 import greenflash_otel as greenflash
-from greenflash_otel.demo.agent import is_possible, tell_with_agent
+from greenflash_otel.demo.agent import is_possible, play_with_agent
 from greenflash_otel.demo.local import NO_PROXY, PRODUCT
 from greenflash_otel.demo.replay import Replay
-from greenflash_otel.demo.story import tell
+from greenflash_otel.demo.story import play_all
 from greenflash_otel.emulator import Emulator, render
-from greenflash_otel.emulator.faults import Answer, Fault, Faults
+from greenflash_otel.emulator.faults import Fault, FaultReply, Faults
 
 CONVERSATIONS = 5 if is_possible() else 4
 
@@ -48,7 +48,7 @@ class Closable(Faults):
 
     def choose(self, method: str, path: str) -> Fault | None:
         """Choose an error while it is closed."""
-        return Answer(503) if self.is_closed else super().choose(method, path)
+        return FaultReply(503) if self.is_closed else super().choose(method, path)
 
 
 def _capture(emulator: Emulator, outbox: str) -> None:
@@ -61,10 +61,10 @@ def _capture(emulator: Emulator, outbox: str) -> None:
     )
     with Replay() as openai:
         client = OpenAI(base_url=openai.base_url, api_key="sk-recorded")
-        tell(client)
+        play_all(client)
         client.close()
         if is_possible():
-            tell_with_agent(base_url=openai.base_url, api_key="sk-recorded")
+            play_with_agent(base_url=openai.base_url, api_key="sk-recorded")
 
 
 def _report(emulator: Emulator, *, keep: bool) -> int:

@@ -33,13 +33,13 @@ def serve(given: argparse.Namespace) -> int:
     """Take spans until Ctrl+C or SIGTERM, then deliver what can be delivered in time."""
     _log_to_stderr()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    tls = _tls(given)
+    tls = _read_tls(given)
     tokens = [token.strip() for token in os.environ.get(TOKENS, "").split(",") if token.strip()]
     closed = tokens or given.tenants or given.client_ca
     if not closed and given.host not in ("127.0.0.1", "::1", "localhost"):
         logger.warning("Anybody who reaches %s can send: set %s.", given.host, TOKENS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    tenants = _tenants(given.tenants)
+    tenants = _read_tenants(given.tenants)
     pipelines = [pipeline for _, pipeline in tenants]
     try:
         receiver = OtlpReceiver(
@@ -49,7 +49,7 @@ def serve(given: argparse.Namespace) -> int:
             limits=ContentLimits(max_bytes=given.max_body_mib << 20),
         )
         gateway = Gateway(receiver, given.host, given.port, grpc_port=given.grpc_port, tls=tls)
-        with _kafka(given, receiver):
+        with _open_kafka(given, receiver):
             gateway.run(lambda: _announce(gateway, pipelines))
     finally:
         for pipeline in pipelines:
@@ -65,7 +65,7 @@ def _log_to_stderr() -> None:
         logging.getLogger("greenflash_otel").setLevel(logging.INFO)
 
 
-def _kafka(given: argparse.Namespace, receiver: OtlpReceiver) -> AbstractContextManager[object]:
+def _open_kafka(given: argparse.Namespace, receiver: OtlpReceiver) -> AbstractContextManager[object]:
     """What reads from Kafka, if anything is to."""
     if given.kafka is None:
         return nullcontext()
@@ -73,25 +73,25 @@ def _kafka(given: argparse.Namespace, receiver: OtlpReceiver) -> AbstractContext
 
     options = {"bootstrap.servers": given.kafka, "group.id": given.kafka_group}
     if given.kafka_config is not None:
-        options.update(_properties(given.kafka_config))
+        options.update(_read_properties(given.kafka_config))
     return KafkaReader(receiver, {given.kafka_spans: TRACES, given.kafka_logs: LOGS}, options)
 
 
-def _properties(path: Path) -> dict[str, str]:
+def _read_properties(path: Path) -> dict[str, str]:
     """The lines ``name=value`` of a file."""
-    lines = [line.strip() for line in _text_of(path).splitlines()]
+    lines = [line.strip() for line in _read_text(path).splitlines()]
     pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _text_of(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
 
 
-def _tls(given: argparse.Namespace) -> Tls | None:
+def _read_tls(given: argparse.Namespace) -> Tls | None:
     if given.tls_cert is None and given.tls_key is None and given.client_ca is None:
         return None
     if given.tls_cert is None or given.tls_key is None:
@@ -99,13 +99,13 @@ def _tls(given: argparse.Namespace) -> Tls | None:
     return Tls(given.tls_cert, given.tls_key, given.client_ca)
 
 
-def _tenants(path: Path | None) -> Sequence[tuple[Tenant, Pipeline]]:
+def _read_tenants(path: Path | None) -> Sequence[tuple[Tenant, Pipeline]]:
     """The gateway's own product, or those of a file, each with an outbox of its own."""
     if path is None:
         pipeline = Pipeline(Settings.read(os.environ))
         return [(Tenant(str(pipeline.settings.product_id), pipeline), pipeline)]
     found = []
-    for entry in read_tenants(_text_of(path)):
+    for entry in read_tenants(_read_text(path)):
         settings = Settings.read(os.environ, product_id=entry.product_id, api_key=entry.api_key)
         if settings.outbox != MEMORY:
             settings = replace(settings, outbox=str(Path(settings.outbox) / entry.product_id.lower()))

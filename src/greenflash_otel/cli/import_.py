@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 
 
 def run(given: argparse.Namespace) -> int:
-    """Back-fill what files tell; 0 if all of it is delivered."""
+    """Back-fill what files report; 0 if all of it is delivered."""
     pipeline = Pipeline(Settings.read(os.environ))
     problems = 0
     try:
@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _import_file(pipeline: Pipeline, path: Path, start: int) -> int:
-    """Hand over a file, part by part; how many parts could not be read or kept."""
+    """Hand over a file, part by part; how many parts could not be read or stored."""
     problems, at, size = 0, start, size_of(path)
     try:
         for part in parts_of(path, start):
@@ -47,7 +47,7 @@ def _import_file(pipeline: Pipeline, path: Path, start: int) -> int:
                 problems += 1
                 reason = part.problem or explain_rejected(part.spans.rejected)
                 print(f"{path}, up to byte {part.end}: {reason}", file=sys.stderr)
-            if not _kept(pipeline, part.spans.records):
+            if not _hand_over(pipeline, part.spans.records):
                 print("The outbox has no room, and nothing can be delivered.", file=sys.stderr)
                 raise KeyboardInterrupt
             at = part.end
@@ -60,7 +60,7 @@ def _import_file(pipeline: Pipeline, path: Path, start: int) -> int:
     return problems
 
 
-def _kept(pipeline: Pipeline, records: tuple[SpanRecord, ...]) -> bool:
+def _hand_over(pipeline: Pipeline, records: tuple[SpanRecord, ...]) -> bool:
     """Hand over spans; where there is no room for them, once more when something was delivered."""
     if pipeline.take(records):
         return True

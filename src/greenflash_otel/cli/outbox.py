@@ -1,6 +1,6 @@
 """``greenflash-otel outbox``: look after what waits to be delivered, and after what was rejected.
 
-An outbox holds a folder for each destination, a base URL and a product. `status`, `list` and `export` show
+An outbox contains a folder for each destination, a base URL and a product. `status`, `list` and `export` show
 all of them; `flush`, `retry` and `drop` act on one.
 """
 
@@ -33,7 +33,7 @@ Place: TypeAlias = tuple[Path, Destination]
 
 def flush(given: argparse.Namespace) -> int:
     """Deliver what waits for one destination."""
-    settings = _settings(given)
+    settings = _read_settings(given)
     if (place := _choose(settings, given)) is None:
         print("Nothing waits in the outbox.")
         return 0
@@ -62,22 +62,22 @@ def flush(given: argparse.Namespace) -> int:
 def _is_anything_left(folder: Path, destination: Destination) -> bool:
     """Whether something captured without a key still waits for one: a test double does not get it."""
     with _inspecting(folder, destination) as found:
-        return bool(found.count_captured()) or not all(entry.is_rejected for entry in found.entries())
+        return bool(found.count_captured()) or not all(entry.is_rejected for entry in found.list_entries())
 
 
 def status(given: argparse.Namespace) -> int:
     """Count what waits, by destination."""
-    settings = _settings(given)
-    places = _all_places(settings, given)
+    settings = _read_settings(given)
+    places = _find_destinations(settings, given)
     if not places:
         print(f"{settings.outbox}: nothing waits; no application has used this outbox")
     for folder, destination in places:
         with _inspecting(folder, destination) as found:
-            entries, captured = list(found.entries()), found.count_captured()
+            entries, captured = list(found.list_entries()), found.count_captured()
             pending = sum(each.items for each in entries if not each.is_rejected) + captured
             rejected = sum(each.items for each in entries if each.is_rejected)
             counts = Stats(accepted=pending + rejected, pending=pending, rejected=rejected)
-            print(f"{folder}: {counts}; for {printable(str(destination))}")
+            print(f"{folder}: {counts}; for {escape_controls(str(destination))}")
             _explain(found, captured)
     return 0
 
@@ -96,37 +96,37 @@ def _explain(found: OutboxInspector, captured: int) -> None:
 
 def show_all(given: argparse.Namespace) -> int:
     """Print one line for each request."""
-    places = _all_places(_settings(given), given)
+    places = _find_destinations(_read_settings(given), given)
     for folder, destination in places:
         with _inspecting(folder, destination) as found:
             if len(places) > 1:
-                print(f"For {printable(str(destination))}, in {folder}:", file=sys.stderr)
-            for entry in found.entries():
-                print("\t".join(map(printable, _columns(entry))))
+                print(f"For {escape_controls(str(destination))}, in {folder}:", file=sys.stderr)
+            for entry in found.list_entries():
+                print("\t".join(map(escape_controls, _write_columns(entry))))
     return 0
 
 
 def show(given: argparse.Namespace) -> int:
     """Print everything about some requests, with their content."""
     with _one(given) as found:
-        for entry in _chosen(found, given):
-            print(json.dumps(_described(entry), indent=2))
+        for entry in _select_entries(found, given):
+            print(json.dumps(_describe(entry), indent=2))
     return 0
 
 
 def export(given: argparse.Namespace) -> int:
     """Print everything about all requests, one JSON object per line."""
-    for folder, destination in _all_places(_settings(given), given):
+    for folder, destination in _find_destinations(_read_settings(given), given):
         with _inspecting(folder, destination) as found:
-            for entry in found.entries():
-                print(json.dumps({"destination": str(destination), **_described(entry)}))
+            for entry in found.list_entries():
+                print(json.dumps({"destination": str(destination), **_describe(entry)}))
     return 0
 
 
 def retry(given: argparse.Namespace) -> int:
     """Make rejected requests pending again."""
     with _one(given) as found:
-        done = [found.retry(entry) for entry in _chosen(found, given)]
+        done = [found.retry(entry) for entry in _select_entries(found, given)]
     print(f"{sum(done)} wait again; 'greenflash-otel outbox flush' delivers them.")
     if unreadable := len(done) - sum(done):
         print(f"{unreadable} stay: they are damaged, or wait already.", file=sys.stderr)
@@ -136,21 +136,21 @@ def retry(given: argparse.Namespace) -> int:
 def drop(given: argparse.Namespace) -> int:
     """Remove requests for good."""
     with _one(given) as found:
-        chosen = _chosen(found, given)
+        chosen = _select_entries(found, given)
         for entry in chosen:
             found.drop(entry)
     print(f"{len(chosen)} removed.")
     return 0
 
 
-def printable(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Return a text on one line, with control characters escaped: strangers wrote it."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _chosen(found: OutboxInspector, given: argparse.Namespace) -> list[StoredEntry]:
+def _select_entries(found: OutboxInspector, given: argparse.Namespace) -> list[StoredEntry]:
     """Return the requests that were named, or all that were rejected."""
-    entries = {entry.name: entry for entry in found.entries()}
+    entries = {entry.name: entry for entry in found.list_entries()}
     if given.rejected:
         return [entry for entry in entries.values() if entry.is_rejected]
     if unknown := [name for name in given.names if name not in entries]:
@@ -160,14 +160,14 @@ def _chosen(found: OutboxInspector, given: argparse.Namespace) -> list[StoredEnt
     return [entries[name] for name in given.names]
 
 
-def _columns(entry: StoredEntry) -> tuple[str, ...]:
+def _write_columns(entry: StoredEntry) -> tuple[str, ...]:
     request = entry.request
     what = f"{request.kind} of {request.conversation_id or 'no conversation'}" if request else "damaged"
     count = f"{entry.items} item{'s' if entry.items > 1 else ''}"
     return entry.name, count, what, entry.reason or "waits"
 
 
-def _described(entry: StoredEntry) -> dict[str, Any]:
+def _describe(entry: StoredEntry) -> dict[str, Any]:
     request = entry.request
     return {
         "name": entry.name,
@@ -182,7 +182,7 @@ def _described(entry: StoredEntry) -> dict[str, Any]:
 
 @contextmanager
 def _one(given: argparse.Namespace) -> Iterator[OutboxInspector]:
-    settings = _settings(given)
+    settings = _read_settings(given)
     if (place := _choose(settings, given)) is None:
         raise ConfigurationError(f"there is nothing in the outbox {settings.outbox}")
     with _inspecting(*place) as found:
@@ -206,7 +206,7 @@ def _choose(settings: Settings, given: argparse.Namespace) -> Place | None:
     Raises:
         ConfigurationError: There are several, and nothing says which.
     """
-    places = _all_places(settings, given)
+    places = _find_destinations(settings, given)
     if len(places) <= 1 and given.destination:
         return places[0] if places else None
     if settings.product_id != ANY_PRODUCT:
@@ -225,10 +225,10 @@ def _choose(settings: Settings, given: argparse.Namespace) -> Place | None:
 
 def _list_places(places: list[Place]) -> None:
     for folder, destination in places:
-        print(f"{destination.folder_name}  {printable(str(destination))}  in {folder}", file=sys.stderr)
+        print(f"{destination.folder_name}  {escape_controls(str(destination))}  in {folder}", file=sys.stderr)
 
 
-def _all_places(settings: Settings, given: argparse.Namespace) -> list[Place]:
+def _find_destinations(settings: Settings, given: argparse.Namespace) -> list[Place]:
     """Return the destinations of the outbox, or those that --destination names."""
     if settings.outbox == MEMORY:
         raise ConfigurationError("GREENFLASH_OUTBOX is :memory:, which ends with its process; name a folder")
@@ -254,6 +254,6 @@ def _all_places(settings: Settings, given: argparse.Namespace) -> list[Place]:
     return named
 
 
-def _settings(given: argparse.Namespace) -> Settings:
+def _read_settings(given: argparse.Namespace) -> Settings:
     product = os.environ.get("GREENFLASH_PRODUCT_ID") or ANY_PRODUCT
     return Settings.read(os.environ, product_id=product, export="greenflash")

@@ -31,7 +31,7 @@ from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import START, ChainedFragment, Cursor, append_fragment, extend_chain
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
-from greenflash_otel.message_ids.ids import id_of_written, jaccard_similarity
+from greenflash_otel.message_ids.ids import compute_jaccard_similarity, id_of_written
 from greenflash_otel.values import value
 
 MAX_LOOKAHEAD = 64
@@ -85,7 +85,7 @@ def node_of(namespace: str, chained: ChainedFragment) -> MessageNode | None:
     return MessageNode(
         chained.id,
         fragment.kind,
-        fragment.content_key(namespace),
+        fragment.hash_content(namespace),
         chained.previous_id,
         chained.cursor,
         fragment.sketch,
@@ -105,7 +105,7 @@ def _append_unknown(
     """Append what is new, and what hangs between known links; step over the known links themselves."""
     known, cursor, chained = deque(match.nodes), match.start, list[ChainedFragment]()
     for message in messages:
-        cursor = cursor.at_message_start()
+        cursor = cursor.move_to_message_start()
         for fragment in message.fragments:
             if fragment is match.summary:
                 chained.append(_append_summary(state.namespace, cursor, fragment))
@@ -187,7 +187,7 @@ def is_repeat(state: ConversationState, links: Sequence[Fragment]) -> bool:
 
 def find_successor(state: ConversationState, node: MessageNode, link: Fragment) -> MessageNode | None:
     """Return the message after ``node`` that a link is. No message of the user is skipped on the way."""
-    key, similar, most_similar = link.content_key(state.namespace), None, SIMILARITY_THRESHOLD
+    key, similar, most_similar = link.hash_content(state.namespace), None, SIMILARITY_THRESHOLD
     ahead, at = state.list_children(node), 0
     while at < min(len(ahead), MAX_LOOKAHEAD):
         candidate = ahead[at]
@@ -195,7 +195,7 @@ def find_successor(state: ConversationState, node: MessageNode, link: Fragment) 
         if candidate.content_key == key:
             return candidate
         if link.kind == candidate.kind == "answer":
-            similarity = jaccard_similarity(candidate.sketch, link.sketch)
+            similarity = compute_jaccard_similarity(candidate.sketch, link.sketch)
             if similarity > most_similar:
                 similar, most_similar = candidate, similarity
         if candidate.kind != "user":
@@ -225,7 +225,7 @@ def _list_beginnings(
 ) -> Iterator[tuple[MessageNode, int]]:
     """Yield known messages that the first link may be, or the second, where the first is a summary."""
     for skipped, link in enumerate(links[:2]):
-        for node in state.find_by_content(link.content_key(state.namespace)):
+        for node in state.find_by_content(link.hash_content(state.namespace)):
             yield node, skipped
 
 

@@ -39,7 +39,7 @@ def assemble(
     """
     prepared = prepare(operation)
     found = resolve_conversation(store, span, prepared)
-    state = store.state(found.conversation_id)
+    state = store.get_state(found.conversation_id)
     role = classify_call(state, prepared)
     if role is not CallRole.AUXILIARY and prepared.name_in(span) in state.emitted_spans:
         return ConversationUpdate(found.conversation_id, ())  # delivered again
@@ -77,7 +77,7 @@ def find_deferral(
     role: CallRole,
 ) -> Deferral | None:
     """Return how an operation has to wait for what it depends on; None if it can be emitted now."""
-    operation, context = prepared.operation, prepared.operation.affiliation
+    operation, context = prepared.operation, prepared.operation.conversation_context
     key: DeferralKey | None = None
     if context.turn_id and operation.name != TURN:
         key = DeferralKey(DeferralKind.TURN, context.turn_id)
@@ -91,7 +91,7 @@ def find_deferral(
             key = DeferralKey(DeferralKind.TRACE, span.trace_id)
     if key is None:
         return None
-    return Deferral(key, span, _as_internal(operation) if role is CallRole.AUXILIARY_EARLY else operation)
+    return Deferral(key, span, _mark_internal(operation) if role is CallRole.AUXILIARY_EARLY else operation)
 
 
 def resolve_undecided(
@@ -111,7 +111,7 @@ def resolve_undecided(
     for waiting in undecided:
         if was_auxiliary(prepare(waiting.operation), prepared):
             trace = DeferralKey(DeferralKind.TRACE, span.trace_id)
-            deferral = Deferral(trace, waiting.span, _as_internal(waiting.operation))
+            deferral = Deferral(trace, waiting.span, _mark_internal(waiting.operation))
             store.apply(_wait_changes_of(found, CallRole.AUXILIARY, deferral))
         else:
             emitted += assemble(store, waiting.span, waiting.operation, may_defer=False).messages
@@ -129,9 +129,9 @@ def _wait_changes_of(found: Resolution, role: CallRole, deferral: Deferral) -> C
     )
 
 
-def _as_internal(operation: Operation) -> Operation:
+def _mark_internal(operation: Operation) -> Operation:
     """Return the operation as if the application had marked it."""
-    return replace(operation, affiliation=replace(operation.affiliation, internal=True))
+    return replace(operation, conversation_context=replace(operation.conversation_context, internal=True))
 
 
 def _is_of_no_conversation(store: ConversationStore, waiting: Deferral) -> bool:

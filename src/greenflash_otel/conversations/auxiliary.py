@@ -28,7 +28,7 @@ from greenflash_otel.conversations.changes import CallRole, ConversationFacts, E
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.fragments import SplitMessage
-from greenflash_otel.message_ids.ids import canonical_of, jaccard_similarity, text_of, word_sketch
+from greenflash_otel.message_ids.ids import canonical_of, compute_jaccard_similarity, sketch_words, text_of
 from greenflash_otel.model.operation import ADD_ITEMS, FETCH, MAIN_CALLS, TURN, Operation, Text
 
 SIMILARITY_THRESHOLD = 0.6
@@ -51,12 +51,12 @@ def classify_call(state: ConversationState, prepared: PreparedOperation) -> Call
     operation, facts = prepared.operation, state.facts
     if not _is_shown(operation):
         return CallRole.AUXILIARY
-    context = operation.affiliation
+    context = operation.conversation_context
     is_named = context.conversation_id or context.scope_id
     if operation.name not in MAIN_CALLS or not is_named or operation.previous_response_id:
         return CallRole.PRIMARY
     has_other_prompt = _has_other_prompt(facts, prepared.prompt)
-    if has_other_prompt and _quotes_last_exchange(state, prepared.messages):
+    if has_other_prompt and _does_quote_last_exchange(state, prepared.messages):
         return CallRole.AUXILIARY
     if not prepared.prompt or facts.primary_output_is_structured or not _is_structured(operation):
         return CallRole.PRIMARY
@@ -71,20 +71,20 @@ def classify_call(state: ConversationState, prepared: PreparedOperation) -> Call
 def was_auxiliary(undecided: PreparedOperation, following: PreparedOperation) -> bool:
     """Return whether an undecided call was auxiliary, now that the next call is there."""
     operation = undecided.operation
-    if operation.affiliation.internal:
+    if operation.conversation_context.internal:
         return True
     if (
         operation.response_id is not None
         and operation.response_id == following.operation.previous_response_id
     ):
         return False
-    if _are_similar(word_sketch(undecided.prompt or ""), word_sketch(following.prompt or "")):
+    if _are_similar(sketch_words(undecided.prompt or ""), sketch_words(following.prompt or "")):
         return False
     answers = [canonical_of(message.parts) for message in operation.output]
     continues = any(
         canonical_of(one.message.parts) in answers for one in following.messages if one.role == "assistant"
     )
-    return not continues and _newest_question(undecided) == _newest_question(following)
+    return not continues and _find_newest_question(undecided) == _find_newest_question(following)
 
 
 def record_primary_call(state: ConversationState, prepared: PreparedOperation) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def record_primary_call(state: ConversationState, prepared: PreparedOperation) -
     if operation.name not in MAIN_CALLS:
         return fields
     if prepared.prompt or state.facts.primary_prompt_sketch is None:
-        fields["primary_prompt_sketch"] = word_sketch(prepared.prompt or "")
+        fields["primary_prompt_sketch"] = sketch_words(prepared.prompt or "")
         fields["primary_output_is_structured"] = _is_structured(operation)
     question = next(
         (text_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), ""
@@ -105,28 +105,28 @@ def record_primary_call(state: ConversationState, prepared: PreparedOperation) -
 
 def _is_shown(operation: Operation) -> bool:
     """Return whether the user may see what an operation says: nobody marked it, and no tool made it."""
-    context = operation.affiliation
+    context = operation.conversation_context
     return operation.name in SHOWN and not context.internal and context.tool_call_id is None
 
 
 def _has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
     known = facts.primary_prompt_sketch
-    return known is not None and not _are_similar(known, word_sketch(prompt or ""))
+    return known is not None and not _are_similar(known, sketch_words(prompt or ""))
 
 
 def _are_similar(one: int, other: int) -> bool:
-    return jaccard_similarity(one, other) >= SIMILARITY_THRESHOLD
+    return compute_jaccard_similarity(one, other) >= SIMILARITY_THRESHOLD
 
 
 def _comes_before_its_question(state: ConversationState, messages: Sequence[SplitMessage]) -> bool:
     """Return whether an auxiliary call is about what no primary call has been asked yet."""
     newest = next((message for message in reversed(messages) if message.role == "user"), None)
     return newest is not None and not any(
-        state.find_by_content(fragment.content_key(state.namespace)) for fragment in newest.fragments
+        state.find_by_content(fragment.hash_content(state.namespace)) for fragment in newest.fragments
     )
 
 
-def _quotes_last_exchange(state: ConversationState, messages: Sequence[SplitMessage]) -> bool:
+def _does_quote_last_exchange(state: ConversationState, messages: Sequence[SplitMessage]) -> bool:
     exchange = state.facts.last_exchange
     if exchange is None or exchange.answer.length < LEAST_QUOTED or not exchange.question.length:
         return False
@@ -153,7 +153,7 @@ def _is_structured(operation: Operation) -> bool:
     return len(parts) == 1 and isinstance(parts[0], Text) and bool(ONE_WORD.fullmatch(parts[0].content))
 
 
-def _newest_question(prepared: PreparedOperation) -> object:
+def _find_newest_question(prepared: PreparedOperation) -> object:
     return next(
         (canonical_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), None
     )

@@ -110,7 +110,7 @@ class _Draft:
     def __init__(self, known: KnownConversations, found: Resolution) -> None:
         self._known = known
         self._found = found
-        self._state = known.state(found.conversation_id)
+        self._state = known.get_state(found.conversation_id)
         self._namespace = self._state.namespace
         self._cursor = self._state.facts.cursor
         self._resends_history = self._state.facts.resends_history
@@ -131,7 +131,7 @@ class _Draft:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
         answered, after = self._chain_answers(aligned.cursor, prepared)
-        self._resends_history = self._resends_history or _resends_history(prepared, self._found)
+        self._resends_history = self._resends_history or _does_resend_history(prepared, self._found)
         call_ids = self._add_nodes((*aligned.chained, *answered))
         self._move_to(after)
         self._add_location(span, operation, aligned.cursor, after)
@@ -165,7 +165,7 @@ class _Draft:
             before = extend_chain(self._namespace, self._found.cursor or START, self._found.rest)[1]
             operation = replace(operation, input=())
         self._add_location(span, operation, before, self._cursor)
-        parent_id = self._find_tool_call(operation.affiliation.tool_call_id) or question_id
+        parent_id = self._find_tool_call(operation.conversation_context.tool_call_id) or question_id
         if operation.name in CHAINS:
             return list(write_chain(self._namespace, span, operation, parent_id))
         if operation.tool is None:
@@ -191,7 +191,7 @@ class _Draft:
 
     def finish(self, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]) -> Changes:
         """Return the changes; of the messages those that were not emitted before."""
-        context, state, found = prepared.operation.affiliation, self._state, self._found
+        context, state, found = prepared.operation.conversation_context, self._state, self._found
         new, last_ms = _select_new(items, state.emitted_ids, state.facts.last_ms)
         primary = record_primary_call(state, prepared) if role.is_shown else {}
         facts: ConversationFacts = replace(
@@ -236,8 +236,8 @@ class _Draft:
         """Add all by which a later operation may find the conversation, and the place in it."""
         id = self._found.conversation_id
         self.add_entry(IndexName.TRACE, span.trace_id, id)
-        if operation.affiliation.scope_id:
-            self.add_entry(IndexName.SCOPE, operation.affiliation.scope_id, id)
+        if operation.conversation_context.scope_id:
+            self.add_entry(IndexName.SCOPE, operation.conversation_context.scope_id, id)
         is_emitted = self._known.index.emitted_responses.has
         if operation.response_id and not (
             operation.ending == "pending" and is_emitted(operation.response_id)
@@ -285,7 +285,7 @@ class _Draft:
     def _add_tool_run(
         self, span: SpanRecord, operation: Operation, parent_id: str | None, turn: Cursor | None
     ) -> Sequence[MessageItem]:
-        tool, context = operation.tool, operation.affiliation
+        tool, context = operation.tool, operation.conversation_context
         assert tool is not None  # noqa: S101 - its caller checked
         if turn is None or context.turn_id is None:
             emitted_id = self._find_tool_call(tool.call_id)
@@ -360,7 +360,7 @@ def disambiguate_choices(
         seen |= ids
 
 
-def _resends_history(prepared: PreparedOperation, found: Resolution) -> bool:
+def _does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:
     """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
     if prepared.operation.input_parent_id is not None:
         return any(message.role == "user" for message in found.rest)
@@ -376,8 +376,8 @@ def _resends_history(prepared: PreparedOperation, found: Resolution) -> bool:
 
 def _list_dependents(operation: Operation, call_ids: Iterable[str]) -> Iterator[DeferralKey]:
     """Yield the keys under which steps of a turn, and tools of a call, wait."""
-    if operation.name == TURN and operation.affiliation.turn_id:
-        yield DeferralKey(DeferralKind.TURN, operation.affiliation.turn_id)
+    if operation.name == TURN and operation.conversation_context.turn_id:
+        yield DeferralKey(DeferralKind.TURN, operation.conversation_context.turn_id)
     for call_id in call_ids:
         yield DeferralKey(DeferralKind.TOOL_CALL, call_id)
 

@@ -108,7 +108,7 @@ class MessageNode:
 
 @value
 class Excerpt:
-    """The beginning of a text, by which a quotation of it is found; it holds nothing of the text."""
+    """The beginning of a text, by which a quotation of it is found; it contains nothing of the text."""
 
     length: int = store_as("n")
     digest: str = store_as("d")

@@ -114,8 +114,8 @@ class DeferredQueue(Generic[T]):
             expired += self._remove(next(iter(self._entries)))
         return expired
 
-    def pending_changes(self) -> tuple[Sequence[DeferralKey], Mapping[DeferralKey, Sequence[T]]]:
-        """Return the keys whose records no longer hold, and the entries that have no record yet."""
+    def list_pending_changes(self) -> tuple[Sequence[DeferralKey], Mapping[DeferralKey, Sequence[T]]]:
+        """Return the keys whose records are out of date, and the entries that have no record yet."""
         return list(self._emptied), self._unpersisted
 
     def mark_persisted(self) -> None:
@@ -126,7 +126,7 @@ class DeferredQueue(Generic[T]):
         self._returned.clear()
 
     def rollback(self) -> None:
-        """Let wait again what was released since the last `mark_persisted`: what came of it is not kept."""
+        """Let wait again what was released since the last `mark_persisted`: what came of it is not retained."""
         for release in reversed(self._released):
             key = release.key
             self._emptied.pop(key, None)

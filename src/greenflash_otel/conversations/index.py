@@ -57,9 +57,9 @@ class NameIndex(Generic[T]):
         is_shared = self.has(name) and self.get(name) != target
         self.set(name, None if is_shared else target)
 
-    def pending_changes(self) -> list[tuple[str, T | None]]:
+    def list_pending_changes(self) -> list[tuple[str, T | None]]:
         """Return what changed since the last `mark_persisted`, oldest first."""
-        return self._targets.pending_changes()
+        return self._targets.list_pending_changes()
 
     def mark_persisted(self) -> None:
         """Count all that is known as persisted."""
@@ -101,7 +101,7 @@ class ConversationIndex:
         """Newest conversation of an entry into `conversation()` without an id."""
         self.tool_calls: NameIndex[str] = make(IndexName.TOOL_CALL)
         """Conversation by the call id of a tool call; None where two conversations have it."""
-        self.always_kept: NameIndex[None] = make(IndexName.ALWAYS_KEPT)
+        self.always_sampled: NameIndex[None] = make(IndexName.ALWAYS_KEPT)
         """Conversations that sampling does not drop."""
 
     def apply(self, entries: Sequence[IndexEntry]) -> None:
@@ -112,10 +112,10 @@ class ConversationIndex:
             else:
                 self._by_name[index].set(name, target)
 
-    def pending_changes(self) -> Iterator[tuple[IndexName, str, Location | str | None]]:
+    def list_pending_changes(self) -> Iterator[tuple[IndexName, str, Location | str | None]]:
         """Return what changed since the last `mark_persisted`: the index, the name, and where it leads."""
         for index, names in self._by_name.items():
-            for name, target in names.pending_changes():
+            for name, target in names.list_pending_changes():
                 yield index, name, target
 
     @property

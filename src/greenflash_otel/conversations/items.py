@@ -120,7 +120,7 @@ def write_tool_run(
             "tool_call",
             span.start_ns // NS_PER_MS,
             parent_id,
-            input={} if tool.arguments is None else _as_object("arguments", tool.arguments),
+            input={} if tool.arguments is None else _wrap_object("arguments", tool.arguments),
             tool_name=tool.name,
         )
     failure = operation.failure
@@ -132,7 +132,7 @@ def write_tool_run(
         "tool_error" if failure else "observation",
         span.end_ns // NS_PER_MS,
         call_id,
-        output={**(_as_object("result", tool.result) if has_result else {}), **_write_error(operation)},
+        output={**(_wrap_object("result", tool.result) if has_result else {}), **_write_error(operation)},
         tool_name=tool.name,
         properties={"latency_ms": (span.end_ns - span.start_ns) // NS_PER_MS},
     )
@@ -249,7 +249,7 @@ def _write_messages(messages: Sequence[Message]) -> list[Json]:
     return [{"role": one.role, "parts": [write_part(part) for part in one.parts]} for one in messages]
 
 
-def _as_object(name: str, value: Json) -> Mapping[str, Json]:
+def _wrap_object(name: str, value: Json) -> Mapping[str, Json]:
     """Return an object, because Greenflash takes nothing else as input or output."""
     return value if isinstance(value, Mapping) else {name: value}
 

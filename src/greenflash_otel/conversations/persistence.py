@@ -1,7 +1,7 @@
 """Write what is remembered as text that outlives the process, and read it again. Pure.
 
-`ConversationStore` makes `StateRecord` values of it. A record holds hashes, ids and times; only that of
-something that waits holds what was said, and its owner redacts that first. Fields have names and defaults;
+`ConversationStore` makes `StateRecord` values of it. A record contains hashes, ids and times; only that of
+something that waits contains what was said, and its owner redacts that first. Fields have names and defaults;
 see `values`.
 """
 
@@ -29,7 +29,7 @@ OMITTED = ("resource",)
 
 def write(value: object) -> str:
     """Write a record's text."""
-    return json.dumps([VERSION, value], separators=(",", ":"), default=_in_json)
+    return json.dumps([VERSION, value], separators=(",", ":"), default=_write_unusual)
 
 
 def read(text: str) -> Any:  # what was given to `write`, tuples as lists
@@ -69,11 +69,11 @@ def write_waiting(key: DeferralKey, entry: Waiting) -> str:
             written["log"] = _write_fields(entry)
         case Deferral(_, span, operation):
             description = operation.failure.message if operation.failure else None
-            kept = {"trace_id": span.trace_id, "span_id": span.span_id, "name": span.name}
+            retained = {"trace_id": span.trace_id, "span_id": span.span_id, "name": span.name}
             times = {"start_ns": span.start_ns, "end_ns": span.end_ns}
             ending = {"status": span.status, "status_description": description}
             attributes = {"attributes": genai.attributes_of(operation)}
-            written["operation"] = {**kept, **times, **ending, **attributes}
+            written["operation"] = {**retained, **times, **ending, **attributes}
     return write(written)
 
 
@@ -124,6 +124,6 @@ def _default_of(one: Field[Any]) -> object:
     return one.default_factory() if one.default_factory is not MISSING else one.default
 
 
-def _in_json(value: object) -> object:
+def _write_unusual(value: object) -> object:
     """Return JSON for what has none: a mapping of another kind, as the SDK's; bytes, which nobody reads."""
     return dict(cast("Mapping[str, object]", value)) if isinstance(value, Mapping) else None

@@ -19,7 +19,14 @@ from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import START, Cursor, list_heads
 from greenflash_otel.message_ids.fragments import NOT_SAID, Fragment, SplitMessage, split_message
 from greenflash_otel.message_ids.ids import id_of, id_of_written
-from greenflash_otel.model.operation import FETCH, Affiliation, Operation, Other, Part, ToolCallResponse
+from greenflash_otel.model.operation import (
+    FETCH,
+    ConversationContext,
+    Operation,
+    Other,
+    Part,
+    ToolCallResponse,
+)
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
 
@@ -29,11 +36,11 @@ class KnownConversations(Protocol):
 
     index: ConversationIndex
 
-    def state(self, id: str) -> ConversationState:
+    def get_state(self, id: str) -> ConversationState:
         """Return what is known of a conversation."""
         ...
 
-    def namespace(self, name: str) -> str:
+    def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
         ...
 
@@ -73,16 +80,16 @@ def resolve_conversation(
 ) -> Resolution:
     """Find the conversation of an operation."""
     operation = prepared.operation
-    given_id = operation.affiliation.conversation_id or operation.provider_conversation_id
+    given_id = operation.conversation_context.conversation_id or operation.provider_conversation_id
     found = (
         _find_stored_item(known, given_id, prepared.messages)
         or _find_response(known, prepared)
         or _find_tool_call(known, given_id, prepared)
     )
     if given_id is not None:
-        evidence = Evidence.GIVEN if operation.affiliation.conversation_id else Evidence.PROVIDER
+        evidence = Evidence.GIVEN if operation.conversation_context.conversation_id else Evidence.PROVIDER
         if found is None or found.location.conversation_id != given_id:
-            start = _find_start(known.state(given_id), operation)
+            start = _find_start(known.get_state(given_id), operation)
             found = _Found(evidence, Location(given_id, start), prepared.messages)
         return _make_resolution(found, evidence)
     if found is not None:
@@ -93,7 +100,9 @@ def resolve_conversation(
     return _resolve_by_content(known, span, prepared)
 
 
-def fallback_conversation_id(index: ConversationIndex, trace_id: str | None, context: Affiliation) -> str:
+def choose_fallback_conversation_id(
+    index: ConversationIndex, trace_id: str | None, context: ConversationContext
+) -> str:
     """Return the conversation of the running scope, else of the trace; empty if there is neither."""
     if scope_id := context.scope_id:
         return index.scopes.get(scope_id) or f"scope-{scope_id}"
@@ -132,16 +141,16 @@ def _resolve_by_content(
     known: KnownConversations, span: SpanRecord, prepared: PreparedOperation
 ) -> Resolution:
     """Find the conversation by the history that is resent, else by the scope or the trace."""
-    operation, context = prepared.operation, prepared.operation.affiliation
-    namespace = known.namespace(f"history of {context.user_id or ''}")
+    operation, context = prepared.operation, prepared.operation.conversation_context
+    namespace = known.choose_namespace(f"history of {context.user_id or ''}")
     heads = list_heads(namespace, None, prepared.messages)
     id = _find_by_history(known.index, namespace, heads, prepared.messages)
     if id is not None:
         evidence = Evidence.HISTORY
     else:
         evidence = Evidence.SCOPE if context.scope_id else Evidence.TRACE
-        id = fallback_conversation_id(known.index, span.trace_id, context)
-    cursor = _find_start(known.state(id), operation)
+        id = choose_fallback_conversation_id(known.index, span.trace_id, context)
+    cursor = _find_start(known.get_state(id), operation)
     return Resolution(
         conversation_id=id,
         cursor=None if cursor == START else cursor,
@@ -156,7 +165,7 @@ def _resolve_by_content(
 def _find_start(state: ConversationState, operation: Operation) -> Cursor:
     """Return where the input begins in a conversation, as far as the operation says; else `START`."""
     if parent_id := operation.input_parent_id:
-        return state.branch_cursors.get(parent_id) or Cursor.after(parent_id)
+        return state.branch_cursors.get(parent_id) or Cursor.create_after(parent_id)
     if operation.name == FETCH and operation.response_id:
         return START.with_head(_hash_response(state, "fetched", operation.response_id))
     if previous_id := operation.previous_response_id:
@@ -192,7 +201,7 @@ def _find_response(known: KnownConversations, prepared: PreparedOperation) -> _F
     if location is None:
         return None
     id, cursor = location.conversation_id, location.cursor
-    head_id = _hash_response(known.state(id), role, response_id)
+    head_id = _hash_response(known.get_state(id), role, response_id)
     override = None if cursor.head_id is None else (head_id, cursor.head_id)
     return _Found(Evidence.RESPONSE, Location(id, cursor.with_head(head_id)), prepared.messages, override)
 
@@ -228,7 +237,7 @@ def _find_tool_call(
     id = known.index.tool_calls.get(call_id)
     if id is None or given_id not in (None, id):
         return None
-    state, user_id = known.state(id), operation.affiliation.user_id
+    state, user_id = known.get_state(id), operation.conversation_context.user_id
     if user_id and state.facts.user_id not in (None, user_id):
         return None
     if state.facts.cursor.find_call(call_id):
@@ -239,7 +248,7 @@ def _find_tool_call(
 
 def _find_by_tool(known: KnownConversations, operation: Operation) -> str | None:
     """Return the conversation that asked for the tool which an operation runs, or runs in."""
-    call_id = operation.tool.call_id if operation.tool else operation.affiliation.tool_call_id
+    call_id = operation.tool.call_id if operation.tool else operation.conversation_context.tool_call_id
     return known.index.tool_calls.get(call_id) if call_id else None
 
 

@@ -124,16 +124,16 @@ class ConversationState:
             self.facts = change.facts
         self._measure_texts(change)
 
-    def pending_change(self) -> StateChange | None:
+    def take_pending_change(self) -> StateChange | None:
         """Return what became known since the last `mark_persisted`; None if nothing did."""
         change = StateChange(
-            parent_overrides=tuple(self.parent_overrides.pending_changes()),
-            tool_call_message_ids=tuple(self.tool_call_message_ids.pending_changes()),
-            nodes=tuple(node for _, node in self.nodes.pending_changes()),
-            emitted_ids=tuple(id for id, _ in self.emitted_ids.pending_changes()),
-            emitted_spans=tuple(name for name, _ in self.emitted_spans.pending_changes()),
-            properties=tuple(self.properties.pending_changes()),
-            branch_cursors=tuple(self.branch_cursors.pending_changes()),
+            parent_overrides=tuple(self.parent_overrides.list_pending_changes()),
+            tool_call_message_ids=tuple(self.tool_call_message_ids.list_pending_changes()),
+            nodes=tuple(node for _, node in self.nodes.list_pending_changes()),
+            emitted_ids=tuple(id for id, _ in self.emitted_ids.list_pending_changes()),
+            emitted_spans=tuple(name for name, _ in self.emitted_spans.list_pending_changes()),
+            properties=tuple(self.properties.list_pending_changes()),
+            branch_cursors=tuple(self.branch_cursors.list_pending_changes()),
             facts=None if self.facts == self._persisted_facts else self.facts,
         )
         return None if change == NO_CHANGE else change

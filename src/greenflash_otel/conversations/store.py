@@ -60,7 +60,7 @@ class ConversationStore:
     """Everything the conversation model remembers. Not thread-safe: its owner serialises access.
 
     Args:
-        key: Makes ids from which nobody can tell whether they guessed a text; alike in all processes that
+        key: Makes ids from which nobody can see whether they guessed a text; alike in all processes that
             share it; at most 64 bytes.
         reader: Reads what earlier processes stored; None if nothing is ever stored.
         owner: Of what is stored; nobody else finds it.
@@ -104,11 +104,11 @@ class ConversationStore:
         waiting = sum(queue.size_bytes for queue in self._queues.values())
         return self._states.size_bytes + self.index.size_bytes + waiting
 
-    def namespace(self, name: str) -> str:
+    def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
         return namespace_of(name, self._key)
 
-    def state(self, id: str) -> ConversationState:
+    def get_state(self, id: str) -> ConversationState:
         """Return what is known of a conversation: nothing of a new one."""
         state = self._states.get(id) or self._unpersisted.get(id) or self._recall_state(id)
         self._states.remember(id, state)
@@ -119,7 +119,7 @@ class ConversationStore:
     def apply(self, changes: Changes) -> None:
         """Carry out what an operation changes. This is the only writer of what is known of conversations."""
         id = changes.conversation_id
-        state = self.state(id)
+        state = self.get_state(id)
         state.apply(changes.state)
         self._states.remember(id, state)  # it takes more now
         self.index.apply(changes.entries)
@@ -142,7 +142,7 @@ class ConversationStore:
             self._forgotten[id] = None
 
     def rollback(self) -> None:
-        """Defer again what was released since the last `mark_persisted`: what came of it is not kept."""
+        """Defer again what was released since the last `mark_persisted`: what came of it is not retained."""
         for queue in self._queues.values():
             queue.rollback()
 
@@ -153,28 +153,28 @@ class ConversationStore:
                 key, waiting = persistence.read_waiting(text)
                 self._restore(key, waiting, now_ns)
 
-    def pending_records(
+    def list_pending_records(
         self,
         redact: Callable[[Waiting], Waiting] = lambda waiting: waiting,
-        is_kept: Callable[[str], bool] = lambda conversation_id: True,
+        is_sampled: Callable[[str], bool] = lambda conversation_id: True,
         redact_properties: Callable[[Mapping[str, Json]], Mapping[str, Json]] = lambda properties: properties,
     ) -> list[StateRecord]:
         """Return what is to be stored, in this order. It stays pending until `mark_persisted`.
 
         Args:
             redact: Redacts what waits.
-            is_kept: Whether to store what is known of a conversation. If not, it stays pending.
+            is_sampled: Whether to store what is known of a conversation. If not, it stays pending.
             redact_properties: Redacts what was said of a conversation itself.
         """
         if not self._persists:
             return []
-        self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_kept(id)}
+        self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_sampled(id)}
         records = [StateRecord(self._key_of("conversation", id), None) for id in self._forgotten]
-        for index, name, target in self.index.pending_changes():
+        for index, name, target in self.index.list_pending_changes():
             key = self._key_of(index.value, name)
             records.append(StateRecord(key, persistence.write_target(target)))
         for id, state in self._unpersisted.items():
-            if (change := state.pending_change()) is not None:
+            if (change := state.take_pending_change()) is not None:
                 if change.properties:
                     said = redact_properties(dict(change.properties))
                     change = replace(change, properties=tuple(said.items()))
@@ -185,7 +185,7 @@ class ConversationStore:
         return records
 
     def mark_persisted(self) -> None:
-        """Count what `pending_records` returned as stored."""
+        """Count what `list_pending_records` returned as stored."""
         self.index.mark_persisted()
         for state in self._unpersisted.values():
             state.mark_persisted()
@@ -195,7 +195,7 @@ class ConversationStore:
         self._forgotten.clear()
 
     def _defer(self, deferral: Deferral, *, is_persisted: bool = False) -> None:
-        in_turn = deferral.operation.affiliation.turn_id is not None
+        in_turn = deferral.operation.conversation_context.turn_id is not None
         self.deferred.defer(
             deferral.key,
             deferral,
@@ -217,18 +217,18 @@ class ConversationStore:
     def _records_of(
         self, name: str, queue: DeferredQueue[Any], redact: Callable[[Waiting], Waiting]
     ) -> list[StateRecord]:
-        emptied, unpersisted = queue.pending_changes()
-        records = [StateRecord(self._waiting_key(name, key), None) for key in emptied]
+        emptied, unpersisted = queue.list_pending_changes()
+        records = [StateRecord(self._hash_deferral_key(name, key), None) for key in emptied]
         for key, entries in unpersisted.items():
             for entry in entries:
                 text = persistence.write_waiting(key, redact(entry))
                 is_required = name != "operation"
-                record_key = self._waiting_key(name, key)
+                record_key = self._hash_deferral_key(name, key)
                 records.append(StateRecord(record_key, text, appends=True, is_required=is_required))
         return records
 
     def _recall_state(self, id: str) -> ConversationState:
-        state = ConversationState(self.namespace(id))
+        state = ConversationState(self.choose_namespace(id))
         texts = () if id in self._forgotten else self._reader.recall(self._key_of("conversation", id))
         for text in texts:
             with internal_errors.guarded("read stored state"):
@@ -242,11 +242,11 @@ class ConversationStore:
             return [persistence.read_target(text) for text in texts]
         return ()
 
-    def _waiting_key(self, queue: str, key: DeferralKey) -> str:
+    def _hash_deferral_key(self, queue: str, key: DeferralKey) -> str:
         return self._key_of("waiting", f"{queue} {key.kind.value} {key.id}")
 
     def _key_of(self, kind: str, name: str) -> str:
-        """Return the key of a record; nobody can tell the name from it."""
+        """Return the key of a record; nobody can see the name from it."""
         return self._prefix(kind) + _hash(name, self._key, 16)
 
     def _prefix(self, kind: str) -> str:

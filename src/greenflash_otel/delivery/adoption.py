@@ -27,20 +27,20 @@ def copy_all(
     *,
     after_id: int,
     limit_bytes: int,
-    settled: Collection[int] = (),
+    acknowledged: Collection[int] = (),
 ) -> int:
     """Copy everything that can be read, in one commit; return how much cannot.
 
     Args:
-        settled: Ids of entries of the orphan that are delivered and not deleted yet.
+        acknowledged: Ids of entries of the orphan that are delivered and not deleted yet.
 
     Raises:
         sqlite3.Error: It does not fit, or ours cannot be written. Nothing is copied then.
     """
     with transaction(into):
-        unread = _copy_requests(into, orphan, max(after_id, schema.last_id(into)), settled)
+        unread = _copy_requests(into, orphan, max(after_id, schema.find_last_id(into)), acknowledged)
         unread += _copy_captured(into, orphan)
-        if schema.used_bytes(into) > limit_bytes:
+        if schema.measure_used_bytes(into) > limit_bytes:
             raise sqlite3.OperationalError("the limit of the outbox is reached")
         with internal_errors.guarded("adopt state records"):  # last: entries go first
             state_table.copy(into, orphan)
@@ -60,7 +60,7 @@ def is_sound(db: sqlite3.Connection) -> bool:
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether a database holds nothing that anybody needs."""
+    """Whether a database contains nothing that anybody needs."""
     try:
         tables = ("entries", "rejected", "state", "captured")
         return not any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608
@@ -70,18 +70,18 @@ def is_empty(db: sqlite3.Connection) -> bool:
 
 
 def _copy_requests(
-    into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int, settled: Collection[int]
+    into: sqlite3.Connection, orphan: sqlite3.Connection, last_id: int, acknowledged: Collection[int]
 ) -> int:
     unread = 0
-    for id, row in _numbered_rows(orphan, "entries", schema.entry_row):
-        if id in settled:
+    for id, row in _read_numbered_rows(orphan, "entries", schema.read_entry_row):
+        if id in acknowledged:
             continue
         if row is None:
             unread += 1
         else:
             last_id += GAP
-            schema.insert(into, last_id, schema.lane_of(last_id, row), row)
-    for rejected in _rows(orphan, "rejected", schema.rejected_row):
+            schema.insert(into, last_id, schema.queue_of(last_id, row), row)
+    for rejected in _read_rows(orphan, "rejected", schema.read_rejected_row):
         if rejected is None:
             unread += 1
         else:
@@ -91,18 +91,18 @@ def _copy_requests(
 
 
 def _copy_captured(into: sqlite3.Connection, orphan: sqlite3.Connection) -> int:
-    bodies = list(_rows(orphan, "captured", schema.captured_body))
+    bodies = list(_read_rows(orphan, "captured", schema.read_captured_body))
     schema.insert_captured(into, [body for body in bodies if body is not None])
     return sum(body is None for body in bodies)
 
 
-def _rows(
+def _read_rows(
     db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
 ) -> Iterator[T | None]:
-    return (row for _, row in _numbered_rows(db, table, read))
+    return (row for _, row in _read_numbered_rows(db, table, read))
 
 
-def _numbered_rows(
+def _read_numbered_rows(
     db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
 ) -> Iterator[tuple[int, T | None]]:
     """Read the rows of a table in order, with their ids; None stands for one that cannot be read."""

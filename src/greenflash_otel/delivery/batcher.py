@@ -39,9 +39,9 @@ LINGER_S: Final = 0.02
 SPILL_AT_BYTES: Final = 6 * 1024 * 1024
 """More waiting than this is spilled."""
 MOST_BYTES: Final = 32 * 1024 * 1024
-"""More than this waits nowhere in memory, beside what the spill keeps there."""
+"""More than this waits nowhere in memory, in addition to what the spill keeps there."""
 ITEM_BYTES: Final = 2048
-"""What a span takes in memory beside its texts."""
+"""What a span takes in memory in addition to its texts."""
 TURN_S: Final = 1.0
 """How long the thread waits for the writer, which moves something to the disk, before it looks again."""
 IDLE_S: Final = 30.0
@@ -62,7 +62,7 @@ class Work:
         """Id of the last spilled span that came before it."""
         self._claimed = _thread.allocate_lock()
 
-    def claim(self) -> bool:
+    def claim_first(self) -> bool:
         """Whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
         return self._claimed.acquire(blocking=False)
 
@@ -71,14 +71,14 @@ class Spill(Protocol):
     """Where spans wait for which there is no room in memory."""
 
     def store(self, items: Sequence[Any]) -> int:
-        """Keep items; return how many could not be kept. Called by the writer's thread."""
+        """Keep items; return how many could not be stored. Called by the writer's thread."""
         ...
 
     def fetch(self) -> tuple[list[Any], int]:
         """Return the oldest items, and the id up to which they are; both empty where nothing waits."""
         ...
 
-    def last_id(self) -> int:
+    def find_last_id(self) -> int:
         """Return the id of the newest item."""
         ...
 
@@ -100,7 +100,7 @@ class Spill(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why something is lost that could not be kept here."""
+        """Why something is lost that could not be stored here."""
         ...
 
 
@@ -139,7 +139,7 @@ class Batcher:
         self._late = deque()
         self._bytes = 0
         self._taking = _thread.allocate_lock()
-        """Held while something is taken out, until it is where it belongs. Adding takes no lock."""
+        """Taken while something is taken out, until it is where it belongs. Adding takes no lock."""
         self._spill_ticket: Ticket | None = None
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put is reentrant, unlike Queue's
         self._asleep = False
@@ -172,7 +172,7 @@ class Batcher:
         self.wake()
         return True
 
-    def call(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
+    def run_behind(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
         """Have the ingest thread do something behind everything that was submitted before."""
         work = Work(act)
         self._bytes += size_bytes
@@ -225,7 +225,7 @@ class Batcher:
             return None
         return self._spill.run_later(self._store_everything)
 
-    def lost(self) -> dict[str, int]:
+    def count_refused(self) -> dict[str, int]:
         """Return how many items were refused, by reason."""
         lost: dict[str, int] = {}
         for (reason, _), count in self._lost.copy().items():
@@ -287,7 +287,7 @@ class Batcher:
                 self._wake.get_nowait()
 
     def _run_batch(self) -> None:
-        """Ingest some of what waits; only while holding the lock for it."""
+        """Ingest some of what waits; only under the lock for it."""
         self._run_late()
         items, up_to_id = self._spill.fetch()
         if items or up_to_id:
@@ -364,7 +364,7 @@ class Batcher:
                 continue
             self._store_spans(spans)
             spans = []
-            item.after_id = self._spill.last_id()
+            item.after_id = self._spill.find_last_id()
             self._late.append(item)
         self._store_spans(spans)
 

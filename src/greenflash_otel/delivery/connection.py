@@ -23,7 +23,7 @@ RETRY_S: Final = 1.0
 """How often a folder that could not be used is tried again."""
 
 _inherited: list[sqlite3.Connection] = []
-"""Open databases of a parent process, kept so that nothing ever closes them here."""
+"""Open databases of a parent process, retained so that nothing ever closes them here."""
 
 
 class OutboxConnection:
@@ -31,7 +31,7 @@ class OutboxConnection:
 
     Args:
         folder: None for memory.
-        limit_bytes: What is to be kept at most.
+        limit_bytes: What is to be stored at most.
         destination: What everything in it is captured for.
         claim_folder: Makes the folder say whose it is, whenever a file is made in it; raises OSError.
     """
@@ -57,27 +57,27 @@ class OutboxConnection:
 
     @property
     def is_file(self) -> bool:
-        """Whether what is kept is on disk."""
+        """Whether what is stored is on disk."""
         return self.owned is not None or self.is_released
 
     @property
     def limit_bytes(self) -> int:
-        """What may be kept where it is kept now."""
+        """What may be stored where it is stored now."""
         return self._limit_bytes if self.is_file else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
 
     def was_removed(self) -> bool:
         """Whether somebody has removed our file."""
         return self.owned is not None and not self.owned.path.exists()
 
-    def open(self, now_s: float, *, suspect: Path | None = None, settled: Collection[int] = ()) -> int:
+    def open(self, now_s: float, *, suspect: Path | None = None, acknowledged: Collection[int] = ()) -> int:
         """Open a database; return how many rows of other files could not be read.
 
         Args:
             suspect: A file known to be damaged.
-            settled: Ids of entries in it that are delivered.
+            acknowledged: Ids of entries in it that are delivered.
         """
         self.is_released = False
-        self.owned = self._acquire(now_s, suspect, settled)
+        self.owned = self._acquire(now_s, suspect, acknowledged)
         if self.owned is not None:
             self.db = self.owned.db
         else:
@@ -124,7 +124,7 @@ class OutboxConnection:
         return removed if self.owned is None else removed and replace(removed, limit_bytes=self._limit_bytes)
 
     def close(self) -> None:
-        """Give the file up; one that holds nothing more is removed."""
+        """Give the file up; one that contains nothing more is removed."""
         owned, db, self.owned, self.db = self.owned, self.db, None, None
         if owned is not None:
             files.release(owned)
@@ -148,7 +148,7 @@ class OutboxConnection:
         self._tried_s = float("-inf")
 
     def _acquire(
-        self, now_s: float, suspect: Path | None = None, settled: Collection[int] = ()
+        self, now_s: float, suspect: Path | None = None, acknowledged: Collection[int] = ()
     ) -> OwnedFile | None:
         if self.folder is None:
             return None
@@ -161,7 +161,7 @@ class OutboxConnection:
                 self.destination,
                 limit_bytes=self._limit_bytes,
                 suspect=suspect,
-                settled=settled,
+                acknowledged=acknowledged,
             )
         except (sqlite3.Error, OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or type(error).__name__

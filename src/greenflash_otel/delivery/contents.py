@@ -27,7 +27,7 @@ FAILURES: Final = (sqlite3.Error, OSError, ValueError, OverflowError)
 
 
 class OutboxContents:
-    """What an outbox holds, whichever file it is in."""
+    """What an outbox contains, whichever file it is in."""
 
     def __init__(self, connection: OutboxConnection, now_s: Callable[[], float]) -> None:
         self.connection = connection
@@ -42,7 +42,7 @@ class OutboxContents:
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self.watches = Watches()
-        self.settled: dict[str, list[int]] = {}
+        self.acknowledged: dict[str, list[int]] = {}
         """By queue: delivered, but not yet deleted."""
         self.last_id = 0
         self.captured = 0
@@ -54,7 +54,7 @@ class OutboxContents:
 
     def open(self) -> None:
         """Open the database now, and take over what processes left that are gone."""
-        self.database()
+        self.open_database()
 
     def adopt(self, folder: Path | None = None, destination: str | None = None) -> None:
         """Take over what processes have left that are gone by now; move from memory to disk if possible.
@@ -67,16 +67,16 @@ class OutboxContents:
             return
         if self.connection.owned is None and not self.move_to_file():
             return
-        mine, db = self.connection.owned, self.database()
+        mine, db = self.connection.owned, self.open_database()
         if mine is None:
             return
         where = folder or mine.path.parent
-        self.delete_settled()  # it makes room
+        self.delete_acknowledged()  # it makes room
         try:
             orphans, unread = files.find_orphans(mine, where, destination or self.connection.destination)
             if not orphans and not unread:
                 return
-            before, last_record = schema.items(db), state_table.last_id(db)
+            before, last_record = schema.count_items(db), state_table.find_last_id(db)
             captured_before = schema.count_captured(db)
             for orphan in orphans:
                 with internal_errors.guarded("adopt what another process left"):
@@ -92,15 +92,15 @@ class OutboxContents:
         """Move from memory to the folder, if it can be used now; whether everything is on disk."""
         if self.connection.owned is not None or self.connection.folder is None:
             return self.connection.owned is not None
-        kept = self.ledger.kept
+        retained = self.ledger.retained
         if not self.connection.move_to_file(self._now_s()):
             return False
-        self.settled.clear()
+        self.acknowledged.clear()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self.ledger.hand_over()
         self._note_found((0, 0), 0, 0)
-        self.ledger.lose(kept - self.ledger.kept, DAMAGED)
+        self.ledger.lose(retained - self.ledger.retained, DAMAGED)
         return True
 
     def close(self) -> None:
@@ -108,28 +108,28 @@ class OutboxContents:
         if self.is_closed:
             return
         self.is_closed = True
-        self.delete_settled()
+        self.delete_acknowledged()
         with internal_errors.guarded("close the outbox"):
             self.connection.close()
 
     def release_idle(self) -> bool:
         """Close the file for a while, because others need the room; whether nothing was under way."""
         mine = self.connection.owned
-        if self.is_closed or mine is None or self.settled or self.ledger.pending or self.captured:
+        if self.is_closed or mine is None or self.acknowledged or self.ledger.pending or self.captured:
             return False
         with internal_errors.guarded("read state records"):
-            self._released = mine.path, state_table.last_id(mine.db)
+            self._released = mine.path, state_table.find_last_id(mine.db)
         self.connection.release()
         return True
 
-    def delete_settled(self) -> None:
+    def delete_acknowledged(self) -> None:
         """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
-        if not self.settled or self.connection.db is None:
+        if not self.acknowledged or self.connection.db is None:
             return
         try:
             with transaction(self.connection.db):
-                self.delete_settled_in(self.connection.db)
-            self.settled.clear()
+                self.delete_acknowledged_within(self.connection.db)
+            self.acknowledged.clear()
         except FAILURES as error:
             self.handle_error("remove what was delivered", error)
 
@@ -138,32 +138,32 @@ class OutboxContents:
         internal_errors.count(step, error)
         if not files.is_damage(error) or self.connection.owned is None or self.connection.db is None:
             return
-        kept = self.ledger.kept
+        retained = self.ledger.retained
         path = self.connection.leave_damaged()
         self.ledger.hand_over()
         self.watches.fail()
         unread = self._open(suspect=path)
-        self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
+        self.ledger.lose(retained - self.ledger.retained - unread, DAMAGED)
 
-    def database(self) -> sqlite3.Connection:
+    def open_database(self) -> sqlite3.Connection:
         """Return the database; open it if need be."""
         if self.connection.db is None:
             self._open()
         assert self.connection.db is not None  # noqa: S101 - opening ends with one, memory at worst
         return self.connection.db
 
-    def usable(self) -> sqlite3.Connection:
+    def ensure_usable(self) -> sqlite3.Connection:
         """Return the database; a new one where somebody removed the file."""
-        db = self.database()
+        db = self.open_database()
         if self.connection.owned is None and self.connection.folder is not None and self.move_to_file():
-            return self.database()
+            return self.open_database()
         return self._leave_removed() if self.connection.was_removed() else db
 
     def _open(self, suspect: Path | None = None) -> int:
-        settled = {id for ids in self.settled.values() for id in ids} if suspect else ()
+        acknowledged = {id for ids in self.acknowledged.values() for id in ids} if suspect else ()
         self.ledger.hand_over()
-        unread = self.connection.open(self._now_s(), suspect=suspect, settled=settled)
-        self.settled.clear()
+        unread = self.connection.open(self._now_s(), suspect=suspect, acknowledged=acknowledged)
+        self.acknowledged.clear()
         self.schedule = Schedule()
         released, self._released = self._released, None
         last_record = 0
@@ -175,44 +175,44 @@ class OutboxContents:
         return unread
 
     def _leave_removed(self) -> sqlite3.Connection:
-        """Begin a new file, with everything that ours held, which somebody removed."""
-        kept = self.ledger.kept
+        """Begin a new file, with everything that ours contained, which somebody removed."""
+        retained = self.ledger.retained
         self.ledger.hand_over()
         removed = self.connection.leave_removed(self._now_s())
-        self.settled.clear()
+        self.acknowledged.clear()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self._note_found((0, 0), 0, 0)
-        db, unread = self.database(), 0
+        db, unread = self.open_database(), 0
         if removed is not None:
             with internal_errors.guarded("go on where the file of the outbox was removed"):
-                before, captured = schema.items(db), schema.count_captured(db)
+                before, captured = schema.count_items(db), schema.count_captured(db)
                 unread = files.merge_from(db, removed, limit_bytes=self.connection.limit_bytes)
                 self._note_found(before, captured, unread)
-        self.ledger.lose(kept - self.ledger.kept - unread, DAMAGED)
+        self.ledger.lose(retained - self.ledger.retained - unread, DAMAGED)
         return db
 
     def _note_found(
         self, before: tuple[int, int], captured_before: int, unread: int, *, after_record: int = 0
     ) -> None:
-        """Count and schedule what the file holds beyond so many items, which another process left."""
-        db = self.database()
+        """Count and schedule what the file contains beyond so many items, which another process left."""
+        db = self.open_database()
         with internal_errors.guarded("read state records"):
             self.state_table.find(db, after=after_record)
-        for queue in schema.lanes(db):
+        for queue in schema.list_queues(db):
             self.schedule.add(queue)
             self.has_news = True
-        pending, rejected = schema.items(db)
+        pending, rejected = schema.count_items(db)
         self.ledger.find(pending=pending - before[0], rejected=rejected - before[1])
         self.ledger.lose(unread, DAMAGED)
         self.captured = schema.count_captured(db)
-        self.last_id = max(self.last_id, schema.last_id(db))
+        self.last_id = max(self.last_id, schema.find_last_id(db))
 
-    def delete_settled_in(self, db: sqlite3.Connection) -> None:
-        """Delete what is delivered, in a transaction that runs. Clear `settled` when it is committed."""
-        schema.delete_many(db, [id for ids in self.settled.values() for id in ids])
+    def delete_acknowledged_within(self, db: sqlite3.Connection) -> None:
+        """Delete what is delivered, in a transaction that runs. Clear `acknowledged` when it is committed."""
+        schema.delete_many(db, [id for ids in self.acknowledged.values() for id in ids])
 
     @property
-    def settled_count(self) -> int:
+    def acknowledged_count(self) -> int:
         """How many delivered entries wait to be deleted."""
-        return sum(map(len, self.settled.values()))
+        return sum(map(len, self.acknowledged.values()))

@@ -79,25 +79,25 @@ class Delivery:
         if client is not None:
             self._sender = Sender(outbox, client, clock=clock, rng=rng, destination=destination)
             self._pool = SenderPool(
-                self._sender, on_progress=self._tell_progress, on_idle=self._be_idle, on_end=client.close
+                self._sender, on_progress=self._report_progress, on_idle=self._be_idle, on_end=client.close
             )
         outbox.on_change = self._note_change
         fork_hooks.watch(self)
-        if outbox.counts().pending:
+        if outbox.get_stats().pending:
             WRITER.submit(outbox, Job(lambda _: self._note_change()))
 
-    def call(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
+    def run_behind(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
         """Have the ingest thread do something behind everything that was submitted before."""
-        return self.batcher.call(act, size_bytes=size_bytes)
+        return self.batcher.run_behind(act, size_bytes=size_bytes)
 
     def ingest_now(self, timeout_s: float) -> bool:
         """Have everything ingested that was submitted before; whether it is in the outbox now."""
-        return self.batcher.wait(self.batcher.call(lambda: None), timeout_s)
+        return self.batcher.wait(self.batcher.run_behind(lambda: None), timeout_s)
 
     def flush(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> bool:
         """Whether everything that was submitted and put before this call is accepted.
 
-        What was postponed after a failure gets one attempt at once; a wait that the server asked for is kept.
+        What was postponed after a failure gets one attempt at once; a wait that the server asked for is respected.
         Returns as soon as the answer is clear: False at once when delivery is paused, without an API key,
         or when the next attempt lies beyond the timeout. On a thread of ours it is always False.
 
@@ -107,9 +107,9 @@ class Delivery:
         if is_our_thread():
             return False
         until_s = self._clock() + timeout_s
-        lost = sum(self.batcher.lost().values())
+        lost = sum(self.batcher.count_refused().values())
         grace_s = 0.0 if self.batcher.has_work() else GRACE_S  # nothing waits: that takes no time to say
-        if not self.batcher.wait(self.batcher.call(settle), max(timeout_s, grace_s)):
+        if not self.batcher.wait(self.batcher.run_behind(settle), max(timeout_s, grace_s)):
             return False
         watch = self._outbox.watch(max(until_s - self._clock(), GRACE_S))
         if watch is None:
@@ -117,7 +117,11 @@ class Delivery:
         try:
             while watch.left > 0 and not self._is_vain(until_s):
                 self._advance(watch, until_s)
-            return watch.left <= 0 and not watch.has_failed and sum(self.batcher.lost().values()) == lost
+            return (
+                watch.left <= 0
+                and not watch.has_failed
+                and sum(self.batcher.count_refused().values()) == lost
+            )
         finally:
             self._outbox.unwatch(watch, GRACE_S)
 
@@ -145,8 +149,8 @@ class Delivery:
 
     def stats(self) -> Stats:
         """Return what became of everything so far, in messages and outcomes. Waits for nothing."""
-        counts = self._outbox.counts()
-        lost, more = dict(counts.lost), self.batcher.lost()
+        counts = self._outbox.get_stats()
+        lost, more = dict(counts.lost), self.batcher.count_refused()
         for reason, count in more.items():
             lost[reason] = lost.get(reason, 0) + count
         if self._sender is None:
@@ -157,10 +161,10 @@ class Delivery:
 
     # Forking: the child has neither the threads nor what the parent will ingest.
 
-    def before_fork(self) -> None:
-        """Nothing: `submit` must never wait, so there is no lock that could hold it back."""
+    def prepare_fork(self) -> None:
+        """Nothing: `submit` must never wait, so there is no lock that could delay it."""
 
-    def after_fork(self, *, in_child: bool) -> None:
+    def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child; the parent goes on."""
         if in_child:
             self._waiters = deque()
@@ -175,13 +179,13 @@ class Delivery:
             self._pool.wake()
         if self._outbox.captured and not self._closed:
             self.batcher.note_spilled()
-        self._tell_progress()
+        self._report_progress()
 
     def _stop_pool(self) -> None:
         if self._pool is not None:
             self._pool.stop()
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         while self._waiters:
             with contextlib.suppress(IndexError):  # another thread was quicker
                 self._waiters.popleft().complete()
@@ -204,7 +208,7 @@ class Delivery:
             return
         left_s = until_s - self._clock()
         if self._sender is not None and self._has_no_threads():
-            if not self._sender.step(timeout_s=left_s):
+            if not self._sender.send_next(timeout_s=left_s):
                 ticket.wait(min(self._sender.pause_s() or GRACE_S, left_s))
             return
         ticket.wait(min(NAP_S, left_s))

@@ -77,7 +77,7 @@ def choose_folder(root: Path, destination: Destination) -> Path:
     Where a folder cannot be used, the caller finds out when it opens the outbox in it.
     """
     root = root.absolute()
-    candidates = [root, root / destination.folder_name, root / f"{destination.folder_name}-{_user_id()}"]
+    candidates = [root, root / destination.folder_name, root / f"{destination.folder_name}-{_get_user_id()}"]
     candidates.sort(key=lambda folder: not _is_of(folder, destination))  # its own first
     usable = (folder for folder in candidates if _is_usable(folder, root, destination))
     return next(usable, root / destination.folder_name)
@@ -142,7 +142,7 @@ def _belongs_to(folder: Path, destination: Destination) -> bool:
     """
     own_private_folder(folder)
     if read_destination(folder) is None:
-        _claim(folder, destination)
+        _write_owner(folder, destination)
     return _is_of(folder, destination)
 
 
@@ -151,7 +151,7 @@ def _is_of(folder: Path, destination: Destination) -> bool:
     return found is not None and found.key == destination.key
 
 
-def _claim(folder: Path, destination: Destination) -> None:
+def _write_owner(folder: Path, destination: Destination) -> None:
     """Write whose folder it is, unless another process is quicker. The file is whole when it has its name."""
     path, new = folder / FILE_NAME, folder / f"{FILE_NAME}.{os.getpid()}-{secrets.token_hex(4)}.new"
     content = {
@@ -172,5 +172,5 @@ def _claim(folder: Path, destination: Destination) -> None:
         new.unlink(missing_ok=True)
 
 
-def _user_id() -> int:
+def _get_user_id() -> int:
     return os.geteuid() if hasattr(os, "geteuid") else 0

@@ -1,7 +1,7 @@
 """Keep, hand out and settle entries: everything the writer does with the database of one outbox.
 
 Single-threaded: only the writer calls it. Nothing here raises at run time but where it says so: what cannot
-be kept is counted under a reason. What others may read at any time, the counts and when something is due, is
+be stored is counted under a reason. What others may read at any time, the counts and when something is due, is
 published as values after each step.
 """
 
@@ -22,7 +22,7 @@ from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 
 MESSAGES_SHARE: Final = 0.9
-"""Of the limit; the rest is kept free for outcomes and their like, which are small and precious."""
+"""Of the limit; the rest is left free for outcomes and their like, which are small and precious."""
 REPAIR_S: Final = 60.0
 """How long an entry waits whose new state could not be written. Sending it again is harmless."""
 SETTLED_MOST: Final = 64
@@ -34,7 +34,7 @@ _ROW_BYTES: Final = 3 * 4096
 
 @dataclass(slots=True)
 class PutRequest:
-    """Requests to be kept, with the state records that belong to them."""
+    """Requests to be stored, with the state records that belong to them."""
 
     requests: Sequence[ApiRequest]
     records: Sequence[StateRecord] = ()
@@ -54,7 +54,7 @@ class Entries:
         """Keep requests, in this order; return those that were refused.
 
         Raises:
-            sqlite3.Error, OSError, ValueError: A required record could not be kept, and so nothing was.
+            sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
         if self.contents.is_closed:
             return self._lose(what.requests, "closed")
@@ -68,7 +68,7 @@ class Entries:
             if any(record.is_required for record in what.records):
                 raise
             return what.requests
-        self._note_kept(what.requests, queues)
+        self._note_stored(what.requests, queues)
         return self._lose([r for r, q in zip(what.requests, queues, strict=True) if q is None], "outbox_full")
 
     def put_together(self, several: Sequence[PutRequest]) -> list[Sequence[ApiRequest]] | None:
@@ -76,17 +76,17 @@ class Entries:
         if self.contents.is_closed:
             return None
         try:
-            db = self.contents.usable()
+            db = self.contents.ensure_usable()
             with transaction(db):
-                self.contents.delete_settled_in(db)
+                self.contents.delete_acknowledged_within(db)
                 queues = [self._write_in(db, what) for what in several]
         except FAILURES:
             return None
-        self.contents.settled.clear()
+        self.contents.acknowledged.clear()
         refused: list[Sequence[ApiRequest]] = []
         for what, its_queues in zip(several, queues, strict=True):
             self._note_converted(what, db)
-            self._note_kept(what.requests, its_queues)
+            self._note_stored(what.requests, its_queues)
             lost = [r for r, q in zip(what.requests, its_queues, strict=True) if q is None]
             refused.append(self._lose(lost, "outbox_full"))
         return refused
@@ -94,11 +94,12 @@ class Entries:
     def put_captured(self, bodies: Sequence[bytes]) -> int:
         """Keep spans that are still to be converted; return the id of the last, 0 if they are not on disk."""
         try:
-            db = self.contents.usable()
+            db = self.contents.ensure_usable()
             size = sum(map(len, bodies)) + len(bodies) * 64
             if (
                 not self.contents.connection.is_file
-                or schema.used_bytes(db) + size > self.contents.connection.limit_bytes * MESSAGES_SHARE
+                or schema.measure_used_bytes(db) + size
+                > self.contents.connection.limit_bytes * MESSAGES_SHARE
             ):
                 return 0
             with transaction(db):
@@ -107,23 +108,23 @@ class Entries:
             self.contents.handle_error("keep spans that wait for their conversion", error)
             return 0
         self.contents.captured += len(bodies)
-        return schema.last_captured_id(db)
+        return schema.find_last_captured_id(db)
 
     def read_captured(self, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
         """Return the oldest spans that wait for their conversion."""
         try:
-            return schema.captured_rows(self.contents.database(), most=most, most_bytes=most_bytes)
+            return schema.read_captured_rows(self.contents.open_database(), most=most, most_bytes=most_bytes)
         except FAILURES as error:
             self.contents.handle_error("read spans that wait for their conversion", error)
             return []
 
     # What goes.
 
-    def claim(self, now_s: float) -> Entry | None:
+    def claim_next(self, now_s: float) -> Entry | None:
         """Claim the next entry to be sent; None if none is due."""
-        while not self.contents.is_closed and (queue := self.contents.schedule.claim(now_s)) is not None:
+        while not self.contents.is_closed and (queue := self.contents.schedule.claim_next(now_s)) is not None:
             try:
-                entry = self._oldest(queue)
+                entry = self._find_oldest(queue)
             except FAILURES as error:
                 self.contents.schedule.postpone(queue, now_s + REPAIR_S)
                 self.contents.handle_error("read the outbox", error)
@@ -132,19 +133,19 @@ class Entries:
                 return entry
         return None
 
-    def settle(self, entry: Entry, *, sampled_out: bool) -> None:
+    def acknowledge(self, entry: Entry, *, sampled_out: bool) -> None:
         """Remove an entry that Greenflash accepted; the row goes with one of the next commits."""
         if not self._is_out(entry):
             return
         self.contents.ledger.deliver(entry.request.items, sampled_out=sampled_out)
-        self.contents.settled.setdefault(entry.lane, []).append(entry.id)
+        self.contents.acknowledged.setdefault(entry.queue, []).append(entry.id)
         self.contents.watches.count_down(entry.id)
         self._advance(entry)
 
     def postpone(self, entry: Entry, until_s: float) -> None:
         """Send an entry again, not before then; what follows in its conversation waits too."""
         if self._is_out(entry):
-            self.contents.schedule.postpone(entry.lane, until_s)
+            self.contents.schedule.postpone(entry.queue, until_s)
 
     def reject(self, entry: Entry, reason: str, now_s: float) -> int | None:
         """Keep an entry with the reason, and send it no more; return its id among the rejected."""
@@ -153,7 +154,7 @@ class Entries:
         try:
             id = self._move_to_rejected(entry.id, reason, entry.attempt)
         except FAILURES as error:
-            self.contents.schedule.postpone(entry.lane, now_s + REPAIR_S)
+            self.contents.schedule.postpone(entry.queue, now_s + REPAIR_S)
             self.contents.handle_error("reject a request", error)
             return None
         self.contents.ledger.reject(entry.request.items)
@@ -163,13 +164,13 @@ class Entries:
 
     def restore(self, ids: Sequence[int]) -> None:
         """Make rejected entries pending again, in their places."""
-        db = self.contents.database()
+        db = self.contents.open_database()
         for id in ids:
             with internal_errors.guarded("restore a rejected request"):
                 with transaction(db):
-                    _, _, row = schema.rejected_row(db, id)
+                    _, _, row = schema.read_rejected_row(db, id)
                     schema.delete_rejected(db, id)
-                    queue = schema.lane_of(id, row)
+                    queue = schema.queue_of(id, row)
                     schema.insert(db, id, queue, row)
                 self.contents.ledger.restore(row[3])
                 self.contents.schedule.add(queue)
@@ -180,14 +181,14 @@ class Entries:
         if not self._is_out(entry):
             return
         try:
-            db = self.contents.database()
+            db = self.contents.open_database()
             with transaction(db):
-                step = (schema.next_id(db, entry.id) - entry.id) // len(requests)
-                schema.delete(db, entry.id)
+                step = (schema.find_next_id(db, entry.id) - entry.id) // len(requests)
+                schema.delete_one(db, entry.id)
                 for place, request in enumerate(requests):
-                    schema.insert(db, entry.id + place * step, entry.lane, schema.row_of(request))
+                    schema.insert(db, entry.id + place * step, entry.queue, schema.row_of(request))
         except FAILURES as error:
-            self.contents.schedule.postpone(entry.lane, now_s + REPAIR_S)
+            self.contents.schedule.postpone(entry.queue, now_s + REPAIR_S)
             self.contents.handle_error("split a request", error)
             return
         self.contents.watches.count_split(entry.id, len(requests))
@@ -203,8 +204,8 @@ class Entries:
         left = 0
         with internal_errors.guarded("read the outbox"):
             if self.contents.ledger.pending and not self.contents.is_closed:
-                earlier = schema.before(self.contents.database(), mark)
-                left = sum(id not in self.contents.settled.get(lane, ()) for id, lane in earlier)
+                earlier = schema.list_before(self.contents.open_database(), mark)
+                left = sum(id not in self.contents.acknowledged.get(queue, ()) for id, queue in earlier)
         watch = Watch(mark, left)
         self.contents.watches.add(watch)
         return watch
@@ -212,7 +213,7 @@ class Entries:
     def unwatch(self, watch: Watch) -> None:
         """Stop watching. What is delivered is deleted, so that no later process sends it again."""
         self.contents.watches.remove(watch)
-        self.contents.delete_settled()
+        self.contents.delete_acknowledged()
 
     def put_late(self, what: PutRequest) -> bool:
         """Keep something that comes after the end: the file is opened for it alone; whether it is on disk."""
@@ -241,12 +242,12 @@ class Entries:
 
     def _write(self, what: PutRequest) -> list[str | None]:
         """Add entries, and name their queues; None for what the limit has no room for."""
-        db = self.contents.usable()
+        db = self.contents.ensure_usable()
         try:
             with transaction(db):
-                self.contents.delete_settled_in(db)
+                self.contents.delete_acknowledged_within(db)
                 queues = self._write_in(db, what)
-            self.contents.settled.clear()
+            self.contents.acknowledged.clear()
             self._note_converted(what, db)
             return queues
         except FAILURES as error:
@@ -267,21 +268,21 @@ class Entries:
         """Add entries and name their queues; None for one that the limit has no room for."""
         queues: list[str | None] = []
         rows: list[tuple[int, str, schema.Row]] = []
-        used_bytes = schema.used_bytes(db)
+        used_bytes = schema.measure_used_bytes(db)
         for request in requests:
             share = MESSAGES_SHARE if request.kind == "messages" else 1.0
             most_bytes = self.contents.connection.limit_bytes * share
             size_bytes = len(request.body) + _ROW_BYTES
             if used_bytes + size_bytes > most_bytes and rows:  # it was estimated: rows take less
                 schema.insert_many(db, rows)
-                rows, used_bytes = [], schema.used_bytes(db)
+                rows, used_bytes = [], schema.measure_used_bytes(db)
             if used_bytes + size_bytes > most_bytes:
                 queues.append(None)
                 continue
             used_bytes += size_bytes
             row = schema.row_of(request)
             self.contents.last_id += GAP
-            queues.append(schema.lane_of(self.contents.last_id, row))
+            queues.append(schema.queue_of(self.contents.last_id, row))
             rows.append((self.contents.last_id, str(queues[-1]), row))
         schema.insert_many(db, rows)
         return queues
@@ -290,17 +291,19 @@ class Entries:
         if what.converted_id:
             self.contents.captured = schema.count_captured(db)
 
-    def _note_kept(self, requests: Sequence[ApiRequest], queues: Sequence[str | None]) -> None:
+    def _note_stored(self, requests: Sequence[ApiRequest], queues: Sequence[str | None]) -> None:
         for request, queue in zip(requests, queues, strict=True):
             if queue is not None:
                 self.contents.ledger.accept(request.items)
                 self.contents.schedule.add(queue)
                 self.contents.has_news = True
 
-    def _oldest(self, queue: str) -> Entry | None:
+    def _find_oldest(self, queue: str) -> Entry | None:
         """Return the entry of a queue that comes next; None, and the queue is removed, if there is none."""
-        db = self.contents.database()
-        while (found := schema.oldest(db, queue, settled=self.contents.settled.get(queue, ()))) is not None:
+        db = self.contents.open_database()
+        while (
+            found := schema.find_oldest(db, queue, acknowledged=self.contents.acknowledged.get(queue, ()))
+        ) is not None:
             id, row = found
             request = schema.request_of(row)
             if request is not None:
@@ -319,11 +322,13 @@ class Entries:
 
     def _advance(self, entry: Entry) -> None:
         """Give what follows in the queue its turn, or remove the queue."""
-        queue = entry.lane
+        queue = entry.queue
         try:
             more = (
-                schema.oldest_id(
-                    self.contents.database(), queue, settled=self.contents.settled.get(queue, ())
+                schema.find_oldest_id(
+                    self.contents.open_database(),
+                    queue,
+                    acknowledged=self.contents.acknowledged.get(queue, ()),
                 )
                 is not None
             )
@@ -337,12 +342,12 @@ class Entries:
             self.contents.schedule.remove(queue)
 
     def _move_to_rejected(self, id: int, reason: str, attempts: int) -> int | None:
-        db = self.contents.database()
-        if (row := schema.entry_row(db, id)) is None:
+        db = self.contents.open_database()
+        if (row := schema.read_entry_row(db, id)) is None:
             return None
         with transaction(db):
-            schema.delete(db, id)  # first: in a full file, this makes the room
-            schema.insert_rejected(db, schema.storable(reason), attempts, row, id=id)
+            schema.delete_one(db, id)  # first: in a full file, this makes the room
+            schema.insert_rejected(db, schema.make_storable(reason), attempts, row, id=id)
             return id
 
     def _is_out(self, entry: Entry) -> bool:

@@ -2,11 +2,11 @@
 
     00000001764470000123-4711-9f2c1a77.sqlite3          entries, state, spans to be converted
     00000001764470000123-4711-9f2c1a77.sqlite3.lock     locked by the process that owns the database
-    00000001764470000123-4711-9f2c1a77.sqlite3.corrupt-…  damaged, kept for a person
+    00000001764470000123-4711-9f2c1a77.sqlite3.corrupt-…  damaged, stored for a person
 
 A file is ours if its name, its type, its owner and what is in it say so; that is read without writing, before
 anything else is done with it. Everything else in the folder is left as it is. A database whose lock nobody
-holds is adopted by the next process that looks: the first whole, the others row by row. A damaged one gives
+contains is adopted by the next process that looks: the first whole, the others row by row. A damaged one gives
 what can still be read; nothing is ever deleted that was not copied.
 """
 
@@ -40,7 +40,7 @@ _JOURNALS: Final = ("-wal", "-journal", "-shm")
 _LOCK: Final = ".lock"
 _NEW: Final = ".new"
 _LEFT_BEHIND: Final = (*_JOURNALS, _LOCK, _NEW)
-_MARK: Final = b"A process of greenflash-otel owns the database beside this file while it is locked.\n"
+_MARK: Final = b"A process of greenflash-otel owns the database next to this file while it is locked.\n"
 _HEADER: Final = b"SQLite format 3\x00"
 _DAMAGED: Final = ("file is not a database", "database disk image is malformed")
 _TRIES: Final = 10
@@ -50,14 +50,14 @@ Identity: TypeAlias = Literal["ours", "damaged", "other_schema", "foreign"]
 
 @dataclass(frozen=True, slots=True)
 class OwnedFile:
-    """A database that is ours for as long as its lock is held."""
+    """A database that is ours for as long as its lock is taken."""
 
     path: Path
     db: sqlite3.Connection
     lock: LockedHandle
     limit_bytes: int
     unread: int = 0
-    """How many rows of damaged files could not be adopted, as far as one can tell."""
+    """How many rows of damaged files could not be adopted, as far as one can see."""
 
 
 def is_damage(error: BaseException) -> bool:
@@ -78,7 +78,7 @@ def identify(path: Path) -> Identity:
         if int.from_bytes(header[68:72], "big") != schema.APPLICATION_ID:
             return "foreign"
         return "ours" if int.from_bytes(header[60:64], "big") == schema.SCHEMA_VERSION else "other_schema"
-    return "damaged" if _has_mark(_beside(path, _LOCK)) else "foreign"
+    return "damaged" if _has_mark(_add_suffix(path, _LOCK)) else "foreign"
 
 
 def find_files(folder: Path, identity: Identity) -> list[Path]:
@@ -99,14 +99,14 @@ def acquire(
     *,
     limit_bytes: int,
     suspect: Path | None = None,
-    settled: Collection[int] = (),
+    acknowledged: Collection[int] = (),
 ) -> OwnedFile:
-    """Own a file in the folder, with everything that files without an owner hold.
+    """Own a file in the folder, with everything that files without an owner contain.
 
     Args:
         destination: What the file is for. Files for other destinations are left as they are.
         suspect: A file known to be damaged, however sound it looks.
-        settled: Ids of entries in the suspect file that are delivered.
+        acknowledged: Ids of entries in the suspect file that are delivered.
 
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
@@ -122,14 +122,14 @@ def acquire(
     mine: OwnedFile | None = None
     unread = _quarantine_damaged(folder)
     broken: list[Path] = []
-    for found in _orphans(folder, destination, limit_bytes, broken):
+    for found in _find_orphans(folder, destination, limit_bytes, broken):
         if mine is None and found.path != suspect and adoption.is_sound(found.db):
             mine = found
             continue
         mine = mine or _create(folder, destination, limit_bytes)
         with internal_errors.guarded("adopt what another process left"):
-            its_settled = settled if found.path == suspect else ()
-            unread += merge_from(mine.db, found, limit_bytes=limit_bytes, settled=its_settled)
+            its_acknowledged = acknowledged if found.path == suspect else ()
+            unread += merge_from(mine.db, found, limit_bytes=limit_bytes, acknowledged=its_acknowledged)
     return replace(mine or _create(folder, destination, limit_bytes), unread=unread + len(broken))
 
 
@@ -141,7 +141,7 @@ def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[
     """
     unread = _quarantine_damaged(folder)
     broken: list[Path] = []
-    orphans = list(_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path))
+    orphans = list(_find_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path))
     return orphans, unread + len(broken)
 
 
@@ -151,12 +151,12 @@ def merge_from(
     *,
     limit_bytes: int,
     after_id: int = 0,
-    settled: Collection[int] = (),
+    acknowledged: Collection[int] = (),
 ) -> int:
     """Move everything that can be read; return how much cannot. The orphan stays if it does not fit."""
     try:
         unread = adoption.copy_all(
-            into, orphan.db, after_id=after_id, limit_bytes=limit_bytes, settled=settled
+            into, orphan.db, after_id=after_id, limit_bytes=limit_bytes, acknowledged=acknowledged
         )
     except BaseException:
         orphan.db.close()
@@ -183,7 +183,7 @@ def try_lock(path: Path, *, limit_bytes: int) -> OwnedFile | None:
         if not path.exists():  # emptied and removed by its last owner while we waited at the door
             lock.release(remove=True)
             return None
-        return OwnedFile(path, schema.connect(_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
+        return OwnedFile(path, schema.connect(_write_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
     except BaseException as error:
         if is_damage(error):
             _quarantine(path)
@@ -192,7 +192,7 @@ def try_lock(path: Path, *, limit_bytes: int) -> OwnedFile | None:
 
 
 def release(owned: OwnedFile) -> None:
-    """Give a file up; one that holds nothing more is removed."""
+    """Give a file up; one that contains nothing more is removed."""
     if adoption.is_empty(owned.db):
         _remove(owned)
     else:
@@ -200,7 +200,7 @@ def release(owned: OwnedFile) -> None:
         owned.lock.release(remove=False)  # its mark says whose the database is, should that be damaged
 
 
-def _orphans(
+def _find_orphans(
     folder: Path, destination: str, limit_bytes: int, broken: list[Path], *, but: Path | None = None
 ) -> Iterator[OwnedFile]:
     """Own the files without an owner one by one; add those that cannot be opened at all to `broken`."""
@@ -235,13 +235,15 @@ def _create(folder: Path, destination: str, limit_bytes: int) -> OwnedFile:
         path = folder / f"{time.time_ns():020}-{os.getpid()}-{secrets.token_hex(4)}.sqlite3"
         if (lock := _lock(path)) is None:
             continue  # another process tidied up at this moment
-        new = _beside(path, _NEW)
+        new = _add_suffix(path, _NEW)
         try:
             create_private_file(new)
-            schema.create(_uri(new), destination)
+            schema.create(_write_uri(new), destination)
             new.rename(path)
             sync_folder(folder)
-            return OwnedFile(path, schema.connect(_uri(path), limit_bytes=limit_bytes), lock, limit_bytes)
+            return OwnedFile(
+                path, schema.connect(_write_uri(path), limit_bytes=limit_bytes), lock, limit_bytes
+            )
         except BaseException:
             for left in (new, path):
                 left.unlink(missing_ok=True)
@@ -256,7 +258,7 @@ def _remove(owned: OwnedFile) -> None:
         owned.db.close()
     for suffix in ("", *_JOURNALS):
         with contextlib.suppress(NotADirectoryError):  # somebody has put a file where the folder was
-            _beside(owned.path, suffix).unlink(missing_ok=True)
+            _add_suffix(owned.path, suffix).unlink(missing_ok=True)
     owned.db.close()
     owned.lock.release(remove=True)
 
@@ -283,7 +285,7 @@ def _tidy(folder: Path) -> None:
 def _quarantine_damaged(folder: Path) -> int:
     """Move files out of the way whose header is destroyed; return how many.
 
-    Nobody can say what they held, so each counts as one row.
+    Nobody can say what they contained, so each counts as one row.
     """
     moved = 0
     for path in find_files(folder, "damaged"):
@@ -296,22 +298,22 @@ def _quarantine_damaged(folder: Path) -> int:
 
 def _quarantine(path: Path) -> None:
     """Rename a damaged file, with its journal, to a name that no process opens again."""
-    apart = f"{path}.corrupt-{time.time_ns()}"
+    quarantined = f"{path}.corrupt-{time.time_ns()}"
     with internal_errors.guarded("move a damaged outbox file out of the way"):
-        path.rename(apart)
+        path.rename(quarantined)
         for suffix in _JOURNALS:
-            if (journal := _beside(path, suffix)).exists():
-                journal.rename(f"{apart}{suffix}")
+            if (journal := _add_suffix(path, suffix)).exists():
+                journal.rename(f"{quarantined}{suffix}")
     internal_errors.warn_once(
-        f"an outbox file was damaged. What could be read is kept. The file is now {apart}"
+        f"an outbox file was damaged. What could be read is stored. The file is now {quarantined}"
     )
 
 
 def _lock(path: Path) -> LockedHandle | None:
     """Take the lease on a database; None if another process has it."""
     with contextlib.suppress(FileExistsError):
-        create_private_file(_beside(path, _LOCK), _MARK)
-    return lock_file(_beside(path, _LOCK))
+        create_private_file(_add_suffix(path, _LOCK), _MARK)
+    return lock_file(_add_suffix(path, _LOCK))
 
 
 def _has_mark(path: Path) -> bool:
@@ -321,9 +323,9 @@ def _has_mark(path: Path) -> bool:
         return False
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def _add_suffix(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _uri(path: Path) -> str:
+def _write_uri(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=rw"

@@ -22,11 +22,11 @@ from greenflash_otel.delivery.writer import QUIESCE_S, WRITER
 class Forks(Protocol):
     """What has to get ready for a fork."""
 
-    def before_fork(self) -> None:
+    def prepare_fork(self) -> None:
         """Get ready."""
 
-    def after_fork(self, *, in_child: bool) -> None:
-        """Go on. In the child no other thread is left, and every lock may be held by one that is gone."""
+    def resume_after_fork(self, *, in_child: bool) -> None:
+        """Go on. In the child no other thread is left, and every lock may be owned by one that is gone."""
 
 
 _watching: weakref.WeakSet[Forks] = weakref.WeakSet()
@@ -36,7 +36,7 @@ _quiesced: list[bool] = []
 
 
 def watch(what: Forks) -> None:
-    """Tell ``what`` of forks for as long as it lives."""
+    """Inform ``what`` of forks for as long as it lives."""
     _watching.add(what)
 
 
@@ -62,36 +62,38 @@ def _arrange_end() -> None:
 _finishing: set[Callable[[], object]] = set()
 
 
-def _before() -> None:
+def _prepare_fork() -> None:
     _one_at_a_time.acquire(timeout=QUIESCE_S)
     nested = any(_quiesced)
     _quiesced.append(not nested and WRITER.quiesce())
     for each in list(_watching):
         with internal_errors.guarded("get ready for a fork"):
-            each.before_fork()
+            each.prepare_fork()
 
 
-def _after_in_parent() -> None:
+def _resume_in_parent() -> None:
     for each in list(_watching):
         with internal_errors.guarded("go on after a fork"):
-            each.after_fork(in_child=False)
+            each.resume_after_fork(in_child=False)
     if _quiesced and _quiesced.pop():
         WRITER.resume()
     with contextlib.suppress(RuntimeError):  # another thread had it for longer than we wait
         _one_at_a_time.release()
 
 
-def _after_in_child() -> None:
+def _resume_in_child() -> None:
     global _one_at_a_time
     _one_at_a_time = threading.RLock()
     _quiesced.clear()
     for each in list(_watching):
         with internal_errors.guarded("go on in a forked child"):
-            each.after_fork(in_child=True)
+            each.resume_after_fork(in_child=True)
     WRITER.begin_in_child()
     with internal_errors.guarded("go on in a forked child"):
         _arrange_end()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(
+        before=_prepare_fork, after_in_parent=_resume_in_parent, after_in_child=_resume_in_child
+    )

@@ -75,13 +75,13 @@ class OutboxInspector:
         """Count the spans that wait for their conversion by an application or a gateway."""
         return schema.count_captured(self._db)
 
-    def entries(self) -> Iterator[StoredEntry]:
+    def list_entries(self) -> Iterator[StoredEntry]:
         """Yield everything, what waits first, oldest first."""
-        for id in schema.ids(self._db, "entries"):
-            if (row := schema.entry_row(self._db, id)) is not None:
+        for id in schema.list_ids(self._db, "entries"):
+            if (row := schema.read_entry_row(self._db, id)) is not None:
                 yield StoredEntry(f"{PENDING}{id}", schema.request_of(row), row[3])
-        for id in schema.ids(self._db, "rejected"):
-            reason, attempts, row = schema.rejected_row(self._db, id)
+        for id in schema.list_ids(self._db, "rejected"):
+            reason, attempts, row = schema.read_rejected_row(self._db, id)
             yield StoredEntry(f"{REJECTED}{id}", schema.request_of(row), row[3], reason, attempts)
 
     def retry(self, entry: StoredEntry) -> bool:
@@ -89,9 +89,9 @@ class OutboxInspector:
         if entry.request is None or not entry.is_rejected:
             return False
         row = schema.row_of(entry.request)
-        id = schema.last_id(self._db) + GAP
+        id = schema.find_last_id(self._db) + GAP
         with transaction(self._db):
-            schema.insert(self._db, id, schema.lane_of(id, row), row)
+            schema.insert(self._db, id, schema.queue_of(id, row), row)
             schema.delete_rejected(self._db, int(entry.name[1:]))
         return True
 
@@ -102,7 +102,7 @@ class OutboxInspector:
             if entry.is_rejected:
                 schema.delete_rejected(self._db, id)
             else:
-                schema.delete(self._db, id)
+                schema.delete_one(self._db, id)
 
 
 def list_destinations(root: Path) -> list[tuple[Path, Destination]]:

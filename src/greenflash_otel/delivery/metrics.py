@@ -16,7 +16,7 @@ from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.stats import Pause, Stats, with_process_counts
+from greenflash_otel.delivery.stats import Pause, Stats, add_process_counts
 
 METER: Final = "greenflash_otel"
 REASON: Final = "greenflash.reason"
@@ -47,19 +47,19 @@ class Metric:
     read: Read
 
 
-def _number(read: Callable[[Stats], int]) -> Read:
+def _make_reader(read: Callable[[Stats], int]) -> Read:
     return lambda totals: [Observation(read(totals.stats))]
 
 
-def _lost(totals: Totals) -> Iterable[Observation]:
+def _observe_lost(totals: Totals) -> Iterable[Observation]:
     return [Observation(count, {REASON: reason}) for reason, count in totals.stats.lost.items()]
 
 
-def _errors(totals: Totals) -> Iterable[Observation]:
+def _observe_errors(totals: Totals) -> Iterable[Observation]:
     return [Observation(count, {STEP: step}) for step, count in totals.stats.internal_errors.items()]
 
 
-def _paused(totals: Totals) -> Iterable[Observation]:
+def _observe_paused(totals: Totals) -> Iterable[Observation]:
     """One for each pipeline that pauses; a zero without attributes if none does, so that alerts end."""
     paused = [
         Observation(1, {REASON: pause.reason, DESTINATION: pause.destination}) for pause in set(totals.pauses)
@@ -73,64 +73,64 @@ METRICS: Final = (
         "counter",
         "{item}",
         "All that was to be delivered, whatever became of it.",
-        _number(lambda stats: stats.accepted),
+        _make_reader(lambda stats: stats.accepted),
     ),
     Metric(
         "greenflash.items.delivered",
         "counter",
         "{item}",
         "Greenflash has accepted it.",
-        _number(lambda stats: stats.delivered),
+        _make_reader(lambda stats: stats.delivered),
     ),
     Metric(
         "greenflash.items.sampled_out",
         "counter",
         "{item}",
         "Part of what was delivered: Greenflash chose not to keep it.",
-        _number(lambda stats: stats.sampled_out),
+        _make_reader(lambda stats: stats.sampled_out),
     ),
     Metric(
         "greenflash.items.pending",
         "up_down_counter",
         "{item}",
         "Waits in the outbox.",
-        _number(lambda stats: stats.pending),
+        _make_reader(lambda stats: stats.pending),
     ),
     Metric(
         "greenflash.items.rejected",
         "up_down_counter",
         "{item}",
-        "Refused for good; kept in the outbox with the reason.",
-        _number(lambda stats: stats.rejected),
+        "Refused for good; stored in the outbox with the reason.",
+        _make_reader(lambda stats: stats.rejected),
     ),
-    Metric("greenflash.items.lost", "counter", "{item}", "Could not be kept, by reason.", _lost),
+    Metric("greenflash.items.lost", "counter", "{item}", "Could not be stored, by reason.", _observe_lost),
     Metric(
         "greenflash.items.unlinked",
         "counter",
         "{item}",
         "Outcomes and ratings that found no conversation or message; delivered without.",
-        _number(lambda stats: stats.unlinked),
+        _make_reader(lambda stats: stats.unlinked),
     ),
     Metric(
         "greenflash.items.repaired",
         "counter",
         "{item}",
         "Things whose arguments were repaired before they were delivered.",
-        _number(lambda stats: stats.repaired),
+        _make_reader(lambda stats: stats.repaired),
     ),
     Metric(
         "greenflash.paused",
         "gauge",
         "{destination}",
         "1 while nothing is sent to a destination, with the reason.",
-        _paused,
+        _observe_paused,
     ),
     Metric(
         "greenflash.internal_errors",
         "counter",
         "{error}",
         "Failures of this library in this process, by step.",
-        _errors,
+        _observe_errors,
     ),
 )
 
@@ -159,15 +159,15 @@ class _Moment:
         self._totals = Totals(Stats(), ())
         self._asked: set[str] = set()
 
-    def totals(self, metric: str) -> Totals:
+    def read_totals(self, metric: str) -> Totals:
         if metric in self._asked or not self._asked:
-            self._totals = total([source.own_stats() for source in list(_sources)])
+            self._totals = sum_stats([source.own_stats() for source in list(_sources)])
             self._asked = set()
         self._asked.add(metric)
         return self._totals
 
 
-def total(several: Iterable[Stats]) -> Totals:
+def sum_stats(several: Iterable[Stats]) -> Totals:
     """Sum up the stats of several pipelines, and add the counts of the process once."""
     summed, pauses = Stats(), []
     for stats in several:
@@ -184,7 +184,7 @@ def total(several: Iterable[Stats]) -> Totals:
         )
         if stats.paused is not None:
             pauses.append(stats.paused)
-    return Totals(with_process_counts(summed), tuple(pauses))
+    return Totals(add_process_counts(summed), tuple(pauses))
 
 
 def report(source: StatsSource) -> None:
@@ -197,11 +197,11 @@ def report(source: StatsSource) -> None:
 
 def _make() -> None:
     meter, moment = metrics.get_meter(METER), _Moment()
-    _made.extend(_instrument(meter, metric, _callback(moment, metric)) for metric in METRICS)
+    _made.extend(_instrument(meter, metric, _make_callback(moment, metric)) for metric in METRICS)
 
 
-def _callback(moment: _Moment, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    return lambda options: metric.read(moment.totals(metric.name))
+def _make_callback(moment: _Moment, metric: Metric) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    return lambda options: metric.read(moment.read_totals(metric.name))
 
 
 def _instrument(

@@ -2,7 +2,7 @@
 
 What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave
 in order, one at a time. Every function hands a job to the writer and waits for it; the work itself is in
-``entries``. Nothing here raises at run time: what cannot be kept is counted under a reason, and where the
+``entries``. Nothing here raises at run time: what cannot be stored is counted under a reason, and where the
 folder cannot be used, memory stands in until it can.
 """
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class PutJob(Job):
-    """Requests to be kept; several share a commit."""
+    """Requests to be stored; several share a commit."""
 
     __slots__ = ("what",)
 
@@ -66,7 +66,7 @@ class Outbox:
     Args:
         path: A folder, created if need be and shared with other processes; or ``":memory:"``. What
             processes that are gone left in the folder is taken over.
-        limit_bytes: Limit for everything that is kept. When it is reached, the newest is refused.
+        limit_bytes: Limit for everything that is stored. When it is reached, the newest is refused.
         destination: What everything in it is captured for. Files for another destination are left alone.
         claim_folder: Makes the folder say whose it is before a file is made in it; see `claim_folder`.
         on_change: Called on the writer's thread when there is something new to send.
@@ -102,11 +102,11 @@ class Outbox:
         """Keep requests, in this order; they are committed when this returns. Return those that were refused.
 
         Args:
-            notes: State records, kept with the requests if all of them are, and if there is a file.
+            notes: State records, stored with the requests if all of them are, and if there is a file.
             converted_id: Spans on disk up to this id are done with: they go in the same commit.
 
         Raises:
-            sqlite3.Error, OSError, ValueError: A required record could not be kept, and so nothing was.
+            sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
         given = tuple(requests)
         job = self.put_later(given, notes, converted_id=converted_id)
@@ -171,17 +171,17 @@ class Outbox:
 
     # What goes.
 
-    def claim(self, now_s: float) -> Entry | None:
+    def claim_next(self, now_s: float) -> Entry | None:
         """Claim the next entry to be sent; None if none is due. One of the next four must follow.
 
         Args:
             now_s: Of the clock that `postpone` was given times of.
         """
-        return self._run(lambda entries: entries.claim(now_s))
+        return self._run(lambda entries: entries.claim_next(now_s))
 
-    def settle(self, entry: Entry, *, sampled_out: bool = False) -> None:
+    def acknowledge(self, entry: Entry, *, sampled_out: bool = False) -> None:
         """Remove an entry: Greenflash has accepted it."""
-        self._run(lambda entries: entries.settle(entry, sampled_out=sampled_out))
+        self._run(lambda entries: entries.acknowledge(entry, sampled_out=sampled_out))
 
     def postpone(self, entry: Entry, until_s: float) -> None:
         """Send an entry again, not before then; what follows in its conversation waits too."""
@@ -201,7 +201,7 @@ class Outbox:
 
     # Looking.
 
-    def due_s(self) -> float | None:
+    def compute_due_s(self) -> float | None:
         """Return when there will be something to claim; None if nothing waits."""
         return self._due_s
 
@@ -252,7 +252,7 @@ class Outbox:
         """How many spans wait on disk for their conversion."""
         return self._contents.captured
 
-    def counts(self) -> Stats:
+    def get_stats(self) -> Stats:
         """Return what became of everything that was put here. Waits for nothing."""
         self._begin_in_child()
         return self._stats
@@ -293,16 +293,16 @@ class Outbox:
                 continue
             self._do(jobs[at])
             at += 1
-        if self._contents.settled_count >= SETTLED_MOST:
-            self._contents.delete_settled()
+        if self._contents.acknowledged_count >= SETTLED_MOST:
+            self._contents.delete_acknowledged()
         if self._contents.has_news and self.on_change is not None:
             self._contents.has_news = False
             self.on_change()
-        return self._contents.settled_count > 0
+        return self._contents.acknowledged_count > 0
 
     def tidy(self) -> None:
         """Delete what is delivered."""
-        self._contents.delete_settled()
+        self._contents.delete_acknowledged()
 
     def release_idle(self) -> bool:
         """Close the file for a while, if nothing waits in it; whether it is closed."""
@@ -317,10 +317,10 @@ class Outbox:
 
     # Forking: the child begins a file of its own when it first needs one.
 
-    def before_fork(self) -> None:
+    def prepare_fork(self) -> None:
         """Nothing: the writer rests, see `fork_hooks`."""
 
-    def after_fork(self, *, in_child: bool) -> None:
+    def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child."""
         if in_child:
             self._begin_in_child()
@@ -357,7 +357,7 @@ class Outbox:
 
     def _publish(self) -> None:
         self._stats = self._contents.ledger.stats(self._contents.captured)
-        self._due_s = None if self._contents.is_closed else self._contents.schedule.due_s()
+        self._due_s = None if self._contents.is_closed else self._contents.schedule.compute_due_s()
 
     def _run(self, act: Callable[[Entries], T], timeout_s: float = FOREVER_S) -> T | None:
         """Have the writer do something, and wait for it; None if it failed or the time is over."""

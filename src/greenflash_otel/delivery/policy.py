@@ -116,8 +116,8 @@ def judge(
         return _judge_success(answer, status, attempt, rng_fraction, pauses)
     if status in TRANSIENT_STATUSES or not 300 <= status < 500:
         return _retry(answer, attempt, rng_fraction, f"HTTP {status}")
-    if status == TOO_LARGE or (status in PERMANENT_STATUSES and _said(answer.body)):
-        reason = _reason(status, _said(answer.body))
+    if status == TOO_LARGE or (status in PERMANENT_STATUSES and _read_explanation(answer.body)):
+        reason = _write_reason(status, _read_explanation(answer.body))
         return Split(reason) if request_items > 1 else Rejected(reason, status == TOO_LARGE)
     if status in PERMANENT_STATUSES and answer.is_cut:
         return _retry(answer, attempt, rng_fraction, f"HTTP {status}, and the answer broke off")
@@ -129,7 +129,7 @@ def pause_delay_s(pauses: int) -> float:
     return min(PAUSE_S * 2.0 ** min(pauses, 10), PAUSE_MAX_S)
 
 
-def readable(text: str, limit: int = _REASON_CHARACTERS) -> str:
+def make_readable(text: str, limit: int = _REASON_CHARACTERS) -> str:
     """Return a text from outside as one line that can be stored and printed.
 
     Control characters and lone surrogates, which databases and terminals do not take, are replaced.
@@ -141,7 +141,7 @@ def readable(text: str, limit: int = _REASON_CHARACTERS) -> str:
 def _judge_success(answer: Answer, status: int, attempt: int, rng_fraction: float, pauses: int) -> Verdict:
     if status == 204:
         return Delivered(sampled_out=True)
-    decoded = _decoded(answer.body)
+    decoded = _decode_json(answer.body)
     if isinstance(decoded, dict) and decoded.get("success") is True:
         return Delivered()
     if isinstance(decoded, dict) or answer.is_cut or attempt <= STRANGE_SUCCESSES:
@@ -151,22 +151,22 @@ def _judge_success(answer: Answer, status: int, attempt: int, rng_fraction: floa
 
 def _retry(answer: Answer, attempt: int, rng_fraction: float, reason: str) -> RetryAfter:
     ceiling_s = min(BACKOFF_S * 2 ** min(attempt - 1, 10), BACKOFF_MAX_S)
-    asked_s = _asked_s(answer)
+    asked_s = _read_retry_after_s(answer)
     return RetryAfter(max(rng_fraction * ceiling_s, asked_s or 0.0), asked_s is not None, reason)
 
 
-def _asked_s(answer: Answer) -> float | None:
+def _read_retry_after_s(answer: Answer) -> float | None:
     """The wait the server asked for, in seconds; a date counts from the server's own clock."""
     header = (answer.retry_after or "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", header):
         return min(float(header), RETRY_AFTER_MAX_S)
-    until, now = _moment(header), _moment(answer.date or "")
+    until, now = _parse_date(header), _parse_date(answer.date or "")
     if until is None or now is None:
         return None
     return min(max((until - now).total_seconds(), 0.0), RETRY_AFTER_MAX_S)
 
 
-def _moment(http_date: str) -> datetime | None:
+def _parse_date(http_date: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(http_date)
         return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
@@ -176,13 +176,13 @@ def _moment(http_date: str) -> datetime | None:
 
 def _pause_reason(answer: Answer, status: int) -> str:
     """What answered, and what to do about it."""
-    said = _said(answer.body)
+    said = _read_explanation(answer.body)
     if 300 <= status < 400:
         return f"HTTP {status}: a redirect, which is not followed; {BASE_URL_ADVICE}"
     if said and status in ADVICE:
-        return f"{_reason(status, said)}; {ADVICE[status]}"
+        return f"{_write_reason(status, said)}; {ADVICE[status]}"
     if said:
-        return _reason(status, said)
+        return _write_reason(status, said)
     advice = ADVICE.get(status, BASE_URL_ADVICE)
     return f"HTTP {status}: not an answer of the API ({_kind_of(answer)}); {advice}"
 
@@ -194,22 +194,22 @@ def _kind_of(answer: Answer) -> str:
     return found[1] if found else "of no known type"
 
 
-def _reason(status: int, said: str) -> str:
+def _write_reason(status: int, said: str) -> str:
     return f"HTTP {status}: {said}" if said else f"HTTP {status}"
 
 
-def _said(body: bytes) -> str:
+def _read_explanation(body: bytes) -> str:
     """What Greenflash says about a request it refuses: a text in ``message`` or ``error``. Empty: it is not
     Greenflash that speaks."""
-    decoded = _decoded(body)
+    decoded = _decode_json(body)
     if isinstance(decoded, dict):
         for name in ("message", "error"):
-            if isinstance(text := decoded.get(name), str) and (line := readable(text)):
+            if isinstance(text := decoded.get(name), str) and (line := make_readable(text)):
                 return line
     return ""
 
 
-def _decoded(body: bytes) -> Json:
+def _decode_json(body: bytes) -> Json:
     """The JSON of a body. Bytes that are not UTF-8 are replaced: they cost nothing but themselves."""
     try:
         decoded: Json = json.loads(body.decode("utf-8-sig", errors="replace"))

@@ -1,4 +1,4 @@
-"""Tell refusals of single items from trouble that meets every item. Pure.
+"""Distinguish refusals of single items from trouble that meets every item. Pure.
 
 Greenflash refuses a bad item with a reason. A wrong product id, a key of another account, or a proxy that
 writes JSON gets the same refusal for everything. Then nothing may be rejected: what was refused must wait.
@@ -45,7 +45,7 @@ class SuspectRefusals(Generic[EntryT]):
 class RefusalStreak(Generic[EntryT]):
     """What one destination refused since it last accepted something.
 
-    Tell it of each verdict, in the order in which the verdicts are acted on::
+    Inform it of each verdict, in the order in which the verdicts are acted on::
 
         case Delivered():
             streak.note_accepted()

@@ -54,7 +54,7 @@ class ResponseTable:
     def note(self, responses: Iterable[Response]) -> None:
         """Remember responses."""
         day = int(time.time() // _DAY_S)
-        rows = [(*map(_storable, response), day) for response in responses]
+        rows = [(*map(_make_storable, response), day) for response in responses]
         with internal_errors.guarded("note which message a response became"):
             if not self._path.exists():
                 create_private_file(self._path)
@@ -78,7 +78,7 @@ class ResponseTable:
             db = self._open()
             try:
                 sql = "SELECT conversation_id, message_id FROM responses WHERE response_id = ?"
-                found = db.execute(sql, (_storable(response_id),)).fetchone()
+                found = db.execute(sql, (_make_storable(response_id),)).fetchone()
             finally:
                 db.close()
         except _FAILURES as error:
@@ -110,5 +110,5 @@ class ResponseTable:
             db.execute(_DELETE_OLDEST, (count - MAX_ROWS * 9 // 10,))
 
 
-def _storable(text: str) -> str:
+def _make_storable(text: str) -> str:
     return text.encode(errors="replace").decode()

@@ -1,7 +1,7 @@
 """Decide whose turn it is. Pure and in memory: which conversation may send its oldest entry, and when.
 
 The queue of one conversation sends one entry at a time. The schedule belongs to the process: after a restart
-everything is due at once. Bounded by what the outbox can hold.
+everything is due at once. Bounded by what the outbox can contain.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Schedule:
             self._attempts[queue] = 0
             self._ready.append(queue)
 
-    def claim(self, now_s: float) -> str | None:
+    def claim_next(self, now_s: float) -> str | None:
         """Claim the queue whose turn it is; None if none is due. A queue that waited comes last."""
         while self._waiting and self._waiting[0][0] <= now_s:
             self._ready.append(heapq.heappop(self._waiting)[2])
@@ -56,7 +56,7 @@ class Schedule:
         self._ready.extend(queue for _, _, queue in sorted(self._waiting))
         self._waiting.clear()
 
-    def due_s(self) -> float | None:
+    def compute_due_s(self) -> float | None:
         """Return when the next queue is due; None if all are claimed."""
         if self._ready:
             return float("-inf")

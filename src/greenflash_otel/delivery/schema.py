@@ -1,7 +1,7 @@
 """The SQL of the outbox: how a database is made and opened, what its tables are, how rows become requests.
 
 One connection per file, exclusive and in WAL mode, which keeps SQLite away from the shared memory that two
-connections would need. Who owns a file is decided by a lock beside it, see ``files``. Every commit is on disk
+connections would need. Who owns a file is decided by a lock next to it, see ``files``. Every commit is on disk
 when it returns (``synchronous=FULL``). A file says in its header that it is ours and of which schema, so that
 it can be known without opening it as a database.
 """
@@ -80,7 +80,7 @@ class Entry:
     """A request of the outbox, claimed to be sent."""
 
     id: int
-    lane: str
+    queue: str
     attempt: int
     """Which attempt this is; counts from 1."""
     request: ApiRequest
@@ -121,14 +121,14 @@ def connect(where: str, *, limit_bytes: int) -> sqlite3.Connection:
 
     Args:
         where: A SQLite URI.
-        limit_bytes: What is to be kept at most. The database may grow a little more, besides its journal.
+        limit_bytes: What is to be stored at most. The database may grow a little more, besides its journal.
 
     Raises:
         sqlite3.Error: It cannot be used.
     """
     # The class, not connect(): instrumentations wrap that, and we never trace ourselves.
     db = sqlite3.Connection(where, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
-    db.text_factory = _text
+    db.text_factory = _decode_text
     try:
         page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
         for pragma in (
@@ -170,7 +170,7 @@ def destination_of(db: sqlite3.Connection) -> str | None:
     return None
 
 
-def _text(stored: bytes) -> str:
+def _decode_text(stored: bytes) -> str:
     """Read damaged text as well: the checksum says that it is not what was stored."""
     return stored.decode(errors="replace")
 
@@ -190,30 +190,30 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def row_of(request: ApiRequest) -> Row:
     """A request as it is stored. Lone surrogates, which SQLite refuses, become ``?``."""
-    conversation_id = storable(request.conversation_id)
+    conversation_id = make_storable(request.conversation_id)
     stored = (request.kind, request.path, conversation_id, request.items, request.body)
-    return (*stored, _checksum(*stored))
+    return (*stored, _compute_checksum(*stored))
 
 
 def request_of(row: Row) -> ApiRequest | None:
     """The request that was stored; None if a bit has changed since."""
     kind, path, conversation_id, items, body, checksum = row
-    if _checksum(kind, path, conversation_id, items, body) != checksum:
+    if _compute_checksum(kind, path, conversation_id, items, body) != checksum:
         return None
     return ApiRequest(cast(Kind, kind), path, body, conversation_id, items)
 
 
-def _checksum(kind: str, path: str, conversation_id: str, items: int, body: bytes) -> bytes:
+def _compute_checksum(kind: str, path: str, conversation_id: str, items: int, body: bytes) -> bytes:
     head = "\n".join((kind, path, conversation_id, str(items), ""))
     return hashlib.blake2b(head.encode() + body, digest_size=16).digest()
 
 
-def lane_of(id: int, row: Row) -> str:
+def queue_of(id: int, row: Row) -> str:
     """The lane of an entry: its conversation, else one of its own."""
     return row[2] or f"entry {id}"
 
 
-def last_id(db: sqlite3.Connection) -> int:
+def find_last_id(db: sqlite3.Connection) -> int:
     """The id that the newest of all requests was put under, pending or rejected; 0 if there is none.
 
     Parts of it have ids up to the next multiple of the gap.
@@ -223,30 +223,30 @@ def last_id(db: sqlite3.Connection) -> int:
     return cast(int, newest) // GAP * GAP
 
 
-def insert(db: sqlite3.Connection, id: int, lane: str, row: Row) -> None:
+def insert(db: sqlite3.Connection, id: int, queue: str, row: Row) -> None:
     """Add an entry."""
     db.execute(
-        f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id, lane, *row)
+        f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (id, queue, *row)
     )
 
 
 def insert_many(db: sqlite3.Connection, entries: Sequence[tuple[int, str, Row]]) -> None:
-    """Add entries, each an id, a lane and a row, in few statements: see `in_few_statements`."""
-    rows = [(id, lane, *row) for id, lane, row in entries]
-    in_few_statements(db, f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES", rows)
+    """Add entries, each an id, a lane and a row, in few statements: see `execute_in_batches`."""
+    rows = [(id, queue, *row) for id, queue, row in entries]
+    execute_in_batches(db, f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES", rows)
 
 
-def delete(db: sqlite3.Connection, id: int) -> None:
+def delete_one(db: sqlite3.Connection, id: int) -> None:
     """Remove an entry."""
     db.execute("DELETE FROM entries WHERE id = ?", (id,))
 
 
 def delete_many(db: sqlite3.Connection, ids: Sequence[int]) -> None:
     """Remove entries."""
-    in_few_statements(db, "WITH gone (id) AS (VALUES", [(id,) for id in ids], _DELETE_GONE)
+    execute_in_batches(db, "WITH gone (id) AS (VALUES", [(id,) for id in ids], _DELETE_GONE)
 
 
-def in_few_statements(
+def execute_in_batches(
     db: sqlite3.Connection, before: str, rows: Sequence[Sequence[object]], after: str = ""
 ) -> None:
     """Run a statement for many rows of values at once.
@@ -270,7 +270,7 @@ def insert_rejected(db: sqlite3.Connection, reason: str, attempts: int, row: Row
     db.execute(sql, (id, reason, attempts, *row))
 
 
-def storable(text: str) -> str:
+def make_storable(text: str) -> str:
     """Return a text that SQLite can store: lone surrogates become ``?``."""
     return text.encode(errors="replace").decode()
 
@@ -280,32 +280,36 @@ def delete_rejected(db: sqlite3.Connection, id: int) -> None:
     db.execute("DELETE FROM rejected WHERE id = ?", (id,))
 
 
-def ids(db: sqlite3.Connection, table: str) -> list[int]:
+def list_ids(db: sqlite3.Connection, table: str) -> list[int]:
     """The ids in a table, in order."""
     return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
 
 
-def oldest(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> tuple[int, Row] | None:
+def find_oldest(
+    db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]
+) -> tuple[int, Row] | None:
     """The first entry of a lane that is not settled, with its id."""
     sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
-    for found in db.execute(sql, (lane, len(settled) + 1)):
-        if found[0] not in settled:
-            return found[0], _typed(found[1:])
+    for found in db.execute(sql, (queue, len(acknowledged) + 1)):
+        if found[0] not in acknowledged:
+            return found[0], _convert_row(found[1:])
     return None
 
 
-def oldest_id(db: sqlite3.Connection, lane: str, *, settled: Collection[int]) -> int | None:
+def find_oldest_id(db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]) -> int | None:
     """The id of the first entry of a lane that is not settled."""
     sql = "SELECT id FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
-    return next((id for (id,) in db.execute(sql, (lane, len(settled) + 1)) if id not in settled), None)
+    return next(
+        (id for (id,) in db.execute(sql, (queue, len(acknowledged) + 1)) if id not in acknowledged), None
+    )
 
 
-def before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
+def list_before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
     """Id and lane of the entries before an id."""
     return db.execute("SELECT id, lane FROM entries WHERE id < ? ORDER BY id", (mark,))
 
 
-def next_id(db: sqlite3.Connection, id: int) -> int:
+def find_next_id(db: sqlite3.Connection, id: int) -> int:
     """Where the room behind an entry ends: at the next one, or at what may be put next."""
     both = (
         "SELECT min(id) AS id FROM entries WHERE id > ? UNION ALL SELECT min(id) FROM rejected WHERE id > ?"
@@ -324,12 +328,12 @@ def is_indexed(db: sqlite3.Connection) -> bool:
     return bool(db.execute(f"{counts} AND NOT EXISTS ({unknown})").fetchone()[0])
 
 
-def lanes(db: sqlite3.Connection) -> Iterator[str]:
+def list_queues(db: sqlite3.Connection) -> Iterator[str]:
     """All lanes, the one with the oldest entry first."""
-    return (lane for (lane,) in db.execute("SELECT lane FROM entries GROUP BY lane ORDER BY min(id)"))
+    return (queue for (queue,) in db.execute("SELECT lane FROM entries GROUP BY lane ORDER BY min(id)"))
 
 
-def items(db: sqlite3.Connection) -> tuple[int, int]:
+def count_items(db: sqlite3.Connection) -> tuple[int, int]:
     """How many items the entries carry, and how many what was rejected."""
     entries, rejected = (
         db.execute(f"SELECT ifnull(sum(items), 0) FROM {table}").fetchone()[0]
@@ -338,21 +342,23 @@ def items(db: sqlite3.Connection) -> tuple[int, int]:
     return entries, rejected
 
 
-def entry_row(db: sqlite3.Connection, id: int) -> Row | None:
+def read_entry_row(db: sqlite3.Connection, id: int) -> Row | None:
     """One entry as stored."""
     found = db.execute(f"SELECT {_REQUEST} FROM entries WHERE id = ?", (id,)).fetchone()
-    return None if found is None else _typed(found)
+    return None if found is None else _convert_row(found)
 
 
-def _typed(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be one of a column's type
+def _convert_row(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be one of a column's type
     """A row as its table would take it."""
-    kind, path, conversation_id = (_text(one) if isinstance(one, bytes) else str(one) for one in row[:3])
+    kind, path, conversation_id = (
+        _decode_text(one) if isinstance(one, bytes) else str(one) for one in row[:3]
+    )
     items = int(row[3]) if isinstance(row[3], (int, float)) else 0
     body, checksum = (one if isinstance(one, bytes) else str(one).encode() for one in row[4:])
     return kind, path, conversation_id, items, body, checksum
 
 
-def rejected_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
+def read_rejected_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
     """One request that was rejected: reason, attempts, and what is stored of it."""
     sql = f"SELECT reason, attempts, {_REQUEST} FROM rejected WHERE id = ?"
     reason, attempts, *row = db.execute(sql, (id,)).fetchone()
@@ -362,10 +368,12 @@ def rejected_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
 def insert_captured(db: sqlite3.Connection, bodies: Sequence[bytes]) -> None:
     """Add spans that are still to be converted, behind those that wait."""
     rows = [(body, checksum_of(body)) for body in bodies]
-    in_few_statements(db, "INSERT INTO captured (body, checksum) VALUES", rows)
+    execute_in_batches(db, "INSERT INTO captured (body, checksum) VALUES", rows)
 
 
-def captured_rows(db: sqlite3.Connection, *, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
+def read_captured_rows(
+    db: sqlite3.Connection, *, most: int, most_bytes: int
+) -> list[tuple[int, bytes | None]]:
     """Return the oldest spans that wait, with their ids; None for one whose bits have changed."""
     found: list[tuple[int, bytes | None]] = []
     size = 0
@@ -379,7 +387,7 @@ def captured_rows(db: sqlite3.Connection, *, most: int, most_bytes: int) -> list
     return found
 
 
-def captured_body(db: sqlite3.Connection, id: int) -> bytes | None:
+def read_captured_body(db: sqlite3.Connection, id: int) -> bytes | None:
     """Return one span that waits; None if a bit of it has changed."""
     found = db.execute("SELECT body, checksum FROM captured WHERE id = ?", (id,)).fetchone()
     return None if found is None or checksum_of(found[0]) != found[1] else cast(bytes, found[0])
@@ -395,17 +403,17 @@ def count_captured(db: sqlite3.Connection) -> int:
     return cast(int, db.execute("SELECT count(*) FROM captured").fetchone()[0])
 
 
-def last_captured_id(db: sqlite3.Connection) -> int:
+def find_last_captured_id(db: sqlite3.Connection) -> int:
     """The highest id of a span that waits; 0 if there is none."""
     return cast(int, db.execute("SELECT ifnull(max(id), 0) FROM captured").fetchone()[0])
 
 
 def checksum_of(body: bytes) -> bytes:
-    """Return what tells whether a bit of a body has changed."""
+    """Return what shows whether a bit of a body has changed."""
     return hashlib.blake2b(body, digest_size=8).digest()
 
 
-def used_bytes(db: sqlite3.Connection) -> int:
+def measure_used_bytes(db: sqlite3.Connection) -> int:
     """What the rows take up, in whole pages; free pages will be used again and do not count."""
     pages, free, page_bytes = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")

@@ -84,7 +84,7 @@ class Sender:
         self.begin()
 
     def begin(self) -> None:
-        """Begin in a forked child: nothing is under way here; a thread that is gone may hold the lock."""
+        """Begin in a forked child: nothing is under way here; a thread that is gone may own the lock."""
         self._lock = threading.Lock()
         self._under_way: dict[int, float] = {}
         self._claiming = 0
@@ -99,20 +99,20 @@ class Sender:
 
         Nobody knows while nothing waits, or while too much is under way.
         """
-        due_s = self._outbox.due_s()
+        due_s = self._outbox.compute_due_s()
         if due_s is None or not self._has_room():
             return None
         now_s = self._clock()
         return max(due_s, self._closed_until_s, now_s) - now_s
 
-    def step(self, *, timeout_s: float | None = None) -> bool:
+    def send_next(self, *, timeout_s: float | None = None) -> bool:
         """Send one entry, if one is due and the server may be asked; False if not."""
-        if (entry := self.claim()) is None:
+        if (entry := self.claim_next()) is None:
             return False
         self.send(entry, timeout_s=timeout_s)
         return True
 
-    def claim(self) -> Entry | None:
+    def claim_next(self) -> Entry | None:
         """Claim the next entry to send, if one is due and the server may be asked. It must be sent."""
         with self._lock:
             now_s = self._clock()
@@ -121,7 +121,7 @@ class Sender:
             self._claiming += 1
         entry = None
         try:
-            entry = self._outbox.claim(now_s)
+            entry = self._outbox.claim_next(now_s)
         finally:
             with self._lock:
                 self._claiming -= 1
@@ -158,7 +158,7 @@ class Sender:
         match verdict:
             case Delivered(sampled_out):
                 self._note_accepted()
-                self._outbox.settle(entry, sampled_out=sampled_out)
+                self._outbox.acknowledge(entry, sampled_out=sampled_out)
             case RetryAfter(delay_s, gate_all, reason):
                 with self._lock:
                     self._limit.narrow(sent_s=self._under_way.get(entry.id, now_s), now_s=now_s)
@@ -215,7 +215,7 @@ class Sender:
         suspect = None
         if not is_certain:
             with self._lock:
-                waiting = self._outbox.counts().pending
+                waiting = self._outbox.get_stats().pending
                 suspect = self._streak.note_rejected(
                     entry.request.conversation_id, id, reason, waiting=waiting
                 )

@@ -104,7 +104,7 @@ class SenderPool:
                 self._sleep(RECOVERY_S)
 
     def _deliver_one(self) -> None:
-        entry = self._sender.claim()
+        entry = self._sender.claim_next()
         if entry is None:
             self._on_progress()
             return

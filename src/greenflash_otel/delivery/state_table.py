@@ -2,7 +2,7 @@
 
 State records are written in the transaction of the requests they were made with, so that after a crash
 neither is there without the other. They are a help, not a record: the oldest go first, a broken one is
-counted and skipped, and where they do not fit the requests are kept without them.
+counted and skipped, and where they do not fit the requests are stored without them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery.schema import in_few_statements
+from greenflash_otel.delivery.schema import execute_in_batches
 from greenflash_otel.state_record import StateRecord
 
 ROWS: Final = 100_000
 SHARE: Final = 1 / 8
 """Of the outbox's budget."""
 DAYS: Final = 30
-"""How long a note is kept."""
+"""How long a note is stored."""
 
 _ROW_BYTES: Final = 160
 """What a row takes beyond its value: topic, index, numbers."""
@@ -31,7 +31,7 @@ _INSERT: Final = "INSERT INTO state (key, day, value, checksum) VALUES (?, ?, ?,
 
 
 class StateTable:
-    """The notes in one file. Its owner serialises access and holds the transactions."""
+    """The notes in one file. Its owner serialises access and owns the transactions."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = int(limit_bytes * SHARE)
@@ -43,16 +43,16 @@ class StateTable:
 
     def find(self, db: sqlite3.Connection, *, after: int = 0) -> None:
         """Take note of what others left, which has higher ids than one; what is too old is removed."""
-        db.execute("DELETE FROM state WHERE day < ?", (_today() - DAYS,))
+        db.execute("DELETE FROM state WHERE day < ?", (_count_days() - DAYS,))
         self._shorten(db)
-        last = last_id(db)
+        last = find_last_id(db)
         if last > after:
             self.inherits = True
             self.found.append((after + 1, last + 1))
 
     def write(self, db: sqlite3.Connection, notes: Iterable[StateRecord]) -> None:
         """Keep notes."""
-        today = _today()
+        today = _count_days()
         replaced: dict[str, None] = {}
         values: dict[str, list[str]] = {}
         for note in notes:
@@ -61,9 +61,13 @@ class StateTable:
                 values.pop(note.key, None)
             if note.value is not None:
                 values.setdefault(note.key, []).append(note.value)
-        rows = [(key, today, value, _checksum(key, value)) for key, some in values.items() for value in some]
-        in_few_statements(db, "WITH gone (key) AS (VALUES", [(key,) for key in replaced], _DELETE_GONE)
-        in_few_statements(db, "INSERT INTO state (key, day, value, checksum) VALUES", rows)
+        rows = [
+            (key, today, value, _compute_checksum(key, value))
+            for key, some in values.items()
+            for value in some
+        ]
+        execute_in_batches(db, "WITH gone (key) AS (VALUES", [(key,) for key in replaced], _DELETE_GONE)
+        execute_in_batches(db, "INSERT INTO state (key, day, value, checksum) VALUES", rows)
         self._rows += len(rows)
         self._bytes += sum(len(row[2]) + _ROW_BYTES for row in rows)
         if self._rows > ROWS or self._bytes > self._limit_bytes:
@@ -72,7 +76,7 @@ class StateTable:
     def read(self, db: sqlite3.Connection, topic: str) -> Sequence[str]:
         """What was found on a topic, oldest first."""
         sql = "SELECT key, value, checksum FROM state WHERE key = ? ORDER BY id"
-        return list(_sound(db.execute(sql, (topic,))))
+        return list(_select_sound(db.execute(sql, (topic,))))
 
     def read_found(self, db: sqlite3.Connection, beginning: str) -> Sequence[str]:
         """What was found since this was last asked, on topics that begin so."""
@@ -82,7 +86,7 @@ class StateTable:
         )
         found, self.found = self.found, []
         rows = (row for ids in found for row in db.execute(sql, (beginning, f"{beginning}\uffff", *ids)))
-        return list(_sound(rows))
+        return list(_select_sound(rows))
 
     def _shorten(self, db: sqlite3.Connection) -> None:
         """Count anew, and remove the oldest while there are too many."""
@@ -97,28 +101,28 @@ class StateTable:
 
 
 def copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> None:
-    """Add what another file holds, behind what is here."""
+    """Add what another file contains, behind what is here."""
     rows = orphan.execute("SELECT key, day, value, checksum FROM state ORDER BY id")
     into.executemany(_INSERT, rows)
 
 
-def last_id(db: sqlite3.Connection) -> int:
+def find_last_id(db: sqlite3.Connection) -> int:
     """The highest id of a note; 0 if there is none."""
     return int(db.execute("SELECT ifnull(max(id), 0) FROM state").fetchone()[0])
 
 
-def _sound(rows: Iterable[tuple[str, str, int]]) -> Iterator[str]:
+def _select_sound(rows: Iterable[tuple[str, str, int]]) -> Iterator[str]:
     """The values of which no bit has changed since they were written."""
     for topic, value, checksum in rows:
-        if _checksum(topic, value) == checksum:
+        if _compute_checksum(topic, value) == checksum:
             yield value
         else:
             internal_errors.count("read state records", ValueError("checksum"))
 
 
-def _checksum(topic: str, value: str) -> int:
+def _compute_checksum(topic: str, value: str) -> int:
     return zlib.crc32(f"{topic}\n{value}".encode())
 
 
-def _today() -> int:
+def _count_days() -> int:
     return int(time.time() // _DAY_S)

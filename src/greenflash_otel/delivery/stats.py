@@ -58,23 +58,23 @@ class Stats:
         sampled_out = f" ({self.sampled_out} sampled out)" if self.sampled_out else ""
         text = (
             f"accepted {self.accepted} = delivered {self.delivered}{sampled_out} + pending {self.pending}"
-            f" + rejected {self.rejected} + lost {_counted(self.lost)}"
+            f" + rejected {self.rejected} + lost {_write_count(self.lost)}"
         )
         if self.paused:
             text += f"; paused: {self.paused}"
         if self.internal_errors:
-            text += f"; internal errors {_counted(self.internal_errors)}"
+            text += f"; internal errors {_write_count(self.internal_errors)}"
         if self.unlinked:
             text += f"; unlinked {self.unlinked}"
         return text + (f"; repaired {self.repaired}" if self.repaired else "")
 
 
-def with_process_counts(stats: Stats) -> Stats:
+def add_process_counts(stats: Stats) -> Stats:
     """Add what is counted for the process: our own failures, and what was lost before any pipeline had it.
 
     Add it once: to the stats of one pipeline, or to the sum of several.
     """
-    counts = internal_errors.counts()
+    counts = internal_errors.get_counts()
     return replace(
         stats,
         accepted=stats.accepted + counts.lost.total(),
@@ -85,7 +85,7 @@ def with_process_counts(stats: Stats) -> Stats:
     )
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _write_count(counts: Mapping[str, int]) -> str:
     """Write a sum and what it is made of: ``3 (disk_full 2, outbox_full 1)``."""
     if not counts:
         return "0"
@@ -101,7 +101,7 @@ class Ledger:
         self._lost: Counter[str] = Counter()
 
     @property
-    def kept(self) -> int:
+    def retained(self) -> int:
         """Items in the outbox, pending or rejected."""
         return self._pending + self._rejected
 
@@ -145,7 +145,7 @@ class Ledger:
 
     def hand_over(self) -> None:
         """Count nothing of what is in the outbox any more: who opens it next counts it."""
-        self._accepted -= self.kept
+        self._accepted -= self.retained
         self._pending = self._rejected = 0
 
     def stats(self, waiting: int = 0) -> Stats:

@@ -25,7 +25,7 @@ _ours: set[int] = set()
 def start_thread(name: str, run: Callable[[], None]) -> bool:
     """Start a daemon thread of ours; False where the interpreter starts none any more.
 
-    Not `threading.Thread`: its `start` takes a lock that the interrupted code may hold.
+    Not `threading.Thread`: its `start` takes a lock that the interrupted code may own.
     """
 
     def run_as_ours() -> None:

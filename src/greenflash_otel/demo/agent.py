@@ -15,7 +15,7 @@ def is_possible() -> bool:
     return all(find_spec(name) is not None for name in NEEDED)
 
 
-def tell_with_agent(**client_options: Any) -> None:
+def play_with_agent(**client_options: Any) -> None:
     """Have the conversation, in the thread ``dinner``.
 
     Args:

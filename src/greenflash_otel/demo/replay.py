@@ -22,7 +22,7 @@ class Replay:
 
     def __init__(self, answers: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Answer with the demo's recordings, or with ``answers`` of the same form."""
-        handler = type("Handler", (_Handler,), {"answers": recorded() if answers is None else answers})
+        handler = type("Handler", (_Handler,), {"answers": read_recordings() if answers is None else answers})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="replay", daemon=True)
 
@@ -52,7 +52,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         if length > LONGEST_REQUEST_BYTES:
             return self._send(413, "application/json", b'{"error": {"message": "too long"}}')
-        asked = _last_message(json.loads(self.rfile.read(length)))
+        asked = _find_last_message(json.loads(self.rfile.read(length)))
         for answer in self.answers:
             if answer["to"] == asked and answer["path"] == self.path:
                 body = answer["body"]
@@ -72,12 +72,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _last_message(body: Any) -> object:  # Any: whatever JSON a client sends
+def _find_last_message(body: Any) -> object:  # Any: whatever JSON a client sends
     messages = body.get("messages") or body.get("input")
     return messages[-1].get("content") if isinstance(messages, list) else messages
 
 
-def recorded() -> list[dict[str, Any]]:
+def read_recordings() -> list[dict[str, Any]]:
     """The demo's recordings."""
     text = (files("greenflash_otel.demo") / "recordings.json").read_text(encoding="utf-8")
     answers: list[dict[str, Any]] = json.loads(text)["answers"]

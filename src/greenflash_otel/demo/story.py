@@ -19,22 +19,22 @@ WEATHER: ChatCompletionToolParam = {
 }
 
 
-def tell(client: OpenAI) -> None:
+def play_all(client: OpenAI) -> None:
     """Have all four, each in a conversation of its own."""
     with greenflash.conversation(
         "chat-42", user_id="ada", organization_id="acme", properties={"plan": "free"}
     ):
-        chat(client)
+        play_chat(client)
         greenflash.record_outcome("upgrade", "149.00", value_type="currency", influence="positive")
     with greenflash.conversation("streamed-answer", user_id="bob"):
-        stream(client)
+        play_stream(client)
     with greenflash.conversation("weather", user_id="cleo"):
         use_tools(client)
     with greenflash.conversation("arithmetic", user_id="dan"):
-        reason(client)
+        play_reasoning(client)
 
 
-def chat(client: OpenAI) -> None:
+def play_chat(client: OpenAI) -> None:
     """Three turns; the whole history is sent with every one of them."""
     history: list[ChatCompletionMessageParam] = []
     for question in (
@@ -47,7 +47,7 @@ def chat(client: OpenAI) -> None:
         history.append({"role": "assistant", "content": answer.choices[0].message.content})
 
 
-def stream(client: OpenAI) -> None:
+def play_stream(client: OpenAI) -> None:
     """An answer read piece by piece."""
     chunks = client.chat.completions.create(
         model="gpt-3.5-turbo",
@@ -76,6 +76,6 @@ def use_tools(client: OpenAI) -> None:
     client.chat.completions.create(model="gpt-4o-mini", messages=messages)
 
 
-def reason(client: OpenAI) -> None:
+def play_reasoning(client: OpenAI) -> None:
     """A model that thinks before it answers, through the Responses API."""
     client.responses.create(model="gpt-5-mini", input="What is 2 + 2?", reasoning={"summary": "auto"})

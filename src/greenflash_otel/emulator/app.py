@@ -33,20 +33,20 @@ def create_app(
 ) -> Starlette:
     """The application. Without an ``api_key`` any bearer token is as good as another."""
 
-    def route(endpoint: Endpoint) -> Route:
+    def make_route(endpoint: Endpoint) -> Route:
         async def serve(request: Request) -> Response:
             body = await _read_body(request, max_body_bytes)
             fault = faults.choose(request.method, _path_of(request)) if _is_api(request) else None
             if (instead := await _strike(fault, after_commit=False)) is not None:
                 return instead
             _authorise(request, api_key)
-            reply = await run_in_threadpool(endpoint.handle, store, _call(request, endpoint, body))
-            return await _strike(fault, after_commit=True) or _response(reply)
+            reply = await run_in_threadpool(endpoint.handle, store, _read_call(request, endpoint, body))
+            return await _strike(fault, after_commit=True) or _make_response(reply)
 
         return Route(endpoint.path.replace("{id}", "{id:path}"), serve, methods=[endpoint.method])
 
     app = Starlette(
-        routes=[route(endpoint) for endpoint in ENDPOINTS],
+        routes=[make_route(endpoint) for endpoint in ENDPOINTS],
         exception_handlers={
             Refused: _on_refusal,
             HTTPException: _on_http_exception,
@@ -98,7 +98,7 @@ def _authorise(request: Request, api_key: str | None) -> None:
         raise Refused(401, "Invalid API key")
 
 
-def _call(request: Request, endpoint: Endpoint, body: bytes) -> Call:
+def _read_call(request: Request, endpoint: Endpoint, body: bytes) -> Call:
     path_id = ""
     if endpoint.path.endswith("{id}"):
         prefix = endpoint.path.removesuffix("{id}")
@@ -124,20 +124,20 @@ def _path_of(request: Request) -> str:
     return path.removeprefix(API).removeprefix(OWN)
 
 
-def _response(reply: Reply) -> Response:
+def _make_response(reply: Reply) -> Response:
     if reply.body is None:
         return Response(status_code=reply.status, headers=dict(reply.headers))
     body = json.dumps(reply.body, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(body, reply.status, dict(reply.headers), media_type="application/json")
 
 
-def _no(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    return _response(Reply(status, {"success": False, "message": message}, headers or {}))
+def _refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return _make_response(Reply(status, {"success": False, "message": message}, headers or {}))
 
 
 def _on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 -- registered for it
-    return _no(error.status, error.message)
+    return _refuse(error.status, error.message)
 
 
 def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -146,8 +146,8 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
         404: f"No route {request.url.path!r}; the API begins at {API}",
         405: f"{request.method} is not allowed on {request.url.path!r}",
     }
-    return _no(error.status_code, messages.get(error.status_code, error.detail), error.headers)
+    return _refuse(error.status_code, messages.get(error.status_code, error.detail), error.headers)
 
 
 def _on_exception(request: Request, error: Exception) -> Response:
-    return _no(500, f"The emulator failed: {type(error).__name__}; its log says more")
+    return _refuse(500, f"The emulator failed: {type(error).__name__}; its log says more")

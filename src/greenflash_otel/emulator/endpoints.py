@@ -72,22 +72,24 @@ class Endpoint:
 def post_messages(store: Store, call: Call) -> Reply:
     """Create or extend a conversation."""
     request = read(MessagesRequest, call.body)
-    kept = _is_kept(store, request)
+    sampled = _is_sampled(store, request)
     with store.change() as change:
-        writing.note(change, "POST", call.path, request, sampled_out=not kept)
-        if not kept:
+        writing.note(change, "POST", call.path, request, sampled_out=not sampled)
+        if not sampled:
             return Reply(204, None)
         receipt = writing.add_messages(change, request)
-    return Reply(201, views.messages_answer(receipt, request.system_prompt))
+    return Reply(201, views.write_messages_answer(receipt, request.system_prompt))
 
 
 def post_event(store: Store, call: Call) -> Reply:
     """Keep a Greenflash event; its conversation may be unknown as yet."""
     request = read(EventRequest, call.body)
-    kept = sampling.is_kept(sampling.key_of_event(request), request.sample_rate, forced=request.force_sample)
+    sampled = sampling.is_sampled(
+        sampling.key_of_event(request), request.sample_rate, forced=request.force_sample
+    )
     with store.change() as change:
-        writing.note(change, "POST", call.path, request, sampled_out=not kept)
-        if not kept:
+        writing.note(change, "POST", call.path, request, sampled_out=not sampled)
+        if not sampled:
             return Reply(204, None)
         event_id = writing.add_event(change, request)
     return Reply(201, {"success": True, "eventId": event_id})
@@ -108,7 +110,7 @@ def post_user(store: Store, call: Call) -> Reply:
     with store.change() as change:
         writing.note(change, "POST", call.path, request)
         writing.save_user(change, request.external_user_id, request)
-    return Reply(201, _user_answer(store, request.external_user_id))
+    return Reply(201, _write_user_answer(store, request.external_user_id))
 
 
 def put_user(store: Store, call: Call) -> Reply:
@@ -118,7 +120,7 @@ def put_user(store: Store, call: Call) -> Reply:
         writing.demand_profile(change, "user", call.path_id)
         writing.note(change, "PUT", call.path, request)
         writing.save_user(change, call.path_id, request)
-    return Reply(200, _user_answer(store, call.path_id))
+    return Reply(200, _write_user_answer(store, call.path_id))
 
 
 def post_organization(store: Store, call: Call) -> Reply:
@@ -127,7 +129,7 @@ def post_organization(store: Store, call: Call) -> Reply:
     with store.change() as change:
         writing.note(change, "POST", call.path, request)
         writing.save_organization(change, request.external_organization_id, request)
-    return Reply(201, _organization_answer(store, request.external_organization_id))
+    return Reply(201, _write_organization_answer(store, request.external_organization_id))
 
 
 def put_organization(store: Store, call: Call) -> Reply:
@@ -137,20 +139,20 @@ def put_organization(store: Store, call: Call) -> Reply:
         writing.demand_profile(change, "organization", call.path_id)
         writing.note(change, "PUT", call.path, request)
         writing.save_organization(change, call.path_id, request)
-    return Reply(200, _organization_answer(store, call.path_id))
+    return Reply(200, _write_organization_answer(store, call.path_id))
 
 
 def get_interactions(store: Store, call: Call) -> Reply:
     """A page of conversations, as the API shows them."""
-    return _listed(call, _conversations(store, call), views.interaction)
+    return _list_page(call, _fetch_conversations(store, call), views.write_interaction)
 
 
 def get_interaction(store: Store, call: Call) -> Reply:
     """One conversation by Greenflash's id, as the API shows it."""
-    for conversation in reading.conversations(store, id=call.path_id):
+    for conversation in reading.read_conversations(store, id=call.path_id):
         if conversation.id == call.path_id.lower():
-            (user,) = reading.users(store, external_id=conversation.external_user_id)
-            return Reply(200, views.interaction_detail(conversation, user))
+            (user,) = reading.read_users(store, external_id=conversation.external_user_id)
+            return Reply(200, views.write_interaction_detail(conversation, user))
     raise Refused(
         404, f"No interaction has the id {call.path_id!r}; name Greenflash's id, not the external one"
     )
@@ -159,27 +161,30 @@ def get_interaction(store: Store, call: Call) -> Reply:
 def get_products(store: Store, call: Call) -> Reply:
     """A page of the products that requests have named."""
     size_name = "limit" if "limit" in call.query else "pageSize"
-    return _listed(
-        call, partial(reading.products, store), lambda row: views.product(*row), size_name=size_name
+    return _list_page(
+        call,
+        partial(reading.read_products, store),
+        lambda row: views.write_product(*row),
+        size_name=size_name,
     )
 
 
 def get_conversations(store: Store, call: Call) -> Reply:
     """A page of conversations with everything that is stored of them."""
-    return _listed(call, _conversations(store, call), views.in_full)
+    return _list_page(call, _fetch_conversations(store, call), views.write_in_full)
 
 
 def get_conversation(store: Store, call: Call) -> Reply:
     """One conversation, by either id, with everything that is stored of it."""
-    found = reading.conversations(store, id=call.path_id)
+    found = reading.read_conversations(store, id=call.path_id)
     if not found:
         raise Refused(404, f"No conversation has the id {call.path_id!r}")
-    return Reply(200, views.in_full(found[-1]))
+    return Reply(200, views.write_in_full(found[-1]))
 
 
 def get_health(store: Store, call: Call) -> Reply:
     """200 once the store answers."""
-    reading.products(store, limit=1)
+    reading.read_products(store, limit=1)
     return Reply(200, {"success": True})
 
 
@@ -204,7 +209,9 @@ class _Fetch(Protocol[S_co]):
     def __call__(self, *, limit: int, offset: int) -> Sequence[S_co]: ...
 
 
-def _listed(call: Call, fetch: _Fetch[S], view: Callable[[S], object], *, size_name: str = "limit") -> Reply:
+def _list_page(
+    call: Call, fetch: _Fetch[S], view: Callable[[S], object], *, size_name: str = "limit"
+) -> Reply:
     """A page of a list; one entry more is fetched to know whether there is a next page."""
     page = read_page(call.query, size_name=size_name)
     entries = fetch(limit=page.limit + 1, offset=page.offset)
@@ -212,28 +219,28 @@ def _listed(call: Call, fetch: _Fetch[S], view: Callable[[S], object], *, size_n
     return Reply(200, [view(entry) for entry in entries[: page.limit]], headers)
 
 
-def _conversations(store: Store, call: Call) -> _Fetch[StoredConversation]:
+def _fetch_conversations(store: Store, call: Call) -> _Fetch[StoredConversation]:
     if "versionId" in call.query:
         raise Refused(400, "versionId: the emulator keeps no versions; leave it out")
     product_id = call.query.get("productId")
-    return partial(reading.conversations, store, product_id=product_id and product_id.lower())
+    return partial(reading.read_conversations, store, product_id=product_id and product_id.lower())
 
 
-def _is_kept(store: Store, request: MessagesRequest) -> bool:
+def _is_sampled(store: Store, request: MessagesRequest) -> bool:
     """The decision about a whole conversation: by the caller's id of it, wherever there is one."""
     key = request.external_conversation_id
     if key is None and request.conversation_id is not None:
         key = reading.external_id_of(store, request.conversation_id) or request.conversation_id.lower()
     if key is None:
         key = repr(request.as_sent())
-    return sampling.is_kept(key, request.sample_rate, forced=request.force_sample)
+    return sampling.is_sampled(key, request.sample_rate, forced=request.force_sample)
 
 
-def _user_answer(store: Store, external_id: str) -> Mapping[str, object]:
-    (user,) = reading.users(store, external_id=external_id)
-    return {"success": True, "participant": views.participant(user)}
+def _write_user_answer(store: Store, external_id: str) -> Mapping[str, object]:
+    (user,) = reading.read_users(store, external_id=external_id)
+    return {"success": True, "participant": views.write_participant(user)}
 
 
-def _organization_answer(store: Store, external_id: str) -> Mapping[str, object]:
-    (organization,) = reading.organizations(store, external_id=external_id)
-    return {"success": True, "organization": views.organization(organization)}
+def _write_organization_answer(store: Store, external_id: str) -> Mapping[str, object]:
+    (organization,) = reading.read_organizations(store, external_id=external_id)
+    return {"success": True, "organization": views.write_organization(organization)}

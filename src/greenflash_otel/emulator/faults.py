@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 POLL_S = 0.005
-"""How often a held request looks whether it was released."""
+"""How often a stopped request looks whether it was released."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FaultReply:
     """Answer this; ``after_commit`` says whether the request is handled first."""
 
     status: int
@@ -27,7 +27,7 @@ class Answer:
     body: bytes = b""
     after_commit: bool = False
 
-    async def happen(self) -> Answer:
+    async def happen(self) -> FaultReply:
         """Answer at once."""
         return self
 
@@ -38,7 +38,7 @@ class Hold:
     def __init__(self, *, after_commit: bool = False) -> None:
         self.after_commit = after_commit
         self.arrived = threading.Event()
-        """Set when the request is being held."""
+        """Set when the request is being stopped."""
         self._released = threading.Event()
 
     def release(self) -> None:
@@ -60,7 +60,7 @@ class Fault(Protocol):
         """False: before the request is even authorised. True: when the store has it."""
         ...
 
-    async def happen(self) -> Answer | None:
+    async def happen(self) -> FaultReply | None:
         """Do it; an `Answer` is sent instead of the emulator's own."""
         ...
 
@@ -71,13 +71,13 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[tuple[str | None, Fault]] = []
-        self._holds: list[Hold] = []
+        self._stops: list[Hold] = []
 
     def next(self, *faults: Fault, path: str | None = None) -> None:
         """Let these happen to the next requests, one each; with ``path`` only to those that begin so."""
         with self._lock:
             self._waiting += [(path, fault) for fault in faults]
-            self._holds += [fault for fault in faults if isinstance(fault, Hold)]
+            self._stops += [fault for fault in faults if isinstance(fault, Hold)]
 
     def choose(self, method: str, path: str) -> Fault | None:
         """The fault for this request, if any; it is used up. ``method`` is for policies of your own."""
@@ -89,8 +89,8 @@ class Faults:
         return None
 
     def release(self) -> None:
-        """Release all that is held, so that the server can stop."""
+        """Release all that is stopped, so that the server can stop."""
         with self._lock:
-            for hold in self._holds:
-                hold.release()
-            self._holds.clear()
+            for stop in self._stops:
+                stop.release()
+            self._stops.clear()

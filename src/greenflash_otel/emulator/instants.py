@@ -31,7 +31,7 @@ def read_instant_us(text: str, *, date_alone: bool = True) -> int:
     except ValueError as error:
         raise ValueError(f"is no time that exists: {error}") from None
     fraction_us = int((match["fraction"] or "").ljust(6, "0")[:6])
-    return (naive - _EPOCH) // _MICROSECOND + fraction_us - _offset_us(match)
+    return (naive - _EPOCH) // _MICROSECOND + fraction_us - _read_offset_us(match)
 
 
 def write_instant(at_us: int) -> str:
@@ -39,7 +39,7 @@ def write_instant(at_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds") + "Z"
 
 
-def _offset_us(match: re.Match[str]) -> int:
+def _read_offset_us(match: re.Match[str]) -> int:
     """How far the zone of the match lies east of UTC."""
     if match["sign"] is None:
         return 0

@@ -22,10 +22,10 @@ class Page:
 
 def read_page(query: Mapping[str, str], *, size_name: str = "limit") -> Page:
     """The page a query asks for; 50 entries from the start by default. Raises `Refused`."""
-    limit = _whole(query, size_name, least=1, most=100, default=50)
+    limit = _read_whole_number(query, size_name, least=1, most=100, default=50)
     if "offset" in query:
-        return Page(limit, _whole(query, "offset", least=0, most=None, default=0))
-    return Page(limit, (_whole(query, "page", least=1, most=None, default=1) - 1) * limit)
+        return Page(limit, _read_whole_number(query, "offset", least=0, most=None, default=0))
+    return Page(limit, (_read_whole_number(query, "page", least=1, most=None, default=1) - 1) * limit)
 
 
 def link_header(url: str, query: Mapping[str, str], page: Page, *, more: bool) -> Mapping[str, str]:
@@ -43,7 +43,9 @@ def link_header(url: str, query: Mapping[str, str], page: Page, *, more: bool) -
     return {"link": ", ".join(links)} if links else {}
 
 
-def _whole(query: Mapping[str, str], name: str, *, least: int, most: int | None, default: int) -> int:
+def _read_whole_number(
+    query: Mapping[str, str], name: str, *, least: int, most: int | None, default: int
+) -> int:
     text = query.get(name)
     if text is None:
         return default

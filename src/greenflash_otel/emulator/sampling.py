@@ -1,4 +1,4 @@
-"""Whether a request is kept under its ``sampleRate``. Pure: the same request gets the same answer.
+"""Whether a request is sampled under its ``sampleRate``. Pure: the same request gets the same answer.
 
 Messages are decided per conversation. Of events the SDK says per type and organization while a docs
 page says each by itself; the SDK counts here.
@@ -11,11 +11,11 @@ import hashlib
 from greenflash_otel.emulator.contract import EventRequest
 
 _STEPS = 2**53
-"""As many as a float below 1 can tell apart."""
+"""As many as a float below 1 can distinguish."""
 
 
-def is_kept(key: str, rate: float | None, *, forced: bool | None) -> bool:
-    """True if what ``key`` names is kept. A rate of 0 keeps nothing, 1 and None everything."""
+def is_sampled(key: str, rate: float | None, *, forced: bool | None) -> bool:
+    """True if what ``key`` names is sampled. A rate of 0 keeps nothing, 1 and None everything."""
     if forced or rate is None:
         return True
     digest = hashlib.sha256(key.encode()).digest()

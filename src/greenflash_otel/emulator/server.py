@@ -5,7 +5,7 @@
         ...
         print(render(emulator.conversation("chat-42")))
 
-It listens on the loopback interface unless told otherwise, and prints nothing.
+It listens on the loopback interface unless configured otherwise, and prints nothing.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ GRACE_S = 1
 POLL_S = 0.02
 
 
-def now_us() -> int:
+def get_time_us() -> int:
     """The Unix time in microseconds."""
     return time.time_ns() // 1_000
 
 
-def new_uuid() -> str:
+def make_uuid() -> str:
     """A random UUID."""
     return str(uuid.uuid4())
 
@@ -63,8 +63,8 @@ class Emulator:
         api_key: str | None = None,
         *,
         faults: Faults | None = None,
-        now_us: Callable[[], int] = now_us,
-        new_uuid: Callable[[], str] = new_uuid,
+        now_us: Callable[[], int] = get_time_us,
+        new_uuid: Callable[[], str] = make_uuid,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.host = host
@@ -118,7 +118,7 @@ class Emulator:
         running.store.close()
 
     def serve(self, announce: Callable[[str], None] = lambda url: None) -> None:
-        """Serve in the calling thread until it is interrupted; ``announce`` is told the URL."""
+        """Serve in the calling thread until it is interrupted; ``announce`` is called with the URL."""
         server, listener, store = self._open()
         try:
             announce(self.url)
@@ -135,14 +135,14 @@ class Emulator:
 
     def conversations(self) -> tuple[StoredConversation, ...]:
         """All conversations, in the order of their creation."""
-        return reading.conversations(self._store)
+        return reading.read_conversations(self._store)
 
     def conversation(self, id: str) -> StoredConversation:
         """One conversation by the caller's id or by Greenflash's; the newest if products share an id.
 
         Raises LookupError, naming what there is, if it is not stored.
         """
-        found = reading.conversations(self._store, id=id)
+        found = reading.read_conversations(self._store, id=id)
         if not found:
             known = ", ".join(repr(conversation.external_id) for conversation in self.conversations())
             raise LookupError(f"no conversation {id!r}; stored: {known or 'none'}")
@@ -150,23 +150,23 @@ class Emulator:
 
     def outcomes(self) -> tuple[StoredOutcome, ...]:
         """All Greenflash events in order of arrival, also those whose conversation is unknown."""
-        return reading.outcomes(self._store)
+        return reading.read_outcomes(self._store)
 
     def ratings(self) -> tuple[StoredRating, ...]:
         """All ratings in order of arrival, also those of something unknown."""
-        return reading.ratings(self._store)
+        return reading.read_ratings(self._store)
 
     def users(self) -> tuple[StoredUser, ...]:
         """All users, in the order of their creation."""
-        return reading.users(self._store)
+        return reading.read_users(self._store)
 
     def organizations(self) -> tuple[StoredOrganization, ...]:
         """All organizations, in the order of their creation."""
-        return reading.organizations(self._store)
+        return reading.read_organizations(self._store)
 
     def requests(self) -> tuple[AcceptedRequest, ...]:
         """Every accepted request in order of arrival, with the repeats that deduplication hides."""
-        return reading.requests(self._store)
+        return reading.read_requests(self._store)
 
     @property
     def _store(self) -> Store:
@@ -174,7 +174,7 @@ class Emulator:
             raise GreenflashOtelError("the emulator is not running; read it inside its with block")
         return self._running.store
 
-    def _open(self) -> tuple[_Server, socket.socket, Store]:
+    def _open(self) -> tuple[_EmulatorServer, socket.socket, Store]:
         """Everything a server needs, the port bound: from here on clients can connect."""
         try:
             store = Store(self.database, now_us=self._now_us, new_uuid=self._new_uuid)
@@ -200,7 +200,7 @@ class Emulator:
             headers=[("x-greenflash-emulator", "1")],  # by which the library knows a stand-in
             timeout_graceful_shutdown=GRACE_S,
         )
-        return _Server(config), listener, store
+        return _EmulatorServer(config), listener, store
 
 
 def run(
@@ -211,11 +211,11 @@ def run(
     *,
     announce: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve until interrupted. ``announce`` is told the URL once clients can connect."""
+    """Serve until interrupted. ``announce`` is called with the URL once clients can connect."""
     Emulator(host, port, database, api_key).serve(announce)
 
 
-class _Server(uvicorn.Server):
+class _EmulatorServer(uvicorn.Server):
     """A uvicorn server that says when it serves, or that it never will."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -245,7 +245,7 @@ class _Server(uvicorn.Server):
 class _Running:
     """What `Emulator.stop` has to end."""
 
-    server: _Server
+    server: _EmulatorServer
     thread: threading.Thread
     store: Store
 

@@ -1,4 +1,4 @@
-"""What the emulator holds, as plain frozen values: what tests compare and what the tree prints.
+"""What the emulator contains, as plain frozen values: what tests compare and what the tree prints.
 
 Ids come in pairs, as everywhere in Greenflash: ``id`` is Greenflash's own, ``external_id`` the caller's.
 """
@@ -29,7 +29,7 @@ class StoredMessage:
     output: JsonObject | None
     tool_name: str | None
     parent_external_id: str | None
-    """As sent. The parent may be unknown: it is kept dangling."""
+    """As sent. The parent may be unknown: it is stored dangling."""
     parent_id: str | None
     created_at: str
     """``createdAt`` in UTC; assigned by the emulator, in array order, where none was sent."""
@@ -138,4 +138,4 @@ class AcceptedRequest:
     """Below ``/api/v1``, e.g. ``/messages``."""
     body: JsonObject
     sampled_out: bool
-    """True where it was answered with 204 and nothing was kept."""
+    """True where it was answered with 204 and nothing was stored."""

@@ -31,32 +31,32 @@ INDENT = "  "
 
 
 DEEPEST = 10
-"""Levels that are told apart; what lies deeper, as in long agent loops, stays at this one."""
+"""Levels that are distinguished; what lies deeper, as in long agent loops, stays at this one."""
 
 
 def render(conversation: StoredConversation) -> str:
     """The conversation, its outcomes and its ratings, one line each."""
     rows = [
-        (INDENT * min(depth, DEEPEST) + message.type, _text_of(message) + missing)
+        (INDENT * min(depth, DEEPEST) + message.type, _write_text(message) + missing)
         for message, depth, missing in _walk(conversation.messages)
     ]
     column = max((len(label) for label, _ in rows), default=0) + len(INDENT)
     lines = [
-        _heading(conversation),
+        _write_heading(conversation),
         *(INDENT + (label.ljust(column) + text).rstrip() for label, text in rows),
     ]
     for title, entries in (
-        ("outcomes", map(_outcome, conversation.outcomes)),
-        ("ratings", map(_rating, conversation.ratings)),
+        ("outcomes", map(_write_outcome, conversation.outcomes)),
+        ("ratings", map(_write_rating, conversation.ratings)),
     ):
-        texts = [INDENT + _cut(entry) for entry in entries]
+        texts = [INDENT + _cut_text(entry) for entry in entries]
         lines += [title, *texts] if texts else []
     return "\n".join(lines)
 
 
 def _walk(messages: Sequence[StoredMessage]) -> Iterator[tuple[StoredMessage, int, str]]:
     """Each message exactly once, below its parent, with its depth and a note about a missing parent."""
-    children, missing = _family(messages)
+    children, missing = _group_children(messages)
     done: set[str] = set()
     # All messages are offered as roots at last: parents in a circle must not hide each other.
     levels = [_Level(iter([*children[None], *messages]), 0, None)]
@@ -95,7 +95,7 @@ def _split(children: Sequence[StoredMessage]) -> tuple[Sequence[StoredMessage], 
     return [child for child in children if child is not users[0]], users
 
 
-def _family(
+def _group_children(
     messages: Sequence[StoredMessage],
 ) -> tuple[Mapping[str | None, Sequence[StoredMessage]], Mapping[str, str]]:
     """Children by their parent's id, roots under None; and what to say of parents that are not stored."""
@@ -112,27 +112,27 @@ def _family(
     return children, missing
 
 
-def _heading(conversation: StoredConversation) -> str:
+def _write_heading(conversation: StoredConversation) -> str:
     about = {
         "user": conversation.external_user_id,
         "organization": conversation.external_organization_id,
         "model": conversation.model,
     }
-    told = ", ".join(f"{name} {value}" for name, value in about.items() if value)
-    return f"conversation {conversation.external_id or conversation.id} ({told})"
+    recorded = ", ".join(f"{name} {value}" for name, value in about.items() if value)
+    return f"conversation {conversation.external_id or conversation.id} ({recorded})"
 
 
-def _text_of(message: StoredMessage) -> str:
+def _write_text(message: StoredMessage) -> str:
     payloads = [_compact(payload) for payload in (message.input, message.output) if payload is not None]
     parts = [message.tool_name, message.content, " → ".join(payloads)]
-    return _cut(" ".join(part for part in parts if part))
+    return _cut_text(" ".join(part for part in parts if part))
 
 
-def _outcome(outcome: StoredOutcome) -> str:
+def _write_outcome(outcome: StoredOutcome) -> str:
     return f"{outcome.event_type} {outcome.value} ({outcome.value_type}, {outcome.influence})"
 
 
-def _rating(rating: StoredRating) -> str:
+def _write_rating(rating: StoredRating) -> str:
     of = f" of {rating.message}" if rating.message else ""
     feedback = f": {rating.feedback}" if rating.feedback else ""
     return f"{rating.rating:g} in {rating.rating_min:g} to {rating.rating_max:g}{of}{feedback}"
@@ -142,6 +142,6 @@ def _compact(payload: Mapping[str, Any]) -> str:
     return json.dumps(payload, ensure_ascii=False)
 
 
-def _cut(text: str) -> str:
+def _cut_text(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"

@@ -29,16 +29,17 @@ _ROLE_OF_TYPE: Mapping[str, str] = {
 """The six roles that ``GET /interactions/{id}`` knows; how the other types read back is not documented."""
 
 
-def in_full(stored: Any) -> Any:  # Any: a stored value, whichever, and JSON of its shape
+def write_in_full(stored: Any) -> Any:  # Any: a stored value, whichever, and JSON of its shape
     """Every field of a stored value under its camelCase name."""
     if dataclasses.is_dataclass(stored):
         return {
-            to_camel(field.name): in_full(getattr(stored, field.name)) for field in dataclasses.fields(stored)
+            to_camel(field.name): write_in_full(getattr(stored, field.name))
+            for field in dataclasses.fields(stored)
         }
-    return [in_full(value) for value in stored] if isinstance(stored, tuple) else stored
+    return [write_in_full(value) for value in stored] if isinstance(stored, tuple) else stored
 
 
-def messages_answer(receipt: Receipt, prompt: str | SystemPrompt | None) -> JsonObject:
+def write_messages_answer(receipt: Receipt, prompt: str | SystemPrompt | None) -> JsonObject:
     """Answer of ``POST /messages``."""
     answer: JsonObject = {
         "success": True,
@@ -52,15 +53,15 @@ def messages_answer(receipt: Receipt, prompt: str | SystemPrompt | None) -> Json
             }
             for message in receipt.messages
         ],
-        "systemPromptPromptId": _prompt_id(prompt),
-        "systemPromptComponentIds": _component_ids(prompt),
+        "systemPromptPromptId": _derive_prompt_id(prompt),
+        "systemPromptComponentIds": _derive_component_ids(prompt),
     }
     if isinstance(prompt, SystemPrompt) and prompt.variables is not None:
         answer["promptVariables"] = prompt.variables
     return answer
 
 
-def interaction(conversation: StoredConversation) -> JsonObject:
+def write_interaction(conversation: StoredConversation) -> JsonObject:
     """An entry of ``GET /interactions``."""
     rating = conversation.ratings[-1] if conversation.ratings else None
     return {
@@ -71,7 +72,7 @@ def interaction(conversation: StoredConversation) -> JsonObject:
         "organizationId": conversation.organization_id,
         "organizationExternalId": conversation.external_organization_id,
         "productId": conversation.product_id,
-        "versionId": _derived_uuid("version", conversation.product_id),
+        "versionId": _derive_uuid("version", conversation.product_id),
         "model": conversation.model,
         "rating": rating and rating.rating,
         "ratingMin": rating and rating.rating_min,
@@ -83,10 +84,10 @@ def interaction(conversation: StoredConversation) -> JsonObject:
     }
 
 
-def interaction_detail(conversation: StoredConversation, user: StoredUser) -> JsonObject:
+def write_interaction_detail(conversation: StoredConversation, user: StoredUser) -> JsonObject:
     """Answer of ``GET /interactions/{id}``: types without a documented form are left out."""
     return {
-        **interaction(conversation),
+        **write_interaction(conversation),
         "messages": [
             _read_back(message) for message in conversation.messages if message.type in _ROLE_OF_TYPE
         ],
@@ -99,7 +100,7 @@ def interaction_detail(conversation: StoredConversation, user: StoredUser) -> Js
     }
 
 
-def participant(user: StoredUser) -> JsonObject:
+def write_participant(user: StoredUser) -> JsonObject:
     """A user as ``/users`` answers; optional fields only where they are known."""
     optional = {"name": user.name, "email": user.email, "phone": user.phone}
     return {
@@ -115,7 +116,7 @@ def participant(user: StoredUser) -> JsonObject:
     }
 
 
-def organization(stored: StoredOrganization) -> JsonObject:
+def write_organization(stored: StoredOrganization) -> JsonObject:
     """An organization as ``/organizations`` answers."""
     return {
         "id": stored.id,
@@ -127,7 +128,7 @@ def organization(stored: StoredOrganization) -> JsonObject:
     }
 
 
-def product(product_id: str, since: str) -> JsonObject:
+def write_product(product_id: str, since: str) -> JsonObject:
     """An entry of ``GET /products``. A product exists here once a request has named it."""
     return {
         "id": product_id,
@@ -147,24 +148,24 @@ def _read_back(message: StoredMessage) -> JsonObject:
     }
 
 
-def _prompt_id(prompt: str | SystemPrompt | None) -> str:
+def _derive_prompt_id(prompt: str | SystemPrompt | None) -> str:
     """Named prompts keep their lineage; every other text is one of its own."""
     if prompt is None:
         return _NO_PROMPT_ID
     if isinstance(prompt, str):
-        return _derived_uuid("text", prompt)
+        return _derive_uuid("text", prompt)
     if prompt.prompt_id is not None:
         return prompt.prompt_id
     if prompt.external_prompt_id is not None:
-        return _derived_uuid("prompt", prompt.external_prompt_id)
-    return _derived_uuid("text", "\n".join(_texts(prompt)))
+        return _derive_uuid("prompt", prompt.external_prompt_id)
+    return _derive_uuid("text", "\n".join(_list_texts(prompt)))
 
 
-def _component_ids(prompt: str | SystemPrompt | None) -> list[str]:
-    return [_derived_uuid("component", text) for text in _texts(prompt)]
+def _derive_component_ids(prompt: str | SystemPrompt | None) -> list[str]:
+    return [_derive_uuid("component", text) for text in _list_texts(prompt)]
 
 
-def _texts(prompt: str | SystemPrompt | None) -> list[str]:
+def _list_texts(prompt: str | SystemPrompt | None) -> list[str]:
     if prompt is None:
         return []
     if isinstance(prompt, str):
@@ -174,5 +175,5 @@ def _texts(prompt: str | SystemPrompt | None) -> list[str]:
     return [component.content for component in prompt.components or ()]
 
 
-def _derived_uuid(kind: str, text: str) -> str:
+def _derive_uuid(kind: str, text: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{kind}\n{text}"))

@@ -26,7 +26,7 @@ MAX_PIPELINED = 8
 """Requests that a connection may send ahead."""
 
 
-def max_connections(limits: SenderLimits) -> int:
+def choose_max_connections(limits: SenderLimits) -> int:
     """Return how many connections there may be, in view of the files that the process may open."""
     try:
         import resource
@@ -44,7 +44,7 @@ class Connections:
     def __init__(self, limits: SenderLimits, tls: ssl.SSLContext | None = None) -> None:
         self.limits = limits
         self.tls = tls
-        self._max = max_connections(limits)
+        self._max = choose_max_connections(limits)
         self._open: dict[LimitedProtocol, None] = {}
         self._by_peer: Counter[str] = Counter()
 
@@ -215,9 +215,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def _expect(self, seconds: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(seconds, self._too_late)
+        self._deadline = self.loop.call_later(seconds, self._close_late)
 
-    def _too_late(self) -> None:
+    def _close_late(self) -> None:
         if self.is_idle and self._has_begun:
             self._refuse(b"408 Request Timeout")
         else:

@@ -42,13 +42,13 @@ def decode_body(body: Content, encoding: str, limits: ContentLimits) -> Content:
             raise TooLargeError(f"larger than {limits.max_bytes} bytes")
         return body
     if name in GZIP:
-        return _unpack(partial(_inflate, body), _bound(len(body), limits))
+        return _unpack(partial(_inflate, body), _compute_bound(len(body), limits))
     if name == "zstd":
-        return _unpack(partial(_decompress_zstd, body), _bound(len(body), limits))
+        return _unpack(partial(_decompress_zstd, body), _compute_bound(len(body), limits))
     raise UnknownEncodingError(f"Content-Encoding {encoding!r}; send gzip, zstd or none")
 
 
-def _bound(packed_bytes: int, limits: ContentLimits) -> int:
+def _compute_bound(packed_bytes: int, limits: ContentLimits) -> int:
     return min(limits.max_bytes, max(limits.free_bytes, limits.max_ratio * packed_bytes))
 
 

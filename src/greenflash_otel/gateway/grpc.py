@@ -15,7 +15,7 @@ from typing import Any
 
 from greenflash_otel import internal_errors
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.gateway.connections import max_connections
+from greenflash_otel.gateway.connections import choose_max_connections
 from greenflash_otel.gateway.receiver import PRODUCT_HEADER, Admission, OtlpReceiver, RequestMetadata
 from greenflash_otel.gateway.responses import (
     BUSY,
@@ -25,7 +25,7 @@ from greenflash_otel.gateway.responses import (
     RefusedError,
     write_status,
 )
-from greenflash_otel.gateway.shares import Body, Shares
+from greenflash_otel.gateway.shares import RequestBody, Shares
 from greenflash_otel.gateway.signals import SIGNALS, Signal
 from greenflash_otel.gateway.tls import Tls
 
@@ -35,7 +35,7 @@ CODES = {code.value[0]: code for code in grpc.StatusCode}
 GZIP_MAGIC, ZLIB_MAGIC = b"\x1f\x8b", b"\x78"
 IDLE_MS = 30_000
 AGE_MS, AGE_GRACE_MS = 300_000, 30_000
-"""A connection is replaced after so long: nobody holds one for ever."""
+"""A connection is replaced after so long: nobody occupies one for ever."""
 MAX_STREAMS = 64
 """Calls at once on a connection; more of them wait at the sender."""
 
@@ -49,7 +49,7 @@ async def create_server(receiver: OtlpReceiver, shares: Shares) -> Any:
         ("grpc.max_concurrent_streams", MAX_STREAMS),
         ("grpc.max_metadata_size", limits.max_head_bytes),
         ("grpc.absolute_max_metadata_size", limits.max_head_bytes),
-        ("grpc.max_allowed_incoming_connections", max_connections(limits)),
+        ("grpc.max_allowed_incoming_connections", choose_max_connections(limits)),
         ("grpc.server_handshake_timeout_ms", int(limits.head_s * 1000)),
         ("grpc.max_connection_idle_ms", IDLE_MS),
         ("grpc.max_connection_age_ms", AGE_MS),
@@ -70,7 +70,7 @@ async def create_server(receiver: OtlpReceiver, shares: Shares) -> Any:
 
 
 def _export(receiver: OtlpReceiver, signal: Signal, shares: Shares) -> Callable[[Any, Any], Awaitable[bytes]]:
-    async def answer(context: Any) -> bytes:
+    async def handle_call(context: Any) -> bytes:
         metadata = _metadata_of(context)
         admission = receiver.admit(metadata)
         with shares.memory.body(admission.sender) as body:
@@ -86,7 +86,7 @@ def _export(receiver: OtlpReceiver, signal: Signal, shares: Shares) -> Callable[
         refused = RefusedError(UNAVAILABLE, "cannot be taken at present")
         with internal_errors.guarded("answer a request"):
             try:
-                return await answer(context)
+                return await handle_call(context)
             except RefusedError as error:
                 refused = error
         return _refuse(context, refused)
@@ -94,7 +94,7 @@ def _export(receiver: OtlpReceiver, signal: Signal, shares: Shares) -> Callable[
     return export
 
 
-async def _read_message(context: Any, body: Body, admission: Admission, shares: Shares) -> None:
+async def _read_message(context: Any, body: RequestBody, admission: Admission, shares: Shares) -> None:
     """Read the message of a call. Raises `RefusedError`."""
     async with shares.readings.turn(
         admission.sender
@@ -133,6 +133,6 @@ def listen(server: Any, address: str, tls: Tls | None) -> int:
     try:
         if tls is None:
             return int(server.add_insecure_port(address))
-        return int(server.add_secure_port(address, grpc.ssl_server_credentials(**tls.for_grpc())))
+        return int(server.add_secure_port(address, grpc.ssl_server_credentials(**tls.make_grpc_arguments())))
     except RuntimeError:
         raise ConfigurationError(f"cannot listen on {address} for gRPC") from None

@@ -29,7 +29,7 @@ from greenflash_otel.gateway.responses import (
     RefusedError,
     write_status,
 )
-from greenflash_otel.gateway.shares import Body, Shares
+from greenflash_otel.gateway.shares import RequestBody, Shares
 from greenflash_otel.gateway.signals import SIGNALS
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -49,10 +49,10 @@ def create_app(
     limits = limits or SenderLimits()
     shares = shares or Shares(limits, receiver.limits.max_bytes)
 
-    async def answer(request: Request, as_json: bool) -> bytes:
+    async def handle_request(request: Request, as_json: bool) -> bytes:
         metadata = _metadata_of(request)
         admission = receiver.admit(metadata)
-        if _media_type(request) not in (JSON, PROTOBUF):
+        if _read_media_type(request) not in (JSON, PROTOBUF):
             raise RefusedError(UNSUPPORTED, f"send {PROTOBUF} or {JSON}")
         signal, encoding = SIGNALS[request.url.path], request.headers.get("content-encoding", "")
         with shares.memory.body(admission.sender) as body:
@@ -65,42 +65,44 @@ def create_app(
             return await shares.convert(body, take)
 
     async def export(request: Request) -> Response:
-        as_json = _media_type(request) == JSON
+        as_json = _read_media_type(request) == JSON
         refused = RefusedError(UNAVAILABLE, "cannot be taken at present")  # unless we learn better
         with internal_errors.guarded("answer a request"):
             try:
-                return Response(await answer(request, as_json), media_type=JSON if as_json else PROTOBUF)
+                return Response(
+                    await handle_request(request, as_json), media_type=JSON if as_json else PROTOBUF
+                )
             except RefusedError as error:
                 refused = error
         return _Refusal(refused, as_json=as_json)
 
     return Starlette(
-        routes=[*(Route(path, export, methods=["POST"]) for path in SIGNALS), *_pages(receiver)],
+        routes=[*(Route(path, export, methods=["POST"]) for path in SIGNALS), *_make_pages(receiver)],
     )
 
 
-def _pages(receiver: OtlpReceiver) -> list[Route]:
+def _make_pages(receiver: OtlpReceiver) -> list[Route]:
     """Return the pages for operators."""
 
-    async def metrics(request: Request) -> Response:
+    async def show_metrics(request: Request) -> Response:
         accept = request.headers.get("accept", "")
         content, media_type = render_metrics(receiver, _metadata_of(request), accept)
         return Response(content, media_type=media_type)
 
-    async def healthy(request: Request) -> Response:
+    async def show_health(request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def ready(request: Request) -> Response:
+    async def show_readiness(request: Request) -> Response:
         if receiver.is_stopping():
             return PlainTextResponse("stopping\n", 503)
         if not receiver.is_durable():
             return PlainTextResponse("the outbox cannot be opened on disk\n", 503)
         return PlainTextResponse("ok\n")
 
-    return [Route("/healthz", healthy), Route("/readyz", ready), Route("/metrics", metrics)]
+    return [Route("/healthz", show_health), Route("/readyz", show_readiness), Route("/metrics", show_metrics)]
 
 
-async def _read_body(request: Request, body: Body, max_bytes: int, limits: SenderLimits) -> None:
+async def _read_body(request: Request, body: RequestBody, max_bytes: int, limits: SenderLimits) -> None:
     """Read a request's body. Raises `RefusedError` if it is too large, or comes too slowly."""
     too_large = RefusedError(TOO_LARGE, f"the body is larger than {max_bytes} bytes")
     if int(request.headers.get("content-length", "0")) > max_bytes:  # no number: the server refused
@@ -160,5 +162,5 @@ def _metadata_of(request: Request) -> RequestMetadata:
     return RequestMetadata(headers.get("authorization", ""), headers.get(PRODUCT_HEADER, ""), peer)
 
 
-def _media_type(request: Request) -> str:
+def _read_media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

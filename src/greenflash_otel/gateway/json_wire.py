@@ -1,6 +1,6 @@
 """Walk JSON on the wire: split a request into its records, and cut what is nested too deep. Pure.
 
-``json.loads`` builds every object of a request in one step and holds Python's lock throughout. So the gateway
+``json.loads`` builds every object of a request in one step and takes Python's lock throughout. So the gateway
 finds the records first, counts what is in them, and reads one at a time. A record is an object at a certain
 place below the root: ``{"resourceSpans": [{"scopeSpans": [{"spans": [`` and then it begins.
 """
@@ -24,7 +24,7 @@ MAX_OUTER_TOKENS = 400_000
 TOKENS_PER_VALUE = 5
 """Brackets and strings that JSON needs for what is one value in `ContentLimits`."""
 TOKEN = re.compile(rb'[^"{\[}\]]{0,65536}')
-"""All before the next string or bracket, of bounded length: Python's lock is held meanwhile."""
+"""All before the next string or bracket, of bounded length: Python's lock is taken meanwhile."""
 QUOTE, OPENING, CLOSING = 0x22, b"{[", b"}]"
 FEW_BYTES = 16
 """Between two tokens; in more there may be many numbers, which are counted by their commas."""
@@ -34,7 +34,7 @@ MAX_DIGITS = 20
 
 
 @dataclass(slots=True)
-class Part:
+class JsonPart:
     """A part of a request: where it is, what was counted, and what has to be cut from it."""
 
     start: int = 0
@@ -48,21 +48,21 @@ class Scan:
 
     Raises:
         ValueError: Brackets do not match.
-        TooLargeError: The request holds more than allowed.
+        TooLargeError: The request contains more than allowed.
     """
 
     def __init__(self, body: Content, limits: ContentLimits) -> None:
-        self.records: list[Part] = []
-        self.outer = Part(0, len(body))
+        self.records: list[JsonPart] = []
+        self.outer = JsonPart(0, len(body))
         """All that is in no record."""
         self._body = body
         self._limits = limits
         self._tokens = 0
         self._depth = 0
         self._path = bytearray()
-        self._record: Part | None = None
+        self._record: JsonPart | None = None
         self._deep_start = 0
-        self._walk(_without_escapes(body))
+        self._walk(_blank_escapes(body))
         if self._depth:
             raise ValueError("it ends before its end")
 
@@ -95,7 +95,7 @@ class Scan:
 
     def _open(self, token: int, position: int) -> None:
         if token == 0x7B and self._path == RECORD_PATH and self._depth == len(RECORD_PATH):
-            self._record = Part(position)
+            self._record = JsonPart(position)
             self.records.append(self._record)
             if len(self.records) > self._limits.max_records:
                 raise TooLargeError("larger than allowed: it has too many records")
@@ -117,7 +117,7 @@ class Scan:
             self._record = None
 
 
-def _without_escapes(body: Content) -> Content:
+def _blank_escapes(body: Content) -> Content:
     """Return JSON of the same length in which every quotation mark begins or ends a string."""
     if b"\\" not in body:
         return body
@@ -137,7 +137,7 @@ class JsonReader:
 
     Raises:
         ValueError: The content is no JSON.
-        TooLargeError: The request holds more than allowed.
+        TooLargeError: The request contains more than allowed.
     """
 
     def __init__(self, content: Content, limits: ContentLimits) -> None:
@@ -167,7 +167,7 @@ class JsonReader:
             raise TooLargeError("a record has too many bytes")
         return self._load(part, [(start, end, "null") for start, end in part.cuts])
 
-    def _load(self, part: Part, replaced: list[tuple[int, int, str]]) -> Any:
+    def _load(self, part: JsonPart, replaced: list[tuple[int, int, str]]) -> Any:
         pieces, position, is_whole = [], part.start, not part.cuts
         for start, end, text in replaced:
             pieces += [self._content[position:start], text.encode()]

@@ -45,7 +45,7 @@ class Progress:
     """What became of some messages."""
 
     done: dict[Place, int] = field(default_factory=dict)
-    """Up to which offset, itself not included, all is kept."""
+    """Up to which offset, itself not included, all is stored."""
     back: dict[Place, int] = field(default_factory=dict)
     """From which offset on it has to be read again."""
 
@@ -100,12 +100,12 @@ class KafkaReader:
         try:
             consumer.subscribe(list(self._topics))
             while not self._stopping.is_set():
-                self.step(consumer)
+                self.read_once(consumer)
         finally:
             consumer.close()
 
-    def step(self, consumer: Any) -> None:
-        """Take what has come, and commit what is kept."""
+    def read_once(self, consumer: Any) -> None:
+        """Take what has come, and commit what is stored."""
         messages = []
         for message in consumer.consume(AT_ONCE, POLL_S):
             if message.error() is None:
@@ -117,15 +117,15 @@ class KafkaReader:
             with internal_errors.guarded(
                 "commit to Kafka"
             ):  # somebody else has the partition now: read there again
-                consumer.commit(offsets=_offsets(progress.done), asynchronous=False)
-        for offset in _offsets(progress.back):
+                consumer.commit(offsets=_list_offsets(progress.done), asynchronous=False)
+        for offset in _list_offsets(progress.back):
             with internal_errors.guarded("go back in Kafka"):
                 consumer.seek(offset)
         if progress.back:
             self._stopping.wait(RETRY_AFTER_S)
 
     def _take(self, message: Any) -> bool:
-        """Whether a message is dealt with: kept, or one that nobody can ever read."""
+        """Whether a message is dealt with: stored, or one that nobody can ever read."""
         content = message.value() or b""
         headers = {name.lower(): value for name, value in message.headers() or []}
         product = headers.get(PRODUCT_HEADER) or b""
@@ -143,5 +143,5 @@ class KafkaReader:
         return True
 
 
-def _offsets(places: Mapping[Place, int]) -> list[Any]:
+def _list_offsets(places: Mapping[Place, int]) -> list[Any]:
     return [confluent_kafka.TopicPartition(*place, offset) for place, offset in places.items()]

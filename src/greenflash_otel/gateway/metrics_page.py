@@ -38,10 +38,10 @@ def render_metrics(receiver: OtlpReceiver, metadata: RequestMetadata, accept: st
 
     Without an ``Accept`` that names a format, as of a person with curl, it has the numbers alone.
     """
-    stats, visible = receiver.stats(), set(receiver.visible_products(metadata))
+    stats, visible = receiver.stats(), set(receiver.list_visible_products(metadata))
     by_product = {name: one for name, one in stats.items() if name in visible}
     hidden = [one for name, one in stats.items() if name not in visible]
-    families = _Families([*_item_families(by_product, hidden), *_process_families(receiver)])
+    families = _Families([*_make_item_families(by_product, hidden), *_process_families(receiver)])
     if "text/plain" in accept or "openmetrics" in accept:
         encode, media_type = exposition.choose_encoder(accept)
         return encode(families), media_type
@@ -49,7 +49,7 @@ def render_metrics(receiver: OtlpReceiver, metadata: RequestMetadata, accept: st
     return b"".join(line for line in lines if not line.startswith(b"#")), PLAIN
 
 
-def _item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]) -> Iterator[Any]:
+def _make_item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]) -> Iterator[Any]:
     """Yield what became of everything: by product where it may be seen, else as a sum."""
     counted = [((name,), one) for name, one in by_product.items()]
     hidden = list(hidden)
@@ -68,7 +68,7 @@ def _item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]) -> 
         for labels, one in counted:
             family.add_metric(labels, read(one))
         yield family
-    lost = counter("greenflash_items_lost", "Could not be kept.", labels=["product", "reason"])
+    lost = counter("greenflash_items_lost", "Could not be stored.", labels=["product", "reason"])
     since = gauge(
         "greenflash_delivery_paused_since_seconds", "Unix time.", labels=["product", "reason", "destination"]
     )
@@ -100,10 +100,15 @@ def _sum(stats: Iterable[Stats]) -> Stats:
 def _process_families(receiver: OtlpReceiver) -> Iterator[Any]:
     """Yield what is counted for the whole process."""
     counter = metrics_core.CounterMetricFamily
-    counts = internal_errors.counts()
+    counts = internal_errors.get_counts()
     for name, about, label, numbers in (
         ("records_lost", "Spans and log records that could not be converted.", "reason", counts.lost),
-        ("records_unused", "Spans and log records that tell nothing here.", "reason", receiver.unused()),
+        (
+            "records_unused",
+            "Spans and log records that say nothing here.",
+            "reason",
+            receiver.count_unused(),
+        ),
         ("internal_errors", "Failures of the gateway's own.", "step", counts.errors),
     ):
         family = counter(f"greenflash_{name}", about, labels=[label])

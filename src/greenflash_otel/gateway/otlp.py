@@ -24,21 +24,21 @@ from greenflash_otel.gateway.otlp_request import (
 from greenflash_otel.gateway.otlp_values import (
     SPAN_ID,
     Object,
-    Request,
-    attributes_of,
+    OtlpRequest,
     has_usable_ids,
+    iterate_objects,
     json_attributes_of,
-    number_of,
-    object_of,
-    objects,
-    text_of,
+    read_attributes,
+    read_number,
+    read_object,
+    read_text,
 )
 from greenflash_otel.model.telemetry import Attributes, SpanEvent, SpanRecord, Status
 
 STATUS: Mapping[int, Status] = {1: "ok", 2: "error"}
 STATUS_NAMES: Mapping[str, int] = {"STATUS_CODE_OK": 1, "STATUS_CODE_ERROR": 2}
 
-Spans: TypeAlias = Request[SpanRecord]
+Spans: TypeAlias = OtlpRequest[SpanRecord]
 Read: TypeAlias = Callable[[Content, ContentLimits, int], Spans]
 """Reads a request; raises ValueError if it is none."""
 
@@ -54,21 +54,22 @@ def read_json(body: Content, limits: ContentLimits = ContentLimits(), now_ns: in
 
 
 def _record(span: _FromProtobuf | _FromJson, *, resource: Attributes, scope: str, times: Times) -> SpanRecord:
-    trace_id, span_id, parent_id = span.ids()
+    trace_id, span_id, parent_id = span.read_ids()
     if not has_usable_ids(trace_id, span_id):
         raise UnusableIdsError
-    start_ns, end_ns = map(times.clamp, span.times_ns())
-    code, description = span.status()
+    start_ns, end_ns = map(times.clamp, span.read_times_ns())
+    code, description = span.read_status()
     return SpanRecord(
         trace_id=trace_id,
         span_id=span_id,
-        name=span.name(),
+        name=span.read_name(),
         start_ns=start_ns,
         end_ns=end_ns or start_ns,
         parent_span_id=parent_id if SPAN_ID.fullmatch(parent_id) else None,
-        attributes=span.attributes(),
+        attributes=span.read_attributes(),
         events=tuple(
-            SpanEvent(name, times.clamp(time_ns), attributes) for name, time_ns, attributes in span.events()
+            SpanEvent(name, times.clamp(time_ns), attributes)
+            for name, time_ns, attributes in span.read_events()
         ),
         status=STATUS.get(code, "unset"),
         status_description=description or None,
@@ -83,24 +84,24 @@ class _FromProtobuf:
     def __init__(self, span: Any) -> None:  # the generated classes have no types
         self._span = span
 
-    def ids(self) -> tuple[str, str, str]:
+    def read_ids(self) -> tuple[str, str, str]:
         return self._span.trace_id.hex(), self._span.span_id.hex(), self._span.parent_span_id.hex()
 
-    def name(self) -> str:
+    def read_name(self) -> str:
         return str(self._span.name)
 
-    def times_ns(self) -> tuple[int, int]:
+    def read_times_ns(self) -> tuple[int, int]:
         return self._span.start_time_unix_nano, self._span.end_time_unix_nano
 
-    def status(self) -> tuple[int, str]:
+    def read_status(self) -> tuple[int, str]:
         return self._span.status.code, self._span.status.message
 
-    def attributes(self) -> Attributes:
-        return attributes_of(self._span.attributes)
+    def read_attributes(self) -> Attributes:
+        return read_attributes(self._span.attributes)
 
-    def events(self) -> Iterator[tuple[str, int, Attributes]]:
+    def read_events(self) -> Iterator[tuple[str, int, Attributes]]:
         for event in self._span.events:
-            yield event.name, event.time_unix_nano, attributes_of(event.attributes)
+            yield event.name, event.time_unix_nano, read_attributes(event.attributes)
 
 
 class _FromJson:
@@ -109,30 +110,32 @@ class _FromJson:
     def __init__(self, span: Object) -> None:
         self._span = span
 
-    def ids(self) -> tuple[str, str, str]:
+    def read_ids(self) -> tuple[str, str, str]:
         names = ("traceId", "spanId", "parentSpanId")
-        trace_id, span_id, parent_id = (text_of(self._span.get(name)).lower() for name in names)
+        trace_id, span_id, parent_id = (read_text(self._span.get(name)).lower() for name in names)
         return trace_id, span_id, parent_id
 
-    def name(self) -> str:
-        return text_of(self._span.get("name"))
+    def read_name(self) -> str:
+        return read_text(self._span.get("name"))
 
-    def times_ns(self) -> tuple[int, int]:
-        return number_of(self._span.get("startTimeUnixNano")), number_of(self._span.get("endTimeUnixNano"))
+    def read_times_ns(self) -> tuple[int, int]:
+        return read_number(self._span.get("startTimeUnixNano")), read_number(
+            self._span.get("endTimeUnixNano")
+        )
 
-    def status(self) -> tuple[int, str]:
-        status = object_of(self._span.get("status"))
+    def read_status(self) -> tuple[int, str]:
+        status = read_object(self._span.get("status"))
         code = status.get("code")
-        named = STATUS_NAMES.get(code, 0) if isinstance(code, str) else number_of(code)
-        return named, text_of(status.get("message"))
+        named = STATUS_NAMES.get(code, 0) if isinstance(code, str) else read_number(code)
+        return named, read_text(status.get("message"))
 
-    def attributes(self) -> Attributes:
+    def read_attributes(self) -> Attributes:
         return json_attributes_of(self._span.get("attributes"))
 
-    def events(self) -> Iterator[tuple[str, int, Attributes]]:
-        for event in objects(self._span.get("events")):
-            time_ns = number_of(event.get("timeUnixNano"))
-            yield text_of(event.get("name")), time_ns, json_attributes_of(event.get("attributes"))
+    def read_events(self) -> Iterator[tuple[str, int, Attributes]]:
+        for event in iterate_objects(self._span.get("events")):
+            time_ns = read_number(event.get("timeUnixNano"))
+            yield read_text(event.get("name")), time_ns, json_attributes_of(event.get("attributes"))
 
 
 LAYOUT: Layout[SpanRecord] = Layout(

@@ -20,7 +20,7 @@ MAX_BYTES = FILE_LIMITS.max_bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FilePart:
     """One request of a file."""
 
     end: int
@@ -30,23 +30,23 @@ class Part:
     """Why it could not be read; then it has no spans."""
 
 
-def parts_of(path: Path, start: int = 0) -> Iterator[Part]:
+def parts_of(path: Path, start: int = 0) -> Iterator[FilePart]:
     """The requests of a file, from a byte on at which one begins.
 
     Raises:
         OSError: The file cannot be read.
     """
-    with _opened(path) as file:
+    with _open_file(path) as file:
         first = next((line for line in iter(lambda: file.readline(MAX_BYTES), b"") if line.strip()), b"")
         file.seek(start)
         if not first.lstrip().startswith(b"{"):
-            yield _part(file.read(MAX_BYTES), file.tell(), otlp.read_protobuf)
+            yield _make_part(file.read(MAX_BYTES), file.tell(), otlp.read_protobuf)
         elif _is_broken(first):  # one document over many lines
-            yield _part(file.read(MAX_BYTES), file.tell(), otlp.read_json)
+            yield _make_part(file.read(MAX_BYTES), file.tell(), otlp.read_json)
         else:
             for line in iter(lambda: file.readline(MAX_BYTES), b""):
                 if line.strip():
-                    yield _part(line, file.tell(), otlp.read_json)
+                    yield _make_part(line, file.tell(), otlp.read_json)
 
 
 def size_of(path: Path) -> int | None:
@@ -54,7 +54,7 @@ def size_of(path: Path) -> int | None:
     return None if _is_packed(path) else path.stat().st_size
 
 
-def _opened(path: Path) -> BinaryIO:
+def _open_file(path: Path) -> BinaryIO:
     if _is_packed(path):
         return cast(BinaryIO, io.BufferedReader(cast("io.RawIOBase", gzip.open(path))))
     return path.open("rb")
@@ -73,10 +73,10 @@ def _is_broken(line: bytes) -> bool:
     return False
 
 
-def _part(content: bytes, end: int, read: otlp.Read) -> Part:
+def _make_part(content: bytes, end: int, read: otlp.Read) -> FilePart:
     try:
         spans = read(content, FILE_LIMITS, time.time_ns())
     except ValueError as error:
-        return Part(end, otlp.Spans(()), str(error))
+        return FilePart(end, otlp.Spans(()), str(error))
     lacks_spans = not spans.records and b'"resourceLogs"' in content
-    return Part(end, spans, "log records are taken by a gateway, not from files" if lacks_spans else "")
+    return FilePart(end, spans, "log records are taken by a gateway, not from files" if lacks_spans else "")

@@ -1,6 +1,6 @@
 """OTLP log requests as `LogRecord`s: protobuf and JSON. Pure. Source: opentelemetry-proto 1.9.
 
-A log record that belongs to no span tells nothing of a conversation: it is counted, and passed over.
+A log record that belongs to no span says nothing of a conversation: it is counted, and passed over.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from greenflash_otel.gateway.otlp_request import (
 )
 from greenflash_otel.gateway.otlp_values import (
     Object,
-    Request,
-    attributes_of,
+    OtlpRequest,
     has_usable_ids,
     json_attributes_of,
     json_value_of,
-    number_of,
-    text_of,
-    value_of,
+    read_attributes,
+    read_number,
+    read_text,
+    read_value,
 )
 from greenflash_otel.model.telemetry import Attributes, LogRecord
 
-Logs: TypeAlias = Request[LogRecord]
+Logs: TypeAlias = OtlpRequest[LogRecord]
 
 
 def read_protobuf(body: Content, limits: ContentLimits = ContentLimits(), now_ns: int = LAST_NS) -> Logs:  # noqa: B008 - frozen
@@ -44,33 +44,33 @@ def read_json(body: Content, limits: ContentLimits = ContentLimits(), now_ns: in
     return read_json_request(body, LAYOUT, limits, now_ns)
 
 
-def _from_protobuf(record: Any, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
+def _read_protobuf_record(record: Any, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
     trace_id, span_id = record.trace_id.hex(), record.span_id.hex()
     if not has_usable_ids(trace_id, span_id):
         return None
-    attributes = attributes_of(record.attributes)
+    attributes = read_attributes(record.attributes)
     return LogRecord(
         trace_id=trace_id,
         span_id=span_id,
-        event_name=record.event_name or text_of(attributes.get("event.name")),
+        event_name=record.event_name or read_text(attributes.get("event.name")),
         time_ns=times.clamp(record.time_unix_nano or record.observed_time_unix_nano),
-        body=value_of(record.body),
+        body=read_value(record.body),
         attributes=attributes,
         scope=scope,
         resource=resource,
     )
 
 
-def _from_json(record: Object, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
-    trace_id, span_id = text_of(record.get("traceId")).lower(), text_of(record.get("spanId")).lower()
+def _read_json_record(record: Object, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
+    trace_id, span_id = read_text(record.get("traceId")).lower(), read_text(record.get("spanId")).lower()
     if not has_usable_ids(trace_id, span_id):
         return None
     attributes = json_attributes_of(record.get("attributes"))
-    time_ns = number_of(record.get("timeUnixNano")) or number_of(record.get("observedTimeUnixNano"))
+    time_ns = read_number(record.get("timeUnixNano")) or read_number(record.get("observedTimeUnixNano"))
     return LogRecord(
         trace_id=trace_id,
         span_id=span_id,
-        event_name=text_of(record.get("eventName")) or text_of(attributes.get("event.name")),
+        event_name=read_text(record.get("eventName")) or read_text(attributes.get("event.name")),
         time_ns=times.clamp(time_ns),
         body=json_value_of(record.get("body")),
         attributes=attributes,
@@ -85,6 +85,6 @@ LAYOUT: Layout[LogRecord] = Layout(
     "resourceLogs",
     "scopeLogs",
     "logRecords",
-    _from_protobuf,
-    _from_json,
+    _read_protobuf_record,
+    _read_json_record,
 )

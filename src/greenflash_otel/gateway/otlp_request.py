@@ -23,14 +23,14 @@ from greenflash_otel.gateway.otlp_values import (
     UNREADABLE,
     UNUSABLE_IDS,
     Object,
+    OtlpRequest,
     Record,
-    Request,
-    attributes_of,
+    iterate_objects,
     json_attributes_of,
-    list_of,
-    object_of,
-    objects,
-    text_of,
+    read_attributes,
+    read_list,
+    read_object,
+    read_text,
 )
 from greenflash_otel.gateway.protobuf_wire import (
     Field,
@@ -122,24 +122,24 @@ class _Collected(Generic[Record]):
             self._records.append(record)
             self.repaired += is_clamped
 
-    def request(self) -> Request[Record]:
-        return Request(tuple(self._records), dict(self.rejected), self._unused, self.repaired)
+    def make_request(self) -> OtlpRequest[Record]:
+        return OtlpRequest(tuple(self._records), dict(self.rejected), self._unused, self.repaired)
 
 
 def read_protobuf_request(
     body: Content, layout: Layout[Record], limits: ContentLimits, now_ns: int
-) -> Request[Record]:
+) -> OtlpRequest[Record]:
     """Return the records of a protobuf request.
 
     Raises:
         ValueError: The body is no such request.
-        TooLargeError: The request holds more than allowed.
+        TooLargeError: The request contains more than allowed.
     """
     try:
         groups = split_request(body, limits)
     except WireError as error:
         raise ValueError(f"not an {layout.request}: {error}") from None
-    check_values(body, groups, Schema.of(layout.kind.DESCRIPTOR), limits)
+    check_values(body, groups, Schema.read_descriptor(layout.kind.DESCRIPTOR), limits)
     times = Times(now_ns)
     collected: _Collected[Record] = _Collected(times)
     for group in groups:
@@ -161,19 +161,19 @@ def read_protobuf_request(
                 return layout.from_protobuf(message, scope, resource, times)
 
             collected.add(build)
-    return collected.request()
+    return collected.make_request()
 
 
 def _read_origin(group: Group, limits: ContentLimits) -> tuple[Attributes, str]:
     """Return the attributes of a group's resource and the name of its scope. Raises ValueError."""
     resource, _ = read_message(group.resource, Resource, limits)
     scope, _ = read_message(group.scope, InstrumentationScope, limits)
-    return attributes_of(resource.attributes), str(scope.name)
+    return read_attributes(resource.attributes), str(scope.name)
 
 
 def read_json_request(
     body: Content, layout: Layout[Record], limits: ContentLimits, now_ns: int
-) -> Request[Record]:
+) -> OtlpRequest[Record]:
     """Return the records of a JSON request. Raises as `read_protobuf_request` does."""
     times = Times(now_ns)
     collected: _Collected[Record] = _Collected(times)
@@ -186,15 +186,15 @@ def read_json_request(
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(request, dict):
         raise ValueError(f"not an {layout.request}: no object")
-    for group in objects(request.get(layout.groups)):
-        resource = json_attributes_of(object_of(group.get("resource")).get("attributes"))
-        for inner in objects(group.get(layout.scopes)):
-            scope = text_of(object_of(inner.get("scope")).get("name"))
-            for number in list_of(inner.get(layout.records)):
+    for group in iterate_objects(request.get(layout.groups)):
+        resource = json_attributes_of(read_object(group.get("resource")).get("attributes"))
+        for inner in iterate_objects(group.get(layout.scopes)):
+            scope = read_text(read_object(inner.get("scope")).get("name"))
+            for number in read_list(inner.get(layout.records)):
                 collected.add(
                     lambda number=number, scope=scope, resource=resource: layout.from_json(  # type: ignore[misc]
                         reader.read_record(number), scope, resource, times
                     )
                 )
     collected.repaired += reader.repaired
-    return collected.request()
+    return collected.make_request()

@@ -33,8 +33,8 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)  # slots would refuse what calling Request[…] sets
-class Request(Generic[Record]):
-    """What a request holds that can be used."""
+class OtlpRequest(Generic[Record]):
+    """What a request contains that can be used."""
 
     records: tuple[Record, ...]
     rejected: Mapping[str, int] = field(default_factory=dict)
@@ -45,29 +45,31 @@ class Request(Generic[Record]):
     """Records in which a text, a number or a time had to be repaired."""
 
 
-def attributes_of(pairs: Iterable[Any], depth: int = 0) -> dict[str, AttributeValue]:
+def read_attributes(pairs: Iterable[Any], depth: int = 0) -> dict[str, AttributeValue]:
     """Return attributes as protobuf has them."""
-    return {pair.key: value_of(pair.value, depth) for pair in pairs}
+    return {pair.key: read_value(pair.value, depth) for pair in pairs}
 
 
-def value_of(value: Any, depth: int = 0) -> AttributeValue:
+def read_value(value: Any, depth: int = 0) -> AttributeValue:
     """Return an ``AnyValue`` as protobuf has it."""
     kind = value.WhichOneof("value")
     if kind is None or depth > MAX_DEPTH:
         return None
     if kind == "array_value":
-        return [value_of(item, depth + 1) for item in value.array_value.values]
+        return [read_value(item, depth + 1) for item in value.array_value.values]
     if kind == "kvlist_value":
-        return attributes_of(value.kvlist_value.values, depth + 1)
+        return read_attributes(value.kvlist_value.values, depth + 1)
     plain: AttributeValue = getattr(value, kind)
     if kind == "double_value":
-        return _finite(plain)
+        return _write_finite(plain)
     return _text_of_bytes(plain) if isinstance(plain, bytes) else plain
 
 
 def json_attributes_of(pairs: object, depth: int = 0) -> dict[str, AttributeValue]:
     """Return attributes as JSON has them."""
-    return {text_of(pair.get("key")): json_value_of(pair.get("value"), depth) for pair in objects(pairs)}
+    return {
+        read_text(pair.get("key")): json_value_of(pair.get("value"), depth) for pair in iterate_objects(pairs)
+    }
 
 
 def json_value_of(value: object, depth: int = 0) -> AttributeValue:
@@ -76,11 +78,11 @@ def json_value_of(value: object, depth: int = 0) -> AttributeValue:
         return None
     for kind, content in value.items():
         if kind == "arrayValue":
-            return [json_value_of(item, depth + 1) for item in list_of(object_of(content).get("values"))]
+            return [json_value_of(item, depth + 1) for item in read_list(read_object(content).get("values"))]
         if kind == "kvlistValue":
-            return json_attributes_of(object_of(content).get("values"), depth + 1)
+            return json_attributes_of(read_object(content).get("values"), depth + 1)
         if kind == "intValue":
-            number = number_of(content)
+            number = read_number(content)
             return number if number in INT64 else str(number)
         if kind == "bytesValue":
             return _bytes_of(content)
@@ -95,17 +97,17 @@ def _plain_of(content: object) -> AttributeValue:
         return content
     if isinstance(content, int):
         return content if content in INT64 else str(content)
-    return _finite(content) if isinstance(content, float) else json.dumps(content, ensure_ascii=False)
+    return _write_finite(content) if isinstance(content, float) else json.dumps(content, ensure_ascii=False)
 
 
-def _finite(number: AttributeValue) -> AttributeValue:
+def _write_finite(number: AttributeValue) -> AttributeValue:
     """Return a number that JSON can write; one that it cannot as text."""
     return number if not isinstance(number, float) or math.isfinite(number) else str(number)
 
 
 def _bytes_of(content: object) -> AttributeValue:
     try:
-        return _text_of_bytes(base64.b64decode(text_of(content), validate=True))
+        return _text_of_bytes(base64.b64decode(read_text(content), validate=True))
     except ValueError:
         return _plain_of(content)
 
@@ -118,27 +120,27 @@ def _text_of_bytes(content: bytes) -> AttributeValue:
         return content
 
 
-def object_of(value: object) -> Object:
+def read_object(value: object) -> Object:
     """Return an object, an empty one where something else is."""
     return value if isinstance(value, dict) else {}
 
 
-def list_of(value: object) -> list[Any]:
+def read_list(value: object) -> list[Any]:
     """Return a list, an empty one where something else is."""
     return value if isinstance(value, list) else []
 
 
-def objects(value: object) -> Iterator[Object]:
+def iterate_objects(value: object) -> Iterator[Object]:
     """Yield the objects of a list."""
-    return (item for item in list_of(value) if isinstance(item, dict))
+    return (item for item in read_list(value) if isinstance(item, dict))
 
 
-def text_of(value: object) -> str:
+def read_text(value: object) -> str:
     """Return a text, an empty one where something else is."""
     return value if isinstance(value, str) else ""
 
 
-def number_of(value: object) -> int:
+def read_number(value: object) -> int:
     """Return a whole number, which may be written as text; 0 where something else is."""
     if isinstance(value, float):
         return int(value) if math.isfinite(value) else 0
@@ -151,7 +153,7 @@ def number_of(value: object) -> int:
 
 
 def has_usable_ids(trace_id: str, span_id: str) -> bool:
-    """Tell whether ids are what they have to be, in hex."""
+    """Return whether ids are what they have to be, in hex."""
     return bool(TRACE_ID.fullmatch(trace_id) and SPAN_ID.fullmatch(span_id))
 
 

@@ -1,6 +1,6 @@
 """Walk protobuf on the wire: split a request into its records, count what is in them, repair text. Pure.
 
-protobuf's own library reads a whole request in one step, which builds every object in it, holds Python's lock
+protobuf's own library reads a whole request in one step, which builds every object in it, takes Python's lock
 throughout, and refuses everything for one string that is not UTF-8. So the gateway splits a request first,
 which costs little, and has the library read one record at a time. Source: protobuf's encoding page;
 opentelemetry-proto 1.9, where traces and logs number their levels alike.
@@ -94,7 +94,7 @@ def split_request(content: Content, limits: ContentLimits) -> list[Group | None]
     """
     found: list[Group | None] = []
     left = limits.max_records
-    for outer in _limited(read_fields(content, 0, len(content)), left):
+    for outer in _limit_records(read_fields(content, 0, len(content)), left):
         if (outer.number, outer.wire_type) != (GROUPS, TEXT):
             continue
         try:
@@ -110,19 +110,19 @@ def split_request(content: Content, limits: ContentLimits) -> list[Group | None]
 
 
 def _split_resource(content: Content, outer: Field, max_records: int) -> list[Group]:
-    fields = list(_limited(read_fields(content, outer.value_start, outer.end), max_records))
-    resource = _joined(content, fields, RESOURCE)
+    fields = list(_limit_records(read_fields(content, outer.value_start, outer.end), max_records))
+    resource = _join_occurrences(content, fields, RESOURCE)
     groups = []
     for one in fields:
         if (one.number, one.wire_type) == (SCOPES, TEXT):
-            inner = list(_limited(read_fields(content, one.value_start, one.end), max_records))
+            inner = list(_limit_records(read_fields(content, one.value_start, one.end), max_records))
             records = [record for record in inner if (record.number, record.wire_type) == (RECORDS, TEXT)]
             max_records -= max(len(records), 1)
-            groups.append(Group(resource, _joined(content, inner, SCOPE), records))
+            groups.append(Group(resource, _join_occurrences(content, inner, SCOPE), records))
     return groups
 
 
-def _limited(fields: Iterator[Field], max_records: int) -> Iterator[Field]:
+def _limit_records(fields: Iterator[Field], max_records: int) -> Iterator[Field]:
     """Pass on fields while they are no more than records may be, and the few fields around them."""
     for count, one in enumerate(fields):
         if count > max_records + FIELDS_AROUND:
@@ -130,7 +130,7 @@ def _limited(fields: Iterator[Field], max_records: int) -> Iterator[Field]:
         yield one
 
 
-def _joined(content: Content, fields: list[Field], number: int) -> bytes:
+def _join_occurrences(content: Content, fields: list[Field], number: int) -> bytes:
     """Join the occurrences of a message, which is how protobuf merges them."""
     return b"".join(slice_of(content, one) for one in fields if (one.number, one.wire_type) == (number, TEXT))
 
@@ -153,10 +153,10 @@ class Schema:
             if one.type == one.TYPE_STRING:
                 self.texts.add(one.number)
             elif one.type == one.TYPE_MESSAGE:
-                self.messages[one.number] = Schema.of(one.message_type)
+                self.messages[one.number] = Schema.read_descriptor(one.message_type)
 
     @classmethod
-    def of(cls, descriptor: Any) -> Schema:
+    def read_descriptor(cls, descriptor: Any) -> Schema:
         """Return the schema of a message's descriptor."""
         return cls._known.get(descriptor.full_name) or cls(descriptor)
 
@@ -181,19 +181,19 @@ class Schema:
             inner = self.messages.get(one.number) if one.wire_type == TEXT else None
             if inner is not None:
                 if depth < MAX_DEPTH:
-                    parts.append(_field(one.number, inner.repair(value, depth + 1)))
+                    parts.append(_write_field(one.number, inner.repair(value, depth + 1)))
             elif one.wire_type == TEXT and one.number in self.texts:
-                parts.append(_field(one.number, value.decode("utf-8", "replace").encode()))
+                parts.append(_write_field(one.number, value.decode("utf-8", "replace").encode()))
             else:
                 parts.append(content[one.start : one.end])
         return b"".join(parts)
 
 
-def _field(number: int, value: bytes) -> bytes:
-    return _varint(number << 3 | TEXT) + _varint(len(value)) + value
+def _write_field(number: int, value: bytes) -> bytes:
+    return _write_varint(number << 3 | TEXT) + _write_varint(len(value)) + value
 
 
-def _varint(number: int) -> bytes:
+def _write_varint(number: int) -> bytes:
     found = bytearray()
     while number > 0x7F:
         found.append(number & 0x7F | 0x80)
@@ -221,7 +221,7 @@ def read_message(content: bytes, kind: type[Message], limits: ContentLimits) -> 
         WireError: The content is no such message.
         TooLargeError: The message has too many values.
     """
-    schema = Schema.of(kind.DESCRIPTOR)
+    schema = Schema.read_descriptor(kind.DESCRIPTOR)
     most = limits.max_record_values
     if len(content) // 2 > most and schema.count(content, 0, len(content), most) > most:
         raise TooLargeError("a record has too many values")

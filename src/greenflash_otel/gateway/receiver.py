@@ -28,7 +28,7 @@ from greenflash_otel.gateway.responses import (
     RefusedError,
     write_response,
 )
-from greenflash_otel.gateway.signals import Records, Signal, SpanSink
+from greenflash_otel.gateway.signals import OtlpSink, Records, Signal
 
 PRODUCT_ATTRIBUTE = "greenflash.product_id"
 """Of a resource: the product that its spans belong to."""
@@ -42,7 +42,7 @@ class Tenant:
     """A product, and who may send for it."""
 
     product_id: str
-    sink: SpanSink
+    sink: OtlpSink
     tokens: Sequence[str] = ()
     """Bearer tokens that are good for it alone; its API key is one. None: anybody who may send at all."""
 
@@ -99,7 +99,7 @@ class OtlpReceiver:
         """Return what a request may do, before its body is read. Raises `RefusedError`."""
         if self.is_stopping():
             raise RefusedError(UNAVAILABLE, "the gateway is about to stop")
-        token = _token(metadata.authorization)
+        token = _read_token(metadata.authorization)
         tenants = [
             one for one in self._tenants.values() if metadata.is_trusted or self._is_good_for(token, one)
         ]
@@ -109,7 +109,7 @@ class OtlpReceiver:
         if named and named not in {tenant.product_id.lower() for tenant in tenants}:
             raise RefusedError(FORBIDDEN, f"the token is not good for the product {metadata.product_id}")
         _require_disk(tenants, any)
-        is_known = any(map(self._tokens_of, tenants)) and token
+        is_known = any(map(self._read_tokens, tenants)) and token
         return Admission(tenants, token.decode(errors="replace") if is_known else metadata.peer)
 
     def take(
@@ -133,31 +133,31 @@ class OtlpReceiver:
         """Return what became of everything, by product."""
         return {tenant.product_id: tenant.sink.own_stats() for tenant in self._tenants.values()}
 
-    def visible_products(self, metadata: RequestMetadata) -> Sequence[str]:
+    def list_visible_products(self, metadata: RequestMetadata) -> Sequence[str]:
         """Return the products whose counts a request may see one by one: those that it may send for."""
-        token = _token(metadata.authorization)
+        token = _read_token(metadata.authorization)
         return [one.product_id for one in self._tenants.values() if self._is_good_for(token, one)]
 
     def is_durable(self) -> bool:
-        """Tell whether anything can be kept on disk."""
+        """Return whether anything can be stored on disk."""
         return any(tenant.sink.is_durable() for tenant in self._tenants.values())
 
     def count(self, reason: str, number: int) -> None:
-        """Note what was taken and tells nothing."""
+        """Note what was taken and says nothing."""
         if number:
             with self._lock:
                 self._unused[reason] += number
 
-    def unused(self) -> Mapping[str, int]:
-        """Return what was taken and tells nothing, by reason."""
+    def count_unused(self) -> Mapping[str, int]:
+        """Return what was taken and says nothing, by reason."""
         with self._lock:
             return dict(self._unused)
 
-    def _tokens_of(self, tenant: Tenant) -> Sequence[str]:
+    def _read_tokens(self, tenant: Tenant) -> Sequence[str]:
         return (*self._tokens, *tenant.tokens)
 
     def _is_good_for(self, token: bytes, tenant: Tenant) -> bool:
-        wanted = self._tokens_of(tenant)
+        wanted = self._read_tokens(tenant)
         matches = [hmac.compare_digest(token, one.encode()) for one in wanted]
         return not wanted or any(matches)
 
@@ -172,12 +172,12 @@ class OtlpReceiver:
 
     def _keep(self, signal: Signal, parts: Sequence[tuple[Tenant, list[object]]]) -> Counter[str]:
         """Keep records on disk; return how many could not be converted, by reason. Raises `RefusedError`."""
-        tenants, failed, kept = [tenant for tenant, _ in parts], Counter[str](), False
+        tenants, failed, retained = [tenant for tenant, _ in parts], Counter[str](), False
         _require_disk(tenants, all)
         with internal_errors.guarded("take a request"):
-            kept = all(signal.take(tenant.sink, records, failed) for tenant, records in parts)
-        if not kept:
-            raise RefusedError(UNAVAILABLE, "cannot be kept at present")
+            retained = all(signal.take(tenant.sink, records, failed) for tenant, records in parts)
+        if not retained:
+            raise RefusedError(UNAVAILABLE, "cannot be stored at present")
         _require_disk(tenants, all)  # the disk may have gone meanwhile
         return failed
 
@@ -186,7 +186,7 @@ class OtlpReceiver:
     ) -> tuple[Sequence[tuple[Tenant, list[object]]], int]:
         """Return records by tenant, and how many belong to none."""
         known = {tenant.product_id.lower(): tenant for tenant in admitted}
-        otherwise = known.get(metadata.product_id.lower()) or self._only(admitted)
+        otherwise = known.get(metadata.product_id.lower()) or self._get_only_tenant(admitted)
         found: dict[str, tuple[Tenant, list[object]]] = {}
         unknown_product_count = 0
         for record in request.records:
@@ -198,7 +198,7 @@ class OtlpReceiver:
                 found.setdefault(tenant.product_id, (tenant, []))[1].append(record)
         return list(found.values()), unknown_product_count
 
-    def _only(self, admitted: Sequence[Tenant]) -> Tenant | None:
+    def _get_only_tenant(self, admitted: Sequence[Tenant]) -> Tenant | None:
         if len(admitted) == 1:
             return admitted[0]
         return self._own if self._own in admitted else None
@@ -210,6 +210,6 @@ def _require_disk(tenants: Sequence[Tenant], enough: Callable[[Iterable[object]]
         raise RefusedError(UNAVAILABLE, "the outbox cannot be opened on disk at present")
 
 
-def _token(authorization: str) -> bytes:
+def _read_token(authorization: str) -> bytes:
     scheme, _, token = authorization.partition(" ")
     return token.strip().encode() if scheme.lower() == "bearer" else b""

@@ -15,7 +15,7 @@
 | a bug, a stop                                |                         |                            |
 
 A request that has begun is never answered with 500 or 408, which the Collector's exporter drops on: 429
-says to a sender on a slow line that it may try again. Spans that tell of no GenAI call are taken.
+says to a sender on a slow line that it may try again. Spans that describe no GenAI call are taken.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Gateway:
         tls: Tls | None = None,
         limits: SenderLimits | None = None,
     ) -> None:
-        context = tls.context() if tls is not None else None
+        context = tls.make_http_context() if tls is not None else None
         limits = limits or SenderLimits()
         self._tls = tls
         self._address = f"[{host}]" if ":" in host else host
@@ -71,7 +71,7 @@ class Gateway:
             timeout_graceful_shutdown=GRACE_S,
             backlog=ACCEPTED_AT_ONCE,
         )
-        self._server = _Server(configuration, connections)
+        self._server = _GatewayServer(configuration, connections)
         self._loop = (configuration.get_loop_factory() or asyncio.new_event_loop)()
         self._rpc: Any = None
         self.grpc_port: int | None = None
@@ -124,7 +124,7 @@ class Gateway:
                 await self._rpc.stop(GRACE_S)
 
 
-class _Server(uvicorn.Server):
+class _GatewayServer(uvicorn.Server):
     """A uvicorn server that stops at once when nothing is being answered."""
 
     def __init__(self, config: uvicorn.Config, connections: Connections) -> None:

@@ -23,7 +23,7 @@ BASE_BYTES = 4 << 10
 """What a request costs without its body."""
 
 
-class Body:
+class RequestBody:
     """A request's body while it is under way, and the share it has of the memory."""
 
     def __init__(self, memory: Memory, sender: str) -> None:
@@ -72,16 +72,16 @@ class Memory:
     def __init__(self, max_bytes: int, limits: SenderLimits) -> None:
         self._max_bytes = max_bytes
         self._limits = limits
-        self._bodies: dict[Body, None] = {}
+        self._bodies: dict[RequestBody, None] = {}
         self._bytes: Counter[str] = Counter()
         self._requests: Counter[str] = Counter()
 
     @contextmanager
-    def body(self, sender: str) -> Iterator[Body]:
+    def body(self, sender: str) -> Iterator[RequestBody]:
         """Open a body, for as long as the request lasts. Raises `RefusedError` if the sender has too many."""
         if self._requests[sender] >= self._limits.max_requests:
             raise RefusedError(BUSY, "this sender has too many requests under way")
-        body = Body(self, sender)
+        body = RequestBody(self, sender)
         self._bodies[body] = None
         self._bytes[sender] += body.counted_bytes
         self._requests[sender] += 1
@@ -93,10 +93,10 @@ class Memory:
             if not self._requests[sender]:
                 del self._requests[sender], self._bytes[sender]
 
-    def reserve(self, body: Body, size: int) -> None:
+    def reserve(self, body: RequestBody, size: int) -> None:
         """Give a body more room, from others if need be. Raises `RefusedError`."""
         while self._bytes.total() + size > self._max_bytes:
-            victim = self._victim(body, size)
+            victim = self._choose_victim(body, size)
             if victim is None:
                 raise RefusedError(BUSY, "too much is under way")
             victim.is_evicted = True
@@ -104,7 +104,7 @@ class Memory:
         body.counted_bytes += size
         self._bytes[body.sender] += size
 
-    def _victim(self, body: Body, size: int) -> Body | None:
+    def _choose_victim(self, body: RequestBody, size: int) -> RequestBody | None:
         """Return the body that gives way: one of a larger share, or one that its sender has left alone."""
         share = self._bytes[body.sender] + size
         stalled_s = asyncio.get_running_loop().time() - self._limits.stall_s / 2
@@ -118,7 +118,7 @@ class Memory:
         ]
         return max(candidates, key=lambda one: (self._bytes[one.sender], one.counted_bytes), default=None)
 
-    def _release(self, body: Body) -> None:
+    def _release(self, body: RequestBody) -> None:
         if self._bodies.pop(body, body) is None:
             self._bytes[body.sender] -= body.counted_bytes
             body.content = b""
@@ -187,7 +187,7 @@ class Shares:
         self._conversions = Turns(limits.conversions, limits.conversions - 1)
         self._threads = ThreadPoolExecutor(limits.conversions, "greenflash-otel gateway")
 
-    async def convert(self, body: Body, take: Callable[[], Answer]) -> Answer:
+    async def convert(self, body: RequestBody, take: Callable[[], Answer]) -> Answer:
         """Run `take` in a thread when it is the sender's turn. Raises `RefusedError`."""
         async with self._conversions.turn(body.sender):
             body.check()

@@ -15,16 +15,16 @@ from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.gateway import otlp, otlp_logs
 from greenflash_otel.gateway.encoding import Content
 from greenflash_otel.gateway.limits import ContentLimits
-from greenflash_otel.gateway.otlp_values import Request
+from greenflash_otel.gateway.otlp_values import OtlpRequest
 from greenflash_otel.ingest.attachment import belongs_to_others
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 
 
-class SpanSink(Protocol):
+class OtlpSink(Protocol):
     """Where records go: the pipeline of a tenant."""
 
     def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
-        """Convert and keep spans; tell whether all that they tell is kept.
+        """Convert and keep spans; return whether all that they say is stored.
 
         Args:
             failed: Gets the number of spans that could not be converted, by reason; they count as lost.
@@ -36,7 +36,7 @@ class SpanSink(Protocol):
         ...
 
     def is_durable(self) -> bool:
-        """Tell whether what is kept would survive the end of this process."""
+        """Return whether what is stored would survive the end of this process."""
         ...
 
     def own_stats(self) -> Stats:
@@ -44,7 +44,7 @@ class SpanSink(Protocol):
         ...
 
 
-Records = Request[Any]  # spans or log records, as the row of the signal says
+Records = OtlpRequest[Any]  # spans or log records, as the row of the signal says
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Signal:
     response: type[Message]
     records: str
     """What a response calls them."""
-    take: Callable[[SpanSink, Iterable[Any], Counter[str]], bool]
+    take: Callable[[OtlpSink, Iterable[Any], Counter[str]], bool]
 
 
 TRACES = Signal(

@@ -16,7 +16,7 @@ from greenflash_otel.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TenantEntry:
     """One of them."""
 
     product_id: str
@@ -25,10 +25,10 @@ class Entry:
     """Good for this one alone. Its API key is, too."""
 
 
-def read_tenants(text: str) -> tuple[Entry, ...]:
-    """The tenants of a file. Raises `ConfigurationError`, which quotes none of it: it holds keys."""
+def read_tenants(text: str) -> tuple[TenantEntry, ...]:
+    """The tenants of a file. Raises `ConfigurationError`, which quotes none of it: it contains keys."""
     try:
-        entries = tuple(_entry(value) for value in json.loads(text))
+        entries = tuple(_read_entry(value) for value in json.loads(text))
     except (ValueError, TypeError, KeyError):
         raise ConfigurationError(
             'the file of tenants is wrong; write [{"product_id": "<UUID>", "api_key": "gf_…", "tokens": []}]'
@@ -38,9 +38,9 @@ def read_tenants(text: str) -> tuple[Entry, ...]:
     return entries
 
 
-def _entry(value: dict[str, Any]) -> Entry:
+def _read_entry(value: dict[str, Any]) -> TenantEntry:
     known = {"product_id", "api_key", "tokens"}
     texts = [value["product_id"], value["api_key"], *value.get("tokens", [])]
     if not all(isinstance(text, str) and text for text in texts) or not set(value) <= known:
         raise ValueError
-    return Entry(texts[0], texts[1], tuple(texts[2:]))
+    return TenantEntry(texts[0], texts[1], tuple(texts[2:]))

@@ -19,7 +19,7 @@ class Tls:
     client_ca: Path | None = None
     """Whoever sends has to show a certificate that this one signed; None: nobody has to."""
 
-    def context(self) -> ssl.SSLContext:
+    def make_http_context(self) -> ssl.SSLContext:
         """Return the context for HTTP. Raises `ConfigurationError` if the files cannot be used."""
         try:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.client_ca)
@@ -29,7 +29,7 @@ class Tls:
         context.verify_mode = ssl.CERT_NONE if self.client_ca is None else ssl.CERT_REQUIRED
         return context
 
-    def for_grpc(self) -> dict[str, Any]:
+    def make_grpc_arguments(self) -> dict[str, Any]:
         """Arguments of ``grpc.ssl_server_credentials``."""
         return {
             "private_key_certificate_chain_pairs": [(self.key.read_bytes(), self.certificate.read_bytes())],

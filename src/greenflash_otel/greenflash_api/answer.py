@@ -15,7 +15,7 @@ request was not sent, because its path is not one of the API's.
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The server's answer, or the fault that kept it away."""
+    """The server's answer, or the fault that prevented it."""
 
     status: int | None
     """HTTP status; None when no answer came, and only then is `fault` set."""

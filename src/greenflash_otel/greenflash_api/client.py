@@ -55,9 +55,9 @@ class Client:
         base_url: Up to and including ``/api/v1``.
         api_key: Goes into the ``Authorization`` header and nowhere else.
         http_client: Yours, e.g. with a proxy or a private CA; it is not closed here, and its connections
-            are not kept alive, so that a forked child finds none of them. It logs nothing about deliveries.
+            are not reused, so that a forked child finds none of them. It logs nothing about deliveries.
             Its connections are cut when the time is over, if its transport knows httpx's extension
-            ``trace``, as httpx's own does. Otherwise the limit holds for each wait, and for the body.
+            ``trace``, as httpx's own does. Otherwise the limit applies to each wait, and to the body.
         timeout_s: One limit for a whole attempt: look-up, connecting, upload, and the whole answer.
     """
 
@@ -72,7 +72,7 @@ class Client:
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._key = api_key.encode()
-        self._headers = _headers(api_key)
+        self._headers = _make_headers(api_key)
         self._http_client = http_client
         self._pools: dict[int, httpcore.ConnectionPool] = {}
         """By process. Closing a parent's would say goodbye on connections that it still uses."""
@@ -95,7 +95,7 @@ class Client:
                     return self._exchange(request, limit_s)
                 return self._exchange_with(self._http_client, request, limit_s)
         except Exception as error:  # noqa: BLE001 - a client that was passed can raise anything
-            return Answer(None, fault=_fault(error))
+            return Answer(None, fault=_make_fault(error))
         finally:
             otel_context.detach(token)
 
@@ -112,7 +112,7 @@ class Client:
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit_s)
         with (
             attempt_until(deadline),
-            self._pool().stream(
+            self._get_pool().stream(
                 "POST",
                 httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
                 headers=list(self._headers.items()),
@@ -123,7 +123,7 @@ class Client:
             headers = {
                 name.lower().decode("latin-1"): value.decode("latin-1") for name, value in response.headers
             }
-            return self._answer(response.status, headers, response.iter_stream(), deadline)
+            return self._request_answer(response.status, headers, response.iter_stream(), deadline)
 
     def _exchange_with(self, http_client: httpx.Client, request: ApiRequest, limit_s: float) -> Answer:
         """Send with the client that was passed."""
@@ -140,19 +140,21 @@ class Client:
                     follow_redirects=False,
                     extensions={"trace": cutoff.watch},
                 ) as response:
-                    return self._answer(response.status_code, response.headers, response.iter_raw(), deadline)
+                    return self._request_answer(
+                        response.status_code, response.headers, response.iter_raw(), deadline
+                    )
             except Exception:
                 if cutoff.is_over:
                     return Answer(None, fault="timeout")
                 raise
 
-    def _answer(
+    def _request_answer(
         self, status: int, headers: Mapping[str, str], chunks: Iterable[bytes], deadline: Deadline
     ) -> Answer:
         limit_bytes = MAX_ECHO_BYTES if status < 300 else MAX_BODY_BYTES
         body, is_cut = _read(chunks, deadline, limit_bytes)
         if headers.get("content-encoding", "identity") != "identity":
-            body = _decompressed(body)
+            body = _decompress(body)
         return Answer(
             status,
             body.replace(self._key, b"[API key]"),  # whoever quotes it must not bring it into a log
@@ -162,7 +164,7 @@ class Client:
             date=headers.get("date") or formatdate(usegmt=True),
         )
 
-    def _pool(self) -> httpcore.ConnectionPool:
+    def _get_pool(self) -> httpcore.ConnectionPool:
         pid = os.getpid()
         if pid not in self._pools:
             # Of two threads, one's goes unused and never connects.
@@ -178,14 +180,14 @@ def _read(chunks: Iterable[bytes], deadline: Deadline, limit_bytes: int) -> tupl
             body += chunk
             if len(body) >= limit_bytes:
                 return body[:limit_bytes], False
-            if deadline.left_s() <= 0:
+            if deadline.compute_left_s() <= 0:
                 return body, True
     except (httpx.HTTPError, httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError):
         return body, True
     return body, False
 
 
-def _decompressed(body: bytes) -> bytes:
+def _decompress(body: bytes) -> bytes:
     """Unpack what a server compressed although it was asked not to, within bounds."""
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_BODY_BYTES)
@@ -193,24 +195,24 @@ def _decompressed(body: bytes) -> bytes:
         return body
 
 
-def _headers(api_key: str) -> dict[str, str]:
+def _make_headers(api_key: str) -> dict[str, str]:
     return {
         "authorization": f"Bearer {api_key}",
         "content-type": "application/json",
         "accept": "application/json",
         "accept-encoding": "identity",  # answers are small, and nobody can send us a bomb
-        "user-agent": f"greenflash-otel/{_version()}",
+        "user-agent": f"greenflash-otel/{_find_version()}",
     }
 
 
-def _version() -> str:
+def _find_version() -> str:
     try:
         return metadata.version("greenflash-otel")
     except metadata.PackageNotFoundError:
         return "unknown"
 
 
-def _fault(error: Exception) -> Fault:
+def _make_fault(error: Exception) -> Fault:
     if isinstance(error, _TIMEOUTS):
         return "timeout"
     cause: BaseException | None = error

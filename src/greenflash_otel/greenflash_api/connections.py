@@ -18,13 +18,13 @@ from greenflash_otel.greenflash_api.deadline import DeadlineBackend
 MAX_CONNECTIONS: Final = 100
 MAX_IDLE_CONNECTIONS: Final = 20
 IDLE_S: Final = 5.0
-"""How long an idle connection is kept."""
+"""How long an idle connection is stored."""
 
 
 def open_pool(base_url: str) -> httpcore.ConnectionPool:
     """Return a pool of connections to a base URL. TLS, proxies and their variables are as in httpx."""
     url = httpx.URL(base_url)
-    proxy = proxy_of(url, urllib.request.getproxies())
+    proxy = find_proxy(url, urllib.request.getproxies())
     options: dict[str, Any] = {
         "max_connections": MAX_CONNECTIONS,
         "max_keepalive_connections": MAX_IDLE_CONNECTIONS,
@@ -42,7 +42,7 @@ def open_pool(base_url: str) -> httpcore.ConnectionPool:
     return httpcore.HTTPProxy(address, proxy_auth=auth, **options)
 
 
-def proxy_of(url: httpx.URL, proxies: Mapping[str, str]) -> httpx.URL | None:
+def find_proxy(url: httpx.URL, proxies: Mapping[str, str]) -> httpx.URL | None:
     """Return the proxy for a URL; None for a direct connection.
 
     Args:

@@ -1,7 +1,7 @@
 """One deadline around all that an attempt does on the network: look-up, connecting, TLS, upload, answer.
 
-The time limits of an HTTP client hold for each wait. A server that sends one byte a second, or one
-``100 Continue`` after the other, passes them all and holds an attempt for as long as it likes.
+The time limits of an HTTP client apply to each wait. A server that sends one byte a second, or one
+``100 Continue`` after the other, passes them all and delays an attempt for as long as it likes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Deadline:
         self._clock = clock
         self._until_s = clock() + limit_s
 
-    def left_s(self) -> float:
+    def compute_left_s(self) -> float:
         """Return the seconds that are left; 0 or less when the time is over."""
         return self._until_s - self._clock()
 
@@ -51,7 +51,7 @@ def _limit_s(timeout: float | None, over: type[httpcore.TimeoutException]) -> fl
     """Return how long the next wait may take; raise `over` if no time is left."""
     if (deadline := _deadline.get()) is None:
         return timeout
-    if (left_s := deadline.left_s()) <= 0:
+    if (left_s := deadline.compute_left_s()) <= 0:
         raise over("the time for this attempt is over")
     return left_s if timeout is None else min(timeout, left_s)
 
@@ -84,7 +84,7 @@ class DeadlineStream(httpcore.NetworkStream):
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, limit_s))
 
     def get_extra_info(self, info: str) -> Any:
-        """Tell what the connection itself knows."""
+        """Return what the connection itself knows."""
         return self._stream.get_extra_info(info)
 
 
@@ -128,7 +128,7 @@ def _look_up(host: str, port: int, limit_s: float | None) -> list[str]:
     def resolve() -> None:
         try:
             entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found.put(list(dict.fromkeys(map(_address, entries))))
+            found.put(list(dict.fromkeys(map(_read_address, entries))))
         except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for the result
             found.put(error)
 
@@ -145,7 +145,7 @@ def _look_up(host: str, port: int, limit_s: float | None) -> list[str]:
     return result
 
 
-def _address(entry: tuple[Any, ...]) -> str:
+def _read_address(entry: tuple[Any, ...]) -> str:
     """Return the address of an answer of the resolver; a link-local one with its zone."""
     sockaddr = entry[4]
     address, zone = str(sockaddr[0]), sockaddr[3] if len(sockaddr) > 3 else 0
@@ -164,7 +164,7 @@ class Cutoff:
         self._sockets: list[socket.socket] = []
         self.is_over = False
         """Whether the time was over before the exchange was."""
-        self._timer = threading.Timer(limit_s, self._cut)
+        self._timer = threading.Timer(limit_s, self._cut_off)
         self._timer.daemon = True
 
     def __enter__(self) -> Cutoff:
@@ -187,7 +187,7 @@ class Cutoff:
                 if self.is_over:
                     _shut(connection)
 
-    def _cut(self) -> None:
+    def _cut_off(self) -> None:
         with self._lock:
             self.is_over = True
             for connection in self._sockets:

@@ -41,7 +41,7 @@ class Address:
 
 def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiRequest, ...]:
     """The requests that send an update, in order; none if there is no new message."""
-    frame = _frame(update, address)
+    frame = _write_frame(update, address)
     return tuple(
         ApiRequest(
             "messages",
@@ -50,7 +50,7 @@ def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiReques
             conversation_id=update.conversation_id,
             items=len(batch),
         )
-        for batch in _batches([item_of(message) for message in update.messages])
+        for batch in _split_batches([item_of(message) for message in update.messages])
     )
 
 
@@ -68,7 +68,7 @@ def item_of(message: MessageItem) -> dict[str, Json]:
         "createdAt": time_of(message.created_at_ms),
         "model": message.model,
         "properties": message.properties or None,
-        "voice": _voice(message.voice) if message.voice else None,
+        "voice": _write_voice(message.voice) if message.voice else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -79,15 +79,15 @@ def time_of(unix_ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
+def _write_frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
     fields: dict[str, Json] = {
         "productId": address.product_id,
         "externalUserId": update.user_id or address.default_user_id,
         "externalConversationId": update.conversation_id,
         "externalOrganizationId": update.organization_id,
         "model": update.model,
-        "systemPrompt": _system_prompt(update),
-        "voiceCall": _voice_call(update.voice_call) if update.voice_call else None,
+        "systemPrompt": _write_system_prompt(update),
+        "voiceCall": _write_voice_call(update.voice_call) if update.voice_call else None,
         "properties": update.properties or None,
         "sampleRate": address.sample_rate,
         "forceSample": address.force_sample,
@@ -95,7 +95,7 @@ def _frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _system_prompt(update: ConversationUpdate) -> Json:
+def _write_system_prompt(update: ConversationUpdate) -> Json:
     """A text; that of a stored prompt under the prompt's id, which joins all its versions and fillings."""
     text, prompt = update.system_prompt, update.prompt
     if not text or prompt is None:
@@ -106,7 +106,7 @@ def _system_prompt(update: ConversationUpdate) -> Json:
     return {**fields, "variables": variables} if variables else fields
 
 
-def _voice(voice: Voice) -> Json:
+def _write_voice(voice: Voice) -> Json:
     started, ended = voice.started_at_ms, voice.ended_at_ms
     fields: dict[str, Json] = {
         "startedAt": started,
@@ -120,7 +120,7 @@ def _voice(voice: Voice) -> Json:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _voice_call(call: VoiceCall) -> Json:
+def _write_voice_call(call: VoiceCall) -> Json:
     fields: dict[str, Json] = {
         "platform": call.platform if call.platform in PLATFORMS else "other",
         "platformCallId": call.platform_call_id,
@@ -131,7 +131,7 @@ def _voice_call(call: VoiceCall) -> Json:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _batches(items: Sequence[Mapping[str, Json]]) -> Iterator[list[Mapping[str, Json]]]:
+def _split_batches(items: Sequence[Mapping[str, Json]]) -> Iterator[list[Mapping[str, Json]]]:
     batch: list[Mapping[str, Json]] = []
     size_bytes = 0
     for item in items:

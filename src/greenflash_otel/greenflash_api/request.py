@@ -1,4 +1,4 @@
-"""A request to Greenflash, ready to be kept and sent: plain values whose bytes never change."""
+"""A request to Greenflash, ready to be stored and sent: plain values whose bytes never change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ApiRequest:
     """UTF-8 JSON."""
     conversation_id: str
     """Requests of one conversation are sent one at a time and in order. Empty: belongs to none.
-    What is told of one user, or of one organization, is kept in order under a name of its own."""
+    What is recorded of one user, or of one organization, stays in order under a name of its own."""
     items: int = 1
     """How many messages, outcomes or other things it carries; what `stats()` counts."""
 
@@ -63,10 +63,10 @@ def encode(body: Mapping[str, Json]) -> bytes:
     that one value, wherever it came from, never costs the whole request.
     """
     try:
-        text = _dumps(body)
+        text = _write_json(body)
     except Exception:  # noqa: BLE001 - NaN, a cycle, a value of another type, or one that raises
         internal_errors.count_repaired()
-        text = _dumps(repair_json(body, UNBOUNDED).value)
+        text = _write_json(repair_json(body, UNBOUNDED).value)
     if "\\u0000" in text:
         text = _NUL.sub("\\1\ufffd", text)
     try:
@@ -75,5 +75,5 @@ def encode(body: Mapping[str, Json]) -> bytes:
         return _SURROGATE.sub("\ufffd", text).encode()
 
 
-def _dumps(body: Json) -> str:
+def _write_json(body: Json) -> str:
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -8,16 +8,16 @@ from typing import TypeAlias
 
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import report
-from greenflash_otel.conversations.resolve import fallback_conversation_id
+from greenflash_otel.conversations.resolve import choose_fallback_conversation_id
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
 from greenflash_otel.outcomes.span import is_outcome, read_repaired, read_whose
-from greenflash_otel.semconv.genai import read_affiliation
+from greenflash_otel.semconv.genai import read_context
 
 FindResponse: TypeAlias = Callable[[str], tuple[str, str] | None]
 """Finds the conversation and the message of a response that another process recorded."""
@@ -32,39 +32,42 @@ def attach_span(
     store: ConversationStore, span: SpanRecord, find_response: FindResponse
 ) -> Outcome | Rating | None:
     """Read and attach the outcome or the rating that a span records; None if there is nothing to deliver."""
-    affiliation = read_affiliation(span.attributes)
+    conversation_context = read_context(span.attributes)
     trace_id = span.trace_id if store.index.traces.has(span.trace_id) else None
     if (repaired := read_repaired(span)) is not None:
         report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
-        return attach_outcome(store, repaired.outcome, affiliation, trace_id)
+        return attach_outcome(store, repaired.outcome, conversation_context, trace_id)
     rating, repairs = rating_span.read(span)
     report("a rating's span", repairs, InvalidFeedbackError, strict=False, is_usable=rating is not None)
     if rating is None:
         internal_errors.count_lost("unusable_arguments")
         return None
-    return attach_rating(store, rating, affiliation, trace_id, find_response)
+    return attach_rating(store, rating, conversation_context, trace_id, find_response)
 
 
 def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
     """Return whether the outcome or rating of a span names no conversation, and its trace none yet."""
-    whose = read_affiliation(span.attributes)
+    whose = read_context(span.attributes)
     named = read_whose(span.attributes)[0]
     is_named = named or (whose.scope_id and store.index.scopes.has(whose.scope_id))
     return not (is_named or store.index.traces.has(span.trace_id))
 
 
 def attach_outcome(
-    store: ConversationStore, outcome: Outcome, affiliation: Affiliation, trace_id: str | None
+    store: ConversationStore,
+    outcome: Outcome,
+    conversation_context: ConversationContext,
+    trace_id: str | None,
 ) -> Outcome:
     """Return an outcome with its conversation, and with the user of that if it names none.
 
     One that belongs to no conversation is counted: it is delivered without.
     """
-    id = _conversation_of(store, outcome.conversation_id, affiliation, trace_id)
+    id = _find_conversation(store, outcome.conversation_id, conversation_context, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         return outcome
-    known = store.state(id).facts
+    known = store.get_state(id).facts
     return replace(
         outcome,
         conversation_id=id,
@@ -76,7 +79,7 @@ def attach_outcome(
 def attach_rating(
     store: ConversationStore,
     rating: Rating,
-    affiliation: Affiliation,
+    conversation_context: ConversationContext,
     trace_id: str | None,
     find_response: FindResponse = lambda response_id: None,
 ) -> Rating | None:
@@ -88,10 +91,10 @@ def attach_rating(
     Args:
         find_response: Finds the conversation and the message of a response that another process recorded.
     """
-    answer = _answer_of(store, rating.message_id, find_response) if rating.message_id else None
+    answer = _find_answer(store, rating.message_id, find_response) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
         return replace(rating, conversation_id=answer[0], message_id=answer[1])
-    id = _conversation_of(store, rating.conversation_id, affiliation, trace_id)
+    id = _find_conversation(store, rating.conversation_id, conversation_context, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         if rating.message_id is None:
@@ -104,7 +107,7 @@ def attach_rating(
     return replace(rating, conversation_id=id)
 
 
-def _answer_of(
+def _find_answer(
     store: ConversationStore, response_id: str, find_response: FindResponse
 ) -> tuple[str, str] | None:
     """Return the conversation and the message of a response: by our own memory, else by what others noted."""
@@ -114,9 +117,12 @@ def _answer_of(
     return find_response(response_id)
 
 
-def _conversation_of(
-    store: ConversationStore, conversation_id: str | None, affiliation: Affiliation, trace_id: str | None
+def _find_conversation(
+    store: ConversationStore,
+    conversation_id: str | None,
+    conversation_context: ConversationContext,
+    trace_id: str | None,
 ) -> str | None:
     """Return the conversation that was named, else that of the running code, else that of the trace."""
-    named = conversation_id or affiliation.conversation_id
-    return named or fallback_conversation_id(store.index, trace_id, affiliation) or None
+    named = conversation_id or conversation_context.conversation_id
+    return named or choose_fallback_conversation_id(store.index, trace_id, conversation_context) or None

@@ -32,13 +32,13 @@ from greenflash_otel.ingest.attachment import (
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
-from greenflash_otel.model.operation import MAIN_CALLS, Affiliation
+from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv import registry
-from greenflash_otel.semconv.conventions.agent_runs import RUN, as_call
+from greenflash_otel.semconv.conventions.agent_runs import RUN, make_call
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
@@ -47,7 +47,7 @@ from greenflash_otel.state_record import StateRecord
 CONVERSION_FAILED = "conversion_failed"
 
 
-class Store(Protocol):
+class StateStore(Protocol):
     """Where requests go: the outbox."""
 
     def put(
@@ -56,11 +56,11 @@ class Store(Protocol):
         """Keep requests; they are safe once this returns. Return those that were refused.
 
         Args:
-            notes: Kept with them, or not at all.
-            converted_id: Spans that the store held up to this id go with them.
+            notes: Stored with them, or not at all.
+            converted_id: Spans that the store has up to this id go with them.
 
         Raises:
-            Exception: A vital note could not be kept; then nothing is.
+            Exception: A vital note could not be stored; then nothing is.
         """
         ...
 
@@ -87,12 +87,12 @@ class _Converting:
         return True
 
 
-class Intake:
+class Ingest:
     """Convert spans and outcomes and put them into the outbox. Not thread-safe: the ingest thread owns it.
 
     Args:
         conversations: What is known of conversations; its records go into the store.
-        sampler: Decides which conversations are kept; None keeps all.
+        sampler: Decides which conversations are stored; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
         note_responses: Notes response ids, conversations and messages for other processes.
@@ -101,7 +101,7 @@ class Intake:
 
     def __init__(
         self,
-        store: Store,
+        store: StateStore,
         address: Address,
         redact: Redact | None = None,
         *,
@@ -139,7 +139,7 @@ class Intake:
         """Keep what was collected; whether the store took it all.
 
         Args:
-            converted_id: Spans that the store held up to this id are converted now, and go.
+            converted_id: Spans that the store has up to this id are converted now, and go.
         """
         requests, self._batch = self._batch or [], None
         return self._keep(requests, converted_id)
@@ -147,45 +147,45 @@ class Intake:
     def take(
         self, spans: Iterable[SpanRecord], *, outcomes: bool = True, failed: Counter[str] | None = None
     ) -> bool:
-        """Convert and keep what the spans tell; whether the store took it all.
+        """Convert and keep what the spans report; whether the store took it all.
 
-        Spans that tell of nothing are passed over. After a refusal it helps to give the spans again.
+        Spans that describe nothing are passed over. After a refusal it helps to give the spans again.
 
         Args:
             spans: In any order; a span seen before adds nothing.
-            outcomes: False where `take_outcome` was already given what outcome spans tell.
+            outcomes: False where `take_outcome` was already given what outcome spans report.
             failed: Gets the number of spans that could not be converted, by reason; they count as lost.
         """
         now_ns = self._begin()
-        return self._take([self._with_logs(span, now_ns) for span in spans], outcomes, now_ns, failed)
+        return self._take([self._attach_logs(span, now_ns) for span in spans], outcomes, now_ns, failed)
 
     def take_logs(self, logs: Iterable[LogRecord], *, failed: Counter[str] | None = None) -> bool:
         """Join log records to the spans they belong to, whichever comes first; whether the store took all.
 
-        A record of a span that has not come yet tells nothing, and is kept for it.
+        A record of a span that has not come yet says nothing, and is stored for it.
         """
         now_ns = self._begin()
         spans: dict[tuple[str, str], SpanRecord] = {}
         for log in logs:
-            with self._converting(failed):
+            with self._begin_conversion(failed):
                 joined = self._joiner.take_logs([log], now_ns)
                 spans.update({(span.trace_id, span.span_id): span for span in joined})
         return self._take(list(spans.values()), False, now_ns, failed)
 
-    def tell_overdue(self) -> None:
+    def emit_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
         now_ns = self._begin()
-        self._finish(self._late(now_ns - self._behind_ns), now_ns)
+        self._finish(self._convert_late(now_ns - self._behind_ns), now_ns)
 
-    def settle(self) -> None:
+    def emit_all_waiting(self) -> None:
         """Convert and keep all that still waits for what it belongs to."""
         self._begin()
-        self._finish(self._late(None), None)
+        self._finish(self._convert_late(None), None)
 
     def take_outcome(
         self,
         outcome: Outcome,
-        affiliation: Affiliation,
+        conversation_context: ConversationContext,
         trace_id: str | None,
         redacted: Outcome | None = None,
     ) -> Outcome:
@@ -194,24 +194,26 @@ class Intake:
         Args:
             redacted: The same with its texts redacted, where that was done already.
         """
-        attached = attach_outcome(self._conversations, outcome, affiliation, trace_id)
+        attached = attach_outcome(self._conversations, outcome, conversation_context, trace_id)
         if redacted is None:
-            sent = self._redaction.outcome(attached)
+            sent = self._redaction.redact_outcome(attached)
         else:
             ids = (attached.conversation_id, attached.user_id, attached.organization_id)
             sent = replace(redacted, conversation_id=ids[0], user_id=ids[1], organization_id=ids[2])
-        self._keep([*self._held(attached.conversation_id), self.request_of_outcome(sent)])
+        self._keep([*self._release_sampled(attached.conversation_id), self.request_of_outcome(sent)])
         return attached
 
     def take_rating(
         self,
         rating: Rating,
-        affiliation: Affiliation,
+        conversation_context: ConversationContext,
         trace_id: str | None,
         redacted: Rating | None = None,
     ) -> Rating | None:
         """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
-        attached = attach_rating(self._conversations, rating, affiliation, trace_id, self._find_response)
+        attached = attach_rating(
+            self._conversations, rating, conversation_context, trace_id, self._find_response
+        )
         if attached is None:
             return None
         if redacted is None:
@@ -221,17 +223,21 @@ class Intake:
             self.take_feedback(sent, is_redacted=True)
         return attached
 
-    def take_feedback(self, told: Feedback, *, is_redacted: bool = False) -> bool:
-        """Keep what was said of a conversation or a user, its texts redacted; whether it is kept."""
-        conversation_id = told.conversation_id if isinstance(told, Rating) else None
-        return self._keep([*self._held(conversation_id), self.request_of_feedback(told, is_redacted)])
+    def take_feedback(self, feedback: Feedback, *, is_redacted: bool = False) -> bool:
+        """Keep what was said of a conversation or a user, its texts redacted; whether it is stored."""
+        conversation_id = feedback.conversation_id if isinstance(feedback, Rating) else None
+        return self._keep(
+            [*self._release_sampled(conversation_id), self.request_of_feedback(feedback, is_redacted)]
+        )
 
-    def request_of_feedback(self, told: Feedback, is_redacted: bool = False) -> ApiRequest:
+    def request_of_feedback(self, feedback: Feedback, is_redacted: bool = False) -> ApiRequest:
         """Make the request of a rating, a user or an organization."""
-        told = told if is_redacted else self._redaction.feedback(told)
-        if isinstance(told, Rating):
-            return ratings.request_of(told, self._address)
-        return users.request_of(told) if isinstance(told, User) else organizations.request_of(told)
+        feedback = feedback if is_redacted else self._redaction.redact_feedback(feedback)
+        if isinstance(feedback, Rating):
+            return ratings.request_of(feedback, self._address)
+        return (
+            users.request_of(feedback) if isinstance(feedback, User) else organizations.request_of(feedback)
+        )
 
     def request_of_outcome(self, redacted: Outcome) -> ApiRequest:
         """Make the request of an outcome whose texts are redacted already."""
@@ -244,7 +250,7 @@ class Intake:
         self._joiner.forget(now_ns)
         return now_ns
 
-    def _with_logs(self, span: SpanRecord, now_ns: int) -> SpanRecord:
+    def _attach_logs(self, span: SpanRecord, now_ns: int) -> SpanRecord:
         with internal_errors.guarded("join log records to a span", lost=CONVERSION_FAILED):
             return self._joiner.take_span(span, now_ns)
         return span
@@ -253,22 +259,22 @@ class Intake:
         self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int, failed: Counter[str] | None
     ) -> bool:
         requests: list[ApiRequest] = []
-        for one in self._together([self._read(span, failed) for span in spans]):
-            requests += self._late(one.span.end_ns)
-            with self._converting(failed):
+        for one in self._combine([self._read(span, failed) for span in spans]):
+            requests += self._convert_late(one.span.end_ns)
+            with self._begin_conversion(failed):
                 requests += self._requests_of(one, outcomes, now_ns)
                 self._behind_ns = now_ns - one.span.end_ns
         return self._finish(requests, now_ns)
 
     def _read(self, span: SpanRecord, failed: Counter[str] | None = None) -> trace.Reading:
-        with self._converting(failed):
+        with self._begin_conversion(failed):
             return trace.read(span)
         return trace.Reading(span)
 
-    def _converting(self, failed: Counter[str] | None = None) -> _Converting:
+    def _begin_conversion(self, failed: Counter[str] | None = None) -> _Converting:
         return _Converting(self.lost, failed)
 
-    def _together(self, readings: list[trace.Reading]) -> list[trace.Reading]:
+    def _combine(self, readings: list[trace.Reading]) -> list[trace.Reading]:
         with internal_errors.guarded("combine spans"):
             return self._recent.take(readings)
         return readings
@@ -276,9 +282,11 @@ class Intake:
     def _requests_of(self, one: trace.Reading, outcomes: bool, now_ns: int) -> Iterable[ApiRequest]:
         span, operation = one.span, one.operation
         if belongs_to_others(span):
-            return self._told_elsewhere(span, now_ns) if outcomes else ()
+            return self._convert_feedback_span(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
-            operation = as_call(operation, told=self._conversations.index.traces.has(span.trace_id))
+            operation = make_call(
+                operation, already_emitted=self._conversations.index.traces.has(span.trace_id)
+            )
         if operation is None:
             return ()
         if (
@@ -287,10 +295,10 @@ class Intake:
             and not registry.has_content(operation)
         ):
             self._joiner.await_logs(span, now_ns)
-        return self._sifted(assemble(self._conversations, span, operation))
+        return self._sift_requests(assemble(self._conversations, span, operation))
 
-    def _told_elsewhere(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
-        """What an outcome tells that came as a span; nothing yet if it has to wait for its conversation."""
+    def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
+        """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""
         if waits_for_trace(self._conversations, span):
             waiting, key = self._conversations.outcomes, DeferralKey(DeferralKind.TRACE, span.trace_id)
             if len(waiting.peek(key)) < ENTRIES_PER_KEY:
@@ -298,19 +306,21 @@ class Intake:
                 return ()
         return self._requests_of_outcome(span)
 
-    def _late(self, now_ns: int | None) -> list[ApiRequest]:
-        """What operations tell that waited in vain until a span's time."""
+    def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
+        """What operations report that waited in vain until a span's time."""
         found: list[ApiRequest] = []
-        with self._converting():
+        with self._begin_conversion():
             for update in assemble_overdue(self._conversations, now_ns):
-                found += self._sifted(update)
+                found += self._sift_requests(update)
         return found
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
-        with self._converting():
+        with self._begin_conversion():
             waiting, traces = self._conversations.outcomes, self._conversations.index.traces
-            known = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.pending_changes()]
+            known = [
+                DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.list_pending_changes()
+            ]
             for span in (*waiting.release(known), *waiting.expire(now_ns)):
                 requests += self._requests_of_outcome(span)
         return self._keep(requests)
@@ -321,7 +331,9 @@ class Intake:
             self._batch += requests
             return True
         redaction = self._redaction
-        notes = self._conversations.pending_records(redaction.waiting, self._is_kept, redaction.properties)
+        notes = self._conversations.list_pending_records(
+            redaction.redact_waiting, self._is_sampled, redaction.redact_properties
+        )
         refused: Sequence[ApiRequest] = requests
         try:
             if converted_id:
@@ -340,11 +352,11 @@ class Intake:
             self._note_responses(responses)
         return not refused
 
-    def _is_kept(self, conversation_id: str) -> bool:
+    def _is_sampled(self, conversation_id: str) -> bool:
         return self._sampler is None or self._sampler.keeps(conversation_id)
 
-    def _sifted(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
-        """The requests of an update, if its conversation is one that is kept."""
+    def _sift_requests(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
+        """The requests of an update, if its conversation is one that is stored."""
         self._responses += (
             (str(id), update.conversation_id, message.id)
             for message in update.messages
@@ -353,12 +365,12 @@ class Intake:
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
             return requests
-        if "error" in self._keep_on and any(map(_tells_of_an_error, update.messages)):
+        if "error" in self._keep_on and any(map(_has_error, update.messages)):
             return [*self._sampler.keep(update.conversation_id), *requests]
         return self._sampler.sift(update.conversation_id, requests)
 
-    def _held(self, conversation_id: str | None) -> Sequence[ApiRequest]:
-        """What was held of a conversation that an outcome makes one to keep."""
+    def _release_sampled(self, conversation_id: str | None) -> Sequence[ApiRequest]:
+        """What was buffered of a conversation that an outcome makes one to keep."""
         if self._sampler is None or not conversation_id or "outcome" not in self._keep_on:
             return ()
         return self._sampler.keep(conversation_id)
@@ -368,11 +380,11 @@ class Intake:
         attached = attach_span(self._conversations, span, self._find_response)
         if attached is None:
             return ()
-        held = self._held(attached.conversation_id)
+        buffered = self._release_sampled(attached.conversation_id)
         if isinstance(attached, Rating):
-            return [*held, self.request_of_feedback(attached)]
-        return [*held, self.request_of_outcome(self._redaction.outcome(attached))]
+            return [*buffered, self.request_of_feedback(attached)]
+        return [*buffered, self.request_of_outcome(self._redaction.redact_outcome(attached))]
 
 
-def _tells_of_an_error(message: MessageItem) -> bool:
+def _has_error(message: MessageItem) -> bool:
     return message.type == "tool_error" or "error" in message.properties

@@ -1,8 +1,8 @@
 """Log records wait for their span, and a span for more of them. Pure but for what waits, which is bounded.
 
 Log records and spans arrive in separate requests and in any order. A span that comes to what is known of it
-is given back with it, as often as more arrives; told again it adds only what is new. What is forgotten is
-told without the other.
+is given back with it, as often as more arrives; recorded again it adds only what is new. What is forgotten is
+recorded without the other.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.deferred import DeferredQueue
 from greenflash_otel.conversations.store import LOGS, UNCORRELATED_NS
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
-from greenflash_otel.semconv.conventions.otel_logs import event_of, with_logs
+from greenflash_otel.semconv.conventions.otel_logs import add_logs, event_of
 
 
 class Joiner:
     """Joins log records to the spans they belong to. Not thread-safe: its owner serialises access.
 
     Args:
-        waiting: What came apart, by span.
+        waiting: What came separately, by span.
     """
 
     def __init__(self, waiting: DeferredQueue[SpanRecord | LogRecord]) -> None:
@@ -32,41 +32,41 @@ class Joiner:
         keys: dict[DeferralKey, None] = {}
         for log in logs:
             if log.span_id and event_of(log):
-                keys[key := _key(log)] = None
-                self._hold(key, log, now_ns)
-        return [joined for key in keys if (joined := self._joined(key))]
+                keys[key := _make_key(log)] = None
+                self._defer_logs(key, log, now_ns)
+        return [joined for key in keys if (joined := self._find_span(key))]
 
     def take_span(self, span: SpanRecord, now_ns: int) -> SpanRecord:
         """The span with the log records that are known of it."""
-        key = _key(span)
+        key = _make_key(span)
         if not self._waiting.peek(key):
             return span
-        self._hold(key, span, now_ns)
-        return self._joined(key) or span
+        self._defer_logs(key, span, now_ns)
+        return self._find_span(key) or span
 
     def await_logs(self, span: SpanRecord, now_ns: int) -> None:
         """Remember a span that says nothing of what was said, for log records that are still to come."""
-        key = _key(span)
+        key = _make_key(span)
         if not any(isinstance(one, SpanRecord) for one in self._waiting.peek(key)):  # else it has some
-            self._hold(key, span, now_ns)
+            self._defer_logs(key, span, now_ns)
 
     def forget(self, now_ns: int) -> None:
         """Remember no more what has waited too long; log records whose span never came are counted."""
         late = self._waiting.expire(now_ns)
-        found = {_key(one) for one in late if isinstance(one, SpanRecord)}
+        found = {_make_key(one) for one in late if isinstance(one, SpanRecord)}
         for one in late:
-            if _key(one) not in found:
+            if _make_key(one) not in found:
                 internal_errors.count("find the span of a log record", TimeoutError())
 
-    def _hold(self, key: DeferralKey, one: SpanRecord | LogRecord, now_ns: int) -> None:
+    def _defer_logs(self, key: DeferralKey, one: SpanRecord | LogRecord, now_ns: int) -> None:
         self._waiting.defer(key, one, now_ns + UNCORRELATED_NS, max_entries=LOGS)
 
-    def _joined(self, key: DeferralKey) -> SpanRecord | None:
+    def _find_span(self, key: DeferralKey) -> SpanRecord | None:
         """The span that is known by a key, which it may have come under more than once."""
-        held = self._waiting.peek(key)
-        spans = [one for one in held if isinstance(one, SpanRecord)]
-        return with_logs(spans[-1], [one for one in held if isinstance(one, LogRecord)]) if spans else None
+        buffered = self._waiting.peek(key)
+        spans = [one for one in buffered if isinstance(one, SpanRecord)]
+        return add_logs(spans[-1], [one for one in buffered if isinstance(one, LogRecord)]) if spans else None
 
 
-def _key(one: SpanRecord | LogRecord) -> DeferralKey:
+def _make_key(one: SpanRecord | LogRecord) -> DeferralKey:
     return DeferralKey(DeferralKind.SPAN, f"{one.trace_id} {one.span_id}")

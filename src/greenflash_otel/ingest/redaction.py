@@ -37,7 +37,7 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 SAID = "messages.content"
 """The path of whatever may be a text of a message."""
 _NAMING = ("name", "system", "role", "id", "model")
-"""How attributes are called that hold no text of a message."""
+"""How attributes are called that contain no text of a message."""
 
 
 class Redaction:
@@ -56,12 +56,12 @@ class Redaction:
         return replace(
             update,
             system_prompt=self._clean(update.system_prompt, "system_prompt"),
-            prompt=update.prompt and self._prompt(update.prompt),
+            prompt=update.prompt and self._redact_prompt(update.prompt),
             properties=self._clean(update.properties, "properties"),
-            messages=tuple(self._message(message) for message in update.messages),
+            messages=tuple(self._redact_message(message) for message in update.messages),
         )
 
-    def outcome(self, outcome: Outcome) -> Outcome:
+    def redact_outcome(self, outcome: Outcome) -> Outcome:
         """Redact an outcome: its type, its properties, and its value where that is a text."""
         if self._redact is None:
             return outcome
@@ -73,7 +73,7 @@ class Redaction:
             properties=self._clean(outcome.properties, "outcome.properties"),
         )
 
-    def feedback(self, feedback: Feedback) -> Feedback:
+    def redact_feedback(self, feedback: Feedback) -> Feedback:
         """Redact what was said about a conversation or a user."""
         if self._redact is None:
             return feedback
@@ -94,11 +94,11 @@ class Redaction:
             properties=self._clean(feedback.properties, "user.properties"),
         )
 
-    def properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
+    def redact_properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
         """What is remembered of a conversation's properties."""
         return properties if self._redact is None else self._clean(properties, "properties")
 
-    def waiting(self, waiting: Waiting) -> Waiting:
+    def redact_waiting(self, waiting: Waiting) -> Waiting:
         """Redact what waits on disk. When it no longer waits, it goes through redaction once more.
 
         Any text of a span or a log record that has not been read yet has the path ``messages.content``.
@@ -106,60 +106,62 @@ class Redaction:
         if self._redact is None:
             return waiting
         if isinstance(waiting, LogRecord):
-            body = self._said(waiting.body)
-            return replace(waiting, body=body, attributes=self._attributes(waiting.attributes))
+            body = self._redact_said(waiting.body)
+            return replace(waiting, body=body, attributes=self._redact_attributes(waiting.attributes))
         if not isinstance(waiting, SpanRecord):
             operation = redact_operation(waiting.operation, self._clean)
-            return replace(waiting, span=self._named(waiting.span), operation=operation)
+            return replace(waiting, span=self._redact_names(waiting.span), operation=operation)
         if outcome := read_outcome(waiting):
-            return _with_attributes(waiting, attributes_of(self.outcome(outcome)))
+            return _replace_attributes(waiting, attributes_of(self.redact_outcome(outcome)))
         if rating_span.is_rating(waiting):
             rating, _ = rating_span.read(waiting)
-            clean = rating and rating_span.attributes_of(cast(Rating, self.feedback(rating)))
-            return _with_attributes(waiting, clean or {})
-        events = [replace(one, attributes=self._attributes(one.attributes)) for one in waiting.events]
+            clean = rating and rating_span.attributes_of(cast(Rating, self.redact_feedback(rating)))
+            return _replace_attributes(waiting, clean or {})
+        events = [replace(one, attributes=self._redact_attributes(one.attributes)) for one in waiting.events]
         return replace(
-            self._named(waiting),
-            attributes=self._attributes(waiting.attributes),
+            self._redact_names(waiting),
+            attributes=self._redact_attributes(waiting.attributes),
             events=tuple(events),
         )
 
-    def _named(self, span: SpanRecord) -> SpanRecord:
+    def _redact_names(self, span: SpanRecord) -> SpanRecord:
         """Return the span with its own texts redacted: a framework names a span as people named the run."""
         return replace(
             span,
             name=self._clean(span.name, "span.name"),
-            status_description=self._said(span.status_description),
+            status_description=self._redact_said(span.status_description),
         )
 
-    def _message(self, message: MessageItem) -> MessageItem:
+    def _redact_message(self, message: MessageItem) -> MessageItem:
         fields = {name: self._clean(getattr(message, name), f"messages.{name}") for name in _IN_A_MESSAGE}
         voice = message.voice and redact_voice(message.voice, self._clean)
         return replace(message, voice=voice, **fields)
 
-    def _prompt(self, prompt: PromptTemplate) -> PromptTemplate:
+    def _redact_prompt(self, prompt: PromptTemplate) -> PromptTemplate:
         return replace(prompt, variables=self._clean(prompt.variables, "system_prompt.variables"))
 
-    def _attributes(self, attributes: Attributes) -> Attributes:
+    def _redact_attributes(self, attributes: Attributes) -> Attributes:
         """Redact attributes. One that names something has its name as path; any other may be content."""
         return {
-            name: self._clean(value, f"attributes.{name}") if name.endswith(_NAMING) else self._said(value)
+            name: self._clean(value, f"attributes.{name}")
+            if name.endswith(_NAMING)
+            else self._redact_said(value)
             for name, value in attributes.items()
         }
 
-    def _said(self, value: Any) -> Any:
+    def _redact_said(self, value: Any) -> Any:
         apply = cast(Apply, self._redact)
-        return redact_value(value, SAID, lambda text, _: apply(text, SAID), _failed)
+        return redact_value(value, SAID, lambda text, _: apply(text, SAID), _report_failure)
 
     def _clean(self, value: Any, path: str) -> Any:  # the same type that goes in comes out
-        return redact_value(value, path, cast(Apply, self._redact), _failed)
+        return redact_value(value, path, cast(Apply, self._redact), _report_failure)
 
 
-def _failed(error: BaseException) -> None:
+def _report_failure(error: BaseException) -> None:
     internal_errors.count("redact a text", error)
 
 
-def _with_attributes(span: SpanRecord, written: Mapping[str, Any]) -> SpanRecord:
+def _replace_attributes(span: SpanRecord, written: Mapping[str, Any]) -> SpanRecord:
     """Return a span of an outcome or a rating as it is written, with the marks of what it belongs to."""
     marks = {name: value for name, value in span.attributes.items() if name in _MARKS}
     return replace(span, attributes={**marks, **written})

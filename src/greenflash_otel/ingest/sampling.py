@@ -1,6 +1,6 @@
-"""Which conversations are kept: whole ones or nothing of them, the same ones in every process.
+"""Which conversations are sampled: whole ones or nothing of them, the same ones in every process.
 
-The conversation's id decides. What is not kept is held in memory for a while: an outcome or an error makes
+The conversation's id decides. What is not sampled is buffered in memory for a while: an outcome or an error makes
 the conversation one to keep after all, from its beginning.
 """
 
@@ -13,11 +13,11 @@ from greenflash_otel.conversations.index import ConversationIndex, NameIndex
 from greenflash_otel.greenflash_api.request import ApiRequest
 
 HELD_BYTES = 16 * 1024 * 1024
-"""Of requests that are held; those of the conversation that was quiet longest go first."""
+"""Of requests that are buffered; those of the conversation that was quiet longest go first."""
 
 
 def keeps(conversation_id: str, rate: float) -> bool:
-    """Whether a conversation is among the ``rate`` of all that are kept."""
+    """Whether a conversation is among the ``rate`` of all that are sampled."""
     digest = hashlib.blake2b(conversation_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") < rate * 2**64
 
@@ -26,40 +26,42 @@ class Sampler:
     """Sifts requests as they come. Not thread-safe: its owner serialises access.
 
     Args:
-        always_kept: Remembers the conversations that are kept whatever their ids say.
+        always_sampled: Remembers the conversations that are sampled whatever their ids say.
     """
 
     def __init__(
-        self, rate: float, always_kept: NameIndex[None] | None = None, *, held_bytes: int = HELD_BYTES
+        self, rate: float, always_sampled: NameIndex[None] | None = None, *, buffered_bytes: int = HELD_BYTES
     ) -> None:
         self._rate = rate
-        self._limit_bytes = held_bytes
+        self._limit_bytes = buffered_bytes
         self._bytes = 0
-        self._held: dict[str, list[ApiRequest]] = {}
-        self._always_kept = ConversationIndex().always_kept if always_kept is None else always_kept
+        self._buffered: dict[str, list[ApiRequest]] = {}
+        self._always_sampled = (
+            ConversationIndex().always_sampled if always_sampled is None else always_sampled
+        )
 
     def keeps(self, conversation_id: str) -> bool:
-        """Whether a conversation is kept, as far as is known."""
-        return keeps(conversation_id, self._rate) or self._always_kept.has(conversation_id)
+        """Whether a conversation is sampled, as far as is known."""
+        return keeps(conversation_id, self._rate) or self._always_sampled.has(conversation_id)
 
     def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
-        """Those of ``requests`` that are kept now."""
+        """Those of ``requests`` that are sampled now."""
         given = tuple(requests)
         if self.keeps(conversation_id):
             return given
-        self._held[conversation_id] = [*self._held.pop(conversation_id, ()), *given]
-        self._bytes += _size(given)
+        self._buffered[conversation_id] = [*self._buffered.pop(conversation_id, ()), *given]
+        self._bytes += _measure(given)
         while self._bytes > self._limit_bytes:
-            self._bytes -= _size(self._held.pop(next(iter(self._held))))
+            self._bytes -= _measure(self._buffered.pop(next(iter(self._buffered))))
         return ()
 
     def keep(self, conversation_id: str) -> Sequence[ApiRequest]:
-        """Keep a conversation whatever its id says; what was held of it, which comes first."""
-        self._always_kept.set(conversation_id, None)
-        held = self._held.pop(conversation_id, [])
-        self._bytes -= _size(held)
-        return held
+        """Keep a conversation whatever its id says; what was buffered of it, which comes first."""
+        self._always_sampled.set(conversation_id, None)
+        buffered = self._buffered.pop(conversation_id, [])
+        self._bytes -= _measure(buffered)
+        return buffered
 
 
-def _size(requests: Iterable[ApiRequest]) -> int:
+def _measure(requests: Iterable[ApiRequest]) -> int:
     return sum(len(request.body) for request in requests)

@@ -51,7 +51,7 @@ class SpanSpill:
         """Whether nothing waits here."""
         return not self._packed and not self._outbox.captured
 
-    def last_id(self) -> int:
+    def find_last_id(self) -> int:
         """Return the id of the newest span."""
         return self._last_id
 
@@ -60,7 +60,7 @@ class SpanSpill:
         return self._outbox.run_later(act)
 
     def store(self, items: Sequence[Any]) -> int:
-        """Keep spans; return how many could not be kept. Called by the writer's thread."""
+        """Keep spans; return how many could not be stored. Called by the writer's thread."""
         bodies = []
         for item in items:
             with internal_errors.guarded("keep a span that waits for its conversion"):
@@ -116,7 +116,7 @@ def write_span(span: SpanRecord) -> bytes:
     times = [span.name, span.start_ns, span.end_ns, span.parent_span_id]
     status = [span.status, span.status_description, span.scope, dict(span.resource)]
     value = [span.trace_id, span.span_id, *times, dict(span.attributes), events, *status]
-    return json.dumps(value, separators=(",", ":"), default=_in_json).encode()
+    return json.dumps(value, separators=(",", ":"), default=_write_unusual).encode()
 
 
 def read_span(body: bytes) -> SpanRecord:
@@ -125,7 +125,7 @@ def read_span(body: bytes) -> SpanRecord:
     Raises:
         ValueError: It is nothing of the kind.
     """
-    match json.loads(body, object_hook=_from_json):
+    match json.loads(body, object_hook=_restore_unusual):
         case [trace_id, span_id, name, start, end, parent, attributes, events, status, text, scope, resource]:
             found = tuple(SpanEvent(*event) for event in events)
             return SpanRecord(
@@ -142,7 +142,7 @@ def _read(body: bytes | None) -> SpanRecord | None:
     return None
 
 
-def _in_json(value: object) -> object:
+def _write_unusual(value: object) -> object:
     """Write what JSON has no word for: bytes, and mappings and sequences of other kinds."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {_BYTES: base64.b64encode(bytes(value)).decode()}
@@ -153,5 +153,5 @@ def _in_json(value: object) -> object:
     return None
 
 
-def _from_json(value: dict[str, Any]) -> Any:
+def _restore_unusual(value: dict[str, Any]) -> Any:
     return base64.b64decode(value[_BYTES]) if value.keys() == {_BYTES} else value

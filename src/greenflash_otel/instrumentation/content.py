@@ -50,24 +50,24 @@ PROPERTIES_WITHOUT_CONTENT = frozenset(
         "voice",
     }
 )
-"""Properties of an operation that stay; any other may hold what the application wrote."""
+"""Properties of an operation that stay; any other may contain what the application wrote."""
 
 
-def without_content(operation: Operation) -> Operation:
+def remove_content(operation: Operation) -> Operation:
     """Return the operation with what happened, but nothing of what was said."""
-    bare = map_parts(operation, _bare)
+    bare = map_parts(operation, _strip_part)
     return replace(
         bare,
         prompt=replace(operation.prompt, variables={}) if operation.prompt else None,
-        input=tuple(map(_bare_message, bare.input)),
-        output=tuple(map(_bare_message, bare.output)),
-        tool=_bare_tool(operation.tool) if operation.tool else None,
+        input=tuple(map(_strip_message, bare.input)),
+        output=tuple(map(_strip_message, bare.output)),
+        tool=_strip_tool(operation.tool) if operation.tool else None,
         failure=Failure(operation.failure.type) if operation.failure else None,
-        properties=_bare_properties(operation.properties),
+        properties=_strip_properties(operation.properties),
     )
 
 
-def _bare_message(message: Message) -> Message:
+def _strip_message(message: Message) -> Message:
     """What is left of a message is named one by one: a field that is added must not leak."""
     return Message(
         message.role,
@@ -75,11 +75,11 @@ def _bare_message(message: Message) -> Message:
         finish_reason=message.finish_reason,
         voice=replace(message.voice, speaker=None) if message.voice else None,
         at_ms=message.at_ms,
-        aside=message.aside,
+        out_of_band_id=message.out_of_band_id,
     )
 
 
-def _bare(part: Part, role: str) -> Part:
+def _strip_part(part: Part, role: str) -> Part:
     match part:
         case Text():
             return Text("")
@@ -99,9 +99,9 @@ def _bare(part: Part, role: str) -> Part:
             return Other(type)
 
 
-def _bare_tool(tool: ToolExecution) -> ToolExecution:
+def _strip_tool(tool: ToolExecution) -> ToolExecution:
     return ToolExecution(tool.name, tool.call_id)
 
 
-def _bare_properties(properties: Mapping[str, Json]) -> Mapping[str, Json]:
+def _strip_properties(properties: Mapping[str, Json]) -> Mapping[str, Json]:
     return {name: value for name, value in properties.items() if name in PROPERTIES_WITHOUT_CONTENT}

@@ -1,4 +1,4 @@
-"""Leave out of a span what earlier spans of the conversation have told already (``history="new"``).
+"""Leave out of a span what earlier spans of the conversation have recorded already (``history="new"``).
 
 A chat client resends the whole conversation with every call. Where it begins with what this process has
 recorded to the end of an earlier call, only the rest goes on the span, with the id of the message before it.
@@ -43,10 +43,10 @@ class KnownHistory:
     ) -> tuple[Sequence[object], str | None]:
         """What of the messages of a request has to be read at all, and the id of the message before it.
 
-        Most of a long history is text that was told before; that much can be said of it unread. `shorten`
+        Most of a long history is text that was recorded before; that much can be said of it unread. `shorten`
         says the rest. The id is None where everything has to be read.
         """
-        id = operation.affiliation.conversation_id
+        id = operation.conversation_context.conversation_id
         if id is None or not _is_of_the_talk(operation):
             return entries, None
         tip = namespace = namespace_of(id, self._key)
@@ -54,7 +54,7 @@ class KnownHistory:
         with self._lock:
             ends = self._ends.get(id) or LruDict[str, None](BRANCHES)
             for index, entry in enumerate(entries):
-                role, text = _simple(entry)
+                role, text = _read_simple_message(entry)
                 if role in SYSTEM_ROLES and tip == namespace:
                     prompt = index + 1
                     continue
@@ -64,13 +64,13 @@ class KnownHistory:
                 tip = after
                 if tip in ends:
                     known_to, parent_id = index + 1, tip
-        if parent_id is None or _role_at(entries, known_to) in SYSTEM_ROLES:
+        if parent_id is None or _read_role(entries, known_to) in SYSTEM_ROLES:
             return entries, None
         return [*entries[:prompt], *entries[known_to:]], parent_id
 
     def shorten(self, operation: Operation) -> Operation:
         """``operation`` with only what is new in its input, and note where it ends."""
-        id = operation.affiliation.conversation_id
+        id = operation.conversation_context.conversation_id
         if id is None or operation.ending == "pending" or not _is_of_the_talk(operation):
             return operation
         if _continues(operation):
@@ -83,24 +83,24 @@ class KnownHistory:
                 talks = talks or message.role not in SYSTEM_ROLES
                 if not talks:
                     continue  # the system prompt: not part of what is said
-                before, tip = tip, self._step(namespace, tip, message)
+                before, tip = tip, self._extend_by_message(namespace, tip, message)
                 if tip != before and tip in ends:
                     known_to, parent_id = index + 1, tip
             for message in operation.output[:1] if operation.choice_count > 1 else operation.output:
-                tip = self._step(namespace, tip, message)
+                tip = self._extend_by_message(namespace, tip, message)
             if tip is not None:
                 ends.remember(tip, None)
                 self._ends.remember(id, ends)
         rest = operation.input[known_to:]
         if parent_id is None or (rest and rest[0].role in SYSTEM_ROLES):
             return operation  # a system message in front would be taken for the system prompt
-        kept = (*_prompt(operation.input[:known_to]), *rest)
-        return replace(operation, input=kept, input_parent_id=parent_id)
+        retained = (*_find_prompt(operation.input[:known_to]), *rest)
+        return replace(operation, input=retained, input_parent_id=parent_id)
 
-    def _step(self, namespace: str, tip: str | None, message: Message) -> str | None:
+    def _extend_by_message(self, namespace: str, tip: str | None, message: Message) -> str | None:
         """The id of a message that follows on ``tip``; that of a text is worked out once.
 
-        What was said is remembered as Python's hash of it: 64 bits, secret, and kept by the text itself.
+        What was said is remembered as Python's hash of it: 64 bits, secret, and retained by the text itself.
         """
         if message.role == "tool":
             return tip  # nothing follows on a result
@@ -116,12 +116,12 @@ class KnownHistory:
 
 def _is_of_the_talk(operation: Operation) -> bool:
     """Whether an operation speaks with the user."""
-    affiliation = operation.affiliation
+    conversation_context = operation.conversation_context
     talks = operation.name in MAIN_CALLS or operation.name == TURN
-    return talks and not affiliation.internal and affiliation.tool_call_id is None
+    return talks and not conversation_context.internal and conversation_context.tool_call_id is None
 
 
-def _simple(entry: object) -> tuple[str, str]:
+def _read_simple_message(entry: object) -> tuple[str, str]:
     """Role and text of a message that has nothing else; of any other, what no message has."""
     if isinstance(entry, dict) and len(entry) == 2:
         role, text = entry.get("role"), entry.get("content")
@@ -130,12 +130,12 @@ def _simple(entry: object) -> tuple[str, str]:
     return "", ""
 
 
-def _role_at(entries: Sequence[object], index: int) -> object:
+def _read_role(entries: Sequence[object], index: int) -> object:
     entry = entries[index] if index < len(entries) else None
     return entry.get("role") if isinstance(entry, dict) else None
 
 
-def _prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+def _find_prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     leading = 0
     while leading < len(messages) and messages[leading].role in SYSTEM_ROLES:
         leading += 1

@@ -15,7 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
-from greenflash_otel.any_json import well_formed
+from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.semconv.genai import (
@@ -23,23 +23,23 @@ from greenflash_otel.semconv.genai import (
     PROVIDER_NAME,
     REQUEST_MODEL,
     Attribute,
-    as_attribute,
     attributes_of,
     span_name_of,
+    write_attribute,
 )
 
 _ABOVE = otel_context.create_key("greenflash-told-above")
 
 
-def telling(holds: Callable[[], bool], context: Context) -> Context:
-    """``context`` in which a framework tells of a model call by itself, as long as ``holds`` says so."""
-    return otel_context.set_value(_ABOVE, holds, context)
+def mark_captured_by_framework(is_active: Callable[[], bool], context: Context) -> Context:
+    """``context`` in which a framework describes a model call by itself, as long as ``is_active`` says so."""
+    return otel_context.set_value(_ABOVE, is_active, context)
 
 
-def told_above() -> bool:
-    """Whether a framework above tells of the model call that the running code makes."""
-    holds = cast("Callable[[], bool] | None", otel_context.get_value(_ABOVE))
-    return holds is not None and holds()
+def is_captured_by_framework() -> bool:
+    """Whether a framework above describes the model call that the running code makes."""
+    is_active = cast("Callable[[], bool] | None", otel_context.get_value(_ABOVE))
+    return is_active is not None and is_active()
 
 
 class Invocation:
@@ -77,7 +77,7 @@ class Invocation:
         span = self._span
         return span is not None and span.is_recording()
 
-    def as_current(self) -> Context:
+    def make_current(self) -> Context:
         """The running context with this operation's span as the current one, for code that is part of it."""
         span = self._span
         return otel_context.get_current() if span is None else set_span_in_context(span)
@@ -96,7 +96,7 @@ class Invocation:
             write_attributes(span, attributes_of(operation))
         with guarded("write a failure to its span"):
             if failure := operation.failure:
-                message = well_formed(failure.message) if failure.message else None
+                message = repair_surrogates(failure.message) if failure.message else None
                 span.set_status(Status(StatusCode.ERROR, message))
 
     def end(self, marks: Mapping[str, Attribute] | None = None, *, end_ns: int | None = None) -> None:
@@ -124,7 +124,7 @@ def write_attributes(span: Span, attributes: Mapping[str, object]) -> None:
     values: dict[str, Attribute] = {}
     for name, value in attributes.items():
         with guarded("write an attribute", lost="attribute_not_written"):
-            values[name] = as_attribute(value)
+            values[name] = write_attribute(value)
     try:
         span.set_attributes(values)
     except Exception:  # noqa: BLE001 - a span of another SDK; below it is found out which attribute it was

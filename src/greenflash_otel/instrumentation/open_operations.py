@@ -1,7 +1,7 @@
 """Operations that nobody ended: dropped streams, streams open at the end of a process or across a fork.
 
 A dropped stream is found by the garbage collector, which interrupts any code at all, also code that
-holds a lock which ending a span needs. So an operation dropped there waits until the next one starts or
+owns a lock which ending a span needs. So an operation dropped there waits until the next one starts or
 ends. `abandon_running` ends whatever still runs, with what it had got: at `shutdown()`, at `uninstrument()`
 and when the interpreter exits. Signal handlers call it too, so it takes no lock of the code they interrupt.
 """
@@ -16,7 +16,7 @@ from collections import deque
 from types import FrameType
 from typing import Protocol
 
-from greenflash_otel.context import began_here
+from greenflash_otel.context import note_begun_here
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.open_set import OpenSet
 from greenflash_otel.platform_support import register_at_fork
@@ -29,7 +29,7 @@ TAKES_LOCKS = (
     "greenflash_otel.instrumentation.history",
     "greenflash_otel.instrumentation.langchain.",
 )
-"""Modules that may hold a lock which ending a span would wait for, in the same thread: for ever."""
+"""Modules that may own a lock which ending a span would wait for, in the same thread: for ever."""
 
 BUSY = (
     *TAKES_LOCKS,
@@ -75,7 +75,7 @@ def watch(operation: Unfinished) -> None:
     """End ``operation`` with the process, or with its `conversation()`, if nothing ends it before."""
     _hook_into_exit_and_fork()
     _running.add(operation)
-    began_here(operation)
+    note_begun_here(operation)
 
 
 def abandon_when_safe(operation: Unfinished) -> None:
@@ -100,7 +100,7 @@ def abandon_running(instrumentation: object = None) -> None:
     """Abandon everything that runs, or what ``instrumentation`` records of it."""
 
     def abandon_all() -> None:
-        for operation in _running.items():
+        for operation in _running.list_items():
             with guarded("end what is open at exit"):
                 if instrumentation is None or operation.instrumentation is instrumentation:
                     operation.abandon()
@@ -114,13 +114,13 @@ def abandon_running(instrumentation: object = None) -> None:
     done = _thread.allocate_lock()
     done.acquire()
 
-    def abandon_beside() -> None:
+    def abandon_concurrent() -> None:
         try:
             abandon_all()
         finally:
             done.release()
 
-    _thread.start_new_thread(abandon_beside, ())
+    _thread.start_new_thread(abandon_concurrent, ())
     done.acquire(timeout=HELD_UP_S)
 
 
@@ -131,7 +131,7 @@ def is_busy(frame: FrameType | None) -> bool:
 
 def _discard_running() -> None:
     """A forked child has copies of its parent's operations; the parent goes on with them and ends them."""
-    for operation in [*_running.items(), *_waiting]:
+    for operation in [*_running.list_items(), *_waiting]:
         operation.discard()
     _running.clear()
     _waiting.clear()

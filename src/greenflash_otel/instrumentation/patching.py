@@ -78,7 +78,7 @@ class Target:
 
     def _unwrap(self, module: Any) -> None:
         for method in self.methods:
-            for owner in _owners(getattr(module, method.owner, None), method):
+            for owner in _iterate_owners(getattr(module, method.owner, None), method):
                 layer: Any = owner.__dict__[method.name]
                 if _is_ours(layer, method):
                     setattr(owner, method.name, layer.__wrapped__)
@@ -95,7 +95,7 @@ class Target:
             )
             return
         for method in self.methods:
-            for owner in _owners(getattr(module, method.owner), method):
+            for owner in _iterate_owners(getattr(module, method.owner), method):
                 _wrap_method(owner, method)
 
 
@@ -108,7 +108,7 @@ def _fits(owner: object, method: Method) -> bool:
     return method.needs <= parameters.keys() or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
-def _owners(owner: type | None, method: Method) -> Iterator[type]:
+def _iterate_owners(owner: type | None, method: Method) -> Iterator[type]:
     """Yield the class itself, and those below it that another instrumentation gave a method of their own.
 
     Some put the inherited method there for good when they are taken off; it then hides the wrapper above it.
@@ -120,13 +120,13 @@ def _owners(owner: type | None, method: Method) -> Iterator[type]:
         yield owner
     subclasses: list[type] = owner.__subclasses__()
     for subclass in subclasses:
-        for one in _owners(subclass, method):
+        for one in _iterate_owners(subclass, method):
             layer = one.__dict__[method.name]
-            if hasattr(layer, "__wrapped__") or layer is _innermost(inherited):
+            if hasattr(layer, "__wrapped__") or layer is _unwrap_innermost(inherited):
                 yield one
 
 
-def _innermost(layer: Any) -> Any:
+def _unwrap_innermost(layer: Any) -> Any:
     while hasattr(layer, "__wrapped__"):
         layer = layer.__wrapped__
     return getattr(layer, "__func__", layer)

@@ -59,7 +59,7 @@ class Cursor:
     """(call id, message id) of the turn's tool calls."""
 
     @classmethod
-    def after(cls, message_id: str) -> Cursor:
+    def create_after(cls, message_id: str) -> Cursor:
         """Return all that can be said when only the message before is known."""
         return cls(head_id=message_id, last_visible_id=message_id)
 
@@ -72,7 +72,7 @@ class Cursor:
         """Return the message id of the newest tool call with this call id."""
         return next((message for call, message in reversed(self.calls) if call == call_id), None)
 
-    def at_message_start(self) -> Cursor:
+    def move_to_message_start(self) -> Cursor:
         """Return the cursor for the next message: a preamble counts within one message only."""
         if self.tool_preamble_id is None:
             return self
@@ -122,7 +122,7 @@ def extend_chain(
     """Append all fragments of ``messages`` after ``cursor``; return them, and the cursor after the last."""
     chained: list[ChainedFragment] = []
     for message in messages:
-        cursor = cursor.at_message_start()
+        cursor = cursor.move_to_message_start()
         for fragment in message.fragments:
             appended = append_fragment(namespace, cursor, fragment)
             cursor = appended.cursor

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from greenflash_otel.message_ids.ids import canonical_of, id_of_written, text_of, word_sketch, write_canonical
+from greenflash_otel.message_ids.ids import (
+    canonical_of,
+    id_of_written,
+    sketch_words,
+    text_of,
+    write_canonical,
+)
 from greenflash_otel.model.operation import (
     Json,
     Message,
@@ -83,7 +89,7 @@ class Fragment:
             self._written = write_canonical(self.canonical)
         return self._written
 
-    def content_key(self, namespace: str) -> str:
+    def hash_content(self, namespace: str) -> str:
         """Return a hash of what it says, wherever in the conversation that is."""
         if self._content_key is None or self._content_key[0] != namespace:
             self._content_key = namespace, id_of_written(namespace, None, self.kind, self.written)
@@ -93,7 +99,7 @@ class Fragment:
     def sketch(self) -> int:
         """Its words as bits if it is an answer: only answers are compared by likeness."""
         if self._sketch is None:
-            self._sketch = word_sketch(self.text or "") if self.kind == "answer" else 0
+            self._sketch = sketch_words(self.text or "") if self.kind == "answer" else 0
         return self._sketch
 
 
@@ -135,8 +141,10 @@ def split_message(message: Message) -> SplitMessage:
         spoken = [part for part in parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
         fragments, said_all = list(_split_parts(message, spoken)), len(spoken) == len(parts)
     for fragment in fragments:
-        fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.aside
-        fragment.is_link = fragment.kind in LINK_KINDS and not fragment.by_provider and message.aside is None
+        fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.out_of_band_id
+        fragment.is_link = (
+            fragment.kind in LINK_KINDS and not fragment.by_provider and message.out_of_band_id is None
+        )
     return SplitMessage(message, role, fragments, names_stored_items=not said_all)
 
 

@@ -60,7 +60,7 @@ def write_canonical(canonical: Json) -> str:
     return quote(canonical) if isinstance(canonical, str) else _encode(canonical)
 
 
-def word_sketch(text: str) -> int:
+def sketch_words(text: str) -> int:
     """Return the words of a text, each as one of 256 bits."""
     sketch = 0
     for word in WORD.findall(text.lower()):
@@ -68,7 +68,7 @@ def word_sketch(text: str) -> int:
     return sketch
 
 
-def jaccard_similarity(one: int, other: int) -> float:
+def compute_jaccard_similarity(one: int, other: int) -> float:
     """Return the share of words that two texts have in common, by their sketches; 1 for two without any."""
     union = (one | other).bit_count()
     return (one & other).bit_count() / union if union else 1.0

@@ -73,7 +73,7 @@ class ServerToolCallResponse:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """An image, a sound, a video or a document; the bytes themselves are never kept."""
+    """An image, a sound, a video or a document; the bytes themselves are never retained."""
 
     modality: str
     """``image``, ``audio``, ``video`` or ``document``."""
@@ -90,7 +90,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A part of a type we do not know, kept as it came."""
+    """A part of a type we do not know, retained as it came."""
 
     type: str
     fields: Mapping[str, Json] = field(default_factory=dict)
@@ -129,8 +129,8 @@ class Message:
     """None where it was written."""
     at_ms: int | None = None
     """Unix time in milliseconds at which it was said; None: when its operation began, or ended."""
-    aside: str | None = None
-    """Names something said beside the history that the application keeps, as an interrupt's question is."""
+    out_of_band_id: str | None = None
+    """Names something said outside the history that the application keeps, as an interrupt's question is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +157,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ToolExecution:
-    """A tool that ran, as an ``execute_tool`` span tells it."""
+    """A tool that ran, as an ``execute_tool`` span reports it."""
 
     name: str
     call_id: str | None = None
     arguments: Json = None
     result: Json = None
     answered: bool = True
-    """False where it is not known what it answered; what the model is told next says it."""
+    """False where it is not known what it answered; what the model is given next says it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Affiliation:
+class ConversationContext:
     """To whom and to what an operation belongs. None means that nobody said."""
 
     conversation_id: str | None = None
@@ -183,10 +183,10 @@ class Affiliation:
     tool_call_id: str | None = None
     """Call id of the tool inside which an operation runs: the user never sees it."""
     turn_id: str | None = None
-    """Names the turn of an agent that an operation is part of, or tells; see `TURN`."""
+    """Names the turn of an agent that an operation is part of, or reports; see `TURN`."""
 
 
-def merge_context(context: Affiliation, other: Affiliation) -> Affiliation:
+def merge_context(context: ConversationContext, other: ConversationContext) -> ConversationContext:
     """Return ``context`` with the conversation, the user and the organization that only ``other`` names."""
     return replace(
         context,
@@ -197,7 +197,7 @@ def merge_context(context: Affiliation, other: Affiliation) -> Affiliation:
 
 
 ORIGINAL = "greenflash_original"
-"""Property that holds repaired arguments as the application passed them, by name."""
+"""Property that contains repaired arguments as the application passed them, by name."""
 
 
 def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, Json]:
@@ -209,8 +209,8 @@ def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> 
     return merged
 
 
-def nest_context(outer: Affiliation, inner: Affiliation) -> Affiliation:
-    """Return what holds in a context that is entered within another one.
+def nest_context(outer: ConversationContext, inner: ConversationContext) -> ConversationContext:
+    """Return what applies in a context that is entered within another one.
 
     What the inner one leaves out is the outer one's; a conversation of its own begins with properties of its
     own, outside the tool and the turn around it.
@@ -258,10 +258,10 @@ FETCH = "fetch_response"
 """Name of an operation that reads an answer made elsewhere: only its output counts."""
 
 ADD_ITEMS = "add_items"
-"""Name of an operation that adds messages to a conversation kept by the provider: only its input counts."""
+"""Name of an operation that adds messages to a conversation retained by the provider: only its input counts."""
 
 TURN = "invoke_agent"
-"""Name of an operation that tells a whole turn: the user's words, and everything up to the answer."""
+"""Name of an operation that records a whole turn: the user's words, and everything up to the answer."""
 
 EXECUTE_TOOL = "execute_tool"
 RETRIEVAL = "retrieval"
@@ -271,7 +271,7 @@ WORKFLOW = "workflow"
 MEMORY_READ = "memory_read"
 MEMORY_WRITE = "memory_write"
 CHAINS = frozenset({CHAIN, TASK, WORKFLOW})
-"""Names of operations that hold other steps together."""
+"""Names of operations that group other steps."""
 
 EMBEDDINGS = "embeddings"
 DELETE_ITEMS = "delete_items"
@@ -306,7 +306,7 @@ class Operation:
 
     name: str
     """``gen_ai.operation.name``: of `MAIN_CALLS`, `STEPS`, `FETCH`, `ADD_ITEMS`, `TURN`, `EXECUTE_TOOL`."""
-    affiliation: Affiliation = field(default_factory=Affiliation)
+    conversation_context: ConversationContext = field(default_factory=ConversationContext)
     provider: str | None = None
     request_model: str | None = None
     response_model: str | None = None
@@ -342,11 +342,11 @@ class Operation:
     """More that is worth keeping of this operation, e.g. ``retries`` or ``service_tier``."""
 
 
-def calls_in(messages: Iterable[Message]) -> Iterator[ToolCall]:
+def iterate_calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
     """The tools that messages ask for."""
     return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
 
 
-def results_in(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
-    """The results of tools that messages hold."""
+def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
+    """The results of tools that messages contain."""
     return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))

@@ -25,10 +25,10 @@ def read_role(name: object, default: str) -> str:
     """
     if not isinstance(name, str) or not name:
         return default
-    return name if name in PLAIN else ROLES.get(_shortened(name), name)
+    return name if name in PLAIN else ROLES.get(_shorten_role(name), name)
 
 
-def _shortened(name: str) -> str:
+def _shorten_role(name: str) -> str:
     return name.removesuffix("Chunk").removesuffix("Message").lower()
 
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 AttributeValue: TypeAlias = (
     str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
 )
-"""What an attribute can hold: OTLP's AnyValue. SDK 1.45 and newer also give nested maps and lists."""
+"""What an attribute can contain: OTLP's AnyValue. SDK 1.45 and newer also give nested maps and lists."""
 
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 Status: TypeAlias = Literal["unset", "ok", "error"]

@@ -48,7 +48,7 @@ class Outcome:
     organization_id: str | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
     sample_rate: float | None = None
-    """0 to 1. None: everything is kept."""
+    """0 to 1. None: everything is retained."""
     force_sample: bool | None = None
 
     def __post_init__(self) -> None:

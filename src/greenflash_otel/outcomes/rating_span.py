@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from greenflash_otel.arguments import Repairs
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.outcomes.ratings import Rating, repair_rating
 from greenflash_otel.outcomes.repair import read_ns
 from greenflash_otel.outcomes.span import read_whose
-from greenflash_otel.semconv.genai import Attribute, attributes_of_affiliation
+from greenflash_otel.semconv.genai import Attribute, attributes_of_context
 
 SPAN_NAME = "greenflash.rating"
 _PREFIX = "greenflash.rating."
@@ -25,7 +25,7 @@ def attributes_of(rating: Rating) -> dict[str, Attribute]:
         _PREFIX + "message_id": rating.message_id,
         _PREFIX + "feedback": rating.feedback,
         _RATED_AT: rating.rated_at_ns,
-        **attributes_of_affiliation(Affiliation(rating.conversation_id)),
+        **attributes_of_context(ConversationContext(rating.conversation_id)),
     }
     return {name: value for name, value in values.items() if value is not None}
 

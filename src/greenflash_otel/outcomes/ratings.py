@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from greenflash_otel.arguments import (
     Repairs,
-    plain_scalar,
     read_flag,
     read_id,
     read_number,
     read_properties,
     read_text,
+    unwrap_scalar,
 )
 from greenflash_otel.model.operation import Json
 from greenflash_otel.outcomes.repair import read_time_ns
@@ -75,7 +75,7 @@ def repair_rating(
 ) -> tuple[Rating | None, Repairs]:
     """Make the rating that the arguments mean, and say what was wrong with them; None if they mean none."""
     repairs = Repairs()
-    is_thumb = issubclass(type(plain_scalar(rating)), bool)
+    is_thumb = issubclass(type(unwrap_scalar(rating)), bool)
     low = _read_end("rating_min", rating_min, 0.0 if is_thumb else 1.0, repairs)
     high = _read_end("rating_max", rating_max, 1.0 if is_thumb else 5.0, repairs)
     if low > high:

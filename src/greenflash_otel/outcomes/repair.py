@@ -17,12 +17,12 @@ from greenflash_otel.any_json import repair_json
 from greenflash_otel.arguments import (
     Repairs,
     choose,
-    id_text,
-    plain_scalar,
     read_flag,
     read_id,
     read_number,
     read_properties,
+    unwrap_scalar,
+    write_id,
 )
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Influence, Outcome, ValueType
 
@@ -105,8 +105,8 @@ def repair_outcome(
 
 
 def _read_event_type(event_type: object, repairs: Repairs) -> str:
-    text, is_clear = id_text(event_type)
-    if text is None or not issubclass(type(plain_scalar(event_type)), str):
+    text, is_clear = write_id(event_type)
+    if text is None or not issubclass(type(unwrap_scalar(event_type)), str):
         text, is_clear = NAMELESS, False
     if not is_clear:
         repairs.note("event_type", event_type, "replaced", "what happened, e.g. 'upgrade'")
@@ -117,21 +117,21 @@ def _read_value(value: object, value_type: object, repairs: Repairs) -> tuple[st
     text, inferred = _text_of(value, repairs)
     if value_type is None:
         return text, inferred
-    word = plain_scalar(value_type)
+    word = unwrap_scalar(value_type)
     known = SYNONYMS.get(word.strip().lower()) if issubclass(type(word), str) else None
     type_ = cast("ValueType | None", known or choose("value_type", value_type, VALUE_TYPES, repairs))
     if type_ in ("currency", "numeric") and not _is_number(text):
-        repairs.note("value", value, "kept as text", f"a number, e.g. '149.00', for value_type={type_!r}")
+        repairs.note("value", value, "retained as text", f"a number, e.g. '149.00', for value_type={type_!r}")
         return text, "text"
     return text, type_ or inferred
 
 
 def _text_of(value: object, repairs: Repairs) -> tuple[str, ValueType]:
-    plain = plain_scalar(value)
+    plain = unwrap_scalar(value)
     kind = type(plain)
     if issubclass(kind, bool):
         return ("true" if plain else "false"), "boolean"
-    if issubclass(kind, (int, float, Decimal)) and (number := _decimal_text(plain)) is not None:
+    if issubclass(kind, (int, float, Decimal)) and (number := _write_decimal(plain)) is not None:
         return number, "numeric"
     written = repair_json(value)
     found = written.value
@@ -145,11 +145,11 @@ def _text_of(value: object, repairs: Repairs) -> tuple[str, ValueType]:
     if isinstance(found, str):
         return found, "text"
     if isinstance(found, (bool, int, float)):
-        return _decimal_text(found) or str(found), "numeric"
+        return _write_decimal(found) or str(found), "numeric"
     return "" if found is None else dumps(found, ensure_ascii=False, separators=(",", ":")), "text"
 
 
-def _decimal_text(number: Any) -> str | None:
+def _write_decimal(number: Any) -> str | None:
     """Write a number exactly and without an exponent; None if that is not possible."""
     try:
         exact = Decimal(float.__repr__(number)) if isinstance(number, float) else Decimal(number)
@@ -182,7 +182,7 @@ def read_time_ns(moment: object, now_ns: int, repairs: Repairs, *, name: str = "
     """Read a time: a datetime, a date, ISO 8601 text, or a Unix time in any of the usual units."""
     if moment is None:
         return now_ns
-    found, has_zone = _moment_of(plain_scalar(moment))
+    found, has_zone = _moment_of(unwrap_scalar(moment))
     if found is None:
         repairs.note(name, moment, "replaced by the time of the call", "a datetime with a zone")
         return now_ns
@@ -199,15 +199,17 @@ def _moment_of(moment: object) -> tuple[int | None, bool]:
             text = str.__str__(cast(str, moment)).strip()
             moment = _parse(text)
             if moment is None:
-                return _unix_time_ns(read_number(text)), True
+                return _read_unix_time_ns(read_number(text)), True
         if isinstance(moment, datetime):
             has_zone = moment.utcoffset() is not None
-            return _unix_ns(moment if has_zone else moment.replace(tzinfo=timezone.utc)), has_zone
+            return _convert_to_unix_ns(moment if has_zone else moment.replace(tzinfo=timezone.utc)), has_zone
         if isinstance(moment, date):
-            return _unix_ns(datetime(moment.year, moment.month, moment.day, tzinfo=timezone.utc)), True
+            return _convert_to_unix_ns(
+                datetime(moment.year, moment.month, moment.day, tzinfo=timezone.utc)
+            ), True
         if issubclass(kind, bool):
             return None, True
-        return _unix_time_ns(read_number(moment)), True
+        return _read_unix_time_ns(read_number(moment)), True
     except Exception:  # noqa: BLE001 - a time or a zone of the application
         return None, True
 
@@ -224,21 +226,21 @@ def _parse(text: str) -> datetime | date | None:
     return datetime.fromisoformat(parts)
 
 
-def _unix_time_ns(number: float | None) -> int | None:
+def _read_unix_time_ns(number: float | None) -> int | None:
     """Read a Unix time; its size shows its unit."""
     if number is None or number < _OLDEST_UNIX_TIME:
         return None
     return next((int(Decimal(repr(number)) * unit) for bound, unit in _UNITS_NS if number < bound), None)
 
 
-def _unix_ns(moment: datetime) -> int:
+def _convert_to_unix_ns(moment: datetime) -> int:
     since = moment - datetime(1970, 1, 1, tzinfo=timezone.utc)
     return (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * 1_000
 
 
 def read_ns(time_ns: object) -> int | None:
     """Read a time in nanoseconds exactly, within what a request can name."""
-    plain = plain_scalar(time_ns)
+    plain = unwrap_scalar(time_ns)
     if issubclass(type(plain), str) and str.__str__(plain).strip().isdecimal():
         plain = int(str.__str__(plain).strip()[:30])
     if not issubclass(type(plain), int):

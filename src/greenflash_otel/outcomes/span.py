@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenflash_otel.json_values import read_json, write_json
-from greenflash_otel.model.operation import Affiliation, Json
+from greenflash_otel.model.operation import ConversationContext, Json
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.repair import RepairedOutcome, repair_outcome
@@ -16,7 +16,7 @@ from greenflash_otel.semconv.genai import (
     PROVIDER_CONVERSATION_ID,
     USER_ID,
     Attribute,
-    attributes_of_affiliation,
+    attributes_of_context,
 )
 
 SPAN_NAME = "greenflash.outcome"
@@ -36,7 +36,9 @@ _SCALARS = (
 
 def attributes_of(outcome: Outcome) -> dict[str, Attribute]:
     """Write an outcome to span attributes."""
-    affiliation = Affiliation(outcome.conversation_id, outcome.user_id, outcome.organization_id)
+    conversation_context = ConversationContext(
+        outcome.conversation_id, outcome.user_id, outcome.organization_id
+    )
     values: dict[str, Attribute | None] = {
         _PREFIX + "event_type": outcome.event_type,
         _PREFIX + "value": outcome.value,
@@ -48,7 +50,7 @@ def attributes_of(outcome: Outcome) -> dict[str, Attribute]:
         _PROPERTIES: write_json(outcome.properties) if outcome.properties else None,
         _PREFIX + "sample_rate": outcome.sample_rate,
         _PREFIX + "force_sample": outcome.force_sample,
-        **attributes_of_affiliation(affiliation),
+        **attributes_of_context(conversation_context),
     }
     return {name: value for name, value in values.items() if value is not None}
 

@@ -44,9 +44,9 @@ class IsolatedRedact:
 
     def __call__(self, text: str, path: str) -> str:
         """Redact a text. Whatever the function raises comes out."""
-        return Context().run(self._call, text, path)
+        return Context().run(self._call_worker, text, path)
 
-    def _call(self, text: str, path: str) -> str:
+    def _call_worker(self, text: str, path: str) -> str:
         otel_context.attach(context_of_redaction())  # ends with the Context it is attached to
         try:
             result = self._redact(text, path)
@@ -72,7 +72,7 @@ class _RedactionLoop:
             if inspect.iscoroutine(result):
                 result.close()
             raise RuntimeError("a redaction function waits for its own redaction")
-        future = asyncio.run_coroutine_threadsafe(_limited(result), self.start())
+        future = asyncio.run_coroutine_threadsafe(_limit_text(result), self.start())
         try:
             return future.result(ASYNC_LIMIT_S + 5)  # more than its own limit: the loop may be blocked
         finally:
@@ -89,11 +89,11 @@ class _RedactionLoop:
             return self._loop
 
     def forget(self) -> None:
-        """In a forked child: the lock may be held by a thread that is gone."""
+        """In a forked child: the lock may be owned by a thread that is gone."""
         self._starting = threading.Lock()
 
 
-async def _limited(result: Awaitable[str]) -> str:
+async def _limit_text(result: Awaitable[str]) -> str:
     return await asyncio.wait_for(result, ASYNC_LIMIT_S)
 
 

@@ -40,7 +40,7 @@ FIELDS: Mapping[type[Part], Mapping[str, str]] = {
     Media: {"uri": "messages.input.parts.uri", "transcript": "messages.input.parts.transcript"},
     Other: {"fields": "messages.input.parts"},
 }
-"""The fields of each part that hold content, and where that stands in a message."""
+"""The fields of each part that contain content, and where that stands in a message."""
 
 
 def redact_operation(operation: Operation, clean: Clean) -> Operation:
@@ -48,9 +48,9 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
     tool, prompt, failure = operation.tool, operation.prompt, operation.failure
 
     def change(part: Part, role: str) -> Part:
-        told_as_prompt = isinstance(part, Text) and role in SYSTEM_ROLES
-        redacted: Part = _changed(
-            part, clean, **({"content": "system_prompt"} if told_as_prompt else FIELDS[type(part)])
+        is_prompt = isinstance(part, Text) and role in SYSTEM_ROLES
+        redacted: Part = _change(
+            part, clean, **({"content": "system_prompt"} if is_prompt else FIELDS[type(part)])
         )
         return redacted
 
@@ -59,10 +59,10 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         mapped,
         input=tuple(_redact_speaker(message, clean) for message in mapped.input),
         output=tuple(_redact_speaker(message, clean) for message in mapped.output),
-        affiliation=_changed(operation.affiliation, clean, properties="properties"),
-        prompt=prompt and _changed(prompt, clean, variables="system_prompt.variables"),
-        tool=tool and _changed(tool, clean, arguments="messages.input", result="messages.output"),
-        failure=failure and _changed(failure, clean, message="messages.properties.error.message"),
+        conversation_context=_change(operation.conversation_context, clean, properties="properties"),
+        prompt=prompt and _change(prompt, clean, variables="system_prompt.variables"),
+        tool=tool and _change(tool, clean, arguments="messages.input", result="messages.output"),
+        failure=failure and _change(failure, clean, message="messages.properties.error.message"),
         properties=cast("Mapping[str, Json]", clean(operation.properties, "messages.properties")),
     )
 
@@ -80,8 +80,8 @@ def _redact_speaker(message: Message, clean: Clean) -> Message:
 
 def redact_voice(voice: Voice, clean: Clean) -> Voice:
     """Return ``voice`` with its speaker's name redacted."""
-    return _changed(voice, clean, speaker="messages.voice.speaker")  # type: ignore[no-any-return]
+    return _change(voice, clean, speaker="messages.voice.speaker")  # type: ignore[no-any-return]
 
 
-def _changed(value: Any, clean: Clean, **paths: str) -> Any:  # the same type that goes in comes out
+def _change(value: Any, clean: Clean, **paths: str) -> Any:  # the same type that goes in comes out
     return replace(value, **{name: clean(getattr(value, name), path) for name, path in paths.items()})

@@ -1,6 +1,6 @@
 """Find e-mail addresses, phone and card numbers, and keys of APIs, and hide them. Pure.
 
-What is found is replaced by its kind in brackets. Recognising rests on libraries that are kept up for it
+What is found is replaced by its kind in brackets. Recognising rests on libraries that are maintained for it
 (phonenumbers, python-stdnum, detect-secrets), in the extra ``redaction``. No recognition is complete: a
 name or an address in words passes.
 """
@@ -50,7 +50,7 @@ DETECTORS = (
     "telegram_token.TelegramBotTokenDetector",
     "twilio.TwilioKeyDetector",
 )
-"""Those of detect-secrets that look for the shape of a key, not for words beside it."""
+"""Those of detect-secrets that look for the shape of a key, not for words next to it."""
 
 
 def redactor(*names: str) -> Apply:
@@ -80,13 +80,13 @@ def redactor(*names: str) -> Apply:
 
     def redact(text: str, path: str) -> str:
         for _, mark, find in finders:
-            text = _replaced(text, mark, find)
+            text = _replace_all(text, mark, find)
         return text
 
     return redact
 
 
-def _replaced(text: str, mark: str, find: Find) -> str:
+def _replace_all(text: str, mark: str, find: Find) -> str:
     pieces, at = [], 0
     for start, end in sorted(find(text)):
         if start >= at:
@@ -95,39 +95,39 @@ def _replaced(text: str, mark: str, find: Find) -> str:
     return "".join([*pieces, text[at:]]) if pieces else text
 
 
-def _emails(_: str | None) -> Find:
+def _make_email_finder(_: str | None) -> Find:
     return lambda text: (match.span() for match in EMAIL.finditer(text))
 
 
-def _phones(region: str | None) -> Find:
+def _make_phone_finder(region: str | None) -> Find:
     library: Any = import_module("phonenumbers")
     if region is not None and region not in library.SUPPORTED_REGIONS:
         raise ConfigurationError(f"redact names 'phones/{region}'; write a country as in 'phones/US'")
     return lambda text: ((match.start, match.end) for match in library.PhoneNumberMatcher(text, region))
 
 
-def _cards(_: str | None) -> Find:
+def _make_card_finder(_: str | None) -> Find:
     luhn: Any = import_module("stdnum.luhn")
     return lambda text: (
         match.span() for match in DIGITS.finditer(text) if luhn.is_valid(re.sub(r"[ -]", "", match.group()))
     )
 
 
-def _keys(_: str | None) -> Find:
-    detectors = [_detector(name) for name in DETECTORS]
+def _make_key_finder(_: str | None) -> Find:
+    detectors = [_import_detector(name) for name in DETECTORS]
     patterns = (PRIVATE_KEY, PREFIXED_KEY, TOKEN, *(pattern for one in detectors for pattern in one.denylist))
     return lambda text: (match.span() for pattern in patterns for match in pattern.finditer(text))
 
 
-def _detector(name: str) -> Any:  # detect-secrets has no types
+def _import_detector(name: str) -> Any:  # detect-secrets has no types
     module, _, kind = name.partition(".")
     return getattr(import_module(f"detect_secrets.plugins.{module}"), kind)()
 
 
 KINDS: Mapping[str, Callable[[str | None], Find]] = {
-    "keys": _keys,
-    "emails": _emails,
-    "cards": _cards,
-    "phones": _phones,
+    "keys": _make_key_finder,
+    "emails": _make_email_finder,
+    "cards": _make_card_finder,
+    "phones": _make_phone_finder,
 }
 """What makes the search for a kind, in the order in which they are searched for."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from greenflash_otel.any_json import Bounds, repair_json
-from greenflash_otel.arguments import id_text
+from greenflash_otel.arguments import write_id
 from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Failure, Json, Operation
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
@@ -26,7 +26,7 @@ GENERAL = ("_OTHER", "Exception")
 """Types that say nothing."""
 
 
-def plain_attributes(attributes: Mapping[str, Any]) -> Attributes:
+def copy_plain_attributes(attributes: Mapping[str, Any]) -> Attributes:
     """Return attributes whose values can be read without surprises: neither endless nor self-containing.
 
     A span of the SDK has only such; an exporter may be handed others.
@@ -44,38 +44,33 @@ def _is_plain(value: object) -> bool:
     return kind in _PLAIN or (kind is int and -(2**63) <= value < 2**63)  # type: ignore[operator]  # an int
 
 
-def text(attributes: Attributes, name: str) -> str | None:
+def read_text(attributes: Attributes, name: str) -> str | None:
     """Return a text that is not empty."""
     value = attributes.get(name)
     return value if isinstance(value, str) and value else None
 
 
-def identifier(attributes: Attributes, name: str) -> str | None:
+def read_identifier(attributes: Attributes, name: str) -> str | None:
     """Read an id as our public functions read it: text, or a number, which some producers write."""
     value = attributes.get(name)
     is_id = isinstance(value, (str, int, float, bytes)) and not isinstance(value, bool)
-    return id_text(value)[0] if is_id else None
+    return write_id(value)[0] if is_id else None
 
 
-def first_text(attributes: Attributes, names: Iterable[str]) -> str | None:
-    """Return the first text there is under any of the names."""
-    return next((found for name in names if (found := text(attributes, name))), None)
-
-
-def texts(attributes: Attributes, name: str) -> tuple[str, ...]:
+def read_texts(attributes: Attributes, name: str) -> tuple[str, ...]:
     """Return a list of texts, which some producers write as JSON."""
     value = attributes.get(name)
     values = read_json(value) if isinstance(value, str) and value.startswith("[") else value
     return tuple(str(one) for one in values) if isinstance(values, (tuple, list)) else ()
 
 
-def integer(attributes: Attributes, name: str) -> int | None:
+def read_integer(attributes: Attributes, name: str) -> int | None:
     """Return a whole number."""
     value = attributes.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def number(attributes: Attributes, name: str) -> float | None:
+def read_number(attributes: Attributes, name: str) -> float | None:
     """Return any finite number."""
     value = attributes.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -86,19 +81,19 @@ def number(attributes: Attributes, name: str) -> float | None:
         return None
 
 
-def mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
+def read_mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
     """Return an object, native or as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
 
 
-def document(attributes: Attributes, name: str) -> Mapping[str, Json]:
+def read_truncated_mapping(attributes: Attributes, name: str) -> Mapping[str, Json]:
     """Return an object; of one that was cut, what is left."""
     value = read_document(attributes.get(name))
     return value if isinstance(value, Mapping) else {}
 
 
-def unquoted(attributes: Attributes, name: str) -> str | None:
+def read_unquoted(attributes: Attributes, name: str) -> str | None:
     """Return a text that some producers write as JSON."""
     value = read_json(attributes.get(name))
     return value if isinstance(value, str) and value else None
@@ -114,9 +109,9 @@ def apply_ending(operation: Operation, span: SpanRecord) -> Operation:
 def failure_of(span: SpanRecord) -> Failure:
     """Return what was raised, by the ``exception`` event or else the status."""
     raised = next((event.attributes for event in span.events if event.name == "exception"), {})
-    told = text(span.attributes, "error.type") or text(raised, "exception.type") or "_OTHER"
-    type = told.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
-    message = text(raised, "exception.message") or span.status_description
+    recorded = read_text(span.attributes, "error.type") or read_text(raised, "exception.type") or "_OTHER"
+    type = recorded.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
+    message = read_text(raised, "exception.message") or span.status_description
     found = REPR.match(message or "")
     if found and type in (*GENERAL, found[1]):  # what some producers write in place of the message
         return Failure(found[1], found[3])

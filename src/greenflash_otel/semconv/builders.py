@@ -41,7 +41,7 @@ def _read_document(document: Json) -> Mapping[str, Json]:
     if not isinstance(document, Mapping):
         return {"content": document}
     kwargs = document.get("kwargs")
-    told = kwargs if isinstance(kwargs, Mapping) else document
-    content = next((told[name] for name in CONTENT if name in told), None)
-    rest = {name: told[name] for name in ("id", "score", "metadata") if told.get(name) is not None}
+    recorded = kwargs if isinstance(kwargs, Mapping) else document
+    content = next((recorded[name] for name in CONTENT if name in recorded), None)
+    rest = {name: recorded[name] for name in ("id", "score", "metadata") if recorded.get(name) is not None}
     return {**({} if content is None else {"content": content}), **rest}

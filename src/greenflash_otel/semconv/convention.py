@@ -30,24 +30,24 @@ class Convention:
     read: Callable[[SpanRecord], Operation | None]
     """Reads the operation of such a span; None if it has none."""
     conversation_attributes: tuple[str, ...] = ()
-    """Attributes that name the conversation, the most telling first."""
+    """Attributes that name the conversation, the most specific first."""
     user_attributes: tuple[str, ...] = ()
     """The same of the user."""
     after: tuple[str, ...] = ()
     """Names of conventions that are asked first, because their spans have our marker attributes, too."""
 
 
-def conversations_below(*prefixes: str) -> tuple[str, ...]:
+def list_conversation_names(*prefixes: str) -> tuple[str, ...]:
     """Return the attributes that may name the conversation where metadata stands below a prefix."""
     return tuple(f"{prefix}.{name}" for prefix, name in product(prefixes, CONVERSATION_NAMES))
 
 
-def users_below(*prefixes: str) -> tuple[str, ...]:
+def list_user_names(*prefixes: str) -> tuple[str, ...]:
     """Return the attributes that may name the user where metadata stands below a prefix."""
     return tuple(f"{prefix}.{name}" for prefix, name in product(prefixes, USER_NAMES))
 
 
-def in_order_of_asking(conventions: Iterable[Convention]) -> tuple[Convention, ...]:
+def sort_by_precedence(conventions: Iterable[Convention]) -> tuple[Convention, ...]:
     """Return conventions so that each comes after those it names, and else as they are given.
 
     Raises:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from greenflash_otel.arguments import id_text
+from greenflash_otel.arguments import write_id
 from greenflash_otel.json_values import read_json
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import Attributes
 from greenflash_otel.semconv.convention import CONVERSATION_NAMES, USER_NAMES, Convention
 from greenflash_otel.semconv.genai import CONVERSATION_ID, PROVIDER_CONVERSATION_ID, USER_ID
 
 OBJECTS = ("metadata", "mlflow.trace.metadata")
-"""Attributes that hold an object of what an application knows."""
+"""Attributes that contain an object of what an application knows."""
 
 MORE_CONVERSATIONS = (
     "session.id",
@@ -24,7 +24,7 @@ MORE_CONVERSATIONS = (
     "lk.pii.room_name",
     "lk.room_name",
 )
-"""Names of the conversation, the most telling first. ``langsmith.trace.session_id`` is a project."""
+"""Names of the conversation, the most specific first. ``langsmith.trace.session_id`` is a project."""
 MORE_USERS = ("llm.user", "gen_ai.request.user")
 
 NOBODY = ("", "null", "None", "undefined")
@@ -46,12 +46,12 @@ class ConversationAttributes:
         self._conversations = (CONVERSATION_ID, *self._provided)
         self._users = (USER_ID, "enduser.id", *users, *MORE_USERS)
 
-    def read(self, attributes: Attributes) -> Affiliation:
+    def read(self, attributes: Attributes) -> ConversationContext:
         """Read the conversation and the user that a span belongs to, as far as it says."""
         given = attributes.get(PROVIDER_CONVERSATION_ID)
         is_chosen = given is None or given != attributes.get(CONVERSATION_ID)
         names = self._conversations if is_chosen else self._provided
-        return Affiliation(
+        return ConversationContext(
             _find_first(attributes, names) or _find_in_objects(attributes, CONVERSATION_NAMES),
             _find_first(attributes, self._users) or _find_in_objects(attributes, USER_NAMES),
         )
@@ -65,8 +65,8 @@ def _find_first(attributes: Attributes, names: tuple[str, ...]) -> str | None:
 
 def _find_in_objects(attributes: Attributes, names: tuple[str, ...]) -> str | None:
     for place in OBJECTS:
-        told = read_json(attributes.get(place))
-        if isinstance(told, Mapping) and (text := _find_first(told, names)):
+        recorded = read_json(attributes.get(place))
+        if isinstance(recorded, Mapping) and (text := _find_first(recorded, names)):
             return text
     return None
 
@@ -77,5 +77,5 @@ def _read_name(value: object) -> str | None:
         value = read_json(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float, bytes)):
         return None
-    text = id_text(value)[0]
+    text = write_id(value)[0]
     return None if text in NOBODY else text

@@ -13,7 +13,7 @@ from greenflash_otel.model.telemetry import Attributes, AttributeValue
 Tree: TypeAlias = "dict[str, Tree | AttributeValue]"
 
 
-def tree_below(attributes: Attributes, prefix: str) -> Tree:
+def build_tree(attributes: Attributes, prefix: str) -> Tree:
     """Return what the attributes whose names begin with ``prefix`` and a dot spell out."""
     tree: Tree = {}
     start = prefix + "."
@@ -32,28 +32,28 @@ def tree_below(attributes: Attributes, prefix: str) -> Tree:
     return tree
 
 
-def branch(tree: object, *path: str) -> Tree:
+def find_branch(tree: object, *path: str) -> Tree:
     """Return the part of a tree at the end of a path; empty if there is none."""
     for step in path:
         tree = tree.get(step) if isinstance(tree, dict) else None
     return tree if isinstance(tree, dict) else {}
 
 
-def items(tree: object) -> list[Tree]:
-    """Return what a list holds, in order; holes are passed over."""
-    return [item for _, item in items_with_places(tree)]
+def list_items(tree: object) -> list[Tree]:
+    """Return what a list contains, in order; holes are passed over."""
+    return [item for _, item in enumerate_items(tree)]
 
 
-def items_with_places(tree: object) -> list[tuple[int, Tree]]:
-    """Return what a list holds, in order, each with its place."""
+def enumerate_items(tree: object) -> list[tuple[int, Tree]]:
+    """Return what a list contains, in order, each with its place."""
     if not isinstance(tree, Mapping):
         return []
     places = sorted(int(name) for name in tree if name.isdecimal() and name.isascii())
     return [(place, below) for place in places if isinstance(below := tree.get(str(place)), dict)]
 
 
-def text_at(tree: object, *path: str) -> str | None:
+def find_text(tree: object, *path: str) -> str | None:
     """Return the text at the end of a path; None if there is none."""
     *before, last = path
-    value = branch(tree, *before).get(last)
+    value = find_branch(tree, *before).get(last)
     return value if isinstance(value, str) and value else None

@@ -2,7 +2,7 @@
 
 `attributes_of` writes an operation to span attributes, `read` gets it back from a span, ours or
 anybody's: ``read(span with attributes_of(operation)) == operation``. Pure. Older conventions and
-other families have readers of their own beside this module.
+other families have readers of their own next to this module.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel import internal_errors
-from greenflash_otel.any_json import well_formed
+from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.any_json import write_any_json as write_json
 from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
@@ -24,7 +24,7 @@ from greenflash_otel.model.operation import (
     RETRIEVAL,
     STEPS,
     TURN,
-    Affiliation,
+    ConversationContext,
     Ending,
     Failure,
     Json,
@@ -36,12 +36,12 @@ from greenflash_otel.model.operation import (
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import (
     failure_of,
-    identifier,
-    integer,
-    mapping,
-    number,
-    text,
-    texts,
+    read_identifier,
+    read_integer,
+    read_mapping,
+    read_number,
+    read_text,
+    read_texts,
 )
 from greenflash_otel.semconv.builders import retrieval_of
 from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
@@ -104,7 +104,7 @@ MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
 
 READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}
-"""Operations that are read here; others of the convention tell nothing that these do not tell."""
+"""Operations that are read here; others of the convention say nothing that these do not report."""
 
 ALIASES = {"embedding": EMBEDDINGS, "completion": "text_completion"}
 """What some producers call operations of the convention."""
@@ -142,7 +142,7 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
         TURN_USED_TOOLS: operation.used_tools or None,
         ENDING: operation.ending if operation.ending != "completed" else None,
         ERROR_TYPE: operation.failure.type if operation.failure else None,
-        **attributes_of_affiliation(operation.affiliation),
+        **attributes_of_context(operation.conversation_context),
         **_attributes_of_content(operation),
     }
     if values[CONVERSATION_ID] is None:
@@ -152,17 +152,17 @@ def attributes_of(operation: Operation) -> dict[str, Attribute]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def attributes_of_affiliation(affiliation: Affiliation) -> dict[str, Attribute | None]:
+def attributes_of_context(context: ConversationContext) -> dict[str, Attribute | None]:
     """Write the conversation that an operation belongs to."""
     return {
-        CONVERSATION_ID: affiliation.conversation_id,
-        USER_ID: affiliation.user_id,
-        ORGANIZATION_ID: affiliation.organization_id,
-        CONVERSATION_PROPERTIES: write_json(affiliation.properties) if affiliation.properties else None,
-        INTERNAL: affiliation.internal or None,
-        SCOPE_ID: affiliation.scope_id,
-        WITHIN_TOOL_CALL_ID: affiliation.tool_call_id,
-        TURN_ID: affiliation.turn_id,
+        CONVERSATION_ID: context.conversation_id,
+        USER_ID: context.user_id,
+        ORGANIZATION_ID: context.organization_id,
+        CONVERSATION_PROPERTIES: write_json(context.properties) if context.properties else None,
+        INTERNAL: context.internal or None,
+        SCOPE_ID: context.scope_id,
+        WITHIN_TOOL_CALL_ID: context.tool_call_id,
+        TURN_ID: context.turn_id,
     }
 
 
@@ -170,22 +170,24 @@ def _attributes_of_content(operation: Operation) -> dict[str, Attribute | None]:
     """Write what was said, each attribute for itself: one that cannot be written costs no other."""
     tool = operation.tool
     return {
-        SYSTEM_INSTRUCTIONS: _written(
+        SYSTEM_INSTRUCTIONS: _write_messages(
             SYSTEM_INSTRUCTIONS, write_parts, operation.system_instructions or None
         ),
-        INPUT_MESSAGES: _written(INPUT_MESSAGES, write_messages, operation.input or None),
-        OUTPUT_MESSAGES: _written(OUTPUT_MESSAGES, write_messages, operation.output or None),
-        OPERATION_PROPERTIES: _written(OPERATION_PROPERTIES, write_json, operation.properties or None),
-        PROMPT: _written(PROMPT, _write_record, operation.prompt),
-        VOICE_CALL: _written(VOICE_CALL, _write_record, operation.voice_call),
+        INPUT_MESSAGES: _write_messages(INPUT_MESSAGES, write_messages, operation.input or None),
+        OUTPUT_MESSAGES: _write_messages(OUTPUT_MESSAGES, write_messages, operation.output or None),
+        OPERATION_PROPERTIES: _write_messages(OPERATION_PROPERTIES, write_json, operation.properties or None),
+        PROMPT: _write_messages(PROMPT, _write_record, operation.prompt),
+        VOICE_CALL: _write_messages(VOICE_CALL, _write_record, operation.voice_call),
         TOOL_NAME: tool.name if tool else None,
         TOOL_CALL_ID: tool.call_id if tool else None,
-        TOOL_CALL_ARGUMENTS: _written(TOOL_CALL_ARGUMENTS, write_json, tool.arguments if tool else None),
-        TOOL_CALL_RESULT: _written(TOOL_CALL_RESULT, write_json, tool.result if tool else None),
+        TOOL_CALL_ARGUMENTS: _write_messages(
+            TOOL_CALL_ARGUMENTS, write_json, tool.arguments if tool else None
+        ),
+        TOOL_CALL_RESULT: _write_messages(TOOL_CALL_RESULT, write_json, tool.result if tool else None),
     }
 
 
-def _written(name: str, write: Callable[[Any], str], value: object) -> str | None:
+def _write_messages(name: str, write: Callable[[Any], str], value: object) -> str | None:
     if value is None:
         return None
     with internal_errors.guarded(f"write {name}", lost="attribute_not_written"):
@@ -197,20 +199,20 @@ def _write_record(value: PromptTemplate | VoiceCall) -> str:
     return write_json(write_record(value))
 
 
-def as_attribute(value: object) -> Attribute:
+def write_attribute(value: object) -> Attribute:
     """Return a value that every exporter of OpenTelemetry takes; what is none becomes JSON text."""
     kind = type(value)
     if kind is str:
-        return well_formed(value)  # type: ignore[arg-type]  # a str
+        return repair_surrogates(value)  # type: ignore[arg-type]  # a str
     if kind is bool or kind is float:
         return value  # type: ignore[return-value]  # it is one of these
     if kind is int:
         return value if _fits(value) else str(value)  # type: ignore[arg-type,return-value]  # an int
     if issubclass(kind, str):
-        return well_formed(str.__str__(cast(str, value)))
+        return repair_surrogates(str.__str__(cast(str, value)))
     if kind in (tuple, list) and all(type(item) is str for item in value):  # type: ignore[attr-defined]
-        return tuple(map(well_formed, value))  # type: ignore[call-overload]  # texts
-    return well_formed(write_json(cast(Json, value)))
+        return tuple(map(repair_surrogates, value))  # type: ignore[call-overload]  # texts
+    return repair_surrogates(write_json(cast(Json, value)))
 
 
 def _fits(number: int) -> bool:
@@ -221,7 +223,7 @@ def _fits(number: int) -> bool:
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it is no model call or tool execution of this convention."""
     attributes = span.attributes
-    name = text(attributes, OPERATION_NAME)
+    name = read_text(attributes, OPERATION_NAME)
     if name is None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
     name = ALIASES.get(name or "", name)
@@ -231,72 +233,72 @@ def read(span: SpanRecord) -> Operation | None:
         return None  # an agent's span of others: the model calls in it tell the same
     if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
         found = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
-        return replace(found, affiliation=read_affiliation(attributes), failure=_read_failure(span))
+        return replace(found, conversation_context=read_context(attributes), failure=_read_failure(span))
     return Operation(
         name=name,
-        affiliation=read_affiliation(attributes),
-        provider=text(attributes, PROVIDER_NAME) or text(attributes, "gen_ai.system"),
-        request_model=text(attributes, REQUEST_MODEL),
-        response_model=text(attributes, RESPONSE_MODEL),
-        response_id=text(attributes, RESPONSE_ID),
-        previous_response_id=text(attributes, PREVIOUS_RESPONSE_ID),
-        provider_conversation_id=identifier(attributes, PROVIDER_CONVERSATION_ID),
+        conversation_context=read_context(attributes),
+        provider=read_text(attributes, PROVIDER_NAME) or read_text(attributes, "gen_ai.system"),
+        request_model=read_text(attributes, REQUEST_MODEL),
+        response_model=read_text(attributes, RESPONSE_MODEL),
+        response_id=read_text(attributes, RESPONSE_ID),
+        previous_response_id=read_text(attributes, PREVIOUS_RESPONSE_ID),
+        provider_conversation_id=read_identifier(attributes, PROVIDER_CONVERSATION_ID),
         system_instructions=read_parts(attributes.get(SYSTEM_INSTRUCTIONS)),
         prompt=read_prompt(read_json(attributes.get(PROMPT))),
         input=read_messages(attributes.get(INPUT_MESSAGES), default_role="user"),
-        input_parent_id=text(attributes, INPUT_PARENT_ID),
+        input_parent_id=read_text(attributes, INPUT_PARENT_ID),
         output=read_messages(attributes.get(OUTPUT_MESSAGES), default_role="assistant"),
-        output_item_ids=texts(attributes, OUTPUT_ITEM_IDS),
-        output_type=text(attributes, OUTPUT_TYPE),
-        choice_count=integer(attributes, CHOICE_COUNT) or 1,
+        output_item_ids=read_texts(attributes, OUTPUT_ITEM_IDS),
+        output_type=read_text(attributes, OUTPUT_TYPE),
+        choice_count=read_integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
         usage=read_usage_attributes(attributes, *((name,) for name in USAGE.values())),
-        finish_reasons=texts(attributes, FINISH_REASONS),
+        finish_reasons=read_texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
-        time_to_first_chunk_s=number(attributes, TIME_TO_FIRST_CHUNK),
+        time_to_first_chunk_s=read_number(attributes, TIME_TO_FIRST_CHUNK),
         voice_call=read_voice_call(read_json(attributes.get(VOICE_CALL))),
         used_tools=attributes.get(TURN_USED_TOOLS) is True,
         ending=_read_ending(span),
         failure=_read_failure(span),
-        properties=mapping(attributes, OPERATION_PROPERTIES),
+        properties=read_mapping(attributes, OPERATION_PROPERTIES),
     )
 
 
-def read_affiliation(attributes: Attributes) -> Affiliation:
+def read_context(attributes: Attributes) -> ConversationContext:
     """Read to whom a span belongs, as far as it says."""
-    conversation_id = identifier(attributes, CONVERSATION_ID)
-    if conversation_id == identifier(attributes, PROVIDER_CONVERSATION_ID):
+    conversation_id = read_identifier(attributes, CONVERSATION_ID)
+    if conversation_id == read_identifier(attributes, PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose
-    return Affiliation(
+    return ConversationContext(
         conversation_id=conversation_id,
-        user_id=identifier(attributes, USER_ID),
-        organization_id=identifier(attributes, ORGANIZATION_ID),
-        properties=mapping(attributes, CONVERSATION_PROPERTIES),
+        user_id=read_identifier(attributes, USER_ID),
+        organization_id=read_identifier(attributes, ORGANIZATION_ID),
+        properties=read_mapping(attributes, CONVERSATION_PROPERTIES),
         internal=attributes.get(INTERNAL) is True,
-        scope_id=text(attributes, SCOPE_ID),
-        tool_call_id=text(attributes, WITHIN_TOOL_CALL_ID),
-        turn_id=text(attributes, TURN_ID),
+        scope_id=read_text(attributes, SCOPE_ID),
+        tool_call_id=read_text(attributes, WITHIN_TOOL_CALL_ID),
+        turn_id=read_text(attributes, TURN_ID),
     )
 
 
 def _read_tool(attributes: Attributes) -> ToolExecution:
     return ToolExecution(
-        name=text(attributes, TOOL_NAME) or "unknown",
-        call_id=text(attributes, TOOL_CALL_ID),
+        name=read_text(attributes, TOOL_NAME) or "unknown",
+        call_id=read_text(attributes, TOOL_CALL_ID),
         arguments=read_structure(read_json(attributes.get(TOOL_CALL_ARGUMENTS))),
         result=read_json(attributes.get(TOOL_CALL_RESULT)),
     )
 
 
 def _read_ending(span: SpanRecord) -> Ending:
-    ending = text(span.attributes, ENDING)
+    ending = read_text(span.attributes, ENDING)
     if ending in ("failed", "cancelled", "abandoned", "pending"):
         return cast(Ending, ending)
     return "failed" if span.status == "error" else "completed"
 
 
 def _read_failure(span: SpanRecord) -> Failure | None:
-    type = text(span.attributes, ERROR_TYPE)
+    type = read_text(span.attributes, ERROR_TYPE)
     if type is None and span.status != "error":
         return None
     if any(event.name == "exception" for event in span.events) or (type or "").startswith("<class '"):

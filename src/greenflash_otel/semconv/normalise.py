@@ -1,9 +1,9 @@
 """What a model answered, put as the spans of this library have it, whoever recorded it. Pure.
 
-| recorded as                                   | told as                                                |
+| recorded as                                   | read as                                                |
 |-----------------------------------------------|--------------------------------------------------------|
 | a message for each item of one answer         | one message                                            |
-| messages that each say why they ended         | choices beside each other                              |
+| messages that each say why they ended         | choices next to each other                             |
 | tools that were asked for, then what was said | what was said first, as a stream of both has it        |
 | a tool that is given an empty text            | a tool that is given nothing, as a model that has none |
 | instructions that are also the first message  | the message                                            |
@@ -42,7 +42,7 @@ def normalise(operation: Operation) -> Operation:
     """Put the messages of an operation into this form."""
     if operation.name not in MAIN_CALLS:
         return operation
-    operation = _tell_choices_from_items(_correct_roles(operation))
+    operation = _separate_choices_from_items(_correct_roles(operation))
     said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM_ROLES else None
     twice = said is not None and said.parts == operation.system_instructions
     operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _clean_part)
@@ -69,7 +69,7 @@ def _set_role(message: Message, role: str) -> Message:
     return message if message.role == role else replace(message, role=role)
 
 
-def _tell_choices_from_items(operation: Operation) -> Operation:
+def _separate_choices_from_items(operation: Operation) -> Operation:
     said, reasons = operation.output, [message.finish_reason for message in operation.output]
     if operation.choice_count > 1 or len(said) < 2 or any(one.role != "assistant" for one in said):
         return operation
@@ -88,7 +88,7 @@ def _sort_parts(message: Message) -> Message:
 
 
 def _says_nothing(part: Part) -> bool:
-    """Tell whether a part is reasoning without a word, or what a cut left without name and content."""
+    """Return whether a part is reasoning without a word, or what a cut left without name and content."""
     return part in (Reasoning(""), Other("unknown")) or (
         isinstance(part, ToolCall) and part.name == "unknown" and part.arguments in (None, "")
     )
@@ -99,12 +99,12 @@ def _clean_part(part: Part, role: str) -> Part | None:
         return None
     if isinstance(part, ToolCall) and part.arguments == "":
         return replace(part, arguments=None)
-    if isinstance(part, Other) and any(map(_holds_bytes, part.fields.values())):
+    if isinstance(part, Other) and any(map(_has_bytes, part.fields.values())):
         return replace(part, fields={name: _digest_bytes(value) for name, value in part.fields.items()})
     return part
 
 
-def _holds_bytes(value: Json) -> bool:
+def _has_bytes(value: Json) -> bool:
     return _digest_bytes(value) is not value
 
 
@@ -112,6 +112,6 @@ def _digest_bytes(value: Json) -> Json:
     """Return a value of a part, or what is in it; of bytes the digest."""
     if isinstance(value, str) and (value.startswith("data:") or BYTES.fullmatch(value)):
         return digest_of(value.partition(",")[2] or value)[0]
-    if isinstance(value, Mapping) and any(map(_holds_bytes, value.values())):
+    if isinstance(value, Mapping) and any(map(_has_bytes, value.values())):
         return {name: _digest_bytes(one) for name, one in value.items()}
     return value

@@ -25,7 +25,7 @@ BEGINNING = "redacted by litellm."
 
 
 def is_hidden(value: object) -> bool:
-    """Tell whether a text is in place of another one."""
+    """Return whether a text is in place of another one."""
     if not isinstance(value, str) or len(value) > 200:
         return False
     text = value.strip().lower()

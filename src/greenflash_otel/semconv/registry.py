@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from greenflash_otel.model.operation import Affiliation, Operation, merge_context
+from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.convention import in_order_of_asking
+from greenflash_otel.semconv.convention import sort_by_precedence
 from greenflash_otel.semconv.conventions import (
     adk,
     aisdk,
@@ -28,7 +28,7 @@ OURS = "greenflash_otel"
 """Scope of our own spans."""
 
 
-CONVENTIONS = in_order_of_asking(
+CONVENTIONS = sort_by_precedence(
     (
         langfuse.CONVENTION,
         openinference.CONVENTION,
@@ -57,7 +57,7 @@ MARKER_ATTRIBUTES = frozenset[str]().union(*MARKERS.values()) | {
 _CONTEXT = ConversationAttributes(CONVENTIONS)
 
 
-def read_conversation_context(attributes: Attributes) -> Affiliation:
+def read_conversation_context(attributes: Attributes) -> ConversationContext:
     """Read the conversation and the user that a span belongs to, under the names of every convention."""
     return _CONTEXT.read(attributes)
 
@@ -78,12 +78,12 @@ def read(span: SpanRecord) -> Operation | None:
         return None
     if span.scope != OURS:
         found = normalise(remove_redaction_marks(found))
-    context = merge_context(found.affiliation, read_conversation_context(span.attributes))
-    return replace(found, affiliation=context)
+    context = merge_context(found.conversation_context, read_conversation_context(span.attributes))
+    return replace(found, conversation_context=context)
 
 
 def recognises(attributes: Attributes) -> bool:
-    """Tell whether a span with these attributes may be read; cheap enough for every span that ends."""
+    """Return whether a span with these attributes may be read; cheap enough for every span that ends."""
     return not MARKER_ATTRIBUTES.isdisjoint(attributes)
 
 
@@ -91,10 +91,14 @@ def merge_operation(operation: Operation, other: Operation) -> Operation:
     """Return an operation with what it leaves open and another reading of the same operation says."""
     open_fields = [one.name for one in fields(operation) if getattr(operation, one.name) in (None, ())]
     more = {name: getattr(other, name) for name in open_fields}
-    return replace(operation, affiliation=merge_context(operation.affiliation, other.affiliation), **more)
+    return replace(
+        operation,
+        conversation_context=merge_context(operation.conversation_context, other.conversation_context),
+        **more,
+    )
 
 
 def has_content(operation: Operation) -> bool:
-    """Tell whether an operation has what was said."""
+    """Return whether an operation has what was said."""
     tool = operation.tool
     return bool(operation.input or operation.output or (tool and (tool.arguments or tool.result)))

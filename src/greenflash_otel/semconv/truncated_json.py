@@ -1,6 +1,6 @@
 """JSON that was cut: a limit on the length of attributes ends it anywhere, also within an escape. Pure.
 
-What stands before the cut is read; a text that was cut is kept as far as it goes, a name without its value
+What stands before the cut is read; a text that was cut is retained as far as it goes, a name without its value
 is not, nor half of a name, or of an address.
 """
 
@@ -46,7 +46,7 @@ MISSING: Json = {"": "a value of which nothing is left"}
 
 
 def read_document(value: object) -> Json:
-    """Decode JSON text that holds an object or a list, also if it was cut; else give it back as it is."""
+    """Decode JSON text that contains an object or a list, also if it was cut; else give it back as it is."""
     decoded = read_json(value)
     if not isinstance(decoded, str) or len(decoded) < LEAST_CHARS or decoded[0] not in "{[":
         return decoded

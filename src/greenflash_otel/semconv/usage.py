@@ -1,11 +1,11 @@
-"""Tokens of a model call, wherever they are told: in an answer, or in attributes. Pure."""
+"""Tokens of a model call, wherever they are recorded: in an answer, or in attributes. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_object
+from greenflash_otel.json_values import NOTHING, JsonObject, read_count, read_json_object
 from greenflash_otel.model.operation import Usage
 
 INPUT = ("input_tokens", "prompt_tokens", "input")
@@ -19,7 +19,7 @@ REASONING = ("reasoning_tokens", "reasoning")
 
 def read_usage(value: object) -> Usage | None:
     """Read the ``usage`` of an answer; None if it says nothing."""
-    fields = as_object(value)
+    fields = read_json_object(value)
     if not fields:
         return None
     return _make_usage(
@@ -40,8 +40,8 @@ def _make_usage(*tokens: int | None) -> Usage | None:
 
 
 def _find_count(fields: Mapping[str, Any], names: Iterable[str]) -> int | None:
-    return next((count for name in names if (count := as_count(fields.get(name))) is not None), None)
+    return next((count for name in names if (count := read_count(fields.get(name))) is not None), None)
 
 
 def _find_details(fields: JsonObject, names: Iterable[str]) -> JsonObject:
-    return next((found for name in names if (found := as_object(fields.get(name)))), NOTHING)
+    return next((found for name in names if (found := read_json_object(fields.get(name)))), NOTHING)

@@ -6,8 +6,8 @@ in the top ``conftest.py``.
 
 from greenflash_otel.emulator import (
     AcceptedRequest,
-    Answer,
     Emulator,
+    FaultReply,
     Faults,
     Hold,
     StoredConversation,
@@ -21,8 +21,8 @@ from greenflash_otel.emulator import (
 
 __all__ = [
     "AcceptedRequest",
-    "Answer",
     "Emulator",
+    "FaultReply",
     "Faults",
     "Hold",
     "StoredConversation",

@@ -11,21 +11,21 @@ import pytest
 from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation.langchain import recorder
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.openai.spans import Spans
 
 
 @pytest.fixture
 def spans(caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
     """LangChain is instrumented during the test, and not afterwards."""
-    before, recorded = internal_errors(), Spans()
+    before, recorded = get_internal_errors(), Spans()
     langchain.instrument(recorded.tracer, history="new")
     with caplog.at_level(logging.WARNING):
         yield recorded
     gc.collect()
     recorder.tidy()
     langchain.uninstrument()
-    assert internal_errors() == before
+    assert get_internal_errors() == before
     assert len(RUNS) == 0
     said = [record.getMessage() for record in caplog.records]
     assert [one for one in said if "callback" in one or "detach" in one] == []

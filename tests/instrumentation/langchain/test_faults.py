@@ -19,7 +19,7 @@ from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.langchain import operations, recorder, stores
 from greenflash_otel.instrumentation.langchain.messages import text_of
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.langchain.models import (
     asks,
     create_agent,
@@ -45,18 +45,18 @@ BEGIN, END = (recorder, "begin", fail), (recorder, "end", fail)
 
 BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "begin a chain": BEGIN,
-    "begin a model call": (recorder, "model_started", fail),
-    "begin a tool": (operations, "tool_run", fail),
-    "begin a retrieval": (operations, "retrieval", fail),
-    "begin to use a store": (stores, "_signature", fail),
-    "note a chunk": (recorder, "chunk", fail),
+    "begin a model call": (recorder, "begin_model", fail),
+    "begin a tool": (operations, "make_tool_run", fail),
+    "begin a retrieval": (operations, "make_retrieval", fail),
+    "begin to use a store": (stores, "_read_signature", fail),
+    "note a chunk": (recorder, "note_chunk", fail),
     "end a chain": (recorder, "finish", fail),
-    "tell a turn": (recorder, "tell", fail),
-    "end a model call": (operations, "answered", fail),
-    "end a tool": (operations, "returned", fail),
-    "end a retrieval": (operations, "found", fail),
+    "record a turn": (recorder, "assemble_turn", fail),
+    "end a model call": (operations, "add_answer", fail),
+    "end a tool": (operations, "add_result", fail),
+    "end a retrieval": (operations, "add_found_documents", fail),
     "end a step": (recorder, "_break_off", fail),
-    "end the use of a store": (operations, "remembered", fail),
+    "end the use of a store": (operations, "add_store_result", fail),
     "end a run of whatever kind": END,
     "find its parent": (recorder, "parent_of", fail),
     "enter a run": (recorder, "enter", fail),
@@ -104,7 +104,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(target, name, broken)
     yield request.param
     monkeypatch.undo()
-    for turn in list(RUNS.turns()):
+    for turn in list(RUNS.list_turns()):
         RUNS.give_up(turn)
     langchain.uninstrument()
 
@@ -112,7 +112,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.mark.parametrize("broken", BREAK, indirect=True)
 async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None:
     """An agent with tools and a store, a stream, a retriever, an exception; the mistake is counted."""
-    before = sum(internal_errors().values())
+    before = sum(get_internal_errors().values())
     calls = asks(("remember", {"what": "Ada"}, "1"), ("weather", {"city": "Oslo"}, "2"))
     agent: Any = create_agent(says(calls, "Done."), [remember, weather], store=InMemoryStore())
     state = agent.invoke({"messages": [HumanMessage("Go.")]}, thread("T"))
@@ -134,14 +134,14 @@ async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None
     langchain.uninstrument()
     assert list(half_read)
     gc.collect()
-    assert sum(internal_errors().values()) > before
+    assert sum(get_internal_errors().values()) > before
 
 
 def test_a_turn_that_cannot_be_told_leaves_its_steps(
     spans_with_faults: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the user said is lost, and counted; the tools that ran are told."""
-    monkeypatch.setattr(recorder, "tell", fail)
+    monkeypatch.setattr(recorder, "assemble_turn", fail)
     agent: Any = create_agent(says(asks(("weather", {"city": "Oslo"}, "1")), "Sunny."), [weather])
     agent.invoke({"messages": [HumanMessage("Oslo?")]}, thread("T"))
     found = told(spans_with_faults, "T")

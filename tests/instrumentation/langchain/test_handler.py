@@ -150,11 +150,11 @@ def test_the_first_handler_sets_up_the_delivery(monkeypatch: pytest.MonkeyPatch)
     try:
         assert langchain.current is not None
         assert not langchain.is_hooked
-        assert handler.source() is not None
+        assert handler.get_source() is not None
     finally:
         greenflash_otel.shutdown()
     assert langchain.current is None
-    assert handler.source() is None
+    assert handler.get_source() is None
 
 
 def test_nothing_imports_langchain_before_the_application_does() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import openai
 
 from greenflash_otel.instrumentation.openai import instrument
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.openai.played_sync import CHAT, said
 from tests.instrumentation.openai.replies import PIECES, TEXT, chunks, completion
 from tests.instrumentation.openai.server import Server, document, events
@@ -36,7 +36,7 @@ def main(module: str, first: str) -> None:
     assert (whole.choices[0].message.content, pieces[:2]) == (TEXT, list(PIECES))
     assert [text_of(*operation.output) for operation in ours.operations()] == [TEXT, TEXT]
     assert len(theirs.all()) == 2
-    assert not internal_errors()
+    assert not get_internal_errors()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.openai.spans import Spans
 
 
@@ -26,6 +26,6 @@ def spans() -> Iterator[Spans]:
 @pytest.fixture
 def no_faults() -> Iterator[None]:
     """Every step of ours went well during the test."""
-    before = internal_errors()
+    before = get_internal_errors()
     yield
-    assert internal_errors() == before
+    assert get_internal_errors() == before

@@ -8,9 +8,9 @@ import pytest
 
 from greenflash_otel.instrumentation.openai.answer import (
     MAX_MESSAGE_CHARS,
-    Answer,
+    ModelAnswer,
     Verdict,
-    concluded,
+    complete_operation,
     judge,
     judge_error,
     read_failure,
@@ -23,45 +23,47 @@ SERVER_ERROR = Failure("server_error", "m")
 @pytest.mark.parametrize(
     ("answer", "complete", "error", "expected"),
     [
-        pytest.param(Answer(), True, None, Verdict("completed"), id="all came"),
-        pytest.param(Answer(), True, ConnectionError(), Verdict("completed"), id="all came before it broke"),
+        pytest.param(ModelAnswer(), True, None, Verdict("completed"), id="all came"),
         pytest.param(
-            Answer(),
+            ModelAnswer(), True, ConnectionError(), Verdict("completed"), id="all came before it broke"
+        ),
+        pytest.param(
+            ModelAnswer(),
             True,
             asyncio.CancelledError(),
             Verdict("completed"),
             id="all came before it was cancelled",
         ),
         pytest.param(
-            Answer(cancelled=True),
+            ModelAnswer(cancelled=True),
             True,
             None,
             Verdict("cancelled"),
             id="the provider says that it was cancelled",
         ),
         pytest.param(
-            Answer(failure=SERVER_ERROR),
+            ModelAnswer(failure=SERVER_ERROR),
             True,
             None,
             Verdict("failed", SERVER_ERROR),
             id="the provider says that it failed",
         ),
         pytest.param(
-            Answer(failure=SERVER_ERROR),
+            ModelAnswer(failure=SERVER_ERROR),
             False,
             ValueError(),
             Verdict("failed", SERVER_ERROR),
             id="and the SDK raises on it",
         ),
-        pytest.param(Answer(), False, None, Verdict("abandoned"), id="left early"),
+        pytest.param(ModelAnswer(), False, None, Verdict("abandoned"), id="left early"),
         pytest.param(
-            Answer(), False, ValueError("no"), Verdict("failed", Failure("ValueError", "no")), id="broke"
+            ModelAnswer(), False, ValueError("no"), Verdict("failed", Failure("ValueError", "no")), id="broke"
         ),
-        pytest.param(Answer(), False, asyncio.CancelledError(), Verdict("cancelled"), id="cancelled"),
-        pytest.param(Answer(), False, KeyboardInterrupt(), Verdict("cancelled"), id="interrupted"),
+        pytest.param(ModelAnswer(), False, asyncio.CancelledError(), Verdict("cancelled"), id="cancelled"),
+        pytest.param(ModelAnswer(), False, KeyboardInterrupt(), Verdict("cancelled"), id="interrupted"),
     ],
 )
-def test_judge(answer: Answer, complete: bool, error: BaseException | None, expected: Verdict) -> None:
+def test_judge(answer: ModelAnswer, complete: bool, error: BaseException | None, expected: Verdict) -> None:
     """What arrived decides; only what did not arrive has to be explained."""
     assert judge(answer, complete=complete, error=error) == expected
 
@@ -81,18 +83,20 @@ def test_an_error_without_words() -> None:
 def test_concluded() -> None:
     """The answer completes the operation; what the request said itself stays."""
     asked = Operation("chat", request_model="m", properties={"background": True})
-    answer = Answer(
+    answer = ModelAnswer(
         output=(Message("assistant", (Text("a"),)), Message("assistant", (Text("b"),))),
         system_instructions=(Text("As stored"),),
         properties={"service_tier": "flex"},
     )
-    operation = concluded(asked, answer, Verdict("completed"), first_chunk_s=0.1, properties={"retries": 1})
+    operation = complete_operation(
+        asked, answer, Verdict("completed"), first_chunk_s=0.1, properties={"retries": 1}
+    )
     assert operation.choice_count == 2
     assert operation.system_instructions == (Text("As stored"),)
     assert operation.time_to_first_chunk_s is None
     assert operation.properties == {"background": True, "service_tier": "flex", "retries": 1}
     instructed = Operation("chat", system_instructions=(Text("As asked"),), streamed=True)
-    operation = concluded(instructed, answer, Verdict("completed"), first_chunk_s=0.1, properties={})
+    operation = complete_operation(instructed, answer, Verdict("completed"), first_chunk_s=0.1, properties={})
     assert operation.system_instructions == (Text("As asked"),)
     assert operation.time_to_first_chunk_s == 0.1
 

@@ -13,7 +13,7 @@ import pytest
 )
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_beside(module: str, first: str) -> None:
-    """OpenInference's and OpenLLMetry's instrumentation, on before or after ours; see `beside`."""
+    """OpenInference's and OpenLLMetry's instrumentation, on before or after ours; see `is_auxiliary`."""
     pytest.importorskip(module)
     command = [sys.executable, "-m", "tests.instrumentation.openai.beside", module, first]
     subprocess.run(command, check=True, timeout=60)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.instrumentation.openai import body
-from greenflash_otel.instrumentation.openai.body import AnswerBody
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.instrumentation.openai.body import JsonBody
+from greenflash_otel.internal_errors import get_internal_errors
 from greenflash_otel.json_values import JsonObject
 
 
@@ -28,15 +28,15 @@ class Events:
     def add(self, event: JsonObject) -> None:
         self.events.append(event)
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         return {"events": self.events}
 
 
-def read(*chunks: bytes, decode: Callable[[bytes], bytes] | None = None) -> tuple[AnswerBody, list[Any]]:
+def read(*chunks: bytes, decode: Callable[[bytes], bytes] | None = None) -> tuple[JsonBody, list[Any]]:
     events = Events()
-    answer = AnswerBody(events, decode)
+    answer = JsonBody(events, decode)
     for chunk in chunks:
-        answer.feed(chunk)
+        answer.receive_bytes(chunk)
     answer.finish()
     return answer, [event.get("n") for event in events.events]
 
@@ -107,7 +107,7 @@ def test_what_came(content: bytes, complete: bool, begun: bool, malformed: bool)
 
 def test_document() -> None:
     """A JSON document is the answer itself."""
-    assert read(b'{"a": ', b"1}")[0].whole() == {"a": 1}
+    assert read(b'{"a": ', b"1}")[0].to_json() == {"a": 1}
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
@@ -126,7 +126,7 @@ def test_a_document_too_large_is_let_pass(monkeypatch: pytest.MonkeyPatch) -> No
     """A streamed document beyond the bound is counted and not kept."""
     monkeypatch.setattr(body, "MAX_DOCUMENT_BYTES", 100)
     monkeypatch.setattr(body, "BATCH_BYTES", 10)
-    before = internal_errors().get("capture an answer as large as this", 0)
+    before = get_internal_errors().get("capture an answer as large as this", 0)
     answer, _ = read(*[json.dumps({"text": "x" * 500}).encode()[at : at + 10] for at in range(0, 500, 10)])
     assert not answer.complete
-    assert internal_errors()["capture an answer as large as this"] == before + 1
+    assert get_internal_errors()["capture an answer as large as this"] == before + 1

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from greenflash_otel.instrumentation.openai.chat import read_answer, read_request
-from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.request import CallRequest
 from greenflash_otel.model.operation import (
     Failure,
     Media,
@@ -172,7 +172,7 @@ def test_request() -> None:
         "messages": [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hi"}],
         "n": 2,
     }
-    operation = read_request(Request(body), Operation("chat", provider="groq"))
+    operation = read_request(CallRequest(body), Operation("chat", provider="groq"))
     assert operation == Operation(
         "chat",
         provider="groq",
@@ -184,7 +184,7 @@ def test_request() -> None:
 def test_iterators_in_a_request_are_not_touched() -> None:
     """What only the SDK may consume is left to it."""
     messages = iter([{"role": "user", "content": "Hi"}])
-    assert read_request(Request({"messages": messages}), Operation("chat")).input == ()
+    assert read_request(CallRequest({"messages": messages}), Operation("chat")).input == ()
     assert next(messages) == {"role": "user", "content": "Hi"}
 
 

@@ -34,7 +34,7 @@ def assembled(*events: Any, choice_count: int = 1) -> ChatAssembly:
 
 def parts_of(*deltas: dict[str, Any]) -> tuple[Part, ...]:
     """The parts of the only choice."""
-    (message,) = read_answer(assembled(*map(chunk, deltas)).whole()).output
+    (message,) = read_answer(assembled(*map(chunk, deltas)).to_json()).output
     return message.parts
 
 
@@ -131,7 +131,7 @@ def test_deltas(deltas: list[dict[str, Any]], expected: tuple[Part, ...]) -> Non
 
 def test_whole_stream() -> None:
     """Ids, finish reason and the usage of the last chunk, which has no choices."""
-    answer = read_answer(assembled(*chunks()).whole())
+    answer = read_answer(assembled(*chunks()).to_json())
     assert answer.usage == Usage(3, 5)
     assert answer.finish_reasons == ("stop",)
     assert (answer.response_id, answer.response_model) == ("chatcmpl-1", "gpt-4o-2024")
@@ -141,7 +141,7 @@ def test_whole_stream() -> None:
 def test_choices_are_kept_apart(order: list[tuple[int, str]]) -> None:
     """However two choices interleave, each has its own pieces in their order."""
     events = [{"choices": [{"index": index, "delta": {"content": piece}}]} for index, piece in order]
-    answer = read_answer(assembled(*events, choice_count=2).whole())
+    answer = read_answer(assembled(*events, choice_count=2).to_json())
     expected = [(Text("".join(piece for index, piece in order if index == choice)),) for choice in (0, 1)]
     assert [message.parts for message in answer.output] == expected
 
@@ -161,7 +161,7 @@ def test_complete_when_every_choice_said_why_it_stopped(
 def test_error_in_the_stream() -> None:
     """The error that ends a stream is the answer's failure; what came before it stays."""
     answer = read_answer(
-        assembled(chunk({"content": "a"}), {"error": {"code": "overloaded", "message": "m"}}).whole()
+        assembled(chunk({"content": "a"}), {"error": {"code": "overloaded", "message": "m"}}).to_json()
     )
     assert answer.failure == Failure("overloaded", "m")
     assert answer.output[0].parts == (Text("a"),)
@@ -170,7 +170,7 @@ def test_error_in_the_stream() -> None:
 def test_groq_names_its_usage_elsewhere() -> None:
     """Groq's last chunk carries the usage in a field of its own."""
     answer = read_answer(
-        assembled(chunk({}), {"choices": [], "x_groq": {"usage": {"prompt_tokens": 1}}}).whole()
+        assembled(chunk({}), {"choices": [], "x_groq": {"usage": {"prompt_tokens": 1}}}).to_json()
     )
     assert answer.usage == Usage(1)
 
@@ -187,7 +187,7 @@ def test_a_tool_that_groq_runs() -> None:
     answer = read_answer(
         assembled(
             chunk({"executed_tools": [asked]}), chunk({"executed_tools": [done]}), chunk({"content": "Mild."})
-        ).whole()
+        ).to_json()
     )
     assert answer.output[0].parts == (
         ServerToolCall("search", {"arguments": {"query": "weather"}}, "executed_tool_0"),
@@ -212,7 +212,7 @@ def test_nonsense_is_passed_over(event: dict[str, Any]) -> None:
     """A chunk that tells nothing changes nothing."""
     texts = [
         part
-        for part in read_answer(assembled(event, chunk({"content": "a"})).whole()).output[0].parts
+        for part in read_answer(assembled(event, chunk({"content": "a"})).to_json()).output[0].parts
         if isinstance(part, Text)
     ]
     assert texts == [Text("a")]

@@ -18,8 +18,8 @@ from greenflash_otel.context import Scope
 from greenflash_otel.instrumentation import invocation, open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.openai import call, endpoints, instrument, patches, tool_runner
-from greenflash_otel.instrumentation.openai.body import AnswerBody
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.instrumentation.openai.body import JsonBody
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.openai import played_async, played_sync
 from tests.instrumentation.openai.replies import chunks, completion
 from tests.instrumentation.openai.server import Server, document, events
@@ -42,9 +42,9 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
         "surface_of",
         lambda *_: (replace(endpoints.SURFACES[0], read_request=fail), ()),
     ),
-    "take over a response": (call.Exchange, "receive", fail),
-    "decode an answer": (AnswerBody, "_digest", fail),
-    "read an answer": (call, "concluded", fail),
+    "take over a response": (call.ObservedCall, "receive", fail),
+    "decode an answer": (JsonBody, "_digest", fail),
+    "read an answer": (call, "complete_operation", fail),
     "shorten a history": (KnownHistory, "shorten", fail),
     "end an operation": (invocation.Invocation, "finish", fail),
     "write an operation to its span": (invocation, "attributes_of", fail),
@@ -55,8 +55,8 @@ OUTSIDE_OF_CALLS = {"end what is open at exit", "write a failure to its span", "
 """Steps that have tests of their own; see `test_unfinished` and `test_invocation`."""
 
 BREAK_TOOLS: Mapping[str, tuple[Any, str, Any]] = {
-    "observe a tool": (tool_runner, "current_affiliation", fail),
-    "enter a tool": (invocation.Invocation, "as_current", fail),
+    "observe a tool": (tool_runner, "get_current_affiliation", fail),
+    "enter a tool": (invocation.Invocation, "make_current", fail),
     "leave a tool": (Scope, "__exit__", fail),
     "end a tool": (invocation.Invocation, "finish", fail),
 }
@@ -88,7 +88,7 @@ async def test_a_failing_step(
 ) -> None:
     """The answer is the server's, whole and streamed, sync and async, and the failure is counted."""
     reply = events(chunks()) if streams else document(completion())
-    before = internal_errors().get(step, 0)
+    before = get_internal_errors().get(step, 0)
     instrument(spans.tracer, history="new")
     monkeypatch.setattr(*BREAK[step])
     with Server(reply, reply) as server:
@@ -96,13 +96,13 @@ async def test_a_failing_step(
             (played_sync.streamed if streams else played_sync.whole)(client, server)
         async with openai.AsyncOpenAI(api_key="k", base_url=server.url) as async_client:
             await (played_async.streamed if streams else played_async.whole)(async_client, server)
-    assert internal_errors()[step] >= before + 2
+    assert get_internal_errors()[step] >= before + 2
 
 
 @pytest.mark.parametrize("step", BREAK_TOOLS)
 def test_a_failing_step_around_a_tool(step: str, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tool runs, and its result is the one it gave."""
-    before = internal_errors().get(step, 0)
+    before = get_internal_errors().get(step, 0)
     monkeypatch.setattr(*BREAK_TOOLS[step])
     item = SimpleNamespace(name="look", call_id="call_1", arguments="{}")
     ran: list[object] = []
@@ -114,12 +114,12 @@ def test_a_failing_step_around_a_tool(step: str, spans: Spans, monkeypatch: pyte
     # In a context of its own, in which a failure to leave the tool stays.
     assert copy_context().run(tool_runner.execute, function, None, (None, item), {}) == "done"
     assert ran == [item]
-    assert internal_errors()[step] == before + 1
+    assert get_internal_errors()[step] == before + 1
 
 
 def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of the process is not disturbed."""
-    before = internal_errors().get("end what is open at exit", 0)
+    before = get_internal_errors().get("end what is open at exit", 0)
 
     class Stuck:
         instrumentation = None
@@ -134,4 +134,4 @@ def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = Stuck()
     open_operations.watch(stuck)
     open_operations.abandon_running()
-    assert internal_errors()["end what is open at exit"] == before + 1
+    assert get_internal_errors()["end what is open at exit"] == before + 1

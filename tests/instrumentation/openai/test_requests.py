@@ -131,7 +131,7 @@ def test_who_it_is_for(
     client.chat.completions.create(**CHAT, **arguments)
     with conversation("chat-42", user_id="eve", organization_id="acme"):
         client.chat.completions.create(**CHAT, **arguments)
-    first, second = (operation.affiliation for operation in spans.operations())
+    first, second = (operation.conversation_context for operation in spans.operations())
     assert (first.user_id, first.conversation_id) == (expected, None)
     assert (second.user_id, second.conversation_id, second.organization_id) == ("eve", "chat-42", "acme")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.request import CallRequest
 from greenflash_otel.instrumentation.openai.responses import read_answer, read_request
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.model.operation import (
@@ -35,7 +35,7 @@ def assembled(*events: Any) -> ResponseAssembly:
 
 def parts_of(*events: Any) -> tuple[Part, ...]:
     """The parts of the only message."""
-    (message,) = read_answer(assembled(*events).whole()).output
+    (message,) = read_answer(assembled(*events).to_json()).output
     return message.parts
 
 
@@ -50,7 +50,7 @@ def test_request() -> None:
         "prompt": {"id": "pmpt_1", "version": "2", "variables": {"name": "ada"}},
         "background": True,
     }
-    assert read_request(Request(body), Operation("chat", request_model="m")) == Operation(
+    assert read_request(CallRequest(body), Operation("chat", request_model="m")) == Operation(
         "chat",
         request_model="m",
         previous_response_id="resp_0",
@@ -61,7 +61,7 @@ def test_request() -> None:
         properties={"background": True},
     )
     assert (
-        read_request(Request({"conversation": "conv_1"}), Operation("chat")).provider_conversation_id
+        read_request(CallRequest({"conversation": "conv_1"}), Operation("chat")).provider_conversation_id
         == "conv_1"
     )
 
@@ -124,7 +124,7 @@ def test_a_terminal_event_wins() -> None:
     """The response in the last event is the answer."""
     assembly = assembled(*response_events(COMPLETED))
     assert assembly.complete
-    assert assembly.whole() == {**COMPLETED["response"], "error": None}  # type: ignore[dict-item]
+    assert assembly.to_json() == {**COMPLETED["response"], "error": None}  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("kind", ["completed", "incomplete", "failed"])
@@ -134,14 +134,14 @@ def test_a_terminal_event_without_output(kind: str, output: object) -> None:
     end = {"type": f"response.{kind}", "response": {**response(kind), "output": output}}
     assembly = assembled(*response_events(end))
     assert assembly.complete
-    assert read_answer(assembly.whole()).output[0].parts == (Text("Hello you"),)
+    assert read_answer(assembly.to_json()).output[0].parts == (Text("Hello you"),)
 
 
 def test_no_terminal_event() -> None:
     """A stream that was left: what came of it so far, and that it is not all."""
     assembly = assembled(*response_events())
     assert not assembly.complete
-    answer = read_answer(assembly.whole())
+    answer = read_answer(assembly.to_json())
     assert answer.output == (Message("assistant", (Text("Hello you"),)),)
     assert answer.response_id == "resp_1"
 
@@ -203,6 +203,6 @@ def test_items_keep_their_order() -> None:
 )
 def test_error_event(event: dict[str, Any]) -> None:
     """An error event is the answer's failure, in each of its forms; the text before it stays."""
-    answer = read_answer(assembled(*response_events(), event).whole())
+    answer = read_answer(assembled(*response_events(), event).to_json())
     assert answer.failure == Failure("overloaded", "m")
     assert answer.output[0].parts == (Text("Hello you"),)

@@ -9,9 +9,15 @@ import openai
 import pytest
 from opentelemetry import trace
 
-from greenflash_otel.context import conversation, current_affiliation
+from greenflash_otel.context import conversation, get_current_conversation_context
 from greenflash_otel.instrumentation.openai import instrument, uninstrument
-from greenflash_otel.model.operation import EXECUTE_TOOL, Affiliation, Failure, Operation, ToolExecution
+from greenflash_otel.model.operation import (
+    EXECUTE_TOOL,
+    ConversationContext,
+    Failure,
+    Operation,
+    ToolExecution,
+)
 from tests.instrumentation.openai.replies import completion, message_item, response
 from tests.instrumentation.openai.server import Reply, Server, document, events
 from tests.instrumentation.openai.spans import Spans
@@ -113,7 +119,7 @@ async def test_what_a_tool_does(way: str, spans: Spans) -> None:
 
     with Server(document(asking("call_1")), document(completion("looked up")), document(ANSWER)) as server:
         await either(way, server, execute)
-    assert (trace.get_current_span(), current_affiliation()) == (before, Affiliation())
+    assert (trace.get_current_span(), get_current_conversation_context()) == (before, ConversationContext())
     _, call, step, result, _ = spans.told()
     assert result.output == {"result": "execute_tool get_weather"}
     assert (step.type, step.parent_id, step.content) == ("llm", call.id, None)

@@ -15,7 +15,7 @@ import openai
 import pytest
 
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.openai.body import AnswerBody
+from greenflash_otel.instrumentation.openai.body import JsonBody
 from tests.instrumentation.openai.played_sync import CHAT, read_two
 from tests.instrumentation.openai.replies import TEXT, chunks
 from tests.instrumentation.openai.server import Server, events
@@ -106,15 +106,15 @@ def test_abandoned_by_whoever_interrupts_the_reading(
 ) -> None:
     """A signal handler in the middle of a chunk leaves the end to the code that it interrupted."""
     stream = client.chat.completions.create(**CHAT, stream=True)
-    feed = AnswerBody.feed
+    feed = JsonBody.receive_bytes
 
-    def interrupted(body: AnswerBody, chunk: bytes) -> None:
+    def interrupted(body: JsonBody, chunk: bytes) -> None:
         monkeypatch.undo()
         open_operations.abandon_running()
         assert not spans.all()
         feed(body, chunk)
 
-    monkeypatch.setattr(AnswerBody, "feed", interrupted)
+    monkeypatch.setattr(JsonBody, "receive_bytes", interrupted)
     read_two(stream)
     assert (spans.only().ending, text_of(*spans.only().output)[:1]) == ("abandoned", TEXT[:1])
 

@@ -135,7 +135,7 @@ class SystemPrompt(Body):
     @model_validator(mode="after")
     def _defined_once(self) -> SystemPrompt:
         if self.content is not None and self.components is not None:
-            raise broken("components", "stands beside content; send only one of the two")
+            raise broken("components", "stands next to content; send only one of the two")
         if not {"content", "components", "prompt_id", "external_prompt_id"} & self.model_fields_set:
             raise broken("", "needs content, components, promptId or externalPromptId")
         return self
@@ -178,7 +178,7 @@ class MessageItem(Body):
     @model_validator(mode="after")
     def _one_kind(self) -> MessageItem:
         if self.role is not None and self.message_type is not None:
-            raise broken("messageType", "stands beside role; send only one of the two")
+            raise broken("messageType", "stands next to role; send only one of the two")
         if self.role is None and self.message_type is None:
             raise broken("messageType", "is missing; send role for simple chat, else messageType")
         if self.message_type == "tool_call" and self.tool_name is None:
@@ -188,7 +188,9 @@ class MessageItem(Body):
     @model_validator(mode="after")
     def _one_parent(self) -> MessageItem:
         if self.parent_message_id is not None and self.parent_external_message_id is not None:
-            raise broken("parentMessageId", "stands beside parentExternalMessageId; send only one of the two")
+            raise broken(
+                "parentMessageId", "stands next to parentExternalMessageId; send only one of the two"
+            )
         return self
 
     @property

@@ -103,7 +103,7 @@ def _refused(path: str, sentence: str) -> Refused:
 
 
 def _path_of(error: ErrorDetails) -> str:
-    """``messages[2].toolName``, without the ``<…>`` that tell the branches of a union apart."""
+    """``messages[2].toolName``, without the ``<…>`` that distinguish the branches of a union."""
     steps = [*error["loc"], error.get("ctx", {}).get("field", "")]
     path = ""
     for step in steps:

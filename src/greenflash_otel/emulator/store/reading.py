@@ -1,4 +1,4 @@
-"""What the store holds, as the values of `store_as`."""
+"""What the store contains, as the values of `store_as`."""
 
 from __future__ import annotations
 
@@ -61,49 +61,49 @@ SELECT product_id, min(at_us) AS created_at_us
  GROUP BY product_id ORDER BY product_id LIMIT :limit OFFSET :offset"""
 
 
-def conversations(
+def read_conversations(
     store: Store, *, id: str | None = None, product_id: str | None = None, limit: int = ALL, offset: int = 0
 ) -> tuple[StoredConversation, ...]:
     """Conversations in the order of their creation; ``id`` is Greenflash's or the caller's."""
     wanted = {"id": id, "product_id": product_id, "limit": limit, "offset": offset}
     with store.snapshot() as db:
-        return tuple(_conversation(db, row) for row in db.execute(CONVERSATIONS, wanted).fetchall())
+        return tuple(_read_conversation(db, row) for row in db.execute(CONVERSATIONS, wanted).fetchall())
 
 
-def outcomes(store: Store) -> tuple[StoredOutcome, ...]:
+def read_outcomes(store: Store) -> tuple[StoredOutcome, ...]:
     """All Greenflash events in order of arrival, also those whose conversation is unknown."""
     with store.snapshot() as db:
-        return tuple(map(_outcome, db.execute("SELECT * FROM outcomes ORDER BY position")))
+        return tuple(map(_read_outcome, db.execute("SELECT * FROM outcomes ORDER BY position")))
 
 
-def ratings(store: Store) -> tuple[StoredRating, ...]:
+def read_ratings(store: Store) -> tuple[StoredRating, ...]:
     """All ratings in order of arrival, also those whose conversation is unknown."""
     with store.snapshot() as db:
-        return tuple(map(_rating, db.execute("SELECT * FROM ratings ORDER BY position")))
+        return tuple(map(_read_rating, db.execute("SELECT * FROM ratings ORDER BY position")))
 
 
-def users(
+def read_users(
     store: Store, *, external_id: str | None = None, limit: int = ALL, offset: int = 0
 ) -> tuple[StoredUser, ...]:
     """Users in the order of their creation."""
-    return tuple(map(_user, _profiles(store, "user", external_id, limit, offset)))
+    return tuple(map(_read_user, _select_profiles(store, "user", external_id, limit, offset)))
 
 
-def organizations(
+def read_organizations(
     store: Store, *, external_id: str | None = None, limit: int = ALL, offset: int = 0
 ) -> tuple[StoredOrganization, ...]:
     """Organizations in the order of their creation."""
-    return tuple(map(_organization, _profiles(store, "organization", external_id, limit, offset)))
+    return tuple(map(_read_organization, _select_profiles(store, "organization", external_id, limit, offset)))
 
 
-def products(store: Store, *, limit: int = ALL, offset: int = 0) -> tuple[tuple[str, str], ...]:
+def read_products(store: Store, *, limit: int = ALL, offset: int = 0) -> tuple[tuple[str, str], ...]:
     """Id of every product that a request named, and since when."""
     with store.snapshot() as db:
         rows = db.execute(PRODUCTS, {"limit": limit, "offset": offset}).fetchall()
     return tuple((row["product_id"], write_instant(row["created_at_us"])) for row in rows)
 
 
-def requests(store: Store) -> tuple[AcceptedRequest, ...]:
+def read_requests(store: Store) -> tuple[AcceptedRequest, ...]:
     """Every accepted request in order of arrival, repeats and sampled-out ones too."""
     with store.snapshot() as db:
         rows = db.execute("SELECT * FROM requests ORDER BY position").fetchall()
@@ -124,7 +124,7 @@ def external_id_of(store: Store, conversation_id: str) -> str | None:
     return row["external_id"] if row else None
 
 
-def _conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConversation:
+def _read_conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConversation:
     fields = json.loads(row["fields"])
     key = {"id": row["id"], "external_id": row["external_id"], "product_id": row["product_id"]}
     messages = db.execute(
@@ -144,13 +144,13 @@ def _conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConversatio
         voice_call=fields.get("voiceCall"),
         created_at=write_instant(row["created_at_us"]),
         updated_at=write_instant(row["updated_at_us"]),
-        messages=tuple(map(_message, messages)),
-        outcomes=tuple(map(_outcome, db.execute(OUTCOMES, key))),
-        ratings=tuple(map(_rating, db.execute(RATINGS, key))),
+        messages=tuple(map(_read_message, messages)),
+        outcomes=tuple(map(_read_outcome, db.execute(OUTCOMES, key))),
+        ratings=tuple(map(_read_rating, db.execute(RATINGS, key))),
     )
 
 
-def _message(row: sqlite3.Row) -> StoredMessage:
+def _read_message(row: sqlite3.Row) -> StoredMessage:
     item = json.loads(row["item"])
     return StoredMessage(
         id=row["id"],
@@ -172,7 +172,7 @@ def _message(row: sqlite3.Row) -> StoredMessage:
     )
 
 
-def _outcome(row: sqlite3.Row) -> StoredOutcome:
+def _read_outcome(row: sqlite3.Row) -> StoredOutcome:
     body = json.loads(row["body"])
     return StoredOutcome(
         id=row["id"],
@@ -189,7 +189,7 @@ def _outcome(row: sqlite3.Row) -> StoredOutcome:
     )
 
 
-def _rating(row: sqlite3.Row) -> StoredRating:
+def _read_rating(row: sqlite3.Row) -> StoredRating:
     body = json.loads(row["body"])
     return StoredRating(
         rating=body["rating"],
@@ -202,7 +202,7 @@ def _rating(row: sqlite3.Row) -> StoredRating:
     )
 
 
-def _profiles(
+def _select_profiles(
     store: Store, kind: str, external_id: str | None, limit: int, offset: int
 ) -> Sequence[sqlite3.Row]:
     wanted = {"kind": kind, "external_id": external_id, "limit": limit, "offset": offset}
@@ -210,7 +210,7 @@ def _profiles(
         return db.execute(PROFILES, wanted).fetchall()
 
 
-def _user(row: sqlite3.Row) -> StoredUser:
+def _read_user(row: sqlite3.Row) -> StoredUser:
     fields = json.loads(row["fields"])
     return StoredUser(
         id=row["id"],
@@ -227,7 +227,7 @@ def _user(row: sqlite3.Row) -> StoredUser:
     )
 
 
-def _organization(row: sqlite3.Row) -> StoredOrganization:
+def _read_organization(row: sqlite3.Row) -> StoredOrganization:
     fields = json.loads(row["fields"])
     return StoredOrganization(
         id=row["id"],

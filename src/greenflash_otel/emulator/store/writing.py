@@ -120,7 +120,7 @@ def add_rating(change: Change, request: RatingRequest) -> None:
 
 def save_user(change: Change, external_id: str, request: UserRequest | UserUpdate) -> None:
     """Create a user or change the fields that were sent; ``properties`` are replaced as one."""
-    fields = _picked(request, PROFILE_FIELDS)
+    fields = _pick_fields(request, PROFILE_FIELDS)
     if request.organization_id is not None:
         fields["organizationId"] = request.organization_id.lower()
     elif request.external_organization_id is not None:
@@ -132,7 +132,7 @@ def save_organization(
     change: Change, external_id: str, request: OrganizationRequest | OrganizationUpdate
 ) -> None:
     """Create an organization or change the fields that were sent."""
-    _save_profile(change, "organization", external_id, _picked(request, PROFILE_FIELDS))
+    _save_profile(change, "organization", external_id, _pick_fields(request, PROFILE_FIELDS))
 
 
 def demand_profile(change: Change, kind: Kind, external_id: str) -> None:
@@ -153,7 +153,7 @@ def _save_profile(change: Change, kind: Kind, external_id: str, fields: Mapping[
         "id": known["id"] if known else change.new_uuid(),
         "kind": kind,
         "external_id": external_id,
-        "fields": _merged(known, fields),
+        "fields": _merge_json(known, fields),
         "created_at_us": change.now_us,
         "updated_at_us": change.now_us,
     }
@@ -168,7 +168,7 @@ def _save_profile(change: Change, kind: Kind, external_id: str, fields: Mapping[
 
 def _save_conversation(change: Change, request: MessagesRequest) -> str:
     """Create the conversation of a request or change fields of it; its Greenflash id."""
-    known = _known_conversation(change.db, request)
+    known = _find_conversation(change.db, request)
     organization_id = None
     if request.external_organization_id is not None:
         organization_id = _save_profile(change, "organization", request.external_organization_id, {})
@@ -179,7 +179,7 @@ def _save_conversation(change: Change, request: MessagesRequest) -> str:
         "external_id": request.external_conversation_id,
         "user_id": _save_profile(change, "user", request.external_user_id, membership),
         "organization_id": organization_id,
-        "fields": _merged(known, _picked(request, CONVERSATION_FIELDS)),
+        "fields": _merge_json(known, _pick_fields(request, CONVERSATION_FIELDS)),
         "created_at_us": change.now_us,
         "updated_at_us": change.now_us,
     }
@@ -196,7 +196,7 @@ def _save_conversation(change: Change, request: MessagesRequest) -> str:
     return str(row["id"])
 
 
-def _known_conversation(db: sqlite3.Connection, request: MessagesRequest) -> sqlite3.Row | None:
+def _find_conversation(db: sqlite3.Connection, request: MessagesRequest) -> sqlite3.Row | None:
     """The conversation a request extends; None if it begins one."""
     row: sqlite3.Row | None = None
     if request.conversation_id is not None:
@@ -242,11 +242,11 @@ def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> bo
     return db.execute(statement, row).rowcount == 1
 
 
-def _picked(body: Body, names: tuple[str, ...]) -> dict[str, object]:
+def _pick_fields(body: Body, names: tuple[str, ...]) -> dict[str, object]:
     return {name: value for name, value in body.as_sent().items() if name in names}
 
 
-def _merged(known: sqlite3.Row | None, fields: Mapping[str, object]) -> str:
+def _merge_json(known: sqlite3.Row | None, fields: Mapping[str, object]) -> str:
     before = json.loads(known["fields"]) if known else {}
     return json.dumps({**before, **fields})
 

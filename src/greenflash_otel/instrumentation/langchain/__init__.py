@@ -16,7 +16,7 @@ from opentelemetry.trace import Tracer
 
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.langchain.config import Instrumentation
+from greenflash_otel.instrumentation.langchain.config import LangChainConfig
 from greenflash_otel.instrumentation.langchain.stores import TARGETS
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.message_ids.ids import key_of
@@ -25,8 +25,8 @@ from greenflash_otel.settings import History
 HOOKED_INTO = "langchain_core.tracers.context"
 """LangChain's module that has ``register_configure_hook``; it is imported before any call."""
 
-current: Instrumentation | None = None
-"""The instrumentation that holds, for handlers of any kind; set by `prepare()`."""
+current: LangChainConfig | None = None
+"""The instrumentation in effect, for handlers of any kind; set by `prepare()`."""
 is_hooked = False
 """Whether LangChain adds a handler to every call."""
 
@@ -48,7 +48,7 @@ def prepare(
     source = tracer if callable(tracer) else lambda: tracer
     known = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
-        now = current = current or Instrumentation(source)
+        now = current = current or LangChainConfig(source)
         now.tracer, now.capture_content, now.history = source, capture_content, known
         now.key, now.chains = key_of(id_key), chains
 
@@ -66,9 +66,9 @@ def instrument(
     Args:
         tracer: Makes the spans; or a function that gives the tracer, asked for each span.
         capture_content: False keeps every text, argument, result and error message out of the spans.
-        history: ``new`` leaves out of a span what earlier spans of the conversation have told.
+        history: ``new`` leaves out of a span what earlier spans of the conversation have recorded.
         id_key: The setting of that name, for the ids by which a span refers to them.
-        chains: True tells chains, nodes and inner graphs too, as steps that nobody sees.
+        chains: True records chains, nodes and inner graphs too, as steps that nobody sees.
     """
     global is_hooked, _waiting
     prepare(tracer, capture_content=capture_content, history=history, id_key=id_key, chains=chains)

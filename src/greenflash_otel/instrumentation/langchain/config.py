@@ -1,4 +1,4 @@
-"""What a handler was told: where its spans go, what may be on them, and whose conversations it sees."""
+"""What a handler was given: where its spans go, what may be on them, and whose conversations it sees."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
-from greenflash_otel.arguments import id_text
+from greenflash_otel.arguments import write_id
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import Affiliation, merge_context, nest_context
+from greenflash_otel.model.operation import ConversationContext, merge_context, nest_context
 
 CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id", "session_id")
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
@@ -23,13 +23,13 @@ ENDS = 50_000
 
 
 @dataclass(eq=False)
-class Instrumentation:
-    """What `instrument()` was told, and whether that still holds."""
+class LangChainConfig:
+    """What `instrument()` was given, and whether that still applies."""
 
     tracer: Callable[[], Tracer]
     capture_content: bool = True
     chains: bool = False
-    """Whether chains, nodes and inner graphs are told too."""
+    """Whether chains, nodes and inner graphs are recorded too."""
     history: KnownHistory | None = None
     """Shortens what goes on a span; None: the whole input does."""
     key: bytes = b""
@@ -37,7 +37,7 @@ class Instrumentation:
     active: bool = True
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
     ends: LruDict[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: LruDict(ENDS))
-    """Id of a told message as spans refer to it, and what it said, by conversation and LangChain's id."""
+    """Id of a recorded message as spans refer to it, and what it said, by conversation and LangChain's id."""
     latest: LruDict[str, str] = field(default_factory=lambda: LruDict(ENDS))
     """The same of the newest message, by conversation."""
 
@@ -46,19 +46,23 @@ class Instrumentation:
 class Source:
     """An instrumentation, and what one handler knows of its conversations."""
 
-    instrumentation: Instrumentation
-    affiliation: Affiliation = field(default_factory=Affiliation)
+    instrumentation: LangChainConfig
+    conversation_context: ConversationContext = field(default_factory=ConversationContext)
 
 
-def found_in(affiliation: Affiliation, fields: Mapping[str, Any]) -> Affiliation:
-    """Return ``affiliation``, completed by what ``fields`` say."""
-    said = Affiliation(
-        _first(fields, CONVERSATION_KEYS), _first(fields, USER_KEYS), _first(fields, ORGANIZATION_KEYS)
+def complete_context(
+    conversation_context: ConversationContext, fields: Mapping[str, Any]
+) -> ConversationContext:
+    """Return ``conversation_context``, completed by what ``fields`` say."""
+    said = ConversationContext(
+        _find_first_id(fields, CONVERSATION_KEYS),
+        _find_first_id(fields, USER_KEYS),
+        _find_first_id(fields, ORGANIZATION_KEYS),
     )
-    return merge_context(affiliation, said)
+    return merge_context(conversation_context, said)
 
 
-def merged(given: Affiliation, active: Affiliation) -> Affiliation:
+def merge_contexts(given: ConversationContext, active: ConversationContext) -> ConversationContext:
     """Return what a handler was given, before what the running code says.
 
     A handler says whose conversation it is, not where the code runs: hidden, in a tool, or in a turn.
@@ -71,12 +75,12 @@ def merged(given: Affiliation, active: Affiliation) -> Affiliation:
     )
 
 
-def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+def _find_first_id(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     """Return the first id there is; what has no text of its own, as a list, is none."""
     for name in names:
         value = fields.get(name)
         if issubclass(type(value), (bool, Mapping, list, tuple, set)):
             continue
-        if text := id_text(value)[0]:
+        if text := write_id(value)[0]:
             return text
     return None

@@ -1,6 +1,6 @@
 """The callback handler: what LangChain calls, handed on as it is.
 
-It runs inline, in LangChain's order and in the context of what it is told about. Nothing here raises.
+It runs inline, in LangChain's order and in the context of what it is called about. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from greenflash_otel.instrumentation.langchain import operations, recorder
 from greenflash_otel.instrumentation.langchain.config import Source
-from greenflash_otel.instrumentation.langchain.recorder import Begun
+from greenflash_otel.instrumentation.langchain.recorder import BegunRun
 from greenflash_otel.instrumentation.langchain.run_registry import Kind
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.suppression import is_suppressed
 
 
 class CallbackHandler(BaseCallbackHandler):
-    """Records the runs that it is told of. It keeps nothing of them: one may serve any number at once."""
+    """Records the runs that it is called for. It keeps nothing of them: one may serve any number at once."""
 
     run_inline = True
     raise_error = False
 
-    def source(self) -> Source | None:
+    def get_source(self) -> Source | None:
         """Where the spans of a new turn go; None: nowhere now."""
         raise NotImplementedError
 
-    def _begun(
+    def _describe_beginning(
         self, kind: Kind, serialized: Any, run_id: UUID, parent_run_id: UUID | None, rest: Mapping[str, Any]
-    ) -> Begun | None:
-        """What a callback tells of a run that begins; None where its spans go nowhere."""
-        source = None if is_suppressed() else self.source()
+    ) -> BegunRun | None:
+        """What a callback says of a run that begins; None where its spans go nowhere."""
+        source = None if is_suppressed() else self.get_source()
         if source is None:
             return None
         name: str
@@ -47,7 +47,7 @@ class CallbackHandler(BaseCallbackHandler):
             tags = tuple(rest.get("tags") or ())
         with guarded("read the metadata of a run"):
             metadata = rest.get("metadata") or {}
-        return Begun(source, kind, run_id, parent_run_id, name, tags, metadata)
+        return BegunRun(source, kind, run_id, parent_run_id, name, tags, metadata)
 
     def on_chain_start(
         self,
@@ -59,7 +59,7 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a chain"):
-            if begun := self._begun("chain", serialized, run_id, parent_run_id, kwargs):
+            if begun := self._describe_beginning("chain", serialized, run_id, parent_run_id, kwargs):
                 recorder.begin(begun, inputs, None)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -80,9 +80,9 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a model call"):
-            if begun := self._begun("model", serialized, run_id, parent_run_id, kwargs):
+            if begun := self._describe_beginning("model", serialized, run_id, parent_run_id, kwargs):
                 parameters = kwargs.get("invocation_params") or {}
-                recorder.model_started(begun, messages[0] if messages else (), parameters)
+                recorder.begin_model(begun, messages[0] if messages else (), parameters)
 
     def on_llm_start(
         self,
@@ -94,20 +94,20 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a model call"):
-            if begun := self._begun("model", serialized, run_id, parent_run_id, kwargs):
+            if begun := self._describe_beginning("model", serialized, run_id, parent_run_id, kwargs):
                 parameters = kwargs.get("invocation_params") or {}
-                operation = operations.text_call("\n".join(prompts), begun.metadata, parameters)
+                operation = operations.make_text_call("\n".join(prompts), begun.metadata, parameters)
                 recorder.begin(begun, None, operation)
 
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("note a chunk"):
             chunk = kwargs.get("chunk")
-            recorder.chunk(run_id, token if chunk is None else chunk)
+            recorder.note_chunk(run_id, token if chunk is None else chunk)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """What newer versions tell instead of tokens."""
+        """What newer versions report instead of tokens."""
         with guarded("note a chunk"):
-            recorder.chunk(run_id, event)
+            recorder.note_chunk(run_id, event)
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a model call"):
@@ -127,10 +127,10 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a tool"):
-            if begun := self._begun("tool", serialized, run_id, parent_run_id, kwargs):
+            if begun := self._describe_beginning("tool", serialized, run_id, parent_run_id, kwargs):
                 given = kwargs.get("inputs")
                 arguments = input_str if given is None else given
-                operation = operations.tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
+                operation = operations.make_tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
                 recorder.begin(begun, None, operation)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -151,8 +151,8 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a retrieval"):
-            if begun := self._begun("retriever", serialized, run_id, parent_run_id, kwargs):
-                recorder.begin(begun, None, operations.retrieval(query, begun.metadata))
+            if begun := self._describe_beginning("retriever", serialized, run_id, parent_run_id, kwargs):
+                recorder.begin(begun, None, operations.make_retrieval(query, begun.metadata))
 
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a retrieval"):
@@ -163,7 +163,7 @@ class CallbackHandler(BaseCallbackHandler):
             recorder.end(run_id, error=error)
 
     def on_interrupt(self, event: Any) -> None:
-        """LangGraph tells it to some handlers only; what is needed comes with the exceptions."""
+        """LangGraph reports it to some handlers only; what is needed comes with the exceptions."""
 
     def on_resume(self, event: Any) -> None:
         """As `on_interrupt`."""
@@ -179,7 +179,7 @@ def _name_of(serialized: Any, name: Any) -> str | None:
 class HookedHandler(CallbackHandler):
     """The one that `instrument()` has LangChain add to every call."""
 
-    def source(self) -> Source | None:
+    def get_source(self) -> Source | None:
         from greenflash_otel.instrumentation import langchain
 
         instrumentation = langchain.current

@@ -1,4 +1,4 @@
-"""What else LangChain's messages say than what an operation has of them. Pure: others hold them, too."""
+"""What else LangChain's messages say than what an operation has of them. Pure: others refer to them, too."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from greenflash_otel.instrumentation.langchain.plain import plain
-from greenflash_otel.json_values import as_list
+from greenflash_otel.instrumentation.langchain.plain import write_plain
+from greenflash_otel.json_values import read_list
 from greenflash_otel.model.operation import Text
 from greenflash_otel.semconv.formats.langchain import drop_bytes, read_blocks, role_of, tool_calls_of
 
 
 def is_message(value: Any) -> bool:
-    """Tell whether a value is one of LangChain's messages."""
+    """Return whether a value is one of LangChain's messages."""
     return hasattr(value, "content") and hasattr(value, "additional_kwargs") and hasattr(value, "type")
 
 
 def is_inserted(message: Any) -> bool:
-    """Tell whether middleware put a message in, as a summary in place of what it stands for."""
+    """Return whether middleware put a message in, as a summary in place of what it stands for."""
     return bool(getattr(message, "additional_kwargs", {}).get("lc_source"))
 
 
@@ -36,19 +36,19 @@ def likeness_of(message: Any) -> int:
     calls = [(one.get("name"), repr(one.get("args")), one.get("id")) for one in tool_calls_of(message)]
     said: Any = content
     if not isinstance(content, str):
-        said = repr([plain(drop_bytes(one)) for one in as_list(content)])
+        said = repr([write_plain(drop_bytes(one)) for one in read_list(content)])
     return hash((role_of(message), said, tuple(calls)))
 
 
-def as_text(value: Any) -> str:
+def write_shown(value: Any) -> str:
     """Return a value that the user sees as text: JSON where it is none, with messages as what they say."""
-    made = plain(_spoken(value))
+    made = write_plain(_write_spoken(value))
     return made if isinstance(made, str) else json.dumps(made, ensure_ascii=False)
 
 
-def _spoken(value: Any) -> Any:
+def _write_spoken(value: Any) -> Any:
     if is_message(value):
         return text_of(value)
     if isinstance(value, Mapping):
-        return {name: _spoken(one) for name, one in value.items()}
-    return [_spoken(one) for one in value] if isinstance(value, (list, tuple)) else value
+        return {name: _write_spoken(one) for name, one in value.items()}
+    return [_write_spoken(one) for one in value] if isinstance(value, (list, tuple)) else value

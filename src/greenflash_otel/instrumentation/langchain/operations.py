@@ -1,4 +1,4 @@
-"""Model calls, tools and retrievers as operations, from what LangChain tells of their beginning and end."""
+"""Model calls, tools and retrievers as operations, from what LangChain reports of their beginning and end."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from langchain_core.outputs import ChatGenerationChunk, Generation, LLMResult
 
-from greenflash_otel.instrumentation.langchain.messages import as_text, is_message, text_of
-from greenflash_otel.instrumentation.langchain.plain import entry, plain
-from greenflash_otel.json_values import as_list
+from greenflash_otel.instrumentation.langchain.messages import is_message, text_of, write_shown
+from greenflash_otel.instrumentation.langchain.plain import get_entry, write_plain
+from greenflash_otel.json_values import read_list
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     RETRIEVAL,
@@ -30,16 +30,18 @@ CONTROL_FLOW = frozenset({"GraphBubbleUp", "GraphInterrupt", "NodeInterrupt", "P
 """LangGraph's exceptions by which a graph goes on elsewhere: nothing has failed."""
 
 ITEM = ("namespace", "key", "value")
-"""What is told of an item of a store."""
+"""What is recorded of an item of a store."""
 
 Metadata = Mapping[str, Any]
 
 
-def model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
+def make_model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
     """A chat model that begins to answer ``messages``."""
     model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
     provider = metadata.get("ls_provider")
-    format = entry(parameters.get("response_format") or entry(parameters.get("text"), "format"), "type")
+    format = get_entry(
+        parameters.get("response_format") or get_entry(parameters.get("text"), "format"), "type"
+    )
     return Operation(
         name="chat",
         provider=provider if isinstance(provider, str) else None,
@@ -49,18 +51,18 @@ def model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[
     )
 
 
-def text_call(prompt: str, metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
+def make_text_call(prompt: str, metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
     """A model of the older kind that completes a text."""
     asked = (Message("user", (Text(prompt),)),)
-    return replace(model_call((), metadata, parameters), name="text_completion", input=asked)
+    return replace(make_model_call((), metadata, parameters), name="text_completion", input=asked)
 
 
-def tool_run(name: str, arguments: Any, call_id: str | None) -> Operation:
+def make_tool_run(name: str, arguments: Any, call_id: str | None) -> Operation:
     """A tool that begins to run."""
-    return Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, plain(arguments)))
+    return Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, write_plain(arguments)))
 
 
-def retrieval(query: str, metadata: Metadata) -> Operation:
+def make_retrieval(query: str, metadata: Metadata) -> Operation:
     """A retriever that begins to look something up."""
     names = ("ls_retriever_name", "ls_vector_store_provider", "ls_embedding_provider")
     properties = {name[3:]: value for name in names if isinstance(value := metadata.get(name), str)}
@@ -68,30 +70,32 @@ def retrieval(query: str, metadata: Metadata) -> Operation:
     return Operation(RETRIEVAL, input=asked, properties=properties)
 
 
-def chain(kind: str, name: str, inputs: Any) -> Operation:
+def make_chain(kind: str, name: str, inputs: Any) -> Operation:
     """A chain, node or inner graph that begins: `CHAIN`, `TASK` or `WORKFLOW`."""
-    given = (Message("user", (Other("input", {"input": passed(inputs)}),)),)
+    given = (Message("user", (Other("input", {"input": write_passed(inputs)}),)),)
     return Operation(kind, input=given, properties={"name": name})
 
 
-def chain_ended(operation: Operation, outputs: Any) -> Operation:
+def add_chain_output(operation: Operation, outputs: Any) -> Operation:
     """Its operation with what it gave."""
-    return replace(operation, output=(Message("tool", (Other("output", {"output": passed(outputs)}),)),))
+    return replace(
+        operation, output=(Message("tool", (Other("output", {"output": write_passed(outputs)}),)),)
+    )
 
 
-def passed(value: Any) -> Json:
+def write_passed(value: Any) -> Json:
     """What is passed between steps; of messages what they say, and only those from the last answer on."""
     if is_message(value):
         return {"role": role_of(value), "content": text_of(value)}
     if isinstance(value, (list, tuple)) and value and all(map(is_message, value)):
-        return [passed(one) for one in since_last_answer(value)]
+        return [write_passed(one) for one in select_since_last_answer(value)]
     if isinstance(value, Mapping):
-        return {str(name): passed(one) for name, one in value.items()}
-    return plain(value)
+        return {str(name): write_passed(one) for name, one in value.items()}
+    return write_plain(value)
 
 
-def since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
-    """What a model is told that it was not told, or did not say, before: later calls resend everything."""
+def select_since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
+    """What a model is given that it was not given, or did not say, before: later calls resend everything."""
     for index in range(len(messages) - 1, -1, -1):
         if role_of(messages[index]) == "assistant":
             return messages[index:]
@@ -107,30 +111,30 @@ def prompt_of(messages: Sequence[Any]) -> str | None:
 def answers_of(response: Any) -> list[Any]:
     """The messages of a model's result; texts of the older kind of model as they are."""
     found = list[Any]()
-    for generations in as_list(getattr(response, "generations", None)):
-        for generation in as_list(generations):
+    for generations in read_list(getattr(response, "generations", None)):
+        for generation in read_list(generations):
             message = getattr(generation, "message", None)
             found.append(getattr(generation, "text", "") if message is None else message)
     return found
 
 
-def so_far(chunks: Sequence[Any]) -> LLMResult | None:
+def assemble_so_far(chunks: Sequence[Any]) -> LLMResult | None:
     """What a model had said when its stream was given up, of what LangChain handed out by then."""
-    told = [one for one in chunks if isinstance(one, ChatGenerationChunk)]
-    if told:
-        return LLMResult(generations=[[told[0] + told[1:]]])
-    text = "".join(_text_in(one) for one in chunks)
+    recorded = [one for one in chunks if isinstance(one, ChatGenerationChunk)]
+    if recorded:
+        return LLMResult(generations=[[recorded[0] + recorded[1:]]])
+    text = "".join(_read_chunk_text(one) for one in chunks)
     return LLMResult(generations=[[Generation(text=text)]]) if text else None
 
 
-def _text_in(chunk: Any) -> str:
+def _read_chunk_text(chunk: Any) -> str:
     """The text of a chunk of the other kinds: of a text model, a bare token, an event."""
-    delta = entry(chunk, "delta")
-    text = entry(delta, "text") if delta is not None else getattr(chunk, "text", chunk)
+    delta = get_entry(chunk, "delta")
+    text = get_entry(delta, "text") if delta is not None else getattr(chunk, "text", chunk)
     return text if isinstance(text, str) else ""
 
 
-def answered(operation: Operation, response: Any, first_chunk_s: float | None) -> Operation:
+def add_answer(operation: Operation, response: Any, first_chunk_s: float | None) -> Operation:
     """A model's operation with its answer."""
     answers = answers_of(response)
     about: Mapping[str, Any] = getattr(answers[0], "response_metadata", None) or {} if answers else {}
@@ -140,7 +144,7 @@ def answered(operation: Operation, response: Any, first_chunk_s: float | None) -
     id = about.get("id") or said.get("id")
     return replace(
         operation,
-        output=tuple(map(_answer, answers)),
+        output=tuple(map(_read_answer, answers)),
         choice_count=max(1, len(answers)),
         usage=read_usage(getattr(answers[0], "usage_metadata", None)) if answers else None,
         response_model=model if isinstance(model, str) else None,
@@ -159,37 +163,37 @@ def result_of(output: Any, call_id: str | None) -> Any:
     if callable(update):  # a mapping's
         return None
     messages = update.get("messages") if isinstance(update, Mapping) else update
-    found = [one for one in as_list(messages) if is_message(one) and role_of(one) == "tool"]
+    found = [one for one in read_list(messages) if is_message(one) and role_of(one) == "tool"]
     same = [one for one in found if getattr(one, "tool_call_id", None) == call_id]
     return next(iter(same or found), None)
 
 
-def returned(operation: Operation, output: Any) -> Operation:
-    """A tool's operation with its result; a message that says so tells of a failure."""
+def add_result(operation: Operation, output: Any) -> Operation:
+    """A tool's operation with its result; a message that says so describes a failure."""
     assert operation.tool is not None  # noqa: S101 - made by `tool_run`
     message = result_of(output, operation.tool.call_id)
     if message is None:
         text = type(output).__name__ == "Command"
-        return replace(operation, tool=replace(operation.tool, result=None if text else plain(output)))
+        return replace(operation, tool=replace(operation.tool, result=None if text else write_plain(output)))
     result = read_tool_result(message)
     operation = replace(operation, tool=replace(operation.tool, result=result.response))
     if not result.failed:
         return operation
-    return replace(operation, ending="failed", failure=Failure("ToolError", as_text(result.response)))
+    return replace(operation, ending="failed", failure=Failure("ToolError", write_shown(result.response)))
 
 
-def found(operation: Operation, documents: Any) -> Operation:
+def add_found_documents(operation: Operation, documents: Any) -> Operation:
     """A retriever's operation with what it found."""
     parts = tuple(
         Other(
             "document",
             {
                 "content": str(getattr(one, "page_content", one)),
-                "id": plain(getattr(one, "id", None)),
-                "metadata": plain(getattr(one, "metadata", None) or {}),
+                "id": write_plain(getattr(one, "id", None)),
+                "metadata": write_plain(getattr(one, "metadata", None) or {}),
             },
         )
-        for one in as_list(documents)
+        for one in read_list(documents)
     )
     return replace(operation, output=(Message("tool", parts),))
 
@@ -199,15 +203,17 @@ def is_control_flow(error: BaseException) -> bool:
     return any(base.__name__ in CONTROL_FLOW for base in type(error).__mro__)
 
 
-def remembered(operation: Operation, result: Any) -> Operation:
+def add_store_result(operation: Operation, result: Any) -> Operation:
     """An access to a store with what it gave: an item, several, or none."""
-    items = as_list(result) or (() if result is None or result == [] else (result,))
-    parts = tuple(Other("item", {name: plain(getattr(one, name, None)) for name in ITEM}) for one in items)
+    items = read_list(result) or (() if result is None or result == [] else (result,))
+    parts = tuple(
+        Other("item", {name: write_plain(getattr(one, name, None)) for name in ITEM}) for one in items
+    )
     return replace(operation, output=(Message("tool", parts),)) if parts else operation
 
 
 def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
-    """What an exception makes of the run that it ended. Does not keep it: its frames hold what runs."""
+    """What an exception makes of the run that it ended. Does not keep it: its frames refer to what runs."""
     if is_control_flow(error):
         return "completed", None
     if type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt):
@@ -217,5 +223,5 @@ def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
     return "failed", Failure(type(error).__name__, str(error))
 
 
-def _answer(answer: Any) -> Message:
+def _read_answer(answer: Any) -> Message:
     return read_object(answer) if is_message(answer) else Message("assistant", (Text(str(answer)),))

@@ -11,17 +11,17 @@ from typing import Any
 from greenflash_otel.json_values import Copier, Json, refer_to_fields
 
 DEPTH = 8
-"""Levels of nesting that are kept."""
+"""Levels of nesting that are retained."""
 ENTRIES = 1_000
-"""Entries of a list or mapping that are kept."""
+"""Entries of a list or mapping that are retained."""
 
 
-def plain(value: Any) -> Json:
+def write_plain(value: Any) -> Json:
     """``value`` as JSON: models and dataclasses as their fields, other objects as the name of their class."""
     return _COPIER.copy(value)
 
 
-def entry(value: Any, name: str) -> Any:
+def get_entry(value: Any, name: str) -> Any:
     """A field of a mapping, a model or a dataclass; None where there is none."""
     if isinstance(value, Mapping):
         return value.get(name)

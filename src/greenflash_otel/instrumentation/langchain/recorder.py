@@ -1,8 +1,8 @@
-"""Turns what LangChain tells of its runs into spans.
+"""Turns what LangChain reports of its runs into spans.
 
 A run begins as a span with its place in the trace; what it came to is written when it ends. The spans of a
 turn end together with it, each at its own time, the root's last: only then is it known what of all that was
-said the user saw. One lock guards the runs, none is held while content is read.
+said the user saw. One lock guards the runs, none is taken while content is read.
 """
 
 from __future__ import annotations
@@ -13,22 +13,35 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from greenflash_otel.context import own_affiliation
+from greenflash_otel.context import get_own_conversation_context
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
-from greenflash_otel.instrumentation.langchain.config import Source, found_in, merged
-from greenflash_otel.instrumentation.langchain.plain import plain
+from greenflash_otel.instrumentation.langchain.config import Source, complete_context, merge_contexts
+from greenflash_otel.instrumentation.langchain.plain import write_plain
 from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
-from greenflash_otel.instrumentation.langchain.run_context import Live, enter, inside, outside, parent_of
-from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run, Step, Turn, configurable
-from greenflash_otel.instrumentation.langchain.turn import Told, tell
+from greenflash_otel.instrumentation.langchain.run_context import (
+    Live,
+    enter,
+    enter_run,
+    leave_runs,
+    parent_of,
+)
+from greenflash_otel.instrumentation.langchain.run_registry import (
+    RUNS,
+    Kind,
+    Run,
+    Step,
+    Turn,
+    read_configurable,
+)
+from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import as_list
+from greenflash_otel.json_values import read_list
 from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Ending, Operation
 from greenflash_otel.semconv.formats.langchain import tool_calls_of
-from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_affiliation
+from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
@@ -37,7 +50,7 @@ PLACES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BegunRun:
     """What LangChain says of a run that begins, and where its spans go."""
 
     source: Source
@@ -49,11 +62,11 @@ class Begun:
     metadata: Mapping[str, Any]
 
 
-def begin(begun: Begun, inputs: Any, operation: Operation | None) -> Run | None:
-    """Note that a run has begun; None if it is told already, or nobody wants it told.
+def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | None:
+    """Note that a run has begun; None if it is recorded already, or nobody wants it recorded.
 
     Args:
-        operation: The step that it is; None for a chain, which only holds others together.
+        operation: The step that it is; None for a chain, which only groups others.
     """
     tidy()
     if not begun.source.instrumentation.active or RUNS.is_known(begun.id, begun.parent_id):
@@ -72,17 +85,21 @@ def begin(begun: Begun, inputs: Any, operation: Operation | None) -> Run | None:
     return run
 
 
-def _begin_turn(begun: Begun, operation: Operation | None) -> Run | None:
+def _begin_turn(begun: BegunRun, operation: Operation | None) -> Run | None:
     source = begun.source
-    affiliation = merged(source.affiliation, own_affiliation())
-    affiliation = found_in(found_in(affiliation, begun.metadata), configurable())
-    affiliation = replace(affiliation, turn_id=begun.id.hex if begun.kind == "chain" else None)
-    turn = Turn(source, affiliation)
-    operation = replace(operation or Operation(TURN), affiliation=affiliation)
-    invocation = Invocation.start(source.instrumentation.tracer(), operation, outside())
+    conversation_context = merge_contexts(source.conversation_context, get_own_conversation_context())
+    conversation_context = complete_context(
+        complete_context(conversation_context, begun.metadata), read_configurable()
+    )
+    conversation_context = replace(
+        conversation_context, turn_id=begun.id.hex if begun.kind == "chain" else None
+    )
+    turn = Turn(source, conversation_context)
+    operation = replace(operation or Operation(TURN), conversation_context=conversation_context)
+    invocation = Invocation.start(source.instrumentation.tracer(), operation, leave_runs())
     if not invocation.recording:
         return None
-    live = Live(invocation.span, affiliation, begun.kind, begun.id.int)
+    live = Live(invocation.span, conversation_context, begun.kind, begun.id.int)
     run = Run(begun.id.int, begun.kind, begun.name, None, turn, live, time.time_ns(), operation, invocation)
     if operation.tool is not None:
         run.tool_call_id = operation.tool.call_id
@@ -90,7 +107,7 @@ def _begin_turn(begun: Begun, operation: Operation | None) -> Run | None:
     return run
 
 
-def _begin_step(parent: Run, begun: Begun, operation: Operation | None, inputs: Any) -> Run:
+def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, inputs: Any) -> Run:
     turn = parent.turn
     if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
         parent.is_graph = True
@@ -98,28 +115,30 @@ def _begin_step(parent: Run, begun: Begun, operation: Operation | None, inputs: 
     run = Run(begun.id.int, begun.kind, begun.name, parent, turn, parent.live, time.time_ns())
     within = run.within_tool
     if operation is None and turn.source.instrumentation.chains:
-        operation = operations.chain(_chain_kind(run, begun), begun.name, inputs)
+        operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
-        operation = _with_call_id(turn, operation)
-        run.operation = replace(operation, affiliation=replace(turn.affiliation, tool_call_id=within))
-        context = inside(parent.live)
+        operation = _add_call_id(turn, operation)
+        run.operation = replace(
+            operation, conversation_context=replace(turn.conversation_context, tool_call_id=within)
+        )
+        context = enter_run(parent.live)
         run.invocation = Invocation.start(turn.source.instrumentation.tracer(), run.operation, context)
         if operation.tool is not None:
             run.tool_call_id = within = operation.tool.call_id or f"run-{begun.id.hex}"
     span = run.invocation.span if run.invocation is not None else parent.live.span
-    affiliation = replace(turn.affiliation, tool_call_id=within, internal=True)
-    run.live = Live(span, affiliation, begun.kind, run.key)
+    conversation_context = replace(turn.conversation_context, tool_call_id=within, internal=True)
+    run.live = Live(span, conversation_context, begun.kind, run.key)
     return run
 
 
-def _chain_kind(run: Run, begun: Begun) -> str:
+def _chain_kind(run: Run, begun: BegunRun) -> str:
     if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
         return TASK
     return CHAIN
 
 
-def _with_call_id(turn: Turn, operation: Operation) -> Operation:
-    """A tool run with the id of the newest call that is like it, which LangChain tells only from 1.0 on."""
+def _add_call_id(turn: Turn, operation: Operation) -> Operation:
+    """A tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
     tool = operation.tool
     if tool is None or tool.call_id is not None:
         return operation
@@ -127,7 +146,7 @@ def _with_call_id(turn: Turn, operation: Operation) -> Operation:
     calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
     taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
     for call in reversed(calls):
-        is_like = (call.get("name"), plain(call.get("args"))) == (tool.name, tool.arguments)
+        is_like = (call.get("name"), write_plain(call.get("args"))) == (tool.name, tool.arguments)
         if is_like and call.get("id") not in taken:
             return replace(operation, tool=replace(tool, call_id=call.get("id")))
     return operation
@@ -135,27 +154,27 @@ def _with_call_id(turn: Turn, operation: Operation) -> Operation:
 
 def _look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
     """Complete to whom a turn belongs: a step's config says more than the root's."""
-    known = turn.affiliation
+    known = turn.conversation_context
     if turn.searched >= PLACES or (known.conversation_id and known.user_id and known.organization_id):
         return
     turn.searched += 1
-    found = found_in(found_in(known, metadata), configurable())
+    found = complete_context(complete_context(known, metadata), read_configurable())
     if found != known:
-        turn.affiliation = found
+        turn.conversation_context = found
         turn.root.live.belongs_to(found)
 
 
 def _look_into(run: Run, inputs: Any) -> None:
     """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
-    turn, given = run.turn, as_list(inputs)
+    turn, given = run.turn, read_list(inputs)
     turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
     if turn.state is None and run.parent is turn.root and turn.root.is_graph:
         found = messages_of(inputs)
         turn.state = None if found is None else list(found)
 
 
-def chunk(id: UUID, content: Any = None) -> None:
-    """Note that a model has begun to answer, and what it says: nobody tells when its stream is left open."""
+def note_chunk(id: UUID, content: Any = None) -> None:
+    """Note that a model has begun to answer, and what it says: nobody reports when its stream is left open."""
     run = RUNS.get(id)
     if run is None or run.invocation is None:
         return
@@ -200,17 +219,17 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     assert operation is not None  # noqa: S101 - asked before
     if run.kind == "model":
         if value is not None:
-            operation = operations.answered(operation, value, run.first_chunk_s)
+            operation = operations.add_answer(operation, value, run.first_chunk_s)
             message = next(iter(operations.answers_of(value)), None)
     elif error is None and run.kind == "tool":
-        operation = operations.returned(operation, value)
+        operation = operations.add_result(operation, value)
         message = operations.result_of(value, run.tool_call_id)
     elif error is None and run.kind == "chain":
-        operation = operations.chain_ended(operation, value)
+        operation = operations.add_chain_output(operation, value)
     elif error is None and run.kind == "store":
-        operation = operations.remembered(operation, value)
+        operation = operations.add_store_result(operation, value)
     elif error is None:
-        operation = operations.found(operation, value)
+        operation = operations.add_found_documents(operation, value)
     if run.kind == "chain" and run.is_graph:
         operation = replace(operation, name=WORKFLOW)
     if error is not None:
@@ -224,7 +243,7 @@ def _write(step: Step) -> None:
     instrumentation, invocation = step.run.turn.source.instrumentation, step.run.invocation
     operation = step.operation
     if not instrumentation.capture_content:
-        operation = without_content(operation)
+        operation = remove_content(operation)
     if step.run.parent is None and instrumentation.history is not None:
         operation = instrumentation.history.shorten(operation)
     if invocation is not None:
@@ -254,8 +273,8 @@ def _break_off(run: Run, ending: Ending, end_ns: int) -> None:
     if run.operation is None or run.is_turn:
         return
     operation, message = run.operation, None
-    if (said := operations.so_far(run.chunks)) is not None:
-        operation = operations.answered(operation, said, run.first_chunk_s)
+    if (said := operations.assemble_so_far(run.chunks)) is not None:
+        operation = operations.add_answer(operation, said, run.first_chunk_s)
         message = next(iter(operations.answers_of(said)), None)
     step = Step(run, replace(operation, ending=ending), end_ns, message)
     _write(step)
@@ -271,15 +290,15 @@ def finish(turn: Turn) -> None:
     if root.kind != "chain":
         _finish_alone(turn)
         return
-    told = Told(Operation(TURN, turn.affiliation))
-    with guarded("tell a turn"):
-        told = tell(turn)
+    assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
+    with guarded("record a turn"):
+        assembled = assemble_turn(turn)
     for step in sorted(turn.steps, key=lambda one: one.end_ns):
         if step.run.invocation is not None:
-            step.run.invocation.end(_marks(step, told), end_ns=step.end_ns)
-    operation = told.operation
+            step.run.invocation.end(_make_marks(step, assembled), end_ns=step.end_ns)
+    operation = assembled.operation
     if not instrumentation.capture_content:
-        operation = without_content(operation)
+        operation = remove_content(operation)
     if instrumentation.history is not None:
         operation = instrumentation.history.shorten(operation)
     if root.invocation is not None:
@@ -287,7 +306,7 @@ def finish(turn: Turn) -> None:
 
 
 def _finish_alone(turn: Turn) -> None:
-    """End a turn that is one model call, tool or retriever: a step of which no chain tells."""
+    """End a turn that is one model call, tool or retriever: a step that no chain reports."""
     root = turn.root
     for step in turn.steps:
         if step.run is not root and step.run.invocation is not None:
@@ -296,23 +315,25 @@ def _finish_alone(turn: Turn) -> None:
         root.invocation.end(end_ns=turn.end_ns)
 
 
-def _marks(step: Step, told: Told) -> dict[str, Attribute]:
-    """How a step counts: told by its turn, or a hidden step of it."""
-    if id(step) in told.steps or step.is_interrupted:
+def _make_marks(step: Step, assembled: AssembledTurn) -> dict[str, Attribute]:
+    """How a step counts: recorded by its turn, or a hidden step of it."""
+    if id(step) in assembled.steps or step.is_interrupted:
         return {TOLD_BY_TURN: True}
-    affiliation = replace(step.run.turn.affiliation, tool_call_id=step.operation.affiliation.tool_call_id)
-    about = attributes_of_affiliation(affiliation)
+    conversation_context = replace(
+        step.run.turn.conversation_context, tool_call_id=step.operation.conversation_context.tool_call_id
+    )
+    about = attributes_of_context(conversation_context)
     marks = {name: value for name, value in about.items() if value is not None}
-    if step.run.kind in ("model", "chain") or step.run.beside:
+    if step.run.kind in ("model", "chain") or step.run.is_auxiliary:
         marks[INTERNAL] = True
     return marks
 
 
 def tidy() -> None:
     """End what goes on for nobody: cancelled calls, dropped streams, turns in which nothing happens."""
-    for run in RUNS.lost():
+    for run in RUNS.list_lost():
         _end_lost(run)
-    for turn in RUNS.idle(time.monotonic()):
+    for turn in RUNS.list_idle(time.monotonic()):
         RUNS.give_up(turn)
 
 
@@ -325,11 +346,11 @@ def _end_lost(run: Run) -> None:
         finish(over)
 
 
-def model_started(begun: Begun, messages: Sequence[Any], parameters: Mapping[str, Any]) -> None:
+def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[str, Any]) -> None:
     """A chat model begins."""
     nested = parent_of(begun.parent_id) is not None
-    told = operations.since_last_answer(messages) if nested else messages
-    operation = operations.model_call(told, begun.metadata, parameters)
+    assembled = operations.select_since_last_answer(messages) if nested else messages
+    operation = operations.make_model_call(assembled, begun.metadata, parameters)
     run = begin(begun, None, operation)
-    if run is not None and run.turn.prompt is None and not run.beside:
+    if run is not None and run.turn.prompt is None and not run.is_auxiliary:
         run.turn.prompt = operations.prompt_of(messages)

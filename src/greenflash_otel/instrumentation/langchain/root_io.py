@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from greenflash_otel.instrumentation.langchain.messages import as_text, is_message
-from greenflash_otel.instrumentation.langchain.plain import entry
+from greenflash_otel.instrumentation.langchain.messages import is_message, write_shown
+from greenflash_otel.instrumentation.langchain.plain import get_entry
 from greenflash_otel.json_values import refer_to_fields
 
 ASKED = ("input", "question", "query", "human_input", "user_input", "prompt", "text", "message", "topic")
@@ -31,7 +31,7 @@ class Given:
     """What a turn began with."""
 
     messages: Sequence[Any] | None = None
-    """LangChain's messages, or what it makes messages from; None where the input holds none."""
+    """LangChain's messages, or what it makes messages from; None where the input contains none."""
     text: str | None = None
     """What the user said, where it was no message."""
     reply: Any = None
@@ -49,10 +49,10 @@ def given_of(inputs: Any) -> Given:
         return Given(reply=resume)
     if (messages := messages_of(inputs)) is not None:
         return Given(messages)
-    if isinstance(inputs, Mapping) and (single := _only_input(inputs)) is not None:
+    if isinstance(inputs, Mapping) and (single := _unwrap_input(inputs)) is not None:
         return given_of(single)
     fields = inputs if isinstance(inputs, Mapping) else refer_to_fields(inputs) or {}
-    text = _text_in(fields, ASKED)
+    text = _read_text(fields, ASKED)
     history = next((fields[name] for name in HISTORY if isinstance(fields.get(name), (list, tuple))), None)
     for name in ASKED:
         if text is None and (found := messages_of(fields.get(name))):
@@ -65,11 +65,11 @@ def messages_of(value: Any) -> Sequence[Any] | None:
     if is_message(value):
         return [value]
     if isinstance(value, (list, tuple)):
-        return value if value and all(_like_message(one) for one in value) else None
+        return value if value and all(_is_like_message(one) for one in value) else None
     if hasattr(value, "to_messages"):
         found: Sequence[Any] = value.to_messages()
         return found
-    inner = entry(value, "messages")
+    inner = get_entry(value, "messages")
     if is_message(inner):
         return [inner]
     return list(inner) if isinstance(inner, (list, tuple)) else None
@@ -82,41 +82,41 @@ def answer_of(outputs: Any) -> str | None:
     if isinstance(outputs, str):
         return outputs
     fields = outputs if isinstance(outputs, Mapping) else {}
-    text = _text_in(fields, ANSWERED)
-    return as_text(outputs) if text is None else text
+    text = _read_text(fields, ANSWERED)
+    return write_shown(outputs) if text is None else text
 
 
 def question_of(value: Any) -> str:
     """What an interrupt asks the person for."""
-    requests = entry(value, "action_requests")
+    requests = get_entry(value, "action_requests")
     if isinstance(requests, (list, tuple)) and requests:
-        texts = [entry(one, "description") or as_text(one) for one in requests]
+        texts = [get_entry(one, "description") or write_shown(one) for one in requests]
         return "\n\n".join(str(text) for text in texts)
     fields = value if isinstance(value, Mapping) else {}
-    return next((fields[name] for name in QUESTION if isinstance(fields.get(name), str)), as_text(value))
+    return next((fields[name] for name in QUESTION if isinstance(fields.get(name), str)), write_shown(value))
 
 
 def reply_of(value: Any) -> str:
     """What a person replied to an interrupt; of decisions on tools, what each says."""
-    decisions = entry(value, "decisions")
+    decisions = get_entry(value, "decisions")
     if not isinstance(decisions, (list, tuple)) or not decisions:
-        return as_text(value)
-    return "\n\n".join(_decision(one) for one in decisions)
+        return write_shown(value)
+    return "\n\n".join(_read_decision(one) for one in decisions)
 
 
-def _decision(decision: Any) -> str:
-    kind, message, edited = (entry(decision, name) for name in ("type", "message", "edited_action"))
-    said = message or (None if edited is None else as_text(edited))
-    return as_text(decision) if kind is None else f"{kind}: {said}" if said else str(kind)
+def _read_decision(decision: Any) -> str:
+    kind, message, edited = (get_entry(decision, name) for name in ("type", "message", "edited_action"))
+    said = message or (None if edited is None else write_shown(edited))
+    return write_shown(decision) if kind is None else f"{kind}: {said}" if said else str(kind)
 
 
-def _only_input(fields: Mapping[str, Any]) -> Any:
+def _unwrap_input(fields: Mapping[str, Any]) -> Any:
     """What LangChain wrapped as ``{"input": …}`` because it was no mapping."""
     value = fields.get("input") if len(fields) == 1 else None
     return None if isinstance(value, (str, Mapping)) else value
 
 
-def _text_in(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
+def _read_text(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
     for name in names:
         if isinstance(fields.get(name), str) and fields[name]:
             return str(fields[name])
@@ -124,7 +124,7 @@ def _text_in(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
     return texts[0] if len(texts) == 1 else None
 
 
-def _like_message(value: Any) -> bool:
+def _is_like_message(value: Any) -> bool:
     if is_message(value):
         return True
     if isinstance(value, Mapping):

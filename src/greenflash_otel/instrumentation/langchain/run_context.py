@@ -1,6 +1,6 @@
-"""What is current while a run of LangChain's goes on: its span, its conversation, who tells of its calls.
+"""What is current while a run of LangChain's goes on: its span, its conversation, who reports its calls.
 
-LangChain tells where a run begins, in the context it runs in, but often tells of its end in another one, or
+LangChain reports where a run begins, in the context it runs in, but often describes its end in another one, or
 not at all. So what is attached at the beginning is never detached: it ends by itself with the run, and what
 was there before counts again.
 """
@@ -17,21 +17,23 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from greenflash_otel.context import lender_here, lent_by, without_lent
-from greenflash_otel.instrumentation.invocation import telling
+from greenflash_otel.context import current_provider, with_provider, without_providers
+from greenflash_otel.instrumentation.invocation import mark_captured_by_framework
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.model.operation import ConversationContext
 
 
 class Live:
-    """What a run lends, until it ends, to the code in it. Holds nothing of the run afterwards."""
+    """What a run provides, until it ends, to the code in it. Refers to nothing of the run afterwards."""
 
-    __slots__ = ("_affiliation", "_everywhere", "_span", "answering", "is_model", "key", "over")
+    __slots__ = ("_conversation_context", "_everywhere", "_span", "answering", "is_model", "key", "over")
 
-    def __init__(self, span: Span | None, affiliation: Affiliation, kind: Kind, key: int) -> None:
+    def __init__(
+        self, span: Span | None, conversation_context: ConversationContext, kind: Kind, key: int
+    ) -> None:
         self.key = key
         self._span = span
-        self._affiliation = affiliation
+        self._conversation_context = conversation_context
         self._everywhere = kind == "retriever"  # which runs without a config of its own
         self.is_model = kind == "model"
         self.answering = False
@@ -43,7 +45,7 @@ class Live:
         """The span of the run or, if it has none, of the nearest one around it; None after its end."""
         return self._span
 
-    def lends(self) -> bool:
+    def provides_context(self) -> bool:
         """Whether the running code is in the run.
 
         A generator begins its run in the context of whoever reads it, and a batch begins all of its runs
@@ -51,38 +53,38 @@ class Live:
         """
         if self.over:
             return False
-        run = None if self._everywhere else RUNS.running()
+        run = None if self._everywhere else RUNS.find_running()
         while run is not None and run.live is not self:
             run = run.parent
         return self._everywhere or run is not None
 
-    def affiliation(self) -> Affiliation | None:
+    def get_conversation_context(self) -> ConversationContext | None:
         """To whom the running code belongs; None outside the run."""
-        return self._affiliation if self.lends() else None
+        return self._conversation_context if self.provides_context() else None
 
-    def belongs_to(self, affiliation: Affiliation) -> None:
-        """Say it anew, as LangChain tells more of a run once its first step begins."""
-        self._affiliation = affiliation
+    def belongs_to(self, conversation_context: ConversationContext) -> None:
+        """Say it anew, as LangChain reports more of a run once its first step begins."""
+        self._conversation_context = conversation_context
 
-    def tells_of_calls(self) -> bool:
-        """Whether a model call that the provider's SDK makes now is the one this run tells of."""
+    def is_called_back(self) -> bool:
+        """Whether a model call that the provider's SDK makes now is the one this run describes."""
         return not self.over and not self.answering
 
     def end(self) -> None:
-        """Lend nothing any more."""
-        self.over, self._span, self._affiliation = True, None, Affiliation()
+        """Provide nothing any more."""
+        self.over, self._span, self._conversation_context = True, None, ConversationContext()
 
 
-class LentSpan(Span):
+class RunSpan(Span):
     """The span of a run to the code in it, while that goes on; else the span that was current before."""
 
     def __init__(self, live: Live, before: Span) -> None:
         self._live = live
         self._before = before
 
-    def now(self) -> Span:
+    def get_span(self) -> Span:
         """The span it stands for at this moment."""
-        return (self._live.span if self._live.lends() else None) or self._before
+        return (self._live.span if self._live.provides_context() else None) or self._before
 
     @property
     def over(self) -> bool:
@@ -98,32 +100,32 @@ class LentSpan(Span):
         """Does nothing: the run ends its span."""
 
     def get_span_context(self) -> SpanContext:
-        return self.now().get_span_context()
+        return self.get_span().get_span_context()
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        self.now().set_attributes(attributes)
+        self.get_span().set_attributes(attributes)
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        self.now().set_attribute(key, value)
+        self.get_span().set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        self.now().add_event(name, attributes, timestamp)
+        self.get_span().add_event(name, attributes, timestamp)
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
-        self.now().add_link(context, attributes)
+        self.get_span().add_link(context, attributes)
 
     def add_links(self, links: Sequence[Link]) -> None:
         for link in links:
-            self.now().add_link(link.context, link.attributes)
+            self.get_span().add_link(link.context, link.attributes)
 
     def update_name(self, name: str) -> None:
-        self.now().update_name(name)
+        self.get_span().update_name(name)
 
     def is_recording(self) -> bool:
-        return self.now().is_recording()
+        return self.get_span().is_recording()
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        self.now().set_status(status, description)
+        self.get_span().set_status(status, description)
 
     def record_exception(
         self,
@@ -132,47 +134,47 @@ class LentSpan(Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        self.now().record_exception(exception, attributes, timestamp, escaped)
+        self.get_span().record_exception(exception, attributes, timestamp, escaped)
 
     def __getattr__(self, name: str) -> Any:  # what the SDK's spans have beyond the API
-        return getattr(self.now(), name)
+        return getattr(self.get_span(), name)
 
 
 def enter(live: Live) -> None:
-    """Attach what a run lends to the running context."""
+    """Attach what a run provides to the running context."""
     context = otel_context.get_current()
     before = trace.get_current_span(context)
-    while isinstance(before, LentSpan) and before.over:
+    while isinstance(before, RunSpan) and before.over:
         before = before.before  # or every run would hold the one before it
     if live.is_model:
-        context = telling(live.tells_of_calls, context)
+        context = mark_captured_by_framework(live.is_called_back, context)
     else:
-        context = lent_by(live, trace.set_span_in_context(LentSpan(live, before), context))
+        context = with_provider(live, trace.set_span_in_context(RunSpan(live, before), context))
     otel_context.attach(context)
 
 
 def parent_of(parent_id: UUID | None) -> Run | None:
     """The run that another one is part of: the one it names, else the one whose config it runs with.
 
-    Where LangChain told us nothing of the one it names, as below a manager that the application made, it is
+    Where LangChain said nothing of the one it names, as below a manager that the application made, it is
     the innermost that goes on in the running context.
     """
-    found = RUNS.running() if parent_id is None else RUNS.named(parent_id)
-    if found is None and parent_id is not None and isinstance(live := lender_here(), Live):
-        return RUNS.of(live.key)
+    found = RUNS.find_running() if parent_id is None else RUNS.find_by_name(parent_id)
+    if found is None and parent_id is not None and isinstance(live := current_provider(), Live):
+        return RUNS.find_by_key(live.key)
     return found
 
 
-def outside() -> Context:
-    """The running context as the application made it, without anything that runs have lent."""
-    context = without_lent(otel_context.get_current())
+def leave_runs() -> Context:
+    """The running context as the application made it, without anything that runs have provided."""
+    context = without_providers(otel_context.get_current())
     span = trace.get_current_span(context)
-    while isinstance(span, LentSpan):
+    while isinstance(span, RunSpan):
         span = span.before
     return trace.set_span_in_context(span, context)
 
 
-def inside(live: Live) -> Context:
+def enter_run(live: Live) -> Context:
     """The running context as code in a run has it."""
-    context = lent_by(live, otel_context.get_current())
+    context = with_provider(live, otel_context.get_current())
     return context if live.span is None else trace.set_span_in_context(live.span, context)

@@ -1,6 +1,6 @@
-"""The runs that LangChain tells of, while their turn goes on: which belong together, and which are over.
+"""The runs that LangChain describes, while their turn goes on: which belong together, and which are over.
 
-Handlers share them, so that a run which two of ours see is told once. Ends are not always told: a cancelled
+Handlers share them, so that a run which two of ours see is recorded once. Ends are not always reported: a cancelled
 call just stops. So a run is also over when nothing in the process knows its id any more, which LangChain's
 own objects for a running call do; and a turn that is idle for `IDLE_S` is given up.
 """
@@ -20,10 +20,10 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation
-from greenflash_otel.instrumentation.langchain.config import Instrumentation, Source
+from greenflash_otel.instrumentation.langchain.config import LangChainConfig, Source
 from greenflash_otel.instrumentation.langchain.root_io import Given
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import Affiliation, Ending, Failure, Operation
+from greenflash_otel.model.operation import ConversationContext, Ending, Failure, Operation
 
 if TYPE_CHECKING:
     from greenflash_otel.instrumentation.langchain.run_context import Live
@@ -40,7 +40,7 @@ OVER = 20_000
 
 @dataclass(eq=False, slots=True)
 class Run:
-    """One step, as LangChain tells of it."""
+    """One step, as LangChain describes it."""
 
     key: int
     kind: Kind
@@ -50,7 +50,7 @@ class Run:
     live: Live
     started_ns: int
     operation: Operation | None = None
-    """What is known at its beginning, if it is told as a step of its own."""
+    """What is known at its beginning, if it is recorded as a step of its own."""
     invocation: Invocation | None = None
     tool_call_id: str | None = None
     is_graph: bool = False
@@ -60,7 +60,7 @@ class Run:
     """What a model has answered so far, as LangChain handed it out."""
     id: weakref.ref[UUID] | None = None
 
-    def ancestors(self) -> list[Run]:
+    def list_ancestors(self) -> list[Run]:
         """The runs around it, from the inside out."""
         found, run = list[Run](), self.parent
         while run is not None:
@@ -70,18 +70,20 @@ class Run:
 
     @property
     def is_turn(self) -> bool:
-        """Whether its operation tells a whole turn."""
+        """Whether its operation records a whole turn."""
         return self.parent is None and self.kind == "chain"
 
     @property
     def within_tool(self) -> str | None:
         """Call id of the tool it runs in."""
-        return next((run.tool_call_id for run in self.ancestors() if run.kind == "tool"), None)
+        return next((run.tool_call_id for run in self.list_ancestors() if run.kind == "tool"), None)
 
     @property
-    def beside(self) -> bool:
+    def is_auxiliary(self) -> bool:
         """Whether it is part of what a tool or a graph within the graph does."""
-        inner = (run.kind == "tool" or (run.is_graph and run.parent is not None) for run in self.ancestors())
+        inner = (
+            run.kind == "tool" or (run.is_graph and run.parent is not None) for run in self.list_ancestors()
+        )
         return any(inner)
 
 
@@ -103,7 +105,7 @@ class Turn:
     """What one call of the application does, from its beginning to the end of its last step."""
 
     source: Source
-    affiliation: Affiliation
+    conversation_context: ConversationContext
     root: Run = field(init=False)
     given: Given = field(default_factory=Given)
     state: Sequence[Any] | None = None
@@ -134,7 +136,7 @@ class Turn:
     """Notes how far the runs had come that go on when the turn is given up."""
 
     @property
-    def instrumentation(self) -> Instrumentation:
+    def instrumentation(self) -> LangChainConfig:
         """The instrumentation that records it."""
         return self.source.instrumentation
 
@@ -168,15 +170,15 @@ class Runs:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def named(self, id: UUID) -> Run | None:
+    def find_by_name(self, id: UUID) -> Run | None:
         """A run of a turn that goes on."""
         return self._runs.get(id.int)
 
-    def of(self, key: int) -> Run | None:
+    def find_by_key(self, key: int) -> Run | None:
         """The same by its key."""
         return self._runs.get(key)
 
-    def running(self) -> Run | None:
+    def find_running(self) -> Run | None:
         """The run whose config the running code has."""
         config = var_child_runnable_config.get()
         callbacks = config.get("callbacks") if config else None
@@ -184,7 +186,7 @@ class Runs:
         return None if id is None else self._runs.get(id.int)
 
     def is_known(self, id: UUID, parent_id: UUID | None) -> bool:
-        """Whether a run was told already, or comes too late for its turn."""
+        """Whether a run was recorded already, or comes too late for its turn."""
         return id.int in self._runs or (parent_id is not None and parent_id.int in self._over)
 
     def add(self, run: Run, id: UUID) -> None:
@@ -220,7 +222,7 @@ class Runs:
                 return None
             return self._take(turn)
 
-    def lost(self) -> list[Run]:
+    def list_lost(self) -> list[Run]:
         """Runs that go on for nobody: their ids are forgotten."""
         found = list[Run]()
         while self._lost:
@@ -233,7 +235,7 @@ class Runs:
                 found.append(run)
         return found
 
-    def idle(self, now_s: float) -> list[Turn]:
+    def list_idle(self, now_s: float) -> list[Turn]:
         """Turns in which nothing has happened for too long, or that are too many."""
         with self._lock:
             late = list[Turn]()
@@ -243,7 +245,7 @@ class Runs:
                 late.append(turn)
         return late
 
-    def turns(self) -> list[Turn]:
+    def list_turns(self) -> list[Turn]:
         """The turns that go on."""
         with self._lock:
             return list(self._turns)
@@ -278,7 +280,7 @@ RUNS = Runs()
 """Those of this process."""
 
 
-def configurable() -> Mapping[str, Any]:
+def read_configurable() -> Mapping[str, Any]:
     """What the application gave as ``configurable``, as far as the running step has it."""
     config = var_child_runnable_config.get()
     found: Any = config.get("configurable") if config else None

@@ -1,6 +1,6 @@
 """What an agent keeps in, and reads from, a LangGraph store: hidden steps of the turn it is in.
 
-LangGraph tells no callback of it, so the methods of its base class are wrapped. Outside a turn nothing is
+LangGraph informs no callback of it, so the methods of its base class are wrapped. Outside a turn nothing is
 recorded: nobody's conversation has to do with it.
 """
 
@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid4
 
-from greenflash_otel.instrumentation.langchain.plain import plain
+from greenflash_otel.instrumentation.langchain.plain import write_plain
 from greenflash_otel.instrumentation.patching import Method, Target
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import MEMORY_READ, MEMORY_WRITE, Message, Operation, Other
@@ -26,7 +26,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "put": ("namespace", "key", "value"),
     "delete": ("namespace", "key"),
 }
-"""Which arguments of a method are told. The asynchronous twins have an ``a`` before their names."""
+"""Which arguments of a method are recorded. The asynchronous twins have an ``a`` before their names."""
 READS = frozenset({"get", "search"})
 
 _within: ContextVar[bool] = ContextVar("greenflash_within_a_store", default=False)
@@ -35,7 +35,7 @@ _within: ContextVar[bool] = ContextVar("greenflash_within_a_store", default=Fals
 
 def access(wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around a method of a store."""
-    with _told(wrapped, args, kwargs) as found:
+    with _recorded(wrapped, args, kwargs) as found:
         result = wrapped(*args, **kwargs)
         found.append(result)
         return result
@@ -45,15 +45,17 @@ async def access_async(
     wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Around its asynchronous twin."""
-    with _told(wrapped, args, kwargs) as found:
+    with _recorded(wrapped, args, kwargs) as found:
         result = await wrapped(*args, **kwargs)
         found.append(result)
         return result
 
 
 @contextmanager
-def _told(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[list[Any]]:
-    """Tell of one access; what it gave is put into the list."""
+def _recorded(
+    wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[list[Any]]:
+    """Record one access; what it gave is put into the list."""
     from greenflash_otel.instrumentation.langchain import recorder
 
     found, id = list[Any](), None
@@ -80,22 +82,22 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     from greenflash_otel.instrumentation.langchain import recorder
     from greenflash_otel.instrumentation.langchain.run_registry import RUNS
 
-    around = None if is_suppressed() else RUNS.running()
+    around = None if is_suppressed() else RUNS.find_running()
     if around is None:
         return None
     name = wrapped.__name__ if wrapped.__name__ in ASKED else wrapped.__name__[1:]
-    bound = _signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
-    asked = {one.removesuffix("_prefix"): plain(bound[one]) for one in ASKED[name] if one in bound}
+    bound = _read_signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
+    asked = {one.removesuffix("_prefix"): write_plain(bound[one]) for one in ASKED[name] if one in bound}
     operation = Operation(
         MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, asked),)),)
     )
-    begun = recorder.Begun(around.turn.source, "store", uuid4(), None, name, (), {})
+    begun = recorder.BegunRun(around.turn.source, "store", uuid4(), None, name, (), {})
     run = recorder.begin(begun, None, operation)
     return None if run is None else begun.id
 
 
 @lru_cache(maxsize=64)
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
+def _read_signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 

@@ -1,4 +1,4 @@
-"""What a whole turn tells: the user's words, what was said up to the answer, and which steps that covers.
+"""What a whole turn reports: the user's words, what was said up to the answer, and which steps that covers.
 
 What an agent keeps as its messages decides what was said: a later turn resends that, and comes to the same
 ids wherever it runs. Without such a state it is put together from the model calls of the main line.
@@ -12,15 +12,15 @@ from typing import Any, TypeAlias
 
 from langchain_core.messages import convert_to_messages
 
-from greenflash_otel.instrumentation.langchain.config import Instrumentation
+from greenflash_otel.instrumentation.langchain.config import LangChainConfig
 from greenflash_otel.instrumentation.langchain.messages import (
-    as_text,
     is_inserted,
     is_message,
     likeness_of,
     text_of,
+    write_shown,
 )
-from greenflash_otel.instrumentation.langchain.plain import entry
+from greenflash_otel.instrumentation.langchain.plain import get_entry
 from greenflash_otel.instrumentation.langchain.root_io import answer_of, messages_of, reply_of
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
 from greenflash_otel.message_ids.chain import find_head
@@ -32,26 +32,26 @@ from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool
 NS_PER_MS = 1_000_000
 
 Line: TypeAlias = tuple[Message, Any]
-"""What is told, and the message of LangChain's that says it; None where nothing in the state does."""
+"""What is recorded, and the message of LangChain's that says it; None where nothing in the state does."""
 
 
 @dataclass(slots=True)
-class Told:
-    """A turn as one operation, and the steps that it tells of."""
+class AssembledTurn:
+    """A turn as one operation, and the steps that it describes."""
 
     operation: Operation
     steps: set[int] = field(default_factory=set)
     """By ``id()`` of the step."""
 
 
-def tell(turn: Turn) -> Told:
+def assemble_turn(turn: Turn) -> AssembledTurn:
     """Put a turn together."""
     script = _Script(turn)
     given, output, parent_id = script.write()
-    last = next((step for step in reversed(script.models) if id(step) in script.told), None)
+    last = next((step for step in reversed(script.models) if id(step) in script.recorded), None)
     operation = Operation(
         name=TURN,
-        affiliation=turn.affiliation,
+        conversation_context=turn.conversation_context,
         request_model=last.operation.request_model if last else None,
         response_model=last.operation.response_model if last else None,
         provider=last.operation.provider if last else None,
@@ -69,7 +69,7 @@ def tell(turn: Turn) -> Told:
         ending = "cancelled" if turn.root.open else "abandoned"
     operation = replace(operation, ending=ending, failure=turn.failure)
     _remember(turn, parent_id, [*given, *output])
-    return Told(operation, script.told)
+    return AssembledTurn(operation, script.recorded)
 
 
 class _Script:
@@ -77,87 +77,91 @@ class _Script:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._instrumentation: Instrumentation = turn.source.instrumentation
+        self._instrumentation: LangChainConfig = turn.source.instrumentation
         self.models = [step for step in turn.steps if step.run.kind == "model"]
         self._tools = [step for step in turn.steps if step.run.kind == "tool"]
-        self.told: set[int] = set()
+        self.recorded: set[int] = set()
         self._end_ms = (turn.end_ns or turn.root.started_ns) // NS_PER_MS
 
     def write(self) -> tuple[list[Line], list[Line], str | None]:
         """Input and output, and the id of the message before them."""
         turn = self._turn
-        begun = _converted(turn.state if turn.state is not None else turn.given.messages or ())
-        state, final = self._state(begun)
-        known_to, parent_id = self._known(state)
-        asked_for = _asked_for(state, known_to)
+        begun = _convert_messages(turn.state if turn.state is not None else turn.given.messages or ())
+        state, final = self._read_state(begun)
+        known_to, parent_id = self._match_known(state)
+        asked_for = _list_requested_calls(state, known_to)
         rest = [one for one in state[known_to:] if not is_inserted(one) and not self._is_odd(one, asked_for)]
         asked_at = max((at + 1 for at, one in enumerate(rest) if role_of(one) == "user"), default=0)
         if turn.given.text is not None:
-            asked_at = min(asked_at or len(rest), len(_converted(turn.given.messages or ())))
-        given: list[Line] = [(read_object(one), one) for one in _without_asides(rest[:asked_at])]
+            asked_at = min(asked_at or len(rest), len(_convert_messages(turn.given.messages or ())))
+        given: list[Line] = [(read_object(one), one) for one in _remove_alternatives(rest[:asked_at])]
         if turn.given.text is not None:
             given.append((Message("user", (Text(turn.given.text),)), None))
         if turn.given.reply is not None:
             said = (Text(reply_of(turn.given.reply)),)
-            given.append((Message("user", said, aside=turn.affiliation.turn_id), None))
-        output = [*self._output(rest[asked_at:], is_last=final is None), *self._questions()]
+            given.append((Message("user", said, out_of_band_id=turn.conversation_context.turn_id), None))
+        output = [*self._list_output(rest[asked_at:], is_last=final is None), *self._list_questions()]
         if final is not None:
             output.append((final, None))
         return given, output, parent_id
 
     def _is_odd(self, message: Any, asked_for: Set[Any]) -> bool:
-        """Whether it is a result that nothing in the state asks for; the step of its tool tells both."""
+        """Whether it is a result that nothing in the state asks for; the step of its tool reports both."""
         orphan = role_of(message) == "tool" and getattr(message, "tool_call_id", None) not in asked_for
         return orphan and self._tool_of(message) is not None
 
-    def _state(self, begun: list[Any]) -> tuple[list[Any], Message | None]:
+    def _read_state(self, begun: list[Any]) -> tuple[list[Any], Message | None]:
         """All messages at the end of the turn, and an answer that is not among them."""
         turn, outputs = self._turn, self._turn.outputs
-        kept = messages_of(outputs) if turn.answered and outputs is not None else None
-        structured = entry(outputs, "structured_response") if turn.answered else None
-        if kept is not None and not is_message(outputs) and (len(kept) > 1 or entry(outputs, "messages")):
-            state = _converted(kept)
+        retained = messages_of(outputs) if turn.answered and outputs is not None else None
+        structured = get_entry(outputs, "structured_response") if turn.answered else None
+        if (
+            retained is not None
+            and not is_message(outputs)
+            and (len(retained) > 1 or get_entry(outputs, "messages"))
+        ):
+            state = _convert_messages(retained)
             if structured is not None and not (state and _is_answer(state[-1])):
-                return state, Message("assistant", (Text(as_text(structured)),), at_ms=self._end_ms)
+                return state, Message("assistant", (Text(write_shown(structured)),), at_ms=self._end_ms)
             return state, None
-        state = [*begun, *self._transcript()]
-        if kept:
-            answer = kept[-1]
-            return ([*state, answer] if not _among(answer, state) else state), None
+        state = [*begun, *self._build_transcript()]
+        if retained:
+            answer = retained[-1]
+            return ([*state, answer] if not _is_among(answer, state) else state), None
         text = answer_of(outputs) if turn.answered else None
-        step = self._that_said(text) if text is not None or not turn.questions else None
+        step = self._find_step_of_answer(text) if text is not None or not turn.questions else None
         if step is not None:
             return [*state, step.message], None
         if text is None:
             return state, None
         return state, Message("assistant", (Text(text),), at_ms=self._end_ms)
 
-    def _transcript(self) -> list[Any]:
+    def _build_transcript(self) -> list[Any]:
         """What models of the main line asked tools for, and what those answered."""
         lines = list[Any]()
         results = {step.run.tool_call_id: step for step in self._tools}
         for step in self.models:
             calls = tool_calls_of(step.message) if is_message(step.message) else ()
             ids = [one.get("id") for one in calls]
-            if step.run.beside or not any(id in results for id in ids):
+            if step.run.is_auxiliary or not any(id in results for id in ids):
                 continue
             lines.append(step.message)
             lines += [results[id].message for id in ids if id in results and is_message(results[id].message)]
         return lines
 
-    def _that_said(self, text: str | None) -> Step | None:
+    def _find_step_of_answer(self, text: str | None) -> Step | None:
         """The newest model call of the main line that gave the answer; None: that said anything at all."""
         for step in reversed(self.models):
-            if not is_message(step.message) or step.run.beside or tool_calls_of(step.message):
+            if not is_message(step.message) or step.run.is_auxiliary or tool_calls_of(step.message):
                 continue
             said = text_of(step.message).strip()
             if said and (said == text.strip() if text is not None else True):
                 return step
         return None
 
-    def _known(self, state: Sequence[Any]) -> tuple[int, str | None]:
-        """How much of the state earlier turns have told, and the id of the last message of that."""
-        conversation_id = self._turn.affiliation.conversation_id
+    def _match_known(self, state: Sequence[Any]) -> tuple[int, str | None]:
+        """How much of the state earlier turns have recorded, and the id of the last message of that."""
+        conversation_id = self._turn.conversation_context.conversation_id
         if conversation_id is None:
             return 0, None
         if self._instrumentation.history is not None:
@@ -167,16 +171,18 @@ class _Script:
                 if known is not None and known[1] == likeness_of(state[index]):
                     return index + 1, known[0]
         resends = any(role_of(one) == "assistant" for one in self._turn.state or ())
-        if resends or any(role_of(one) == "assistant" for one in _converted(self._turn.given.messages or ())):
+        if resends or any(
+            role_of(one) == "assistant" for one in _convert_messages(self._turn.given.messages or ())
+        ):
             return 0, None
         return 0, self._instrumentation.latest.get(conversation_id)
 
-    def _output(self, messages: Sequence[Any], *, is_last: bool) -> list[Line]:
+    def _list_output(self, messages: Sequence[Any], *, is_last: bool) -> list[Line]:
         """What was said after the user: of several answers the last is the one, the others lead to it."""
         lines = list[Line]()
         answers = [at for at, one in enumerate(messages) if _is_answer(one)]
         steps = self._steps_of(messages)
-        times_ms = self._times(steps)
+        times_ms = self._list_times(steps)
         for at, (one, step, at_ms) in enumerate(zip(messages, steps, times_ms, strict=True)):
             if role_of(one) not in ("assistant", "tool"):
                 continue
@@ -185,11 +191,11 @@ class _Script:
                     lines.append((Message("assistant", (Reasoning(text_of(one)),), at_ms=at_ms), None))
                 continue
             if step is not None:
-                self.told.add(id(step))
+                self.recorded.add(id(step))
             lines.append((read_object(one, at_ms=at_ms), one))
         return lines
 
-    def _times(self, steps: Sequence[Step | None]) -> list[int]:
+    def _list_times(self, steps: Sequence[Step | None]) -> list[int]:
         """When each message was said. What no step made was there before the next one began."""
         times, next_ms = list[int](), self._end_ms
         for step in reversed(steps):
@@ -221,16 +227,16 @@ class _Script:
                     return step
         return None
 
-    def _questions(self) -> list[Line]:
+    def _list_questions(self) -> list[Line]:
         return [
-            (Message("assistant", (Text(text),), at_ms=self._end_ms, aside=name), None)
+            (Message("assistant", (Text(text),), at_ms=self._end_ms, out_of_band_id=name), None)
             for name, text in self._turn.questions.items()
         ]
 
 
 def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     """Note under which ids the messages of a turn are known, for the turns that will resend them."""
-    conversation_id, instrumentation = turn.affiliation.conversation_id, turn.source.instrumentation
+    conversation_id, instrumentation = turn.conversation_context.conversation_id, turn.source.instrumentation
     if conversation_id is None:
         return
     namespace = namespace_of(conversation_id, instrumentation.key)
@@ -244,32 +250,32 @@ def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
         instrumentation.latest.remember(conversation_id, head_id)
 
 
-def _asked_for(state: Sequence[Any], known_to: int) -> Set[Any]:
+def _list_requested_calls(state: Sequence[Any], known_to: int) -> Set[Any]:
     """Ids of the tool calls in what is new, and in the turn that it goes on with."""
     since = next((at for at in range(known_to - 1, -1, -1) if role_of(state[at]) == "user"), 0)
     return {call.get("id") for one in state[since:] for call in tool_calls_of(one)}
 
 
-def _converted(messages: Sequence[Any]) -> list[Any]:
+def _convert_messages(messages: Sequence[Any]) -> list[Any]:
     """LangChain's messages, also where the application wrote dictionaries or pairs."""
     if all(is_message(one) for one in messages):
         return list(messages)
     return [one for one in convert_to_messages(list(messages)) if is_message(one)]
 
 
-def _without_asides(messages: Sequence[Any]) -> list[Any]:
-    """A history as it was told: of several answers to one message, the last."""
-    kept = list[Any]()
+def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
+    """A history as it was recorded: of several answers to one message, the last."""
+    retained = list[Any]()
     pending: Any = None
     for one in messages:
         if role_of(one) == "user" and pending is not None:
-            kept.append(pending)
+            retained.append(pending)
             pending = None
         if _is_answer(one):
             pending = one
         else:
-            kept.append(one)
-    return [*kept, pending] if pending is not None else kept
+            retained.append(one)
+    return [*retained, pending] if pending is not None else retained
 
 
 def _is_answer(message: Any) -> bool:
@@ -277,7 +283,7 @@ def _is_answer(message: Any) -> bool:
     return role_of(message) == "assistant" and not tool_calls_of(message) and bool(text_of(message))
 
 
-def _among(message: Any, state: Sequence[Any]) -> bool:
+def _is_among(message: Any, state: Sequence[Any]) -> bool:
     return any(one is message for one in state)
 
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import Tracer
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.openai import patches, tool_runner, websocket
-from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.patching import Method, Target
 from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.settings import History
@@ -32,8 +32,8 @@ TARGETS = (
         (
             Method("SyncAPIClient", "_process_response", patches.process_response, RESPONSE),
             Method("AsyncAPIClient", "_process_response", patches.process_response, RESPONSE),
-            Method("SyncAPIClient", "request", patches.request, REQUEST),
-            Method("AsyncAPIClient", "request", patches.request_async, REQUEST),
+            Method("SyncAPIClient", "request", patches.observe_request, REQUEST),
+            Method("AsyncAPIClient", "request", patches.observe_request_async, REQUEST),
         ),
     ),
     Target(
@@ -62,14 +62,14 @@ def instrument(
     Args:
         tracer: Makes the spans; or a function that gives the tracer, asked at each call.
         capture_content: False keeps every text, argument, result and error message out of the spans.
-        history: ``new`` leaves out of a span what earlier spans of the conversation have told.
+        history: ``new`` leaves out of a span what earlier spans of the conversation have recorded.
         id_key: The setting of that name, for the ids by which a span refers to them.
     """
     source = tracer if callable(tracer) else lambda: tracer
     known = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
         if (now := patches.current) is None:
-            patches.current = Instrumentation(source, capture_content, history=known)
+            patches.current = OpenAIConfig(source, capture_content, history=known)
         else:
             now.tracer, now.capture_content, now.history = source, capture_content, known
         for target in TARGETS:

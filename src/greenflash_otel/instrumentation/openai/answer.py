@@ -1,4 +1,4 @@
-"""What an answer told, and how an operation ended. Pure.
+"""What an answer says, and how an operation ended. Pure.
 
 Every surface reads its answer, whole or put together from a stream, into one `Answer`. Whether an
 operation was completed is decided by what arrived, not by the way in which the stream was left.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_str
 from greenflash_otel.model.operation import (
     Ending,
     Failure,
@@ -34,7 +34,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ModelAnswer:
     """What the provider answered, as far as it got."""
 
     output: tuple[Message, ...] = ()
@@ -58,9 +58,9 @@ class Answer:
     """The provider said that it goes on with it."""
 
 
-def concluded(
+def complete_operation(
     operation: Operation,
-    answer: Answer,
+    answer: ModelAnswer,
     verdict: Verdict,
     *,
     first_chunk_s: float | None,
@@ -87,7 +87,7 @@ def concluded(
     )
 
 
-def judge(answer: Answer, *, complete: bool, error: BaseException | None) -> Verdict:
+def judge(answer: ModelAnswer, *, complete: bool, error: BaseException | None) -> Verdict:
     """How an answer ended that was whole, or read from a stream which ``error`` broke off, if anything did.
 
     A complete answer is complete however its stream was left. One that is not was abandoned, unless
@@ -120,9 +120,9 @@ class UnreadableAnswerError(Exception):
 def details_of(error: BaseException) -> Mapping[str, Json]:
     """What the SDK's errors know of the request they failed on."""
     details: dict[str, Json] = {}
-    if (status := as_count(getattr(error, "status_code", None))) is not None:
+    if (status := read_count(getattr(error, "status_code", None))) is not None:
         details["http_status"] = status
-    if request_id := as_text(getattr(error, "request_id", None)):
+    if request_id := read_str(getattr(error, "request_id", None)):
         details["request_id"] = request_id
     headers = getattr(getattr(error, "request", None), "headers", {})
     if (retries := headers.get("x-stainless-retry-count", "0")) != "0":
@@ -134,12 +134,12 @@ def read_failure(error: object) -> Failure | None:
     """The ``error`` of a body or of a stream event; None if there is none."""
     if not error:
         return None
-    fields = as_object(error)
+    fields = read_json_object(error)
     kind = fields.get("code") or fields.get("type") or "error"
-    message = as_text(fields.get("message")) or (error if isinstance(error, str) else None)
+    message = read_str(fields.get("message")) or (error if isinstance(error, str) else None)
     return Failure(str(kind), message[:MAX_MESSAGE_CHARS] if message else None)
 
 
-def kept(fields: JsonObject, *names: str) -> dict[str, Json]:
+def pick_fields(fields: JsonObject, *names: str) -> dict[str, Json]:
     """The texts and numbers among ``fields`` that have one of ``names``."""
     return {name: value for name in names if isinstance(value := fields.get(name), (str, int, float))}

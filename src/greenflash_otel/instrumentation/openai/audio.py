@@ -5,31 +5,31 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer, pick_fields, read_failure
 from greenflash_otel.instrumentation.openai.files import read_file
-from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.instrumentation.openai.request import CallRequest
+from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_str
 from greenflash_otel.model.operation import Json, Media, Message, Operation, Part, Text
 from greenflash_otel.semconv.usage import read_usage
 
 
-def read_heard(request: Request, operation: Operation) -> Operation:
+def read_transcription_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` that writes down, or translates, a sound."""
-    prompt = as_text(request.body.get("prompt"))
+    prompt = read_str(request.body.get("prompt"))
     parts: tuple[Part, ...] = tuple(read_file("audio", given) for given in request.files)
     return replace(
         operation,
         system_instructions=(Text(prompt),) if prompt else (),
         input=(Message("user", parts),) if parts else (),
-        properties={**kept(request.body, "language", "response_format")},
+        properties={**pick_fields(request.body, "language", "response_format")},
     )
 
 
-def read_text(body: JsonObject) -> Answer:
+def read_text(body: JsonObject) -> ModelAnswer:
     """What was heard."""
-    text, usage = as_text(body.get("text")), as_object(body.get("usage"))
-    properties: dict[str, Json] = kept(body, "language", "duration") | kept(usage, "seconds")
-    return Answer(
+    text, usage = read_str(body.get("text")), read_json_object(body.get("usage"))
+    properties: dict[str, Json] = pick_fields(body, "language", "duration") | pick_fields(usage, "seconds")
+    return ModelAnswer(
         output=(Message("assistant", (Text(text),)),) if text else (),
         usage=read_usage(usage) if usage.get("type") != "duration" else None,
         properties=properties,
@@ -55,32 +55,32 @@ class TextAssembly:
         if event.get("type") == "transcript.text.done":
             self._done = event
         elif event.get("type") == "transcript.text.delta":
-            self._pieces.append(as_text(event.get("delta")) or "")
+            self._pieces.append(read_str(event.get("delta")) or "")
         else:
             self._error = event.get("error") or self._error
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The body of the answer so far."""
         body: dict[str, Any] = {"text": "".join(self._pieces), **(self._done or {})}
         return {**body, "error": self._error} if self._error else body
 
 
-def read_spoken(request: Request, operation: Operation) -> Operation:
+def read_speech_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` that says a text."""
-    text, style = as_text(request.body.get("input")), as_text(request.body.get("instructions"))
+    text, style = read_str(request.body.get("input")), read_str(request.body.get("instructions"))
     return replace(
         operation,
         system_instructions=(Text(style),) if style else (),
         input=(Message("user", (Text(text),)),) if text else (),
-        properties=kept(request.body, "voice", "response_format"),
+        properties=pick_fields(request.body, "voice", "response_format"),
     )
 
 
-def read_sound(body: JsonObject) -> Answer:
-    """The sound, as a `BytesBody` tells of it."""
-    size_bytes = as_count(body.get("size_bytes"))
-    sound = Media("audio", digest=as_text(body.get("digest")), size_bytes=size_bytes)
-    return Answer(
+def read_speech(body: JsonObject) -> ModelAnswer:
+    """The sound, as a `BytesBody` describes it."""
+    size_bytes = read_count(body.get("size_bytes"))
+    sound = Media("audio", digest=read_str(body.get("digest")), size_bytes=size_bytes)
+    return ModelAnswer(
         output=(Message("assistant", (sound,)),) if size_bytes else (),
         failure=read_failure(body.get("error")),
     )

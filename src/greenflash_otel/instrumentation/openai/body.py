@@ -1,7 +1,7 @@
 """The bytes of an answer, decoded while they pass: server-sent events or one JSON document.
 
 A chunk costs an append; events are decoded in batches, on whose size the delay at a batch's end and the
-memory for what is not decoded yet depend. Lines end and events are told apart as the SDK does it.
+memory for what is not decoded yet depend. Lines end and events are distinguished as the SDK does it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from greenflash_otel.internal_errors import count, guarded
-from greenflash_otel.json_values import JsonObject, as_object
+from greenflash_otel.json_values import JsonObject, read_json_object
 
 BATCH_BYTES = 64 * 1024
 """Events are decoded when so much has come in: some 200 chunks of text."""
@@ -42,12 +42,12 @@ class Assembly(Protocol):
     def add(self, event: JsonObject) -> None:
         """Take in the next event."""
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The body so far."""
         ...
 
 
-class Body(Protocol):
+class ResponseBody(Protocol):
     """Takes in an answer's bytes while they pass. Not thread-safe: a body is read by one reader at a time."""
 
     @property
@@ -61,7 +61,7 @@ class Body(Protocol):
         ...
 
     @property
-    def tells_its_end(self) -> bool:
+    def marks_its_end(self) -> bool:
         """Whether what comes says when it is whole; else it is when its stream has been read to the end."""
         ...
 
@@ -70,21 +70,21 @@ class Body(Protocol):
         """Whether the whole answer has come, as far as it says itself."""
         ...
 
-    def feed(self, chunk: bytes) -> None:
+    def receive_bytes(self, chunk: bytes) -> None:
         """Take in the next bytes as they came over the wire."""
 
     def finish(self) -> None:
         """No more bytes will come."""
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The answer so far, as JSON."""
         ...
 
 
-class AnswerBody:
+class JsonBody:
     """A `Body` that is JSON, whole or in events."""
 
-    tells_its_end = True
+    marks_its_end = True
 
     def __init__(self, assembly: Assembly, decode: Decode | None = None) -> None:
         self._assembly = assembly
@@ -102,7 +102,7 @@ class AnswerBody:
         self.begun = False
         self.malformed = False
 
-    def feed(self, chunk: bytes) -> None:
+    def receive_bytes(self, chunk: bytes) -> None:
         """Take in the next bytes as they came over the wire."""
         self._pieces.append(chunk)
         self._size += len(chunk)
@@ -120,9 +120,9 @@ class AnswerBody:
         """Whether the whole answer has come, as far as it says itself."""
         return self._done or self._document is not None or self._assembly.complete
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The body so far, as JSON."""
-        return self._assembly.whole() if self._document is None else self._document
+        return self._assembly.to_json() if self._document is None else self._document
 
     def _digest(self, *, final: bool) -> None:
         content = self._rest + self._take_pieces()
@@ -132,7 +132,7 @@ class AnswerBody:
             self._digest_events(content, final=final)
         elif final:
             with contextlib.suppress(ValueError):  # cut off, which the way it ended tells
-                self._document = as_object(json.loads(content))
+                self._document = read_json_object(json.loads(content))
         elif len(content) > MAX_DOCUMENT_BYTES:
             count("capture an answer as large as this", OverflowError())
             self._rest, self._due = b"", NEVER
@@ -142,13 +142,13 @@ class AnswerBody:
     def _digest_events(self, content: bytes, *, final: bool) -> None:
         end = len(content) if final else content.rfind(b"\n") + 1
         self._keep(content[end:])
-        for event in self._decoded(self._payloads(content[:end].splitlines())):
+        for event in self._decode_payloads(self._read_payloads(content[:end].splitlines())):
             self.begun = True
-            self._assembly.add(as_object(event))
+            self._assembly.add(read_json_object(event))
         if final:  # an event without the blank line after it, perhaps not whole
             with contextlib.suppress(ValueError):
-                for payload in self._payloads([b""]):
-                    self._assembly.add(as_object(json.loads(payload)))
+                for payload in self._read_payloads([b""]):
+                    self._assembly.add(read_json_object(json.loads(payload)))
 
     def _take_pieces(self) -> bytes:
         content = b"".join(self._pieces)
@@ -162,7 +162,7 @@ class AnswerBody:
         """Keep what is not complete yet, until so much more has come that joining it costs little."""
         self._rest, self._due = rest, BATCH_BYTES + len(rest)
 
-    def _payloads(self, lines: Iterable[bytes]) -> list[bytes]:
+    def _read_payloads(self, lines: Iterable[bytes]) -> list[bytes]:
         """The data of the events that ``lines`` complete, up to the one that says that it was the last."""
         payloads: list[bytes] = []
         for line in lines:
@@ -175,14 +175,14 @@ class AnswerBody:
                     payloads.append(payload)
         return payloads
 
-    def _decoded(self, payloads: list[bytes]) -> list[Any]:
+    def _decode_payloads(self, payloads: list[bytes]) -> list[Any]:
         """The payloads' JSON: all in one go, which is far cheaper, and one by one where one is broken."""
         try:
             return list(json.loads(b"[" + b",".join(payloads) + b"]"))
         except ValueError:
-            return [event for payload in payloads for event in self._decoded_one(payload)]
+            return [event for payload in payloads for event in self._decode_payload(payload)]
 
-    def _decoded_one(self, payload: bytes) -> list[Any]:
+    def _decode_payload(self, payload: bytes) -> list[Any]:
         try:
             return [json.loads(payload)]
         except ValueError:

@@ -18,19 +18,19 @@ from typing import Any, Literal, TypeAlias
 from opentelemetry.trace import Tracer
 
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai.answer import (
-    Answer,
+    ModelAnswer,
     TruncatedStreamError,
     UnreadableAnswerError,
-    concluded,
+    complete_operation,
     details_of,
     judge,
     judge_error,
 )
-from greenflash_otel.instrumentation.openai.body import Body, Decode
+from greenflash_otel.instrumentation.openai.body import Decode, ResponseBody
 from greenflash_otel.instrumentation.openai.endpoints import Surface
 from greenflash_otel.instrumentation.openai.stream_tee import TeeStream
 from greenflash_otel.internal_errors import guarded
@@ -38,8 +38,8 @@ from greenflash_otel.model.operation import Json, Operation
 
 
 @dataclass
-class Instrumentation:
-    """What `instrument()` was told, and whether that still holds."""
+class OpenAIConfig:
+    """What `instrument()` was given, and whether that still applies."""
 
     tracer: Callable[[], Tracer]
     capture_content: bool = True
@@ -53,17 +53,17 @@ Exit: TypeAlias = Literal["returned", "raised", "exhausted", "broken", "left"]
 """How the SDK's call or its stream came to an end."""
 
 
-class Exchange:
+class ObservedCall:
     """See the module. As a context it encloses the SDK's own call."""
 
     def __init__(
-        self, instrumentation: Instrumentation, surface: Surface, operation: Operation, invocation: Invocation
+        self, instrumentation: OpenAIConfig, surface: Surface, operation: Operation, invocation: Invocation
     ) -> None:
         self._instrumentation = instrumentation
         self._surface = surface
         self._operation = operation
         self._invocation = invocation
-        self._body: Body | None = None
+        self._body: ResponseBody | None = None
         """None until the answer's head has come."""
         self._streaming = False
         self._first_chunk_s: float | None = None
@@ -104,13 +104,13 @@ class Exchange:
         choice_count = self._operation.choice_count
         if response.is_stream_consumed:
             self._body = self._surface.listen(choice_count, None)
-            self._body.feed(response.content)
+            self._body.receive_bytes(response.content)
         else:
-            self._body = self._surface.listen(choice_count, _decoder_for(response))
+            self._body = self._surface.listen(choice_count, _make_decoder(response))
             response.stream = TeeStream(response.stream, self)
             self._streaming = True
 
-    def feed(self, chunk: bytes) -> None:
+    def handle_chunk(self, chunk: bytes) -> None:
         """The application is about to get ``chunk`` of the stream."""
         with self._lock:
             if self._over or self._body is None:
@@ -120,21 +120,21 @@ class Exchange:
                 self._last_ns = time.time_ns()
                 if self._first_chunk_s is None:
                     self._first_chunk_s = time.perf_counter() - self._invocation.started_s
-                self._body.feed(chunk)
+                self._body.receive_bytes(chunk)
             finally:
                 self._is_fed = False
                 if self._left:
                     self._end("left")
 
-    def exhausted(self) -> None:
+    def handle_end(self) -> None:
         """The stream has been read to its end."""
         self._end("exhausted")
 
-    def broken(self, error: BaseException) -> None:
+    def handle_error(self, error: BaseException) -> None:
         """Reading the stream raised ``error``, which is on its way to the application."""
         self._end("broken", error)
 
-    def closed(self) -> None:
+    def handle_close(self) -> None:
         """The stream was closed, perhaps by the garbage collector."""
         if not self._over:
             open_operations.abandon_when_safe(self)
@@ -151,7 +151,7 @@ class Exchange:
             self._left_by = None  # its frames hold the stream
 
     @property
-    def instrumentation(self) -> Instrumentation:
+    def instrumentation(self) -> OpenAIConfig:
         """The instrumentation that records it."""
         return self._instrumentation
 
@@ -178,42 +178,42 @@ class Exchange:
         end_ns = time.time_ns() if error or self._last_ns is None else self._last_ns
         operation = replace(self._operation, ending="failed") if error else self._operation
         with guarded("read an answer"):
-            operation = self._outcome(exit, error)
+            operation = self._complete_operation(exit, error)
         with guarded("end an operation"):
-            self._invocation.finish(self._as_recorded(operation), end_ns=end_ns)
+            self._invocation.finish(self._select_recorded(operation), end_ns=end_ns)
         open_operations.abandon_waiting()
 
-    def _as_recorded(self, operation: Operation) -> Operation:
+    def _select_recorded(self, operation: Operation) -> Operation:
         """What of the operation goes on the span."""
         if not self._instrumentation.capture_content:
-            operation = without_content(operation)
+            operation = remove_content(operation)
         with guarded("shorten a history"):
             if self._instrumentation.history is not None:
                 return self._instrumentation.history.shorten(operation)
         return operation
 
-    def _outcome(self, exit: Exit, error: BaseException | None) -> Operation:
+    def _complete_operation(self, exit: Exit, error: BaseException | None) -> Operation:
         """The operation as it turned out."""
-        body, answer, complete = self._body, Answer(), exit == "returned"
+        body, answer, complete = self._body, ModelAnswer(), exit == "returned"
         if body is not None:
             body.finish()
-            answer = self._surface.read_answer(body.whole())
-            complete = body.complete if body.tells_its_end else exit in ("returned", "exhausted")
+            answer = self._surface.read_answer(body.to_json())
+            complete = body.complete if body.marks_its_end else exit in ("returned", "exhausted")
             if not complete:
-                error = error or _cause(exit, body)
+                error = error or _find_cause(exit, body)
         if exit == "raised" and error:
             # Even if the whole answer has come: the SDK could not make of it what was asked for.
             verdict = judge_error(error)
             self._properties |= details_of(error)
         else:
             verdict = judge(answer, complete=complete, error=error)
-        return concluded(
+        return complete_operation(
             self._operation, answer, verdict, first_chunk_s=self._first_chunk_s, properties=self._properties
         )
 
 
-def _cause(exit: Exit, body: Body) -> Exception | None:
-    """What was wrong with an answer that is not complete, where nothing was raised to tell."""
+def _find_cause(exit: Exit, body: ResponseBody) -> Exception | None:
+    """What was wrong with an answer that is not complete, where nothing was raised to report."""
     if body.malformed:
         return UnreadableAnswerError()
     if exit == "left":
@@ -221,7 +221,7 @@ def _cause(exit: Exit, body: Body) -> Exception | None:
     return TruncatedStreamError() if body.begun else UnreadableAnswerError()
 
 
-def _decoder_for(response: Any) -> Decode | None:
+def _make_decoder(response: Any) -> Decode | None:
     """A decoder of our own for the response's content encoding; None where there is nothing to undo.
 
     It is the one the HTTP library has for this response, which knows what was installed with it. A

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
-from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer, pick_fields, read_failure
+from greenflash_otel.instrumentation.openai.request import CallRequest
 from greenflash_otel.json_values import (
     JsonObject,
-    as_count,
-    as_list,
-    as_object,
-    as_text,
+    read_count,
+    read_json_object,
+    read_list,
+    read_str,
 )
 from greenflash_otel.model.operation import Message, Operation
 from greenflash_otel.model.roles import ASSISTANT
@@ -22,40 +22,40 @@ from greenflash_otel.semconv.formats.openai import read_message
 from greenflash_otel.semconv.usage import read_usage
 
 
-def read_request(request: Request, operation: Operation) -> Operation:
+def read_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what a request asks for."""
     body = request.body
     return replace(
         operation,
-        input=tuple(read_message(as_object(entry)) for entry in as_list(body.get("messages"))),
-        output_type=output_type(body.get("response_format")),
-        choice_count=as_count(body.get("n")) or 1,
+        input=tuple(read_message(read_json_object(entry)) for entry in read_list(body.get("messages"))),
+        output_type=read_output_type(body.get("response_format")),
+        choice_count=read_count(body.get("n")) or 1,
     )
 
 
-def output_type(format: object) -> str | None:
+def read_output_type(format: object) -> str | None:
     """``json`` where a request asks for it in either of two ways."""
-    asked = as_text(as_object(format).get("type"))
+    asked = read_str(read_json_object(format).get("type"))
     return "json" if asked in ("json_object", "json_schema") else None
 
 
-def read_answer(body: JsonObject) -> Answer:
-    """The answer that a whole body holds; a streamed one is put together into the same form before."""
-    choices = [as_object(choice) for choice in as_list(body.get("choices"))]
-    choices.sort(key=lambda choice: as_count(choice.get("index")) or 0)
-    return Answer(
+def read_answer(body: JsonObject) -> ModelAnswer:
+    """The answer that a whole body contains; a streamed one is put together into the same form before."""
+    choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
+    choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
+    return ModelAnswer(
         output=tuple(_read_choice(choice) for choice in choices),
         finish_reasons=tuple(
-            reason for choice in choices if (reason := as_text(choice.get("finish_reason")))
+            reason for choice in choices if (reason := read_str(choice.get("finish_reason")))
         ),
         usage=read_usage(body.get("usage")),
-        response_model=as_text(body.get("model")),
-        response_id=as_text(body.get("id")),
-        properties=kept(body, "service_tier", "system_fingerprint"),
+        response_model=read_str(body.get("model")),
+        response_id=read_str(body.get("id")),
+        properties=pick_fields(body, "service_tier", "system_fingerprint"),
         failure=read_failure(body.get("error")),
     )
 
 
 def _read_choice(choice: JsonObject) -> Message:
-    message = read_message(as_object(choice.get("message")), ASSISTANT)
-    return replace(message, finish_reason=as_text(choice.get("finish_reason")))
+    message = read_message(read_json_object(choice.get("message")), ASSISTANT)
+    return replace(message, finish_reason=read_str(choice.get("finish_reason")))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
+from greenflash_otel.json_values import NOTHING, JsonObject, read_count, read_json_object, read_list, read_str
 
 HEAD = ("id", "model", "service_tier", "system_fingerprint", "error")
 """Fields of a chunk that belong to the whole answer; the last value that is not empty counts."""
@@ -27,16 +27,16 @@ class _ToolCall:
     arguments: list[str] = field(default_factory=list)
 
     def add(self, delta: JsonObject) -> None:
-        custom = as_object(delta.get("custom"))
+        custom = read_json_object(delta.get("custom"))
         if custom or delta.get("type") == "custom":
             self.kind = "custom"
-        inner = custom or as_object(delta.get("function"))
-        self.id = self.id or as_text(delta.get("id"))
-        self.name = self.name or as_text(inner.get("name"))
-        if piece := as_text(inner.get("arguments", inner.get("input"))):
+        inner = custom or read_json_object(delta.get("function"))
+        self.id = self.id or read_str(delta.get("id"))
+        self.name = self.name or read_str(inner.get("name"))
+        if piece := read_str(inner.get("arguments", inner.get("input"))):
             self.arguments.append(piece)
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         arguments = "".join(self.arguments)
         field = "input" if self.kind == "custom" else "arguments"
         return {"id": self.id, "type": self.kind, self.kind: {"name": self.name, field: arguments}}
@@ -54,8 +54,8 @@ class _Choice:
     audio: dict[str, str] = field(default_factory=dict)
 
     def add(self, choice: JsonObject) -> None:
-        self.finish_reason = as_text(choice.get("finish_reason")) or self.finish_reason
-        for name, value in as_object(choice.get("delta")).items():
+        self.finish_reason = read_str(choice.get("finish_reason")) or self.finish_reason
+        for name, value in read_json_object(choice.get("delta")).items():
             if not value:
                 continue
             if name in TEXTS and isinstance(value, str):
@@ -70,21 +70,21 @@ class _Choice:
             self.texts[name] = [piece]
 
     def add_role(self, role: object) -> None:
-        self.role = self.role or as_text(role)
+        self.role = self.role or read_str(role)
 
     def add_parts(self, parts: object) -> None:
-        for part in map(as_object, as_list(parts)):
+        for part in map(read_json_object, read_list(parts)):
             if part.get("type") == "text":
-                self._add_text("content", as_text(part.get("text")) or "")
+                self._add_text("content", read_str(part.get("text")) or "")
             elif part.get("type") == "thinking":
-                for thought in map(as_object, as_list(part.get("thinking"))):
-                    self._add_text("reasoning", as_text(thought.get("text")) or "")
+                for thought in map(read_json_object, read_list(part.get("thinking"))):
+                    self._add_text("reasoning", read_str(thought.get("text")) or "")
             else:
                 self.parts.append(part)
 
     def add_tool_calls(self, deltas: object) -> None:
-        for delta in map(as_object, as_list(deltas)):
-            self._tool_call(delta).add(delta)
+        for delta in map(read_json_object, read_list(deltas)):
+            self._find_tool_call(delta).add(delta)
 
     def add_function_call(self, delta: object) -> None:
         self.function_call = self.function_call or _ToolCall()
@@ -92,22 +92,22 @@ class _Choice:
 
     def add_executed_tools(self, tools: object) -> None:
         """A tool that the provider runs comes again when its result is there."""
-        for tool in map(as_object, as_list(tools)):
-            index = as_count(tool.get("index")) or 0
+        for tool in map(read_json_object, read_list(tools)):
+            index = read_count(tool.get("index")) or 0
             self.executed_tools[index] = {**self.executed_tools.get(index, NOTHING), **tool}
 
     def add_audio(self, audio: object) -> None:
-        for name, piece in as_object(audio).items():
+        for name, piece in read_json_object(audio).items():
             if isinstance(piece, str):
                 self.audio[name] = piece if name == "id" else self.audio.get(name, "") + piece
 
-    def _tool_call(self, delta: JsonObject) -> _ToolCall:
+    def _find_tool_call(self, delta: JsonObject) -> _ToolCall:
         """The call that a delta continues: the last of its index, or the last one where it has none.
 
         Some providers number every parallel call 0: a named call with an id of its own is a new one.
         """
-        index, id = as_count(delta.get("index")), as_text(delta.get("id"))
-        named = as_text(as_object(delta.get("function") or delta.get("custom")).get("name"))
+        index, id = read_count(delta.get("index")), read_str(delta.get("id"))
+        named = read_str(read_json_object(delta.get("function") or delta.get("custom")).get("name"))
         for known_index, call in reversed(self.tool_calls):
             if (index is None and not named) or known_index == index:
                 if id and named and call.id and call.id != id:
@@ -117,16 +117,16 @@ class _Choice:
         self.tool_calls.append((index, call))
         return call
 
-    def whole(self, index: int) -> JsonObject:
+    def to_json(self, index: int) -> JsonObject:
         texts = {name: "".join(pieces) for name, pieces in self.texts.items()}
         message: dict[str, Any] = {"role": self.role, **texts}
         if self.parts:
             message["content"] = [{"type": "text", "text": texts.get("content", "")}, *self.parts]
-        message["tool_calls"] = [call.whole() for _, call in self.tool_calls]
+        message["tool_calls"] = [call.to_json() for _, call in self.tool_calls]
         message["executed_tools"] = [tool for _, tool in sorted(self.executed_tools.items())]
         message["audio"] = self.audio
         if self.function_call:
-            message["function_call"] = self.function_call.whole()["function"]
+            message["function_call"] = self.function_call.to_json()["function"]
         return {"index": index, "message": message, "finish_reason": self.finish_reason}
 
 
@@ -161,16 +161,18 @@ class ChatAssembly:
         for name in HEAD:
             if value := event.get(name):
                 self._head[name] = value
-        if usage := event.get("usage") or as_object(event.get("x_groq")).get("usage"):  # Groq's place for it
-            self._usage = as_object(usage)
-        for entry in as_list(event.get("choices")):
-            choice = as_object(entry)
-            index = as_count(choice.get("index")) or 0
+        if usage := event.get("usage") or read_json_object(event.get("x_groq")).get(
+            "usage"
+        ):  # Groq's place for it
+            self._usage = read_json_object(usage)
+        for entry in read_list(event.get("choices")):
+            choice = read_json_object(entry)
+            index = read_count(choice.get("index")) or 0
             if index not in self._choices:
                 self._choices[index] = _Choice()
             self._choices[index].add(choice)
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The body of the answer so far."""
-        choices = [choice.whole(index) for index, choice in sorted(self._choices.items())]
+        choices = [choice.to_json(index) for index, choice in sorted(self._choices.items())]
         return {**self._head, "usage": self._usage, "choices": choices}

@@ -1,7 +1,7 @@
 """Legacy completions: the prompt as what the user said, the text as the answer. Pure.
 
 A request with several prompts is a batch and no conversation: one hidden step. Prompts of token ids are
-kept as their number.
+retained as their number.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
-from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer, pick_fields, read_failure
+from greenflash_otel.instrumentation.openai.request import CallRequest
+from greenflash_otel.json_values import NOTHING, JsonObject, read_count, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Message, Operation, Other, Part, Text
 from greenflash_otel.semconv.usage import read_usage
 
@@ -19,10 +19,10 @@ HEAD = ("id", "model", "system_fingerprint", "error", "usage")
 """Fields of a chunk that belong to the whole answer; the last value that is not empty counts."""
 
 
-def read_request(request: Request, operation: Operation) -> Operation:
+def read_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what a request asks for."""
-    prompt, choice_count = request.body.get("prompt"), as_count(request.body.get("n")) or 1
-    prompts = [prompt] if isinstance(prompt, str) or _is_tokens(prompt) else as_list(prompt)
+    prompt, choice_count = request.body.get("prompt"), read_count(request.body.get("n")) or 1
+    prompts = [prompt] if isinstance(prompt, str) or _is_tokens(prompt) else read_list(prompt)
     return replace(
         operation,
         name=operation.name if len(prompts) < 2 else "text_completion_batch",
@@ -31,19 +31,19 @@ def read_request(request: Request, operation: Operation) -> Operation:
     )
 
 
-def read_answer(body: JsonObject) -> Answer:
-    """The answer that a whole body holds; a streamed one is put together into the same form before."""
-    choices = [as_object(choice) for choice in as_list(body.get("choices"))]
-    choices.sort(key=lambda choice: as_count(choice.get("index")) or 0)
-    return Answer(
+def read_answer(body: JsonObject) -> ModelAnswer:
+    """The answer that a whole body contains; a streamed one is put together into the same form before."""
+    choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
+    choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
+    return ModelAnswer(
         output=tuple(_read_choice(choice) for choice in choices),
         finish_reasons=tuple(
-            reason for choice in choices if (reason := as_text(choice.get("finish_reason")))
+            reason for choice in choices if (reason := read_str(choice.get("finish_reason")))
         ),
         usage=read_usage(body.get("usage")),
-        response_model=as_text(body.get("model")),
-        response_id=as_text(body.get("id")),
-        properties=kept(body, "system_fingerprint"),
+        response_model=read_str(body.get("model")),
+        response_id=read_str(body.get("id")),
+        properties=pick_fields(body, "system_fingerprint"),
         failure=read_failure(body.get("error")),
     )
 
@@ -66,17 +66,17 @@ class CompletionAssembly:
 
     def add(self, event: JsonObject) -> None:
         """Take in the next chunk."""
-        if value := as_text(event.get("value")):
+        if value := read_str(event.get("value")):
             self._bare = True
             self._texts.setdefault(0, []).append(value)
         self._head |= {name: value for name in HEAD if (value := event.get(name))}
-        for choice in map(as_object, as_list(event.get("choices"))):
-            index = as_count(choice.get("index")) or 0
-            self._texts.setdefault(index, []).append(as_text(choice.get("text")) or "")
-            if reason := as_text(choice.get("finish_reason")):
+        for choice in map(read_json_object, read_list(event.get("choices"))):
+            index = read_count(choice.get("index")) or 0
+            self._texts.setdefault(index, []).append(read_str(choice.get("text")) or "")
+            if reason := read_str(choice.get("finish_reason")):
                 self._reasons[index] = reason
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The body of the answer so far."""
         choices = [
             {"index": index, "text": "".join(pieces), "finish_reason": self._reasons.get(index)}
@@ -86,14 +86,14 @@ class CompletionAssembly:
 
 
 def _read_choice(choice: JsonObject) -> Message:
-    text = as_text(choice.get("text"))
+    text = read_str(choice.get("text"))
     parts = (Text(text),) if text else ()
-    return Message("assistant", parts, finish_reason=as_text(choice.get("finish_reason")))
+    return Message("assistant", parts, finish_reason=read_str(choice.get("finish_reason")))
 
 
 def _read_prompt(prompt: object) -> Part:
-    return Text(prompt) if isinstance(prompt, str) else Other("tokens", {"count": len(as_list(prompt))})
+    return Text(prompt) if isinstance(prompt, str) else Other("tokens", {"count": len(read_list(prompt))})
 
 
 def _is_tokens(prompt: object) -> bool:
-    return bool(as_list(prompt)) and all(as_count(token) is not None for token in as_list(prompt))
+    return bool(read_list(prompt)) and all(read_count(token) is not None for token in read_list(prompt))

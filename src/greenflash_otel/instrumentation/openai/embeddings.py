@@ -6,9 +6,9 @@ import base64
 import binascii
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, read_failure
-from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer, read_failure
+from greenflash_otel.instrumentation.openai.request import CallRequest
+from greenflash_otel.json_values import NOTHING, JsonObject, read_count, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part, Text
 from greenflash_otel.semconv.usage import read_usage
 
@@ -16,25 +16,25 @@ BYTES_PER_NUMBER = 4
 """Vectors come as base64 of 32-bit floats, which the SDK asks for where the application does not choose."""
 
 
-def read_request(request: Request, operation: Operation) -> Operation:
+def read_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what is to be embedded."""
     given = request.body.get("input")
-    texts = [given] if isinstance(given, str) else as_list(given)
-    if texts and all(as_count(token) is not None for token in texts):
+    texts = [given] if isinstance(given, str) else read_list(given)
+    if texts and all(read_count(token) is not None for token in texts):
         texts = [texts]
     parts = tuple(_read_text(text) for text in texts)
     return replace(operation, input=(Message("user", parts),) if parts else ())
 
 
-def read_answer(body: JsonObject) -> Answer:
+def read_answer(body: JsonObject) -> ModelAnswer:
     """How many vectors came, and how long they are."""
-    vectors = [as_object(entry).get("embedding") for entry in as_list(body.get("data"))]
+    vectors = [read_json_object(entry).get("embedding") for entry in read_list(body.get("data"))]
     properties: dict[str, Json] = {"count": len(vectors)} if vectors else {}
-    if vectors and (dimensions := _length(vectors[0])):
+    if vectors and (dimensions := _measure_length(vectors[0])):
         properties["dimensions"] = dimensions
-    return Answer(
+    return ModelAnswer(
         usage=read_usage(body.get("usage")),
-        response_model=as_text(body.get("model")),
+        response_model=read_str(body.get("model")),
         properties=properties,
         failure=read_failure(body.get("error")),
     )
@@ -52,19 +52,19 @@ class WholeAssembly:
         """Take in an event."""
         self._error = event.get("error") or self._error
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """What is known of the answer."""
         return {"error": self._error} if self._error else NOTHING
 
 
 def _read_text(given: object) -> Part:
-    return Text(given) if isinstance(given, str) else Other("tokens", {"count": len(as_list(given))})
+    return Text(given) if isinstance(given, str) else Other("tokens", {"count": len(read_list(given))})
 
 
-def _length(vector: object) -> int | None:
+def _measure_length(vector: object) -> int | None:
     if isinstance(vector, str):
         try:
             return len(base64.b64decode(vector)) // BYTES_PER_NUMBER
         except (binascii.Error, ValueError):
             return None
-    return len(as_list(vector)) or None
+    return len(read_list(vector)) or None

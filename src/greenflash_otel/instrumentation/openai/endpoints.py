@@ -20,16 +20,16 @@ from greenflash_otel.instrumentation.openai import (
     responses,
     stored_responses,
 )
-from greenflash_otel.instrumentation.openai.answer import Answer
-from greenflash_otel.instrumentation.openai.body import AnswerBody, Assembly, Body, Decode
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer
+from greenflash_otel.instrumentation.openai.body import Assembly, Decode, JsonBody, ResponseBody
 from greenflash_otel.instrumentation.openai.chat_stream import ChatAssembly
 from greenflash_otel.instrumentation.openai.other_bodies import BytesBody, TextBody
-from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.request import CallRequest
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.json_values import JsonObject
 from greenflash_otel.model.operation import ADD_ITEMS, COMPACT, DELETE_ITEMS, EMBEDDINGS, FETCH, Operation
 
-Listen = Callable[[int, "Decode | None"], Body]
+Listen = Callable[[int, "Decode | None"], ResponseBody]
 """Makes what takes in an answer's bytes, for so many choices, of this content encoding."""
 
 
@@ -42,26 +42,26 @@ class Surface:
     """How the path of its URL ends, ``*`` for an id; what stands before depends on the provider."""
     operation: str
     """``gen_ai.operation.name`` of what it does."""
-    read_request: Callable[[Request, Operation], Operation]
-    read_answer: Callable[[JsonObject], Answer]
+    read_request: Callable[[CallRequest, Operation], Operation]
+    read_answer: Callable[[JsonObject], ModelAnswer]
     listen: Listen
 
 
-def assembled_by(assembly: Callable[[int], Assembly]) -> Listen:
+def make_body(assembly: Callable[[int], Assembly]) -> Listen:
     """JSON that comes whole, or as server-sent events that ``assembly`` puts together."""
-    return lambda choice_count, decode: AnswerBody(assembly(choice_count), decode)
+    return lambda choice_count, decode: JsonBody(assembly(choice_count), decode)
 
 
-CHAT = assembled_by(ChatAssembly)
-TEXT = assembled_by(completions.CompletionAssembly)
-RESPONSE = assembled_by(ResponseAssembly)
-WHOLE = assembled_by(embeddings.WholeAssembly)
-IMAGE = assembled_by(images.ImageAssembly)
+CHAT = make_body(ChatAssembly)
+TEXT = make_body(completions.CompletionAssembly)
+RESPONSE = make_body(ResponseAssembly)
+WHOLE = make_body(embeddings.WholeAssembly)
+IMAGE = make_body(images.ImageAssembly)
 
 
-def heard(choice_count: int, decode: Decode | None) -> Body:
+def make_transcript_body(choice_count: int, decode: Decode | None) -> ResponseBody:
     """A transcript: JSON, events, or plain text."""
-    return TextBody(AnswerBody(audio.TextAssembly(choice_count)), decode)
+    return TextBody(JsonBody(audio.TextAssembly(choice_count)), decode)
 
 
 SURFACES: tuple[Surface, ...] = (
@@ -86,9 +86,23 @@ SURFACES: tuple[Surface, ...] = (
     ),
     Surface("post", "/images/edits", "image_generation", images.read_request, images.read_answer, IMAGE),
     Surface("post", "/images/variations", "image_generation", images.read_request, images.read_answer, IMAGE),
-    Surface("post", "/audio/transcriptions", "transcription", audio.read_heard, audio.read_text, heard),
-    Surface("post", "/audio/translations", "translation", audio.read_heard, audio.read_text, heard),
-    Surface("post", "/audio/speech", "speech", audio.read_spoken, audio.read_sound, BytesBody),
+    Surface(
+        "post",
+        "/audio/transcriptions",
+        "transcription",
+        audio.read_transcription_request,
+        audio.read_text,
+        make_transcript_body,
+    ),
+    Surface(
+        "post",
+        "/audio/translations",
+        "translation",
+        audio.read_transcription_request,
+        audio.read_text,
+        make_transcript_body,
+    ),
+    Surface("post", "/audio/speech", "speech", audio.read_speech_request, audio.read_speech, BytesBody),
     Surface("post", "/responses", "chat", responses.read_request, responses.read_answer, RESPONSE),
     Surface(
         "post",
@@ -140,13 +154,13 @@ def surface_of(method: str, url: str) -> tuple[Surface, tuple[str, ...]] | None:
     for surface in SURFACES:
         if (
             surface.method == method.lower()
-            and (ids := _ids_in(path, surface.path.split("/")[1:])) is not None
+            and (ids := _match_ids(path, surface.path.split("/")[1:])) is not None
         ):
             return surface, ids
     return None
 
 
-def _ids_in(path: Sequence[str], pattern: Sequence[str]) -> tuple[str, ...] | None:
+def _match_ids(path: Sequence[str], pattern: Sequence[str]) -> tuple[str, ...] | None:
     """What the end of ``path`` has for each ``*`` of ``pattern``; None if they do not fit."""
     end = path[-len(pattern) :]
     if len(end) < len(pattern):

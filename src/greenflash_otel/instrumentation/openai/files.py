@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from greenflash_otel.json_values import as_text, digest_of_bytes
+from greenflash_otel.json_values import digest_of_bytes, read_str
 from greenflash_otel.model.operation import Media
 
 
 def read_file(modality: str, given: object) -> Media:
-    """Read a file of a form as the SDK holds it: (field, file); a file is bytes or (name, content, type).
+    """Read a file of a form as the SDK has it: (field, file); a file is bytes or (name, content, type).
 
     Only what is bytes already is digested: files are left for the SDK to read.
     """
@@ -19,8 +19,8 @@ def read_file(modality: str, given: object) -> Media:
     digest, size_bytes = digest_of_bytes(content) if isinstance(content, bytes) else (None, None)
     return Media(
         modality,
-        file_id=as_text(name),
-        mime_type=as_text(mime_type),
+        file_id=read_str(name),
+        mime_type=read_str(mime_type),
         digest=digest,
         size_bytes=size_bytes,
     )

@@ -5,34 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.answer import Answer, kept, read_failure
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer, pick_fields, read_failure
 from greenflash_otel.instrumentation.openai.files import read_file
-from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_list, as_object, as_text
+from greenflash_otel.instrumentation.openai.request import CallRequest
+from greenflash_otel.json_values import NOTHING, JsonObject, read_count, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Media, Message, Operation, Part, Text
-from greenflash_otel.semconv.formats.media import media_at
+from greenflash_otel.semconv.formats.media import make_media
 from greenflash_otel.semconv.usage import read_usage
 
 
-def read_request(request: Request, operation: Operation) -> Operation:
+def read_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with the prompt and the pictures it is about."""
-    prompt = as_text(request.body.get("prompt"))
+    prompt = read_str(request.body.get("prompt"))
     pictures = tuple(read_file("image", given) for given in request.files)
     parts: tuple[Part, ...] = (*((Text(prompt),) if prompt else ()), *pictures)
     return replace(
         operation,
         input=(Message("user", parts),) if parts else (),
-        choice_count=as_count(request.body.get("n")) or 1,
+        choice_count=read_count(request.body.get("n")) or 1,
     )
 
 
-def read_answer(body: JsonObject) -> Answer:
+def read_answer(body: JsonObject) -> ModelAnswer:
     """The pictures, each with the prompt that the provider made of the one it was given."""
-    entries = [as_object(entry) for entry in as_list(body.get("data"))]
-    return Answer(
+    entries = [read_json_object(entry) for entry in read_list(body.get("data"))]
+    return ModelAnswer(
         output=tuple(Message("assistant", _read_picture(entry)) for entry in entries),
         usage=read_usage(body.get("usage")),
-        properties=kept(body, "size", "quality", "output_format"),
+        properties=pick_fields(body, "size", "quality", "output_format"),
         failure=read_failure(body.get("error")),
     )
 
@@ -52,19 +52,19 @@ class ImageAssembly:
 
     def add(self, event: JsonObject) -> None:
         """Take in the next event."""
-        if (as_text(event.get("type")) or "").endswith(".completed"):
+        if (read_str(event.get("type")) or "").endswith(".completed"):
             self._pictures.append(event)
             self._head |= {name: event[name] for name in ("usage", "size", "quality") if event.get(name)}
         elif error := event.get("error"):
             self._head["error"] = error
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The body of the answer so far."""
         return {**NOTHING, **self._head, "data": self._pictures}
 
 
 def _read_picture(entry: JsonObject) -> tuple[Part, ...]:
-    content, url = as_text(entry.get("b64_json")), as_text(entry.get("url"))
-    picture = media_at(content) if content else Media("image", uri=url)
-    prompt = as_text(entry.get("revised_prompt"))
+    content, url = read_str(entry.get("b64_json")), read_str(entry.get("url"))
+    picture = make_media(content) if content else Media("image", uri=url)
+    prompt = read_str(entry.get("revised_prompt"))
     return (picture, Text(prompt)) if prompt else (picture,)

@@ -4,57 +4,59 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from greenflash_otel.instrumentation.openai.answer import Answer, read_failure
-from greenflash_otel.instrumentation.openai.request import Request
-from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text, to_json
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer, read_failure
+from greenflash_otel.instrumentation.openai.request import CallRequest
+from greenflash_otel.json_values import JsonObject, read_json_object, read_list, read_str, to_json
 from greenflash_otel.model.operation import Json, Message, Operation, Other, Part
 from greenflash_otel.semconv.formats.openai import read_content, read_messages
 from greenflash_otel.semconv.usage import read_usage
 
 
-def read_moderation_request(request: Request, operation: Operation) -> Operation:
+def read_moderation_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what is to be judged: a text, several, or parts of one message."""
     given = request.body.get("input")
     parts = read_content([given] if isinstance(given, str) else given)
     return replace(operation, input=(Message("user", parts),) if parts else ())
 
 
-def read_moderation(body: JsonObject) -> Answer:
+def read_moderation(body: JsonObject) -> ModelAnswer:
     """For each input whether it was flagged, and as what."""
-    return _answer(body, tuple(_read_verdict(as_object(one)) for one in as_list(body.get("results"))))
+    return _make_answer(
+        body, tuple(_read_verdict(read_json_object(one)) for one in read_list(body.get("results")))
+    )
 
 
-def read_decision_request(request: Request, operation: Operation) -> Operation:
+def read_decision_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what is to be judged, and the questions about it."""
-    questions = to_json(list(as_list(request.body.get("questions"))))
+    questions = to_json(list(read_list(request.body.get("questions"))))
     asked: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
     given = read_messages(request.body.get("input"))
     return replace(operation, input=(*given, Message("system", asked)) if asked else given)
 
 
-def read_decision(body: JsonObject) -> Answer:
+def read_decision(body: JsonObject) -> ModelAnswer:
     """The answer to each question."""
-    answers = [as_object(one) for one in as_list(body.get("answers"))]
-    return _answer(body, tuple(Other("answer", _renamed(one)) for one in answers))
+    answers = [read_json_object(one) for one in read_list(body.get("answers"))]
+    return _make_answer(body, tuple(Other("answer", _rename_type(one)) for one in answers))
 
 
-def _answer(body: JsonObject, parts: tuple[Part, ...]) -> Answer:
-    return Answer(
+def _make_answer(body: JsonObject, parts: tuple[Part, ...]) -> ModelAnswer:
+    return ModelAnswer(
         output=(Message("assistant", parts),) if parts else (),
         usage=read_usage(body.get("usage")),
-        response_model=as_text(body.get("model")),
-        response_id=as_text(body.get("id")),
+        response_model=read_str(body.get("model")),
+        response_id=read_str(body.get("id")),
         failure=read_failure(body.get("error")),
     )
 
 
 def _read_verdict(result: JsonObject) -> Part:
-    categories = as_object(result.get("categories"))
-    found: list[Json] = [str(name) for name, holds in categories.items() if holds is True]
+    categories = read_json_object(result.get("categories"))
+    found: list[Json] = [str(name) for name, applies in categories.items() if applies is True]
     return Other("moderation", {"flagged": result.get("flagged") is True, "categories": found})
 
 
-def _renamed(answer: JsonObject) -> JsonObject:
+def _rename_type(answer: JsonObject) -> JsonObject:
     """The fields of an answer; its type is its kind here, as a part has a type of its own."""
     fields = {str(name): to_json(value) for name, value in answer.items() if name != "type"}
     return {"kind": to_json(answer.get("type")), **fields}

@@ -1,10 +1,10 @@
-"""Answers that need not be JSON: sounds, of which digest and size are kept, and transcripts as plain text."""
+"""Answers that need not be JSON: sounds, of which digest and size are retained, and transcripts as plain text."""
 
 from __future__ import annotations
 
 import hashlib
 
-from greenflash_otel.instrumentation.openai.body import AnswerBody, Decode
+from greenflash_otel.instrumentation.openai.body import Decode, JsonBody
 from greenflash_otel.json_values import JsonObject
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
@@ -12,16 +12,16 @@ MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 
 class BytesBody:
-    """A `Body` of which only digest and size are kept."""
+    """A `Body` of which only digest and size are retained."""
 
-    complete = malformed = tells_its_end = False
+    complete = malformed = marks_its_end = False
 
     def __init__(self, _choice_count: int, _decode: Decode | None) -> None:
         self._digest = hashlib.sha256()
         self._size_bytes = 0
         self.begun = False
 
-    def feed(self, chunk: bytes) -> None:
+    def receive_bytes(self, chunk: bytes) -> None:
         """Take in the next bytes."""
         self.begun = True
         self._digest.update(chunk)
@@ -30,15 +30,15 @@ class BytesBody:
     def finish(self) -> None:
         """No more bytes will come."""
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """Digest and size of what came."""
         return {"digest": f"sha256:{self._digest.hexdigest()}", "size_bytes": self._size_bytes}
 
 
 class TextBody:
-    """A `Body` that is JSON, as `AnswerBody` has it, or else plain text."""
+    """A `ResponseBody` that is JSON, as `JsonBody` has it, or else plain text."""
 
-    def __init__(self, json_body: AnswerBody, decode: Decode | None) -> None:
+    def __init__(self, json_body: JsonBody, decode: Decode | None) -> None:
         self._json = json_body
         self._decode = decode
         self._text = bytearray()
@@ -56,14 +56,14 @@ class TextBody:
         return self._json.complete
 
     @property
-    def tells_its_end(self) -> bool:
+    def marks_its_end(self) -> bool:
         return self._json.begun
 
-    def feed(self, chunk: bytes) -> None:
+    def receive_bytes(self, chunk: bytes) -> None:
         """Take in the next bytes."""
         decoded = chunk if self._decode is None else self._decode(chunk)
         content = decoded if isinstance(decoded, bytes) else b"".join(decoded)
-        self._json.feed(content)
+        self._json.receive_bytes(content)
         if len(self._text) < MAX_TEXT_BYTES:
             self._text += content
 
@@ -71,6 +71,6 @@ class TextBody:
         """No more bytes will come."""
         self._json.finish()
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The answer so far; plain text stands under ``text``."""
-        return self._json.whole() if self._json.begun else {"text": self._text.decode("utf-8", "replace")}
+        return self._json.to_json() if self._json.begun else {"text": self._text.decode("utf-8", "replace")}

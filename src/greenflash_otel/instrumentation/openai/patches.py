@@ -16,32 +16,34 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.context import current_affiliation
+from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.invocation import Invocation, told_above
-from greenflash_otel.instrumentation.openai.call import Exchange, Instrumentation
+from greenflash_otel.instrumentation.invocation import Invocation, is_captured_by_framework
+from greenflash_otel.instrumentation.openai.call import ObservedCall, OpenAIConfig
 from greenflash_otel.instrumentation.openai.endpoints import Surface, surface_of
 from greenflash_otel.instrumentation.openai.providers import provider_of
-from greenflash_otel.instrumentation.openai.request import Request, context_of
+from greenflash_otel.instrumentation.openai.request import CallRequest, context_of
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import NOTHING, JsonObject, as_list, as_object, as_text
+from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Operation, merge_context
 from greenflash_otel.suppression import is_suppressed
 
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
 
-current: Instrumentation | None = None
-"""The instrumentation that holds; set by `instrument()`."""
+current: OpenAIConfig | None = None
+"""The instrumentation in effect; set by `instrument()`."""
 
 
-def request(wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def observe_request(
+    wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Around ``SyncAPIClient.request``."""
     exchange, args, kwargs = _observe(client, args, kwargs)
     with exchange:
         return wrapped(*args, **kwargs)
 
 
-async def request_async(
+async def observe_request_async(
     wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Around ``AsyncAPIClient.request``."""
@@ -66,7 +68,7 @@ def process_response(
 class _Carrier:
     """Stands in the request's options for their ``post_parser``, and acts as it if it is called."""
 
-    def __init__(self, exchange: Exchange, post_parser: Any) -> None:
+    def __init__(self, exchange: ObservedCall, post_parser: Any) -> None:
         self.exchange = exchange
         self.post_parser = post_parser
 
@@ -83,7 +85,7 @@ def _observe(
         options = kwargs["options"] if "options" in kwargs else args[1]
         found = surface_of(options.method, options.url)
         instrumentation = current
-        if found and instrumentation and not _carried(options) and not suppressed():
+        if found and instrumentation and not _is_observed(options) and not is_suppressed_here():
             streamed = kwargs.get("stream") is True
             exchange = _begin(instrumentation, found[0], client, _request_of(options, found[1]), streamed)
             if exchange:
@@ -96,30 +98,30 @@ def _observe(
 
 
 def _begin(
-    instrumentation: Instrumentation, surface: Surface, client: Any, request: Request, streamed: bool
-) -> Exchange | None:
+    instrumentation: OpenAIConfig, surface: Surface, client: Any, request: CallRequest, streamed: bool
+) -> ObservedCall | None:
     """Start the invocation and read its request; None if nobody records it."""
     body = request.body
     operation = Operation(
         name=surface.operation,
-        affiliation=merge_context(current_affiliation(), context_of(body)),
+        conversation_context=merge_context(get_current_conversation_context(), context_of(body)),
         provider=provider_of(client),
-        request_model=as_text(body.get("model")),
+        request_model=read_str(body.get("model")),
         streamed=streamed or body.get("stream") is True,
     )
     invocation = Invocation.start(instrumentation.tracer(), operation)
     if not invocation.recording:
         return None
     with guarded("read a request"):
-        request, operation = _without_known(instrumentation, request, operation)
+        request, operation = _remove_known(instrumentation, request, operation)
         operation = surface.read_request(request, operation)
-    return Exchange(instrumentation, surface, operation, invocation)
+    return ObservedCall(instrumentation, surface, operation, invocation)
 
 
-def _without_known(
-    instrumentation: Instrumentation, request: Request, operation: Operation
-) -> tuple[Request, Operation]:
-    """The request as it is read: of a long history only what was not told before."""
+def _remove_known(
+    instrumentation: OpenAIConfig, request: CallRequest, operation: Operation
+) -> tuple[CallRequest, Operation]:
+    """The request as it is read: of a long history only what was not recorded before."""
     entries = request.body.get("messages")
     if instrumentation.history is None or not isinstance(entries, list):
         return request, operation
@@ -130,13 +132,13 @@ def _without_known(
     return replace(request, body=body), replace(operation, input_parent_id=parent_id)
 
 
-def _request_of(options: Any, ids: tuple[str, ...]) -> Request:
+def _request_of(options: Any, ids: tuple[str, ...]) -> CallRequest:
     files = options.files
-    return Request(
+    return CallRequest(
         _body_of(options),
         ids,
-        query=as_object(options.params),
-        files=list(files.items()) if isinstance(files, Mapping) else as_list(files),
+        query=read_json_object(options.params),
+        files=list(files.items()) if isinstance(files, Mapping) else read_list(files),
     )
 
 
@@ -146,14 +148,18 @@ def _body_of(options: Any) -> JsonObject:
     if isinstance(given, bytes):
         given = json.loads(given)
     extra = options.extra_json
-    return {**as_object(given), **as_object(extra)} if extra else as_object(given) or NOTHING
+    return (
+        {**read_json_object(given), **read_json_object(extra)}
+        if extra
+        else read_json_object(given) or NOTHING
+    )
 
 
-def _carried(options: Any) -> bool:
+def _is_observed(options: Any) -> bool:
     """Whether a wrapper of ours, above another instrumentation's, observes this request already."""
     return isinstance(options.post_parser, _Carrier)
 
 
-def suppressed() -> bool:
-    """Whether the running code asked not to be instrumented, or a framework above tells of this call."""
-    return is_suppressed() or told_above()
+def is_suppressed_here() -> bool:
+    """Whether the running code asked not to be instrumented, or a framework above describes this call."""
+    return is_suppressed() or is_captured_by_framework()

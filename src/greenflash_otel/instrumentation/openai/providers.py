@@ -43,11 +43,11 @@ def provider_of(client: object) -> str:
     for known in type(client).__mro__:
         if provider := CLIENTS.get(known.__name__):
             return provider
-    return _provider_at(str(getattr(getattr(client, "base_url", None), "host", "")))
+    return _find_provider(str(getattr(getattr(client, "base_url", None), "host", "")))
 
 
 @lru_cache(maxsize=64)
-def _provider_at(host: str) -> str:
+def _find_provider(host: str) -> str:
     labels = host.split(".")
     for length in (2, 3, 4):
         if provider := HOSTS.get(".".join(labels[-length:])):

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from greenflash_otel.json_values import JsonObject, as_text
-from greenflash_otel.model.operation import Affiliation
+from greenflash_otel.json_values import JsonObject, read_str
+from greenflash_otel.model.operation import ConversationContext
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CallRequest:
     """One request."""
 
     body: JsonObject = field(default_factory=dict)
@@ -20,9 +20,9 @@ class Request:
     """What its path has where the surface's has a ``*``."""
     query: JsonObject = field(default_factory=dict)
     files: Sequence[Any] = ()
-    """What a form carries besides fields, as the SDK holds it: (field, file) pairs."""
+    """What a form carries besides fields, as the SDK has it: (field, file) pairs."""
 
 
-def context_of(body: JsonObject) -> Affiliation:
+def context_of(body: JsonObject) -> ConversationContext:
     """Read whom a request is made for."""
-    return Affiliation(user_id=as_text(body.get("user")) or as_text(body.get("safety_identifier")))
+    return ConversationContext(user_id=read_str(body.get("user")) or read_str(body.get("safety_identifier")))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from greenflash_otel.json_values import NOTHING, JsonObject, as_count, as_object, as_text
+from greenflash_otel.json_values import NOTHING, JsonObject, read_count, read_json_object, read_str
 
 DELTAS: Mapping[str, tuple[str, str]] = {
     "response.output_text.delta": ("message", "output_text"),
@@ -44,46 +44,46 @@ class ResponseAssembly:
 
     def add(self, event: JsonObject) -> None:
         """Take in the next event."""
-        kind = as_text(event.get("type")) or ""
+        kind = read_str(event.get("type")) or ""
         if self._from_start is None:
             self._from_start = not event.get("sequence_number")
-        index = as_count(event.get("output_index")) or 0
+        index = read_count(event.get("output_index")) or 0
         if kind in DELTAS:
             self._add_piece(index, *DELTAS[kind], event)
         elif kind == "response.output_item.done":
-            self._items[index] = as_object(event.get("item"))
+            self._items[index] = read_json_object(event.get("item"))
             self._done.add(index)
             self._pieces.pop(index, None)
         elif kind == "response.output_item.added":
-            self._items.setdefault(index, as_object(event.get("item")))
-        elif response := as_object(event.get("response")):
+            self._items.setdefault(index, read_json_object(event.get("item")))
+        elif response := read_json_object(event.get("response")):
             self._body = response
             self.complete = self.complete or kind in TERMINAL
         elif kind == "error" or event.get("error"):
             self._error = event.get("error") or {name: event.get(name) for name in ("code", "message")}
 
-    def whole(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         """The body of the response so far."""
         body = dict(self._body)
         if not body.get("output") and self._from_start is not False:
-            body["output"] = [self._item(index) for index in sorted(self._items)]
+            body["output"] = [self._get_item(index) for index in sorted(self._items)]
         return {**body, "error": body.get("error") or self._error}
 
     def _add_piece(self, index: int, item_type: str, field: str, event: JsonObject) -> None:
-        if not (piece := as_text(event.get("delta"))):
+        if not (piece := read_str(event.get("delta"))):
             return
-        part = as_count(event.get("content_index", event.get("summary_index"))) or 0
+        part = read_count(event.get("content_index", event.get("summary_index"))) or 0
         self._items.setdefault(index, {"type": item_type})
         self._pieces.setdefault(index, {}).setdefault((field, part), []).append(piece)
 
-    def _item(self, index: int) -> JsonObject:
+    def _get_item(self, index: int) -> JsonObject:
         item = self._items[index]
         pieces = self._pieces.get(index)
         return item if index in self._done or not pieces else {**item, **_fields_of(pieces)}
 
 
 def _fields_of(pieces: Mapping[tuple[str, int], list[str]]) -> JsonObject:
-    """The fields of an unfinished item that its deltas tell."""
+    """The fields of an unfinished item that its deltas report."""
     fields: dict[str, Any] = {}
     for (field, _), texts in sorted(pieces.items()):
         text = "".join(texts)

@@ -1,6 +1,6 @@
 """Look on while an HTTP stream is read.
 
-The response's own stream stands behind a transparent proxy that passes every chunk on and tells a
+The response's own stream stands behind a transparent proxy that passes every chunk on and informs a
 listener of it, and of the end. Nothing is read before the application reads it, and the proxy is left
 out when a response is pickled or copied, as httpx leaves out any stream.
 """
@@ -14,18 +14,18 @@ import wrapt
 
 
 class Listener(Protocol):
-    """Who is told; must not raise."""
+    """Who is called; must not raise."""
 
-    def feed(self, chunk: bytes) -> None:
+    def handle_chunk(self, chunk: bytes) -> None:
         """``chunk`` was read."""
 
-    def exhausted(self) -> None:
+    def handle_end(self) -> None:
         """The stream was read to its end."""
 
-    def broken(self, error: BaseException) -> None:
+    def handle_error(self, error: BaseException) -> None:
         """Reading raised ``error``."""
 
-    def closed(self) -> None:
+    def handle_close(self) -> None:
         """The stream was closed."""
 
 
@@ -46,13 +46,13 @@ class TeeStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic in the 
         try:
             self.__wrapped__.close()
         finally:
-            self._self_listener.closed()
+            self._self_listener.handle_close()
 
     async def aclose(self) -> None:
         try:
             await self.__wrapped__.aclose()
         finally:
-            self._self_listener.closed()
+            self._self_listener.handle_close()
 
 
 class TeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
@@ -69,12 +69,12 @@ class TeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
         try:
             chunk: bytes = next(self.__wrapped__)
         except StopIteration:
-            self._self_listener.exhausted()
+            self._self_listener.handle_end()
             raise
         except BaseException as error:
-            self._self_listener.broken(error)
+            self._self_listener.handle_error(error)
             raise
-        self._self_listener.feed(chunk)
+        self._self_listener.handle_chunk(chunk)
         return chunk
 
 
@@ -92,10 +92,10 @@ class AsyncTeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
         try:
             chunk: bytes = await self.__wrapped__.__anext__()
         except StopAsyncIteration:
-            self._self_listener.exhausted()
+            self._self_listener.handle_end()
             raise
         except BaseException as error:
-            self._self_listener.broken(error)
+            self._self_listener.handle_error(error)
             raise
-        self._self_listener.feed(chunk)
+        self._self_listener.handle_chunk(chunk)
         return chunk

@@ -14,15 +14,15 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from greenflash_otel.context import current_affiliation, tool_call
+from greenflash_otel.context import get_current_conversation_context, tool_call
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai import patches
 from greenflash_otel.instrumentation.openai.answer import judge_error
-from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import as_object, as_text, read_structure, to_json
+from greenflash_otel.json_values import read_json_object, read_str, read_structure, to_json
 from greenflash_otel.model.operation import EXECUTE_TOOL, Operation, ToolExecution
 
 MODULE = "openai.lib.responses_tool_runner"
@@ -54,25 +54,25 @@ class _Execution:
         with guarded("observe a tool"):
             instrumentation = patches.current
             call = kwargs["item"] if "item" in kwargs else args[1]
-            if instrumentation is not None and not patches.suppressed():
+            if instrumentation is not None and not patches.is_suppressed_here():
                 self._instrumentation = instrumentation
                 self._tool = ToolExecution(
-                    str(call.name), as_text(call.call_id), read_structure(to_json(call.arguments))
+                    str(call.name), read_str(call.call_id), read_structure(to_json(call.arguments))
                 )
                 self._scope = tool_call(str(call.call_id))
-                self._operation = Operation(EXECUTE_TOOL, current_affiliation(), tool=self._tool)
+                self._operation = Operation(EXECUTE_TOOL, get_current_conversation_context(), tool=self._tool)
                 self._invocation = Invocation.start(instrumentation.tracer(), self._operation)
                 open_operations.watch(self)
 
     @property
-    def instrumentation(self) -> Instrumentation:
+    def instrumentation(self) -> OpenAIConfig:
         """The instrumentation that records it."""
         return self._instrumentation
 
     def abandon(self) -> None:
         """End it while the function runs on."""
         if self._invocation is not None:
-            self._invocation.finish(replace(self._ended(None), ending="abandoned"))
+            self._invocation.finish(replace(self._complete_operation(None), ending="abandoned"))
 
     def leave(self, error: BaseException) -> None:
         """Does nothing: the function has its own way out."""
@@ -86,7 +86,7 @@ class _Execution:
         if self._invocation is not None:
             with guarded("enter a tool"):
                 self._scope.__enter__()
-                otel_context.attach(self._invocation.as_current())
+                otel_context.attach(self._invocation.make_current())
         return self
 
     def __exit__(
@@ -98,14 +98,14 @@ class _Execution:
             self._scope.__exit__(type, error, traceback)
         with guarded("end a tool"):
             if self._instrumentation.active:
-                self._invocation.finish(self._ended(error))
+                self._invocation.finish(self._complete_operation(error))
             else:
                 self._invocation.discard()
 
-    def _ended(self, error: BaseException | None) -> Operation:
+    def _complete_operation(self, error: BaseException | None) -> Operation:
         verdict = judge_error(error) if error else None
-        result = to_json(as_object(self.output).get("output"))
+        result = to_json(read_json_object(self.output).get("output"))
         operation = replace(self._operation, tool=replace(self._tool, result=result))
         if verdict:
             operation = replace(operation, ending=verdict.ending, failure=verdict.failure)
-        return operation if self._instrumentation.capture_content else without_content(operation)
+        return operation if self._instrumentation.capture_content else remove_content(operation)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import apply_ending, text, texts
+from greenflash_otel.semconv.attributes import apply_ending, read_text, read_texts
 from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.formats.gemini import has_failed, read_contents
@@ -30,7 +30,7 @@ NOTHING = ("{}", "N/A", "<not specified>", '"<not specified>"', '{"result": "<no
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
     attributes = span.attributes
-    name = text(attributes, genai.TOOL_NAME)
+    name = read_text(attributes, genai.TOOL_NAME)
     if name == MERGED:
         return None
     if name is not None:
@@ -44,8 +44,8 @@ def read(span: SpanRecord) -> Operation | None:
     instructions = config.get("system_instruction") if isinstance(config, Mapping) else None
     operation = Operation(
         "chat",
-        provider=text(attributes, "gen_ai.system"),
-        request_model=text(attributes, genai.REQUEST_MODEL),
+        provider=read_text(attributes, "gen_ai.system"),
+        request_model=read_text(attributes, genai.REQUEST_MODEL),
         system_instructions=tuple(
             part for message in read_contents(instructions, "system") for part in message.parts
         ),
@@ -54,7 +54,7 @@ def read(span: SpanRecord) -> Operation | None:
         usage=read_usage_attributes(
             attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()
         ),
-        finish_reasons=texts(attributes, genai.FINISH_REASONS),
+        finish_reasons=read_texts(attributes, genai.FINISH_REASONS),
     )
     return apply_ending(operation, span)
 
@@ -64,7 +64,7 @@ def _read_tool(span: SpanRecord, name: str) -> Operation | None:
     if ARGUMENTS not in attributes and RESULT not in attributes:
         operation = otel_events.read(span)
     else:
-        call_id = text(attributes, genai.TOOL_CALL_ID)
+        call_id = read_text(attributes, genai.TOOL_CALL_ID)
         tool = ToolExecution(
             name,
             call_id if call_id not in NOTHING else None,

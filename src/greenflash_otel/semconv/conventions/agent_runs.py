@@ -1,9 +1,9 @@
-"""Spans around model calls that tell the same once more: an agent's run, a workflow. Pure.
+"""Spans around model calls that record the same once more: an agent's run, a workflow. Pure.
 
-What a run says is only told where the calls in it do not: a call that failed before its input was recorded
+What a run says is only recorded where the calls in it do not: a call that failed before its input was recorded
 gets it from there, calls of which none was instructed get the instructions, and a run without any call is
-told as one call. Calls that say nothing may still get log records, so that a run around them is not told. Of
-a run that comes alone it depends on whether its calls came before it (`as_call`).
+recorded as one call. Calls that say nothing may still get log records, so that a run around them is not recorded. Of
+a run that comes alone it depends on whether its calls came before it (`make_call`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,6 @@ def _is_instructed(call: Operation) -> bool:
     return bool(call.system_instructions) or any(one.role in SYSTEM_ROLES for one in call.input)
 
 
-def as_call(run: Operation, *, told: bool) -> Operation | None:
+def make_call(run: Operation, *, already_emitted: bool) -> Operation | None:
     """Make one call of a run that came without any; None if its trace was read before."""
-    return None if told else replace(run, name="chat")
+    return None if already_emitted else replace(run, name="chat")

@@ -1,7 +1,7 @@
 """The AI SDK of Vercel, 3.3 to 6: attributes ``ai.*``. Pure. Source: its telemetry documentation, its spans.
 
 The calls of a model (``…doGenerate``, ``…doStream``, ``…doEmbed``) and of tools are read; the spans around
-them say the same once more. One that got no answer is told if there is no call in it, as of a stream that was
+them say the same once more. One that got no answer is recorded if there is no call in it, as of a stream that was
 left early. Version 7 writes OpenTelemetry's own names.
 """
 
@@ -28,8 +28,8 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.roles import PLAIN, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import apply_ending, text
-from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
+from greenflash_otel.semconv.attributes import apply_ending, read_text
+from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.formats.media import media_of
 from greenflash_otel.semconv.truncated_json import read_document
@@ -53,7 +53,7 @@ Entry = Mapping[str, Json]
 
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
-    kind = text(span.attributes, KIND) or ""
+    kind = read_text(span.attributes, KIND) or ""
     if kind == "ai.toolCall":
         return _read_tool(span)
     if kind.endswith(".doEmbed"):
@@ -69,25 +69,25 @@ def _read_run(attributes: Attributes) -> Operation | None:
     if any(_read_answer(attributes)):
         return None
     asked = read_document(attributes.get("ai.prompt"))
-    told: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
-    prompt, system = told.get("prompt"), told.get("system")
-    said = tuple(_read_messages(told.get("messages", prompt if isinstance(prompt, list) else None)))
+    recorded: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
+    prompt, system = recorded.get("prompt"), recorded.get("system")
+    said = tuple(_read_messages(recorded.get("messages", prompt if isinstance(prompt, list) else None)))
     question = (Message("user", (Text(prompt),)),) if isinstance(prompt, str) and prompt else ()
     instructions = (Text(system),) if isinstance(system, str) and system else ()
-    call = _read_call(attributes, streamed="stream" in (text(attributes, KIND) or ""))
+    call = _read_call(attributes, streamed="stream" in (read_text(attributes, KIND) or ""))
     return replace(call, name=RUN, input=said or question, system_instructions=instructions)
 
 
 def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
-    reason = text(attributes, "ai.response.finishReason")
+    reason = read_text(attributes, "ai.response.finishReason")
     parts = tuple(_read_answer(attributes))
     first_chunk_ms = attributes.get("ai.response.msToFirstChunk")
     return Operation(
         "chat",
-        provider=(text(attributes, "ai.model.provider") or "").partition(".")[0] or None,
-        request_model=text(attributes, "ai.model.id"),
-        response_model=text(attributes, "ai.response.model"),
-        response_id=text(attributes, "ai.response.id"),
+        provider=(read_text(attributes, "ai.model.provider") or "").partition(".")[0] or None,
+        request_model=read_text(attributes, "ai.model.id"),
+        response_model=read_text(attributes, "ai.response.model"),
+        response_id=read_text(attributes, "ai.response.id"),
         input=tuple(_read_messages(read_document(attributes.get("ai.prompt.messages")))),
         output=(Message("assistant", parts, finish_reason=reason),) if parts else (),
         output_type="json" if "ai.response.object" in attributes else None,
@@ -104,7 +104,7 @@ def _read_embedding(attributes: Attributes) -> Operation:
     said = tuple(Text(text) for text in texts if isinstance(text, str))
     return Operation(
         EMBEDDINGS,
-        request_model=text(attributes, "ai.model.id"),
+        request_model=read_text(attributes, "ai.model.id"),
         input=(Message("user", said),) if said else (),
         usage=Usage(tokens) if isinstance(tokens := attributes.get("ai.usage.tokens"), int) else None,
         properties={"count": len(texts)} if texts else {},
@@ -113,11 +113,11 @@ def _read_embedding(attributes: Attributes) -> Operation:
 
 def _read_tool(span: SpanRecord) -> Operation | None:
     attributes = span.attributes
-    call_id = text(attributes, "ai.toolCall.id")
+    call_id = read_text(attributes, "ai.toolCall.id")
     if call_id is None:
         return None
     tool = ToolExecution(
-        text(attributes, "ai.toolCall.name") or "unknown",
+        read_text(attributes, "ai.toolCall.name") or "unknown",
         call_id,
         read_structure(read_json(attributes.get("ai.toolCall.args"))),
         read_json(attributes.get("ai.toolCall.result")),
@@ -126,9 +126,9 @@ def _read_tool(span: SpanRecord) -> Operation | None:
 
 
 def _read_answer(attributes: Attributes) -> Iterator[Part]:
-    if thought := text(attributes, "ai.response.reasoning"):
+    if thought := read_text(attributes, "ai.response.reasoning"):
         yield Reasoning(thought)
-    if said := text(attributes, "ai.response.text") or text(attributes, "ai.response.object"):
+    if said := read_text(attributes, "ai.response.text") or read_text(attributes, "ai.response.object"):
         yield Text(said)
     calls = read_document(attributes.get("ai.response.toolCalls"))
     for call in calls if isinstance(calls, list) else ():
@@ -169,7 +169,7 @@ def _read_part(entry: Entry) -> Part:
 def _read_tool_call(entry: Entry) -> ToolCall:
     arguments = entry["input"] if "input" in entry else entry.get("args")
     return ToolCall(
-        text(entry, "toolName") or "unknown", read_structure(arguments), text(entry, "toolCallId")
+        read_text(entry, "toolName") or "unknown", read_structure(arguments), read_text(entry, "toolCallId")
     )
 
 
@@ -179,13 +179,13 @@ def _read_result(entry: Entry) -> ToolCallResponse:
     if isinstance(output, Mapping) and "type" in output and "value" in output:
         failed = failed or str(output["type"]).startswith("error")
         output = output["value"]
-    return ToolCallResponse(output, text(entry, "toolCallId"), failed)
+    return ToolCallResponse(output, read_text(entry, "toolCallId"), failed)
 
 
 CONVENTION = Convention(
     "AI SDK",
     MARKER_ATTRIBUTES,
     read,
-    conversation_attributes=conversations_below(*METADATA),
-    user_attributes=users_below(*METADATA),
+    conversation_attributes=list_conversation_names(*METADATA),
+    user_attributes=list_user_names(*METADATA),
 )

@@ -1,7 +1,7 @@
 """Langfuse, its SDKs from version 3 on: ``langfuse.observation.*``. Pure. Source: its documentation, spans.
 
-Generations, embeddings, retrievers and tools are read; chains, agents and spans tell nothing that these do
-not tell.
+Generations, embeddings, retrievers and tools are read; chains, agents and spans say nothing that these do
+not report.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import replace
 from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import EXECUTE_TOOL, Failure, Json, Operation, Text, ToolExecution, Usage
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import apply_ending, text, unquoted
+from greenflash_otel.semconv.attributes import apply_ending, read_text, read_unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
-from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
+from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
 from greenflash_otel.semconv.formats.api_payloads import (
     RequestPayload,
     ResponsePayload,
@@ -37,7 +37,7 @@ def read(span: SpanRecord) -> Operation | None:
     answered = read_document(attributes.get("langfuse.observation.output"))
     if isinstance(asked, str) and asked == answered:
         asked = answered = None  # what a mask put in place of both
-    match text(attributes, KIND):
+    match read_text(attributes, KIND):
         case "generation":
             operation = _read_call(attributes, asked, answered)
         case "embedding":
@@ -51,8 +51,8 @@ def read(span: SpanRecord) -> Operation | None:
             operation = _read_tool(span, asked, answered)
         case _:
             return None
-    if span.status != "error" and text(attributes, "langfuse.observation.level") == "ERROR":
-        message = text(attributes, "langfuse.observation.status_message")
+    if span.status != "error" and read_text(attributes, "langfuse.observation.level") == "ERROR":
+        message = read_text(attributes, "langfuse.observation.status_message")
         return replace(operation, ending="failed", failure=Failure("_OTHER", message))
     return apply_ending(operation, span)
 
@@ -64,15 +64,15 @@ def _read_call(attributes: Attributes, asked: Json, answered: Json) -> Operation
     if count > 1 and isinstance(answered, list):
         each = (message for one in answered for message in read_response(one).messages)
         request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
-    told = operation_of(request, response)
-    instructions = unquoted(attributes, f"{METADATA}.instructions")
+    recorded = operation_of(request, response)
+    instructions = read_unquoted(attributes, f"{METADATA}.instructions")
     return replace(
-        told,
-        system_instructions=told.system_instructions or ((Text(instructions),) if instructions else ()),
+        recorded,
+        system_instructions=recorded.system_instructions or ((Text(instructions),) if instructions else ()),
         response_model=_read_model(attributes),
-        response_id=told.response_id or unquoted(attributes, f"{METADATA}.id"),
-        previous_response_id=told.previous_response_id
-        or unquoted(attributes, f"{METADATA}.previous_response_id"),
+        response_id=recorded.response_id or read_unquoted(attributes, f"{METADATA}.id"),
+        previous_response_id=recorded.previous_response_id
+        or read_unquoted(attributes, f"{METADATA}.previous_response_id"),
         usage=_read_usage(attributes),
     )
 
@@ -88,16 +88,16 @@ def _read_tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
     given = asked
     if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
         given = asked["kwargs"]
-    told = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
-    id = told.get("tool_call_id") or unquoted(span.attributes, f"{METADATA}.tool_call_id")
-    result = told.get("content", answered)
+    recorded = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
+    id = recorded.get("tool_call_id") or read_unquoted(span.attributes, f"{METADATA}.tool_call_id")
+    result = recorded.get("content", answered)
     return Operation(
         EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
     )
 
 
 def _read_model(attributes: Attributes) -> str | None:
-    return text(attributes, "langfuse.observation.model.name")
+    return read_text(attributes, "langfuse.observation.model.name")
 
 
 def _read_usage(attributes: Attributes) -> Usage | None:
@@ -109,13 +109,13 @@ CONVENTION = Convention(
     MARKER_ATTRIBUTES,
     read,
     conversation_attributes=(
-        *conversations_below(METADATA, "langfuse.trace.metadata"),
+        *list_conversation_names(METADATA, "langfuse.trace.metadata"),
         "langfuse.session.id",
         "langfuse.trace.session_id",
     ),
     user_attributes=(
         "langfuse.user.id",
         "langfuse.trace.user_id",
-        *users_below(METADATA, "langfuse.trace.metadata"),
+        *list_user_names(METADATA, "langfuse.trace.metadata"),
     ),
 )

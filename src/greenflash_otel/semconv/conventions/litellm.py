@@ -1,6 +1,6 @@
 """LiteLLM: OpenTelemetry's names with OpenAI's messages in them. Pure. Source: its spans, 1.106.
 
-The tools that a model asks for in Chat Completions are not in its messages; they stand flattened beside
+The tools that a model asks for in Chat Completions are not in its messages; they stand flattened next to
 them, without the ids of the calls. The span inside each (``raw_gen_ai_request``) says the same once more.
 """
 
@@ -14,7 +14,7 @@ from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
 from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
-from greenflash_otel.semconv.flattened import branch, items, text_at, tree_below
+from greenflash_otel.semconv.flattened import build_tree, find_branch, find_text, list_items
 
 MARKER_ATTRIBUTES = ("litellm.call_id", "litellm.provider.model")
 CALLS = ("acompletion", "completion", "responses", "aresponses")
@@ -39,12 +39,13 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_calls(span: SpanRecord) -> tuple[ToolCall, ...]:
     found = (
-        branch(item, "function_call") for item in items(tree_below(span.attributes, "gen_ai.completion"))
+        find_branch(item, "function_call")
+        for item in list_items(build_tree(span.attributes, "gen_ai.completion"))
     )
     return tuple(
-        ToolCall(name, read_structure(text_at(one, "arguments")))
+        ToolCall(name, read_structure(find_text(one, "arguments")))
         for one in found
-        if (name := text_at(one, "name"))
+        if (name := find_text(one, "name"))
     )
 
 

@@ -12,7 +12,7 @@ from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Operation, Text, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import apply_ending, text
+from greenflash_otel.semconv.attributes import apply_ending, read_text
 from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import pydantic_ai
 from greenflash_otel.semconv.formats.api_payloads import (
@@ -31,12 +31,12 @@ TOOL = "Function: {name}"
 
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
-    attributes, template = span.attributes, text(span.attributes, TEMPLATE) or ""
+    attributes, template = span.attributes, read_text(span.attributes, TEMPLATE) or ""
     if "response" in attributes and attributes.get("gen_ai.operation.name") == "chat":
         return apply_ending(_read_response(span), span)
     if template.startswith(TOOL):
         tool = ToolExecution(
-            text(attributes, "name") or "unknown",
+            read_text(attributes, "name") or "unknown",
             arguments=read_structure(attributes.get("input")),
             result=read_json(attributes.get("output")),
         )
@@ -50,27 +50,30 @@ def _read_data(span: SpanRecord) -> Operation:
     """Read a request and its answer, as older versions have them, or all messages in one."""
     answered = read_document(span.attributes.get("response_data"))
     asked = read_request(read_document(span.attributes.get("request_data")))
-    told: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
-    if isinstance(streamed := told.get("combined_chunk_content"), str):
+    recorded: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
+    if isinstance(streamed := recorded.get("combined_chunk_content"), str):
         answer = read_response(streamed)
-    elif told:
-        answer = read_response(told)
+    elif recorded:
+        answer = read_response(recorded)
     else:
         last = len(asked.messages) - 1 if asked.messages and asked.messages[-1].role == "assistant" else None
         answer = ResponsePayload(asked.messages[last:] if last is not None else ())
         asked = replace(asked, messages=asked.messages[:last])
-    return replace(operation_of(asked, answer), provider=text(span.attributes, "gen_ai.system"))
+    return replace(operation_of(asked, answer), provider=read_text(span.attributes, "gen_ai.system"))
 
 
 def _read_response(span: SpanRecord) -> Operation:
     answered = read_document(span.attributes.get("response"))
-    told: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
-    asked, instructions = read_request(read_json(span.attributes.get("raw_input"))), told.get("instructions")
-    previous = told.get("previous_response_id")
+    recorded: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
+    asked, instructions = (
+        read_request(read_json(span.attributes.get("raw_input"))),
+        recorded.get("instructions"),
+    )
+    previous = recorded.get("previous_response_id")
     return replace(
         operation_of(asked, read_response(answered)),
-        provider=text(span.attributes, "gen_ai.system"),
-        request_model=text(span.attributes, "gen_ai.request.model"),
+        provider=read_text(span.attributes, "gen_ai.system"),
+        request_model=read_text(span.attributes, "gen_ai.request.model"),
         previous_response_id=previous if isinstance(previous, str) else None,
         system_instructions=(Text(instructions),) if isinstance(instructions, str) and instructions else (),
     )

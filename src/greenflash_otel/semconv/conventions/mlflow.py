@@ -1,7 +1,7 @@
 """MLflow's tracing: a span's inputs and outputs, every attribute written as JSON. Pure.
 
 Of the clients that it traces by itself they are the request and the answer of the API. Model calls,
-embeddings, retrievers and tools are read; chains, agents and parsers tell nothing that these do not tell.
+embeddings, retrievers and tools are read; chains, agents and parsers say nothing that these do not report.
 Source: its code, 3.17.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Json, Message, Operation, ToolCall, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.attributes import apply_ending, text, unquoted
+from greenflash_otel.semconv.attributes import apply_ending, read_text, read_unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
@@ -36,7 +36,9 @@ def read(span: SpanRecord) -> Operation | None:
             return apply_ending(_read_call(span, inputs, outputs), span)
         case "EMBEDDING":
             operation = embedding_of(given.get("input", given.get("texts", given.get("text"))))
-            return apply_ending(replace(operation, request_model=unquoted(span.attributes, "model")), span)
+            return apply_ending(
+                replace(operation, request_model=read_unquoted(span.attributes, "model")), span
+            )
         case "RETRIEVER":
             return apply_ending(retrieval_of(given.get("query", inputs), outputs), span)
         case "TOOL":
@@ -46,24 +48,26 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
-    told = operation_of(read_request(inputs), read_response(outputs))
-    said = [part for message in told.output for part in message.parts]
+    recorded = operation_of(read_request(inputs), read_response(outputs))
+    said = [part for message in recorded.output for part in message.parts]
     calls = () if any(isinstance(part, ToolCall) for part in said) else tuple(_read_streamed_calls(span))
     if calls:
-        first, *rest = told.output or (Message("assistant"),)
-        told = replace(told, output=(replace(first, parts=(*first.parts, *calls)), *rest))
+        first, *rest = recorded.output or (Message("assistant"),)
+        recorded = replace(recorded, output=(replace(first, parts=(*first.parts, *calls)), *rest))
     usage = read_json(span.attributes.get("mlflow.chat.tokenUsage"))
     return replace(
-        told,
-        request_model=told.request_model or unquoted(span.attributes, "model"),
-        usage=told.usage or read_usage(usage),
+        recorded,
+        request_model=recorded.request_model or read_unquoted(span.attributes, "model"),
+        usage=recorded.usage or read_usage(usage),
     )
 
 
 def _read_tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
-    told = outputs if isinstance(outputs, Mapping) and "tool_call_id" in outputs else {}
-    id = told.get("tool_call_id")
-    return ToolExecution(span.name, id if isinstance(id, str) else None, inputs, told.get("content", outputs))
+    recorded = outputs if isinstance(outputs, Mapping) and "tool_call_id" in outputs else {}
+    id = recorded.get("tool_call_id")
+    return ToolExecution(
+        span.name, id if isinstance(id, str) else None, inputs, recorded.get("content", outputs)
+    )
 
 
 def _read_streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
@@ -74,9 +78,9 @@ def _read_streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
         for piece in calls if isinstance(calls, list) else ():
             if isinstance(piece, Mapping):
                 call, function = found.setdefault(str(piece.get("index")), {}), piece.get("function")
-                told = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
+                recorded = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
                 for name in ("id", "name", "arguments"):
-                    call[name] = call.get(name, "") + (text(told, name) or "")
+                    call[name] = call.get(name, "") + (read_text(recorded, name) or "")
     for call in found.values():
         yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
 

@@ -1,6 +1,6 @@
 """OpenInference, of Arize and Phoenix: flattened messages, raw copies. Pure. Source: its conventions, 0.1.42.
 
-Model calls, embeddings, retrievers and tools are read; chains and agents tell nothing that these do not tell.
+Model calls, embeddings, retrievers and tools are read; chains and agents say nothing that these do not report.
 """
 
 from __future__ import annotations
@@ -23,13 +23,20 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import apply_ending, document, text, texts
+from greenflash_otel.semconv.attributes import apply_ending, read_text, read_texts, read_truncated_mapping
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
-from greenflash_otel.semconv.flattened import Tree, branch, items, items_with_places, text_at, tree_below
+from greenflash_otel.semconv.flattened import (
+    Tree,
+    build_tree,
+    enumerate_items,
+    find_branch,
+    find_text,
+    list_items,
+)
 from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.langchain import read_written
-from greenflash_otel.semconv.formats.media import media_at
+from greenflash_otel.semconv.formats.media import make_media
 from greenflash_otel.semconv.formats.openai_tools import read_named_call
 from greenflash_otel.semconv.redaction_marks import show
 from greenflash_otel.semconv.truncated_json import read_document
@@ -47,7 +54,7 @@ USAGE = tuple(
 
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
-    match text(span.attributes, KIND):
+    match read_text(span.attributes, KIND):
         case "LLM" | None:
             return _read_call(span)
         case "EMBEDDING":
@@ -62,9 +69,9 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_call(span: SpanRecord) -> Operation:
     attributes = span.attributes
-    asked = document(attributes, "input.value")
+    asked = read_truncated_mapping(attributes, "input.value")
     answered = read_response(read_document(attributes.get("output.value")))
-    parameters = document(attributes, "llm.invocation_parameters")
+    parameters = read_truncated_mapping(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
     given = _read_messages(attributes, INPUT_MESSAGES, "user", asked.get("messages"))
     output = _read_messages(attributes, "llm.output_messages", "assistant", answered.choices)
@@ -72,18 +79,20 @@ def _read_call(span: SpanRecord) -> Operation:
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
     operation = Operation(
         "text_completion" if completions and not output else "chat",
-        provider=text(attributes, "llm.provider") or text(attributes, "llm.system"),
-        request_model=text(attributes, "llm.request.model_name") or text(parameters, "model"),
-        response_model=text(attributes, "llm.response.model_name") or text(attributes, "llm.model_name"),
+        provider=read_text(attributes, "llm.provider") or read_text(attributes, "llm.system"),
+        request_model=read_text(attributes, "llm.request.model_name") or read_text(parameters, "model"),
+        response_model=read_text(attributes, "llm.response.model_name")
+        or read_text(attributes, "llm.model_name"),
         response_id=answered.id,
-        previous_response_id=text(asked, "previous_response_id") or text(parameters, "previous_response_id"),
+        previous_response_id=read_text(asked, "previous_response_id")
+        or read_text(parameters, "previous_response_id"),
         system_instructions=_read_instructions(asked, attributes),
         input=given or prompts,
         output=_add_thoughts(output if choice_count > 1 else _join_items(output), answered.messages)
         or completions,
         choice_count=choice_count,
         usage=read_usage_attributes(attributes, *USAGE),
-        finish_reasons=(reason,) if (reason := text(attributes, "llm.finish_reason")) else (),
+        finish_reasons=(reason,) if (reason := read_text(attributes, "llm.finish_reason")) else (),
         streamed=parameters.get("stream") is True,
     )
     return apply_ending(operation, span)
@@ -91,25 +100,27 @@ def _read_call(span: SpanRecord) -> Operation:
 
 def _read_embedding(span: SpanRecord) -> Operation:
     attributes = span.attributes
-    embedded = items(tree_below(attributes, "embedding.embeddings"))
-    texts = [said for one in embedded if (said := show(text_at(one, "embedding", "text")))]
+    embedded = list_items(build_tree(attributes, "embedding.embeddings"))
+    texts = [said for one in embedded if (said := show(find_text(one, "embedding", "text")))]
     operation = replace(
         embedding_of(texts, count=len(embedded)),
-        request_model=text(attributes, "embedding.model_name"),
+        request_model=read_text(attributes, "embedding.model_name"),
         usage=read_usage_attributes(attributes, *USAGE),
     )
     return apply_ending(operation, span)
 
 
 def _read_retrieval(attributes: Attributes) -> Operation:
-    found = [branch(item, "document") for item in items(tree_below(attributes, "retrieval.documents"))]
+    found = [
+        find_branch(item, "document") for item in list_items(build_tree(attributes, "retrieval.documents"))
+    ]
     documents = [{**one, "metadata": read_json(one.get("metadata"))} for one in found]
-    query = _read_query(read_document(show(text(attributes, "input.value"))))
-    return retrieval_of(query, [one for one in documents if show(text_at(one, "content"))])
+    query = _read_query(read_document(show(read_text(attributes, "input.value"))))
+    return retrieval_of(query, [one for one in documents if show(find_text(one, "content"))])
 
 
 def _read_query(asked: Json) -> Json:
-    """Read what was looked up: a text, or LlamaIndex's arguments that hold it."""
+    """Read what was looked up: a text, or LlamaIndex's arguments that contain it."""
     if not isinstance(asked, Mapping):
         return asked
     bundle = asked.get(
@@ -121,13 +132,13 @@ def _read_query(asked: Json) -> Json:
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     output = read_json(attributes.get("output.value"))
-    told = _read_tool_message(output)
-    call_id = text(attributes, "tool.id") or text(told, "tool_call_id")
-    result = told.get("content", output if show(text(attributes, "output.value")) else None)
+    recorded = _read_tool_message(output)
+    call_id = read_text(attributes, "tool.id") or read_text(recorded, "tool_call_id")
+    result = recorded.get("content", output if show(read_text(attributes, "output.value")) else None)
     arguments = read_structure(read_json(attributes.get("input.value")))
-    tool = ToolExecution(text(attributes, "tool.name") or span.name, call_id, arguments, result)
+    tool = ToolExecution(read_text(attributes, "tool.name") or span.name, call_id, arguments, result)
     operation = Operation(EXECUTE_TOOL, tool=tool)
-    if told.get("status") == "error" and span.status != "error":
+    if recorded.get("status") == "error" and span.status != "error":
         failure = Failure("_OTHER", result if isinstance(result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return apply_ending(operation, span)
@@ -140,7 +151,7 @@ def _read_tool_message(output: Json) -> Mapping[str, Json]:
     if isinstance(data := output.get("data"), Mapping):
         return data
     if isinstance(blocks := output.get("blocks"), list) and "raw_output" in output:
-        texts = [text(block, "text") or "" for block in blocks if isinstance(block, Mapping)]
+        texts = [read_text(block, "text") or "" for block in blocks if isinstance(block, Mapping)]
         return {
             "content": "\n".join(texts),
             "status": "error" if output.get("is_error") is True else "success",
@@ -154,55 +165,57 @@ def _read_messages(attributes: Attributes, prefix: str, role: str, raw: Json) ->
     if isinstance(raw, (list, tuple)) and raw and isinstance(raw[0], list):
         raw = raw[0]  # LangChain has a list for each prompt
     copies = dict(enumerate(raw)) if isinstance(raw, (list, tuple)) else {}
-    for place, item in items_with_places(tree_below(attributes, prefix)):
-        message = branch(item, "message")
-        speaker = read_role(text_at(message, "role"), role)
+    for place, item in enumerate_items(build_tree(attributes, prefix)):
+        message = find_branch(item, "message")
+        speaker = read_role(find_text(message, "role"), role)
         if set(message) == {"role"}:
             found += read_written(copies.get(place), speaker)
         elif parts := tuple(_read_parts(message, speaker)):
-            found.append(Message(speaker, parts, name=text_at(message, "name")))
+            found.append(Message(speaker, parts, name=find_text(message, "name")))
     return tuple(found)
 
 
 def _read_completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
     """Read prompt and answers of the API for completions, or a text each, as in spans made by hand."""
-    asked = [text_at(item, "prompt", "text") for item in items(tree_below(attributes, "llm.prompts"))]
-    made = [text_at(item, "completion", "text") for item in items(tree_below(attributes, "llm.choices"))]
-    asked = asked or [*texts(attributes, "llm.prompts")] or _read_plain(attributes, "input")
+    asked = [find_text(item, "prompt", "text") for item in list_items(build_tree(attributes, "llm.prompts"))]
+    made = [
+        find_text(item, "completion", "text") for item in list_items(build_tree(attributes, "llm.choices"))
+    ]
+    asked = asked or [*read_texts(attributes, "llm.prompts")] or _read_plain(attributes, "input")
     said = tuple(Text(one) for one in asked if one)
     answers = (Message("assistant", (Text(one),)) for one in made or _read_plain(attributes, "output") if one)
     return (Message("user", said),) if said else (), tuple(answers)
 
 
 def _read_plain(attributes: Attributes, side: str) -> list[str | None]:
-    """Read the one text that a side is: JSON may hold what was to be hidden."""
-    is_text = text(attributes, f"{side}.mime_type") == "text/plain"
-    return [text(attributes, f"{side}.value")] if is_text else []
+    """Read the one text that a side is: JSON may contain what was to be hidden."""
+    is_text = read_text(attributes, f"{side}.mime_type") == "text/plain"
+    return [read_text(attributes, f"{side}.value")] if is_text else []
 
 
 def _read_parts(message: Tree, role: str) -> Iterator[Part]:
-    content = show(text_at(message, "content"))
+    content = show(find_text(message, "content"))
     if role == TOOL:
-        yield ToolCallResponse(content or "", text_at(message, "tool_call_id"))
+        yield ToolCallResponse(content or "", find_text(message, "tool_call_id"))
         return
-    for item in items(branch(message, "contents")):
-        yield from _read_content(branch(item, "message_content"))
-    if content and not items(branch(message, "contents")):
+    for item in list_items(find_branch(message, "contents")):
+        yield from _read_content(find_branch(item, "message_content"))
+    if content and not list_items(find_branch(message, "contents")):
         yield Text(content)
-    for item in items(branch(message, "tool_calls")):
-        call = branch(item, "tool_call")
-        arguments = show(text_at(call, "function", "arguments"))
-        yield read_named_call(text_at(call, "function", "name"), arguments, text_at(call, "id"))
+    for item in list_items(find_branch(message, "tool_calls")):
+        call = find_branch(item, "tool_call")
+        arguments = show(find_text(call, "function", "arguments"))
+        yield read_named_call(find_text(call, "function", "name"), arguments, find_text(call, "id"))
 
 
 def _read_content(content: Tree) -> Iterator[Part]:
-    said = show(text_at(content, "text"))
-    if text_at(content, "type") == "reasoning":
+    said = show(find_text(content, "text"))
+    if find_text(content, "type") == "reasoning":
         yield from [Reasoning(said)] if said else []
     elif said:
         yield Text(said)
-    elif url := show(text_at(content, "image", "image", "url")):
-        yield media_at(url)
+    elif url := show(find_text(content, "image", "image", "url")):
+        yield make_media(url)
 
 
 def _join_items(messages: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -224,7 +237,7 @@ def _add_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tupl
 
 def _read_instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Part, ...]:
     """Read the instructions of a response, where they are not among the messages."""
-    instructions = text(asked, "instructions")
+    instructions = read_text(asked, "instructions")
     said = f"{INPUT_MESSAGES}.0.message.content"
     return (Text(instructions),) if instructions and attributes.get(said) != instructions else ()
 

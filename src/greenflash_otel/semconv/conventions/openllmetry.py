@@ -2,7 +2,7 @@
 
 Before, messages are flattened into ``gen_ai.prompt.0.content`` and its like; after, they are as `genai`
 reads them. The tools and retrievers of LangChain stand in ``traceloop.entity.input`` and ``….output`` in
-both. Workflows, tasks and agents tell nothing by themselves. Source: its code.
+both. Workflows, tasks and agents say nothing by themselves. Source: its code.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
-from greenflash_otel.semconv.attributes import apply_ending, document, text
+from greenflash_otel.semconv.attributes import apply_ending, read_text, read_truncated_mapping
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
-from greenflash_otel.semconv.convention import Convention, conversations_below, users_below
+from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
 from greenflash_otel.semconv.conventions import otel_events
-from greenflash_otel.semconv.flattened import Tree, branch, items, text_at, tree_below
+from greenflash_otel.semconv.flattened import Tree, build_tree, find_branch, find_text, list_items
 from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.openai import REFUSAL, read_content, read_messages, read_refusal
 from greenflash_otel.semconv.formats.openai_tools import read_named_call
@@ -55,19 +55,19 @@ USAGE = (
 ITEMS = ("function_call", "function_call_output", "reasoning")
 ITEM_IDS = ("rs_", "fc_")
 NOTHING = '""'
-"""Stands for no content beside tool calls."""
+"""Stands for no content next to tool calls."""
 
 
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
     attributes = span.attributes
-    name, kind = text(attributes, "gen_ai.operation.name"), text(attributes, KIND)
+    name, kind = read_text(attributes, "gen_ai.operation.name"), read_text(attributes, KIND)
     if kind == "tool" or name == EXECUTE_TOOL:
         return _read_tool(span)
     if name == RETRIEVAL:
         asked, found = (
-            document(attributes, "traceloop.entity.input"),
-            document(attributes, "traceloop.entity.output"),
+            read_truncated_mapping(attributes, "traceloop.entity.input"),
+            read_truncated_mapping(attributes, "traceloop.entity.output"),
         )
         return apply_ending(retrieval_of(asked.get("query"), found.get("documents")), span)
     if any(name in attributes for name in FLATTENED):
@@ -85,7 +85,7 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def _read_flattened(attributes: Attributes) -> Operation | None:
-    kind = text(attributes, REQUEST_TYPE)
+    kind = read_text(attributes, REQUEST_TYPE)
     given = _read_flattened_messages(attributes, "gen_ai.prompt", "user")
     if kind == "embedding":
         return _read_embedding(attributes)
@@ -94,10 +94,10 @@ def _read_flattened(attributes: Attributes) -> Operation | None:
     output = _read_flattened_messages(attributes, "gen_ai.completion", "assistant")
     return Operation(
         "text_completion" if kind == "completion" else "chat",
-        provider=(text(attributes, "gen_ai.system") or "").lower() or None,
-        request_model=text(attributes, "gen_ai.request.model"),
-        response_model=text(attributes, "gen_ai.response.model"),
-        response_id=text(attributes, "gen_ai.response.id"),
+        provider=(read_text(attributes, "gen_ai.system") or "").lower() or None,
+        request_model=read_text(attributes, "gen_ai.request.model"),
+        response_model=read_text(attributes, "gen_ai.response.model"),
+        response_id=read_text(attributes, "gen_ai.response.id"),
         input=given,
         output=output,
         choice_count=max(len(output), 1),
@@ -108,44 +108,44 @@ def _read_flattened(attributes: Attributes) -> Operation | None:
 
 
 def _read_embedding(attributes: Attributes) -> Operation:
-    texts = [text_at(item, "content") for item in items(tree_below(attributes, "gen_ai.prompt"))]
+    texts = [find_text(item, "content") for item in list_items(build_tree(attributes, "gen_ai.prompt"))]
     return replace(
         embedding_of(texts),
-        request_model=text(attributes, "gen_ai.request.model"),
+        request_model=read_text(attributes, "gen_ai.request.model"),
         usage=read_usage_attributes(attributes, *USAGE),
     )
 
 
 def _read_flattened_messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
     found = []
-    for item in items(tree_below(attributes, prefix)):
-        speaker = read_role(text_at(item, "role"), role)
+    for item in list_items(build_tree(attributes, prefix)):
+        speaker = read_role(find_text(item, "role"), role)
         parts = _read_parts(item, speaker)
         if parts:
-            found.append(Message(speaker, parts, finish_reason=text_at(item, "finish_reason")))
+            found.append(Message(speaker, parts, finish_reason=find_text(item, "finish_reason")))
     return tuple(found)
 
 
 def _read_parts(item: Tree, role: str) -> tuple[Part, ...]:
-    content = text_at(item, "content") or text_at(item, "user")  # of a prompt without a role
+    content = find_text(item, "content") or find_text(item, "user")  # of a prompt without a role
     if role == TOOL:
-        return (ToolCallResponse(content or "", text_at(item, "tool_call_id")),)
-    thought = text_at(item, "reasoning")
+        return (ToolCallResponse(content or "", find_text(item, "tool_call_id")),)
+    thought = find_text(item, "reasoning")
     calls = tuple(
-        read_named_call(text_at(call, "name"), text_at(call, "arguments"), text_at(call, "id"))
-        for call in items(branch(item, "tool_calls"))
+        read_named_call(find_text(call, "name"), find_text(call, "arguments"), find_text(call, "id"))
+        for call in list_items(find_branch(item, "tool_calls"))
     )
     said = _read_said(content) if content and content != NOTHING else ()
-    refused = (read_refusal(told),) if (told := text_at(item, REFUSAL)) else ()
+    refused = (read_refusal(recorded),) if (recorded := find_text(item, REFUSAL)) else ()
     return (*_read_thoughts(thought), *said, *refused, *calls)
 
 
 def _read_thoughts(thought: str | None) -> tuple[Part, ...]:
     """Read a text; where it was a list of summaries, the span has that as JSON."""
-    told = read_structure(thought)
-    if isinstance(told, str):
-        return (Reasoning(told),) if told else ()
-    return tuple(read_content({"type": "reasoning", "summary": told})) if told else ()
+    recorded = read_structure(thought)
+    if isinstance(recorded, str):
+        return (Reasoning(recorded),) if recorded else ()
+    return tuple(read_content({"type": "reasoning", "summary": recorded})) if recorded else ()
 
 
 def _read_said(content: str) -> tuple[Part, ...]:
@@ -159,11 +159,11 @@ def _read_said(content: str) -> tuple[Part, ...]:
 
 
 def _unfold(message: Message) -> tuple[Message, ...]:
-    """Read what a text holds that is the input of a response, as JavaScript has it."""
+    """Read what a text contains that is the input of a response, as JavaScript has it."""
     only = message.parts[0] if len(message.parts) == 1 else None
-    told = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
-    entries = told if isinstance(told, list) else []
-    return read_messages(told, "user") if entries and all(map(_is_item, entries)) else (message,)
+    recorded = read_structure(only.content) if isinstance(only, Text) and message.role == "user" else None
+    entries = recorded if isinstance(recorded, list) else []
+    return read_messages(recorded, "user") if entries and all(map(_is_item, entries)) else (message,)
 
 
 def _is_item(entry: Json) -> bool:
@@ -183,27 +183,29 @@ def _put_in_order(message: Message) -> Message:
 
 
 def _read_item(part: Part) -> tuple[Part, ...]:
-    """Read the item of the Responses API, or the file, that a text holds; nothing if it was said."""
-    told = read_structure(part.content) if isinstance(part, Text) else None
-    if not isinstance(told, Mapping):
+    """Read the item of the Responses API, or the file, that a text contains; nothing if it was said."""
+    recorded = read_structure(part.content) if isinstance(part, Text) else None
+    if not isinstance(recorded, Mapping):
         return ()
-    is_item = told.get("type") in ("reasoning", "function_call") and str(told.get("id")).startswith(ITEM_IDS)
-    return tuple(read_content(told)) if is_item or "source_type" in told else ()
+    is_item = recorded.get("type") in ("reasoning", "function_call") and str(recorded.get("id")).startswith(
+        ITEM_IDS
+    )
+    return tuple(read_content(recorded)) if is_item or "source_type" in recorded else ()
 
 
 def _read_tool(span: SpanRecord) -> Operation | None:
     """Read a tool of LangChain: its callbacks' arguments, and the message that it answers with."""
     attributes = span.attributes
     asked, answered = (
-        document(attributes, "traceloop.entity.input"),
-        document(attributes, "traceloop.entity.output"),
+        read_truncated_mapping(attributes, "traceloop.entity.input"),
+        read_truncated_mapping(attributes, "traceloop.entity.output"),
     )
-    name = text(attributes, "gen_ai.tool.name") or text(attributes, "traceloop.entity.name")
+    name = read_text(attributes, "gen_ai.tool.name") or read_text(attributes, "traceloop.entity.name")
     if not asked and not answered and span.status != "error":
         return otel_events.read(span)
     message = answered.get("output")
-    told = next(iter(read_response(message).messages), None) if isinstance(message, Mapping) else None
-    results = [part for part in told.parts if isinstance(part, ToolCallResponse)] if told else []
+    recorded = next(iter(read_response(message).messages), None) if isinstance(message, Mapping) else None
+    results = [part for part in recorded.parts if isinstance(part, ToolCallResponse)] if recorded else []
     given = asked.get("kwargs")
     call_id = given.get("tool_call_id") if isinstance(given, Mapping) else None
     tool = ToolExecution(
@@ -219,7 +221,7 @@ CONVENTION = Convention(
     "OpenLLMetry",
     MARKER_ATTRIBUTES,
     read,
-    conversation_attributes=conversations_below(METADATA),
-    user_attributes=users_below(METADATA),
+    conversation_attributes=list_conversation_names(METADATA),
+    user_attributes=list_user_names(METADATA),
     after=("LangSmith", "LiteLLM"),
 )

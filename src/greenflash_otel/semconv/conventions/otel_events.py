@@ -5,7 +5,7 @@ An event is one of the span, or a log record of it (`logs`). From 1.28 on there 
 ``gen_ai.client.inference.operation.details`` with the attributes that the span could have had itself. AWS's
 distribution moves all content of a span into one log record named like the span's scope.
 
-The span says all the rest as `genai` reads it. Strands tells on a tool's span its arguments as
+The span says all the rest as `genai` reads it. Strands reports on a tool's span its arguments as
 ``gen_ai.tool.message`` and its result as ``gen_ai.choice``.
 """
 
@@ -28,7 +28,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.telemetry import Attributes, AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.semconv.convention import ALL_OTHERS, Convention
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.conventions.otel_logs import BODY
@@ -46,7 +46,7 @@ ROLES: Mapping[str, str] = {
     "gen_ai.assistant.message": "assistant",
     TOOL: "tool",
 }
-"""Role by the name of the event that tells of a message."""
+"""Role by the name of the event that describes a message."""
 PROMPT, COMPLETION = "gen_ai.content.prompt", "gen_ai.content.completion"
 PROMPT_OF_TEXT = "gen_ai.prompt"
 """Of Semantic Kernel: a log record whose body is the prompt of a text completion."""
@@ -75,11 +75,11 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_run(span: SpanRecord) -> Operation | None:
     """Read a whole run from the span of an agent or a workflow."""
-    if text(span.attributes, genai.OPERATION_NAME) not in RUNS:
+    if read_text(span.attributes, genai.OPERATION_NAME) not in RUNS:
         return None
     called = genai.read(replace(span, attributes={**span.attributes, genai.OPERATION_NAME: "chat"}))
-    if called and not called.system_instructions and (told := text(span.attributes, SYSTEM_PROMPT)):
-        called = replace(called, system_instructions=(Text(told),))
+    if called and not called.system_instructions and (recorded := read_text(span.attributes, SYSTEM_PROMPT)):
+        called = replace(called, system_instructions=(Text(recorded),))
     return called and replace(called, name=RUN)
 
 
@@ -91,8 +91,8 @@ def _read_details(span: SpanRecord) -> dict[str, AttributeValue]:
             found.update(_drop_empty(event.attributes))
         elif event.name == span.scope and "input" in event.attributes and "output" in event.attributes:
             for name, place in ((genai.INPUT_MESSAGES, "input"), (genai.OUTPUT_MESSAGES, "output")):
-                told = event.attributes[place]
-                found[name] = told.get("messages") if isinstance(told, Mapping) else None
+                recorded = event.attributes[place]
+                found[name] = recorded.get("messages") if isinstance(recorded, Mapping) else None
     return found
 
 
@@ -121,18 +121,18 @@ def _read_output(span: SpanRecord) -> Iterator[Message]:
         if event.name == COMPLETION:
             yield from read_messages(read_json(event.attributes.get("gen_ai.completion")), "assistant")
         elif event.name == CHOICE:
-            reason = text(event.attributes, "finish_reason")
+            reason = read_text(event.attributes, "finish_reason")
             for message in _read_messages(_read_choice(event), "assistant"):
                 yield replace(message, finish_reason=reason)
 
 
 def _read_choice(event: SpanEvent) -> Fields:
     """Read the message of a choice; some producers put its tool calls next to it."""
-    told = _fields_of(event)
-    message = read_structure(told.get("message"))
+    recorded = _fields_of(event)
+    message = read_structure(recorded.get("message"))
     fields = message if isinstance(message, Mapping) else {} if message is None else {"content": message}
-    beside = {name: told[name] for name in ("tool_calls", "content") if name in told}
-    return {**beside, **fields}
+    extra = {name: recorded[name] for name in ("tool_calls", "content") if name in recorded}
+    return {**extra, **fields}
 
 
 def _read_messages(fields: Fields, role: str) -> Iterable[Message]:
@@ -153,7 +153,7 @@ def _read_messages(fields: Fields, role: str) -> Iterable[Message]:
 
 
 def _has_several_results(content: list[Json]) -> bool:
-    """Tell whether a content has results of several calls, as Semantic Kernel's can."""
+    """Return whether a content has results of several calls, as Semantic Kernel's can."""
     return all(isinstance(one, Mapping) and "tool_call_id" in one for one in content) and bool(content)
 
 
@@ -163,7 +163,7 @@ def _correct_role(role: str, parts: tuple[Part, ...]) -> str:
 
 
 def _read_tool(span: SpanRecord, operation: Operation) -> Operation:
-    """Read a tool with what it was given and answered, which some producers tell as messages."""
+    """Read a tool with what it was given and answered, which some producers report as messages."""
     tool = operation.tool
     if tool is None or not span.events:
         return operation
@@ -184,7 +184,7 @@ def _read_tool(span: SpanRecord, operation: Operation) -> Operation:
         result=tool.result if tool.result is not None or not results else results[0],
     )
     operation = replace(operation, tool=tool, input=(), output=())
-    if text(span.attributes, "gen_ai.tool.status") == "error" and operation.failure is None:
+    if read_text(span.attributes, "gen_ai.tool.status") == "error" and operation.failure is None:
         failure = Failure("_OTHER", tool.result if isinstance(tool.result, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return operation

@@ -1,6 +1,6 @@
 """Log records that belong to a span, read as events of it. Pure.
 
-Several conventions put what was said into log records beside the span; others put the same, under the same
+Several conventions put what was said into log records next to the span; others put the same, under the same
 names, into events of the span. As events they are read by one reader, `events`.
 """
 
@@ -28,7 +28,7 @@ def event_of(log: LogRecord) -> SpanEvent | None:
     return SpanEvent(name, log.time_ns, {**log.attributes, **fields})
 
 
-def with_logs(span: SpanRecord, logs: Iterable[LogRecord]) -> SpanRecord:
+def add_logs(span: SpanRecord, logs: Iterable[LogRecord]) -> SpanRecord:
     """Return the span with its log records as events, in the order of their times."""
     found = [event for log in logs if (event := event_of(log))]
     if not found:

@@ -14,7 +14,7 @@ from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import EXECUTE_TOOL, Message, Operation, ToolExecution
 from greenflash_otel.model.telemetry import AttributeValue, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
-from greenflash_otel.semconv.attributes import apply_ending, text
+from greenflash_otel.semconv.attributes import apply_ending, read_text
 from greenflash_otel.semconv.convention import Convention
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.conventions.agent_runs import RUN
@@ -37,20 +37,20 @@ def read(span: SpanRecord) -> Operation | None:
     if RUN_OF_FORMAT_1 in attributes:
         operation = otel_events.read(_add_events(span, attributes[RUN_OF_FORMAT_1], "chat"))
         return _read_run(span, operation.input if operation else ())
-    if genai.OPERATION_NAME not in attributes and text(attributes, genai.TOOL_NAME):
+    if genai.OPERATION_NAME not in attributes and read_text(attributes, genai.TOOL_NAME):
         return _read_tool(span)
     return otel_events.read(_add_events(span, attributes.get(EVENTS), None))
 
 
-def _add_events(span: SpanRecord, told: AttributeValue, name: str | None) -> SpanRecord:
+def _add_events(span: SpanRecord, recorded: AttributeValue, name: str | None) -> SpanRecord:
     """Return the span as if the list in its attribute were events of it."""
-    found = tuple(_read_events(span, told))
+    found = tuple(_read_events(span, recorded))
     attributes = {**span.attributes, genai.OPERATION_NAME: name} if name else span.attributes
     return replace(span, events=(*span.events, *found), attributes=attributes)
 
 
-def _read_events(span: SpanRecord, told: AttributeValue) -> Iterator[SpanEvent]:
-    entries = read_document(told)
+def _read_events(span: SpanRecord, recorded: AttributeValue) -> Iterator[SpanEvent]:
+    entries = read_document(recorded)
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, Mapping) and isinstance(name := entry.get("event.name"), str):
             yield SpanEvent(name, span.end_ns, entry)
@@ -69,8 +69,8 @@ def _read_run(span: SpanRecord, messages: tuple[Message, ...]) -> Operation:
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
     tool = ToolExecution(
-        text(attributes, genai.TOOL_NAME) or "unknown",
-        text(attributes, genai.TOOL_CALL_ID),
+        read_text(attributes, genai.TOOL_NAME) or "unknown",
+        read_text(attributes, genai.TOOL_CALL_ID),
         read_structure(attributes.get(ARGUMENTS)),
         read_json(attributes.get(RESULT)),
     )

@@ -1,4 +1,4 @@
-"""Embeddings and retrievals in traces of their own, and the model call that was told of them. Pure.
+"""Embeddings and retrievals in traces of their own, and the model call that was given them. Pure.
 
 A client that nothing spans around begins a trace with each request. What was embedded or looked up then
 belongs to the next model call whose input quotes it, if one comes soon; else nobody knows to what it belongs.
@@ -18,7 +18,7 @@ LEAST_CHARS = 12
 
 @dataclass(frozen=True, slots=True)
 class QuotableText:
-    """What a model call was told, and when."""
+    """What a model call was given, and when."""
 
     trace_id: str
     start_ns: int
@@ -26,7 +26,7 @@ class QuotableText:
 
 
 def quotable_text_of(operation: Operation, trace_id: str, start_ns: int) -> QuotableText:
-    """Return what a model call was told."""
+    """Return what a model call was given."""
     return QuotableText(trace_id, start_ns, "\n".join(_texts_of(operation.input)))
 
 

@@ -1,8 +1,8 @@
 """What was read a moment ago, for the spans that arrive after it. Pure but for this memory, which is bounded.
 
 The spans of a trace come in several requests, children before what they ran in. Each request is read
-together with what is remembered of its traces and with the last few spans of any. What was told before is
-only told again where it is known better now: a failed call whose input its agent's span had, an embedding
+together with what is remembered of its traces and with the last few spans of any. What was recorded before is
+only recorded again where it is known better now: a failed call whose input its agent's span had, an embedding
 that a model call quotes.
 """
 
@@ -54,13 +54,13 @@ class Recent:
         readings = [one for one in readings if self._is_news(one)]
         new = {one.key for one in readings}
         before = {one.key: one for one in self._find_related(readings) if one.key not in new}
-        told = combine_spans([*before.values(), *readings])
-        found = [one for one in told if one.key in new or _is_better(before[one.key], one)]
+        recorded = combine_spans([*before.values(), *readings])
+        found = [one for one in recorded if one.key in new or _is_better(before[one.key], one)]
         self._remember(found)
         return found
 
     def _is_news(self, one: Reading) -> bool:
-        """Tell whether a span was not delivered before, or says more now."""
+        """Return whether a span was not delivered before, or says more now."""
         known = self._seen.get(one.key) == one
         self._seen.remember(one.key, one)
         return not known or one.span.scope == OURS
@@ -83,7 +83,7 @@ class Recent:
 
 
 def _is_better(before: Reading, now: Reading) -> bool:
-    """Tell whether an operation is known better now: where it belongs, or what the model was told."""
+    """Return whether an operation is known better now: where it belongs, or what the model was given."""
     if before.operation is None or now.operation is None:
         return False
     return before.span.trace_id != now.span.trace_id or bool(

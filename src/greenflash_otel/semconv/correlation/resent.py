@@ -1,6 +1,6 @@
 """What is left out of an answer that asked for tools where it is sent back, or put in another order. Pure.
 
-OpenAI's older instrumentation of OpenTelemetry leaves out what was said beside the calls, OpenLIT the whole
+OpenAI's older instrumentation of OpenTelemetry leaves out what was said next to the calls, OpenLIT the whole
 message; then a history does not look like the answers that it is made of. Put in are answers to calls that
 arrive together with it, or came a moment ago.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from greenflash_otel.model.operation import Message, Operation, calls_in, results_in
+from greenflash_otel.model.operation import Message, Operation, iterate_calls, iterate_results
 
 Answers = Mapping[str, Message]
 """Answers by the id of each call in them."""
@@ -46,13 +46,13 @@ def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]
 
 
 def _is_contained(message: Message, answer: Message) -> bool:
-    """Tell whether a message says nothing that an answer did not say."""
+    """Return whether a message says nothing that an answer did not say."""
     return all(part in answer.parts for part in message.parts)
 
 
 def _ids_of_calls(message: Message) -> Iterator[str]:
-    return (call.id for call in calls_in([message]) if call.id)
+    return (call.id for call in iterate_calls([message]) if call.id)
 
 
 def _ids_of_results(message: Message) -> Iterator[str]:
-    return (result.id for result in results_in([message]) if result.id)
+    return (result.id for result in iterate_results([message]) if result.id)

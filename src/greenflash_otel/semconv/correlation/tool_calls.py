@@ -6,7 +6,7 @@
 | the ids of the calls in an answer | the later input that resends the same calls                            |
 | the call that a tool ran for      | the newest call of that name and with these arguments, if it has any   |
 | the calls that results answer, or | the answer that made the calls: `resent`                               |
-| what was said beside them         |                                                                        |
+| what was said next to them        |                                                                        |
 | that calls and results have       | an answer asks for as many tools as the next input begins with results |
 | different ids                     | of, to calls that nobody made                                          |
 
@@ -26,8 +26,8 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
     ToolExecution,
-    calls_in,
-    results_in,
+    iterate_calls,
+    iterate_results,
 )
 from greenflash_otel.model.roles import SYSTEM_ROLES
 from greenflash_otel.semconv.correlation.resent import restore_answers
@@ -41,15 +41,15 @@ def link_calls(operations: Sequence[Operation]) -> list[Operation]:
     given = (
         replace(one, input=pair_results(one.input)) if _needs_ids(one.input) else one for one in operations
     )
-    told = list(restore_answers(given))
-    for place, operation in enumerate(told):
-        later = told[place + 1 : place + 1 + AHEAD]
-        calls = list(calls_in(operation.output))
+    recorded = list(restore_answers(given))
+    for place, operation in enumerate(recorded):
+        later = recorded[place + 1 : place + 1 + AHEAD]
+        calls = list(iterate_calls(operation.output))
         if any(call.id is None for call in calls):
-            told[place] = _copy_resend(operation, _find_resend(calls, operation, later))
-        elif ids := _find_ids_of_results(calls, told[:place], later):
-            told[place] = _rename_calls(operation, ids)
-    return told
+            recorded[place] = _copy_resend(operation, _find_resend(calls, operation, later))
+        elif ids := _find_ids_of_results(calls, recorded[:place], later):
+            recorded[place] = _rename_calls(operation, ids)
+    return recorded
 
 
 def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
@@ -64,7 +64,7 @@ def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | 
 
 
 def _is_given(given: Json, arguments: Json) -> bool:
-    """Tell whether what a tool got are the arguments of a call, alone or as a function has them."""
+    """Return whether what a tool got are the arguments of a call, alone or as a function has them."""
     if isinstance(given, Mapping) and isinstance(given.get("kwargs"), Mapping):
         given = given["kwargs"]
     values = list(arguments.values()) if isinstance(arguments, Mapping) else []
@@ -72,16 +72,19 @@ def _is_given(given: Json, arguments: Json) -> bool:
 
 
 def find_result(operations: Iterable[Operation], call_id: str) -> Json:
-    """Find what models were told that a tool answered; None for nothing, or several things."""
-    told = [
-        one.response for operation in operations for one in results_in(operation.input) if one.id == call_id
+    """Find what models were given that a tool answered; None for nothing, or several things."""
+    recorded = [
+        one.response
+        for operation in operations
+        for one in iterate_results(operation.input)
+        if one.id == call_id
     ]
-    return told[0] if told and all(one == told[0] for one in told) else None
+    return recorded[0] if recorded and all(one == recorded[0] for one in recorded) else None
 
 
 def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Give results the ids of the calls before them, in their order."""
-    made, waiting = {call.id for call in calls_in(messages)}, list[str]()
+    made, waiting = {call.id for call in iterate_calls(messages)}, list[str]()
 
     def name_part(part: Part) -> Part:
         if isinstance(part, ToolCall) and part.id:
@@ -94,16 +97,16 @@ def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
 
     found = []
     for message in messages:
-        if message.role == "user" and not any(results_in([message])):
+        if message.role == "user" and not any(iterate_results([message])):
             waiting.clear()
         found.append(_change_parts(message, name_part))
     return tuple(found)
 
 
 def _needs_ids(messages: Iterable[Message]) -> bool:
-    """Tell whether there are results that answer none of the calls."""
-    made = {call.id for call in calls_in(messages)}
-    return any(one.id is None or (made and one.id not in made) for one in results_in(messages))
+    """Return whether there are results that answer none of the calls."""
+    made = {call.id for call in iterate_calls(messages)}
+    return any(one.id is None or (made and one.id not in made) for one in iterate_results(messages))
 
 
 def _find_resend(
@@ -111,13 +114,13 @@ def _find_resend(
 ) -> Message | None:
     """Find the message of a later input that has the same calls, with ids; None if none has.
 
-    Those that the operation was told itself are of calls that were made before.
+    Those that the operation was given itself are of calls that were made before.
     """
     asked = [(call.name, call.arguments) for call in calls]
-    before = {call.id for call in calls_in(operation.input)}
+    before = {call.id for call in iterate_calls(operation.input)}
     for following in later:
         for message in following.input:
-            resent = list(calls_in([message]))
+            resent = list(iterate_calls([message]))
             new = all(call.id and call.id not in before for call in resent)
             if new and [(call.name, call.arguments) for call in resent] == asked:
                 return message
@@ -131,7 +134,7 @@ def _copy_resend(operation: Operation, message: Message | None) -> Operation:
     alone = len(operation.output) == 1 and all(isinstance(one, ToolCall) for one in operation.output[0].parts)
     if alone:
         return replace(operation, output=(replace(operation.output[0], parts=message.parts),))
-    return _rename_calls(operation, [call.id for call in calls_in([message]) if call.id])
+    return _rename_calls(operation, [call.id for call in iterate_calls([message]) if call.id])
 
 
 def _find_ids_of_results(
@@ -143,7 +146,7 @@ def _find_ids_of_results(
         return ()
     begins_with = list(_find_leading_results(following))
     ids = [one.id for one in begins_with if one.id]
-    made = {call.id for one in (*earlier, *later) for call in calls_in((*one.input, *one.output))}
+    made = {call.id for one in (*earlier, *later) for call in iterate_calls((*one.input, *one.output))}
     made |= {call.id for call in calls}
     return ids if len(ids) == len(calls) and not made & set(ids) else ()
 
@@ -154,11 +157,11 @@ def _find_leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
         if message.role not in SYSTEM_ROLES:
             if any(not isinstance(part, ToolCallResponse) for part in message.parts):
                 return
-            yield from results_in([message])
+            yield from iterate_results([message])
 
 
 def _is_answered(call: ToolCall, later: Iterable[Operation]) -> bool:
-    return any(one.id == call.id for operation in later for one in results_in(operation.input))
+    return any(one.id == call.id for operation in later for one in iterate_results(operation.input))
 
 
 def _rename_calls(operation: Operation, ids: Sequence[str]) -> Operation:

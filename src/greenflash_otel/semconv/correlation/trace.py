@@ -1,7 +1,7 @@
-"""What the spans of one trace tell together. Pure.
+"""What the spans of one trace report together. Pure.
 
 Spans are read one by one (`reading`); then each gets what only the spans around it say: the conversation
-and the user, that it ran inside a tool, and which of two spans tells of one model call that two layers
+and the user, that it ran inside a tool, and which of two spans describes one model call that two layers
 recorded. It sees the spans that arrive together; a parent that comes in a later request is not waited for.
 """
 
@@ -17,10 +17,10 @@ from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     MAIN_CALLS,
     RETRIEVAL,
-    Affiliation,
+    ConversationContext,
     Operation,
     ToolCall,
-    calls_in,
+    iterate_calls,
     merge_context,
 )
 from greenflash_otel.model.telemetry import SpanRecord
@@ -39,18 +39,18 @@ DEEP = 64
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A span, and what it tells."""
+    """A span, and what it reports."""
 
     span: SpanRecord
     operation: Operation | None = None
-    affiliation: Affiliation = field(default_factory=Affiliation)
-    """To what the span says it belongs, whether or not it tells of an operation."""
+    conversation_context: ConversationContext = field(default_factory=ConversationContext)
+    """To what the span says it belongs, whether or not it describes an operation."""
     already_emitted: bool = False
     """Whether it was handed on before."""
 
     @property
     def key(self) -> Key:
-        """By what the span is known, wherever it is told."""
+        """By what the span is known, wherever it is recorded."""
         return self.span.span_id, str(self.span.start_ns)
 
 
@@ -87,7 +87,7 @@ def _find_ancestors(
         span = readings[place].span
 
 
-def _inherit_context(one: Reading, above: Sequence[Reading], agreed: Affiliation | None) -> Reading:
+def _inherit_context(one: Reading, above: Sequence[Reading], agreed: ConversationContext | None) -> Reading:
     """Give a reading what the spans say that its own runs in, else what all of its trace agree on."""
     operation = one.operation
     if operation is None or one.span.scope == OURS:
@@ -95,47 +95,49 @@ def _inherit_context(one: Reading, above: Sequence[Reading], agreed: Affiliation
     if operation.tool and operation.tool.result is None:
         operation = replace(operation, tool=replace(operation.tool, answered=False))
     for parent in above:
-        operation = _complete_context(operation, parent.affiliation)
-        tool, within = parent.operation and parent.operation.tool, operation.affiliation.tool_call_id
+        operation = _complete_context(operation, parent.conversation_context)
+        tool, within = parent.operation and parent.operation.tool, operation.conversation_context.tool_call_id
         if tool and operation.name != EXECUTE_TOOL and within is None:
-            inside = replace(operation.affiliation, tool_call_id=tool.call_id or parent.span.span_id)
-            operation = replace(operation, affiliation=inside)
+            inside = replace(operation.conversation_context, tool_call_id=tool.call_id or parent.span.span_id)
+            operation = replace(operation, conversation_context=inside)
     return replace(one, operation=_complete_context(operation, agreed) if agreed else operation)
 
 
-def _complete_context(operation: Operation, to: Affiliation) -> Operation:
+def _complete_context(operation: Operation, to: ConversationContext) -> Operation:
     """Give an operation a conversation and a user, if it names none."""
-    return replace(operation, affiliation=merge_context(operation.affiliation, to))
+    return replace(operation, conversation_context=merge_context(operation.conversation_context, to))
 
 
-def _find_shared_context(readings: Iterable[Reading]) -> dict[str, Affiliation]:
+def _find_shared_context(readings: Iterable[Reading]) -> dict[str, ConversationContext]:
     """Find what the spans of each trace agree on, as far as they say anything."""
     conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for one in readings:
-        trace_id, told = one.span.trace_id, one.affiliation
-        conversations[trace_id] |= {told.conversation_id} if told.conversation_id else set()
-        users[trace_id] |= {told.user_id} if told.user_id else set()
-    return {id: Affiliation(_only_one(conversations[id]), _only_one(users[id])) for id in conversations}
+        trace_id, recorded = one.span.trace_id, one.conversation_context
+        conversations[trace_id] |= {recorded.conversation_id} if recorded.conversation_id else set()
+        users[trace_id] |= {recorded.user_id} if recorded.user_id else set()
+    return {
+        id: ConversationContext(_get_only(conversations[id]), _get_only(users[id])) for id in conversations
+    }
 
 
-def _only_one(names: set[str]) -> str | None:
+def _get_only(names: set[str]) -> str | None:
     return next(iter(names)) if len(names) == 1 else None
 
 
 def _merge_duplicate_calls(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """Merge calls that two layers recorded: the outer one gets what the inner one knows."""
-    told, answers = list(readings), _index_by_answer(readings)
+    recorded, answers = list(readings), _index_by_answer(readings)
     for place, above in enumerate(around):
-        alike = (at for key in _keys_of_answer(told[place]) for at in answers[key])
-        enclosing = (at for at in alike if _encloses(told[at], told[place]))
+        alike = (at for key in _keys_of_answer(recorded[place]) for at in answers[key])
+        enclosing = (at for at in alike if _encloses(recorded[at], recorded[place]))
         for outer in (*above, *enclosing):
-            both = told[outer].operation, told[place].operation
+            both = recorded[outer].operation, recorded[place].operation
             if united := _merge_calls(*both):
-                kept, other = (place, outer) if told[place].already_emitted else (outer, place)
-                told[kept] = replace(told[kept], operation=united)
-                told[other] = replace(told[other], operation=None)
+                retained, other = (place, outer) if recorded[place].already_emitted else (outer, place)
+                recorded[retained] = replace(recorded[retained], operation=united)
+                recorded[other] = replace(recorded[other], operation=None)
                 break
-    return told
+    return recorded
 
 
 def _index_by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
@@ -157,7 +159,7 @@ def _keys_of_answer(one: Reading) -> Iterator[str]:
 
 
 def _encloses(outer: Reading, inner: Reading) -> bool:
-    """Tell whether a call ran within another one by its times, though each began a trace."""
+    """Return whether a call ran within another one by its times, though each began a trace."""
     if outer.span.scope == inner.span.scope or outer is inner:
         return False
     return outer.span.start_ns <= inner.span.start_ns and inner.span.end_ns <= outer.span.end_ns
@@ -165,29 +167,31 @@ def _encloses(outer: Reading, inner: Reading) -> bool:
 
 def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
     """Give tool calls the ids by which they are known; each instrumentation by itself."""
-    told, scopes = list(readings), defaultdict[str, list[int]](list)
+    recorded, scopes = list(readings), defaultdict[str, list[int]](list)
     for place, one in enumerate(readings):
         if one.operation and one.operation.name in MAIN_CALLS:
             scopes[one.span.scope].append(place)
     for places in scopes.values():
-        calls = link_calls([call for place in places if (call := told[place].operation)])
+        calls = link_calls([call for place in places if (call := recorded[place].operation)])
         for place, call in zip(places, calls, strict=True):
-            told[place] = replace(told[place], operation=call)
-    return told
+            recorded[place] = replace(recorded[place], operation=call)
+    return recorded
 
 
 def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
     """Match tools to the calls they ran for. Those of no call count only where no call is known."""
-    told = list(readings)
+    recorded = list(readings)
     calls = defaultdict[str, list[ToolCall]](list)
-    asks = {one.span.trace_id for one in readings if one.operation and any(calls_in(one.operation.output))}
+    asks = {
+        one.span.trace_id for one in readings if one.operation and any(iterate_calls(one.operation.output))
+    }
     calling = [one for one in readings if one.operation and one.operation.input]
     names: dict[str, str] = {}
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
             continue
-        calls[trace_id] += calls_in(operation.output)
+        calls[trace_id] += iterate_calls(operation.output)
         if operation.tool is None:
             continue
         call_id = operation.tool.call_id
@@ -198,21 +202,21 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
             given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
             operation = replace(operation, tool=given)
-            one = told[place] = replace(one, operation=operation)
+            one = recorded[place] = replace(one, operation=operation)
         if call_id is not None:
             names[one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
             here = [other for other in calling if other.span.trace_id == trace_id]
-            told[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
-    return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in told]
+            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
+    return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in recorded]
 
 
 def _name_enclosing_call(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
     """Name the call of the tool that an operation ran in, where the tool's span does not."""
-    name = names.get(operation.affiliation.tool_call_id or "") if operation else None
+    name = names.get(operation.conversation_context.tool_call_id or "") if operation else None
     if operation is None or name is None:
         return operation
-    return replace(operation, affiliation=replace(operation.affiliation, tool_call_id=name))
+    return replace(operation, conversation_context=replace(operation.conversation_context, tool_call_id=name))
 
 
 def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
@@ -222,18 +226,18 @@ def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
         for one in readings
         if one.operation and one.operation.name in MAIN_CALLS
     ]
-    homes, told = {call.trace_id for call in calls}, list(readings)
+    homes, recorded = {call.trace_id for call in calls}, list(readings)
     for place, one in enumerate(readings):
         step, span = one.operation, one.span
         if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
             continue
         if span.trace_id not in homes and (home := find_quoting_trace(step, span.end_ns, calls)):
-            told[place] = replace(one, span=replace(span, trace_id=home))
-    return told
+            recorded[place] = replace(one, span=replace(span, trace_id=home))
+    return recorded
 
 
 def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[Reading]) -> Operation | None:
-    """Make the run of a call of a tool, with what the model was told where its span may not say it."""
+    """Make the run of a call of a tool, with what the model was given where its span may not say it."""
     if call_id is None or operation.tool is None:
         return None
     tool = replace(operation.tool, call_id=call_id)
@@ -245,23 +249,23 @@ def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[
 
 def _drop_agent_runs(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """Give calls what only the runs around them say. A run is left where there is no call in it."""
-    told, within = list(readings), defaultdict[int, list[int]](list)
+    recorded, within = list(readings), defaultdict[int, list[int]](list)
     for place, above in enumerate(around):
-        call = told[place].operation
+        call = recorded[place].operation
         if call is None or call.name not in MAIN_CALLS:
             continue
-        runs = [(outer, run) for outer in above if (run := told[outer].operation) and run.name == RUN]
+        runs = [(outer, run) for outer in above if (run := recorded[outer].operation) and run.name == RUN]
         for outer, run in runs:
             call = restore_input(call, run)
             within[outer] += [place] if outer == runs[0][0] else []
-        told[place] = replace(told[place], operation=call)
+        recorded[place] = replace(recorded[place], operation=call)
     for outer, places in within.items():
-        calls = [call for place in places if (call := told[place].operation)]
-        if run := told[outer].operation:
+        calls = [call for place in places if (call := recorded[place].operation)]
+        if run := recorded[outer].operation:
             for place, call in zip(places, restore_instructions(calls, run), strict=True):
-                told[place] = replace(told[place], operation=call)
-        told[outer] = replace(told[outer], operation=None)
-    return told
+                recorded[place] = replace(recorded[place], operation=call)
+        recorded[outer] = replace(recorded[outer], operation=None)
+    return recorded
 
 
 def _merge_calls(outer: Operation | None, inner: Operation | None) -> Operation | None:
@@ -273,8 +277,8 @@ def _merge_calls(outer: Operation | None, inner: Operation | None) -> Operation 
         return None if known and outer.input != inner.input else registry.merge_operation(outer, inner)
     if not {outer.name, inner.name} <= MAIN_CALLS:
         return None
-    words, asked = _parts_of_answer(outer), _last_question(outer)
-    same = words == _parts_of_answer(inner) and bool(words or asked == _last_question(inner))
+    words, asked = _parts_of_answer(outer), _find_last_question(outer)
+    same = words == _parts_of_answer(inner) and bool(words or asked == _find_last_question(inner))
     if outer.response_id and inner.response_id:
         same = outer.response_id == inner.response_id
     if not same:
@@ -289,6 +293,6 @@ def _parts_of_answer(operation: Operation) -> Sequence[object]:
     return [part for message in operation.output for part in message.parts]
 
 
-def _last_question(operation: Operation) -> object:
+def _find_last_question(operation: Operation) -> object:
     """Return what was said last to the model."""
     return operation.input[-1].parts if operation.input else None

@@ -1,7 +1,7 @@
 """Messages under OpenTelemetry's names, in the JSON that producers really write there. Pure.
 
 The convention's parts, OpenAI's and Gemini's messages, the parts of one with the tool calls of the other:
-what an entry is tell its keys. JSON that was cut is read as far as it goes.
+what an entry is follows from its keys. JSON that was cut is read as far as it goes.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from greenflash_otel.json_values import as_text, read_json
+from greenflash_otel.json_values import read_json, read_str
 from greenflash_otel.model.operation import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
 from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
-from greenflash_otel.semconv.formats.media import media_at, media_of
+from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import read_calls
 from greenflash_otel.semconv.truncated_json import read_document
 
@@ -43,15 +43,15 @@ def _read_entry(entry: Json, role: str) -> Iterator[Message]:
     else:
         (message,) = convention.read_messages([_rename_media(entry)], default_role=role)
         said = tuple(_read_known(part) for part in message.parts)
-        told = read_calls(entry) if isinstance(entry, Mapping) else ()
+        recorded = read_calls(entry) if isinstance(entry, Mapping) else ()
         id = entry.get("tool_call_id") if isinstance(entry, Mapping) else None
         if message.role == "tool" and isinstance(id, str):
             said = tuple(_make_result(part, id) for part in said)
-        yield replace(message, parts=(*said, *(call for call in told if call not in said)))
+        yield replace(message, parts=(*said, *(call for call in recorded if call not in said)))
 
 
 def _is_flat(entry: Entry) -> bool:
-    """Tell whether the parts are texts alone, which the convention reads as well."""
+    """Return whether the parts are texts alone, which the convention reads as well."""
     parts = entry["parts"]
     return isinstance(parts, str) or (isinstance(parts, list) and all(isinstance(one, str) for one in parts))
 
@@ -69,7 +69,7 @@ def _read_medium(part: Json) -> Json:
     if not isinstance(part, Mapping):
         return None
     if part.get("type") == "uri" and str(part.get("uri")).startswith("data:"):
-        medium = media_at(str(part["uri"]), str(part.get("modality") or "image"))
+        medium = make_media(str(part["uri"]), str(part.get("modality") or "image"))
     elif "modality" in part or not (found := media_of(part)):
         return None
     else:
@@ -78,7 +78,7 @@ def _read_medium(part: Json) -> Json:
 
 
 def _add_reason(entry: Entry, message: Message) -> Message:
-    return replace(message, finish_reason=as_text(entry.get("finish_reason")))
+    return replace(message, finish_reason=read_str(entry.get("finish_reason")))
 
 
 def _read_known(part: Part) -> Part:
@@ -99,6 +99,10 @@ def _make_result(part: Part, id: str) -> Part:
 
 def _join_summaries(content: str) -> str:
     """Join the summaries that are in place of reasoning, as JSON."""
-    told = read_json(content)
-    texts = [one.get("text") for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
+    recorded = read_json(content)
+    texts = (
+        [one.get("text") for one in recorded if isinstance(one, Mapping)]
+        if isinstance(recorded, list)
+        else []
+    )
     return "\n\n".join(text for text in texts if isinstance(text, str)) or content

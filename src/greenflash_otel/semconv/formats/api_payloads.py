@@ -1,7 +1,7 @@
 """Requests and answers of model APIs that producers put on their spans whole: OpenAI's, LangChain's. Pure.
 
 A message, a list of messages, a request or an answer of Chat Completions, of Responses or of LangChain:
-each is told by its keys, whoever recorded it.
+each is recognised by its keys, whoever recorded it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from greenflash_otel.model.operation import Json, Message, Operation, Part, Text, Usage
-from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.semconv.formats.langchain import read_written
 from greenflash_otel.semconv.usage import read_usage
 
@@ -39,7 +39,7 @@ class ResponsePayload:
     usage: Usage | None = None
     finish_reasons: tuple[str, ...] = ()
     choices: tuple[Json, ...] = ()
-    """The messages beside each other, as they came."""
+    """The messages next to each other, as they came."""
 
 
 def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
@@ -61,16 +61,16 @@ def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
 
 
 def read_request(value: Json) -> RequestPayload:
-    """Read messages, or a request that holds them."""
+    """Read messages, or a request that contains them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return RequestPayload(_read_messages(value))
     said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
-    instructions, choices = text(value, "instructions"), value.get("n")
+    instructions, choices = read_text(value, "instructions"), value.get("n")
     return RequestPayload(
         _read_messages(said),
         (Text(instructions),) if instructions else (),
-        text(value, "model"),
-        text(value, "previous_response_id"),
+        read_text(value, "model"),
+        read_text(value, "previous_response_id"),
         choices if isinstance(choices, int) else 1,
         value.get("stream") is True,
     )
@@ -87,7 +87,7 @@ def _defines_a_tool(entry: Json) -> bool:
 
 
 def read_response(value: Json) -> ResponsePayload:
-    """Read messages, or an answer that holds them."""
+    """Read messages, or an answer that contains them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return ResponsePayload(read_written(value, "assistant"))
     if isinstance(generations := value.get("generations"), list):
@@ -100,11 +100,11 @@ def read_response(value: Json) -> ResponsePayload:
         found = read_written(
             next((value[name] for name in ("output", "message") if name in value), value), "assistant"
         )
-    reasons = [text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
+    reasons = [read_text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
     return ResponsePayload(
         found,
-        text(value, "id"),
-        text(value, "model"),
+        read_text(value, "id"),
+        read_text(value, "model"),
         read_usage(value.get("usage") or value.get("usage_metadata")),
         tuple(reason for reason in reasons if reason),
         choices,
@@ -120,15 +120,15 @@ def _read_generations(generations: Json, value: Entry) -> ResponsePayload:
     first = generations[0] if isinstance(generations, list) and generations else ()
     made = [one for one in (first if isinstance(first, list) else [first]) if isinstance(one, Mapping)]
     messages = [one["message"] if "message" in one else one.get("text") for one in made]
-    told = _fields_of(messages[0]) if messages else {}
-    metadata = told.get("response_metadata")
+    recorded = _fields_of(messages[0]) if messages else {}
+    metadata = recorded.get("response_metadata")
     facts = metadata if isinstance(metadata, Mapping) else {}
     return ResponsePayload(
         tuple(message for one in messages for message in read_written(one, "assistant")),
-        text(facts, "id"),
-        text(facts, "model_name") or text(facts, "model"),
-        read_usage(told.get("usage_metadata") or value.get("usage_metadata")),
-        (reason,) if (reason := text(facts, "finish_reason")) else (),
+        read_text(facts, "id"),
+        read_text(facts, "model_name") or read_text(facts, "model"),
+        read_usage(recorded.get("usage_metadata") or value.get("usage_metadata")),
+        (reason,) if (reason := read_text(facts, "finish_reason")) else (),
         tuple(messages),
     )
 

@@ -16,7 +16,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.attributes import read_text
 
 Block = Mapping[str, Json]
 MODALITIES = ("image", "video", "audio", "document")
@@ -26,7 +26,7 @@ KINDS = ("text", "toolUse", "toolResult", "reasoningContent", *MODALITIES)
 
 
 def is_converse(content: Json) -> bool:
-    """Tell whether a content is a list of such blocks: each has one key, which says what it is."""
+    """Return whether a content is a list of such blocks: each has one key, which says what it is."""
     return (
         isinstance(content, list)
         and bool(content)
@@ -48,10 +48,12 @@ def _read_block(block: Block) -> Iterator[Part]:
     if kind == "text" and isinstance(value, str):
         yield from [Text(value)] if value else []
     elif kind == "toolUse" and isinstance(value, Mapping):
-        yield ToolCall(text(value, "name") or "unknown", value.get("input"), text(value, "toolUseId"))
+        yield ToolCall(
+            read_text(value, "name") or "unknown", value.get("input"), read_text(value, "toolUseId")
+        )
     elif kind == "toolResult" and isinstance(value, Mapping):
         yield ToolCallResponse(
-            result_of(value.get("content")), text(value, "toolUseId"), value.get("status") == "error"
+            result_of(value.get("content")), read_text(value, "toolUseId"), value.get("status") == "error"
         )
     elif kind == "reasoningContent" and isinstance(value, Mapping):
         yield from _read_thought(value)
@@ -75,8 +77,8 @@ def result_of(content: Json) -> Json:
 
 
 def _read_thought(value: Block) -> Iterator[Part]:
-    told = value.get("reasoningText")
-    thought = told.get("text") if isinstance(told, Mapping) else told
+    recorded = value.get("reasoningText")
+    thought = recorded.get("text") if isinstance(recorded, Mapping) else recorded
     if isinstance(thought, str) and thought:
         yield Reasoning(thought)
 

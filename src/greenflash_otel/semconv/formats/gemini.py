@@ -16,7 +16,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.model.roles import TOOL, read_role
-from greenflash_otel.semconv.attributes import text
+from greenflash_otel.semconv.attributes import read_text
 
 Entry = Mapping[str, Json]
 KEYS = frozenset(
@@ -28,7 +28,7 @@ LEFT_OUT = ("<elided>", "<not serializable>")
 
 
 def is_gemini(value: Json) -> bool:
-    """Tell whether a value is a content: it has parts, and their keys say what they are."""
+    """Return whether a value is a content: it has parts, and their keys say what they are."""
     parts = value.get("parts") if isinstance(value, Mapping) else None
     if not isinstance(parts, list) or any(isinstance(one, Mapping) and "type" in one for one in parts):
         return False
@@ -71,10 +71,10 @@ def _read_part(part: Entry) -> Iterator[Part]:
         if words and words not in LEFT_OUT:
             yield Reasoning(words) if part.get("thought") is True else Text(words)
     elif isinstance(called, Mapping):
-        yield ToolCall(text(called, "name") or "unknown", called.get("args"), text(called, "id"))
+        yield ToolCall(read_text(called, "name") or "unknown", called.get("args"), read_text(called, "id"))
     elif isinstance(answered, Mapping):
         yield ToolCallResponse(
-            answered.get("response"), text(answered, "id"), has_failed(answered.get("response"))
+            answered.get("response"), read_text(answered, "id"), has_failed(answered.get("response"))
         )
     elif isinstance(data := _pick(part, "inline_data") or _pick(part, "file_data"), Mapping):
         yield _read_media(data)
@@ -84,12 +84,12 @@ def _read_part(part: Entry) -> Iterator[Part]:
 
 
 def has_failed(response: Json) -> bool:
-    """Tell whether a tool answered that it failed, as Google's Agent Development Kit has it."""
+    """Return whether a tool answered that it failed, as Google's Agent Development Kit has it."""
     return isinstance(response, Mapping) and response.get("status") == "error"
 
 
 def _read_media(data: Entry) -> Media:
-    mime_type = text(data, "mime_type") or text(data, "mimeType") or ""
+    mime_type = read_text(data, "mime_type") or read_text(data, "mimeType") or ""
     modality = mime_type.partition("/")[0]
     known = modality if modality in ("image", "audio", "video") else "document"
     uri = _pick(data, "file_uri")

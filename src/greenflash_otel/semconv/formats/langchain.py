@@ -1,7 +1,7 @@
 """LangChain's messages: the objects of our capture, and as its callbacks have them written on spans. Pure.
 
-Both are messages of OpenAI's kind under LangChain's names of types, with some fields moved aside. Objects
-are only read: others hold them, too. Bytes of media are never kept; of large ones only samples are hashed,
+Both are messages of OpenAI's kind under LangChain's names of types, with some fields moved elsewhere. Objects
+are only read: others refer to them, too. Bytes of media are never retained; of large ones only samples are hashed,
 because objects are read on the application's event loop.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 from greenflash_otel.json_values import (
     Json,
     JsonObject,
-    as_list,
-    as_object,
     digest_of,
     digest_of_bytes,
+    read_json_object,
+    read_list,
     to_json,
 )
 from greenflash_otel.model.operation import Media, Message, Other, Part, ToolCall, ToolCallResponse
@@ -65,13 +65,17 @@ def _flatten(value: Json) -> Iterator[Json]:
 
 def _rename_fields(entry: JsonObject) -> JsonObject:
     """Return a message with the role that OpenAI has for its type."""
-    told = as_object(entry.get("kwargs")) or entry
-    told = {**_fields_aside(as_object(told.get("additional_kwargs"))), **told}
-    kind = next((kind for kind in map(_kind_of, (told, entry)) if kind in KINDS), None)
-    return {**told, "role": read_role(kind, ""), "type": "message"} if kind and "role" not in told else told
+    recorded = read_json_object(entry.get("kwargs")) or entry
+    recorded = {**_select_other_fields(read_json_object(recorded.get("additional_kwargs"))), **recorded}
+    kind = next((kind for kind in map(_kind_of, (recorded, entry)) if kind in KINDS), None)
+    return (
+        {**recorded, "role": read_role(kind, ""), "type": "message"}
+        if kind and "role" not in recorded
+        else recorded
+    )
 
 
-def _fields_aside(more: JsonObject) -> JsonObject:
+def _select_other_fields(more: JsonObject) -> JsonObject:
     return {name: more[name] for name in ASIDE if more.get(name)}
 
 
@@ -96,9 +100,9 @@ def read_object(message: Any, *, at_ms: int | None = None) -> Message:
     if role == TOOL:
         return Message(role, (read_tool_result(message),), name=name, at_ms=at_ms)
     fields = {
-        **_fields_aside(message.additional_kwargs),
+        **_select_other_fields(message.additional_kwargs),
         "content": message.content,
-        "tool_calls": [*tool_calls_of(message), *as_list(getattr(message, "invalid_tool_calls", ()))],
+        "tool_calls": [*tool_calls_of(message), *read_list(getattr(message, "invalid_tool_calls", ()))],
     }
     parts = sorted(openai.read_said(fields, read_blocks), key=lambda part: isinstance(part, ToolCall))
     return Message(role, tuple(parts), name=name if role == "user" else None, at_ms=at_ms)
@@ -114,14 +118,14 @@ def read_tool_result(message: Any) -> ToolCallResponse:
 
 def tool_calls_of(message: Any) -> list[Any]:
     """Return the tools that an answer asks for, as LangChain lists them."""
-    return [*as_list(getattr(message, "tool_calls", ()))] if role_of(message) == ASSISTANT else []
+    return [*read_list(getattr(message, "tool_calls", ()))] if role_of(message) == ASSISTANT else []
 
 
 def read_blocks(content: Any) -> tuple[Part, ...]:
     """Read the content of an object."""
     if isinstance(content, str):
         return openai.read_content(content)
-    return tuple(part for block in as_list(content) for part in _read_block(block))
+    return tuple(part for block in read_list(content) for part in _read_block(block))
 
 
 def _read_block(block: Any) -> tuple[Part, ...]:
@@ -134,7 +138,7 @@ def _read_block(block: Any) -> tuple[Part, ...]:
 
 
 def drop_bytes(block: Any) -> Any:
-    """Return a block; of one that is a medium, what is kept of it."""
+    """Return a block; of one that is a medium, what is retained of it."""
     if not isinstance(block, Mapping) or block.get("type") not in MODALITIES:
         return block
     media = _read_media(block)

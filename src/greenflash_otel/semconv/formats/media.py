@@ -1,7 +1,7 @@
 """Pictures, sounds and files as messages name them: by address, by an id, or as data within. Pure.
 
 OpenAI, Anthropic, LangChain and the AI SDK use the same handful of shapes under different names. Of data
-only digest and size are kept.
+only digest and size are retained.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qs
 
-from greenflash_otel.json_values import JsonObject, as_object, as_text, digest_of
+from greenflash_otel.json_values import JsonObject, digest_of, read_json_object, read_str
 from greenflash_otel.model.operation import Media
 
 MODALITIES: Mapping[str, str] = {
@@ -34,7 +34,7 @@ def media_of(part: JsonObject) -> Media | None:
     modality = MODALITIES.get(str(part.get("type") or part.get("kind") or ""))
     if modality is None:
         return None
-    fields = {**part, **next((found for name in INNER if (found := as_object(part.get(name)))), {})}
+    fields = {**part, **next((found for name in INNER if (found := read_json_object(part.get(name)))), {})}
     if fields.get("type") == "text":
         return None  # Anthropic's documents can be words
     mime_type, format = _find_text(fields, MIME_TYPES), fields.get("format")
@@ -44,11 +44,11 @@ def media_of(part: JsonObject) -> Media | None:
     modality = named if modality == "document" and named in ("image", "audio", "video") else modality
     file_id, place = _find_text(fields, IDS), _find_text(fields, (*PLACES, *DATA))
     if place:
-        return media_at(place, modality, mime_type, file_id)
+        return make_media(place, modality, mime_type, file_id)
     return Media(modality, file_id=file_id, mime_type=mime_type) if file_id else None
 
 
-def media_at(
+def make_media(
     place: str, modality: str = "image", mime_type: str | None = None, file_id: str | None = None
 ) -> Media:
     """Return a medium by its address; of one that is within it, or is base64, the digest."""
@@ -63,11 +63,14 @@ def media_at(
 
 
 def _find_text(fields: JsonObject, names: Iterable[str]) -> str | None:
-    return next((found for name in names if (found := as_text(fields.get(name)))), None)
+    return next((found for name in names if (found := read_str(fields.get(name)))), None)
 
 
 def _read_attachment(place: str, modality: str) -> Media:
     """Read what MLflow keeps elsewhere, under a new name each time."""
-    told = parse_qs(place.partition("?")[2])
-    mime_type, size = next(iter(told.get("content_type", ())), None), next(iter(told.get("size", ())), "")
+    recorded = parse_qs(place.partition("?")[2])
+    mime_type, size = (
+        next(iter(recorded.get("content_type", ())), None),
+        next(iter(recorded.get("size", ())), ""),
+    )
     return Media(modality, mime_type=mime_type, size_bytes=int(size) if size.isdecimal() else None)

@@ -1,7 +1,7 @@
 """Messages in the JSON of OpenAI's two APIs: of our capture, and as others put them on their spans. Pure.
 
 Chat Completions, Responses and the providers that speak them use the same handful of shapes under slightly
-different names; so do Anthropic and LangChain within them. What is of a type that is not known is kept as
+different names; so do Anthropic and LangChain within them. What is of a type that is not known is retained as
 `Other`, as it came. Values may be anything: an application hands in objects of the SDK as well.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from greenflash_otel.json_values import (
     JsonObject,
-    as_list,
-    as_object,
-    as_text,
     digest_of,
+    read_json_object,
+    read_list,
+    read_str,
     to_json,
 )
 from greenflash_otel.model.operation import (
@@ -29,7 +29,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.model.roles import ASSISTANT, TOOL, read_role
-from greenflash_otel.semconv.formats.media import media_at, media_of
+from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import (
     CALLS,
     OUTPUT,
@@ -76,7 +76,7 @@ def read_message(entry: JsonObject, default_role: str = "user") -> Message:
     if len(entry) == 2 and isinstance(content, str) and content and role != TOOL:
         return Message(role, (Text(content),))  # most of a long history, and so in a fraction of the time
     parts = (_read_tool_result(entry),) if role == TOOL else tuple(read_said(entry))
-    return Message(role, parts, name=as_text(entry.get("name")))
+    return Message(role, parts, name=read_str(entry.get("name")))
 
 
 def read_messages(value: object, role: str = "user") -> tuple[Message, ...]:
@@ -90,7 +90,7 @@ def read_messages(value: object, role: str = "user") -> tuple[Message, ...]:
     if isinstance(value, str):
         return (Message(role, (Text(value),)),) if value else ()
     found: list[Message] = []
-    for entry in map(as_object, as_list(value) or [value]):
+    for entry in map(read_json_object, read_list(value) or [value]):
         message = _read_entry(entry, role)
         if not message.parts:
             continue
@@ -104,7 +104,7 @@ def read_parts(value: object) -> tuple[Part, ...]:
     """Read the parts of all items of a response's output, or of instructions: those can be a text, too."""
     if isinstance(value, str):
         return read_content(value)
-    return tuple(part for item in as_list(value) for part in read_item(as_object(item)))
+    return tuple(part for item in read_list(value) for part in read_item(read_json_object(item)))
 
 
 def read_item(item: JsonObject) -> tuple[Part, ...]:
@@ -114,7 +114,7 @@ def read_item(item: JsonObject) -> tuple[Part, ...]:
 
 def _read_entry(entry: JsonObject, role: str) -> Message:
     """Read a message or an item."""
-    kind = as_text(entry.get("type")) or ""
+    kind = read_str(entry.get("type")) or ""
     if kind.endswith(OUTPUT):
         return Message(TOOL, (read_output(entry),))
     reader = ITEMS.get(kind)
@@ -126,7 +126,7 @@ def _read_entry(entry: JsonObject, role: str) -> Message:
 
 
 def _is_message(entry: JsonObject, kind: str) -> bool:
-    """Tell whether an entry is a message, also where its type is not called so."""
+    """Return whether an entry is a message, also where its type is not called so."""
     if kind == "message" or not entry or not MESSAGE_FIELDS.isdisjoint(entry):
         return True
     return "content" in entry and not isinstance(entry["content"], (int, float))
@@ -134,13 +134,13 @@ def _is_message(entry: JsonObject, kind: str) -> bool:
 
 def _unseal(item: JsonObject) -> Part:
     """Return an item as it came, but of what only the provider can read the digest, long as that may be."""
-    sealed = as_text(item.get("encrypted_content"))
+    sealed = read_str(item.get("encrypted_content"))
     return read_other({**item, "encrypted_content": digest_of(sealed)[0]} if sealed else item)
 
 
 def _read_tool_result(entry: JsonObject) -> Part:
     failed = entry.get("status") == "error" or entry.get("is_error") is True
-    id = as_text(entry.get("tool_call_id"))
+    id = read_str(entry.get("tool_call_id"))
     return ToolCallResponse(to_json(entry.get("content")), id, failed)
 
 
@@ -152,23 +152,23 @@ def read_said(entry: JsonObject, read: Callable[[object], tuple[Part, ...]] | No
 
     DeepSeek and older vLLM say ``reasoning_content``; OpenRouter, Groq and newer vLLM ``reasoning``.
     """
-    if thought := as_text(entry.get("reasoning_content")) or as_text(entry.get("reasoning")):
+    if thought := read_str(entry.get("reasoning_content")) or read_str(entry.get("reasoning")):
         yield Reasoning(thought)
     yield from read_executed_tools(entry)
     said = (read or read_content)(entry.get("content"))
     yield from said
-    if refused := as_text(entry.get("refusal")):
+    if refused := read_str(entry.get("refusal")):
         yield read_refusal(refused)
-    if audio := as_object(entry.get("audio")):
+    if audio := read_json_object(entry.get("audio")):
         yield _read_sound(audio)
     known = {part.id for part in said if isinstance(part, ToolCall)}
     yield from (call for call in read_calls(entry) if call.id is None or call.id not in known)
 
 
 def _read_sound(audio: JsonObject) -> Media:
-    data = as_text(audio.get("data"))
-    sound = media_at(data, "audio") if data else Media("audio")
-    return replace(sound, file_id=as_text(audio.get("id")), transcript=as_text(audio.get("transcript")))
+    data = read_str(audio.get("data"))
+    sound = make_media(data, "audio") if data else Media("audio")
+    return replace(sound, file_id=read_str(audio.get("id")), transcript=read_str(audio.get("transcript")))
 
 
 # --- content ---------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def read_content(content: object) -> tuple[Part, ...]:
     """Read the parts of a content: a text, a list of parts, or one part; empty text is no part."""
     if isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(part for entry in as_list(content) or [content] for part in _read_part(entry))
+    return tuple(part for entry in read_list(content) or [content] for part in _read_part(entry))
 
 
 def read_refusal(text: str) -> Part:
@@ -189,25 +189,25 @@ def read_refusal(text: str) -> Part:
 def read_other(fields: JsonObject) -> Part:
     """Return a part or an item of a type we do not know, as it came."""
     named = "type" if fields.get("type") else "kind"
-    kept = {str(name): to_json(value) for name, value in fields.items() if name != named}
-    return Other(as_text(fields.get(named)) or "unknown", kept)
+    retained = {str(name): to_json(value) for name, value in fields.items() if name != named}
+    return Other(read_str(fields.get(named)) or "unknown", retained)
 
 
 def _read_part(entry: object) -> tuple[Part, ...]:
     if isinstance(entry, str):
         return (Text(entry),) if entry else ()
-    fields = as_object(entry)
+    fields = read_json_object(entry)
     if not fields:
         return ()
-    kind = as_text(fields.get("type")) or as_text(fields.get("kind")) or ""
+    kind = read_str(fields.get("type")) or read_str(fields.get("kind")) or ""
     if (reader := PARTS.get(kind)) and (parts := reader(fields, kind)) is not None:
         return parts
     return (_read_medium(fields) or read_other(fields),)
 
 
 def _read_medium(fields: JsonObject) -> Media | None:
-    url = as_text(fields.get("url"))
-    return media_of(fields) or (media_at(url) if url else None)
+    url = read_str(fields.get("url"))
+    return media_of(fields) or (make_media(url) if url else None)
 
 
 def _read_text(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
@@ -218,7 +218,7 @@ def _read_text(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
 
 
 def _read_refused(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
-    text = as_text(fields.get("refusal")) or as_text(fields.get("content"))
+    text = read_str(fields.get("refusal")) or read_str(fields.get("content"))
     return (read_refusal(text),) if text else None
 
 
@@ -235,7 +235,7 @@ def _text_of(content: object) -> str:
     """Return a text, or the texts of a list of ``{"text": …}``, one paragraph each."""
     if isinstance(content, str):
         return content
-    texts = (as_text(as_object(part).get("text")) for part in as_list(content))
+    texts = (read_str(read_json_object(part).get("text")) for part in read_list(content))
     return "\n\n".join(text for text in texts if text)
 
 
@@ -245,7 +245,7 @@ def _read_call(fields: JsonObject, kind: str) -> tuple[Part, ...]:
 
 def _read_result(fields: JsonObject, kind: str) -> tuple[Part, ...]:
     """Read the result of a tool as Anthropic has it among the parts of a content."""
-    id = as_text(fields.get("tool_use_id")) or as_text(fields.get("tool_call_id"))
+    id = read_str(fields.get("tool_use_id")) or read_str(fields.get("tool_call_id"))
     content = fields.get("content")
     return (ToolCallResponse(_text_of(content) or to_json(content), id, fields.get("is_error") is True),)
 

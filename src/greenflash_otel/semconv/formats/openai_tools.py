@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from greenflash_otel.json_values import (
     Json,
     JsonObject,
-    as_list,
-    as_object,
-    as_text,
     digest_of,
+    read_json_object,
+    read_list,
+    read_str,
     read_structure,
     to_json,
 )
@@ -46,7 +46,7 @@ SERVER_CALLS: Mapping[str, tuple[str, ...]] = {
     "image_generation_call": ("result",),
     "mcp_call": ("output", "error"),
 }
-"""Tools that the provider ran, and the fields that hold what came of it."""
+"""Tools that the provider ran, and the fields that contain what came of it."""
 
 SERVER_BLOCKS = ("server_tool_call", "server_tool_use")
 SERVER_RESULTS = ("server_tool_result", "web_search_tool_result", "code_execution_tool_result")
@@ -62,10 +62,10 @@ def read_call(item: JsonObject, kind: str = "function_call", id: object = None) 
     Args:
         id: Of the call, where the item does not say it.
     """
-    name = as_text(item.get("name")) or ("unknown" if kind in FUNCTIONS else kind.removesuffix("_call"))
+    name = read_str(item.get("name")) or ("unknown" if kind in FUNCTIONS else kind.removesuffix("_call"))
     arguments = next((item[field] for field in CALLS[kind] if field in item), None)
-    caller_id = as_text(as_object(item.get("caller")).get("caller_id"))
-    known = as_text(item.get("call_id")) or as_text(id)
+    caller_id = read_str(read_json_object(item.get("caller")).get("caller_id"))
+    known = read_str(item.get("call_id")) or read_str(id)
     return ToolCall(name, read_structure(to_json(arguments)), known, caller_id)
 
 
@@ -77,50 +77,50 @@ def read_named_call(name: str | None, arguments: Json, id: str | None) -> Part:
 
 
 def read_calls(message: JsonObject) -> Iterator[ToolCall]:
-    """Read the tools that a message asks for beside its content: of functions, custom, in the legacy form."""
-    for call in map(as_object, as_list(message.get("tool_calls"))):
-        inner = as_object(call.get("custom")) or as_object(call.get("function")) or call
+    """Read the tools that a message asks for next to its content: of functions, custom, in the legacy form."""
+    for call in map(read_json_object, read_list(message.get("tool_calls"))):
+        inner = read_json_object(call.get("custom")) or read_json_object(call.get("function")) or call
         yield read_call(inner, id=call.get("id"))
-    if legacy := as_object(message.get("function_call")):
+    if legacy := read_json_object(message.get("function_call")):
         yield read_call(legacy)
 
 
 def read_output(item: JsonObject) -> ToolCallResponse:
     """Read the item in which a tool of the application answers."""
     failed = item.get("status") == "failed"
-    return ToolCallResponse(to_json(item.get("output")), as_text(item.get("call_id")), failed)
+    return ToolCallResponse(to_json(item.get("output")), read_str(item.get("call_id")), failed)
 
 
 def read_server_call(item: JsonObject, kind: str) -> tuple[Part, ...]:
     """Read the call of a tool that the provider ran, and what came of it where the item says that."""
     results = {name: value for name in SERVER_CALLS[kind] if (value := item.get(name)) is not None}
     asked = {str(name): to_json(value) for name, value in item.items() if name not in SERVER_CALLS[kind]}
-    id = as_text(item.get("id"))
-    call = ServerToolCall(as_text(item.get("name")) or kind.removesuffix("_call"), asked, id)
+    id = read_str(item.get("id"))
+    call = ServerToolCall(read_str(item.get("name")) or kind.removesuffix("_call"), asked, id)
     failed = item.get("status") == "failed" or "error" in results
     if not results and not failed:
         return (call,)
     if isinstance(picture := results.get("result"), str):
         results["result"] = digest_of(picture)[0]
-    told = {name: to_json(value) for name, value in results.items()}
-    return call, ServerToolCallResponse(told, id, failed)
+    recorded = {name: to_json(value) for name, value in results.items()}
+    return call, ServerToolCallResponse(recorded, id, failed)
 
 
 def read_server_block(block: JsonObject, kind: str) -> tuple[Part, ...]:
     """Read a block in which Anthropic, or LangChain for it, has a tool of the provider's."""
     fields = {str(name): to_json(value) for name, value in block.items()}
     if kind in SERVER_BLOCKS:
-        return (ServerToolCall(as_text(block.get("name")) or kind, fields, as_text(block.get("id"))),)
+        return (ServerToolCall(read_str(block.get("name")) or kind, fields, read_str(block.get("id"))),)
     id = next(
-        (id for name in ("tool_call_id", "tool_use_id", "id") if (id := as_text(block.get(name)))), None
+        (id for name in ("tool_call_id", "tool_use_id", "id") if (id := read_str(block.get(name)))), None
     )
     return (ServerToolCallResponse(fields, id, failed=block.get("status") == "error"),)
 
 
 def read_executed_tools(message: JsonObject) -> Iterator[Part]:
     """Read the tools that Groq ran by itself; they have no ids but their place."""
-    for place, tool in enumerate(map(as_object, as_list(message.get("executed_tools")))):
-        id, kind = f"executed_tool_{place}", as_text(tool.get("type")) or "unknown"
+    for place, tool in enumerate(map(read_json_object, read_list(message.get("executed_tools")))):
+        id, kind = f"executed_tool_{place}", read_str(tool.get("type")) or "unknown"
         yield ServerToolCall(kind, {"arguments": read_structure(to_json(tool.get("arguments")))}, id)
         results = {name: to_json(tool[name]) for name in ("output", "search_results") if tool.get(name)}
         if results:
@@ -129,11 +129,11 @@ def read_executed_tools(message: JsonObject) -> Iterator[Part]:
 
 def read_program(item: JsonObject) -> Part:
     """Read a program that the provider runs."""
-    return ServerToolCall(PROGRAM, {"code": to_json(item.get("code"))}, as_text(item.get("call_id")))
+    return ServerToolCall(PROGRAM, {"code": to_json(item.get("code"))}, read_str(item.get("call_id")))
 
 
 def read_program_output(item: JsonObject) -> Part:
     """Read what a program printed."""
     result = {"result": to_json(item.get("result"))}
     failed = item.get("status") == "incomplete"
-    return ServerToolCallResponse(result, as_text(item.get("call_id")), failed)
+    return ServerToolCallResponse(result, read_str(item.get("call_id")), failed)

@@ -1,6 +1,6 @@
 """Messages and their parts as the JSON of the OpenTelemetry GenAI conventions, both ways. Pure.
 
-``gen_ai.input.messages`` and its kin hold a list of ``{"role", "parts": [{"type", …}]}``. On spans it
+``gen_ai.input.messages`` and its kin contain a list of ``{"role", "parts": [{"type", …}]}``. On spans it
 is usually a JSON string, from SDK 1.45 on it may also be nested values; both are read. Media bytes are
 replaced by a digest on the way in. A part of an unknown type survives as `Other`, text that is not
 JSON as ``Other("unparsed", …)``: nothing is dropped here.
@@ -80,8 +80,8 @@ def _write_message(message: Message) -> dict[str, Json]:
         entry["voice"] = write_record(message.voice)
     if message.at_ms is not None:
         entry["at_ms"] = message.at_ms
-    if message.aside is not None:
-        entry["aside"] = message.aside
+    if message.out_of_band_id is not None:
+        entry["aside"] = message.out_of_band_id
     return entry
 
 
@@ -139,18 +139,18 @@ def _read_message(entry: Json, default_role: str) -> Message:
     if isinstance(parts, str) or not isinstance(parts, Sequence):
         parts = () if parts is None else (parts,)
     return Message(
-        role=_as_str(entry.get("role")) or default_role,
+        role=_read_str(entry.get("role")) or default_role,
         parts=tuple(read_part(part) for part in parts if part is not None and not _is_left_out(part)),
-        name=_as_str(entry.get("name")),
-        finish_reason=_as_str(entry.get("finish_reason")),
+        name=_read_str(entry.get("name")),
+        finish_reason=_read_str(entry.get("finish_reason")),
         voice=read_voice(entry.get("voice")),
         at_ms=at_ms if isinstance(at_ms := entry.get("at_ms"), int) else None,
-        aside=_as_str(entry.get("aside")),
+        out_of_band_id=_read_str(entry.get("aside")),
     )
 
 
 def _is_left_out(part: Json) -> bool:
-    """Tell whether a part says only that there was one, as some write with content capture off."""
+    """Return whether a part says only that there was one, as some write with content capture off."""
     if not isinstance(part, Mapping) or part.get("type") not in TEXTS:
         return False
     return part.get("content") is None and part.get("text") is None
@@ -163,9 +163,9 @@ def read_part(part: Json) -> Part:
     if not isinstance(part, Mapping):
         return Other(UNPARSED, {"value": part})
     if "type" not in part and isinstance(content := part.get("content"), str):  # its type was cut off
-        modality, mime_type = _as_str(part.get("modality")), _as_str(part.get("mime_type"))
+        modality, mime_type = _read_str(part.get("modality")), _read_str(part.get("mime_type"))
         return Media(modality, mime_type=mime_type) if modality else Text(content)
-    read = READERS.get(_as_str(part.get("type")) or "")
+    read = READERS.get(_read_str(part.get("type")) or "")
     return read(part) if read else _read_other(part)
 
 
@@ -181,73 +181,73 @@ def _read_reasoning(part: JsonObject) -> Part:
 
 def _read_tool_call(part: JsonObject) -> Part:
     return ToolCall(
-        name=_as_str(part.get("name")) or "unknown",
+        name=_read_str(part.get("name")) or "unknown",
         arguments=read_structure(part.get("arguments")),
-        id=_as_str(part.get("id")),
-        caller_id=_as_str(part.get("caller_id")),
+        id=_read_str(part.get("id")),
+        caller_id=_read_str(part.get("caller_id")),
     )
 
 
 def _read_tool_call_response(part: JsonObject) -> Part:
     # The schema says "response"; its own examples and Pydantic AI say "result".
     response = part["response"] if "response" in part else part.get("result")
-    return ToolCallResponse(response, _as_str(part.get("id")), failed=part.get("is_error") is True)
+    return ToolCallResponse(response, _read_str(part.get("id")), failed=part.get("is_error") is True)
 
 
 def _read_server_tool_call(part: JsonObject) -> Part:
     call = part.get("server_tool_call")
     if not isinstance(call, Mapping):
         return _read_other(part)
-    return ServerToolCall(_as_str(part.get("name")) or "unknown", call, _as_str(part.get("id")))
+    return ServerToolCall(_read_str(part.get("name")) or "unknown", call, _read_str(part.get("id")))
 
 
 def _read_server_tool_call_response(part: JsonObject) -> Part:
     response = part.get("server_tool_call_response")
     if not isinstance(response, Mapping):
         return _read_other(part)
-    return ServerToolCallResponse(response, _as_str(part.get("id")), failed=part.get("is_error") is True)
+    return ServerToolCallResponse(response, _read_str(part.get("id")), failed=part.get("is_error") is True)
 
 
 def _read_url(part: JsonObject) -> Part:
     """Read a medium of Pydantic AI, formats 2 and 3: ``image-url`` and its like."""
-    modality = (_as_str(part.get("type")) or "").removesuffix("-url")
+    modality = (_read_str(part.get("type")) or "").removesuffix("-url")
     return Media(
         modality or "document",
-        uri=_as_str(part.get("url")),
-        mime_type=_as_str(part.get("media_type")),
+        uri=_read_str(part.get("url")),
+        mime_type=_read_str(part.get("media_type")),
     )
 
 
 def _read_binary(part: JsonObject) -> Part:
     """Read a medium of Pydantic AI, formats 2 and 3."""
-    mime_type = _as_str(part.get("media_type")) or ""
+    mime_type = _read_str(part.get("media_type")) or ""
     modality = mime_type.partition("/")[0]
     known = modality if modality in ("image", "audio", "video") else "document"
     return _read_media({"modality": known, "mime_type": mime_type or None, "content": part.get("content")})
 
 
 def _read_media(part: JsonObject) -> Part:
-    digest, size = _as_str(part.get("digest")), part.get("size_bytes")
+    digest, size = _read_str(part.get("digest")), part.get("size_bytes")
     content = part.get("content")
     if isinstance(content, str) and content:
         digest, size = digest_of(content)
     return Media(
-        modality=_as_str(part.get("modality")) or "document",
-        uri=_as_str(part.get("uri")),
-        file_id=_as_str(part.get("file_id")),
-        mime_type=_as_str(part.get("mime_type")),
+        modality=_read_str(part.get("modality")) or "document",
+        uri=_read_str(part.get("uri")),
+        file_id=_read_str(part.get("file_id")),
+        mime_type=_read_str(part.get("mime_type")),
         digest=digest,
         size_bytes=size if isinstance(size, int) else None,
-        transcript=_as_str(part.get("transcript")),
+        transcript=_read_str(part.get("transcript")),
     )
 
 
 def _read_other(part: JsonObject) -> Part:
     fields = {name: value for name, value in part.items() if name != "type"}
-    return Other(_as_str(part.get("type")) or "unknown", fields)
+    return Other(_read_str(part.get("type")) or "unknown", fields)
 
 
-def _as_str(value: Json) -> str | None:
+def _read_str(value: Json) -> str | None:
     return value if isinstance(value, str) else None
 
 
@@ -268,4 +268,4 @@ READERS: Mapping[str, Callable[[JsonObject], Part]] = {
     "video-url": _read_url,
     "document-url": _read_url,
 }
-"""Reader by part type; a type that is not here is kept as `Other`."""
+"""Reader by part type; a type that is not here is retained as `Other`."""

@@ -1,6 +1,6 @@
 """Flat values of ours as JSON objects on a span, both ways: voice, voice call, stored prompt. Pure.
 
-Field names are those of the classes in `operations`. What is not known is left out; what a span holds in
+Field names are those of the classes in `operations`. What is not known is left out; what a span contains in
 another shape than we write is passed over.
 """
 
@@ -29,36 +29,36 @@ def read_voice(value: Json) -> Voice | None:
         response_latency_ms=_count_at(value, "response_latency_ms"),
         barge_in=value.get("barge_in") is True,
         was_interrupted=value.get("was_interrupted") is True,
-        speaker=_text_at(value, "speaker"),
+        speaker=_find_text(value, "speaker"),
     )
 
 
 def read_voice_call(value: Json) -> VoiceCall | None:
     """Read the spoken conversation an operation belongs to; None if it belongs to none."""
-    if not isinstance(value, Mapping) or not (platform := _text_at(value, "platform")):
+    if not isinstance(value, Mapping) or not (platform := _find_text(value, "platform")):
         return None
     return VoiceCall(
         platform=platform,
-        platform_call_id=_text_at(value, "platform_call_id"),
+        platform_call_id=_find_text(value, "platform_call_id"),
         duration_ms=_count_at(value, "duration_ms"),
         interruption_count=_count_at(value, "interruption_count"),
-        ended_reason=_text_at(value, "ended_reason"),
+        ended_reason=_find_text(value, "ended_reason"),
     )
 
 
 def read_prompt(value: Json) -> PromptTemplate | None:
     """Read the stored prompt an operation used; None if it used none."""
-    if not isinstance(value, Mapping) or not (id := _text_at(value, "id")):
+    if not isinstance(value, Mapping) or not (id := _find_text(value, "id")):
         return None
     variables = value.get("variables")
     return PromptTemplate(
         id=id,
-        version=_text_at(value, "version"),
+        version=_find_text(value, "version"),
         variables=variables if isinstance(variables, Mapping) else {},
     )
 
 
-def _text_at(fields: Mapping[str, Json], name: str) -> str | None:
+def _find_text(fields: Mapping[str, Json], name: str) -> str | None:
     value = fields.get(name)
     return value if isinstance(value, str) and value else None
 

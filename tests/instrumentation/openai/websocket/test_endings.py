@@ -17,7 +17,7 @@ from greenflash_otel.instrumentation.openai import instrument, uninstrument
 from greenflash_otel.instrumentation.openai import patches as openai_wrapping
 from greenflash_otel.instrumentation.openai.websocket import SURFACES, patches, session
 from greenflash_otel.instrumentation.openai.websocket.responses import ResponsesSession
-from greenflash_otel.internal_errors import internal_errors
+from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.openai.spans import Spans, text_of
 from tests.instrumentation.openai.websocket.scripts import answer, begun, said
 from tests.instrumentation.openai.websocket.sdk import needs_responses
@@ -174,7 +174,7 @@ def test_no_trace_is_left(spans: Spans) -> None:
     wrapped = [
         f"{surface.name}.{name}"
         for surface in SURFACES
-        for owner, name, _ in surface._methods(module)
+        for owner, name, _ in surface._list_methods(module)
         if hasattr(owner.__dict__.get(name), "__wrapped__")
     ]
     assert wrapped == []
@@ -194,8 +194,8 @@ def break_down(*_args: object, **_kwargs: object) -> Any:
 
 BREAK_SESSIONS: Mapping[str, tuple[Any, str, Any]] = {
     "observe a session": (patches, "_session_of", break_down),
-    "read a sent event": (ResponsesSession, "_sent", break_down),
-    "read a received event": (ResponsesSession, "_received", break_down),
+    "read a sent event": (ResponsesSession, "_read_sent", break_down),
+    "read a received event": (ResponsesSession, "_read_received", break_down),
     "end a session's turns": (session.Session, "_end", break_down),
 }
 """What to replace by what so that a step fails; the steps that sessions share with calls are broken there."""
@@ -204,10 +204,10 @@ BREAK_SESSIONS: Mapping[str, tuple[Any, str, Any]] = {
 @pytest.mark.parametrize("step", BREAK_SESSIONS)
 def test_a_failing_step(step: str, spans: Spans, monkeypatch: pytest.MonkeyPatch) -> None:
     """The application sees what it would have seen, and the failure is counted."""
-    before = internal_errors().get(step, 0)
+    before = get_internal_errors().get(step, 0)
     monkeypatch.setattr(*BREAK_SESSIONS[step])
     ours = play("closed")
-    assert internal_errors()[step] > before
+    assert get_internal_errors()[step] > before
     monkeypatch.undo()
     uninstrument()
     assert ours == play("closed")

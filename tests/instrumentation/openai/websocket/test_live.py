@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
 from greenflash_otel.model.operation import (
     Message,
@@ -43,7 +43,7 @@ def model(text: str, start_ms: int, end_ms: int) -> Event:
 
 
 def play(spans: Spans, *events: Event) -> LiveSession:
-    session = LiveSession(Instrumentation(lambda: spans.tracer), "openai", clock_ns=lambda: BEGAN_MS * 10**6)
+    session = LiveSession(OpenAIConfig(lambda: spans.tracer), "openai", clock_ns=lambda: BEGAN_MS * 10**6)
     for event in events:
         session.receive(event)
     return session
@@ -109,7 +109,7 @@ def test_work_for_a_backend(spans: Spans) -> None:
     for event in answer("resp_1", "sunny"):
         session.receive({"type": "response.event", "delegation_id": "d", "event": event})
     hidden = spans.only()
-    assert (hidden.affiliation.internal, hidden.response_id, text_of(*hidden.output)) == (
+    assert (hidden.conversation_context.internal, hidden.response_id, text_of(*hidden.output)) == (
         True,
         "resp_1",
         "sunny",

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.websocket.realtime import RealtimeSession
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
@@ -132,10 +132,10 @@ def clock() -> Clock:
 @pytest.fixture
 def played(spans: Spans, clock: Clock) -> Iterator[RealtimeSession]:
     """A session without a connection."""
-    instrumentation = Instrumentation(lambda: spans.tracer)
+    instrumentation = OpenAIConfig(lambda: spans.tracer)
     played = RealtimeSession(instrumentation, "openai", "gpt-realtime", clock_ns=clock)
     yield played
-    played.closed(None)
+    played.handle_close(None)
 
 
 def hear(session: RealtimeSession, *events: Event) -> None:
@@ -221,7 +221,7 @@ def test_turns_keep_their_order(spans: Spans, played: RealtimeSession, late_by: 
         hear(played, *spoken(f"u{turn}"), begun(f"r{turn}"), done(f"r{turn}", f"answer {turn}"))
         if turn > late_by:
             hear(played, transcript(f"u{turn - late_by}", f"asked {turn - late_by}"))
-    played.closed(None)
+    played.handle_close(None)
     told = [(text_of(*one.input), text_of(*one.output)) for one in spans.operations()]
     asked = [f"asked {turn}" if turn <= 3 - late_by else "" for turn in range(1, 4)]
     assert told == list(zip(asked, ["answer 1", "answer 2", "answer 3"], strict=True))
@@ -260,7 +260,7 @@ def test_what_is_never_answered(spans: Spans, played: RealtimeSession) -> None:
     """It was said all the same; the session ends while the answer to the words before runs."""
     hear(played, TRANSCRIBED, *spoken("u1"), transcript("u1", "One"), begun("r1"), *words("r1", "Half "))
     hear(played, *spoken("u2"), transcript("u2", "Two"))
-    played.closed(None)
+    played.handle_close(None)
     half, left = spans.operations()
     assert (half.ending, text_of(*half.input), text_of(*half.output)) == ("abandoned", "One", "Half ")
     assert (left.name, left.ending, text_of(*left.input)) == (ADD_ITEMS, "completed", "Two")
@@ -282,8 +282,8 @@ def test_a_response_apart_from_the_conversation(spans: Spans, played: RealtimeSe
         done("r1", "Hello"),
     )
     hidden, shown = spans.operations()
-    assert (hidden.affiliation.internal, text_of(*hidden.input)) == (True, "Rate this")
-    assert (shown.affiliation.internal, text_of(*shown.input)) == (False, "Hi")
+    assert (hidden.conversation_context.internal, text_of(*hidden.input)) == (True, "Rate this")
+    assert (shown.conversation_context.internal, text_of(*shown.input)) == (False, "Hi")
 
 
 def test_what_is_kept_is_bounded(spans: Spans, played: RealtimeSession) -> None:
@@ -292,7 +292,7 @@ def test_what_is_kept_is_bounded(spans: Spans, played: RealtimeSession) -> None:
     for turn in range(300):
         hear(played, *spoken(f"u{turn}"), transcript(f"u{turn}", f"{turn} "))
     assert len(spans.only().input) == 256
-    played.closed(None)
+    played.handle_close(None)
     assert text_of(*spans.operations()[1].input).startswith("256 ")
 
 

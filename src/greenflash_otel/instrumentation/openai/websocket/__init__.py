@@ -9,21 +9,25 @@ from __future__ import annotations
 
 from greenflash_otel.instrumentation.openai.websocket import patches
 from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
-from greenflash_otel.instrumentation.openai.websocket.patching import Surface
+from greenflash_otel.instrumentation.openai.websocket.patching import ConnectionSurface
 from greenflash_otel.instrumentation.openai.websocket.realtime import RealtimeSession
 from greenflash_otel.instrumentation.openai.websocket.responses import ResponsesSession
 
 SURFACES = (
-    Surface("Responses over WebSocket", "resources.responses.responses", "Responses", ResponsesSession),
-    Surface(
+    ConnectionSurface(
+        "Responses over WebSocket", "resources.responses.responses", "Responses", ResponsesSession
+    ),
+    ConnectionSurface(
         "beta Responses over WebSocket", "resources.beta.responses.responses", "Responses", ResponsesSession
     ),
-    Surface("Realtime sessions", "resources.realtime.realtime", "Realtime", RealtimeSession),
-    Surface("beta Realtime sessions", "resources.beta.realtime.realtime", "Realtime", RealtimeSession),
-    Surface("Live sessions", "resources.live.live", "Live", LiveSession),
-    Surface("forks of Live sessions", "resources.live.forks", "Forks", LiveSession),
-    Surface("Live sideband connections", "resources.live.sideband", "Sideband", LiveSession),
-    Surface(
+    ConnectionSurface("Realtime sessions", "resources.realtime.realtime", "Realtime", RealtimeSession),
+    ConnectionSurface(
+        "beta Realtime sessions", "resources.beta.realtime.realtime", "Realtime", RealtimeSession
+    ),
+    ConnectionSurface("Live sessions", "resources.live.live", "Live", LiveSession),
+    ConnectionSurface("forks of Live sessions", "resources.live.forks", "Forks", LiveSession),
+    ConnectionSurface("Live sideband connections", "resources.live.sideband", "Sideband", LiveSession),
+    ConnectionSurface(
         "lanes of a WebSocket", "lib.responses_websocket._session", "ResponsesWebSocket", ResponsesSession
     ),
 )

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
-from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
-from greenflash_otel.instrumentation.openai.websocket.speech import since
-from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.instrumentation.openai.websocket.session import Session, SessionTurn
+from greenflash_otel.instrumentation.openai.websocket.speech import compute_elapsed_ms
+from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_str
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
     Message,
@@ -44,16 +44,16 @@ class _Voice:
     def add(self, event: JsonObject) -> None:
         """Take in a fragment."""
         if not self.pieces:
-            self.start_ms = as_count(event.get("start_ms")) or 0
-        self.pieces.append(as_text(event.get("delta")) or "")
-        self.end_ms = max(self.end_ms, as_count(event.get("end_ms")) or 0)
+            self.start_ms = read_count(event.get("start_ms")) or 0
+        self.pieces.append(read_str(event.get("delta")) or "")
+        self.end_ms = max(self.end_ms, read_count(event.get("end_ms")) or 0)
 
 
 @dataclass(slots=True)
-class _Exchange:
+class _LiveExchange:
     """A turn, and what was said in it."""
 
-    turn: Turn
+    turn: SessionTurn
     given: tuple[Message, ...]
     person: _Voice = field(default_factory=_Voice)
     model: _Voice = field(default_factory=_Voice)
@@ -72,42 +72,42 @@ class LiveSession(Session):
         self._call = VoiceCall("openai_realtime", interruption_count=0)
         self._given: list[Message] = []
         """What the application handed in for the next turn."""
-        self._exchanges: list[_Exchange] = []
+        self._exchanges: list[_LiveExchange] = []
         """The turns that run: the latest, and the one before while fragments of it may come."""
         self._backend_input: list[Message] = []
-        self._backend: LruDict[str, Turn] = LruDict(MAX_REMEMBERED)
+        self._backend: LruDict[str, SessionTurn] = LruDict(MAX_REMEMBERED)
         """Answers that a backend is making, by delegation."""
 
-    def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
-        kind = as_text(event.get("type")) or ""
+    def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
+        kind = read_str(event.get("type")) or ""
         if kind == "response.item.create":
             self._backend_input += read_messages([event.get("item")])
             del self._backend_input[:-MAX_REMEMBERED]
-        elif kind.endswith(".append") and (content := as_text(event.get("content"))):
-            if id := as_text(event.get("delegation_id")):
+        elif kind.endswith(".append") and (content := read_str(event.get("content"))):
+            if id := read_str(event.get("delegation_id")):
                 self._begin((Message("tool", (ToolCallResponse(content, id),)),))
             else:
                 self._given.append(Message("developer", (Text(content),)))
                 del self._given[:-MAX_REMEMBERED]
         return None
 
-    def _received(self, event: JsonObject, now_ns: int) -> None:
-        if handler := HANDLERS.get(as_text(event.get("type")) or ""):
+    def _read_received(self, event: JsonObject, now_ns: int) -> None:
+        if handler := HANDLERS.get(read_str(event.get("type")) or ""):
             handler(self, event, now_ns)
 
-    def _begin(self, given: tuple[Message, ...] = ()) -> _Exchange:
+    def _begin(self, given: tuple[Message, ...] = ()) -> _LiveExchange:
         """A new turn; the one before can still get fragments, until the model answers this one."""
         while len(self._exchanges) > 1:
             self._end(self._exchanges[0].turn)
-        exchange = _Exchange(self._start(self._operation()), (*self._given, *given))
+        exchange = _LiveExchange(self._start(self._make_operation()), (*self._given, *given))
         self._given.clear()
         self._exchanges.append(exchange)
         return exchange
 
-    def _operation(self) -> Operation:
+    def _make_operation(self) -> Operation:
         return Operation(
             "chat",
-            self._affiliation_now({}),
+            self._choose_context({}),
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._id,
@@ -115,20 +115,22 @@ class LiveSession(Session):
             streamed=True,
         )
 
-    def _end(self, turn: Turn, error: BaseException | None = None) -> None:
+    def _end(self, turn: SessionTurn, error: BaseException | None = None) -> None:
         super()._end(turn, error)
         self._exchanges = [one for one in self._exchanges if one.turn is not turn]
 
-    def _outcome(self, turn: Turn, error: BaseException | None) -> Operation:
-        operation = turn.outcome(error)
+    def _complete_operation(self, turn: SessionTurn, error: BaseException | None) -> Operation:
+        operation = turn.complete_operation(error)
         exchange = next((one for one in self._exchanges if one.turn is turn), None)
         if exchange is None:
             return operation  # of a backend
-        person, model = self._said(exchange.person), self._said(exchange.model)
+        person, model = self._read_voice(exchange.person), self._read_voice(exchange.model)
         if person:
             person = replace(person, barge_in=exchange.barged_in)
         if model:
-            latency_ms = since(exchange.person.end_ms, exchange.model.start_ms) if person else None
+            latency_ms = (
+                compute_elapsed_ms(exchange.person.end_ms, exchange.model.start_ms) if person else None
+            )
             model = replace(model, response_latency_ms=latency_ms, was_interrupted=exchange.interrupted)
         said, answered = "".join(exchange.person.pieces), "".join(exchange.model.pieces)
         parts = (*((Text(answered),) if answered else ()), *exchange.calls)
@@ -138,34 +140,34 @@ class LiveSession(Session):
             input=(*exchange.given, *spoken),
             output=(Message("assistant", parts, voice=model),) if parts else (),
             response_model=self._model,
-            voice_call=self._call_until(turn),
+            voice_call=self._make_call(turn),
             # It is complete when the other side goes on; nobody answered a last word.
             ending="completed" if parts and error is None else operation.ending,
         )
 
-    def _said(self, voice: _Voice) -> Voice | None:
+    def _read_voice(self, voice: _Voice) -> Voice | None:
         if not voice.pieces:
             return None
         return Voice(self._began_ms + voice.start_ms, self._began_ms + voice.end_ms)
 
-    def _call_until(self, turn: Turn) -> VoiceCall:
+    def _make_call(self, turn: SessionTurn) -> VoiceCall:
         last_ms = (turn.last_ns or self._clock_ns()) // 10**6
-        duration_ms = self._call.duration_ms or since(self._began_ms, last_ms)
+        duration_ms = self._call.duration_ms or compute_elapsed_ms(self._began_ms, last_ms)
         return replace(self._call, platform_call_id=self._id, duration_ms=duration_ms)
 
     # What the server's events say.
 
     def _on_session(self, event: JsonObject, now_ns: int) -> None:
-        session = as_object(event.get("session"))
-        if self._id is None and (id := as_text(session.get("id"))):
-            self._claim(id)
+        session = read_json_object(event.get("session"))
+        if self._id is None and (id := read_str(session.get("id"))):
+            self._claim_session(id)
             self._began_ms = now_ns // 10**6
             self._given += read_messages(session.get("input"))
-        self._model = as_text(session.get("model")) or self._model
+        self._model = read_str(session.get("model")) or self._model
         self._instructions = session.get("instructions", self._instructions)
 
     def _on_person(self, event: JsonObject, now_ns: int) -> None:
-        start_ms = as_count(event.get("start_ms")) or 0
+        start_ms = read_count(event.get("start_ms")) or 0
         exchange = self._exchanges[-1] if self._exchanges else None
         if exchange is None or (exchange.model.pieces and start_ms >= exchange.model.start_ms):
             before, exchange = exchange, self._begin()
@@ -177,7 +179,7 @@ class LiveSession(Session):
         exchange.turn.add(event, now_ns)
 
     def _on_model(self, event: JsonObject, now_ns: int) -> None:
-        start_ms = as_count(event.get("start_ms")) or 0
+        start_ms = read_count(event.get("start_ms")) or 0
         exchange = self._exchanges[-1] if self._exchanges else self._begin()
         if len(self._exchanges) > 1 and exchange.person.pieces and start_ms < exchange.person.start_ms:
             exchange = self._exchanges[-2]
@@ -187,22 +189,26 @@ class LiveSession(Session):
         exchange.turn.add(event, now_ns)
 
     def _on_delegation(self, event: JsonObject, now_ns: int) -> None:
-        delegation = as_object(event.get("delegation"))
+        delegation = read_json_object(event.get("delegation"))
         if delegation.get("target") == "client":
             exchange = self._exchanges[-1] if self._exchanges else self._begin()
-            exchange.calls.append(ToolCall("delegation", None, as_text(delegation.get("id"))))
+            exchange.calls.append(ToolCall("delegation", None, read_str(delegation.get("id"))))
 
     def _on_backend(self, event: JsonObject, now_ns: int) -> None:
-        inner = as_object(event.get("event"))
-        kind = as_text(inner.get("type")) or ""
-        key = as_text(event.get("delegation_id")) or ""
+        inner = read_json_object(event.get("event"))
+        kind = read_str(inner.get("type")) or ""
+        key = read_str(event.get("delegation_id")) or ""
         if kind == "response.created":
-            operation = self._operation()
-            hidden = replace(operation.affiliation, internal=True)
+            operation = self._make_operation()
+            hidden = replace(operation.conversation_context, internal=True)
             given = tuple(self._backend_input)
             self._backend_input.clear()
             operation = replace(
-                operation, affiliation=hidden, input=given, request_model=None, system_instructions=()
+                operation,
+                conversation_context=hidden,
+                input=given,
+                request_model=None,
+                system_instructions=(),
             )
             self._backend.remember(key, self._start(operation))
         if turn := self._backend.get(key):
@@ -212,9 +218,9 @@ class LiveSession(Session):
                 self._end(turn)
 
     def _on_closed(self, event: JsonObject, now_ns: int) -> None:
-        seconds = as_object(event.get("usage")).get("seconds")
+        seconds = read_json_object(event.get("usage")).get("seconds")
         duration_ms = round(seconds * 1000) if isinstance(seconds, (int, float)) else None
-        self._call = replace(self._call, ended_reason=as_text(event.get("reason")), duration_ms=duration_ms)
+        self._call = replace(self._call, ended_reason=read_str(event.get("reason")), duration_ms=duration_ms)
         self._close(None)
 
 
@@ -227,4 +233,4 @@ HANDLERS: Mapping[str, Callable[[LiveSession, JsonObject, int], None]] = {
     "response.event": LiveSession._on_backend,
     "session.closed": LiveSession._on_closed,
 }
-"""What reads an event; no other tells what was said."""
+"""What reads an event; no other reports what was said."""

@@ -18,9 +18,9 @@ from weakref import WeakKeyDictionary
 
 from greenflash_otel.instrumentation.openai import patches
 from greenflash_otel.instrumentation.openai.providers import provider_of
-from greenflash_otel.instrumentation.openai.websocket.session import Closing, Reading, Sending, Session
+from greenflash_otel.instrumentation.openai.websocket.session import Closing, EventReading, Sending, Session
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import JsonObject, as_object, as_text
+from greenflash_otel.json_values import JsonObject, read_json_object, read_str
 
 MakeSession = Callable[..., Session]
 
@@ -39,7 +39,7 @@ _queued: WeakKeyDictionary[Any, list[JsonObject]] = WeakKeyDictionary()
 
 def send(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Around ``send`` and ``send_raw``."""
-    with _sending(make, connection, args, kwargs):
+    with _observe_sending(make, connection, args, kwargs):
         return wrapped(*args, **kwargs)
 
 
@@ -47,13 +47,13 @@ async def send_async(
     make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
     """Around ``send`` and ``send_raw``."""
-    with _sending(make, connection, args, kwargs):
+    with _observe_sending(make, connection, args, kwargs):
         return await wrapped(*args, **kwargs)
 
 
 def send_on_lane(make: MakeSession, wrapped: Any, lane: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Around ``send`` of a lane."""
-    with _sending_on_lane(make, lane, args, kwargs):
+    with _observe_sending_on_lane(make, lane, args, kwargs):
         return wrapped(*args, **kwargs)
 
 
@@ -61,7 +61,7 @@ async def send_on_lane_async(
     make: MakeSession, wrapped: Any, lane: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
     """Around ``send`` of a lane."""
-    with _sending_on_lane(make, lane, args, kwargs):
+    with _observe_sending_on_lane(make, lane, args, kwargs):
         return await wrapped(*args, **kwargs)
 
 
@@ -74,23 +74,25 @@ def parse_event(make: MakeSession, wrapped: Any, connection: Any, args: tuple[An
     return event
 
 
-def recv_bytes(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Around ``recv_bytes``."""
-    with _reading(make, connection):
-        return wrapped(*args, **kwargs)
-
-
-async def recv_bytes_async(
+def observe_recv_bytes(
     make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
     """Around ``recv_bytes``."""
-    with _reading(make, connection):
+    with _observe_reading(make, connection):
+        return wrapped(*args, **kwargs)
+
+
+async def observe_recv_bytes_async(
+    make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    """Around ``recv_bytes``."""
+    with _observe_reading(make, connection):
         return await wrapped(*args, **kwargs)
 
 
 def close(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Around ``close``."""
-    with _closing(make, connection):
+    with _observe_closing(make, connection):
         return wrapped(*args, **kwargs)
 
 
@@ -98,14 +100,14 @@ async def close_async(
     make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
     """Around ``close``."""
-    with _closing(make, connection):
+    with _observe_closing(make, connection):
         return await wrapped(*args, **kwargs)
 
 
 def enter(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Around a manager's ``__enter__``."""
     connection = wrapped(*args, **kwargs)
-    _opened(make, manager, connection)
+    _note_opened(make, manager, connection)
     return connection
 
 
@@ -114,17 +116,17 @@ async def enter_async(
 ) -> Any:
     """Around a manager's ``__aenter__``."""
     connection = await wrapped(*args, **kwargs)
-    _opened(make, manager, connection)
+    _note_opened(make, manager, connection)
     return connection
 
 
-def queue(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+def observe_queue(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Around ``send`` of a manager, which keeps events until there is a connection."""
     result = wrapped(*args, **kwargs)
     with guarded("observe a session"):
         events = _queued.setdefault(manager, [])
         if len(events) < MAX_QUEUED:
-            events.append(_event_in(args, kwargs))
+            events.append(_read_event(args, kwargs))
     return result
 
 
@@ -134,20 +136,20 @@ def _session_of(make: MakeSession, connection: Any, manager: Any = None) -> Sess
         if connection not in _sessions:
             instrumentation = patches.current
             _sessions[connection] = None
-            if instrumentation is not None and not patches.suppressed():
-                client, model = _private(manager, "client"), _private(manager, "model")
-                _sessions[connection] = make(instrumentation, provider_of(client), as_text(model))
+            if instrumentation is not None and not patches.is_suppressed_here():
+                client, model = _read_private(manager, "client"), _read_private(manager, "model")
+                _sessions[connection] = make(instrumentation, provider_of(client), read_str(model))
         return _sessions[connection]
 
 
-def _private(manager: Any, name: str) -> Any:
+def _read_private(manager: Any, name: str) -> Any:
     """A manager's private field."""
     return next(
         (value for key, value in vars(manager or _session_of).items() if key.endswith(f"__{name}")), None
     )
 
 
-def _opened(make: MakeSession, manager: Any, connection: Any) -> None:
+def _note_opened(make: MakeSession, manager: Any, connection: Any) -> None:
     with guarded("observe a session"):
         session = _session_of(make, connection, manager)
         for event in _queued.pop(manager, []):
@@ -155,44 +157,44 @@ def _opened(make: MakeSession, manager: Any, connection: Any) -> None:
                 session.send(event)
 
 
-def _sending(
+def _observe_sending(
     make: MakeSession, connection: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> AbstractContextManager[None]:
     with guarded("observe a session"):
         if session := _session_of(make, connection):
-            return Sending(session, session.send(_event_in(args, kwargs)))
+            return Sending(session, session.send(_read_event(args, kwargs)))
     return NOT_OBSERVED
 
 
-def _sending_on_lane(
+def _observe_sending_on_lane(
     make: MakeSession, lane: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> AbstractContextManager[None]:
     with guarded("observe a session"):
         if session := _session_of(make, lane._session.connection):
             stream_id = lane._state.stream_id
-            event = {**_event_in(args, kwargs), **({"stream_id": stream_id} if stream_id else {})}
+            event = {**_read_event(args, kwargs), **({"stream_id": stream_id} if stream_id else {})}
             return Sending(session, session.send(event))
     return NOT_OBSERVED
 
 
-def _reading(make: MakeSession, connection: Any) -> AbstractContextManager[None]:
+def _observe_reading(make: MakeSession, connection: Any) -> AbstractContextManager[None]:
     with guarded("observe a session"):
         if session := _session_of(make, connection):
-            return Reading(session)
+            return EventReading(session)
     return NOT_OBSERVED
 
 
-def _closing(make: MakeSession, connection: Any) -> AbstractContextManager[None]:
+def _observe_closing(make: MakeSession, connection: Any) -> AbstractContextManager[None]:
     with guarded("observe a session"):
         if session := _session_of(make, connection):
             return Closing(session, sys.exc_info()[1])
     return NOT_OBSERVED
 
 
-def _event_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
+def _read_event(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
     """The event that is given to a sender: an object, or its JSON."""
     given = next(iter((*args, *kwargs.values())))
-    return as_object(json.loads(given) if isinstance(given, (str, bytes)) else given)
+    return read_json_object(json.loads(given) if isinstance(given, (str, bytes)) else given)
 
 
 def forget_all() -> None:

@@ -23,7 +23,7 @@ _lock = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class ConnectionMethod:
     """A method of a class and its wrappers."""
 
     owner: str
@@ -41,15 +41,19 @@ class Method:
 
 
 METHODS = (
-    Method("{}Connection", "parse_event", patches.parse_event, patches.parse_event, needs="data"),
-    Method("{}Connection", "send", patches.send, patches.send_async, needs="event"),
-    Method("{}Connection", "send_raw", patches.send, patches.send_async, optional=True),
-    Method("{}Connection", "recv_bytes", patches.recv_bytes, patches.recv_bytes_async),
-    Method("{}Connection", "close", patches.close, patches.close_async),
-    Method("{}ConnectionManager", "__enter__", patches.enter, patches.enter_async, "__aenter__"),
-    Method("{}ConnectionManager", "enter", patches.enter, patches.enter_async),
-    Method("{}ConnectionManager", "send", patches.queue, patches.queue, optional=True),
-    Method("{}Lane", "send", patches.send_on_lane, patches.send_on_lane_async, needs="event"),
+    ConnectionMethod("{}Connection", "parse_event", patches.parse_event, patches.parse_event, needs="data"),
+    ConnectionMethod("{}Connection", "send", patches.send, patches.send_async, needs="event"),
+    ConnectionMethod("{}Connection", "send_raw", patches.send, patches.send_async, optional=True),
+    ConnectionMethod(
+        "{}Connection", "recv_bytes", patches.observe_recv_bytes, patches.observe_recv_bytes_async
+    ),
+    ConnectionMethod("{}Connection", "close", patches.close, patches.close_async),
+    ConnectionMethod("{}ConnectionManager", "__enter__", patches.enter, patches.enter_async, "__aenter__"),
+    ConnectionMethod("{}ConnectionManager", "enter", patches.enter, patches.enter_async),
+    ConnectionMethod(
+        "{}ConnectionManager", "send", patches.observe_queue, patches.observe_queue, optional=True
+    ),
+    ConnectionMethod("{}Lane", "send", patches.send_on_lane, patches.send_on_lane_async, needs="event"),
 )
 """What is wrapped of a surface's classes, of those that there are."""
 
@@ -59,7 +63,7 @@ class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # generic at r
 
 
 @dataclass(slots=True)
-class Surface:
+class ConnectionSurface:
     """One kind of connection, with its manager, or of what else sends on it."""
 
     what: str
@@ -96,7 +100,7 @@ class Surface:
                 self._wrap_or_leave(module)
 
     def _wrap_or_leave(self, module: Any) -> None:
-        """Wrap all of the methods, or none: half of a connection would tell half of a conversation."""
+        """Wrap all of the methods, or none: half of a connection would record half of a conversation."""
         try:
             self._wrap(module)
         except BaseException:
@@ -104,11 +108,11 @@ class Surface:
             raise
 
     def _unwrap(self, module: Any) -> None:
-        for owner, name, _ in self._methods(module):
+        for owner, name, _ in self._list_methods(module):
             _unwrap_method(owner, name)
 
     def _wrap(self, module: Any) -> None:
-        methods = list(self._methods(module))
+        methods = list(self._list_methods(module))
         if differing := [
             f"{owner.__name__}.{name}" for owner, name, method in methods if not _fits(owner, name, method)
         ]:
@@ -121,7 +125,7 @@ class Surface:
                 wrapper = method.twin if owner.__name__.startswith("Async") else method.wrapper
                 _wrap_method(owner, name, partial(wrapper, self.session))
 
-    def _methods(self, module: Any) -> Iterator[tuple[type, str, Method]]:
+    def _list_methods(self, module: Any) -> Iterator[tuple[type, str, ConnectionMethod]]:
         for method in METHODS:
             for prefix in ("", "Async"):
                 owner_name = prefix + method.owner.format(self.name)
@@ -131,7 +135,7 @@ class Surface:
                     yield owner, name, method
 
 
-def _fits(owner: type, name: str, method: Method) -> bool:
+def _fits(owner: type, name: str, method: ConnectionMethod) -> bool:
     function = getattr(owner, name, None)
     if not callable(function):
         return False

@@ -12,33 +12,41 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.websocket.realtime_translation import AUDIO_DELTAS, translated
-from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
-from greenflash_otel.instrumentation.openai.websocket.speech import Item, Speech, since, with_speech
-from greenflash_otel.json_values import JsonObject, as_count, as_object, as_text
+from greenflash_otel.instrumentation.openai.websocket.realtime_translation import (
+    AUDIO_DELTAS,
+    translate_event,
+)
+from greenflash_otel.instrumentation.openai.websocket.session import Session, SessionTurn
+from greenflash_otel.instrumentation.openai.websocket.speech import (
+    Item,
+    Speech,
+    add_speech,
+    compute_elapsed_ms,
+)
+from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_str
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice, VoiceCall
 from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 
 MAX_REMEMBERED = 256
-"""Items without a response, requests without one, and speeches without an item that are kept."""
+"""Items without a response, requests without one, and speeches without an item that are retained."""
 
 MAX_WAIT_NS = 30 * 10**9
 """How long a complete turn waits for what is said in it to be written down."""
 
 
 @dataclass(slots=True)
-class _Exchange:
+class _RealtimeExchange:
     """A turn, and what is known of its speakers."""
 
-    turn: Turn
+    turn: SessionTurn
     items: list[Item]
     speech: Speech = field(default_factory=Speech)
     outputs: set[str] = field(default_factory=set)
     """Ids of the items of its answer."""
     done_ns: int | None = None
 
-    def settled(self, now_ns: int) -> bool:
+    def is_complete(self, now_ns: int) -> bool:
         """Whether nothing more will be known of it."""
         if self.done_ns is None:
             return False
@@ -69,7 +77,7 @@ class RealtimeSession(Session):
         """What was added to the conversation and not answered yet, by id, in order."""
         self._voices: LruDict[str, Voice] = LruDict(MAX_REMEMBERED)
         self._asked: deque[_Asked] = deque(maxlen=MAX_REMEMBERED)
-        self._exchanges: dict[str, _Exchange] = {}
+        self._exchanges: dict[str, _RealtimeExchange] = {}
         """By response id, in the order in which they began."""
         self._talking_since_ms: int | None = None
         """When the application began to send sound; Unix time."""
@@ -78,86 +86,86 @@ class RealtimeSession(Session):
         self._last_said_ms: int | None = None
         """When the last answer was at its end."""
 
-    def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
+    def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
         kind = event.get("type")
         if kind == "input_audio_buffer.append" and self._talking_since_ms is None:
             self._talking_since_ms = now_ns // 10**6
         elif kind == "response.create":
-            asked = as_object(event.get("response"))
-            self._asked.append(_Asked(event, self._operation(asked)))
+            asked = read_json_object(event.get("response"))
+            self._asked.append(_Asked(event, self._make_operation(asked)))
         return None
 
-    def _received(self, event: JsonObject, now_ns: int) -> None:
-        kind = as_text(event.get("type")) or ""
+    def _read_received(self, event: JsonObject, now_ns: int) -> None:
+        kind = read_str(event.get("type")) or ""
         if handler := HANDLERS.get(kind):
             handler(self, event, now_ns)
         elif exchange := self._exchange_of(event):
             if kind in AUDIO_DELTAS:
-                exchange.speech.add_audio(as_text(event.get("delta")) or "", self._format, now_ns // 10**6)
+                exchange.speech.add_audio(read_str(event.get("delta")) or "", self._format, now_ns // 10**6)
             if kind == "response.output_item.added":
-                id = as_text(as_object(event.get("item")).get("id")) or ""
+                id = read_str(read_json_object(event.get("item")).get("id")) or ""
                 exchange.outputs.add(id)
                 self._items.pop(id, None)
-            exchange.turn.add(translated(event), now_ns)
+            exchange.turn.add(translate_event(event), now_ns)
             if kind == "response.done":
                 exchange.done_ns = now_ns
-                exchange.speech.interrupted |= _interrupted(event)
-        self._settle(now_ns)
+                exchange.speech.interrupted |= _was_interrupted(event)
+        self._end_complete_turns(now_ns)
 
-    def _settle(self, now_ns: int) -> None:
+    def _end_complete_turns(self, now_ns: int) -> None:
         """End the turns of which everything is known, in their order."""
         for exchange in list(self._exchanges.values()):
-            if not exchange.settled(now_ns):
+            if not exchange.is_complete(now_ns):
                 return
             self._end(exchange.turn)
 
-    def _end(self, turn: Turn, error: BaseException | None = None) -> None:
+    def _end(self, turn: SessionTurn, error: BaseException | None = None) -> None:
         super()._end(turn, error)
         self._exchanges.pop(turn.response_id or "", None)
 
-    def _outcome(self, turn: Turn, error: BaseException | None) -> Operation:
+    def _complete_operation(self, turn: SessionTurn, error: BaseException | None) -> Operation:
         exchange = self._exchanges[turn.response_id or ""]
-        turn.operation = replace(turn.operation, input=_messages(exchange.items, turn.operation.input))
+        turn.operation = replace(turn.operation, input=_list_messages(exchange.items, turn.operation.input))
         ended_ms = (turn.last_ns or self._clock_ns()) // 10**6
-        operation = with_speech(turn.outcome(error), exchange.speech, ended_ms)
+        operation = add_speech(turn.complete_operation(error), exchange.speech, ended_ms)
         if exchange.speech.started_ms is not None:
-            self._last_said_ms = exchange.speech.ended_ms(ended_ms)
-        return replace(operation, response_model=self._model, voice_call=self._call(ended_ms))
+            self._last_said_ms = exchange.speech.compute_end_ms(ended_ms)
+        return replace(operation, response_model=self._model, voice_call=self._make_call(ended_ms))
 
     def _close(self, error: BaseException | None) -> None:
         super()._close(error)
-        self._tell_unanswered()
+        self._record_unanswered()
 
-    def _holds(self) -> bool:
-        return super()._holds() or bool(self._items)
+    def _has_own_state(self) -> bool:
+        return super()._has_own_state() or bool(self._items)
 
-    def _tell_unanswered(self) -> None:
+    def _record_unanswered(self) -> None:
         """Record what was said, or added by the application, and never answered."""
-        said = _messages(self._items.values(), ())
+        said = _list_messages(self._items.values(), ())
         self._items.clear()
         if said and self._instrumentation.active:
-            call = self._call(self._clock_ns() // 10**6)
+            call = self._make_call(self._clock_ns() // 10**6)
             operation = replace(
-                self._operation({}), name=ADD_ITEMS, input=said, streamed=False, voice_call=call
+                self._make_operation({}), name=ADD_ITEMS, input=said, streamed=False, voice_call=call
             )
-            Turn(self._instrumentation, operation).finish(operation)
+            SessionTurn(self._instrumentation, operation).finish(operation)
 
-    def _call(self, now_ms: int) -> VoiceCall:
+    def _make_call(self, now_ms: int) -> VoiceCall:
         return VoiceCall(
             "openai_realtime",
             self._id,
-            duration_ms=since(self._began_ms, now_ms),
+            duration_ms=compute_elapsed_ms(self._began_ms, now_ms),
             interruption_count=self._interruptions,
         )
 
-    def _operation(self, asked: JsonObject) -> Operation:
+    def _make_operation(self, asked: JsonObject) -> Operation:
         """A response as it was asked for; what goes into no conversation is not said to the user."""
-        affiliation = self._affiliation_now({})
+        conversation_context = self._choose_context({})
         if asked.get("conversation") == "none":
-            affiliation = replace(affiliation, internal=True)
+            conversation_context = replace(conversation_context, internal=True)
         return Operation(
             "chat",
-            affiliation,
+            conversation_context,
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._id,
@@ -166,11 +174,11 @@ class RealtimeSession(Session):
             streamed=True,
         )
 
-    def _exchange_of(self, event: JsonObject) -> _Exchange | None:
-        id = as_text(event.get("response_id")) or as_text(as_object(event.get("response")).get("id"))
+    def _exchange_of(self, event: JsonObject) -> _RealtimeExchange | None:
+        id = read_str(event.get("response_id")) or read_str(read_json_object(event.get("response")).get("id"))
         return self._exchanges.get(id or "")
 
-    def _item(self, id: str | None) -> Item | None:
+    def _find_item(self, id: str | None) -> Item | None:
         answered = (item for one in self._exchanges.values() for item in one.items)
         return self._items.get(id or "") or next(
             (item for item in answered if item.fields.get("id") == id), None
@@ -179,43 +187,43 @@ class RealtimeSession(Session):
     # What the server's events say.
 
     def _on_session(self, event: JsonObject, now_ns: int) -> None:
-        session = as_object(event.get("session"))
-        if self._id is None and (id := as_text(session.get("id"))):
-            self._claim(id)
-        self._model = as_text(session.get("model")) or self._model
+        session = read_json_object(event.get("session"))
+        if self._id is None and (id := read_str(session.get("id"))):
+            self._claim_session(id)
+        self._model = read_str(session.get("model")) or self._model
         self._instructions = session.get("instructions", self._instructions)
-        audio = as_object(session.get("audio"))
-        heard, spoken = as_object(audio.get("input")), as_object(audio.get("output"))
+        audio = read_json_object(session.get("audio"))
+        heard, spoken = read_json_object(audio.get("input")), read_json_object(audio.get("output"))
         self._transcribed = bool(heard.get("transcription") or session.get("input_audio_transcription"))
-        format = as_object(spoken.get("format")).get("type") or session.get("output_audio_format")
-        self._format = as_text(format) or self._format
+        format = read_json_object(spoken.get("format")).get("type") or session.get("output_audio_format")
+        self._format = read_str(format) or self._format
 
     def _on_item(self, event: JsonObject, now_ns: int) -> None:
-        fields = as_object(event.get("item"))
-        id = as_text(fields.get("id")) or ""
+        fields = read_json_object(event.get("item"))
+        id = read_str(fields.get("id")) or ""
         if any(id in one.outputs for one in self._exchanges.values()):
             return
-        if known := self._item(id):
+        if known := self._find_item(id):
             known.fields = fields
             return
         if event.get("type") == "conversation.item.done" and fields.get("role", "assistant") == "assistant":
             return  # of an answer that has ended
         if len(self._items) == MAX_REMEMBERED:
-            self._tell_unanswered()
-        self._items.remember(id, Item.of(fields, self._voices.pop(id, None), self._transcribed))
+            self._record_unanswered()
+        self._items.remember(id, Item.create(fields, self._voices.pop(id, None), self._transcribed))
 
     def _on_deleted(self, event: JsonObject, now_ns: int) -> None:
-        self._items.pop(as_text(event.get("item_id")) or "", None)
+        self._items.pop(read_str(event.get("item_id")) or "", None)
 
     def _on_transcript(self, event: JsonObject, now_ns: int) -> None:
-        if (item := self._item(as_text(event.get("item_id")))) is None:
+        if (item := self._find_item(read_str(event.get("item_id")))) is None:
             return
-        index = as_count(event.get("content_index")) or 0
-        if (piece := as_text(event.get("delta"))) is not None:
+        index = read_count(event.get("content_index")) or 0
+        if (piece := read_str(event.get("delta"))) is not None:
             item.transcripts[index] = item.transcripts.get(index, "") + piece
             return
         item.awaited = False
-        if (transcript := as_text(event.get("transcript"))) is not None:
+        if (transcript := read_str(event.get("transcript"))) is not None:
             item.transcripts[index] = transcript
 
     def _on_speech_started(self, event: JsonObject, now_ns: int) -> None:
@@ -226,54 +234,56 @@ class RealtimeSession(Session):
             one.speech.interrupted = True
         self._interruptions += bool(interrupted)
         latest = next((one for one in reversed(list(self._exchanges.values()))), None)
-        before_ms = latest.speech.ended_ms(now_ms) if latest else self._last_said_ms
-        voice = Voice(now_ms, response_latency_ms=since(before_ms, now_ms), barge_in=bool(interrupted))
-        self._voices.remember(as_text(event.get("item_id")) or "", voice)
-        self._talk_began_ms = as_count(event.get("audio_start_ms"))
+        before_ms = latest.speech.compute_end_ms(now_ms) if latest else self._last_said_ms
+        voice = Voice(
+            now_ms, response_latency_ms=compute_elapsed_ms(before_ms, now_ms), barge_in=bool(interrupted)
+        )
+        self._voices.remember(read_str(event.get("item_id")) or "", voice)
+        self._talk_began_ms = read_count(event.get("audio_start_ms"))
 
     def _on_speech_stopped(self, event: JsonObject, now_ns: int) -> None:
-        id = as_text(event.get("item_id")) or ""
+        id = read_str(event.get("item_id")) or ""
         if (voice := self._voices.get(id)) and voice.started_at_ms is not None:
-            length_ms = since(self._talk_began_ms, as_count(event.get("audio_end_ms")))
+            length_ms = compute_elapsed_ms(self._talk_began_ms, read_count(event.get("audio_end_ms")))
             ended_ms = now_ns // 10**6 if length_ms is None else voice.started_at_ms + length_ms
             self._voices.remember(id, replace(voice, ended_at_ms=ended_ms))
 
     def _on_committed(self, event: JsonObject, now_ns: int) -> None:
-        id = as_text(event.get("item_id")) or ""
+        id = read_str(event.get("item_id")) or ""
         if id not in self._voices:  # nobody but the application tells when a person talks
             self._voices.remember(id, Voice(self._talking_since_ms, now_ns // 10**6))
         self._talking_since_ms = None
 
     def _on_response(self, event: JsonObject, now_ns: int) -> None:
-        response = as_object(event.get("response"))
-        id = as_text(response.get("id")) or f"response {now_ns}"
+        response = read_json_object(event.get("response"))
+        id = read_str(response.get("id")) or f"response {now_ns}"
         if id in self._exchanges:
             return
-        apart = "conversation_id" in response and response["conversation_id"] is None
-        asked = next((one for one in self._asked if _is_apart(one.event) == apart), None)
+        out_of_band = "conversation_id" in response and response["conversation_id"] is None
+        asked = next((one for one in self._asked if _is_out_of_band(one.event) == out_of_band), None)
         if asked:
             self._asked.remove(asked)
-        operation = asked.operation if asked else self._operation({})
+        operation = asked.operation if asked else self._make_operation({})
         items: list[Item] = []
-        if not apart:
+        if not out_of_band:
             for earlier in self._exchanges.values():
                 earlier.speech.over = True
             items = list(self._items.values())
             self._items.clear()
         turn = self._start(replace(operation, provider_conversation_id=self._id))
         turn.response_id = id
-        self._exchanges[id] = _Exchange(turn, items)
-        turn.add(translated(event), now_ns)
+        self._exchanges[id] = _RealtimeExchange(turn, items)
+        turn.add(translate_event(event), now_ns)
 
     def _on_truncated(self, event: JsonObject, now_ns: int) -> None:
-        id = as_text(event.get("item_id")) or ""
+        id = read_str(event.get("item_id")) or ""
         for one in self._exchanges.values():
             if id in one.outputs:
-                one.speech.heard_ms = as_count(event.get("audio_end_ms"))
+                one.speech.heard_ms = read_count(event.get("audio_end_ms"))
                 one.speech.interrupted = True
 
     def _on_error(self, event: JsonObject, now_ns: int) -> None:
-        id = as_object(event.get("error")).get("event_id")
+        id = read_json_object(event.get("error")).get("event_id")
         refused = next((one for one in self._asked if id and one.event.get("event_id") == id), None)
         if refused:
             self._asked.remove(refused)
@@ -299,14 +309,14 @@ HANDLERS: Mapping[str, Callable[[RealtimeSession, JsonObject, int], None]] = {
 """What reads an event that is not about the inside of a response."""
 
 
-def _messages(items: Any, given: tuple[Message, ...]) -> tuple[Message, ...]:
+def _list_messages(items: Any, given: tuple[Message, ...]) -> tuple[Message, ...]:
     return (*(message for item in items if (message := item.message())), *given)
 
 
-def _is_apart(event: JsonObject) -> bool:
-    return as_object(event.get("response")).get("conversation") == "none"
+def _is_out_of_band(event: JsonObject) -> bool:
+    return read_json_object(event.get("response")).get("conversation") == "none"
 
 
-def _interrupted(event: JsonObject) -> bool:
-    details = as_object(as_object(event.get("response")).get("status_details"))
+def _was_interrupted(event: JsonObject) -> bool:
+    details = read_json_object(read_json_object(event.get("response")).get("status_details"))
     return details.get("reason") == "turn_detected"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from greenflash_otel.json_values import JsonObject, as_list, as_object, as_text
+from greenflash_otel.json_values import JsonObject, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Media, Message, Part, Text
 from greenflash_otel.semconv.formats.openai import read_content, read_messages
 
@@ -25,14 +25,14 @@ AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"}
 SPOKEN_INPUT = ("input_audio", "audio")
 
 
-def translated(event: JsonObject) -> JsonObject:
+def translate_event(event: JsonObject) -> JsonObject:
     """An event of a response as the Responses API would have sent it."""
-    kind = as_text(event.get("type")) or ""
-    if response := as_object(event.get("response")):
+    kind = read_str(event.get("type")) or ""
+    if response := read_json_object(event.get("response")):
         if kind == "response.done":
             kind = f"response.{response.get('status') or 'completed'}"
-        return {**event, "type": kind, "response": _response(response)}
-    if item := _item(as_object(event.get("item"))):
+        return {**event, "type": kind, "response": _translate_response(response)}
+    if item := _translate_item(read_json_object(event.get("item"))):
         if kind == "response.output_item.done" and not _says_something(item):
             return {}  # broken off before it was written down: the deltas tell more
         return {**event, "item": item}
@@ -45,28 +45,28 @@ def read_item(item: JsonObject, transcripts: Mapping[int, str]) -> Message | Non
         messages = read_messages([item])
         return messages[0] if messages else None
     parts: list[Part] = []
-    for index, content in enumerate(as_list(item.get("content"))):
-        parts.extend(_read_content(as_object(content), transcripts.get(index)))
-    return Message(as_text(item.get("role")) or "user", tuple(parts))
+    for index, content in enumerate(read_list(item.get("content"))):
+        parts.extend(_read_content(read_json_object(content), transcripts.get(index)))
+    return Message(read_str(item.get("role")) or "user", tuple(parts))
 
 
 def is_spoken(item: JsonObject) -> bool:
     """Whether a person spoke an item, so that a transcript of it may come."""
     return item.get("role") == "user" and any(
-        as_object(content).get("type") == "input_audio" for content in as_list(item.get("content"))
+        read_json_object(content).get("type") == "input_audio" for content in read_list(item.get("content"))
     )
 
 
 def _read_content(content: JsonObject, transcript: str | None) -> tuple[Part, ...]:
     if content.get("type") not in SPOKEN_INPUT:
-        return read_content([_content(content)])
-    text = transcript or as_text(content.get("transcript"))
+        return read_content([_translate_content(content)])
+    text = transcript or read_str(content.get("transcript"))
     return (Text(text),) if text else (Media("audio"),)
 
 
-def _response(response: JsonObject) -> JsonObject:
-    details = as_object(response.get("status_details"))
-    output = [_item(as_object(item)) for item in as_list(response.get("output"))]
+def _translate_response(response: JsonObject) -> JsonObject:
+    details = read_json_object(response.get("status_details"))
+    output = [_translate_item(read_json_object(item)) for item in read_list(response.get("output"))]
     if response.get("status") in ("cancelled", "incomplete") and not any(
         _says_something(item) for item in output
     ):
@@ -76,11 +76,11 @@ def _response(response: JsonObject) -> JsonObject:
         "output": output,
         "incomplete_details": {"reason": details.get("reason")},
         "error": details.get("error"),
-        "usage": _usage(as_object(response.get("usage"))),
+        "usage": _translate_usage(read_json_object(response.get("usage"))),
     }
 
 
-def _usage(usage: JsonObject) -> JsonObject:
+def _translate_usage(usage: JsonObject) -> JsonObject:
     if not usage:
         return usage
     return {
@@ -90,13 +90,18 @@ def _usage(usage: JsonObject) -> JsonObject:
     }
 
 
-def _item(item: JsonObject) -> JsonObject:
+def _translate_item(item: JsonObject) -> JsonObject:
     if item.get("type") != "message":
         return item
-    return {**item, "content": [_content(as_object(content)) for content in as_list(item.get("content"))]}
+    return {
+        **item,
+        "content": [
+            _translate_content(read_json_object(content)) for content in read_list(item.get("content"))
+        ],
+    }
 
 
-def _content(content: JsonObject) -> JsonObject:
+def _translate_content(content: JsonObject) -> JsonObject:
     if content.get("type") in ("output_audio", "audio", "text"):
         return {"type": "output_text", "text": content.get("transcript") or content.get("text") or ""}
     return content
@@ -105,4 +110,4 @@ def _content(content: JsonObject) -> JsonObject:
 def _says_something(item: JsonObject) -> bool:
     if item.get("type") != "message":
         return True
-    return any(as_object(content).get("text") for content in as_list(item.get("content")))
+    return any(read_json_object(content).get("text") for content in read_list(item.get("content")))

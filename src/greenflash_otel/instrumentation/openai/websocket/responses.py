@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai import responses
-from greenflash_otel.instrumentation.openai.request import Request
+from greenflash_otel.instrumentation.openai.request import CallRequest
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
-from greenflash_otel.instrumentation.openai.websocket.session import Session, Turn
-from greenflash_otel.json_values import JsonObject, as_object, as_text
+from greenflash_otel.instrumentation.openai.websocket.session import Session, SessionTurn
+from greenflash_otel.json_values import JsonObject, read_json_object, read_str
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import Message, Operation
 from greenflash_otel.semconv.formats.openai import read_messages
@@ -32,7 +32,7 @@ class _Request:
     operation: Operation
     parent: str | None
     """The response that it named as the one before."""
-    turn: Turn | None
+    turn: SessionTurn | None
     """None for one that generates nothing."""
 
 
@@ -58,60 +58,61 @@ class ResponsesSession(Session):
         self._prepared: LruDict[str, Operation] = LruDict(MAX_REMEMBERED)
         """What was prepared, by the id of the response that it was given."""
 
-    def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
+    def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
         kind = event.get("type")
-        if kind == "response.steer" and (target := as_text(event.get("previous_response_id"))):
+        if kind == "response.steer" and (target := read_str(event.get("previous_response_id"))):
             waiting = self._steered.get(target) or ()
             self._steered.remember(target, (*waiting, *read_messages(event.get("input"))))
         if kind != "response.create":
             return None
         operation = Operation(
             "chat",
-            self._affiliation_now(event),
+            self._choose_context(event),
             provider=self._provider,
-            request_model=as_text(event.get("model")),
+            request_model=read_str(event.get("model")),
             streamed=True,
         )
-        operation = responses.read_request(Request(event), operation)
-        parent, operation = operation.previous_response_id, self._continued(operation)
+        operation = responses.read_request(CallRequest(event), operation)
+        parent, operation = operation.previous_response_id, self._continue_operation(operation)
         turn = self._start(operation) if _generates(event) else None
-        self._lane(event).asked.append(_Request(operation, parent, turn))
+        self._get_lane(event).asked.append(_Request(operation, parent, turn))
         return turn
 
-    def _received(self, event: JsonObject, now_ns: int) -> None:
-        kind = as_text(event.get("type")) or ""
-        lane = self._lane(event)
+    def _read_received(self, event: JsonObject, now_ns: int) -> None:
+        kind = read_str(event.get("type")) or ""
+        lane = self._get_lane(event)
         if kind == "response.steer.failed":
-            self._take_back(as_object(event.get("steer")))
+            self._take_back(read_json_object(event.get("steer")))
         elif kind == "error":
             self._refuse(lane, event, now_ns)
         elif kind == "response.created":
-            lane.running = self._begun(lane, as_object(event.get("response")))
+            lane.running = self._find_request(lane, read_json_object(event.get("response")))
             lane.settings = lane.running.operation
         if lane.running and lane.running.turn:
             lane.running.turn.add(event, now_ns)
         if kind in TERMINAL and (done := lane.running):
             lane.running = None
-            self._finish(done, as_text(as_object(event.get("response")).get("id")))
+            self._finish(done, read_str(read_json_object(event.get("response")).get("id")))
 
-    def _begun(self, lane: _Lane, response: JsonObject) -> _Request:
+    def _find_request(self, lane: _Lane, response: JsonObject) -> _Request:
         """What a response answers: a request, or steering input of which the server makes one by itself."""
-        parent = as_text(response.get("previous_response_id"))
+        parent = read_str(response.get("previous_response_id"))
         steering = self._steered.pop(parent, None) if parent else None
         waiting = [one for one in lane.asked if one.turn is None or one.turn in self._turns]
         asked = next((one for one in waiting if parent in (None, one.parent)), None)
         if asked is None and steering is None and waiting:
             asked = waiting[0]
         if asked is None:
-            return self._successor(lane, parent, steering or ())
+            return self._make_successor(lane, parent, steering or ())
         lane.asked.remove(asked)
         if steering and asked.turn:
             asked.turn.operation = replace(asked.operation, input=(*steering, *asked.operation.input))
         return asked
 
-    def _successor(self, lane: _Lane, parent: str | None, steering: tuple[Message, ...]) -> _Request:
+    def _make_successor(self, lane: _Lane, parent: str | None, steering: tuple[Message, ...]) -> _Request:
         operation = replace(
-            lane.settings or Operation("chat", self._affiliation, provider=self._provider, streamed=True),
+            lane.settings
+            or Operation("chat", self._conversation_context, provider=self._provider, streamed=True),
             previous_response_id=parent,
             input=steering,
         )
@@ -132,19 +133,21 @@ class ResponsesSession(Session):
             refused.turn.add(event, now_ns)
             self._end(refused.turn)
 
-    def _outcome(self, turn: Turn, error: BaseException | None) -> Operation:
+    def _complete_operation(self, turn: SessionTurn, error: BaseException | None) -> Operation:
         # What was prepared by a response of its own continues what came before that.
-        return replace(turn.outcome(error), previous_response_id=turn.operation.previous_response_id)
+        return replace(
+            turn.complete_operation(error), previous_response_id=turn.operation.previous_response_id
+        )
 
     def _take_back(self, steer: JsonObject) -> None:
         """Steering input that no response took in."""
-        target = as_text(steer.get("previous_response_id")) or ""
+        target = read_str(steer.get("previous_response_id")) or ""
         returned = read_messages(steer.get("input"))
         waiting = [message for message in self._steered.pop(target, None) or () if message not in returned]
         if waiting:
             self._steered.remember(target, tuple(waiting))
 
-    def _continued(self, operation: Operation) -> Operation:
+    def _continue_operation(self, operation: Operation) -> Operation:
         """``operation`` with what was prepared for it."""
         prepared = self._prepared.get(operation.previous_response_id or "")
         if prepared is None:
@@ -156,8 +159,8 @@ class ResponsesSession(Session):
             input=(*prepared.input, *operation.input),
         )
 
-    def _lane(self, event: JsonObject) -> _Lane:
-        id = as_text(event.get("stream_id"))
+    def _get_lane(self, event: JsonObject) -> _Lane:
+        id = read_str(event.get("stream_id"))
         lane = self._lanes.get(id)
         if lane is None:
             lane = _Lane()
@@ -172,5 +175,5 @@ class ResponsesSession(Session):
 
 def _generates(event: JsonObject) -> bool:
     """Whether a request asks for an answer."""
-    prewarm = as_object(event.get("prompt_cache_options")).get("prewarm")
+    prewarm = read_json_object(event.get("prompt_cache_options")).get("prewarm")
     return prewarm is not True and event.get("generate") is not False

@@ -16,18 +16,18 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakValueDictionary
 
-from greenflash_otel.context import current_affiliation
+from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.content import without_content
+from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai import responses
-from greenflash_otel.instrumentation.openai.answer import concluded, judge, judge_error
-from greenflash_otel.instrumentation.openai.call import Instrumentation
+from greenflash_otel.instrumentation.openai.answer import complete_operation, judge, judge_error
+from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.request import context_of
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import JsonObject, as_text
-from greenflash_otel.model.operation import Affiliation, Operation, merge_context
+from greenflash_otel.json_values import JsonObject, read_str
+from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
 
 MAX_RUNNING = 256
 """Turns of one session that run at once; the oldest is abandoned for one more."""
@@ -36,10 +36,10 @@ _recording: WeakValueDictionary[str, Session] = WeakValueDictionary()
 """Which of the connections to a session records it, by the session's id."""
 
 
-class Turn:
+class SessionTurn:
     """A running operation of a session."""
 
-    def __init__(self, instrumentation: Instrumentation, operation: Operation) -> None:
+    def __init__(self, instrumentation: OpenAIConfig, operation: Operation) -> None:
         self.operation = operation
         self.response_id: str | None = None
         """None until the server has begun the response."""
@@ -53,7 +53,7 @@ class Turn:
     def add(self, event: JsonObject, now_ns: int) -> None:
         """Take in an event of the response, in the words of the Responses API."""
         self.last_ns = now_ns
-        if self._first_s is None and (as_text(event.get("type")) or "").endswith(".delta"):
+        if self._first_s is None and (read_str(event.get("type")) or "").endswith(".delta"):
             self._first_s = time.perf_counter() - self._invocation.started_s
         # Sessions number their events as they like: all of a turn's are seen from its first.
         self._assembly.add({name: value for name, value in event.items() if name != "sequence_number"})
@@ -63,11 +63,11 @@ class Turn:
         """Whether the whole answer has come."""
         return self._assembly.complete
 
-    def outcome(self, error: BaseException | None = None) -> Operation:
+    def complete_operation(self, error: BaseException | None = None) -> Operation:
         """The operation as it turned out, broken off by ``error`` or left where it is not complete."""
-        answer = responses.read_answer(self._assembly.whole())
+        answer = responses.read_answer(self._assembly.to_json())
         verdict = judge(answer, complete=self._assembly.complete, error=error)
-        return concluded(self.operation, answer, verdict, first_chunk_s=self._first_s, properties={})
+        return complete_operation(self.operation, answer, verdict, first_chunk_s=self._first_s, properties={})
 
     def finish(self, operation: Operation, end_ns: int | None = None) -> None:
         """End the span, once, as ``operation`` says."""
@@ -75,7 +75,7 @@ class Turn:
             self._invocation.discard()
             return
         if not self._instrumentation.capture_content:
-            operation = without_content(operation)
+            operation = remove_content(operation)
         with guarded("shorten a history"):
             if self._instrumentation.history is not None:
                 operation = self._instrumentation.history.shorten(operation)
@@ -92,7 +92,7 @@ class Session(ABC):
 
     def __init__(
         self,
-        instrumentation: Instrumentation,
+        instrumentation: OpenAIConfig,
         provider: str,
         model: str | None = None,
         *,
@@ -102,23 +102,23 @@ class Session(ABC):
         self._provider = provider
         self._model = model
         self._clock_ns = clock_ns
-        self._affiliation = current_affiliation()
+        self._conversation_context = get_current_conversation_context()
         """That of the code which connected: events may be read where nothing is known of it."""
-        self._turns: list[Turn] = []
+        self._turns: list[SessionTurn] = []
         self._id: str | None = None
         """The provider's id of the session, where sessions have one."""
         self._recorded = True
-        """False where another connection to the same session tells the same."""
+        """False where another connection to the same session records the same."""
         self._lock = threading.RLock()
         open_operations.watch(self)
 
-    def send(self, event: JsonObject) -> Turn | None:
+    def send(self, event: JsonObject) -> SessionTurn | None:
         """The application is about to send ``event``; the turn it asks for, if it does."""
         with guarded("read a sent event"), self._lock:
-            return self._sent(event, self._clock_ns())
+            return self._read_sent(event, self._clock_ns())
         return None
 
-    def unsent(self, turn: Turn, error: BaseException) -> None:
+    def handle_unsent(self, turn: SessionTurn, error: BaseException) -> None:
         """What should have begun ``turn`` could not be sent."""
         with guarded("end a session's turns"), self._lock:
             if turn in self._turns:
@@ -129,13 +129,13 @@ class Session(ABC):
         open_operations.abandon_waiting()
         with guarded("read a received event"), self._lock:
             if self._recorded:
-                self._received(event, self._clock_ns())
+                self._read_received(event, self._clock_ns())
 
-    def broken(self, error: BaseException) -> None:
+    def handle_error(self, error: BaseException) -> None:
         """The connection is lost, or closed by the server; it may come back, its responses will not."""
         self._close(None if type(error).__name__ == "ConnectionClosedOK" else error)
 
-    def closed(self, error: BaseException | None) -> None:
+    def handle_close(self, error: BaseException | None) -> None:
         """The application closed the connection, because of ``error`` if there is one."""
         self._close(error)
 
@@ -145,11 +145,11 @@ class Session(ABC):
 
     def leave(self, error: BaseException) -> None:
         """End what runs because ``error`` left the block that connected."""
-        if self._holds():
+        if self._has_own_state():
             open_operations.abandon_when_safe(self)
 
     @property
-    def instrumentation(self) -> Instrumentation:
+    def instrumentation(self) -> OpenAIConfig:
         """The instrumentation that records it."""
         return self._instrumentation
 
@@ -160,37 +160,37 @@ class Session(ABC):
         self._turns = []
 
     def __del__(self) -> None:
-        if "_lock" in self.__dict__ and self._holds():
+        if "_lock" in self.__dict__ and self._has_own_state():
             open_operations.abandon_when_safe(self)
 
-    def _holds(self) -> bool:
+    def _has_own_state(self) -> bool:
         """Whether there is something that only this session knows."""
         return bool(self._turns)
 
-    def _claim(self, id: str) -> None:
+    def _claim_session(self, id: str) -> None:
         """Record the session of this id, unless another connection to it in this process does."""
         self._id = id
         self._recorded = _recording.setdefault(id, self) is self
 
     @abstractmethod
-    def _sent(self, event: JsonObject, now_ns: int) -> Turn | None:
+    def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
         """Read an event of the application's."""
 
     @abstractmethod
-    def _received(self, event: JsonObject, now_ns: int) -> None:
+    def _read_received(self, event: JsonObject, now_ns: int) -> None:
         """Read an event of the server's."""
 
-    def _outcome(self, turn: Turn, error: BaseException | None) -> Operation:
-        return turn.outcome(error)
+    def _complete_operation(self, turn: SessionTurn, error: BaseException | None) -> Operation:
+        return turn.complete_operation(error)
 
-    def _start(self, operation: Operation) -> Turn:
-        turn = Turn(self._instrumentation, operation)
+    def _start(self, operation: Operation) -> SessionTurn:
+        turn = SessionTurn(self._instrumentation, operation)
         self._turns.append(turn)
         if len(self._turns) > MAX_RUNNING:
             self._end(self._turns[0], None)
         return turn
 
-    def _end(self, turn: Turn, error: BaseException | None = None) -> None:
+    def _end(self, turn: SessionTurn, error: BaseException | None = None) -> None:
         """End ``turn``, complete or not."""
         self._turns.remove(turn)
         operation = turn.operation
@@ -198,7 +198,7 @@ class Session(ABC):
             verdict = judge_error(error)
             operation = replace(operation, ending=verdict.ending, failure=verdict.failure)
         with guarded("read an answer"):
-            operation = self._outcome(turn, error)
+            operation = self._complete_operation(turn, error)
         turn.finish(operation, turn.last_ns if error is None or turn.complete else None)
 
     def _close(self, error: BaseException | None) -> None:
@@ -208,16 +208,18 @@ class Session(ABC):
             if self._id and _recording.get(self._id) is self:
                 del _recording[self._id]
 
-    def _affiliation_now(self, body: JsonObject) -> Affiliation:
+    def _choose_context(self, body: JsonObject) -> ConversationContext:
         """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
-        now = current_affiliation()
-        return merge_context(now if now != Affiliation() else self._affiliation, context_of(body))
+        now = get_current_conversation_context()
+        return merge_context(
+            now if now != ConversationContext() else self._conversation_context, context_of(body)
+        )
 
 
 class Sending:
     """Around the SDK's sending of an event: a turn whose request cannot be sent has failed."""
 
-    def __init__(self, session: Session, turn: Turn | None) -> None:
+    def __init__(self, session: Session, turn: SessionTurn | None) -> None:
         self._session = session
         self._turn = turn
 
@@ -228,10 +230,10 @@ class Sending:
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if error is not None and self._turn is not None:
-            self._session.unsent(self._turn, error)
+            self._session.handle_unsent(self._turn, error)
 
 
-class Reading:
+class EventReading:
     """Around the SDK's reading from the connection: that it is lost shows nowhere else."""
 
     def __init__(self, session: Session) -> None:
@@ -245,7 +247,7 @@ class Reading:
     ) -> None:
         names = [known.__name__ for known in type.__mro__] if type else []
         if error is not None and "ConnectionClosed" in names:
-            self._session.broken(error)
+            self._session.handle_error(error)
 
 
 class Closing:
@@ -259,4 +261,4 @@ class Closing:
         return None
 
     def __exit__(self, *_: Any) -> None:
-        self._session.closed(self._error)
+        self._session.handle_close(self._error)

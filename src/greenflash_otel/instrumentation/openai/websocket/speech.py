@@ -28,11 +28,11 @@ class Item:
     """Whether a transcript of it is still to come."""
 
     @classmethod
-    def of(cls, fields: JsonObject, voice: Voice | None, transcribed: bool) -> Item:
-        """A new item; ``transcribed`` tells whether the session writes down what persons say."""
+    def create(cls, fields: JsonObject, voice: Voice | None, transcribed: bool) -> Item:
+        """A new item; ``transcribed`` says whether the session writes down what persons say."""
         spoken = is_spoken(fields)
         item = cls(fields, voice if spoken else None)
-        message = item.message()
+        message = item.make_message()
         item.awaited = (
             spoken
             and transcribed
@@ -40,7 +40,7 @@ class Item:
         )
         return item
 
-    def message(self) -> Message | None:
+    def make_message(self) -> Message | None:
         """What it says so far."""
         message = read_item(self.fields, self.transcripts)
         return replace(message, voice=self.voice) if message else None
@@ -55,7 +55,7 @@ class Speech:
     audio_ms: int = 0
     """How long it takes to say what has come."""
     heard_ms: int | None = None
-    """How much of it was heard, where the server was told."""
+    """How much of it was heard, where the server was informed."""
     interrupted: bool = False
     over: bool = False
     """Whether nobody can interrupt it any more."""
@@ -73,48 +73,48 @@ class Speech:
             return False
         return now_ms < self.started_ms + self.audio_ms + PLAYBACK_MARGIN_MS
 
-    def ended_ms(self, done_ms: int) -> int:
+    def compute_end_ms(self, done_ms: int) -> int:
         """When it was at its end, given when the last of it came."""
         said_ms = self.audio_ms if self.heard_ms is None else self.heard_ms
         return done_ms if self.started_ms is None else self.started_ms + said_ms
 
 
-def with_speech(operation: Operation, speech: Speech, done_ms: int) -> Operation:
-    """``operation`` with how its answer was spoken, of which only what was heard is kept."""
+def add_speech(operation: Operation, speech: Speech, done_ms: int) -> Operation:
+    """``operation`` with how its answer was spoken, of which only what was heard is retained."""
     if speech.started_ms is None or not operation.output:
         return operation
     asked = next((one.voice for one in reversed(operation.input) if one.voice), None)
     voice = Voice(
         started_at_ms=speech.started_ms,
-        ended_at_ms=speech.ended_ms(done_ms),
-        response_latency_ms=since(asked.ended_at_ms if asked else None, speech.started_ms),
+        ended_at_ms=speech.compute_end_ms(done_ms),
+        response_latency_ms=compute_elapsed_ms(asked.ended_at_ms if asked else None, speech.started_ms),
         was_interrupted=speech.interrupted,
     )
     (answer,) = operation.output
     if speech.heard_ms is not None and speech.heard_ms < speech.audio_ms:
-        answer = replace(answer, parts=tuple(_heard(answer.parts, speech.heard_ms / speech.audio_ms)))
+        answer = replace(answer, parts=tuple(_cut_to_heard(answer.parts, speech.heard_ms / speech.audio_ms)))
     return replace(operation, output=(replace(answer, voice=voice),))
 
 
-def since(before_ms: int | None, now_ms: int | None) -> int | None:
+def compute_elapsed_ms(before_ms: int | None, now_ms: int | None) -> int | None:
     """The time between two moments; None where one is not known or they are the other way round."""
     if before_ms is None or now_ms is None or now_ms < before_ms:
         return None
     return now_ms - before_ms
 
 
-def _heard(parts: tuple[Part, ...], share: float) -> list[Part]:
+def _cut_to_heard(parts: tuple[Part, ...], share: float) -> list[Part]:
     """The first ``share`` of what is said, to the end of a word: text and sound go at the same pace."""
     left = round(sum(len(part.content) for part in parts if isinstance(part, Text)) * share)
-    kept: list[Part] = []
+    retained: list[Part] = []
     for part in parts:
         if not isinstance(part, Text):
-            kept.append(part)
+            retained.append(part)
             continue
         text = part.content
         if left < len(text):
             text = text[: max(text.rfind(" ", 0, left + 1), 0)]
         left -= len(part.content)
         if text:
-            kept.append(Text(text))
-    return kept
+            retained.append(Text(text))
+    return retained
