@@ -115,6 +115,19 @@ def test_the_block_about_verifying_delivery(
     assert f"prints `{printed}`" in page
 
 
+def test_the_block_about_conversations(
+    greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The block of ``usage.md`` records an outcome of the user that its conversation names."""
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "usage.md").read_text(), re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    exec(compile(code, "usage.md", "exec"), {})
+    assert greenflash.flush(10)
+    [outcome] = greenflash_emulator.outcomes()
+    assert (outcome.value, outcome.external_user_id) == ("149.00", "ada")
+
+
 def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixture[str]) -> None:
     """The block of ``conversation-model.md`` prints what the page shows, and each named test exists."""
     page = (ROOT / "docs" / "conversation-model.md").read_text()

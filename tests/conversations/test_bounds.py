@@ -47,7 +47,7 @@ def said(number: int, turn: int) -> SpanRecord:
             Message("assistant", (Text(answer), ToolCall("look", {"at": turn}, f"call {number} {turn}"))),
         ),
         # Every second one is found by what it resends.
-        context=ConversationContext(conversation_id=None if number % 2 else f"chat-{number}"),
+        conversation_context=ConversationContext(conversation_id=None if number % 2 else f"chat-{number}"),
     )
     at = turn * CONVERSATIONS + number + 1
     return span_of(attributes_of(operation), number=at, trace=at)

@@ -52,7 +52,7 @@ ROWS: Final[tuple[Row, ...]] = (
             "faults/test_power.py::test_the_power_goes",
             "faults/test_power.py::test_the_replay_finds_a_lazy_outbox",
         ),
-        "Simulated from recorded system calls. A disk that lies about syncing cannot be helped.",
+        "Simulated from recorded system calls. Nothing helps against a disk that claims to have synced and has not.",
     ),
     Row(
         "`kill -9` between an answer and writing it down",
@@ -112,7 +112,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         "The same refusal for everything: a wrong product, a key of another account",
-        "It is told from refusals of single items, so that what was refused can wait again",
+        "It is distinguished from refusals of single items; what was refused waits again",
         (
             "delivery/test_refusals.py::test_five_conversations_in_a_row_with_the_same_refusal",
             "delivery/test_refusals.py::test_while_it_pauses_a_probe_that_is_refused_alike_is_restored",
@@ -172,10 +172,10 @@ ROWS: Final[tuple[Row, ...]] = (
             "faults/test_silence.py::test_a_route_that_leads_nowhere",
             "api/test_deadline.py::test_an_address_that_leads_nowhere_leaves_time_for_the_next",
         ),
-        "A listener whose queue is full stands for it: a routing table takes root. No packet loss.",
+        "A listener whose queue is full simulates it: a routing table takes root. No packet loss.",
     ),
     Row(
-        "A process that stands still and goes on; connections closed meanwhile",
+        "A process that is stopped and continues; connections closed meanwhile",
         "Nobody takes its file; delivered",
         ("faults/test_silence.py::test_a_process_that_stands_still", SOAK),
     ),
@@ -195,7 +195,7 @@ ROWS: Final[tuple[Row, ...]] = (
         "Errors of the disk while writing or syncing",
         "Not acknowledged, counted",
         ("faults/test_disk.py::test_a_disk_that_refuses",),
-        "The kernel is told to answer EIO; on Linux, x86-64 and ARM.",
+        "A tracer makes the kernel answer EIO; on Linux, x86-64 and ARM.",
     ),
     Row(
         "A folder that is read-only, in the way, or removed while in use",
@@ -210,14 +210,14 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         "Flipped bits, holes, misplaced or missing pages, a header of zeros",
-        "What can be read is delivered, the rest counted, the file set apart; never an exception",
+        "What can be read is delivered, the rest counted, the file renamed; never an exception",
         (
             "faults/test_damage.py::test_damage_anywhere",
             "faults/test_damage.py::test_a_bit_that_makes_text_unreadable",
             "delivery/test_outbox_disk.py::test_damage_is_survived_while_at_work",
             "faults/test_history.py::test_a_damaged_journal",
         ),
-        "Of a journal that a killed process left, what lies behind the damage is lost and not counted: "
+        "Of a journal that a killed process left, what comes after the damage is lost and not counted: "
         "SQLite takes it for the end.",
     ),
     Row(
@@ -232,7 +232,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row(
         "`multiprocessing`, `os.fork` with `os._exit`",
-        "What a child had captured is delivered by it or by whoever comes next",
+        "The child delivers what it had captured, or the next process does",
         (
             "delivery/test_processes.py::test_what_was_captured_arrives",
             "delivery/test_outbox_fork.py::test_what_a_child_leaves_is_found",

@@ -17,20 +17,23 @@ NAMES = ("amber", "birch", "cedar")
 HEAD = """\
 # Fidelity: is the conversation that arrives the one that took place?
 
-Made by `make fidelity`. Scripted applications, each with its own way to hand the history back, talk through
-real `openai` clients, or LangChain's models, to a scripted provider, three conversations at the same time.
-What arrives is compared with what happened, message by message. A cell reads *messages that arrived /
-messages that there were*, and then what is wrong, if anything is. Greenflash keeps a message that is sent
-again under its id once; so does this count.
+Made by `make fidelity`, for everyone who wants to know how accurate the conversations are. Scripted applications
+talk to a scripted provider through real `openai` clients or LangChain's models. Each application has its own way
+to resend the history, and runs three conversations at the same time. The report compares what arrives with what
+happened, message by message. A cell reads *messages that arrived / messages that there were*, and then what is
+wrong, if anything is. Greenflash stores a message once, however often it is sent under its id. This count does
+the same.
 
 """
 
 TAIL = """
-Where an application restarts, its process is killed without a word and another one begins with the same
-outbox on disk. What is not perfect loses nothing: with its disk, a process loses all that it knew, and what a
-window shows of a conversation is told once more, under other ids, at most the first window. It is the same
-where the outbox is in memory, and where several processes take turns with a conversation of which each gets
-a window only: a process knows what it was told itself, and what one that ended before it began had known.
+If an application restarts, its process is killed without warning, and another process begins with the same
+outbox on disk. The imperfect cells lose no message. A process that loses its disk loses all conversation state.
+Then it sends the first window of a resent history a second time, under other ids.
+
+The same happens with an outbox in memory. It also happens if several processes take turns with a conversation
+and each gets only a window. A process knows only what it captured itself, and the state of processes that ended
+before it began.
 """
 
 
