@@ -65,7 +65,7 @@ class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
     """A mapping that also has a bound in bytes. Of what is too large for it, the newest stays.
 
     Args:
-        limit_bytes: Roughly what the mapping may hold.
+        limit_bytes: Roughly what the mapping may take.
         measure: Returns roughly the bytes that an entry takes, whenever it is remembered.
         on_evict: Called when something is pushed out.
     """
@@ -83,7 +83,7 @@ class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
         self._on_evict = on_evict
         self._sizes: dict[K, int] = {}
         self.size_bytes = 0
-        """Roughly how much is held."""
+        """Roughly how much the entries take."""
 
     def remember(self, key: K, value: V) -> None:
         """Set a value, as the newest one, and measure it anew."""

@@ -167,7 +167,9 @@ MUTATIONS: dict[str, Mutation] = {
     "who sends no history starts anew": Mutation(
         "conversations/align", "        return _Match(state.facts.cursor)", "        return _Match(START)"
     ),
-    "the memory forgets the newest": Mutation("lru", "self.popitem(last=False)", "self.popitem(last=True)"),
+    "the memory forgets the newest": Mutation(
+        "lru", "        self.popitem(last=False)\n\n\nclass C", "        self.popitem(last=True)\n\n\nclass C"
+    ),
     "nothing is beside the main line": Mutation(
         "conversations/auxiliary",
         "    if has_other_prompt and _does_quote_last_exchange(state, prepared.messages):",
@@ -231,16 +233,18 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a conversation is not recalled": Mutation(
         "conversations/store",
-        "self._states.get(id) or self._recall_state(id)",
-        "self._states.get(id) or ConversationState(id)",
+        "self._unpersisted.get(id) or self._recall_state(id)",
+        "self._unpersisted.get(id) or ConversationState(id)",
     ),
     "what is known once is recalled each time": Mutation(
-        "conversations/store", "self._states.get(id) or self._recall_state(id)", "self._recall_state(id)"
+        "conversations/store",
+        "self._states.get(id) or self._unpersisted.get(id) or self._recall_state(id)",
+        "self._recall_state(id)",
     ),
     "a name is not recalled": Mutation(
         "conversations/index",
-        "            for target in self._recall(name):",
-        "            for target in ():",
+        "        stored = self._recall(name)\n",
+        "        stored: Sequence[T | None] = ()\n",
     ),
     "what is recalled is new": Mutation(
         "conversations/store", "        state.mark_persisted()\n        return state", "        return state"

@@ -92,7 +92,7 @@ def _is_better(before: Reading, now: Reading) -> bool:
 
 
 def _measure(one: Reading) -> int:
-    """Return roughly how much memory a reading takes; its operation holds the span's texts once more."""
+    """Return roughly how much memory a reading takes; its operation has the span's texts once more."""
     said = [one.span.attributes, *(event.attributes for event in one.span.events)]
     texts = (value for attributes in said for value in attributes.values())
     return READING_BYTES + 2 * sum(len(text) for text in texts if isinstance(text, (str, bytes)))
