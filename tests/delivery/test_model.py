@@ -96,16 +96,16 @@ class Delivery(RuleBasedStateMachine):
 
     def resting(self) -> tuple[list[str], list[str]]:
         """The ids of the items that wait on disk, and of those set aside, ours first."""
-        waits, out_of_band_id = _lying_in(_database_of(self.outbox))
+        waits, rejected = _lying_in(_database_of(self.outbox))
         for path in self.folder.glob("*.sqlite3"):
             if (
                 found := files.try_lock(path, limit_bytes=LIMIT_BYTES)
             ) is not None:  # of nobody: no room for it
                 more = _lying_in(found.db)
-                waits, out_of_band_id = waits + more[0], out_of_band_id + more[1]
+                waits, rejected = waits + more[0], rejected + more[1]
                 found.db.close()
                 found.lock.release(remove=False)
-        return waits, out_of_band_id
+        return waits, rejected
 
     def crashing(self, commits: int, action: Callable[[], object]) -> bool:
         """Do something, and die after so many commits, at the latest at its end; whether it came to that."""
@@ -239,11 +239,11 @@ class Delivery(RuleBasedStateMachine):
     @invariant()
     def the_law_holds(self) -> None:
         """Counts add up, only a full outbox loses anything, and order is kept."""
-        counts, (waits, out_of_band_id) = self.outbox.get_stats(), self.resting()
+        counts, (waits, rejected) = self.outbox.get_stats(), self.resting()
         assert counts.lost == ({"outbox_full": self.refused} if self.refused else {})
         assert counts.accepted == self.accepted
         assert counts.accepted == counts.delivered + counts.pending + counts.rejected + self.refused
-        here = {*waits, *out_of_band_id}
+        here = {*waits, *rejected}
         for conversation, ids in self.put.items():
             assert all(id in here or self.server.has(conversation, id) for id in ids)
             if conversation:
@@ -279,7 +279,7 @@ class Delivery(RuleBasedStateMachine):
 
 def _database_of(outbox: Outbox) -> sqlite3.Connection:
     """The database of an outbox, all that can wait being done."""
-    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_settled())))
+    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_acknowledged())))
     assert outbox._connection.db is not None
     return outbox._connection.db
 
@@ -287,8 +287,8 @@ def _database_of(outbox: Outbox) -> sqlite3.Connection:
 def _lying_in(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
     """The ids of the items in a file that wait, and of those set aside."""
     waits = [schema.read_entry_row(db, id) for id in schema.list_ids(db, "entries")]
-    out_of_band_id = [schema.read_rejected_row(db, id)[2] for id in schema.list_ids(db, "rejected")]
-    return _ids_in(waits), _ids_in(out_of_band_id)
+    rejected = [schema.read_rejected_row(db, id)[2] for id in schema.list_ids(db, "rejected")]
+    return _ids_in(waits), _ids_in(rejected)
 
 
 def _ids_in(rows: Iterable[schema.Row | None]) -> list[str]:

@@ -311,7 +311,7 @@ def test_many_outboxes_keep_few_files_open(
     outboxes[0].reject(claimed(outboxes[0]), "HTTP 400", now_s=0.0)
     for outbox in outboxes[1:]:
         assert len(drained(outbox)) == 2
-        WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_settled())))
+        WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_acknowledged())))
     outboxes[9].hurry()
     assert [n for n, outbox in enumerate(outboxes) if outbox.has_open_file()] == [6, 7, 8, 9]
     assert outboxes[0].get_stats() == Stats(accepted=2, rejected=2)

@@ -48,12 +48,12 @@ def put(self, requests, real=Outbox.put):
 Outbox.put = put
 """,
     "removes before it is delivered": """
-def claim(self, now_s, real=Entries.claim):
+def claim_next(self, now_s, real=Entries.claim_next):
     if (entry := real(self, now_s)) is not None:
         with schema.transaction(self.contents.connection.db):
             schema.delete_one(self.contents.connection.db, entry.id)
     return entry
-Entries.claim = claim
+Entries.claim_next = claim_next
 """,
 }
 

@@ -101,7 +101,7 @@ sys.meta_path.insert(0, Broken())
 
 import greenflash_otel as greenflash
 greenflash.instrument(export="none")
-errors = sys.modules['greenflash_otel.internal_errors'].internal_errors()
+errors = sys.modules['greenflash_otel.internal_errors'].get_internal_errors()
 print(openai.resources.chat.Completions.__name__, *errors)
 """
 

@@ -261,8 +261,8 @@ def test_ids_that_differ() -> None:
 
 def test_langchain_moves_refusals_aside() -> None:
     """As it does with the reasoning of some models."""
-    out_of_band_id: Json = {"refusal": "No.", "reasoning_content": "Hm"}
-    (message,) = read_written({"type": "ai", "content": "", "additional_kwargs": out_of_band_id}, "user")
+    more: Json = {"refusal": "No.", "reasoning_content": "Hm"}
+    (message,) = read_written({"type": "ai", "content": "", "additional_kwargs": more}, "user")
     assert message == Message("assistant", (Reasoning("Hm"), REFUSED))
 
 

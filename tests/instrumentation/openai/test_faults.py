@@ -55,7 +55,7 @@ OUTSIDE_OF_CALLS = {"end what is open at exit", "write a failure to its span", "
 """Steps that have tests of their own; see `test_unfinished` and `test_invocation`."""
 
 BREAK_TOOLS: Mapping[str, tuple[Any, str, Any]] = {
-    "observe a tool": (tool_runner, "get_current_affiliation", fail),
+    "observe a tool": (tool_runner, "get_current_conversation_context", fail),
     "enter a tool": (invocation.Invocation, "make_current", fail),
     "leave a tool": (Scope, "__exit__", fail),
     "end a tool": (invocation.Invocation, "finish", fail),
