@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final, TypeVar
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery import schema, state_table
+from greenflash_otel.delivery import captured_table, schema, state_table
 from greenflash_otel.delivery.schema import GAP, transaction
 
 T = TypeVar("T")
@@ -91,8 +91,8 @@ def _copy_requests(
 
 
 def _copy_captured(into: sqlite3.Connection, orphan: sqlite3.Connection) -> int:
-    bodies = list(_read_rows(orphan, "captured", schema.read_captured_body))
-    schema.insert_captured(into, [body for body in bodies if body is not None])
+    bodies = list(_read_rows(orphan, "captured", captured_table.read_body))
+    captured_table.insert(into, [body for body in bodies if body is not None])
     return sum(body is None for body in bodies)
 
 

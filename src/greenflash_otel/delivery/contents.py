@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery import files, schema, state_table
+from greenflash_otel.delivery import captured_table, files, schema, state_table
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.schedule import Schedule
 from greenflash_otel.delivery.schema import transaction
@@ -77,7 +77,7 @@ class OutboxContents:
             if not orphans and not unread:
                 return
             before, last_record = schema.count_items(db), state_table.find_last_id(db)
-            captured_before = schema.count_captured(db)
+            captured_before = captured_table.count(db)
             for orphan in orphans:
                 with internal_errors.guarded("adopt what another process left"):
                     unread += files.merge_from(
@@ -186,7 +186,7 @@ class OutboxContents:
         db, unread = self.open_database(), 0
         if removed is not None:
             with internal_errors.guarded("go on where the file of the outbox was removed"):
-                before, captured = schema.count_items(db), schema.count_captured(db)
+                before, captured = schema.count_items(db), captured_table.count(db)
                 unread = files.merge_from(db, removed, limit_bytes=self.connection.limit_bytes)
                 self._note_found(before, captured, unread)
         self.ledger.lose(retained - self.ledger.retained - unread, DAMAGED)
@@ -205,7 +205,7 @@ class OutboxContents:
         pending, rejected = schema.count_items(db)
         self.ledger.find(pending=pending - before[0], rejected=rejected - before[1])
         self.ledger.lose(unread, DAMAGED)
-        self.captured = schema.count_captured(db)
+        self.captured = captured_table.count(db)
         self.last_id = max(self.last_id, schema.find_last_id(db))
 
     def delete_acknowledged_within(self, db: sqlite3.Connection) -> None:

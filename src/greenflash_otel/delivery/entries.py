@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from greenflash_otel import internal_errors
-from greenflash_otel.delivery import schema
+from greenflash_otel.delivery import captured_table, schema
 from greenflash_otel.delivery.contents import FAILURES, OutboxContents
 from greenflash_otel.delivery.schema import GAP, Entry, transaction
 from greenflash_otel.delivery.state_table import StateTable
@@ -103,17 +103,17 @@ class Entries:
             ):
                 return 0
             with transaction(db):
-                schema.insert_captured(db, bodies)
+                captured_table.insert(db, bodies)
         except FAILURES as error:
             self.contents.handle_error("keep spans that wait for their conversion", error)
             return 0
         self.contents.captured += len(bodies)
-        return schema.find_last_captured_id(db)
+        return captured_table.find_last_id(db)
 
     def read_captured(self, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
         """Return the oldest spans that wait for their conversion."""
         try:
-            return schema.read_captured_rows(self.contents.open_database(), most=most, most_bytes=most_bytes)
+            return captured_table.read_rows(self.contents.open_database(), most=most, most_bytes=most_bytes)
         except FAILURES as error:
             self.contents.handle_error("read spans that wait for their conversion", error)
             return []
@@ -261,7 +261,7 @@ class Entries:
         if what.records and self.contents.connection.is_file and None not in queues:
             self.contents.state_table.write(db, what.records)
         if what.converted_id:
-            schema.delete_captured(db, what.converted_id)
+            captured_table.delete(db, what.converted_id)
         return queues
 
     def _insert(self, db: sqlite3.Connection, requests: Sequence[ApiRequest]) -> list[str | None]:
@@ -289,7 +289,7 @@ class Entries:
 
     def _note_converted(self, what: PutRequest, db: sqlite3.Connection) -> None:
         if what.converted_id:
-            self.contents.captured = schema.count_captured(db)
+            self.contents.captured = captured_table.count(db)
 
     def _note_stored(self, requests: Sequence[ApiRequest], queues: Sequence[str | None]) -> None:
         for request, queue in zip(requests, queues, strict=True):

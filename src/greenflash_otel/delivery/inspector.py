@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from greenflash_otel.delivery import files, schema
+from greenflash_otel.delivery import captured_table, files, schema
 from greenflash_otel.delivery.destination import Destination, find_folders
 from greenflash_otel.delivery.outbox import LIMIT_BYTES
 from greenflash_otel.delivery.schema import GAP, transaction
@@ -73,7 +73,7 @@ class OutboxInspector:
 
     def count_captured(self) -> int:
         """Count the spans that wait for their conversion by an application or a gateway."""
-        return schema.count_captured(self._db)
+        return captured_table.count(self._db)
 
     def list_entries(self) -> Iterator[StoredEntry]:
         """Yield everything, what waits first, oldest first."""
