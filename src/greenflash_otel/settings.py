@@ -170,7 +170,8 @@ SETTINGS: Mapping[str, Setting] = {
         ("GREENFLASH_BAGGAGE",),
         _read_flag,
         "Send the id of the active conversation to other services as W3C baggage, and let outcomes and "
-        "ratings recorded there belong to it. Whoever is called sees the id; whoever calls can name one.",
+        "ratings recorded there belong to it. The service that is called sees the id. A service that calls "
+        "can name one.",
     ),
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _read_text, "User of conversations whose user nobody named."

@@ -1,8 +1,8 @@
 """Counts names of the package against the rules of the glossary; `make lint` runs it.
 
-Three rules. At least `SHARE` of the functions are named by a verb or a predicate. No class name occurs twice,
-because search, tracebacks and reviews pay for that. No retired word occurs in a name or in a text. The words are in
-``words.json``.
+Four rules. At least `SHARE` of the functions are named by a verb or a predicate. No class name occurs twice,
+because search, tracebacks and reviews pay for that. No retired word occurs in a name or in a text. No file has
+more than `MOST_LINES` lines. The words are in ``words.json``.
 
 Not counted as functions: properties and context managers, which are read as values, and dunders. What the emulator
 copies from Greenflash's contract has Greenflash's names. A name like ``id_of`` counts against us, as does a callback
@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[2] / "src" / "greenflash_otel"
 SHARE = 0.85
+MOST_LINES = 400
+"""Of a source file."""
 CONTRACT = "emulator/contract/"
 """Its names are Greenflash's."""
 VALUES = ("property", "contextmanager")
@@ -50,6 +52,7 @@ class Module(NamedTuple):
 
     path: str
     tree: ast.Module
+    line_count: int = 0
 
 
 class Report(NamedTuple):
@@ -60,6 +63,8 @@ class Report(NamedTuple):
     """Functions that are neither verbs nor predicates, each with its place."""
     twins: Sequence[str]
     retired: Sequence[str]
+    long: Sequence[str] = ()
+    """Files that are too long."""
 
     @property
     def share(self) -> float:
@@ -69,7 +74,7 @@ class Report(NamedTuple):
     @property
     def is_good(self) -> bool:
         """Whether every rule is met."""
-        return self.share >= SHARE and not self.twins and not self.retired
+        return self.share >= SHARE and not self.twins and not self.retired and not self.long
 
 
 def read_words() -> Words:
@@ -83,9 +88,10 @@ def read_words() -> Words:
 def read_modules(package: Path = PACKAGE) -> list[Module]:
     """Parse every source file below a folder."""
     paths = sorted(package.rglob("*.py"))
+    texts = [path.read_text(encoding="utf-8") for path in paths]
     return [
-        Module(path.relative_to(package).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
-        for path in paths
+        Module(path.relative_to(package).as_posix(), ast.parse(text), text.count("\n"))
+        for path, text in zip(paths, texts, strict=True)
     ]
 
 
@@ -93,7 +99,9 @@ def check(modules: Sequence[Module], words: Words) -> Report:
     """Compare names and texts with the rules."""
     functions = [found for module in modules for found in _list_functions(module)]
     nouns = [f"{place}: {name}" for place, name in functions if not is_verb(name, words)]
-    return Report(len(functions), nouns, list(_find_twins(modules)), list(_find_retired(modules, words)))
+    twins, retired = list(_find_twins(modules)), list(_find_retired(modules, words))
+    long = [f"{one.path}: {one.line_count} lines" for one in modules if one.line_count > MOST_LINES]
+    return Report(len(functions), nouns, twins, retired, long)
 
 
 def is_verb(name: str, words: Words) -> bool:
@@ -164,6 +172,8 @@ def main() -> int:
     found = check(read_modules(), read_words())
     for twin in found.twins:
         print(f"class name twice: {twin}")
+    for long in found.long:
+        print(f"file over {MOST_LINES} lines: {long}")
     for retired in found.retired:
         print(f"retired word: {retired}")
     if found.share < SHARE or "--nouns" in sys.argv:

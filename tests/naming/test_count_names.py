@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.naming.count_names import Module, check, is_verb, read_modules, read_words
+from tests.naming.count_names import MOST_LINES, Module, check, is_verb, read_modules, read_words
 
 WORDS = read_words()
 
@@ -33,7 +33,7 @@ class Outer:
 
 
 def test_the_package_follows_the_rules() -> None:
-    """Verbs, no class name twice, no retired word."""
+    """Verbs, no class name twice, no retired word, no long file."""
     found = check(read_modules(), WORDS)
     assert (found.twins, found.retired) == ([], [])
     assert found.is_good, found.nouns
@@ -49,6 +49,14 @@ def test_mistakes_are_found() -> None:
         "bad.py:6: affiliation_now",
         "bad.py:11: “kept” in: the span is kept",
     ]
+    assert not found.is_good
+
+
+def test_a_file_that_is_too_long_is_found() -> None:
+    """One line more than the limit is too much."""
+    most = Module("most.py", ast.parse(""), MOST_LINES)
+    found = check([most, Module("more.py", ast.parse(""), MOST_LINES + 1)], WORDS)
+    assert list(found.long) == [f"more.py: {MOST_LINES + 1} lines"]
     assert not found.is_good
 
 
