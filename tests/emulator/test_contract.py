@@ -157,7 +157,7 @@ MESSAGES = [
     ),
     pytest.param(
         item(role="user", messageType="thought"),
-        "messages[2].messageType: stands beside role; send only one of the two",
+        "messages[2].messageType: stands next to role; send only one of the two",
         id="role and type",
     ),
     pytest.param(
@@ -167,7 +167,7 @@ MESSAGES = [
     ),
     pytest.param(
         item(role="user", parentMessageId=USER["organizationId"], parentExternalMessageId="m1"),
-        "messages[2].parentMessageId: stands beside parentExternalMessageId; send only one of the two",
+        "messages[2].parentMessageId: stands next to parentExternalMessageId; send only one of the two",
         id="two parents",
     ),
     pytest.param(

@@ -79,7 +79,7 @@ def test_refused(name: str) -> None:
     assert (told is not None) == (code == "UNAVAILABLE")
     if told is not None:
         status, info = rpc.Status.FromString(told), details.RetryInfo()
-        assert (status.code, status.message) == (14, "cannot be kept at present")
+        assert (status.code, status.message) == (14, "cannot be stored at present")
         assert status.details[0].Unpack(info)
         assert info.retry_delay.seconds == 5
 

@@ -8,7 +8,7 @@ be cut short, until the next answer begins; and for both no longer than the sess
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -309,8 +309,8 @@ HANDLERS: Mapping[str, Callable[[RealtimeSession, JsonObject, int], None]] = {
 """What reads an event that is not about the inside of a response."""
 
 
-def _list_messages(items: Any, given: tuple[Message, ...]) -> tuple[Message, ...]:
-    return (*(message for item in items if (message := item.message())), *given)
+def _list_messages(items: Iterable[Item], given: tuple[Message, ...]) -> tuple[Message, ...]:
+    return (*(message for item in items if (message := item.make_message())), *given)
 
 
 def _is_out_of_band(event: JsonObject) -> bool:
