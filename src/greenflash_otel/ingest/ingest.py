@@ -65,26 +65,23 @@ class StateStore(Protocol):
         ...
 
 
-class _Converting:
-    """Let the conversion of one span fail without the others; count it as lost."""
+class _Converting(internal_errors.guarded):
+    """Let the conversion of one span fail without the others; count it as lost by this ingest."""
 
-    def __init__(self, lost: Counter[str], failed: Counter[str] | None) -> None:
-        self._lost = lost
-        self._failed = failed
+    __slots__ = ("_counters",)
 
-    def __enter__(self) -> None:
-        return None
+    def __init__(self, *counters: Counter[str]) -> None:
+        super().__init__("convert a span")
+        self._counters = counters
 
     def __exit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        internal_errors.count("convert a span", error)
-        self._lost[CONVERSION_FAILED] += 1
-        if self._failed is not None:
-            self._failed[CONVERSION_FAILED] += 1
-        return True
+        has_failed = super().__exit__(type, error, traceback)
+        if has_failed:
+            for counter in self._counters:
+                counter[CONVERSION_FAILED] += 1
+        return has_failed
 
 
 class Ingest:
@@ -272,7 +269,7 @@ class Ingest:
         return trace.Reading(span)
 
     def _begin_conversion(self, failed: Counter[str] | None = None) -> _Converting:
-        return _Converting(self.lost, failed)
+        return _Converting(self.lost) if failed is None else _Converting(self.lost, failed)
 
     def _combine(self, readings: list[trace.Reading]) -> list[trace.Reading]:
         with internal_errors.guarded("combine spans"):
