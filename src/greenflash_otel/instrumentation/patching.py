@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,8 +34,64 @@ class Method:
     """Parameters without which the wrapper cannot work."""
 
 
+@dataclass(slots=True, kw_only=True)
+class ModulePatch(ABC):
+    """Wrappers of one module that are put on together, as soon as the module is there."""
+
+    wanted: bool = False
+    _hooked: bool = field(default=False, repr=False)
+
+    @property
+    @abstractmethod
+    def module_name(self) -> str:
+        """The full name of the module."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What is wrapped, as the end of "could not wrap …"."""
+
+    def install(self) -> None:
+        """Wrap the methods now or when their module is imported. Repeated calls do nothing."""
+        with guarded(f"wrap {self.label}"), _lock:
+            self.wanted = True
+            if module := sys.modules.get(self.module_name):
+                self._wrap_or_leave(module)
+            elif not self._hooked:
+                self._hooked = True
+                wrapt.register_post_import_hook(self._on_import, self.module_name)
+
+    def remove(self) -> None:
+        """Give the methods back. A wrapper below another instrumentation's stays and lets calls through."""
+        with guarded(f"unwrap {self.label}"), _lock:
+            self.wanted = False
+            if module := sys.modules.get(self.module_name):
+                self._unwrap(module)
+
+    def _on_import(self, module: Any) -> None:
+        with guarded(f"wrap {self.label}"), _lock:
+            if self.wanted:
+                self._wrap_or_leave(module)
+
+    def _wrap_or_leave(self, module: Any) -> None:
+        """Wrap all of the methods, or none: half of them would record halves of calls or of conversations."""
+        try:
+            self._wrap(module)
+        except BaseException:
+            self._unwrap(module)
+            raise
+
+    @abstractmethod
+    def _wrap(self, module: Any) -> None:
+        """Wrap the methods that are not wrapped yet, or warn that this version of the library differs."""
+
+    @abstractmethod
+    def _unwrap(self, module: Any) -> None:
+        """Take the wrappers off."""
+
+
 @dataclass(slots=True)
-class Target:
+class Target(ModulePatch):
     """Methods of one module that are wrapped together."""
 
     package: str
@@ -43,38 +100,16 @@ class Target:
     """What is not recorded without them, for the warning."""
     module: str
     methods: tuple[Method, ...]
-    wanted: bool = False
-    _hooked: bool = field(default=False, repr=False)
 
-    def install(self) -> None:
-        """Wrap the methods now or when their module is imported. Repeated calls do nothing."""
-        with guarded(f"wrap {self.what} of {self.package}"), _lock:
-            self.wanted = True
-            if module := sys.modules.get(self.module):
-                self._wrap_or_leave(module)
-            elif not self._hooked:
-                self._hooked = True
-                wrapt.register_post_import_hook(self._on_import, self.module)
+    @property
+    def module_name(self) -> str:
+        """The module, as it was given."""
+        return self.module
 
-    def remove(self) -> None:
-        """Give the methods back. A wrapper below another instrumentation's stays and lets calls through."""
-        with guarded(f"unwrap {self.what} of {self.package}"), _lock:
-            self.wanted = False
-            if module := sys.modules.get(self.module):
-                self._unwrap(module)
-
-    def _on_import(self, module: Any) -> None:
-        with guarded(f"wrap {self.what} of {self.package}"), _lock:
-            if self.wanted:
-                self._wrap_or_leave(module)
-
-    def _wrap_or_leave(self, module: Any) -> None:
-        """Wrap all of the methods, or none: half of them would record halves of calls."""
-        try:
-            self._wrap(module)
-        except BaseException:
-            self._unwrap(module)
-            raise
+    @property
+    def label(self) -> str:
+        """What is recorded, and of which library."""
+        return f"{self.what} of {self.package}"
 
     def _unwrap(self, module: Any) -> None:
         for method in self.methods:

@@ -7,19 +7,16 @@ connection's own ``send`` goes through the ``send_raw`` of its base, which would
 from __future__ import annotations
 
 import inspect
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import wrapt
 
 from greenflash_otel.instrumentation.openai.websocket import patches
-from greenflash_otel.internal_errors import guarded, warn_once
-
-_lock = threading.RLock()
+from greenflash_otel.instrumentation.patching import ModulePatch
+from greenflash_otel.internal_errors import warn_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]  # generic at r
 
 
 @dataclass(slots=True)
-class ConnectionSurface:
+class ConnectionSurface(ModulePatch):
     """One kind of connection, with its manager, or of what else sends on it."""
 
     what: str
@@ -73,39 +70,16 @@ class ConnectionSurface:
     name: str
     """What its classes' names begin with."""
     session: patches.MakeSession
-    wanted: bool = False
-    _hooked: bool = field(default=False, repr=False)
 
-    def install(self) -> None:
-        """Wrap the methods now or when their module is imported. Repeated calls do nothing."""
-        name = f"openai.{self.module}"
-        with guarded(f"wrap {self.what}"), _lock:
-            self.wanted = True
-            if module := sys.modules.get(name):
-                self._wrap_or_leave(module)
-            elif not self._hooked:
-                self._hooked = True
-                wrapt.register_post_import_hook(self._on_import, name)
+    @property
+    def module_name(self) -> str:
+        """The module's full name."""
+        return f"openai.{self.module}"
 
-    def remove(self) -> None:
-        """Give the methods back. A wrapper below another instrumentation's stays and lets calls through."""
-        with guarded(f"unwrap {self.what}"), _lock:
-            self.wanted = False
-            if module := sys.modules.get(f"openai.{self.module}"):
-                self._unwrap(module)
-
-    def _on_import(self, module: Any) -> None:
-        with guarded(f"wrap {self.what}"), _lock:
-            if self.wanted:
-                self._wrap_or_leave(module)
-
-    def _wrap_or_leave(self, module: Any) -> None:
-        """Wrap all of the methods, or none: half of a connection would record half of a conversation."""
-        try:
-            self._wrap(module)
-        except BaseException:
-            self._unwrap(module)
-            raise
+    @property
+    def label(self) -> str:
+        """What is recorded."""
+        return self.what
 
     def _unwrap(self, module: Any) -> None:
         for owner, name, _ in self._list_methods(module):
