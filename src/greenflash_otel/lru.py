@@ -88,24 +88,24 @@ class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
     def remember(self, key: K, value: V) -> None:
         """Set a value, as the newest one, and measure it anew."""
         super().remember(key, value)
-        self._weigh(key, value)
+        self._note_size(key, self._measure(key, value))
         while self.size_bytes > self._limit_bytes and len(self) > 1:
             self._evict_oldest()
 
     def remember_as_oldest(self, key: K, value: V) -> None:
         """Set a value as the first to be forgotten, if there is room for it."""
-        if len(self) < self._limit and self.size_bytes + self._measure(key, value) <= self._limit_bytes:
+        size_bytes = self._measure(key, value)
+        if len(self) < self._limit and self.size_bytes + size_bytes <= self._limit_bytes:
             self[key] = value
             self.move_to_end(key, last=False)
-            self._weigh(key, value)
+            self._note_size(key, size_bytes)
 
     def forget(self, key: K) -> None:
         """Forget an entry, if there is one."""
         self.pop(key, None)
         self.size_bytes -= self._sizes.pop(key, 0)
 
-    def _weigh(self, key: K, value: V) -> None:
-        size_bytes = self._measure(key, value)
+    def _note_size(self, key: K, size_bytes: int) -> None:
         self.size_bytes += size_bytes - self._sizes.get(key, 0)
         self._sizes[key] = size_bytes
 

@@ -71,15 +71,19 @@ class Recent:
             yield from self._traces.get(trace_id, {}).values()
 
     def _remember(self, readings: Iterable[Reading]) -> None:
+        changed: dict[str, OrderedDict[Key, Reading]] = {}
         for one in readings:
             if one.span.scope == OURS:
                 continue
-            known = self._traces.get(one.span.trace_id) or OrderedDict()
+            id = one.span.trace_id
+            known = changed.pop(id, None) or self._traces.get(id) or OrderedDict()
             known[one.key] = emitted = replace(one, already_emitted=True)
             if len(known) > EACH:
                 known.popitem(last=False)
-            self._traces.remember(one.span.trace_id, known)
+            changed[id] = known
             self._last.remember(one.key, emitted)
+        for id, known in changed.items():  # once each: all readings of a trace are measured anew
+            self._traces.remember(id, known)
 
 
 def _is_better(before: Reading, now: Reading) -> bool:
