@@ -157,8 +157,8 @@ def conversation(
     """Say whose conversation the enclosed code works for.
 
     Use it as ``with``, as ``async with``, or as a decorator of a function, coroutine function, generator
-    or async generator. Scopes nest: what an inner one leaves out it takes from the outer one, and
-    properties are merged, except that a new ``id`` starts with properties of its own.
+    or async generator. Scopes nest: an inner one takes what it leaves out from the outer one, and adds to
+    its properties. Under a new ``id`` an inner one starts without the outer one's properties.
 
     An argument that is not as it should be is repaired with a warning.
 

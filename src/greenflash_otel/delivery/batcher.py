@@ -10,7 +10,7 @@ where that is allowed, by the writer's thread. So there are two parts, oldest fi
     disk        memory, where the newest are added
 
 The thread takes from the second only while nothing is in the first, and never while the writer moves
-something from one to the other, so everything is ingested in the order it came.
+something from one to the other. So everything is ingested in the order it came.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one thread of the process that touches the outbox files.
 
 Everybody else hands it jobs. It takes all that wait at once, so that the puts of many threads share one
-commit, and no lock is taken while the disk works. Jobs for one outbox run in the order they came.
+commit. It takes no lock while the disk works. Jobs for one outbox run in the order they came.
 
 Where the interpreter starts no thread any more, at its end, whoever waits for a job runs the queue itself.
 """

@@ -1,8 +1,12 @@
 """Decides about a request, however it came: who may send it, and which pipeline takes it.
 
-A tenant is a product of Greenflash with the API key it is delivered with. A span goes to the product that
-its resource names (``greenflash.product_id``), else to the one that the request names, else to the one that
-the request's token belongs to, else to the gateway's own.
+A tenant is a product of Greenflash with the API key it is delivered with. A span goes to the first product that
+there is of these four:
+
+1. the one that its resource names (``greenflash.product_id``);
+2. the one that the request names;
+3. the one that the request's token belongs to;
+4. the gateway's own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Responses over a WebSocket: one turn per response, on lanes that share a connection.
 
-A turn begins with the ``response.create`` that asks for it, or, where steering input made the server go
-on by itself, with the ``response.created`` of the successor. Steering input belongs to the response that
+A turn begins with the ``response.create`` that asks for it. If steering input made the server continue without
+one, it begins with the ``response.created`` of the successor. Steering input belongs to the response that
 took it in. A request that generates nothing only prepares the next one: it is no turn, and what it says
 is said by the first request that continues it.
 """
