@@ -26,7 +26,7 @@ from greenflash_otel.delivery import files, metrics
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination, find_folders
-from greenflash_otel.delivery.outbox import open_outbox
+from greenflash_otel.delivery.outbox import Outbox, open_outbox
 from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.delivery.threads import is_our_thread, is_waiting
 from greenflash_otel.delivery.writer import WRITER, Job
@@ -75,9 +75,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings, *, http_client: httpx.Client | None = None) -> None:
         if settings.product_id is None:
-            raise ConfigurationError(
-                "product_id is missing; a pipeline needs the UUID of a Greenflash product"
-            )
+            raise ConfigurationError("product_id is missing: set it to the UUID of a Greenflash product")
         self.settings = settings
         is_online = settings.api_key is not None and settings.offline_reason is None
         addressed = Destination(settings.base_url, settings.product_id)
@@ -91,9 +89,6 @@ class Pipeline:
         # What is kept here, Greenflash must not sample once more.
         force_sample = True if sampler else settings.force_sample
         address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
-        client = (
-            Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None
-        )
         self._converter = Ingest(
             self._outbox,
             address,
@@ -104,14 +99,10 @@ class Pipeline:
             note_responses=self._outbox.note_responses,
             find_response=self._outbox.find_response,
         )
-        self._spill = SpanSpill(
-            self._outbox,
-            may_use_disk=redact is None and settings.capture_content,
-            reason="capture_too_fast" if redact is None else "redaction_too_slow",
-        )
+        self._spill = _make_spill(self._outbox, settings, redact)
         self._delivery = Delivery(
             self._outbox,
-            client,
+            Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None,
             process=self._process,
             spill=self._spill,
             on_idle=self._emit_overdue,
@@ -122,10 +113,13 @@ class Pipeline:
             self._adopt_from_root(Path(settings.outbox))
         metrics.report(self)
         if settings.api_key is None:
-            internal_errors.warn_once(
-                f"there is no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self.where()})",
-                key=f"no API key {self.destination.key}",
-            )
+            self._warn_of_missing_key()
+
+    def _warn_of_missing_key(self) -> None:
+        internal_errors.warn_once(
+            f"there is no GREENFLASH_API_KEY: captured conversations wait in the outbox ({self.where()})",
+            key=f"no API key {self.destination.key}",
+        )
 
     def where(self) -> str:
         """Return where captured data waits, for people."""
@@ -367,6 +361,13 @@ def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: 
     return SpanRecord(
         trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
     )
+
+
+def _make_spill(outbox: Outbox, settings: Settings, redact: Redact | None) -> SpanSpill:
+    """Make the place where spans wait; what must be redacted, or has no content, never reaches the disk raw."""
+    may_use_disk = redact is None and settings.capture_content
+    reason = "capture_too_fast" if redact is None else "redaction_too_slow"
+    return SpanSpill(outbox, may_use_disk=may_use_disk, reason=reason)
 
 
 def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampler | None:

@@ -108,7 +108,6 @@ def instrument(
         ConfigurationError: A setting is missing or malformed; the message says what to write. A second call
             raises nothing.
     """
-    global _runtime
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         internal_errors.warn_once(
             "OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included"
@@ -137,14 +136,7 @@ def instrument(
     }
     if (runtime := _runtime) is None:
         settings = Settings.read(os.environ, **given)
-        with _lock:
-            runtime, is_first = _runtime, _runtime is None
-            if runtime is None:
-                runtime = _runtime = _set_up(settings, tracer_provider, http_client)
-                _arrange_end()
-                if settings.handle_sigterm:
-                    limit_s = settings.shutdown_timeout_s + open_operations.HELD_UP_S
-                    sigterm.install(shutdown, _keep, open_operations.is_busy, limit_s)
+        runtime, is_first = _set_up_once(settings, tracer_provider, http_client)
         if is_first:
             with internal_errors.guarded("say what is set up"):
                 report_set_up(settings, shares_provider=tracer_provider is not None)
@@ -153,6 +145,22 @@ def instrument(
     other = [name for name, it in passed.items() if it is not None and it is not getattr(runtime, name)]
     report_second_call(runtime.settings, given, other_objects=other)
     return runtime.pipeline
+
+
+def _set_up_once(
+    settings: Settings, tracer_provider: trace.TracerProvider | None, http_client: httpx.Client | None
+) -> tuple[_Runtime, bool]:
+    """Return the runtime of this process, and whether this call made it: two threads may call at once."""
+    global _runtime
+    with _lock:
+        if _runtime is not None:
+            return _runtime, False
+        _runtime = _set_up(settings, tracer_provider, http_client)
+        _arrange_end()
+        if settings.handle_sigterm:
+            limit_s = settings.shutdown_timeout_s + open_operations.HELD_UP_S
+            sigterm.install(shutdown, _keep, open_operations.is_busy, limit_s)
+        return _runtime, True
 
 
 def uninstrument() -> None:

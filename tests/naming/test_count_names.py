@@ -6,7 +6,15 @@ import ast
 
 import pytest
 
-from tests.naming.count_names import MOST_LINES, Module, check, is_verb, read_modules, read_words
+from tests.naming.count_names import (
+    MOST_LINES,
+    MOST_STATEMENT_LINES,
+    Module,
+    check,
+    is_verb,
+    read_modules,
+    read_words,
+)
 
 WORDS = read_words()
 
@@ -58,6 +66,15 @@ def test_a_file_that_is_too_long_is_found() -> None:
     found = check([most, Module("more.py", ast.parse(""), MOST_LINES + 1)], WORDS)
     assert list(found.long) == [f"more.py: {MOST_LINES + 1} lines"]
     assert not found.is_good
+
+
+@pytest.mark.parametrize("statements", [MOST_STATEMENT_LINES, MOST_STATEMENT_LINES + 1])
+def test_a_function_that_is_too_long_is_found(statements: int) -> None:
+    """Its docstring and parameters do not count."""
+    body = "\n".join(['    """Say', "    why.", '    """', *["    act()"] * statements])
+    found = check([Module("a.py", ast.parse(f"def read(\n    a,\n    b,\n):\n{body}"))], WORDS)
+    too_long = [f"a.py:1: read has {statements} lines"] if statements > MOST_STATEMENT_LINES else []
+    assert list(found.long) == too_long
 
 
 def test_the_contract_of_the_emulator_has_names_of_greenflash() -> None:

@@ -48,7 +48,12 @@ def make_parser() -> argparse.ArgumentParser:
     demo.set_defaults(command="demo:show")
 
     _add_gateway(commands)
+    _add_import(commands)
+    _add_outbox(commands)
+    return root
 
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     importing = commands.add_parser("import", help="back-fill from files of spans", description=IMPORT)
     importing.add_argument("files", nargs="+", metavar="file")
     importing.add_argument(
@@ -57,6 +62,8 @@ def make_parser() -> argparse.ArgumentParser:
     importing.add_argument("--timeout", type=float, default=600.0, help="seconds (default %(default)s)")
     importing.set_defaults(command="import_:run")
 
+
+def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     outbox = commands.add_parser("outbox", help="look after what waits to be delivered")
     actions = outbox.add_subparsers(title="actions", required=True)
     flush = actions.add_parser("flush", help="deliver what waits", description=FLUSH)
@@ -77,7 +84,6 @@ def make_parser() -> argparse.ArgumentParser:
         action.add_argument(
             "--destination", metavar="ID", help="folder name or product of the one that is meant"
         )
-    return root
 
 
 def _add_gateway(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
