@@ -59,7 +59,7 @@ def score(truth: Sequence[Sequence[Happened]], arrived: Mapping[str, Sequence[Me
     invented = 0
     for id, items in arrived.items():
         for item in items:
-            says = next((says for says in chats if says in _words(item)), None)
+            says = next((says for says in chats if says in find_words(item)), None)
             invented += says is None
             if says is not None:
                 found.setdefault(says, []).append((id, item))
@@ -90,7 +90,7 @@ def _score_chat(chat: Sequence[Happened], found: Mapping[str, Sequence[MessageIt
     )
 
 
-def _words(item: MessageItem) -> str:
+def find_words(item: MessageItem) -> str:
     """What a message says; of a step, what it answered: its input quotes others."""
     if item.type in ("llm", "embedding"):
         return json.dumps(item.output)
