@@ -7,13 +7,14 @@ or awaited here, and no thread is started. Events come one at a time; several th
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from greenflash_otel.context import get_current_conversation_context
@@ -26,11 +27,15 @@ from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.request import context_of
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import JsonObject, read_str
+from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_str
+from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
 
 MAX_RUNNING = 256
 """Turns of one session that run at once; the oldest is abandoned for one more."""
+
+MAX_FRAMES = 512
+"""Frames of a connection that are recognised if the application parses them itself."""
 
 _recording: WeakValueDictionary[str, Session] = WeakValueDictionary()
 """Which of the connections to a session records it, by the session's id."""
@@ -90,12 +95,16 @@ class SessionTurn:
 class Session(ABC):
     """What one connection carries; see the module."""
 
+    JOINED_BY: ClassVar[str] = "call_id"
+    """The private field of a manager that names the call which it joins."""
+
     def __init__(
         self,
         instrumentation: OpenAIConfig,
         provider: str,
         model: str | None = None,
         *,
+        joined_id: str | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._instrumentation = instrumentation
@@ -105,8 +114,14 @@ class Session(ABC):
         self._conversation_context = get_current_conversation_context()
         """That of the code which connected: events may be read where nothing is known of it."""
         self._turns: list[SessionTurn] = []
+        self._joined_id = joined_id
+        """The id of the call that the application joined, if it did not begin one."""
         self._id: str | None = None
-        """The provider's id of the session, where sessions have one."""
+        """The provider's id of the session, where sessions have one. A new line can bring a new session."""
+        self._first_id: str | None = None
+        """The id of the connection's first session: it names the conversation, which goes on."""
+        self._frames: LruDict[int, None] = LruDict(MAX_FRAMES)
+        """Hashes of the frames that were received."""
         self._recorded = True
         """False where another connection to the same session records the same."""
         self._lock = threading.RLock()
@@ -114,8 +129,9 @@ class Session(ABC):
 
     def send(self, event: JsonObject) -> SessionTurn | None:
         """The application is about to send ``event``; the turn it asks for, if it does."""
-        with guarded("read a sent event"), self._lock:
-            return self._read_sent(event, self._clock_ns())
+        recorder = self if self._recorded else _recording.get(self._id or "", self)
+        with guarded("read a sent event"), recorder._lock:
+            return recorder._read_sent(event, recorder._clock_ns())
         return None
 
     def handle_unsent(self, turn: SessionTurn, error: BaseException) -> None:
@@ -123,6 +139,16 @@ class Session(ABC):
         with guarded("end a session's turns"), self._lock:
             if turn in self._turns:
                 self._end(turn, error)
+
+    def receive_frame(self, frame: str | bytes) -> None:
+        """The server's ``frame`` is about to reach the application."""
+        self._frames.remember(_hash_frame(frame), None)
+        if event := decode_frame(frame):
+            self.receive(event)
+
+    def has_received(self, frame: str | bytes) -> bool:
+        """Whether a frame is one of the latest that came."""
+        return _hash_frame(frame) in self._frames
 
     def receive(self, event: JsonObject) -> None:
         """The server's ``event`` is about to reach the application."""
@@ -169,7 +195,7 @@ class Session(ABC):
 
     def _claim_session(self, id: str) -> None:
         """Record the session of this id, unless another connection to it in this process does."""
-        self._id = id
+        self._id, self._first_id = id, self._first_id or id
         self._recorded = _recording.setdefault(id, self) is self
 
     @abstractmethod
@@ -214,6 +240,18 @@ class Session(ABC):
         return merge_context(
             now if now != ConversationContext() else self._conversation_context, context_of(body)
         )
+
+
+def decode_frame(frame: str | bytes) -> JsonObject:
+    """The event that a frame contains; nothing if it contains none, as a relay may pass on anything."""
+    try:
+        return read_json_object(json.loads(frame))
+    except (ValueError, RecursionError):
+        return NOTHING
+
+
+def _hash_frame(frame: str | bytes) -> int:
+    return hash(frame.encode() if isinstance(frame, str) else bytes(frame))
 
 
 class Sending:
