@@ -27,9 +27,9 @@ from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.request import context_of
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_str
+from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_list, read_str
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
+from greenflash_otel.model.operation import ADD_ITEMS, ConversationContext, Operation, merge_context
 
 MAX_RUNNING = 256
 """Turns of one session that run at once; the oldest is abandoned for one more."""
@@ -52,6 +52,7 @@ class SessionTurn:
         """When something last came from the server."""
         self._first_s: float | None = None
         self._assembly = ResponseAssembly(1)
+        self._amended: dict[str, JsonObject] = {}
         self._instrumentation = instrumentation
         self._invocation = Invocation.start(instrumentation.tracer(), operation)
 
@@ -63,6 +64,10 @@ class SessionTurn:
         # Sessions number their events as they like: all of a turn's are seen from its first.
         self._assembly.add({name: value for name, value in event.items() if name != "sequence_number"})
 
+    def amend(self, item: JsonObject) -> None:
+        """Take in an item of the answer as it turned out after the response."""
+        self._amended[read_str(item.get("id")) or ""] = item
+
     @property
     def complete(self) -> bool:
         """Whether the whole answer has come."""
@@ -70,7 +75,11 @@ class SessionTurn:
 
     def complete_operation(self, error: BaseException | None = None) -> Operation:
         """The operation as it turned out, broken off by ``error`` or left where it is not complete."""
-        answer = responses.read_answer(self._assembly.to_json())
+        body = dict(self._assembly.to_json())
+        if self._amended:
+            items = [read_json_object(item) for item in read_list(body.get("output"))]
+            body["output"] = [self._amended.get(read_str(item.get("id")) or "", item) for item in items]
+        answer = responses.read_answer(body)
         verdict = judge(answer, complete=self._assembly.complete, error=error)
         return complete_operation(self.operation, answer, verdict, first_chunk_s=self._first_s, properties={})
 
@@ -240,6 +249,13 @@ class Session(ABC):
         return merge_context(
             now if now != ConversationContext() else self._conversation_context, context_of(body)
         )
+
+
+def record_as_unanswered(operation: Operation) -> Operation:
+    """``operation``, or what was said in it where no answer to that came and nothing failed: it is no step."""
+    if operation.output or operation.ending not in ("cancelled", "abandoned"):
+        return operation
+    return replace(operation, name=ADD_ITEMS, ending="completed", streamed=False)
 
 
 def decode_frame(frame: str | bytes) -> JsonObject:
