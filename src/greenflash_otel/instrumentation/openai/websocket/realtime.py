@@ -10,9 +10,8 @@ Over WebRTC and SIP the sound goes past the connection. There the server reports
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.websocket.realtime_translation import (
@@ -23,6 +22,11 @@ from greenflash_otel.instrumentation.openai.websocket.realtime_translation impor
     read_call_result,
     translate_event,
 )
+from greenflash_otel.instrumentation.openai.websocket.realtime_turns import (
+    RealtimeExchange,
+    RequestQueue,
+    ResponseRequest,
+)
 from greenflash_otel.instrumentation.openai.websocket.session import (
     Session,
     SessionTurn,
@@ -31,7 +35,6 @@ from greenflash_otel.instrumentation.openai.websocket.session import (
 from greenflash_otel.instrumentation.openai.websocket.speech import (
     Item,
     Pace,
-    Speech,
     add_speech,
     compute_elapsed_ms,
 )
@@ -41,58 +44,7 @@ from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice
 from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 
 MAX_REMEMBERED = 256
-"""Items without a response, requests without one, and speeches without an item that are retained."""
-
-MAX_WAIT_NS = 30 * 10**9
-"""How long a complete turn waits for what is said in it to be written down, or found out."""
-
-MAX_SOUND_NS = 300 * 10**9
-"""How long a complete turn waits for the end of its sound."""
-
-REFUSED_RESPONSE = "conversation_already_has_active_response"
-"""Code of the error that only a request for a response can cause."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A ``response.create`` whose response has not begun."""
-
-    event: JsonObject
-    operation: Operation
-
-    @property
-    def fields(self) -> JsonObject:
-        """What it says of the response."""
-        return read_json_object(self.event.get("response"))
-
-    def is_out_of_band(self) -> bool:
-        """Whether its response goes into no conversation."""
-        return self.fields.get("conversation") == "none"
-
-
-@dataclass(slots=True)
-class _RealtimeExchange:
-    """A turn, and what is known of its speakers."""
-
-    turn: SessionTurn
-    items: list[Item]
-    speech: Speech = field(default_factory=Speech)
-    outputs: set[str] = field(default_factory=set)
-    """Ids of the items of its answer."""
-    unfinished: set[str] = field(default_factory=set)
-    """Ids of those among them that are calls of MCP servers without a result."""
-    done_ns: int | None = None
-    asked: _Asked | None = None
-    """The request that it is taken for the answer to."""
-
-    def is_complete(self, now_ns: int) -> bool:
-        """Whether nothing more will be known of it."""
-        if self.done_ns is None:
-            return False
-        waits = self.unfinished or any(item.awaited for item in self.items)
-        if waits and now_ns <= self.done_ns + MAX_WAIT_NS:
-            return False
-        return not self.speech.is_awaited(now_ns // 10**6) or now_ns > self.done_ns + MAX_SOUND_NS
+"""Items without a response, and speeches without an item, that are retained."""
 
 
 class RealtimeSession(Session):
@@ -110,8 +62,8 @@ class RealtimeSession(Session):
         self._items: LruDict[str, Item] = LruDict(MAX_REMEMBERED)
         """What was added to the conversation and not answered yet, by id, in order."""
         self._voices: LruDict[str, Voice] = LruDict(MAX_REMEMBERED)
-        self._asked: deque[_Asked] = deque(maxlen=MAX_REMEMBERED)
-        self._exchanges: dict[str, _RealtimeExchange] = {}
+        self._asked = RequestQueue()
+        self._exchanges: dict[str, RealtimeExchange] = {}
         """By response id, in the order in which they began."""
         self._late: LruDict[str, None] = LruDict(MAX_REMEMBERED)
         """Ids of calls of MCP servers that had no result when their turn ended."""
@@ -132,7 +84,7 @@ class RealtimeSession(Session):
             self._talking_since_ms = now_ns // 10**6
         elif kind == "response.create":
             asked = read_json_object(event.get("response"))
-            self._asked.append(_Asked(event, self._make_operation(asked)))
+            self._asked.add(ResponseRequest(event, self._make_operation(asked)))
         return None
 
     def _read_received(self, event: JsonObject, now_ns: int) -> None:
@@ -143,7 +95,7 @@ class RealtimeSession(Session):
             self._read_answer(exchange, kind, event, now_ns)
         self._end_complete_turns(now_ns)
 
-    def _read_answer(self, exchange: _RealtimeExchange, kind: str, event: JsonObject, now_ns: int) -> None:
+    def _read_answer(self, exchange: RealtimeExchange, kind: str, event: JsonObject, now_ns: int) -> None:
         """Read an event of the inside of a response."""
         speech = exchange.speech
         if kind in AUDIO_DELTAS:
@@ -230,7 +182,7 @@ class RealtimeSession(Session):
             streamed=True,
         )
 
-    def _exchange_of(self, event: JsonObject) -> _RealtimeExchange | None:
+    def _exchange_of(self, event: JsonObject) -> RealtimeExchange | None:
         id = read_str(event.get("response_id")) or read_str(read_json_object(event.get("response")).get("id"))
         return self._exchanges.get(id or "")
 
@@ -319,7 +271,7 @@ class RealtimeSession(Session):
         for one in heard:
             self._interrupt(one)
 
-    def _interrupt(self, exchange: _RealtimeExchange) -> None:
+    def _interrupt(self, exchange: RealtimeExchange) -> None:
         """Note that an answer was cut short, and that whoever speaks now did it."""
         self._interruptions += not exchange.speech.interrupted
         exchange.speech.interrupted = True
@@ -350,7 +302,7 @@ class RealtimeSession(Session):
         if id in self._exchanges:
             return
         out_of_band = "conversation_id" in response and response["conversation_id"] is None
-        asked = self._find_request(response, out_of_band)
+        asked = self._asked.take_for(response, out_of_band)
         operation = asked.operation if asked else self._make_operation({})
         items: list[Item] = []
         if not out_of_band:
@@ -361,18 +313,8 @@ class RealtimeSession(Session):
             self._talker_id = None
         turn = self._start(replace(operation, provider_conversation_id=self._first_id))
         turn.response_id = id
-        self._exchanges[id] = _RealtimeExchange(turn, items, asked=asked)
+        self._exchanges[id] = RealtimeExchange(turn, items, asked=asked)
         turn.add(translate_event(event), now_ns)
-
-    def _find_request(self, response: JsonObject, out_of_band: bool) -> _Asked | None:
-        """The request that a response answers: the oldest of its kind, but never with other metadata."""
-        metadata = response.get("metadata")
-        waiting = [one for one in self._asked if one.is_out_of_band() == out_of_band]
-        if metadata:
-            waiting = [one for one in waiting if one.fields.get("metadata") == metadata]
-        if waiting:
-            self._asked.remove(waiting[0])
-        return waiting[0] if waiting else None
 
     def _on_truncated(self, event: JsonObject, now_ns: int) -> None:
         id, heard_ms = read_str(event.get("item_id")) or "", read_count(event.get("audio_end_ms"))
@@ -395,20 +337,8 @@ class RealtimeSession(Session):
         exchange.speech.stop_playing(now_ns // 10**6, cut=cut)
 
     def _on_error(self, event: JsonObject, now_ns: int) -> None:
-        """Forget a request that was refused. Without its id it is the oldest, as requests are read in order."""
-        error = read_json_object(event.get("error"))
-        if id := read_str(error.get("event_id")):
-            refused = next((one for one in self._asked if one.event.get("event_id") == id), None)
-        elif error.get("code") == REFUSED_RESPONSE:
-            refused = next((one for one in self._asked if not one.is_out_of_band()), None)
-            if refused is None:
-                self._give_back_request()
-        elif (read_str(error.get("param")) or "").startswith("response"):
-            refused = next(iter(self._asked), None)
-        else:
-            return
-        if refused:
-            self._asked.remove(refused)
+        if not self._asked.drop_refused(read_json_object(event.get("error"))):
+            self._give_back_request()
 
     def _give_back_request(self) -> None:
         """The server itself began the running response, just before it read the request for one."""
