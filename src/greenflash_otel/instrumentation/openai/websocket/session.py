@@ -204,6 +204,7 @@ class Session(ABC):
 
     def _claim_session(self, id: str) -> None:
         """Record the session of this id, unless another connection to it in this process does."""
+        self._release_session()
         self._id, self._first_id = id, self._first_id or id
         self._recorded = _recording.setdefault(id, self) is self
 
@@ -240,8 +241,11 @@ class Session(ABC):
         with guarded("end a session's turns"), self._lock:
             for turn in list(self._turns):
                 self._end(turn, error)
-            if self._id and _recording.get(self._id) is self:
-                del _recording[self._id]
+            self._release_session()
+
+    def _release_session(self) -> None:
+        if self._id and _recording.get(self._id) is self:
+            del _recording[self._id]
 
     def _choose_context(self, body: JsonObject) -> ConversationContext:
         """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
