@@ -182,9 +182,9 @@ class LiveSession(Session):
             ending="completed" if parts and error is None else operation.ending,
         )
         # Nobody had begun to answer a last word, so nothing failed with the line.
-        return (
-            operation if parts else record_as_unanswered(replace(operation, ending="abandoned", failure=None))
-        )
+        if not parts:
+            operation = record_as_unanswered(replace(operation, ending="abandoned", failure=None))
+        return self._place_history(operation)
 
     def _read_voice(self, voice: Utterance) -> Voice | None:
         if not voice.pieces:
@@ -206,10 +206,9 @@ class LiveSession(Session):
         id = read_str(session.get("id"))
         if id is None or id == self._id:
             return
-        if self._id is None:
-            history = read_messages(session.get("input"))
-            self._given += (_place_line(one, now_ns // 10**6) for one in history)
-        else:  # the line broke: what is handed in now was said before
+        history = read_messages(session.get("input"))
+        self._given += (_place_line(one, now_ns // 10**6) for one in history)
+        if self._id is not None:  # the line broke, and a new session began
             self._earlier_ms += compute_elapsed_ms(self._began_ms, now_ns // 10**6) or 0
             self._call = replace(self._call, duration_ms=None, ended_reason=None)
         self._claim_session(id)

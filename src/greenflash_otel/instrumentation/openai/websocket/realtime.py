@@ -134,7 +134,7 @@ class RealtimeSession(Session):
         self._pace.learn(whole, exchange.speech)
         if exchange.speech.started_ms is not None:
             self._last_said_ms = exchange.speech.compute_end_ms(ended_ms)
-        operation = record_as_unanswered(operation)
+        operation = self._place_history(record_as_unanswered(operation))
         return replace(operation, response_model=self._model, voice_call=self._make_call(ended_ms))
 
     def _close(self, error: BaseException | None) -> None:
@@ -156,7 +156,7 @@ class RealtimeSession(Session):
             operation = replace(
                 self._make_operation({}), name=ADD_ITEMS, input=said, streamed=False, voice_call=call
             )
-            SessionTurn(self._instrumentation, operation).finish(operation)
+            SessionTurn(self._instrumentation, operation).finish(self._place_history(operation))
 
     def _make_call(self, now_ms: int) -> VoiceCall:
         return VoiceCall(
@@ -262,8 +262,8 @@ class RealtimeSession(Session):
     def _on_speech_started(self, event: JsonObject, now_ns: int) -> None:
         now_ms = now_ns // 10**6
         heard = [one for one in self._exchanges.values() if one.speech.is_audible(now_ms)]
-        latest = next((one for one in reversed(list(self._exchanges.values()))), None)
-        before_ms = latest.speech.compute_end_ms(now_ms) if latest else self._last_said_ms
+        spoken = [one.speech for one in self._exchanges.values() if one.speech.started_ms is not None]
+        before_ms = spoken[-1].compute_end_ms(now_ms) if spoken else self._last_said_ms
         latency_ms = None if heard else compute_elapsed_ms(before_ms, now_ms)
         self._talker_id = read_str(event.get("item_id")) or ""
         self._voices.remember(self._talker_id, Voice(now_ms, response_latency_ms=latency_ms))

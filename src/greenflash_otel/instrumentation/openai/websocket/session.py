@@ -30,6 +30,7 @@ from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_list, read_str
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ADD_ITEMS, ConversationContext, Operation, merge_context
+from greenflash_otel.model.roles import ASSISTANT
 
 MAX_RUNNING = 256
 """Turns of one session that run at once; the oldest is abandoned for one more."""
@@ -129,6 +130,8 @@ class Session(ABC):
         """The provider's id of the session, where sessions have one. A new line can bring a new session."""
         self._first_id: str | None = None
         """The id of the connection's first session: it names the conversation, which goes on."""
+        self._has_history = False
+        """Whether something of the session was recorded: what is handed in before may be known."""
         self._frames: LruDict[int, None] = LruDict(MAX_FRAMES)
         """Hashes of the frames that were received."""
         self._recorded = True
@@ -207,6 +210,21 @@ class Session(ABC):
         self._release_session()
         self._id, self._first_id = id, self._first_id or id
         self._recorded = _recording.setdefault(id, self) is self
+        self._has_history = False
+
+    def _place_history(self, operation: Operation) -> Operation:
+        """Let answers that are handed in when a session begins be looked for among what is known.
+
+        A new session knows nothing: applications tell it what was said before the line broke, or in a chat.
+        """
+        begins, self._has_history = not self._has_history, True
+        if not begins or all(message.role != ASSISTANT for message in operation.input):
+            return operation
+        context = operation.conversation_context
+        named = replace(
+            context, conversation_id=context.conversation_id or operation.provider_conversation_id
+        )
+        return replace(operation, conversation_context=named, provider_conversation_id=None)
 
     @abstractmethod
     def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
