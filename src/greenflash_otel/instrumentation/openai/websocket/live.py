@@ -29,6 +29,7 @@ from greenflash_otel.instrumentation.openai.websocket.session import (
     record_as_unanswered,
 )
 from greenflash_otel.instrumentation.openai.websocket.speech import compute_elapsed_ms
+from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_str
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
@@ -53,11 +54,8 @@ MAX_REMEMBERED = 256
 HIDDEN_ITEMS = frozenset({"message", "reasoning", "compaction", "mcp_list_tools"})
 """What of a backend's answer the person sees nothing of; the rest are tools, and requests for approval."""
 
-LINES: Mapping[str, str] = {
-    "session.commentary.append": "commentary",
-    "session.thinking.append": "thinking",
-}
-"""What the application lets the model know, by event: nobody said it, and it is no instruction."""
+LINES = frozenset({"session.commentary.append", "session.thinking.append"})
+"""What lets the model know something: nobody said it, and it is no instruction."""
 
 _lock = threading.Lock()
 _recorded_until: LruDict[str, dict[str, int]] = LruDict(MAX_REMEMBERED)
@@ -100,17 +98,21 @@ class LiveSession(Session):
                 self._hand_in(messages)
         elif kind.endswith(".append") and (content := read_str(event.get("content"))):
             id = read_str(event.get("delegation_id"))
-            if id and id not in self._reported:
-                self._reported.remember(id, None)
-                self._hand_in((Message("tool", (ToolCallResponse(content, id),)),))
-            else:
+            if id is None or not self._report(id, content):
                 self._add_line(kind, content, now_ns // 10**6)
         return None
 
+    def _report(self, delegation_id: str, content: str) -> bool:
+        """Note what the application found out; return False if the model has gone on from an earlier report."""
+        if delegation_id not in self._reported:
+            self._reported.remember(delegation_id, None)
+            self._hand_in((Message("tool", (ToolCallResponse(content, delegation_id),)),))
+            return True
+        return bool(self._exchanges) and self._exchanges[-1].add_to_report(delegation_id, content)
+
     def _add_line(self, kind: str, content: str, now_ms: int) -> None:
         """Note what the model is let know; it says it, or heeds it, in the next turn."""
-        type = LINES.get(kind)
-        part = Other(type, {"content": content}) if type else Text(content)
+        part = Other(kind, {"content": content}) if kind in LINES else Text(content)
         self._given.append(Message("developer", (part,), at_ms=now_ms))
         del self._given[:-MAX_REMEMBERED]
 
@@ -170,8 +172,7 @@ class LiveSession(Session):
                 compute_elapsed_ms(exchange.person.end_ms, exchange.model.start_ms) if person else None
             )
             model = replace(model, response_latency_ms=latency_ms, was_interrupted=exchange.interrupted)
-        answered = "".join(exchange.model.pieces)
-        parts = (*((Text(answered),) if answered.strip() else ()), *exchange.calls)
+        parts = exchange.list_answered()
         operation = replace(
             operation,
             input=(*exchange.given, *exchange.list_spoken(person)),
@@ -232,7 +233,7 @@ class LiveSession(Session):
     def _on_person(self, event: JsonObject, now_ns: int) -> None:
         start_ms = read_count(event.get("start_ms")) or 0
         exchange = self._exchanges[-1] if self._exchanges else None
-        follows = exchange is None or (exchange.model.pieces and start_ms >= exchange.model.start_ms)
+        follows = exchange is None or exchange.is_followed(start_ms)
         silent = is_blank(event) and (follows or not (exchange and exchange.person.pieces))
         if silent or self._is_repeated(event):
             return
@@ -281,6 +282,8 @@ class LiveSession(Session):
 
     def _add_calls(self, calls: tuple[Part, ...]) -> None:
         exchange = self._exchanges[-1] if self._exchanges else self._begin()
+        if exchange.model.pieces and any(isinstance(call, ServerToolCall) for call in calls):
+            exchange = self._begin()  # what the model says next comes after the result
         exchange.calls += calls
 
     def _on_backend(self, event: JsonObject, now_ns: int) -> None:
@@ -321,6 +324,9 @@ class LiveSession(Session):
         self._close(None)
 
     def _close(self, error: BaseException | None) -> None:
+        with guarded("end a session's turns"), self._lock:
+            if self._given and self._exchanges:
+                self._begin()  # what the model was let know last, and did not come to say
         super()._close(error)
         self._repeated_ms = dict(self._heard_ms)
         if self._id and self._recorded:

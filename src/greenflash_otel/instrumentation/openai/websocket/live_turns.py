@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from greenflash_otel.instrumentation.openai.websocket.session import SessionTurn
 from greenflash_otel.json_values import JsonObject, read_count, read_str
-from greenflash_otel.model.operation import Message, Part, Text, Voice
+from greenflash_otel.model.operation import (
+    Message,
+    Part,
+    ServerToolCall,
+    Text,
+    ToolCallResponse,
+    Voice,
+)
 
 
 @dataclass(slots=True)
@@ -53,10 +60,33 @@ class LiveExchange:
         """When it began, by the session's clock: what the model said before belongs to the turn before."""
         return self.person.start_ms if self.person.pieces else self.since_ms
 
+    def is_followed(self, start_ms: int) -> bool:
+        """Whether what a person begins to say then belongs to the next turn."""
+        if self.model.pieces:
+            return start_ms >= self.model.start_ms
+        return bool(self.calls) and not self.person.pieces
+
+    def add_to_report(self, delegation_id: str, content: str) -> bool:
+        """Add to what the application found out, unless the model has gone on from that."""
+        for at, message in enumerate(self.given):
+            part = message.parts[0]
+            if isinstance(part, ToolCallResponse) and part.id == delegation_id and not self.is_answered:
+                report = ToolCallResponse(f"{part.response}\n{content}", delegation_id)
+                self.given[at] = replace(message, parts=(report,))
+                return True
+        return False
+
+    def list_answered(self) -> tuple[Part, ...]:
+        """What the model said and did in it; what the provider did came before, what it asks for after."""
+        said = "".join(self.model.pieces).strip()
+        text = (Text(said),) if said else ()
+        ran = any(isinstance(call, ServerToolCall) for call in self.calls)
+        return (*self.calls, *text) if ran else (*text, *self.calls)
+
     def list_spoken(self, voice: Voice | None) -> list[Message]:
         """What the person said and pressed in it, in the order in which that began."""
         found = list[Message]()
-        if voice and (said := "".join(self.person.pieces)).strip():
+        if voice and (said := "".join(self.person.pieces).strip()):
             found.append(Message("user", (Text(said),), voice=voice))
         if self.keys:
             pressed_first = voice and self.keys_ms < (voice.started_at_ms or 0)
