@@ -107,12 +107,14 @@ def _write_system_prompt(update: ConversationUpdate) -> Json:
 
 
 def _write_voice(voice: Voice) -> Json:
-    started, ended = voice.started_at_ms, voice.ended_at_ms
+    started, ended = _read_measure(voice.started_at_ms), _read_measure(voice.ended_at_ms)
+    if started is not None and ended is not None:
+        ended = max(started, ended)
     fields: dict[str, Json] = {
         "startedAt": started,
         "endedAt": ended,
-        "durationMs": None if started is None or ended is None else max(0, ended - started),
-        "responseLatencyMs": voice.response_latency_ms,
+        "durationMs": None if started is None or ended is None else ended - started,
+        "responseLatencyMs": _read_measure(voice.response_latency_ms),
         "bargeIn": voice.barge_in or None,
         "wasInterrupted": voice.was_interrupted or None,
         "speaker": voice.speaker,
@@ -124,11 +126,16 @@ def _write_voice_call(call: VoiceCall) -> Json:
     fields: dict[str, Json] = {
         "platform": call.platform if call.platform in PLATFORMS else "other",
         "platformCallId": call.platform_call_id,
-        "durationMs": call.duration_ms,
-        "interruptionCount": call.interruption_count,
+        "durationMs": _read_measure(call.duration_ms),
+        "interruptionCount": _read_measure(call.interruption_count),
         "endedReason": call.ended_reason,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _read_measure(value: int | None) -> int | None:
+    """Return a time or a count; None for one below zero, by which some producers mean that they do not know."""
+    return value if value is not None and value >= 0 else None
 
 
 def _split_batches(items: Sequence[Mapping[str, Json]]) -> Iterator[list[Mapping[str, Json]]]:

@@ -117,10 +117,13 @@ class SplitMessage:
 def find_system_prompt(operation: Operation) -> tuple[str | None, int]:
     """Return the system prompt, and how many leading messages of the input are part of it.
 
-    The prompt comes from the instructions and the leading system messages.
+    The prompt comes from the instructions and the leading system messages. One that has a time of its own was
+    added in the middle of a session: it is no part of the prompt.
     """
     leading = 0
-    while leading < len(operation.input) and operation.input[leading].role in SYSTEM_ROLES:
+    for message in operation.input:
+        if message.role not in SYSTEM_ROLES or message.at_ms is not None:
+            break
         leading += 1
     texts = [text_of(operation.system_instructions)]
     texts += [text_of(message.parts) for message in operation.input[:leading]]

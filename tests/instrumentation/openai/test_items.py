@@ -137,8 +137,8 @@ MCP: Any = {"type": "mcp_call", "id": "mcp_1", "name": "roll", "arguments": "{}"
         ),
         pytest.param(
             {"type": "tool_search_output", "call_id": "call_4", "tools": []},
-            (Other("tool_search_output", {"call_id": "call_4", "tools": []}),),
-            id="a type without a rule",
+            (ToolCallResponse({"tools": []}, "call_4"),),
+            id="what the application found of a search for tools",
         ),
         pytest.param(
             {"type": "brand_new_item", "content": 3},

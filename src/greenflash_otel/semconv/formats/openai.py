@@ -38,6 +38,9 @@ from greenflash_otel.semconv.formats.openai_tools import (
     SERVER_BLOCKS,
     SERVER_CALLS,
     SERVER_RESULTS,
+    TOOL_SEARCH_CALL,
+    TOOL_SEARCH_OUTPUT,
+    is_tool_search_of_client,
     read_call,
     read_calls,
     read_executed_tools,
@@ -46,6 +49,7 @@ from greenflash_otel.semconv.formats.openai_tools import (
     read_program_output,
     read_server_block,
     read_server_call,
+    read_tool_search,
 )
 
 REFUSAL = "refusal"
@@ -122,6 +126,8 @@ def _read_entry(entry: JsonObject, role: str) -> Message:
         return read_message(entry, role)
     parts = reader(entry, kind) if reader else (_unseal(entry),)
     speaker = ITEM_ROLES.get(kind, ASSISTANT) if kind else role
+    if kind == TOOL_SEARCH_OUTPUT and is_tool_search_of_client(entry):
+        speaker = TOOL
     return Message(read_role(entry.get("role"), speaker), parts)
 
 
@@ -254,6 +260,7 @@ ITEMS: Mapping[str, Callable[[JsonObject, str], tuple[Part, ...]]] = {
     "reasoning": _read_thought,
     PROGRAM: lambda item, kind: (read_program(item),),
     PROGRAM_OUTPUT: lambda item, kind: (read_program_output(item),),
+    **dict.fromkeys((TOOL_SEARCH_CALL, TOOL_SEARCH_OUTPUT), read_tool_search),
     **dict.fromkeys(CALLS, _read_call),
     **dict.fromkeys(SERVER_CALLS, read_server_call),
 }
@@ -265,6 +272,7 @@ PARTS: Mapping[str, Callable[[JsonObject, str], tuple[Part, ...] | None]] = {
     REFUSAL: _read_refused,
     "tool_result": _read_result,
     **dict.fromkeys((*SERVER_BLOCKS, *SERVER_RESULTS), read_server_block),
+    **dict.fromkeys((TOOL_SEARCH_CALL, TOOL_SEARCH_OUTPUT), read_tool_search),
     **dict.fromkeys(CALLS, _read_call),
     **dict.fromkeys(SERVER_CALLS, read_server_call),
 }

@@ -45,8 +45,12 @@ SERVER_CALLS: Mapping[str, tuple[str, ...]] = {
     "code_interpreter_call": ("outputs",),
     "image_generation_call": ("result",),
     "mcp_call": ("output", "error"),
+    "mcp_list_tools": ("tools", "error"),
 }
 """Tools that the provider ran, and the fields that contain what came of it."""
+
+TOOL_SEARCH_CALL, TOOL_SEARCH_OUTPUT = "tool_search_call", "tool_search_output"
+"""A search for tools, and what it found; the application runs it, or the provider."""
 
 SERVER_BLOCKS = ("server_tool_call", "server_tool_use")
 SERVER_RESULTS = ("server_tool_result", "web_search_tool_result", "code_execution_tool_result")
@@ -104,6 +108,25 @@ def read_server_call(item: JsonObject, kind: str) -> tuple[Part, ...]:
         results["result"] = digest_of(picture)[0]
     recorded = {name: to_json(value) for name, value in results.items()}
     return call, ServerToolCallResponse(recorded, id, failed)
+
+
+def is_tool_search_of_client(item: JsonObject) -> bool:
+    """Return whether the application searches: only then has the search an id to answer to."""
+    return item.get("execution") != "server" and bool(item.get("call_id"))
+
+
+def read_tool_search(item: JsonObject, kind: str) -> tuple[Part, ...]:
+    """Read a search for tools, or what it found."""
+    id = read_str(item.get("call_id"))
+    if kind == TOOL_SEARCH_OUTPUT:
+        found = {"tools": to_json(item.get("tools"))}
+        if is_tool_search_of_client(item):
+            return (ToolCallResponse(found, id),)
+        return (ServerToolCallResponse(found, id),)
+    arguments = read_structure(to_json(item.get("arguments")))
+    if is_tool_search_of_client(item):
+        return (ToolCall("tool_search", arguments, id),)
+    return (ServerToolCall("tool_search", {"arguments": arguments}, id or read_str(item.get("id"))),)
 
 
 def read_server_block(block: JsonObject, kind: str) -> tuple[Part, ...]:

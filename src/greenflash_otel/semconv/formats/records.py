@@ -65,4 +65,4 @@ def _find_text(fields: Mapping[str, Json], name: str) -> str | None:
 
 def _count_at(fields: Mapping[str, Json], name: str) -> int | None:
     value = fields.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

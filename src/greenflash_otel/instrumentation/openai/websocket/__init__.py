@@ -8,7 +8,7 @@ version of the SDK does not have is not missed; a connection that differs is lef
 from __future__ import annotations
 
 from greenflash_otel.instrumentation.openai.websocket import patches
-from greenflash_otel.instrumentation.openai.websocket.live import LiveSession
+from greenflash_otel.instrumentation.openai.websocket.live import LiveSession, LiveSidebandSession
 from greenflash_otel.instrumentation.openai.websocket.patching import ConnectionSurface
 from greenflash_otel.instrumentation.openai.websocket.realtime import RealtimeSession
 from greenflash_otel.instrumentation.openai.websocket.responses import ResponsesSession
@@ -26,7 +26,9 @@ SURFACES = (
     ),
     ConnectionSurface("Live sessions", "resources.live.live", "Live", LiveSession),
     ConnectionSurface("forks of Live sessions", "resources.live.forks", "Forks", LiveSession),
-    ConnectionSurface("Live sideband connections", "resources.live.sideband", "Sideband", LiveSession),
+    ConnectionSurface(
+        "Live sideband connections", "resources.live.sideband", "Sideband", LiveSidebandSession
+    ),
     ConnectionSurface(
         "lanes of a WebSocket", "lib.responses_websocket._session", "ResponsesWebSocket", ResponsesSession
     ),

@@ -3,63 +3,63 @@
 There are no responses here. A turn is what a person says, or what the application hands in, and what the
 model says to it: it begins with the first of the one after the last of the other, on the session's own time
 line, as fragments of the two come out of order. What a backend model does meanwhile for the session is
-recorded as calls that the person does not see.
+recorded as calls that the person does not see; the tools it asks for are tools of the turn.
+
+A sideband connection joins a session that others began. The server may repeat to it what was said just
+before, and does not say when the session began: the time line follows from what comes.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.responses_stream import TERMINAL
-from greenflash_otel.instrumentation.openai.websocket.session import Session, SessionTurn
+from greenflash_otel.instrumentation.openai.websocket.live_turns import (
+    LiveExchange,
+    Utterance,
+    is_blank,
+    read_moment,
+)
+from greenflash_otel.instrumentation.openai.websocket.session import (
+    Session,
+    SessionTurn,
+    record_as_unanswered,
+)
 from greenflash_otel.instrumentation.openai.websocket.speech import compute_elapsed_ms
+from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_str
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
     Message,
     Operation,
+    Other,
     Part,
+    ServerToolCall,
     Text,
     ToolCall,
     ToolCallResponse,
     Voice,
     VoiceCall,
 )
-from greenflash_otel.semconv.formats.openai import read_messages, read_parts
+from greenflash_otel.model.roles import SYSTEM_ROLES
+from greenflash_otel.semconv.formats.openai import read_item, read_messages, read_parts
 
 MAX_REMEMBERED = 256
 """Answers of a backend that run at once, and messages that wait for a turn."""
 
 
-@dataclass(slots=True)
-class _Voice:
-    """What one side says in a turn; times by the session's clock."""
+HIDDEN_ITEMS = frozenset({"message", "reasoning", "compaction", "mcp_list_tools"})
+"""What of a backend's answer the person sees nothing of; the rest are tools, and requests for approval."""
 
-    pieces: list[str] = field(default_factory=list)
-    start_ms: int = 0
-    end_ms: int = 0
+LINES = frozenset({"session.commentary.append", "session.thinking.append"})
+"""What lets the model know something: nobody said it, and it is no instruction."""
 
-    def add(self, event: JsonObject) -> None:
-        """Take in a fragment."""
-        if not self.pieces:
-            self.start_ms = read_count(event.get("start_ms")) or 0
-        self.pieces.append(read_str(event.get("delta")) or "")
-        self.end_ms = max(self.end_ms, read_count(event.get("end_ms")) or 0)
-
-
-@dataclass(slots=True)
-class _LiveExchange:
-    """A turn, and what was said in it."""
-
-    turn: SessionTurn
-    given: tuple[Message, ...]
-    person: _Voice = field(default_factory=_Voice)
-    model: _Voice = field(default_factory=_Voice)
-    calls: list[Part] = field(default_factory=list)
-    barged_in: bool = False
-    interrupted: bool = False
+_lock = threading.Lock()
+_recorded_until: LruDict[str, dict[str, int]] = LruDict(MAX_REMEMBERED)
+"""How far each side of a session was recorded in this process, by session, on the session's clock."""
 
 
 class LiveSession(Session):
@@ -69,10 +69,20 @@ class LiveSession(Session):
         super().__init__(*args, **kwargs)
         self._instructions: object = None
         self._began_ms = self._clock_ns() // 10**6
+        """When the session began, on which all times of the server count; at first a guess."""
+        self._earlier_ms = 0
+        """How long the sessions took that this connection had before."""
+        self._knows_beginning = False
         self._call = VoiceCall("openai_realtime", interruption_count=0)
+        self._reported: LruDict[str, None] = LruDict(MAX_REMEMBERED)
+        """The delegations to the application that have got a result."""
+        self._heard_ms: dict[str, int] = {}
+        """How far each side was recorded, by the event that says it."""
+        self._repeated_ms: dict[str, int] = {}
+        """How far each side had been recorded before this connection."""
         self._given: list[Message] = []
         """What the application handed in for the next turn."""
-        self._exchanges: list[_LiveExchange] = []
+        self._exchanges: list[LiveExchange] = []
         """The turns that run: the latest, and the one before while fragments of it may come."""
         self._backend_input: list[Message] = []
         self._backend: LruDict[str, SessionTurn] = LruDict(MAX_REMEMBERED)
@@ -81,25 +91,55 @@ class LiveSession(Session):
     def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
         kind = read_str(event.get("type")) or ""
         if kind == "response.item.create":
-            self._backend_input += read_messages([event.get("item")])
+            messages = read_messages([event.get("item")])
+            self._backend_input += messages
             del self._backend_input[:-MAX_REMEMBERED]
+            if read_json_object(event.get("item")).get("type", "message") != "message":
+                self._hand_in(messages)
         elif kind.endswith(".append") and (content := read_str(event.get("content"))):
-            if id := read_str(event.get("delegation_id")):
-                self._begin((Message("tool", (ToolCallResponse(content, id),)),))
-            else:
-                self._given.append(Message("developer", (Text(content),)))
-                del self._given[:-MAX_REMEMBERED]
+            id = read_str(event.get("delegation_id"))
+            if id is None or not self._report(id, content):
+                self._add_line(kind, content, now_ns // 10**6)
         return None
 
+    def _report(self, delegation_id: str, content: str) -> bool:
+        """Note what the application found out; return False if the model has gone on from an earlier report."""
+        if delegation_id not in self._reported:
+            self._reported.remember(delegation_id, None)
+            self._hand_in((Message("tool", (ToolCallResponse(content, delegation_id),)),))
+            return True
+        return bool(self._exchanges) and self._exchanges[-1].add_to_report(delegation_id, content)
+
+    def _add_line(self, kind: str, content: str, now_ms: int) -> None:
+        """Note what the model is let know; it says it, or heeds it, in the next turn."""
+        part = Other(kind, {"content": content}) if kind in LINES else Text(content)
+        self._given.append(Message("developer", (part,), at_ms=now_ms))
+        del self._given[:-MAX_REMEMBERED]
+
+    def _hand_in(self, messages: tuple[Message, ...]) -> None:
+        """Note what the application answers the model; the model goes on from there."""
+        latest = self._exchanges[-1] if self._exchanges else None
+        if latest is None or latest.is_answered or latest.person.pieces or latest.keys:
+            latest = self._begin()
+        latest.given += messages
+
     def _read_received(self, event: JsonObject, now_ns: int) -> None:
+        self._follow_clock(event, now_ns // 10**6)
         if handler := HANDLERS.get(read_str(event.get("type")) or ""):
             handler(self, event, now_ns)
 
-    def _begin(self, given: tuple[Message, ...] = ()) -> _LiveExchange:
+    def _follow_clock(self, event: JsonObject, now_ms: int) -> None:
+        """Set the session's beginning so early that nothing lies in the future, unless it is known."""
+        moment_ms = read_moment(event)
+        if moment_ms is not None and not self._knows_beginning:
+            self._began_ms = min(self._began_ms, now_ms - moment_ms)
+
+    def _begin(self) -> LiveExchange:
         """A new turn; the one before can still get fragments, until the model answers this one."""
         while len(self._exchanges) > 1:
             self._end(self._exchanges[0].turn)
-        exchange = _LiveExchange(self._start(self._make_operation()), (*self._given, *given))
+        since_ms = max(self._clock_ns() // 10**6 - self._began_ms, 0)
+        exchange = LiveExchange(self._start(self._make_operation()), list(self._given), since_ms)
         self._given.clear()
         self._exchanges.append(exchange)
         return exchange
@@ -110,7 +150,7 @@ class LiveSession(Session):
             self._choose_context({}),
             provider=self._provider,
             request_model=self._model,
-            provider_conversation_id=self._id,
+            provider_conversation_id=self._first_id,
             system_instructions=read_parts(self._instructions),
             streamed=True,
         )
@@ -132,44 +172,72 @@ class LiveSession(Session):
                 compute_elapsed_ms(exchange.person.end_ms, exchange.model.start_ms) if person else None
             )
             model = replace(model, response_latency_ms=latency_ms, was_interrupted=exchange.interrupted)
-        said, answered = "".join(exchange.person.pieces), "".join(exchange.model.pieces)
-        parts = (*((Text(answered),) if answered else ()), *exchange.calls)
-        spoken = (Message("user", (Text(said),), voice=person),) if said else ()
-        return replace(
+        parts = exchange.list_answered()
+        operation = replace(
             operation,
-            input=(*exchange.given, *spoken),
+            input=(*exchange.given, *exchange.list_spoken(person)),
             output=(Message("assistant", parts, voice=model),) if parts else (),
             response_model=self._model,
             voice_call=self._make_call(turn),
-            # It is complete when the other side goes on; nobody answered a last word.
+            # It is complete when the other side goes on.
             ending="completed" if parts and error is None else operation.ending,
         )
+        # Nobody had begun to answer a last word, so nothing failed with the line.
+        if not parts:
+            operation = record_as_unanswered(replace(operation, ending="abandoned", failure=None))
+        return self._place_history(operation)
 
-    def _read_voice(self, voice: _Voice) -> Voice | None:
+    def _read_voice(self, voice: Utterance) -> Voice | None:
         if not voice.pieces:
             return None
         return Voice(self._began_ms + voice.start_ms, self._began_ms + voice.end_ms)
 
     def _make_call(self, turn: SessionTurn) -> VoiceCall:
         last_ms = (turn.last_ns or self._clock_ns()) // 10**6
-        duration_ms = self._call.duration_ms or compute_elapsed_ms(self._began_ms, last_ms)
+        duration_ms = self._call.duration_ms
+        if duration_ms is None and (elapsed_ms := compute_elapsed_ms(self._began_ms, last_ms)) is not None:
+            duration_ms = self._earlier_ms + elapsed_ms
         return replace(self._call, platform_call_id=self._id, duration_ms=duration_ms)
 
     # What the server's events say.
 
     def _on_session(self, event: JsonObject, now_ns: int) -> None:
         session = read_json_object(event.get("session"))
-        if self._id is None and (id := read_str(session.get("id"))):
-            self._claim_session(id)
-            self._began_ms = now_ns // 10**6
-            self._given += read_messages(session.get("input"))
+        self._read_settings(session)
+        id = read_str(session.get("id"))
+        if id is None or id == self._id:
+            return
+        history = read_messages(session.get("input"))
+        self._given += (_place_line(one, now_ns // 10**6) for one in history)
+        if self._id is not None:  # the line broke, and a new session began
+            self._earlier_ms += compute_elapsed_ms(self._began_ms, now_ns // 10**6) or 0
+            self._call = replace(self._call, duration_ms=None, ended_reason=None)
+        self._claim_session(id)
+        self._began_ms, self._knows_beginning = now_ns // 10**6, True
+        self._heard_ms, self._repeated_ms = {}, {}
+
+    def _read_settings(self, session: JsonObject) -> None:
         self._model = read_str(session.get("model")) or self._model
         self._instructions = session.get("instructions", self._instructions)
+
+    def _is_repeated(self, event: JsonObject) -> bool:
+        """Whether an event was read before, by this connection or by another of this process."""
+        kind, moment_ms = read_str(event.get("type")) or "", read_moment(event)
+        if moment_ms is None:
+            return False
+        if moment_ms <= self._repeated_ms.get(kind, -1):
+            return True
+        self._heard_ms[kind] = max(self._heard_ms.get(kind, 0), moment_ms)
+        return False
 
     def _on_person(self, event: JsonObject, now_ns: int) -> None:
         start_ms = read_count(event.get("start_ms")) or 0
         exchange = self._exchanges[-1] if self._exchanges else None
-        if exchange is None or (exchange.model.pieces and start_ms >= exchange.model.start_ms):
+        follows = exchange is None or exchange.is_followed(start_ms)
+        silent = is_blank(event) and (follows or not (exchange and exchange.person.pieces))
+        if silent or self._is_repeated(event):
+            return
+        if exchange is None or follows:
             before, exchange = exchange, self._begin()
             if before and start_ms < before.model.end_ms:
                 before.interrupted = exchange.barged_in = True
@@ -180,48 +248,106 @@ class LiveSession(Session):
 
     def _on_model(self, event: JsonObject, now_ns: int) -> None:
         start_ms = read_count(event.get("start_ms")) or 0
-        exchange = self._exchanges[-1] if self._exchanges else self._begin()
-        if len(self._exchanges) > 1 and exchange.person.pieces and start_ms < exchange.person.start_ms:
+        exchange = self._exchanges[-1] if self._exchanges else None
+        if exchange and len(self._exchanges) > 1 and start_ms < exchange.start_ms:
             exchange = self._exchanges[-2]
-        elif len(self._exchanges) > 1:
+        silent = is_blank(event) and not (exchange and exchange.model.pieces)
+        if silent or self._is_repeated(event):
+            return
+        if exchange is None:
+            exchange = self._begin()
+        elif len(self._exchanges) > 1 and exchange is self._exchanges[-1]:
             self._end(self._exchanges[0].turn)
         exchange.model.add(event)
         exchange.turn.add(event, now_ns)
 
+    def _on_key(self, event: JsonObject, now_ns: int) -> None:
+        """The person pressed a key of a phone; those that follow each other are one message."""
+        exchange = self._exchanges[-1] if self._exchanges else None
+        if exchange is None or exchange.is_answered:
+            exchange = self._begin()
+        if not exchange.keys:
+            exchange.keys_ms = now_ns // 10**6
+        exchange.keys += read_str(event.get("event")) or ""
+
+    def _on_key_sent(self, event: JsonObject, now_ns: int) -> None:
+        """The application pressed a key for the model."""
+        key = {"event": read_str(event.get("event"))}
+        self._add_calls((ServerToolCall("dtmf", key, read_str(event.get("event_id"))),))
+
     def _on_delegation(self, event: JsonObject, now_ns: int) -> None:
         delegation = read_json_object(event.get("delegation"))
-        if delegation.get("target") == "client":
-            exchange = self._exchanges[-1] if self._exchanges else self._begin()
-            exchange.calls.append(ToolCall("delegation", None, read_str(delegation.get("id"))))
+        if delegation.get("target") == "client" and not self._is_repeated(event):
+            self._add_calls((ToolCall("delegation", None, read_str(delegation.get("id"))),))
+
+    def _add_calls(self, calls: tuple[Part, ...]) -> None:
+        exchange = self._exchanges[-1] if self._exchanges else self._begin()
+        if exchange.model.pieces and any(isinstance(call, ServerToolCall) for call in calls):
+            exchange = self._begin()  # what the model says next comes after the result
+        exchange.calls += calls
 
     def _on_backend(self, event: JsonObject, now_ns: int) -> None:
         inner = read_json_object(event.get("event"))
         kind = read_str(inner.get("type")) or ""
         key = read_str(event.get("delegation_id")) or ""
         if kind == "response.created":
-            operation = self._make_operation()
-            hidden = replace(operation.conversation_context, internal=True)
-            given = tuple(self._backend_input)
-            self._backend_input.clear()
-            operation = replace(
-                operation,
-                conversation_context=hidden,
-                input=given,
-                request_model=None,
-                system_instructions=(),
-            )
-            self._backend.remember(key, self._start(operation))
+            self._backend.remember(key, self._start(self._make_hidden_operation()))
+        elif kind == "response.output_item.done":
+            item = read_json_object(inner.get("item"))
+            if item.get("type") not in HIDDEN_ITEMS:
+                self._add_calls(read_item(item))
         if turn := self._backend.get(key):
             turn.add(inner, now_ns)
             if kind in TERMINAL:
                 del self._backend[key]
                 self._end(turn)
 
+    def _make_hidden_operation(self) -> Operation:
+        """A call of a backend, with what was handed in for it."""
+        operation, given = self._make_operation(), tuple(self._backend_input)
+        self._backend_input.clear()
+        return replace(
+            operation,
+            conversation_context=replace(operation.conversation_context, internal=True),
+            input=given,
+            request_model=None,
+            system_instructions=(),
+        )
+
     def _on_closed(self, event: JsonObject, now_ns: int) -> None:
+        self._read_settings(read_json_object(event.get("session")))
         seconds = read_json_object(event.get("usage")).get("seconds")
-        duration_ms = round(seconds * 1000) if isinstance(seconds, (int, float)) else None
+        duration_ms = None
+        if isinstance(seconds, (int, float)) and seconds >= 0:
+            duration_ms = self._earlier_ms + round(seconds * 1000)
         self._call = replace(self._call, ended_reason=read_str(event.get("reason")), duration_ms=duration_ms)
         self._close(None)
+
+    def _close(self, error: BaseException | None) -> None:
+        with guarded("end a session's turns"), self._lock:
+            if self._given and self._exchanges:
+                self._begin()  # what the model was let know last, and did not come to say
+        super()._close(error)
+        self._repeated_ms = dict(self._heard_ms)
+        if self._id and self._recorded:
+            with _lock:
+                if self._call.ended_reason is None:
+                    _recorded_until.remember(self._id, self._repeated_ms)
+                else:
+                    _recorded_until.pop(self._id, None)
+
+
+class LiveSidebandSession(LiveSession):
+    """A session that others began, which the application joined."""
+
+    JOINED_BY = "session_id"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self._joined_id:
+            self._claim_session(self._joined_id)
+            with _lock:
+                self._repeated_ms = _recorded_until.get(self._joined_id) or {}
 
 
 HANDLERS: Mapping[str, Callable[[LiveSession, JsonObject, int], None]] = {
@@ -230,7 +356,14 @@ HANDLERS: Mapping[str, Callable[[LiveSession, JsonObject, int], None]] = {
     "session.input_transcript.delta": LiveSession._on_person,
     "session.output_transcript.delta": LiveSession._on_model,
     "session.delegation.created": LiveSession._on_delegation,
+    "transport.dtmf.received": LiveSession._on_key,
+    "transport.dtmf.sent": LiveSession._on_key_sent,
     "response.event": LiveSession._on_backend,
     "session.closed": LiveSession._on_closed,
 }
 """What reads an event; no other reports what was said."""
+
+
+def _place_line(message: Message, now_ms: int) -> Message:
+    """A message of the history that was handed in; a line of the application's has a time, and is no prompt."""
+    return replace(message, at_ms=now_ms) if message.role in SYSTEM_ROLES else message

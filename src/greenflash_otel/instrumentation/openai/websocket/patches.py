@@ -1,28 +1,34 @@
 """The wrappers around the SDK's WebSocket connections.
 
-Every way to read (``recv``, iteration, handlers, the lanes' reader) parses its events with the
-connection's ``parse_event``, and every way to write ends in ``send`` or ``send_raw`` of the connection or
-in ``send`` of a lane. Each wrapper is given what makes the session of its kind of connection.
+Every way to read (``recv``, iteration, handlers, the lanes' reader, a relay) gets its frames from the
+connection's ``recv_bytes``. An application that reads the socket below it parses them with ``parse_event``.
+Every way to write ends in ``send`` or ``send_raw`` of the connection or in ``send`` of a lane. Each wrapper
+is given what makes the session of its kind of connection.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from greenflash_otel.instrumentation.openai import patches
 from greenflash_otel.instrumentation.openai.providers import provider_of
-from greenflash_otel.instrumentation.openai.websocket.session import Closing, EventReading, Sending, Session
+from greenflash_otel.instrumentation.openai.websocket.session import (
+    Closing,
+    EventReading,
+    Sending,
+    Session,
+    decode_frame,
+)
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import JsonObject, read_json_object, read_str
 
-MakeSession = Callable[..., Session]
+MakeSession: TypeAlias = type[Session]
 
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
 
@@ -69,8 +75,9 @@ def parse_event(make: MakeSession, wrapped: Any, connection: Any, args: tuple[An
     """Around ``parse_event``, a plain function of both."""
     event = wrapped(*args, **kwargs)
     with guarded("observe a session"):
-        if session := _session_of(make, connection):
-            session.receive(json.loads(kwargs["data"] if "data" in kwargs else args[0]))
+        frame = kwargs["data"] if "data" in kwargs else args[0]
+        if (session := _session_of(make, connection)) and not session.has_received(frame):
+            session.receive_frame(frame)
     return event
 
 
@@ -79,7 +86,9 @@ def observe_recv_bytes(
 ) -> Any:
     """Around ``recv_bytes``."""
     with _observe_reading(make, connection):
-        return wrapped(*args, **kwargs)
+        frame = wrapped(*args, **kwargs)
+    _note_frame(make, connection, frame)
+    return frame
 
 
 async def observe_recv_bytes_async(
@@ -87,7 +96,9 @@ async def observe_recv_bytes_async(
 ) -> Any:
     """Around ``recv_bytes``."""
     with _observe_reading(make, connection):
-        return await wrapped(*args, **kwargs)
+        frame = await wrapped(*args, **kwargs)
+    _note_frame(make, connection, frame)
+    return frame
 
 
 def close(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -138,7 +149,12 @@ def _session_of(make: MakeSession, connection: Any, manager: Any = None) -> Sess
             _sessions[connection] = None
             if instrumentation is not None and not patches.is_suppressed_here():
                 client, model = _read_private(manager, "client"), _read_private(manager, "model")
-                _sessions[connection] = make(instrumentation, provider_of(client), read_str(model))
+                _sessions[connection] = make(
+                    instrumentation,
+                    provider_of(client),
+                    read_str(model),
+                    joined_id=read_str(_read_private(manager, make.JOINED_BY)),
+                )
         return _sessions[connection]
 
 
@@ -155,6 +171,12 @@ def _note_opened(make: MakeSession, manager: Any, connection: Any) -> None:
         for event in _queued.pop(manager, []):
             if session:
                 session.send(event)
+
+
+def _note_frame(make: MakeSession, connection: Any, frame: str | bytes) -> None:
+    with guarded("observe a session"):
+        if session := _session_of(make, connection):
+            session.receive_frame(frame)
 
 
 def _observe_sending(
@@ -194,7 +216,7 @@ def _observe_closing(make: MakeSession, connection: Any) -> AbstractContextManag
 def _read_event(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
     """The event that is given to a sender: an object, or its JSON."""
     given = next(iter((*args, *kwargs.values())))
-    return read_json_object(json.loads(given) if isinstance(given, (str, bytes)) else given)
+    return decode_frame(given) if isinstance(given, (str, bytes)) else read_json_object(given)
 
 
 def forget_all() -> None:

@@ -1,25 +1,40 @@
 """Realtime sessions: one turn per response, with what was said since the response before as its input.
 
 What a person says is written down by another model, often after the answer to it is complete. So a turn
-that is over waits for its transcripts, for a bounded time, and for the end of its sound, which can still
-be cut short, until the next answer begins; and for both no longer than the session. Turns end in their order.
+that is over waits for its transcripts and for what its MCP servers find out, for a bounded time, and for the
+end of its sound, which can still be cut short, until the next answer begins; and for all no longer than the
+session. Turns end in their order.
+
+Over WebRTC and SIP the sound goes past the connection. There the server reports when it plays.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from greenflash_otel.instrumentation.openai.websocket.realtime_translation import (
     AUDIO_DELTAS,
+    AUDIO_ENDS,
+    KEYS,
+    find_unfinished_calls,
+    read_call_result,
     translate_event,
 )
-from greenflash_otel.instrumentation.openai.websocket.session import Session, SessionTurn
+from greenflash_otel.instrumentation.openai.websocket.realtime_turns import (
+    RealtimeExchange,
+    RequestQueue,
+    ResponseRequest,
+)
+from greenflash_otel.instrumentation.openai.websocket.session import (
+    Session,
+    SessionTurn,
+    record_as_unanswered,
+)
 from greenflash_otel.instrumentation.openai.websocket.speech import (
     Item,
-    Speech,
+    Pace,
     add_speech,
     compute_elapsed_ms,
 )
@@ -29,37 +44,7 @@ from greenflash_otel.model.operation import ADD_ITEMS, Message, Operation, Voice
 from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 
 MAX_REMEMBERED = 256
-"""Items without a response, requests without one, and speeches without an item that are retained."""
-
-MAX_WAIT_NS = 30 * 10**9
-"""How long a complete turn waits for what is said in it to be written down."""
-
-
-@dataclass(slots=True)
-class _RealtimeExchange:
-    """A turn, and what is known of its speakers."""
-
-    turn: SessionTurn
-    items: list[Item]
-    speech: Speech = field(default_factory=Speech)
-    outputs: set[str] = field(default_factory=set)
-    """Ids of the items of its answer."""
-    done_ns: int | None = None
-
-    def is_complete(self, now_ns: int) -> bool:
-        """Whether nothing more will be known of it."""
-        if self.done_ns is None:
-            return False
-        waits = any(item.awaited for item in self.items) or self.speech.plays(now_ns // 10**6)
-        return not waits or now_ns > self.done_ns + MAX_WAIT_NS
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A ``response.create`` whose response has not begun."""
-
-    event: JsonObject
-    operation: Operation
+"""Items without a response, and speeches without an item, that are retained."""
 
 
 class RealtimeSession(Session):
@@ -73,12 +58,19 @@ class RealtimeSession(Session):
         self._format = "audio/pcm"
         self._began_ms = self._clock_ns() // 10**6
         self._interruptions = 0
+        self._pace = Pace()
         self._items: LruDict[str, Item] = LruDict(MAX_REMEMBERED)
         """What was added to the conversation and not answered yet, by id, in order."""
         self._voices: LruDict[str, Voice] = LruDict(MAX_REMEMBERED)
-        self._asked: deque[_Asked] = deque(maxlen=MAX_REMEMBERED)
-        self._exchanges: dict[str, _RealtimeExchange] = {}
+        self._asked = RequestQueue()
+        self._exchanges: dict[str, RealtimeExchange] = {}
         """By response id, in the order in which they began."""
+        self._late: LruDict[str, None] = LruDict(MAX_REMEMBERED)
+        """Ids of calls of MCP servers that had no result when their turn ended."""
+        self._silent: LruDict[str, None] = LruDict(MAX_REMEMBERED)
+        """Ids of items in which nobody speaks."""
+        self._talker_id: str | None = None
+        """The item of the person who spoke last since the last answer began."""
         self._talking_since_ms: int | None = None
         """When the application began to send sound; Unix time."""
         self._talk_began_ms: int | None = None
@@ -92,7 +84,7 @@ class RealtimeSession(Session):
             self._talking_since_ms = now_ns // 10**6
         elif kind == "response.create":
             asked = read_json_object(event.get("response"))
-            self._asked.append(_Asked(event, self._make_operation(asked)))
+            self._asked.add(ResponseRequest(event, self._make_operation(asked)))
         return None
 
     def _read_received(self, event: JsonObject, now_ns: int) -> None:
@@ -100,17 +92,25 @@ class RealtimeSession(Session):
         if handler := HANDLERS.get(kind):
             handler(self, event, now_ns)
         elif exchange := self._exchange_of(event):
-            if kind in AUDIO_DELTAS:
-                exchange.speech.add_audio(read_str(event.get("delta")) or "", self._format, now_ns // 10**6)
-            if kind == "response.output_item.added":
-                id = read_str(read_json_object(event.get("item")).get("id")) or ""
-                exchange.outputs.add(id)
-                self._items.pop(id, None)
-            exchange.turn.add(translate_event(event), now_ns)
-            if kind == "response.done":
-                exchange.done_ns = now_ns
-                exchange.speech.interrupted |= _was_interrupted(event)
+            self._read_answer(exchange, kind, event, now_ns)
         self._end_complete_turns(now_ns)
+
+    def _read_answer(self, exchange: RealtimeExchange, kind: str, event: JsonObject, now_ns: int) -> None:
+        """Read an event of the inside of a response."""
+        speech = exchange.speech
+        if kind in AUDIO_DELTAS:
+            speech.add_audio(read_str(event.get("delta")) or "", self._format, now_ns // 10**6)
+        speech.complete |= kind in AUDIO_ENDS
+        if kind == "response.output_item.added":
+            id = read_str(read_json_object(event.get("item")).get("id")) or ""
+            exchange.outputs.add(id)
+            self._items.pop(id, None)
+        exchange.turn.add(translate_event(event), now_ns)
+        if kind == "response.done":
+            exchange.done_ns = now_ns
+            exchange.unfinished |= find_unfinished_calls(event)
+            if speech.started_ms is not None and _was_interrupted(event):
+                self._interrupt(exchange)
 
     def _end_complete_turns(self, now_ns: int) -> None:
         """End the turns of which everything is known, in their order."""
@@ -121,20 +121,28 @@ class RealtimeSession(Session):
 
     def _end(self, turn: SessionTurn, error: BaseException | None = None) -> None:
         super()._end(turn, error)
-        self._exchanges.pop(turn.response_id or "", None)
+        if exchange := self._exchanges.pop(turn.response_id or "", None):
+            for id in exchange.unfinished:
+                self._late.remember(id, None)
 
     def _complete_operation(self, turn: SessionTurn, error: BaseException | None) -> Operation:
         exchange = self._exchanges[turn.response_id or ""]
         turn.operation = replace(turn.operation, input=_list_messages(exchange.items, turn.operation.input))
         ended_ms = (turn.last_ns or self._clock_ns()) // 10**6
-        operation = add_speech(turn.complete_operation(error), exchange.speech, ended_ms)
+        whole = turn.complete_operation(error)
+        operation = add_speech(whole, exchange.speech, ended_ms, self._pace.chars_per_s)
+        self._pace.learn(whole, exchange.speech)
         if exchange.speech.started_ms is not None:
             self._last_said_ms = exchange.speech.compute_end_ms(ended_ms)
+        operation = self._place_history(record_as_unanswered(operation))
         return replace(operation, response_model=self._model, voice_call=self._make_call(ended_ms))
 
     def _close(self, error: BaseException | None) -> None:
         super()._close(error)
         self._record_unanswered()
+        self._asked.clear()
+        self._voices.clear()
+        self._talker_id = self._talking_since_ms = self._talk_began_ms = self._last_said_ms = None
 
     def _has_own_state(self) -> bool:
         return super()._has_own_state() or bool(self._items)
@@ -148,12 +156,12 @@ class RealtimeSession(Session):
             operation = replace(
                 self._make_operation({}), name=ADD_ITEMS, input=said, streamed=False, voice_call=call
             )
-            SessionTurn(self._instrumentation, operation).finish(operation)
+            SessionTurn(self._instrumentation, operation).finish(self._place_history(operation))
 
     def _make_call(self, now_ms: int) -> VoiceCall:
         return VoiceCall(
             "openai_realtime",
-            self._id,
+            self._joined_id or self._id,
             duration_ms=compute_elapsed_ms(self._began_ms, now_ms),
             interruption_count=self._interruptions,
         )
@@ -168,13 +176,13 @@ class RealtimeSession(Session):
             conversation_context,
             provider=self._provider,
             request_model=self._model,
-            provider_conversation_id=self._id,
+            provider_conversation_id=self._first_id,
             system_instructions=read_parts(asked.get("instructions") or self._instructions),
             input=read_messages(asked.get("input")),
             streamed=True,
         )
 
-    def _exchange_of(self, event: JsonObject) -> _RealtimeExchange | None:
+    def _exchange_of(self, event: JsonObject) -> RealtimeExchange | None:
         id = read_str(event.get("response_id")) or read_str(read_json_object(event.get("response")).get("id"))
         return self._exchanges.get(id or "")
 
@@ -188,7 +196,7 @@ class RealtimeSession(Session):
 
     def _on_session(self, event: JsonObject, now_ns: int) -> None:
         session = read_json_object(event.get("session"))
-        if self._id is None and (id := read_str(session.get("id"))):
+        if (id := read_str(session.get("id"))) and id != self._id:
             self._claim_session(id)
         self._model = read_str(session.get("model")) or self._model
         self._instructions = session.get("instructions", self._instructions)
@@ -201,16 +209,41 @@ class RealtimeSession(Session):
     def _on_item(self, event: JsonObject, now_ns: int) -> None:
         fields = read_json_object(event.get("item"))
         id = read_str(fields.get("id")) or ""
-        if any(id in one.outputs for one in self._exchanges.values()):
+        if exchange := next((one for one in self._exchanges.values() if id in one.outputs), None):
+            if read_call_result(fields):
+                exchange.turn.amend(fields)
+                exchange.unfinished.discard(id)
             return
         if known := self._find_item(id):
             known.fields = fields
             return
         if event.get("type") == "conversation.item.done" and fields.get("role", "assistant") == "assistant":
+            if id in self._late and (result := read_call_result(fields)):
+                del self._late[id]
+                self._add_item(id, Item(fields, late=result))
             return  # of an answer that has ended
+        item = Item.create(fields, self._voices.pop(id, None), self._transcribed, now_ns // 10**6)
+        if id in self._silent:
+            item.transcripts.setdefault(0, "")
+        self._add_item(id, item)
+
+    def _add_item(self, id: str, item: Item) -> None:
         if len(self._items) == MAX_REMEMBERED:
             self._record_unanswered()
-        self._items.remember(id, Item.create(fields, self._voices.pop(id, None), self._transcribed))
+        self._items.remember(id, item)
+
+    def _on_silence(self, event: JsonObject, now_ns: int) -> None:
+        self._silent.remember(read_str(event.get("item_id")) or "", None)
+
+    def _on_key(self, event: JsonObject, now_ns: int) -> None:
+        """The person pressed a key of a phone; those that follow each other are one message."""
+        key = read_str(event.get("event")) or ""
+        latest = next(reversed(self._items.values()), None)
+        if latest and latest.fields.get("type") == KEYS:
+            latest.fields = {**latest.fields, "content": latest.fields["content"] + key}
+        elif key:
+            fields = {"type": KEYS, "role": "user", "content": key}
+            self._add_item(f"keys at {now_ns}", Item(fields, at_ms=now_ns // 10**6))
 
     def _on_deleted(self, event: JsonObject, now_ns: int) -> None:
         self._items.pop(read_str(event.get("item_id")) or "", None)
@@ -228,18 +261,27 @@ class RealtimeSession(Session):
 
     def _on_speech_started(self, event: JsonObject, now_ns: int) -> None:
         now_ms = now_ns // 10**6
-        spoken = [one for one in self._exchanges.values() if one.done_ns is None or one.speech.plays(now_ms)]
-        interrupted = [one for one in spoken if one.speech.started_ms is not None]
-        for one in interrupted:
-            one.speech.interrupted = True
-        self._interruptions += bool(interrupted)
-        latest = next((one for one in reversed(list(self._exchanges.values()))), None)
-        before_ms = latest.speech.compute_end_ms(now_ms) if latest else self._last_said_ms
-        voice = Voice(
-            now_ms, response_latency_ms=compute_elapsed_ms(before_ms, now_ms), barge_in=bool(interrupted)
-        )
-        self._voices.remember(read_str(event.get("item_id")) or "", voice)
+        heard = [one for one in self._exchanges.values() if one.speech.is_audible(now_ms)]
+        spoken = [one.speech for one in self._exchanges.values() if one.speech.started_ms is not None]
+        before_ms = spoken[-1].compute_end_ms(now_ms) if spoken else self._last_said_ms
+        latency_ms = None if heard else compute_elapsed_ms(before_ms, now_ms)
+        self._talker_id = read_str(event.get("item_id")) or ""
+        self._voices.remember(self._talker_id, Voice(now_ms, response_latency_ms=latency_ms))
         self._talk_began_ms = read_count(event.get("audio_start_ms"))
+        for one in heard:
+            self._interrupt(one)
+
+    def _interrupt(self, exchange: RealtimeExchange) -> None:
+        """Note that an answer was cut short, and that whoever speaks now did it."""
+        self._interruptions += not exchange.speech.interrupted
+        exchange.speech.interrupted = True
+        id = self._talker_id
+        if id is None:
+            return
+        if voice := self._voices.get(id):
+            self._voices.remember(id, replace(voice, barge_in=True, response_latency_ms=None))
+        elif (item := self._find_item(id)) and item.voice:
+            item.voice = replace(item.voice, barge_in=True, response_latency_ms=None)
 
     def _on_speech_stopped(self, event: JsonObject, now_ns: int) -> None:
         id = read_str(event.get("item_id")) or ""
@@ -260,9 +302,7 @@ class RealtimeSession(Session):
         if id in self._exchanges:
             return
         out_of_band = "conversation_id" in response and response["conversation_id"] is None
-        asked = next((one for one in self._asked if _is_out_of_band(one.event) == out_of_band), None)
-        if asked:
-            self._asked.remove(asked)
+        asked = self._asked.take_for(response, out_of_band)
         operation = asked.operation if asked else self._make_operation({})
         items: list[Item] = []
         if not out_of_band:
@@ -270,23 +310,43 @@ class RealtimeSession(Session):
                 earlier.speech.over = True
             items = list(self._items.values())
             self._items.clear()
-        turn = self._start(replace(operation, provider_conversation_id=self._id))
+            self._talker_id = None
+        turn = self._start(replace(operation, provider_conversation_id=self._first_id))
         turn.response_id = id
-        self._exchanges[id] = _RealtimeExchange(turn, items)
+        self._exchanges[id] = RealtimeExchange(turn, items, asked=asked)
         turn.add(translate_event(event), now_ns)
 
     def _on_truncated(self, event: JsonObject, now_ns: int) -> None:
-        id = read_str(event.get("item_id")) or ""
-        for one in self._exchanges.values():
-            if id in one.outputs:
-                one.speech.heard_ms = read_count(event.get("audio_end_ms"))
-                one.speech.interrupted = True
+        id, heard_ms = read_str(event.get("item_id")) or "", read_count(event.get("audio_end_ms"))
+        exchange = next((one for one in self._exchanges.values() if id in one.outputs), None)
+        if exchange and heard_ms is not None:
+            exchange.speech.truncate(heard_ms)
+            if exchange.speech.cut:
+                self._interrupt(exchange)
+
+    def _on_playing(self, event: JsonObject, now_ns: int) -> None:
+        if exchange := self._exchange_of(event):
+            exchange.speech.start_playing(now_ns // 10**6)
+
+    def _on_played(self, event: JsonObject, now_ns: int) -> None:
+        if (exchange := self._exchange_of(event)) is None:
+            return
+        cut = event.get("type") == "output_audio_buffer.cleared"
+        if cut and exchange.speech.is_audible(now_ns // 10**6):
+            self._interrupt(exchange)
+        exchange.speech.stop_playing(now_ns // 10**6, cut=cut)
 
     def _on_error(self, event: JsonObject, now_ns: int) -> None:
-        id = read_json_object(event.get("error")).get("event_id")
-        refused = next((one for one in self._asked if id and one.event.get("event_id") == id), None)
-        if refused:
-            self._asked.remove(refused)
+        if not self._asked.drop_refused(read_json_object(event.get("error"))):
+            self._give_back_request()
+
+    def _give_back_request(self) -> None:
+        """The server itself began the running response, just before it read the request for one."""
+        for exchange in reversed(self._exchanges.values()):
+            if exchange.done_ns is None and exchange.asked and not exchange.asked.is_out_of_band():
+                exchange.asked = None
+                exchange.turn.operation = self._make_operation({})
+                return
 
 
 HANDLERS: Mapping[str, Callable[[RealtimeSession, JsonObject, int], None]] = {
@@ -303,6 +363,11 @@ HANDLERS: Mapping[str, Callable[[RealtimeSession, JsonObject, int], None]] = {
     "input_audio_buffer.speech_started": RealtimeSession._on_speech_started,
     "input_audio_buffer.speech_stopped": RealtimeSession._on_speech_stopped,
     "input_audio_buffer.committed": RealtimeSession._on_committed,
+    "input_audio_buffer.timeout_triggered": RealtimeSession._on_silence,
+    "input_audio_buffer.dtmf_event_received": RealtimeSession._on_key,
+    "output_audio_buffer.started": RealtimeSession._on_playing,
+    "output_audio_buffer.stopped": RealtimeSession._on_played,
+    "output_audio_buffer.cleared": RealtimeSession._on_played,
     "response.created": RealtimeSession._on_response,
     "error": RealtimeSession._on_error,
 }
@@ -311,10 +376,6 @@ HANDLERS: Mapping[str, Callable[[RealtimeSession, JsonObject, int], None]] = {
 
 def _list_messages(items: Iterable[Item], given: tuple[Message, ...]) -> tuple[Message, ...]:
     return (*(message for item in items if (message := item.make_message())), *given)
-
-
-def _is_out_of_band(event: JsonObject) -> bool:
-    return read_json_object(event.get("response")).get("conversation") == "none"
 
 
 def _was_interrupted(event: JsonObject) -> bool:

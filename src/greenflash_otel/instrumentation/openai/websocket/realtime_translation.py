@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenflash_otel.json_values import JsonObject, read_json_object, read_list, read_str
-from greenflash_otel.model.operation import Media, Message, Part, Text
+from greenflash_otel.model.operation import Media, Message, Part, ServerToolCallResponse, Text
 from greenflash_otel.semconv.formats.openai import read_content, read_messages
+from greenflash_otel.semconv.formats.openai import read_item as read_item_parts
 
 EVENTS: Mapping[str, str] = {
     "response.output_audio_transcript.delta": "response.output_text.delta",
@@ -21,6 +22,12 @@ EVENTS: Mapping[str, str] = {
 """Names of events."""
 
 AUDIO_DELTAS = frozenset({"response.output_audio.delta", "response.audio.delta"})
+
+AUDIO_ENDS = frozenset({"response.output_audio.done", "response.audio.done", "response.done"})
+"""Events after which no more sound of a response comes."""
+
+KEYS = "keys"
+"""Type of our item for what a person pressed on a phone."""
 
 SPOKEN_INPUT = ("input_audio", "audio")
 
@@ -41,6 +48,8 @@ def translate_event(event: JsonObject) -> JsonObject:
 
 def read_item(item: JsonObject, transcripts: Mapping[int, str]) -> Message | None:
     """An item of the conversation as a message, spoken parts as their transcripts where there are any."""
+    if item.get("type") == KEYS:
+        return Message("user", (Text(item["content"]),))
     if item.get("type") != "message":
         messages = read_messages([item])
         return messages[0] if messages else None
@@ -57,11 +66,28 @@ def is_spoken(item: JsonObject) -> bool:
     )
 
 
+def find_unfinished_calls(event: JsonObject) -> set[str]:
+    """The ids of the calls of MCP servers in a response that have no result yet."""
+    items = map(read_json_object, read_list(read_json_object(event.get("response")).get("output")))
+    calls = [item for item in items if item.get("type") == "mcp_call" and read_call_result(item) is None]
+    return {id for item in calls if (id := read_str(item.get("id")))}
+
+
+def read_call_result(item: JsonObject) -> Message | None:
+    """What an MCP server answered to a call; None for any other item, and while there is no answer."""
+    if item.get("type") != "mcp_call":
+        return None
+    results = [part for part in read_item_parts(item) if isinstance(part, ServerToolCallResponse)]
+    return Message("tool", tuple(results)) if results else None
+
+
 def _read_content(content: JsonObject, transcript: str | None) -> tuple[Part, ...]:
     if content.get("type") not in SPOKEN_INPUT:
         return read_content([_translate_content(content)])
-    text = transcript or read_str(content.get("transcript"))
-    return (Text(text),) if text else (Media("audio"),)
+    text = read_str(content.get("transcript")) if transcript is None else transcript
+    if text is None:
+        return (Media("audio"),)
+    return (Text(text),) if text.strip() else ()  # silence, or noise, is no message
 
 
 def _translate_response(response: JsonObject) -> JsonObject:

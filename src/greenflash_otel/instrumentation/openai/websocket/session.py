@@ -7,13 +7,14 @@ or awaited here, and no thread is started. Events come one at a time; several th
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from greenflash_otel.context import get_current_conversation_context
@@ -26,11 +27,16 @@ from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.request import context_of
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import JsonObject, read_str
-from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
+from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_list, read_str
+from greenflash_otel.lru import LruDict
+from greenflash_otel.model.operation import ADD_ITEMS, ConversationContext, Operation, merge_context
+from greenflash_otel.model.roles import ASSISTANT
 
 MAX_RUNNING = 256
 """Turns of one session that run at once; the oldest is abandoned for one more."""
+
+MAX_FRAMES = 512
+"""Frames of a connection that are recognised if the application parses them itself."""
 
 _recording: WeakValueDictionary[str, Session] = WeakValueDictionary()
 """Which of the connections to a session records it, by the session's id."""
@@ -47,6 +53,7 @@ class SessionTurn:
         """When something last came from the server."""
         self._first_s: float | None = None
         self._assembly = ResponseAssembly(1)
+        self._amended: dict[str, JsonObject] = {}
         self._instrumentation = instrumentation
         self._invocation = Invocation.start(instrumentation.tracer(), operation)
 
@@ -58,6 +65,10 @@ class SessionTurn:
         # Sessions number their events as they like: all of a turn's are seen from its first.
         self._assembly.add({name: value for name, value in event.items() if name != "sequence_number"})
 
+    def amend(self, item: JsonObject) -> None:
+        """Take in an item of the answer as it turned out after the response."""
+        self._amended[read_str(item.get("id")) or ""] = item
+
     @property
     def complete(self) -> bool:
         """Whether the whole answer has come."""
@@ -65,7 +76,11 @@ class SessionTurn:
 
     def complete_operation(self, error: BaseException | None = None) -> Operation:
         """The operation as it turned out, broken off by ``error`` or left where it is not complete."""
-        answer = responses.read_answer(self._assembly.to_json())
+        body = dict(self._assembly.to_json())
+        if self._amended:
+            items = [read_json_object(item) for item in read_list(body.get("output"))]
+            body["output"] = [self._amended.get(read_str(item.get("id")) or "", item) for item in items]
+        answer = responses.read_answer(body)
         verdict = judge(answer, complete=self._assembly.complete, error=error)
         return complete_operation(self.operation, answer, verdict, first_chunk_s=self._first_s, properties={})
 
@@ -90,12 +105,16 @@ class SessionTurn:
 class Session(ABC):
     """What one connection carries; see the module."""
 
+    JOINED_BY: ClassVar[str] = "call_id"
+    """The private field of a manager that names the call which it joins."""
+
     def __init__(
         self,
         instrumentation: OpenAIConfig,
         provider: str,
         model: str | None = None,
         *,
+        joined_id: str | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._instrumentation = instrumentation
@@ -105,8 +124,16 @@ class Session(ABC):
         self._conversation_context = get_current_conversation_context()
         """That of the code which connected: events may be read where nothing is known of it."""
         self._turns: list[SessionTurn] = []
+        self._joined_id = joined_id
+        """The id of the call that the application joined, if it did not begin one."""
         self._id: str | None = None
-        """The provider's id of the session, where sessions have one."""
+        """The provider's id of the session, where sessions have one. A new line can bring a new session."""
+        self._first_id: str | None = None
+        """The id of the connection's first session: it names the conversation, which goes on."""
+        self._has_history = False
+        """Whether something of the session was recorded: what is handed in before may be known."""
+        self._frames: LruDict[int, None] = LruDict(MAX_FRAMES)
+        """Hashes of the frames that were received."""
         self._recorded = True
         """False where another connection to the same session records the same."""
         self._lock = threading.RLock()
@@ -114,8 +141,9 @@ class Session(ABC):
 
     def send(self, event: JsonObject) -> SessionTurn | None:
         """The application is about to send ``event``; the turn it asks for, if it does."""
-        with guarded("read a sent event"), self._lock:
-            return self._read_sent(event, self._clock_ns())
+        recorder = self if self._recorded else _recording.get(self._id or "", self)
+        with guarded("read a sent event"), recorder._lock:
+            return recorder._read_sent(event, recorder._clock_ns())
         return None
 
     def handle_unsent(self, turn: SessionTurn, error: BaseException) -> None:
@@ -123,6 +151,16 @@ class Session(ABC):
         with guarded("end a session's turns"), self._lock:
             if turn in self._turns:
                 self._end(turn, error)
+
+    def receive_frame(self, frame: str | bytes) -> None:
+        """The server's ``frame`` is about to reach the application."""
+        self._frames.remember(_hash_frame(frame), None)
+        if event := decode_frame(frame):
+            self.receive(event)
+
+    def has_received(self, frame: str | bytes) -> bool:
+        """Whether a frame is one of the latest that came."""
+        return _hash_frame(frame) in self._frames
 
     def receive(self, event: JsonObject) -> None:
         """The server's ``event`` is about to reach the application."""
@@ -169,8 +207,24 @@ class Session(ABC):
 
     def _claim_session(self, id: str) -> None:
         """Record the session of this id, unless another connection to it in this process does."""
-        self._id = id
+        self._release_session()
+        self._id, self._first_id = id, self._first_id or id
         self._recorded = _recording.setdefault(id, self) is self
+        self._has_history = False
+
+    def _place_history(self, operation: Operation) -> Operation:
+        """Let answers that are handed in when a session begins be looked for among what is known.
+
+        A new session knows nothing: applications tell it what was said before the line broke, or in a chat.
+        """
+        begins, self._has_history = not self._has_history, True
+        if not begins or all(message.role != ASSISTANT for message in operation.input):
+            return operation
+        context = operation.conversation_context
+        named = replace(
+            context, conversation_id=context.conversation_id or operation.provider_conversation_id
+        )
+        return replace(operation, conversation_context=named, provider_conversation_id=None)
 
     @abstractmethod
     def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
@@ -205,8 +259,11 @@ class Session(ABC):
         with guarded("end a session's turns"), self._lock:
             for turn in list(self._turns):
                 self._end(turn, error)
-            if self._id and _recording.get(self._id) is self:
-                del _recording[self._id]
+            self._release_session()
+
+    def _release_session(self) -> None:
+        if self._id and _recording.get(self._id) is self:
+            del _recording[self._id]
 
     def _choose_context(self, body: JsonObject) -> ConversationContext:
         """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
@@ -214,6 +271,25 @@ class Session(ABC):
         return merge_context(
             now if now != ConversationContext() else self._conversation_context, context_of(body)
         )
+
+
+def record_as_unanswered(operation: Operation) -> Operation:
+    """``operation``, or what was said in it where no answer to that came and nothing failed: it is no step."""
+    if operation.output or operation.ending not in ("cancelled", "abandoned"):
+        return operation
+    return replace(operation, name=ADD_ITEMS, ending="completed", streamed=False)
+
+
+def decode_frame(frame: str | bytes) -> JsonObject:
+    """The event that a frame contains; nothing if it contains none, as a relay may pass on anything."""
+    try:
+        return read_json_object(json.loads(frame))
+    except (ValueError, RecursionError):
+        return NOTHING
+
+
+def _hash_frame(frame: str | bytes) -> int:
+    return hash(frame.encode() if isinstance(frame, str) else bytes(frame))
 
 
 class Sending:
