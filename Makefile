@@ -14,19 +14,24 @@ KAFKA := .kafka
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # What one target writes stays together, where make can do that.
 AT_ONCE := --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-VERSIONS := $(patsubst tests/versions/%.txt,%,$(filter-out %/lowest.txt,$(wildcard tests/versions/*.txt)))
+VERSIONS := $(patsubst tests/versions/%.txt,%,$(filter-out %/lowest.txt %/newest.txt,$(wildcard tests/versions/*.txt)))
 LOWEST := $(VENV)/lowest
+NEWEST := $(VENV)/newest
 # Packages of that age have no wheels for a newer Python.
 HAS_LOWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info < (3, 13) else "")')
 # What depends on what is installed. The rest of the tests is about code of ours only.
 LOWEST_TESTS := tests/instrumentation tests/delivery tests/api tests/gateway tests/emulator tests/redaction \
 	tests/test_runtime.py tests/test_lower_bounds.py
+# The newest LangChain has no version for Python 3.10.
+HAS_NEWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info >= (3, 11) else "")')
+# What depends on the packages that we instrument, and on the frameworks that call them.
+NEWEST_TESTS := tests/instrumentation tests/fidelity
 PKG ?= delivery
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-python-downloads --generate-hashes \
 	--no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-all test-versions test-lowest versions lowest collector node kafka lint format \
+.PHONY: help demo test test-fast test-all test-versions test-lowest test-newest versions lowest newest collector node kafka lint format \
 	docs golden fidelity conventions mutations soak bench dist lock hooks clean
 
 help:  ## List what there is to make.
@@ -37,8 +42,8 @@ demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows
 	$(BIN)/greenflash-otel demo
 
 test: $(READY)  ## Everything that must hold.
-	@$(MAKE) $(AT_ONCE) collector lint versions lowest node kafka
-	@$(MAKE) --no-print-directory test-versions test-lowest
+	@$(MAKE) $(AT_ONCE) collector lint versions lowest newest node kafka
+	@$(MAKE) --no-print-directory test-versions test-lowest test-newest
 	$(PYTEST)
 
 test-fast: $(READY)  ## Tests, style and types of one package: make test-fast PKG=delivery.
@@ -64,6 +69,21 @@ $(LOWEST)/.ready: tests/versions/lowest.txt pyproject.toml $(READY)
 	$(BIN)/python -c 'from hatchling.build import build_editable; build_editable("$(LOWEST)")'
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(LOWEST)/*.whl
 	$(LOWEST)/bin/python -m pip check
+	@touch $@
+
+test-newest: newest  ## The instrumentations, with the newest version of all that they instrument, and the frameworks on it.
+	$(if $(HAS_NEWEST),$(NEWEST)/bin/python -m pytest -n auto --dist worksteal $(NEWEST_TESTS),@$(NO_NEWEST))
+
+newest: $(READY)  ## What test-newest needs.
+	@$(if $(HAS_NEWEST),$(MAKE) --no-print-directory $(NEWEST)/.ready,$(NO_NEWEST))
+
+NO_NEWEST := echo 'test-newest is left out: the newest LangChain needs Python 3.11.'
+
+$(NEWEST)/.ready: tests/versions/newest.txt pyproject.toml $(READY)
+	$(BIN)/python -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	$(BIN)/python -c 'from hatchling.build import build_editable; build_editable("$(NEWEST)")'
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(NEWEST)/*.whl
 	@touch $@
 
 test-openai-%: $(VENV)/openai-%/.ready
@@ -146,13 +166,16 @@ dist: $(READY)  ## The wheel, with its bill of materials (SBOM) in it and beside
 		[open(n.rsplit("/", 1)[1], "wb").write(w.read(n)) for n in w.namelist() if "/sboms/" in n]'
 	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
-lock: $(READY)  ## Renew the locks from pyproject.toml: all, what runs, and the lowest versions.
+lock: $(READY)  ## Renew the locks from pyproject.toml: all, what runs, the lowest and the newest versions.
 	$(BIN)/pip install --quiet uv
 	$(UV) pyproject.toml --all-extras --group dev --no-annotate --output-file requirements.lock
 	$(UV) pyproject.toml --all-extras --constraint requirements.lock --annotation-style line --upgrade --output-file runtime.lock
 	@sed -n 's/^\(certifi==[^ ]*\).*/\1/p' requirements.lock > $(VENV)/certifi.txt  # its newest is not in every index yet
 	$(UV) pyproject.toml tests/versions/lowest.in --all-extras --group test --resolution lowest-direct --upgrade \
 		--constraint $(VENV)/certifi.txt --no-annotate --output-file tests/versions/lowest.txt
+	@{ cat $(VENV)/certifi.txt; echo 'jiter>=0.16,<1'; } > $(VENV)/overrides.txt  # instructor forbids the jiter that openai needs
+	$(subst 3.10,3.11,$(UV)) pyproject.toml tests/versions/newest.in --all-extras --group test --upgrade \
+		--override $(VENV)/overrides.txt --no-annotate --output-file tests/versions/newest.txt
 
 hooks: $(READY)  ## Have git run style, types and layers before each commit; pre-commit must be installed.
 	pre-commit install

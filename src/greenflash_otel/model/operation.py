@@ -276,6 +276,7 @@ CHAINS = frozenset({CHAIN, TASK, WORKFLOW})
 EMBEDDINGS = "embeddings"
 DELETE_ITEMS = "delete_items"
 COMPACT = "compact_response"
+DECISION = "decision"
 
 STEPS = frozenset(
     {
@@ -287,7 +288,7 @@ STEPS = frozenset(
         MEMORY_READ,
         MEMORY_WRITE,
         COMPACT,
-        "decision",
+        DECISION,
         DELETE_ITEMS,
         "image_generation",
         "moderation",

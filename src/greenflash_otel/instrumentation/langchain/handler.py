@@ -14,7 +14,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from greenflash_otel.instrumentation.langchain import operations, recorder
 from greenflash_otel.instrumentation.langchain.config import Source
+from greenflash_otel.instrumentation.langchain.out_of_talk import choose_kind, make_operation
 from greenflash_otel.instrumentation.langchain.recorder import BegunRun
+from greenflash_otel.instrumentation.langchain.run_context import parent_of
 from greenflash_otel.instrumentation.langchain.run_registry import Kind
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.suppression import is_suppressed
@@ -59,8 +61,9 @@ class CallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         with guarded("begin a chain"):
-            if begun := self._describe_beginning("chain", serialized, run_id, parent_run_id, kwargs):
-                recorder.begin(begun, inputs, None)
+            kind = choose_kind(kwargs.get("run_type"), is_root=parent_of(parent_run_id) is None)
+            if kind and (begun := self._describe_beginning(kind, serialized, run_id, parent_run_id, kwargs)):
+                recorder.begin(begun, inputs, make_operation(begun.kind, begun.name, inputs, begun.metadata))
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         with guarded("end a chain"):

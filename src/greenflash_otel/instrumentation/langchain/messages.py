@@ -9,6 +9,7 @@ from typing import Any
 from greenflash_otel.instrumentation.langchain.plain import write_plain
 from greenflash_otel.json_values import read_list
 from greenflash_otel.model.operation import Text
+from greenflash_otel.model.roles import ASSISTANT, TOOL
 from greenflash_otel.semconv.formats.langchain import drop_bytes, read_blocks, role_of, tool_calls_of
 
 
@@ -18,8 +19,12 @@ def is_message(value: Any) -> bool:
 
 
 def is_inserted(message: Any) -> bool:
-    """Return whether middleware put a message in, as a summary in place of what it stands for."""
-    return bool(getattr(message, "additional_kwargs", {}).get("lc_source"))
+    """Return whether middleware put a message in, as a summary in place of what it stands for.
+
+    The mark only says that the user did not write it: an answer, or the result of a tool, was said all the same.
+    """
+    is_marked = bool(getattr(message, "additional_kwargs", {}).get("lc_source"))
+    return is_marked and role_of(message) not in (ASSISTANT, TOOL)
 
 
 def text_of(message: Any) -> str:

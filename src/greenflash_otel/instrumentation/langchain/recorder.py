@@ -19,6 +19,7 @@ from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import Source, complete_context, merge_contexts
+from greenflash_otel.instrumentation.langchain.out_of_talk import add_judgement
 from greenflash_otel.instrumentation.langchain.plain import write_plain
 from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
 from greenflash_otel.instrumentation.langchain.run_context import (
@@ -29,6 +30,7 @@ from greenflash_otel.instrumentation.langchain.run_context import (
     parent_of,
 )
 from greenflash_otel.instrumentation.langchain.run_registry import (
+    OUT_OF_TALK,
     RUNS,
     Kind,
     Run,
@@ -92,7 +94,9 @@ def _begin_turn(begun: BegunRun, operation: Operation | None) -> Run | None:
         complete_context(conversation_context, begun.metadata), read_configurable()
     )
     conversation_context = replace(
-        conversation_context, turn_id=begun.id.hex if begun.kind == "chain" else None
+        conversation_context,
+        turn_id=begun.id.hex if begun.kind == "chain" else None,
+        internal=conversation_context.internal or begun.kind in OUT_OF_TALK,
     )
     turn = Turn(source, conversation_context)
     operation = replace(operation or Operation(TURN), conversation_context=conversation_context)
@@ -224,7 +228,9 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     elif error is None and run.kind == "tool":
         operation = operations.add_result(operation, value)
         message = operations.result_of(value, run.tool_call_id)
-    elif error is None and run.kind == "chain":
+    elif error is None and run.kind == "decision":
+        operation = add_judgement(operation, value)
+    elif error is None and run.kind in ("chain", "parser"):
         operation = operations.add_chain_output(operation, value)
     elif error is None and run.kind == "store":
         operation = operations.add_store_result(operation, value)
@@ -311,7 +317,9 @@ def _finish_alone(turn: Turn) -> None:
     for step in turn.steps:
         if step.run is not root and step.run.invocation is not None:
             step.run.invocation.end(end_ns=step.end_ns)
-    if root.invocation is not None:
+    if root.invocation is not None and root.kind == "parser" and len(turn.steps) <= 1:
+        root.invocation.discard()  # it asked nobody
+    elif root.invocation is not None:
         root.invocation.end(end_ns=turn.end_ns)
 
 

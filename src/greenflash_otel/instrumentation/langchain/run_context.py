@@ -35,7 +35,7 @@ class Live:
         self._span = span
         self._conversation_context = conversation_context
         self._everywhere = kind == "retriever"  # which runs without a config of its own
-        self.is_model = kind == "model"
+        self.is_model = kind in ("model", "decision")
         self.answering = False
         """True once a model has begun to answer: whoever reads its stream may call another one meanwhile."""
         self.over = False

@@ -28,7 +28,10 @@ from greenflash_otel.model.operation import ConversationContext, Ending, Failure
 if TYPE_CHECKING:
     from greenflash_otel.instrumentation.langchain.run_context import Live
 
-Kind: TypeAlias = Literal["chain", "model", "tool", "retriever", "store"]
+Kind: TypeAlias = Literal["chain", "model", "tool", "retriever", "store", "decision", "parser"]
+
+OUT_OF_TALK: frozenset[Kind] = frozenset({"decision", "parser"})
+"""Kinds of runs that are no part of what is said, nor is what runs in them, also if they are called alone."""
 
 IDLE_S = 3_600.0
 """A turn in which nothing has begun or ended for so long is given up."""
@@ -80,9 +83,10 @@ class Run:
 
     @property
     def is_auxiliary(self) -> bool:
-        """Whether it is part of what a tool or a graph within the graph does."""
+        """Whether it is part of what a tool, a decision, or a graph within the graph does."""
         inner = (
-            run.kind == "tool" or (run.is_graph and run.parent is not None) for run in self.list_ancestors()
+            run.kind == "tool" or run.kind in OUT_OF_TALK or (run.is_graph and run.parent is not None)
+            for run in self.list_ancestors()
         )
         return any(inner)
 

@@ -27,7 +27,15 @@ from greenflash_otel.instrumentation.openai.other_bodies import BytesBody, TextB
 from greenflash_otel.instrumentation.openai.request import CallRequest
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
 from greenflash_otel.json_values import JsonObject
-from greenflash_otel.model.operation import ADD_ITEMS, COMPACT, DELETE_ITEMS, EMBEDDINGS, FETCH, Operation
+from greenflash_otel.model.operation import (
+    ADD_ITEMS,
+    COMPACT,
+    DECISION,
+    DELETE_ITEMS,
+    EMBEDDINGS,
+    FETCH,
+    Operation,
+)
 
 Listen = Callable[[int, "Decode | None"], ResponseBody]
 """Makes what takes in an answer's bytes, for so many choices, of this content encoding."""
@@ -79,7 +87,7 @@ SURFACES: tuple[Surface, ...] = (
         WHOLE,
     ),
     Surface(
-        "post", "/decisions", "decision", moderations.read_decision_request, moderations.read_decision, WHOLE
+        "post", "/decisions", DECISION, moderations.read_decision_request, moderations.read_decision, WHOLE
     ),
     Surface(
         "post", "/images/generations", "image_generation", images.read_request, images.read_answer, IMAGE
