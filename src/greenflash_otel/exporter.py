@@ -25,7 +25,7 @@ from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
 from greenflash_otel.semconv.attributes import copy_plain_attributes
-from greenflash_otel.semconv.registry import recognises
+from greenflash_otel.semconv.registry import OURS, recognises
 from greenflash_otel.settings import Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation
 
@@ -40,9 +40,12 @@ def record_of(span: ReadableSpan, conversation_context: ConversationContext | No
     """Return an SDK span as our plain values.
 
     Args:
-        conversation_context: Whose conversation the span began in, where that does not stand on the span.
+        conversation_context: Whose conversation the span began in, where that does not stand on the span. A span
+            of ours says it itself: the code around it may be internal, though the span is not.
     """
     context, scope = span.get_span_context(), span.instrumentation_scope
+    if scope is not None and scope.name == OURS:
+        conversation_context = None
     return SpanRecord(
         trace_id=format_trace_id(context.trace_id if context else 0),
         span_id=format_span_id(context.span_id if context else 0),

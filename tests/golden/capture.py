@@ -13,13 +13,9 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from greenflash_otel import instrumentation
-from greenflash_otel.exporter import record_of
 from greenflash_otel.model.telemetry import AttributeValue, SpanRecord
 from tests.instrumentation.openai.spans import Spans
 
@@ -82,16 +78,12 @@ class CountedSpans(Spans):
     """Finished spans with counted ids; their times are counted within `counted_time`."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._exporter = InMemorySpanExporter()
-        self.provider = TracerProvider(shutdown_on_exit=False, id_generator=Counted())
-        self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracer = self.provider.get_tracer("test")
+        super().__init__(Counted())
         self._runs: dict[str, str] = {}
 
     def take(self) -> list[SpanRecord]:
         """The spans that finished since this was last called."""
-        records = [self._counted(record_of(span)) for span in self.all()]
+        records = [self._counted(record) for record in self.records()]
         self.clear()
         return records
 

@@ -8,23 +8,43 @@ import gc
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.exporter import record_of
+from greenflash_otel.exporter import GreenflashSpanProcessor
 from greenflash_otel.model.operation import Message, Operation, Text
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.pipeline import LazySpanRecord
 from greenflash_otel.semconv.genai import read
+from greenflash_otel.semconv.registry import OURS
 
 
 class Spans:
     """The finished spans of a provider of the test's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, id_generator: IdGenerator | None = None) -> None:
         self._exporter = InMemorySpanExporter()
-        self.provider = TracerProvider(shutdown_on_exit=False)
+        self.provider = TracerProvider(shutdown_on_exit=False, id_generator=id_generator)
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracer = self.provider.get_tracer("test")
+        self._handed_over = list[LazySpanRecord]()
+        self._processor = GreenflashSpanProcessor()
+        self._processor.start(self)
+        self.provider.add_span_processor(self._processor)
+        self.tracer = self.provider.get_tracer(OURS)
+
+    def submit(self, span: LazySpanRecord, size_bytes: int = 0) -> None:
+        """Take a span as the pipeline does, from the processor that `instrument()` adds."""
+        self._handed_over.append(span)
+
+    def flush(self, timeout_s: float = 30.0) -> bool:
+        """Nothing waits here."""
+        return True
+
+    def records(self) -> list[SpanRecord]:
+        """Every span that our processor handed over, as the pipeline reads it."""
+        return [span() for span in self._handed_over]
 
     def all(self) -> tuple[ReadableSpan, ...]:
         """Every finished span, in the order of their ends."""
@@ -32,7 +52,7 @@ class Spans:
 
     def operations(self) -> list[Operation]:
         """Every operation that the spans tell of."""
-        return [operation for span in self.all() if (operation := read(record_of(span)))]
+        return [operation for record in self.records() if (operation := read(record))]
 
     def told(self) -> list[MessageItem]:
         """The messages that the spans become, of all conversations."""
@@ -48,8 +68,8 @@ class Spans:
     def updates(self) -> list[ConversationUpdate]:
         """What the spans become, one by one."""
         memory, found = ConversationStore(), list[ConversationUpdate]()
-        for span in self.all():
-            if operation := read(record := record_of(span)):
+        for record in self.records():
+            if operation := read(record):
                 found.append(assemble(memory, record, operation))
         return [*found, *assemble_overdue(memory, None)]
 
@@ -68,6 +88,7 @@ class Spans:
 
     def clear(self) -> None:
         self._exporter.clear()
+        self._handed_over.clear()
 
 
 def text_of(*messages: Message) -> str:
