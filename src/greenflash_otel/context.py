@@ -87,6 +87,12 @@ def get_own_conversation_context() -> ConversationContext:
     return frame.conversation_context if frame else _NOBODY
 
 
+def has_left_own_block() -> bool:
+    """Whether the application's block is over that the running code took its context from."""
+    frame = _own_frame()
+    return frame is not None and frame.block.over
+
+
 def without_providers(context: Context) -> Context:
     """``context`` as the application made it."""
     return otel_context.set_value(_KEY, _own_frame(), context)
@@ -234,6 +240,7 @@ class Scope:
 
     def _enter(self, block: Block) -> ConversationContext:
         self._blocks.add(block)
+        block.over = False
         outer = otel_context.get_current()
         conversation_context = nest_context(get_conversation_context(outer), self._conversation_context)
         if (
@@ -262,6 +269,7 @@ class Scope:
             (block,) = blocks
         if block is not None:
             self._blocks.remove(block)
+            block.over = True
             if error is not None:
                 block.leave(error)
 

@@ -96,7 +96,10 @@ def test_a_value_is_written_as_people_write_it(value: Any, written: Any) -> None
 
 def test_values_deep_in_what_the_sdk_passes() -> None:
     """The other instrumentation writes them in the same way."""
-    assert to_json({"due": [date(2026, 1, 2)], "price": Decimal("1.5")}) == {"due": ["2026-01-02"], "price": "1.5"}
+    assert to_json({"due": [date(2026, 1, 2)], "price": Decimal("1.5")}) == {
+        "due": ["2026-01-02"],
+        "price": "1.5",
+    }
 
 
 def test_an_answer_shows_documents_and_messages_as_their_texts() -> None:
@@ -120,6 +123,8 @@ def test_a_tool_that_gives_exact_values(spans: Spans) -> None:
         """What it costs."""
         return {"price": Decimal("12.50"), "day": day}
 
-    RunnableLambda(lambda _: str(price.invoke({"day": date(2026, 1, 2)}))).invoke("How much?", {"metadata": {"thread_id": "T"}})
+    RunnableLambda(lambda _: str(price.invoke({"day": date(2026, 1, 2)}))).invoke(
+        "How much?", {"metadata": {"thread_id": "T"}}
+    )
     items = [item for update in spans.updates() for item in update.messages if item.type == "observation"]
     assert [item.output for item in items] == [{"price": "12.50", "day": "2026-01-02"}]

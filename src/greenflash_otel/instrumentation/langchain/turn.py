@@ -155,7 +155,10 @@ class _Script:
             if not is_message(step.message) or step.run.is_auxiliary or tool_calls_of(step.message):
                 continue
             said = text_of(step.message).strip()
-            if said and (said == text.strip() if text is not None else True):
+            is_broken_off = step.operation.ending != "completed"
+            if said and (
+                text is None or said == text.strip() or (is_broken_off and said.startswith(text.strip()))
+            ):
                 return step
         return None
 
