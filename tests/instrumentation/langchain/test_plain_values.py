@@ -73,7 +73,7 @@ ID = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
         ({Color.RED: Decimal(1), date(2026, 1, 2): None}, {"red": "1", "2026-01-02": None}),
         (Stay(date(2026, 1, 2), timedelta(hours=1)), {"begins": "2026-01-02", "lasts": "1:00:00"}),
         (
-            Page(at="https://a.b/c", password="secret", note=Decimal("1.5")),
+            Page.model_validate({"at": "https://a.b/c", "password": "secret", "note": Decimal("1.5")}),
             {"at": "https://a.b/c", "password": "**********", "note": "1.5"},
         ),
         (Days([date(2026, 1, 2)]), ["2026-01-02"]),
@@ -111,7 +111,8 @@ def test_an_answer_shows_documents_and_messages_as_their_texts() -> None:
 
 def test_a_chain_that_answers_with_a_date(spans: Spans) -> None:
     """The user reads the date."""
-    RunnableLambda(lambda _: date(2026, 1, 2)).invoke("When?", {"metadata": {"thread_id": "T"}})
+    chain: Any = RunnableLambda(lambda _: date(2026, 1, 2))
+    chain.invoke("When?", {"metadata": {"thread_id": "T"}})
     assert told(spans, "T") == [("user_message", "When?"), ("assistant_message", "2026-01-02")]
 
 
@@ -123,8 +124,7 @@ def test_a_tool_that_gives_exact_values(spans: Spans) -> None:
         """What it costs."""
         return {"price": Decimal("12.50"), "day": day}
 
-    RunnableLambda(lambda _: str(price.invoke({"day": date(2026, 1, 2)}))).invoke(
-        "How much?", {"metadata": {"thread_id": "T"}}
-    )
+    chain: Any = RunnableLambda(lambda _: str(price.invoke({"day": date(2026, 1, 2)})))
+    chain.invoke("How much?", {"metadata": {"thread_id": "T"}})
     items = [item for update in spans.updates() for item in update.messages if item.type == "observation"]
     assert [item.output for item in items] == [{"price": "12.50", "day": "2026-01-02"}]

@@ -24,8 +24,8 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
 )
 from greenflash_otel.model.operation import ConversationContext
 
-STRUCTURE = ("graph:step:", "seq:step:", "map:key:", "branch:", "condition:")
-"""How the tags begin by which LangChain marks the parts of a chain: they have no config of their own."""
+NODE = "graph:step:"
+"""How the tag begins that LangGraph gives to nodes: they have no config of their own."""
 _NOBODY = ConversationContext()
 
 
@@ -59,7 +59,7 @@ def context_of_other_user(
 ) -> ConversationContext | None:
     """To whom a run belongs that begins in a turn of another user, as in a worker; None where it is a step."""
     user_id = turn.conversation_context.user_id
-    if user_id is None or any(tag.startswith(STRUCTURE) for tag in tags):
+    if user_id is None or any(tag.startswith(NODE) for tag in tags):
         return None
     said = _read_own_names(source, metadata, turn.names)
     if said is None or said.conversation_id is None or said.user_id in (None, user_id):

@@ -29,9 +29,8 @@ from greenflash_otel.instrumentation.langchain.belonging import (
     names_in,
 )
 from greenflash_otel.instrumentation.langchain.callers import is_stream_left, read_callers_configurable
-from greenflash_otel.instrumentation.langchain.config import Source, complete_context
-from greenflash_otel.instrumentation.langchain.plain import write_plain
-from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
+from greenflash_otel.instrumentation.langchain.config import Source
+from greenflash_otel.instrumentation.langchain.root_io import given_of
 from greenflash_otel.instrumentation.langchain.run_context import (
     Live,
     enter,
@@ -48,8 +47,14 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
     read_configurable,
 )
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
+from greenflash_otel.instrumentation.langchain.turn_notes import (
+    add_call_id,
+    look_for_conversation,
+    look_into,
+    note_bubbles,
+    note_questions,
+)
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import read_list
 from greenflash_otel.model.operation import (
     CHAIN,
     TASK,
@@ -59,13 +64,10 @@ from greenflash_otel.model.operation import (
     Ending,
     Operation,
 )
-from greenflash_otel.semconv.formats.langchain import tool_calls_of
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
-PLACES = 8
-"""Runs in which the conversation of a turn is looked for, if it was not named before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | No
         open_operations.watch(run.turn)
         run.turn.given = given_of(inputs)
     elif begun.kind == "chain":
-        _look_into(run, inputs)
+        look_into(run, inputs)
     enter(run.live)
     return run
 
@@ -161,15 +163,13 @@ def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, input
     turn = parent.turn
     if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
         parent.is_graph = True
-    _look_for_conversation(turn, begun.metadata)
-    if (thread_id := read_configurable().get("thread_id")) is not None:
-        turn.names.add(str(thread_id))
+    look_for_conversation(turn, begun.metadata)
     run = Run(begun.id.int, begun.kind, begun.name, parent, turn, parent.live, time.time_ns())
     within = run.within_tool
     if operation is None and turn.source.instrumentation.chains:
         operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
-        operation = _add_call_id(turn, operation)
+        operation = add_call_id(turn, operation)
         run.operation = replace(
             operation, conversation_context=replace(turn.conversation_context, tool_call_id=within)
         )
@@ -187,42 +187,6 @@ def _chain_kind(run: Run, begun: BegunRun) -> str:
     if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
         return TASK
     return CHAIN
-
-
-def _add_call_id(turn: Turn, operation: Operation) -> Operation:
-    """A tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
-    tool = operation.tool
-    if tool is None or tool.call_id is not None:
-        return operation
-    said = [*(turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
-    calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
-    taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
-    for call in reversed(calls):
-        is_like = (call.get("name"), write_plain(call.get("args"))) == (tool.name, tool.arguments)
-        if is_like and call.get("id") not in taken:
-            return replace(operation, tool=replace(tool, call_id=call.get("id")))
-    return operation
-
-
-def _look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
-    """Complete to whom a turn belongs: a step's config says more than the root's."""
-    known = turn.conversation_context
-    if turn.searched >= PLACES or (known.conversation_id and known.user_id and known.organization_id):
-        return
-    turn.searched += 1
-    found = complete_context(complete_context(known, metadata), read_configurable())
-    if found != known:
-        turn.conversation_context = found
-        turn.root.live.belongs_to(found)
-
-
-def _look_into(run: Run, inputs: Any) -> None:
-    """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
-    turn, given = run.turn, read_list(inputs)
-    turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
-    if turn.state is None and run.parent is turn.root and turn.root.is_graph:
-        found = messages_of(inputs)
-        turn.state = None if found is None else list(found)
 
 
 def note_chunk(id: UUID, content: Any = None) -> None:
@@ -249,11 +213,11 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
         return
     turn, end_ns = run.turn, time.time_ns()
     if error is not None:
-        _note_questions(turn, error)
+        note_questions(turn, error)
     if run.parent is None:
         _end_root(run, value, error, inputs)
-    elif run.kind == "chain" and run.parent is turn.root and len(found := messages_of(value) or ()) > 1:
-        turn.node_outputs.append(list(found))
+    elif run.kind == "chain" and not run.is_graph:
+        note_bubbles(turn, value)
     if run.operation is not None and not run.is_turn:
         _add(_step_of(run, value, error, end_ns))
     run.chunks.clear()
@@ -326,15 +290,6 @@ def _write(step: Step) -> None:
         operation = instrumentation.history.shorten(operation)
     if invocation is not None:
         invocation.write(operation)
-
-
-def _note_questions(turn: Turn, error: BaseException) -> None:
-    if not operations.is_control_flow(error):
-        return
-    interrupts = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
-    for one in interrupts:
-        name = str(getattr(one, "id", None) or id(one))
-        turn.questions.setdefault(name, question_of(getattr(one, "value", one)))
 
 
 def interrupt(turn: Turn, runs: Sequence[Run]) -> None:
