@@ -17,17 +17,13 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import date, datetime, time
 from enum import Enum
-from fractions import Fraction
-from ipaddress import IPv4Address, IPv6Address
 from json import dumps
-from pathlib import PurePath
 from typing import Any
-from uuid import UUID
 
 from greenflash_otel import internal_errors
+from greenflash_otel.json_values import TEXTUAL
 from greenflash_otel.model.operation import Json
 
 MAX_DEPTH = 50
@@ -39,8 +35,6 @@ MAX_TEXT_BYTES = 1_500_000
 MAX_NAME = 512
 """Characters of a key or an id."""
 
-_TEXTUAL = (Decimal, UUID, PurePath, Fraction, IPv4Address, IPv6Address, timedelta, complex)
-"""Types whose ``str()`` says all that there is to say."""
 _LISTS = (list, tuple, Set, Sequence, deque, KeysView, ValuesView)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 """In the text of an object that says nothing but where it is in memory."""
@@ -166,7 +160,7 @@ class _JsonWriter:
             case bytes() | bytearray() | memoryview():
                 self._convert(value)
                 return self._write_bytes(bytes(value[: self._bounds.text_bytes]))
-        if isinstance(value, _TEXTUAL):
+        if isinstance(value, TEXTUAL):
             self._convert(value)
             return self._write_text(str(value))
         if isinstance(value, Mapping):

@@ -24,9 +24,13 @@ class BegunBlock(Protocol):
 class Block:
     """One pass through the code in a scope, and what was begun in it."""
 
-    __slots__ = ("__weakref__", "begun", "runner")
+    __slots__ = ("__weakref__", "begun", "in_generator", "over", "runner")
 
     def __init__(self) -> None:
+        self.in_generator = False
+        """Whether a generator is in it, which suspends the code in it."""
+        self.over = False
+        """Whether the code has left it; tasks and threads that it started may have taken its context along."""
         self.runner = find_runner()
         self.begun: OpenSet[BegunBlock] = OpenSet()
 

@@ -7,18 +7,19 @@ that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instr
 
 from __future__ import annotations
 
-import functools
 import inspect
+import sys
 import uuid
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Protocol, TypeVar, cast, overload
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
+from greenflash_otel import lost_contexts
 from greenflash_otel.arguments import (
     Id,
     Properties,
@@ -32,6 +33,7 @@ from greenflash_otel.errors import InvalidConversationError
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import ConversationContext, nest_context
 from greenflash_otel.open_set import OpenSet
+from greenflash_otel.scope_decorators import decorate
 
 _KEY = otel_context.create_key("greenflash-conversation-context")
 _NOBODY = ConversationContext()
@@ -49,6 +51,8 @@ def get_conversation_context(context: Context | None = None) -> ConversationCont
         if (conversation_context := frame.provider.get_conversation_context()) is not None:
             return conversation_context
         frame = frame.below
+    if context is None or context is otel_context.get_current():
+        frame = _find_frame_of_generator(frame)
     return frame.conversation_context if frame else _NOBODY
 
 
@@ -87,21 +91,52 @@ def get_own_conversation_context() -> ConversationContext:
     return frame.conversation_context if frame else _NOBODY
 
 
+def has_left_own_block() -> bool:
+    """Whether the application's block is over that the running code took its context from."""
+    frame = _own_frame()
+    return frame is not None and frame.block.over
+
+
 def without_providers(context: Context) -> Context:
     """``context`` as the application made it."""
     return otel_context.set_value(_KEY, _own_frame(), context)
 
 
-def _own_frame(context: Context | None = None) -> _Frame | None:
+def _own_frame() -> _Frame | None:
+    return _find_frame_of_generator(_frame_in(None))
+
+
+def _frame_in(context: Context | None) -> _Frame | None:
+    """The block of the application's that a context has."""
     frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
     while isinstance(frame, ProvidedContext):
         frame = frame.below
     return frame
 
 
+def _find_frame_of_generator(frame: _Frame | None) -> _Frame | None:
+    """The block that a generator on the stack is in, if the context of its step has lost it; else ``frame``."""
+    if not len(_in_generators):
+        return frame
+    caller = sys._getframe(1)
+    if (found := _in_generators.find(caller)) is None:
+        return frame
+    while frame is not None and _in_generators.is_suspended(frame.block, caller):
+        frame = _frame_in(frame.outer)  # that of another generator, which its reader reads by turns
+    inner = frame
+    while inner is not None:
+        if inner.block is found.block:
+            return frame
+        inner = _frame_in(inner.outer)
+    return found
+
+
 def get_current_conversation_context() -> ConversationContext:
     """The conversation context of the running code; an empty one outside any `conversation()`."""
-    return get_conversation_context()
+    conversation_context = get_conversation_context()
+    if conversation_context.conversation_id is None and conversation_context.scope_id is None:
+        lost_contexts.warn_of_other_thread()
+    return conversation_context
 
 
 def current_conversation() -> str | None:
@@ -115,7 +150,7 @@ def note_begun_here(begun: BegunBlock) -> None:
     while frame is not None:
         runner = runner or find_runner()
         frame.block.begun.add(begun, runner)
-        frame = _own_frame(frame.outer)
+        frame = _frame_in(frame.outer)
 
 
 def set_baggage_propagation(on: bool) -> None:
@@ -230,11 +265,22 @@ class Scope:
         self._blocks: OpenSet[Block] = OpenSet()
 
     def __enter__(self) -> ConversationContext:
-        return self._enter(Block())
+        return self._enter_from(sys._getframe(1))
+
+    def _enter_from(self, caller: FrameType | None) -> ConversationContext:
+        block = Block()
+        conversation_context = self._enter(block)
+        if (frame := _frame_in(None)) is not None:
+            _in_generators.add(block, frame, caller)
+        return conversation_context
 
     def _enter(self, block: Block) -> ConversationContext:
         self._blocks.add(block)
+        block.over = False
+        lost_contexts.note_entered(block)
         outer = otel_context.get_current()
+        if (lost := _own_frame()) is not _frame_in(outer):
+            outer = otel_context.set_value(_KEY, lost, outer)
         conversation_context = nest_context(get_conversation_context(outer), self._conversation_context)
         if (
             self._opens
@@ -253,20 +299,41 @@ class Scope:
     ) -> None:
         # A generator can be closed in another task than the one it ran in. That task was never in this
         # scope: there is nothing to detach, and detaching by token would log an error.
-        frame = _own_frame()
+        frame = _frame_in(None)
         block = None
         if frame is not None and frame.scope is self:
-            otel_context.attach(frame.outer)
+            otel_context.attach(_outside_left_generators(frame.outer))
             block = frame.block
-        elif len(blocks := self._blocks.list_items()) == 1:
-            (block,) = blocks
+        else:
+            block = self._find_block_left_elsewhere(error, sys._getframe(1))
         if block is not None:
             self._blocks.remove(block)
+            _in_generators.remove(block)
+            lost_contexts.note_left(block)
+            block.over = True
             if error is not None:
                 block.leave(error)
 
+    def _find_block_left_elsewhere(
+        self, error: BaseException | None, caller: FrameType | None
+    ) -> Block | None:
+        """The block that is left in a context which is not in it."""
+        frame, blocks = _own_frame(), self._blocks.list_items()
+        is_repaired = (
+            frame is not None and frame.scope is self and not lost_contexts.is_context_manager(caller)
+        )
+        if not is_repaired and (error is None or isinstance(error, Exception)):
+            lost_contexts.warn_of_block_left_elsewhere()
+        if frame is not None and frame.scope is self:
+            return frame.block
+        return blocks[0] if len(blocks) == 1 else None
+
+    def enter_step(self, block: Block) -> _Step:
+        """Enter it for one step of a generator: all of its steps are one pass through one block."""
+        return _Step(self, block)
+
     async def __aenter__(self) -> ConversationContext:
-        return self.__enter__()
+        return self._enter_from(sys._getframe(1))
 
     async def __aexit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -275,7 +342,7 @@ class Scope:
 
     def __call__(self, function: F) -> F:
         """Run every call of ``function`` in this scope; its kind and signature stay as they are."""
-        return cast(F, _decorate(function, self))
+        return cast(F, decorate(function, self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +363,16 @@ class ProvidedContext:
     below: _Frame | ProvidedContext | None
 
 
+def _outside_left_generators(context: Context) -> Context:
+    """``context`` without blocks of generators that came to their end within the one that is left now."""
+    while (frame := _frame_in(context)) is not None and frame.block.in_generator and frame.block.over:
+        context = frame.outer
+    return context
+
+
+_in_generators: lost_contexts.GeneratorBlocks[_Frame] = lost_contexts.GeneratorBlocks()
+
+
 class _Step:
     """One step of a generator in a scope: all of its steps are one pass through one block."""
 
@@ -310,87 +387,3 @@ class _Step:
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._scope.__exit__(type, error, traceback)
-
-
-def _decorate(function: Callable[..., Any], scope: Scope) -> Callable[..., Any]:
-    if inspect.isasyncgenfunction(function):
-        return _decorate_async_generator(function, scope)
-    if inspect.isgeneratorfunction(function):
-        return _decorate_generator(function, scope)
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def run_async(*args: Any, **kwargs: Any) -> Any:
-            with scope:
-                return await function(*args, **kwargs)
-
-        return run_async
-
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with scope:
-            return function(*args, **kwargs)
-
-    return run
-
-
-def _decorate_generator(
-    function: Callable[..., Generator[Any, Any, Any]], scope: Scope
-) -> Callable[..., Generator[Any, Any, Any]]:
-    """Only the generator's own steps run in the scope, never the consumer's code between them."""
-
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        generator, block = function(*args, **kwargs), Block()
-        in_scope = _Step(scope, block)
-        step: Callable[[], Any] = functools.partial(next, generator)
-        while True:
-            try:
-                with in_scope:
-                    item = step()
-            except StopIteration as end:
-                return end.value
-            try:
-                sent = yield item
-            except GeneratorExit as left:
-                with in_scope:
-                    generator.close()
-                block.leave(left)
-                raise
-            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
-                step = functools.partial(generator.throw, error)
-            else:
-                step = functools.partial(generator.send, sent)
-
-    return run
-
-
-def _decorate_async_generator(
-    function: Callable[..., AsyncGenerator[Any, Any]], scope: Scope
-) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """The twin of `_decorate_generator`."""
-
-    @functools.wraps(function)
-    async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        generator, block = function(*args, **kwargs), Block()
-        in_scope = _Step(scope, block)
-        step: Callable[[], Any] = generator.__anext__
-        while True:
-            try:
-                with in_scope:
-                    item = await step()
-            except StopAsyncIteration:
-                return
-            try:
-                sent = yield item
-            except GeneratorExit as left:
-                with in_scope:
-                    await generator.aclose()
-                block.leave(left)
-                raise
-            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
-                step = functools.partial(generator.athrow, error)
-            else:
-                step = functools.partial(generator.asend, sent)
-
-    return run

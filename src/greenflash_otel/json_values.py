@@ -13,7 +13,14 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import PurePath
 from typing import Any, TypeAlias, cast
+from uuid import UUID
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 """A decoded JSON value."""
@@ -22,6 +29,11 @@ JsonObject: TypeAlias = Mapping[str, Any]
 """A JSON object as somebody else built it: its values have to be looked at before use."""
 
 NOTHING: JsonObject = {}
+
+TEXTUAL = (Decimal, UUID, PurePath, Fraction, IPv4Address, IPv6Address, timedelta, complex)
+"""Types whose ``str()`` says all that there is to say."""
+NUMBERS = 1_000
+"""Numpy's arrays of fewer are copied."""
 
 
 # --- text ------------------------------------------------------------------------------------------
@@ -105,13 +117,44 @@ def refer_to_fields(value: object) -> JsonObject | None:
         type(value), "__dataclass_fields__", None
     )
     if not isinstance(names, Mapping):
+        attributes = getattr(type(value), "__attrs_attrs__", None)
+        names = [one.name for one in attributes] if isinstance(attributes, tuple) else None
+    if names is None:
         return None
-    return {name: getattr(value, name, None) for name in names}
+    extra = getattr(value, "__pydantic_extra__", None) or {}
+    return {**{name: getattr(value, name, None) for name in names}, **extra}
+
+
+def write_scalar(value: object) -> Json:
+    """Return a value as people write it: a date, an exact number, an id, numpy's numbers; None if it has no text.
+
+    Objects of the application are not asked to describe themselves: that could take long, or change them.
+    """
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, TEXTUAL):
+        return str(value)
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    if isinstance(value, (bytes, bytearray)) and value:
+        return _read_utf8(bytes(value))
+    module = getattr(type(value), "__module__", "")
+    if module == "numpy" and getattr(value, "size", NUMBERS) < NUMBERS:
+        return cast(Json, cast(Any, value).tolist())
+    return str(value) if module.startswith(("pydantic_core", "pydantic.")) else None
+
+
+def _read_utf8(content: bytes) -> str | None:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Copier:
-    """Copies a value of the application as JSON. What is no JSON becomes the name of its type."""
+    """Copies a value of the application as JSON, each as people write it, what has no text as its type's name."""
 
     read_fields: Callable[[object], JsonObject | None] = dump_model
     """Gives the fields of an object that is no mapping."""
@@ -123,6 +166,8 @@ class Copier:
 
     def copy(self, value: object, depth: int = 0) -> Json:
         """Copy a value; what is deeper than `levels` is left out."""
+        if isinstance(value, Enum):
+            return self.copy(value.value, depth + 1) if depth < self.levels else value.name
         if isinstance(value, str):
             return self.read_text(value)
         if value is None or isinstance(value, (bool, int)):
@@ -132,11 +177,30 @@ class Copier:
         if depth >= self.levels:
             return f"<{type(value).__name__}>"
         if isinstance(value, Mapping):
-            return {str(name): self.copy(one, depth + 1) for name, one in self._take_first(value.items())}
+            return {
+                self._copy_name(name): self.copy(one, depth + 1)
+                for name, one in self._take_first(value.items())
+            }
         if isinstance(value, (list, tuple, set, frozenset)):
+            if isinstance(names := getattr(type(value), "_fields", None), tuple):
+                return self.copy(dict(zip(names, value, strict=False)), depth)
             return [self.copy(one, depth + 1) for one in self._take_first(value)]
-        fields = self.read_fields(value)
-        return f"<{type(value).__name__}>" if fields is None else self.copy(fields, depth)
+        return self._copy_object(value, depth)
+
+    def _copy_name(self, name: object) -> str:
+        if isinstance(name, Enum):
+            name = name.value
+        return str(name)
+
+    def _copy_object(self, value: object, depth: int) -> Json:
+        if (fields := self.read_fields(value)) is not None:
+            wrapped = getattr(type(value), "__pydantic_root_model__", False) is True
+            return self.copy(fields.get("root") if wrapped else fields, depth)
+        try:
+            written = write_scalar(value)
+        except Exception:  # noqa: BLE001 - an object of the application: it costs only itself
+            written = None
+        return f"<{type(value).__name__}>" if written is None else self.copy(written, depth)
 
     def _take_first(self, values: Any) -> Sequence[Any]:
         return list(values)[: self.entries]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from greenflash_otel.instrumentation.langchain.plain import write_plain
+from greenflash_otel.instrumentation.langchain.plain import is_document, write_plain
 from greenflash_otel.json_values import read_list
 from greenflash_otel.model.operation import Text
 from greenflash_otel.model.roles import ASSISTANT, TOOL
@@ -46,7 +46,7 @@ def likeness_of(message: Any) -> int:
 
 
 def write_shown(value: Any) -> str:
-    """Return a value that the user sees as text: JSON where it is none, with messages as what they say."""
+    """Return a value that the user sees as text: JSON where it is none; messages and documents as their texts."""
     made = write_plain(_write_spoken(value))
     return made if isinstance(made, str) else json.dumps(made, ensure_ascii=False)
 
@@ -54,6 +54,10 @@ def write_shown(value: Any) -> str:
 def _write_spoken(value: Any) -> Any:
     if is_message(value):
         return text_of(value)
+    if is_document(value):
+        return value.page_content
     if isinstance(value, Mapping):
         return {name: _write_spoken(one) for name, one in value.items()}
-    return [_write_spoken(one) for one in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return [_write_spoken(one) for one in value]
+    return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from greenflash_otel.json_values import Copier, Json, refer_to_fields
+from greenflash_otel.json_values import Copier, Json, JsonObject, refer_to_fields
 
 DEPTH = 8
 """Levels of nesting that are retained."""
@@ -17,8 +17,13 @@ ENTRIES = 1_000
 
 
 def write_plain(value: Any) -> Json:
-    """``value`` as JSON: models and dataclasses as their fields, other objects as the name of their class."""
+    """``value`` as JSON: dates and the like as text, models and dataclasses as their fields, others as their class."""
     return _COPIER.copy(value)
+
+
+def is_document(value: Any) -> bool:
+    """Whether a value is what retrievers find."""
+    return hasattr(value, "page_content") and hasattr(value, "metadata")
 
 
 def get_entry(value: Any, name: str) -> Any:
@@ -29,4 +34,12 @@ def get_entry(value: Any, name: str) -> Any:
     return fields.get(name) if fields is not None else None
 
 
-_COPIER = Copier(refer_to_fields, levels=DEPTH, entries=ENTRIES)
+def _read_fields(value: object) -> JsonObject | None:
+    """The fields of an object; of a document only those that somebody filled."""
+    fields = refer_to_fields(value)
+    if fields is None or not is_document(value):
+        return fields
+    return {name: one for name, one in fields.items() if one is not None and name != "type"}
+
+
+_COPIER = Copier(_read_fields, levels=DEPTH, entries=ENTRIES)

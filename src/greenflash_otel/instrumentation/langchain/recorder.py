@@ -13,15 +13,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from opentelemetry import trace
+from opentelemetry.context import Context
+
 from greenflash_otel.context import get_own_conversation_context
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
-from greenflash_otel.instrumentation.langchain.config import Source, complete_context, merge_contexts
+from greenflash_otel.instrumentation.langchain.belonging import (
+    context_of_late_root,
+    context_of_other_user,
+    context_of_root,
+    find_ended_turn,
+    names_in,
+)
+from greenflash_otel.instrumentation.langchain.callers import is_stream_left, read_callers_configurable
+from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.out_of_talk import add_judgement
-from greenflash_otel.instrumentation.langchain.plain import write_plain
-from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
+from greenflash_otel.instrumentation.langchain.root_io import given_of
 from greenflash_otel.instrumentation.langchain.run_context import (
     Live,
     enter,
@@ -39,16 +49,27 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
     read_configurable,
 )
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
+from greenflash_otel.instrumentation.langchain.turn_notes import (
+    add_call_id,
+    look_for_conversation,
+    look_into,
+    note_bubbles,
+    note_questions,
+)
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import read_list
-from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Ending, Operation
-from greenflash_otel.semconv.formats.langchain import tool_calls_of
+from greenflash_otel.model.operation import (
+    CHAIN,
+    TASK,
+    TURN,
+    WORKFLOW,
+    ConversationContext,
+    Ending,
+    Operation,
+)
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
-PLACES = 8
-"""Runs in which the conversation of a turn is looked for, if it was not named before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,36 +92,67 @@ def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | No
         operation: The step that it is; None for a chain, which only groups others.
     """
     tidy()
-    if not begun.source.instrumentation.active or RUNS.is_known(begun.id, begun.parent_id):
+    if not begun.source.instrumentation.active or RUNS.is_known(begun.id):
         return None
     parent = parent_of(begun.parent_id)
-    run = _begin_turn(begun, operation) if parent is None else _begin_step(parent, begun, operation, inputs)
+    run = _begin_late(begun, parent, operation)
+    if run is None and RUNS.find_ended(begun.id) is None:
+        run = _begin_in_time(begun, parent, operation, inputs)
     if run is None:
         return None
     RUNS.add(run, begun.id)
-    if parent is None:
+    if run.parent is None:
         open_operations.watch(run.turn)
         run.turn.given = given_of(inputs)
     elif begun.kind == "chain":
-        _look_into(run, inputs)
+        look_into(run, inputs)
     enter(run.live)
     return run
 
 
-def _begin_turn(begun: BegunRun, operation: Operation | None) -> Run | None:
+def _begin_in_time(
+    begun: BegunRun, parent: Run | None, operation: Operation | None, inputs: Any
+) -> Run | None:
+    if parent is None:
+        return _begin_turn(begun, operation, context_of_root(begun.source, begun.metadata), leave_runs())
+    if begun.kind == "chain":
+        other = context_of_other_user(begun.source, begun.tags, begun.metadata, parent.turn)
+        if other is not None:
+            return _begin_turn(begun, operation, other, leave_runs())
+    return _begin_step(parent, begun, operation, inputs)
+
+
+def _begin_late(begun: BegunRun, parent: Run | None, operation: Operation | None) -> Run | None:
+    """Begin what comes after the end of its turn: a turn of its own, or a hidden step; a chain only groups those."""
+    ended = find_ended_turn(begun.parent_id, parent)
+    if ended is None:
+        return None
+    own = context_of_late_root(begun.source, begun.metadata, ended)
+    if own is not None:
+        return _begin_turn(begun, operation, own, leave_runs())
+    if begun.kind == "chain":
+        RUNS.remember_late(begun.id, ended)
+        return None
+    around = trace.set_span_in_context(ended.span, leave_runs())
+    return _begin_turn(begun, operation, ended.conversation_context, around)
+
+
+def _begin_turn(
+    begun: BegunRun,
+    operation: Operation | None,
+    conversation_context: ConversationContext,
+    around: Context,
+) -> Run | None:
     source = begun.source
-    conversation_context = merge_contexts(source.conversation_context, get_own_conversation_context())
-    conversation_context = complete_context(
-        complete_context(conversation_context, begun.metadata), read_configurable()
-    )
-    conversation_context = replace(
-        conversation_context,
-        turn_id=begun.id.hex if begun.kind == "chain" else None,
-        internal=conversation_context.internal or begun.kind in OUT_OF_TALK,
-    )
-    turn = Turn(source, conversation_context)
+    if begun.kind == "chain" or not conversation_context.internal:
+        turn_id = begun.id.hex if begun.kind == "chain" else None
+        conversation_context = replace(conversation_context, turn_id=turn_id)
+    if begun.kind in OUT_OF_TALK:
+        conversation_context = replace(conversation_context, internal=True)
+    turn = Turn(source, conversation_context, own_context=get_own_conversation_context())
+    turn.names.update(names_in(begun.metadata, read_callers_configurable(), read_configurable()))
     operation = replace(operation or Operation(TURN), conversation_context=conversation_context)
-    invocation = Invocation.start(source.instrumentation.tracer(), operation, leave_runs())
+    invocation = Invocation.start(source.instrumentation.tracer(), operation, around)
     if not invocation.recording:
         return None
     live = Live(invocation.span, conversation_context, begun.kind, begun.id.int)
@@ -115,13 +167,13 @@ def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, input
     turn = parent.turn
     if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
         parent.is_graph = True
-    _look_for_conversation(turn, begun.metadata)
+    look_for_conversation(turn, begun.metadata)
     run = Run(begun.id.int, begun.kind, begun.name, parent, turn, parent.live, time.time_ns())
     within = run.within_tool
     if operation is None and turn.source.instrumentation.chains:
         operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
-        operation = _add_call_id(turn, operation)
+        operation = add_call_id(turn, operation)
         run.operation = replace(
             operation, conversation_context=replace(turn.conversation_context, tool_call_id=within)
         )
@@ -139,42 +191,6 @@ def _chain_kind(run: Run, begun: BegunRun) -> str:
     if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
         return TASK
     return CHAIN
-
-
-def _add_call_id(turn: Turn, operation: Operation) -> Operation:
-    """A tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
-    tool = operation.tool
-    if tool is None or tool.call_id is not None:
-        return operation
-    said = [*(turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
-    calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
-    taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
-    for call in reversed(calls):
-        is_like = (call.get("name"), write_plain(call.get("args"))) == (tool.name, tool.arguments)
-        if is_like and call.get("id") not in taken:
-            return replace(operation, tool=replace(tool, call_id=call.get("id")))
-    return operation
-
-
-def _look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
-    """Complete to whom a turn belongs: a step's config says more than the root's."""
-    known = turn.conversation_context
-    if turn.searched >= PLACES or (known.conversation_id and known.user_id and known.organization_id):
-        return
-    turn.searched += 1
-    found = complete_context(complete_context(known, metadata), read_configurable())
-    if found != known:
-        turn.conversation_context = found
-        turn.root.live.belongs_to(found)
-
-
-def _look_into(run: Run, inputs: Any) -> None:
-    """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
-    turn, given = run.turn, read_list(inputs)
-    turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
-    if turn.state is None and run.parent is turn.root and turn.root.is_graph:
-        found = messages_of(inputs)
-        turn.state = None if found is None else list(found)
 
 
 def note_chunk(id: UUID, content: Any = None) -> None:
@@ -201,21 +217,47 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
         return
     turn, end_ns = run.turn, time.time_ns()
     if error is not None:
-        _note_questions(turn, error)
+        note_questions(turn, error)
     if run.parent is None:
-        turn.end_ns, turn.outputs = end_ns, value
-        turn.answered = error is None and value is not None
-        if error is not None:
-            turn.ending, turn.failure = operations.ending_of(error)
-        if inputs is not None and run.kind == "chain":
-            turn.given = given_of(inputs)
+        _end_root(run, value, error, inputs)
+    elif run.kind == "chain" and not run.is_graph:
+        note_bubbles(turn, value)
     if run.operation is not None and not run.is_turn:
-        step = _step_of(run, value, error, end_ns)
-        _write(step)
-        turn.steps.append(step)
+        _add(_step_of(run, value, error, end_ns))
     run.chunks.clear()
     if (over := RUNS.close(run)) is not None:
         finish(over)
+
+
+def _end_root(run: Run, value: Any, error: BaseException | None, inputs: Any) -> None:
+    turn = run.turn
+    turn.end_ns, turn.outputs = time.time_ns(), value
+    turn.answered = error is None
+    if error is not None:
+        turn.ending, turn.failure = operations.ending_of(error)
+    elif run.kind == "chain" and is_stream_left():
+        turn.ending = "abandoned"
+    if inputs is not None and run.kind == "chain":
+        turn.given = given_of(inputs)
+    if turn.ending != "completed" and run.kind == "chain":
+        for other in RUNS.list_open(turn):
+            if other.chunks and not other.is_auxiliary:
+                _break_off(other, "cancelled" if turn.ending == "cancelled" else "abandoned", turn.end_ns)
+                RUNS.close(other)
+
+
+def _add(step: Step) -> None:
+    """Write a step, and add it to its turn; one that is late for that is a hidden step by itself."""
+    _write(step)
+    if RUNS.add_step(step):
+        return
+    invocation, turn = step.run.invocation, step.run.turn
+    if invocation is None or not turn.source.instrumentation.active:
+        return
+    if step.operation.ending in ("cancelled", "abandoned") and not step.operation.output:
+        invocation.discard()  # nobody saw anything of it, and its turn says how it ended
+        return
+    invocation.end(_make_marks(step, None), end_ns=step.end_ns)
 
 
 def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> Step:
@@ -256,15 +298,6 @@ def _write(step: Step) -> None:
         invocation.write(operation)
 
 
-def _note_questions(turn: Turn, error: BaseException) -> None:
-    if not operations.is_control_flow(error):
-        return
-    interrupts = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
-    for one in interrupts:
-        name = str(getattr(one, "id", None) or id(one))
-        turn.questions.setdefault(name, question_of(getattr(one, "value", one)))
-
-
 def interrupt(turn: Turn, runs: Sequence[Run]) -> None:
     """Note how far those runs have come which go on when their turn is given up."""
     end_ns = time.time_ns()
@@ -282,9 +315,7 @@ def _break_off(run: Run, ending: Ending, end_ns: int) -> None:
     if (said := operations.assemble_so_far(run.chunks)) is not None:
         operation = operations.add_answer(operation, said, run.first_chunk_s)
         message = next(iter(operations.answers_of(said)), None)
-    step = Step(run, replace(operation, ending=ending), end_ns, message)
-    _write(step)
-    run.turn.steps.append(step)
+    _add(Step(run, replace(operation, ending=ending), end_ns, message))
 
 
 def finish(turn: Turn) -> None:
@@ -323,9 +354,9 @@ def _finish_alone(turn: Turn) -> None:
         root.invocation.end(end_ns=turn.end_ns)
 
 
-def _make_marks(step: Step, assembled: AssembledTurn) -> dict[str, Attribute]:
+def _make_marks(step: Step, assembled: AssembledTurn | None) -> dict[str, Attribute]:
     """How a step counts: recorded by its turn, or a hidden step of it."""
-    if id(step) in assembled.steps or step.is_interrupted:
+    if step.is_interrupted or (assembled is not None and id(step) in assembled.steps):
         return {TOLD_BY_TURN: True}
     conversation_context = replace(
         step.run.turn.conversation_context, tool_call_id=step.operation.conversation_context.tool_call_id

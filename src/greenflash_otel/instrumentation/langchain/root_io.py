@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,17 @@ def question_of(value: Any) -> str:
         return "\n\n".join(str(text) for text in texts)
     fields = value if isinstance(value, Mapping) else {}
     return next((fields[name] for name in QUESTION if isinstance(fields.get(name), str)), write_shown(value))
+
+
+def replies_of(value: Any) -> list[tuple[str | None, str]]:
+    """Each reply to an interrupt, by the id of that; several interrupts are answered by a mapping of their ids."""
+    if isinstance(value, Mapping) and value and all(_is_interrupt_id(name) for name in value):
+        return [(name, reply_of(one)) for name, one in value.items()]
+    return [(None, reply_of(value))]
+
+
+def _is_interrupt_id(name: object) -> bool:
+    return isinstance(name, str) and re.fullmatch("[0-9a-f]{32}", name) is not None
 
 
 def reply_of(value: Any) -> str:

@@ -19,7 +19,8 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from greenflash_otel.context import current_provider, with_provider, without_providers
 from greenflash_otel.instrumentation.invocation import mark_captured_by_framework
-from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run
+from greenflash_otel.instrumentation.langchain.config import complete_context
+from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run, read_configurable
 from greenflash_otel.model.operation import ConversationContext
 
 
@@ -59,8 +60,20 @@ class Live:
         return self._everywhere or run is not None
 
     def get_conversation_context(self) -> ConversationContext | None:
-        """To whom the running code belongs; None outside the run."""
-        return self._conversation_context if self.provides_context() else None
+        """To whom the running code belongs, also where its turn is over; None outside the run."""
+        if not self.provides_context():
+            ended = RUNS.find_ended_running()
+            return None if ended is None else ended.conversation_context
+        if (run := RUNS.find_by_key(self.key)) is not None:
+            run.turn.asked = True
+        return complete_context(self._conversation_context, read_configurable())
+
+    def get_span(self) -> Span | None:
+        """The span that the running code is in; None outside the run."""
+        if self.provides_context():
+            return self._span
+        ended = RUNS.find_ended_running()
+        return None if ended is None else ended.span
 
     def belongs_to(self, conversation_context: ConversationContext) -> None:
         """Say it anew, as LangChain reports more of a run once its first step begins."""
@@ -84,7 +97,7 @@ class RunSpan(Span):
 
     def get_span(self) -> Span:
         """The span it stands for at this moment."""
-        return (self._live.span if self._live.provides_context() else None) or self._before
+        return self._live.get_span() or self._before
 
     @property
     def over(self) -> bool:

@@ -11,12 +11,13 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, Span
 
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation
@@ -39,6 +40,21 @@ TURNS = 10_000
 """Turns that go on at once; beyond that the one idle longest is given up."""
 OVER = 20_000
 """Ids of runs whose turn is over that are remembered, because steps of it may still begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTurn:
+    """Where a step belongs that is late: its turn is over."""
+
+    source: Source
+    conversation_context: ConversationContext
+    """That of a hidden step of the turn."""
+    own_context: ConversationContext
+    """What the application's blocks said when the turn began."""
+    names: Set[str]
+    """Every id that its config named."""
+    span: Span
+    """Stands for the turn's, which has ended."""
 
 
 @dataclass(eq=False, slots=True)
@@ -134,7 +150,18 @@ class Turn:
     """When something last began or ended, by ``time.monotonic()``."""
     searched: int = 0
     """In how many places the conversation was looked for."""
+    own_context: ConversationContext = field(default_factory=ConversationContext)
+    """What the application's blocks said when it began."""
+    names: set[str] = field(default_factory=set)
+    """Every id that its config, and those of its steps, named."""
+    asked: bool = False
+    """Whether code in it wanted to know its conversation, as calls of other SDKs do."""
+    node_outputs: list[Sequence[Any]] = field(default_factory=list)
+    """The messages of nodes that gave several."""
     over: bool = False
+    """Whether its root has ended; steps of it may go on."""
+    ended: EndedTurn | None = None
+    """What is remembered of it; None while its root goes on."""
     finish: Callable[[Turn], None] | None = None
     interrupt: Callable[[Turn, Sequence[Run]], None] | None = None
     """Notes how far the runs had come that go on when the turn is given up."""
@@ -168,7 +195,7 @@ class Runs:
         self._lock = threading.RLock()  # a signal handler may interrupt its owner
         self._runs: dict[int, Run] = {}
         self._turns: OrderedDict[Turn, None] = OrderedDict()
-        self._over: LruDict[int, None] = LruDict(OVER)
+        self._over: LruDict[int, EndedTurn] = LruDict(OVER)
         self._lost: deque[int] = deque()
 
     def __len__(self) -> int:
@@ -184,14 +211,35 @@ class Runs:
 
     def find_running(self) -> Run | None:
         """The run whose config the running code has."""
-        config = var_child_runnable_config.get()
-        callbacks = config.get("callbacks") if config else None
-        id = getattr(callbacks, "parent_run_id", None)
+        id = _read_running_id()
         return None if id is None else self._runs.get(id.int)
 
-    def is_known(self, id: UUID, parent_id: UUID | None) -> bool:
-        """Whether a run was recorded already, or comes too late for its turn."""
-        return id.int in self._runs or (parent_id is not None and parent_id.int in self._over)
+    def is_known(self, id: UUID) -> bool:
+        """Whether a run was recorded already, as another handler has described it."""
+        return id.int in self._runs or id.int in self._over
+
+    def find_ended(self, id: UUID | None) -> EndedTurn | None:
+        """The turn of a run, if that turn is over."""
+        if id is None:
+            return None
+        run = self._runs.get(id.int)
+        return self._over.get(id.int) if run is None else run.turn.ended
+
+    def find_ended_running(self) -> EndedTurn | None:
+        """The turn, if that is over, of the run whose config the running code has."""
+        return self.find_ended(_read_running_id())
+
+    def find_running_source(self) -> Source | None:
+        """Where the spans of the run go, or went, whose config the running code has."""
+        if (run := self.find_running()) is not None:
+            return run.turn.source
+        ended = self.find_ended_running()
+        return None if ended is None else ended.source
+
+    def remember_late(self, id: UUID, ended: EndedTurn) -> None:
+        """Note that a run only groups steps of a turn that is over."""
+        with self._lock:
+            self._over.remember(id.int, ended)
 
     def add(self, run: Run, id: UUID) -> None:
         """Note that a run has begun."""
@@ -211,8 +259,16 @@ class Runs:
         run = self._runs.get(id.int)
         return run if run is not None and run.open else None
 
+    def add_step(self, step: Step) -> bool:
+        """Add a step that is over to its turn; False if the turn was over before."""
+        with self._lock:
+            if step.run.turn.over:
+                return False
+            step.run.turn.steps.append(step)
+            return True
+
     def close(self, run: Run) -> Turn | None:
-        """Note that a run is over; its turn, if that is over with it."""
+        """Note that a run is over; its turn, if that is over with it: what else goes on in it is late."""
         run.live.end()
         run.id = None
         with self._lock:
@@ -222,9 +278,15 @@ class Runs:
             turn = run.turn
             turn.open -= 1
             turn.active_s = time.monotonic()
-            if turn.open or turn.root.open:
-                return None
-            return self._take(turn)
+            finished = run is turn.root and self._end(turn)
+            if not turn.open:
+                self._forget(turn)
+            return turn if finished else None
+
+    def list_open(self, turn: Turn) -> list[Run]:
+        """The runs of a turn that go on."""
+        with self._lock:
+            return [run for key in turn.keys if (run := self._runs.get(key)) and run.open]
 
     def list_lost(self) -> list[Run]:
         """Runs that go on for nobody: their ids are forgotten."""
@@ -257,31 +319,53 @@ class Runs:
     def give_up(self, turn: Turn) -> None:
         """End a turn with all that goes on in it."""
         with self._lock:
-            if turn.over:
-                return
-            going_on = [run for key in turn.keys if (run := self._runs.get(key)) and run.open]
+            going_on = self.list_open(turn)
             for run in going_on:
                 run.open = False
                 run.live.end()
-            self._take(turn)
+            turn.open = 0
+            finished = self._end(turn)
+            self._forget(turn)
         if turn.interrupt is not None:
             turn.interrupt(turn, going_on)
-        if turn.finish is not None:
+        if finished and turn.finish is not None:
             turn.finish(turn)
 
-    def _take(self, turn: Turn) -> Turn | None:
+    def _end(self, turn: Turn) -> bool:
+        """Note that the root of a turn has ended; False if it had before."""
         if turn.over:
-            return None
+            return False
         turn.over = True
+        span = turn.root.invocation.span if turn.root.invocation is not None else None
+        turn.ended = EndedTurn(
+            turn.source,
+            replace(turn.conversation_context, internal=True, tool_call_id=None),
+            turn.own_context,
+            frozenset(turn.names),
+            NonRecordingSpan(INVALID_SPAN_CONTEXT if span is None else span.get_span_context()),
+        )
+        return True
+
+    def _forget(self, turn: Turn) -> None:
+        """Remember of a turn only where late steps of it belong."""
         self._turns.pop(turn, None)
         for key in turn.keys:
             self._runs.pop(key, None)
-            self._over.remember(key, None)
-        return turn
+            if turn.ended is not None:
+                self._over.remember(key, turn.ended)
+        turn.keys.clear()
 
 
 RUNS = Runs()
 """Those of this process."""
+
+
+def _read_running_id() -> UUID | None:
+    """Id of the run whose config the running code has."""
+    config = var_child_runnable_config.get()
+    callbacks = config.get("callbacks") if config else None
+    id = getattr(callbacks, "parent_run_id", None)
+    return id if isinstance(id, UUID) else None
 
 
 def read_configurable() -> Mapping[str, Any]:

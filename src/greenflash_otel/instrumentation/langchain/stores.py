@@ -82,8 +82,8 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     from greenflash_otel.instrumentation.langchain import recorder
     from greenflash_otel.instrumentation.langchain.run_registry import RUNS
 
-    around = None if is_suppressed() else RUNS.find_running()
-    if around is None:
+    source = None if is_suppressed() else RUNS.find_running_source()
+    if source is None:
         return None
     name = wrapped.__name__ if wrapped.__name__ in ASKED else wrapped.__name__[1:]
     bound = _read_signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
@@ -93,7 +93,7 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     operation = Operation(
         MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, asked),)),)
     )
-    begun = recorder.BegunRun(around.turn.source, "store", uuid4(), None, name, (), {})
+    begun = recorder.BegunRun(source, "store", uuid4(), None, name, (), {})
     run = recorder.begin(begun, None, operation)
     return None if run is None else begun.id
 

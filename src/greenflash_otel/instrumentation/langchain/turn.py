@@ -21,7 +21,7 @@ from greenflash_otel.instrumentation.langchain.messages import (
     write_shown,
 )
 from greenflash_otel.instrumentation.langchain.plain import get_entry
-from greenflash_otel.instrumentation.langchain.root_io import answer_of, messages_of, reply_of
+from greenflash_otel.instrumentation.langchain.root_io import answer_of, messages_of, replies_of
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
 from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.fragments import split_message
@@ -98,8 +98,7 @@ class _Script:
         if turn.given.text is not None:
             given.append((Message("user", (Text(turn.given.text),)), None))
         if turn.given.reply is not None:
-            said = (Text(reply_of(turn.given.reply)),)
-            given.append((Message("user", said, out_of_band_id=turn.conversation_context.turn_id), None))
+            given += self._list_replies(turn.given.reply)
         output = [*self._list_output(rest[asked_at:], is_last=final is None), *self._list_questions()]
         if final is not None:
             output.append((final, None))
@@ -155,7 +154,10 @@ class _Script:
             if not is_message(step.message) or step.run.is_auxiliary or tool_calls_of(step.message):
                 continue
             said = text_of(step.message).strip()
-            if said and (said == text.strip() if text is not None else True):
+            is_broken_off = step.operation.ending != "completed"
+            if said and (
+                text is None or said == text.strip() or (is_broken_off and said.startswith(text.strip()))
+            ):
                 return step
         return None
 
@@ -178,15 +180,16 @@ class _Script:
         return 0, self._instrumentation.latest.get(conversation_id)
 
     def _list_output(self, messages: Sequence[Any], *, is_last: bool) -> list[Line]:
-        """What was said after the user: of several answers the last is the one, the others lead to it."""
+        """What was said after the user: of several answers the last is shown, the others lead to it."""
         lines = list[Line]()
         answers = [at for at, one in enumerate(messages) if _is_answer(one)]
         steps = self._steps_of(messages)
+        shown = self._list_shown(messages, answers, steps) if is_last else ()
         times_ms = self._list_times(steps)
         for at, (one, step, at_ms) in enumerate(zip(messages, steps, times_ms, strict=True)):
             if role_of(one) not in ("assistant", "tool"):
                 continue
-            if at in answers and not (is_last and at == answers[-1]):
+            if at in answers and at not in shown:
                 if step is None:
                     lines.append((Message("assistant", (Reasoning(text_of(one)),), at_ms=at_ms), None))
                 continue
@@ -194,6 +197,26 @@ class _Script:
                 self.recorded.add(id(step))
             lines.append((replace(read_object(one, at_ms=at_ms), call=_facts_of_call(step)), one))
         return lines
+
+    def _list_shown(
+        self, messages: Sequence[Any], answers: Sequence[int], steps: Sequence[Step | None]
+    ) -> list[int]:
+        """The last answer, and those right before it that no model and no tool stands between."""
+        shown = list(answers[-1:])
+        for at in reversed(answers[:-1]):
+            if at + 1 != shown[-1] or not self._is_one_answer(messages[at : at + 2], steps[at : at + 2]):
+                break
+            shown.append(at)
+        return shown
+
+    def _is_one_answer(self, pair: Sequence[Any], steps: Sequence[Step | None]) -> bool:
+        """Whether two answers that follow each other were shown as one, in two bubbles."""
+        if None not in steps:
+            return False  # each is what a model said: the first is a draft
+        for said in self._turn.node_outputs:
+            if all(any(_is_same(one, other) for other in said) for one in pair):
+                return True
+        return not (self._turn.asked or self.models or self._tools)
 
     def _list_times(self, steps: Sequence[Step | None]) -> list[int]:
         """When each message was said. What no step made was there before the next one began."""
@@ -226,6 +249,14 @@ class _Script:
                 if likeness_of(step.message) == likeness and id(step) not in taken:
                     return step
         return None
+
+    def _list_replies(self, reply: Any) -> list[Line]:
+        """What a person replied to interrupts: to each its own message."""
+        turn_id = self._turn.conversation_context.turn_id
+        return [
+            (Message("user", (Text(text),), out_of_band_id=f"{turn_id}-{id}" if id else turn_id), None)
+            for id, text in replies_of(reply)
+        ]
 
     def _list_questions(self) -> list[Line]:
         return [
@@ -302,6 +333,11 @@ def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
 def _is_answer(message: Any) -> bool:
     """Whether a message speaks and asks for no tool."""
     return role_of(message) == "assistant" and not tool_calls_of(message) and bool(text_of(message))
+
+
+def _is_same(message: Any, other: Any) -> bool:
+    name = getattr(other, "id", None)
+    return other is message or (name is not None and name == getattr(message, "id", None))
 
 
 def _is_among(message: Any, state: Sequence[Any]) -> bool:

@@ -114,7 +114,7 @@ def test_case_04_a_stream_left_early_has_the_question_and_the_answer(spans: Span
         break
     gc.collect()
     recorder.tidy()
-    assert [content for _, content in told(spans, "A")] == ["a", "One two three."]
+    assert [content for _, content in told(spans, "A")] == ["a", "One"]
 
 
 @pytest.mark.filterwarnings("ignore:The v3 streaming protocol")

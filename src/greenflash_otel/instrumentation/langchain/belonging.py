@@ -1,0 +1,117 @@
+"""To whom a run belongs that begins: to the turn around it, to one that is over, or to a turn of its own.
+
+A task or thread takes the context along that it was started in, also beyond the end of the turn in it. A worker
+then runs the agents of everybody in the context of the first. So a run belongs to whom it names itself;
+what it inherited counts only where it names nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from greenflash_otel.context import get_own_conversation_context, has_left_own_block
+from greenflash_otel.instrumentation.langchain.callers import read_callers_configurable
+from greenflash_otel.instrumentation.langchain.config import Source, complete_context, merge_contexts
+from greenflash_otel.instrumentation.langchain.run_registry import (
+    RUNS,
+    EndedTurn,
+    Run,
+    Turn,
+    read_configurable,
+)
+from greenflash_otel.model.operation import ConversationContext
+
+NODE = "graph:step:"
+"""How the tag begins that LangGraph gives to nodes: they have no config of their own."""
+_NOBODY = ConversationContext()
+
+
+def find_ended_turn(parent_id: UUID | None, parent: Run | None) -> EndedTurn | None:
+    """The turn that a run is late for."""
+    if parent is not None:
+        return parent.turn.ended
+    return RUNS.find_ended_running() if parent_id is None else RUNS.find_ended(parent_id)
+
+
+def context_of_root(source: Source, metadata: Mapping[str, Any]) -> ConversationContext:
+    """To whom a turn belongs that begins by itself."""
+    said = complete_context(source.conversation_context, metadata)
+    said = complete_context(complete_context(said, read_callers_configurable()), read_configurable())
+    return _within_blocks(source, said, has_left_own_block())
+
+
+def context_of_late_root(
+    source: Source, metadata: Mapping[str, Any], ended: EndedTurn
+) -> ConversationContext | None:
+    """To whom a run belongs that begins in a turn that is over; None where it names nobody else."""
+    own = get_own_conversation_context()
+    if own != ended.own_context and (own.conversation_id or own.scope_id):
+        return _within_blocks(source, complete_context(_NOBODY, metadata), False)
+    said = _read_own_names(source, metadata, ended.names)
+    return None if said is None else _within_blocks(source, said, True)
+
+
+def context_of_other_user(
+    source: Source, tags: Sequence[str], metadata: Mapping[str, Any], turn: Turn
+) -> ConversationContext | None:
+    """To whom a run belongs that begins in a turn of another user, as in a worker; None where it is a step."""
+    user_id = turn.conversation_context.user_id
+    if user_id is None or any(tag.startswith(NODE) for tag in tags):
+        return None
+    said = _read_own_names(source, metadata, turn.names)
+    if said is None or said.conversation_id is None or said.user_id in (None, user_id):
+        return None
+    return _within_blocks(source, said, True)
+
+
+def names_in(*fields: Mapping[str, Any]) -> Set[str]:
+    """Every id that a config names, to know again what is inherited of it."""
+    said = [complete_context(_NOBODY, one) for one in fields]
+    ids = [id for one in said for id in (one.conversation_id, one.user_id, one.organization_id)]
+    return {id for id in ids if id is not None}
+
+
+def _read_own_names(
+    source: Source, metadata: Mapping[str, Any], inherited: Set[str]
+) -> ConversationContext | None:
+    """What a run says of itself beyond what it inherited.
+
+    Whoever gives a ``configurable`` replaces the inherited one. Metadata adds up, so of that only what is new counts.
+    """
+    for said, is_whole in (
+        (source.conversation_context, True),
+        (complete_context(_NOBODY, read_callers_configurable()), True),
+        (complete_context(_NOBODY, metadata), False),
+    ):
+        ids = (said.conversation_id, said.user_id)
+        if any(id is not None and id not in inherited for id in ids):
+            return said if is_whole else _remove_names(said, inherited)
+    return None
+
+
+def _remove_names(said: ConversationContext, inherited: Set[str]) -> ConversationContext:
+    def new(id: str | None) -> str | None:
+        return None if id in inherited else id
+
+    return replace(
+        said,
+        conversation_id=new(said.conversation_id),
+        user_id=new(said.user_id),
+        organization_id=new(said.organization_id),
+    )
+
+
+def _within_blocks(source: Source, said: ConversationContext, is_inherited: bool) -> ConversationContext:
+    """What a run says, below what the blocks of the application say, unless those are only inherited."""
+    if is_inherited and (said.conversation_id or said.user_id):
+        return said
+    merged = merge_contexts(source.conversation_context, get_own_conversation_context())
+    return replace(
+        merged,
+        conversation_id=merged.conversation_id or said.conversation_id,
+        user_id=merged.user_id or said.user_id,
+        organization_id=merged.organization_id or said.organization_id,
+    )

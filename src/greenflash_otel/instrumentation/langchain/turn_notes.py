@@ -1,0 +1,77 @@
+"""What a turn learns from the runs in it while it goes on: its conversation, its calls, questions and bubbles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from greenflash_otel.instrumentation.langchain import operations
+from greenflash_otel.instrumentation.langchain.config import complete_context
+from greenflash_otel.instrumentation.langchain.messages import is_message
+from greenflash_otel.instrumentation.langchain.plain import write_plain
+from greenflash_otel.instrumentation.langchain.root_io import messages_of, question_of
+from greenflash_otel.instrumentation.langchain.run_registry import Run, Turn, read_configurable
+from greenflash_otel.json_values import read_list
+from greenflash_otel.model.operation import Operation
+from greenflash_otel.semconv.formats.langchain import role_of, tool_calls_of
+
+PLACES = 8
+"""Runs in which the conversation of a turn is looked for, if it was not named before."""
+
+
+def add_call_id(turn: Turn, operation: Operation) -> Operation:
+    """A tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
+    tool = operation.tool
+    if tool is None or tool.call_id is not None:
+        return operation
+    said = [*(turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
+    calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
+    taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
+    for call in reversed(calls):
+        is_like = (call.get("name"), write_plain(call.get("args"))) == (tool.name, tool.arguments)
+        if is_like and call.get("id") not in taken:
+            return replace(operation, tool=replace(tool, call_id=call.get("id")))
+    return operation
+
+
+def look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
+    """Complete to whom a turn belongs: a step's config says more than the root's."""
+    configurable = read_configurable()
+    if (thread_id := configurable.get("thread_id")) is not None:
+        turn.names.add(str(thread_id))
+    known = turn.conversation_context
+    if turn.searched >= PLACES or (known.conversation_id and known.user_id and known.organization_id):
+        return
+    turn.searched += 1
+    found = complete_context(complete_context(known, metadata), configurable)
+    if found != known:
+        turn.conversation_context = found
+        turn.root.live.belongs_to(found)
+
+
+def look_into(run: Run, inputs: Any) -> None:
+    """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
+    turn, given = run.turn, read_list(inputs)
+    turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
+    if turn.state is None and run.parent is turn.root and turn.root.is_graph:
+        found = messages_of(inputs)
+        turn.state = None if found is None else list(found)
+
+
+def note_questions(turn: Turn, error: BaseException) -> None:
+    if not operations.is_control_flow(error):
+        return
+    interrupts = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
+    for one in interrupts:
+        name = str(getattr(one, "id", None) or id(one))
+        turn.questions.setdefault(name, question_of(getattr(one, "value", one)))
+
+
+def note_bubbles(turn: Turn, value: Any) -> None:
+    """Keep the answers of a node that gave several: the user saw them all."""
+    if type(value).__name__ == "Command":
+        value = value.update
+    found = messages_of(value) or ()
+    if sum(is_message(one) and role_of(one) == "assistant" for one in found) > 1:
+        turn.node_outputs.append(list(found))
