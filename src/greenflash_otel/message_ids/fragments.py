@@ -19,6 +19,7 @@ from greenflash_otel.message_ids.ids import (
     text_of,
     write_canonical,
 )
+from greenflash_otel.message_ids.thought_blocks import has_block, separate_thoughts
 from greenflash_otel.model.operation import (
     Json,
     Message,
@@ -135,6 +136,8 @@ def split_messages(messages: Iterable[Message]) -> tuple[SplitMessage, ...]:
 def split_message(message: Message) -> SplitMessage:
     """Split a message into its fragments, in order. A message without any content has none."""
     parts, role, said_all = message.parts, message.role, True
+    if role == "assistant" and has_block(parts):
+        parts = separate_thoughts(message)
     if len(parts) == 1 and isinstance(parts[0], Text) and role not in RESULT_ROLES:
         fragments = _split_text(message, parts[0].content)  # nearly all messages of long histories
     else:
