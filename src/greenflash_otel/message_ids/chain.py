@@ -91,6 +91,18 @@ class Cursor:
             self.calls,
         )
 
+    def with_call(self, call_id: str, message_id: str) -> Cursor:
+        """Return the same place, where a tool call has one more id: applications write call ids anew."""
+        calls = (*self.calls, (call_id, message_id))
+        return Cursor(
+            self.head_id,
+            self.last_visible_id,
+            self.turn_user_id,
+            self.tool_preamble_id,
+            self.used_tools,
+            calls,
+        )
+
     def with_tools(self) -> Cursor:
         """Return the cursor of a turn that has used tools."""
         return Cursor(

@@ -30,7 +30,7 @@ def has_block(parts: Sequence[Part]) -> bool:
     return any(isinstance(part, Text) and any(tag in part.content for tag in TAGS) for part in parts)
 
 
-def separate_thoughts(message: Message) -> Sequence[Part]:
+def separate_thoughts(message: Message) -> tuple[Part, ...]:
     """Return the parts of an assistant message, in which a block in front of its text is a thought."""
     parts = message.parts
     first = next((at for at, part in enumerate(parts) if isinstance(part, Text)), len(parts))
