@@ -226,8 +226,15 @@ def _match_after(state: ConversationState, start: Cursor, links: Sequence[Fragme
     first = state.nodes.get(start.head_id or "")
     if first is None:
         return _Match(start)
-    exact = _match_from(state, first, links)[1:]
-    changed = match_changed(state, links, first) if len(exact) < count_resent(links) else []
+    exact, resent = _match_from(state, first, links)[1:], count_resent(links)
+    if len(exact) >= resent:
+        return _Match(start, exact)
+    changed = match_changed(state, links, first)
+    if len(changed) >= resent:
+        return _Match(start, changed)
+    doubled = match_changed(state, links)
+    if len(doubled) >= resent and doubled[resent - 1] == first:
+        return _Match(_find_start(state, doubled), doubled)  # added to itself, as a checkpointer does
     return _Match(start, changed if len(changed) > len(exact) else exact)
 
 
