@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from greenflash_otel.conversations.changes import MessageNode
 from greenflash_otel.conversations.state import ConversationState
@@ -35,6 +36,8 @@ from greenflash_otel.values import value
 
 MAX_LOOKAHEAD = 64
 """Messages that are looked at to find one that follows another."""
+MAX_CHANGED = 4
+"""Links at the end of a history that are looked for by likeness alone."""
 MAX_PATHS = 8
 """Branches that a history is compared with."""
 SIMILARITY_THRESHOLD = 0.6
@@ -94,9 +97,9 @@ def match_changed(
     resent = count_resent(links)
     known = _match_path(state, links[:resent], after)
     matched = _Matcher(state, links, resent).extend(known, after)
-    if not matched and after is None and resent:
-        matched = _match_newest(state, links, resent)
-    return matched
+    if known or after is not None or not resent:
+        return matched
+    return _match_alike(state, links, resent, matched) or matched
 
 
 def _match_path(state: ConversationState, links: Sequence[Fragment], after: MessageNode | None) -> Found:
@@ -207,12 +210,27 @@ def _is_certain(
     return [link.kind for link in links[: last_at + 1]] == [node.kind for node in before]
 
 
-def _match_newest(state: ConversationState, links: Sequence[Fragment], resent: int) -> Found:
-    """Match the last link of a history with the newest message, where no link says the same as any message."""
-    newest, link = state.nodes.get(state.facts.cursor.head_id or ""), links[resent - 1]
-    if newest is None or not are_alike(link, newest) or link.sketch.bit_count() < LEAST_WORDS:
-        return []
-    return [*([None] * (resent - 1)), newest]
+def _match_alike(state: ConversationState, links: Sequence[Fragment], resent: int, other: Found) -> Found:
+    """Match a window of which no text is as it was, unless ``other`` matches it better."""
+    for at in range(resent - 1, max(-1, resent - 1 - MAX_CHANGED), -1):
+        link = links[at]
+        recent = islice(reversed(state.nodes.values()), MAX_LOOKAHEAD)
+        alike = [node for node in recent if link.sketch.bit_count() >= LEAST_WORDS and are_alike(link, node)]
+        if not alike:
+            continue
+        node = max(alike, key=lambda node: _compare(link, node))
+        found = _Matcher(state, links, resent).extend([*([None] * at), node], None)
+        known = other[at] if len(other) >= resent else None
+        if len(found) >= resent and (known is None or _compare(link, node) > _compare(link, known)):
+            return found
+    return []
+
+
+def _compare(link: Fragment, node: MessageNode) -> tuple[float, float]:
+    return (
+        compute_containment(link.sketch, node.sketch),
+        compute_jaccard_similarity(link.sketch, node.sketch),
+    )
 
 
 class _Matcher:
