@@ -1,8 +1,9 @@
 """Match a resent history against the messages already known. Pure.
 
 A history that is resent whole hashes to the ids it had. Applications also send a window of the last turns,
-leave out tool calls, put a summary in front, or tidy up an answer. Then the links of the input are matched
+leave out tool calls, put a summary in front, or change what was said. Then the links of the input are matched
 against the known messages: what matches keeps its id, what comes after is new, what differs begins a branch.
+Where words differ, `changed_history` decides.
 
 | the input                                       | is                                                  |
 |-------------------------------------------------|-----------------------------------------------------|
@@ -10,8 +11,8 @@ against the known messages: what matches keeps its id, what comes after is new, 
 | is word for word how the conversation began     | the same question again, also if it may be a window |
 | begins in the middle of it                      | a window: what matches is known                     |
 | leaves out tool calls                           | the same messages, shortened                        |
-| has an answer much like the known one           | that answer, tidied up                              |
-| has one message before a window                 | a summary: no message of the user                   |
+| has known messages in another form              | those messages, under their first form              |
+| has something unknown before known messages     | inserted by the application: no message at all      |
 | has nothing of it                               | new, after the newest message                       |
 
 Theory. Only links are matched, since only they move the head; see `message_ids.chain`. Whatever is between
@@ -23,22 +24,21 @@ a user who says "yes" twice has said it twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
+from greenflash_otel.conversations.changed_history import (
+    count_resent,
+    list_successors,
+    match_changed,
+)
 from greenflash_otel.conversations.changes import MessageNode
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import START, ChainedFragment, Cursor, append_fragment, extend_chain
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
-from greenflash_otel.message_ids.ids import compute_jaccard_similarity, id_of_written
+from greenflash_otel.message_ids.ids import id_of_written
 from greenflash_otel.values import value
-
-MAX_LOOKAHEAD = 64
-"""Messages that are looked at to find one that follows another."""
-
-SIMILARITY_THRESHOLD = 0.6
-"""Share of words two answers have in common of which one is the other tidied up."""
 
 
 @value
@@ -58,10 +58,8 @@ class _Match:
     """Where an input begins, and which known messages its links are."""
 
     start: Cursor
-    nodes: Sequence[MessageNode] = ()
-    """The known messages that the first links are; the other links are new."""
-    summary: Fragment | None = None
-    """What is in front of them in place of older messages."""
+    nodes: Sequence[MessageNode | None] = ()
+    """The known messages that the first links are, None for what is inserted; the other links are new."""
     from_input_alone: bool = False
 
 
@@ -82,14 +80,16 @@ def node_of(namespace: str, chained: ChainedFragment) -> MessageNode | None:
     fragment = chained.fragment
     if not fragment.is_link:
         return None
+    key, loose_key = fragment.hash_content(namespace), fragment.hash_loosely(namespace)
     return MessageNode(
         chained.id,
         fragment.kind,
-        fragment.hash_content(namespace),
+        key,
         chained.previous_id,
         chained.cursor,
         fragment.sketch,
         fragment.tool_name if fragment.kind == "tool_call" else None,
+        None if loose_key == key else loose_key,
     )
 
 
@@ -105,30 +105,43 @@ def _append_unknown(
 ) -> tuple[list[ChainedFragment], Cursor]:
     """Append what is new, and what hangs between known links; step over the known links themselves."""
     known, cursor, chained = deque(match.nodes), match.start, list[ChainedFragment]()
+    renamed: dict[str, str] = {}
     for message in messages:
         cursor = cursor.move_to_message_start()
         for fragment in message.fragments:
-            if fragment is match.summary:
-                chained.append(_append_summary(state.namespace, cursor, fragment))
-            elif known and fragment.is_link:
-                cursor = known.popleft().cursor
-            else:
-                # A thought is before what it led to, also where that came in another form.
-                at = cursor.with_head(known[0].previous_id) if known else cursor
-                if fragment.kind == "tool_result":
-                    at = _find_call(state, at, fragment.call_id)
+            if known and fragment.is_link:
+                node = known.popleft()
+                cursor = node.cursor if node else cursor
+                if node and node.kind == "tool_call" and fragment.call_id:
+                    renamed[fragment.call_id] = node.id
+            elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
                 cursor = cursor if known else appended.cursor
                 chained.append(appended)
     return chained, cursor
 
 
-def _append_summary(namespace: str, cursor: Cursor, fragment: Fragment) -> ChainedFragment:
-    """Append what the application put in place of old messages: the user did not say it."""
-    summary = Fragment(
-        "system", fragment.canonical, fragment.text, fragment.data, voice=fragment.voice, at_ms=fragment.at_ms
-    )
-    return append_fragment(namespace, cursor, summary)
+def _find_place(
+    state: ConversationState,
+    fragment: Fragment,
+    cursor: Cursor,
+    known: Sequence[MessageNode | None],
+    renamed: Mapping[str, str],
+) -> Cursor | None:
+    """Return where a fragment belongs; None if the application inserted it before known messages."""
+    if fragment.kind == "tool_result":
+        message_id = renamed.get(fragment.call_id or "")
+        if fragment.call_id and message_id and cursor.find_call(fragment.call_id) != message_id:
+            return cursor.with_call(fragment.call_id, message_id)
+        found = _find_call(state, cursor, fragment.call_id)
+        is_inserted = bool(known) and None in known and not found.find_call(fragment.call_id)
+        return None if is_inserted else found
+    if not known:
+        return cursor
+    if fragment.kind == "system" or known[0] is None:
+        return None
+    # A thought is before what it led to, also where that came in another form.
+    return cursor.with_head(known[0].previous_id)
 
 
 def _find_call(state: ConversationState, cursor: Cursor, call_id: str | None) -> Cursor:
@@ -153,15 +166,32 @@ def match_sequence(state: ConversationState, links: Sequence[Fragment]) -> _Matc
         if state.facts.resends_history or not state.nodes:
             return _Match(START, from_input_alone=True)
         return _Match(state.facts.cursor)
+    match = _match_window(state, links, exact)
+    if len(match.nodes) < count_resent(links):
+        changed = match_changed(state, links)
+        if len(changed) > len(match.nodes):
+            return _Match(_find_start(state, changed), changed)
+    return match
+
+
+def _match_window(
+    state: ConversationState, links: Sequence[Fragment], exact: Sequence[MessageNode]
+) -> _Match:
+    """Match links with the conversation from its beginning, or from where the first link may be in it."""
     best, best_score = _Match(START, exact, from_input_alone=True), _score(state, exact)
-    for first, skipped in _list_beginnings(state, links):
-        nodes = _match_from(state, first, links[skipped + 1 :])
+    for first in state.find_by_content(links[0].hash_content(state.namespace)):
+        nodes = _match_from(state, first, links[1:])
         score = _score(state, nodes)
         if score > best_score and any(node.kind != "user" for node in nodes):
-            parent = state.parent_of(first)
-            start = parent.cursor if parent else START
-            best, best_score = _Match(start, nodes, links[0] if skipped else None), score
+            best, best_score = _Match(_find_start(state, nodes), nodes), score
     return best
+
+
+def _find_start(state: ConversationState, found: Sequence[MessageNode | None]) -> Cursor:
+    """Return the place before the first known message."""
+    first = next((node for node in found if node is not None), None)
+    parent = state.parent_of(first) if first else None
+    return parent.cursor if parent else START
 
 
 def match_prefix(state: ConversationState, links: Sequence[Fragment]) -> list[MessageNode]:
@@ -187,31 +217,30 @@ def is_repeat(state: ConversationState, links: Sequence[Fragment]) -> bool:
 
 
 def find_successor(state: ConversationState, node: MessageNode, link: Fragment) -> MessageNode | None:
-    """Return the message after ``node`` that a link is. No message of the user is skipped on the way."""
-    key, similar, most_similar = link.hash_content(state.namespace), None, SIMILARITY_THRESHOLD
-    ahead, at = state.list_children(node), 0
-    while at < min(len(ahead), MAX_LOOKAHEAD):
-        candidate = ahead[at]
-        at += 1
-        if candidate.content_key == key:
-            return candidate
-        if link.kind == candidate.kind == "answer":
-            similarity = compute_jaccard_similarity(candidate.sketch, link.sketch)
-            if similarity > most_similar:
-                similar, most_similar = candidate, similarity
-        if candidate.kind != "user":
-            ahead += state.list_children(candidate)
-    return similar
+    """Return the message after ``node`` that says what a link says. No message of the user is skipped."""
+    key = link.hash_content(state.namespace)
+    return next((one for one in list_successors(state, node) if one.content_key == key), None)
 
 
 def _match_after(state: ConversationState, start: Cursor, links: Sequence[Fragment]) -> _Match:
     """Match what follows a known place: it may be known as well, in another form."""
     first = state.nodes.get(start.head_id or "")
-    return _Match(start, _match_from(state, first, links)[1:] if first else ())
+    if first is None:
+        return _Match(start)
+    exact, resent = _match_from(state, first, links)[1:], count_resent(links)
+    if len(exact) >= resent:
+        return _Match(start, exact)
+    changed = match_changed(state, links, first)
+    if len(changed) >= resent:
+        return _Match(start, changed)
+    doubled = match_changed(state, links)
+    if len(doubled) >= resent and doubled[resent - 1] == first:
+        return _Match(_find_start(state, doubled), doubled)  # added to itself, as a checkpointer does
+    return _Match(start, changed if len(changed) > len(exact) else exact)
 
 
 def _match_from(state: ConversationState, first: MessageNode, links: Sequence[Fragment]) -> list[MessageNode]:
-    """Return ``first``, and the messages after it that the links are, shortened or tidied up."""
+    """Return ``first``, and the messages after it that the links are, shortened."""
     nodes = [first]
     for link in links:
         found = find_successor(state, nodes[-1], link)
@@ -219,15 +248,6 @@ def _match_from(state: ConversationState, first: MessageNode, links: Sequence[Fr
             break
         nodes.append(found)
     return nodes
-
-
-def _list_beginnings(
-    state: ConversationState, links: Sequence[Fragment]
-) -> Iterator[tuple[MessageNode, int]]:
-    """Yield known messages that the first link may be, or the second, where the first is a summary."""
-    for skipped, link in enumerate(links[:2]):
-        for node in state.find_by_content(link.hash_content(state.namespace)):
-            yield node, skipped
 
 
 def _score(state: ConversationState, nodes: Sequence[MessageNode]) -> tuple[bool, int]:

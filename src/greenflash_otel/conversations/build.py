@@ -28,6 +28,7 @@ from greenflash_otel.conversations.changes import (
 )
 from greenflash_otel.conversations.deferred import DeferredQueue
 from greenflash_otel.conversations.enclosing import EnclosingSteps
+from greenflash_otel.conversations.exchanges import list_last_exchange_names
 from greenflash_otel.conversations.items import (
     facts_of,
     model_of,
@@ -44,7 +45,6 @@ from greenflash_otel.conversations.resolve import (
     KnownConversations,
     Resolution,
     does_resend_history,
-    find_last_exchange,
     list_stored_item_names,
 )
 from greenflash_otel.conversations.update import MessageItem
@@ -191,8 +191,8 @@ class _Draft:
         if namespace is None:
             return
         for answers in prepared.list_alternatives():  # any of them may be the one that is resent
-            last_exchange = find_last_exchange(namespace, self._found.rest, answers)
-            for name in (find_head(namespace, head_id, answers), last_exchange):
+            names = list_last_exchange_names(namespace, (*self._found.rest, *answers))
+            for name in (find_head(namespace, head_id, answers), *names):
                 if name is not None:
                     self.add_entry(IndexName.HISTORY, name, self._found.conversation_id, is_shared=True)
 

@@ -103,9 +103,11 @@ class MessageNode:
     cursor: Cursor = store_as("a", default=Cursor())
     """Where the conversation is after it."""
     sketch: int = store_as("s", default=0)
-    """Its words as bits, if it is an answer: two answers that are much alike share most of them."""
+    """Its words as bits: two texts that are much alike share most of them."""
     tool_name: str | None = store_as("t", default=None)
     """What it calls, if it is a tool call: its results may not say that."""
+    loose_key: str | None = store_as("l", default=None)
+    """A hash of what it says in any form, if that is another; see `Fragment.hash_loosely`."""
 
 
 @value

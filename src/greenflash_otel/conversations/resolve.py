@@ -8,17 +8,18 @@ Conversations of two users, and two conversations that said exactly the same so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
 from greenflash_otel.conversations.changes import Evidence, Location
+from greenflash_otel.conversations.exchanges import find_by_exchange
 from greenflash_otel.conversations.index import ConversationIndex
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import START, Cursor, list_heads
-from greenflash_otel.message_ids.fragments import NOT_SAID, Fragment, SplitMessage, split_message
-from greenflash_otel.message_ids.ids import id_of, id_of_written
+from greenflash_otel.message_ids.fragments import NOT_SAID, SplitMessage, split_message
+from greenflash_otel.message_ids.ids import id_of
 from greenflash_otel.model.operation import (
     FETCH,
     ConversationContext,
@@ -119,13 +120,6 @@ def list_stored_item_names(part: Part) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def find_last_exchange(
-    namespace: str, messages: Sequence[SplitMessage], answers: Sequence[SplitMessage]
-) -> str | None:
-    """Return the hash of the last answer with its question: some applications resend no more."""
-    return next(_walk_exchanges_backwards(namespace, (*messages, *answers)), None)
-
-
 def _make_resolution(found: _Found, evidence: Evidence) -> Resolution:
     cursor = found.location.cursor
     return Resolution(
@@ -144,7 +138,7 @@ def _resolve_by_content(
     operation, context = prepared.operation, prepared.operation.conversation_context
     namespace = known.choose_namespace(f"history of {context.user_id or ''}")
     heads = list_heads(namespace, None, prepared.messages)
-    id = _find_by_history(known.index, namespace, heads, prepared.messages)
+    id = _find_by_history(known, namespace, heads, prepared)
     if id is not None:
         evidence = Evidence.HISTORY
     else:
@@ -253,29 +247,17 @@ def _find_by_tool(known: KnownConversations, operation: Operation) -> str | None
 
 
 def _find_by_history(
-    index: ConversationIndex, namespace: str, heads: Sequence[str], messages: Sequence[SplitMessage]
+    known: KnownConversations, namespace: str, heads: Sequence[str], prepared: PreparedOperation
 ) -> str | None:
-    """Return the conversation whose every word, up to its last answer, is resent; or its last exchange."""
+    """Return the conversation whose every word, up to its last answer, is resent; or an exchange of it."""
+    histories = known.index.histories
     for head_id in reversed(heads):
-        if index.histories.has(head_id):
-            return index.histories.get(head_id)
-    for exchange in _walk_exchanges_backwards(namespace, messages):
-        if index.histories.has(exchange):
-            return index.histories.get(exchange)
-    return None
-
-
-def _walk_exchanges_backwards(namespace: str, messages: Sequence[SplitMessage]) -> Iterator[str]:
-    """Yield the hash of each question with the last answer to it, the newest first."""
-    answer: Fragment | None = None
-    for message in reversed(messages):
-        for fragment in reversed(message.fragments):
-            if fragment.kind == "answer" and answer is None:
-                answer = fragment
-            elif fragment.kind == "user" and answer is not None:
-                written = f"[{fragment.written}, {answer.written}]"
-                yield id_of_written(namespace, None, "exchange", written)
-                answer = None
+        if histories.has(head_id):
+            return histories.get(head_id)
+    is_user_known = prepared.operation.conversation_context.user_id is not None
+    return find_by_exchange(
+        known.index, known.get_state, namespace, prepared.messages, is_user_known=is_user_known
+    )
 
 
 def does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:

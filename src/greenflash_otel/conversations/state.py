@@ -71,7 +71,7 @@ class ConversationState:
         self.children: LruDict[str, tuple[str, ...]] = LruDict(MESSAGES)
         """Ids of the nodes that follow one, by its id; of those that begin the conversation, by ""."""
         self.nodes_by_content: LruDict[str, tuple[str, ...]] = LruDict(MESSAGES)
-        """Ids of the nodes that say the same, by their content key."""
+        """Ids of the nodes that say the same, by their content key, and by their loose key."""
         self.parent_overrides: ChangeTrackingLruDict[str, str] = ChangeTrackingLruDict(MESSAGES)
         """Id of a message by that of the head after it, where this does not follow from it; see `resolve`."""
         self.tool_call_message_ids: ChangeTrackingLruDict[str, str] = ChangeTrackingLruDict(CALLS)
@@ -101,7 +101,7 @@ class ConversationState:
         return self._list_nodes(self.children.get(node.id if node else "", ()))
 
     def find_by_content(self, content_key: str) -> list[MessageNode]:
-        """Return the messages that say this, wherever they are; the newest first."""
+        """Return the messages that say this, in this form or another, wherever; the newest first."""
         return self._list_nodes(self.nodes_by_content.get(content_key, ()))
 
     def apply(self, change: StateChange) -> None:
@@ -164,10 +164,10 @@ class ConversationState:
         self.nodes.remember(node.id, node)
         self._text_bytes["cursors"] += node.cursor.calls_bytes
         parent = self.parent_of(node)
-        for mapping, key in (
-            (self.children, parent.id if parent else ""),
-            (self.nodes_by_content, node.content_key),
-        ):
+        keys = [(self.children, parent.id if parent else ""), (self.nodes_by_content, node.content_key)]
+        if node.loose_key is not None:
+            keys.append((self.nodes_by_content, node.loose_key))
+        for mapping, key in keys:
             mapping.remember(key, (*mapping.get(key, ()), node.id)[-ALTERNATIVES:])
 
     def _list_nodes(self, ids: Sequence[str]) -> list[MessageNode]:

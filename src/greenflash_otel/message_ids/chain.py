@@ -92,6 +92,18 @@ class Cursor:
             self.calls,
         )
 
+    def with_call(self, call_id: str, message_id: str) -> Cursor:
+        """Return the same place, where a tool call has one more id: applications write call ids anew."""
+        calls = (*self.calls, (call_id, message_id))
+        return Cursor(
+            self.head_id,
+            self.last_visible_id,
+            self.turn_user_id,
+            self.tool_preamble_id,
+            self.used_tools,
+            calls,
+        )
+
     def with_tools(self) -> Cursor:
         """Return the cursor of a turn that has used tools."""
         return Cursor(
@@ -172,7 +184,8 @@ def append_fragment(namespace: str, cursor: Cursor, fragment: Fragment) -> Chain
         case "tool_call":
             caller_id = cursor.find_call(fragment.caller_id) if fragment.caller_id else None
             parent_id = caller_id or cursor.tool_preamble_id or answers_id
-            calls = (*cursor.calls, (fragment.call_id, id)) if fragment.call_id else cursor.calls
+            call_id = fragment.call_id or name_call(fragment.tool_name)
+            calls = (*cursor.calls, (call_id, id)) if call_id else cursor.calls
             next_head = head_id if fragment.by_provider else id  # what is resent often leaves it out
             after = Cursor(next_head, visible_id, cursor.turn_user_id, cursor.tool_preamble_id, True, calls)
             return ChainedFragment(fragment, id, "tool_call", parent_id, head_id, after)
@@ -184,7 +197,7 @@ def append_fragment(namespace: str, cursor: Cursor, fragment: Fragment) -> Chain
 
 def _append_tool_result(namespace: str, cursor: Cursor, fragment: Fragment) -> ChainedFragment:
     """Append a result below its call. Its content, which may be large, does not count for its id."""
-    call_message_id = cursor.find_call(fragment.call_id)
+    call_message_id = cursor.find_call(fragment.call_id or name_call(fragment.tool_name))
     type: MessageType = "tool_error" if fragment.failed else "observation"
     if call_message_id is not None:
         id = result_id_of(namespace, call_message_id)
@@ -212,6 +225,11 @@ def _append_out_of_band(namespace: str, cursor: Cursor, fragment: Fragment) -> C
         return ChainedFragment(fragment, id, "user_message", cursor.last_visible_id, cursor.head_id, after)
     parent_id = cursor.turn_user_id or cursor.last_visible_id
     return ChainedFragment(fragment, id, "assistant_message", parent_id, cursor.head_id, after)
+
+
+def name_call(tool_name: str | None) -> str | None:
+    """Return by what the result of a call without an id finds it: OpenAI's old functions have names only."""
+    return f"function {tool_name}" if tool_name else None
 
 
 def result_id_of(namespace: str, call_message_id: str) -> str:

@@ -15,10 +15,12 @@ from typing import Literal, TypeAlias
 from greenflash_otel.message_ids.ids import (
     canonical_of,
     id_of_written,
+    loosen_text,
     sketch_words,
     text_of,
     write_canonical,
 )
+from greenflash_otel.message_ids.thought_blocks import has_block, separate_thoughts
 from greenflash_otel.model.operation import (
     CallFacts,
     Json,
@@ -49,6 +51,9 @@ REFUSAL = "refusal"
 
 NOT_SAID = frozenset({"item_reference", "compaction", "compaction_trigger"})
 """Types of parts that manage what the provider keeps; they say nothing themselves."""
+
+SKETCHED = 4_000
+"""Characters at either end of a user message that are compared by likeness."""
 
 _HIDDEN = (Reasoning, ToolCall, ToolCallResponse, ServerToolCall, ServerToolCallResponse)
 
@@ -83,6 +88,7 @@ class Fragment:
     """Whether the next fragment's id depends on this one; see `chain`."""
     _written: str | None = field(default=None, init=False, repr=False)
     _content_key: tuple[str, str] | None = field(default=None, init=False, repr=False)
+    _loose_key: tuple[str, str] | None = field(default=None, init=False, repr=False)
     _sketch: int | None = field(default=None, init=False, repr=False)
 
     @property
@@ -98,12 +104,30 @@ class Fragment:
             self._content_key = namespace, id_of_written(namespace, None, self.kind, self.written)
         return self._content_key[1]
 
+    def hash_loosely(self, namespace: str) -> str:
+        """Return a hash of what it says in any form: without media, queries of addresses and call ids."""
+        if self._loose_key is None or self._loose_key[0] != namespace:
+            loose, key = self._loosen(), self.hash_content(namespace)
+            if loose != self.canonical:
+                key = id_of_written(namespace, None, self.kind, write_canonical(loose))
+            self._loose_key = namespace, key
+        return self._loose_key[1]
+
     @property
     def sketch(self) -> int:
-        """Its words as bits if it is an answer: only answers are compared by likeness."""
+        """Its words as bits, if the user saw or said them: they are compared by likeness."""
         if self._sketch is None:
-            self._sketch = sketch_words(self.text or "") if self.kind == "answer" else 0
+            text = self.text or ""
+            if self.kind == "user" and len(text) > 2 * SKETCHED:
+                text = f"{text[:SKETCHED]} {text[-SKETCHED:]}"
+            self._sketch = sketch_words(text) if self.kind in ("user", "answer") else 0
         return self._sketch
+
+    def _loosen(self) -> Json:
+        if self.kind == "tool_call" and isinstance(self.canonical, list):
+            return self.canonical[:-1]
+        text = self.canonical[0] if isinstance(self.canonical, list) else self.canonical
+        return (isinstance(text, str) and loosen_text(text)) or self.canonical
 
 
 @value
@@ -141,6 +165,8 @@ def split_messages(messages: Iterable[Message]) -> tuple[SplitMessage, ...]:
 def split_message(message: Message) -> SplitMessage:
     """Split a message into its fragments, in order. A message without any content has none."""
     parts, role, said_all = message.parts, message.role, True
+    if role == "assistant" and has_block(parts):
+        parts = separate_thoughts(message)
     if len(parts) == 1 and isinstance(parts[0], Text) and role not in RESULT_ROLES:
         fragments = _split_text(message, parts[0].content)  # nearly all messages of long histories
     else:

@@ -15,7 +15,10 @@ from json.encoder import encode_basestring_ascii
 
 from greenflash_otel.model.operation import Json, Media, Other, Part, Text
 
-WORD = re.compile(r"\w+")
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
+"""A word; Chinese and Japanese have no spaces between words, so each of their characters counts as one."""
+ADDRESS_QUERY = re.compile(r"(https?://[^\s?#]*)[?#][^\s\"'<>)\]}]*")
+"""What an application renews of an address: a signature, a time."""
 LONG_WORD = 32
 """Characters above which the bit of a word is not remembered: such words seldom come again."""
 
@@ -72,6 +75,19 @@ def compute_jaccard_similarity(one: int, other: int) -> float:
     """Return the share of words that two texts have in common, by their sketches; 1 for two without any."""
     union = (one | other).bit_count()
     return (one & other).bit_count() / union if union else 1.0
+
+
+def compute_containment(one: int, other: int) -> float:
+    """Return the share of the shorter text's words that the other has too, by their sketches."""
+    shorter = min(one.bit_count(), other.bit_count())
+    return (one & other).bit_count() / shorter if shorter else 0.0
+
+
+def loosen_text(text: str) -> str:
+    """Return a text without what applications change in it: queries of addresses, and white space."""
+    if "://" in text:
+        text = ADDRESS_QUERY.sub(r"\1", text)
+    return " ".join(text.split())
 
 
 def text_of(parts: Sequence[Part]) -> str:
