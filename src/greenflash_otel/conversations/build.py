@@ -41,19 +41,29 @@ from greenflash_otel.conversations.properties import select_remembered
 from greenflash_otel.conversations.resolve import (
     KnownConversations,
     Resolution,
+    does_resend_history,
     find_last_exchange,
     list_stored_item_names,
+)
+from greenflash_otel.conversations.steps import (
+    add_context,
+    fold_contexts,
+    fold_voice_call,
+    list_documents,
+    list_question_keys,
+    place_steps,
+    sort_steps,
 )
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.message_ids.chain import (
     START,
     ChainedFragment,
     Cursor,
+    disambiguate_choices,
     extend_chain,
     find_head,
     result_id_of,
 )
-from greenflash_otel.message_ids.ids import id_of
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     CHAINS,
@@ -94,7 +104,7 @@ def build(
         draft.add_history(prepared)
     if operation.response_id and operation.ending != "pending":
         draft.add_entry(IndexName.EMITTED_RESPONSE, operation.response_id, None)
-    return draft.finish(prepared, role, items)
+    return draft.finish(span, prepared, role, items)
 
 
 def _is_news(known: KnownConversations, operation: Operation) -> bool:
@@ -119,6 +129,8 @@ class _Draft:
         self._branch_cursors: list[tuple[str, Cursor]] = []
         self._entries: list[IndexEntry] = []
         self._released: list[DeferralKey] = []
+        self._deferred: list[Deferral] = []
+        self._folded: list[Operation] = []
         self.emitted_spans: list[str] = []
 
     def add_shown(
@@ -131,7 +143,7 @@ class _Draft:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
         answered, after = self._chain_answers(aligned.cursor, prepared)
-        self._resends_history = self._resends_history or _does_resend_history(prepared, self._found)
+        self._resends_history = self._resends_history or does_resend_history(prepared, self._found)
         call_ids = self._add_nodes((*aligned.chained, *answered))
         self._move_to(after)
         self._add_location(span, operation, aligned.cursor, after)
@@ -139,12 +151,28 @@ class _Draft:
             self._add_alias(prepared, after)
         question_id = aligned.cursor.turn_user_id
         items = [write_message(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
-        for waiting in self._release(deferred, [DeferralKey(DeferralKind.TRACE, span.trace_id)]):
-            items += self.add_step(waiting.span, waiting.operation, question_id)
-        items += self._write_answers(span, operation, answered, question_id)
-        for waiting in self._release(deferred, _list_dependents(operation, call_ids)):
-            items += self.add_step(waiting.span, waiting.operation, question_id, after)
-        return sort_by_time(items) if operation.name == TURN else items
+        waiting = self._release(deferred, list_question_keys(self._found.conversation_id, span, operation))
+        steps = sort_steps(self._state, waiting, span, prepared, self._found, aligned)
+        self._deferred += steps.later
+        earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
+        found = self._add_steps(steps.now, question_id)
+        answers = self._write_answers(span, operation, answered, question_id)
+        if operation.name != TURN:
+            answers = add_context(answers, list_documents(found), operation.choice_count)
+        items = [*place_steps(items, found), *answers]
+        dependents = list(self._release(deferred, _list_dependents(operation, call_ids)))
+        items += self._add_steps(dependents, question_id, after)
+        return [*earlier, *(sort_by_time(items) if operation.name == TURN else items)]
+
+    def _add_steps(
+        self, steps: Iterable[Deferral], question_id: str | None, turn: Cursor | None = None
+    ) -> list[MessageItem]:
+        """Add steps that waited, and what each says of the conversation."""
+        items = list[MessageItem]()
+        for one in steps:
+            self._folded.append(one.operation)
+            items += self.add_step(one.span, one.operation, question_id, turn)
+        return items
 
     def add_hidden(self, span: SpanRecord, prepared: PreparedOperation) -> Sequence[MessageItem]:
         """Add an operation that the user does not see."""
@@ -189,11 +217,14 @@ class _Draft:
         """Add a name that leads to this conversation."""
         self._entries.append(IndexEntry(index, name, target, is_shared))
 
-    def finish(self, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]) -> Changes:
+    def finish(
+        self, span: SpanRecord, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]
+    ) -> Changes:
         """Return the changes; of the messages those that were not emitted before."""
-        context, state, found = prepared.operation.conversation_context, self._state, self._found
+        operation, state, found = prepared.operation, self._state, self._found
+        context = fold_contexts(operation, self._folded)
         new, last_ms = _select_new(items, state.emitted_ids, state.facts.last_ms)
-        primary = record_primary_call(state, prepared) if role.is_shown else {}
+        primary = record_primary_call(state, prepared, span) if role.is_shown else {}
         facts: ConversationFacts = replace(
             state.facts,
             cursor=self._cursor,
@@ -221,9 +252,11 @@ class _Draft:
             role=role,
             items=tuple(new),
             properties=properties,
+            voice_call=fold_voice_call(operation, self._folded),
             state=change,
             entries=tuple(self._entries),
             released=tuple(self._released),
+            deferred=tuple(self._deferred),
         )
 
     def _move_to(self, cursor: Cursor) -> None:
@@ -344,34 +377,6 @@ class _Draft:
     def _count_new_turns(self) -> int:
         ids = {node.id for node in self._nodes if node.kind == "user"}
         return sum(id not in self._state.nodes for id in ids)
-
-
-def disambiguate_choices(
-    namespace: str, alternatives: Sequence[Sequence[ChainedFragment]]
-) -> Iterator[ChainedFragment]:
-    """Yield alternatives; one that says the same as another gets ids of its own, for it is another answer."""
-    seen: set[str] = set()
-    for index, alternative in enumerate(alternatives):
-        ids = {one.id for one in alternative}
-        if ids & seen:
-            yield from (replace(one, id=id_of(namespace, one.id, "choice", index)) for one in alternative)
-        else:
-            yield from alternative
-        seen |= ids
-
-
-def _does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:
-    """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
-    if prepared.operation.input_parent_id is not None:
-        return any(message.role == "user" for message in found.rest)
-    if found.cursor is not None:
-        return True
-    has_question = False
-    for message in reversed(found.rest):
-        if has_question and message.role == "assistant":
-            return True
-        has_question = has_question or message.role == "user"
-    return False
 
 
 def _list_dependents(operation: Operation, call_ids: Iterable[str]) -> Iterator[DeferralKey]:

@@ -59,6 +59,7 @@ class Redaction:
             prompt=update.prompt and self._redact_prompt(update.prompt),
             properties=self._clean(update.properties, "properties"),
             messages=tuple(self._redact_message(message) for message in update.messages),
+            earlier=tuple(map(self.update, update.earlier)),
         )
 
     def redact_outcome(self, outcome: Outcome) -> Outcome:

@@ -50,7 +50,7 @@ class Spans:
         memory, found = ConversationStore(), list[ConversationUpdate]()
         for span in self.all():
             if operation := read(record := record_of(span)):
-                found.append(assemble(memory, record, operation))
+                found += assemble(memory, record, operation).list_in_order()
         return [*found, *assemble_overdue(memory, None)]
 
     def only(self) -> Operation:
