@@ -26,7 +26,7 @@ from greenflash_otel.conversations.items import model_of
 from greenflash_otel.conversations.prepare import PreparedOperation, prepare
 from greenflash_otel.conversations.resolve import Resolution, resolve_conversation
 from greenflash_otel.conversations.state import ConversationState
-from greenflash_otel.conversations.steps import waits_for_question
+from greenflash_otel.conversations.steps import find_answering_call, waits_for_question
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
 from greenflash_otel.model.operation import STEPS, TURN, Operation
@@ -55,8 +55,9 @@ def assemble(
         found = resolve_conversation(store, span, prepared)
     aligned = align(state, found, prepared) if role.is_shown else None
     changes = build(store, store.deferred, span, prepared, found, role, aligned)
+    answering = find_answering_call(store.deferred, prepared)
     store.apply(changes)
-    return _update_of(prepared, changes, earlier)
+    return _update_of(prepared, changes, earlier, prepare(answering) if answering else prepared)
 
 
 def assemble_overdue(store: ConversationStore, now_ns: int | None) -> list[ConversationUpdate]:
@@ -152,17 +153,22 @@ def _is_of_no_conversation(store: ConversationStore, waiting: Deferral) -> bool:
 
 
 def _update_of(
-    prepared: PreparedOperation, changes: Changes, earlier: tuple[ConversationUpdate, ...]
+    prepared: PreparedOperation,
+    changes: Changes,
+    earlier: tuple[ConversationUpdate, ...],
+    answering: PreparedOperation,
 ) -> ConversationUpdate:
-    operation, is_shown, facts = prepared.operation, changes.role.is_shown, changes.state.facts
+    """Return the update; its model and its prompt are those of the call that answered."""
+    is_shown, facts = changes.role.is_shown, changes.state.facts
+    source = answering if answering.prompt else prepared
     return ConversationUpdate(
         conversation_id=changes.conversation_id,
         messages=changes.items,
         user_id=facts.user_id if facts else None,
         organization_id=facts.organization_id if facts else None,
-        model=model_of(operation) if is_shown else None,
-        system_prompt=prepared.prompt if is_shown else None,
-        prompt=operation.prompt if is_shown else None,
+        model=model_of(answering.operation) if is_shown else None,
+        system_prompt=source.prompt if is_shown else None,
+        prompt=source.operation.prompt if is_shown else None,
         voice_call=changes.voice_call,
         properties=changes.properties,
         earlier=earlier,

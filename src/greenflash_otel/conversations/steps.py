@@ -23,15 +23,18 @@ from dataclasses import replace
 from greenflash_otel.conversations.align import Alignment
 from greenflash_otel.conversations.auxiliary import LEAST_QUOTED, contains_excerpt, smooth
 from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, LastCall
+from greenflash_otel.conversations.deferred import DeferredQueue
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.update import MessageItem
-from greenflash_otel.message_ids.ids import text_of
+from greenflash_otel.message_ids.ids import have_same_words, text_of
 from greenflash_otel.model.operation import (
     COMPACT,
     DELETE_ITEMS,
+    MAIN_CALLS,
     RETRIEVAL,
+    TURN,
     ConversationContext,
     Operation,
     VoiceCall,
@@ -136,6 +139,24 @@ def add_context(
             item, rest = replace(item, context="\n\n".join(documents)), rest - 1
         added.append(item)
     return added
+
+
+def find_answering_call(deferred: DeferredQueue[Deferral], prepared: PreparedOperation) -> Operation | None:
+    """Return the call whose answer a turn shows, among its hidden steps: a node may call any model.
+
+    The turn itself knows only the calls that its framework made.
+    """
+    if prepared.operation.name != TURN or prepared.operation.system_instructions:
+        return None
+    turn_id = prepared.operation.conversation_context.turn_id or ""
+    waiting = deferred.peek(DeferralKey(DeferralKind.TURN, turn_id))
+    shown = [one.text for m in prepared.answers for one in m.fragments if one.kind == "answer" and one.text]
+    calls = [one.operation for one in waiting if one.operation.name in MAIN_CALLS]
+    for call in reversed(calls):
+        said = "\n".join(text_of(one.parts) for one in call.output)
+        if call.conversation_context.tool_call_id is None and shown and have_same_words(shown[-1], said):
+            return call
+    return None
 
 
 def fold_contexts(operation: Operation, steps: Iterable[Operation]) -> ConversationContext:

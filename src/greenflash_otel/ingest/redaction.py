@@ -139,7 +139,8 @@ class Redaction:
         return replace(message, voice=voice, **fields)
 
     def _redact_prompt(self, prompt: PromptTemplate) -> PromptTemplate:
-        return replace(prompt, variables=self._clean(prompt.variables, "system_prompt.variables"))
+        variables = self._clean(prompt.variables, "system_prompt.variables")
+        return replace(prompt, variables=variables, template=self._clean(prompt.template, "system_prompt"))
 
     def _redact_attributes(self, attributes: Attributes) -> Attributes:
         """Redact attributes. One that names something has its name as path; any other may be content."""

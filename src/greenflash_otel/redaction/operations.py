@@ -60,7 +60,8 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         input=tuple(_redact_speaker(message, clean) for message in mapped.input),
         output=tuple(_redact_speaker(message, clean) for message in mapped.output),
         conversation_context=_change(operation.conversation_context, clean, properties="properties"),
-        prompt=prompt and _change(prompt, clean, variables="system_prompt.variables"),
+        prompt=prompt
+        and _change(prompt, clean, variables="system_prompt.variables", template="system_prompt"),
         tool=tool and _change(tool, clean, arguments="messages.input", result="messages.output"),
         failure=failure and _change(failure, clean, message="messages.properties.error.message"),
         properties=cast("Mapping[str, Json]", clean(operation.properties, "messages.properties")),

@@ -14,6 +14,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from greenflash_otel.instrumentation.langchain import operations, recorder
 from greenflash_otel.instrumentation.langchain.config import Source
+from greenflash_otel.instrumentation.langchain.prompts import TEMPLATES
 from greenflash_otel.instrumentation.langchain.recorder import BegunRun
 from greenflash_otel.instrumentation.langchain.run_registry import Kind
 from greenflash_otel.internal_errors import guarded
@@ -58,11 +59,15 @@ class CallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
+        with guarded("read a prompt template"):
+            TEMPLATES.begin(run_id, serialized, inputs)
         with guarded("begin a chain"):
             if begun := self._describe_beginning("chain", serialized, run_id, parent_run_id, kwargs):
                 recorder.begin(begun, inputs, None)
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("read a filled prompt"):
+            TEMPLATES.end(run_id, outputs)
         with guarded("end a chain"):
             recorder.end(run_id, outputs, inputs=kwargs.get("inputs"))
 

@@ -20,6 +20,7 @@ from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import Source, complete_context, merge_contexts
 from greenflash_otel.instrumentation.langchain.plain import write_plain
+from greenflash_otel.instrumentation.langchain.prompts import find_prompt
 from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
 from greenflash_otel.instrumentation.langchain.run_context import (
     Live,
@@ -351,6 +352,7 @@ def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[st
     nested = parent_of(begun.parent_id) is not None
     assembled = operations.select_since_last_answer(messages) if nested else messages
     operation = operations.make_model_call(assembled, begun.metadata, parameters)
-    run = begin(begun, None, operation)
-    if run is not None and run.turn.prompt is None and not run.is_auxiliary:
-        run.turn.prompt = operations.prompt_of(messages)
+    prompt, template = find_prompt(messages)
+    run = begin(begun, None, replace(operation, prompt=template))
+    if run is not None:
+        run.prompt, run.prompt_template = prompt, template
