@@ -197,7 +197,8 @@ def _is_about(
     exchange = state.facts.last_exchange
     excerpts = [exchange.question, exchange.answer] if exchange else []
     if any(
-        one.length >= LEAST_QUOTED and contains_excerpt(state.namespace, text, one)
+        (one.length >= LEAST_QUOTED or one.length == len(text))
+        and contains_excerpt(state.namespace, text, one)
         for one in excerpts
         for text in said
     ):
