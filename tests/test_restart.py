@@ -159,7 +159,7 @@ def test_every_text_of_what_waits_is_redacted() -> None:
         "chat",
         ConversationContext("chat", "ada", properties={"p": SECRET}),
         system_instructions=(Text(SECRET),),
-        prompt=PromptTemplate("p", variables={"v": SECRET}),
+        prompt=PromptTemplate("p", variables={"v": SECRET}, template=SECRET),
         input=(Message("user", PARTS), Message("developer", (Text(SECRET),))),
         output=(Message("assistant", PARTS),),
         tool=ToolExecution("t", "c", {"q": SECRET}, SECRET),
@@ -175,7 +175,7 @@ def test_every_text_of_what_waits_is_redacted() -> None:
 
     hidden = repr(redact_operation(operation, clean))
     assert hidden == repr(operation).replace(SECRET, "#")
-    assert hidden.count("#") == 24
+    assert hidden.count("#") == 25
 
 
 TALK = """

@@ -216,5 +216,6 @@ def told(
     items: list[MessageItem] = []
     for number, operation in enumerate(operations, first):
         span = span_of(number=number, trace=number if trace is None else trace, failure=operation.failure)
-        items.extend(assemble(store, span, operation).messages)
+        for update in assemble(store, span, operation).list_in_order():
+            items.extend(update.messages)
     return [*items, *(item for update in assemble_overdue(store, None) for item in update.messages)]

@@ -33,9 +33,10 @@ Ways = st.lists(st.booleans(), min_size=1, max_size=6)
 def _told(given: Sequence[Operation], ends: Sequence[bool], key: bytes = b"") -> list[ConversationUpdate]:
     """What comes of calls, if the process ends after those of which ``ends`` says so."""
     pad = Pad()
-    store, updates = ConversationStore(key, pad), []
+    store, updates = ConversationStore(key, pad), list[ConversationUpdate]()
     for number, operation in enumerate(given):
-        updates.append(assemble(store, span_of(number=number + 1, trace=number + 1), operation))
+        span = span_of(number=number + 1, trace=number + 1)
+        updates += assemble(store, span, operation).list_in_order()
         if ends[number % len(ends)]:
             store = restarted(store, pad, key)
     return updates + assemble_overdue(store, None)

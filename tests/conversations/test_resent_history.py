@@ -122,8 +122,8 @@ def run(
             start_ns=number * 10**9,
             end_ns=number * 10**9 + 10**8,
         )
-        update = assemble(store, span, operation)
-        handed_on += [(update.conversation_id, message) for message in update.messages]
+        for update in assemble(store, span, operation).list_in_order():
+            handed_on += [(update.conversation_id, message) for message in update.messages]
     for update in assemble_overdue(store, None):
         handed_on += [(update.conversation_id, message) for message in update.messages]
     return handed_on

@@ -151,7 +151,7 @@ def test_which_role_a_call_plays(before: Sequence[Operation], operation: Operati
         assemble(store, span_of(number=number), one)
     assert classify_call(store.get_state("chat"), prepare(operation)) is role
     assemble(store, span_of(number=9), operation)
-    is_emitted = role in (CallRole.PRIMARY, CallRole.AUXILIARY)
+    is_emitted = role is CallRole.PRIMARY  # a step may be for a question that nobody has asked yet
     assert store.role_counts.total() == len(before) + is_emitted
     assert store.deferred.peek(DeferralKey(DeferralKind.NEXT_CALL, "chat")) == () or not is_emitted
 

@@ -116,7 +116,8 @@ class Greenflash:
             record = record_of(span)
             operation = registry.read(record)
             assert operation
-            self._keep(assemble(memory, record, operation))
+            for update in assemble(memory, record, operation).list_in_order():
+                self._keep(update)
         if self._outbox is not None:
             self._outbox.put((), memory.list_pending_records())
             memory.mark_persisted()

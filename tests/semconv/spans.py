@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
@@ -18,7 +19,7 @@ def told(producer: str, name: str) -> list[list[MessageItem]]:
     memory, found = ConversationStore(), dict[str, list[MessageItem]]()
     records = otlp.read_json((SPANS / producer / f"{name}.json").read_bytes()).records
     read = trace.combine_spans(map(trace.read, records))
-    updates = [assemble(memory, one.span, one.operation) for one in read if one.operation]
-    for update in (*updates, *assemble_overdue(memory, None)):
+    updates = [assemble(memory, one.span, one.operation).list_in_order() for one in read if one.operation]
+    for update in (*chain.from_iterable(updates), *assemble_overdue(memory, None)):
         found.setdefault(update.conversation_id, []).extend(update.messages)
     return list(found.values())

@@ -17,14 +17,18 @@ from greenflash_otel.conversations.changes import (
     Deferral,
     DeferralKey,
     DeferralKind,
+    Evidence,
+    IndexEntry,
+    IndexName,
     StateChange,
 )
 from greenflash_otel.conversations.items import model_of
 from greenflash_otel.conversations.prepare import PreparedOperation, prepare
 from greenflash_otel.conversations.resolve import Resolution, resolve_conversation
 from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.conversations.steps import find_answering_call, waits_for_question
 from greenflash_otel.conversations.store import ConversationStore
-from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.conversations.update import ConversationUpdate
 from greenflash_otel.model.operation import STEPS, TURN, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 
@@ -46,13 +50,14 @@ def assemble(
     if may_defer and (deferral := find_deferral(state, span, prepared, found, role)):
         store.apply(_wait_changes_of(found, role, deferral))
         return ConversationUpdate(found.conversation_id, ())
-    earlier: tuple[MessageItem, ...] = ()
+    earlier: tuple[ConversationUpdate, ...] = ()
     if role.is_shown and (earlier := resolve_undecided(store, span, prepared, found, role)):
         found = resolve_conversation(store, span, prepared)
     aligned = align(state, found, prepared) if role.is_shown else None
     changes = build(store, store.deferred, span, prepared, found, role, aligned)
+    answering = find_answering_call(store.deferred, prepared)
     store.apply(changes)
-    return _update_of(prepared, changes, earlier)
+    return _update_of(prepared, changes, earlier, prepare(answering) if answering else prepared)
 
 
 def assemble_overdue(store: ConversationStore, now_ns: int | None) -> list[ConversationUpdate]:
@@ -60,12 +65,13 @@ def assemble_overdue(store: ConversationStore, now_ns: int | None) -> list[Conve
 
     A step of which nobody knows the conversation is none by itself: it is counted, not emitted.
     """
-    updates = []
+    updates: list[ConversationUpdate] = []
     for waiting in store.expire(now_ns):
         if waiting.operation.name in STEPS and _is_of_no_conversation(store, waiting):
             store.dropped_steps += 1
         else:
-            updates.append(assemble(store, waiting.span, waiting.operation, may_defer=False))
+            update = assemble(store, waiting.span, waiting.operation, may_defer=False)
+            updates += update.list_in_order()
     return updates
 
 
@@ -89,6 +95,8 @@ def find_deferral(
             key = DeferralKey(DeferralKind.TOOL_CALL, call_id)
         elif found.is_new:
             key = DeferralKey(DeferralKind.TRACE, span.trace_id)
+        if key is None and waits_for_question(state, span, operation):
+            key = DeferralKey(DeferralKind.QUESTION, found.conversation_id)
     if key is None:
         return None
     return Deferral(key, span, _mark_internal(operation) if role is CallRole.AUXILIARY_EARLY else operation)
@@ -96,35 +104,41 @@ def find_deferral(
 
 def resolve_undecided(
     store: ConversationStore, span: SpanRecord, prepared: PreparedOperation, found: Resolution, role: CallRole
-) -> tuple[MessageItem, ...]:
+) -> tuple[ConversationUpdate, ...]:
     """Emit calls that were undecided until this primary call; auxiliary ones wait for its question.
 
     They are emitted before it, so this applies changes of their own: what they said is known when the primary
-    call is aligned.
+    call is aligned. Each keeps an update of its own: waiting changes nothing but the time.
     """
     key = DeferralKey(DeferralKind.NEXT_CALL, found.conversation_id)
     undecided = tuple(store.deferred.peek(key))
     if not undecided:
         return ()
     store.apply(Changes(found.conversation_id, found.evidence, role, released=(key,)))
-    emitted: list[MessageItem] = []
+    emitted: list[ConversationUpdate] = []
     for waiting in undecided:
         if was_auxiliary(prepare(waiting.operation), prepared):
             trace = DeferralKey(DeferralKind.TRACE, span.trace_id)
             deferral = Deferral(trace, waiting.span, _mark_internal(waiting.operation))
             store.apply(_wait_changes_of(found, CallRole.AUXILIARY, deferral))
         else:
-            emitted += assemble(store, waiting.span, waiting.operation, may_defer=False).messages
+            update = assemble(store, waiting.span, waiting.operation, may_defer=False)
+            emitted += update.list_in_order()
     return tuple(emitted)
 
 
 def _wait_changes_of(found: Resolution, role: CallRole, deferral: Deferral) -> Changes:
     override = () if found.parent_override is None else (found.parent_override,)
+    named = (
+        found.evidence in (Evidence.GIVEN, Evidence.PROVIDER) and deferral.key.kind is DeferralKind.QUESTION
+    )
+    trace = IndexEntry(IndexName.TRACE, deferral.span.trace_id, found.conversation_id)
     return Changes(
         found.conversation_id,
         found.evidence,
         role,
         state=StateChange(parent_overrides=override),
+        entries=(trace,) if named else (),
         deferred=(deferral,),
     )
 
@@ -139,17 +153,23 @@ def _is_of_no_conversation(store: ConversationStore, waiting: Deferral) -> bool:
 
 
 def _update_of(
-    prepared: PreparedOperation, changes: Changes, earlier: tuple[MessageItem, ...]
+    prepared: PreparedOperation,
+    changes: Changes,
+    earlier: tuple[ConversationUpdate, ...],
+    answering: PreparedOperation,
 ) -> ConversationUpdate:
-    operation, is_shown, facts = prepared.operation, changes.role.is_shown, changes.state.facts
+    """Return the update; its model and its prompt are those of the call that answered."""
+    is_shown, facts = changes.role.is_shown, changes.state.facts
+    source = answering if answering.prompt else prepared
     return ConversationUpdate(
         conversation_id=changes.conversation_id,
-        messages=(*earlier, *changes.items),
+        messages=changes.items,
         user_id=facts.user_id if facts else None,
         organization_id=facts.organization_id if facts else None,
-        model=model_of(operation) if is_shown else None,
-        system_prompt=prepared.prompt if is_shown else None,
-        prompt=operation.prompt if is_shown else None,
-        voice_call=operation.voice_call,
+        model=model_of(answering.operation) if is_shown else None,
+        system_prompt=source.prompt if is_shown else None,
+        prompt=source.operation.prompt if is_shown else None,
+        voice_call=changes.voice_call,
         properties=changes.properties,
+        earlier=earlier,
     )

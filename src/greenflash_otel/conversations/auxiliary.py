@@ -24,12 +24,19 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from greenflash_otel.conversations.changes import CallRole, ConversationFacts, Excerpt, Exchange
+from greenflash_otel.conversations.changes import (
+    CallRole,
+    ConversationFacts,
+    Excerpt,
+    Exchange,
+    LastCall,
+)
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.fragments import SplitMessage
 from greenflash_otel.message_ids.ids import canonical_of, compute_jaccard_similarity, sketch_words, text_of
 from greenflash_otel.model.operation import ADD_ITEMS, FETCH, MAIN_CALLS, TURN, Operation, Text
+from greenflash_otel.model.telemetry import SpanRecord
 
 SIMILARITY_THRESHOLD = 0.6
 """Share of words two system prompts have in common that are the same but for what is filled in."""
@@ -87,9 +94,15 @@ def was_auxiliary(undecided: PreparedOperation, following: PreparedOperation) ->
     return not continues and _find_newest_question(undecided) == _find_newest_question(following)
 
 
-def record_primary_call(state: ConversationState, prepared: PreparedOperation) -> dict[str, Any]:
+def record_primary_call(
+    state: ConversationState, prepared: PreparedOperation, span: SpanRecord
+) -> dict[str, Any]:
     """Return the `ConversationFacts` that say how primary calls look, of which this is one."""
     operation, fields = prepared.operation, dict[str, Any]()
+    last = state.facts.last_call
+    if last is None or span.end_ns >= last.end_ns:
+        scope_id = operation.conversation_context.scope_id
+        fields["last_call"] = LastCall(span.end_ns, span.trace_id, scope_id)
     if operation.name not in MAIN_CALLS:
         return fields
     if prepared.prompt or state.facts.primary_prompt_sketch is None:
@@ -130,15 +143,15 @@ def _does_quote_last_exchange(state: ConversationState, messages: Sequence[Split
     exchange = state.facts.last_exchange
     if exchange is None or exchange.answer.length < LEAST_QUOTED or not exchange.question.length:
         return False
-    texts = [_smooth(text_of(one.message.parts)) for one in messages if one.role == "user"]
+    texts = [smooth(text_of(one.message.parts)) for one in messages if one.role == "user"]
     return any(
-        _contains(state.namespace, text, exchange.question)
-        and _contains(state.namespace, text, exchange.answer)
+        contains_excerpt(state.namespace, text, exchange.question)
+        and contains_excerpt(state.namespace, text, exchange.answer)
         for text in texts
     )
 
 
-def _contains(namespace: str, text: str, excerpt: Excerpt) -> bool:
+def contains_excerpt(namespace: str, text: str, excerpt: Excerpt) -> bool:
     """Return whether a text has an excerpt, at the beginning of a word."""
     length = excerpt.length
     starts = (found.start() for found in WORD_START.finditer(text, 0, max(0, len(text) - length + 1)))
@@ -160,7 +173,7 @@ def _find_newest_question(prepared: PreparedOperation) -> object:
 
 
 def _begin(namespace: str, text: str) -> Excerpt:
-    beginning = _smooth(text)[:QUOTED].rstrip()
+    beginning = smooth(text)[:QUOTED].rstrip()
     return Excerpt(len(beginning), _digest(namespace, beginning))
 
 
@@ -168,5 +181,6 @@ def _digest(namespace: str, text: str) -> str:
     return hashlib.blake2b(f"{namespace} {text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _smooth(text: str) -> str:
+def smooth(text: str) -> str:
+    """Return a text with its white space evened out."""
     return SPACE.sub(" ", text).strip()

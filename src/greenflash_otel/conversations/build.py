@@ -47,6 +47,15 @@ from greenflash_otel.conversations.resolve import (
     does_resend_history,
     list_stored_item_names,
 )
+from greenflash_otel.conversations.steps import (
+    add_context,
+    fold_contexts,
+    fold_voice_call,
+    list_documents,
+    list_question_keys,
+    place_steps,
+    sort_steps,
+)
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.message_ids.chain import (
     START,
@@ -99,7 +108,7 @@ def build(
         draft.add_history(prepared)
     if operation.response_id and operation.ending != "pending":
         draft.add_entry(IndexName.EMITTED_RESPONSE, operation.response_id, None)
-    return draft.finish(prepared, role, items)
+    return draft.finish(span, prepared, role, items)
 
 
 def _is_news(known: KnownConversations, operation: Operation) -> bool:
@@ -127,6 +136,8 @@ class _Draft:
         self._tool_names: dict[str, str | None] = {}
         self._attempts = Attempts(self._namespace, self._state.emitted_ids)
         self._enclosing = EnclosingSteps(self._namespace)
+        self._deferred: list[Deferral] = []
+        self._folded: list[Operation] = []
         self.emitted_spans: list[str] = []
 
     def add_shown(
@@ -146,16 +157,30 @@ class _Draft:
         if not aligned.from_input_alone:
             self._add_alias(prepared, after)
         question_id = aligned.cursor.turn_user_id
-        earlier = [*self._release(deferred, [DeferralKey(DeferralKind.TRACE, span.trace_id)])]
-        later = [*self._release(deferred, _list_dependents(operation, call_ids))]
-        self._enclosing = EnclosingSteps(self._namespace, (*earlier, *later))
+        waiting = self._release(deferred, list_question_keys(self._found.conversation_id, span, operation))
+        steps = sort_steps(self._state, waiting, span, prepared, self._found, aligned)
+        self._deferred += steps.later
+        dependents = [*self._release(deferred, _list_dependents(operation, call_ids))]
+        self._enclosing = EnclosingSteps(self._namespace, (*steps.before, *steps.now, *dependents))
         asked = [self._write(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
-        steps = [item for one in earlier for item in self.add_step(one.span, one.operation, question_id)]
+        earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
+        found = self._add_steps(steps.now, question_id)
         answers = self._write_answers(span, operation, answered, question_id)
-        ran = [item for one in later for item in self.add_step(one.span, one.operation, question_id, after)]
+        ran = self._add_steps(dependents, question_id, after)
         if operation.name == TURN:
-            return order_turn([*asked, *answers], [*steps, *ran])
-        return [*asked, *steps, *answers, *ran]
+            return [*earlier, *order_turn([*asked, *answers], [*found, *ran])]
+        answers = add_context(answers, list_documents(found), operation.choice_count)
+        return [*earlier, *place_steps(asked, found), *answers, *ran]
+
+    def _add_steps(
+        self, steps: Iterable[Deferral], question_id: str | None, turn: Cursor | None = None
+    ) -> list[MessageItem]:
+        """Add steps that waited, and what each says of the conversation."""
+        items = list[MessageItem]()
+        for one in steps:
+            self._folded.append(one.operation)
+            items += self.add_step(one.span, one.operation, question_id, turn)
+        return items
 
     def add_hidden(self, span: SpanRecord, prepared: PreparedOperation) -> Sequence[MessageItem]:
         """Add an operation that the user does not see."""
@@ -202,11 +227,14 @@ class _Draft:
         """Add a name that leads to this conversation."""
         self._entries.append(IndexEntry(index, name, target, is_shared))
 
-    def finish(self, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]) -> Changes:
+    def finish(
+        self, span: SpanRecord, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]
+    ) -> Changes:
         """Return the changes; of the messages those that were not emitted before."""
-        context, state, found = prepared.operation.conversation_context, self._state, self._found
+        operation, state, found = prepared.operation, self._state, self._found
+        context = fold_contexts(operation, self._folded)
         new, last_ms = select_new(items, state.emitted_ids, state.facts.last_ms)
-        primary = record_primary_call(state, prepared) if role.is_shown else {}
+        primary = record_primary_call(state, prepared, span) if role.is_shown else {}
         facts: ConversationFacts = replace(
             state.facts,
             cursor=self._cursor,
@@ -234,9 +262,11 @@ class _Draft:
             role=role,
             items=tuple(new),
             properties=properties,
+            voice_call=fold_voice_call(operation, self._folded),
             state=change,
             entries=tuple(self._entries),
             released=tuple(self._released),
+            deferred=tuple(self._deferred),
         )
 
     def _move_to(self, cursor: Cursor) -> None:

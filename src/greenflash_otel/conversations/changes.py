@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.message_ids.chain import Cursor
 from greenflash_otel.message_ids.fragments import FragmentKind
-from greenflash_otel.model.operation import Json, Operation
+from greenflash_otel.model.operation import Json, Operation, VoiceCall
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import store_as, value
 
@@ -70,6 +70,8 @@ class DeferralKind(Enum):
     """The operation that has the whole turn."""
     NEXT_CALL = "next_call"
     """The next primary call of the conversation."""
+    QUESTION = "question"
+    """The primary call with the question that a hidden step was made for."""
     SPAN = "span"
     """A span, or more log records of it."""
 
@@ -127,6 +129,15 @@ class Exchange:
 
 
 @value
+class LastCall:
+    """Where and when the newest primary call ended: what began before that is part of its turn."""
+
+    end_ns: int = store_as("e")
+    trace_id: str = store_as("t")
+    scope_id: str | None = store_as("s", default=None)
+
+
+@value
 class ConversationFacts:
     """What is known of a conversation besides its messages."""
 
@@ -146,6 +157,8 @@ class ConversationFacts:
     """Whether primary calls answer in JSON or single words."""
     last_exchange: Exchange | None = store_as("x", default=None)
     """How the newest user message and its answer begin; see `auxiliary`."""
+    last_call: LastCall | None = store_as("l", default=None)
+    """None while no primary call is known."""
 
 
 @value
@@ -211,6 +224,8 @@ class Changes:
     """New messages, to be emitted."""
     properties: Mapping[str, Json] = field(default_factory=dict)
     """All that was said of the conversation itself."""
+    voice_call: VoiceCall | None = None
+    """The spoken conversation, as the operation or a step that waited for it says."""
     state: StateChange = field(default_factory=StateChange)
     entries: tuple[IndexEntry, ...] = ()
     released: tuple[DeferralKey, ...] = ()

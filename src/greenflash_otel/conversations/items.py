@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.message_ids.chain import ChainedFragment, MessageType
+from greenflash_otel.message_ids.fragments import find_system_prompt
 from greenflash_otel.message_ids.ids import id_of, text_of
 from greenflash_otel.model.operation import (
     CHAIN,
@@ -230,11 +231,21 @@ def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
         "time_to_first_chunk_ms": None if first_chunk_s is None else round(first_chunk_s * 1000),
         "streamed": operation.streamed or None,
         "operation": operation.name if operation.name in STEPS else None,
-        "prompt": write_record(operation.prompt) if operation.prompt else None,
+        "prompt": _write_named_prompt(operation),
         **_write_error(operation),
         **operation.properties,
     }
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _write_named_prompt(operation: Operation) -> Json:
+    """Write which named prompt a call used; its text, too, if the request can only name it."""
+    prompt = operation.prompt
+    if prompt is None or prompt.id is None:
+        return None
+    written: dict[str, Json] = write_record(replace(prompt, template=None))
+    text, _ = find_system_prompt(operation)
+    return {**written, "text": text} if text and prompt.template is None else written
 
 
 def _write_error(operation: Operation) -> dict[str, Json]:

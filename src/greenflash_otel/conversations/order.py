@@ -29,6 +29,7 @@ _RANKS: Mapping[MessageType, int] = {
 """Where a step is among the messages of its moment; any other type: 2."""
 
 ANSWERS = frozenset({"assistant_message", "final_response"})
+"""Types of the messages that have a context."""
 
 
 def order_turn(said: Sequence[MessageItem], steps: Iterable[MessageItem]) -> list[MessageItem]:
@@ -92,14 +93,15 @@ def add_contexts(ordered: Sequence[MessageItem]) -> list[MessageItem]:
     retrievals = {item.id for item in ordered if item.type == "retrieval"}
     for item in ordered:
         if item.type == "retrieval" and item.parent_id not in retrievals:
-            found |= dict.fromkeys(_list_documents(item))
+            found |= dict.fromkeys(read_documents(item))
         elif found and item.type in ANSWERS:
             item, found = replace(item, context="\n\n".join(found)), {}
         items.append(item)
     return items
 
 
-def _list_documents(item: MessageItem) -> list[str]:
+def read_documents(item: MessageItem) -> list[str]:
+    """Return the texts that a retrieval found."""
     documents = (item.output or {}).get("documents")
     if not isinstance(documents, Sequence) or isinstance(documents, str):
         return []

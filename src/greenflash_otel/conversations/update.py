@@ -46,3 +46,9 @@ class ConversationUpdate:
     """The stored prompt that `system_prompt` was made from."""
     voice_call: VoiceCall | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
+    earlier: tuple[ConversationUpdate, ...] = ()
+    """What calls brought that waited for this one; each has a prompt, a model and a voice call of its own."""
+
+    def list_in_order(self) -> tuple[ConversationUpdate, ...]:
+        """Return the updates that waited, and then this one: the order in which they are sent."""
+        return (*self.earlier, self)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api.request import ApiRequest, encode
 from greenflash_otel.model.operation import Json, Voice, VoiceCall
+from greenflash_otel.model.prompt_templates import write_value
 
 PATH = "/messages"
 MAX_ITEMS = 100
@@ -96,13 +97,17 @@ def _write_frame(update: ConversationUpdate, address: Address) -> dict[str, Json
 
 
 def _write_system_prompt(update: ConversationUpdate) -> Json:
-    """A text; that of a stored prompt under the prompt's id, which joins all its versions and fillings."""
+    """A text; that of a template with its variables, so that it is one prompt however it is filled.
+
+    A named prompt of which only the filled text is known is sent by its name alone, for the same reason.
+    """
     text, prompt = update.system_prompt, update.prompt
-    if not text or prompt is None:
+    if prompt is None or not (prompt.id or prompt.template):
         return text or None
-    component: dict[str, Json] = {"content": text, "isDynamic": bool(prompt.variables)}
-    variables = {name: value for name, value in prompt.variables.items() if isinstance(value, str)}
-    fields: dict[str, Json] = {"externalPromptId": prompt.id, "components": [component]}
+    variables: dict[str, Json] = {name: write_value(value) for name, value in prompt.variables.items()}
+    fields: dict[str, Json] = {"externalPromptId": prompt.id} if prompt.id else {}
+    if prompt.template:
+        fields["components"] = [{"content": prompt.template, "isDynamic": False}]
     return {**fields, "variables": variables} if variables else fields
 
 

@@ -292,7 +292,8 @@ class Ingest:
             and not registry.has_content(operation)
         ):
             self._joiner.await_logs(span, now_ns)
-        return self._sift_requests(assemble(self._conversations, span, operation))
+        updates = assemble(self._conversations, span, operation).list_in_order()
+        return [request for update in updates for request in self._sift_requests(update)]
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""

@@ -59,6 +59,7 @@ class Redaction:
             prompt=update.prompt and self._redact_prompt(update.prompt),
             properties=self._clean(update.properties, "properties"),
             messages=tuple(self._redact_message(message) for message in update.messages),
+            earlier=tuple(map(self.update, update.earlier)),
         )
 
     def redact_outcome(self, outcome: Outcome) -> Outcome:
@@ -138,7 +139,8 @@ class Redaction:
         return replace(message, voice=voice, **fields)
 
     def _redact_prompt(self, prompt: PromptTemplate) -> PromptTemplate:
-        return replace(prompt, variables=self._clean(prompt.variables, "system_prompt.variables"))
+        variables = self._clean(prompt.variables, "system_prompt.variables")
+        return replace(prompt, variables=variables, template=self._clean(prompt.template, "system_prompt"))
 
     def _redact_attributes(self, attributes: Attributes) -> Attributes:
         """Redact attributes. One that names something has its name as path; any other may be content."""

@@ -58,7 +58,7 @@ def remove_content(operation: Operation) -> Operation:
     bare = map_parts(operation, _strip_part)
     return replace(
         bare,
-        prompt=replace(operation.prompt, variables={}) if operation.prompt else None,
+        prompt=replace(operation.prompt, variables={}, template=None) if operation.prompt else None,
         input=tuple(map(_strip_message, bare.input)),
         output=tuple(map(_strip_message, bare.output)),
         tool=_strip_tool(operation.tool) if operation.tool else None,

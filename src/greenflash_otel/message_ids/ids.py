@@ -26,6 +26,11 @@ quote: Callable[[str], str] = encode_basestring_ascii
 """Writes a string as JSON, in C."""
 _encode = json.JSONEncoder(sort_keys=True, default=str).encode
 
+LEAST_QUOTED = 12
+"""Characters of a text that is found in another; a shorter one is in too many."""
+ALIKE = 0.6
+"""Share of words that two texts have in common of which one is the other, reworded."""
+
 
 def key_of(secret: str | None) -> bytes:
     """Return the key that a secret of any length makes; an empty one without a secret."""
@@ -112,3 +117,14 @@ def _hash_word(word: str) -> int:
 
 
 _bit_of = lru_cache(maxsize=20_000)(_hash_word)
+
+
+def have_same_words(one: str, other: str) -> bool:
+    """Return whether two texts are alike, or one quotes the other: it was wrapped, cut or reworded a little."""
+    shorter, longer = sorted((" ".join(one.split()), " ".join(other.split())), key=len)
+    if not shorter:
+        return False
+    if shorter == longer or (len(shorter) >= LEAST_QUOTED and shorter in longer):
+        return True
+    similarity = compute_jaccard_similarity(sketch_words(shorter), sketch_words(longer))
+    return similarity >= ALIKE

@@ -247,11 +247,14 @@ def nest_context(outer: ConversationContext, inner: ConversationContext) -> Conv
 
 @dataclass(frozen=True, slots=True)
 class PromptTemplate:
-    """A prompt that the provider keeps; the request names it and fills it in."""
+    """A prompt that is filled in for each request."""
 
-    id: str
+    id: str | None = None
+    """What names it, if the provider or the application keeps it."""
     version: str | None = None
     variables: Mapping[str, Json] = field(default_factory=dict)
+    template: str | None = None
+    """Its text, with ``{{name}}`` for each variable; None if nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +340,7 @@ class Operation:
     """OpenAI Conversations: the input continues this stored conversation."""
     system_instructions: tuple[Part, ...] = ()
     prompt: PromptTemplate | None = None
-    """The stored prompt that `system_instructions` come from."""
+    """The prompt that the system prompt was made from."""
     input: tuple[Message, ...] = ()
     input_parent_id: str | None = None
     """External id of the message right before ``input[0]``, if the span leaves out known history."""

@@ -16,6 +16,7 @@ from greenflash_otel.model.operation import (
     Operation,
     Other,
     Part,
+    PromptTemplate,
     Reasoning,
     ServerToolCall,
     ServerToolCallResponse,
@@ -60,7 +61,7 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         input=tuple(_redact_speaker(message, clean) for message in mapped.input),
         output=tuple(_redact_speaker(message, clean) for message in mapped.output),
         conversation_context=_change(operation.conversation_context, clean, properties="properties"),
-        prompt=prompt and _change(prompt, clean, variables="system_prompt.variables"),
+        prompt=prompt and _redact_prompt(prompt, clean),
         tool=tool and _change(tool, clean, arguments="messages.input", result="messages.output"),
         failure=failure and _change(failure, clean, message="messages.properties.error.message"),
         properties=cast("Mapping[str, Json]", clean(operation.properties, "messages.properties")),
@@ -76,6 +77,12 @@ def _redact_speaker(message: Message, clean: Clean) -> Message:
         name=None if message.name is None else cast(str, clean(message.name, "messages.name")),
         voice=message.voice and redact_voice(message.voice, clean),
     )
+
+
+def _redact_prompt(prompt: PromptTemplate, clean: Clean) -> PromptTemplate:
+    if prompt.template is not None:
+        prompt = _change(prompt, clean, template="system_prompt")
+    return _change(prompt, clean, variables="system_prompt.variables")  # type: ignore[no-any-return]
 
 
 def redact_voice(voice: Voice, clean: Clean) -> Voice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
+from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext, Operation, merge_context
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.convention import sort_by_precedence
 from greenflash_otel.semconv.conventions import (
@@ -22,6 +22,7 @@ from greenflash_otel.semconv.conventions import (
 )
 from greenflash_otel.semconv.conversation_attributes import ConversationAttributes
 from greenflash_otel.semconv.normalise import normalise
+from greenflash_otel.semconv.prompt_attributes import read_prompt_template
 from greenflash_otel.semconv.redaction_marks import remove_redaction_marks
 
 OURS = "greenflash_otel"
@@ -78,6 +79,8 @@ def read(span: SpanRecord) -> Operation | None:
         return None
     if span.scope != OURS:
         found = normalise(remove_redaction_marks(found))
+    if found.prompt is None and found.name in MAIN_CALLS:
+        found = replace(found, prompt=read_prompt_template(span.attributes, found))
     context = merge_context(found.conversation_context, read_conversation_context(span.attributes))
     return replace(found, conversation_context=context)
 

@@ -70,7 +70,7 @@ class Spans:
         memory, found = ConversationStore(), list[ConversationUpdate]()
         for record in self.records():
             if operation := read(record):
-                found.append(assemble(memory, record, operation))
+                found += assemble(memory, record, operation).list_in_order()
         return [*found, *assemble_overdue(memory, None)]
 
     def only(self) -> Operation:

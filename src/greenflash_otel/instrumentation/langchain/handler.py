@@ -15,6 +15,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from greenflash_otel.instrumentation.langchain import operations, recorder
 from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.out_of_talk import choose_kind, make_operation
+from greenflash_otel.instrumentation.langchain.prompts import TEMPLATES
 from greenflash_otel.instrumentation.langchain.recorder import BegunRun
 from greenflash_otel.instrumentation.langchain.run_context import parent_of
 from greenflash_otel.instrumentation.langchain.run_registry import Kind
@@ -60,12 +61,16 @@ class CallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
+        with guarded("read a prompt template"):
+            TEMPLATES.begin(run_id, serialized, inputs)
         with guarded("begin a chain"):
             kind = choose_kind(kwargs.get("run_type"), is_root=parent_of(parent_run_id) is None)
             if kind and (begun := self._describe_beginning(kind, serialized, run_id, parent_run_id, kwargs)):
                 recorder.begin(begun, inputs, make_operation(begun.kind, begun.name, inputs, begun.metadata))
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        with guarded("read a filled prompt"):
+            TEMPLATES.end(run_id, outputs)
         with guarded("end a chain"):
             recorder.end(run_id, outputs, inputs=kwargs.get("inputs"))
 

@@ -102,12 +102,6 @@ def select_since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
     return messages
 
 
-def prompt_of(messages: Sequence[Any]) -> str | None:
-    """The system prompt of a model call."""
-    texts = [text_of(message) for message in messages[:4] if role_of(message) == "system"]
-    return "\n\n".join(text for text in texts if text) or None
-
-
 def answers_of(response: Any) -> list[Any]:
     """The messages of a model's result; texts of the older kind of model as they are."""
     found = list[Any]()

@@ -31,6 +31,7 @@ from greenflash_otel.instrumentation.langchain.belonging import (
 from greenflash_otel.instrumentation.langchain.callers import is_stream_left, read_callers_configurable
 from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.out_of_talk import add_judgement
+from greenflash_otel.instrumentation.langchain.prompts import find_prompt
 from greenflash_otel.instrumentation.langchain.root_io import given_of
 from greenflash_otel.instrumentation.langchain.run_context import (
     Live,
@@ -390,6 +391,7 @@ def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[st
     nested = parent_of(begun.parent_id) is not None
     assembled = operations.select_since_last_answer(messages) if nested else messages
     operation = operations.make_model_call(assembled, begun.metadata, parameters)
-    run = begin(begun, None, operation)
-    if run is not None and run.turn.prompt is None and not run.is_auxiliary:
-        run.turn.prompt = operations.prompt_of(messages)
+    prompt, template = find_prompt(messages)
+    run = begin(begun, None, replace(operation, prompt=template))
+    if run is not None:
+        run.prompt, run.prompt_template = prompt, template

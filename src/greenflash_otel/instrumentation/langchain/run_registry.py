@@ -24,7 +24,13 @@ from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain.config import LangChainConfig, Source
 from greenflash_otel.instrumentation.langchain.root_io import Given
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import ConversationContext, Ending, Failure, Operation
+from greenflash_otel.model.operation import (
+    ConversationContext,
+    Ending,
+    Failure,
+    Operation,
+    PromptTemplate,
+)
 
 if TYPE_CHECKING:
     from greenflash_otel.instrumentation.langchain.run_context import Live
@@ -77,6 +83,10 @@ class Run:
     first_chunk_s: float | None = None
     chunks: list[Any] = field(default_factory=list)
     """What a model has answered so far, as LangChain handed it out."""
+    prompt: str | None = None
+    """The system prompt of a model call."""
+    prompt_template: PromptTemplate | None = None
+    """What `prompt` was made from."""
     id: weakref.ref[UUID] | None = None
 
     def list_ancestors(self) -> list[Run]:
@@ -140,8 +150,6 @@ class Turn:
     steps: list[Step] = field(default_factory=list)
     questions: dict[str, str] = field(default_factory=dict)
     """What interrupts ask, by their ids."""
-    prompt: str | None = None
-    """The system prompt of the first model call."""
     keys: list[int] = field(default_factory=list)
     open: int = 0
     end_ns: int | None = None

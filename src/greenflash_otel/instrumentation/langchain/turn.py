@@ -21,6 +21,7 @@ from greenflash_otel.instrumentation.langchain.messages import (
     write_shown,
 )
 from greenflash_otel.instrumentation.langchain.plain import get_entry
+from greenflash_otel.instrumentation.langchain.prompts import find_call_of_prompt, remove_system_prompt
 from greenflash_otel.instrumentation.langchain.root_io import answer_of, messages_of, replies_of
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
 from greenflash_otel.message_ids.chain import find_head
@@ -49,6 +50,8 @@ def assemble_turn(turn: Turn) -> AssembledTurn:
     script = _Script(turn)
     given, output, parent_id = script.write()
     last = next((step for step in reversed(script.models) if id(step) in script.recorded), None)
+    call = find_call_of_prompt(last, script.models, [line for line, _ in output])
+    prompt = call.run.prompt if call else None
     operation = Operation(
         name=TURN,
         conversation_context=turn.conversation_context,
@@ -56,8 +59,11 @@ def assemble_turn(turn: Turn) -> AssembledTurn:
         response_model=last.operation.response_model if last else None,
         provider=last.operation.provider if last else None,
         response_id=last.operation.response_id if last else None,
-        system_instructions=(Text(turn.prompt),) if turn.prompt else (),
-        input=tuple(line for line, _ in given),
+        system_instructions=(Text(prompt),) if prompt else (),
+        prompt=call.run.prompt_template if call and prompt else None,
+        input=remove_system_prompt([line for line, _ in given])
+        if prompt
+        else tuple(line for line, _ in given),
         input_parent_id=parent_id,
         output=tuple(line for line, _ in output),
         usage=_sum([step.operation.usage for step in script.models]),

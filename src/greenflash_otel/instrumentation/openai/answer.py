@@ -18,6 +18,7 @@ from greenflash_otel.model.operation import (
     Operation,
     Part,
     PromptTemplate,
+    Text,
     Usage,
 )
 
@@ -67,6 +68,7 @@ def complete_operation(
     properties: Mapping[str, Json],
 ) -> Operation:
     """``operation`` as it turned out."""
+    instructions = operation.system_instructions or answer.system_instructions
     return replace(
         operation,
         output=answer.output,
@@ -78,13 +80,21 @@ def complete_operation(
         response_id=answer.response_id or operation.response_id,
         previous_response_id=operation.previous_response_id or answer.previous_response_id,
         provider_conversation_id=answer.provider_conversation_id or operation.provider_conversation_id,
-        system_instructions=operation.system_instructions or answer.system_instructions,
-        prompt=operation.prompt or answer.prompt,
+        system_instructions=instructions,
+        prompt=_add_text(operation.prompt or answer.prompt, instructions),
         time_to_first_chunk_s=first_chunk_s if operation.streamed else None,
         ending=verdict.ending,
         failure=verdict.failure,
         properties={**operation.properties, **answer.properties, **properties},
     )
+
+
+def _add_text(prompt: PromptTemplate | None, instructions: tuple[Part, ...]) -> PromptTemplate | None:
+    """Add its text to a stored prompt that has no variables: there, the text is the template."""
+    if prompt is None or prompt.variables:
+        return prompt
+    text = "\n".join(part.content for part in instructions if isinstance(part, Text))
+    return replace(prompt, template=text or None)
 
 
 def judge(answer: ModelAnswer, *, complete: bool, error: BaseException | None) -> Verdict:

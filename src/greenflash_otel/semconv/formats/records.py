@@ -66,13 +66,17 @@ def read_call(value: Json) -> CallFacts | None:
 
 
 def read_prompt(value: Json) -> PromptTemplate | None:
-    """Read the stored prompt an operation used; None if it used none."""
-    if not isinstance(value, Mapping) or not (id := _find_text(value, "id")):
+    """Read the prompt an operation was given; None if ``value`` neither names it nor has its text."""
+    if not isinstance(value, Mapping):
+        return None
+    id, template = _find_text(value, "id"), _find_text(value, "template")
+    if id is None and template is None:
         return None
     variables = value.get("variables")
     return PromptTemplate(
         id=id,
         version=_find_text(value, "version"),
+        template=template,
         variables=variables if isinstance(variables, Mapping) else {},
     )
 

@@ -1,0 +1,213 @@
+"""Find the question that a hidden step was made for. Pure.
+
+Before an application asks the model, it embeds, looks up, moderates or guards what the user wrote. The span of
+such a step arrives before any span has the question. So a step that began after the newest primary call waits
+for the next one. Then the first of these that applies decides:
+
+| the step                                                        | belongs to            |
+|-----------------------------------------------------------------|-----------------------|
+| ran in the trace or block of only one of the two primary calls  | the question of that  |
+| has the words of the new question                               | the new question      |
+| quotes the last exchange                                        | the question before   |
+| is anything else                                                | whichever was nearer  |
+
+A retrieval waits for a call that answers, because what it found is the context of that answer. What waits in
+vain belongs to the newest question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from greenflash_otel.conversations.align import Alignment
+from greenflash_otel.conversations.auxiliary import LEAST_QUOTED, contains_excerpt, smooth
+from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, LastCall
+from greenflash_otel.conversations.deferred import DeferredQueue
+from greenflash_otel.conversations.order import ANSWERS, read_documents
+from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.resolve import Resolution
+from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.conversations.update import MessageItem
+from greenflash_otel.message_ids.ids import have_same_words, text_of
+from greenflash_otel.model.operation import (
+    COMPACT,
+    DELETE_ITEMS,
+    MAIN_CALLS,
+    RETRIEVAL,
+    TURN,
+    ConversationContext,
+    Operation,
+    VoiceCall,
+    merge_context,
+    merge_properties,
+)
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.values import value
+
+
+@value
+class SortedSteps:
+    """Steps that waited for a primary call, by what becomes of them."""
+
+    before: Sequence[Deferral]
+    """They belong to the question before."""
+    now: Sequence[Deferral]
+    """They belong to the question of the call."""
+    later: Sequence[Deferral]
+    """They go on waiting."""
+
+
+def waits_for_question(state: ConversationState, span: SpanRecord, operation: Operation) -> bool:
+    """Return whether a step may be made for a question that no primary call has asked yet."""
+    if operation.name in (COMPACT, DELETE_ITEMS):
+        return False  # both are about what was said before
+    if operation.tool is not None and (operation.tool.call_id or state.facts.cursor.used_tools):
+        return False
+    if operation.conversation_context.tool_call_id and operation.name != RETRIEVAL:
+        return False
+    last = state.facts.last_call
+    return last is None or span.start_ns >= last.end_ns
+
+
+def list_question_keys(conversation_id: str, span: SpanRecord, operation: Operation) -> list[DeferralKey]:
+    """Return the keys under which steps wait for a primary call."""
+    keys = [
+        DeferralKey(DeferralKind.TRACE, span.trace_id),
+        DeferralKey(DeferralKind.QUESTION, conversation_id),
+    ]
+    if scope_id := operation.conversation_context.scope_id:
+        # The block may have been found to continue another conversation only now.
+        keys.append(DeferralKey(DeferralKind.QUESTION, f"scope-{scope_id}"))
+    return list(dict.fromkeys(keys))
+
+
+def sort_steps(
+    state: ConversationState,
+    waiting: Iterable[Deferral],
+    span: SpanRecord,
+    prepared: PreparedOperation,
+    found: Resolution,
+    aligned: Alignment,
+) -> SortedSteps:
+    """Decide what becomes of steps that waited for a primary call."""
+    before, now, later = list[Deferral](), list[Deferral](), list[Deferral]()
+    answers = any(one.kind == "answer" and one.ends_message for m in prepared.answers for one in m.fragments)
+    question_id, known_id = aligned.cursor.turn_user_id, state.facts.cursor.turn_user_id
+    texts = [one.fragment.text or "" for one in aligned.chained if one.fragment.kind == "user"]
+    for one in waiting:
+        is_ahead = one.key.kind is DeferralKind.QUESTION and one.span.start_ns >= span.end_ns
+        if is_ahead or (one.operation.name == RETRIEVAL and not answers):
+            later.append(replace(one, key=DeferralKey(DeferralKind.QUESTION, found.conversation_id)))
+        elif known_id in (None, question_id) or _is_about(state, one, span, prepared, texts):
+            now.append(one)
+        else:
+            before.append(one)
+    return SortedSteps(before, now, later)
+
+
+def place_steps(items: Sequence[MessageItem], steps: Sequence[MessageItem]) -> list[MessageItem]:
+    """Return the new input with its steps: they follow the question, at its time if they were earlier."""
+    at = max((place + 1 for place, one in enumerate(items) if one.type == "user_message"), default=0)
+    if not at:
+        return [*steps, *items]
+    least_ms = items[at - 1].created_at_ms
+    moved = [one if one.created_at_ms >= least_ms else replace(one, created_at_ms=least_ms) for one in steps]
+    return [*items[:at], *moved, *items[at:]]
+
+
+def list_documents(items: Iterable[MessageItem]) -> list[str]:
+    """Return the texts that retrievals found, each once; a retrieval within a retrieval is a part of it."""
+    retrievals = [item for item in items if item.type == "retrieval"]
+    ids = {item.id for item in retrievals}
+    outer = (item for item in retrievals if item.parent_id not in ids)
+    return list(dict.fromkeys(text for item in outer for text in read_documents(item)))
+
+
+def add_context(
+    answers: Sequence[MessageItem], documents: Sequence[str], choice_count: int
+) -> list[MessageItem]:
+    """Return answers with what was looked up for them: the first one has it, or each of several choices."""
+    added, rest = list[MessageItem](), max(1, choice_count) if documents else 0
+    for item in answers:
+        if rest and item.type in ANSWERS:
+            item, rest = replace(item, context="\n\n".join(documents)), rest - 1
+        added.append(item)
+    return added
+
+
+def find_answering_call(deferred: DeferredQueue[Deferral], prepared: PreparedOperation) -> Operation | None:
+    """Return the call whose answer a turn shows, among its hidden steps: a node may call any model.
+
+    The turn itself knows only the calls that its framework made.
+    """
+    if prepared.operation.name != TURN or prepared.operation.system_instructions:
+        return None
+    turn_id = prepared.operation.conversation_context.turn_id or ""
+    waiting = deferred.peek(DeferralKey(DeferralKind.TURN, turn_id))
+    shown = [one.text for m in prepared.answers for one in m.fragments if one.kind == "answer" and one.text]
+    calls = [one.operation for one in waiting if one.operation.name in MAIN_CALLS]
+    for call in reversed(calls):
+        said = "\n".join(text_of(one.parts) for one in call.output)
+        if call.conversation_context.tool_call_id is None and shown and have_same_words(shown[-1], said):
+            return call
+    return None
+
+
+def fold_contexts(operation: Operation, steps: Iterable[Operation]) -> ConversationContext:
+    """Return all that an operation and the steps that waited for it say of the conversation."""
+    context = operation.conversation_context
+    for step in steps:
+        earlier = step.conversation_context
+        context = merge_context(context, earlier)
+        if earlier.properties:
+            properties = merge_properties(earlier.properties, context.properties)
+            context = replace(context, properties=properties)
+    return context
+
+
+def fold_voice_call(operation: Operation, steps: Sequence[Operation]) -> VoiceCall | None:
+    """Return what an operation says of the spoken conversation, else what the last step says."""
+    return next((one.voice_call for one in (operation, *reversed(steps)) if one.voice_call), None)
+
+
+def _is_about(
+    state: ConversationState,
+    step: Deferral,
+    span: SpanRecord,
+    prepared: PreparedOperation,
+    questions: Sequence[str],
+) -> bool:
+    """Return whether a step was made for the question of a call, not for the one before it."""
+    last, here = state.facts.last_call, prepared.operation.conversation_context.scope_id
+    now = LastCall(span.end_ns, span.trace_id, here)
+    if last is None:
+        return True
+    if (is_now := _is_same_place(step, now)) != _is_same_place(step, last):
+        return is_now
+    operation = step.operation
+    said = [smooth(text_of(one.parts)) for one in (*operation.input, *operation.output)]
+    if any(_have_same_words(smooth(question), text) for question in questions for text in said):
+        return True
+    exchange = state.facts.last_exchange
+    excerpts = [exchange.question, exchange.answer] if exchange else []
+    if any(
+        (one.length >= LEAST_QUOTED or one.length == len(text))
+        and contains_excerpt(state.namespace, text, one)
+        for one in excerpts
+        for text in said
+    ):
+        return False
+    return step.span.start_ns - last.end_ns >= span.start_ns - step.span.end_ns
+
+
+def _is_same_place(step: Deferral, call: LastCall) -> bool:
+    scope_id = step.operation.conversation_context.scope_id
+    return step.span.trace_id == call.trace_id or (scope_id is not None and scope_id == call.scope_id)
+
+
+def _have_same_words(question: str, text: str) -> bool:
+    if not question or not text:
+        return False
+    shorter, longer = sorted((question, text), key=len)
+    return shorter == longer or (len(shorter) >= LEAST_QUOTED and shorter in longer)

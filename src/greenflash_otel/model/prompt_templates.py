@@ -1,0 +1,99 @@
+"""Match a prompt with the template that it was made from, so that one prompt is one however it is filled. Pure.
+
+A template is written as Greenflash takes it: ``{{name}}`` stands for a value. Values are believed only if the
+template filled with them is the prompt, word for word.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Mapping, Sequence
+
+from greenflash_otel.model.operation import Json, PromptTemplate
+
+PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
+TAG = re.compile(r"\{\{\{?&?\s*([\w.$-]+)\s*\}?\}\}")
+"""What stands for a value in the languages Mustache and Jinja."""
+STATEMENT = re.compile(r"\{%|\{#|\{\{\s*[#^/>!]|\{\{[^}]*[|(\[]")
+"""What computes something in them."""
+
+
+def write_template(template: str, language: str | None = None) -> str | None:
+    """Return a template in Greenflash's form; None if it does more than put values in.
+
+    Args:
+        language: LangChain's name of it: ``f-string``, ``mustache`` or ``jinja2``. None: as it looks.
+    """
+    if language is None:
+        language = "mustache" if TAG.search(template) else "f-string"
+    if language != "f-string":
+        return None if STATEMENT.search(template) else TAG.sub(r"{{\1}}", template)
+    written = list[str]()
+    try:
+        for literal, name, _, _ in string.Formatter().parse(template):
+            written.append(literal)
+            if name is not None:
+                written.append(f"{{{{{name}}}}}")
+    except ValueError:  # it has a lonely brace
+        return None
+    return "".join(written)
+
+
+def find_values(template: str, variables: Mapping[str, Json], text: str) -> dict[str, str] | None:
+    """Return the values with which a template is a text; None if there are none.
+
+    Args:
+        template: In Greenflash's form.
+        variables: What is known of them.
+    """
+    parts = PLACEHOLDER.split(template)
+    literals, names = parts[::2], parts[1::2]
+    known = {name: write_value(variables[name]) for name in names if name in variables}
+    if len(known) == len(set(names)) and fill(template, known) == text:
+        return known
+    found = _extract(literals, names, text)
+    return found if found is not None and fill(template, found) == text else None
+
+
+def fill(template: str, variables: Mapping[str, str]) -> str:
+    """Return a template in Greenflash's form with values put in."""
+    return PLACEHOLDER.sub(lambda name: variables.get(name[1], name[0]), template)
+
+
+def write_value(value: Json) -> str:
+    """Return a value as text: Greenflash takes no other."""
+    if isinstance(value, Mapping) and isinstance(text := value.get("text"), str):
+        return text  # a part of OpenAI's
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def join_templates(texts: Sequence[str], templates: Sequence[PromptTemplate | None]) -> PromptTemplate | None:
+    """Return the template of a prompt that consists of several texts, of which some come from templates."""
+    if not any(templates):
+        return None
+    written, variables = list[str](), dict[str, Json]()
+    for text, one in zip(texts, templates, strict=True):
+        agrees = one is not None and all(variables.get(name, v) == v for name, v in one.variables.items())
+        if one is not None and agrees and one.template is not None:
+            written.append(one.template)
+            variables |= one.variables
+        else:
+            written.append(text)
+    return PromptTemplate(variables=variables, template="\n\n".join(written))
+
+
+def _extract(literals: Sequence[str], names: Sequence[str], text: str) -> dict[str, str] | None:
+    """Find the values between the fixed texts of a template."""
+    if not text.startswith(literals[0]) or not names:
+        return None
+    found, at = dict[str, str](), len(literals[0])
+    for place, name in enumerate(names):
+        literal, is_last = literals[place + 1], place + 1 == len(names)
+        end = len(text) - len(literal) if is_last else text.find(literal, at)
+        if end < at or (not literal and not is_last):
+            return None
+        found[name] = text[at:end]
+        at = end + len(literal)
+    return found
