@@ -53,7 +53,17 @@ ATTACKS: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
             "conversations/test_bounds.py::test_what_is_pushed_out_is_recalled",
             "conversations/test_bounds.py::test_calls_of_a_megabyte_are_not_all_remembered",
         ),
-        "Calls that come faster than the disk writes are refused beyond 32 MiB, and counted.",
+        "",
+    ),
+    (
+        "Calls of a megabyte that come faster than they are converted, or than the disk writes",
+        "They are spilled to the disk and delivered; memory is bounded; on a disk that is stuck they are counted",
+        (
+            "test_spill.py::test_calls_of_a_megabyte_come_faster_than_they_are_converted",
+            "delivery/test_room.py::test_more_than_memory_holds_comes_at_once",
+            "delivery/test_room.py::test_a_disk_that_is_stuck_is_waited_for_once",
+        ),
+        "A call with more than 256 KiB of text waits for room, for 2 s at most; any other never waits.",
     ),
     (
         "Values that are no JSON, ids that are no text, in any argument",

@@ -47,6 +47,8 @@ class OutboxContents:
         self.last_id = 0
         self.captured = 0
         """Spans that wait on disk for their conversion."""
+        self.is_hurried = False
+        """Whether the journal may become long, because much came at once."""
         self.has_news = False
         """Whether there is something to send that the senders may not know of."""
         self._released: tuple[Path, int] | None = None
@@ -132,6 +134,13 @@ class OutboxContents:
             self.acknowledged.clear()
         except FAILURES as error:
             self.handle_error("remove what was delivered", error)
+
+    def end_hurry(self) -> None:
+        """Let the journal become long no more."""
+        if self.is_hurried and self.connection.db is not None:
+            self.is_hurried = False
+            with internal_errors.guarded("shorten the journal of the outbox"):
+                captured_table.end_hurry(self.connection.db)
 
     def handle_error(self, step: str, error: BaseException) -> None:
         """Count a failure; leave a damaged file for a new one, with what can still be read."""

@@ -280,7 +280,7 @@ class Outbox:
         """Do jobs in order; puts that follow each other share a commit.
 
         Returns:
-            Whether delivered entries wait to be deleted.
+            Whether there is something to tidy up.
         """
         self._used_s = time.monotonic()
         at = 0
@@ -298,10 +298,11 @@ class Outbox:
         if self._contents.has_news and self.on_change is not None:
             self._contents.has_news = False
             self.on_change()
-        return self._contents.acknowledged_count > 0
+        return self._contents.acknowledged_count > 0 or self._contents.is_hurried
 
     def tidy(self) -> None:
-        """Delete what is delivered."""
+        """Delete what is delivered, and let the journal be short again."""
+        self._contents.end_hurry()
         self._contents.delete_acknowledged()
 
     def release_idle(self) -> bool:

@@ -70,6 +70,8 @@ _VALUES_AT_ONCE: Final = 900
 """Older versions of SQLite take 999, and 500 rows."""
 _DELETE_GONE: Final = ") DELETE FROM entries WHERE id IN gone"
 _JOURNAL_BYTES: Final = 4 * 1024 * 1024
+JOURNAL_PAGES: Final = 1000
+"""How long the journal gets before it is copied into the file: SQLite's own default."""
 _ROOM_PAGES: Final = 64
 _ROOM_SHARE: Final = 1 / 16
 """More than the limit: a full outbox must still be able to split an entry and to reject it."""
