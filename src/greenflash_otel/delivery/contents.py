@@ -58,12 +58,15 @@ class OutboxContents:
         """Open the database now, and take over what processes left that are gone."""
         self.open_database()
 
-    def adopt(self, folder: Path | None = None, destination: str | None = None) -> None:
+    def adopt(
+        self, folder: Path | None = None, destination: str | None = None, *, is_exact: bool = False
+    ) -> None:
         """Take over what processes have left that are gone by now; move from memory to disk if possible.
 
         Args:
             folder: Another folder than ours.
             destination: What the files in it are captured for, if not for the same as ours.
+            is_exact: Whether only files that record this destination are taken: the folder does not say it.
         """
         if self.is_closed or self.connection.db is None:
             return
@@ -75,7 +78,9 @@ class OutboxContents:
         where = folder or mine.path.parent
         self.delete_acknowledged()  # it makes room
         try:
-            orphans, unread = files.find_orphans(mine, where, destination or self.connection.destination)
+            orphans, unread = files.find_orphans(
+                mine, where, destination or self.connection.destination, is_exact=is_exact
+            )
             if not orphans and not unread:
                 return
             before, last_record = schema.count_items(db), state_table.find_last_id(db)

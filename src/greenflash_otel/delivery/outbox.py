@@ -261,9 +261,13 @@ class Outbox:
         """Take over what processes have left that are gone by now."""
         self._run(lambda entries: entries.contents.adopt())
 
-    def adopt_from(self, folder: Path, destination: str, timeout_s: float) -> None:
-        """Take over what was left in the folder of another destination."""
-        self._run(lambda entries: entries.contents.adopt(folder, destination), timeout_s)
+    def adopt_from(self, folder: Path, destination: str, timeout_s: float, *, is_exact: bool) -> None:
+        """Take over what was left in another folder.
+
+        Args:
+            is_exact: Whether only files that record this destination are taken: the folder does not say it.
+        """
+        self._run(lambda entries: entries.contents.adopt(folder, destination, is_exact=is_exact), timeout_s)
 
     def close(self, timeout_s: float = FOREVER_S) -> bool:
         """Stop; what is pending stays on disk for the next process. A claimed entry is pending.
