@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -247,4 +248,14 @@ def _may_be_exported(span: ReadableSpan) -> bool:
 
 def _size_of(span: ReadableSpan) -> int:
     """Return what the texts of a span take in memory, about."""
-    return sum(len(value) for value in (span.attributes or {}).values() if isinstance(value, str))
+    size = sum(map(_size_of_value, (span.attributes or {}).values()))
+    for event in span.events:
+        size += sum(map(_size_of_value, (event.attributes or {}).values()))
+    return size
+
+
+def _size_of_value(value: object) -> int:
+    """A character takes one, two or four bytes, depending on the others in its text."""
+    if isinstance(value, (list, tuple)):
+        return sum(sys.getsizeof(text) for text in value if isinstance(text, str))
+    return sys.getsizeof(value) if isinstance(value, (str, bytes)) else 0

@@ -25,7 +25,7 @@ from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery import files, metrics
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
-from greenflash_otel.delivery.destination import Destination, find_folders
+from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.delivery.outbox import Outbox, open_outbox
 from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.delivery.threads import is_our_thread, is_waiting
@@ -261,17 +261,16 @@ class Pipeline:
     def _adopt_from_root(self, root: Path) -> None:
         """Take over what was captured for this product before there was a key, or for us in another folder."""
         ours, unaddressed = self.destination.key, self.destination.unaddressed.key
-        for folder, destination in find_folders(root.absolute()):
-            left = [*files.find_files(folder, "ours"), *files.find_files(folder, "damaged")]
-            if not left or folder == self._outbox.folder or destination.key not in (ours, unaddressed):
+        for folder, key, is_exact in files.find_left(root.absolute(), (ours, unaddressed)):
+            if folder == self._outbox.folder:
                 continue
-            if destination.key == unaddressed and is_stand_in(self.settings.base_url):
+            if key == unaddressed and is_stand_in(self.settings.base_url):
                 internal_errors.warn_once(
                     f"conversations that were captured without an API key wait in {folder}. They are not "
                     f"delivered to {self.settings.base_url}, which is a test double"
                 )
             else:
-                self._outbox.adopt_from(folder, destination.key, COMMIT_S)
+                self._outbox.adopt_from(folder, key, COMMIT_S, is_exact=is_exact)
 
     # On the ingest thread.
 

@@ -13,7 +13,7 @@ import pytest
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import writer
-from greenflash_otel.delivery.destination import find_folders
+from greenflash_otel.delivery.inspector import list_destinations
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.delivery.writer import WRITER, Job
@@ -335,7 +335,7 @@ def test_a_folder_that_could_not_be_used_at_first_says_whose_it_is(tmp_path: Pat
         root.unlink()
         outbox.put([messages("c", "n")])
         until(lambda: outbox.make_durable(10), "the folder is tried again")
-    [(folder, destination)] = find_folders(root)
+    [(folder, destination)] = list_destinations(root)
     assert destination.base_url == "https://a.example/api/v1"
     with closing(outbox_for(root, "https://a.example/api/v1", PRODUCT)) as outbox:
         assert outbox.folder == folder

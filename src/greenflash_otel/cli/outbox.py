@@ -69,8 +69,11 @@ def status(given: argparse.Namespace) -> int:
     """Count what waits, by destination."""
     settings = _read_settings(given)
     places = _find_destinations(settings, given)
-    if not places:
+    nameless = inspector.count_nameless(Path(settings.outbox))
+    if not places and not nameless:
         print(f"{settings.outbox}: nothing waits; no application has used this outbox")
+    for folder, count in nameless:
+        print(f"{folder}: {count} damaged files, and nothing says which destination they are for")
     for folder, destination in places:
         with _inspecting(folder, destination) as found:
             entries, captured = list(found.list_entries()), found.count_captured()
@@ -79,6 +82,11 @@ def status(given: argparse.Namespace) -> int:
             counts = Stats(accepted=pending + rejected, pending=pending, rejected=rejected)
             print(f"{folder}: {counts}; for {escape_controls(str(destination))}")
             _explain(found, captured)
+        if not inspector.is_marked_for(folder, destination):
+            print(
+                "  The folder's destination.json is missing, damaged or of another destination. The next process "
+                "of this destination takes over what is counted here; 'greenflash-otel outbox flush' does, too."
+            )
     return 0
 
 

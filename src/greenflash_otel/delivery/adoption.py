@@ -19,6 +19,8 @@ _SOURCES: Final = {
     "captured": ("captured",),
 }
 """Where ids are read from: with a page of the table gone, the index still knows what lies behind it."""
+_COPIED_BYTES: Final = 4 * 1024 * 1024
+"""So much of what waits for its conversion is in memory at a time."""
 
 
 def copy_all(
@@ -91,9 +93,19 @@ def _copy_requests(
 
 
 def _copy_captured(into: sqlite3.Connection, orphan: sqlite3.Connection) -> int:
-    bodies = list(_read_rows(orphan, "captured", captured_table.read_body))
-    captured_table.insert(into, [body for body in bodies if body is not None])
-    return sum(body is None for body in bodies)
+    unread, size = 0, 0
+    bodies: list[bytes] = []
+    for body in _read_rows(orphan, "captured", captured_table.read_body):
+        if body is None:
+            unread += 1
+            continue
+        bodies.append(body)
+        size += len(body)
+        if size >= _COPIED_BYTES:
+            captured_table.insert(into, bodies)
+            bodies, size = [], 0
+    captured_table.insert(into, bodies)
+    return unread
 
 
 def _read_rows(

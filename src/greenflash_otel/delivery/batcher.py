@@ -1,7 +1,8 @@
 """Take what the application hands over, and have it ingested in batches by a thread of its own.
 
 `Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock,
-no disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler.
+no disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler. Only a
+span of hundreds of kilobytes waits, for a limited time, while `MOST_BYTES` are on their way to the disk.
 
 What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the oldest are moved to the `Spill`, which is a disk
 where that is allowed, by the writer's thread. So there are two parts, oldest first::
@@ -22,10 +23,11 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery.spill_protocol import Spill
 from greenflash_otel.delivery.threads import Ticket, is_our_thread, start_thread, wait_unless_nested
 from greenflash_otel.delivery.writer import FOREVER_S
 
@@ -40,10 +42,16 @@ SPILL_AT_BYTES: Final = 6 * 1024 * 1024
 """More waiting than this is spilled."""
 MOST_BYTES: Final = 32 * 1024 * 1024
 """More than this waits nowhere in memory, in addition to what the spill keeps there."""
+BIG_BYTES: Final = 256 * 1024
+"""A span of so much waits a little for room, if there is a disk that makes room; any other never waits."""
+ROOM_S: Final = 2.0
+"""How long it waits at most. The disk may be stuck, so nothing more waits until it has stored something."""
 ITEM_BYTES: Final = 2048
 """What a span takes in memory in addition to its texts."""
 TURN_S: Final = 1.0
 """How long the thread waits for the writer, which moves something to the disk, before it looks again."""
+SPILLING_S: Final = 10.0
+"""How long it lets the writer move one thing after the other to the disk: what is there is safe."""
 IDLE_S: Final = 30.0
 RECOVERY_S: Final = 1.0
 """Pause after a failure, so that it cannot spin."""
@@ -65,43 +73,6 @@ class Work:
     def claim_first(self) -> bool:
         """Whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
         return self._claimed.acquire(blocking=False)
-
-
-class Spill(Protocol):
-    """Where spans wait for which there is no room in memory."""
-
-    def store(self, items: Sequence[Any]) -> int:
-        """Keep items; return how many could not be stored. Called by the writer's thread."""
-        ...
-
-    def fetch(self) -> tuple[list[Any], int]:
-        """Return the oldest items, and the id up to which they are; both empty where nothing waits."""
-        ...
-
-    def find_last_id(self) -> int:
-        """Return the id of the newest item."""
-        ...
-
-    def is_empty(self) -> bool:
-        """Whether nothing waits here."""
-        ...
-
-    def is_on_disk(self) -> bool:
-        """Whether what is stored here survives the process."""
-        ...
-
-    def begin_in_child(self) -> None:
-        """Start empty in a forked child."""
-        ...
-
-    def run_later(self, act: Callable[[], None]) -> Ticket:
-        """Have the writer's thread do something."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why something is lost that could not be stored here."""
-        ...
 
 
 class Batcher:
@@ -141,6 +112,8 @@ class Batcher:
         self._taking = _thread.allocate_lock()
         """Taken while something is taken out, until it is where it belongs. Adding takes no lock."""
         self._spill_ticket: Ticket | None = None
+        self._is_stuck = False
+        """Whether something has waited in vain for room, and nothing was stored since."""
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # its put is reentrant, unlike Queue's
         self._asleep = False
         self._running = False
@@ -162,8 +135,7 @@ class Batcher:
         if self.is_closed:
             return self._lose("closed")
         size_bytes += ITEM_BYTES
-        if self._bytes + size_bytes > MOST_BYTES and self._bytes:
-            self._spill_oldest()
+        if not self._has_room(size_bytes) and not self._await_room(size_bytes):
             return self._lose(self._spill.reason)
         self._bytes += size_bytes
         self._items.append((item, size_bytes))
@@ -241,6 +213,23 @@ class Batcher:
         key = reason, threading.get_ident()  # each thread adds to its own count, so no lock is needed
         self._lost[key] = self._lost.get(key, 0) + items
 
+    def _has_room(self, size_bytes: int) -> bool:
+        return self._bytes + size_bytes <= MOST_BYTES or not self._bytes
+
+    def _await_room(self, size_bytes: int) -> bool:
+        """Have room made, and wait for it if the item is so big that this is worth it; whether there is."""
+        until_s = time.monotonic() + ROOM_S
+        while True:
+            self._spill_oldest()
+            ticket, left_s = self._spill_ticket, until_s - time.monotonic()
+            may_wait = size_bytes >= BIG_BYTES and not self._is_stuck and self._spill.is_on_disk()
+            if ticket is None or left_s <= 0 or not may_wait or is_our_thread():
+                return False
+            if not ticket.wait(left_s):
+                self._is_stuck = True
+            if self._has_room(size_bytes):
+                return True
+
     def _lose(self, reason: str) -> bool:
         self.count_lost(reason, 1)
         return False
@@ -256,6 +245,7 @@ class Batcher:
         while not self.is_closed or self.has_work():
             with internal_errors.guarded("ingest what was captured"):
                 self._await_items()
+                self._await_spill()
                 with self._busy:
                     self._run_batch()
                 self._be_idle()
@@ -279,6 +269,15 @@ class Batcher:
         )
         if only_spans and not self.is_closed:
             self._await_wake(LINGER_S)
+
+    def _await_spill(self) -> None:
+        """Leave processor and disk to the writer while it makes room in memory, for a limited time."""
+        until_s = time.monotonic() + SPILLING_S
+        while self._bytes > SPILL_AT_BYTES and not self.is_closed:
+            self._spill_oldest()
+            ticket, left_s = self._spill_ticket, until_s - time.monotonic()
+            if ticket is None or not ticket.wait(min(TURN_S, left_s)):
+                return
 
     def _await_wake(self, timeout_s: float | None) -> None:
         with contextlib.suppress(queue.Empty):
@@ -346,10 +345,12 @@ class Batcher:
     # On the writer's thread.
 
     def _store_oldest(self) -> None:
-        """Move the oldest to the spill while there are too many."""
-        while self._items and self._bytes > SPILL_AT_BYTES // 2:
-            with self._taking:
-                self._store(self._take(SPILL_BATCH))
+        """Move the oldest to the spill, and then more if there are too many: others have their turn between."""
+        with self._taking:
+            self._store(self._take(SPILL_BATCH))
+        self._is_stuck = False
+        if self._items and self._bytes > SPILL_AT_BYTES // 2:
+            self._spill_ticket = self._spill.run_later(self._store_oldest)
 
     def _store_everything(self) -> None:
         while self._items:

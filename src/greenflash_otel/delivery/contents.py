@@ -47,6 +47,8 @@ class OutboxContents:
         self.last_id = 0
         self.captured = 0
         """Spans that wait on disk for their conversion."""
+        self.is_hurried = False
+        """Whether the journal may become long, because much came at once."""
         self.has_news = False
         """Whether there is something to send that the senders may not know of."""
         self._released: tuple[Path, int] | None = None
@@ -56,12 +58,15 @@ class OutboxContents:
         """Open the database now, and take over what processes left that are gone."""
         self.open_database()
 
-    def adopt(self, folder: Path | None = None, destination: str | None = None) -> None:
+    def adopt(
+        self, folder: Path | None = None, destination: str | None = None, *, is_exact: bool = False
+    ) -> None:
         """Take over what processes have left that are gone by now; move from memory to disk if possible.
 
         Args:
             folder: Another folder than ours.
             destination: What the files in it are captured for, if not for the same as ours.
+            is_exact: Whether only files that record this destination are taken: the folder does not say it.
         """
         if self.is_closed or self.connection.db is None:
             return
@@ -73,7 +78,9 @@ class OutboxContents:
         where = folder or mine.path.parent
         self.delete_acknowledged()  # it makes room
         try:
-            orphans, unread = files.find_orphans(mine, where, destination or self.connection.destination)
+            orphans, unread = files.find_orphans(
+                mine, where, destination or self.connection.destination, is_exact=is_exact
+            )
             if not orphans and not unread:
                 return
             before, last_record = schema.count_items(db), state_table.find_last_id(db)
@@ -132,6 +139,13 @@ class OutboxContents:
             self.acknowledged.clear()
         except FAILURES as error:
             self.handle_error("remove what was delivered", error)
+
+    def end_hurry(self) -> None:
+        """Let the journal become long no more."""
+        if self.is_hurried and self.connection.db is not None:
+            self.is_hurried = False
+            with internal_errors.guarded("shorten the journal of the outbox"):
+                captured_table.end_hurry(self.connection.db)
 
     def handle_error(self, step: str, error: BaseException) -> None:
         """Count a failure; leave a damaged file for a new one, with what can still be read."""

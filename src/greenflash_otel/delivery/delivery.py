@@ -18,10 +18,11 @@ from datetime import datetime, timezone
 from typing import Any, Final
 
 from greenflash_otel.delivery import fork_hooks
-from greenflash_otel.delivery.batcher import Batcher, Spill, Work
+from greenflash_otel.delivery.batcher import Batcher, Work
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender, Transport
 from greenflash_otel.delivery.sender_pool import IDLE_S, SenderPool
+from greenflash_otel.delivery.spill_protocol import Spill
 from greenflash_otel.delivery.stats import Pause, Stats
 from greenflash_otel.delivery.threads import Ticket, is_our_thread
 from greenflash_otel.delivery.watches import Watch

@@ -20,7 +20,6 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,6 +59,12 @@ class Destination:
     def unaddressed(self) -> Destination:
         """The destination of what was captured for the product without a key."""
         return Destination("", self.product_id)
+
+    @classmethod
+    def read_key(cls, key: str) -> Destination:
+        """Return the destination that has a key."""
+        address, _, product_id = key.partition(" ")
+        return cls("" if address == "no-key:" else address, product_id)
 
     @property
     def folder_name(self) -> str:
@@ -109,14 +114,12 @@ def _is_usable(folder: Path, root: Path, destination: Destination) -> bool:
         return False
 
 
-def find_folders(root: Path) -> Iterator[tuple[Path, Destination]]:
-    """Yield the folders of destinations in a root, each with its destination. Changes nothing."""
+def list_folders(root: Path) -> list[Path]:
+    """Return a root and the folders in it that may be of a destination. Changes nothing."""
     folders = [root]
     with contextlib.suppress(OSError):
         folders += sorted(path for path in root.iterdir() if _FOLDER.fullmatch(path.name) and path.is_dir())
-    for folder in folders:
-        if (destination := read_destination(folder)) is not None:
-            yield folder, destination
+    return folders
 
 
 def read_destination(folder: Path) -> Destination | None:

@@ -94,15 +94,13 @@ class Entries:
     def put_captured(self, bodies: Sequence[bytes]) -> int:
         """Keep spans that are still to be converted; return the id of the last, 0 if they are not on disk."""
         try:
-            db = self.contents.ensure_usable()
+            db, connection = self.contents.ensure_usable(), self.contents.connection
             size = sum(map(len, bodies)) + len(bodies) * 64
-            if (
-                not self.contents.connection.is_file
-                or schema.measure_used_bytes(db) + size
-                > self.contents.connection.limit_bytes * MESSAGES_SHARE
-            ):
+            most_bytes = connection.limit_bytes * MESSAGES_SHARE
+            if not connection.is_file or schema.measure_used_bytes(db) + size > most_bytes:
                 return 0
-            with transaction(db):
+            self.contents.is_hurried = True
+            with captured_table.hurried(db, limit_bytes=connection.limit_bytes), transaction(db):
                 captured_table.insert(db, bodies)
         except FAILURES as error:
             self.contents.handle_error("keep spans that wait for their conversion", error)

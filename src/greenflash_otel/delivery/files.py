@@ -25,6 +25,7 @@ from typing import Final, Literal, TypeAlias
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import adoption, schema
+from greenflash_otel.delivery.destination import list_folders, read_destination
 from greenflash_otel.platform_support import (
     LockedHandle,
     create_private_file,
@@ -88,6 +89,31 @@ def find_files(folder: Path, identity: Identity) -> list[Path]:
     ]
 
 
+def find_recorded_destinations(folder: Path) -> set[str]:
+    """Return the destinations that the files of a folder were made for, whatever the folder says."""
+    with contextlib.suppress(OSError):
+        recorded = (schema.read_recorded_destination(path) for path in find_files(folder, "ours"))
+        return {destination for destination in recorded if destination is not None}
+    return set()
+
+
+def find_left(root: Path, destinations: Collection[str]) -> Iterator[tuple[Path, str, bool]]:
+    """Yield the folders of a root in which something is for some destinations, each with one of them.
+
+    Also folders whose mark is damaged, or names another destination: then the match must be exact, as the last value
+    says. Each file records what it was made for.
+    """
+    for folder in list_folders(root):
+        marked = read_destination(folder)
+        with contextlib.suppress(OSError):
+            for destination in destinations:
+                if marked is not None and marked.key == destination:
+                    if find_files(folder, "ours") or find_files(folder, "damaged"):
+                        yield folder, destination, False
+                elif destination in find_recorded_destinations(folder):
+                    yield folder, destination, True
+
+
 def count_corrupt(folder: Path) -> int:
     """Count the damaged files that were moved out of the way."""
     return sum(1 for path in folder.iterdir() if _CORRUPT.fullmatch(path.name) and is_private_file(path))
@@ -100,6 +126,7 @@ def acquire(
     limit_bytes: int,
     suspect: Path | None = None,
     acknowledged: Collection[int] = (),
+    is_exact: bool = False,
 ) -> OwnedFile:
     """Own a file in the folder, with everything that files without an owner contain.
 
@@ -107,6 +134,7 @@ def acquire(
         destination: What the file is for. Files for other destinations are left as they are.
         suspect: A file known to be damaged, however sound it looks.
         acknowledged: Ids of entries in the suspect file that are delivered.
+        is_exact: Whether only files that record this destination are taken, because the folder is not its own.
 
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
@@ -120,9 +148,9 @@ def acquire(
                 "that version can deliver it"
             )
     mine: OwnedFile | None = None
-    unread = _quarantine_damaged(folder)
+    unread = 0 if is_exact else _quarantine_damaged(folder)
     broken: list[Path] = []
-    for found in _find_orphans(folder, destination, limit_bytes, broken):
+    for found in _find_orphans(folder, destination, limit_bytes, broken, is_exact=is_exact):
         if mine is None and found.path != suspect and adoption.is_sound(found.db):
             mine = found
             continue
@@ -133,15 +161,21 @@ def acquire(
     return replace(mine or _create(folder, destination, limit_bytes), unread=unread + len(broken))
 
 
-def find_orphans(mine: OwnedFile, folder: Path, destination: str) -> tuple[list[OwnedFile], int]:
+def find_orphans(
+    mine: OwnedFile, folder: Path, destination: str, *, is_exact: bool = False
+) -> tuple[list[OwnedFile], int]:
     """Own the files of a folder that have no owner; return them, and how many destroyed ones there were.
+
+    Args:
+        is_exact: As for `acquire`.
 
     Raises:
         OSError: The folder cannot be read.
     """
-    unread = _quarantine_damaged(folder)
+    unread = 0 if is_exact else _quarantine_damaged(folder)
     broken: list[Path] = []
-    orphans = list(_find_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path))
+    found = _find_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path, is_exact=is_exact)
+    orphans = list(found)
     return orphans, unread + len(broken)
 
 
@@ -201,22 +235,28 @@ def release(owned: OwnedFile) -> None:
 
 
 def _find_orphans(
-    folder: Path, destination: str, limit_bytes: int, broken: list[Path], *, but: Path | None = None
+    folder: Path,
+    destination: str,
+    limit_bytes: int,
+    broken: list[Path],
+    *,
+    but: Path | None = None,
+    is_exact: bool = False,
 ) -> Iterator[OwnedFile]:
-    """Own the files without an owner one by one; add those that cannot be opened at all to `broken`."""
+    """Own the files without an owner one by one; add those that cannot be opened at all to `broken`.
+
+    One that is too damaged to say its destination is of the folder's, unless the match must be exact.
+    """
     for path in find_files(folder, "ours"):
+        if is_exact and schema.read_recorded_destination(path) != destination:
+            continue  # not even locked: its own process may look for it at this moment
         if path == but or (found := _take_over(path, limit_bytes, broken)) is None:
             continue
-        if _is_for(found, destination):
+        if schema.destination_of(found.db) in ((destination,) if is_exact else (destination, None)):
             yield found
         else:
             found.db.close()
             found.lock.release(remove=False)
-
-
-def _is_for(found: OwnedFile, destination: str) -> bool:
-    """Whether a file is for a destination; one too damaged to say is, where its folder is."""
-    return schema.destination_of(found.db) in (destination, None)
 
 
 def _take_over(path: Path, limit_bytes: int, broken: list[Path]) -> OwnedFile | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from greenflash_otel.delivery import captured_table, files, schema
-from greenflash_otel.delivery.destination import Destination, find_folders
+from greenflash_otel.delivery.destination import Destination, list_folders, read_destination
 from greenflash_otel.delivery.outbox import LIMIT_BYTES
 from greenflash_otel.delivery.schema import GAP, transaction
 from greenflash_otel.greenflash_api.request import ApiRequest
@@ -106,8 +106,33 @@ class OutboxInspector:
 
 
 def list_destinations(root: Path) -> list[tuple[Path, Destination]]:
-    """Return the folders of a root with their destinations. Changes nothing, and creates nothing."""
-    return list(find_folders(root))
+    """Return the folders of a root with their destinations. Changes nothing, and creates nothing.
+
+    A folder appears once more for each other destination that a file in it records. Its mark may be damaged.
+    """
+    found: list[tuple[Path, Destination]] = []
+    for folder in list_folders(root):
+        marked = read_destination(folder)
+        if marked is not None:
+            found.append((folder, marked))
+        recorded = files.find_recorded_destinations(folder) - {marked.key if marked else ""}
+        found += ((folder, Destination.read_key(key)) for key in sorted(recorded))
+    return found
+
+
+def is_marked_for(folder: Path, destination: Destination) -> bool:
+    """Whether a folder says that it is of a destination."""
+    marked = read_destination(folder)
+    return marked is not None and marked.key == destination.key
+
+
+def count_nameless(root: Path) -> list[tuple[Path, int]]:
+    """Count the damaged files in the folders that do not say their destination: nobody can tell whose they are."""
+    unmarked = (
+        folder for folder in list_folders(root) if read_destination(folder) is None and folder.is_dir()
+    )
+    counts = ((folder, len(files.find_files(folder, "damaged"))) for folder in unmarked)
+    return [(folder, count) for folder, count in counts if count]
 
 
 @contextmanager
@@ -119,7 +144,9 @@ def inspecting(
     Raises:
         OSError, sqlite3.Error: The folder cannot be used.
     """
-    owned = files.acquire(folder, destination.key, limit_bytes=limit_bytes)
+    owned = files.acquire(
+        folder, destination.key, limit_bytes=limit_bytes, is_exact=not is_marked_for(folder, destination)
+    )
     try:
         yield OutboxInspector(owned)
     finally:

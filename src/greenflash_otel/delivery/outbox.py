@@ -261,9 +261,13 @@ class Outbox:
         """Take over what processes have left that are gone by now."""
         self._run(lambda entries: entries.contents.adopt())
 
-    def adopt_from(self, folder: Path, destination: str, timeout_s: float) -> None:
-        """Take over what was left in the folder of another destination."""
-        self._run(lambda entries: entries.contents.adopt(folder, destination), timeout_s)
+    def adopt_from(self, folder: Path, destination: str, timeout_s: float, *, is_exact: bool) -> None:
+        """Take over what was left in another folder.
+
+        Args:
+            is_exact: Whether only files that record this destination are taken: the folder does not say it.
+        """
+        self._run(lambda entries: entries.contents.adopt(folder, destination, is_exact=is_exact), timeout_s)
 
     def close(self, timeout_s: float = FOREVER_S) -> bool:
         """Stop; what is pending stays on disk for the next process. A claimed entry is pending.
@@ -280,7 +284,7 @@ class Outbox:
         """Do jobs in order; puts that follow each other share a commit.
 
         Returns:
-            Whether delivered entries wait to be deleted.
+            Whether there is something to tidy up.
         """
         self._used_s = time.monotonic()
         at = 0
@@ -298,10 +302,11 @@ class Outbox:
         if self._contents.has_news and self.on_change is not None:
             self._contents.has_news = False
             self.on_change()
-        return self._contents.acknowledged_count > 0
+        return self._contents.acknowledged_count > 0 or self._contents.is_hurried
 
     def tidy(self) -> None:
-        """Delete what is delivered."""
+        """Delete what is delivered, and let the journal be short again."""
+        self._contents.end_hurry()
         self._contents.delete_acknowledged()
 
     def release_idle(self) -> bool:

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
 from greenflash_otel.greenflash_api.request import ApiRequest, Kind
@@ -70,6 +71,8 @@ _VALUES_AT_ONCE: Final = 900
 """Older versions of SQLite take 999, and 500 rows."""
 _DELETE_GONE: Final = ") DELETE FROM entries WHERE id IN gone"
 _JOURNAL_BYTES: Final = 4 * 1024 * 1024
+JOURNAL_PAGES: Final = 1000
+"""How long the journal gets before it is copied into the file: SQLite's own default."""
 _ROOM_PAGES: Final = 64
 _ROOM_SHARE: Final = 1 / 16
 """More than the limit: a full outbox must still be able to split an entry and to reject it."""
@@ -168,6 +171,21 @@ def destination_of(db: sqlite3.Connection) -> str | None:
     if isinstance(destination, str) and checksum_of(destination.encode(errors="replace")) == checksum:
         return destination
     return None
+
+
+def read_recorded_destination(path: Path) -> str | None:
+    """Return the destination that a database file was made for, without a lock and without writing.
+
+    It is written once, before the file has its name. None where it cannot be read.
+    """
+    try:
+        db = sqlite3.Connection(f"{path.absolute().as_uri()}?mode=ro&immutable=1", timeout=0, uri=True)
+    except sqlite3.Error:
+        return None
+    try:
+        return destination_of(db)
+    finally:
+        db.close()
 
 
 def _decode_text(stored: bytes) -> str:

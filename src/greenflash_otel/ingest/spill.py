@@ -18,12 +18,14 @@ from greenflash_otel import internal_errors
 from greenflash_otel.delivery.batcher import BATCH, BATCH_BYTES
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.threads import Ticket
-from greenflash_otel.model.telemetry import SpanEvent, SpanRecord
+from greenflash_otel.model.telemetry import Attributes, AttributeValue, SpanEvent, SpanRecord
 
 PACKED_BYTES: Final = 24 * 1024 * 1024
 """What packed spans may take in memory."""
 _BYTES: Final = "greenflash.bytes"
 """The name under which bytes are written as base64: JSON has none."""
+LONG_TEXT: Final = 1024
+"""A text of so many characters is written as it is, and not as JSON."""
 
 
 class SpanSpill:
@@ -111,12 +113,21 @@ class SpanSpill:
 
 
 def write_span(span: SpanRecord) -> bytes:
-    """Write a span as JSON that `read_span` reads again."""
-    events = [[event.name, event.time_ns, dict(event.attributes)] for event in span.events]
+    """Write a span as bytes that `read_span` reads again.
+
+    They are a line of JSON and, behind it, the long texts as they are. JSON would look at each character of a
+    megabyte, and keep every other thread of the interpreter waiting meanwhile.
+    """
+    texts: list[bytes] = []
+    places: list[tuple[int, str, int]] = []
+    named = [span.attributes, *(event.attributes for event in span.events)]
+    short = [_split_off(at, attributes, texts, places) for at, attributes in enumerate(named)]
+    events = [[event.name, event.time_ns, own] for event, own in zip(span.events, short[1:], strict=True)]
     times = [span.name, span.start_ns, span.end_ns, span.parent_span_id]
     status = [span.status, span.status_description, span.scope, dict(span.resource)]
-    value = [span.trace_id, span.span_id, *times, dict(span.attributes), events, *status]
-    return json.dumps(value, separators=(",", ":"), default=_write_unusual).encode()
+    value = [span.trace_id, span.span_id, *times, short[0], events, *status, places]
+    head = json.dumps(value, separators=(",", ":"), default=_write_unusual).encode()
+    return b"".join((head, b"\n", *texts))
 
 
 def read_span(body: bytes) -> SpanRecord:
@@ -125,13 +136,46 @@ def read_span(body: bytes) -> SpanRecord:
     Raises:
         ValueError: It is nothing of the kind.
     """
-    match json.loads(body, object_hook=_restore_unusual):
-        case [trace_id, span_id, name, start, end, parent, attributes, events, status, text, scope, resource]:
+    end = body.find(b"\n")
+    match json.loads(body[:end], object_hook=_restore_unusual):
+        case [
+            trace_id,
+            span_id,
+            name,
+            start,
+            end_ns,
+            parent,
+            own,
+            events,
+            status,
+            text,
+            scope,
+            resource,
+            places,
+        ]:
+            named = [own, *(event[2] for event in events)]
+            at = end + 1
+            for of, attribute, size in places:
+                named[of][attribute] = body[at : at + size].decode("utf-8", "surrogatepass")
+                at += size
             found = tuple(SpanEvent(*event) for event in events)
             return SpanRecord(
-                trace_id, span_id, name, start, end, parent, attributes, found, status, text, scope, resource
+                trace_id, span_id, name, start, end_ns, parent, own, found, status, text, scope, resource
             )
     raise ValueError("not a span")
+
+
+def _split_off(
+    at: int, attributes: Attributes, texts: list[bytes], places: list[tuple[int, str, int]]
+) -> dict[str, AttributeValue]:
+    """Return attributes without the long texts, and add these to what follows."""
+    short = dict(attributes)
+    for name, value in attributes.items():
+        if isinstance(value, str) and len(value) >= LONG_TEXT:
+            texts.append(value.encode("utf-8", "surrogatepass"))
+            places.append((at, name, len(texts[-1])))
+            short[name] = None  # it keeps its place among the others
+    return short
 
 
 def _read(body: bytes | None) -> SpanRecord | None:

@@ -1,0 +1,1 @@
+"""Attacks that come from ordinary use: other files, other accounts, signals, exits, and a slow redaction."""
