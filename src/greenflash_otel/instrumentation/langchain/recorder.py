@@ -19,8 +19,10 @@ from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import Source, complete_context, merge_contexts
+from greenflash_otel.instrumentation.langchain.message_forms import see_messages
 from greenflash_otel.instrumentation.langchain.plain import write_plain
-from greenflash_otel.instrumentation.langchain.root_io import given_of, messages_of, question_of
+from greenflash_otel.instrumentation.langchain.root_input import Given, find_messages, given_of
+from greenflash_otel.instrumentation.langchain.root_io import question_of
 from greenflash_otel.instrumentation.langchain.run_context import (
     Live,
     enter,
@@ -37,14 +39,17 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
     read_configurable,
 )
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
+from greenflash_otel.instrumentation.turn_calls import close_turn, open_turn
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import read_list
+from greenflash_otel.json_values import read_json_object, read_list
 from greenflash_otel.model.operation import CHAIN, TASK, TURN, WORKFLOW, Ending, Operation
 from greenflash_otel.semconv.formats.langchain import tool_calls_of
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
+SEEN = 4
+"""Steps of a streamed chain whose inputs are kept until its end."""
 PLACES = 8
 """Runs in which the conversation of a turn is looked for, if it was not named before."""
 
@@ -79,6 +84,8 @@ def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | No
     if parent is None:
         open_operations.watch(run.turn)
         run.turn.given = given_of(inputs)
+        if begun.kind == "chain":
+            open_turn(begun.id.hex)
     elif begun.kind == "chain":
         _look_into(run, inputs)
     enter(run.live)
@@ -142,7 +149,7 @@ def _add_call_id(turn: Turn, operation: Operation) -> Operation:
     tool = operation.tool
     if tool is None or tool.call_id is not None:
         return operation
-    said = [*(turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
+    said = [*(message for message, _ in turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
     calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
     taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
     for call in reversed(calls):
@@ -169,8 +176,29 @@ def _look_into(run: Run, inputs: Any) -> None:
     turn, given = run.turn, read_list(inputs)
     turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
     if turn.state is None and run.parent is turn.root and turn.root.is_graph:
-        found = messages_of(inputs)
-        turn.state = None if found is None else list(found)
+        found = find_messages(inputs, turn.given.key)
+        turn.state = None if found is None else see_messages(found)
+        turn.fields = turn.fields or dict(read_json_object(inputs))
+    _note_seen(turn, inputs)
+
+
+def _note_seen(turn: Turn, inputs: Any) -> None:
+    """Keep what the first steps of a streamed chain are given: the application may change it meanwhile."""
+    if turn.given.is_empty and not turn.root.is_graph and len(turn.seen) < SEEN:
+        given = given_of(inputs)
+        if not given.is_empty:
+            turn.seen.append((inputs, given))
+
+
+def _recall_given(turn: Turn, inputs: Any) -> Given:
+    """What a streamed chain was given, as it was when a step of it was given the same."""
+    first = turn.seen[0][0] if turn.seen else None
+    for seen, given in turn.seen:
+        if seen is inputs:
+            return given
+    if isinstance(inputs, list) and isinstance(first, list) and first and len(first) <= len(inputs):
+        return turn.seen[0][1]  # a model, which is given a copy of the list
+    return given_of(inputs)
 
 
 def note_chunk(id: UUID, content: Any = None) -> None:
@@ -204,7 +232,7 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
         if error is not None:
             turn.ending, turn.failure = operations.ending_of(error)
         if inputs is not None and run.kind == "chain":
-            turn.given = given_of(inputs)
+            turn.given = _recall_given(turn, inputs)
     if run.operation is not None and not run.is_turn:
         step = _step_of(run, value, error, end_ns)
         _write(step)
@@ -285,6 +313,7 @@ def finish(turn: Turn) -> None:
     """End the spans of a turn that is over."""
     instrumentation, root = turn.source.instrumentation, turn.root
     if not instrumentation.active:
+        close_turn(turn.conversation_context.turn_id)
         turn.discard()
         return
     if root.kind != "chain":
@@ -352,5 +381,7 @@ def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[st
     assembled = operations.select_since_last_answer(messages) if nested else messages
     operation = operations.make_model_call(assembled, begun.metadata, parameters)
     run = begin(begun, None, operation)
+    if run is not None and nested:
+        _note_seen(run.turn, messages)
     if run is not None and run.turn.prompt is None and not run.is_auxiliary:
         run.turn.prompt = operations.prompt_of(messages)
