@@ -41,24 +41,34 @@ RAW = frozenset({"raw", "parsed", "parsing_error"})
 QUESTION = ("question", "message", "prompt", "text", "description", "query")
 
 
-def find_shown(outputs: Any, before: Mapping[str, Any], said: Sequence[str], *, is_state: bool = False) -> Any:
+def find_shown(
+    outputs: Any,
+    before: Mapping[str, Any],
+    said: Sequence[str],
+    *,
+    is_graph: bool = False,
+    has_messages: bool = False,
+) -> Any:
     """Return what the user saw of what a root returned: a text, a message, another value; None for nothing.
 
     Args:
         before: The fields that the input had, or the state of its graph.
         said: What the model calls of the turn said, in order.
-        is_state: Whether other messages are what was said: then only a text or a message is an answer.
+        is_graph: Whether a graph returned it: its state also has what steps said to each other.
+        has_messages: Whether other messages are what was said: then only a text or a message is an answer.
     """
     words = {value.strip() for value in before.values() if isinstance(value, str)}
     fields = _read_state_fields(outputs, before)
     if fields is None:
         is_echo = isinstance(outputs, str) and outputs.strip() in words and outputs.strip() not in said
         return None if is_echo else outputs
-    if RAW <= fields.keys():
+    if fields.keys() >= RAW:
         return fields["raw"] if fields["parsed"] is None else fields["parsed"]
     new = {name: value for name, value in fields.items() if _is_new(name, value, before, words)}
-    shown = _choose_field(new, before, said)
-    if shown is not None or is_state:
+    spoken = [name for name, value in new.items() if isinstance(value, str) and value.strip() in said]
+    several = len(spoken) > 1 and not is_graph  # branches that ran at once: the user sees all
+    shown = None if several and not any(map(new.get, ANSWERS)) else _choose_field(new, before, said)
+    if shown is not None or has_messages:
         return shown
     return next(iter(new.values())) if len(new) == 1 else new or None
 

@@ -103,7 +103,7 @@ class _Script:
         known_to, parent_id = self._match_known(begun)
         asked_for = _list_requested_calls([*begun, *new], known_to)
         rest, new = (
-            [one for one in messages if not is_inserted(one) and not self._is_odd(one, asked_for)]
+            [one for one in messages if not self._is_inserted(one) and not self._is_odd(one, asked_for)]
             for messages in (begun[known_to:], new)
         )
         output = [*self._list_output(new, is_last=final is None), *self._list_questions()]
@@ -175,6 +175,10 @@ class _Script:
         steps = (step.message for step in (*self.models, *self._tools))
         return any(one is message or (name and getattr(one, "id", None) == name) for one in steps)
 
+    def _is_inserted(self, message: Any) -> bool:
+        """Whether middleware, or a node of an earlier turn, put a message in."""
+        return is_inserted(message) or getattr(message, "id", None) in self._instrumentation.inserted
+
     def _is_odd(self, message: Any, asked_for: Set[Any]) -> bool:
         """Whether it is a result that nothing in the state asks for; the step of its tool reports both."""
         orphan = role_of(message) == "tool" and getattr(message, "tool_call_id", None) not in asked_for
@@ -190,13 +194,14 @@ class _Script:
         structured = get_entry(turn.outputs, "structured_response") if turn.answered else None
         if structured is not None and before.get("structured_response") is not structured:
             return new, Message("assistant", (Text(write_shown(structured)),), at_ms=self._end_ms)
-        is_state, new = bool(new), new or self._build_transcript()
+        has_messages, new = bool(new), new or self._build_transcript()
         shown: Any = None
         if turn.answered and not (turn.questions and isinstance(turn.outputs, Mapping)):
             said = [text for step in self.models if (text := _answer_of(step.operation))]
             said += [text for call in self._turn_calls if (text := _answer_of(call))]
             before |= {"": turn.given.texts[0][1]} if turn.given.texts[:1] and not before else {}
-            shown = find_shown(turn.outputs, before, said, is_state=is_state)
+            is_graph = turn.root.is_graph
+            shown = find_shown(turn.outputs, before, said, is_graph=is_graph, has_messages=has_messages)
         return self._add_shown(new, begun, shown)
 
     def _add_shown(
@@ -328,6 +333,9 @@ class _Script:
 def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     """Note under which ids the messages of a turn are known, for the turns that will resend them."""
     conversation_id, instrumentation = turn.conversation_context.conversation_id, turn.source.instrumentation
+    for line, message in lines:
+        if message is not None and role_of(message) == "user" and line.role != "user" and message.id:
+            instrumentation.inserted.remember(message.id, None)
     if conversation_id is None:
         return
     namespace = namespace_of(conversation_id, instrumentation.key)
