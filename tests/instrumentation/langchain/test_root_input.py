@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypedDict
 import openai
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
-from langchain_core.output_parsers import StrOutputParser
+from langchain_core.output_parsers import JsonOutputParser, StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langgraph.checkpoint.memory import InMemorySaver
@@ -237,6 +237,23 @@ def test_a_template_with_several_variables(way: str, spans: Spans) -> None:
     assert shown(spans) == talk("When?", "You said When?")
 
 
+def test_a_picture_in_a_template(spans: Spans) -> None:
+    """It is part of what the user said."""
+    picture = {"type": "image_url", "image_url": {"url": "{bild}"}}
+    blocks: Any = [{"type": "text", "text": "{frage}"}, picture]
+    chain = ChatPromptTemplate.from_messages([("human", blocks)]) | says("A cat.")
+    chain.invoke({"frage": "What is it?", "bild": "https://example.org/a.png"}, NAMED)
+    assert shown(spans) == talk("What is it?", "A cat.")
+    assert "https://example.org/a.png" in str(spans.conversations()["T"][0].input)
+
+
+def test_json_that_a_parser_read(spans: Spans) -> None:
+    """The user saw all of it."""
+    chain = ChatPromptTemplate.from_messages([("human", "{was} {wie}")]) | says('{"a": 1}')
+    (chain | JsonOutputParser()).invoke({"was": "Make", "wie": "JSON"}, NAMED)
+    assert shown(spans) == talk("Make JSON", '{"a": 1}')
+
+
 def test_a_text_that_was_looked_up_is_not_what_the_user_said(spans: Spans) -> None:
     """The template has the question and what was found for it."""
     prompt = ChatPromptTemplate.from_messages([("user", "{context}\n\n{question}")])
@@ -280,7 +297,8 @@ def test_openai_in_a_node(is_handler: bool, spans: Spans) -> None:
 def test_what_cannot_be_read_is_recorded_as_json(spans: Spans) -> None:
     """And counted."""
     before = get_counts().unread
-    RunnableLambda(lambda _: "the answer").invoke({"nummer": 7, "name": "ada", "ort": "Oslo"}, NAMED)
+    given: Any = {"nummer": 7, "name": "ada", "ort": "Oslo"}
+    RunnableLambda(lambda _: "the answer").invoke(given, NAMED)
     assert shown(spans) == talk('{"nummer": 7, "name": "ada", "ort": "Oslo"}', "the answer")
     assert get_counts().unread == before + 1
 
@@ -356,6 +374,7 @@ def test_what_is_the_answer(returned: Any, spans: Spans) -> None:
 
 def test_the_words_of_the_user_are_no_answer(spans: Spans) -> None:
     """A chain that hands its input on has answered nothing."""
-    RunnablePassthrough().invoke("new?", NAMED)
+    chain: Any = RunnablePassthrough()
+    chain.invoke("new?", NAMED)
     RunnableLambda(lambda given: given).invoke({"question": "and?", "lang": "en"}, NAMED)
     assert shown(spans) == [("user", "new?"), ("user", "and?")]

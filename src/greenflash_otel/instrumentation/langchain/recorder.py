@@ -22,7 +22,7 @@ from greenflash_otel.instrumentation.langchain.config import Source, complete_co
 from greenflash_otel.instrumentation.langchain.message_forms import see_messages
 from greenflash_otel.instrumentation.langchain.plain import write_plain
 from greenflash_otel.instrumentation.langchain.root_input import Given, find_messages, given_of
-from greenflash_otel.instrumentation.langchain.root_io import question_of
+from greenflash_otel.instrumentation.langchain.root_io import copy_outputs, question_of
 from greenflash_otel.instrumentation.langchain.run_context import (
     Live,
     enter,
@@ -149,7 +149,10 @@ def _add_call_id(turn: Turn, operation: Operation) -> Operation:
     tool = operation.tool
     if tool is None or tool.call_id is not None:
         return operation
-    said = [*(message for message, _ in turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
+    said = [
+        *(message for message, _ in turn.state or ()),
+        *(step.message for step in turn.steps if step.run.kind == "model"),
+    ]
     calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
     taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
     for call in reversed(calls):
@@ -227,7 +230,7 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
     if error is not None:
         _note_questions(turn, error)
     if run.parent is None:
-        turn.end_ns, turn.outputs = end_ns, value
+        turn.end_ns, turn.outputs = end_ns, copy_outputs(value) if turn.open > 1 else value
         turn.answered = error is None and value is not None
         if error is not None:
             turn.ending, turn.failure = operations.ending_of(error)

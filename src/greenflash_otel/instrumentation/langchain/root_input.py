@@ -125,7 +125,11 @@ def choose_question(
         return _make_message(_find_second_question(given, last_said, asked_text)), False
     text = _choose_text(given, asked_text)
     if text is not None:
-        return _make_message(text), False
+        message = Message("user", (Text(text),))
+        if asked is not None and asked_text is not None and contains(asked_text, text):
+            pictures = tuple(part for part in asked.parts if not isinstance(part, Text))
+            message = replace(message, parts=(*message.parts, *pictures))
+        return message, False
     if not given.texts and (given.rest is None or given.messages):
         return None, False
     if asked is not None and not (given.messages and len(given.texts) < 2):

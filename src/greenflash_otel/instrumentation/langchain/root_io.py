@@ -19,7 +19,7 @@ from typing import Any
 from greenflash_otel.instrumentation.langchain.message_forms import list_messages
 from greenflash_otel.instrumentation.langchain.messages import is_message, text_of, write_shown
 from greenflash_otel.instrumentation.langchain.plain import get_entry
-from greenflash_otel.instrumentation.langchain.root_input import contains
+from greenflash_otel.instrumentation.langchain.root_input import contains, find_messages
 from greenflash_otel.json_values import refer_to_fields
 
 ANSWERS = (
@@ -65,12 +65,23 @@ def find_shown(
     if fields.keys() >= RAW:
         return fields["raw"] if fields["parsed"] is None else fields["parsed"]
     new = {name: value for name, value in fields.items() if _is_new(name, value, before, words)}
-    spoken = [name for name, value in new.items() if isinstance(value, str) and value.strip() in said]
+    spoken = [name for name, value in new.items() if _write_text(value).strip() in said]
     several = len(spoken) > 1 and not is_graph  # branches that ran at once: the user sees all
     shown = None if several and not any(map(new.get, ANSWERS)) else _choose_field(new, before, said)
     if shown is not None or has_messages:
         return shown
-    return next(iter(new.values())) if len(new) == 1 else new or None
+    if len(new) != 1:
+        return new or None
+    [value] = new.values()
+    is_state = is_graph or any(name in before for name in fields)
+    return value if is_state or find_messages(value) else new
+
+
+def copy_outputs(outputs: Any) -> Any:
+    """Return what a root returned, for later: the application may go on with the lists in it."""
+    if isinstance(outputs, dict):
+        return {name: [*value] if isinstance(value, list) else value for name, value in outputs.items()}
+    return [*outputs] if isinstance(outputs, list) else outputs
 
 
 def write_answer(shown: Any) -> str:
@@ -92,11 +103,14 @@ def _is_new(name: str, value: Any, before: Mapping[str, Any], words: set[str]) -
         return False
     if isinstance(value, str):
         return value.strip() not in words
-    if name in before and (before[name] is value or write_shown(before[name]) == write_shown(value)):
-        return False
     if isinstance(value, (list, tuple)):
-        return list_messages(value) is None and not any(hasattr(one, "page_content") for one in value)
-    return not hasattr(value, "page_content")
+        if list_messages(value) is not None or any(hasattr(one, "page_content") for one in value):
+            return False
+    elif hasattr(value, "page_content"):
+        return False
+    if name not in before or before[name] is value:
+        return name not in before
+    return write_shown(before[name]) != write_shown(value)
 
 
 def _choose_field(new: Mapping[str, Any], before: Mapping[str, Any], said: Sequence[str]) -> Any:
@@ -118,10 +132,14 @@ def _choose_field(new: Mapping[str, Any], before: Mapping[str, Any], said: Seque
 
 def _find_answer(fields: Mapping[str, Any], answer: str) -> Any:
     """Return the field that a model said: word for word, else with something put around it."""
-    written = {name: text_of(value) if is_message(value) else value for name, value in fields.items()}
+    written = {name: _write_text(value) for name, value in fields.items()}
     same = [name for name, text in written.items() if text.strip() == answer]
     around = [name for name, text in written.items() if contains(text, answer)]
     return next((fields[name] for name in (*same, *around)), None)
+
+
+def _write_text(value: Any) -> str:
+    return text_of(value) if is_message(value) else value if isinstance(value, str) else ""
 
 
 def question_of(value: Any) -> str:

@@ -11,11 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from greenflash_otel.instrumentation.langchain.config import LangChainConfig
-from greenflash_otel.instrumentation.langchain.message_forms import (
-    convert_messages,
-    match_messages,
-    restore_messages,
-)
+from greenflash_otel.instrumentation.langchain.message_forms import convert_messages
 from greenflash_otel.instrumentation.langchain.messages import (
     is_inserted,
     is_message,
@@ -32,6 +28,7 @@ from greenflash_otel.instrumentation.langchain.root_input import (
 )
 from greenflash_otel.instrumentation.langchain.root_io import find_shown, reply_of, write_answer
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.turn_border import TurnBorder
 from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.internal_errors import count_unread
 from greenflash_otel.message_ids.chain import find_head
@@ -92,13 +89,14 @@ class _Script:
         self._instrumentation: LangChainConfig = turn.source.instrumentation
         self.models = [step for step in turn.steps if step.run.kind == "model"]
         self._tools = [step for step in turn.steps if step.run.kind == "tool"]
+        self._border = TurnBorder(turn)
         self._turn_calls = close_turn(turn.conversation_context.turn_id)
         self.recorded: set[int] = set()
         self._end_ms = (turn.end_ns or turn.root.started_ns) // NS_PER_MS
 
     def write(self) -> tuple[list[Line], list[Line], str | None]:
         """Input and output, and the id of the message before them."""
-        begun = self._read_begun()
+        begun = self._border.read_begun(lambda state: self._match_known(state)[0])
         new, final = self._read_output(begun)
         known_to, parent_id = self._match_known(begun)
         asked_for = _list_requested_calls([*begun, *new], known_to)
@@ -115,7 +113,9 @@ class _Script:
             given.append((question, None))
         if self._turn.given.reply is not None:
             said = (Text(reply_of(self._turn.given.reply)),)
-            given.append((Message("user", said, out_of_band_id=self._turn.conversation_context.turn_id), None))
+            given.append(
+                (Message("user", said, out_of_band_id=self._turn.conversation_context.turn_id), None)
+            )
         return given, output, parent_id
 
     def _choose_question(self, begun: Sequence[Any], output: Sequence[Line]) -> Message | None:
@@ -142,39 +142,6 @@ class _Script:
                 return asked
         return None
 
-    def _read_begun(self) -> list[Any]:
-        """The messages that were there before any step of this turn said something."""
-        turn = self._turn
-        given = restore_messages(turn.given.messages)
-        if turn.state is not None:
-            begun = restore_messages(turn.state)
-            first = next((at for at, one in enumerate(begun) if self._is_made_here(one)), len(begun))
-            begun = begun[:first]
-            if given and role_of(given[-1]) == "user" and match_messages(given[-1:], begun) == [None]:
-                begun.append(given[-1])
-            return begun
-        state = self._read_state()  # of a graph in the root, it may have more than was given
-        if given:
-            matches = match_messages(state, given)
-            return [*state[: next((at for at, one in enumerate(matches) if one is not None), 0)], *given]
-        words = [text.strip() for _, text in turn.given.texts]
-        asked = (at + 1 for at, one in enumerate(state) if _is_said(one, words))
-        return state[: max(asked, default=self._match_known(state)[0])]
-
-    def _read_state(self) -> list[Any]:
-        """The messages that the root returned, if it returned more than one."""
-        outputs = self._turn.outputs if self._turn.answered else None
-        found = None if outputs is None or is_message(outputs) else find_messages(outputs, self._turn.given.key)
-        if found is None or (len(found) < 2 and isinstance(outputs, (list, tuple))):
-            return []
-        return convert_messages(found)
-
-    def _is_made_here(self, message: Any) -> bool:
-        """Whether a step of this turn made a message: it is the same one, edited or not."""
-        name = getattr(message, "id", None)
-        steps = (step.message for step in (*self.models, *self._tools))
-        return any(one is message or (name and getattr(one, "id", None) == name) for one in steps)
-
     def _is_inserted(self, message: Any) -> bool:
         """Whether middleware, or a node of an earlier turn, put a message in."""
         return is_inserted(message) or getattr(message, "id", None) in self._instrumentation.inserted
@@ -188,7 +155,7 @@ class _Script:
         """The messages that the turn added, and an answer that is not among them."""
         turn = self._turn
         before = {**turn.given.fields, **turn.fields}
-        new = self._select_new(self._read_state(), begun)
+        new = self._border.read_new(begun)
         if any(map(_is_answer, new)):
             return new, None
         structured = get_entry(turn.outputs, "structured_response") if turn.answered else None
@@ -218,13 +185,6 @@ class _Script:
         if step is not None:
             return [*new, step.message], None
         return new, None if text is None else Message("assistant", (Text(text),), at_ms=self._end_ms)
-
-    def _select_new(self, state: Sequence[Any], begun: Sequence[Any]) -> list[Any]:
-        """What of the messages at the end follows on those that were there before."""
-        made = [self._is_made_here(one) for one in state]
-        matches = match_messages(state, begun)
-        border = max((at + 1 for at, one in enumerate(matches) if one is not None and not made[at]), default=0)
-        return list(state[border:])
 
     def _build_transcript(self) -> list[Any]:
         """What models of the main line asked tools for, and what those answered."""
@@ -373,11 +333,6 @@ def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
 def _is_answer(message: Any) -> bool:
     """Whether a message speaks and asks for no tool."""
     return role_of(message) == "assistant" and not tool_calls_of(message) and bool(text_of(message))
-
-
-def _is_said(message: Any, words: Sequence[str]) -> bool:
-    """Whether it is a message of the user with one of these texts."""
-    return role_of(message) == "user" and text_of(message).strip() in words
 
 
 def _answer_of(call: Operation) -> str:
