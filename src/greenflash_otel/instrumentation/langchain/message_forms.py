@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from langchain_core.messages import convert_to_messages
+from langchain_core.messages import BaseMessage, convert_to_messages
 
 from greenflash_otel.instrumentation.langchain.messages import is_message, likeness_of
 from greenflash_otel.internal_errors import guarded
@@ -47,6 +47,8 @@ def list_messages(value: Any, *, texts: bool = False) -> Sequence[Any] | None:
     if is_like_message(value):
         return [value]
     if isinstance(value, (list, tuple)):
+        if value and all(isinstance(one, BaseMessage) for one in value):
+            return value
         is_list = all(is_like_message(one) or isinstance(one, str) for one in value)
         has_message = texts or any(is_like_message(one) for one in value)
         return value if value and is_list and has_message else None
@@ -64,7 +66,7 @@ def see_messages(messages: Iterable[Any]) -> tuple[SeenMessage, ...]:
 def restore_messages(seen: Iterable[SeenMessage]) -> list[Any]:
     """Return the messages as they were when they were seen."""
     found = (_restore_message(message, content) for message, content in seen)
-    return [message for message in found if message is not None and role_of(message) != "remove"]
+    return [message for message in found if message is not None and message.type != "remove"]
 
 
 def convert_messages(messages: Iterable[Any]) -> list[Any]:
@@ -74,9 +76,13 @@ def convert_messages(messages: Iterable[Any]) -> list[Any]:
 
 def match_messages(messages: Sequence[Any], known: Sequence[Any]) -> list[int | None]:
     """Return which of the known messages each one is, in their order; None for what is not among them."""
+    same = count_same(messages, known)
+    if same:
+        found = match_messages(messages[same:], known[same:])
+        return [*range(same), *(None if at is None else same + at for at in found)]
     objects = {id(message): at for at, message in enumerate(known)}
     names = {name: at for at, message in enumerate(known) if (name := getattr(message, "id", None))}
-    found, begin = list[int | None](), 0
+    matches, begin = list[int | None](), 0
     for message in messages:
         name = getattr(message, "id", None)
         at = objects.get(id(message), names.get(name) if name else None)
@@ -84,8 +90,18 @@ def match_messages(messages: Sequence[Any], known: Sequence[Any]) -> list[int | 
             at = _find_alike(message, known, begin)
         if at is not None:
             begin = max(begin, at + 1)
-        found.append(at)
-    return found
+        matches.append(at)
+    return matches
+
+
+def count_same(messages: Sequence[Any], known: Sequence[Any]) -> int:
+    """Return how many messages at the beginning are the same objects: in a thread, nearly all."""
+    same = 0
+    for message, other in zip(messages, known, strict=False):
+        if message is not other:
+            break
+        same += 1
+    return same
 
 
 def _find_alike(message: Any, known: Sequence[Any], begin: int) -> int | None:
@@ -102,7 +118,7 @@ def _find_alike(message: Any, known: Sequence[Any], begin: int) -> int | None:
 
 
 def _see_message(message: Any) -> SeenMessage:
-    if is_message(message):
+    if isinstance(message, BaseMessage) or is_message(message):
         content = message.content
         return message, content if isinstance(content, str) else [*map(_copy_block, content)]
     return (dict(message) if isinstance(message, Mapping) else message), None
@@ -113,6 +129,8 @@ def _copy_block(block: Any) -> Any:
 
 
 def _restore_message(message: Any, content: Any) -> Any:
+    if content is not None and message.content is content:
+        return message
     if not is_message(message):
         return _convert_message(message)
     if content is None or message.content is content or message.content == content:

@@ -39,8 +39,8 @@ class TurnBorder:
         turn, given = self._turn, restore_messages(self._turn.given.messages)
         if turn.state is not None:
             begun = restore_messages(turn.state)
-            said_at = max((at for at, one in enumerate(begun) if role_of(one) == "user"), default=-1)
-            made = (at for at, one in enumerate(begun) if at > said_at and self._is_made_here(one))
+            ends = (at for at in range(len(begun) - 1, -1, -1) if role_of(begun[at]) == "user")
+            made = (at for at in range(next(ends, 0), len(begun)) if self._is_made_here(begun[at]))
             begun = begun[: next(made, len(begun))]  # the first step was seen late: a resumed graph
             if given and role_of(given[-1]) == "user" and match_messages(given[-1:], begun) == [None]:
                 begun.append(given[-1])
