@@ -49,7 +49,7 @@ from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, att
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
 SEEN = 4
-"""Steps of a streamed chain whose inputs are kept until its end."""
+"""Steps of a streamed chain whose inputs are remembered until its end."""
 PLACES = 8
 """Runs in which the conversation of a turn is looked for, if it was not named before."""
 

@@ -34,7 +34,7 @@ HISTORY = ("chat_history", "history")
 MESSAGES = ("messages", *HISTORY, *QUESTIONS, *TOPICS)
 """Names of a field with messages that belong to the conversation, whatever else has messages."""
 SUPPLIED = frozenset({*HISTORY, "context", "format_instructions", "agent_scratchpad"})
-"""Names of texts that applications put into a prompt beside what the user said."""
+"""Names of texts that applications put into a prompt next to what the user said."""
 LEVELS = 3
 """Levels of nesting that are searched."""
 ENTRIES = 100
@@ -67,7 +67,7 @@ class Given:
 
 
 @dataclass(slots=True)
-class _Found:
+class _SearchResult:
     """What a search through the fields of an input has found."""
 
     texts: list[tuple[str, str]] = field(default_factory=list)
@@ -167,7 +167,7 @@ def _read_command(command: Any) -> Given:
 
 
 def _read_fields(fields: Mapping[str, Any]) -> Given:
-    found = _Found()
+    found = _SearchResult()
     _search(fields, found, LEVELS)
     if not found.texts and not found.lists and not any(_has_value(value) for value in fields.values()):
         return Given(fields=dict(fields), has_place=found.has_place)
@@ -186,7 +186,7 @@ def _read_fields(fields: Mapping[str, Any]) -> Given:
     )
 
 
-def _search(fields: Mapping[str, Any], found: _Found, levels: int) -> None:
+def _search(fields: Mapping[str, Any], found: _SearchResult, levels: int) -> None:
     """Collect texts and messages of an input, field by field."""
     for name, value in _take_fields(fields):
         if isinstance(value, str):
