@@ -38,6 +38,8 @@ class Counts:
     """Outcomes and ratings that found no conversation or message."""
     repaired: int = 0
     """Things whose arguments had to be repaired."""
+    unread: int = 0
+    """Inputs of which nothing said what of it the user said."""
 
 
 class _Tally:
@@ -156,6 +158,19 @@ def count_repaired(items: int = 1) -> None:
     _tally.add(change)
 
 
+def count_unread() -> None:
+    """Count an input that was recorded as JSON, because nothing said what of it the user said."""
+
+    def change(counts: Counts) -> None:
+        counts.unread += 1
+
+    _tally.add(change)
+    warn_once(
+        "could not find in the input of a chain what the user said, and recorded the input as JSON;"
+        " pass the user's words as messages or in the field 'input'"
+    )
+
+
 def _count_error(step: str) -> None:
     def change(counts: Counts) -> None:
         counts.errors[step] += 1
@@ -204,7 +219,7 @@ def get_counts() -> Counts:
     """Return the counts of the process at this moment."""
     _tally.sum_up()
     now = _tally.counts
-    return Counts(Counter(now.errors), Counter(now.lost), now.unlinked, now.repaired)
+    return Counts(Counter(now.errors), Counter(now.lost), now.unlinked, now.repaired, now.unread)
 
 
 def reset_for_tests() -> None:

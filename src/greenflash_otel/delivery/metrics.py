@@ -119,6 +119,13 @@ METRICS: Final = (
         _make_reader(lambda stats: stats.repaired),
     ),
     Metric(
+        "greenflash.items.unread",
+        "counter",
+        "{item}",
+        "Inputs of LangChain that were delivered as JSON: nothing said what of it the user said.",
+        _make_reader(lambda stats: stats.unread),
+    ),
+    Metric(
         "greenflash.paused",
         "gauge",
         "{destination}",

@@ -53,6 +53,8 @@ class Stats:
     """Outcomes and ratings that found no conversation or message; they were delivered without."""
     repaired: int = 0
     """Things whose arguments were repaired before they were delivered."""
+    unread: int = 0
+    """Inputs of LangChain that were delivered as JSON: nothing said what of it the user said."""
 
     def __str__(self) -> str:
         sampled_out = f" ({self.sampled_out} sampled out)" if self.sampled_out else ""
@@ -66,7 +68,9 @@ class Stats:
             text += f"; internal errors {_write_count(self.internal_errors)}"
         if self.unlinked:
             text += f"; unlinked {self.unlinked}"
-        return text + (f"; repaired {self.repaired}" if self.repaired else "")
+        if self.repaired:
+            text += f"; repaired {self.repaired}"
+        return text + (f"; unread {self.unread}" if self.unread else "")
 
 
 def add_process_counts(stats: Stats) -> Stats:
@@ -82,6 +86,7 @@ def add_process_counts(stats: Stats) -> Stats:
         internal_errors=dict(counts.errors),
         unlinked=counts.unlinked,
         repaired=counts.repaired,
+        unread=counts.unread,
     )
 
 

@@ -77,6 +77,7 @@ WITHIN_OTHERS = {
 OUTSIDE_OF_CALLS = {
     "instrument langchain",
     "leave LangChain",
+    "read a message",
     "read the metadata of a run",
     "read the name of a run",
     "read the tags of a run",

@@ -38,6 +38,8 @@ class LangChainConfig:
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
     ends: LruDict[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: LruDict(ENDS))
     """Id of a recorded message as spans refer to it, and what it said, by conversation and LangChain's id."""
+    inserted: LruDict[str, None] = field(default_factory=lambda: LruDict(ENDS))
+    """LangChain's ids of messages that a node wrote in the role of the user."""
     latest: LruDict[str, str] = field(default_factory=lambda: LruDict(ENDS))
     """The same of the newest message, by conversation."""
 

@@ -32,7 +32,8 @@ from greenflash_otel.instrumentation.langchain.callers import is_stream_left, re
 from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.out_of_talk import add_judgement
 from greenflash_otel.instrumentation.langchain.prompts import find_prompt
-from greenflash_otel.instrumentation.langchain.root_io import given_of
+from greenflash_otel.instrumentation.langchain.root_input import given_of
+from greenflash_otel.instrumentation.langchain.root_io import copy_outputs
 from greenflash_otel.instrumentation.langchain.run_context import (
     Live,
     enter,
@@ -56,7 +57,10 @@ from greenflash_otel.instrumentation.langchain.turn_notes import (
     look_into,
     note_bubbles,
     note_questions,
+    note_seen,
+    recall_given,
 )
+from greenflash_otel.instrumentation.turn_calls import close_turn, open_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import (
     CHAIN,
@@ -105,6 +109,8 @@ def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | No
     if run.parent is None:
         open_operations.watch(run.turn)
         run.turn.given = given_of(inputs)
+        if begun.kind == "chain":
+            open_turn(begun.id.hex)
     elif begun.kind == "chain":
         look_into(run, inputs)
     enter(run.live)
@@ -232,14 +238,14 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
 
 def _end_root(run: Run, value: Any, error: BaseException | None, inputs: Any) -> None:
     turn = run.turn
-    turn.end_ns, turn.outputs = time.time_ns(), value
+    turn.end_ns, turn.outputs = time.time_ns(), copy_outputs(value) if turn.open > 1 else value
     turn.answered = error is None
     if error is not None:
         turn.ending, turn.failure = operations.ending_of(error)
     elif run.kind == "chain" and is_stream_left():
         turn.ending = "abandoned"
     if inputs is not None and run.kind == "chain":
-        turn.given = given_of(inputs)
+        turn.given = recall_given(turn, inputs)
     if turn.ending != "completed" and run.kind == "chain":
         for other in RUNS.list_open(turn):
             if other.chunks and not other.is_auxiliary:
@@ -323,6 +329,7 @@ def finish(turn: Turn) -> None:
     """End the spans of a turn that is over."""
     instrumentation, root = turn.source.instrumentation, turn.root
     if not instrumentation.active:
+        close_turn(turn.conversation_context.turn_id)
         turn.discard()
         return
     if root.kind != "chain":
@@ -394,4 +401,6 @@ def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[st
     prompt, template = find_prompt(messages)
     run = begin(begun, None, replace(operation, prompt=template))
     if run is not None:
+        if nested:
+            note_seen(run.turn, messages)
         run.prompt, run.prompt_template = prompt, template

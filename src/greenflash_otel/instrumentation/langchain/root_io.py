@@ -1,90 +1,146 @@
-"""What the user said and saw, found in the inputs and outputs of a chain or graph. Pure.
+"""What the user saw, found in what the root of a turn returned, and what interrupts ask and get. Pure.
 
-| given to, or returned by, the root            | is taken as                                            |
-|-----------------------------------------------|--------------------------------------------------------|
-| a text                                        | that                                                   |
-| a message, a list of messages, a prompt       | those                                                  |
-| a mapping or state with ``messages``          | those                                                  |
-| a mapping with a known key, or only one text  | that text; a known key with messages before it         |
-| ``Command(resume=…)``                         | a reply to an interrupt                                |
-| anything else that is returned                | its JSON                                               |
+| returned by the root                             | is the answer                                           |
+|--------------------------------------------------|---------------------------------------------------------|
+| a text, a message                                | that                                                    |
+| a raw answer next to what was parsed of it       | what was parsed; else what the raw message says         |
+| a mapping or state                               | of the fields that the input had not: that with a usual |
+|                                                  | name; else that which a model said; else the only text  |
+| fields none of which is that                     | their JSON                                              |
+
+Fields that the input had as well, and documents that were looked up, are never part of the answer.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from greenflash_otel.instrumentation.langchain.messages import is_message, write_shown
+from greenflash_otel.instrumentation.langchain.message_forms import list_messages
+from greenflash_otel.instrumentation.langchain.messages import is_message, text_of, write_shown
 from greenflash_otel.instrumentation.langchain.plain import get_entry
+from greenflash_otel.instrumentation.langchain.root_input import contains, find_messages
 from greenflash_otel.json_values import refer_to_fields
 
-ASKED = ("input", "question", "query", "human_input", "user_input", "prompt", "text", "message", "topic")
-ANSWERED = ("output", "answer", "result", "response", "text", "content", "output_text")
-HISTORY = ("chat_history", "history")
+ANSWERS = (
+    "output",
+    "answer",
+    "final_answer",
+    "response",
+    "final_response",
+    "reply",
+    "generation",
+    "output_text",
+    "result",
+)
+"""Usual names of a field with the answer."""
+TEXTS = ("text", "content")
+"""Names that mean it only if there is no better one."""
+RAW = frozenset({"raw", "parsed", "parsing_error"})
+"""The fields of a structured answer that comes with the message it was parsed from."""
 QUESTION = ("question", "message", "prompt", "text", "description", "query")
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a turn began with."""
+def find_shown(
+    outputs: Any,
+    before: Mapping[str, Any],
+    said: Sequence[str],
+    *,
+    is_graph: bool = False,
+    has_messages: bool = False,
+) -> Any:
+    """Return what the user saw of what a root returned: a text, a message, another value; None for nothing.
 
-    messages: Sequence[Any] | None = None
-    """LangChain's messages, or what it makes messages from; None where the input contains none."""
-    text: str | None = None
-    """What the user said, where it was no message."""
-    reply: Any = None
-    """What an interrupt is resumed with."""
-
-
-def given_of(inputs: Any) -> Given:
-    """What the input of a root says."""
-    if inputs is None or inputs == "":
-        return Given()
-    if isinstance(inputs, str):
-        return Given(text=inputs)
-    resume = getattr(inputs, "resume", None) if type(inputs).__name__ == "Command" else None
-    if resume is not None:
-        return Given(reply=resume)
-    if (messages := messages_of(inputs)) is not None:
-        return Given(messages)
-    if isinstance(inputs, Mapping) and (single := _unwrap_input(inputs)) is not None:
-        return given_of(single)
-    fields = inputs if isinstance(inputs, Mapping) else refer_to_fields(inputs) or {}
-    text = _read_text(fields, ASKED)
-    history = next((fields[name] for name in HISTORY if isinstance(fields.get(name), (list, tuple))), None)
-    for name in ASKED:
-        if text is None and (found := messages_of(fields.get(name))):
-            return Given([*(history or ()), *found])
-    return Given(history, text)
-
-
-def messages_of(value: Any) -> Sequence[Any] | None:
-    """The messages in a value: itself, a list of them, a prompt, or a state that has them."""
-    if is_message(value):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return value if value and all(_is_like_message(one) for one in value) else None
-    if hasattr(value, "to_messages"):
-        found: Sequence[Any] = value.to_messages()
-        return found
-    inner = get_entry(value, "messages")
-    if is_message(inner):
-        return [inner]
-    return list(inner) if isinstance(inner, (list, tuple)) else None
+    Args:
+        before: The fields that the input had, or the state of its graph.
+        said: What the model calls of the turn said, in order.
+        is_graph: Whether a graph returned it: its state also has what steps said to each other.
+        has_messages: Whether other messages are what was said: then only a text or a message is an answer.
+    """
+    words = {value.strip() for value in before.values() if isinstance(value, str)}
+    fields = _read_state_fields(outputs, before)
+    if fields is None:
+        is_echo = isinstance(outputs, str) and outputs.strip() in words and outputs.strip() not in said
+        return None if is_echo else outputs
+    if fields.keys() >= RAW:
+        return fields["raw"] if fields["parsed"] is None else fields["parsed"]
+    new = {name: value for name, value in fields.items() if _is_new(name, value, before, words)}
+    spoken = [name for name, value in new.items() if _write_text(value).strip() in said]
+    several = len(spoken) > 1 and not is_graph  # branches that ran at once: the user sees all
+    shown = None if several and not any(map(new.get, ANSWERS)) else _choose_field(new, before, said)
+    if shown is not None or has_messages:
+        return shown
+    if len(new) != 1:
+        return new or None
+    [value] = new.values()
+    is_state = is_graph or any(name in before for name in fields)
+    return value if is_state or find_messages(value) else new
 
 
-def answer_of(outputs: Any) -> str | None:
-    """What a root returned, where it is no message."""
-    if outputs is None:
-        return None
-    if isinstance(outputs, str):
+def copy_outputs(outputs: Any) -> Any:
+    """Return what a root returned, for later: the application may go on with the lists in it."""
+    if isinstance(outputs, dict):
+        return {name: [*value] if isinstance(value, list) else value for name, value in outputs.items()}
+    return [*outputs] if isinstance(outputs, list) else outputs
+
+
+def write_answer(shown: Any) -> str:
+    """Return an answer that is no message as text."""
+    return shown if isinstance(shown, str) else write_shown(shown)
+
+
+def _read_state_fields(outputs: Any, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the fields of a mapping, or of a model that is the state of which the input was a part."""
+    if isinstance(outputs, Mapping):
         return outputs
-    fields = outputs if isinstance(outputs, Mapping) else {}
-    text = _read_text(fields, ANSWERED)
-    return write_shown(outputs) if text is None else text
+    fields = refer_to_fields(outputs)
+    return fields if fields and before and before.keys() <= fields.keys() else None
+
+
+def _is_new(name: str, value: Any, before: Mapping[str, Any], words: set[str]) -> bool:
+    """Return whether a field is something that the input had not, and that a person may read."""
+    if value is None or str(name).startswith("__") or (isinstance(value, (str, list, dict)) and not value):
+        return False
+    if isinstance(value, str):
+        return value.strip() not in words
+    if isinstance(value, (list, tuple)):
+        if list_messages(value) is not None or any(hasattr(one, "page_content") for one in value):
+            return False
+    elif hasattr(value, "page_content"):
+        return False
+    if name not in before or before[name] is value:
+        return name not in before
+    return write_shown(before[name]) != write_shown(value)
+
+
+def _choose_field(new: Mapping[str, Any], before: Mapping[str, Any], said: Sequence[str]) -> Any:
+    texts = {name: value for name, value in new.items() if isinstance(value, str) or is_message(value)}
+    added = {name: value for name, value in texts.items() if not before.get(name)}
+    for names in (ANSWERS, TEXTS):
+        for name in names:
+            if name in texts or (name in new and names is ANSWERS):
+                return new[name]
+        for answer in reversed(said):
+            for candidates in (added, texts):
+                if found := _find_answer(candidates, answer):
+                    return found
+    for candidates in (added, texts):
+        if len(candidates) == 1:
+            return next(iter(candidates.values()))
+    return None
+
+
+def _find_answer(fields: Mapping[str, Any], answer: str) -> Any:
+    """Return the field that a model said: word for word, else with something put around it."""
+    written = {name: _write_text(value) for name, value in fields.items()}
+    same = [name for name, text in written.items() if text.strip() == answer]
+    around = [name for name, text in written.items() if contains(text, answer)]
+    return next((fields[name] for name in (*same, *around)), None)
+
+
+def _write_text(value: Any) -> str:
+    return text_of(value) if is_message(value) else value if isinstance(value, str) else ""
 
 
 def question_of(value: Any) -> str:
@@ -120,25 +176,3 @@ def _read_decision(decision: Any) -> str:
     kind, message, edited = (get_entry(decision, name) for name in ("type", "message", "edited_action"))
     said = message or (None if edited is None else write_shown(edited))
     return write_shown(decision) if kind is None else f"{kind}: {said}" if said else str(kind)
-
-
-def _unwrap_input(fields: Mapping[str, Any]) -> Any:
-    """What LangChain wrapped as ``{"input": …}`` because it was no mapping."""
-    value = fields.get("input") if len(fields) == 1 else None
-    return None if isinstance(value, (str, Mapping)) else value
-
-
-def _read_text(fields: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    for name in names:
-        if isinstance(fields.get(name), str) and fields[name]:
-            return str(fields[name])
-    texts = [value for value in fields.values() if isinstance(value, str) and value]
-    return texts[0] if len(texts) == 1 else None
-
-
-def _is_like_message(value: Any) -> bool:
-    if is_message(value):
-        return True
-    if isinstance(value, Mapping):
-        return ("role" in value or "type" in value) and "content" in value
-    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(one, str) for one in value)

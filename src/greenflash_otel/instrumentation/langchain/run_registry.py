@@ -22,7 +22,8 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, Span
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain.config import LangChainConfig, Source
-from greenflash_otel.instrumentation.langchain.root_io import Given
+from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage
+from greenflash_otel.instrumentation.langchain.root_input import Given
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
     ConversationContext,
@@ -138,8 +139,12 @@ class Turn:
     conversation_context: ConversationContext
     root: Run = field(init=False)
     given: Given = field(default_factory=Given)
-    state: Sequence[Any] | None = None
+    state: Sequence[SeenMessage] | None = None
     """The messages that the first node of a graph was given."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of that state."""
+    seen: list[tuple[Any, Given]] = field(default_factory=list)
+    """What the first steps were given, of a chain that is streamed: its own input is reported at its end."""
     calls: list[Mapping[str, Any]] = field(default_factory=list)
     """The tool calls that nodes were given."""
     outputs: Any = None

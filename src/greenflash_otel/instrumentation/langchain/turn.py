@@ -6,13 +6,12 @@ ids wherever it runs. Without such a state it is put together from the model cal
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from langchain_core.messages import convert_to_messages
-
 from greenflash_otel.instrumentation.langchain.config import LangChainConfig
+from greenflash_otel.instrumentation.langchain.message_forms import convert_messages
 from greenflash_otel.instrumentation.langchain.messages import (
     is_inserted,
     is_message,
@@ -22,11 +21,21 @@ from greenflash_otel.instrumentation.langchain.messages import (
 )
 from greenflash_otel.instrumentation.langchain.plain import get_entry
 from greenflash_otel.instrumentation.langchain.prompts import find_call_of_prompt, remove_system_prompt
-from greenflash_otel.instrumentation.langchain.root_io import answer_of, messages_of, replies_of
+from greenflash_otel.instrumentation.langchain.root_input import (
+    choose_question,
+    contains,
+    find_asked,
+    find_messages,
+)
+from greenflash_otel.instrumentation.langchain.root_io import find_shown, replies_of, write_answer
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.turn_border import TurnBorder
+from greenflash_otel.instrumentation.turn_calls import close_turn
+from greenflash_otel.internal_errors import count_unread
 from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.fragments import split_message
 from greenflash_otel.message_ids.ids import namespace_of
+from greenflash_otel.message_ids.ids import text_of as write_text
 from greenflash_otel.model.operation import TURN, CallFacts, Message, Operation, Reasoning, Text, Usage
 from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool_calls_of
 
@@ -65,7 +74,7 @@ def assemble_turn(turn: Turn) -> AssembledTurn:
         if prompt
         else tuple(line for line, _ in given),
         input_parent_id=parent_id,
-        output=tuple(line for line, _ in output),
+        output=tuple(line for line, _ in output if line.parts),
         usage=_sum([step.operation.usage for step in script.models]),
         finish_reasons=last.operation.finish_reasons if last else (),
         used_tools=any(step.run.kind == "tool" for step in turn.steps),
@@ -86,60 +95,99 @@ class _Script:
         self._instrumentation: LangChainConfig = turn.source.instrumentation
         self.models = [step for step in turn.steps if step.run.kind == "model"]
         self._tools = [step for step in turn.steps if step.run.kind == "tool"]
+        self._border = TurnBorder(turn)
+        self._turn_calls = close_turn(turn.conversation_context.turn_id)
         self.recorded: set[int] = set()
         self._end_ms = (turn.end_ns or turn.root.started_ns) // NS_PER_MS
 
     def write(self) -> tuple[list[Line], list[Line], str | None]:
         """Input and output, and the id of the message before them."""
-        turn = self._turn
-        begun = _convert_messages(turn.state if turn.state is not None else turn.given.messages or ())
-        state, final = self._read_state(begun)
-        known_to, parent_id = self._match_known(state)
-        asked_for = _list_requested_calls(state, known_to)
-        rest = [one for one in state[known_to:] if not is_inserted(one) and not self._is_odd(one, asked_for)]
-        asked_at = max((at + 1 for at, one in enumerate(rest) if role_of(one) == "user"), default=0)
-        if turn.given.text is not None:
-            asked_at = min(asked_at or len(rest), len(_convert_messages(turn.given.messages or ())))
-        given: list[Line] = [(read_object(one), one) for one in _remove_alternatives(rest[:asked_at])]
-        if turn.given.text is not None:
-            given.append((Message("user", (Text(turn.given.text),)), None))
-        if turn.given.reply is not None:
-            given += self._list_replies(turn.given.reply)
-        output = [*self._list_output(rest[asked_at:], is_last=final is None), *self._list_questions()]
+        begun = self._border.read_begun(lambda state: self._match_known(state)[0])
+        new, final = self._read_output(begun)
+        known_to, parent_id = self._match_known(begun)
+        asked_for = _list_requested_calls([*begun, *new], known_to)
+        rest, new = (
+            [one for one in messages if not self._is_inserted(one) and not self._is_odd(one, asked_for)]
+            for messages in (begun[known_to:], new)
+        )
+        output = [*self._list_output(new, is_last=final is None), *self._list_questions()]
         if final is not None:
             output.append((final, None))
+        given: list[Line] = [(read_object(one), one) for one in _remove_alternatives(rest)]
+        question = self._choose_question(begun, output)
+        if question is not None:
+            given.append((question, None))
+        if self._turn.given.reply is not None:
+            given += self._list_replies(self._turn.given.reply)
         return given, output, parent_id
+
+    def _choose_question(self, begun: Sequence[Any], output: Sequence[Line]) -> Message | None:
+        """What the user said, if that is no message that the turn began with."""
+        given = self._turn.given
+        last = begun[-1] if begun else None
+        last_said = text_of(last) if last is not None and role_of(last) == "user" else None
+        if given.reply is not None and not given.texts:
+            return None
+        question, is_unread = choose_question(given, last_said, self._find_asked(output))
+        if is_unread:
+            count_unread()
+        return question
+
+    def _find_asked(self, output: Sequence[Line]) -> Message | None:
+        """The human part of the first model call of which the user saw the answer, else of the last one."""
+        calls = [step.operation for step in self.models if not step.run.is_auxiliary]
+        calls = [*calls, *self._turn_calls]
+        shown = [text for line, _ in output if (text := write_text(line.parts))]
+        recorded = [step.operation for step in self.models if id(step) in self.recorded]
+        seen = [call for call in calls if any(contains(one, _answer_of(call)) for one in shown)]
+        for call in (*recorded, *seen, *reversed(calls)):
+            if (asked := find_asked(self._turn.given, call.input)) is not None:
+                return asked
+        return None
+
+    def _is_inserted(self, message: Any) -> bool:
+        """Whether middleware, or a node of an earlier turn, put a message in."""
+        return is_inserted(message) or getattr(message, "id", None) in self._instrumentation.inserted
 
     def _is_odd(self, message: Any, asked_for: Set[Any]) -> bool:
         """Whether it is a result that nothing in the state asks for; the step of its tool reports both."""
         orphan = role_of(message) == "tool" and getattr(message, "tool_call_id", None) not in asked_for
         return orphan and self._tool_of(message) is not None
 
-    def _read_state(self, begun: list[Any]) -> tuple[list[Any], Message | None]:
-        """All messages at the end of the turn, and an answer that is not among them."""
-        turn, outputs = self._turn, self._turn.outputs
-        retained = messages_of(outputs) if turn.answered and outputs is not None else None
-        structured = get_entry(outputs, "structured_response") if turn.answered else None
-        if (
-            retained is not None
-            and not is_message(outputs)
-            and (len(retained) > 1 or get_entry(outputs, "messages"))
-        ):
-            state = _convert_messages(retained)
-            if structured is not None and not (state and _is_answer(state[-1])):
-                return state, Message("assistant", (Text(write_shown(structured)),), at_ms=self._end_ms)
-            return state, None
-        state = [*begun, *self._build_transcript()]
-        if retained:
-            answer = retained[-1]
-            return ([*state, answer] if not _is_among(answer, state) else state), None
-        text = answer_of(outputs) if turn.answered else None
-        step = self._find_step_of_answer(text) if text is not None or not turn.questions else None
+    def _read_output(self, begun: Sequence[Any]) -> tuple[list[Any], Message | None]:
+        """The messages that the turn added, and an answer that is not among them."""
+        turn = self._turn
+        before = {**turn.given.fields, **turn.fields}
+        new = self._border.read_new(begun)
+        if any(map(_is_answer, new)):
+            return new, None
+        structured = get_entry(turn.outputs, "structured_response") if turn.answered else None
+        if structured is not None and before.get("structured_response") is not structured:
+            return new, Message("assistant", (Text(write_shown(structured)),), at_ms=self._end_ms)
+        has_messages, new = bool(new), new or self._build_transcript()
+        shown: Any = None
+        if turn.answered and not (turn.questions and isinstance(turn.outputs, Mapping)):
+            said = [text for step in self.models if (text := _answer_of(step.operation))]
+            said += [text for call in self._turn_calls if (text := _answer_of(call))]
+            before |= {"": turn.given.texts[0][1]} if turn.given.texts[:1] and not before else {}
+            is_graph = turn.root.is_graph
+            shown = find_shown(turn.outputs, before, said, is_graph=is_graph, has_messages=has_messages)
+        return self._add_shown(new, begun, shown)
+
+    def _add_shown(
+        self, new: list[Any], begun: Sequence[Any], shown: Any
+    ) -> tuple[list[Any], Message | None]:
+        """Add what the user saw to the messages, or return it, if no message says it."""
+        messages = None if shown is None else find_messages(shown)
+        if messages:
+            said = [one for one in convert_messages(messages) if role_of(one) == "assistant"]
+            return [*new, *(one for one in said[-1:] if not _is_among(one, [*new, *begun]))], None
+        text = None if shown is None else write_answer(shown)
+        is_open = not self._turn.answered and not self._turn.questions
+        step = self._find_step_of_answer(text) if text is not None or is_open else None
         if step is not None:
-            return [*state, step.message], None
-        if text is None:
-            return state, None
-        return state, Message("assistant", (Text(text),), at_ms=self._end_ms)
+            return [*new, step.message], None
+        return new, None if text is None else Message("assistant", (Text(text),), at_ms=self._end_ms)
 
     def _build_transcript(self) -> list[Any]:
         """What models of the main line asked tools for, and what those answered."""
@@ -178,10 +226,7 @@ class _Script:
                 known = self._instrumentation.ends.get((conversation_id, name)) if name else None
                 if known is not None and known[1] == likeness_of(state[index]):
                     return index + 1, known[0]
-        resends = any(role_of(one) == "assistant" for one in self._turn.state or ())
-        if resends or any(
-            role_of(one) == "assistant" for one in _convert_messages(self._turn.given.messages or ())
-        ):
+        if any(role_of(one) == "assistant" for one in state):
             return 0, None
         return 0, self._instrumentation.latest.get(conversation_id)
 
@@ -193,6 +238,8 @@ class _Script:
         shown = self._list_shown(messages, answers, steps) if is_last else ()
         times_ms = self._list_times(steps)
         for at, (one, step, at_ms) in enumerate(zip(messages, steps, times_ms, strict=True)):
+            if role_of(one) == "user":
+                lines.append((self._write_inserted(one, at_ms), one))
             if role_of(one) not in ("assistant", "tool"):
                 continue
             if at in answers and at not in shown:
@@ -223,6 +270,13 @@ class _Script:
             if all(any(_is_same(one, other) for other in said) for one in pair):
                 return True
         return not (self._turn.asked or self.models or self._tools)
+
+    def _write_inserted(self, message: Any, at_ms: int) -> Message:
+        """What a node added in the role of the user, as a hidden step, unless another step says it."""
+        text = text_of(message)
+        said = [*map(text_of, (one.message for one in self.models if is_message(one.message)))]
+        is_known = text in said or any(contains(text, one) for _, one in self._turn.given.texts)
+        return Message("assistant", () if is_known else (Reasoning(text),), at_ms=at_ms)
 
     def _list_times(self, steps: Sequence[Step | None]) -> list[int]:
         """When each message was said. What no step made was there before the next one began."""
@@ -295,6 +349,9 @@ def _facts_of_call(step: Step | None) -> CallFacts | None:
 def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     """Note under which ids the messages of a turn are known, for the turns that will resend them."""
     conversation_id, instrumentation = turn.conversation_context.conversation_id, turn.source.instrumentation
+    for line, message in lines:
+        if message is not None and role_of(message) == "user" and line.role != "user" and message.id:
+            instrumentation.inserted.remember(message.id, None)
     if conversation_id is None:
         return
     namespace = namespace_of(conversation_id, instrumentation.key)
@@ -312,13 +369,6 @@ def _list_requested_calls(state: Sequence[Any], known_to: int) -> Set[Any]:
     """Ids of the tool calls in what is new, and in the turn that it goes on with."""
     since = next((at for at in range(known_to - 1, -1, -1) if role_of(state[at]) == "user"), 0)
     return {call.get("id") for one in state[since:] for call in tool_calls_of(one)}
-
-
-def _convert_messages(messages: Sequence[Any]) -> list[Any]:
-    """LangChain's messages, also where the application wrote dictionaries or pairs."""
-    if all(is_message(one) for one in messages):
-        return list(messages)
-    return [one for one in convert_to_messages(list(messages)) if is_message(one)]
 
 
 def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
@@ -344,6 +394,11 @@ def _is_answer(message: Any) -> bool:
 def _is_same(message: Any, other: Any) -> bool:
     name = getattr(other, "id", None)
     return other is message or (name is not None and name == getattr(message, "id", None))
+
+
+def _answer_of(call: Operation) -> str:
+    """The text that a model call answered."""
+    return "\n".join(text for message in call.output if (text := write_text(message.parts))).strip()
 
 
 def _is_among(message: Any, state: Sequence[Any]) -> bool:

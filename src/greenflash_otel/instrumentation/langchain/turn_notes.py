@@ -8,14 +8,18 @@ from typing import Any
 
 from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import complete_context
+from greenflash_otel.instrumentation.langchain.message_forms import see_messages
 from greenflash_otel.instrumentation.langchain.messages import is_message
 from greenflash_otel.instrumentation.langchain.plain import write_plain
-from greenflash_otel.instrumentation.langchain.root_io import messages_of, question_of
+from greenflash_otel.instrumentation.langchain.root_input import Given, find_messages, given_of
+from greenflash_otel.instrumentation.langchain.root_io import question_of
 from greenflash_otel.instrumentation.langchain.run_registry import Run, Turn, read_configurable
-from greenflash_otel.json_values import read_list
+from greenflash_otel.json_values import read_json_object, read_list
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.semconv.formats.langchain import role_of, tool_calls_of
 
+SEEN = 4
+"""Steps of a streamed chain whose inputs are remembered until its end."""
 PLACES = 8
 """Runs in which the conversation of a turn is looked for, if it was not named before."""
 
@@ -25,7 +29,10 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
     tool = operation.tool
     if tool is None or tool.call_id is not None:
         return operation
-    said = [*(turn.state or ()), *(step.message for step in turn.steps if step.run.kind == "model")]
+    said = [
+        *(message for message, _ in turn.state or ()),
+        *(step.message for step in turn.steps if step.run.kind == "model"),
+    ]
     calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
     taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
     for call in reversed(calls):
@@ -55,8 +62,29 @@ def look_into(run: Run, inputs: Any) -> None:
     turn, given = run.turn, read_list(inputs)
     turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
     if turn.state is None and run.parent is turn.root and turn.root.is_graph:
-        found = messages_of(inputs)
-        turn.state = None if found is None else list(found)
+        found = find_messages(inputs, turn.given.key)
+        turn.state = None if found is None else see_messages(found)
+        turn.fields = turn.fields or dict(read_json_object(inputs))
+    note_seen(turn, inputs)
+
+
+def note_seen(turn: Turn, inputs: Any) -> None:
+    """Keep what the first steps of a streamed chain are given: the application may change it meanwhile."""
+    if turn.given.is_empty and not turn.root.is_graph and len(turn.seen) < SEEN:
+        given = given_of(inputs)
+        if not given.is_empty:
+            turn.seen.append((inputs, given))
+
+
+def recall_given(turn: Turn, inputs: Any) -> Given:
+    """Return what a streamed chain was given, as it was when a step of it was given the same."""
+    first = turn.seen[0][0] if turn.seen else None
+    for seen, given in turn.seen:
+        if seen is inputs:
+            return given
+    if isinstance(inputs, list) and isinstance(first, list) and first and len(first) <= len(inputs):
+        return turn.seen[0][1]  # a model, which is given a copy of the list
+    return given_of(inputs)
 
 
 def note_questions(turn: Turn, error: BaseException) -> None:
@@ -72,6 +100,6 @@ def note_bubbles(turn: Turn, value: Any) -> None:
     """Keep the answers of a node that gave several: the user saw them all."""
     if type(value).__name__ == "Command":
         value = value.update
-    found = messages_of(value) or ()
+    found = find_messages(value) or ()
     if sum(is_message(one) and role_of(one) == "assistant" for one in found) > 1:
         turn.node_outputs.append(list(found))

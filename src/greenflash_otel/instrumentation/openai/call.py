@@ -33,6 +33,7 @@ from greenflash_otel.instrumentation.openai.answer import (
 from greenflash_otel.instrumentation.openai.body import Decode, ResponseBody
 from greenflash_otel.instrumentation.openai.endpoints import Surface
 from greenflash_otel.instrumentation.openai.stream_tee import TeeStream
+from greenflash_otel.instrumentation.turn_calls import note_call
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Json, Operation
 
@@ -179,6 +180,7 @@ class ObservedCall:
         operation = replace(self._operation, ending="failed") if error else self._operation
         with guarded("read an answer"):
             operation = self._complete_operation(exit, error)
+            note_call(operation)
         with guarded("end an operation"):
             self._invocation.finish(self._select_recorded(operation), end_ns=end_ns)
         open_operations.abandon_waiting()

@@ -1,0 +1,82 @@
+"""The border between what was said before a turn and what the turn added.
+
+It follows from what the root was given, from the state of its graph when the first node began, and from which
+messages the steps of the turn made. Roles say nothing about it: nodes write messages in any role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from greenflash_otel.instrumentation.langchain.message_forms import (
+    convert_messages,
+    match_messages,
+    restore_messages,
+)
+from greenflash_otel.instrumentation.langchain.messages import is_message, text_of
+from greenflash_otel.instrumentation.langchain.root_input import find_messages
+from greenflash_otel.instrumentation.langchain.run_registry import Turn
+from greenflash_otel.semconv.formats.langchain import role_of
+
+
+class TurnBorder:
+    """The messages of a turn: those that it began with, and those that it added."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._state = self._read_state()
+        steps = [step.message for step in turn.steps if is_message(step.message)]
+        self._made = {id(message) for message in steps}
+        self._names = {name for message in steps if (name := getattr(message, "id", None))}
+
+    def read_begun(self, count_known: Callable[[Sequence[Any]], int]) -> list[Any]:
+        """Return the messages that were there before any step of this turn said something.
+
+        Args:
+            count_known: Says how many of some messages earlier turns have recorded.
+        """
+        turn, given = self._turn, restore_messages(self._turn.given.messages)
+        if turn.state is not None:
+            begun = restore_messages(turn.state)
+            ends = (at for at in range(len(begun) - 1, -1, -1) if role_of(begun[at]) == "user")
+            made = (at for at in range(next(ends, 0), len(begun)) if self._is_made_here(begun[at]))
+            begun = begun[: next(made, len(begun))]  # the first step was seen late: a resumed graph
+            if given and role_of(given[-1]) == "user" and match_messages(given[-1:], begun) == [None]:
+                begun.append(given[-1])
+            return begun
+        if given:  # a graph in the root may have more than the root was given
+            matches = match_messages(self._state, given)
+            first = next((at for at, one in enumerate(matches) if one is not None), 0)
+            return [*self._state[:first], *given]
+        words = [text.strip() for _, text in turn.given.texts]
+        asked = (at + 1 for at, one in enumerate(self._state) if _is_said(one, words))
+        return self._state[: max(asked, default=count_known(self._state))]
+
+    def read_new(self, begun: Sequence[Any]) -> list[Any]:
+        """Return what of the messages at the end follows on those that were there before."""
+        made = [self._is_made_here(one) for one in self._state]
+        matches = match_messages(self._state, begun)
+        border = max(
+            (at + 1 for at, one in enumerate(matches) if one is not None and not made[at]), default=0
+        )
+        return self._state[border:]
+
+    def _read_state(self) -> list[Any]:
+        """Return the messages that the root returned, if it returned more than one."""
+        outputs = self._turn.outputs if self._turn.answered else None
+        found = (
+            None if outputs is None or is_message(outputs) else find_messages(outputs, self._turn.given.key)
+        )
+        if found is None or (len(found) < 2 and isinstance(outputs, (list, tuple))):
+            return []
+        return convert_messages(found)
+
+    def _is_made_here(self, message: Any) -> bool:
+        """Whether a step of this turn made a message: it is the same one, edited or not."""
+        return id(message) in self._made or getattr(message, "id", None) in self._names
+
+
+def _is_said(message: Any, words: Sequence[str]) -> bool:
+    """Whether it is a message of the user with one of these texts."""
+    return role_of(message) == "user" and text_of(message).strip() in words
