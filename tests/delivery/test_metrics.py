@@ -166,7 +166,7 @@ def test_the_instruments_are_made_once(read: Read) -> None:
         metrics.report(source)
     assert set(read()) == {
         *("accepted", "delivered", "sampled_out", "pending", "rejected", "lost outbox_full"),
-        *("unlinked", "repaired", "paused"),
+        *("unlinked", "repaired", "unread", "paused"),
     }
 
 
@@ -240,5 +240,6 @@ for metric in scope.metrics:
         "greenflash.items.rejected 0",
         "greenflash.items.unlinked 0",
         "greenflash.items.repaired 0",
+        "greenflash.items.unread 0",
         "greenflash.paused 1",
     ]

@@ -237,6 +237,15 @@ def test_a_template_with_several_variables(way: str, spans: Spans) -> None:
     assert shown(spans) == talk("When?", "You said When?")
 
 
+def test_an_agent_in_a_chain(spans: Spans) -> None:
+    """The agent was asked one of the texts that the chain was given."""
+    agent = create_agent(says("Three."))
+    ask: Any = RunnableLambda(lambda given: {"messages": [("user", given["frage"])]})
+    chain = ask | agent | RunnableLambda(lambda state: state["messages"][-1].content)
+    chain.invoke({"frage": "1 + 2?", "ton": "warm"}, thread("T"))
+    assert shown(spans) == talk("1 + 2?", "Three.")
+
+
 def test_a_picture_in_a_template(spans: Spans) -> None:
     """It is part of what the user said."""
     picture = {"type": "image_url", "image_url": {"url": "{bild}"}}

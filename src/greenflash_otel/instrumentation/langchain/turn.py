@@ -143,6 +143,12 @@ class _Script:
         for call in (*recorded, *seen, *reversed(calls)):
             if (asked := find_asked(self._turn.given, call.input)) is not None:
                 return asked
+        words = [text for _, text in self._turn.given.texts]
+        inner = [step.operation for step in self.models if step.run.within_tool is None]
+        for call in inner:  # of a graph in the root: only if it was asked what the root was given
+            asked = find_asked(self._turn.given, call.input)
+            if asked is not None and any(contains(write_text(asked.parts), word) for word in words):
+                return asked
         return None
 
     def _is_inserted(self, message: Any) -> bool:
