@@ -100,7 +100,11 @@ def test_a_summary_before_a_window(role: str, is_pinned: bool) -> None:
 
     def window(number: int) -> list[Message]:
         summary = Message(role, (Text(f"So far, {number} things were discussed."),))
-        return [*([user(PRICE)] if is_pinned else []), summary, user("ok?") if role == "assistant" else summary]
+        return [
+            *([user(PRICE)] if is_pinned else []),
+            summary,
+            user("ok?") if role == "assistant" else summary,
+        ]
 
     operations = [
         call(user(PRICE), says=SEAT),
