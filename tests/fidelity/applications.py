@@ -136,9 +136,8 @@ def _last_exchanges(messages: list[Entry], count: int) -> list[Entry]:
 
 
 def summarised(name: str) -> Script:
-    """A window of two exchanges, with a summary of what was before in front of it, as a user message."""
+    """A window of two exchanges, with a summary of what was before in front of it: nobody said that."""
     script = whole(name)
-    happened = list(script.happened)
     calls: list[Call] = []
     for call in script.calls:
         prompt, *messages = call.messages
@@ -147,13 +146,8 @@ def summarised(name: str) -> Script:
         summary = f"In short, {turn} turns of {name}: they spoke about shoes."
         if len(rest) < len(messages):
             call = replace(call, messages=[prompt, {"role": "user", "content": summary}, *rest])
-            if all(one.says != summary for one in happened):
-                question = [one.says for one in happened if one.type == "user_message"][turn - 1]
-                place = [one.says for one in happened].index(question)
-                before = messages[-len(rest) - 1]["content"]
-                happened.insert(place, Happened(summary, "system_message", before))
         calls.append(call)
-    return replace(script, calls=calls, happened=happened)
+    return replace(script, calls=calls)
 
 
 def _polished(number: int, messages: list[Entry]) -> list[Entry]:

@@ -149,20 +149,54 @@ MUTATIONS: dict[str, Mutation] = {
         "waiting.operation.name in STEPS and _is_of_no_conversation(store, waiting)",
         "waiting.operation.name in STEPS",
     ),
-    "a window is another conversation": Mutation(
+    "what comes back changed is another": Mutation(
+        "conversations/align", "    if len(match.nodes) < count_resent(links):", "    if False:"
+    ),
+    "no text is like another": Mutation(
+        "conversations/changed_history",
+        "    if link.kind != node.kind or not link.sketch or not node.sketch:",
+        "    if True:",
+    ),
+    "every answer is another form of the known one": Mutation(
+        "conversations/changed_history", "SIMILARITY_THRESHOLD = 0.6", "SIMILARITY_THRESHOLD = -1.0"
+    ),
+    "an edit is another form of what was said": Mutation(
+        "conversations/changed_history",
+        "        if exact is not None or at >= self._resent:",
+        "        if exact is not None:",
+    ),
+    "an unlike answer is never the known one": Mutation(
+        "conversations/changed_history",
+        "        return last[0] if is_shorter or not self._are_answers_as_they_were else None",
+        "        return None",
+    ),
+    "a summary in the role of the system is said": Mutation(
         "conversations/align",
-        "        for node in state.find_by_content(link.hash_content(state.namespace)):",
-        "        for node in ():",
+        '    if fragment.kind == "system" or known[0] is None:',
+        "    if known[0] is None:",
     ),
-    "a tidied answer is another": Mutation(
-        "conversations/align", "    return similar\n", "    return None\n"
+    "a result does not find its renamed call": Mutation(
+        "conversations/align",
+        "                    renamed[fragment.call_id] = node.id",
+        "                    pass",
     ),
-    "every answer is a tidied one": Mutation(
-        "conversations/align", "SIMILARITY_THRESHOLD = 0.6", "SIMILARITY_THRESHOLD = -1.0"
+    "strangers who ask the same are joined": Mutation(
+        "conversations/exchanges",
+        "        if len(answers) == 1 and (is_user_known or continues):",
+        "        if answers:",
     ),
-    "a summary is said by the user": Mutation("conversations/align", "links[0] if skipped else None", "None"),
+    "an answer alone names its conversation": Mutation(
+        "conversations/exchanges",
+        "        if asked is not None and _is_question_of(state, question, asked, answer):",
+        "        if asked is not None:",
+    ),
+    "a think block is said": Mutation(
+        "message_ids/fragments", '    if role == "assistant" and has_block(parts):', "    if False:"
+    ),
     "left-out tools end the history": Mutation(
-        "conversations/align", "            ahead += state.list_children(candidate)", "            pass"
+        "conversations/changed_history",
+        "            ahead += state.list_children(ahead[at])",
+        "            pass",
     ),
     "who sends no history starts anew": Mutation(
         "conversations/align", "        return _Match(state.facts.cursor)", "        return _Match(START)"

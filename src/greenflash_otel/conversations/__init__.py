@@ -4,7 +4,7 @@
               ──▶ resolve   ──▶ which conversation, and where in it the input begins
               ──▶ auxiliary ──▶ which role the call plays for the user
               ──▶ deferred  ──▶ whether it waits for what it depends on, or else
-              ──▶ align     ──▶ which messages are known, however the application shortened its history
+              ──▶ align     ──▶ which messages are known, however the application changed its history
               ──▶ build     ──▶ Changes: new messages with id, type, parent and time, and what becomes known
     Changes   ──▶ store     ──▶ applied by the only writer, persisted, rolled back
 

@@ -50,7 +50,7 @@ LEAST_WORDS = 3
 """Words below which texts are equal or alike by chance."""
 
 Found = list["MessageNode | None"]
-"""The known messages that the first links are. None: known in a form that nobody can tell, or inserted."""
+"""The known messages that the first links are. None: known in a form that is not recognised, or inserted."""
 
 
 def count_resent(links: Sequence[Fragment]) -> int:

@@ -2,7 +2,8 @@
 
 The first of these that applies counts (see `Evidence`): what the application said; the conversation that
 OpenAI stores; stored items the input refers to; the response it continues or fetches; the tool call whose
-result it begins with; the tool call it ran in; the history it resends; the scope it ran in; the trace.
+result it begins with; the tool call it ran in; the history it resends, or an exchange of it (`exchanges`);
+the scope it ran in; the trace.
 Conversations of two users, and two conversations that said exactly the same so far, are never joined.
 """
 
