@@ -47,11 +47,11 @@ class AttackCounts:
         )
 
 
-def run() -> AttackCounts:
-    """Run all tests that the attacks name, in this process."""
+def run(workers: str) -> AttackCounts:
+    """Run all tests that the attacks name."""
     counts = AttackCounts()
     tests = sorted({f"tests/{test}" for attack in ATTACKS for test in attack[2]})
-    options = ["-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-show-statistics", "--no-header"]
+    options = ["-q", "-n", workers, "-p", "no:cacheprovider", "--hypothesis-show-statistics", "--no-header"]
     status = pytest.main([*options, f"--rootdir={ROOT}", *tests], plugins=[counts])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"the attacks could not be run: {status}")
@@ -71,8 +71,9 @@ def main() -> int:
     """Run all of it as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="put the figures into docs/reliability.md")
+    parser.add_argument("--workers", default="2", help="how many processes run the tests")
     given = parser.parse_args()
-    counts = run()
+    counts = run(given.workers)
     print(table(counts))  # noqa: T201 - a program
     if given.write:
         page = PAGE.read_text(encoding="utf-8")

@@ -1,22 +1,10 @@
-"""The figures of the attacks on the page are of the attacks in the code, and the counting can fail."""
+"""The counting of the attacks counts what was tried and what went wrong."""
 
 from __future__ import annotations
 
-import re
 from types import SimpleNamespace
 
 from tests.faults.attack_runs import AttackCounts
-from tests.faults.attacks import ATTACKS
-from tests.faults.report import PAGE, part_of
-
-
-def test_the_page_has_tries_and_results_of_each_attack() -> None:
-    """From a run in which nothing went wrong, and in which each attack was tried."""
-    rows = re.findall(
-        r"^\| (.+) \| ([\d,]+) \| ([\d,]+) \|$", part_of(PAGE.read_text(), "attacks"), re.MULTILINE
-    )
-    assert [fault for fault, _, _ in rows] == [attack[0] for attack in ATTACKS]
-    assert all(int(tries.replace(",", "")) > 0 and wrong == "0" for _, tries, wrong in rows)
 
 
 def test_what_is_counted() -> None:
