@@ -42,13 +42,3 @@ def test_a_search_of_the_provider() -> None:
             ),
         ),
     )
-
-
-def test_the_list_of_a_servers_tools() -> None:
-    """It is a step of the provider's."""
-    listed = {"type": "mcp_list_tools", "id": "l", "server_label": "docs", "tools": TOOLS}
-    (message,) = read_messages([listed])
-    assert message.parts == (
-        ServerToolCall("mcp_list_tools", {"type": "mcp_list_tools", "id": "l", "server_label": "docs"}, "l"),
-        ServerToolCallResponse({"tools": TOOLS}, "l"),
-    )

@@ -234,3 +234,11 @@ def test_a_session_that_begins_again(name: str | None, spans: Spans) -> None:
     latest = spans.operations()[-1]
     assert latest.voice_call and latest.voice_call.platform_call_id == "sess_2"
     assert latest.system_instructions == (Text("Be kind."),)
+
+
+def test_what_an_mcp_server_can_do(spans: Spans, played: RealtimeSession) -> None:
+    """The server lists it when a session begins: that is no message."""
+    listed = {"id": "l1", "type": "mcp_list_tools", "server_label": "docs", "tools": [{"name": "look"}]}
+    hear(played, session(), {"type": "conversation.item.added", "item": listed})
+    hear(played, {"type": "conversation.item.done", "item": listed}, begun("r1"), done("r1", "Hello"))
+    assert [one.type for one in spans.told()] == ["assistant_message"]
