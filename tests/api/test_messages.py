@@ -23,7 +23,7 @@ from greenflash_otel.greenflash_api.messages import (
     requests_of,
     time_of,
 )
-from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.operation import Operation, Voice, VoiceCall
 from tests.api.wire import ADDRESS, fields_of, validator
 from tests.strategies import maybe, operations, span_of
 
@@ -167,3 +167,19 @@ def test_batches(count: int, size: int, expected: list[int]) -> None:
 def test_times(unix_ms: int, expected: str) -> None:
     """Times have milliseconds and Z, before 1970 too."""
     assert time_of(unix_ms) == expected
+
+
+def test_times_and_counts_below_zero() -> None:
+    """Some producers mean by −1 that they do not know; the contract has no such number."""
+    voice = Voice(started_at_ms=5_000, ended_at_ms=4_000, response_latency_ms=-1, barge_in=True)
+    item = MessageItem("gf_1", "user_message", 5_000, content="Hi", voice=voice)
+    call = VoiceCall("livekit", "c", duration_ms=-1, interruption_count=-1)
+    (body,) = _bodies(ConversationUpdate("talk", messages=(item,), voice_call=call))
+    VALIDATOR.validate(body)
+    assert body["messages"][0]["voice"] == {
+        "startedAt": 5_000,
+        "endedAt": 5_000,
+        "durationMs": 0,
+        "bargeIn": True,
+    }
+    assert body["voiceCall"] == {"platform": "livekit", "platformCallId": "c"}

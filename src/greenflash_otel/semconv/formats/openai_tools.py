@@ -45,7 +45,6 @@ SERVER_CALLS: Mapping[str, tuple[str, ...]] = {
     "code_interpreter_call": ("outputs",),
     "image_generation_call": ("result",),
     "mcp_call": ("output", "error"),
-    "mcp_list_tools": ("tools", "error"),
 }
 """Tools that the provider ran, and the fields that contain what came of it."""
 

@@ -209,6 +209,8 @@ class RealtimeSession(Session):
     def _on_item(self, event: JsonObject, now_ns: int) -> None:
         fields = read_json_object(event.get("item"))
         id = read_str(fields.get("id")) or ""
+        if fields.get("type") == "mcp_list_tools":
+            return  # what could be called: nobody said or did anything
         if exchange := next((one for one in self._exchanges.values() if id in one.outputs), None):
             if read_call_result(fields):
                 exchange.turn.amend(fields)

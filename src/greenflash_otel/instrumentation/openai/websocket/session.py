@@ -215,7 +215,7 @@ class Session(ABC):
     def _place_history(self, operation: Operation) -> Operation:
         """Let answers that are handed in when a session begins be looked for among what is known.
 
-        A new session knows nothing: applications tell it what was said before the line broke, or in a chat.
+        A new session knows nothing, so applications hand it what was said before the line broke, or in a chat.
         """
         begins, self._has_history = not self._has_history, True
         if not begins or all(message.role != ASSISTANT for message in operation.input):
