@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
+    CallFacts,
     ConversationContext,
     Ending,
     Failure,
@@ -121,6 +122,20 @@ voice_calls = st.builds(
     ended_reason=maybe(names),
 )
 prompts = st.builds(PromptTemplate, id=names, version=maybe(names), variables=objects)
+facts_of_calls = st.builds(
+    CallFacts,
+    model=maybe(names),
+    provider=maybe(names),
+    response_id=maybe(names),
+    finish_reason=maybe(names),
+    input_tokens=maybe(counts),
+    output_tokens=maybe(counts),
+    cached_input_tokens=maybe(counts),
+    reasoning_output_tokens=maybe(counts),
+    latency_ms=maybe(counts),
+    time_to_first_chunk_ms=maybe(counts),
+    streamed=st.booleans(),
+)
 messages = st.builds(
     Message,
     role=st.sampled_from(["system", "developer", "user", "assistant", "tool"]) | names,
@@ -128,6 +143,7 @@ messages = st.builds(
     name=maybe(texts),
     finish_reason=maybe(texts),
     voice=maybe(voices),
+    call=maybe(facts_of_calls),
 )
 usages = st.builds(
     Usage,

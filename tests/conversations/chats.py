@@ -119,8 +119,8 @@ def expected(chat: Chat) -> list[Expected]:
                 add("thought", None, asked)
             said = asked if round.text is None else add("assistant_message", round.text, asked)
             called = [add("tool_call", None, said, tool) for _, tool, _, _ in round.calls]
-            for call in called:
-                add("observation", None, call)
+            for call, (_, tool, _, _) in zip(called, round.calls, strict=True):
+                add("observation", None, call, tool)
         if turn.thought is not None:
             add("thought", None, asked)
         answered = add("final_response" if turn.rounds else "assistant_message", turn.answer, asked)

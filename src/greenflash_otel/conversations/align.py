@@ -89,6 +89,7 @@ def node_of(namespace: str, chained: ChainedFragment) -> MessageNode | None:
         chained.previous_id,
         chained.cursor,
         fragment.sketch,
+        fragment.tool_name if fragment.kind == "tool_call" else None,
     )
 
 

@@ -7,10 +7,11 @@ has to see what that call changes: `_Draft` collects the changes, and reads thro
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.align import Alignment, node_of
+from greenflash_otel.conversations.attempts import Attempts
 from greenflash_otel.conversations.auxiliary import record_primary_call
 from greenflash_otel.conversations.changes import (
     CallRole,
@@ -26,21 +27,23 @@ from greenflash_otel.conversations.changes import (
     StateChange,
 )
 from greenflash_otel.conversations.deferred import DeferredQueue
+from greenflash_otel.conversations.enclosing import EnclosingSteps
 from greenflash_otel.conversations.items import (
     facts_of,
     model_of,
-    sort_by_time,
     span_message_id_of,
     write_chain,
     write_message,
     write_step,
     write_tool_run,
 )
+from greenflash_otel.conversations.order import order_turn, select_new
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.properties import select_remembered
 from greenflash_otel.conversations.resolve import (
     KnownConversations,
     Resolution,
+    does_resend_history,
     find_last_exchange,
     list_stored_item_names,
 )
@@ -49,9 +52,9 @@ from greenflash_otel.message_ids.chain import (
     START,
     ChainedFragment,
     Cursor,
+    disambiguate_choices,
     extend_chain,
     find_head,
-    result_id_of,
 )
 from greenflash_otel.message_ids.ids import id_of
 from greenflash_otel.model.operation import (
@@ -60,7 +63,9 @@ from greenflash_otel.model.operation import (
     COMPACT,
     FETCH,
     TURN,
+    Json,
     Operation,
+    ToolExecution,
     merge_properties,
 )
 from greenflash_otel.model.telemetry import SpanRecord
@@ -119,6 +124,9 @@ class _Draft:
         self._branch_cursors: list[tuple[str, Cursor]] = []
         self._entries: list[IndexEntry] = []
         self._released: list[DeferralKey] = []
+        self._tool_names: dict[str, str | None] = {}
+        self._attempts = Attempts(self._namespace, self._state.emitted_ids)
+        self._enclosing = EnclosingSteps(self._namespace)
         self.emitted_spans: list[str] = []
 
     def add_shown(
@@ -131,20 +139,23 @@ class _Draft:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
         answered, after = self._chain_answers(aligned.cursor, prepared)
-        self._resends_history = self._resends_history or _does_resend_history(prepared, self._found)
+        self._resends_history = self._resends_history or does_resend_history(prepared, self._found)
         call_ids = self._add_nodes((*aligned.chained, *answered))
         self._move_to(after)
         self._add_location(span, operation, aligned.cursor, after)
         if not aligned.from_input_alone:
             self._add_alias(prepared, after)
         question_id = aligned.cursor.turn_user_id
-        items = [write_message(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
-        for waiting in self._release(deferred, [DeferralKey(DeferralKind.TRACE, span.trace_id)]):
-            items += self.add_step(waiting.span, waiting.operation, question_id)
-        items += self._write_answers(span, operation, answered, question_id)
-        for waiting in self._release(deferred, _list_dependents(operation, call_ids)):
-            items += self.add_step(waiting.span, waiting.operation, question_id, after)
-        return sort_by_time(items) if operation.name == TURN else items
+        earlier = [*self._release(deferred, [DeferralKey(DeferralKind.TRACE, span.trace_id)])]
+        later = [*self._release(deferred, _list_dependents(operation, call_ids))]
+        self._enclosing = EnclosingSteps(self._namespace, (*earlier, *later))
+        asked = [self._write(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
+        steps = [item for one in earlier for item in self.add_step(one.span, one.operation, question_id)]
+        answers = self._write_answers(span, operation, answered, question_id)
+        ran = [item for one in later for item in self.add_step(one.span, one.operation, question_id, after)]
+        if operation.name == TURN:
+            return order_turn([*asked, *answers], [*steps, *ran])
+        return [*asked, *steps, *answers, *ran]
 
     def add_hidden(self, span: SpanRecord, prepared: PreparedOperation) -> Sequence[MessageItem]:
         """Add an operation that the user does not see."""
@@ -165,7 +176,9 @@ class _Draft:
             before = extend_chain(self._namespace, self._found.cursor or START, self._found.rest)[1]
             operation = replace(operation, input=())
         self._add_location(span, operation, before, self._cursor)
-        parent_id = self._find_tool_call(operation.conversation_context.tool_call_id) or question_id
+        within_id = operation.conversation_context.tool_call_id
+        parent_id = self._enclosing.find_parent_id(span, operation) or self._find_tool_call(within_id)
+        parent_id = parent_id or question_id
         if operation.name in CHAINS:
             return list(write_chain(self._namespace, span, operation, parent_id))
         if operation.tool is None:
@@ -192,7 +205,7 @@ class _Draft:
     def finish(self, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]) -> Changes:
         """Return the changes; of the messages those that were not emitted before."""
         context, state, found = prepared.operation.conversation_context, self._state, self._found
-        new, last_ms = _select_new(items, state.emitted_ids, state.facts.last_ms)
+        new, last_ms = select_new(items, state.emitted_ids, state.facts.last_ms)
         primary = record_primary_call(state, prepared) if role.is_shown else {}
         facts: ConversationFacts = replace(
             state.facts,
@@ -209,7 +222,7 @@ class _Draft:
             parent_overrides=() if found.parent_override is None else (found.parent_override,),
             tool_call_message_ids=tuple(self._tool_calls.items()),
             nodes=tuple(self._nodes),
-            emitted_ids=tuple(item.id for item in new),
+            emitted_ids=(*(item.id for item in new), *self._attempts.marks),
             emitted_spans=tuple(self.emitted_spans),
             properties=select_remembered(properties, context.properties),
             branch_cursors=tuple(self._branch_cursors),
@@ -266,6 +279,8 @@ class _Draft:
         for one in chained:
             if (node := node_of(self._namespace, one)) is not None:
                 self._nodes.append(node)
+            if one.fragment.kind == "tool_call":
+                self._tool_names[one.id] = one.fragment.tool_name
             if one.fragment.kind == "tool_call" and one.fragment.call_id:
                 self._add_tool_call(one.fragment.call_id, one.id)
                 call_ids.append(one.fragment.call_id)
@@ -293,13 +308,39 @@ class _Draft:
             emitted_id = None  # no message of the turn asks for what a sub-agent's tools do
         else:
             emitted_id = turn.find_call(tool.call_id)
-        call_id = emitted_id or span_message_id_of(self._namespace, span, "tool_call")
+        call_id = emitted_id or self._name_own_call(span, operation, tool)
         if emitted_id is None and tool.call_id and context.turn_id:
             self._add_tool_call(tool.call_id, call_id)
-        result_id = result_id_of(self._namespace, call_id)
+        result_id = self._attempts.choose_result_id(
+            span, call_id, failed=operation.failure is not None, in_turn=turn is not None
+        )
         is_emitted = emitted_id is not None
         return list(
             write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
+        )
+
+    def _name_own_call(self, span: SpanRecord, operation: Operation, tool: ToolExecution) -> str:
+        """Return the id of a call that no message asks for: of a run, or of several runs for one call."""
+        context = operation.conversation_context
+        if not (context.turn_id and tool.call_id):
+            return span_message_id_of(self._namespace, span, "tool_call")
+        call = [context.turn_id, context.tool_call_id, tool.call_id, tool.name, tool.arguments]
+        return id_of(self._namespace, None, "tool_call", call)
+
+    def _write(
+        self,
+        one: ChainedFragment,
+        time_ns: int,
+        model: str | None = None,
+        facts: Mapping[str, Json] | None = None,
+    ) -> MessageItem:
+        """Write a fragment; a result that does not name its tool gets the name from its call."""
+        item = write_message(one, time_ns, model=model, properties=facts)
+        if one.fragment.kind != "tool_result" or item.tool_name or one.parent_id is None:
+            return item
+        node = self._state.nodes.get(one.parent_id)
+        return replace(
+            item, tool_name=self._tool_names.get(one.parent_id) or (node.tool_name if node else None)
         )
 
     def _chain_answers(
@@ -321,17 +362,17 @@ class _Draft:
         answered: Sequence[ChainedFragment],
         question_id: str | None,
     ) -> Sequence[MessageItem]:
-        """Write the answer, its facts with its first words; as a hidden step if it failed or is not whole."""
+        """Write the answer as messages, or as a hidden step if it failed or is not whole.
+
+        Its facts are with its first words; those of a turn with its last ones.
+        """
         is_partial = operation.ending == "pending" and operation.output
         if not answered and (is_partial or operation.ending not in ("pending", "completed")):
             return [write_step(self._namespace, span, replace(operation, input=()), question_id)]
         facts, model = facts_of(span, operation), model_of(operation)
-        bearer = next((one for one in answered if one.fragment.kind == "answer"), None)
-        bearer = bearer or (answered[0] if answered else None)
-        return [
-            write_message(one, span.end_ns, model=model, properties=facts if one is bearer else {})
-            for one in answered
-        ]
+        texts = [one for one in answered if one.fragment.kind == "answer"] or [*answered[:1]]
+        bearer = texts[-1 if operation.name == TURN else 0] if texts else None
+        return [self._write(one, span.end_ns, model, facts if one is bearer else None) for one in answered]
 
     def _release(self, deferred: DeferredQueue[Deferral], keys: Iterable[DeferralKey]) -> Iterator[Deferral]:
         """Yield what waits for any of ``keys``; it waits no longer once the changes are applied."""
@@ -346,50 +387,9 @@ class _Draft:
         return sum(id not in self._state.nodes for id in ids)
 
 
-def disambiguate_choices(
-    namespace: str, alternatives: Sequence[Sequence[ChainedFragment]]
-) -> Iterator[ChainedFragment]:
-    """Yield alternatives; one that says the same as another gets ids of its own, for it is another answer."""
-    seen: set[str] = set()
-    for index, alternative in enumerate(alternatives):
-        ids = {one.id for one in alternative}
-        if ids & seen:
-            yield from (replace(one, id=id_of(namespace, one.id, "choice", index)) for one in alternative)
-        else:
-            yield from alternative
-        seen |= ids
-
-
-def _does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:
-    """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
-    if prepared.operation.input_parent_id is not None:
-        return any(message.role == "user" for message in found.rest)
-    if found.cursor is not None:
-        return True
-    has_question = False
-    for message in reversed(found.rest):
-        if has_question and message.role == "assistant":
-            return True
-        has_question = has_question or message.role == "user"
-    return False
-
-
 def _list_dependents(operation: Operation, call_ids: Iterable[str]) -> Iterator[DeferralKey]:
     """Yield the keys under which steps of a turn, and tools of a call, wait."""
     if operation.name == TURN and operation.conversation_context.turn_id:
         yield DeferralKey(DeferralKind.TURN, operation.conversation_context.turn_id)
     for call_id in call_ids:
         yield DeferralKey(DeferralKind.TOOL_CALL, call_id)
-
-
-def _select_new(
-    items: Iterable[MessageItem], emitted_ids: Container[str], last_ms: int
-) -> tuple[list[MessageItem], int]:
-    """Return the messages that were not emitted before, in strictly increasing time, and the last time."""
-    new: dict[str, MessageItem] = {}
-    for item in items:
-        if item.id in emitted_ids or item.id in new:
-            continue
-        last_ms = max(item.created_at_ms, last_ms + 1)
-        new[item.id] = item if item.created_at_ms == last_ms else replace(item, created_at_ms=last_ms)
-    return list(new.values()), last_ms

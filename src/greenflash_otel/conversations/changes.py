@@ -104,6 +104,8 @@ class MessageNode:
     """Where the conversation is after it."""
     sketch: int = store_as("s", default=0)
     """Its words as bits, if it is an answer: two answers that are much alike share most of them."""
+    tool_name: str | None = store_as("t", default=None)
+    """What it calls, if it is a tool call: its results may not say that."""
 
 
 @value

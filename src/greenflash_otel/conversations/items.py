@@ -21,6 +21,7 @@ from greenflash_otel.model.operation import (
     RETRIEVAL,
     STEPS,
     TASK,
+    TURN,
     WORKFLOW,
     Json,
     Message,
@@ -50,17 +51,6 @@ LOOKUPS = frozenset({"retrieval", "memory_read", "memory_write"})
 """Types of steps that have a query and documents."""
 
 
-TYPE_RANKS: Mapping[MessageType, int] = {
-    "user_message": 0,
-    "tool_call": 1,
-    "observation": 3,
-    "tool_error": 3,
-    "assistant_message": 4,
-    "final_response": 4,
-}
-"""What comes first of the messages of one moment; any other type: 2."""
-
-
 def write_message(
     chained: ChainedFragment,
     time_ns: int,
@@ -74,6 +64,8 @@ def write_message(
         time_ns: When it was said, unless it has a time of its own.
     """
     fragment, voice = chained.fragment, chained.fragment.voice
+    facts = {**(properties or {}), **(write_record(fragment.call) if fragment.call else {})}
+    own_model = facts.pop("model", None)
     content: str | None = None
     input, output = None, None
     tool_name: str | None = None
@@ -97,8 +89,8 @@ def write_message(
         input=input,
         output=output,
         tool_name=tool_name,
-        model=model,
-        properties=properties or {},
+        model=own_model if isinstance(own_model, str) else model,
+        properties=facts,
         voice=voice,
     )
 
@@ -218,7 +210,12 @@ def model_of(operation: Operation) -> str | None:
 
 
 def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
-    """Return what is known of a model call, for its answer's ``properties``; see ``docs/messages.md``."""
+    """Return what is known of a model call, for its answer's ``properties``; see ``docs/messages.md``.
+
+    Of a turn only what is about all of it: each of its answers has the facts of its own call.
+    """
+    if operation.name == TURN:
+        operation = replace(operation, provider=None, response_id=None, finish_reasons=(), usage=None)
     first_chunk_s, usage = operation.time_to_first_chunk_s, operation.usage or Usage()
     facts: dict[str, Json] = {
         "provider": operation.provider,
@@ -252,23 +249,3 @@ def _write_messages(messages: Sequence[Message]) -> list[Json]:
 def _wrap_object(name: str, value: Json) -> Mapping[str, Json]:
     """Return an object, because Greenflash takes nothing else as input or output."""
     return value if isinstance(value, Mapping) else {name: value}
-
-
-def sort_by_time(items: Sequence[MessageItem]) -> list[MessageItem]:
-    """Sort the messages of one turn, from several spans; give each answer the documents before it."""
-    ordered, found = list[MessageItem](), list[str]()
-    for item in sorted(items, key=lambda one: (one.created_at_ms, TYPE_RANKS.get(one.type, 2))):
-        if item.type == "retrieval":
-            found += _list_documents(item)
-        elif found and item.type in ("assistant_message", "final_response"):
-            item, found = replace(item, context="\n\n".join(found)), []
-        ordered.append(item)
-    return ordered
-
-
-def _list_documents(item: MessageItem) -> list[str]:
-    documents = (item.output or {}).get("documents")
-    if not isinstance(documents, Sequence) or isinstance(documents, str):
-        return []
-    texts = (one.get("content") for one in documents if isinstance(one, Mapping))
-    return [text for text in texts if isinstance(text, str)]

@@ -276,3 +276,17 @@ def _walk_exchanges_backwards(namespace: str, messages: Sequence[SplitMessage]) 
                 written = f"[{fragment.written}, {answer.written}]"
                 yield id_of_written(namespace, None, "exchange", written)
                 answer = None
+
+
+def does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:
+    """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
+    if prepared.operation.input_parent_id is not None:
+        return any(message.role == "user" for message in found.rest)
+    if found.cursor is not None:
+        return True
+    has_question = False
+    for message in reversed(found.rest):
+        if has_question and message.role == "assistant":
+            return True
+        has_question = has_question or message.role == "user"
+    return False

@@ -76,6 +76,7 @@ def _strip_message(message: Message) -> Message:
         voice=replace(message.voice, speaker=None) if message.voice else None,
         at_ms=message.at_ms,
         out_of_band_id=message.out_of_band_id,
+        call=message.call,
     )
 
 

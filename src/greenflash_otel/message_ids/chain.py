@@ -11,7 +11,8 @@ they resend a history, and the ids after them must stay the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
@@ -216,3 +217,17 @@ def _append_out_of_band(namespace: str, cursor: Cursor, fragment: Fragment) -> C
 def result_id_of(namespace: str, call_message_id: str) -> str:
     """Return the id of what a tool answered: one per call, whether seen in its span or in the next input."""
     return id_of_written(namespace, call_message_id, "tool_result", "null")
+
+
+def disambiguate_choices(
+    namespace: str, alternatives: Sequence[Sequence[ChainedFragment]]
+) -> Iterator[ChainedFragment]:
+    """Yield alternatives; one that says the same as another gets ids of its own, for it is another answer."""
+    seen: set[str] = set()
+    for index, alternative in enumerate(alternatives):
+        ids = {one.id for one in alternative}
+        if ids & seen:
+            yield from (replace(one, id=id_of(namespace, one.id, "choice", index)) for one in alternative)
+        else:
+            yield from alternative
+        seen |= ids

@@ -20,6 +20,7 @@ from greenflash_otel.message_ids.ids import (
     write_canonical,
 )
 from greenflash_otel.model.operation import (
+    CallFacts,
     Json,
     Message,
     Operation,
@@ -76,6 +77,8 @@ class Fragment:
     """When it was said, if the message has a time."""
     out_of_band_id: str | None = None
     """See `Message.aside`: nothing follows it."""
+    call: CallFacts | None = None
+    """See `Message.call`: with the first words of the message, or with its first part."""
     is_link: bool = False
     """Whether the next fragment's id depends on this one; see `chain`."""
     _written: str | None = field(default=None, init=False, repr=False)
@@ -145,7 +148,16 @@ def split_message(message: Message) -> SplitMessage:
         fragment.is_link = (
             fragment.kind in LINK_KINDS and not fragment.by_provider and message.out_of_band_id is None
         )
+    if message.call is not None:
+        _add_call_facts(fragments, message.call)
     return SplitMessage(message, role, fragments, names_stored_items=not said_all)
+
+
+def _add_call_facts(fragments: Sequence[Fragment], facts: CallFacts) -> None:
+    """Give the fragments of a message what is known of its call: its tokens count once, its model for each."""
+    bearer = next((one for one in fragments if one.kind == "answer"), None) or next(iter(fragments), None)
+    for fragment in fragments:
+        fragment.call = facts if fragment is bearer else CallFacts(facts.model)
 
 
 def _split_text(message: Message, content: str) -> list[Fragment]:

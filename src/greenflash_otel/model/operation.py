@@ -116,6 +116,23 @@ Part: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of a model call besides its words; fields are the properties that an answer gets."""
+
+    model: str | None = None
+    provider: str | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+    latency_ms: int | None = None
+    time_to_first_chunk_ms: int | None = None
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """An entry of a model's input or output."""
 
@@ -131,6 +148,8 @@ class Message:
     """Unix time in milliseconds at which it was said; None: when its operation began, or ended."""
     out_of_band_id: str | None = None
     """Names something said outside the history that the application keeps, as an interrupt's question is."""
+    call: CallFacts | None = None
+    """What is known of the model call that said it, in an operation that is made of several calls."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     name = wrapped.__name__ if wrapped.__name__ in ASKED else wrapped.__name__[1:]
     bound = _read_signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
     asked = {one.removesuffix("_prefix"): write_plain(bound[one]) for one in ASKED[name] if one in bound}
+    if name == "delete" or (name == "put" and bound.get("value") is None):
+        asked = {"action": "delete", **asked}  # a value of None deletes, too
     operation = Operation(
         MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, asked),)),)
     )

@@ -26,7 +26,7 @@ from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
 from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.fragments import split_message
 from greenflash_otel.message_ids.ids import namespace_of
-from greenflash_otel.model.operation import TURN, Message, Operation, Reasoning, Text, Usage
+from greenflash_otel.model.operation import TURN, CallFacts, Message, Operation, Reasoning, Text, Usage
 from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool_calls_of
 
 NS_PER_MS = 1_000_000
@@ -192,7 +192,7 @@ class _Script:
                 continue
             if step is not None:
                 self.recorded.add(id(step))
-            lines.append((read_object(one, at_ms=at_ms), one))
+            lines.append((replace(read_object(one, at_ms=at_ms), call=_facts_of_call(step)), one))
         return lines
 
     def _list_times(self, steps: Sequence[Step | None]) -> list[int]:
@@ -232,6 +232,27 @@ class _Script:
             (Message("assistant", (Text(text),), at_ms=self._end_ms, out_of_band_id=name), None)
             for name, text in self._turn.questions.items()
         ]
+
+
+def _facts_of_call(step: Step | None) -> CallFacts | None:
+    """What is known of the model call that said a message; None if no call did."""
+    if step is None or step.run.kind != "model":
+        return None
+    operation, usage = step.operation, step.operation.usage or Usage()
+    first_chunk_s = operation.time_to_first_chunk_s
+    return CallFacts(
+        model=operation.response_model or operation.request_model,
+        provider=operation.provider,
+        response_id=operation.response_id,
+        finish_reason=",".join(operation.finish_reasons) or None,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_output_tokens=usage.reasoning_output_tokens,
+        latency_ms=(step.end_ns - step.run.started_ns) // NS_PER_MS,
+        time_to_first_chunk_ms=None if first_chunk_s is None else round(first_chunk_s * 1000),
+        streamed=operation.streamed,
+    )
 
 
 def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:

@@ -56,6 +56,10 @@ PROGRAM, PROGRAM_OUTPUT = "program", "program_output"
 """What the provider runs to call tools from, and what it printed; both name the program's ``call_id``."""
 
 
+NAMED_CALL = ("name", "arguments", "input")
+"""Fields of a call one of which says something; some servers send an empty call with every answer."""
+
+
 def read_call(item: JsonObject, kind: str = "function_call", id: object = None) -> ToolCall:
     """Read the tool that an item asks for.
 
@@ -80,8 +84,10 @@ def read_calls(message: JsonObject) -> Iterator[ToolCall]:
     """Read the tools that a message asks for next to its content: of functions, custom, in the legacy form."""
     for call in map(read_json_object, read_list(message.get("tool_calls"))):
         inner = read_json_object(call.get("custom")) or read_json_object(call.get("function")) or call
-        yield read_call(inner, id=call.get("id"))
-    if legacy := read_json_object(message.get("function_call")):
+        if call.get("id") or any(inner.get(field) for field in NAMED_CALL):
+            yield read_call(inner, id=call.get("id"))
+    legacy = read_json_object(message.get("function_call"))
+    if any(legacy.get(field) for field in NAMED_CALL):
         yield read_call(legacy)
 
 

@@ -26,7 +26,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.formats.records import read_voice, write_record
+from greenflash_otel.semconv.formats.records import read_call, read_voice, write_record
 
 JsonObject: TypeAlias = Mapping[str, Json]
 
@@ -82,6 +82,8 @@ def _write_message(message: Message) -> dict[str, Json]:
         entry["at_ms"] = message.at_ms
     if message.out_of_band_id is not None:
         entry["aside"] = message.out_of_band_id
+    if message.call is not None:
+        entry["call"] = write_record(message.call)
     return entry
 
 
@@ -146,6 +148,7 @@ def _read_message(entry: Json, default_role: str) -> Message:
         voice=read_voice(entry.get("voice")),
         at_ms=at_ms if isinstance(at_ms := entry.get("at_ms"), int) else None,
         out_of_band_id=_read_str(entry.get("aside")),
+        call=read_call(entry.get("call")),
     )
 
 

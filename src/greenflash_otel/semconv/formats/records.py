@@ -1,4 +1,4 @@
-"""Flat values of ours as JSON objects on a span, both ways: voice, voice call, stored prompt. Pure.
+"""Flat values of ours as JSON objects on a span, both ways: voice, voice call, stored prompt, facts of a call. Pure.
 
 Field names are those of the classes in `operations`. What is not known is left out; what a span contains in
 another shape than we write is passed over.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from greenflash_otel.model.operation import Json, PromptTemplate, Voice, VoiceCall
+from greenflash_otel.model.operation import CallFacts, Json, PromptTemplate, Voice, VoiceCall
 
 
-def write_record(record: Voice | VoiceCall | PromptTemplate) -> dict[str, Json]:
+def write_record(record: Voice | VoiceCall | PromptTemplate | CallFacts) -> dict[str, Json]:
     """Write the fields of ``record`` that say something."""
     values = {name: getattr(record, name) for name in record.__dataclass_fields__}
     return {
@@ -43,6 +43,25 @@ def read_voice_call(value: Json) -> VoiceCall | None:
         duration_ms=_count_at(value, "duration_ms"),
         interruption_count=_count_at(value, "interruption_count"),
         ended_reason=_find_text(value, "ended_reason"),
+    )
+
+
+def read_call(value: Json) -> CallFacts | None:
+    """Read what is known of the call that said a message; None if ``value`` does not say."""
+    if not isinstance(value, Mapping):
+        return None
+    return CallFacts(
+        model=_find_text(value, "model"),
+        provider=_find_text(value, "provider"),
+        response_id=_find_text(value, "response_id"),
+        finish_reason=_find_text(value, "finish_reason"),
+        input_tokens=_count_at(value, "input_tokens"),
+        output_tokens=_count_at(value, "output_tokens"),
+        cached_input_tokens=_count_at(value, "cached_input_tokens"),
+        reasoning_output_tokens=_count_at(value, "reasoning_output_tokens"),
+        latency_ms=_count_at(value, "latency_ms"),
+        time_to_first_chunk_ms=_count_at(value, "time_to_first_chunk_ms"),
+        streamed=value.get("streamed") is True,
     )
 
 

@@ -1,0 +1,120 @@
+"""Put the messages of one update into their order. Pure.
+
+| of two messages                                  | comes first                                       |
+|--------------------------------------------------|---------------------------------------------------|
+| both were said in the turn                       | the one that the chain has first                  |
+| one is the parent of the other                   | the parent                                        |
+| one is a step of another span                    | the earlier one; at the same time, see `_RANKS`   |
+
+Times place steps only. What was said has an order already: times of it are unknown or rounded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from greenflash_otel.conversations.update import MessageItem
+from greenflash_otel.message_ids.chain import MessageType
+
+_RANKS: Mapping[MessageType, int] = {
+    "user_message": 0,
+    "tool_call": 1,
+    "observation": 3,
+    "tool_error": 3,
+    "assistant_message": 4,
+    "final_response": 4,
+}
+"""Where a step is among the messages of its moment; any other type: 2."""
+
+ANSWERS = frozenset({"assistant_message", "final_response"})
+
+
+def order_turn(said: Sequence[MessageItem], steps: Iterable[MessageItem]) -> list[MessageItem]:
+    """Merge the steps of a turn, from other spans, into what was said; give each answer its documents.
+
+    Of several steps with one id the last counts: a tool that ran again answers for its call. What was said
+    counts before all of them.
+    """
+    ids, latest = {item.id for item in said}, dict[str, MessageItem]()
+    for step in sorted(steps, key=_time_key):
+        if step.id not in ids:
+            if step.type in ("observation", "tool_error"):
+                latest.pop(step.id, None)
+            latest.setdefault(step.id, step)
+    return add_contexts(_merge(said, list(latest.values()), {*ids, *latest}))
+
+
+def _time_key(item: MessageItem) -> tuple[int, int]:
+    return item.created_at_ms, _RANKS.get(item.type, 2)
+
+
+def _merge(
+    said: Sequence[MessageItem], steps: Sequence[MessageItem], ids: Container[str | None]
+) -> list[MessageItem]:
+    """Merge steps, sorted by time, into what was said; each comes after its parent."""
+    ordered, placed = list[MessageItem](), set[str | None]()
+    waiting = defaultdict[str | None, list[MessageItem]](list)
+
+    def place(item: MessageItem) -> None:
+        rest = [item]
+        while rest:
+            following = rest.pop()
+            ordered.append(following)
+            placed.add(following.id)
+            rest += reversed(waiting.pop(following.id, []))
+
+    def place_step(step: MessageItem) -> None:
+        if step.parent_id in ids and step.parent_id not in placed:
+            waiting[step.parent_id].append(step)
+        else:
+            place(step)
+
+    now_ms, at = 0, 0
+    for item in said:
+        now_ms = max(now_ms, item.created_at_ms)
+        while at < len(steps) and _time_key(steps[at]) < (now_ms, _RANKS.get(item.type, 2)):
+            place_step(steps[at])
+            at += 1
+        place(item)
+    for step in steps[at:]:
+        place_step(step)
+    return ordered + [step for late in waiting.values() for step in late]
+
+
+def add_contexts(ordered: Sequence[MessageItem]) -> list[MessageItem]:
+    """Give each answer the documents that were found before it, each once.
+
+    A retrieval within a retrieval is a part of it: the outer one has what came of both.
+    """
+    found, items = dict[str, None](), list[MessageItem]()
+    retrievals = {item.id for item in ordered if item.type == "retrieval"}
+    for item in ordered:
+        if item.type == "retrieval" and item.parent_id not in retrievals:
+            found |= dict.fromkeys(_list_documents(item))
+        elif found and item.type in ANSWERS:
+            item, found = replace(item, context="\n\n".join(found)), {}
+        items.append(item)
+    return items
+
+
+def _list_documents(item: MessageItem) -> list[str]:
+    documents = (item.output or {}).get("documents")
+    if not isinstance(documents, Sequence) or isinstance(documents, str):
+        return []
+    texts = (one.get("content") for one in documents if isinstance(one, Mapping))
+    return [text for text in texts if isinstance(text, str)]
+
+
+def select_new(
+    items: Iterable[MessageItem], emitted_ids: Container[str], last_ms: int
+) -> tuple[list[MessageItem], int]:
+    """Return the messages that were not emitted before, in strictly increasing time, and the last time."""
+    new: dict[str, MessageItem] = {}
+    for item in items:
+        if item.id in emitted_ids or item.id in new:
+            continue
+        last_ms = max(item.created_at_ms, last_ms + 1)
+        new[item.id] = item if item.created_at_ms == last_ms else replace(item, created_at_ms=last_ms)
+    return list(new.values()), last_ms
