@@ -18,6 +18,7 @@ from greenflash_otel.model.operation import (
     Operation,
     Other,
     Part,
+    PromptTemplate,
     Reasoning,
     ServerToolCall,
     ServerToolCallResponse,
@@ -58,13 +59,18 @@ def remove_content(operation: Operation) -> Operation:
     bare = map_parts(operation, _strip_part)
     return replace(
         bare,
-        prompt=replace(operation.prompt, variables={}, template=None) if operation.prompt else None,
+        prompt=_strip_prompt(operation.prompt),
         input=tuple(map(_strip_message, bare.input)),
         output=tuple(map(_strip_message, bare.output)),
         tool=_strip_tool(operation.tool) if operation.tool else None,
         failure=Failure(operation.failure.type) if operation.failure else None,
         properties=_strip_properties(operation.properties),
     )
+
+
+def _strip_prompt(prompt: PromptTemplate | None) -> PromptTemplate | None:
+    """What is left of a prompt is its name."""
+    return PromptTemplate(prompt.id, prompt.version) if prompt and prompt.id else None
 
 
 def _strip_message(message: Message) -> Message:

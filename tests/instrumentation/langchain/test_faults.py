@@ -18,6 +18,7 @@ from greenflash_otel.instrumentation import invocation, langchain
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.langchain import operations, recorder, stores
 from greenflash_otel.instrumentation.langchain.messages import text_of
+from greenflash_otel.instrumentation.langchain.prompts import Templates
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS
 from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.langchain.models import (
@@ -48,6 +49,8 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "begin a model call": (recorder, "begin_model", fail),
     "begin a tool": (operations, "make_tool_run", fail),
     "begin a retrieval": (operations, "make_retrieval", fail),
+    "read a prompt template": (Templates, "begin", fail),
+    "read a filled prompt": (Templates, "end", fail),
     "begin to use a store": (stores, "_read_signature", fail),
     "note a chunk": (recorder, "note_chunk", fail),
     "end a chain": (recorder, "finish", fail),
