@@ -55,14 +55,14 @@ def classify_call(state: ConversationState, prepared: PreparedOperation) -> Call
     is_named = context.conversation_id or context.scope_id
     if operation.name not in MAIN_CALLS or not is_named or operation.previous_response_id:
         return CallRole.PRIMARY
-    has_other_prompt = _has_other_prompt(facts, prepared.prompt)
-    if has_other_prompt and _does_quote_last_exchange(state, prepared.messages):
+    is_other = has_other_prompt(facts, prepared.prompt)
+    if is_other and _does_quote_last_exchange(state, prepared.messages):
         return CallRole.AUXILIARY
     if not prepared.prompt or facts.primary_output_is_structured or not _is_structured(operation):
         return CallRole.PRIMARY
     if facts.primary_prompt_sketch is None:
         return CallRole.UNDECIDED
-    if not has_other_prompt:
+    if not is_other:
         return CallRole.PRIMARY
     comes_first = _comes_before_its_question(state, prepared.messages)
     return CallRole.AUXILIARY_EARLY if comes_first else CallRole.AUXILIARY
@@ -99,7 +99,9 @@ def record_primary_call(state: ConversationState, prepared: PreparedOperation) -
         (text_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), ""
     )
     answer = text_of(operation.output[0].parts) if operation.output else ""
-    fields["last_exchange"] = Exchange(_begin(state.namespace, question), _begin(state.namespace, answer))
+    fields["last_exchange"] = Exchange(
+        begin_excerpt(state.namespace, question), begin_excerpt(state.namespace, answer)
+    )
     return fields
 
 
@@ -109,7 +111,8 @@ def _is_shown(operation: Operation) -> bool:
     return operation.name in SHOWN and not context.internal and context.tool_call_id is None
 
 
-def _has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
+def has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
+    """Return whether a system prompt differs from the one that primary calls have."""
     known = facts.primary_prompt_sketch
     return known is not None and not _are_similar(known, sketch_words(prompt or ""))
 
@@ -130,15 +133,15 @@ def _does_quote_last_exchange(state: ConversationState, messages: Sequence[Split
     exchange = state.facts.last_exchange
     if exchange is None or exchange.answer.length < LEAST_QUOTED or not exchange.question.length:
         return False
-    texts = [_smooth(text_of(one.message.parts)) for one in messages if one.role == "user"]
+    texts = [smooth(text_of(one.message.parts)) for one in messages if one.role == "user"]
     return any(
-        _contains(state.namespace, text, exchange.question)
-        and _contains(state.namespace, text, exchange.answer)
+        contains_excerpt(state.namespace, text, exchange.question)
+        and contains_excerpt(state.namespace, text, exchange.answer)
         for text in texts
     )
 
 
-def _contains(namespace: str, text: str, excerpt: Excerpt) -> bool:
+def contains_excerpt(namespace: str, text: str, excerpt: Excerpt) -> bool:
     """Return whether a text has an excerpt, at the beginning of a word."""
     length = excerpt.length
     starts = (found.start() for found in WORD_START.finditer(text, 0, max(0, len(text) - length + 1)))
@@ -159,8 +162,9 @@ def _find_newest_question(prepared: PreparedOperation) -> object:
     )
 
 
-def _begin(namespace: str, text: str) -> Excerpt:
-    beginning = _smooth(text)[:QUOTED].rstrip()
+def begin_excerpt(namespace: str, text: str) -> Excerpt:
+    """Return the beginning of a text, by which a quotation of it is found."""
+    beginning = smooth(text)[:QUOTED].rstrip()
     return Excerpt(len(beginning), _digest(namespace, beginning))
 
 
@@ -168,5 +172,6 @@ def _digest(namespace: str, text: str) -> str:
     return hashlib.blake2b(f"{namespace} {text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def _smooth(text: str) -> str:
+def smooth(text: str) -> str:
+    """Return a text with one space for each white space."""
     return SPACE.sub(" ", text).strip()

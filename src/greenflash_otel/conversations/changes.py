@@ -123,6 +123,16 @@ class Exchange:
 
 
 @value
+class CallRequest:
+    """A tool call that has no result yet, with the texts in its arguments."""
+
+    call_id: str = store_as("i")
+    texts: tuple[Excerpt, ...] = store_as("t", default=())
+    ends: tuple[str, ...] = store_as("e", default=())
+    """Where model calls that work for it ended: the ids of their last messages, and of their responses."""
+
+
+@value
 class ConversationFacts:
     """What is known of a conversation besides its messages."""
 
@@ -142,6 +152,8 @@ class ConversationFacts:
     """Whether primary calls answer in JSON or single words."""
     last_exchange: Exchange | None = store_as("x", default=None)
     """How the newest user message and its answer begin; see `auxiliary`."""
+    calls_under_way: tuple[CallRequest, ...] = store_as("c", default=())
+    """The tools that the newest primary call asked for; see `inner_calls`."""
 
 
 @value
