@@ -123,7 +123,7 @@ class Exchange:
 
 
 @value
-class CallRequest:
+class PendingToolCall:
     """A tool call that has no result yet, with the texts in its arguments."""
 
     call_id: str = store_as("i")
@@ -152,7 +152,7 @@ class ConversationFacts:
     """Whether primary calls answer in JSON or single words."""
     last_exchange: Exchange | None = store_as("x", default=None)
     """How the newest user message and its answer begin; see `auxiliary`."""
-    calls_under_way: tuple[CallRequest, ...] = store_as("c", default=())
+    calls_under_way: tuple[PendingToolCall, ...] = store_as("c", default=())
     """The tools that the newest primary call asked for; see `inner_calls`."""
 
 

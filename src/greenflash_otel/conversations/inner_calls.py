@@ -18,7 +18,7 @@ from greenflash_otel.conversations.auxiliary import (
     has_other_prompt,
     smooth,
 )
-from greenflash_otel.conversations.changes import CallRequest, CallRole
+from greenflash_otel.conversations.changes import CallRole, PendingToolCall
 from greenflash_otel.conversations.prepare import PreparedOperation, prepare
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import find_head
@@ -52,9 +52,9 @@ def attribute_to_tool_call(state: ConversationState, prepared: PreparedOperation
 
 def list_calls_under_way(
     state: ConversationState, prepared: PreparedOperation, role: CallRole
-) -> tuple[CallRequest, ...]:
+) -> tuple[PendingToolCall, ...]:
     """Return the tools that the newest primary call asks for, with what their arguments say."""
-    operation, found = prepared.operation, list[CallRequest]()
+    operation, found = prepared.operation, list[PendingToolCall]()
     if operation.name not in MAIN_CALLS:
         return state.facts.calls_under_way
     if not role.is_shown:
@@ -62,11 +62,13 @@ def list_calls_under_way(
     for call in iterate_calls(operation.output):
         texts = [text for text in _list_texts(call.arguments) if smooth(text)][:TEXTS]
         if call.id and texts:
-            found.append(CallRequest(call.id, tuple(begin_excerpt("", text) for text in texts)))
+            found.append(PendingToolCall(call.id, tuple(begin_excerpt("", text) for text in texts)))
     return tuple(found[:CALLS])
 
 
-def _add_end(state: ConversationState, prepared: PreparedOperation, request: CallRequest) -> CallRequest:
+def _add_end(
+    state: ConversationState, prepared: PreparedOperation, request: PendingToolCall
+) -> PendingToolCall:
     """Return a tool call with the place where a model call that works for it ended."""
     operation = prepared.operation
     if operation.conversation_context.tool_call_id != request.call_id:
@@ -77,7 +79,7 @@ def _add_end(state: ConversationState, prepared: PreparedOperation, request: Cal
 
 
 def _find_call(
-    state: ConversationState, prepared: PreparedOperation, requests: Sequence[CallRequest]
+    state: ConversationState, prepared: PreparedOperation, requests: Sequence[PendingToolCall]
 ) -> str | None:
     operation = prepared.operation
     if before := operation.previous_response_id or operation.input_parent_id:
