@@ -37,7 +37,9 @@ from greenflash_otel.model.operation import (
     VoiceCall,
 )
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.formats.otel_messages import READERS
+from greenflash_otel.semconv.formats.media import MODALITIES
+from greenflash_otel.semconv.formats.openai import ITEMS, PARTS
+from greenflash_otel.semconv.formats.otel_messages import AS_IT_IS, FIELDS, READERS
 from greenflash_otel.semconv.genai import READABLE
 
 # A busy machine is no failure.
@@ -82,10 +84,13 @@ media = st.builds(
     size_bytes=maybe(counts),
     transcript=maybe(texts),
 )
+known_types = sorted({*READERS, *PARTS, *ITEMS, *MODALITIES, "refusal", "citation", "unknown"} - {""})
+known_fields = ["type", "kind", "content", "text", "url", "uri", "modality", "refusal", "data", "file_id"]
+known_fields += ["source", "response", "id", "name", AS_IT_IS, FIELDS]
 others = st.builds(
     Other,
-    type=names.filter(lambda type: type not in READERS),  # a known type is not kept as `Other`
-    fields=st.dictionaries(texts.filter(lambda name: name != "type"), json_values, max_size=3),
+    type=names | st.sampled_from(known_types),
+    fields=st.dictionaries(texts | st.sampled_from(known_fields), json_values, max_size=3),
 )
 parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(Text, texts),

@@ -23,7 +23,8 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.semconv.formats.otel_messages import read_messages, read_part, write_messages
+from greenflash_otel.semconv.formats.any_message import write_messages
+from greenflash_otel.semconv.formats.otel_messages import read_messages, read_part
 from greenflash_otel.semconv.formats.otel_messages import read_parts as read_instructions
 from tests.strategies import messages
 

@@ -22,6 +22,7 @@ from greenflash_otel.conversations.changes import (
     IndexName,
     StateChange,
 )
+from greenflash_otel.conversations.inner_calls import attribute_to_tool_call
 from greenflash_otel.conversations.items import model_of
 from greenflash_otel.conversations.prepare import PreparedOperation, prepare
 from greenflash_otel.conversations.resolve import Resolution, resolve_conversation
@@ -44,6 +45,8 @@ def assemble(
     prepared = prepare(operation)
     found = resolve_conversation(store, span, prepared)
     state = store.get_state(found.conversation_id)
+    prepared = attribute_to_tool_call(state, prepared)
+    operation = prepared.operation
     role = classify_call(state, prepared)
     if role is not CallRole.AUXILIARY and prepared.name_in(span) in state.emitted_spans:
         return ConversationUpdate(found.conversation_id, ())  # delivered again

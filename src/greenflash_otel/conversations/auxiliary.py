@@ -62,14 +62,14 @@ def classify_call(state: ConversationState, prepared: PreparedOperation) -> Call
     is_named = context.conversation_id or context.scope_id
     if operation.name not in MAIN_CALLS or not is_named or operation.previous_response_id:
         return CallRole.PRIMARY
-    has_other_prompt = _has_other_prompt(facts, prepared.prompt)
-    if has_other_prompt and _does_quote_last_exchange(state, prepared.messages):
+    is_other = has_other_prompt(facts, prepared.prompt)
+    if is_other and _does_quote_last_exchange(state, prepared.messages):
         return CallRole.AUXILIARY
     if not prepared.prompt or facts.primary_output_is_structured or not _is_structured(operation):
         return CallRole.PRIMARY
     if facts.primary_prompt_sketch is None:
         return CallRole.UNDECIDED
-    if not has_other_prompt:
+    if not is_other:
         return CallRole.PRIMARY
     comes_first = _comes_before_its_question(state, prepared.messages)
     return CallRole.AUXILIARY_EARLY if comes_first else CallRole.AUXILIARY
@@ -112,7 +112,9 @@ def record_primary_call(
         (text_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), ""
     )
     answer = text_of(operation.output[0].parts) if operation.output else ""
-    fields["last_exchange"] = Exchange(_begin(state.namespace, question), _begin(state.namespace, answer))
+    fields["last_exchange"] = Exchange(
+        begin_excerpt(state.namespace, question), begin_excerpt(state.namespace, answer)
+    )
     return fields
 
 
@@ -122,7 +124,8 @@ def _is_shown(operation: Operation) -> bool:
     return operation.name in SHOWN and not context.internal and context.tool_call_id is None
 
 
-def _has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
+def has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
+    """Return whether a system prompt differs from the one that primary calls have."""
     known = facts.primary_prompt_sketch
     return known is not None and not _are_similar(known, sketch_words(prompt or ""))
 
@@ -172,7 +175,8 @@ def _find_newest_question(prepared: PreparedOperation) -> object:
     )
 
 
-def _begin(namespace: str, text: str) -> Excerpt:
+def begin_excerpt(namespace: str, text: str) -> Excerpt:
+    """Return the beginning of a text, by which a quotation of it is found."""
     beginning = smooth(text)[:QUOTED].rstrip()
     return Excerpt(len(beginning), _digest(namespace, beginning))
 

@@ -29,6 +29,7 @@ from greenflash_otel.conversations.changes import (
 from greenflash_otel.conversations.deferred import DeferredQueue
 from greenflash_otel.conversations.enclosing import EnclosingSteps
 from greenflash_otel.conversations.exchanges import list_last_exchange_names
+from greenflash_otel.conversations.inner_calls import list_calls_under_way
 from greenflash_otel.conversations.items import (
     facts_of,
     model_of,
@@ -243,6 +244,7 @@ class _Draft:
             user_id=context.user_id or state.facts.user_id,
             organization_id=context.organization_id or state.facts.organization_id,
             resends_history=self._resends_history,
+            calls_under_way=list_calls_under_way(state, prepared, role),
             **primary,
         )
         properties = merge_properties(state.properties, context.properties)

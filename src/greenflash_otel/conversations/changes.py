@@ -138,6 +138,16 @@ class LastCall:
 
 
 @value
+class PendingToolCall:
+    """A tool call that has no result yet, with the texts in its arguments."""
+
+    call_id: str = store_as("i")
+    texts: tuple[Excerpt, ...] = store_as("t", default=())
+    ends: tuple[str, ...] = store_as("e", default=())
+    """Where model calls that work for it ended: the ids of their last messages, and of their responses."""
+
+
+@value
 class ConversationFacts:
     """What is known of a conversation besides its messages."""
 
@@ -159,6 +169,8 @@ class ConversationFacts:
     """How the newest user message and its answer begin; see `auxiliary`."""
     last_call: LastCall | None = store_as("l", default=None)
     """None while no primary call is known."""
+    calls_under_way: tuple[PendingToolCall, ...] = store_as("y", default=())
+    """The tools that the newest primary call asked for; see `inner_calls`."""
 
 
 @value

@@ -44,8 +44,12 @@ from greenflash_otel.semconv.attributes import (
     read_texts,
 )
 from greenflash_otel.semconv.builders import retrieval_of
-from greenflash_otel.semconv.formats.any_message import read_messages, read_parts
-from greenflash_otel.semconv.formats.otel_messages import write_messages, write_parts
+from greenflash_otel.semconv.formats.any_message import (
+    read_messages,
+    read_parts,
+    write_messages,
+    write_parts,
+)
 from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
 from greenflash_otel.semconv.usage import read_usage_attributes
 

@@ -6,11 +6,21 @@ what an entry is follows from its keys. JSON that was cut is read as far as it g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from greenflash_otel.any_json import write_any_json as write_json
 from greenflash_otel.json_values import read_json, read_str
-from greenflash_otel.model.operation import Json, Message, Other, Part, Reasoning, Text, ToolCallResponse
+from greenflash_otel.model.operation import (
+    Json,
+    Media,
+    Message,
+    Other,
+    Part,
+    Reasoning,
+    Text,
+    ToolCallResponse,
+)
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
 from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
@@ -32,7 +42,38 @@ def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
 
 def read_parts(value: object) -> tuple[Part, ...]:
     """Decode the value of ``gen_ai.system_instructions``; plain text is one text part."""
-    return tuple(_read_known(part) for part in convention.read_parts(read_document(value)))
+    return convention.read_parts(read_document(value), _read_part)
+
+
+def write_messages(messages: Sequence[Message]) -> str:
+    """Encode messages as the convention's JSON, so that `read_messages` decodes the same."""
+    return convention.write_messages(messages, _write_part)
+
+
+def write_parts(parts: Sequence[Part]) -> str:
+    """Encode parts, so that `read_parts` decodes the same."""
+    return write_json([_write_part(part) for part in parts])
+
+
+def _write_part(part: Part) -> Entry:
+    """Encode a part; mark it if it would be read as another one."""
+    written = convention.write_part(part)
+    if not _may_be_mistaken(part):
+        return written
+    is_read = not convention.is_left_out(written) and _read_part(written) == part
+    return written if is_read else convention.mark_part(part)
+
+
+def _may_be_mistaken(part: Part) -> bool:
+    """Return whether a part has to be read to see what becomes of it: few have to be."""
+    match part:
+        case Reasoning(content):
+            return content.startswith("[{")
+        case ToolCallResponse(response):
+            return isinstance(response, (list, tuple))
+        case Media(uri=uri):
+            return (uri or "").startswith("data:")
+    return isinstance(part, Other)
 
 
 def _read_entry(entry: Json, role: str) -> Iterator[Message]:
@@ -41,8 +82,8 @@ def _read_entry(entry: Json, role: str) -> Iterator[Message]:
     elif isinstance(entry, Mapping) and entry["parts"] and is_gemini(entry) and not _is_flat(entry):
         yield from read_contents(entry, role)
     else:
-        (message,) = convention.read_messages([_rename_media(entry)], default_role=role)
-        said = tuple(_read_known(part) for part in message.parts)
+        (message,) = convention.read_messages([entry], default_role=role, read=_read_part)
+        said = message.parts
         recorded = read_calls(entry) if isinstance(entry, Mapping) else ()
         id = entry.get("tool_call_id") if isinstance(entry, Mapping) else None
         if message.role == "tool" and isinstance(id, str):
@@ -56,25 +97,19 @@ def _is_flat(entry: Entry) -> bool:
     return isinstance(parts, str) or (isinstance(parts, list) and all(isinstance(one, str) for one in parts))
 
 
-def _rename_media(entry: Json) -> Json:
-    """Name the media of a message as the convention does it."""
-    parts = entry.get("parts") if isinstance(entry, Mapping) else None
-    if not isinstance(entry, Mapping) or not isinstance(parts, (list, tuple)):
-        return entry
-    return {**entry, "parts": [_read_medium(part) or part for part in parts]}
+def _read_part(part: Json) -> Part:
+    """Decode one part, in whatever words."""
+    marked = convention.read_marked(part)
+    return marked or _read_medium(part) or _read_known(convention.read_part(part))
 
 
-def _read_medium(part: Json) -> Json:
+def _read_medium(part: Json) -> Part | None:
     """Read a medium in OpenAI's words, or with its data in the address; None if a part is none of these."""
     if not isinstance(part, Mapping):
         return None
     if part.get("type") == "uri" and str(part.get("uri")).startswith("data:"):
-        medium = make_media(str(part["uri"]), str(part.get("modality") or "image"))
-    elif "modality" in part or not (found := media_of(part)):
-        return None
-    else:
-        medium = found
-    return convention.write_part(medium)
+        return make_media(str(part["uri"]), str(part.get("modality") or "image"))
+    return None if "modality" in part else media_of(part)
 
 
 def _add_reason(entry: Entry, message: Message) -> Message:

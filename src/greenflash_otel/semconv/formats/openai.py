@@ -212,8 +212,8 @@ def _read_part(entry: object) -> tuple[Part, ...]:
 
 
 def _read_medium(fields: JsonObject) -> Media | None:
-    url = read_str(fields.get("url"))
-    return media_of(fields) or (make_media(url) if url else None)
+    url = None if "citation" in (read_str(fields.get("type")) or "") else read_str(fields.get("url"))
+    return media_of(fields) or (make_media(url) if url else None)  # a citation's address is no picture's
 
 
 def _read_text(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:

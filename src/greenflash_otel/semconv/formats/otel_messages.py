@@ -29,16 +29,26 @@ from greenflash_otel.model.operation import (
 from greenflash_otel.semconv.formats.records import read_call, read_voice, write_record
 
 JsonObject: TypeAlias = Mapping[str, Json]
+PartReader: TypeAlias = Callable[[Json], Part]
+PartWriter: TypeAlias = Callable[[Part], JsonObject]
 
 TEXTS = ("text", "reasoning", "thinking")
 """Types of parts that are nothing without their content."""
 UNPARSED = "unparsed"
 """Type of the `Other` part that keeps an attribute which was not the JSON it should be."""
+AS_IT_IS = "greenflash.as_it_is"
+"""Key that marks a part which a reader of all that producers write would take for something else."""
+FIELDS = "greenflash.fields"
+"""Key of the fields of a marked `Other`, which may be called anything."""
 
 
-def write_messages(messages: Sequence[Message]) -> str:
-    """Encode messages as the convention's JSON."""
-    return write_json([_write_message(message) for message in messages])
+def write_messages(messages: Sequence[Message], write: PartWriter | None = None) -> str:
+    """Encode messages as the convention's JSON.
+
+    Args:
+        write: Encodes each part; by default `write_part`.
+    """
+    return write_json([_write_message(message, write or write_part) for message in messages])
 
 
 def write_parts(parts: Sequence[Part]) -> str:
@@ -46,32 +56,36 @@ def write_parts(parts: Sequence[Part]) -> str:
     return write_json([write_part(part) for part in parts])
 
 
-def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
-    """Decode the value of a messages attribute; a message that names no role has ``default_role``."""
+def read_messages(value: object, *, default_role: str, read: PartReader | None = None) -> tuple[Message, ...]:
+    """Decode the value of a messages attribute; a message that names no role has ``default_role``.
+
+    Args:
+        read: Decodes each part; by default `read_part`.
+    """
     decoded = read_json(value)
     if decoded is None:
         return ()
     if isinstance(decoded, str):
         return (Message(default_role, (Other(UNPARSED, {"text": decoded}),)),)
     entries = decoded if isinstance(decoded, Sequence) else (decoded,)
-    return tuple(_read_message(entry, default_role) for entry in entries)
+    return tuple(_read_message(entry, default_role, read or read_part) for entry in entries)
 
 
-def read_parts(value: object) -> tuple[Part, ...]:
+def read_parts(value: object, read: PartReader | None = None) -> tuple[Part, ...]:
     """Decode the value of ``gen_ai.system_instructions``; plain text is one text part."""
-    decoded = read_json(value)
+    decoded, read = read_json(value), read or read_part
     if decoded is None:
         return ()
     if isinstance(decoded, Sequence) and not isinstance(decoded, str):
-        return tuple(read_part(part) for part in decoded)
-    return (read_part(decoded),)
+        return tuple(read(part) for part in decoded)
+    return (read(decoded),)
 
 
 # --- writing ---------------------------------------------------------------------------------------
 
 
-def _write_message(message: Message) -> dict[str, Json]:
-    entry: dict[str, Json] = {"role": message.role, "parts": [write_part(part) for part in message.parts]}
+def _write_message(message: Message, write: PartWriter) -> dict[str, Json]:
+    entry: dict[str, Json] = {"role": message.role, "parts": [write(part) for part in message.parts]}
     if message.name is not None:
         entry["name"] = message.name
     if message.finish_reason is not None:
@@ -110,6 +124,13 @@ def write_part(part: Part) -> JsonObject:
             return {**fields, "type": type}
 
 
+def mark_part(part: Part) -> JsonObject:
+    """Encode one part so that `read_marked` decodes exactly that, whatever it looks like."""
+    if isinstance(part, Other):
+        return {"type": part.type, FIELDS: part.fields, AS_IT_IS: True}
+    return {**write_part(part), AS_IT_IS: True}
+
+
 def _write_failed(failed: bool) -> JsonObject:
     return {"is_error": True} if failed else {}
 
@@ -132,9 +153,9 @@ def _write_media(media: Media) -> JsonObject:
 # --- reading ---------------------------------------------------------------------------------------
 
 
-def _read_message(entry: Json, default_role: str) -> Message:
+def _read_message(entry: Json, default_role: str, read: PartReader) -> Message:
     if not isinstance(entry, Mapping):
-        return Message(default_role, (read_part(entry),))
+        return Message(default_role, (read(entry),))
     parts = entry.get("parts")
     if parts is None and "content" in entry:  # an OpenAI-shaped message, as some producers write
         parts = (entry["content"],)
@@ -142,7 +163,7 @@ def _read_message(entry: Json, default_role: str) -> Message:
         parts = () if parts is None else (parts,)
     return Message(
         role=_read_str(entry.get("role")) or default_role,
-        parts=tuple(read_part(part) for part in parts if part is not None and not _is_left_out(part)),
+        parts=tuple(read(part) for part in parts if part is not None and not is_left_out(part)),
         name=_read_str(entry.get("name")),
         finish_reason=_read_str(entry.get("finish_reason")),
         voice=read_voice(entry.get("voice")),
@@ -152,9 +173,9 @@ def _read_message(entry: Json, default_role: str) -> Message:
     )
 
 
-def _is_left_out(part: Json) -> bool:
+def is_left_out(part: Json) -> bool:
     """Return whether a part says only that there was one, as some write with content capture off."""
-    if not isinstance(part, Mapping) or part.get("type") not in TEXTS:
+    if not isinstance(part, Mapping) or part.get("type") not in TEXTS or AS_IT_IS in part:
         return False
     return part.get("content") is None and part.get("text") is None
 
@@ -170,6 +191,15 @@ def read_part(part: Json) -> Part:
         return Media(modality, mime_type=mime_type) if modality else Text(content)
     read = READERS.get(_read_str(part.get("type")) or "")
     return read(part) if read else _read_other(part)
+
+
+def read_marked(part: Json) -> Part | None:
+    """Decode a part that `mark_part` encoded; None if it is not marked."""
+    if not isinstance(part, Mapping) or part.get(AS_IT_IS) is not True:
+        return None
+    if isinstance(fields := part.get(FIELDS), Mapping):
+        return Other(_read_str(part.get("type")) or "unknown", fields)
+    return read_part({name: value for name, value in part.items() if name != AS_IT_IS})
 
 
 def _read_text(part: JsonObject) -> Part:
