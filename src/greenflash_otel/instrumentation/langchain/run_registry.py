@@ -150,8 +150,8 @@ class Turn:
     """What the application's blocks said when it began."""
     names: set[str] = field(default_factory=set)
     """Every id that its config, and those of its steps, named."""
-    asked: bool = False
-    """Whether code in it wanted to know its conversation, as calls of other SDKs do."""
+    asked_ns: int = 0
+    """When code in it last wanted to know its conversation, as calls of other SDKs do."""
     node_outputs: list[Sequence[Any]] = field(default_factory=list)
     """The messages of nodes that gave several."""
     over: bool = False

@@ -216,7 +216,11 @@ class _Script:
         for said in self._turn.node_outputs:
             if all(any(_is_same(one, other) for other in said) for one in pair):
                 return True
-        return not (self._turn.asked or self.models or self._tools)
+        if steps[1] is not None:
+            return False
+        since_ns = steps[0].end_ns if steps[0] is not None else 0
+        began = [step.run.started_ns for step in (*self.models, *self._tools)]
+        return all(at_ns <= since_ns for at_ns in (*began, self._turn.asked_ns))
 
     def _list_times(self, steps: Sequence[Step | None]) -> list[int]:
         """When each message was said. What no step made was there before the next one began."""
