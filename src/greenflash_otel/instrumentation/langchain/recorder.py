@@ -267,6 +267,7 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     operation, message = run.operation, None
     assert operation is not None  # noqa: S101 - asked before
     if run.kind == "model":
+        value = value if error is None else operations.assemble_broken_off(value, run.chunks)
         if value is not None:
             operation = operations.add_answer(operation, value, run.first_chunk_s)
             message = next(iter(operations.answers_of(value)), None)
