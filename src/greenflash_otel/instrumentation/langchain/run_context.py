@@ -63,7 +63,7 @@ class Live:
     def get_conversation_context(self) -> ConversationContext | None:
         """To whom the running code belongs, also where its turn is over; None outside the run."""
         if not self.provides_context():
-            ended = RUNS.find_ended_running()
+            ended = RUNS.find_ended_around(self.key)
             return None if ended is None else ended.conversation_context
         if (run := RUNS.find_by_key(self.key)) is not None:
             run.turn.asked_ns = time.time_ns()
@@ -73,7 +73,7 @@ class Live:
         """The span that the running code is in; None outside the run."""
         if self.provides_context():
             return self._span
-        ended = RUNS.find_ended_running()
+        ended = RUNS.find_ended_around(self.key)
         return None if ended is None else ended.span
 
     def belongs_to(self, conversation_context: ConversationContext) -> None:

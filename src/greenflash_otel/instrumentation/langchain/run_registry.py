@@ -232,6 +232,12 @@ class Runs:
         ended = self.find_ended_running()
         return None if ended is None else ended.source
 
+    def find_ended_around(self, key: int) -> EndedTurn | None:
+        """The turn of a run, if that is over and the running code has a config of it still."""
+        run = self._runs.get(key)
+        ended = self._over.get(key) if run is None else run.turn.ended
+        return ended if ended is not None and ended is self.find_ended_running() else None
+
     def remember_late(self, id: UUID, ended: EndedTurn) -> None:
         """Note that a run only groups steps of a turn that is over."""
         with self._lock:
