@@ -7,7 +7,6 @@ was there before counts again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -66,7 +65,7 @@ class Live:
             ended = RUNS.find_ended_around(self.key)
             return None if ended is None else ended.conversation_context
         if (run := RUNS.find_by_key(self.key)) is not None:
-            run.turn.asked_ns = time.time_ns()
+            run.turn.asked, run.turn.asked_after = True, len(run.turn.steps)
         return complete_context(self._conversation_context, read_configurable())
 
     def get_span(self) -> Span | None:

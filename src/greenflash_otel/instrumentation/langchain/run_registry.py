@@ -150,8 +150,10 @@ class Turn:
     """What the application's blocks said when it began."""
     names: set[str] = field(default_factory=set)
     """Every id that its config, and those of its steps, named."""
-    asked_ns: int = 0
-    """When code in it last wanted to know its conversation, as calls of other SDKs do."""
+    asked_after: int = 0
+    """How many steps were over when code in it last wanted to know its conversation, as calls of other SDKs do."""
+    asked: bool = False
+    """Whether any did."""
     node_outputs: list[Sequence[Any]] = field(default_factory=list)
     """The messages of nodes that gave several."""
     over: bool = False

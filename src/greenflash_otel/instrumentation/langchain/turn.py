@@ -218,9 +218,12 @@ class _Script:
                 return True
         if steps[1] is not None:
             return False
-        since_ns = steps[0].end_ns if steps[0] is not None else 0
-        began = [step.run.started_ns for step in (*self.models, *self._tools)]
-        return all(at_ns <= since_ns for at_ns in (*began, self._turn.asked_ns))
+        first = steps[0]
+        if first is None:
+            return not (self.models or self._tools or self._turn.asked)
+        if self._turn.asked_after > self._turn.steps.index(first):
+            return False
+        return all(step.run.started_ns <= first.end_ns for step in (*self.models, *self._tools))
 
     def _list_times(self, steps: Sequence[Step | None]) -> list[int]:
         """When each message was said. What no step made was there before the next one began."""
