@@ -167,6 +167,28 @@ def test_an_agent_of_another_user_within_a_turn(spans: Spans) -> None:
     assert sorted(told(spans, "ada's")) == sorted([*chat("Hers", "For ada."), ("llm", "A thought.")])
 
 
+async def test_code_of_a_worker_after_an_agent_in_its_own_block(spans: Spans) -> None:
+    """What the worker inherited does not come back when the agent that it ran has ended."""
+    tasks, turn_is_over, seen = list[Any](), asyncio.Event(), list[str | None]()
+
+    async def work() -> None:
+        await turn_is_over.wait()
+        seen.append(get_conversation_context().conversation_id)
+        with greenflash.conversation("job of bob", user_id="bob"):
+            await graph(lambda _: {"messages": [AIMessage("Done.")]}).ainvoke(asked("Go"))
+            seen.append(get_conversation_context().conversation_id)
+
+    async def answer(_: Any) -> Any:
+        tasks.append(asyncio.create_task(work()))
+        return {"messages": [AIMessage("Started.")]}
+
+    await graph(answer).ainvoke(asked("Start"), config("ada's", "ada"))
+    turn_is_over.set()
+    await asyncio.gather(*tasks)
+    assert seen == ["ada's", "job of bob"]
+    assert told(spans, "job of bob") == chat("Go", "Done.")
+
+
 def test_who_it_is_is_known_whatever_a_node_calls(spans: Spans) -> None:
     """User and organization of `configurable` are known from the beginning of the turn, and in its nodes."""
     seen = list[ConversationContext]()

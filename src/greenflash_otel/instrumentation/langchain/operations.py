@@ -121,6 +121,28 @@ def assemble_so_far(chunks: Sequence[Any]) -> LLMResult | None:
     return LLMResult(generations=[[Generation(text=text)]]) if text else None
 
 
+def assemble_broken_off(response: Any, chunks: Sequence[Any]) -> Any:
+    """What a model had said when it was broken off: LangChain's word for it can lack what came last."""
+    handed_out = assemble_so_far(chunks)
+    if handed_out is None or response is None:
+        return handed_out or response
+    texts = [
+        getattr(one, "text", "")
+        for found in read_list(getattr(response, "generations", None))
+        for one in found
+    ]
+    return handed_out if len(handed_out.generations[0][0].text) > len("".join(texts)) else response
+
+
+def is_beginning(value: Any, chunks: Sequence[Any]) -> bool:
+    """Whether what a chain gave is how the answer of a model begins that goes on."""
+    text = text_of(value) if is_message(value) else value
+    said = assemble_so_far(chunks)
+    if not isinstance(text, str) or not text or said is None:
+        return False
+    return said.generations[0][0].text.startswith(text)
+
+
 def _read_chunk_text(chunk: Any) -> str:
     """The text of a chunk of the other kinds: of a text model, a bare token, an event."""
     delta = get_entry(chunk, "delta")

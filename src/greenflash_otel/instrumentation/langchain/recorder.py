@@ -226,7 +226,7 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
     if error is not None:
         note_questions(turn, error)
     if run.parent is None:
-        _end_root(run, value, error, inputs)
+        _end_root(run, value, error, inputs, end_ns)
     elif run.kind == "chain" and not run.is_graph:
         note_bubbles(turn, value)
     if run.operation is not None and not run.is_turn:
@@ -236,9 +236,9 @@ def end(id: UUID, value: Any = None, error: BaseException | None = None, inputs:
         finish(over)
 
 
-def _end_root(run: Run, value: Any, error: BaseException | None, inputs: Any) -> None:
+def _end_root(run: Run, value: Any, error: BaseException | None, inputs: Any, end_ns: int) -> None:
     turn = run.turn
-    turn.end_ns, turn.outputs = time.time_ns(), copy_outputs(value) if turn.open > 1 else value
+    turn.end_ns, turn.outputs = end_ns, copy_outputs(value) if turn.open > 1 else value
     turn.answered = error is None
     if error is not None:
         turn.ending, turn.failure = operations.ending_of(error)
@@ -246,11 +246,18 @@ def _end_root(run: Run, value: Any, error: BaseException | None, inputs: Any) ->
         turn.ending = "abandoned"
     if inputs is not None and run.kind == "chain":
         turn.given = recall_given(turn, inputs)
-    if turn.ending != "completed" and run.kind == "chain":
-        for other in RUNS.list_open(turn):
-            if other.chunks and not other.is_auxiliary:
-                _break_off(other, "cancelled" if turn.ending == "cancelled" else "abandoned", turn.end_ns)
-                RUNS.close(other)
+    if run.kind == "chain":
+        _end_answers(turn, value, end_ns)
+
+
+def _end_answers(turn: Turn, value: Any, end_ns: int) -> None:
+    """End the models whose answers the turn has in part: what they might still say, nobody reads."""
+    for other in RUNS.list_open(turn):
+        if not other.chunks or other.is_auxiliary:
+            continue
+        if turn.ending != "completed" or operations.is_beginning(value, other.chunks):
+            _break_off(other, "cancelled" if turn.ending == "cancelled" else "abandoned", end_ns)
+            RUNS.close(other)
 
 
 def _add(step: Step) -> None:
@@ -271,6 +278,7 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     operation, message = run.operation, None
     assert operation is not None  # noqa: S101 - asked before
     if run.kind == "model":
+        value = value if error is None else operations.assemble_broken_off(value, run.chunks)
         if value is not None:
             operation = operations.add_answer(operation, value, run.first_chunk_s)
             message = next(iter(operations.answers_of(value)), None)

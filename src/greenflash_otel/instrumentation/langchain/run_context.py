@@ -62,17 +62,17 @@ class Live:
     def get_conversation_context(self) -> ConversationContext | None:
         """To whom the running code belongs, also where its turn is over; None outside the run."""
         if not self.provides_context():
-            ended = RUNS.find_ended_running()
+            ended = RUNS.find_ended_around(self.key)
             return None if ended is None else ended.conversation_context
         if (run := RUNS.find_by_key(self.key)) is not None:
-            run.turn.asked = True
+            run.turn.asked, run.turn.asked_after = True, len(run.turn.steps)
         return complete_context(self._conversation_context, read_configurable())
 
     def get_span(self) -> Span | None:
         """The span that the running code is in; None outside the run."""
         if self.provides_context():
             return self._span
-        ended = RUNS.find_ended_running()
+        ended = RUNS.find_ended_around(self.key)
         return None if ended is None else ended.span
 
     def belongs_to(self, conversation_context: ConversationContext) -> None:

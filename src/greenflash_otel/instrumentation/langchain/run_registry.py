@@ -167,8 +167,10 @@ class Turn:
     """What the application's blocks said when it began."""
     names: set[str] = field(default_factory=set)
     """Every id that its config, and those of its steps, named."""
+    asked_after: int = 0
+    """How many steps were over when code in it last wanted to know its conversation, as calls of other SDKs do."""
     asked: bool = False
-    """Whether code in it wanted to know its conversation, as calls of other SDKs do."""
+    """Whether any did."""
     node_outputs: list[Sequence[Any]] = field(default_factory=list)
     """The messages of nodes that gave several."""
     over: bool = False
@@ -248,6 +250,12 @@ class Runs:
             return run.turn.source
         ended = self.find_ended_running()
         return None if ended is None else ended.source
+
+    def find_ended_around(self, key: int) -> EndedTurn | None:
+        """The turn of a run, if that is over and the running code has a config of it still."""
+        run = self._runs.get(key)
+        ended = self._over.get(key) if run is None else run.turn.ended
+        return ended if ended is not None and ended is self.find_ended_running() else None
 
     def remember_late(self, id: UUID, ended: EndedTurn) -> None:
         """Note that a run only groups steps of a turn that is over."""

@@ -275,7 +275,14 @@ class _Script:
         for said in self._turn.node_outputs:
             if all(any(_is_same(one, other) for other in said) for one in pair):
                 return True
-        return not (self._turn.asked or self.models or self._tools)
+        if steps[1] is not None:
+            return False
+        first = steps[0]
+        if first is None:
+            return not (self.models or self._tools or self._turn.asked)
+        if self._turn.asked_after > self._turn.steps.index(first):
+            return False
+        return all(step.run.started_ns <= first.end_ns for step in (*self.models, *self._tools))
 
     def _write_inserted(self, message: Any, at_ms: int) -> Message:
         """What a node added in the role of the user, as a hidden step, unless another step says it."""
