@@ -2,7 +2,7 @@
 
 A context variable that a generator sets is lost where its reader runs each step in a copy of the context, as servers
 do with a streaming response. The frame of the generator is still on the stack in every step, so it is known by that.
-Where nothing shows which block the code is in, the application is told.
+Where nothing shows which block the code is in, the application gets a warning.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _module_of(frame: FrameType | None) -> str:
 
 
 def warn_of_block_left_elsewhere() -> None:
-    """Tell the application that a block had no effect on the code in it."""
+    """Warn the application that a block had no effect on the code in it."""
     internal_errors.warn_once(LEFT_ELSEWHERE)
 
 
@@ -141,7 +141,7 @@ def note_left(block: Block) -> None:
 
 
 def warn_of_other_thread() -> None:
-    """Tell the application if the running code seems to miss the block of a thread that waits for it."""
+    """Warn the application if the running code seems to miss the block of a thread that waits for it."""
     if not len(_open) or threading.current_thread() is threading.main_thread() or not _is_in_pool():
         return
     if any(_is_waiting(block) for block in _open.list_items()):

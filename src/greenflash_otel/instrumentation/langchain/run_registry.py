@@ -345,10 +345,11 @@ class Runs:
                 run.open = False
                 run.live.end()
             turn.open = 0
-            finished = self._end(turn)
-            self._forget(turn)
         if turn.interrupt is not None:
             turn.interrupt(turn, going_on)
+        with self._lock:
+            finished = self._end(turn)
+            self._forget(turn)
         if finished and turn.finish is not None:
             turn.finish(turn)
 
