@@ -61,6 +61,10 @@ class GraphOfTurn:
 
     def __init__(self, turn: Turn, happened: Happened, *, has_prompt: bool) -> None:
         self._turn, self._happened, self._has_prompt = turn, happened, has_prompt
+        self.preambles: list[str] = []
+        """What models said when they called tools: the user saw it."""
+        self.last_draft: str | None = None
+        """What the graph has as its last answer when it asks back: the user sees it with the question."""
 
     def compile(self, checkpointer: Any) -> Any:
         """Return the graph: its steps one after the other, perhaps an interrupt, then the answer."""
@@ -110,7 +114,7 @@ class GraphOfTurn:
             case "classifies":
                 return self._make_classifier(hide("topic"))
             case "drafts":
-                draft = hide("draft")
+                self.last_draft = draft = hide("draft")
                 return lambda state: {"messages": [says(draft).invoke(state["messages"])]}
             case "criticises":
                 critique = hide("critique")
@@ -149,7 +153,9 @@ class GraphOfTurn:
         self._happened.results |= {id: self._happened.hide("result") for id in ids}
         look_up = make_tool(self._happened.results)
         calls = [("look_up", {"id": id, "kind": kind}, id) for id, kind in zip(ids, kinds, strict=True)]
-        asking, draft = asks(*calls, text=self._happened.hide("preamble")), self._happened.hide("agent draft")
+        self.preambles.append(preamble := self._happened.make_text("preamble"))
+        asking, draft = asks(*calls, text=preamble), self._happened.hide("agent draft")
+        self.last_draft = draft
         agent = StateGraph(State)
         agent.add_node("ask", lambda state: {"messages": [says(asking).invoke(state["messages"])]})
         agent.add_node(

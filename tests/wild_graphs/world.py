@@ -27,11 +27,13 @@ def play(plan: Plan, thread: str) -> Happened:
         graph = GraphOfTurn(turn, happened, has_prompt=plan.has_prompt)
         runnable = graph.compile(saver)
         text = happened.make_text("question")
-        happened.shown.append(("user", text))
+        happened.shown += [("user", text), *(("assistant", preamble) for preamble in graph.preambles)]
         config = {"configurable": {"thread_id": thread}}
         state = run(runnable, {"messages": [*history, make_question(plan, text)]}, config, turn)
         if graph.question_back is not None:
             reply = happened.make_text("reply")
+            if graph.last_draft is not None:
+                happened.shown.append(("assistant", graph.last_draft))
             happened.shown += [("assistant", graph.question_back), ("user", reply)]
             state = run(runnable, Command(resume=reply), config, turn)
         happened.shown += [("assistant", answer) for answer in graph.answers]

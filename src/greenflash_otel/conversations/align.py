@@ -35,7 +35,14 @@ from greenflash_otel.conversations.changes import MessageNode
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
-from greenflash_otel.message_ids.chain import START, ChainedFragment, Cursor, append_fragment, extend_chain
+from greenflash_otel.message_ids.chain import (
+    START,
+    ChainedFragment,
+    Cursor,
+    append_fragment,
+    disambiguate_choices,
+    extend_chain,
+)
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
 from greenflash_otel.message_ids.ids import id_of_written
 from greenflash_otel.values import value
@@ -91,6 +98,20 @@ def node_of(namespace: str, chained: ChainedFragment) -> MessageNode | None:
         fragment.tool_name if fragment.kind == "tool_call" else None,
         None if loose_key == key else loose_key,
     )
+
+
+def chain_answers(
+    namespace: str, cursor: Cursor, prepared: PreparedOperation
+) -> tuple[Sequence[ChainedFragment], Cursor]:
+    """Place the answers of an operation after a cursor; several to choose from begin at the same place."""
+    operation = prepared.operation
+    if operation.ending == "pending":
+        return (), cursor
+    if operation.choice_count < 2 or not prepared.answers:
+        return extend_chain(namespace, cursor, prepared.answers)
+    alternatives = [extend_chain(namespace, cursor, (one,)) for one in prepared.answers]
+    chained = disambiguate_choices(namespace, [one for one, _ in alternatives])
+    return list(chained), alternatives[0][1]
 
 
 def _align_to_known(state: ConversationState, found: Resolution) -> Alignment:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from greenflash_otel.conversations.items import span_message_id_of
 from greenflash_otel.message_ids.chain import result_id_of
 from greenflash_otel.message_ids.ids import id_of
+from greenflash_otel.model.operation import Operation, ToolExecution
 from greenflash_otel.model.telemetry import SpanRecord
 
 
@@ -44,3 +46,12 @@ class Attempts:
 
     def _is_emitted(self, id: str) -> bool:
         return id in self._emitted_ids or id in self._results or id in self.marks
+
+
+def name_own_call(namespace: str, span: SpanRecord, operation: Operation, tool: ToolExecution) -> str:
+    """Return the id of a call that no message asks for: of a run, or of several runs for one call."""
+    context = operation.conversation_context
+    if not (context.turn_id and tool.call_id):
+        return span_message_id_of(namespace, span, "tool_call")
+    call = [context.turn_id, context.tool_call_id, tool.call_id, tool.name, tool.arguments]
+    return id_of(namespace, None, "tool_call", call)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from greenflash_otel.conversations.align import Alignment, node_of
-from greenflash_otel.conversations.attempts import Attempts
+from greenflash_otel.conversations.align import Alignment, chain_answers, node_of
+from greenflash_otel.conversations.attempts import Attempts, name_own_call
 from greenflash_otel.conversations.auxiliary import record_primary_call
 from greenflash_otel.conversations.changes import (
     CallRole,
@@ -19,7 +19,6 @@ from greenflash_otel.conversations.changes import (
     ConversationFacts,
     Deferral,
     DeferralKey,
-    DeferralKind,
     IndexEntry,
     IndexName,
     Location,
@@ -33,7 +32,6 @@ from greenflash_otel.conversations.inner_calls import list_calls_under_way
 from greenflash_otel.conversations.items import (
     facts_of,
     model_of,
-    span_message_id_of,
     write_chain,
     write_message,
     write_step,
@@ -52,6 +50,7 @@ from greenflash_otel.conversations.steps import (
     add_context,
     fold_contexts,
     fold_voice_call,
+    list_dependent_keys,
     list_documents,
     list_question_keys,
     place_steps,
@@ -62,11 +61,9 @@ from greenflash_otel.message_ids.chain import (
     START,
     ChainedFragment,
     Cursor,
-    disambiguate_choices,
     extend_chain,
     find_head,
 )
-from greenflash_otel.message_ids.ids import id_of
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     CHAINS,
@@ -75,7 +72,6 @@ from greenflash_otel.model.operation import (
     TURN,
     Json,
     Operation,
-    ToolExecution,
     merge_properties,
 )
 from greenflash_otel.model.telemetry import SpanRecord
@@ -150,7 +146,7 @@ class _Draft:
     ) -> Sequence[MessageItem]:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
-        answered, after = self._chain_answers(aligned.cursor, prepared)
+        answered, after = chain_answers(self._namespace, aligned.cursor, prepared)
         self._resends_history = self._resends_history or does_resend_history(prepared, self._found)
         call_ids = self._add_nodes((*aligned.chained, *answered))
         self._move_to(after)
@@ -161,7 +157,7 @@ class _Draft:
         waiting = self._release(deferred, list_question_keys(self._found.conversation_id, span, operation))
         steps = sort_steps(self._state, waiting, span, prepared, self._found, aligned)
         self._deferred += steps.later
-        dependents = [*self._release(deferred, _list_dependents(operation, call_ids))]
+        dependents = [*self._release(deferred, list_dependent_keys(operation, call_ids))]
         self._enclosing = EnclosingSteps(self._namespace, (*steps.before, *steps.now, *dependents))
         asked = [self._write(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
         earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
@@ -336,11 +332,11 @@ class _Draft:
         assert tool is not None  # noqa: S101 - its caller checked
         if turn is None or context.turn_id is None:
             emitted_id = self._find_tool_call(tool.call_id)
-        elif context.internal or context.tool_call_id is not None:
-            emitted_id = None  # no message of the turn asks for what a sub-agent's tools do
+        elif context.tool_call_id is not None:
+            emitted_id = None  # no message of the turn asks for what an agent in a tool does
         else:
             emitted_id = turn.find_call(tool.call_id)
-        call_id = emitted_id or self._name_own_call(span, operation, tool)
+        call_id = emitted_id or name_own_call(self._namespace, span, operation, tool)
         if emitted_id is None and tool.call_id and context.turn_id:
             self._add_tool_call(tool.call_id, call_id)
         result_id = self._attempts.choose_result_id(
@@ -350,14 +346,6 @@ class _Draft:
         return list(
             write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
         )
-
-    def _name_own_call(self, span: SpanRecord, operation: Operation, tool: ToolExecution) -> str:
-        """Return the id of a call that no message asks for: of a run, or of several runs for one call."""
-        context = operation.conversation_context
-        if not (context.turn_id and tool.call_id):
-            return span_message_id_of(self._namespace, span, "tool_call")
-        call = [context.turn_id, context.tool_call_id, tool.call_id, tool.name, tool.arguments]
-        return id_of(self._namespace, None, "tool_call", call)
 
     def _write(
         self,
@@ -374,18 +362,6 @@ class _Draft:
         return replace(
             item, tool_name=self._tool_names.get(one.parent_id) or (node.tool_name if node else None)
         )
-
-    def _chain_answers(
-        self, cursor: Cursor, prepared: PreparedOperation
-    ) -> tuple[Sequence[ChainedFragment], Cursor]:
-        operation = prepared.operation
-        if operation.ending == "pending":
-            return (), cursor
-        if operation.choice_count < 2 or not prepared.answers:
-            return extend_chain(self._namespace, cursor, prepared.answers)
-        alternatives = [extend_chain(self._namespace, cursor, (one,)) for one in prepared.answers]
-        chained = disambiguate_choices(self._namespace, [one for one, _ in alternatives])
-        return list(chained), alternatives[0][1]
 
     def _write_answers(
         self,
@@ -417,11 +393,3 @@ class _Draft:
     def _count_new_turns(self) -> int:
         ids = {node.id for node in self._nodes if node.kind == "user"}
         return sum(id not in self._state.nodes for id in ids)
-
-
-def _list_dependents(operation: Operation, call_ids: Iterable[str]) -> Iterator[DeferralKey]:
-    """Yield the keys under which steps of a turn, and tools of a call, wait."""
-    if operation.name == TURN and operation.conversation_context.turn_id:
-        yield DeferralKey(DeferralKind.TURN, operation.conversation_context.turn_id)
-    for call_id in call_ids:
-        yield DeferralKey(DeferralKind.TOOL_CALL, call_id)

@@ -17,7 +17,7 @@ vain belongs to the newest question.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.align import Alignment
@@ -80,6 +80,14 @@ def list_question_keys(conversation_id: str, span: SpanRecord, operation: Operat
         # The block may have been found to continue another conversation only now.
         keys.append(DeferralKey(DeferralKind.QUESTION, f"scope-{scope_id}"))
     return list(dict.fromkeys(keys))
+
+
+def list_dependent_keys(operation: Operation, call_ids: Iterable[str]) -> Iterator[DeferralKey]:
+    """Yield the keys under which steps of a turn, and tools of a call, wait."""
+    if operation.name == TURN and operation.conversation_context.turn_id:
+        yield DeferralKey(DeferralKind.TURN, operation.conversation_context.turn_id)
+    for call_id in call_ids:
+        yield DeferralKey(DeferralKind.TOOL_CALL, call_id)
 
 
 def sort_steps(

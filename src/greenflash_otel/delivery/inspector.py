@@ -127,7 +127,7 @@ def is_marked_for(folder: Path, destination: Destination) -> bool:
 
 
 def count_nameless(root: Path) -> list[tuple[Path, int]]:
-    """Count the damaged files in the folders that do not say their destination: nobody can tell whose they are."""
+    """Count the damaged files in the folders that do not say their destination: whose they are is unknown."""
     unmarked = (
         folder for folder in list_folders(root) if read_destination(folder) is None and folder.is_dir()
     )

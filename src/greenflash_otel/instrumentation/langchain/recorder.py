@@ -30,6 +30,7 @@ from greenflash_otel.instrumentation.langchain.belonging import (
 )
 from greenflash_otel.instrumentation.langchain.callers import is_stream_left, read_callers_configurable
 from greenflash_otel.instrumentation.langchain.config import Source
+from greenflash_otel.instrumentation.langchain.finishing import finish, make_marks
 from greenflash_otel.instrumentation.langchain.out_of_talk import add_judgement
 from greenflash_otel.instrumentation.langchain.prompts import find_prompt
 from greenflash_otel.instrumentation.langchain.root_input import given_of
@@ -50,7 +51,6 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
     Turn,
     read_configurable,
 )
-from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
 from greenflash_otel.instrumentation.langchain.turn_notes import (
     add_call_id,
     look_for_conversation,
@@ -60,7 +60,7 @@ from greenflash_otel.instrumentation.langchain.turn_notes import (
     note_seen,
     recall_given,
 )
-from greenflash_otel.instrumentation.turn_calls import close_turn, open_turn
+from greenflash_otel.instrumentation.turn_calls import open_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import (
     CHAIN,
@@ -71,7 +71,6 @@ from greenflash_otel.model.operation import (
     Ending,
     Operation,
 )
-from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
@@ -271,7 +270,7 @@ def _add(step: Step) -> None:
     if step.operation.ending in ("cancelled", "abandoned") and not step.operation.output:
         invocation.discard()  # nobody saw anything of it, and its turn says how it ended
         return
-    invocation.end(_make_marks(step, None), end_ns=step.end_ns)
+    invocation.end(make_marks(step, None), end_ns=step.end_ns)
 
 
 def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> Step:
@@ -331,57 +330,6 @@ def _break_off(run: Run, ending: Ending, end_ns: int) -> None:
         operation = operations.add_answer(operation, said, run.first_chunk_s)
         message = next(iter(operations.answers_of(said)), None)
     _add(Step(run, replace(operation, ending=ending), end_ns, message))
-
-
-def finish(turn: Turn) -> None:
-    """End the spans of a turn that is over."""
-    instrumentation, root = turn.source.instrumentation, turn.root
-    if not instrumentation.active:
-        close_turn(turn.conversation_context.turn_id)
-        turn.discard()
-        return
-    if root.kind != "chain":
-        _finish_alone(turn)
-        return
-    assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
-    with guarded("record a turn"):
-        assembled = assemble_turn(turn)
-    for step in sorted(turn.steps, key=lambda one: one.end_ns):
-        if step.run.invocation is not None:
-            step.run.invocation.end(_make_marks(step, assembled), end_ns=step.end_ns)
-    operation = assembled.operation
-    if not instrumentation.capture_content:
-        operation = remove_content(operation)
-    if instrumentation.history is not None:
-        operation = instrumentation.history.shorten(operation)
-    if root.invocation is not None:
-        root.invocation.finish(operation, end_ns=turn.end_ns)
-
-
-def _finish_alone(turn: Turn) -> None:
-    """End a turn that is one model call, tool or retriever: a step that no chain reports."""
-    root = turn.root
-    for step in turn.steps:
-        if step.run is not root and step.run.invocation is not None:
-            step.run.invocation.end(end_ns=step.end_ns)
-    if root.invocation is not None and root.kind == "parser" and len(turn.steps) <= 1:
-        root.invocation.discard()  # it asked nobody
-    elif root.invocation is not None:
-        root.invocation.end(end_ns=turn.end_ns)
-
-
-def _make_marks(step: Step, assembled: AssembledTurn | None) -> dict[str, Attribute]:
-    """How a step counts: recorded by its turn, or a hidden step of it."""
-    if step.is_interrupted or (assembled is not None and id(step) in assembled.steps):
-        return {TOLD_BY_TURN: True}
-    conversation_context = replace(
-        step.run.turn.conversation_context, tool_call_id=step.operation.conversation_context.tool_call_id
-    )
-    about = attributes_of_context(conversation_context)
-    marks = {name: value for name, value in about.items() if value is not None}
-    if step.run.kind in ("model", "chain") or step.run.is_auxiliary:
-        marks[INTERNAL] = True
-    return marks
 
 
 def tidy() -> None:

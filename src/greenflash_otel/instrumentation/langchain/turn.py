@@ -19,6 +19,12 @@ from greenflash_otel.instrumentation.langchain.messages import (
     text_of,
     write_shown,
 )
+from greenflash_otel.instrumentation.langchain.model_calls import (
+    NS_PER_MS,
+    add_usages,
+    read_facts,
+    write_answer_of,
+)
 from greenflash_otel.instrumentation.langchain.plain import get_entry
 from greenflash_otel.instrumentation.langchain.prompts import find_call_of_prompt, remove_system_prompt
 from greenflash_otel.instrumentation.langchain.root_input import (
@@ -36,10 +42,8 @@ from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.fragments import split_message
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.message_ids.ids import text_of as write_text
-from greenflash_otel.model.operation import TURN, CallFacts, Message, Operation, Reasoning, Text, Usage
+from greenflash_otel.model.operation import TURN, Message, Operation, Reasoning, Text
 from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool_calls_of
-
-NS_PER_MS = 1_000_000
 
 Line: TypeAlias = tuple[Message, Any]
 """What is recorded, and the message of LangChain's that says it; None where nothing in the state does."""
@@ -75,7 +79,7 @@ def assemble_turn(turn: Turn) -> AssembledTurn:
         else tuple(line for line, _ in given),
         input_parent_id=parent_id,
         output=tuple(line for line, _ in output if line.parts),
-        usage=_sum([step.operation.usage for step in script.models]),
+        usage=add_usages([step.operation.usage for step in script.models]),
         finish_reasons=last.operation.finish_reasons if last else (),
         used_tools=any(step.run.kind == "tool" for step in turn.steps),
     )
@@ -139,7 +143,7 @@ class _Script:
         calls = [*calls, *self._turn_calls]
         shown = [text for line, _ in output if (text := write_text(line.parts))]
         recorded = [step.operation for step in self.models if id(step) in self.recorded]
-        seen = [call for call in calls if any(contains(one, _answer_of(call)) for one in shown)]
+        seen = [call for call in calls if any(contains(one, write_answer_of(call)) for one in shown)]
         for call in (*recorded, *seen, *reversed(calls)):
             if (asked := find_asked(self._turn.given, call.input)) is not None:
                 return asked
@@ -173,8 +177,8 @@ class _Script:
         has_messages, new = bool(new), new or self._build_transcript()
         shown: Any = None
         if turn.answered and not (turn.questions and isinstance(turn.outputs, Mapping)):
-            said = [text for step in self.models if (text := _answer_of(step.operation))]
-            said += [text for call in self._turn_calls if (text := _answer_of(call))]
+            said = [text for step in self.models if (text := write_answer_of(step.operation))]
+            said += [text for call in self._turn_calls if (text := write_answer_of(call))]
             before |= {"": turn.given.texts[0][1]} if turn.given.texts[:1] and not before else {}
             is_graph = turn.root.is_graph
             shown = find_shown(turn.outputs, before, said, is_graph=is_graph, has_messages=has_messages)
@@ -254,7 +258,7 @@ class _Script:
                 continue
             if step is not None:
                 self.recorded.add(id(step))
-            lines.append((replace(read_object(one, at_ms=at_ms), call=_facts_of_call(step)), one))
+            lines.append((replace(read_object(one, at_ms=at_ms), call=read_facts(step)), one))
         return lines
 
     def _list_shown(
@@ -338,27 +342,6 @@ class _Script:
         ]
 
 
-def _facts_of_call(step: Step | None) -> CallFacts | None:
-    """What is known of the model call that said a message; None if no call did."""
-    if step is None or step.run.kind != "model":
-        return None
-    operation, usage = step.operation, step.operation.usage or Usage()
-    first_chunk_s = operation.time_to_first_chunk_s
-    return CallFacts(
-        model=operation.response_model or operation.request_model,
-        provider=operation.provider,
-        response_id=operation.response_id,
-        finish_reason=",".join(operation.finish_reasons) or None,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        reasoning_output_tokens=usage.reasoning_output_tokens,
-        latency_ms=(step.end_ns - step.run.started_ns) // NS_PER_MS,
-        time_to_first_chunk_ms=None if first_chunk_s is None else round(first_chunk_s * 1000),
-        streamed=operation.streamed,
-    )
-
-
 def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     """Note under which ids the messages of a turn are known, for the turns that will resend them."""
     conversation_id, instrumentation = turn.conversation_context.conversation_id, turn.source.instrumentation
@@ -409,19 +392,5 @@ def _is_same(message: Any, other: Any) -> bool:
     return other is message or (name is not None and name == getattr(message, "id", None))
 
 
-def _answer_of(call: Operation) -> str:
-    """The text that a model call answered."""
-    return "\n".join(text for message in call.output if (text := write_text(message.parts))).strip()
-
-
 def _is_among(message: Any, state: Sequence[Any]) -> bool:
     return any(one is message for one in state)
-
-
-def _sum(usages: Sequence[Usage | None]) -> Usage | None:
-    known = [usage for usage in usages if usage is not None]
-    if not known:
-        return None
-    names = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_output_tokens")
-    counts = {name: [one for usage in known if (one := getattr(usage, name)) is not None] for name in names}
-    return Usage(**{name: sum(values) if values else None for name, values in counts.items()})

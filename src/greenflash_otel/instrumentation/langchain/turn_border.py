@@ -33,9 +33,19 @@ class TurnBorder:
     def read_begun(self, count_known: Callable[[Sequence[Any]], int]) -> list[Any]:
         """Return the messages that were there before any step of this turn said something.
 
+        Those that had no id have the one that the graph gave them since: a resumed turn knows them by it.
+
         Args:
             count_known: Says how many of some messages earlier turns have recorded.
         """
+        begun = self._find_begun(count_known)
+        if all(getattr(message, "id", None) for message in begun):
+            return begun
+        matches = match_messages(self._state, begun)
+        named = {at: message for at, message in zip(matches, self._state, strict=True) if at is not None}
+        return [one if getattr(one, "id", None) else named.get(at, one) for at, one in enumerate(begun)]
+
+    def _find_begun(self, count_known: Callable[[Sequence[Any]], int]) -> list[Any]:
         turn, given = self._turn, restore_messages(self._turn.given.messages)
         if turn.state is not None:
             begun = restore_messages(turn.state)
