@@ -26,6 +26,8 @@ LOWEST_TESTS := tests/instrumentation tests/delivery tests/api tests/gateway tes
 HAS_NEWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info >= (3, 11) else "")')
 # What depends on the packages that we instrument, and on the frameworks that call them.
 NEWEST_TESTS := tests/instrumentation tests/fidelity
+# What test-lowest does not test already.
+REST = $(filter-out $(if $(HAS_LOWEST),openai-1.66 langchain-0.3),$(VERSIONS))
 PKG ?= delivery
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-python-downloads --generate-hashes \
 	--no-emit-index-url --no-header
@@ -42,8 +44,8 @@ demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows
 	$(BIN)/greenflash-otel demo
 
 test: $(READY)  ## Everything that must hold.
-	@$(MAKE) $(AT_ONCE) collector lint versions lowest newest node kafka
-	@$(MAKE) --no-print-directory test-versions test-lowest test-newest
+	@$(MAKE) $(AT_ONCE) collector lint $(REST:%=$(VENV)/%/.ready) lowest node kafka
+	@$(MAKE) --no-print-directory $(REST:%=test-%) test-lowest
 	$(PYTEST)
 
 test-fast: $(READY)  ## Tests, style and types of one package: make test-fast PKG=delivery.
@@ -51,12 +53,12 @@ test-fast: $(READY)  ## Tests, style and types of one package: make test-fast PK
 	$(BIN)/mypy $(wildcard src/greenflash_otel/$(PKG) src/greenflash_otel/$(PKG).py)
 	$(PYTEST) $(FAST_TESTS)
 
-test-all: test soak mutations  ## All of test, and what takes hours: the soak, and seeded mistakes.
+test-all: test test-versions test-newest soak mutations  ## All of test, every version, and what takes hours: the soak, and seeded mistakes.
 
 test-versions: $(VERSIONS:%=test-%)  ## Oldest and newest of what we instrument.
 
 test-lowest: lowest  ## The core, with the lowest version of every dependency that pyproject.toml allows.
-	$(if $(HAS_LOWEST),$(LOWEST)/bin/python -m pytest -n auto --dist worksteal $(LOWEST_TESTS),@$(NO_LOWEST))
+	$(if $(HAS_LOWEST),MODEL_EXAMPLES=20 $(LOWEST)/bin/python -m pytest -n auto --dist worksteal $(LOWEST_TESTS),@$(NO_LOWEST))
 
 lowest: $(READY)  ## What test-lowest needs.
 	@$(if $(HAS_LOWEST),$(MAKE) --no-print-directory $(LOWEST)/.ready,$(NO_LOWEST))

@@ -2,7 +2,7 @@
 
 A model in which time is a number, the server a dictionary, and a crash a copy of the folder, made before or
 after any commit. The outbox and the sender are the real ones, on disk. ``MODEL_EXAMPLES`` says how many
-histories are tried: 300 by default, 20,000 in ``make soak``.
+histories are tried: 100 by default, 20,000 in ``make soak``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.delivery.fakes import Clock, ids_of, messages, outcome
 from tests.delivery.model_server import TROUBLE, Greenflash, is_refused
 
 PHASES = tuple(Phase)[: -2 if "MODEL_UNSHRUNK" in os.environ else None]  # the last two make a failure small
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
 CONVERSATIONS = st.sampled_from(["one", "two", "three", ""])
 ITEMS = st.lists(st.sampled_from(["m", "m", "bad", "huge"]), min_size=1, max_size=6)
 SIZES = {"m": 3_000, "bad": 0, "huge": 13_000}
