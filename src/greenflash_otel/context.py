@@ -7,12 +7,11 @@ that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instr
 
 from __future__ import annotations
 
-import inspect
 import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import FrameType, TracebackType
+from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Protocol, TypeVar, cast, overload
 
 from opentelemetry import baggage
@@ -208,7 +207,7 @@ def conversation(
     Raises:
         InvalidConversationError: Only with the setting ``strict``: an argument is bad.
     """
-    if inspect.isfunction(id) or inspect.ismethod(id):  # @conversation, without parentheses
+    if issubclass(type(id), (FunctionType, MethodType)):  # @conversation, without parentheses
         return Scope(_NOBODY)(id)
     ids = {"id": id, "user_id": user_id, "organization_id": organization_id}
     return Scope(make_conversation_context("conversation()", ids, properties))

@@ -87,7 +87,6 @@ TOO_LATE = {
     ): "the call has another id there",
     (one_by_one, "logfire-openai-agents-5.2.0/agent_session"): "only the trace's root names the conversation",
     (one_by_one, "langfuse-openai-js-5.11.1/text_and_tools"): "only the next call tells the text and the ids",
-    (one_by_one, "litellm-1.106.2/text_and_tools"): "only the next call tells the ids of the tool calls",
     (
         one_by_one,
         "logfire-openai-agents-5.2.0/handoff",

@@ -118,7 +118,9 @@ MUTATIONS: dict[str, Mutation] = {
     "a first refusal is believed": Mutation(
         "delivery/refusals", "not self._has_accepted and (waiting == 0", "False and (waiting == 0"
     ),
-    "whose file it is does not matter": Mutation("delivery/files", "in (destination, None)", "not in ()"),
+    "whose file it is does not matter": Mutation(
+        "delivery/files", "in ((destination,) if is_exact else (destination, None))", "not in ()"
+    ),
     "what is captured for one goes to another": Mutation(
         "delivery/destination", "return found is not None and found.key == destination.key", "return True"
     ),
@@ -129,7 +131,7 @@ MUTATIONS: dict[str, Mutation] = {
         "delivery/batcher", "if self._spill.is_empty() and not self._late else []", "if True else []"
     ),
     "what must be redacted is spilled to the disk": Mutation(
-        "./pipeline", "may_use_disk=redact is None and settings.capture_content", "may_use_disk=True"
+        "./pipeline", "may_use_disk = redact is None and settings.capture_content", "may_use_disk = True"
     ),
     "all files stay open": Mutation("delivery/writer", "MOST_OPEN: Final = 64", "MOST_OPEN: Final = 10**6"),
     "a handle crosses a fork": Mutation(

@@ -95,17 +95,17 @@ MUTATIONS: dict[str, Mutation] = {
         "conversations/resolve", "Location(id, cursor.with_head(head_id))", "location"
     ),
     "a known message is told again": Mutation(
-        "conversations/build",
+        "conversations/order",
         "        if item.id in emitted_ids or item.id in new:",
         "        if item.id in new:",
     ),
     "time stands still": Mutation(
-        "conversations/build",
+        "conversations/order",
         "last_ms = max(item.created_at_ms, last_ms + 1)",
         "last_ms = item.created_at_ms",
     ),
     "equal alternatives are one": Mutation(
-        "conversations/build", "        if ids & seen:", "        if False:"
+        "message_ids/chain", "        if ids & seen:", "        if False:"
     ),
     "a fetched answer is told each time": Mutation(
         "conversations/build",
@@ -113,9 +113,9 @@ MUTATIONS: dict[str, Mutation] = {
         "    return True",
     ),
     "an unfinished answer is an answer": Mutation(
-        "conversations/build",
-        '        if operation.ending == "pending":\n            return (), cursor',
-        "        if False:\n            return (), cursor",
+        "conversations/align",
+        '    if operation.ending == "pending":\n        return (), cursor',
+        "    if False:\n        return (), cursor",
     ),
     "what waits is dropped": Mutation(
         "conversations/deferred",
@@ -135,8 +135,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what waits is never told": Mutation(
         "conversations/build",
-        "        for waiting in self._release(deferred, _list_dependents(operation, call_ids)):",
-        "        for waiting in self._release(deferred, []):",
+        "        dependents = [*self._release(deferred, list_dependent_keys(operation, call_ids))]",
+        "        dependents = [*self._release(deferred, [])]",
     ),
     "what was released waits on": Mutation(
         "conversations/store", "        self.deferred.release(changes.released)", "        pass"
@@ -206,15 +206,11 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "nothing is beside the main line": Mutation(
         "conversations/auxiliary",
-        "    if has_other_prompt and _does_quote_last_exchange(state, prepared.messages):",
+        "    if is_other and _does_quote_last_exchange(state, prepared.messages):",
         "    if False:",
     ),
-    "JSON is never beside it": Mutation(
-        "conversations/auxiliary", "    if not has_other_prompt:", "    if True:"
-    ),
-    "JSON is always beside it": Mutation(
-        "conversations/auxiliary", "    if not has_other_prompt:", "    if False:"
-    ),
+    "JSON is never beside it": Mutation("conversations/auxiliary", "    if not is_other:", "    if True:"),
+    "JSON is always beside it": Mutation("conversations/auxiliary", "    if not is_other:", "    if False:"),
     "a span cannot name the end of what was aligned": Mutation(
         "conversations/build", "            self._branch_cursors.append((head_id, after))", "            pass"
     ),

@@ -41,8 +41,8 @@ def test_tools_at_once() -> None:
         ("user_message", QUESTION),
         ("tool_call", "get_weather"),
         ("tool_call", "get_population"),
-        ("observation", None),
-        ("observation", None),
+        ("observation", "get_weather"),
+        ("observation", "get_population"),
         ("final_response", ANSWER),
     ]
     assert [item.parent_id for item in items_[3:5]] == [item.id for item in items_[1:3]]

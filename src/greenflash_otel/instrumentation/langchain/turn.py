@@ -193,7 +193,8 @@ class _Script:
             said = [one for one in convert_messages(messages) if role_of(one) == "assistant"]
             return [*new, *(one for one in said[-1:] if not _is_among(one, [*new, *begun]))], None
         text = None if shown is None else write_answer(shown)
-        is_open = not self._turn.answered and not self._turn.questions
+        is_left = self._turn.outputs is None and self._turn.ending != "completed"
+        is_open = (is_left or not self._turn.answered) and not self._turn.questions
         step = self._find_step_of_answer(text) if text is not None or is_open else None
         if step is not None:
             return [*new, step.message], None

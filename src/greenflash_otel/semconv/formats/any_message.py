@@ -60,7 +60,13 @@ def _write_part(part: Part) -> Entry:
     written = convention.write_part(part)
     if not _may_be_mistaken(part):
         return written
-    is_read = not convention.is_left_out(written) and _read_part(written) == part
+    if convention.is_left_out(written):
+        return convention.mark_part(part)
+    read = _read_part(written)
+    # Lists and tuples are the same JSON.
+    is_read = read == part or (
+        type(read) is type(part) and write_json(convention.write_part(read)) == write_json(written)
+    )
     return written if is_read else convention.mark_part(part)
 
 

@@ -186,6 +186,8 @@ def read_part(part: Json) -> Part:
         return Text(part)
     if not isinstance(part, Mapping):
         return Other(UNPARSED, {"value": part})
+    if (marked := read_marked(part)) is not None:
+        return marked
     if "type" not in part and isinstance(content := part.get("content"), str):  # its type was cut off
         modality, mime_type = _read_str(part.get("modality")), _read_str(part.get("mime_type"))
         return Media(modality, mime_type=mime_type) if modality else Text(content)

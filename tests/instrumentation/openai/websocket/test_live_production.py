@@ -184,11 +184,11 @@ def test_tools_of_a_backend(spans: Spans) -> None:
         ("user_message", "Look"),
         ("assistant_message", "One moment"),
         ("tool_call", "look"),
-        ("observation", None),
+        ("observation", "look"),
         ("final_response", "May I?"),
         ("user_message", None),
         ("tool_call", "ask"),
-        ("observation", None),
+        ("observation", "ask"),
         ("final_response", "It is 42"),
     ]
 
