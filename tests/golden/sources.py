@@ -15,7 +15,8 @@ from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation import openai as openai_sdk
 from greenflash_otel.model.telemetry import AttributeValue, LogRecord, SpanRecord
 from tests.fidelity import corpus, paths
-from tests.fidelity.applications import APPLICATIONS, Script
+from tests.fidelity.applications import APPLICATIONS
+from tests.fidelity.talks import Script
 from tests.golden.capture import CountedSpans, counted_time
 from tests.golden.conversion import Process, State
 from tests.golden.scripts import SCRIPTS
