@@ -53,7 +53,8 @@ def sources() -> dict[str, Source]:
     for path in sorted((DATA / "openai").glob("*.jsonl")):
         found[f"openai/{path.stem}"] = functools.partial(_traffic, path)
     for name in paths.PATHS:
-        found[f"applications/{name}"] = functools.partial(_applications, name)
+        if name != paths.HANDLER_ALONE:  # its bodies are those of LangChain
+            found[f"applications/{name}"] = functools.partial(_applications, name)
     found["langchain/scripts"] = lambda: map(_script, SCRIPTS)
     return found
 
