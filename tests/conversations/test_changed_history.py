@@ -165,3 +165,40 @@ def test_a_history_that_is_added_to_itself() -> None:
     end_id = first[-1].id
     doubled = Operation("chat", input=(user(PRICE), answer(SEAT), user(TEAM)), input_parent_id=end_id)
     assert content([call(user(PRICE), says=SEAT), doubled]) == [PRICE, SEAT, TEAM]
+
+
+def test_a_whole_history_that_is_added_to_itself() -> None:
+    """A state that keeps all that it is handed has it twice, then three times: it was said once."""
+    once = [user(PRICE), answer(SEAT)]
+    twice = [*once, *once, user(TEAM), answer(FIFTH)]
+    operations = [
+        call(*once[:1], says=SEAT),
+        call(*twice[:-1], says=FIFTH),
+        call(*twice, *once, user(TEAM), answer(FIFTH), user(TRIAL), says=WEEKS),
+    ]
+    assert content(operations) == [PRICE, SEAT, TEAM, FIFTH, TRIAL, WEEKS]
+
+
+def test_an_exchange_that_is_said_again_later_is_another_one() -> None:
+    """A history that does not begin anew was not added to itself: what is unknown in it was said."""
+    again = [user(PRICE), answer(SEAT), user(TEAM), answer(FIFTH), user(PRICE), answer(SEAT), user(TRIAL)]
+    operations = [call(user(PRICE), says=SEAT), call(*again, says=WEEKS)]
+    assert content(operations) == [PRICE, SEAT, TEAM, FIFTH, PRICE, SEAT, TRIAL, WEEKS]
+
+
+@pytest.mark.parametrize("sent_again", [PRICE, f"{PRICE} [now 12:05]"])
+@pytest.mark.parametrize("id", ["call_1", "x1call_1"])
+def test_an_unnamed_conversation_that_begins_with_a_tool_call(sent_again: str, id: str) -> None:
+    """Nothing is answered yet: the call tells which conversation it is, with its id or another."""
+
+    def look(id: str, at: int = 1) -> Message:
+        return Message("assistant", (ToolCall("look", {"x": at}, id),))
+
+    result = Message("tool", (ToolCallResponse("attic", id),))
+    operations = [
+        Operation("chat", input=(user(f"{PRICE} [now 12:00]"),), output=(look("call_1"),)),
+        call(user(f"{sent_again}"), look(id), result, says=SEAT),
+    ]
+    assert len(set(conversations(operations))) == 1
+    stranger = call(user(TEAM), look(id), result, says=FIFTH)
+    assert len(set(conversations([operations[0], stranger]))) == 2

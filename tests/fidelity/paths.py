@@ -22,9 +22,10 @@ from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.exporter import record_of
 from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation import openai as openai_sdk
+from greenflash_otel.langchain import GreenflashCallbackHandler
 from greenflash_otel.semconv import registry
 from greenflash_otel.settings import History
-from tests.fidelity.applications import Call, Entry, Script
+from tests.fidelity.talks import Call, Entry, Script
 from tests.instrumentation.openai.http import http
 from tests.instrumentation.openai.replies import completion, message_item, response
 from tests.instrumentation.openai.spans import Spans
@@ -56,13 +57,29 @@ def ask_responses(client: openai.OpenAI, call: Call, before: str | None) -> str:
 
 def ask_langchain(client: openai.OpenAI, call: Call, before: str | None) -> str:
     """By LangChain's model of Chat Completions, which sends through the client's connections."""
+    messages: Any = call.messages
+    return str(_model_of(client, call).invoke(messages).id)
+
+
+def ask_handled(client: openai.OpenAI, call: Call, before: str | None) -> str:
+    """By LangChain's model, which the application passes our handler."""
+    messages: Any = call.messages
+    config: Any = {"callbacks": [GreenflashCallbackHandler()]}
+    return str(_model_of(client, call).invoke(messages, config).id)
+
+
+def _model_of(client: openai.OpenAI, call: Call) -> Any:
     connections: Any = client._client
     key = SecretStr("k")
     model: Any = ChatOpenAI(model="m", api_key=key, max_retries=0, http_client=connections)
-    if call.json:
-        model = model.bind(response_format={"type": "json_object"})
-    messages: Any = call.messages
-    return str(model.invoke(messages).id)
+    return model.bind(response_format={"type": "json_object"}) if call.json else model
+
+
+class OnlyHandlers:
+    """LangChain where nothing is instrumented: what the application passes a handler is recorded."""
+
+    instrument = staticmethod(langchain.prepare)
+    uninstrument = staticmethod(langchain.uninstrument)
 
 
 def _items(entry: Entry) -> Iterator[Entry]:
@@ -71,9 +88,21 @@ def _items(entry: Entry) -> Iterator[Entry]:
         yield {"type": "function_call_output", "call_id": entry["tool_call_id"], "output": entry["content"]}
         return
     if entry["content"]:
-        yield {"role": entry["role"], "content": entry["content"]}
+        yield {"role": entry["role"], "content": _content(entry["content"])}
     for made in entry.get("tool_calls", ()):
         yield {"type": "function_call", "call_id": made["id"], **made["function"]}
+
+
+def _content(content: Any) -> Any:
+    """Texts and pictures, as the Responses API takes them."""
+    if isinstance(content, str):
+        return content
+    return [
+        {"type": "input_text", "text": part["text"]}
+        if part["type"] == "text"
+        else {"type": "input_image", "image_url": part["image_url"]["url"], "detail": "auto"}
+        for part in content
+    ]
 
 
 def _answer(call: Call, number: int, path: str) -> Any:
@@ -217,12 +246,16 @@ def talk(scripts: Mapping[str, Script], way: Way, greenflash: Processes, spans: 
     greenflash.settle()
 
 
+HANDLER_ALONE = "LangChain, the handler alone"
+"""Records what the whole instrumentation of LangChain does."""
+
 PATHS: Mapping[str, Way] = {
     "Chat Completions": Way(ask_chat),
     "Chat Completions, only what is new": Way(ask_chat, "new"),
     "Responses": Way(ask_responses),
     "LangChain": Way(ask_langchain, "new", (langchain,)),
     "LangChain over OpenAI, both watched": Way(ask_langchain, "new", (langchain, openai_sdk)),
+    HANDLER_ALONE: Way(ask_handled, "new", (OnlyHandlers,)),
 }
 """By name."""
 

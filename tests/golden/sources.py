@@ -15,7 +15,8 @@ from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation import openai as openai_sdk
 from greenflash_otel.model.telemetry import AttributeValue, LogRecord, SpanRecord
 from tests.fidelity import corpus, paths
-from tests.fidelity.applications import APPLICATIONS, Script
+from tests.fidelity.applications import APPLICATIONS
+from tests.fidelity.talks import Script
 from tests.golden.capture import CountedSpans, counted_time
 from tests.golden.conversion import Process, State
 from tests.golden.scripts import SCRIPTS
@@ -52,7 +53,8 @@ def sources() -> dict[str, Source]:
     for path in sorted((DATA / "openai").glob("*.jsonl")):
         found[f"openai/{path.stem}"] = functools.partial(_traffic, path)
     for name in paths.PATHS:
-        found[f"applications/{name}"] = functools.partial(_applications, name)
+        if name != paths.HANDLER_ALONE:  # its bodies are those of LangChain
+            found[f"applications/{name}"] = functools.partial(_applications, name)
     found["langchain/scripts"] = lambda: map(_script, SCRIPTS)
     return found
 

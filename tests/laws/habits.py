@@ -143,7 +143,7 @@ class Application:
         self._happen(exchange.question, before)
         self._history.append(exchange)
         if turn.tool:
-            exchange.tool = self._say("c", "look {} up")
+            exchange.tool = self._say("c", "look {} up for {}")
             self._happen(exchange.tool, _mark_of(exchange.question))
             self.happened.append((f"r{_mark_of(exchange.tool)[1:]}", _mark_of(exchange.tool)))
             call = Message("assistant", (ToolCall("look", {"x": exchange.tool}, f"call_{len(self.calls)}"),))

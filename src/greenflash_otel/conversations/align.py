@@ -13,6 +13,7 @@ Where words differ, `changed_history` decides.
 | leaves out tool calls                           | the same messages, shortened                        |
 | has known messages in another form              | those messages, under their first form              |
 | has something unknown before known messages     | inserted by the application: no message at all      |
+| has all that is known once more                 | those messages: a state that was added to itself    |
 | has nothing of it                               | new, after the newest message                       |
 
 Theory. Only links are matched, since only they move the head; see `message_ids.chain`. Whatever is between
@@ -191,8 +192,19 @@ def match_sequence(state: ConversationState, links: Sequence[Fragment]) -> _Matc
     if len(match.nodes) < count_resent(links):
         changed = match_changed(state, links)
         if len(changed) > len(match.nodes):
-            return _Match(_find_start(state, changed), changed)
+            match = _Match(_find_start(state, changed), changed)
+        again = _match_again(state, links, match.nodes)
+        return _Match(match.start, [*match.nodes, *again]) if again else match
     return match
+
+
+def _match_again(
+    state: ConversationState, links: Sequence[Fragment], known: Sequence[MessageNode | None]
+) -> Sequence[MessageNode]:
+    """Match the rest of a history that was added to itself: it begins anew, and ends with the same message."""
+    again = match_prefix(state, links[len(known) : count_resent(links)])
+    is_whole = len(known) + len(again) == count_resent(links)
+    return again if known and again and is_whole and again[-1] == known[-1] else ()
 
 
 def _match_window(

@@ -10,6 +10,7 @@ little: other users get the same answer, and ask the same. So the other text has
 | the answer      | a question that is alike; for an answer of many words, one that shares half the words  |
 | the question    | an answer that is alike; or only one answer, and the same user, or the same text       |
 |                 | before the question                                                                    |
+| a tool call     | a question that is alike; only while that is not answered yet                          |
 
 Two strangers may ask the same and get other answers, each seen by another process. That is why the answer of
 a user who is not known has to be alike.
@@ -41,7 +42,10 @@ HALF = 0.5
 
 @value
 class ResentExchange:
-    """A question of a history, the last answer to it, and the link before it."""
+    """A question of a history, the last answer to it, and the link before it.
+
+    While nothing is answered yet, the first call of a tool counts as the answer.
+    """
 
     question: Fragment
     answer: Fragment
@@ -53,31 +57,45 @@ class ResentExchange:
         return id_of_written(namespace, None, "exchange", written)
 
     def list_forms(self, namespace: str) -> list[str]:
-        """Return what names each text in any form; texts of few words are no names."""
-        return [
+        """Return what names each text in any form; texts of few words are no names.
+
+        Many users make the same call. So a call has a name with its id, too, for those who keep that.
+        """
+        call_names = (
+            [f"form {self.answer.hash_content(namespace)}"] if self.answer.kind == "tool_call" else []
+        )
+        return call_names + [
             f"form {fragment.hash_loosely(namespace)}"
             for fragment in (self.answer, self.question)
-            if fragment.sketch.bit_count() >= LEAST_WORDS
+            if fragment.kind == "tool_call" or fragment.sketch.bit_count() >= LEAST_WORDS
         ]
 
 
 def list_last_exchange_names(namespace: str, messages: Sequence[SplitMessage]) -> list[str]:
     """Return all by which the last exchange is found."""
-    exchange = next(walk_exchanges_backwards(messages), None)
-    return [exchange.hash_words(namespace), *exchange.list_forms(namespace)] if exchange else []
+    names: list[str] = []
+    for exchange in walk_exchanges_backwards(messages):
+        if exchange.answer.kind == "answer":
+            return [*names, exchange.hash_words(namespace), *exchange.list_forms(namespace)]
+        if not names:
+            names = exchange.list_forms(namespace)
+    return names
 
 
 def walk_exchanges_backwards(messages: Sequence[SplitMessage]) -> Iterator[ResentExchange]:
     """Yield each question with the last answer to it, the newest first."""
     links = [fragment for message in messages for fragment in message.fragments if fragment.is_link]
     answer: Fragment | None = None
+    call: Fragment | None = None
     for at in range(len(links) - 1, -1, -1):
         link = links[at]
         if link.kind == "answer" and answer is None:
             answer = link
-        elif link.kind == "user" and answer is not None:
-            yield ResentExchange(link, answer, links[at - 1] if at else None)
-            answer = None
+        elif link.kind == "tool_call":
+            call = link
+        elif link.kind == "user" and (said := answer or call) is not None:
+            yield ResentExchange(link, said, links[at - 1] if at else None)
+            answer = call = None
 
 
 def find_by_exchange(
@@ -110,9 +128,11 @@ def _has_exchange(state: ConversationState, exchange: ResentExchange, *, is_user
         if asked is not None and _is_question_of(state, question, asked, answer):
             return True
     for node in _list_same(state, question):
-        answers = [one for one in list_successors(state, node) if one.kind == "answer"]
+        answers = [one for one in list_successors(state, node) if one.kind == answer.kind]
         if any(are_alike(answer, one) for one in answers):
             return True
+        if answer.kind == "tool_call":
+            continue
         parent = state.parent_of(node)
         continues = exchange.before and parent and is_same_text(state, exchange.before, parent)
         if len(answers) == 1 and (is_user_known or continues):
