@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterable
 from typing import Any
 
@@ -119,7 +120,7 @@ def said(spans: Spans) -> list[tuple[str, str]]:
     return [(SIDES.get(item.type, "assistant"), item.content) for item in spans.told() if item.content]
 
 
-def client_of(server: Server) -> openai.OpenAI:
+def client_of(server: Server) -> Any:
     """A client that sends everything once."""
     return openai.OpenAI(api_key="k", base_url=server.url, max_retries=0)
 
@@ -129,18 +130,19 @@ def read(stream: Any) -> str:
     return "".join(event.delta for event in stream if event.type.endswith("output_text.delta"))
 
 
-async def converse(colour: str, server: Server, **options: Any) -> list[str]:
+async def converse(colour: str, server: Server, http: Any = None, **options: Any) -> list[str]:
     """Two turns: the one that creates the session, and one in it."""
     heard = []
+    known: Any = {"api_key": "k", "base_url": server.url, "max_retries": 0, "http_client": http}
     if colour == "sync":
-        with client_of(server) as client:
-            sessions = client.beta.agents.sessions
+        with openai.OpenAI(**known) as client:
+            sessions: Any = client.beta.agents.sessions
             heard.append(read(sessions.create(**NEW, input="Make a plan.", stream=True)))
             with sessions.stream("asess_1", input="And the price?", **options) as stream:
                 heard.append(read(stream))
         return heard
-    async with openai.AsyncOpenAI(api_key="k", base_url=server.url, max_retries=0) as async_client:
-        async_sessions = async_client.beta.agents.sessions
+    async with openai.AsyncOpenAI(**known) as async_client:
+        async_sessions: Any = async_client.beta.agents.sessions
         created: Any = await async_sessions.create(**NEW, input="Make a plan.", stream=True)
         heard.append("".join([e.delta async for e in created if e.type.endswith("output_text.delta")]))
         async with async_sessions.stream("asess_1", input="And the price?", **options) as second:
@@ -270,7 +272,7 @@ def test_subagents_and_forms_are_not_shown(spans: Spans) -> None:
 
 
 def test_instructions_of_a_session_without_a_question(spans: Spans) -> None:
-    """The system prompt comes before what the user says in the session later."""
+    """The session's instructions are the system prompt of what is said in it later."""
     agent = {"model": "gpt-5.5", "instructions": "Be brief."}
     second = stream_of(answer(2, "It costs 10."))
     with (
@@ -281,7 +283,67 @@ def test_instructions_of_a_session_without_a_question(spans: Spans) -> None:
         sessions.create(environment={"type": "none"}, agent=agent)
         with sessions.stream("asess_1", input="And the price?") as stream:
             assert read(stream) == "It costs 10."
-    assert said(spans) == [("system", "Be brief."), *DIALOGUE[2:]]
+    assert said(spans) == DIALOGUE[2:]
+    assert {update.system_prompt for update in spans.updates()} == {"Be brief."}
+
+
+def test_tools_that_the_agent_runs_itself(spans: Spans) -> None:
+    """A command is a call and its result; of a screen nothing is retained."""
+    ran = {"id": "c_1", "type": "command_execution", "command": "ls", "output": "a.txt", "exit_code": 0}
+    seen = {"id": "s_1", "type": "computer_use_call", "output": {"image_url": "data:image/jpeg;base64,AAAA"}}
+    made = [
+        turn_event(1, "item.done", item={**item, "status": "completed"}, output_index=2)
+        for item in (ran, seen)
+    ]
+    reply = stream_of(CREATED, begin(1), made, say(1, "Your plan is ready."), end(1))
+    with Server(reply) as server, client_of(server) as client:
+        read(client.beta.agents.sessions.create(**NEW, input="Make a plan.", stream=True))
+    (message,) = spans.only().output
+    assert [type(part).__name__ for part in message.parts] == [
+        "ServerToolCall",
+        "ServerToolCallResponse",
+        "ServerToolCall",
+        "Text",
+    ]
+    assert "AAAA" not in json.dumps([dict(span.attributes or {}) for span in spans.all()], default=str)
+    assert said(spans) == DIALOGUE[:2]
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+async def test_responses_that_a_hook_has_read(colour: str, spans: Spans) -> None:
+    """The order is that in which the application sees events, also where its hook reads all of them before."""
+
+    def see(response: Any) -> None:
+        response.read()
+
+    async def see_async(response: Any) -> None:
+        await response.aread()
+
+    http: Any
+    if colour == "sync":
+        http = openai.DefaultHttpxClient(event_hooks={"response": [see]})
+    else:
+        http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [see_async]})
+    with Server(FIRST, document(SESSION), stream_of(CALLING), ACCEPTED, ACCEPTED) as server:
+        heard = await converse(colour, server, http, tool_handlers={"get_price": lambda arguments: "10"})
+    assert heard == ["Your plan is ready.", "It costs 10."]
+    assert said(spans) == DIALOGUE
+    found = [item.type for item in sorted(spans.told(), key=lambda item: item.created_at_ms)]
+    assert found.index("tool_call") < found.index("observation") < found.index("final_response")
+
+
+def test_a_response_that_a_hook_has_read_can_be_pickled(spans: Spans) -> None:
+    """What stands for its iteration does not come along."""
+    with Server(FIRST) as server:
+        http = openai.DefaultHttpxClient(event_hooks={"response": [lambda response: response.read()]})
+        with openai.OpenAI(api_key="k", base_url=server.url, http_client=http) as client:
+            raw = client.beta.agents.sessions.with_raw_response.create(
+                **NEW, input="Make a plan.", stream=True
+            )
+            copied = pickle.loads(pickle.dumps(raw.http_response))  # noqa: S301 - our own bytes
+            assert b"".join(copied.iter_bytes()) == raw.http_response.content
+            assert b"".join(raw.http_response.iter_bytes()) == raw.http_response.content
+    assert said(spans) == DIALOGUE[:2]
 
 
 def test_input_that_is_not_accepted(spans: Spans) -> None:

@@ -63,7 +63,7 @@ class AgentCall(ObservedCall):
         self._subagent_turns: set[str] = set()
         self._unanswered: set[str] = set()
         """Calls in the newest bytes: the application has not had the time to answer them."""
-        self._held: deque[JsonObject] = deque()
+        self._waiting: deque[JsonObject] = deque()
         """Events that came in the same bytes after them."""
         self._ended: deque[tuple[Invocation, Operation, int]] = deque()
         """Operations that are over and not recorded yet."""
@@ -118,16 +118,18 @@ class AgentCall(ObservedCall):
                 id for id in [read_str(read_json_object(event["item"]).get("call_id"))] if id
             }
         elif self._unanswered:
-            self._held.append(event)
+            self._waiting.append(event)
             return
         self._read_event(event)
 
     def _release(self) -> None:
         """Read the events that waited until the application has seen a call."""
         self._unanswered.clear()
+        if self._waiting:
+            self._last_ns = time.time_ns()  # the application sees them now
         with guarded("read an event"):
-            while self._held:
-                self._read_event(self._held.popleft())
+            while self._waiting:
+                self._read_event(self._waiting.popleft())
 
     def _read_event(self, event: JsonObject) -> None:
         kind = read_str(event.get("type")) or ""
@@ -170,20 +172,20 @@ class AgentCall(ObservedCall):
         return self._operation.provider_conversation_id
 
     def _note_session(self, event: JsonObject) -> None:
-        """Learn from an event which session it is, and which model answers in it."""
-        session = read_session(read_json_object(event.get("session")))
+        """Learn from an event which session it is, and which model answers in it, to what instructions."""
+        now, session = self._operation, read_session(read_json_object(event.get("session")))
         id = session.provider_conversation_id or read_str(event.get("session_id"))
-        model = session.response_model
-        if id is None or (self._session_id == id and model in (None, self._operation.request_model)):
+        if id is None or self._session_id not in (None, id):
             return
         if self._session_id is None:
             self._sessions.add_follower(id, self)
-        elif self._session_id != id:
-            return
+        elif session.provider_conversation_id is None:
+            return  # it says no more than which one it is
         operation = replace(
-            self._operation,
+            now,
             provider_conversation_id=id,
-            request_model=model or self._operation.request_model,
+            request_model=session.response_model or now.request_model,
+            system_instructions=session.system_instructions or now.system_instructions,
         )
         self._operation = self._sessions.complete(operation)
 
@@ -206,7 +208,7 @@ class AgentCall(ObservedCall):
             return
         self._ended.append((self._invocation, operation, self._last_ns or time.time_ns()))
         self._is_step_open = False
-        self._operation = replace(self._operation, input=(), system_instructions=(), name="chat")
+        self._operation = replace(self._operation, input=(), name="chat")
         self._properties = {}
 
     def _complete_step(self, answer: ModelAnswer, verdict: Verdict) -> Operation:
@@ -244,11 +246,11 @@ class AgentCall(ObservedCall):
         return self._complete_step(answer, judge(answer, complete=self._waits, error=error))
 
     def _record(self, operation: Operation, end_ns: int) -> None:
+        operation = self._sessions.complete(operation)
         is_turn_lost = operation.failure is not None and operation.failure is self._failure
         if not _has_news(operation) and not is_turn_lost:
             self._invocation.discard()  # that a session could not be followed is no part of it
             return
-        operation = self._sessions.complete(operation)
         super()._record(operation, end_ns)
         if operation.name == ADD_ITEMS:
             with guarded("go on after an input"):
@@ -257,4 +259,4 @@ class AgentCall(ObservedCall):
 
 
 def _has_news(operation: Operation) -> bool:
-    return bool(operation.input or operation.output or operation.system_instructions)
+    return bool(operation.input or operation.output)

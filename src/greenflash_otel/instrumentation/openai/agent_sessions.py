@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from greenflash_otel.lru import LruDict
-from greenflash_otel.model.operation import ConversationContext, Operation, merge_context
+from greenflash_otel.model.operation import Operation, merge_context
 
 SESSIONS = 10_000
 """Sessions that are remembered at once."""
@@ -35,8 +35,8 @@ class AgentSessions:
     """See the module. Its lock is owned for moments only, and never while something is recorded."""
 
     def __init__(self) -> None:
-        self._contexts: LruDict[str, ConversationContext] = LruDict(SESSIONS)
-        self._models: LruDict[str, str] = LruDict(SESSIONS)
+        self._sessions: LruDict[str, Operation] = LruDict(SESSIONS)
+        """By id: an operation with what all operations of the session have in common."""
         self._followers: LruDict[str, weakref.WeakSet[Follower]] = LruDict(SESSIONS)
         self._recorded: LruDict[str, None] = LruDict(ITEMS)
         self._lock = threading.RLock()
@@ -47,13 +47,22 @@ class AgentSessions:
         if id is None:
             return operation
         with self._lock:
-            known = self._contexts.get(id, ConversationContext())
-            context = merge_context(operation.conversation_context, known)
-            self._contexts.remember(id, merge_context(known, context))
-            if operation.request_model:
-                self._models.remember(id, operation.request_model)
-            model = operation.request_model or self._models.get(id)
-        return replace(operation, conversation_context=context, request_model=model)
+            known = self._sessions.get(id, Operation(operation.name))
+            context = merge_context(operation.conversation_context, known.conversation_context)
+            operation = replace(
+                operation,
+                conversation_context=context,
+                request_model=operation.request_model or known.request_model,
+                system_instructions=operation.system_instructions or known.system_instructions,
+            )
+            noted = Operation(
+                operation.name,
+                merge_context(known.conversation_context, context),
+                request_model=operation.request_model,
+                system_instructions=operation.system_instructions,
+            )
+            self._sessions.remember(id, noted)
+        return operation
 
     def add_follower(self, session_id: str, follower: Follower) -> None:
         """Note that somebody follows a session."""

@@ -20,7 +20,7 @@ from greenflash_otel.semconv.formats.openai import read_messages, read_parts
 from greenflash_otel.semconv.usage import read_usage
 
 TURN_EVENT = "agent.session.turn."
-"""How the types of events begin that tell of a turn."""
+"""How the types of events about a turn begin."""
 
 DELTAS: Mapping[str, tuple[str, str]] = {
     "output_text": ("message", "output_text"),
@@ -77,10 +77,11 @@ class AgentStep:
         """Of items that are not done: pieces of text by the index of their part."""
 
     def add(self, name: str, kind: str, event: JsonObject) -> None:
-        """Take in an event that tells of the item of this name."""
+        """Take in an event about the item of this name."""
         item, (field, _, stage) = read_json_object(event.get("item")), kind.rpartition(".")
         if item:
-            self._items[name] = item
+            is_picture = item.get("type") == "computer_use_call"
+            self._items[name] = {**item, "output": None} if is_picture else item
             if stage == "done":
                 self._done.add(name)
         elif field in DELTAS and name not in self._done:
@@ -102,7 +103,7 @@ class AgentStep:
         return [(name, self._take_item(name)) for name in names]
 
     def _is_whole(self, name: str) -> bool:
-        return name in self._done or self._items[name].get("type") not in ("message", "reasoning")
+        return name in self._done or self._items[name].get("type") == "function_call"
 
     def _take_item(self, name: str) -> JsonObject:
         item, pieces = self._items.pop(name), self._pieces.pop(name, {})
@@ -160,9 +161,11 @@ def read_listening(request: CallRequest, operation: Operation) -> Operation:
 
 def read_session(body: JsonObject) -> ModelAnswer:
     """The session that was made."""
+    agent = read_json_object(body.get("agent"))
     return ModelAnswer(
         provider_conversation_id=read_str(body.get("id")),
-        response_model=read_str(read_json_object(body.get("agent")).get("model")),
+        response_model=read_str(agent.get("model")),
+        system_instructions=read_parts(agent.get("instructions")),
     )
 
 

@@ -8,7 +8,7 @@ out when a response is pickled or copied, as httpx leaves out any stream.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import MethodType
+from functools import partial
 from typing import Any, Protocol
 
 import wrapt
@@ -105,7 +105,7 @@ class AsyncTeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
 class TeeWhole:
     """Stands for ``iter_bytes`` of a response that has been read, as a hook of the application may do.
 
-    When the application gets the bytes then shows nowhere else. A pickled response leaves it out.
+    When the application gets the bytes then shows nowhere else. A copy made by pickle has the response's own method.
     """
 
     def __init__(self, response: Any, listener: Listener) -> None:
@@ -116,10 +116,10 @@ class TeeWhole:
         return TeeIterator(self._get_own()(*args, **kwargs), self._listener)
 
     def __reduce__(self) -> Any:
-        return MethodType, (type(self._response).iter_bytes, self._response)
+        return partial, (type(self._response).iter_bytes, self._response)
 
     def _get_own(self) -> Callable[..., Any]:
-        return MethodType(type(self._response).iter_bytes, self._response)
+        return partial(type(self._response).iter_bytes, self._response)
 
 
 class AsyncTeeWhole(TeeWhole):
@@ -129,7 +129,7 @@ class AsyncTeeWhole(TeeWhole):
         return AsyncTeeIterator(self._get_own()(*args, **kwargs), self._listener)
 
     def __reduce__(self) -> Any:
-        return MethodType, (type(self._response).aiter_bytes, self._response)
+        return partial, (type(self._response).aiter_bytes, self._response)
 
     def _get_own(self) -> Callable[..., Any]:
-        return MethodType(type(self._response).aiter_bytes, self._response)
+        return partial(type(self._response).aiter_bytes, self._response)
