@@ -35,6 +35,7 @@ BUSY = (
     *TAKES_LOCKS,
     "greenflash_otel.instrumentation.invocation",
     "greenflash_otel.instrumentation.open_operations",
+    "greenflash_otel.instrumentation.openai.agent",
     "greenflash_otel.instrumentation.openai.body",
     "greenflash_otel.instrumentation.openai.call",
     "greenflash_otel.instrumentation.openai.websocket.session",

@@ -20,6 +20,10 @@ from greenflash_otel.instrumentation.openai.endpoints import surface_of
         ("post", "/responses/resp_1/cancel", "/responses/*/cancel", ("resp_1",)),
         ("post", "/chat/completions/chatcmpl-1", None, ()),
         ("post", "/files?next=/responses", None, ()),
+        ("post", "/agents/sessions", "/agents/sessions", ()),
+        ("post", "/agents/sessions/asess_1", None, ()),
+        ("get", "/agents/sessions/asess_1/events", "/agents/sessions/*/events", ("asess_1",)),
+        ("post", "/agents/sessions/asess_1/events", "/agents/sessions/*/events", ("asess_1",)),
     ],
 )
 def test_surface_of(method: str, url: str, path: str | None, ids: tuple[str, ...]) -> None:

@@ -86,9 +86,15 @@ class JsonBody:
 
     marks_its_end = True
 
-    def __init__(self, assembly: Assembly, decode: Decode | None = None) -> None:
+    def __init__(self, assembly: Assembly, decode: Decode | None = None, *, at_once: bool = False) -> None:
+        """Take in an answer.
+
+        Args:
+            at_once: Whether each event is decoded as soon as it has come, as it counts when that is.
+        """
         self._assembly = assembly
         self._decode = decode
+        self._at_once = at_once
         self._pieces: list[bytes] = []
         self._size = 0
         self._due = BATCH_BYTES
@@ -106,7 +112,7 @@ class JsonBody:
         """Take in the next bytes as they came over the wire."""
         self._pieces.append(chunk)
         self._size += len(chunk)
-        if self._size >= self._due:
+        if self._size >= self._due or (self._at_once and (self._decode or b"\n" in chunk)):
             with guarded("decode an answer"):
                 self._digest(final=False)
 

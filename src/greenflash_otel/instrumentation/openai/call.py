@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.invocation import Invocation
+from greenflash_otel.instrumentation.openai.agent_sessions import AgentSessions
 from greenflash_otel.instrumentation.openai.answer import (
     ModelAnswer,
     TruncatedStreamError,
@@ -46,6 +47,8 @@ class OpenAIConfig:
     capture_content: bool = True
     history: KnownHistory | None = None
     """Shortens what goes on a span; None: the whole input does."""
+    agent_sessions: AgentSessions = field(default_factory=AgentSessions)
+    """What is known of sessions with agents that OpenAI runs."""
     active: bool = True
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
 
@@ -102,14 +105,20 @@ class ObservedCall:
             self._properties["retries"] = retries
         if request_id := response.headers.get("x-request-id"):
             self._properties["request_id"] = request_id
-        choice_count = self._operation.choice_count
         if response.is_stream_consumed:
-            self._body = self._surface.listen(choice_count, None)
-            self._body.receive_bytes(response.content)
+            self._body = self._listen(None)
+            self._receive_whole(response)
         else:
-            self._body = self._surface.listen(choice_count, _make_decoder(response))
+            self._body = self._listen(_make_decoder(response))
             response.stream = TeeStream(response.stream, self)
             self._streaming = True
+
+    def _listen(self, decode: Decode | None) -> ResponseBody:
+        return self._surface.listen(self._operation.choice_count, decode)
+
+    def _receive_whole(self, response: Any) -> None:
+        if self._body is not None:
+            self._body.receive_bytes(response.content)
 
     def handle_chunk(self, chunk: bytes) -> None:
         """The application is about to get ``chunk`` of the stream."""
@@ -181,9 +190,13 @@ class ObservedCall:
         with guarded("read an answer"):
             operation = self._complete_operation(exit, error)
             note_call(operation)
+        self._record(operation, end_ns)
+        open_operations.abandon_waiting()
+
+    def _record(self, operation: Operation, end_ns: int) -> None:
+        """Write the operation to its span, and end that."""
         with guarded("end an operation"):
             self._invocation.finish(self._select_recorded(operation), end_ns=end_ns)
-        open_operations.abandon_waiting()
 
     def _select_recorded(self, operation: Operation) -> Operation:
         """What of the operation goes on the span."""
@@ -202,7 +215,7 @@ class ObservedCall:
             answer = self._surface.read_answer(body.to_json())
             complete = body.complete if body.marks_its_end else exit in ("returned", "exhausted")
             if not complete:
-                error = error or _find_cause(exit, body)
+                error = error or find_cause(exit, body)
         if exit == "raised" and error:
             # Even if the whole answer has come: the SDK could not make of it what was asked for.
             verdict = judge_error(error)
@@ -214,7 +227,7 @@ class ObservedCall:
         )
 
 
-def _find_cause(exit: Exit, body: ResponseBody) -> Exception | None:
+def find_cause(exit: Exit, body: ResponseBody) -> Exception | None:
     """What was wrong with an answer that is not complete, where nothing was raised to report."""
     if body.malformed:
         return UnreadableAnswerError()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from greenflash_otel.instrumentation.openai import (
+    agents,
     audio,
     chat,
     completions,
@@ -111,6 +112,18 @@ SURFACES: tuple[Surface, ...] = (
         make_transcript_body,
     ),
     Surface("post", "/audio/speech", "speech", audio.read_speech_request, audio.read_speech, BytesBody),
+    Surface("post", "/agents/sessions", "chat", agents.read_create, agents.read_session, agents.AgentBody),
+    Surface(
+        "post", "/agents/sessions/*/events", ADD_ITEMS, agents.read_input, agents.read_nothing, BytesBody
+    ),
+    Surface(
+        "get",
+        "/agents/sessions/*/events",
+        "chat",
+        agents.read_listening,
+        agents.read_nothing,
+        agents.AgentBody,
+    ),
     Surface("post", "/responses", "chat", responses.read_request, responses.read_answer, RESPONSE),
     Surface(
         "post",

@@ -19,6 +19,7 @@ from typing import Any
 from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation, is_captured_by_framework
+from greenflash_otel.instrumentation.openai.agent_call import AGENT_SESSIONS, AgentCall
 from greenflash_otel.instrumentation.openai.call import ObservedCall, OpenAIConfig
 from greenflash_otel.instrumentation.openai.endpoints import Surface, surface_of
 from greenflash_otel.instrumentation.openai.providers import provider_of
@@ -115,7 +116,8 @@ def _begin(
     with guarded("read a request"):
         request, operation = _remove_known(instrumentation, request, operation)
         operation = surface.read_request(request, operation)
-    return ObservedCall(instrumentation, surface, operation, invocation)
+    kind = AgentCall if surface.path.startswith(AGENT_SESSIONS) else ObservedCall
+    return kind(instrumentation, surface, operation, invocation)
 
 
 def _remove_known(

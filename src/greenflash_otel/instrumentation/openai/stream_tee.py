@@ -7,7 +7,8 @@ out when a response is pickled or copied, as httpx leaves out any stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import wrapt
@@ -99,3 +100,36 @@ class AsyncTeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
             raise
         self._self_listener.handle_chunk(chunk)
         return chunk
+
+
+class TeeWhole:
+    """Stands for ``iter_bytes`` of a response that has been read, as a hook of the application may do.
+
+    When the application gets the bytes then shows nowhere else. A copy made by pickle has the response's own method.
+    """
+
+    def __init__(self, response: Any, listener: Listener) -> None:
+        self._response = response
+        self._listener = listener
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        return TeeIterator(self._get_own()(*args, **kwargs), self._listener)
+
+    def __reduce__(self) -> Any:
+        return partial, (type(self._response).iter_bytes, self._response)
+
+    def _get_own(self) -> Callable[..., Any]:
+        return partial(type(self._response).iter_bytes, self._response)
+
+
+class AsyncTeeWhole(TeeWhole):
+    """The twin of `TeeWhole`, for ``aiter_bytes``."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return AsyncTeeIterator(self._get_own()(*args, **kwargs), self._listener)
+
+    def __reduce__(self) -> Any:
+        return partial, (type(self._response).aiter_bytes, self._response)
+
+    def _get_own(self) -> Callable[..., Any]:
+        return partial(type(self._response).aiter_bytes, self._response)

@@ -45,6 +45,19 @@ SERVER_CALLS: Mapping[str, tuple[str, ...]] = {
     "code_interpreter_call": ("outputs",),
     "image_generation_call": ("result",),
     "mcp_call": ("output", "error"),
+    "command_execution": ("output", "exit_code"),
+    "computer_use_call": (),
+    **{
+        f"{what}_call": ()
+        for what in (
+            "create_subagent",
+            "send_subagent_input",
+            "resume_subagent",
+            "wait_for_subagents",
+            "interrupt_subagent",
+            "close_subagent",
+        )
+    },
 }
 """Tools that the provider ran, and the fields that contain what came of it."""
 

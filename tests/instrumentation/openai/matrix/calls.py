@@ -31,6 +31,8 @@ class Row:
     """What the recorded answer says."""
     streamed: Reply | None = None
     """None for one that the SDK does not stream."""
+    streamed_as: tuple[str, str] | None = None
+    """Name and text of the operation that is recorded of a stream, where they are others."""
     helped: bool = False
     """Whether it has ``parse`` and ``stream`` beside ``create``."""
 
@@ -61,6 +63,22 @@ SPOKEN = Reply((SOUND,), 200, {"content-type": "audio/mpeg"})
 JUDGED = {"type": "predicate", "name": "polite", "question": "Is it polite?"}
 PAINT: Any = {"model": "m", "prompt": "A cat"}
 CHAT: Any = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+AGENT: Any = {"session_id": "asess_1", "turn_id": "turn_1"}
+AGENT_TURN: Any = [
+    {
+        **AGENT,
+        "type": "agent.session.turn.item.done",
+        "event_id": "e_1",
+        "output_index": 0,
+        "item": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "Hello"}],
+        },
+    },
+    {**AGENT, "type": "agent.session.turn.completed", "event_id": "e_2", "turn": {"id": "turn_1"}},
+]
 FILE: Any = {"model": "m", "file": ("a.wav", SOUND)}
 
 ROWS: Mapping[str, Row] = {
@@ -110,5 +128,17 @@ ROWS: Mapping[str, Row] = {
     ),
     "audio.translations.create": Row(FILE, document({"text": "Hello"}), "translation", "Hello"),
     "audio.speech.create": Row({"model": "m", "input": "Hi", "voice": "alloy"}, SPOKEN, "speech"),
+    "beta.agents.sessions.create": Row(
+        {"environment": {"type": "none"}, "agent": {"model": "m"}, "input": "Hi"},
+        document({"id": "asess_1", "object": "agent.session", "agent": {"model": "m"}}),
+        "add_items",
+        streamed=events(AGENT_TURN, b""),
+        streamed_as=("chat", "Hello"),
+    ),
+    "beta.agents.sessions.events.create": Row(
+        {"session_id": "asess_1", "events": [{"type": "agent.session.input.message", "input": SAID}]},
+        document({}, 202),
+        "add_items",
+    ),
 }
 """By the method's path below a client."""
