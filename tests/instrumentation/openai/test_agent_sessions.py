@@ -106,6 +106,12 @@ CALLING = [
     *say(2, "It costs 10."),
     *end(2),
 ]
+TOGETHER = Reply(
+    (b"".join(step for step in stream_of(CALLING).steps if isinstance(step, bytes)),),
+    200,
+    {"content-type": "text/event-stream"},
+)
+"""A call and what follows on its result, in the same bytes."""
 DIALOGUE = [
     ("user", "Make a plan."),
     ("assistant", "Your plan is ready."),
@@ -166,7 +172,7 @@ async def test_two_turns(colour: str, spans: Spans) -> None:
 @pytest.mark.parametrize("colour", ["sync", "async"])
 async def test_functions_of_the_application(colour: str, spans: Spans) -> None:
     """A call, its result and the answer come in this order, even if the server sends all events at once."""
-    with Server(FIRST, document(SESSION), stream_of(CALLING), ACCEPTED, ACCEPTED) as server:
+    with Server(FIRST, document(SESSION), TOGETHER, ACCEPTED, ACCEPTED) as server:
         heard = await converse(colour, server, tool_handlers={"get_price": lambda arguments: "10"})
         assert server.bodies[-1]["events"][0]["output"] == "10"
     assert heard == ["Your plan is ready.", "It costs 10."]
@@ -330,6 +336,22 @@ async def test_responses_that_a_hook_has_read(colour: str, spans: Spans) -> None
     assert said(spans) == DIALOGUE
     found = [item.type for item in sorted(spans.told(), key=lambda item: item.created_at_ms)]
     assert found.index("tool_call") < found.index("observation") < found.index("final_response")
+
+
+def test_a_result_that_is_sent_again(spans: Spans) -> None:
+    """The server may not know a call yet; the result that it then accepts comes before the answer."""
+    message = "Unknown pending tool call: call_1"
+    unknown = document({"error": {"code": "invalid_request_error", "message": message}}, 400)
+    with (
+        Server(document(SESSION), TOGETHER, ACCEPTED, unknown, ACCEPTED) as server,
+        client_of(server) as client,
+    ):
+        handlers = {"get_price": lambda arguments: "10"}
+        sessions = client.beta.agents.sessions
+        with sessions.stream("asess_1", input="And the price?", tool_handlers=handlers) as stream:
+            assert read(stream) == "It costs 10."
+    found = [item.type for item in sorted(spans.told(), key=lambda item: item.created_at_ms)]
+    assert found == ["user_message", "tool_call", "observation", "final_response"]
 
 
 def test_a_response_that_a_hook_has_read_can_be_pickled(spans: Spans) -> None:

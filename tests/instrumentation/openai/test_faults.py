@@ -17,7 +17,15 @@ from greenflash_otel import instrumentation
 from greenflash_otel.context import Scope
 from greenflash_otel.instrumentation import invocation, open_operations
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.openai import call, endpoints, instrument, patches, tool_runner
+from greenflash_otel.instrumentation.openai import (
+    agent_call,
+    call,
+    endpoints,
+    instrument,
+    patches,
+    tool_runner,
+)
+from greenflash_otel.instrumentation.openai.agent_sessions import AgentSessions
 from greenflash_otel.instrumentation.openai.body import JsonBody
 from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.openai import played_async, played_sync
@@ -62,6 +70,13 @@ BREAK_TOOLS: Mapping[str, tuple[Any, str, Any]] = {
 }
 """The same for a function that a tool runner runs."""
 
+BREAK_AGENTS: Mapping[str, tuple[Any, str, Any]] = {
+    "record what came before an input": (AgentSessions, "record_so_far", fail),
+    "read an event": (agent_call, "read_end", fail),
+    "go on after an input": (AgentSessions, "note_results", fail),
+}
+"""The same for a session with an agent that OpenAI runs."""
+
 
 def steps_in_the_source() -> set[str]:
     """The name of every guarded step that calls of openai pass through."""
@@ -78,7 +93,7 @@ def steps_in_the_source() -> set[str]:
 
 def test_every_step_is_broken_here() -> None:
     """A guarded step that is added later has to be added here too."""
-    assert steps_in_the_source() == {*BREAK, *BREAK_TOOLS, *BREAK_SESSIONS, *OUTSIDE_OF_CALLS}
+    assert steps_in_the_source() == {*BREAK, *BREAK_TOOLS, *BREAK_AGENTS, *BREAK_SESSIONS, *OUTSIDE_OF_CALLS}
 
 
 @pytest.mark.parametrize("step", BREAK)
@@ -115,6 +130,25 @@ def test_a_failing_step_around_a_tool(step: str, spans: Spans, monkeypatch: pyte
     assert copy_context().run(tool_runner.execute, function, None, (None, item), {}) == "done"
     assert ran == [item]
     assert get_internal_errors()[step] == before + 1
+
+
+@pytest.mark.parametrize("step", BREAK_AGENTS)
+@pytest.mark.parametrize("colour", ["sync", "async"])
+async def test_a_failing_step_in_a_session_of_an_agent(
+    step: str, colour: str, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application hears the agent, and its function is called."""
+    pytest.importorskip("openai.types.beta.agents", reason="this SDK knows no agents that OpenAI runs")
+    from tests.instrumentation.openai import test_agent_sessions as agents
+
+    before = get_internal_errors().get(step, 0)
+    monkeypatch.setattr(*BREAK_AGENTS[step])
+    replies = (agents.FIRST, document(agents.SESSION), agents.TOGETHER, agents.ACCEPTED, agents.ACCEPTED)
+    with Server(*replies) as server:
+        heard = await agents.converse(colour, server, tool_handlers={"get_price": lambda arguments: "10"})
+    assert heard == ["Your plan is ready.", "It costs 10."]
+    assert len(server.bodies) == len(replies)
+    assert get_internal_errors()[step] > before
 
 
 def test_failing_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,6 @@ class AgentCall(ObservedCall):
     ) -> None:
         self._sessions = instrumentation.agent_sessions
         operation = self._sessions.complete(operation)
-        super().__init__(instrumentation, surface, operation, invocation)
         self._step = AgentStep()
         self._is_step_open = True
         """False from the end of a turn until more comes: then a new operation begins."""
@@ -67,6 +66,7 @@ class AgentCall(ObservedCall):
         """Events that came in the same bytes after them."""
         self._ended: deque[tuple[Invocation, Operation, int]] = deque()
         """Operations that are over and not recorded yet."""
+        super().__init__(instrumentation, surface, operation, invocation)
         if operation.name == ADD_ITEMS:
             with guarded("record what came before an input"):
                 self._sessions.record_so_far(operation.provider_conversation_id)
@@ -114,9 +114,9 @@ class AgentCall(ObservedCall):
     def _handle_event(self, event: JsonObject) -> None:
         """Read an event, unless it follows on a call that the application has not seen yet."""
         if is_call(event):
-            self._unanswered |= {
-                id for id in [read_str(read_json_object(event["item"]).get("call_id"))] if id
-            }
+            call_id = read_str(read_json_object(event.get("item")).get("call_id"))
+            if call_id and not self._sessions.is_recorded(self._session_id, name_item(event) or ""):
+                self._unanswered.add(call_id)
         elif self._unanswered:
             self._waiting.append(event)
             return
@@ -252,7 +252,7 @@ class AgentCall(ObservedCall):
             self._invocation.discard()  # that a session could not be followed is no part of it
             return
         super()._record(operation, end_ns)
-        if operation.name == ADD_ITEMS:
+        if operation.name == ADD_ITEMS and operation.ending == "completed":
             with guarded("go on after an input"):
                 call_ids = [result.id for result in iterate_results(operation.input) if result.id]
                 self._sessions.note_results(operation.provider_conversation_id, call_ids)
