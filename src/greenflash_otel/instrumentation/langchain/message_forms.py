@@ -142,7 +142,8 @@ def _convert_message(value: Any) -> Any:
     if isinstance(value, Mapping) and value.get("lc") != 1:
         if isinstance(value.get("data"), Mapping):
             value = {"type": value.get("type"), **value["data"]}
-        value = dict[str, Any](value) | {"content": value.get("content") or ""}
+        value = {**value, "content": value.get("content") or ""}
+    form: Any = value
     with guarded("read a message"):
-        return next((one for one in convert_to_messages([value]) if is_message(one)), None)
+        return next((one for one in convert_to_messages([form]) if is_message(one)), None)
     return None

@@ -345,7 +345,7 @@ class Runs:
                 run.open = False
                 run.live.end()
             turn.open = 0
-        if turn.interrupt is not None:
+        if turn.interrupt is not None and (going_on or not turn.over):
             turn.interrupt(turn, going_on)
         with self._lock:
             finished = self._end(turn)
