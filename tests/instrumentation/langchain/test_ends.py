@@ -157,7 +157,8 @@ def test_replies_to_several_interrupts(spans: Spans) -> None:
         builder.add_edge(START, question)
     compiled = builder.compile(checkpointer=MemorySaver())
     result = compiled.invoke(ASKED, thread("T"))
-    replies = {one.id: "Ada" if one.value == "Name?" else 36 for one in result["__interrupt__"]}
+    asked = {one.value: getattr(one, "id", None) or one.interrupt_id for one in result["__interrupt__"]}
+    replies = {asked["Name?"]: "Ada", asked["Age?"]: 36}
     compiled.invoke(Command(resume=replies), thread("T"))
     found = told(spans, "T")
     assert sorted(said for type, said in found if type == "user_message") == ["36", "Ada", "Count."]

@@ -34,11 +34,18 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
         *(step.message for step in turn.steps if step.run.kind == "model"),
     ]
     calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
-    taken = {step.operation.tool.call_id for step in turn.steps if step.operation.tool}
-    for call in reversed(calls):
-        is_like = (call.get("name"), write_plain(call.get("args"))) == (tool.name, tool.arguments)
-        if is_like and call.get("id") not in taken:
-            return replace(operation, tool=replace(tool, call_id=call.get("id")))
+    runs = [step.operation for step in turn.steps]
+    ran = {one.tool.call_id for one in runs if one.tool}
+    answered = {one.tool.call_id for one in runs if one.tool and one.failure is None}
+    like = [
+        call.get("id")
+        for call in reversed(calls)
+        if (call.get("name"), write_plain(call.get("args"))) == (tool.name, tool.arguments)
+    ]
+    for done in (ran, answered):  # a failed run is tried again only where no other call waits
+        id = next((id for id in like if id not in done), None)
+        if id is not None:
+            return replace(operation, tool=replace(tool, call_id=id))
     return operation
 
 
@@ -92,7 +99,8 @@ def note_questions(turn: Turn, error: BaseException) -> None:
         return
     interrupts = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
     for one in interrupts:
-        name = str(getattr(one, "id", None) or id(one))
+        # LangGraph below 1.0 has another name for it.
+        name = str(getattr(one, "id", None) or getattr(one, "interrupt_id", None) or id(one))
         turn.questions.setdefault(name, question_of(getattr(one, "value", one)))
 
 

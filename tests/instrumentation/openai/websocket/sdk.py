@@ -16,3 +16,6 @@ needs_lanes = pytest.mark.skipif(
 needs_live = pytest.mark.skipif(
     find_spec("openai.resources.live") is None, reason="this SDK has no Live sessions"
 )
+needs_raw = pytest.mark.skipif(
+    find_spec("openai.resources.realtime") is None, reason="this SDK passes no frames on as they are"
+)

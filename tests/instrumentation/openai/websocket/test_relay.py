@@ -12,7 +12,7 @@ from greenflash_otel.internal_errors import get_internal_errors
 from tests.instrumentation.openai.spans import Spans, text_of
 from tests.instrumentation.openai.websocket import test_live, test_realtime
 from tests.instrumentation.openai.websocket.scripts import answer
-from tests.instrumentation.openai.websocket.sdk import needs_live, needs_responses
+from tests.instrumentation.openai.websocket.sdk import needs_live, needs_raw, needs_responses
 from tests.instrumentation.openai.websocket.server import SDK_WARNING, Server
 
 pytestmark = [pytest.mark.usefixtures("no_faults"), pytest.mark.filterwarnings(SDK_WARNING)]
@@ -51,6 +51,7 @@ def frames_of(kind: str) -> list[Any]:
     return [step for step in SCRIPTS[kind] if isinstance(step, dict)]
 
 
+@needs_raw
 @pytest.mark.parametrize("parses", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_relay(kind: str, parses: bool, spans: Spans) -> None:
@@ -71,6 +72,7 @@ def test_a_relay(kind: str, parses: bool, spans: Spans) -> None:
     assert (text_of(*spans.only().input), text_of(*spans.only().output)) == ("Hello?", "Good day")
 
 
+@needs_raw
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_relay_async(kind: str, spans: Spans) -> None:
     """The same in the other colour."""
@@ -97,6 +99,7 @@ def test_frames_that_are_parsed_only(spans: Spans) -> None:
     assert text_of(*spans.only().output) == "Good day"
 
 
+@needs_raw
 def test_frames_that_are_no_events(spans: Spans) -> None:
     """A relay may pass on anything: that is no failure of ours."""
     before = get_internal_errors().get("observe a session", 0)
