@@ -79,7 +79,6 @@ def twice(intake: Ingest, recording: Recording) -> None:
 
 TOO_LATE = {
     (logs_last, "google-adk-optin-2.13.0/tools_parallel"): "only the log record names the user",
-    (one_by_one, "litellm-1.106.2/tools_parallel"): "only the next call tells the ids of the tool calls",
     (one_by_one, f"{MIXED}/responses_reasoning"): "only the outer layer, told later, has the reasoning",
     (
         one_by_one,

@@ -63,9 +63,11 @@ def _write_part(part: Part) -> Entry:
     if convention.is_left_out(written):
         return convention.mark_part(part)
     read = _read_part(written)
-    # Lists and tuples are the same JSON.
     is_read = read == part or (
-        type(read) is type(part) and write_json(convention.write_part(read)) == write_json(written)
+        isinstance(read, Other)
+        and isinstance(part, Other)
+        and read.type == part.type
+        and write_json(read.fields) == write_json(part.fields)  # lists and tuples are the same JSON
     )
     return written if is_read else convention.mark_part(part)
 
