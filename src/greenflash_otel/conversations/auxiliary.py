@@ -34,7 +34,14 @@ from greenflash_otel.conversations.changes import (
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.fragments import SplitMessage
-from greenflash_otel.message_ids.ids import canonical_of, compute_jaccard_similarity, sketch_words, text_of
+from greenflash_otel.message_ids.ids import (
+    LEAST_QUOTED,
+    canonical_of,
+    compute_jaccard_similarity,
+    sketch_words,
+    smooth,
+    text_of,
+)
 from greenflash_otel.model.operation import ADD_ITEMS, FETCH, MAIN_CALLS, TURN, Operation, Text
 from greenflash_otel.model.telemetry import SpanRecord
 
@@ -42,8 +49,6 @@ SIMILARITY_THRESHOLD = 0.6
 """Share of words two system prompts have in common that are the same but for what is filled in."""
 QUOTED = 48
 """Characters of a message by which it is found again in a quotation."""
-LEAST_QUOTED = 12
-"""A shorter message is found in too many texts."""
 
 ONE_WORD = re.compile(r"\s*[\w-]+\s*")
 SPACE = re.compile(r"\s+")
@@ -183,8 +188,3 @@ def begin_excerpt(namespace: str, text: str) -> Excerpt:
 
 def _digest(namespace: str, text: str) -> str:
     return hashlib.blake2b(f"{namespace} {text}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def smooth(text: str) -> str:
-    """Return a text with its white space evened out."""
-    return SPACE.sub(" ", text).strip()

@@ -12,17 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.auxiliary import (
-    LEAST_QUOTED,
     begin_excerpt,
     contains_excerpt,
     has_other_prompt,
-    smooth,
 )
 from greenflash_otel.conversations.changes import CallRole, PendingToolCall
 from greenflash_otel.conversations.prepare import PreparedOperation, prepare
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import find_head
-from greenflash_otel.message_ids.ids import text_of
+from greenflash_otel.message_ids.ids import LEAST_QUOTED, smooth, text_of
 from greenflash_otel.model.operation import (
     MAIN_CALLS,
     Json,

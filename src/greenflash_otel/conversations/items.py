@@ -29,13 +29,11 @@ from greenflash_otel.model.operation import (
     Operation,
     Other,
     ToolExecution,
-    Usage,
+    call_facts_of,
 )
-from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.model.telemetry import NS_PER_MS, SpanRecord
 from greenflash_otel.semconv.formats.otel_messages import write_part
 from greenflash_otel.semconv.formats.records import write_record
-
-NS_PER_MS = 1_000_000
 
 STEP_TYPES: Mapping[str, MessageType] = {
     EMBEDDINGS: "embedding",
@@ -217,19 +215,10 @@ def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
     """
     if operation.name == TURN:
         operation = replace(operation, provider=None, response_id=None, finish_reasons=(), usage=None)
-    first_chunk_s, usage = operation.time_to_first_chunk_s, operation.usage or Usage()
     facts: dict[str, Json] = {
-        "provider": operation.provider,
-        "response_id": operation.response_id,
-        "finish_reason": ",".join(operation.finish_reasons) or None,
+        **dict.fromkeys(("provider", "response_id", "finish_reason")),  # they come before the ending
         "ending": operation.ending if operation.ending != "completed" else None,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_input_tokens": usage.cached_input_tokens,
-        "reasoning_output_tokens": usage.reasoning_output_tokens,
-        "latency_ms": (span.end_ns - span.start_ns) // NS_PER_MS,
-        "time_to_first_chunk_ms": None if first_chunk_s is None else round(first_chunk_s * 1000),
-        "streamed": operation.streamed or None,
+        **write_record(replace(call_facts_of(operation, span.end_ns - span.start_ns), model=None)),
         "operation": operation.name if operation.name in STEPS else None,
         "prompt": _write_named_prompt(operation),
         **_write_error(operation),

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.align import Alignment
-from greenflash_otel.conversations.auxiliary import LEAST_QUOTED, contains_excerpt, smooth
+from greenflash_otel.conversations.auxiliary import contains_excerpt
 from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, LastCall
 from greenflash_otel.conversations.deferred import DeferredQueue
 from greenflash_otel.conversations.order import ANSWERS, read_documents
@@ -29,7 +29,7 @@ from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.update import MessageItem
-from greenflash_otel.message_ids.ids import have_same_words, text_of
+from greenflash_otel.message_ids.ids import LEAST_QUOTED, have_same_words, is_quoted, smooth, text_of
 from greenflash_otel.model.operation import (
     COMPACT,
     DELETE_ITEMS,
@@ -195,7 +195,7 @@ def _is_about(
         return is_now
     operation = step.operation
     said = [smooth(text_of(one.parts)) for one in (*operation.input, *operation.output)]
-    if any(_have_same_words(smooth(question), text) for question in questions for text in said):
+    if any(is_quoted(smooth(question), text) for question in questions for text in said):
         return True
     exchange = state.facts.last_exchange
     excerpts = [exchange.question, exchange.answer] if exchange else []
@@ -212,10 +212,3 @@ def _is_about(
 def _is_same_place(step: Deferral, call: LastCall) -> bool:
     scope_id = step.operation.conversation_context.scope_id
     return step.span.trace_id == call.trace_id or (scope_id is not None and scope_id == call.scope_id)
-
-
-def _have_same_words(question: str, text: str) -> bool:
-    if not question or not text:
-        return False
-    shorter, longer = sorted((question, text), key=len)
-    return shorter == longer or (len(shorter) >= LEAST_QUOTED and shorter in longer)

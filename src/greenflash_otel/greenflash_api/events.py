@@ -5,10 +5,10 @@ from __future__ import annotations
 from greenflash_otel.greenflash_api.messages import Address, time_of
 from greenflash_otel.greenflash_api.request import ApiRequest, encode
 from greenflash_otel.model.operation import Json
+from greenflash_otel.model.telemetry import NS_PER_MS
 from greenflash_otel.outcomes.outcome import Outcome
 
 PATH = "/events"
-NS_PER_MS = 1_000_000
 
 
 def request_of(outcome: Outcome, address: Address) -> ApiRequest:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from greenflash_otel.greenflash_api.messages import Address, time_of
 from greenflash_otel.greenflash_api.request import ApiRequest, encode
 from greenflash_otel.model.operation import Json
+from greenflash_otel.model.telemetry import NS_PER_MS
 from greenflash_otel.outcomes.ratings import Rating
 
 PATH = "/ratings"
-NS_PER_MS = 1_000_000
 
 
 def request_of(rating: Rating, address: Address) -> ApiRequest:

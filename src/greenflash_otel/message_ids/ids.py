@@ -92,6 +92,11 @@ def loosen_text(text: str) -> str:
     """Return a text without what applications change in it: queries of addresses, and white space."""
     if "://" in text:
         text = ADDRESS_QUERY.sub(r"\1", text)
+    return smooth(text)
+
+
+def smooth(text: str) -> str:
+    """Return a text with one space for each white space."""
     return " ".join(text.split())
 
 
@@ -121,10 +126,15 @@ _bit_of = lru_cache(maxsize=20_000)(_hash_word)
 
 def have_same_words(one: str, other: str) -> bool:
     """Return whether two texts are alike, or one quotes the other: it was wrapped, cut or reworded a little."""
-    shorter, longer = sorted((" ".join(one.split()), " ".join(other.split())), key=len)
-    if not shorter:
+    one, other = smooth(one), smooth(other)
+    if not one or not other:
         return False
-    if shorter == longer or (len(shorter) >= LEAST_QUOTED and shorter in longer):
-        return True
-    similarity = compute_jaccard_similarity(sketch_words(shorter), sketch_words(longer))
-    return similarity >= ALIKE
+    return (
+        is_quoted(one, other) or compute_jaccard_similarity(sketch_words(one), sketch_words(other)) >= ALIKE
+    )
+
+
+def is_quoted(one: str, other: str) -> bool:
+    """Return whether two smooth texts are the same, or the longer has the shorter in it; an empty text is not."""
+    shorter, longer = sorted((one, other), key=len)
+    return bool(shorter) and (shorter == longer or (len(shorter) >= LEAST_QUOTED and shorter in longer))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from greenflash_otel.json_values import Json as Json
+from greenflash_otel.model.telemetry import NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,3 +374,21 @@ def iterate_calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
 def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
     """The results of tools that messages contain."""
     return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))
+
+
+def call_facts_of(operation: Operation, duration_ns: int) -> CallFacts:
+    """Return what is known of a model call besides its words."""
+    first_chunk_s, usage = operation.time_to_first_chunk_s, operation.usage or Usage()
+    return CallFacts(
+        model=operation.response_model or operation.request_model,
+        provider=operation.provider,
+        response_id=operation.response_id,
+        finish_reason=",".join(operation.finish_reasons) or None,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        reasoning_output_tokens=usage.reasoning_output_tokens,
+        latency_ms=duration_ns // NS_PER_MS,
+        time_to_first_chunk_ms=None if first_chunk_s is None else round(first_chunk_s * 1000),
+        streamed=operation.streamed,
+    )

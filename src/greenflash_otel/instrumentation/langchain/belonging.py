@@ -22,7 +22,7 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
     Turn,
     read_configurable,
 )
-from greenflash_otel.model.operation import ConversationContext
+from greenflash_otel.model.operation import ConversationContext, merge_context
 
 NODE = "graph:step:"
 """How the tag begins that LangGraph gives to nodes: they have no config of their own."""
@@ -108,10 +108,4 @@ def _within_blocks(source: Source, said: ConversationContext, is_inherited: bool
     """What a run says, below what the blocks of the application say, unless those are only inherited."""
     if is_inherited and (said.conversation_id or said.user_id):
         return said
-    merged = merge_contexts(source.conversation_context, get_own_conversation_context())
-    return replace(
-        merged,
-        conversation_id=merged.conversation_id or said.conversation_id,
-        user_id=merged.user_id or said.user_id,
-        organization_id=merged.organization_id or said.organization_id,
-    )
+    return merge_context(merge_contexts(source.conversation_context, get_own_conversation_context()), said)

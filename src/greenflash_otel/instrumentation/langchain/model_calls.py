@@ -6,30 +6,14 @@ from collections.abc import Sequence
 
 from greenflash_otel.instrumentation.langchain.run_registry import Step
 from greenflash_otel.message_ids.ids import text_of as write_text
-from greenflash_otel.model.operation import CallFacts, Operation, Usage
-
-NS_PER_MS = 1_000_000
+from greenflash_otel.model.operation import CallFacts, Operation, Usage, call_facts_of
 
 
 def read_facts(step: Step | None) -> CallFacts | None:
     """Return what is known of the model call that said a message; None if no call did."""
     if step is None or step.run.kind != "model":
         return None
-    operation, usage = step.operation, step.operation.usage or Usage()
-    first_chunk_s = operation.time_to_first_chunk_s
-    return CallFacts(
-        model=operation.response_model or operation.request_model,
-        provider=operation.provider,
-        response_id=operation.response_id,
-        finish_reason=",".join(operation.finish_reasons) or None,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        reasoning_output_tokens=usage.reasoning_output_tokens,
-        latency_ms=(step.end_ns - step.run.started_ns) // NS_PER_MS,
-        time_to_first_chunk_ms=None if first_chunk_s is None else round(first_chunk_s * 1000),
-        streamed=operation.streamed,
-    )
+    return call_facts_of(step.operation, step.end_ns - step.run.started_ns)
 
 
 def write_answer_of(call: Operation) -> str:

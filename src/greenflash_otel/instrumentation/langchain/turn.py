@@ -20,7 +20,6 @@ from greenflash_otel.instrumentation.langchain.messages import (
     write_shown,
 )
 from greenflash_otel.instrumentation.langchain.model_calls import (
-    NS_PER_MS,
     add_usages,
     read_facts,
     write_answer_of,
@@ -43,6 +42,7 @@ from greenflash_otel.message_ids.fragments import split_message
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.message_ids.ids import text_of as write_text
 from greenflash_otel.model.operation import TURN, Message, Operation, Reasoning, Text
+from greenflash_otel.model.telemetry import NS_PER_MS
 from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool_calls_of
 
 Line: TypeAlias = tuple[Message, Any]
