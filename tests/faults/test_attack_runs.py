@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 from tests.faults.attack_runs import AttackCounts
+from tests.faults.attacks import ATTACKS
+from tests.faults.report import PAGE
 
 
 def test_what_is_counted() -> None:
@@ -33,3 +36,12 @@ def test_what_is_counted() -> None:
     assert counts.wrong == {"test_a.py::test_one": 1, "test_a.py::test_broken": 1}
     assert counts.count(counts.tries, ("test_a.py",)) == 122
     assert counts.count(counts.tries, ("test_a.py::test_on",)) == 0
+
+
+def test_the_page_has_a_row_for_each_attack() -> None:
+    """In their order, and each was tried."""
+    part = re.search(r"<!-- attacks -->(.*?)<!-- /attacks -->", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert part is not None
+    rows = [line.strip("| ").split(" | ") for line in part[1].strip().splitlines()[2:]]
+    assert [row[0] for row in rows] == [fault for fault, *_ in ATTACKS]
+    assert all(int(tries.replace(",", "")) > 0 for _, tries, _ in rows)

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.batcher import Batcher, Work
+from greenflash_otel.delivery.log_thread import LOG_THREAD
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender, Transport
 from greenflash_otel.delivery.sender_pool import IDLE_S, SenderPool
@@ -107,6 +108,13 @@ class Delivery:
         """
         if is_our_thread():
             return False
+        lines = LOG_THREAD.handed_over
+        try:
+            return self._flush(timeout_s, settle)
+        finally:
+            LOG_THREAD.wait_for_lines(lines)
+
+    def _flush(self, timeout_s: float, settle: Callable[[], object]) -> bool:
         until_s = self._clock() + timeout_s
         lost = sum(self.batcher.count_refused().values())
         grace_s = 0.0 if self.batcher.has_work() else GRACE_S  # nothing waits: that takes no time to say

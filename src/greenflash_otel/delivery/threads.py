@@ -22,15 +22,19 @@ NESTED_S: Final = 1.0
 _ours: set[int] = set()
 
 
-def start_thread(name: str, run: Callable[[], None]) -> bool:
+def start_thread(name: str, run: Callable[[], None], *, is_waited_for: bool = True) -> bool:
     """Start a daemon thread of ours; False where the interpreter starts none any more.
 
     Not `threading.Thread`: its `start` takes a lock that the interrupted code may own.
+
+    Args:
+        is_waited_for: Whether public functions wait for what it does. If not, it may call them itself.
     """
 
     def run_as_ours() -> None:
         ident = _thread.get_ident()
-        _ours.add(ident)
+        if is_waited_for:
+            _ours.add(ident)
         sigterm.leave_to_others()
         try:
             threading.current_thread().name = f"greenflash-otel {name}"

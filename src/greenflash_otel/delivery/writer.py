@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery.log_thread import LOG_THREAD
 from greenflash_otel.delivery.threads import Ticket, forget_threads, start_thread
 
 TIDY_S: Final = 0.05
@@ -102,11 +103,13 @@ class Writer:
         """Wait for a job; False if the time is over. Never waits on the writer's own thread."""
         if self._ident == _thread.get_ident():
             return job.ticket.is_complete
-        until_s = time.monotonic() + timeout_s
+        until_s, lines = time.monotonic() + timeout_s, LOG_THREAD.handed_over
         while not job.ticket.is_complete and not self._running:  # nobody else does it
             if not self._run_here(until_s - time.monotonic()):
                 break
-        return job.ticket.wait(until_s - time.monotonic())
+        is_done = job.ticket.wait(until_s - time.monotonic())
+        LOG_THREAD.wait_for_lines(lines)
+        return is_done
 
     def quiesce(self, timeout_s: float = QUIESCE_S) -> bool:
         """Keep the writer from the files, as far as it lets go of them in time; whether it did."""
@@ -120,6 +123,7 @@ class Writer:
         """Start empty in a forked child: what waits is the parent's. Who waits here waits no longer."""
         waiting = list(self._jobs)
         forget_threads()
+        LOG_THREAD.begin()
         self._begin()
         for _, job in waiting:
             with contextlib.suppress(RuntimeError):
