@@ -10,6 +10,7 @@ ATTACKS: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
         "A deadline ends each; others are served, `/healthz` answers throughout",
         (
             "gateway/test_attacks.py::test_who_stops_in_the_middle",
+            "gateway/test_attacks.py::test_who_stops_in_the_middle_over_grpc",
             "gateway/test_attacks.py::test_who_drips",
             "gateway/test_attacks.py::test_more_connections_than_there_may_be",
             "gateway/test_attacks.py::test_bodies_that_stall_give_way",

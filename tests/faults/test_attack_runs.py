@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from types import SimpleNamespace
 
 from tests.faults.attack_runs import AttackCounts
 from tests.faults.attacks import ATTACKS
-from tests.faults.report import PAGE
+from tests.faults.report import PAGE, part_of
 
 
 def test_what_is_counted() -> None:
@@ -40,8 +39,7 @@ def test_what_is_counted() -> None:
 
 def test_the_page_has_a_row_for_each_attack() -> None:
     """In their order, and each was tried."""
-    part = re.search(r"<!-- attacks -->(.*?)<!-- /attacks -->", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert part is not None
-    rows = [line.strip("| ").split(" | ") for line in part[1].strip().splitlines()[2:]]
+    lines = part_of(PAGE.read_text(encoding="utf-8"), "attacks").splitlines()[2:]
+    rows = [line.strip("| ").split(" | ") for line in lines]
     assert [row[0] for row in rows] == [fault for fault, *_ in ATTACKS]
     assert all(int(tries.replace(",", "")) > 0 for _, tries, _ in rows)

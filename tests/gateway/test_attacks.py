@@ -309,10 +309,11 @@ def test_strangers_over_grpc(service: str, metadata: list[tuple[str, str]]) -> N
 
 
 def test_who_stops_in_the_middle_over_grpc() -> None:
-    """A message has a deadline; others are served meanwhile."""
+    """A message has a deadline; others are served meanwhile, also while bombs come."""
     with (
         gateway(tokens=("good",), grpc=True, message_s=0.5) as running,
         grpc.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel,
+        health(running) as waits,
     ):
         metadata, never = [("authorization", "Bearer good")], threading.Event()
 
@@ -322,10 +323,17 @@ def test_who_stops_in_the_middle_over_grpc() -> None:
 
         call = channel.stream_unary(f"/{TRACES.service}/Export")
         stalled = [call.future(messages(), metadata=metadata, timeout=20) for _ in range(6)]
-        answered = channel.unary_unary(f"/{TRACES.service}/Export")(b"", metadata=metadata, timeout=10)
-        assert answered == b""
+        unary = channel.unary_unary(f"/{TRACES.service}/Export")
+        packed = {"metadata": metadata, "compression": grpc.Compression.Gzip, "timeout": 20}
+        bombs = [unary.future(bytes(60 * MIB), **packed) for _ in range(3)]
+        assert unary(b"", metadata=metadata, timeout=10) == b""
+        assert {one.exception().code().name for one in bombs} == {"RESOURCE_EXHAUSTED"}
         assert {one.exception().code().name for one in stalled} == {"UNAVAILABLE"}
         never.set()
+        while len(waits) < 20:
+            assert unary(b"", metadata=metadata, timeout=10) == b""
+    assert median(waits) < 0.1  # seconds
+    assert max(waits) < 1
 
 
 def test_a_bomb_over_grpc() -> None:
