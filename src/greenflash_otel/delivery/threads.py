@@ -78,11 +78,16 @@ def wait_unless_nested(ticket: Ticket, timeout_s: float) -> bool:
     try:
         done = ticket.wait(timeout_s)
         until_s = min(until_s, time.monotonic() + NESTED_S)
-        while nested and time.monotonic() < until_s:
-            nested.pop(0).wait(until_s - time.monotonic())
-        return done
+        _wait_for_all(nested, until_s)
     finally:
         _waiting.pop(ident, None)
+    _wait_for_all(nested, until_s)  # a signal may have come between the last wait and here
+    return done
+
+
+def _wait_for_all(tickets: list[Ticket], until_s: float) -> None:
+    while tickets and time.monotonic() < until_s:
+        tickets.pop(0).wait(until_s - time.monotonic())
 
 
 def is_waiting() -> bool:
