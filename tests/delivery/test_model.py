@@ -305,7 +305,7 @@ def _is_in_order(some: Sequence[str], of: Sequence[str]) -> bool:
 
 
 # It takes a minute alone, and several where other programs want the processor.
-TestDelivery: Callable[[], object] = pytest.mark.timeout(600)(Delivery.TestCase)
+TestDelivery: Callable[[], object] = pytest.mark.timeout(max(600, EXAMPLES))(Delivery.TestCase)
 TestDelivery.settings = settings(  # type: ignore[attr-defined] # hypothesis gives no type to its classes
     max_examples=EXAMPLES, stateful_step_count=30, deadline=None, print_blob=True, phases=PHASES
 )
