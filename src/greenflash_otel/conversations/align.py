@@ -25,7 +25,8 @@ a user who says "yes" twice has said it twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from greenflash_otel.conversations.changed_history import (
     count_resent,
@@ -130,17 +131,47 @@ def _append_unknown(
     renamed: dict[str, str] = {}
     for message in messages:
         cursor = cursor.move_to_message_start()
+        of_known_call = _find_left_out(state, message, known)
         for fragment in message.fragments:
             if known and fragment.is_link:
                 node = known.popleft()
                 cursor = node.cursor if node else cursor
                 if node and node.kind == "tool_call" and fragment.call_id:
                     renamed[fragment.call_id] = node.id
+                elif fragment in of_known_call:
+                    appended = append_fragment(state.namespace, cursor, replace(fragment, is_link=False))
+                    _remember_call(appended, renamed)
+                    chained.append(appended)
             elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
                 cursor = cursor if known else appended.cursor
+                if known:
+                    _remember_call(appended, renamed)
                 chained.append(appended)
     return chained, cursor
+
+
+def _remember_call(appended: ChainedFragment, renamed: dict[str, str]) -> None:
+    """Note a call that is no link, for its result: the cursor after the known link before it has none."""
+    if appended.fragment.kind == "tool_call" and appended.fragment.call_id:
+        renamed[appended.fragment.call_id] = appended.id
+
+
+def _find_left_out(
+    state: ConversationState, message: SplitMessage, known: Iterable[MessageNode | None]
+) -> Sequence[Fragment]:
+    """Find what an answer that asked for tools was recorded without: only its resend has it.
+
+    A known call whose answer had no text shows that. Where the answer had one, that is known in another form.
+    """
+    links = [fragment for fragment in message.fragments if fragment.is_link]
+    pairs = list(zip(links, known))  # noqa: B905 - what is new has no node
+    call = next((node for _, node in pairs if node and node.kind == "tool_call"), None)
+    if call is None:
+        return ()
+    before = state.parent_of(call)
+    has_text = before is not None and before.kind == "answer"
+    return [link for link, node in pairs if node is None and not (has_text and link.kind == "answer")]
 
 
 def _find_place(

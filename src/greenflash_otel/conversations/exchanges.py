@@ -10,7 +10,7 @@ little: other users get the same answer, and ask the same. So the other text has
 | the answer      | a question that is alike; for an answer of many words, one that shares half the words  |
 | the question    | an answer that is alike; or only one answer, and the same user, or the same text       |
 |                 | before the question                                                                    |
-| a tool call     | a question that is alike; only while that is not answered yet                          |
+| a tool call     | a question that is alike; only while that is not answered yet, or with the call's id   |
 
 Two strangers may ask the same and get other answers, each seen by another process. That is why the answer of
 a user who is not known has to be alike.
@@ -50,11 +50,23 @@ class ResentExchange:
     question: Fragment
     answer: Fragment
     before: Fragment | None
+    call: Fragment | None = None
+    """The first call of a tool, where there is an answer too: either side may be recorded without its text."""
 
     def hash_words(self, namespace: str) -> str:
         """Return the hash of both texts."""
         written = f"[{self.question.written}, {self.answer.written}]"
         return id_of_written(namespace, None, "exchange", written)
+
+    def with_call(self) -> ResentExchange | None:
+        """Return the same question with its first call; None if that has no id of its own."""
+        if self.call is None or self.call.call_id is None:
+            return None
+        return ResentExchange(self.question, self.call, self.before)
+
+    def name_call(self, namespace: str) -> list[str]:
+        """Return what names the first call by its id."""
+        return [f"form {self.call.hash_content(namespace)}"] if self.call and self.call.call_id else []
 
     def list_forms(self, namespace: str) -> list[str]:
         """Return what names each text in any form; texts of few words are no names.
@@ -76,7 +88,8 @@ def list_last_exchange_names(namespace: str, messages: Sequence[SplitMessage]) -
     names: list[str] = []
     for exchange in walk_exchanges_backwards(messages):
         if exchange.answer.kind == "answer":
-            return [*names, exchange.hash_words(namespace), *exchange.list_forms(namespace)]
+            own = [exchange.hash_words(namespace), *exchange.list_forms(namespace)]
+            return [*names, *own, *exchange.name_call(namespace)]
         if not names:
             names = exchange.list_forms(namespace)
     return names
@@ -94,7 +107,8 @@ def walk_exchanges_backwards(messages: Sequence[SplitMessage]) -> Iterator[Resen
         elif link.kind == "tool_call":
             call = link
         elif link.kind == "user" and (said := answer or call) is not None:
-            yield ResentExchange(link, said, links[at - 1] if at else None)
+            before = links[at - 1] if at else None
+            yield ResentExchange(link, said, before, call if said is answer else None)
             answer = call = None
 
 
@@ -116,6 +130,11 @@ def find_by_exchange(
         for name in exchange.list_forms(namespace):
             id = index.histories.get(name)
             if id is not None and _has_exchange(get_state(id), exchange, is_user_known=is_user_known):
+                return id
+        asked = exchange.with_call()
+        for name in exchange.name_call(namespace) if asked else ():
+            id = index.histories.get(name)
+            if id is not None and asked and _has_exchange(get_state(id), asked, is_user_known=is_user_known):
                 return id
     return None
 
