@@ -131,7 +131,8 @@ def _append_unknown(
     renamed: dict[str, str] = {}
     for message in messages:
         cursor = cursor.move_to_message_start()
-        of_known_call = _find_left_out(state, message, known)
+        of_known_call = _find_left_out(state, message, known, cursor)
+        is_history = len(known) >= max(1, sum(fragment.is_link for fragment in message.fragments))
         for fragment in message.fragments:
             if known and fragment.is_link:
                 node = known.popleft()
@@ -144,6 +145,9 @@ def _append_unknown(
                     chained.append(appended)
             elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
+                if is_history and (known_id := _find_known_call(state, appended)):
+                    renamed[fragment.call_id or ""] = known_id
+                    continue
                 cursor = cursor if known else appended.cursor
                 if known:
                     _remember_call(appended, renamed)
@@ -157,8 +161,15 @@ def _remember_call(appended: ChainedFragment, renamed: dict[str, str]) -> None:
         renamed[appended.fragment.call_id] = appended.id
 
 
+def _find_known_call(state: ConversationState, appended: ChainedFragment) -> str | None:
+    """Find the known call of a provider's tool that comes back in another form; None if it is as it was."""
+    if not appended.fragment.by_provider or appended.id in state.emitted_ids:
+        return None
+    return state.tool_call_message_ids.get(appended.fragment.call_id or "")
+
+
 def _find_left_out(
-    state: ConversationState, message: SplitMessage, known: Iterable[MessageNode | None]
+    state: ConversationState, message: SplitMessage, known: Iterable[MessageNode | None], cursor: Cursor
 ) -> Sequence[Fragment]:
     """Find what an answer that asked for tools was recorded without: only its resend has it.
 
@@ -170,7 +181,7 @@ def _find_left_out(
     if call is None:
         return ()
     before = state.parent_of(call)
-    has_text = before is not None and before.kind == "answer"
+    has_text = before is not None and before.kind == "answer" and before.id != cursor.head_id
     return [link for link, node in pairs if node is None and not (has_text and link.kind == "answer")]
 
 

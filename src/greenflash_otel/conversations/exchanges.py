@@ -35,6 +35,8 @@ from greenflash_otel.values import value
 
 MAX_EXCHANGES = 16
 """Exchanges of a history that are looked up in any form, the newest first."""
+MAX_CALLS = 4
+"""First calls of an exchange by which it is found as well."""
 MANY_WORDS = 8
 """Words of an answer that is hardly given to two questions."""
 HALF = 0.5
@@ -50,32 +52,28 @@ class ResentExchange:
     question: Fragment
     answer: Fragment
     before: Fragment | None
-    call: Fragment | None = None
-    """The first call of a tool, where there is an answer too: either side may be recorded without its text."""
+    calls: Sequence[Fragment] = ()
+    """The first calls of tools, where there is an answer too: either side may be recorded without some of it."""
 
     def hash_words(self, namespace: str) -> str:
         """Return the hash of both texts."""
         written = f"[{self.question.written}, {self.answer.written}]"
         return id_of_written(namespace, None, "exchange", written)
 
-    def with_call(self) -> ResentExchange | None:
-        """Return the same question with its first call; None if that has no id of its own."""
-        if self.call is None or self.call.call_id is None:
-            return None
-        return ResentExchange(self.question, self.call, self.before)
+    def list_calls(self) -> list[ResentExchange]:
+        """Return the same question with each of its first calls that has an id."""
+        return [ResentExchange(self.question, call, self.before) for call in self.calls if call.call_id]
 
-    def name_call(self, namespace: str) -> list[str]:
-        """Return what names the first call by its id."""
-        return [f"form {self.call.hash_content(namespace)}"] if self.call and self.call.call_id else []
+    def name_call(self, namespace: str) -> str:
+        """Return what names an answer that is a call, with its id."""
+        return f"form {self.answer.hash_content(namespace)}"
 
     def list_forms(self, namespace: str) -> list[str]:
         """Return what names each text in any form; texts of few words are no names.
 
         Many users make the same call. So a call has a name with its id, too, for those who keep that.
         """
-        call_names = (
-            [f"form {self.answer.hash_content(namespace)}"] if self.answer.kind == "tool_call" else []
-        )
+        call_names = [self.name_call(namespace)] if self.answer.kind == "tool_call" else []
         return call_names + [
             f"form {fragment.hash_loosely(namespace)}"
             for fragment in (self.answer, self.question)
@@ -89,7 +87,7 @@ def list_last_exchange_names(namespace: str, messages: Sequence[SplitMessage]) -
     for exchange in walk_exchanges_backwards(messages):
         if exchange.answer.kind == "answer":
             own = [exchange.hash_words(namespace), *exchange.list_forms(namespace)]
-            return [*names, *own, *exchange.name_call(namespace)]
+            return [*names, *own, *(one.name_call(namespace) for one in exchange.list_calls())]
         if not names:
             names = exchange.list_forms(namespace)
     return names
@@ -99,17 +97,16 @@ def walk_exchanges_backwards(messages: Sequence[SplitMessage]) -> Iterator[Resen
     """Yield each question with the last answer to it, the newest first."""
     links = [fragment for message in messages for fragment in message.fragments if fragment.is_link]
     answer: Fragment | None = None
-    call: Fragment | None = None
+    calls: list[Fragment] = []
     for at in range(len(links) - 1, -1, -1):
         link = links[at]
         if link.kind == "answer" and answer is None:
             answer = link
         elif link.kind == "tool_call":
-            call = link
-        elif link.kind == "user" and (said := answer or call) is not None:
-            before = links[at - 1] if at else None
-            yield ResentExchange(link, said, before, call if said is answer else None)
-            answer = call = None
+            calls = [link, *calls[: MAX_CALLS - 1]]
+        elif link.kind == "user" and (said := answer or next(iter(calls), None)) is not None:
+            yield ResentExchange(link, said, links[at - 1] if at else None, calls if answer else ())
+            answer, calls = None, []
 
 
 def find_by_exchange(
@@ -131,10 +128,9 @@ def find_by_exchange(
             id = index.histories.get(name)
             if id is not None and _has_exchange(get_state(id), exchange, is_user_known=is_user_known):
                 return id
-        asked = exchange.with_call()
-        for name in exchange.name_call(namespace) if asked else ():
-            id = index.histories.get(name)
-            if id is not None and asked and _has_exchange(get_state(id), asked, is_user_known=is_user_known):
+        for asked in exchange.list_calls():
+            id = index.histories.get(asked.name_call(namespace))
+            if id is not None and _has_exchange(get_state(id), asked, is_user_known=is_user_known):
                 return id
     return None
 
