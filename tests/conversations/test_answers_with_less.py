@@ -11,7 +11,7 @@ import pytest
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.store import ConversationStore
-from greenflash_otel.conversations.update import MessageItem
+from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.model.operation import (
     ConversationContext,
     Message,
@@ -72,7 +72,12 @@ def as_calls(history: Sequence[Message]) -> list[Operation]:
 
 
 def arrive(
-    operations: Sequence[Operation], name: str | None, *, one_trace: bool = False, together: bool = False
+    operations: Sequence[Operation],
+    name: str | None,
+    *,
+    one_trace: bool = False,
+    together: bool = False,
+    backwards: bool = False,
 ) -> dict[str, list[MessageItem]]:
     """What arrives of model calls that somebody's instrumentation recorded, by conversation."""
     readings = []
@@ -80,9 +85,11 @@ def arrive(
         placed = replace(operation, conversation_context=ConversationContext(name))
         span = span_of(attributes_of(placed), number=number, trace=1 if one_trace else number)
         readings.append(trace.read(replace(span, scope="somebody's")))
+    if backwards:
+        readings.reverse()
     store, recent = ConversationStore(), Recent()
     arrived: dict[str, list[MessageItem]] = {}
-    updates = []
+    updates: list[ConversationUpdate] = []
     for batch in [readings] if together else [[one] for one in readings]:
         for one in recent.take(batch):
             if one.operation is not None:
@@ -96,7 +103,7 @@ def arrive(
 def lines_of(items: Sequence[MessageItem]) -> list[Line]:
     """What messages say; of a result also the call it hangs on, by its arguments."""
     by_id = {item.id: item for item in items}
-    lines = []
+    lines: list[Line] = []
     for item in items:
         said = item.content or str(item.output or item.input)
         above = by_id.get(item.parent_id or "")
@@ -169,17 +176,72 @@ SEARCHES = (
     user("Bye"),
     answer("Good bye!"),
 )
-HISTORIES = {"weather": WEATHER, "short": SHORT, "searches": SEARCHES}
+AGAIN = (
+    user("How is the weather in Paris?"),
+    answer("Let me look.", call("call_0", "Paris")),
+    result("call_0", "21"),
+    answer("Let me look.", call("call_1", "Paris, Texas")),
+    result("call_1", "22"),
+    answer("Fine."),
+    user("And how is it in Oslo?"),
+    answer("Let me look.", call("call_0", "Oslo")),
+    result("call_0", "9"),
+    answer("Cold."),
+    user("Thanks a lot."),
+    answer("You are welcome."),
+)
+"""Each turn has the same call ids, and the same words before them."""
+NUMBERED = (
+    user("What is new in Paris?"),
+    answer(
+        search("tool_0", "a"), found("tool_0", "u1"), search("tool_1", "b"), found("tool_1", "u2"), "Much."
+    ),
+    user("What is new in Oslo?"),
+    answer(search("tool_0", "c"), found("tool_0", "u3"), "Little is new."),
+    user("And in Rome?"),
+    answer(search("tool_0", "d"), found("tool_0", "u4"), "Nothing is new."),
+    user("Bye"),
+    answer("Good bye!"),
+)
+"""The provider numbers its tools in each answer."""
+BARE = (
+    user("What is new in Paris?"),
+    answer(search("w1", "a"), found("w1", "u1")),
+    user("Go on with it, please."),
+    answer("I search.", search("w2", "b"), found("w2", "u2"), call("t1", "Paris")),
+    result("t1", "21"),
+    answer(search("w3", "c"), found("w3", "u3"), call("t2", "Oslo")),
+    result("t2", "9"),
+    answer("That is all of it."),
+)
+"""Searches without a word, and next to calls of the application's tools."""
+HISTORIES = {
+    "weather": WEATHER,
+    "short": SHORT,
+    "searches": SEARCHES,
+    "again": AGAIN,
+    "numbered": NUMBERED,
+    "bare": BARE,
+}
 
 Less = Callable[[Message], Message]
 """What is left of an answer where it is recorded."""
 
 
+def asks(message: Message) -> bool:
+    """Whether an answer asks for tools."""
+    return any(isinstance(part, ToolCall) for part in message.parts)
+
+
 def without_text(message: Message) -> Message:
     """An answer that asks for tools, without its text."""
-    if not any(isinstance(part, ToolCall) for part in message.parts):
-        return message
-    return replace(message, parts=tuple(part for part in message.parts if not isinstance(part, Text)))
+    parts = tuple(part for part in message.parts if not isinstance(part, Text))
+    return replace(message, parts=parts) if asks(message) else message
+
+
+def without_calls(message: Message) -> Message:
+    """An answer that asks for tools, without what it asks for."""
+    return replace(message, parts=tuple(part for part in message.parts if not isinstance(part, ToolCall)))
 
 
 def without(place: int) -> Less:
@@ -193,92 +255,104 @@ def without(place: int) -> Less:
     return change
 
 
-def whole(message: Message) -> Message:
-    """All of an answer."""
-    return message
+def without_searches(message: Message) -> Message:
+    """An answer without what the provider's tools did."""
+    hidden = (ServerToolCall, ServerToolCallResponse)
+    return replace(message, parts=tuple(part for part in message.parts if not isinstance(part, hidden)))
+
+
+def without_findings(message: Message) -> Message:
+    """An answer without the results of the provider's tools."""
+    parts = tuple(part for part in message.parts if not isinstance(part, ServerToolCallResponse))
+    return replace(message, parts=parts)
+
+
+def with_other_fields(message: Message) -> Message:
+    """An answer whose searches have one field more."""
+    parts = tuple(
+        replace(part, call={**part.call, "status": "completed"}) if isinstance(part, ServerToolCall) else part
+        for part in message.parts
+    )
+    return replace(message, parts=parts)
 
 
 LESS: dict[str, Less] = {
+    "whole": lambda message: message,
     "without text": without_text,
     "without first call": without(0),
     "without last call": without(-1),
     "without text and first call": lambda message: without(0)(without_text(message)),
-    "whole": whole,
+}
+LESS_ANSWERED = {
+    **LESS,
+    "nothing": lambda message: replace(message, parts=()) if asks(message) else message,
+    "without calls": without_calls,
+    "without findings": without_findings,
+}
+LESS_RESENT = {
+    **LESS,
+    "without searches": without_searches,
+    "without findings": without_findings,
+    "with other fields": with_other_fields,
 }
 WAYS = list(product((None, "chat-1"), (False, True), (False, True)))
 """Named or not, in one trace or several, together or span by span."""
 
 
-def check(
-    operations: Sequence[Operation], history: Sequence[Message], name: str | None, one: bool, all: bool
-) -> None:
-    """Expect one conversation with each line once."""
-    arrived = arrive(operations, name, one_trace=one, together=all)
-    told = [lines_of(items) for items in arrived.values()]
-    assert len(told) == 1, told
-    assert Counter(told[0]) == Counter(wanted(history))
-    visible = [line for line in told[0] if line[0] == "user_message"]
-    assert visible == [line for line in wanted(history) if line[0] == "user_message"]
+def change(messages: Sequence[Message], less: Less) -> tuple[Message, ...]:
+    """The messages with less in the answers; an answer with nothing left is none."""
+    changed = (less(message) if message.role == "assistant" else message for message in messages)
+    return tuple(message for message in changed if message.parts)
 
 
-@pytest.mark.parametrize(("name", "one_trace", "together"), WAYS)
-@pytest.mark.parametrize("less", LESS)
+def check(operations: Sequence[Operation], history: Sequence[Message]) -> None:
+    """Expect one conversation with each line once, however the calls arrive."""
+    for name, one_trace, together in WAYS:
+        arrived = arrive(operations, name, one_trace=one_trace, together=together)
+        (told,) = [lines_of(items) for items in arrived.values()]
+        assert Counter(told) == Counter(wanted(history))
+        questions = [line for line in told if line[0] == "user_message"]
+        assert questions == [line for line in wanted(history) if line[0] == "user_message"]
+
+
+@pytest.mark.parametrize("less", LESS_ANSWERED)
 @pytest.mark.parametrize("history", HISTORIES)
-def test_an_answer_with_less(
-    history: str, less: str, name: str | None, one_trace: bool, together: bool
-) -> None:
+def test_an_answer_with_less(history: str, less: str) -> None:
     """Everything arrives once where an answer says less than the history that resends it."""
-    truth = HISTORIES[history]
-    calls = [replace(one, output=tuple(map(LESS[less], one.output))) for one in as_calls(truth)]
-    check(calls, truth, name, one_trace, together)
+    truth, left = HISTORIES[history], LESS_ANSWERED[less]
+    check([replace(one, output=change(one.output, left)) for one in as_calls(truth)], truth)
 
 
-@pytest.mark.parametrize(("name", "one_trace", "together"), WAYS)
-@pytest.mark.parametrize("less", LESS)
+@pytest.mark.parametrize("less", LESS_RESENT)
 @pytest.mark.parametrize("history", HISTORIES)
-def test_a_resend_with_less(
-    history: str, less: str, name: str | None, one_trace: bool, together: bool
-) -> None:
-    """Likewise where the history that is resent says less than the answer did."""
-    truth = HISTORIES[history]
+def test_a_resend_with_less(history: str, less: str) -> None:
+    """Likewise where the history that is resent says less than the answer did, or says it differently."""
+    truth, left = HISTORIES[history], LESS_RESENT[less]
+    check([replace(one, input=change(one.input, left)) for one in as_calls(truth)], truth)
+
+
+def test_searches_that_only_the_resend_has() -> None:
+    """The provider's tools arrive with the resend, also where each answer numbers them anew."""
+    for truth in (NUMBERED, BARE):
+        check([replace(one, output=change(one.output, without_searches)) for one in as_calls(truth)], truth)
+
+
+@pytest.mark.parametrize("side", ["answer", "resend"])
+@pytest.mark.parametrize("history", [WEATHER, SHORT, SEARCHES])
+def test_the_resend_before_the_answer(history: Sequence[Message], side: str) -> None:
+    """In a conversation that has a name, the same holds for calls that arrive backwards."""
     calls = [
-        replace(one, input=tuple(LESS[less](m) if m.role == "assistant" else m for m in one.input))
-        for one in as_calls(truth)
+        replace(one, output=change(one.output, without_text))
+        if side == "answer"
+        else replace(one, input=change(one.input, without_text))
+        for one in as_calls(history)
     ]
-    check(calls, truth, name, one_trace, together)
+    (items,) = arrive(calls, "chat-1", backwards=True).values()
+    assert Counter(lines_of(items)) == Counter(wanted(history))
 
 
-def provider_parts_left_out(message: Message) -> Message:
-    """An answer without what the provider's tools did."""
-    return replace(
-        message,
-        parts=tuple(p for p in message.parts if not isinstance(p, (ServerToolCall, ServerToolCallResponse))),
-    )
-
-
-def results_left_out(message: Message) -> Message:
-    """An answer without the results of the provider's tools."""
-    return replace(
-        message, parts=tuple(p for p in message.parts if not isinstance(p, ServerToolCallResponse))
-    )
-
-
-def calls_changed(message: Message) -> Message:
-    """An answer whose calls of the provider's tools come back with other fields."""
-    return replace(
-        message,
-        parts=tuple(
-            replace(p, call={**p.call, "status": "completed"}) if isinstance(p, ServerToolCall) else p
-            for p in message.parts
-        ),
-    )
-
-
-@pytest.mark.parametrize(("name", "one_trace", "together"), WAYS)
-@pytest.mark.parametrize("change", [provider_parts_left_out, results_left_out, calls_changed])
-def test_provider_tools_that_come_back_changed(
-    change: Less, name: str | None, one_trace: bool, together: bool
-) -> None:
-    """A provider's tool is the same call, whatever of it is resent."""
-    calls = [replace(one, input=tuple(map(change, one.input))) for one in as_calls(SEARCHES)]
-    check(calls, SEARCHES, name, one_trace, together)
+def test_the_same_call_of_two_strangers() -> None:
+    """No conversation gets the answers of two chats that nobody named, though question, call and id are the same."""
+    one, other = as_calls(SHORT), as_calls((*SHORT[:3], answer("It is 21 degrees.")))
+    for items in arrive([one[0], other[0], one[1], other[1]], None).values():
+        assert not {"21.", "It is 21 degrees."} <= {item.content for item in items}
