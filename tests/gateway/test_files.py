@@ -61,16 +61,6 @@ def test_a_broken_line(tmp_path: Path) -> None:
     ]
 
 
-def test_log_records(tmp_path: Path) -> None:
-    """They wait for spans that may be far away in another file: that they are passed over is told."""
-    path = tmp_path / "logs"
-    path.write_bytes(line(1) + b'{"resourceLogs": []}\n')
-    assert [part.problem for part in parts_of(path)] == [
-        "",
-        "log records are taken by a gateway, not from files",
-    ]
-
-
 def test_going_on(tmp_path: Path) -> None:
     """From the end of any part on, the rest comes."""
     path = tmp_path / "spans"

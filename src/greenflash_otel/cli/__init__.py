@@ -54,7 +54,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    importing = commands.add_parser("import", help="back-fill from files of spans", description=IMPORT)
+    importing = commands.add_parser(
+        "import", help="back-fill from files of spans and log records", description=IMPORT
+    )
     importing.add_argument("files", nargs="+", metavar="file")
     importing.add_argument(
         "--from", dest="start", type=int, default=0, help="byte of the first file to begin at"
@@ -121,10 +123,11 @@ GATEWAY = (
     "the bearer tokens to ask for. Success is answered when all that a request reports is in the outbox."
 )
 IMPORT = (
-    "Delivers the conversations that files of spans describe, with their original times: OTLP as JSON, as "
-    "JSON lines (the Collector's file exporter), or as protobuf, gzipped or not. Importing a file again adds "
-    "nothing that Greenflash has. Exit code 0: all delivered; 1: something was not; 2: a file or setting is "
-    "wrong."
+    "Delivers the conversations that files of spans and log records describe, with their original times: OTLP "
+    "as JSON, as JSON lines (the Collector's file exporter), or as protobuf, gzipped or not. Name all files "
+    "in one call, in any order: log records say what was said in spans of other files. Importing a file again "
+    "adds nothing that Greenflash has. Exit code 0: all delivered; 1: something was not; 2: a file or setting "
+    "is wrong."
 )
 DEMO = (
     "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "

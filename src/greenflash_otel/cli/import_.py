@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sqlite3
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from greenflash_otel import internal_errors
-from greenflash_otel.gateway.otlp_files import parts_of, size_of
-from greenflash_otel.gateway.otlp_values import explain_rejected
-from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.gateway.imported_logs import ImportedLogs
+from greenflash_otel.gateway.otlp_files import log_parts_of, parts_of, size_of
+from greenflash_otel.gateway.otlp_values import OtlpRequest, Record, explain_rejected
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import Settings
 
@@ -21,13 +25,27 @@ PATIENCE_S = 60.0
 def run(given: argparse.Namespace) -> int:
     """Back-fill what files report; 0 if all of it is delivered."""
     pipeline = Pipeline(Settings.read(os.environ))
+    paths = [Path(name) for name in given.files]
     problems = 0
     try:
-        for number, path in enumerate(map(Path, given.files)):
-            problems += _import_file(pipeline, path, given.start if number == 0 else 0)
+        with ImportedLogs() as logs:
+            with_logs = []
+            for path in paths:
+                found = list(_read_logs(path, logs))
+                with_logs += [path] if found else []
+                problems += sum(found)
+            for number, path in enumerate(paths):
+                rest = [*paths[number + 1 :], *(one for one in paths[:number] if one in with_logs)]
+                problems += _import_file(pipeline, logs, path, given.start if number == 0 else 0, rest)
+            number = _hand_over_unjoined(pipeline, logs)
+            if number and not given.start:  # else their spans may be in what was imported before
+                print(f"The spans of {number} log records are in none of the files.", file=sys.stderr)
         delivered = pipeline.flush(given.timeout)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except sqlite3.Error as error:
+        print(f"No room for log records in the folder of temporary files: {error}", file=sys.stderr)
         return 2
     finally:
         pipeline.shutdown(0)
@@ -35,37 +53,68 @@ def run(given: argparse.Namespace) -> int:
     return 0 if delivered and not problems else 1
 
 
-def _import_file(pipeline: Pipeline, path: Path, start: int) -> int:
-    """Hand over a file, part by part; how many parts could not be read or stored."""
+def _read_logs(path: Path, logs: ImportedLogs) -> Iterator[bool]:
+    """Keep the log records of a file; yield for each of its requests whether it had a problem."""
+    for part in log_parts_of(path):
+        yield _report(path, part.end, part.logs, part.problem)
+        logs.add(part.logs.records)
+
+
+def _import_file(pipeline: Pipeline, logs: ImportedLogs, path: Path, start: int, rest: Sequence[Path]) -> int:
+    """Hand over the spans of a file, part by part; how many parts could not be read or stored.
+
+    Args:
+        rest: The files that are needed to go on, besides this one.
+    """
     problems, at, size = 0, start, size_of(path)
     try:
         for part in parts_of(path, start):
-            internal_errors.count_repaired(part.spans.repaired)
-            for lost, number in part.spans.rejected.items():
-                internal_errors.count_lost(lost, number)
-            if part.problem or part.spans.rejected:
-                problems += 1
-                reason = part.problem or explain_rejected(part.spans.rejected)
-                print(f"{path}, up to byte {part.end}: {reason}", file=sys.stderr)
-            if not _hand_over(pipeline, part.spans.records):
-                print("The outbox has no room, and nothing can be delivered.", file=sys.stderr)
-                raise KeyboardInterrupt
+            problems += _report(path, part.end, part.spans, part.problem)
+            for spans in logs.join(part.spans.records):
+                _hand_over(pipeline, partial(pipeline.take, spans))
             at = part.end
             _show(path, at, size)
     except KeyboardInterrupt:
-        print(f"Stopped. To go on: greenflash-otel import --from {at} {path}", file=sys.stderr)
+        command = shlex.join(["greenflash-otel", "import", "--from", str(at), *map(str, (path, *rest))])
+        print(f"Stopped. To go on: {command}", file=sys.stderr)
         raise
     finally:
         _show(path, at, size, end="\n")
     return problems
 
 
-def _hand_over(pipeline: Pipeline, records: tuple[SpanRecord, ...]) -> bool:
-    """Hand over spans; where there is no room for them, once more when something was delivered."""
-    if pipeline.take(records):
-        return True
+def _hand_over_unjoined(pipeline: Pipeline, logs: ImportedLogs) -> int:
+    """Hand over the log records whose spans were not read, which may wait in the outbox; return their number."""
+    number = 0
+    for some in logs.list_unjoined():
+        _hand_over(pipeline, partial(pipeline.take_logs, some))
+        number += len(some)
+    return number
+
+
+def _report(path: Path, end: int, request: OtlpRequest[Record], problem: str) -> bool:
+    """Count what could not be read of a part of a file, and print it; return whether there was anything."""
+    internal_errors.count_repaired(request.repaired)
+    for lost, number in request.rejected.items():
+        internal_errors.count_lost(lost, number)
+    reason = problem or explain_rejected(request.rejected)
+    if reason:
+        print(f"{path}, up to byte {end}: {reason}", file=sys.stderr)
+    return bool(reason)
+
+
+def _hand_over(pipeline: Pipeline, take: Callable[[], bool]) -> None:
+    """Hand over records; where there is no room for them, once more when something was delivered.
+
+    Raises:
+        KeyboardInterrupt: There is still no room.
+    """
+    if take():
+        return
     pipeline.flush(PATIENCE_S)
-    return pipeline.take(records)
+    if not take():
+        print("The outbox has no room, and nothing can be delivered.", file=sys.stderr)
+        raise KeyboardInterrupt
 
 
 def _show(path: Path, at: int, size: int | None, end: str = "") -> None:

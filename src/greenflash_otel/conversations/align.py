@@ -25,7 +25,8 @@ a user who says "yes" twice has said it twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from greenflash_otel.conversations.changed_history import (
     count_resent,
@@ -102,17 +103,51 @@ def node_of(namespace: str, chained: ChainedFragment) -> MessageNode | None:
 
 
 def chain_answers(
-    namespace: str, cursor: Cursor, prepared: PreparedOperation
+    state: ConversationState, cursor: Cursor, prepared: PreparedOperation
 ) -> tuple[Sequence[ChainedFragment], Cursor]:
     """Place the answers of an operation after a cursor; several to choose from begin at the same place."""
-    operation = prepared.operation
+    operation, namespace = prepared.operation, state.namespace
     if operation.ending == "pending":
         return (), cursor
     if operation.choice_count < 2 or not prepared.answers:
+        known = _match_resent_answer(state, cursor, prepared.answers)
+        if known:
+            return _append_unknown(state, _Match(cursor, known), prepared.answers)
         return extend_chain(namespace, cursor, prepared.answers)
     alternatives = [extend_chain(namespace, cursor, (one,)) for one in prepared.answers]
     chained = disambiguate_choices(namespace, [one for one, _ in alternatives])
     return list(chained), alternatives[0][1]
+
+
+def _match_resent_answer(
+    state: ConversationState, cursor: Cursor, answers: Sequence[SplitMessage]
+) -> Sequence[MessageNode | None]:
+    """Match an answer that a later request brought before: its calls have the ids of known ones of the turn."""
+    links = [fragment for message in answers for fragment in message.fragments if fragment.is_link]
+    found = [_find_call_of_turn(state, cursor, link) for link in links]
+    call = next((node for node in found if node), None)
+    if call is None:
+        return ()
+    before = call
+    while (parent := state.parent_of(before)) is not None and parent.kind != "user":
+        keys = [
+            None if node else link.hash_content(state.namespace)
+            for link, node in zip(links, found, strict=True)
+        ]
+        if parent.kind == "answer" and parent.content_key in keys:
+            found[keys.index(parent.content_key)] = parent
+        before = parent
+    return found[: 1 + max(at for at, node in enumerate(found) if node)]
+
+
+def _find_call_of_turn(state: ConversationState, cursor: Cursor, link: Fragment) -> MessageNode | None:
+    """Find the known call that has the id of one; a call before the cursor only has the same id."""
+    if link.kind != "tool_call" or link.call_id is None or cursor.find_call(link.call_id):
+        return None
+    node = state.nodes.get(state.tool_call_message_ids.get(link.call_id, ""))
+    if node is None or node.cursor.turn_user_id != cursor.turn_user_id:
+        return None
+    return node if node.content_key == link.hash_content(state.namespace) else None
 
 
 def _align_to_known(state: ConversationState, found: Resolution) -> Alignment:
@@ -130,17 +165,68 @@ def _append_unknown(
     renamed: dict[str, str] = {}
     for message in messages:
         cursor = cursor.move_to_message_start()
+        of_known_call = _find_left_out(state, message, known, cursor)
         for fragment in message.fragments:
             if known and fragment.is_link:
                 node = known.popleft()
                 cursor = node.cursor if node else cursor
                 if node and node.kind == "tool_call" and fragment.call_id:
                     renamed[fragment.call_id] = node.id
+                elif fragment in of_known_call:
+                    appended = append_fragment(state.namespace, cursor, replace(fragment, is_link=False))
+                    _remember_call(appended, renamed)
+                    chained.append(appended)
             elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
+                if known_id := _find_known_call(state, appended, known):
+                    renamed[fragment.call_id or ""] = known_id
+                    continue
                 cursor = cursor if known else appended.cursor
+                if known:
+                    _remember_call(appended, renamed)
                 chained.append(appended)
     return chained, cursor
+
+
+def _remember_call(appended: ChainedFragment, renamed: dict[str, str]) -> None:
+    """Note a call that is no link, for its result: the cursor after the known link before it has none."""
+    if appended.fragment.kind == "tool_call" and appended.fragment.call_id:
+        renamed[appended.fragment.call_id] = appended.id
+
+
+def _find_known_call(
+    state: ConversationState, appended: ChainedFragment, known: Sequence[MessageNode | None]
+) -> str | None:
+    """Find the known call of a provider's tool that comes back in another form; None if it is as it was.
+
+    The known link after it has the calls of its turn, else the end of the branch has. Some providers use the same
+    ids in every turn.
+    """
+    if not appended.fragment.by_provider or appended.id in state.emitted_ids:
+        return None
+    following = known[0] if known else None
+    if following is not None and following.kind != "user":
+        after: Cursor | None = following.cursor
+    else:
+        after = state.branch_cursors.get(appended.previous_id or "")
+    return after.find_call(appended.fragment.call_id) if after else None
+
+
+def _find_left_out(
+    state: ConversationState, message: SplitMessage, known: Iterable[MessageNode | None], cursor: Cursor
+) -> Sequence[Fragment]:
+    """Find what an answer that asked for tools was recorded without: only its resend has it.
+
+    A known call whose answer had no text shows that. Where the answer had one, that is known in another form.
+    """
+    links = [fragment for fragment in message.fragments if fragment.is_link]
+    pairs = list(zip(links, known))  # noqa: B905 - what is new has no node
+    call = next((node for _, node in pairs if node and node.kind == "tool_call"), None)
+    if call is None:
+        return ()
+    before = state.parent_of(call)
+    has_text = before is not None and before.kind == "answer" and before.id != cursor.head_id
+    return [link for link, node in pairs if node is None and not (has_text and link.kind == "answer")]
 
 
 def _find_place(

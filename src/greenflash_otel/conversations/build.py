@@ -146,7 +146,7 @@ class _Draft:
     ) -> Sequence[MessageItem]:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
-        answered, after = chain_answers(self._namespace, aligned.cursor, prepared)
+        answered, after = chain_answers(self._state, aligned.cursor, prepared)
         self._resends_history = self._resends_history or does_resend_history(prepared, self._found)
         call_ids = self._add_nodes((*aligned.chained, *answered))
         self._move_to(after)

@@ -10,7 +10,7 @@ little: other users get the same answer, and ask the same. So the other text has
 | the answer      | a question that is alike; for an answer of many words, one that shares half the words  |
 | the question    | an answer that is alike; or only one answer, and the same user, or the same text       |
 |                 | before the question                                                                    |
-| a tool call     | a question that is alike; only while that is not answered yet                          |
+| a tool call     | a question that is alike; only while that is not answered yet, or with the call's id   |
 
 Two strangers may ask the same and get other answers, each seen by another process. That is why the answer of
 a user who is not known has to be alike.
@@ -35,6 +35,8 @@ from greenflash_otel.values import value
 
 MAX_EXCHANGES = 16
 """Exchanges of a history that are looked up in any form, the newest first."""
+MAX_CALLS = 4
+"""First calls of an exchange by which it is found as well."""
 MANY_WORDS = 8
 """Words of an answer that is hardly given to two questions."""
 HALF = 0.5
@@ -50,20 +52,28 @@ class ResentExchange:
     question: Fragment
     answer: Fragment
     before: Fragment | None
+    calls: Sequence[Fragment] = ()
+    """The first calls of tools, where there is an answer too: either side may be recorded without some of it."""
 
     def hash_words(self, namespace: str) -> str:
         """Return the hash of both texts."""
         written = f"[{self.question.written}, {self.answer.written}]"
         return id_of_written(namespace, None, "exchange", written)
 
+    def list_calls(self) -> list[ResentExchange]:
+        """Return the same question with each of its first calls that has an id."""
+        return [ResentExchange(self.question, call, self.before) for call in self.calls if call.call_id]
+
+    def name_call(self, namespace: str) -> str:
+        """Return what names an answer that is a call, with its id."""
+        return f"form {self.answer.hash_content(namespace)}"
+
     def list_forms(self, namespace: str) -> list[str]:
         """Return what names each text in any form; texts of few words are no names.
 
         Many users make the same call. So a call has a name with its id, too, for those who keep that.
         """
-        call_names = (
-            [f"form {self.answer.hash_content(namespace)}"] if self.answer.kind == "tool_call" else []
-        )
+        call_names = [self.name_call(namespace)] if self.answer.kind == "tool_call" else []
         return call_names + [
             f"form {fragment.hash_loosely(namespace)}"
             for fragment in (self.answer, self.question)
@@ -76,7 +86,8 @@ def list_last_exchange_names(namespace: str, messages: Sequence[SplitMessage]) -
     names: list[str] = []
     for exchange in walk_exchanges_backwards(messages):
         if exchange.answer.kind == "answer":
-            return [*names, exchange.hash_words(namespace), *exchange.list_forms(namespace)]
+            own = [exchange.hash_words(namespace), *exchange.list_forms(namespace)]
+            return [*names, *own, *(one.name_call(namespace) for one in exchange.list_calls())]
         if not names:
             names = exchange.list_forms(namespace)
     return names
@@ -86,16 +97,16 @@ def walk_exchanges_backwards(messages: Sequence[SplitMessage]) -> Iterator[Resen
     """Yield each question with the last answer to it, the newest first."""
     links = [fragment for message in messages for fragment in message.fragments if fragment.is_link]
     answer: Fragment | None = None
-    call: Fragment | None = None
+    calls: list[Fragment] = []
     for at in range(len(links) - 1, -1, -1):
         link = links[at]
         if link.kind == "answer" and answer is None:
             answer = link
         elif link.kind == "tool_call":
-            call = link
-        elif link.kind == "user" and (said := answer or call) is not None:
-            yield ResentExchange(link, said, links[at - 1] if at else None)
-            answer = call = None
+            calls = [link, *calls[: MAX_CALLS - 1]]
+        elif link.kind == "user" and (said := answer or next(iter(calls), None)) is not None:
+            yield ResentExchange(link, said, links[at - 1] if at else None, calls if answer else ())
+            answer, calls = None, []
 
 
 def find_by_exchange(
@@ -116,6 +127,10 @@ def find_by_exchange(
         for name in exchange.list_forms(namespace):
             id = index.histories.get(name)
             if id is not None and _has_exchange(get_state(id), exchange, is_user_known=is_user_known):
+                return id
+        for asked in exchange.list_calls():
+            id = index.histories.get(asked.name_call(namespace))
+            if id is not None and _has_exchange(get_state(id), asked, is_user_known=is_user_known):
                 return id
     return None
 

@@ -31,14 +31,14 @@ class Joiner:
         """Remember log records; gives the spans that came before them, with all that is known of each."""
         keys: dict[DeferralKey, None] = {}
         for log in logs:
-            if log.span_id and event_of(log):
-                keys[key := _make_key(log)] = None
+            if can_join(log):
+                keys[key := key_of(log)] = None
                 self._defer_logs(key, log, now_ns)
         return [joined for key in keys if (joined := self._find_span(key))]
 
     def take_span(self, span: SpanRecord, now_ns: int) -> SpanRecord:
         """The span with the log records that are known of it."""
-        key = _make_key(span)
+        key = key_of(span)
         if not self._waiting.peek(key):
             return span
         self._defer_logs(key, span, now_ns)
@@ -46,16 +46,16 @@ class Joiner:
 
     def await_logs(self, span: SpanRecord, now_ns: int) -> None:
         """Remember a span that says nothing of what was said, for log records that are still to come."""
-        key = _make_key(span)
+        key = key_of(span)
         if not any(isinstance(one, SpanRecord) for one in self._waiting.peek(key)):  # else it has some
             self._defer_logs(key, span, now_ns)
 
     def forget(self, now_ns: int) -> None:
         """Remember no more what has waited too long; log records whose span never came are counted."""
         late = self._waiting.expire(now_ns)
-        found = {_make_key(one) for one in late if isinstance(one, SpanRecord)}
+        found = {key_of(one) for one in late if isinstance(one, SpanRecord)}
         for one in late:
-            if _make_key(one) not in found:
+            if key_of(one) not in found:
                 internal_errors.count("find the span of a log record", TimeoutError())
 
     def _defer_logs(self, key: DeferralKey, one: SpanRecord | LogRecord, now_ns: int) -> None:
@@ -68,5 +68,11 @@ class Joiner:
         return add_logs(spans[-1], [one for one in buffered if isinstance(one, LogRecord)]) if spans else None
 
 
-def _make_key(one: SpanRecord | LogRecord) -> DeferralKey:
-    return DeferralKey(DeferralKind.SPAN, f"{one.trace_id} {one.span_id}")
+def can_join(log: LogRecord) -> bool:
+    """Return whether a log record belongs to a span and says something of it."""
+    return bool(log.span_id) and event_of(log) is not None
+
+
+def key_of(record: SpanRecord | LogRecord) -> DeferralKey:
+    """Return under what a span and its log records wait for each other."""
+    return DeferralKey(DeferralKind.SPAN, f"{record.trace_id} {record.span_id}")

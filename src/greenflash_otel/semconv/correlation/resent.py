@@ -7,7 +7,7 @@ arrive together with it, or came a moment ago.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from greenflash_otel.model.operation import Message, Operation, iterate_calls, iterate_results
@@ -34,8 +34,9 @@ def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]
         ids = [*_ids_of_calls(message)]
         known = answers.get(ids[0]) if ids else None
         missing = (answers[id] for id in _ids_of_results(message) if id in answers and id not in made)
-        if known and ids == [*_ids_of_calls(known)] and _is_contained(message, known):
+        if known and _lacks_only_own(ids, known, made) and _is_contained(message, known):
             message = replace(message, parts=known.parts)
+            made |= {*_ids_of_calls(known)}
         elif asked and (answer := next(missing, None)):  # else the input continues after it
             made |= {*_ids_of_calls(answer)}
             if found[-1].role == "assistant" and _is_contained(found[-1], answer):
@@ -43,6 +44,11 @@ def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]
             found.append(answer)
         found.append(message)
     return found
+
+
+def _lacks_only_own(ids: Sequence[str], answer: Message, made: Set[str]) -> bool:
+    """Return whether calls are all of an answer, or those that are left of it: nothing else has the others."""
+    return all(id in ids or id not in made for id in _ids_of_calls(answer))
 
 
 def _is_contained(message: Message, answer: Message) -> bool:

@@ -85,14 +85,15 @@ def find_result(operations: Iterable[Operation], call_id: str) -> Json:
 def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Give results the ids of the calls before them, in their order."""
     made, waiting = {call.id for call in iterate_calls(messages)}, list[str]()
+    answered = {
+        result.id for result in iterate_results(messages)
+    }  # a call that was left out has a result, too
 
     def name_part(part: Part) -> Part:
-        if isinstance(part, ToolCall) and part.id:
+        if isinstance(part, ToolCall) and part.id and part.id not in answered:
             waiting.append(part.id)
         elif isinstance(part, ToolCallResponse) and part.id not in made and waiting:
             return replace(part, id=waiting.pop(0))
-        elif isinstance(part, ToolCallResponse) and part.id in waiting:
-            waiting.remove(part.id)
         return part
 
     found = []
