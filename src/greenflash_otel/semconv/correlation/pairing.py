@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from greenflash_otel.model.call_ids import make_call_id
+from greenflash_otel.model.call_ids import is_made, make_call_id
 from greenflash_otel.model.operation import (
     Message,
     Part,
@@ -118,7 +118,7 @@ class _Pairing:
 
     def _add_call(self, call: ToolCall) -> ToolCall:
         id = call.id
-        if id is None or id in self._block:
+        if id is None or is_made(id) or id in self._block:
             key = make_call_id(self._question, call.name, call.arguments, 0)
             number = self._made[key]
             self._made[key] += 1
@@ -186,7 +186,8 @@ def _find_by_id(
     if result.id is None:
         return None
     call_id = numbers.get(result.id, result.id)
-    return next((one for one in waiting if one.written_id == call_id), None)
+    found = [one for one in waiting if one.written_id == call_id]
+    return _find_by_name(result, found) or next(iter(found), None)
 
 
 def _find_by_name(result: ToolCallResponse, waiting: Iterable[_WaitingCall]) -> _WaitingCall | None:

@@ -110,12 +110,15 @@ def _find_call(
         is_known: Whether some call has the id of the tool; only that decides then.
     """
     calls = [call for answer in reversed(answers) for call in answer]
-    if is_known:
-        return next((call for call in calls if call.id == tool.call_id), None)
     named = [call for call in calls if call.name == tool.name]
-    same = next((call for call in named if _is_given(tool.arguments, call.arguments)), None)
+    same = [call for call in named if _is_given(tool.arguments, call.arguments)]
+    if is_known:
+        with_id = [call for call in calls if call.id == tool.call_id]
+        repeated = [call for call in same if is_made(call.id)]  # several calls of an answer had the same id
+        both = [call for call in with_id if call in same]
+        return next(iter((*both, *repeated, *with_id)), None)
     if same or (tool.call_id and tool.arguments is not None):
-        return same  # an id of its own and other arguments: a tool of which no message tells
+        return next(iter(same), None)  # an id of its own and other arguments: no message tells of this tool
     return named[0] if len(named) == 1 else None
 
 

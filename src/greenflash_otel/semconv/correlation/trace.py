@@ -194,7 +194,7 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         requests.add(groups, operation)
         if operation.tool is None:
             continue
-        here = [other for other in calling if other.span.trace_id == trace_id]
+        here = [other for other in calling if _has_group(other, groups)]
         asked = requests.take(groups, operation.tool, [other.operation for other in here if other.operation])
         own_id = operation.tool.call_id
         call_id = asked.id if asked else own_id
@@ -205,8 +205,15 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         if call_id is not None:
             names[own_id or one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
-            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
+            later = [other for other in here or calling if other.span.start_ns >= one.span.end_ns]
+            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, later))
     return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in recorded]
+
+
+def _has_group(one: Reading, groups: Sequence[str | None]) -> bool:
+    """Return whether an operation is of a trace or of a named conversation."""
+    named = one.operation and one.operation.conversation_context.conversation_id
+    return one.span.trace_id in groups or (named is not None and named in groups)
 
 
 def _name_enclosing_call(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
