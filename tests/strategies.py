@@ -96,7 +96,7 @@ parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(Text, texts),
     st.builds(Reasoning, texts),
     st.builds(ToolCall, names, arguments, maybe(texts)),
-    st.builds(ToolCallResponse, json_values, maybe(texts), st.booleans()),
+    st.builds(ToolCallResponse, json_values, maybe(texts), st.booleans(), maybe(names)),
     st.builds(ServerToolCall, names, objects, maybe(texts)),
     st.builds(ServerToolCallResponse, objects, maybe(texts), st.booleans()),
     media,

@@ -94,8 +94,8 @@ def _strip_part(part: Part, role: str) -> Part:
             return Reasoning("")
         case ToolCall(name, _, id):
             return ToolCall(name, None, id)
-        case ToolCallResponse(_, id, failed):
-            return ToolCallResponse(None, id, failed)
+        case ToolCallResponse(_, id, failed, name):
+            return ToolCallResponse(None, id, failed, name)
         case ServerToolCall(name, _, id):
             return ServerToolCall(name, {}, id)
         case ServerToolCallResponse(_, id, failed):

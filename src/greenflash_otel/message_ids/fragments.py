@@ -21,6 +21,7 @@ from greenflash_otel.message_ids.ids import (
     write_canonical,
 )
 from greenflash_otel.message_ids.thought_blocks import has_block, separate_thoughts
+from greenflash_otel.model.call_ids import is_made
 from greenflash_otel.model.operation import (
     CallFacts,
     Json,
@@ -254,7 +255,7 @@ def _read_hidden(part: Part) -> Fragment:
             return Fragment("thought", content.rstrip(), data={"text": content})
         case ToolCall(name, arguments, id, caller_id):
             data = arguments if isinstance(arguments, Mapping) else _wrap("arguments", arguments)
-            canonical = [name, arguments, id]
+            canonical = [name, arguments, None if is_made(id) else id]
             return Fragment(
                 "tool_call", canonical, data=data, tool_name=name, call_id=id, caller_id=caller_id
             )
@@ -268,11 +269,10 @@ def _read_hidden(part: Part) -> Fragment:
 
 def _read_tool_result(part: Part, tool_name: str | None) -> Fragment:
     match part:
-        case ToolCallResponse(response, id, failed):
+        case ToolCallResponse(response, id, failed, name):
             data = response if isinstance(response, Mapping) else _wrap("result", response)
-            return Fragment(
-                "tool_result", response, data=data, tool_name=tool_name, call_id=id, failed=failed
-            )
+            name = name or tool_name
+            return Fragment("tool_result", response, data=data, tool_name=name, call_id=id, failed=failed)
         case ServerToolCallResponse(response, id, failed):
             return Fragment("tool_result", response, data=response, call_id=id, failed=failed)
         case Text(content):

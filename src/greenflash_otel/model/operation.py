@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from greenflash_otel.json_values import Json as Json
+from greenflash_otel.model.call_ids import LinkedPart
 from greenflash_otel.model.telemetry import NS_PER_MS
 
 
@@ -30,7 +31,7 @@ class Reasoning:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(LinkedPart):
     """The model asks for a tool."""
 
     name: str
@@ -43,7 +44,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCallResponse:
+class ToolCallResponse(LinkedPart):
     """What the tool answered."""
 
     response: Json
@@ -51,6 +52,8 @@ class ToolCallResponse:
     """Id of the `ToolCall` it answers."""
     failed: bool = False
     """True where the producer said that the tool failed (``is_error``)."""
+    name: str | None = None
+    """Of the tool, if the producer said it."""
 
 
 @dataclass(frozen=True, slots=True)

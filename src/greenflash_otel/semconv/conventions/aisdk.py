@@ -179,7 +179,7 @@ def _read_result(entry: Entry) -> ToolCallResponse:
     if isinstance(output, Mapping) and "type" in output and "value" in output:
         failed = failed or str(output["type"]).startswith("error")
         output = output["value"]
-    return ToolCallResponse(output, read_text(entry, "toolCallId"), failed)
+    return ToolCallResponse(output, read_text(entry, "toolCallId"), failed, read_text(entry, "toolName"))
 
 
 CONVENTION = Convention(

@@ -31,6 +31,7 @@ from greenflash_otel.semconv.convention import Convention, list_conversation_nam
 from greenflash_otel.semconv.conventions import otel_events
 from greenflash_otel.semconv.flattened import Tree, build_tree, find_branch, find_text, list_items
 from greenflash_otel.semconv.formats.api_payloads import read_response
+from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks
 from greenflash_otel.semconv.formats.openai import REFUSAL, read_content, read_messages, read_refusal
 from greenflash_otel.semconv.formats.openai_tools import read_named_call
 from greenflash_otel.semconv.usage import read_usage_attributes
@@ -129,7 +130,8 @@ def _read_flattened_messages(attributes: Attributes, prefix: str, role: str) -> 
 def _read_parts(item: Tree, role: str) -> tuple[Part, ...]:
     content = find_text(item, "content") or find_text(item, "user")  # of a prompt without a role
     if role == TOOL:
-        return (ToolCallResponse(content or "", find_text(item, "tool_call_id")),)
+        found = [part for part in _read_said(content or "") if isinstance(part, ToolCallResponse)]
+        return tuple(found) or (ToolCallResponse(content or "", find_text(item, "tool_call_id")),)
     thought = find_text(item, "reasoning")
     calls = tuple(
         read_named_call(find_text(call, "name"), find_text(call, "arguments"), find_text(call, "id"))
@@ -151,6 +153,8 @@ def _read_thoughts(thought: str | None) -> tuple[Part, ...]:
 def _read_said(content: str) -> tuple[Part, ...]:
     """Read a text; where it was a list of parts, the span has that as JSON."""
     entries = read_json(content) if content.startswith("[{") else None
+    if is_converse(entries):
+        return tuple(read_blocks(entries))
     given = entries if isinstance(entries, list) else []
     parts = [one for one in given if isinstance(one, Mapping) and isinstance(one.get("type"), str)]
     if not parts or len(parts) < len(given):
@@ -176,10 +180,14 @@ def _is_item(entry: Json) -> bool:
 def _put_in_order(message: Message) -> Message:
     """Put the model's thoughts first, and read items that are in texts as JSON."""
     said = [part for one in message.parts for part in (_read_item(one) or (one,))]
-    calls = {part.id: part for part in said if isinstance(part, ToolCall)}
-    parts = [part for part in said if not isinstance(part, ToolCall) or calls[part.id] is part]
+    parts = [part for at, part in enumerate(said, 1) if not _is_repeated(part, said[at:])]
     ordered = tuple(sorted(parts, key=lambda part: not isinstance(part, Reasoning)))
     return replace(message, role="assistant" if message.role == "unknown" else message.role, parts=ordered)
+
+
+def _is_repeated(part: Part, later: list[Part]) -> bool:
+    """Return whether a call is listed once more, as those that are also in a text are."""
+    return isinstance(part, ToolCall) and part.id is not None and part in later
 
 
 def _read_item(part: Part) -> tuple[Part, ...]:

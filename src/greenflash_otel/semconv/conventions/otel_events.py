@@ -143,6 +143,11 @@ def _read_messages(fields: Fields, role: str) -> Iterable[Message]:
         return read_contents(content, role)
     if is_converse(content):
         parts = tuple(read_blocks(content))
+        if role == "tool" and not any(isinstance(part, ToolCallResponse) for part in parts):
+            id = read_text(fields, "id") or read_text(fields, "tool_call_id")
+            return [
+                Message(role, (ToolCallResponse(result_of(content), id, fields.get("status") == "error"),))
+            ]
         return [Message(_correct_role(role, parts), parts)] if parts else []
     if role == "tool" and isinstance(content, list) and _has_several_results(content):
         return read_messages([{**one, "role": "tool"} for one in content if isinstance(one, Mapping)], role)

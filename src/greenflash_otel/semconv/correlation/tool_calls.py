@@ -2,9 +2,11 @@
 
 | what is missing                   | from where it is taken                                                 |
 |-----------------------------------|------------------------------------------------------------------------|
-| the id of a result, or its call's | the calls before it in the same input, in their order                  |
+| what links a result and its call  | the other results and calls of the same input: `pairing`               |
 | the ids of the calls in an answer | the later input that resends the same calls                            |
-| the call that a tool ran for      | the newest call of that name and with these arguments, if it has any   |
+| the call that a tool ran for      | the newest call of that name and with these arguments, if it has any;  |
+|                                   | also if the tool's span names another id than the call                 |
+| any id of a call                  | a hash of the call: `model.call_ids`                                   |
 | the calls that results answer, or | the answer that made the calls: `resent`                               |
 | what was said next to them        |                                                                        |
 | that calls and results have       | an answer asks for as many tools as the next input begins with results |
@@ -15,9 +17,11 @@ Links are made only between model calls that arrive together, and only where the
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from greenflash_otel.model.call_ids import is_made
 from greenflash_otel.model.operation import (
     Json,
     Message,
@@ -30,6 +34,7 @@ from greenflash_otel.model.operation import (
     iterate_results,
 )
 from greenflash_otel.model.roles import SYSTEM_ROLES
+from greenflash_otel.semconv.correlation.pairing import name_answer, pair_calls
 from greenflash_otel.semconv.correlation.resent import restore_answers
 
 AHEAD = 64
@@ -38,29 +43,83 @@ AHEAD = 64
 
 def link_calls(operations: Sequence[Operation]) -> list[Operation]:
     """Link the tool calls and results of model calls, which come in the order of their times."""
-    given = (
-        replace(one, input=pair_results(one.input)) if _needs_ids(one.input) else one for one in operations
-    )
-    recorded = list(restore_answers(given))
+    recorded = list(restore_answers(replace(one, input=pair_calls(one.input)) for one in operations))
     for place, operation in enumerate(recorded):
         later = recorded[place + 1 : place + 1 + AHEAD]
         calls = list(iterate_calls(operation.output))
         if any(call.id is None for call in calls):
-            recorded[place] = _copy_resend(operation, _find_resend(calls, operation, later))
+            operation = _copy_resend(operation, _find_resend(calls, operation, later))
         elif ids := _find_ids_of_results(calls, recorded[:place], later):
-            recorded[place] = _rename_calls(operation, ids)
+            operation = _rename_calls(operation, ids)
+        recorded[place] = replace(operation, output=_name_answers(operation))
     return recorded
 
 
-def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
-    """Find the call that a tool ran for, among those that were made before; None if none fits.
-    fits.
+def _name_answers(operation: Operation) -> tuple[Message, ...]:
+    """Give the calls of an answer, or of each of several answers to choose from, ids if they have none."""
+    if operation.choice_count < 2:
+        return name_answer(operation.input, operation.output)
+    return tuple(one for message in operation.output for one in name_answer(operation.input, (message,)))
 
-    What it was given is compared where the call's arguments can be recognised in it.
+
+class ToolRequests:
+    """The calls for which no tool ran yet, in the traces and conversations of their answers."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._known_ids = {
+            call.id for one in operations for call in iterate_calls((*one.input, *one.output)) if call.id
+        }
+        self._answers = defaultdict[str, list[list[ToolCall]]](list)
+        self._ran = set[str | None]()
+
+    def add(self, groups: Iterable[str | None], operation: Operation) -> None:
+        """Add the calls of an answer."""
+        if calls := list(iterate_calls(operation.output)):
+            for group in filter(None, groups):
+                self._answers[group].append(calls)
+
+    def take(
+        self, groups: Iterable[str | None], tool: ToolExecution, later: Iterable[Operation]
+    ) -> ToolCall | None:
+        """Find the call that a tool ran for, which no other tool ran for then; None if none fits.
+
+        Args:
+            later: Model calls whose inputs may have the call, if its answer has not arrived.
+        """
+        is_known = tool.call_id in self._known_ids
+        for group in filter(None, groups):
+            if call := _find_call(tool, self._answers[group], is_known=is_known):
+                for calls in self._answers[group]:
+                    calls[:] = [one for one in calls if one is not call]
+                self._ran.add(call.id)
+                return call
+        if is_known:
+            return None
+        resent = [list(iterate_calls([message])) for one in later for message in one.input]
+        call = _find_call(tool, [[one for one in calls if one.id not in self._ran] for calls in resent])
+        self._ran.add(call.id if call else None)
+        return call
+
+
+def _find_call(
+    tool: ToolExecution, answers: Sequence[Sequence[ToolCall]], *, is_known: bool = False
+) -> ToolCall | None:
+    """Find the call that a tool ran for in the newest answer that has one; of calls alike it is the first.
+
+    Args:
+        is_known: Whether some call has the id of the tool; only that decides then.
     """
+    calls = [call for answer in reversed(answers) for call in answer]
     named = [call for call in calls if call.name == tool.name]
     same = [call for call in named if _is_given(tool.arguments, call.arguments)]
-    return next(reversed(same), named[0] if len(named) == 1 else None)
+    if is_known:
+        with_id = [call for call in calls if call.id == tool.call_id]
+        repeated = [call for call in same if is_made(call.id)]  # several calls of an answer had the same id
+        both = [call for call in with_id if call in same]
+        return next(iter((*both, *repeated, *with_id)), None)
+    if same or (tool.call_id and tool.arguments is not None):
+        return next(iter(same), None)  # an id of its own and other arguments: no message tells of this tool
+    return named[0] if len(named) == 1 else None
 
 
 def _is_given(given: Json, arguments: Json) -> bool:
@@ -82,34 +141,6 @@ def find_result(operations: Iterable[Operation], call_id: str) -> Json:
     return recorded[0] if recorded and all(one == recorded[0] for one in recorded) else None
 
 
-def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Give results the ids of the calls before them, in their order."""
-    made, waiting = {call.id for call in iterate_calls(messages)}, list[str]()
-    answered = {
-        result.id for result in iterate_results(messages)
-    }  # a call that was left out has a result, too
-
-    def name_part(part: Part) -> Part:
-        if isinstance(part, ToolCall) and part.id and part.id not in answered:
-            waiting.append(part.id)
-        elif isinstance(part, ToolCallResponse) and part.id not in made and waiting:
-            return replace(part, id=waiting.pop(0))
-        return part
-
-    found = []
-    for message in messages:
-        if message.role == "user" and not any(iterate_results([message])):
-            waiting.clear()
-        found.append(_change_parts(message, name_part))
-    return tuple(found)
-
-
-def _needs_ids(messages: Iterable[Message]) -> bool:
-    """Return whether there are results that answer none of the calls."""
-    made = {call.id for call in iterate_calls(messages)}
-    return any(one.id is None or (made and one.id not in made) for one in iterate_results(messages))
-
-
 def _find_resend(
     calls: Sequence[ToolCall], operation: Operation, later: Iterable[Operation]
 ) -> Message | None:
@@ -122,7 +153,7 @@ def _find_resend(
     for following in later:
         for message in following.input:
             resent = list(iterate_calls([message]))
-            new = all(call.id and call.id not in before for call in resent)
+            new = all(call.id and not is_made(call.id) and call.id not in before for call in resent)
             if new and [(call.name, call.arguments) for call in resent] == asked:
                 return message
     return None

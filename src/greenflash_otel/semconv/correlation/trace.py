@@ -19,7 +19,6 @@ from greenflash_otel.model.operation import (
     RETRIEVAL,
     ConversationContext,
     Operation,
-    ToolCall,
     iterate_calls,
     merge_context,
 )
@@ -27,7 +26,7 @@ from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, restore_input, restore_instructions
 from greenflash_otel.semconv.correlation.rag import find_quoting_trace, quotable_text_of
-from greenflash_otel.semconv.correlation.tool_calls import find_call_for, find_result, link_calls
+from greenflash_otel.semconv.correlation.tool_calls import ToolRequests, find_result, link_calls
 from greenflash_otel.semconv.registry import OURS
 
 Key: TypeAlias = tuple[str, str]
@@ -169,7 +168,7 @@ def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
     """Give tool calls the ids by which they are known; each instrumentation by itself."""
     recorded, scopes = list(readings), defaultdict[str, list[int]](list)
     for place, one in enumerate(readings):
-        if one.operation and one.operation.name in MAIN_CALLS:
+        if one.operation and one.operation.name in MAIN_CALLS and one.span.scope != OURS:
             scopes[one.span.scope].append(place)
     for places in scopes.values():
         calls = link_calls([call for place in places if (call := recorded[place].operation)])
@@ -181,7 +180,7 @@ def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
 def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
     """Match tools to the calls they ran for. Those of no call count only where no call is known."""
     recorded = list(readings)
-    calls = defaultdict[str, list[ToolCall]](list)
+    requests = ToolRequests(one.operation for one in readings if one.operation)
     asks = {
         one.span.trace_id for one in readings if one.operation and any(iterate_calls(one.operation.output))
     }
@@ -191,24 +190,30 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
             continue
-        calls[trace_id] += iterate_calls(operation.output)
+        groups = (trace_id, operation.conversation_context.conversation_id)
+        requests.add(groups, operation)
         if operation.tool is None:
             continue
-        call_id = operation.tool.call_id
-        if call_id is None and (call := find_call_for(operation.tool, calls[trace_id])):
-            call_id = call.id
-        asked = next((call for call in calls[trace_id] if call.id == call_id), None)
-        calls[trace_id] = [call for call in calls[trace_id] if call is not asked]
+        here = [other for other in calling if _has_group(other, groups)]
+        asked = requests.take(groups, operation.tool, [other.operation for other in here if other.operation])
+        own_id = operation.tool.call_id
+        call_id = asked.id if asked else own_id
         if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
             given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
             operation = replace(operation, tool=given)
             one = recorded[place] = replace(one, operation=operation)
         if call_id is not None:
-            names[one.span.span_id] = call_id
+            names[own_id or one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
-            here = [other for other in calling if other.span.trace_id == trace_id]
-            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
+            later = [other for other in here or calling if other.span.start_ns >= one.span.end_ns]
+            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, later))
     return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in recorded]
+
+
+def _has_group(one: Reading, groups: Sequence[str | None]) -> bool:
+    """Return whether an operation is of a trace or of a named conversation."""
+    named = one.operation and one.operation.conversation_context.conversation_id
+    return one.span.trace_id in groups or (named is not None and named in groups)
 
 
 def _name_enclosing_call(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
@@ -241,7 +246,7 @@ def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[
     if call_id is None or operation.tool is None:
         return None
     tool = replace(operation.tool, call_id=call_id)
-    if operation.tool.call_id is None or (operation.failure and tool.result is None):
+    if operation.tool.call_id != call_id or (operation.failure and tool.result is None):
         result = find_result((one.operation for one in calling if one.operation), call_id)
         tool = replace(tool, result=tool.result if result is None else result)
     return replace(operation, tool=tool)

@@ -23,7 +23,7 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
-from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
+from greenflash_otel.semconv.formats.bedrock import is_converse, read_own_block, result_of
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
 from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import read_calls
@@ -108,6 +108,8 @@ def _is_flat(entry: Entry) -> bool:
 def _read_part(part: Json) -> Part:
     """Decode one part, in whatever words."""
     marked = convention.read_marked(part)
+    if block := isinstance(part, Mapping) and read_own_block(part):
+        return block[0]
     return marked or _read_medium(part) or _read_known(convention.read_part(part))
 
 

@@ -22,7 +22,9 @@ Block = Mapping[str, Json]
 MODALITIES = ("image", "video", "audio", "document")
 BASE64 = re.compile(r"[\w+/-]{16,}=*")
 """Bytes; in their place may stand a word that says they were taken out."""
-KINDS = ("text", "toolUse", "toolResult", "reasoningContent", *MODALITIES)
+KINDS = ("text", "json", "toolUse", "toolResult", "reasoningContent", *MODALITIES)
+OWN_KINDS = ("toolUse", "toolResult", "reasoningContent")
+"""Kinds that no other format has."""
 
 
 def is_converse(content: Json) -> bool:
@@ -41,6 +43,11 @@ def read_blocks(content: Json) -> Iterator[Part]:
     for block in content if isinstance(content, list) else ():
         if isinstance(block, Mapping):
             yield from _read_block(block)
+
+
+def read_own_block(block: Block) -> tuple[Part, ...] | None:
+    """Read a block among other parts; None if other formats have such a part as well."""
+    return tuple(_read_block(block)) if len(block) == 1 and not block.keys().isdisjoint(OWN_KINDS) else None
 
 
 def _read_block(block: Block) -> Iterator[Part]:

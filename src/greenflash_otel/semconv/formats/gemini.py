@@ -73,9 +73,9 @@ def _read_part(part: Entry) -> Iterator[Part]:
     elif isinstance(called, Mapping):
         yield ToolCall(read_text(called, "name") or "unknown", called.get("args"), read_text(called, "id"))
     elif isinstance(answered, Mapping):
-        yield ToolCallResponse(
-            answered.get("response"), read_text(answered, "id"), has_failed(answered.get("response"))
-        )
+        response = answered.get("response")
+        id, name = read_text(answered, "id"), read_text(answered, "name")
+        yield ToolCallResponse(response, id, has_failed(response), name)
     elif isinstance(data := _pick(part, "inline_data") or _pick(part, "file_data"), Mapping):
         yield _read_media(data)
     elif any(value is not None for value in part.values()):

@@ -29,6 +29,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.model.roles import ASSISTANT, TOOL, read_role
+from greenflash_otel.semconv.formats.bedrock import read_own_block
 from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import (
     CALLS,
@@ -79,7 +80,7 @@ def read_message(entry: JsonObject, default_role: str = "user") -> Message:
     role, content = read_role(entry.get("role"), default_role), entry.get("content")
     if len(entry) == 2 and isinstance(content, str) and content and role != TOOL:
         return Message(role, (Text(content),))  # most of a long history, and so in a fraction of the time
-    parts = (_read_tool_result(entry),) if role == TOOL else tuple(read_said(entry))
+    parts = _read_tool_results(entry) if role == TOOL else tuple(read_said(entry))
     return Message(role, parts, name=read_str(entry.get("name")))
 
 
@@ -142,6 +143,13 @@ def _unseal(item: JsonObject) -> Part:
     """Return an item as it came, but of what only the provider can read the digest, long as that may be."""
     sealed = read_str(item.get("encrypted_content"))
     return read_other({**item, "encrypted_content": digest_of(sealed)[0]} if sealed else item)
+
+
+def _read_tool_results(entry: JsonObject) -> tuple[Part, ...]:
+    """Read what a tool answered; Anthropic and Bedrock have results within the content, each with its id."""
+    parts = read_content(entry.get("content")) if isinstance(entry.get("content"), list) else ()
+    found = tuple(part for part in parts if isinstance(part, ToolCallResponse))
+    return found or (_read_tool_result(entry),)
 
 
 def _read_tool_result(entry: JsonObject) -> Part:
@@ -207,6 +215,8 @@ def _read_part(entry: object) -> tuple[Part, ...]:
         return ()
     kind = read_str(fields.get("type")) or read_str(fields.get("kind")) or ""
     if (reader := PARTS.get(kind)) and (parts := reader(fields, kind)) is not None:
+        return parts
+    if not kind and (parts := read_own_block(fields)) is not None:
         return parts
     return (_read_medium(fields) or read_other(fields),)
 

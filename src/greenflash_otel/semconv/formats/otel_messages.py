@@ -111,8 +111,9 @@ def write_part(part: Part) -> JsonObject:
         case ToolCall(name, arguments, id, caller_id):
             call: JsonObject = {"type": "tool_call", "id": id, "name": name, "arguments": arguments}
             return {**call, "caller_id": caller_id} if caller_id else call
-        case ToolCallResponse(response, id, failed):
-            return {"type": "tool_call_response", "id": id, "response": response, **_write_failed(failed)}
+        case ToolCallResponse(response, id, failed, name):
+            answer: JsonObject = {"type": "tool_call_response", "id": id, "response": response}
+            return {**answer, **({"name": name} if name else {}), **_write_failed(failed)}
         case ServerToolCall(name, asked, id):
             return {"type": "server_tool_call", "id": id, "name": name, "server_tool_call": asked}
         case ServerToolCallResponse(response, id, failed):
@@ -226,7 +227,8 @@ def _read_tool_call(part: JsonObject) -> Part:
 def _read_tool_call_response(part: JsonObject) -> Part:
     # The schema says "response"; its own examples and Pydantic AI say "result".
     response = part["response"] if "response" in part else part.get("result")
-    return ToolCallResponse(response, _read_str(part.get("id")), failed=part.get("is_error") is True)
+    id, name = _read_str(part.get("id")), _read_str(part.get("name")) or None
+    return ToolCallResponse(response, id, failed=part.get("is_error") is True, name=name)
 
 
 def _read_server_tool_call(part: JsonObject) -> Part:
