@@ -94,6 +94,7 @@ others = st.builds(
 )
 parts: st.SearchStrategy[Part] = st.one_of(
     st.builds(Text, texts),
+    st.builds(Text, texts, st.lists(json_values, max_size=2).map(tuple)),
     st.builds(Reasoning, texts),
     st.builds(ToolCall, names, arguments, maybe(texts)),
     st.builds(ToolCallResponse, json_values, maybe(texts), st.booleans(), maybe(names)),

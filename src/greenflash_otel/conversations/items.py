@@ -65,6 +65,8 @@ def write_message(
     fragment, voice = chained.fragment, chained.fragment.voice
     facts = {**(properties or {}), **(write_record(fragment.call) if fragment.call else {})}
     own_model = facts.pop("model", None)
+    if fragment.annotations:
+        facts["annotations"] = list(fragment.annotations)
     content: str | None = None
     input, output = None, None
     tool_name: str | None = None

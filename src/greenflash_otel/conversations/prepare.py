@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from greenflash_otel.message_ids.fragments import SplitMessage, find_system_prompt, split_messages
+from greenflash_otel.message_ids.validation_reports import hide_validation_reports
 from greenflash_otel.model.operation import TURN, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
@@ -44,5 +45,5 @@ class PreparedOperation:
 def prepare(operation: Operation) -> PreparedOperation:
     """Split the messages of an operation."""
     prompt, leading = find_system_prompt(operation)
-    messages = operation.input[leading:] if leading else operation.input
+    messages = hide_validation_reports(operation.input[leading:] if leading else operation.input)
     return PreparedOperation(operation, prompt, split_messages(messages), split_messages(operation.output))

@@ -15,6 +15,11 @@ from greenflash_otel.lru import LruDict
 from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.fragments import NOT_SAID, SYSTEM_ROLES, split_message
 from greenflash_otel.message_ids.ids import namespace_of
+from greenflash_otel.message_ids.validation_reports import (
+    hide_validation_reports,
+    may_be_report,
+    may_text_be_report,
+)
 from greenflash_otel.model.operation import MAIN_CALLS, TURN, Message, Operation, Other, Text
 
 STEPS = 20_000
@@ -64,7 +69,7 @@ class KnownHistory:
                 tip = after
                 if tip in ends:
                     known_to, parent_id = index + 1, tip
-        if parent_id is None or _read_role(entries, known_to) in SYSTEM_ROLES:
+        if parent_id is None or _depends_on_what_is_before(entries, known_to):
             return entries, None
         return [*entries[:prompt], *entries[known_to:]], parent_id
 
@@ -79,7 +84,7 @@ class KnownHistory:
         known_to, parent_id = 0, None
         with self._lock:
             ends = self._ends.get(id) or LruDict[str, None](BRANCHES)
-            for index, message in enumerate(operation.input):
+            for index, message in enumerate(hide_validation_reports(operation.input)):
                 talks = talks or message.role not in SYSTEM_ROLES
                 if not talks:
                     continue  # the system prompt: not part of what is said
@@ -92,7 +97,7 @@ class KnownHistory:
                 ends.remember(tip, None)
                 self._ends.remember(id, ends)
         rest = operation.input[known_to:]
-        if parent_id is None or (rest and rest[0].role in SYSTEM_ROLES):
+        if parent_id is None or (rest and (rest[0].role in SYSTEM_ROLES or may_be_report(rest[0]))):
             return operation  # a system message in front would be taken for the system prompt
         retained = (*_find_prompt(operation.input[:known_to]), *rest)
         return replace(operation, input=retained, input_parent_id=parent_id)
@@ -130,9 +135,13 @@ def _read_simple_message(entry: object) -> tuple[str, str]:
     return "", ""
 
 
-def _read_role(entries: Sequence[object], index: int) -> object:
+def _depends_on_what_is_before(entries: Sequence[object], index: int) -> bool:
+    """Whether a message would be read as another one if it were the first."""
     entry = entries[index] if index < len(entries) else None
-    return entry.get("role") if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        return False
+    text = entry.get("content")
+    return entry.get("role") in SYSTEM_ROLES or (isinstance(text, str) and may_text_be_report(text))
 
 
 def _find_prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -85,6 +85,8 @@ class Fragment:
     """See `Message.aside`: nothing follows it."""
     call: CallFacts | None = None
     """See `Message.call`: with the first words of the message, or with its first part."""
+    annotations: Sequence[Json] = ()
+    """See `Text.annotations`."""
     is_link: bool = False
     """Whether the next fragment's id depends on this one; see `chain`."""
     _written: str | None = field(default=None, init=False, repr=False)
@@ -169,7 +171,7 @@ def split_message(message: Message) -> SplitMessage:
     if role == "assistant" and has_block(parts):
         parts = separate_thoughts(message)
     if len(parts) == 1 and isinstance(parts[0], Text) and role not in RESULT_ROLES:
-        fragments = _split_text(message, parts[0].content)  # nearly all messages of long histories
+        fragments = _split_text(message, parts[0])  # nearly all messages of long histories
     else:
         spoken = [part for part in parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
         fragments, said_all = list(_split_parts(message, spoken)), len(spoken) == len(parts)
@@ -190,8 +192,9 @@ def _add_call_facts(fragments: Sequence[Fragment], facts: CallFacts) -> None:
         fragment.call = facts if fragment is bearer else CallFacts(facts.model)
 
 
-def _split_text(message: Message, content: str) -> list[Fragment]:
+def _split_text(message: Message, text: Text) -> list[Fragment]:
     """Split a message that is one text, as `_split_parts` does."""
+    content = text.content
     if not content:
         return []
     kind = _kind_of(message.role)
@@ -202,6 +205,7 @@ def _split_text(message: Message, content: str) -> list[Fragment]:
             content,
             voice=None if kind == "system" else message.voice,
             ends_message=kind == "answer",
+            annotations=text.annotations,
         )
     ]
 
@@ -246,7 +250,9 @@ def _split_visible(
     if refusals:
         data["refusal"] = True
     text = "\n".join(text for text in texts if text)
-    yield Fragment(kind, canonical, text=text or None, data=data, voice=voice, ends_message=ends_message)
+    fragment = Fragment(kind, canonical, text or None, data, voice=voice, ends_message=ends_message)
+    fragment.annotations = [note for part in parts if isinstance(part, Text) for note in part.annotations]
+    yield fragment
 
 
 def _read_hidden(part: Part) -> Fragment:

@@ -34,12 +34,13 @@ def separate_thoughts(message: Message) -> tuple[Part, ...]:
     """Return the parts of an assistant message, in which a block in front of its text is a thought."""
     parts = message.parts
     first = next((at for at, part in enumerate(parts) if isinstance(part, Text)), len(parts))
-    texts = list(takewhile(lambda part: isinstance(part, Text), parts[first:]))
-    text = "\n".join(part.content for part in texts if isinstance(part, Text))
+    in_row = takewhile(lambda part: isinstance(part, Text), parts[first:])
+    texts = [part for part in in_row if isinstance(part, Text)]
+    text = "\n".join(part.content for part in texts)
     thoughts, said = _separate_text(text, is_cut=message.finish_reason == "length")
     if said == text:
         return parts
-    spoken = (Text(said),) if said else ()
+    spoken = (Text(said, tuple(note for part in texts for note in part.annotations)),) if said else ()
     return (*parts[:first], *map(Reasoning, thoughts), *spoken, *parts[first + len(texts) :])
 
 

@@ -21,6 +21,8 @@ class Text:
     """Text that was said."""
 
     content: str
+    annotations: tuple[Json, ...] = field(default=(), hash=False)
+    """What the provider cites for it, as it came; no part of its identity, as histories often leave it out."""
 
 
 @dataclass(frozen=True, slots=True)

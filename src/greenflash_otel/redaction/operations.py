@@ -32,7 +32,7 @@ Clean: TypeAlias = Callable[[Json, str], Json]
 """Redacts every text in a value, keys of objects too. Takes the value and its path."""
 
 FIELDS: Mapping[type[Part], Mapping[str, str]] = {
-    Text: {"content": "messages.content"},
+    Text: {"content": "messages.content", "annotations": "messages.properties.annotations"},
     Reasoning: {"content": "messages.output.text"},
     ToolCall: {"arguments": "messages.input"},
     ToolCallResponse: {"response": "messages.output"},
@@ -49,10 +49,12 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
     tool, prompt, failure = operation.tool, operation.prompt, operation.failure
 
     def change(part: Part, role: str) -> Part:
-        is_prompt = isinstance(part, Text) and role in SYSTEM_ROLES
-        redacted: Part = _change(
-            part, clean, **({"content": "system_prompt"} if is_prompt else FIELDS[type(part)])
-        )
+        paths = FIELDS[type(part)]
+        if isinstance(part, Text) and role in SYSTEM_ROLES:
+            paths = {**paths, "content": "system_prompt"}
+        redacted: Part = _change(part, clean, **paths)
+        if isinstance(redacted, Text):
+            return replace(redacted, annotations=tuple(redacted.annotations))
         return redacted
 
     mapped = map_parts(operation, change)

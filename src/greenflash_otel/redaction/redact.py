@@ -28,7 +28,7 @@ MAX_KEY_IN_PATH: Final = 100
 
 STRUCTURE: Final = frozenset(
     """
-    arguments background bargeIn cached_input_tokens call caller_id content count detail digest
+    annotations arguments background bargeIn cached_input_tokens call caller_id content count detail digest
     dimensions documents duration ending error file_id finish_reason greenflash_original id
     incomplete_reason input input_tokens is_error language latency_ms message messages metadata mime_type
     modality model name operation output output_format output_tokens page_content parameters parts prompt

@@ -36,7 +36,7 @@ class LangChainConfig:
     """What the ids of messages are hashed with; see `message_ids.ids`."""
     active: bool = True
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
-    ends: LruDict[tuple[str, str], tuple[str, int]] = field(default_factory=lambda: LruDict(ENDS))
+    ends: LruDict[tuple[str, str], tuple[str, int, str | None]] = field(default_factory=lambda: LruDict(ENDS))
     """Id of a recorded message as spans refer to it, and what it said, by conversation and LangChain's id."""
     inserted: LruDict[str, None] = field(default_factory=lambda: LruDict(ENDS))
     """LangChain's ids of messages that a node wrote in the role of the user."""

@@ -14,13 +14,13 @@ from langchain_core.messages import BaseMessage, convert_to_messages
 
 from greenflash_otel.instrumentation.langchain.messages import is_message, likeness_of
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.semconv.formats.langchain import role_of
+from greenflash_otel.semconv.formats.langchain import role_of, tool_calls_of
 
 ROLES = frozenset({"human", "user", "ai", "assistant", "system", "developer", "tool", "function"})
 """What names who speaks, where a message is no object."""
 
-SeenMessage: TypeAlias = tuple[Any, Any]
-"""A message as the application wrote it, and what one of LangChain's said when it was seen."""
+SeenMessage: TypeAlias = tuple[Any, Any, Sequence[Any]]
+"""A message as the application wrote it, and what one of LangChain's said and asked for when it was seen."""
 
 
 def is_like_message(value: Any) -> bool:
@@ -65,13 +65,13 @@ def see_messages(messages: Iterable[Any]) -> tuple[SeenMessage, ...]:
 
 def restore_messages(seen: Iterable[SeenMessage]) -> list[Any]:
     """Return the messages as they were when they were seen."""
-    found = (_restore_message(message, content) for message, content in seen)
+    found = (_restore_message(*one) for one in seen)
     return [message for message in found if message is not None and message.type != "remove"]
 
 
 def convert_messages(messages: Iterable[Any]) -> list[Any]:
     """Return LangChain's messages, of whatever form they are; what is none is left out."""
-    return restore_messages((message, None) for message in messages)
+    return restore_messages((message, None, ()) for message in messages)
 
 
 def match_messages(messages: Sequence[Any], known: Sequence[Any]) -> list[int | None]:
@@ -119,23 +119,26 @@ def _find_alike(message: Any, known: Sequence[Any], begin: int) -> int | None:
 
 def _see_message(message: Any) -> SeenMessage:
     if isinstance(message, BaseMessage) or is_message(message):
-        content = message.content
-        return message, content if isinstance(content, str) else [*map(_copy_block, content)]
-    return (dict(message) if isinstance(message, Mapping) else message), None
+        content, calls = message.content, [{**one} for one in tool_calls_of(message)]
+        return message, content if isinstance(content, str) else [*map(_copy_block, content)], calls
+    return (dict(message) if isinstance(message, Mapping) else message), None, ()
 
 
 def _copy_block(block: Any) -> Any:
     return dict(block) if isinstance(block, Mapping) else block
 
 
-def _restore_message(message: Any, content: Any) -> Any:
-    if content is not None and message.content is content:
-        return message
+def _restore_message(message: Any, content: Any, calls: Sequence[Any]) -> Any:
     if not is_message(message):
         return _convert_message(message)
-    if content is None or message.content is content or message.content == content:
+    if content is None:
         return message
-    return message.model_copy(update={"content": content})
+    was: dict[str, Any] = (
+        {} if message.content is content or message.content == content else {"content": content}
+    )
+    if calls and calls != tool_calls_of(message):
+        was["tool_calls"] = [*calls]
+    return message.model_copy(update=was) if was else message
 
 
 def _convert_message(value: Any) -> Any:

@@ -55,6 +55,7 @@ from greenflash_otel.instrumentation.langchain.turn_notes import (
     add_call_id,
     look_for_conversation,
     look_into,
+    name_retried_call,
     note_bubbles,
     note_questions,
     note_seen,
@@ -179,7 +180,7 @@ def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, input
     if operation is None and turn.source.instrumentation.chains:
         operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
-        operation = add_call_id(turn, operation)
+        operation = name_retried_call(parent, begun.tags, add_call_id(turn, operation))
         run.operation = replace(
             operation, conversation_context=replace(turn.conversation_context, tool_call_id=within)
         )

@@ -11,6 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from greenflash_otel.instrumentation.langchain.config import LangChainConfig
+from greenflash_otel.instrumentation.langchain.edited_calls import (
+    list_arguments,
+    list_requested_calls,
+    split_edit,
+    write_edited_call,
+)
 from greenflash_otel.instrumentation.langchain.message_forms import convert_messages
 from greenflash_otel.instrumentation.langchain.messages import (
     is_inserted,
@@ -46,7 +52,7 @@ from greenflash_otel.model.telemetry import NS_PER_MS
 from greenflash_otel.semconv.formats.langchain import read_object, role_of, tool_calls_of
 
 Line: TypeAlias = tuple[Message, Any]
-"""What is recorded, and the message of LangChain's that says it; None where nothing in the state does."""
+"""What is recorded, and the message of LangChain's that says it, if one in the state does."""
 
 
 @dataclass(slots=True)
@@ -109,14 +115,14 @@ class _Script:
         begun = self._border.read_begun(lambda state: self._match_known(state)[0])
         new, final = self._read_output(begun)
         known_to, parent_id = self._match_known(begun)
-        asked_for = _list_requested_calls([*begun, *new], known_to)
+        asked_for = list_requested_calls([*begun, *new], known_to)
         rest, new = (
             [one for one in messages if not self._is_inserted(one) and not self._is_odd(one, asked_for)]
             for messages in (begun[known_to:], new)
         )
-        output = [*self._list_output(new, is_last=final is None), *self._list_questions()]
-        if final is not None:
-            output.append((final, None))
+        rest, edits = split_edit(self._turn, rest)
+        output = [*self._list_output([*edits, *new], begun, is_last=final is None), *self._list_questions()]
+        output += [] if final is None else [(final, None)]
         given: list[Line] = [(read_object(one), one) for one in _remove_alternatives(rest)]
         question = self._choose_question(begun, output)
         if question is not None:
@@ -191,7 +197,10 @@ class _Script:
         messages = None if shown is None else find_messages(shown)
         if messages:
             said = [one for one in convert_messages(messages) if role_of(one) == "assistant"]
-            return [*new, *(one for one in said[-1:] if not _is_among(one, [*new, *begun]))], None
+            return [
+                *new,
+                *(one for one in said[-1:] if not any(one is known for known in [*new, *begun])),
+            ], None
         text = None if shown is None else write_answer(shown)
         is_left = self._turn.outputs is None and self._turn.ending != "completed"
         is_open = (is_left or not self._turn.answered) and not self._turn.questions
@@ -237,17 +246,19 @@ class _Script:
                 known = self._instrumentation.ends.get((conversation_id, name)) if name else None
                 if known is not None and known[1] == likeness_of(state[index]):
                     return index + 1, known[0]
+                if known is not None:  # an edited message is a branch from where it was
+                    return index, known[2]
         if any(role_of(one) == "assistant" for one in state):
             return 0, None
         return 0, self._instrumentation.latest.get(conversation_id)
 
-    def _list_output(self, messages: Sequence[Any], *, is_last: bool) -> list[Line]:
+    def _list_output(self, messages: Sequence[Any], begun: Sequence[Any], *, is_last: bool) -> list[Line]:
         """What was said after the user: of several answers the last is shown, the others lead to it."""
         lines = list[Line]()
         answers = [at for at, one in enumerate(messages) if _is_answer(one)]
         steps = self._steps_of(messages)
         shown = self._list_shown(messages, answers, steps) if is_last else ()
-        times_ms = self._list_times(steps)
+        times_ms, asked = self._list_times(steps), list_arguments([*begun, *messages])
         for at, (one, step, at_ms) in enumerate(zip(messages, steps, times_ms, strict=True)):
             if role_of(one) == "user":
                 lines.append((self._write_inserted(one, at_ms), one))
@@ -259,6 +270,8 @@ class _Script:
                 continue
             if step is not None:
                 self.recorded.add(id(step))
+            if (edited := write_edited_call(step, asked)) is not None:
+                lines.append((edited, None))
             lines.append((replace(read_object(one, at_ms=at_ms), call=read_facts(step)), one))
         return lines
 
@@ -354,18 +367,12 @@ def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
     namespace = namespace_of(conversation_id, instrumentation.key)
     head_id = parent_id
     for line, message in lines:
-        head_id = find_head(namespace, head_id, (split_message(line),))
+        before, head_id = head_id, find_head(namespace, head_id, (split_message(line),))
         name = getattr(message, "id", None)
         if name and head_id is not None and line.role in ("user", "assistant"):
-            instrumentation.ends.remember((conversation_id, name), (head_id, likeness_of(message)))
+            instrumentation.ends.remember((conversation_id, name), (head_id, likeness_of(message), before))
     if head_id is not None:
         instrumentation.latest.remember(conversation_id, head_id)
-
-
-def _list_requested_calls(state: Sequence[Any], known_to: int) -> Set[Any]:
-    """Ids of the tool calls in what is new, and in the turn that it goes on with."""
-    since = next((at for at in range(known_to - 1, -1, -1) if role_of(state[at]) == "user"), 0)
-    return {call.get("id") for one in state[since:] for call in tool_calls_of(one)}
 
 
 def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
@@ -391,7 +398,3 @@ def _is_answer(message: Any) -> bool:
 def _is_same(message: Any, other: Any) -> bool:
     name = getattr(other, "id", None)
     return other is message or (name is not None and name == getattr(message, "id", None))
-
-
-def _is_among(message: Any, state: Sequence[Any]) -> bool:
-    return any(one is message for one in state)

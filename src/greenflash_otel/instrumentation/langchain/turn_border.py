@@ -29,6 +29,7 @@ class TurnBorder:
         steps = [step.message for step in turn.steps if is_message(step.message)]
         self._made = {id(message) for message in steps}
         self._names = {name for message in steps if (name := getattr(message, "id", None))}
+        self._calls = {step.run.tool_call_id for step in turn.steps if step.run.kind == "tool"} - {None}
 
     def read_begun(self, count_known: Callable[[Sequence[Any]], int]) -> list[Any]:
         """Return the messages that were there before any step of this turn said something.
@@ -83,8 +84,10 @@ class TurnBorder:
         return convert_messages(found)
 
     def _is_made_here(self, message: Any) -> bool:
-        """Whether a step of this turn made a message: it is the same one, edited or not."""
-        return id(message) in self._made or getattr(message, "id", None) in self._names
+        """Whether a step of this turn made a message: it is the same one, edited or not, or its tool's result."""
+        if id(message) in self._made or getattr(message, "id", None) in self._names:
+            return True
+        return role_of(message) == "tool" and getattr(message, "tool_call_id", None) in self._calls
 
 
 def _is_said(message: Any, words: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,9 @@ SEEN = 4
 PLACES = 8
 """Runs in which the conversation of a turn is looked for, if it was not named before."""
 
+ATTEMPT = "retry:attempt:"
+"""How the tag begins that `with_retry()` gives to what it tries again."""
+
 
 def add_call_id(turn: Turn, operation: Operation) -> Operation:
     """A tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
@@ -30,7 +33,7 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
     if tool is None or tool.call_id is not None:
         return operation
     said = [
-        *(message for message, _ in turn.state or ()),
+        *(message for message, *_ in turn.state or ()),
         *(step.message for step in turn.steps if step.run.kind == "model"),
     ]
     calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
@@ -47,6 +50,21 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
         if id is not None:
             return replace(operation, tool=replace(tool, call_id=id))
     return operation
+
+
+def name_retried_call(parent: Run, tags: Sequence[str], operation: Operation) -> Operation:
+    """Return a tool run that no model asked for, with a call id of its own if `with_retry()` made it.
+
+    All attempts are runs for one call. The first has no tag, but the run around it has the name of the tool.
+    """
+    tool = operation.tool
+    if tool is None or tool.call_id is not None:
+        return operation
+    is_node = parent.parent is not None and parent.parent.is_graph
+    is_first = parent.kind == "chain" and parent.name == tool.name and not is_node
+    if not is_first and not any(tag.startswith(ATTEMPT) for tag in tags):
+        return operation
+    return replace(operation, tool=replace(tool, call_id=f"retry-{parent.key:032x}"))
 
 
 def look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:

@@ -52,6 +52,7 @@ class _Choice:
     function_call: _ToolCall | None = None
     executed_tools: dict[int, JsonObject] = field(default_factory=dict)
     audio: dict[str, str] = field(default_factory=dict)
+    annotations: list[Any] = field(default_factory=list)
 
     def add(self, choice: JsonObject) -> None:
         self.finish_reason = read_str(choice.get("finish_reason")) or self.finish_reason
@@ -101,6 +102,10 @@ class _Choice:
             if isinstance(piece, str):
                 self.audio[name] = piece if name == "id" else self.audio.get(name, "") + piece
 
+    def add_annotations(self, annotations: object) -> None:
+        """Some providers repeat them in later chunks."""
+        self.annotations += [one for one in read_list(annotations) if one not in self.annotations]
+
     def _find_tool_call(self, delta: JsonObject) -> _ToolCall:
         """The call that a delta continues: the last of its index, or the last one where it has none.
 
@@ -125,6 +130,7 @@ class _Choice:
         message["tool_calls"] = [call.to_json() for _, call in self.tool_calls]
         message["executed_tools"] = [tool for _, tool in sorted(self.executed_tools.items())]
         message["audio"] = self.audio
+        message["annotations"] = self.annotations
         if self.function_call:
             message["function_call"] = self.function_call.to_json()["function"]
         return {"index": index, "message": message, "finish_reason": self.finish_reason}
@@ -137,6 +143,7 @@ FIELDS: Mapping[str, Callable[[_Choice, object], None]] = {
     "function_call": _Choice.add_function_call,
     "executed_tools": _Choice.add_executed_tools,
     "audio": _Choice.add_audio,
+    "annotations": _Choice.add_annotations,
 }
 """What to do with the other fields of a delta."""
 

@@ -41,6 +41,8 @@ class ResponseAssembly:
         self._done: set[int] = set()
         self._pieces: dict[int, dict[tuple[str, int], list[str]]] = {}
         """By output index: pieces by field and by index in that field."""
+        self._annotations: dict[tuple[int, int], list[Any]] = {}
+        """Citations by output index and index in its content."""
 
     def add(self, event: JsonObject) -> None:
         """Take in the next event."""
@@ -50,6 +52,9 @@ class ResponseAssembly:
         index = read_count(event.get("output_index")) or 0
         if kind in DELTAS:
             self._add_piece(index, *DELTAS[kind], event)
+        elif kind == "response.output_text.annotation.added":
+            place = index, read_count(event.get("content_index")) or 0
+            self._annotations.setdefault(place, []).append(event.get("annotation"))
         elif kind == "response.output_item.done":
             self._items[index] = read_json_object(event.get("item"))
             self._done.add(index)
@@ -79,17 +84,23 @@ class ResponseAssembly:
     def _get_item(self, index: int) -> JsonObject:
         item = self._items[index]
         pieces = self._pieces.get(index)
-        return item if index in self._done or not pieces else {**item, **_fields_of(pieces)}
+        if index in self._done or not pieces:
+            return item
+        notes = {part: notes for (output, part), notes in self._annotations.items() if output == index}
+        return {**item, **_fields_of(pieces, notes)}
 
 
-def _fields_of(pieces: Mapping[tuple[str, int], list[str]]) -> JsonObject:
+def _fields_of(
+    pieces: Mapping[tuple[str, int], list[str]], annotations: Mapping[int, list[Any]]
+) -> JsonObject:
     """The fields of an unfinished item that its deltas report."""
     fields: dict[str, Any] = {}
-    for (field, _), texts in sorted(pieces.items()):
+    for (field, part), texts in sorted(pieces.items()):
         text = "".join(texts)
         if field in ("output_text", "refusal"):
             key = "text" if field == "output_text" else "refusal"
-            fields.setdefault("content", []).append({"type": field, key: text})
+            said = {"type": field, key: text, "annotations": annotations.get(part)}
+            fields.setdefault("content", []).append(said)
         elif field in ("summary", "content"):
             fields.setdefault(field, []).append({"text": text})
         else:

@@ -27,7 +27,7 @@ from greenflash_otel.semconv.formats.media import MODALITIES
 
 KINDS = frozenset({"human", "ai", "system", "tool", "function", "developer"})
 """LangChain's types of messages, without what it adds for classes and for pieces of a stream."""
-ASIDE = ("refusal", "reasoning_content", "audio")
+ASIDE = ("refusal", "reasoning_content", "audio", *openai.CITATIONS)
 """What it moves out of a message of OpenAI's, and has nowhere else."""
 LISTED_ELSEWHERE = frozenset(
     {"tool_call", "tool_use", "function_call", "tool_call_chunk", "input_json_delta", "invalid_tool_call"}

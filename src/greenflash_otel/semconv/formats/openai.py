@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from greenflash_otel.json_values import (
+    Json,
     JsonObject,
     digest_of,
     read_json_object,
@@ -56,6 +57,8 @@ from greenflash_otel.semconv.formats.openai_tools import (
 REFUSAL = "refusal"
 THOUGHTS = ("summary", "content", "reasoning", "thinking", "text")
 """Where the words of reasoning stand: OpenAI's items and parts, Mistral's, Anthropic's, LangChain's."""
+CITATIONS = ("annotations", "citations")
+"""Where citations are: OpenAI's and LangChain's, Anthropic's."""
 MESSAGE_FIELDS = frozenset({"role", "tool_calls", "function_call", "refusal", "audio"})
 """An entry that has one of them, or a content, is a message, whatever its type is called."""
 
@@ -170,7 +173,8 @@ def read_said(entry: JsonObject, read: Callable[[object], tuple[Part, ...]] | No
         yield Reasoning(thought)
     yield from read_executed_tools(entry)
     said = (read or read_content)(entry.get("content"))
-    yield from said
+    cited = _read_annotations(entry)
+    yield from _annotate(said, cited) if cited else said
     if refused := read_str(entry.get("refusal")):
         yield read_refusal(refused)
     if audio := read_json_object(entry.get("audio")):
@@ -230,7 +234,25 @@ def _read_text(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
     text = fields.get("text")
     if text is None and kind:
         return ()  # says only that there was one, as some producers write with content capture off
-    return _make_parts(Text, text) if isinstance(text, str) else None
+    if isinstance(text, str) and text:
+        return (Text(text, _read_annotations(fields)),)
+    return () if isinstance(text, str) else None
+
+
+def _read_annotations(fields: JsonObject) -> tuple[Json, ...]:
+    found = next((found for name in CITATIONS if (found := fields.get(name))), None)
+    return tuple(map(to_json, read_list(found))) if found else ()
+
+
+def _annotate(parts: tuple[Part, ...], annotations: tuple[Json, ...]) -> tuple[Part, ...]:
+    """Return parts of which the last text has the annotations of its message."""
+    last = max((at for at, part in enumerate(parts) if isinstance(part, Text)), default=None)
+    return tuple(
+        replace(part, annotations=(*part.annotations, *annotations))
+        if isinstance(part, Text) and at == last
+        else part
+        for at, part in enumerate(parts)
+    )
 
 
 def _read_refused(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:

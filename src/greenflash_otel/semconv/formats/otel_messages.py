@@ -104,8 +104,9 @@ def _write_message(message: Message, write: PartWriter) -> dict[str, Json]:
 def write_part(part: Part) -> JsonObject:
     """Encode one part."""
     match part:
-        case Text(content):
-            return {"type": "text", "content": content}
+        case Text(content, annotations):
+            text: JsonObject = {"type": "text", "content": content}
+            return {**text, "annotations": annotations} if annotations else text
         case Reasoning(content):
             return {"type": "reasoning", "content": content}
         case ToolCall(name, arguments, id, caller_id):
@@ -206,8 +207,10 @@ def read_marked(part: Json) -> Part | None:
 
 
 def _read_text(part: JsonObject) -> Part:
-    content = part.get("content")
-    return Text(content) if isinstance(content, str) else _read_other(part)
+    content, annotations = part.get("content"), part.get("annotations")
+    if not isinstance(content, str):
+        return _read_other(part)
+    return Text(content, tuple(annotations)) if isinstance(annotations, (list, tuple)) else Text(content)
 
 
 def _read_reasoning(part: JsonObject) -> Part:

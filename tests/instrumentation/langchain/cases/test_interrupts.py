@@ -92,7 +92,7 @@ def test_case_07_a_static_interrupt_is_neither_an_answer_nor_a_question(spans: S
 
 @pytest.mark.parametrize("decision", ["approve", "edit", "reject"])
 def test_case_08_a_person_decides_on_a_tool(spans: Spans, decision: str) -> None:
-    """Rejected, it fails without having run; edited, the answer is told again with other arguments."""
+    """Rejected, it fails without having run; edited, what runs is a call of its own."""
     agent = create_agent(
         says(asks(("weather", {"city": "Oslo"}, "call_1")), "So be it."),
         [weather],
@@ -112,11 +112,12 @@ def test_case_08_a_person_decides_on_a_tool(spans: Spans, decision: str) -> None
     assert [kind for kind, _ in found[2:]] == [
         "assistant_message",
         "user_message",
+        *(["tool_call"] if decision == "edit" else []),
         "tool_error" if decision == "reject" else "observation",
         "final_response",
     ]
     assert found[3][1] == said.get(decision, 'edit: {"name": "weather", "args": {"city": "Rome"}}')
-    assert {"approve": "Oslo.", "edit": "Sunny in Rome.", "reject": "Not now."}[decision] in found[4][1]
+    assert {"approve": "Oslo.", "edit": "Sunny in Rome.", "reject": "Not now."}[decision] in found[-2][1]
 
 
 def test_case_09_a_tool_that_nobody_has_beside_a_good_one(spans: Spans) -> None:

@@ -199,7 +199,7 @@ def _cut_to_heard(parts: tuple[Part, ...], share: float) -> list[Part]:
         text = _cut_to_words(part.content, left)
         left -= len(part.content)
         if text:
-            retained.append(Text(text))
+            retained.append(replace(part, content=text))
     return retained
 
 
