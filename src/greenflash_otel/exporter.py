@@ -23,10 +23,10 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.model.operation import ConversationContext
-from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
+from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
 from greenflash_otel.semconv.attributes import copy_plain_attributes
-from greenflash_otel.semconv.registry import OURS, recognises
+from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation
 

@@ -30,13 +30,14 @@ from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import GreenflashSpanProcessor, find_or_add_processor
 from greenflash_otel.instrumentation import open_operations
+from greenflash_otel.model.telemetry import OURS
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
 from greenflash_otel.settings import MEMORY, Export, History, Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
-TRACER = "greenflash_otel"
+TRACER = OURS
 
 
 class _Processor(Protocol):

@@ -146,8 +146,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a step of a known conversation is dropped": Mutation(
         "conversations/assemble",
-        "waiting.operation.name in STEPS and _is_of_no_conversation(store, waiting)",
-        "waiting.operation.name in STEPS",
+        "is_step(waiting.operation.name) and _is_of_no_conversation(store, waiting)",
+        "is_step(waiting.operation.name)",
     ),
     "what comes back changed is another": Mutation(
         "conversations/align", "    if len(match.nodes) < count_resent(links):", "    if False:"

@@ -301,27 +301,17 @@ DELETE_ITEMS = "delete_items"
 COMPACT = "compact_response"
 DECISION = "decision"
 
-STEPS = frozenset(
-    {
-        EMBEDDINGS,
-        RETRIEVAL,
-        CHAIN,
-        TASK,
-        WORKFLOW,
-        MEMORY_READ,
-        MEMORY_WRITE,
-        COMPACT,
-        DECISION,
-        DELETE_ITEMS,
-        "image_generation",
-        "moderation",
-        "speech",
-        "text_completion_batch",
-        "transcription",
-        "translation",
-    }
-)
-"""Names of the calls that the user never sees as such."""
+SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, TURN}
+"""Names of operations whose words the user may see."""
+
+
+def is_step(name: str) -> bool:
+    """Return whether an operation of this name is a hidden step, which the user never sees as such.
+
+    Every name is one that is not a call, a turn or a tool. So a convention or an endpoint brings a name of its own
+    without a row here.
+    """
+    return name not in SHOWN and name != EXECUTE_TOOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +319,7 @@ class Operation:
     """One operation. Times and ids are the span's; see `spans.SpanRecord`."""
 
     name: str
-    """``gen_ai.operation.name``: of `MAIN_CALLS`, `STEPS`, `FETCH`, `ADD_ITEMS`, `TURN`, `EXECUTE_TOOL`."""
+    """``gen_ai.operation.name``: one of `SHOWN`, `EXECUTE_TOOL`, or the name of a hidden step, see `is_step`."""
     conversation_context: ConversationContext = field(default_factory=ConversationContext)
     provider: str | None = None
     request_model: str | None = None

@@ -12,6 +12,9 @@ from typing import Literal, TypeAlias
 
 NS_PER_MS = 1_000_000
 
+OURS = "greenflash_otel"
+"""Scope of the spans that we make."""
+
 AttributeValue: TypeAlias = (
     str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None
 )
