@@ -90,8 +90,8 @@ class GreenflashSpanExporter(SpanExporter):
     def __init__(
         self, *, pipeline: Pipeline | None = None, http_client: httpx.Client | None = None, **settings: Any
     ) -> None:
-        given = {"export": "greenflash", **settings}
-        self.pipeline = pipeline or Pipeline(Settings.read(os.environ, **given), http_client=http_client)
+        options = {"export": "greenflash", **settings}
+        self.pipeline = pipeline or Pipeline(Settings.read(os.environ, **options), http_client=http_client)
         """Where its spans go."""
         standalone.register(self)
 
@@ -226,14 +226,14 @@ def find_or_add_processor(provider: Any, kind: type[Processor]) -> Processor:
         provider: Anything that has ``add_span_processor()``.
     """
     try:
-        known = _processors.setdefault(provider, {})
+        processors = _processors.setdefault(provider, {})
     except TypeError:  # a provider of another kind, which cannot be remembered weakly
-        known = {}
-    processor: Processor | None = known.get(kind)
+        processors = {}
+    processor: Processor | None = processors.get(kind)
     if processor is None:
         processor = kind()
         provider.add_span_processor(processor)
-        known[kind] = processor
+        processors[kind] = processor
     return processor
 
 

@@ -89,7 +89,7 @@ class GeneratorBlocks(Generic[T]):
         """Forget a block that was left."""
         for key in self._keys.pop(id(block), ()):
             frame, blocks = self._entries.get(key) or (None, [])
-            remaining = [one for one in blocks if one[0] is not block]
+            remaining = [entry for entry in blocks if entry[0] is not block]
             if frame is not None and remaining:
                 self._entries[key] = (frame, remaining)
             else:

@@ -114,7 +114,7 @@ def instrument(
             "OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included"
         )
         export, frameworks = "none", ()
-    given = {
+    arguments = {
         "api_key": api_key,
         "product_id": product_id,
         "base_url": base_url,
@@ -136,7 +136,7 @@ def instrument(
         "handle_sigterm": handle_sigterm,
     }
     if (runtime := _runtime) is None:
-        settings = Settings.read(os.environ, **given)
+        settings = Settings.read(os.environ, **arguments)
         runtime, is_first = _set_up_once(settings, tracer_provider, http_client)
         if is_first:
             with internal_errors.guarded("say what is set up"):
@@ -144,7 +144,7 @@ def instrument(
             return runtime.pipeline
     passed = {"tracer_provider": tracer_provider, "http_client": http_client}
     other = [name for name, it in passed.items() if it is not None and it is not getattr(runtime, name)]
-    report_second_call(runtime.settings, given, other_objects=other)
+    report_second_call(runtime.settings, arguments, other_objects=other)
     return runtime.pipeline
 
 

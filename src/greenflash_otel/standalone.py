@@ -61,8 +61,8 @@ def register(exporter: StandaloneExporter) -> None:
 def unregister(exporter: StandaloneExporter) -> None:
     """Forget ``exporter``; the last one leaves the SDK as it was."""
     with _lock:
-        for number, known in list(_exporters.items()):
-            if known is exporter:
+        for number, other in list(_exporters.items()):
+            if other is exporter:
                 del _exporters[number]
         set_strict_for(exporter, False)
         SPAN_CONTEXTS.remove_reader(exporter)
@@ -94,7 +94,7 @@ def reset_for_tests() -> None:
 
 def _watch_spans() -> None:
     for name, watch in (("start", _note_start), ("end", _note_end)):
-        if (known := _wrappers.get(name)) is None or known not in _list_layers(name):
+        if (layer := _wrappers.get(name)) is None or layer not in _list_layers(name):
             _wrappers[name] = _wrap(name, watch)
 
 

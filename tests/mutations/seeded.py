@@ -355,7 +355,7 @@ MUTATIONS: dict[str, Mutation] = {
     "the newest notes go first": Mutation(
         "delivery/state_table", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
     ),
-    "what replaces stands beside": Mutation(
-        "delivery/state_table", "            if not note.appends:", "            if False:"
+    "what replaces is added": Mutation(
+        "delivery/state_table", "            if not record.appends:", "            if False:"
     ),
 }

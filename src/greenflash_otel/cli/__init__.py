@@ -145,11 +145,11 @@ DROP = ("remove requests for good", "Removes requests, refused or waiting; what 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
-    given = make_parser().parse_args(arguments)
-    module, _, function = given.command.partition(":")
+    parsed = make_parser().parse_args(arguments)
+    module, _, function = parsed.command.partition(":")
     try:
         with log_to_stderr(is_server=module in SERVERS):
-            code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(given)
+            code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(parsed)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

@@ -164,13 +164,13 @@ class _Moment:
 
     def __init__(self) -> None:
         self._totals = Totals(Stats(), ())
-        self._asked: set[str] = set()
+        self._reported: set[str] = set()
 
     def read_totals(self, metric: str) -> Totals:
-        if metric in self._asked or not self._asked:
+        if metric in self._reported or not self._reported:
             self._totals = sum_stats([source.own_stats() for source in list(_sources)])
-            self._asked = set()
-        self._asked.add(metric)
+            self._reported = set()
+        self._reported.add(metric)
         return self._totals
 
 

@@ -108,12 +108,12 @@ class Outbox:
         Raises:
             sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
-        given = tuple(requests)
-        job = self.put_later(given, notes, converted_id=converted_id)
+        entries = tuple(requests)
+        job = self.put_later(entries, notes, converted_id=converted_id)
         WRITER.wait(job)
         if job.error is not None:
             raise job.error
-        return given if job.result is None else cast("Sequence[ApiRequest]", job.result)
+        return entries if job.result is None else cast("Sequence[ApiRequest]", job.result)
 
     def put_later(
         self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0

@@ -176,13 +176,13 @@ def _parse_date(http_date: str) -> datetime | None:
 
 def _pause_reason(answer: Answer, status: int) -> str:
     """What answered, and what to do about it."""
-    said = _read_explanation(answer.body)
+    explanation = _read_explanation(answer.body)
     if 300 <= status < 400:
         return f"HTTP {status}: a redirect, which is not followed; {BASE_URL_ADVICE}"
-    if said and status in ADVICE:
-        return f"{_write_reason(status, said)}; {ADVICE[status]}"
-    if said:
-        return _write_reason(status, said)
+    if explanation and status in ADVICE:
+        return f"{_write_reason(status, explanation)}; {ADVICE[status]}"
+    if explanation:
+        return _write_reason(status, explanation)
     advice = ADVICE.get(status, BASE_URL_ADVICE)
     return f"HTTP {status}: not an answer of the API ({_kind_of(answer)}); {advice}"
 
@@ -194,8 +194,8 @@ def _kind_of(answer: Answer) -> str:
     return found[1] if found else "of no known type"
 
 
-def _write_reason(status: int, said: str) -> str:
-    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
+def _write_reason(status: int, explanation: str) -> str:
+    return f"HTTP {status}: {explanation}" if explanation else f"HTTP {status}"
 
 
 def _read_explanation(body: bytes) -> str:

@@ -369,10 +369,10 @@ def read_entry_row(db: sqlite3.Connection, id: int) -> Row | None:
 def _convert_row(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be one of a column's type
     """A row as its table would take it."""
     kind, path, conversation_id = (
-        _decode_text(one) if isinstance(one, bytes) else str(one) for one in row[:3]
+        _decode_text(column) if isinstance(column, bytes) else str(column) for column in row[:3]
     )
     items = int(row[3]) if isinstance(row[3], (int, float)) else 0
-    body, checksum = (one if isinstance(one, bytes) else str(one).encode() for one in row[4:])
+    body, checksum = (column if isinstance(column, bytes) else str(column).encode() for column in row[4:])
     return kind, path, conversation_id, items, body, checksum
 
 

@@ -55,12 +55,12 @@ class StateTable:
         today = _count_days()
         replaced: dict[str, None] = {}
         values: dict[str, list[str]] = {}
-        for note in notes:
-            if not note.appends:
-                replaced[note.key] = None
-                values.pop(note.key, None)
-            if note.value is not None:
-                values.setdefault(note.key, []).append(note.value)
+        for record in notes:
+            if not record.appends:
+                replaced[record.key] = None
+                values.pop(record.key, None)
+            if record.value is not None:
+                values.setdefault(record.key, []).append(record.value)
         rows = [
             (key, today, value, _compute_checksum(key, value))
             for key, some in values.items()

@@ -52,13 +52,13 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         if length > LONGEST_REQUEST_BYTES:
             return self._send(413, "application/json", b'{"error": {"message": "too long"}}')
-        asked = _find_last_message(json.loads(self.rfile.read(length)))
+        question = _find_last_message(json.loads(self.rfile.read(length)))
         for answer in self.answers:
-            if answer["to"] == asked and answer["path"] == self.path:
+            if answer["to"] == question and answer["path"] == self.path:
                 body = answer["body"]
                 text = body if isinstance(body, str) else json.dumps(body)
                 return self._send(answer["status"], answer["content_type"], text.encode())
-        error = {"error": {"message": f"no recorded answer to {asked!r} at {self.path}"}}
+        error = {"error": {"message": f"no recorded answer to {question!r} at {self.path}"}}
         return self._send(404, "application/json", json.dumps(error).encode())
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -66,8 +66,8 @@ def use_tools(client: OpenAI) -> None:
         {"role": "system", "content": "You're a helpful assistant."},
         {"role": "user", "content": "What's the weather in Seattle and San Francisco today?"},
     ]
-    asked = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=[WEATHER])
-    message = asked.choices[0].message
+    completion = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=[WEATHER])
+    message = completion.choices[0].message
     messages.append(message.to_dict())  # type: ignore[arg-type]  # the SDK takes its own answer back
     for call in message.tool_calls or ():
         if call.type == "function":

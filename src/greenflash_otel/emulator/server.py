@@ -144,8 +144,8 @@ class Emulator:
         """
         found = reading.read_conversations(self._store, id=id)
         if not found:
-            known = ", ".join(repr(conversation.external_id) for conversation in self.conversations())
-            raise LookupError(f"no conversation {id!r}; stored: {known or 'none'}")
+            stored = ", ".join(repr(conversation.external_id) for conversation in self.conversations())
+            raise LookupError(f"no conversation {id!r}; stored: {stored or 'none'}")
         return found[-1]
 
     def outcomes(self) -> tuple[StoredOutcome, ...]:

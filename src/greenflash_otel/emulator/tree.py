@@ -100,15 +100,15 @@ def _group_children(
 ) -> tuple[Mapping[str | None, Sequence[StoredMessage]], Mapping[str, str]]:
     """Children by their parent's id, roots under None; and what to say of parents that are not stored."""
     ids = {message.external_id: message.id for message in messages if message.external_id}
-    known = {message.id for message in messages}
+    known_ids = {message.id for message in messages}
     children: defaultdict[str | None, list[StoredMessage]] = defaultdict(list)
     missing: dict[str, str] = {}
     for message in messages:
         named = message.parent_external_id or message.parent_id or ""
         parent = ids.get(named, named.lower())
-        if named and parent not in known:
+        if named and parent not in known_ids:
             missing[message.id] = f"  [parent {named} is not stored]"
-        children[parent if parent in known else None].append(message)
+        children[parent if parent in known_ids else None].append(message)
     return children, missing
 
 

@@ -56,9 +56,11 @@ class Connections:
         self._open[connection] = None
         self._by_peer[connection.peer] += 1
         if len(self._open) > self._max:
-            idle = [one for one in self._open if one.is_idle and one is not connection]
+            idle = [
+                candidate for candidate in self._open if candidate.is_idle and candidate is not connection
+            ]
             # max() takes the first of equals, which is the oldest.
-            victim = max(idle, key=lambda one: self._by_peer[one.peer], default=connection)
+            victim = max(idle, key=lambda candidate: self._by_peer[candidate.peer], default=connection)
             self.discard(victim)  # at once: asyncio reports its end only after others have come
             victim.end()
 

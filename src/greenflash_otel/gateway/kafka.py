@@ -50,14 +50,14 @@ class Progress:
     """From which offset on it has to be read again."""
 
 
-def take_all(messages: Iterable[Any], take: Callable[[Any], bool]) -> Progress:
+def take_all(messages: Iterable[Any], store: Callable[[Any], bool]) -> Progress:
     """Take messages in order; a partition of which one could not be taken waits there."""
     progress = Progress()
     for message in messages:
         place = message.topic(), message.partition()
         if place in progress.back:
             continue
-        if take(message):
+        if store(message):
             progress.done[place] = message.offset() + 1
         else:
             progress.back[place] = message.offset()
@@ -129,9 +129,9 @@ class KafkaReader:
         content = message.value() or b""
         headers = {name.lower(): value for name, value in message.headers() or []}
         product = headers.get(PRODUCT_HEADER) or b""
-        given = RequestMetadata(product_id=product.decode(errors="replace"), is_trusted=True)
+        metadata = RequestMetadata(product_id=product.decode(errors="replace"), is_trusted=True)
         try:
-            self._receiver.take(self._topics[message.topic()], content, given, as_json=content[:1] == b"{")
+            self._receiver.take(self._topics[message.topic()], content, metadata, as_json=content[:1] == b"{")
         except RefusedError as refused:
             if refused.status.is_temporary:
                 return False

@@ -39,8 +39,8 @@ def read_tenants(text: str) -> tuple[TenantEntry, ...]:
 
 
 def _read_entry(value: dict[str, Any]) -> TenantEntry:
-    known = {"product_id", "api_key", "tokens"}
+    allowed = {"product_id", "api_key", "tokens"}
     texts = [value["product_id"], value["api_key"], *value.get("tokens", [])]
-    if not all(isinstance(text, str) and text for text in texts) or not set(value) <= known:
+    if not all(isinstance(text, str) and text for text in texts) or not set(value) <= allowed:
         raise ValueError
     return TenantEntry(texts[0], texts[1], tuple(texts[2:]))

@@ -243,9 +243,12 @@ def disambiguate_choices(
     """Yield alternatives; one that says the same as another gets ids of its own, for it is another answer."""
     seen: set[str] = set()
     for index, alternative in enumerate(alternatives):
-        ids = {one.id for one in alternative}
+        ids = {fragment.id for fragment in alternative}
         if ids & seen:
-            yield from (replace(one, id=id_of(namespace, one.id, "choice", index)) for one in alternative)
+            yield from (
+                replace(fragment, id=id_of(namespace, fragment.id, "choice", index))
+                for fragment in alternative
+            )
         else:
             yield from alternative
         seen |= ids

@@ -184,7 +184,9 @@ def split_message(message: Message) -> SplitMessage:
 
 def _add_call_facts(fragments: Sequence[Fragment], facts: CallFacts) -> None:
     """Give the fragments of a message what is known of its call: its tokens count once, its model for each."""
-    bearer = next((one for one in fragments if one.kind == "answer"), None) or next(iter(fragments), None)
+    bearer = next((fragment for fragment in fragments if fragment.kind == "answer"), None) or next(
+        iter(fragments), None
+    )
     for fragment in fragments:
         fragment.call = facts if fragment is bearer else CallFacts(facts.model)
 

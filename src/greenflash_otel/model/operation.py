@@ -358,12 +358,12 @@ class Operation:
 
 def iterate_calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
     """The tools that messages ask for."""
-    return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
+    return (part for message in messages for part in message.parts if isinstance(part, ToolCall))
 
 
 def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
     """The results of tools that messages contain."""
-    return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))
+    return (part for message in messages for part in message.parts if isinstance(part, ToolCallResponse))
 
 
 def call_facts_of(operation: Operation, duration_ns: int) -> CallFacts:

@@ -33,7 +33,7 @@ def broken(field: str, sentence: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{sentence}", {"field": field, "sentence": sentence})
 
 
-def _given(value: object) -> object:
+def _refuse_null(value: object) -> object:
     if value is None:
         raise broken("", "must not be null; leave the field out")
     return value
@@ -71,7 +71,7 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Given: TypeAlias = Annotated[T | None, BeforeValidator(_given)]
+Given: TypeAlias = Annotated[T | None, BeforeValidator(_refuse_null)]
 """An optional field that, where it is sent, is not null. None means: not sent."""
 
 NonEmpty: TypeAlias = Annotated[str, Field(min_length=1)]

@@ -66,12 +66,12 @@ def instrument(
         id_key: The setting of that name, for the ids by which a span refers to them.
     """
     source = tracer if callable(tracer) else lambda: tracer
-    known = KnownHistory(key_of(id_key)) if history == "new" else None
+    known_history = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
         if (now := patches.current) is None:
-            patches.current = OpenAIConfig(source, capture_content, history=known)
+            patches.current = OpenAIConfig(source, capture_content, history=known_history)
         else:
-            now.tracer, now.capture_content, now.history = source, capture_content, known
+            now.tracer, now.capture_content, now.history = source, capture_content, known_history
         for target in TARGETS:
             target.install()
         websocket.wrap()

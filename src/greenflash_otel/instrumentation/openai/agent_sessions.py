@@ -47,17 +47,17 @@ class AgentSessions:
         if id is None:
             return operation
         with self._lock:
-            known = self._sessions.get(id, Operation(operation.name))
-            context = merge_context(operation.conversation_context, known.conversation_context)
+            session = self._sessions.get(id, Operation(operation.name))
+            context = merge_context(operation.conversation_context, session.conversation_context)
             operation = replace(
                 operation,
                 conversation_context=context,
-                request_model=operation.request_model or known.request_model,
-                system_instructions=operation.system_instructions or known.system_instructions,
+                request_model=operation.request_model or session.request_model,
+                system_instructions=operation.system_instructions or session.system_instructions,
             )
             noted = Operation(
                 operation.name,
-                merge_context(known.conversation_context, context),
+                merge_context(session.conversation_context, context),
                 request_model=operation.request_model,
                 system_instructions=operation.system_instructions,
             )

@@ -95,7 +95,7 @@ class JsonBody:
         self._assembly = assembly
         self._decode = decode
         self._at_once = at_once
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._size = 0
         self._due = BATCH_BYTES
         self._rest = b""
@@ -110,7 +110,7 @@ class JsonBody:
 
     def receive_bytes(self, chunk: bytes) -> None:
         """Take in the next bytes as they came over the wire."""
-        self._pieces.append(chunk)
+        self._chunks.append(chunk)
         self._size += len(chunk)
         if self._size >= self._due or (self._at_once and (self._decode or b"\n" in chunk)):
             with guarded("decode an answer"):
@@ -131,7 +131,7 @@ class JsonBody:
         return self._assembly.to_json() if self._document is None else self._document
 
     def _digest(self, *, final: bool) -> None:
-        content = self._rest + self._take_pieces()
+        content = self._rest + self._take_chunks()
         if self._is_document is None and (start := content.lstrip(BLANK)[:1]):
             self._is_document = self.begun = start in b"{["
         if not self._is_document:
@@ -156,9 +156,9 @@ class JsonBody:
                 for payload in self._read_payloads([b""]):
                     self._assembly.add(read_json_object(json.loads(payload)))
 
-    def _take_pieces(self) -> bytes:
-        content = b"".join(self._pieces)
-        self._pieces, self._size = [], 0
+    def _take_chunks(self) -> bytes:
+        content = b"".join(self._chunks)
+        self._chunks, self._size = [], 0
         if self._decode is None:
             return content
         decoded = self._decode(content)

@@ -35,8 +35,8 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 def read_output_type(format: object) -> str | None:
     """``json`` where a request asks for it in either of two ways."""
-    asked = read_str(read_json_object(format).get("type"))
-    return "json" if asked in ("json_object", "json_schema") else None
+    type = read_str(read_json_object(format).get("type"))
+    return "json" if type in ("json_object", "json_schema") else None
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:

@@ -18,8 +18,8 @@ BYTES_PER_NUMBER = 4
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what is to be embedded."""
-    given = request.body.get("input")
-    texts = [given] if isinstance(given, str) else read_list(given)
+    input = request.body.get("input")
+    texts = [input] if isinstance(input, str) else read_list(input)
     if texts and all(read_count(token) is not None for token in texts):
         texts = [texts]
     parts = tuple(_read_text(text) for text in texts)
@@ -57,8 +57,8 @@ class WholeAssembly:
         return {"error": self._error} if self._error else NOTHING
 
 
-def _read_text(given: object) -> Part:
-    return Text(given) if isinstance(given, str) else Other("tokens", {"count": len(read_list(given))})
+def _read_text(content: object) -> Part:
+    return Text(content) if isinstance(content, str) else Other("tokens", {"count": len(read_list(content))})
 
 
 def _measure_length(vector: object) -> int | None:

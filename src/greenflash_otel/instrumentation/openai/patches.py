@@ -146,14 +146,12 @@ def _request_of(options: Any, ids: tuple[str, ...]) -> CallRequest:
 
 def _body_of(options: Any) -> JsonObject:
     """The JSON that will be sent: ``extra_body`` wins over the arguments, as in the SDK."""
-    given = options.json_data
-    if isinstance(given, bytes):
-        given = json.loads(given)
+    body = options.json_data
+    if isinstance(body, bytes):
+        body = json.loads(body)
     extra = options.extra_json
     return (
-        {**read_json_object(given), **read_json_object(extra)}
-        if extra
-        else read_json_object(given) or NOTHING
+        {**read_json_object(body), **read_json_object(extra)} if extra else read_json_object(body) or NOTHING
     )
 
 

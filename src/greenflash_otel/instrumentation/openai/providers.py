@@ -40,8 +40,8 @@ HOSTS: Mapping[str, str] = {
 
 def provider_of(client: object) -> str:
     """The provider's name; ``openai`` for a host that is not known, as whoever runs it speaks its API."""
-    for known in type(client).__mro__:
-        if provider := CLIENTS.get(known.__name__):
+    for base in type(client).__mro__:
+        if provider := CLIENTS.get(base.__name__):
             return provider
     return _find_provider(str(getattr(getattr(client, "base_url", None), "host", "")))
 

@@ -22,7 +22,7 @@ DELTAS: Mapping[str, tuple[str, str]] = {
     "response.mcp_call_arguments.delta": ("mcp_call", "arguments"),
     "response.code_interpreter_call_code.delta": ("code_interpreter_call", "code"),
 }
-"""Type of the item that an event adds a piece to, and where in it."""
+"""Type of the item that an event adds a delta to, and where in it."""
 
 TERMINAL = frozenset(f"response.{end}" for end in ("completed", "incomplete", "failed", "cancelled"))
 
@@ -39,8 +39,8 @@ class ResponseAssembly:
         """Whether the stream began with the response's first event; one that is resumed begins later."""
         self._items: dict[int, JsonObject] = {}
         self._done: set[int] = set()
-        self._pieces: dict[int, dict[tuple[str, int], list[str]]] = {}
-        """By output index: pieces by field and by index in that field."""
+        self._deltas: dict[int, dict[tuple[str, int], list[str]]] = {}
+        """By output index: deltas by field and by index in that field."""
 
     def add(self, event: JsonObject) -> None:
         """Take in the next event."""
@@ -53,7 +53,7 @@ class ResponseAssembly:
         elif kind == "response.output_item.done":
             self._items[index] = read_json_object(event.get("item"))
             self._done.add(index)
-            self._pieces.pop(index, None)
+            self._deltas.pop(index, None)
         elif kind == "response.output_item.added":
             self._items.setdefault(index, read_json_object(event.get("item")))
         elif response := read_json_object(event.get("response")):
@@ -70,22 +70,22 @@ class ResponseAssembly:
         return {**body, "error": body.get("error") or self._error}
 
     def _add_piece(self, index: int, item_type: str, field: str, event: JsonObject) -> None:
-        if not (piece := read_str(event.get("delta"))):
+        if not (delta := read_str(event.get("delta"))):
             return
         part = read_count(event.get("content_index", event.get("summary_index"))) or 0
         self._items.setdefault(index, {"type": item_type})
-        self._pieces.setdefault(index, {}).setdefault((field, part), []).append(piece)
+        self._deltas.setdefault(index, {}).setdefault((field, part), []).append(delta)
 
     def _get_item(self, index: int) -> JsonObject:
         item = self._items[index]
-        pieces = self._pieces.get(index)
-        return item if index in self._done or not pieces else {**item, **_fields_of(pieces)}
+        deltas = self._deltas.get(index)
+        return item if index in self._done or not deltas else {**item, **_fields_of(deltas)}
 
 
-def _fields_of(pieces: Mapping[tuple[str, int], list[str]]) -> JsonObject:
+def _fields_of(deltas: Mapping[tuple[str, int], list[str]]) -> JsonObject:
     """The fields of an unfinished item that its deltas report."""
     fields: dict[str, Any] = {}
-    for (field, _), texts in sorted(pieces.items()):
+    for (field, _), texts in sorted(deltas.items()):
         text = "".join(texts)
         if field in ("output_text", "refusal"):
             key = "text" if field == "output_text" else "refusal"

@@ -80,7 +80,7 @@ class LiveSession(Session):
         """How far each side was recorded, by the event that says it."""
         self._repeated_ms: dict[str, int] = {}
         """How far each side had been recorded before this connection."""
-        self._given: list[Message] = []
+        self._inputs: list[Message] = []
         """What the application handed in for the next turn."""
         self._exchanges: list[LiveExchange] = []
         """The turns that run: the latest, and the one before while fragments of it may come."""
@@ -113,15 +113,15 @@ class LiveSession(Session):
     def _add_line(self, kind: str, content: str, now_ms: int) -> None:
         """Note what the model is let know; it says it, or heeds it, in the next turn."""
         part = Other(kind, {"content": content}) if kind in LINES else Text(content)
-        self._given.append(Message("developer", (part,), at_ms=now_ms))
-        del self._given[:-MAX_REMEMBERED]
+        self._inputs.append(Message("developer", (part,), at_ms=now_ms))
+        del self._inputs[:-MAX_REMEMBERED]
 
     def _hand_in(self, messages: tuple[Message, ...]) -> None:
         """Note what the application answers the model; the model goes on from there."""
         latest = self._exchanges[-1] if self._exchanges else None
-        if latest is None or latest.is_answered or latest.person.pieces or latest.keys:
+        if latest is None or latest.is_answered or latest.person.deltas or latest.keys:
             latest = self._begin()
-        latest.given += messages
+        latest.inputs += messages
 
     def _read_received(self, event: JsonObject, now_ns: int) -> None:
         self._follow_clock(event, now_ns // 10**6)
@@ -139,8 +139,8 @@ class LiveSession(Session):
         while len(self._exchanges) > 1:
             self._end(self._exchanges[0].turn)
         since_ms = max(self._clock_ns() // 10**6 - self._began_ms, 0)
-        exchange = LiveExchange(self._start(self._make_operation()), list(self._given), since_ms)
-        self._given.clear()
+        exchange = LiveExchange(self._start(self._make_operation()), list(self._inputs), since_ms)
+        self._inputs.clear()
         self._exchanges.append(exchange)
         return exchange
 
@@ -157,11 +157,11 @@ class LiveSession(Session):
 
     def _end(self, turn: SessionTurn, error: BaseException | None = None) -> None:
         super()._end(turn, error)
-        self._exchanges = [one for one in self._exchanges if one.turn is not turn]
+        self._exchanges = [exchange for exchange in self._exchanges if exchange.turn is not turn]
 
     def _complete_operation(self, turn: SessionTurn, error: BaseException | None) -> Operation:
         operation = turn.complete_operation(error)
-        exchange = next((one for one in self._exchanges if one.turn is turn), None)
+        exchange = next((candidate for candidate in self._exchanges if candidate.turn is turn), None)
         if exchange is None:
             return operation  # of a backend
         person, model = self._read_voice(exchange.person), self._read_voice(exchange.model)
@@ -175,7 +175,7 @@ class LiveSession(Session):
         parts = exchange.list_answered()
         operation = replace(
             operation,
-            input=(*exchange.given, *exchange.list_spoken(person)),
+            input=(*exchange.inputs, *exchange.list_spoken(person)),
             output=(Message("assistant", parts, voice=model),) if parts else (),
             response_model=self._model,
             voice_call=self._make_call(turn),
@@ -188,7 +188,7 @@ class LiveSession(Session):
         return self._place_history(operation)
 
     def _read_voice(self, voice: Utterance) -> Voice | None:
-        if not voice.pieces:
+        if not voice.deltas:
             return None
         return Voice(self._began_ms + voice.start_ms, self._began_ms + voice.end_ms)
 
@@ -208,7 +208,7 @@ class LiveSession(Session):
         if id is None or id == self._id:
             return
         history = read_messages(session.get("input"))
-        self._given += (_place_line(one, now_ns // 10**6) for one in history)
+        self._inputs += (_place_line(line, now_ns // 10**6) for line in history)
         if self._id is not None:  # the line broke, and a new session began
             self._earlier_ms += compute_elapsed_ms(self._began_ms, now_ns // 10**6) or 0
             self._call = replace(self._call, duration_ms=None, ended_reason=None)
@@ -234,7 +234,7 @@ class LiveSession(Session):
         start_ms = read_count(event.get("start_ms")) or 0
         exchange = self._exchanges[-1] if self._exchanges else None
         follows = exchange is None or exchange.is_followed(start_ms)
-        silent = is_blank(event) and (follows or not (exchange and exchange.person.pieces))
+        silent = is_blank(event) and (follows or not (exchange and exchange.person.deltas))
         if silent or self._is_repeated(event):
             return
         if exchange is None or follows:
@@ -251,7 +251,7 @@ class LiveSession(Session):
         exchange = self._exchanges[-1] if self._exchanges else None
         if exchange and len(self._exchanges) > 1 and start_ms < exchange.start_ms:
             exchange = self._exchanges[-2]
-        silent = is_blank(event) and not (exchange and exchange.model.pieces)
+        silent = is_blank(event) and not (exchange and exchange.model.deltas)
         if silent or self._is_repeated(event):
             return
         if exchange is None:
@@ -282,7 +282,7 @@ class LiveSession(Session):
 
     def _add_calls(self, calls: tuple[Part, ...]) -> None:
         exchange = self._exchanges[-1] if self._exchanges else self._begin()
-        if exchange.model.pieces and any(isinstance(call, ServerToolCall) for call in calls):
+        if exchange.model.deltas and any(isinstance(call, ServerToolCall) for call in calls):
             exchange = self._begin()  # what the model says next comes after the result
         exchange.calls += calls
 
@@ -304,12 +304,12 @@ class LiveSession(Session):
 
     def _make_hidden_operation(self) -> Operation:
         """A call of a backend, with what was handed in for it."""
-        operation, given = self._make_operation(), tuple(self._backend_input)
+        operation, messages = self._make_operation(), tuple(self._backend_input)
         self._backend_input.clear()
         return replace(
             operation,
             conversation_context=replace(operation.conversation_context, internal=True),
-            input=given,
+            input=messages,
             request_model=None,
             system_instructions=(),
         )
@@ -325,7 +325,7 @@ class LiveSession(Session):
 
     def _close(self, error: BaseException | None) -> None:
         with guarded("end a session's turns"), self._lock:
-            if self._given and self._exchanges:
+            if self._inputs and self._exchanges:
                 self._begin()  # what the model was let know last, and did not come to say
         super()._close(error)
         self._repeated_ms = dict(self._heard_ms)

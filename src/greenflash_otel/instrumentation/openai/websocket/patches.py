@@ -215,8 +215,8 @@ def _observe_closing(make: MakeSession, connection: Any) -> AbstractContextManag
 
 def _read_event(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
     """The event that is given to a sender: an object, or its JSON."""
-    given = next(iter((*args, *kwargs.values())))
-    return decode_frame(given) if isinstance(given, (str, bytes)) else read_json_object(given)
+    event = next(iter((*args, *kwargs.values())))
+    return decode_frame(event) if isinstance(event, (str, bytes)) else read_json_object(event)
 
 
 def forget_all() -> None:

@@ -53,7 +53,7 @@ class RealtimeExchange:
     unfinished: set[str] = field(default_factory=set)
     """Ids of those among them that are calls of MCP servers without a result."""
     done_ns: int | None = None
-    asked: ResponseRequest | None = None
+    request: ResponseRequest | None = None
     """The request that it is taken for the answer to."""
 
     def is_complete(self, now_ns: int) -> bool:
@@ -98,7 +98,7 @@ class RequestQueue:
         if id := read_str(error.get("event_id")):
             self._take(request for request in self._waiting if request.event.get("event_id") == id)
         elif error.get("code") == REFUSED_RESPONSE:
-            return bool(self._take(one for one in self._waiting if not one.is_out_of_band()))
+            return bool(self._take(request for request in self._waiting if not request.is_out_of_band()))
         elif (read_str(error.get("param")) or "").startswith("response"):
             self._take(iter(self._waiting))
         return True

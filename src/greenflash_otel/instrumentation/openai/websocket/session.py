@@ -321,7 +321,7 @@ class EventReading:
     def __exit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        names = [known.__name__ for known in type.__mro__] if type else []
+        names = [base.__name__ for base in type.__mro__] if type else []
         if error is not None and "ConnectionClosed" in names:
             self._session.handle_error(error)
 

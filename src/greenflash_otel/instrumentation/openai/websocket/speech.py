@@ -27,7 +27,7 @@ class Item:
     fields: JsonObject
     voice: Voice | None = None
     transcripts: dict[int, str] = field(default_factory=dict)
-    """By the index of the content; in pieces until they are complete."""
+    """By the index of the content; in deltas until they are complete."""
     awaited: bool = False
     """Whether a transcript of it is still to come."""
     at_ms: int | None = None
@@ -163,11 +163,11 @@ def add_speech(
     """``operation`` with how its answer was spoken, of which only what was heard is retained."""
     if speech.started_ms is None or not operation.output:
         return operation
-    asked = next((one.voice for one in reversed(operation.input) if one.voice), None)
+    question = next((message.voice for message in reversed(operation.input) if message.voice), None)
     voice = Voice(
         started_at_ms=speech.started_ms,
         ended_at_ms=speech.compute_end_ms(done_ms),
-        response_latency_ms=compute_elapsed_ms(asked.ended_at_ms if asked else None, speech.started_ms),
+        response_latency_ms=compute_elapsed_ms(question.ended_at_ms if question else None, speech.started_ms),
         was_interrupted=speech.interrupted,
     )
     (answer,) = operation.output
