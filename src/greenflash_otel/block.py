@@ -37,7 +37,7 @@ class Block:
     def leave(self, error: BaseException) -> None:
         """End what was begun here, unless other code that still runs began it and may read on.
 
-        Only a cancellation does: whoever leaves a block in order, or with an error that is handled outside,
+        Only a cancellation ends it: code that leaves a block in order, or with an error that is handled outside,
         may have handed a stream on.
         """
         if isinstance(error, Exception):

@@ -2,7 +2,7 @@
 
 `conversation()` puts a `ConversationContext` on the OpenTelemetry context, so it follows whatever carries
 that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instrumentations read it with
-`get_current_affiliation()`. Nothing here knows spans, threads or Greenflash's API.
+`get_current_conversation_context()`. Nothing here knows spans, threads or Greenflash's API.
 """
 
 from __future__ import annotations
@@ -346,7 +346,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One entry into a scope, as it lies on the context."""
+    """One entry into a scope, as the context has it."""
 
     conversation_context: ConversationContext
     scope: Scope
@@ -356,7 +356,7 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class ProvidedContext:
-    """A conversation context on the context that ends by itself."""
+    """A conversation context on the context that ends without being detached."""
 
     provider: ContextProvider
     below: _Frame | ProvidedContext | None

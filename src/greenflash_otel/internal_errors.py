@@ -1,10 +1,9 @@
 """Keep our own failures out of the application: count them by step, log the first of each kind.
 
-Everything that is counted here belongs to the process, not to one pipeline: an instrumentation does not know
-which pipeline its span would have reached. `guarded` goes around our own code only; the application's call
-never runs inside it.
+The counts belong to the process, not to one pipeline, because an instrumentation does not know which pipeline
+its span would have reached. `guarded` encloses our own code only; the application's call never runs inside it.
 
-Python shows warnings on stderr where an application has configured no logging, so the first of each kind is
+If an application has configured no logging, Python shows warnings on stderr. So the first failure of each kind is
 seen without any set-up. Ordinary logging settings of ``greenflash_otel`` silence them.
 """
 

@@ -1,8 +1,8 @@
 """Blocks whose context does not reach the code in them: read step by step, or run on another thread.
 
-A context variable that a generator sets is lost where its reader runs each step in a copy of the context, as servers
-do with a streaming response. The frame of the generator is still on the stack in every step, so it is known by that.
-Where nothing shows which block the code is in, the application gets a warning.
+Servers run each step of a streaming response in a copy of the context, so a variable that a generator sets is lost.
+The frame of the generator is still on the stack in every step, and shows the block. If nothing shows which block
+the code is in, the application gets a warning.
 """
 
 from __future__ import annotations

@@ -170,9 +170,9 @@ def uninstrument() -> None:
 
 
 def shutdown(timeout_s: float | None = None) -> None:
-    """Stop capturing and deliver what was captured; happens by itself at the end of the process.
+    """Stop capturing and deliver what was captured. The end of the process does it automatically.
 
-    Streams, sessions and agents that run are recorded as far as they came; they go on for the application.
+    It records running streams, sessions and agents with what has arrived; they continue for the application.
     It may be called anywhere, in signal handlers and event loops too.
 
     Args:

@@ -1,7 +1,7 @@
-"""Make ``GreenflashSpanExporter`` work where nobody called ``instrument()``.
+"""Make ``GreenflashSpanExporter`` work without ``instrument()``.
 
-An exporter is given spans that ended, by a processor that it does not know, of a provider that it does not
-know. So two things happen from its construction to its shutdown:
+An exporter gets finished spans. It knows neither the processor that passes them nor the provider that makes them.
+So two things happen from its construction to its shutdown:
 
 - Its pipeline is the process's, for `record_outcome`, `record_rating`, `identify_user`, `flush` and `stats`,
   unless `instrument()` made one.
@@ -121,7 +121,7 @@ def _note_end(span: Span, end_time: object = None) -> None:
 
 
 def _leave_spans() -> None:
-    """Give the methods back. Below a wrapper of somebody else's, ours stays and lets calls through."""
+    """Give the methods back. Below another library's wrapper, ours stays and lets calls through."""
     for name, wrapper in list(_wrappers.items()):
         if Span.__dict__[name] is wrapper:
             setattr(Span, name, wrapper.__wrapped__)

@@ -1,11 +1,10 @@
-"""Values of the core: cheap to make, never changed, and written as JSON objects with named fields.
+"""Make the values of the core: cheap, never changed, and written as JSON objects with named fields.
 
-Theory. A frozen dataclass costs five times as much to make as a plain one with slots, and the conversation
-model makes dozens of values for each message. So `value` freezes them for the type checker only.
+Theory. The conversation model makes dozens of values for each message. Making a frozen dataclass costs five
+times as much as making a plain one with slots. So `value` freezes them for the type checker only.
 
-What outlives the process is written field by field, each under a short name, and only where it differs from
-its default. A reader passes over names that it does not know. So a field is added in one place, its class,
-and records that were written without it still can be read.
+`to_json` writes each field under a short name if it differs from its default. A reader passes over names that
+it does not know. So a new field needs one place, its class, and older records can still be read.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     flush.set_defaults(command="outbox:flush")
     status = actions.add_parser("status", help="say what waits, without sending", description=STATUS)
     status.set_defaults(command="outbox:status")
-    listing = actions.add_parser("list", help="one line for each request that lies there", description=LIST)
+    listing = actions.add_parser("list", help="one line for each request in it", description=LIST)
     listing.set_defaults(command="outbox:show_all")
     exported = actions.add_parser("export", help="all of it as JSON, with content", description=EXPORT)
     exported.set_defaults(command="outbox:export")

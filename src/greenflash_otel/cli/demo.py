@@ -23,7 +23,7 @@ CONVERSATIONS = 5 if is_possible() else 4
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Run the demo; 0 if all that was captured arrived."""
+    """Run the demo; return 0 if every captured message arrived, else 1."""
     os.environ |= NO_PROXY
     closable = Closable()
     with tempfile.TemporaryDirectory() as folder, Emulator(faults=closable) as emulator:

@@ -100,7 +100,7 @@ def _read_tls(arguments: argparse.Namespace) -> Tls | None:
 
 
 def _read_tenants(path: Path | None) -> Sequence[tuple[Tenant, Pipeline]]:
-    """The gateway's own product, or those of a file, each with an outbox of its own."""
+    """Return the gateway's own product, or those of a file, each with its own outbox."""
     if path is None:
         pipeline = Pipeline(Settings.read(os.environ))
         return [(Tenant(str(pipeline.settings.product_id), pipeline), pipeline)]

@@ -157,7 +157,7 @@ def escape_controls(text: str) -> str:
 
 
 def _select_entries(found: OutboxInspector, arguments: argparse.Namespace) -> list[StoredEntry]:
-    """Return the requests that were named, or all that were rejected."""
+    """Return the requests that the arguments name, or every rejected one."""
     entries = {entry.name: entry for entry in found.list_entries()}
     if arguments.rejected:
         return [entry for entry in entries.values() if entry.is_rejected]

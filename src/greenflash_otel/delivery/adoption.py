@@ -117,7 +117,7 @@ def _read_rows(
 def _read_numbered_rows(
     db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
 ) -> Iterator[tuple[int, T | None]]:
-    """Read the rows of a table in order, with their ids; None stands for one that cannot be read."""
+    """Read the rows of a table in order, with their ids; None for one that cannot be read."""
     ids: set[int] = set()
     could_be_read = [_read_ids(db, source, ids) for source in _SOURCES[table]]
     if not any(could_be_read):

@@ -100,7 +100,7 @@ class Delivery:
 
         What was postponed after a failure gets one attempt at once; a wait that the server asked for is respected.
         Returns as soon as the answer is clear: False at once when delivery is paused, without an API key,
-        or when the next attempt lies beyond the timeout. On a thread of ours it is always False.
+        or when the next attempt is due beyond the timeout. On a thread of ours it is always False.
 
         Args:
             settle: Done by the ingest thread first.

@@ -72,7 +72,7 @@ class Entries:
         return self._lose([r for r, q in zip(what.requests, queues, strict=True) if q is None], "outbox_full")
 
     def put_together(self, several: Sequence[PutRequest]) -> list[Sequence[ApiRequest]] | None:
-        """Keep what several threads hand over in one commit; None where each has to be tried by itself."""
+        """Store what several threads hand over in one commit; None if each has to be tried separately."""
         if self.contents.is_closed:
             return None
         try:

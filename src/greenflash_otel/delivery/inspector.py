@@ -1,7 +1,7 @@
 """Inspect and edit the outbox files that no process owns: for a person with a question.
 
-Works on the files themselves, without a queue: nothing is sent from here. Files of running processes are
-theirs alone; how many there are is all that can be said of them.
+It reads the files themselves, without a queue, and sends nothing. It never opens the files of running processes;
+it only counts them.
 """
 
 from __future__ import annotations

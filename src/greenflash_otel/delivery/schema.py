@@ -1,9 +1,9 @@
 """The SQL of the outbox: how a database is made and opened, what its tables are, how rows become requests.
 
-One connection per file, exclusive and in WAL mode, which keeps SQLite away from the shared memory that two
-connections would need. Who owns a file is decided by a lock next to it, see ``files``. Every commit is on disk
-when it returns (``synchronous=FULL``). A file says in its header that it is ours and of which schema, so that
-it can be known without opening it as a database.
+One connection per file, exclusive and in WAL mode: so SQLite needs no shared memory, as two connections would.
+A lock next to a file decides who owns it, see ``files``. Every commit is on disk when it returns
+(``synchronous=FULL``). The header of a file says that it is ours and of which schema. So we recognise a file
+without opening it as a database.
 """
 
 # ruff: noqa: S608 - the SQL is put together from constants of this module only
@@ -227,7 +227,7 @@ def _compute_checksum(kind: str, path: str, conversation_id: str, items: int, bo
 
 
 def queue_of(id: int, row: Row) -> str:
-    """The lane of an entry: its conversation, else one of its own."""
+    """Return the queue of an entry: that of its conversation, else one for it alone."""
     return row[2] or f"entry {id}"
 
 

@@ -39,10 +39,10 @@ class StateTable:
         self.inherits = False
         """Whether there is anything to find."""
         self.found: list[tuple[int, int]] = []
-        """Ids from, and to below, that nobody has asked for yet."""
+        """Ids from, and to below, that were not fetched yet."""
 
     def find(self, db: sqlite3.Connection, *, after: int = 0) -> None:
-        """Take note of what others left, which has higher ids than one; what is too old is removed."""
+        """Find the records with ids above ``after``, which other processes left; remove what is too old."""
         db.execute("DELETE FROM state WHERE day < ?", (_count_days() - DAYS,))
         self._shorten(db)
         last = find_last_id(db)

@@ -1,9 +1,9 @@
 """Start our threads, know them, and wait for them without a lock.
 
-A thread of the application never takes a lock of ours: it may be interrupted by a signal handler, a garbage
-collection or a logging handler that calls this library again, and would then wait for itself. It appends to a
+A thread of the application never takes a lock of ours. A signal handler, a garbage collection or a logging
+handler may interrupt it and call this library again; the thread would then wait for itself. It appends to a
 queue and waits for a `Ticket`, for a limited time. A thread of ours never waits for a ticket of a public
-function: whoever would complete it may be that very thread.
+function, because it may itself be the thread that has to complete it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The one thread of the process that touches the outbox files.
+"""Run jobs on the one thread of the process that touches the outbox files.
 
-Everybody else hands it jobs. It takes all that wait at once, so that the puts of many threads share one
-commit. It takes no lock while the disk works. Jobs for one outbox run in the order they came.
+Every other thread hands it jobs. It runs all waiting jobs at once, so that the puts of many threads share one
+commit. It owns no lock while the disk works. Jobs for one outbox run in the order they came.
 
-Where the interpreter starts no thread any more, at its end, whoever waits for a job runs the queue itself.
+At its end the interpreter starts no thread any more. Then the thread that waits for a job runs the queue itself.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class JobTarget(Protocol):
 
 
 class Writer:
-    """Runs jobs on a thread of its own. One for the process: `WRITER`."""
+    """Run jobs on their own thread. One for the process: `WRITER`."""
 
     def __init__(self) -> None:
         self._begin()

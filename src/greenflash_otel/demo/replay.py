@@ -1,6 +1,6 @@
-"""A local OpenAI-compatible server that answers with what OpenAI once answered.
+"""Serve recorded answers of OpenAI, as an OpenAI-compatible server on this machine.
 
-A request gets the recorded answer to its last message; the recordings stand in ``recordings.json``. It
+A request gets the recorded answer to its last message; the recordings are in ``recordings.json``. The server
 listens on loopback only.
 """
 
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     answers: Sequence[Mapping[str, Any]] = ()
 
     def do_POST(self) -> None:
-        """Answer as recorded; 404 to what nobody ever asked."""
+        """Answer as recorded; 404 to a question without a recorded answer."""
         length = int(self.headers.get("Content-Length") or 0)
         if length > LONGEST_REQUEST_BYTES:
             return self._send(413, "application/json", b'{"error": {"message": "too long"}}')

@@ -62,7 +62,7 @@ Handler: TypeAlias = Callable[[Store, Call], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route; ``{id}`` at its end stands for the rest of the path."""
+    """One route; ``{id}`` at its end matches everything that follows in the path."""
 
     method: str
     path: str

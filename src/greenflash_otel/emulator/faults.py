@@ -89,7 +89,7 @@ class Faults:
         return None
 
     def release(self) -> None:
-        """Release all that is stopped, so that the server can stop."""
+        """Release every stopped request, so that the server can stop."""
         with self._lock:
             for stop in self._stops:
                 stop.release()

@@ -1,7 +1,7 @@
 """Whether a request is sampled under its ``sampleRate``. Pure: the same request gets the same answer.
 
-Messages are decided per conversation. Of events the SDK says per type and organization while a docs
-page says each by itself; the SDK counts here.
+Messages are decided per conversation. Of events the SDK says: per type and organization. A page of the
+documentation says: each separately. Here the SDK counts.
 """
 
 from __future__ import annotations

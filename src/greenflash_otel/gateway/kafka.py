@@ -1,9 +1,9 @@
-"""The gateway as a reader of Kafka: what Collectors put there (``otlp_proto``) goes to the same receiver.
+"""Read what Collectors put into Kafka (``otlp_proto``), for the same receiver as requests.
 
-The place reached is committed only after the outbox has everything before it. Gateways of one group share
-the partitions; what a lost one had read and not committed is read again by another, which adds nothing.
-Spans and log records of one trace meet in one gateway where both topics have as many partitions, and their
-key is the trace's id: Kafka's ``range`` assignment sees to that. Needs the extra ``kafka``.
+An offset is committed only after the outbox has everything before it. Gateways of one group share the
+partitions. If one is lost, another reads again what it had not committed, which adds nothing. Spans and log
+records of one trace meet in one gateway if both topics have as many partitions and the trace's id is their key:
+Kafka's ``range`` assignment does that. Needs the extra ``kafka``.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class KafkaReader:
             self._stopping.wait(RETRY_AFTER_S)
 
     def _take(self, message: Any) -> bool:
-        """Whether a message is dealt with: stored, or one that nobody can ever read."""
+        """Whether a message is dealt with: stored, or one that can never be read."""
         content = message.value() or b""
         headers = {name.lower(): value for name, value in message.headers() or []}
         product = headers.get(PRODUCT_HEADER) or b""

@@ -1,8 +1,8 @@
 """Share the gateway between senders: memory under way, turns to convert, requests at once.
 
-Belongs to one event loop, and needs no lock. A sender is a token, or an address where no token is asked
-for. While there is enough for all, anybody has what they need. When memory runs short, the largest share
-gives way: its largest request is answered with "come again later". Turns go round from sender to sender.
+`Shares` belongs to one event loop, and needs no lock. A sender is a token, or an address if the gateway asks for
+no token. While there is enough, each sender has what it needs. When memory runs short, the sender with the
+largest share gives way: the answer to its largest request is "come again later". Senders take turns.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class Turns:
 
 
 class Shares:
-    """All that senders share.
+    """What senders share.
 
     Args:
         max_body_bytes: The largest body. As many of these as conversions at once fit into the memory.

@@ -1,9 +1,9 @@
-"""Who the tenants of a gateway are: a file that says it. Pure.
+"""Read the tenants of a gateway from a file. Pure.
 
 [{"product_id": "<UUID>", "api_key": "gf_…", "tokens": ["…"]}]
 
-API keys come from a file and not with requests, so that what waits in an outbox can still be delivered after
-a restart, and nobody can send with a key that the gateway's owner does not know.
+API keys come from a file and not with requests. So the gateway can deliver what waits in an outbox after a
+restart, and no sender can use a key that the gateway's owner does not know.
 """
 
 from __future__ import annotations

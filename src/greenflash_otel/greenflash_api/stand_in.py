@@ -1,6 +1,6 @@
 """Recognise a local stand-in for Greenflash, which must never get what waits for the real one.
 
-Only an address on this machine is asked, and only when there is something that it must not get.
+We ask only an address on this machine, and only if something waits that a stand-in must not get.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Leave out of a span what earlier spans of the conversation have recorded already (``history="new"``).
 
-A chat client resends the whole conversation with every call. Where it begins with what this process has
-recorded to the end of an earlier call, only the rest goes on the span, with the id of the message before it.
-Whatever reads the span comes to the same messages. Only conversations with a given id are shortened.
+A chat client resends the whole conversation with every call. If this process has
+recorded the beginning of it, up to the end of an earlier call, the span gets only what follows, with the id of
+the message before. A reader of the span makes the same messages of it. Only conversations that the application
+names are shortened.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class KnownHistory:
     def leave_out(
         self, operation: Operation, entries: Sequence[object]
     ) -> tuple[Sequence[object], str | None]:
-        """What of the messages of a request has to be read at all, and the id of the message before it.
+        """Return the messages of a request that have to be read, and the id of the message before them.
 
-        Most of a long history is text that was recorded before; that much can be said of it unread. `shorten`
-        says the rest. The id is None where everything has to be read.
+        Most of a long history is text that was recorded before, and that shows without reading it. `shorten`
+        decides about what is read. The id is None if everything has to be read.
         """
         id = operation.conversation_context.conversation_id
         if id is None or not _is_of_the_talk(operation):

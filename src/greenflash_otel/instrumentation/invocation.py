@@ -1,8 +1,8 @@
-"""An operation while it runs.
+"""Record an operation while it runs.
 
-`Invocation` owns a live span from the call to its end and ends it once. A model call's span is never
-made the current one: what the application does meanwhile, and between two chunks of a stream, has the
-application's own span as its parent. A tool's span is, while the tool runs.
+`Invocation` owns a live span from the call to its end and ends it once. A model call's span never becomes the
+current one: so what the application does meanwhile, and between two chunks of a stream, has the application's own
+span as its parent. A tool's span is the current one while the tool runs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from greenflash_otel.semconv.genai import (
     write_attribute,
 )
 
-_ABOVE = otel_context.create_key("greenflash-told-above")
+_ABOVE = otel_context.create_key("greenflash-captured-by-framework")
 
 
 def mark_captured_by_framework(is_active: Callable[[], bool], context: Context) -> Context:
-    """``context`` in which a framework describes a model call by itself, as long as ``is_active`` says so."""
+    """Return ``context`` in which a framework describes model calls itself, while ``is_active`` says so."""
     return otel_context.set_value(_ABOVE, is_active, context)
 
 
@@ -107,7 +107,7 @@ class Invocation:
             span.end(end_ns)
 
     def discard(self) -> None:
-        """Forget the span without ending it: nobody wants it any more. Takes no lock, for forked children."""
+        """Forget the span without ending it. Takes no lock, because forked children call it."""
         self._span = None
 
     def _take_span(self) -> Span | None:

@@ -1,9 +1,9 @@
-"""Operations that nobody ended: dropped streams, streams open at the end of a process or across a fork.
+"""End operations that the application never ended: dropped streams, and streams open at exit or across a fork.
 
-A dropped stream is found by the garbage collector, which interrupts any code at all, also code that
-owns a lock which ending a span needs. So an operation dropped there waits until the next one starts or
-ends. `abandon_running` ends whatever still runs, with what it had got: at `shutdown()`, at `uninstrument()`
-and when the interpreter exits. Signal handlers call it too, so it takes no lock of the code they interrupt.
+The garbage collector finds a dropped stream. It interrupts any code at all, also code that owns a lock which
+ending a span needs. So an operation dropped there waits until the next one starts or ends. `abandon_running`
+ends whatever still runs, with what has arrived: at `shutdown()`, at `uninstrument()` and when the interpreter
+exits. Signal handlers call it too, so it takes no lock of the code they interrupt.
 """
 
 from __future__ import annotations

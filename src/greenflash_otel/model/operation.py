@@ -55,7 +55,7 @@ class ToolCallResponse:
 
 @dataclass(frozen=True, slots=True)
 class ServerToolCall:
-    """A tool that the provider ran by itself: web search, code interpreter, MCP."""
+    """A tool that the provider ran: web search, code interpreter, MCP."""
 
     name: str
     call: Mapping[str, Json]
@@ -91,7 +91,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A part of a type we do not know, retained as it came."""
+    """A part of a type we do not know, unchanged."""
 
     type: str
     fields: Mapping[str, Json] = field(default_factory=dict)
@@ -189,7 +189,7 @@ class ToolExecution:
 
 @dataclass(frozen=True, slots=True)
 class ConversationContext:
-    """To whom and to what an operation belongs. None means that nobody said."""
+    """To whom and to what an operation belongs. None means unknown."""
 
     conversation_id: str | None = None
     user_id: str | None = None
@@ -232,8 +232,8 @@ def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> 
 def nest_context(outer: ConversationContext, inner: ConversationContext) -> ConversationContext:
     """Return what applies in a context that is entered within another one.
 
-    What the inner one leaves out is the outer one's; a conversation of its own begins with properties of its
-    own, outside the tool and the turn around it.
+    What the inner one leaves out is the outer one's. A different conversation begins with its own properties,
+    outside the tool and the turn around it.
     """
     other = inner.conversation_id not in (None, outer.conversation_id)
     return replace(
@@ -308,7 +308,7 @@ SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, TURN}
 def is_step(name: str) -> bool:
     """Return whether an operation of this name is a hidden step, which the user never sees as such.
 
-    Every name is one that is not a call, a turn or a tool. So a convention or an endpoint brings a name of its own
+    Every name is one that is not a call, a turn or a tool. So a convention or an endpoint can bring a new name
     without a row here.
     """
     return name not in SHOWN and name != EXECUTE_TOOL

@@ -1,6 +1,6 @@
 """Match a prompt with the template that it was made from, so that one prompt is one however it is filled. Pure.
 
-A template is written as Greenflash takes it: ``{{name}}`` stands for a value. Values are believed only if the
+A template is written as Greenflash takes it: ``{{name}}`` is the place of a value. Values are believed only if the
 template filled with them is the prompt, word for word.
 """
 

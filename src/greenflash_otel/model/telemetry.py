@@ -1,4 +1,4 @@
-"""A finished span as plain frozen values, whoever recorded it and however it arrived.
+"""Describe a finished span as plain frozen values, whatever recorded it and however it arrived.
 
 The exporter makes these from OpenTelemetry SDK spans, the gateway from OTLP. Everything above
 reads spans only in this form, so that none of it imports OpenTelemetry.

@@ -69,7 +69,7 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
 
 
 def _redact_speaker(message: Message, clean: Clean) -> Message:
-    """Return a message without the names of who says it; most messages name nobody."""
+    """Return a message without the names of who says it; most messages have none."""
     if message.name is None and not message.voice:
         return message
     return replace(

@@ -1,8 +1,8 @@
 """Find e-mail addresses, phone and card numbers, and keys of APIs, and hide them. Pure.
 
-What is found is replaced by its kind in brackets. Recognising rests on libraries that are maintained for it
-(phonenumbers, python-stdnum, detect-secrets), in the extra ``redaction``. No recognition is complete: a
-name or an address in words passes.
+The kind of each match, in brackets, replaces it. Libraries that are maintained for this do the recognition
+(phonenumbers, python-stdnum, detect-secrets); the extra ``redaction`` installs them. No recognition is complete:
+a name or an address in words passes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pytest plugin: one fixture. It touches no setting of pytest and starts nothing by itself."""
+"""Provide the pytest plugin: one fixture. It touches no setting of pytest and starts nothing unless a test uses it."""
 
 from __future__ import annotations
 

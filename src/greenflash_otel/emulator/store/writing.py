@@ -59,7 +59,7 @@ class Receipt:
 
 
 def note(change: Change, method: str, path: str, body: Body, *, sampled_out: bool = False) -> None:
-    """Remember an accepted request, whether or not it changes anything else."""
+    """Store an accepted request, even if it changes nothing else."""
     change.db.execute(
         "INSERT INTO requests (method, path, body, sampled_out) VALUES (?, ?, ?, ?)",
         (method, path, json.dumps(body.as_sent()), sampled_out),

@@ -1,8 +1,8 @@
-"""Instruments the OpenAI SDK, 1.66 to 3.x: every surface that carries conversations.
+"""Instrument the OpenAI SDK, 1.66 to 3.x: every surface that carries conversations.
 
-`instrument()` wraps the base clients' way to the network, which covers clients made before and after,
-their copies, raw and streaming wrappers, the stream helpers, Azure's and Bedrock's clients and the
-module-level client; and, where the SDK has them, its tool runners. ``surfaces`` lists what is read.
+`instrument()` wraps the base clients' way to the network. That covers clients made before and after, their
+copies, raw and streaming wrappers, the stream helpers, Azure's and Bedrock's clients and the module-level
+client. Where the SDK has tool runners, it wraps them too. ``endpoints`` lists what is read.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def instrument(
 
 
 def uninstrument() -> None:
-    """Give the SDK its own methods back, and record what runs as far as it came."""
+    """Give the SDK its own methods back, and record every running operation with what has arrived of it."""
     with _lock:
         before, patches.current = patches.current, None
         for target in TARGETS:

@@ -65,7 +65,7 @@ class AgentSessions:
         return operation
 
     def add_follower(self, session_id: str, follower: Follower) -> None:
-        """Note that somebody follows a session."""
+        """Add a follower of a session."""
         with self._lock:
             followers = self._followers.get(session_id) or weakref.WeakSet()
             followers.add(follower)

@@ -199,7 +199,7 @@ class ObservedCall:
             self._invocation.finish(self._select_recorded(operation), end_ns=end_ns)
 
     def _select_recorded(self, operation: Operation) -> Operation:
-        """What of the operation goes on the span."""
+        """Return the part of the operation that goes on the span."""
         if not self._instrumentation.capture_content:
             operation = remove_content(operation)
         with guarded("shorten a history"):

@@ -1,7 +1,7 @@
 """Chat Completions: put the chunks of a stream together into the body that a whole answer would have had.
 
-Chunks of several choices and of parallel tool calls come interleaved, arguments in deltas or as None,
-ids and indices missing, the usage last and without choices. Nothing here fails on any of that.
+Chunks of several choices and of parallel tool calls come interleaved. Arguments come in deltas or as None, ids
+and indices may be missing, and the usage comes last and without choices. Nothing here fails on any of that.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The HTTP surfaces of the SDK that carry conversations: one row each. Pure.
+"""List the HTTP surfaces of the SDK that carry conversations: one row each. Pure.
 
-A surface says how to read its request and its answer, and how to put a streamed answer together into
+A surface says how to read its request and its answer. It also says how to put a streamed answer together into
 the form of a whole one. What has no row here is left alone.
 """
 

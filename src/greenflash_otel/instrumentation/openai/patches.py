@@ -1,9 +1,9 @@
-"""The wrappers around the SDK's one way to the network.
+"""Wrap the SDK's one way to the network.
 
-``request`` of the base clients sees every HTTP surface after the SDK's own transformation, whatever
-client, option copy or raw wrapper it was called through, and once for all retries. ``_process_response``
-sees the final answer. What the first knows travels to the second in the request's options, in place of
-their ``post_parser``, and is taken out again there.
+``request`` of the base clients sees every HTTP surface after the SDK's own transformation, once for all
+retries. It does so for every client, option copy and raw wrapper. ``_process_response`` sees the final answer.
+The first wrapper passes what it knows to the second in the request's options, in place of their
+``post_parser``. The second one takes it out again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Responses API: put the events of a stream together into the body that a whole response would have had.
 
-The response in a terminal event wins. Where none came, or where it leaves out its output, the output is
-made from the items and, for an item that was not finished, from its deltas; but not from a stream that
-was resumed, which has only some of them.
+The response in a terminal event wins. If none came, or if it leaves out its output, the items make up the
+output, and the deltas make up an item that was not finished. A resumed stream has only some of both, so nothing
+is made of it.
 """
 
 from __future__ import annotations

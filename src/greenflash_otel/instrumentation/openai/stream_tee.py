@@ -1,8 +1,8 @@
-"""Look on while an HTTP stream is read.
+"""Show an HTTP stream to a listener while the application reads it.
 
-The response's own stream stands behind a transparent proxy that passes every chunk on and informs a
-listener of it, and of the end. Nothing is read before the application reads it, and the proxy is left
-out when a response is pickled or copied, as httpx leaves out any stream.
+A transparent proxy replaces the response's own stream. It passes every chunk on and reports each, and the end,
+to a listener. It reads nothing before the application does. Pickling or copying a response leaves the proxy
+out, as httpx leaves out any stream.
 """
 
 from __future__ import annotations

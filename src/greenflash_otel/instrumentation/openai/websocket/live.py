@@ -1,9 +1,9 @@
-"""Live sessions: both sides talk at any time, and the server sends fragments of what either says.
+"""Record Live sessions: both sides talk at any time, and the server sends fragments of their words.
 
 There are no responses here. A turn is what a person says, or what the application hands in, and what the
-model says to it: it begins with the first of the one after the last of the other, on the session's own time
-line, as fragments of the two come out of order. What a backend model does meanwhile for the session is
-recorded as calls that the person does not see; the tools it asks for are tools of the turn.
+model says to it. The next turn begins when the person speaks again after the model. The session's own time line
+decides that, because fragments of the two come out of order. What a backend model does meanwhile for the session
+is recorded as calls that the person does not see. The tools it asks for are tools of the turn.
 
 A sideband connection joins a session that others began. The server may repeat to it what was said just
 before, and does not say when the session began: the time line follows from what comes.
@@ -129,7 +129,7 @@ class LiveSession(Session):
             handler(self, event, now_ns)
 
     def _follow_clock(self, event: JsonObject, now_ms: int) -> None:
-        """Set the session's beginning so early that nothing lies in the future, unless it is known."""
+        """Set the session's beginning so early that no event is in the future, unless it is known."""
         moment_ms = read_moment(event)
         if moment_ms is not None and not self._knows_beginning:
             self._began_ms = min(self._began_ms, now_ms - moment_ms)

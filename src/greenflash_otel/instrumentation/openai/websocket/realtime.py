@@ -1,11 +1,11 @@
-"""Realtime sessions: one turn per response, with what was said since the response before as its input.
+"""Record Realtime sessions: one turn per response, whose input is what was said since the response before.
 
-What a person says is written down by another model, often after the answer to it is complete. So a turn
-that is over waits for its transcripts and for what its MCP servers find out, for a bounded time, and for the
-end of its sound, which can still be cut short, until the next answer begins; and for all no longer than the
-session. Turns end in their order.
+Another model writes down what a person says, often after the answer to it is complete. So a turn that is over
+waits for three things, and for all of them no longer than the session: for a bounded time for its transcripts
+and for the results of its MCP servers, and until the next answer begins for the end of its sound, which the
+person can still cut short. Turns end in their order.
 
-Over WebRTC and SIP the sound goes past the connection. There the server reports when it plays.
+Over WebRTC and SIP the connection does not carry the sound. There the server reports when it plays.
 """
 
 from __future__ import annotations
