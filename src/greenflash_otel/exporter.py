@@ -255,7 +255,7 @@ def _size_of(span: ReadableSpan) -> int:
 
 
 def _size_of_value(value: object) -> int:
-    """A character takes one, two or four bytes, depending on the others in its text."""
+    """Estimate the bytes of texts. A character takes one, two or four bytes, depending on the others in its text."""
     if isinstance(value, (list, tuple)):
         return sum(sys.getsizeof(text) for text in value if isinstance(text, str))
     return sys.getsizeof(value) if isinstance(value, (str, bytes)) else 0

@@ -376,7 +376,7 @@ def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampl
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:
-    """The redaction function itself, where only its name, or those of presets, were given."""
+    """Return the redaction function itself; the setting may only name it, or presets."""
     if not isinstance(redact, str):
         return redact
     if ":" not in redact:

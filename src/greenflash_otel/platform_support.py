@@ -47,7 +47,7 @@ class LockedHandle:
     _pid: int = field(default_factory=os.getpid)
 
     def is_valid(self) -> bool:
-        """Whether the path still names the locked file; False once somebody removed or replaced it."""
+        """Return whether the path still names the locked file; False once somebody removed or replaced it."""
         return self._descriptor >= 0 and _does_name(self.path, self._descriptor)
 
     def release(self, *, remove: bool) -> None:
@@ -122,7 +122,7 @@ def own_private_folder(path: Path) -> None:
 
 
 def is_private_file(path: Path) -> bool:
-    """Whether a path names a regular file of this user that no other user may write to.
+    """Return whether a path names a regular file of this user that no other user may write to.
 
     Only the file itself is looked at, never the target of a link. Hard links are accepted: backups make them,
     and in a private folder no other user can.
@@ -176,7 +176,7 @@ def sync_folder(path: Path) -> None:
 
 
 def can_fork() -> bool:
-    """Whether processes can fork on this platform."""
+    """Return whether processes can fork on this platform."""
     return hasattr(os, "fork")
 
 
@@ -197,7 +197,7 @@ def register_at_fork(
 
 
 def is_main_thread() -> bool:
-    """Whether this is the thread that receives signals and may set their handlers.
+    """Return whether this is the thread that receives signals and may set their handlers.
 
     On Linux we ask the kernel: under gevent each greenlet has its own `threading` identity, although all of them
     run in the main thread.

@@ -244,7 +244,7 @@ def find_active_tracer() -> Tracer:
 
 
 def stats() -> Stats:
-    """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
+    """Return what became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
     pipeline = find_active_pipeline()
     return add_process_counts(Stats()) if pipeline is None else pipeline.stats()
 
@@ -352,5 +352,5 @@ _LIMITS = (
 def _import_instrumentation(
     name: str,
 ) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
-    """The instrumentation of a framework; imports ours, never the framework itself, nor that of another."""
+    """Import the instrumentation of a framework: ours, never the framework itself, nor that of another."""
     return importlib.import_module(f"greenflash_otel.instrumentation.{name}")

@@ -320,7 +320,7 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
 
 
 def default_of(name: str) -> object:
-    """The default of a setting, for the documentation; ``outbox`` depends on the environment."""
+    """Return the default of a setting, for the documentation; ``outbox`` depends on the environment."""
     for setting in fields(Settings):
         if setting.name == name:
             return None if setting.default is MISSING else setting.default

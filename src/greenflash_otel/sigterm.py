@@ -210,7 +210,7 @@ def _is_main_thread() -> bool:
 
 
 def _is_in_hub() -> bool:
-    """Whether this is gevent's hub, which runs signal handlers and must not wait."""
+    """Return whether this is gevent's hub, which runs signal handlers and must not wait."""
     gevent = sys.modules.get("gevent")
     return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
 
@@ -260,7 +260,7 @@ _is_watching_forks = False
 
 
 def _watch_forks() -> None:
-    """Called late: of several, these hooks must be the first before a fork and the last after it."""
+    """Register the fork hooks. Call it late: they must run first before a fork and last after it."""
     global _is_watching_forks
     if not _is_watching_forks:
         _is_watching_forks = True

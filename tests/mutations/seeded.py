@@ -241,7 +241,7 @@ MUTATIONS: dict[str, Mutation] = {
     "nothing is ever noted": Mutation("lru", "            self._unpersisted += 1", "            pass"),
     "all is noted for ever": Mutation(
         "lru",
-        '        """Count all that is here as persisted."""\n        self._unpersisted = 0',
+        '        """Count every entry as persisted."""\n        self._unpersisted = 0',
         "        pass",
     ),
     "only the newest is noted": Mutation(

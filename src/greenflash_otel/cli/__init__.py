@@ -30,7 +30,7 @@ SERVERS = frozenset({"gateway"})
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """Make the parser of the whole command line."""
     root = argparse.ArgumentParser("greenflash-otel", description="Conversations and outcomes to Greenflash.")
     commands = root.add_subparsers(title="commands", required=True)
 

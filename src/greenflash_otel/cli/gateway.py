@@ -66,7 +66,7 @@ def _log_to_stderr() -> None:
 
 
 def _open_kafka(arguments: argparse.Namespace, receiver: OtlpReceiver) -> AbstractContextManager[object]:
-    """What reads from Kafka, if anything is to."""
+    """Return what reads from Kafka; an empty context if the arguments name none."""
     if arguments.kafka is None:
         return nullcontext()
     from greenflash_otel.gateway.kafka import KafkaReader  # is an extra
@@ -78,7 +78,7 @@ def _open_kafka(arguments: argparse.Namespace, receiver: OtlpReceiver) -> Abstra
 
 
 def _read_properties(path: Path) -> dict[str, str]:
-    """The lines ``name=value`` of a file."""
+    """Read the lines ``name=value`` of a file."""
     lines = [line.strip() for line in _read_text(path).splitlines()]
     pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
     return {name.strip(): value.strip() for name, _, value in pairs}

@@ -60,7 +60,7 @@ def flush(arguments: argparse.Namespace) -> int:
 
 
 def _is_anything_left(folder: Path, destination: Destination) -> bool:
-    """Whether something captured without a key still waits for one: a test double does not get it."""
+    """Return whether something captured without a key still waits for one: a test double does not get it."""
     with _inspecting(folder, destination) as found:
         return bool(found.count_captured()) or not all(entry.is_rejected for entry in found.list_entries())
 

@@ -50,7 +50,7 @@ def copy_all(
 
 
 def is_sound(db: sqlite3.Connection) -> bool:
-    """Whether all tables can be read, though not yet every body, and are what their index says."""
+    """Return whether all tables can be read, though not yet every body, and are what their index says."""
     try:
         for table in ("entries", "rejected"):
             db.execute(f"SELECT total(items), total(length(body)) FROM {table}").fetchall()  # noqa: S608
@@ -62,7 +62,7 @@ def is_sound(db: sqlite3.Connection) -> bool:
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether a database contains nothing that anybody needs."""
+    """Return whether a database contains nothing that anybody needs."""
     try:
         tables = ("entries", "rejected", "state", "captured")
         return not any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608

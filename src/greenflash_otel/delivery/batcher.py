@@ -71,7 +71,7 @@ class Work:
         self._claimed = _thread.allocate_lock()
 
     def claim_first(self) -> bool:
-        """Whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
+        """Return whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
         return self._claimed.acquire(blocking=False)
 
 
@@ -179,7 +179,7 @@ class Batcher:
             self._start()
 
     def has_work(self) -> bool:
-        """Whether anything waits to be ingested."""
+        """Return whether anything waits to be ingested."""
         return bool(self._items or self._late or not self._spill.is_empty())
 
     def note_spilled(self) -> None:
@@ -205,7 +205,7 @@ class Batcher:
         return lost
 
     def can_spill_to_disk(self) -> bool:
-        """Whether what is not ingested in time stays on disk for the next process."""
+        """Return whether what is not ingested in time stays on disk for the next process."""
         return self._spill.is_on_disk()
 
     def count_lost(self, reason: str, items: int) -> None:

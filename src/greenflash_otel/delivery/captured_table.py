@@ -75,7 +75,7 @@ def count(db: sqlite3.Connection) -> int:
 
 
 def find_last_id(db: sqlite3.Connection) -> int:
-    """The highest id of a span that waits; 0 if there is none."""
+    """Return the highest id of a span that waits; 0 if there is none."""
     return cast(int, db.execute("SELECT ifnull(max(id), 0) FROM captured").fetchone()[0])
 
 

@@ -66,7 +66,7 @@ class OutboxConnection:
         return self._limit_bytes if self.is_file else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
 
     def was_removed(self) -> bool:
-        """Whether our file was removed."""
+        """Return whether our file was removed."""
         return self.owned is not None and not self.owned.path.exists()
 
     def open(self, now_s: float, *, suspect: Path | None = None, acknowledged: Collection[int] = ()) -> int:

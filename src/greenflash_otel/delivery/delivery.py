@@ -96,7 +96,7 @@ class Delivery:
         return self.batcher.wait(self.batcher.run_behind(lambda: None), timeout_s)
 
     def flush(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> bool:
-        """Whether everything that was submitted and put before this call is accepted.
+        """Return whether everything that was submitted and put before this call is accepted.
 
         What was postponed after a failure gets one attempt at once; a wait that the server asked for is respected.
         Returns as soon as the answer is clear: False at once when delivery is paused, without an API key,
@@ -218,7 +218,7 @@ class Delivery:
         return self._pool is not None and self._pool.is_empty and not self._pool.can_start
 
     def _is_vain(self, until_s: float) -> bool:
-        """Whether nothing can be delivered until then."""
+        """Return whether nothing can be delivered until then."""
         now_s = self._clock()
         if self._sender is None or now_s >= until_s:
             return True

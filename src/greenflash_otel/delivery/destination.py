@@ -102,7 +102,7 @@ def claim_folder(folder: Path, destination: Destination) -> None:
 
 
 def _is_usable(folder: Path, root: Path, destination: Destination) -> bool:
-    """Whether a folder is of a destination, or becomes its own. One that is not trusted is said."""
+    """Return whether a folder is of a destination, or becomes its own. Log one that is not trusted."""
     try:
         return _belongs_to(folder, destination)
     except OSError as error:
@@ -138,7 +138,7 @@ def read_destination(folder: Path) -> Destination | None:
 
 
 def _belongs_to(folder: Path, destination: Destination) -> bool:
-    """Whether a folder is of a destination. One that is of none becomes its own.
+    """Return whether a folder is of a destination. One that is of none becomes its own.
 
     Raises:
         OSError: The folder cannot be used, or is not of this user alone.

@@ -349,7 +349,7 @@ class Entries:
             return id
 
     def _is_out(self, entry: Entry) -> bool:
-        """Whether an entry is of the file that is open; rows of another went to another process."""
+        """Return whether an entry is of the file that is open; rows of another went to another process."""
         return not self.contents.is_closed and entry.generation == self.contents.connection.generation
 
     def _lose(self, requests: Sequence[ApiRequest], reason: str) -> Sequence[ApiRequest]:

@@ -62,7 +62,7 @@ class OwnedFile:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error of SQLite says that the file itself is broken."""
+    """Return whether an error of SQLite says that the file itself is broken."""
     return isinstance(error, sqlite3.DatabaseError) and str(error).startswith(_DAMAGED)
 
 

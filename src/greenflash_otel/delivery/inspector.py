@@ -121,7 +121,7 @@ def list_destinations(root: Path) -> list[tuple[Path, Destination]]:
 
 
 def is_marked_for(folder: Path, destination: Destination) -> bool:
-    """Whether a folder says that it is of a destination."""
+    """Return whether a folder says that it is of a destination."""
     marked = read_destination(folder)
     return marked is not None and marked.key == destination.key
 

@@ -146,7 +146,7 @@ class StatsSource(Protocol):
     """What has its own counts: a pipeline."""
 
     def own_stats(self) -> Stats:
-        """The counts at this moment, without those of the process."""
+        """Return the counts at this moment, without those of the process."""
         ...
 
 

@@ -223,11 +223,11 @@ class Outbox:
         return self._connection.folder
 
     def is_durable(self) -> bool:
-        """Whether requests are on disk when `put` returns, or the setting asks for memory."""
+        """Return whether requests are on disk when `put` returns, or the setting asks for memory."""
         return self._connection.is_file or self._connection.folder is None
 
     def is_file(self) -> bool:
-        """Whether requests are on disk when `put` returns."""
+        """Return whether requests are on disk when `put` returns."""
         return self._connection.is_file
 
     def is_durable_or_retries(self) -> bool:
@@ -238,7 +238,7 @@ class Outbox:
         return False
 
     def has_open_file(self) -> bool:
-        """Whether a file is open at this moment."""
+        """Return whether a file is open at this moment."""
         return self._connection.owned is not None
 
     def make_durable(self, timeout_s: float) -> bool:

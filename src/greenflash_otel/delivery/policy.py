@@ -156,7 +156,7 @@ def _retry(answer: Answer, attempt: int, rng_fraction: float, reason: str) -> Re
 
 
 def _read_retry_after_s(answer: Answer) -> float | None:
-    """The wait the server asked for, in seconds; a date counts from the server's own clock."""
+    """Read the wait that the server asked for, in seconds; a date counts from the server's own clock."""
     header = (answer.retry_after or "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", header):
         return min(float(header), RETRY_AFTER_MAX_S)
@@ -175,7 +175,7 @@ def _parse_date(http_date: str) -> datetime | None:
 
 
 def _pause_reason(answer: Answer, status: int) -> str:
-    """What answered, and what to do about it."""
+    """Describe what answered, and what to do about it."""
     explanation = _read_explanation(answer.body)
     if 300 <= status < 400:
         return f"HTTP {status}: a redirect, which is not followed; {BASE_URL_ADVICE}"
@@ -199,7 +199,7 @@ def _write_reason(status: int, explanation: str) -> str:
 
 
 def _read_explanation(body: bytes) -> str:
-    """What Greenflash says about a request it refuses: a text in ``message`` or ``error``. Empty: it is not
+    """Read what Greenflash says about a request it refuses: a text in ``message`` or ``error``. Empty: it is not
     Greenflash that speaks."""
     decoded = _decode_json(body)
     if isinstance(decoded, dict):
@@ -210,7 +210,7 @@ def _read_explanation(body: bytes) -> str:
 
 
 def _decode_json(body: bytes) -> Json:
-    """The JSON of a body. Bytes that are not UTF-8 are replaced: they cost nothing but themselves."""
+    """Read the JSON of a body. Bytes that are not UTF-8 are replaced: they cost nothing but themselves."""
     try:
         decoded: Json = json.loads(body.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):

@@ -87,7 +87,7 @@ class ResponseTable:
         return None if found is None else (str(found[0]), str(found[1]))
 
     def _is_ours(self) -> bool:
-        """Whether the file is ours, or still empty."""
+        """Return whether the file is ours, or still empty."""
         if not is_private_file(self._path):
             return False
         with self._path.open("rb") as file:

@@ -143,7 +143,7 @@ class Sender:
                 self._under_way.pop(entry.id, None)
 
     def _has_room(self) -> bool:
-        """Whether one more may be under way; while delivery pauses, one at a time: it is only a probe."""
+        """Return whether one more may be under way; while delivery pauses, one at a time: it is only a probe."""
         return len(self._under_way) + self._claiming < (self._limit.size if self.paused is None else 1)
 
     def _act(self, entry: Entry, answer: Answer) -> None:

@@ -24,11 +24,11 @@ class Spill(Protocol):
         ...
 
     def is_empty(self) -> bool:
-        """Whether nothing waits here."""
+        """Return whether nothing waits here."""
         ...
 
     def is_on_disk(self) -> bool:
-        """Whether what is stored here survives the process."""
+        """Return whether what is stored here survives the process."""
         ...
 
     def begin_in_child(self) -> None:

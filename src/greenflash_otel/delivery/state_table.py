@@ -74,12 +74,12 @@ class StateTable:
             self._shorten(db)
 
     def read(self, db: sqlite3.Connection, topic: str) -> Sequence[str]:
-        """What was found on a topic, oldest first."""
+        """Return what was found on a topic, oldest first."""
         sql = "SELECT key, value, checksum FROM state WHERE key = ? ORDER BY id"
         return list(_select_sound(db.execute(sql, (topic,))))
 
     def read_found(self, db: sqlite3.Connection, beginning: str) -> Sequence[str]:
-        """What was found since this was last asked, on topics that begin so."""
+        """Return what was found since the last call, on topics that begin so."""
         sql = (
             "SELECT key, value, checksum FROM state "
             "WHERE key >= ? AND key < ? AND id >= ? AND id < ? ORDER BY id"
@@ -107,12 +107,12 @@ def copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> None:
 
 
 def find_last_id(db: sqlite3.Connection) -> int:
-    """The highest id of a note; 0 if there is none."""
+    """Return the highest id of a note; 0 if there is none."""
     return int(db.execute("SELECT ifnull(max(id), 0) FROM state").fetchone()[0])
 
 
 def _select_sound(rows: Iterable[tuple[str, str, int]]) -> Iterator[str]:
-    """The values of which no bit has changed since they were written."""
+    """Return the values of which no bit has changed since they were written."""
     for topic, value, checksum in rows:
         if _compute_checksum(topic, value) == checksum:
             yield value

@@ -46,7 +46,7 @@ def start_thread(name: str, run: Callable[[], None]) -> bool:
 
 
 def is_our_thread() -> bool:
-    """Whether the running thread is ours, so that it must not wait for a public function."""
+    """Return whether the running thread is ours, so that it must not wait for a public function."""
     return _thread.get_ident() in _ours
 
 
@@ -82,7 +82,7 @@ def wait_unless_nested(ticket: Ticket, timeout_s: float) -> bool:
 
 
 def is_waiting() -> bool:
-    """Whether the running thread waits in a public function already, and was interrupted to come here."""
+    """Return whether the running thread waits in a public function already, and was interrupted to come here."""
     return _thread.get_ident() in _waiting
 
 

@@ -54,7 +54,7 @@ class JobTarget(Protocol):
         ...
 
     def has_open_file(self) -> bool:
-        """Whether a file is open at this moment."""
+        """Return whether a file is open at this moment."""
         ...
 
     @property

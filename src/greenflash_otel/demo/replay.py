@@ -78,7 +78,7 @@ def _find_last_message(body: Any) -> object:  # Any: whatever JSON a client send
 
 
 def read_recordings() -> list[dict[str, Any]]:
-    """The demo's recordings."""
+    """Read the demo's recordings."""
     text = (files("greenflash_otel.demo") / "recordings.json").read_text(encoding="utf-8")
     answers: list[dict[str, Any]] = json.loads(text)["answers"]
     return answers

@@ -48,7 +48,7 @@ def play_chat(client: OpenAI) -> None:
 
 
 def play_stream(client: OpenAI) -> None:
-    """An answer read piece by piece."""
+    """Read an answer chunk by chunk."""
     chunks = client.chat.completions.create(
         model="gpt-3.5-turbo",
         messages=[{"role": "user", "content": "Tell me a funny joke, a one-liner."}],
@@ -77,5 +77,5 @@ def use_tools(client: OpenAI) -> None:
 
 
 def play_reasoning(client: OpenAI) -> None:
-    """A model that thinks before it answers, through the Responses API."""
+    """Ask a model that thinks before it answers, through the Responses API."""
     client.responses.create(model="gpt-5-mini", input="What is 2 + 2?", reasoning={"summary": "auto"})

@@ -80,7 +80,7 @@ class Faults:
             self._stops += [fault for fault in faults if isinstance(fault, Hold)]
 
     def choose(self, method: str, path: str) -> Fault | None:
-        """The fault for this request, if any; it is used up. ``method`` is for policies of your own."""
+        """Return the fault for this request, if any; it is used up. ``method`` is for policies of your own."""
         with self._lock:
             for index, (prefix, fault) in enumerate(self._waiting):
                 if prefix is None or path.startswith(prefix):

@@ -35,7 +35,7 @@ DEEPEST = 10
 
 
 def render(conversation: StoredConversation) -> str:
-    """The conversation, its outcomes and its ratings, one line each."""
+    """Render the conversation, its outcomes and its ratings, one line each."""
     rows = [
         (INDENT * min(depth, DEEPEST) + message.type, _write_text(message) + missing)
         for message, depth, missing in _walk(conversation.messages)
@@ -88,7 +88,7 @@ class _Level:
 
 
 def _split(children: Sequence[StoredMessage]) -> tuple[Sequence[StoredMessage], Sequence[StoredMessage]]:
-    """The children to show below their parent, and the one that goes on with the talk, if just one does."""
+    """Return the children to show below their parent, and the only one that continues the talk, if there is one."""
     users = [child for child in children if child.type == "user_message"]
     if len(users) != 1:
         return children, ()

@@ -125,7 +125,7 @@ class KafkaReader:
             self._stopping.wait(RETRY_AFTER_S)
 
     def _take(self, message: Any) -> bool:
-        """Whether a message is dealt with: stored, or one that can never be read."""
+        """Return whether a message is dealt with: stored, or one that can never be read."""
         content = message.value() or b""
         headers = {name.lower(): value for name, value in message.headers() or []}
         product = headers.get(PRODUCT_HEADER) or b""

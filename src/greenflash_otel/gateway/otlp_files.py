@@ -31,7 +31,7 @@ class FilePart:
 
 
 def parts_of(path: Path, start: int = 0) -> Iterator[FilePart]:
-    """The requests of a file, from a byte on at which one begins.
+    """Yield the requests of a file, from a byte on at which one begins.
 
     Raises:
         OSError: The file cannot be read.

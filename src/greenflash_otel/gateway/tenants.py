@@ -26,7 +26,7 @@ class TenantEntry:
 
 
 def read_tenants(text: str) -> tuple[TenantEntry, ...]:
-    """The tenants of a file. Raises `ConfigurationError`, which quotes none of it: it contains keys."""
+    """Read the tenants of a file. Raises `ConfigurationError`, which quotes none of it: it contains keys."""
     try:
         entries = tuple(_read_entry(value) for value in json.loads(text))
     except (ValueError, TypeError, KeyError):

@@ -56,7 +56,7 @@ def find_proxy(url: httpx.URL, proxies: Mapping[str, str]) -> httpx.URL | None:
 
 
 def _needs_none(host: str, exceptions: str) -> bool:
-    """Whether a list such as ``localhost,.example.org,*`` names a host or a domain above it."""
+    """Return whether a list such as ``localhost,.example.org,*`` names a host or a domain above it."""
     host = host.lower()
     for name in exceptions.lower().split(","):
         domain = name.strip().removeprefix("*").removeprefix(".")

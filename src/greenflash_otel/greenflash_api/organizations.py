@@ -10,7 +10,7 @@ PATH = "/organizations"
 
 
 def request_of(organization: Organization) -> ApiRequest:
-    """The request that sends an organization. The last one wins, so those of one keep their order."""
+    """Return the request that sends an organization. The last one wins, so those of one keep their order."""
     fields: dict[str, Json] = {
         "externalOrganizationId": organization.id,
         "name": organization.name,

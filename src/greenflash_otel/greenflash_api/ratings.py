@@ -16,7 +16,7 @@ PATH = "/ratings"
 
 
 def request_of(rating: Rating, address: Address) -> ApiRequest:
-    """The request that sends a rating, behind the messages of its conversation."""
+    """Return the request that sends a rating, behind the messages of its conversation."""
     fields: dict[str, Json] = {
         "productId": address.product_id,
         "externalConversationId": rating.conversation_id,

@@ -19,7 +19,7 @@ _TIMEOUT_S: Final = 1.0
 
 
 def is_stand_in(base_url: str) -> bool:
-    """Whether the emulator answers at an address."""
+    """Return whether the emulator answers at an address."""
     host = (urlsplit(base_url).hostname or "").lower()
     if not host.startswith(_LOOPBACK):
         return False

@@ -10,7 +10,7 @@ PATH = "/users"
 
 
 def request_of(user: User) -> ApiRequest:
-    """The request that sends a user. The last one wins, so those of one user keep their order."""
+    """Return the request that sends a user. The last one wins, so those of one user keep their order."""
     fields: dict[str, Json] = {
         "externalUserId": user.id,
         "name": user.name,

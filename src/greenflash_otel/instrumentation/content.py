@@ -68,12 +68,12 @@ def remove_content(operation: Operation) -> Operation:
 
 
 def _strip_prompt(prompt: PromptTemplate | None) -> PromptTemplate | None:
-    """What is left of a prompt is its name."""
+    """Return a prompt with nothing but its name."""
     return PromptTemplate(prompt.id, prompt.version) if prompt and prompt.id else None
 
 
 def _strip_message(message: Message) -> Message:
-    """What is left of a message is named one by one: a field that is added must not leak."""
+    """Return a message with the fields that are named here: a field that is added later must not leak."""
     return Message(
         message.role,
         message.parts,

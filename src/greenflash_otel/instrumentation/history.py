@@ -99,7 +99,7 @@ class KnownHistory:
         return replace(operation, input=retained, input_parent_id=parent_id)
 
     def _extend_by_message(self, namespace: str, tip: str | None, message: Message) -> str | None:
-        """The id of a message that follows on ``tip``; that of a text is worked out once.
+        """Return the id of a message that follows on ``tip``; compute that of a text once.
 
         What was said is remembered as Python's hash of it: 64 bits, secret, and retained by the text itself.
         """
@@ -116,7 +116,7 @@ class KnownHistory:
 
 
 def _is_of_the_talk(operation: Operation) -> bool:
-    """Whether an operation speaks with the user."""
+    """Return whether an operation speaks with the user."""
     conversation_context = operation.conversation_context
     talks = operation.name in MAIN_CALLS or operation.name == TURN
     return talks and not conversation_context.internal and conversation_context.tool_call_id is None
@@ -144,7 +144,7 @@ def _find_prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 
 def _continues(operation: Operation) -> bool:
-    """Whether the provider has the history, or parts of it: then the input is new as it is."""
+    """Return whether the provider has the history, or parts of it: then the input is new as it is."""
     if operation.previous_response_id is not None or operation.provider_conversation_id is not None:
         return True
     parts = (part for message in operation.input for part in message.parts)

@@ -37,7 +37,7 @@ def mark_captured_by_framework(is_active: Callable[[], bool], context: Context) 
 
 
 def is_captured_by_framework() -> bool:
-    """Whether a framework above describes the model call that the running code makes."""
+    """Return whether a framework above describes the model call that the running code makes."""
     is_active = cast("Callable[[], bool] | None", otel_context.get_value(_ABOVE))
     return is_active is not None and is_active()
 
@@ -78,7 +78,7 @@ class Invocation:
         return span is not None and span.is_recording()
 
     def make_current(self) -> Context:
-        """The running context with this operation's span as the current one, for code that is part of it."""
+        """Return the running context with this operation's span as the current one, for code that is part of it."""
         span = self._span
         return otel_context.get_current() if span is None else set_span_in_context(span)
 

@@ -128,12 +128,12 @@ def abandon_running(instrumentation: object = None) -> None:
 
 
 def is_busy(frame: FrameType | None) -> bool:
-    """Whether code that is soon done is under way in a thread that a signal interrupted at ``frame``."""
+    """Return whether code that is soon done is under way in a thread that a signal interrupted at ``frame``."""
     return _any_of(BUSY, frame)
 
 
 def _discard_running() -> None:
-    """A forked child has copies of its parent's operations; the parent goes on with them and ends them."""
+    """Forget the parent's operations in a forked child; the parent continues and ends them."""
     for operation in [*_running.list_items(), *_waiting]:
         operation.discard()
     _running.clear()

@@ -357,12 +357,12 @@ class Operation:
 
 
 def iterate_calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
-    """The tools that messages ask for."""
+    """Yield the tool calls in messages."""
     return (part for message in messages for part in message.parts if isinstance(part, ToolCall))
 
 
 def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
-    """The results of tools that messages contain."""
+    """Yield the results of tools in messages."""
     return (part for message in messages for part in message.parts if isinstance(part, ToolCallResponse))
 
 

@@ -24,12 +24,12 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
     def as_sent(self) -> dict[str, Any]:  # Any: pydantic's own type of a dump
-        """The JSON object this was read from."""
+        """Return the JSON object this was read from."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 def broken(field: str, sentence: str) -> PydanticCustomError:
-    """A rule of ours is broken; ``field`` is named in the answer, below the path of the model."""
+    """Make the error for a broken rule; the answer names ``field``, below the path of the model."""
     return PydanticCustomError("rule", "{sentence}", {"field": field, "sentence": sentence})
 
 

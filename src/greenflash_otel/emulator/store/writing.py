@@ -197,7 +197,7 @@ def _save_conversation(change: Change, request: MessagesRequest) -> str:
 
 
 def _find_conversation(db: sqlite3.Connection, request: MessagesRequest) -> sqlite3.Row | None:
-    """The conversation a request extends; None if it begins one."""
+    """Return the conversation a request extends; None if it begins one."""
     row: sqlite3.Row | None = None
     if request.conversation_id is not None:
         row = db.execute(

@@ -160,7 +160,7 @@ def read_listening(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_session(body: JsonObject) -> ModelAnswer:
-    """The session that was made."""
+    """Return the session that was made."""
     agent = read_json_object(body.get("agent"))
     return ModelAnswer(
         provider_conversation_id=read_str(body.get("id")),
@@ -170,12 +170,12 @@ def read_session(body: JsonObject) -> ModelAnswer:
 
 
 def read_nothing(_body: JsonObject) -> ModelAnswer:
-    """That the input was accepted."""
+    """Return that the input was accepted."""
     return ModelAnswer()
 
 
 def read_items(items: Iterable[JsonObject]) -> ModelAnswer:
-    """What an agent has said and done in some items."""
+    """Return what an agent has said and done in some items."""
     parts = read_parts(list(items))
     return ModelAnswer(output=(Message("assistant", parts),) if parts else ())
 

@@ -26,7 +26,7 @@ def read_transcription_request(request: CallRequest, operation: Operation) -> Op
 
 
 def read_text(body: JsonObject) -> ModelAnswer:
-    """What was heard."""
+    """Read what was heard."""
     text, usage = read_str(body.get("text")), read_json_object(body.get("usage"))
     properties: dict[str, Json] = pick_fields(body, "language", "duration") | pick_fields(usage, "seconds")
     return ModelAnswer(
@@ -60,7 +60,7 @@ class TextAssembly:
             self._error = event.get("error") or self._error
 
     def to_json(self) -> JsonObject:
-        """The body of the answer so far."""
+        """Return the body of the answer so far."""
         body: dict[str, Any] = {"text": "".join(self._deltas), **(self._done or {})}
         return {**body, "error": self._error} if self._error else body
 
@@ -77,7 +77,7 @@ def read_speech_request(request: CallRequest, operation: Operation) -> Operation
 
 
 def read_speech(body: JsonObject) -> ModelAnswer:
-    """The sound, as a `BytesBody` describes it."""
+    """Read the sound, as a `BytesBody` describes it."""
     size_bytes = read_count(body.get("size_bytes"))
     sound = Media("audio", digest=read_str(body.get("digest")), size_bytes=size_bytes)
     return ModelAnswer(

@@ -43,7 +43,7 @@ class Assembly(Protocol):
         """Take in the next event."""
 
     def to_json(self) -> JsonObject:
-        """The body so far."""
+        """Return the body so far."""
         ...
 
 
@@ -77,7 +77,7 @@ class ResponseBody(Protocol):
         """No more bytes will come."""
 
     def to_json(self) -> JsonObject:
-        """The answer so far, as JSON."""
+        """Return the answer so far, as JSON."""
         ...
 
 
@@ -127,7 +127,7 @@ class JsonBody:
         return self._done or self._document is not None or self._assembly.complete
 
     def to_json(self) -> JsonObject:
-        """The body so far, as JSON."""
+        """Return the body so far, as JSON."""
         return self._assembly.to_json() if self._document is None else self._document
 
     def _digest(self, *, final: bool) -> None:
@@ -169,7 +169,7 @@ class JsonBody:
         self._rest, self._due = rest, BATCH_BYTES + len(rest)
 
     def _read_payloads(self, lines: Iterable[bytes]) -> list[bytes]:
-        """The data of the events that ``lines`` complete, up to the one that says that it was the last."""
+        """Yield the data of the events that ``lines`` complete, up to the one that says that it was the last."""
         payloads: list[bytes] = []
         for line in lines:
             if line.startswith(b"data:"):
@@ -182,7 +182,7 @@ class JsonBody:
         return payloads
 
     def _decode_payloads(self, payloads: list[bytes]) -> list[Any]:
-        """The payloads' JSON: all in one go, which is far cheaper, and one by one where one is broken."""
+        """Decode the payloads' JSON: all at once, which is far cheaper, or separately if one is broken."""
         try:
             return list(json.loads(b"[" + b",".join(payloads) + b"]"))
         except ValueError:

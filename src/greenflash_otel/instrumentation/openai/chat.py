@@ -40,7 +40,7 @@ def read_output_type(format: object) -> str | None:
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """The answer that a whole body contains; a streamed one is put together into the same form before."""
+    """Read the answer that a whole body contains; a streamed one is put together into the same form before."""
     choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
     choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
     return ModelAnswer(

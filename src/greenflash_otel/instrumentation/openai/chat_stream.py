@@ -91,7 +91,7 @@ class _Choice:
         self.function_call.add({"function": delta})
 
     def add_executed_tools(self, tools: object) -> None:
-        """A tool that the provider runs comes again when its result is there."""
+        """Replace a call of the provider's tool, which comes again when its result is there."""
         for tool in map(read_json_object, read_list(tools)):
             index = read_count(tool.get("index")) or 0
             self.executed_tools[index] = {**self.executed_tools.get(index, NOTHING), **tool}
@@ -102,7 +102,7 @@ class _Choice:
                 self.audio[name] = value if name == "id" else self.audio.get(name, "") + value
 
     def _find_tool_call(self, delta: JsonObject) -> _ToolCall:
-        """The call that a delta continues: the last of its index, or the last one where it has none.
+        """Find the call that a delta continues: the last of its index, or the last one where it has none.
 
         Some providers number every parallel call 0: a named call with an id of its own is a new one.
         """
@@ -173,6 +173,6 @@ class ChatAssembly:
             self._choices[index].add(choice)
 
     def to_json(self) -> JsonObject:
-        """The body of the answer so far."""
+        """Return the body of the answer so far."""
         choices = [choice.to_json(index) for index, choice in sorted(self._choices.items())]
         return {**self._head, "usage": self._usage, "choices": choices}

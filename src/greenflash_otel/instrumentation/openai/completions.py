@@ -32,7 +32,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """The answer that a whole body contains; a streamed one is put together into the same form before."""
+    """Read the answer that a whole body contains; a streamed one is put together into the same form before."""
     choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
     choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
     return ModelAnswer(
@@ -77,7 +77,7 @@ class CompletionAssembly:
                 self._reasons[index] = reason
 
     def to_json(self) -> JsonObject:
-        """The body of the answer so far."""
+        """Return the body of the answer so far."""
         choices = [
             {"index": index, "text": "".join(texts), "finish_reason": self._reasons.get(index)}
             for index, texts in sorted(self._texts.items())

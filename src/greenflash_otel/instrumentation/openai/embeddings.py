@@ -27,7 +27,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """How many vectors came, and how long they are."""
+    """Return how many vectors came, and how long they are."""
     vectors = [read_json_object(entry).get("embedding") for entry in read_list(body.get("data"))]
     properties: dict[str, Json] = {"count": len(vectors)} if vectors else {}
     if vectors and (dimensions := _measure_length(vectors[0])):
@@ -53,7 +53,7 @@ class WholeAssembly:
         self._error = event.get("error") or self._error
 
     def to_json(self) -> JsonObject:
-        """What is known of the answer."""
+        """Return what is known of the answer."""
         return {"error": self._error} if self._error else NOTHING
 
 

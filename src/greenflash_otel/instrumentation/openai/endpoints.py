@@ -69,7 +69,7 @@ IMAGE = make_body(images.ImageAssembly)
 
 
 def make_transcript_body(choice_count: int, decode: Decode | None) -> ResponseBody:
-    """A transcript: JSON, events, or plain text."""
+    """Make the body of a transcript: JSON, events, or plain text."""
     return TextBody(JsonBody(audio.TextAssembly(choice_count)), decode)
 
 
@@ -170,7 +170,7 @@ SURFACES: tuple[Surface, ...] = (
 
 @lru_cache(maxsize=256)
 def surface_of(method: str, url: str) -> tuple[Surface, tuple[str, ...]] | None:
-    """The surface that a request goes to, and the ids in its path; None for one that we leave alone."""
+    """Find the surface that a request goes to, and the ids in its path; None for one that we leave alone."""
     path = url.partition("?")[0].rstrip("/").split("/")
     for surface in SURFACES:
         if (
@@ -182,7 +182,7 @@ def surface_of(method: str, url: str) -> tuple[Surface, tuple[str, ...]] | None:
 
 
 def _match_ids(path: Sequence[str], pattern: Sequence[str]) -> tuple[str, ...] | None:
-    """What the end of ``path`` has for each ``*`` of ``pattern``; None if they do not fit."""
+    """Return what the end of ``path`` has for each ``*`` of ``pattern``; None if they do not fit."""
     end = path[-len(pattern) :]
     if len(end) < len(pattern):
         return None

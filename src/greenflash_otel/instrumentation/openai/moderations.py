@@ -35,7 +35,7 @@ def read_decision_request(request: CallRequest, operation: Operation) -> Operati
 
 
 def read_decision(body: JsonObject) -> ModelAnswer:
-    """The answer to each question."""
+    """Read the answer to each question."""
     answers = [read_json_object(answer) for answer in read_list(body.get("answers"))]
     return _make_answer(body, tuple(Other("answer", _rename_type(answer)) for answer in answers))
 
@@ -57,6 +57,6 @@ def _read_verdict(result: JsonObject) -> Part:
 
 
 def _rename_type(answer: JsonObject) -> JsonObject:
-    """The fields of an answer; its type is its kind here, as a part has a type of its own."""
+    """Return the fields of an answer; its type is called kind, because a part has a type already."""
     fields = {str(name): to_json(value) for name, value in answer.items() if name != "type"}
     return {"kind": to_json(answer.get("type")), **fields}

@@ -123,7 +123,7 @@ def _begin(
 def _remove_known(
     instrumentation: OpenAIConfig, request: CallRequest, operation: Operation
 ) -> tuple[CallRequest, Operation]:
-    """The request as it is read: of a long history only what was not recorded before."""
+    """Make the request to be read: of a long history only what was not recorded before."""
     entries = request.body.get("messages")
     if instrumentation.history is None or not isinstance(entries, list):
         return request, operation
@@ -145,7 +145,7 @@ def _request_of(options: Any, ids: tuple[str, ...]) -> CallRequest:
 
 
 def _body_of(options: Any) -> JsonObject:
-    """The JSON that will be sent: ``extra_body`` wins over the arguments, as in the SDK."""
+    """Return the JSON that will be sent: ``extra_body`` wins over the arguments, as in the SDK."""
     body = options.json_data
     if isinstance(body, bytes):
         body = json.loads(body)
@@ -156,10 +156,10 @@ def _body_of(options: Any) -> JsonObject:
 
 
 def _is_observed(options: Any) -> bool:
-    """Whether a wrapper of ours, above another instrumentation's, observes this request already."""
+    """Return whether a wrapper of ours, above another instrumentation's, observes this request already."""
     return isinstance(options.post_parser, _Carrier)
 
 
 def is_suppressed_here() -> bool:
-    """Whether the running code asked not to be instrumented, or a framework above describes this call."""
+    """Return whether the running code asked not to be instrumented, or a framework above describes this call."""
     return is_suppressed() or is_captured_by_framework()

@@ -39,7 +39,7 @@ HOSTS: Mapping[str, str] = {
 
 
 def provider_of(client: object) -> str:
-    """The provider's name; ``openai`` for a host that is not known, as whoever runs it speaks its API."""
+    """Return the provider's name; ``openai`` for an unknown host, because it speaks OpenAI's API."""
     for base in type(client).__mro__:
         if provider := CLIENTS.get(base.__name__):
             return provider

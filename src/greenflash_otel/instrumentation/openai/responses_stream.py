@@ -63,7 +63,7 @@ class ResponseAssembly:
             self._error = event.get("error") or {name: event.get(name) for name in ("code", "message")}
 
     def to_json(self) -> JsonObject:
-        """The body of the response so far."""
+        """Return the body of the response so far."""
         body = dict(self._body)
         if not body.get("output") and self._from_start is not False:
             body["output"] = [self._get_item(index) for index in sorted(self._items)]
@@ -83,7 +83,7 @@ class ResponseAssembly:
 
 
 def _fields_of(deltas: Mapping[tuple[str, int], list[str]]) -> JsonObject:
-    """The fields of an unfinished item that its deltas report."""
+    """Return the fields of an unfinished item that its deltas report."""
     fields: dict[str, Any] = {}
     for (field, _), texts in sorted(deltas.items()):
         text = "".join(texts)

@@ -21,13 +21,13 @@ class Listener(Protocol):
         """``chunk`` was read."""
 
     def handle_end(self) -> None:
-        """The stream was read to its end."""
+        """Note that the stream was read to its end."""
 
     def handle_error(self, error: BaseException) -> None:
-        """Reading raised ``error``."""
+        """Note that reading raised ``error``."""
 
     def handle_close(self) -> None:
-        """The stream was closed."""
+        """Note that the stream was closed."""
 
 
 class TeeStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic in the stubs of wrapt 2 only

@@ -75,7 +75,7 @@ class _Execution:
             self._invocation.finish(replace(self._complete_operation(None), ending="abandoned"))
 
     def leave(self, error: BaseException) -> None:
-        """Does nothing: the function has its own way out."""
+        """Do nothing: the function ends its operation itself."""
 
     def discard(self) -> None:
         """Forget it without a trace."""

@@ -135,7 +135,7 @@ class LiveSession(Session):
             self._began_ms = min(self._began_ms, now_ms - moment_ms)
 
     def _begin(self) -> LiveExchange:
-        """A new turn; the one before can still get fragments, until the model answers this one."""
+        """Begin a turn; the turn before can still get fragments until the model answers this one."""
         while len(self._exchanges) > 1:
             self._end(self._exchanges[0].turn)
         since_ms = max(self._clock_ns() // 10**6 - self._began_ms, 0)
@@ -221,7 +221,7 @@ class LiveSession(Session):
         self._instructions = session.get("instructions", self._instructions)
 
     def _is_repeated(self, event: JsonObject) -> bool:
-        """Whether an event was read before, by this connection or by another of this process."""
+        """Return whether an event was read before, by this connection or by another of this process."""
         kind, moment_ms = read_str(event.get("type")) or "", read_moment(event)
         if moment_ms is None:
             return False
@@ -262,7 +262,7 @@ class LiveSession(Session):
         exchange.turn.add(event, now_ns)
 
     def _on_key(self, event: JsonObject, now_ns: int) -> None:
-        """The person pressed a key of a phone; those that follow each other are one message."""
+        """Note that the person pressed a key of a phone; those that follow each other are one message."""
         exchange = self._exchanges[-1] if self._exchanges else None
         if exchange is None or exchange.is_answered:
             exchange = self._begin()
@@ -271,7 +271,7 @@ class LiveSession(Session):
         exchange.keys += read_str(event.get("event")) or ""
 
     def _on_key_sent(self, event: JsonObject, now_ns: int) -> None:
-        """The application pressed a key for the model."""
+        """Note that the application pressed a key for the model."""
         key = {"event": read_str(event.get("event"))}
         self._add_calls((ServerToolCall("dtmf", key, read_str(event.get("event_id"))),))
 
@@ -303,7 +303,7 @@ class LiveSession(Session):
                 self._end(turn)
 
     def _make_hidden_operation(self) -> Operation:
-        """A call of a backend, with what was handed in for it."""
+        """Record a call of a backend, with its input."""
         operation, messages = self._make_operation(), tuple(self._backend_input)
         self._backend_input.clear()
         return replace(
@@ -365,5 +365,5 @@ HANDLERS: Mapping[str, Callable[[LiveSession, JsonObject, int], None]] = {
 
 
 def _place_line(message: Message, now_ms: int) -> Message:
-    """A message of the history that was handed in; a line of the application's has a time, and is no prompt."""
+    """Place a message of the history; a line of the application's has a time, and is no prompt."""
     return replace(message, at_ms=now_ms) if message.role in SYSTEM_ROLES else message

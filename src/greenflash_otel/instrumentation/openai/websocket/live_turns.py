@@ -61,7 +61,7 @@ class LiveExchange:
         return self.person.start_ms if self.person.deltas else self.since_ms
 
     def is_followed(self, start_ms: int) -> bool:
-        """Whether what a person begins to say then belongs to the next turn."""
+        """Return whether what a person begins to say then belongs to the next turn."""
         if self.model.deltas:
             return start_ms >= self.model.start_ms
         return bool(self.calls) and not self.person.deltas
@@ -77,14 +77,14 @@ class LiveExchange:
         return False
 
     def list_answered(self) -> tuple[Part, ...]:
-        """What the model said and did in it; what the provider did came before, what it asks for after."""
+        """Return what the model said and did in it; what the provider did came before, what it asks for after."""
         answer = "".join(self.model.deltas).strip()
         text = (Text(answer),) if answer else ()
         ran = any(isinstance(call, ServerToolCall) for call in self.calls)
         return (*self.calls, *text) if ran else (*text, *self.calls)
 
     def list_spoken(self, voice: Voice | None) -> list[Message]:
-        """What the person said and pressed in it, in the order in which that began."""
+        """Return what the person said and pressed in it, in the order in which that began."""
         found = list[Message]()
         if voice and (question := "".join(self.person.deltas).strip()):
             found.append(Message("user", (Text(question),), voice=voice))
@@ -101,5 +101,5 @@ def read_moment(event: JsonObject) -> int | None:
 
 
 def is_blank(event: JsonObject) -> bool:
-    """Whether a fragment has no words."""
+    """Return whether a fragment has no words."""
     return not (read_str(event.get("delta")) or "").strip()

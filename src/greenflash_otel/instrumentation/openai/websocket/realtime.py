@@ -167,7 +167,7 @@ class RealtimeSession(Session):
         )
 
     def _make_operation(self, settings: JsonObject) -> Operation:
-        """A response as it was asked for; what goes into no conversation is not said to the user."""
+        """Make the operation of a response; if it goes into no conversation, the user does not hear it."""
         conversation_context = self._choose_context({})
         if settings.get("conversation") == "none":
             conversation_context = replace(conversation_context, internal=True)
@@ -240,7 +240,7 @@ class RealtimeSession(Session):
         self._silent.remember(read_str(event.get("item_id")) or "", None)
 
     def _on_key(self, event: JsonObject, now_ns: int) -> None:
-        """The person pressed a key of a phone; those that follow each other are one message."""
+        """Note that the person pressed a key of a phone; those that follow each other are one message."""
         key = read_str(event.get("event")) or ""
         latest = next(reversed(self._items.values()), None)
         if latest and latest.fields.get("type") == KEYS:
@@ -349,7 +349,7 @@ class RealtimeSession(Session):
             self._give_back_request()
 
     def _give_back_request(self) -> None:
-        """The server itself began the running response, just before it read the request for one."""
+        """Note that the server itself began the running response, just before it read the request for it."""
         for exchange in reversed(self._exchanges.values()):
             if exchange.done_ns is None and exchange.request and not exchange.request.is_out_of_band():
                 exchange.request = None

@@ -95,7 +95,7 @@ class ResponsesSession(Session):
             self._finish(done, read_str(read_json_object(event.get("response")).get("id")))
 
     def _find_request(self, lane: _Lane, response: JsonObject) -> _Request:
-        """What a response answers: a request, or steering input of which the server makes one by itself."""
+        """Find what a response answers: a request, or steering input that the server makes one of."""
         parent = read_str(response.get("previous_response_id"))
         steering = self._steered.pop(parent, None) if parent else None
         waiting = [
@@ -127,7 +127,7 @@ class ResponsesSession(Session):
             self._end(done.turn)
 
     def _refuse(self, lane: _Lane, event: JsonObject, now_ns: int) -> None:
-        """The server could not do what was asked for on a lane, or go on with what ran there."""
+        """End what the server refused on a lane: the oldest request, or the running response."""
         refused = lane.requests.popleft() if lane.requests else lane.running
         if refused is lane.running:
             lane.running = None
@@ -176,6 +176,6 @@ class ResponsesSession(Session):
 
 
 def _generates(event: JsonObject) -> bool:
-    """Whether a request asks for an answer."""
+    """Return whether a request asks for an answer."""
     prewarm = read_json_object(event.get("prompt_cache_options")).get("prewarm")
     return prewarm is not True and event.get("generate") is not False
