@@ -94,7 +94,7 @@ def report(
     """Warn of repaired arguments once and count them, or raise `error` if the call is strict.
 
     Args:
-        strict: As passed to the call; None stands for the setting.
+        strict: As passed to the call; None means the setting.
         is_usable: False where the arguments mean nothing, so that the call is ignored.
     """
     result = "repaired its arguments" if is_usable else "ignored the call"

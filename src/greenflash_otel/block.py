@@ -15,7 +15,7 @@ from greenflash_otel.open_set import OpenSet
 
 
 class BegunBlock(Protocol):
-    """Something that goes on after the code that began it, such as a stream."""
+    """Something that continues after the code that began it, such as a stream."""
 
     def leave(self, error: BaseException) -> None:
         """End it: ``error`` left the block it began in. Must not raise."""

@@ -56,7 +56,7 @@ def get_conversation_context(context: Context | None = None) -> ConversationCont
 
 
 class ContextProvider(Protocol):
-    """Something that goes on in a context, where its instrumentation learns of its beginning only."""
+    """Something that continues in a context, of which its instrumentation learns only the beginning."""
 
     @property
     def over(self) -> bool:

@@ -159,7 +159,7 @@ def _set_up_once(
         _runtime = _set_up(settings, tracer_provider, http_client)
         _arrange_end()
         if settings.handle_sigterm:
-            limit_s = settings.shutdown_timeout_s + open_operations.HELD_UP_S
+            limit_s = settings.shutdown_timeout_s + open_operations.MAX_LOCK_WAIT_S
             sigterm.install(shutdown, _keep, open_operations.is_busy, limit_s)
         return _runtime, True
 

@@ -184,7 +184,7 @@ SETTINGS: Mapping[str, Setting] = {
     "shutdown_timeout_s": Setting(
         ("GREENFLASH_SHUTDOWN_TIMEOUT",),
         _read_seconds,
-        "How long, in seconds, the end of the process may wait for delivery. The rest stays in the outbox.",
+        "How long, in seconds, the end of the process may wait for delivery. The outbox keeps what is left.",
     ),
     "handle_sigterm": Setting(
         ("GREENFLASH_HANDLE_SIGTERM",),

@@ -45,7 +45,7 @@ class Terminator:
 
     Args:
         end: End the pipeline; keeps its time.
-        keep: Bring what is captured to safety and go on; keeps its time.
+        keep: Store what is captured and continue; keeps its time.
         is_busy: Whether code is under way, from a frame outwards, that is soon done.
         limit_s: How long `end` may take.
     """

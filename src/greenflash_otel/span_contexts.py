@@ -74,7 +74,7 @@ class _Notes:
         self._measured = NOBODY
         """What was measured last: the spans of a conversation tend to follow each other."""
         self._checking = threading.Lock()
-        """Never waited for: whoever finds it locked leaves the check to its holder."""
+        """No thread waits for it: one that finds it locked leaves the check to its owner."""
 
     def put(self, key: Key, note: SpanNote) -> None:
         self._notes[key] = (note, self._now_s())

@@ -139,7 +139,10 @@ STATUS = "Takes over what processes that are gone have left in the outbox, count
 LIST = "Name, size, conversation and state of each request; for what was refused, the reason."
 EXPORT = "One JSON object per line, bodies included: what users said is in them."
 SHOW = ("all about a request", "Prints requests with their content and, if they were refused, the reason.")
-RETRY = ("let what was refused wait again", "Puts what was refused behind the rest of its conversation.")
+RETRY = (
+    "let what was refused wait again",
+    "Puts what was refused behind the other requests of its conversation.",
+)
 DROP = ("remove requests for good", "Removes requests, refused or waiting; what they carry is lost.")
 
 

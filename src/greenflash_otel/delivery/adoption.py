@@ -18,7 +18,7 @@ _SOURCES: Final = {
     "rejected": ("rejected",),
     "captured": ("captured",),
 }
-"""Where ids are read from: with a page of the table gone, the index still knows what lies behind it."""
+"""Where ids are read from: with a page of the table gone, the index still knows what follows it."""
 _COPIED_BYTES: Final = 4 * 1024 * 1024
 """So much of what waits for its conversion is in memory at a time."""
 

@@ -35,7 +35,7 @@ INGEST_GRACE_S: Final = 2.0
 RETRY_DISK_S: Final = 1.0
 """How often an outbox in memory looks whether its folder can be used by now."""
 NAP_S: Final = 0.25
-"""How long a flush waits at most before it looks again by itself."""
+"""How long a flush waits at most before it looks again."""
 
 
 class Delivery:
@@ -166,7 +166,7 @@ class Delivery:
         """Nothing: `submit` must never wait, so there is no lock that could delay it."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
-        """Begin again in the child; the parent goes on."""
+        """Begin again in the child; the parent continues."""
         if in_child:
             self._waiters = deque()
             self.batcher.begin_in_child()

@@ -22,7 +22,7 @@ from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 
 MESSAGES_SHARE: Final = 0.9
-"""Of the limit; the rest is left free for outcomes and their like, which are small and precious."""
+"""Of the limit; what is left stays free for outcomes and their like, which are small and precious."""
 REPAIR_S: Final = 60.0
 """How long an entry waits whose new state could not be written. Sending it again is harmless."""
 SETTLED_MOST: Final = 64

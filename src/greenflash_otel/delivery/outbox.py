@@ -33,7 +33,7 @@ from greenflash_otel.state_record import StateRecord
 MEMORY: Final = ":memory:"
 LIMIT_BYTES: Final = 1024 * 1024 * 1024
 OPEN_S: Final = 10.0
-"""How long the first opening may take before the outbox goes on without it."""
+"""How long the first opening may take before the outbox continues without it."""
 
 T = TypeVar("T")
 

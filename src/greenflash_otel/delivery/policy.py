@@ -151,8 +151,8 @@ def _judge_success(answer: Answer, status: int, attempt: int, rng_fraction: floa
 
 def _retry(answer: Answer, attempt: int, rng_fraction: float, reason: str) -> RetryAfter:
     ceiling_s = min(BACKOFF_S * 2 ** min(attempt - 1, 10), BACKOFF_MAX_S)
-    asked_s = _read_retry_after_s(answer)
-    return RetryAfter(max(rng_fraction * ceiling_s, asked_s or 0.0), asked_s is not None, reason)
+    server_wait_s = _read_retry_after_s(answer)
+    return RetryAfter(max(rng_fraction * ceiling_s, server_wait_s or 0.0), server_wait_s is not None, reason)
 
 
 def _read_retry_after_s(answer: Answer) -> float | None:

@@ -107,5 +107,5 @@ class Ticket:
         if self.is_complete or timeout_s <= 0:
             return self.is_complete
         if self._lock.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
-            self._lock.release()  # for whoever asks again
+            self._lock.release()  # for the next caller
         return self.is_complete

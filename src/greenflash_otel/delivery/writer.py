@@ -81,7 +81,7 @@ class Writer:
         self._running = False
         self._starting = _thread.allocate_lock()
         self._busy = _thread.allocate_lock()
-        """Taken while jobs run; by the thread, or by whoever runs them at the end of the interpreter."""
+        """Locked while jobs run: by the thread, or by the one that runs them at the end of the interpreter."""
         self._ident: int | None = None
         self._untidy: dict[int, JobTarget] = {}
         self._targets: weakref.WeakSet[JobTarget] = weakref.WeakSet()
@@ -113,7 +113,7 @@ class Writer:
         return self._ident != _thread.get_ident() and self._busy.acquire(timeout=timeout_s)
 
     def resume(self) -> None:
-        """Let the writer go on after `quiesce` was True."""
+        """Let the writer continue after `quiesce` was True."""
         self._busy.release()
 
     def begin_in_child(self) -> None:

@@ -33,7 +33,7 @@ class FaultReply:
 
 
 class Hold:
-    """Keep a request waiting until `release`, then go on as if nothing had been."""
+    """Keep a request waiting until `release`, then answer it as usual."""
 
     def __init__(self, *, after_commit: bool = False) -> None:
         self.after_commit = after_commit
@@ -42,7 +42,7 @@ class Hold:
         self._released = threading.Event()
 
     def release(self) -> None:
-        """Let the request go on."""
+        """Let the request continue."""
         self._released.set()
 
     async def happen(self) -> None:

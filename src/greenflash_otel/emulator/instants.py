@@ -40,7 +40,7 @@ def write_instant(at_us: int) -> str:
 
 
 def _read_offset_us(match: re.Match[str]) -> int:
-    """Return how far the zone of the match lies east of UTC."""
+    """Return how far the zone of the match is east of UTC."""
     if match["sign"] is None:
         return 0
     hours, minutes = int(match["hours"]), int(match["minutes"])

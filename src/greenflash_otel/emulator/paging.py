@@ -31,7 +31,7 @@ def read_page(query: Mapping[str, str], *, size_name: str = "limit") -> Page:
 def link_header(url: str, query: Mapping[str, str], page: Page, *, more: bool) -> Mapping[str, str]:
     """Return the header that leads to the pages around this one (RFC 8288); none where there are none.
 
-    It goes on in the terms of the query: by ``offset`` where that was given, else by ``page``.
+    Its links use the terms of the query: ``offset`` if the query has that, else ``page``.
     """
     starts = {"next": page.offset + page.limit} if more else {}
     if page.offset > 0:

@@ -9,7 +9,7 @@
     outcomes
       upgrade 149.00 (currency, positive)
 
-A message stands below its parent. A user message opens a turn and goes back to the margin of the
+A message is below its parent. A user message opens a turn and goes back to the margin of the
 turn before, so that long talks stay narrow; where its parent was answered twice, each answer is a
 branch and moves in. A parent that is not stored is named.
 """
@@ -31,7 +31,7 @@ INDENT = "  "
 
 
 DEEPEST = 10
-"""Levels that are distinguished; what lies deeper, as in long agent loops, stays at this one."""
+"""Levels that are distinguished; deeper ones, as in long agent loops, stay at this one."""
 
 
 def render(conversation: StoredConversation) -> str:

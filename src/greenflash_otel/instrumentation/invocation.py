@@ -88,7 +88,7 @@ class Invocation:
         self.end(end_ns=end_ns)
 
     def write(self, operation: Operation) -> None:
-        """Write ``operation`` to the span, which goes on: it may not be known yet how the span counts."""
+        """Write ``operation`` to the span, which stays open: it may not be known yet how the span counts."""
         span = self._span
         if span is None:
             return

@@ -46,7 +46,7 @@ BUSY = (
 )
 """Modules that are soon done, and whose work the end of the process should not cut in two."""
 
-HELD_UP_S = 1.0
+MAX_LOCK_WAIT_S = 1.0
 """How long operations are waited for that may need a lock of the code that a signal handler interrupted."""
 
 
@@ -124,7 +124,7 @@ def abandon_running(instrumentation: object = None) -> None:
             done.release()
 
     _thread.start_new_thread(abandon_concurrent, ())
-    done.acquire(timeout=HELD_UP_S)
+    done.acquire(timeout=MAX_LOCK_WAIT_S)
 
 
 def is_busy(frame: FrameType | None) -> bool:

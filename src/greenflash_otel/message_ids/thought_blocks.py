@@ -44,7 +44,7 @@ def separate_thoughts(message: Message) -> tuple[Part, ...]:
 
 
 def _separate_text(text: str, *, is_cut: bool) -> tuple[Sequence[str], str]:
-    """Return the thoughts in front of a text, and the rest of it."""
+    """Return the thoughts in front of a text, and the text behind them."""
     thoughts: list[str] = []
     answer = text
     while (block := CLOSED.match(answer)) is not None:

@@ -272,7 +272,7 @@ class VoiceCall:
 
 Ending: TypeAlias = Literal["completed", "failed", "cancelled", "abandoned", "pending"]
 """How an operation ended: ``cancelled`` by its caller's task, ``abandoned`` when a stream was left early,
-``pending`` when the provider goes on with it and what has come so far is not final."""
+``pending`` when the provider continues it and what has come so far is not final."""
 
 MAIN_CALLS = frozenset({"chat", "generate_content", "text_completion"})
 """Names of the model calls that speak with the user, unless they are marked otherwise."""

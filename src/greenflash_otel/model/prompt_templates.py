@@ -15,7 +15,7 @@ from greenflash_otel.model.operation import Json, PromptTemplate
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 TAG = re.compile(r"\{\{\{?&?\s*([\w.$-]+)\s*\}?\}\}")
-"""What stands for a value in the languages Mustache and Jinja."""
+"""Placeholders of values in the languages Mustache and Jinja."""
 STATEMENT = re.compile(r"\{%|\{#|\{\{\s*[#^/>!]|\{\{[^}]*[|(\[]")
 """What computes something in them."""
 

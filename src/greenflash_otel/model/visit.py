@@ -9,7 +9,7 @@ from typing import TypeAlias
 from greenflash_otel.model.operation import Message, Operation, Part
 
 MapPart: TypeAlias = Callable[[Part, str], Part | None]
-"""Gives what stands in place of a part, given the role of who said it; None leaves the part out."""
+"""Returns what replaces a part, from the part and the role of its message; None leaves the part out."""
 
 SYSTEM = "system"
 """The role whose words `Operation.system_instructions` are."""

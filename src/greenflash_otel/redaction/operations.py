@@ -41,7 +41,7 @@ FIELDS: Mapping[type[Part], Mapping[str, str]] = {
     Media: {"uri": "messages.input.parts.uri", "transcript": "messages.input.parts.transcript"},
     Other: {"fields": "messages.input.parts"},
 }
-"""The fields of each part that contain content, and where that stands in a message."""
+"""The fields of each part that contain content, and where that is in a message."""
 
 
 def redact_operation(operation: Operation, clean: Clean) -> Operation:

@@ -16,7 +16,7 @@ from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.redaction.redact import Apply
 
 Found: TypeAlias = Iterator[tuple[int, int]]
-"""Where in a text something stands: from, to."""
+"""Where in a text something is: from, to."""
 Find: TypeAlias = Callable[[str], Found]
 
 LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"

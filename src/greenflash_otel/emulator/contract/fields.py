@@ -71,8 +71,8 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Given: TypeAlias = Annotated[T | None, BeforeValidator(_refuse_null)]
-"""An optional field that, where it is sent, is not null. None means: not sent."""
+NotNull: TypeAlias = Annotated[T | None, BeforeValidator(_refuse_null)]
+"""An optional field that is not null if it is sent. None means: not sent."""
 
 NonEmpty: TypeAlias = Annotated[str, Field(min_length=1)]
 Uuid: TypeAlias = Annotated[

@@ -1,6 +1,6 @@
 """One request to an agent's session, and what it shows of the session's turns.
 
-A stream of events may show many turns, and go on for as long as the session does. So an operation ends with
+A stream of events may show many turns, and last as long as the session. So an operation ends with
 each turn, and where the application sends something: what a function returned comes after the call of it.
 """
 

@@ -56,7 +56,7 @@ class ModelAnswer:
     cancelled: bool = False
     """The provider said that it was cancelled."""
     pending: bool = False
-    """The provider said that it goes on with it."""
+    """The provider said that it continues it."""
 
 
 def complete_operation(

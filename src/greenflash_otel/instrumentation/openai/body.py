@@ -25,7 +25,7 @@ DONE = b"[DONE]"
 NEVER = sys.maxsize
 
 BLANK = b"\xef\xbb\xbf \r\n\t"
-"""What may stand before the first byte that counts: a byte order mark, white space."""
+"""What may precede the first byte that counts: a byte order mark, white space."""
 
 Decode = Callable[[bytes], "bytes | Iterable[bytes]"]
 """Undoes a content encoding, chunk by chunk."""
@@ -137,7 +137,7 @@ class JsonBody:
         if not self._is_document:
             self._digest_events(content, final=final)
         elif final:
-            with contextlib.suppress(ValueError):  # cut off, which the way it ended tells
+            with contextlib.suppress(ValueError):  # cut off, which its ending shows
                 self._document = read_json_object(json.loads(content))
         elif len(content) > MAX_DOCUMENT_BYTES:
             count("capture an answer as large as this", OverflowError())

@@ -46,7 +46,7 @@ class OpenAIConfig:
     tracer: Callable[[], Tracer]
     capture_content: bool = True
     history: KnownHistory | None = None
-    """Shortens what goes on a span; None: the whole input does."""
+    """Shortens the input on a span; None leaves it whole."""
     agent_sessions: AgentSessions = field(default_factory=AgentSessions)
     """What is known of sessions with agents that OpenAI runs."""
     active: bool = True
@@ -166,7 +166,7 @@ class ObservedCall:
         return self._instrumentation
 
     def discard(self) -> None:
-        """Forget the operation; its stream goes on untouched."""
+        """Forget the operation; its stream continues untouched."""
         self._over = True
         self._invocation.discard()
 

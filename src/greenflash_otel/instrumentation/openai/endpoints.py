@@ -48,7 +48,7 @@ class Surface:
 
     method: str
     path: str
-    """How the path of its URL ends, ``*`` for an id; what stands before depends on the provider."""
+    """How the path of its URL ends, ``*`` for an id; what precedes it depends on the provider."""
     operation: str
     """``gen_ai.operation.name`` of what it does."""
     read_request: Callable[[CallRequest, Operation], Operation]

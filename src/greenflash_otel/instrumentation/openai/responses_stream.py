@@ -49,7 +49,7 @@ class ResponseAssembly:
             self._from_start = not event.get("sequence_number")
         index = read_count(event.get("output_index")) or 0
         if kind in DELTAS:
-            self._add_piece(index, *DELTAS[kind], event)
+            self._add_delta(index, *DELTAS[kind], event)
         elif kind == "response.output_item.done":
             self._items[index] = read_json_object(event.get("item"))
             self._done.add(index)
@@ -69,7 +69,7 @@ class ResponseAssembly:
             body["output"] = [self._get_item(index) for index in sorted(self._items)]
         return {**body, "error": body.get("error") or self._error}
 
-    def _add_piece(self, index: int, item_type: str, field: str, event: JsonObject) -> None:
+    def _add_delta(self, index: int, item_type: str, field: str, event: JsonObject) -> None:
         if not (delta := read_str(event.get("delta"))):
             return
         part = read_count(event.get("content_index", event.get("summary_index"))) or 0

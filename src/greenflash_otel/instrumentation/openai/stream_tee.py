@@ -31,7 +31,7 @@ class Listener(Protocol):
 
 
 class TeeStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic in the stubs of wrapt 2 only
-    """A ``SyncByteStream``, an ``AsyncByteStream`` or both, as the one it stands for."""
+    """A ``SyncByteStream``, an ``AsyncByteStream`` or both, like the stream that it replaces."""
 
     def __init__(self, stream: Any, listener: Listener) -> None:
         super().__init__(stream)
@@ -57,7 +57,7 @@ class TeeStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic in the 
 
 
 class TeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """The iterator of a stream; a generator stays a generator, so that whoever closes those still does."""
+    """Return the iterator of a stream; a generator stays a generator, so that code that closes it still can."""
 
     def __init__(self, iterator: Iterator[bytes], listener: Listener) -> None:
         super().__init__(iterator)

@@ -52,7 +52,7 @@ MAX_REMEMBERED = 256
 
 
 HIDDEN_ITEMS = frozenset({"message", "reasoning", "compaction", "mcp_list_tools"})
-"""What of a backend's answer the person sees nothing of; the rest are tools, and requests for approval."""
+"""Parts of a backend's answer that the person does not see; the others are tools, and requests for approval."""
 
 LINES = frozenset({"session.commentary.append", "session.thinking.append"})
 """What lets the model know something: nobody said it, and it is no instruction."""
@@ -117,7 +117,7 @@ class LiveSession(Session):
         del self._inputs[:-MAX_REMEMBERED]
 
     def _hand_in(self, messages: tuple[Message, ...]) -> None:
-        """Note what the application answers the model; the model goes on from there."""
+        """Note what the application answers the model; the model continues from there."""
         latest = self._exchanges[-1] if self._exchanges else None
         if latest is None or latest.is_answered or latest.person.deltas or latest.keys:
             latest = self._begin()
@@ -179,7 +179,7 @@ class LiveSession(Session):
             output=(Message("assistant", parts, voice=model),) if parts else (),
             response_model=self._model,
             voice_call=self._make_call(turn),
-            # It is complete when the other side goes on.
+            # It is complete when the other side continues.
             ending="completed" if parts and error is None else operation.ending,
         )
         # Nobody had begun to answer a last word, so nothing failed with the line.

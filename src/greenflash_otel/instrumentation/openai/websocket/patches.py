@@ -1,4 +1,4 @@
-"""The wrappers around the SDK's WebSocket connections.
+"""Wrap the SDK's WebSocket connections.
 
 Every way to read (``recv``, iteration, handlers, the lanes' reader, a relay) gets its frames from the
 connection's ``recv_bytes``. An application that reads the socket below it parses them with ``parse_event``.
@@ -220,7 +220,7 @@ def _read_event(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
 
 
 def forget_all() -> None:
-    """Forget every session; connections that are open go on unobserved."""
+    """Forget every session; open connections continue unobserved."""
     with _lock:
         _sessions.clear()
         _queued.clear()

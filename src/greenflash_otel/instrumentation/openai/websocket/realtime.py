@@ -75,7 +75,7 @@ class RealtimeSession(Session):
         """When the application began to send sound; Unix time."""
         self._talk_began_ms: int | None = None
         """When the server last heard somebody begin to talk; on the clock of the sound it got."""
-        self._last_said_ms: int | None = None
+        self._last_spoken_ms: int | None = None
         """When the last answer was at its end."""
 
     def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
@@ -133,7 +133,7 @@ class RealtimeSession(Session):
         operation = add_speech(whole, exchange.speech, ended_ms, self._pace.chars_per_s)
         self._pace.learn(whole, exchange.speech)
         if exchange.speech.started_ms is not None:
-            self._last_said_ms = exchange.speech.compute_end_ms(ended_ms)
+            self._last_spoken_ms = exchange.speech.compute_end_ms(ended_ms)
         operation = self._place_history(record_as_unanswered(operation))
         return replace(operation, response_model=self._model, voice_call=self._make_call(ended_ms))
 
@@ -142,7 +142,7 @@ class RealtimeSession(Session):
         self._record_unanswered()
         self._requests.clear()
         self._voices.clear()
-        self._talker_id = self._talking_since_ms = self._talk_began_ms = self._last_said_ms = None
+        self._talker_id = self._talking_since_ms = self._talk_began_ms = self._last_spoken_ms = None
 
     def _has_own_state(self) -> bool:
         return super()._has_own_state() or bool(self._items)
@@ -269,7 +269,7 @@ class RealtimeSession(Session):
         spoken = [
             exchange.speech for exchange in self._exchanges.values() if exchange.speech.started_ms is not None
         ]
-        before_ms = spoken[-1].compute_end_ms(now_ms) if spoken else self._last_said_ms
+        before_ms = spoken[-1].compute_end_ms(now_ms) if spoken else self._last_spoken_ms
         latency_ms = None if heard else compute_elapsed_ms(before_ms, now_ms)
         self._talker_id = read_str(event.get("item_id")) or ""
         self._voices.remember(self._talker_id, Voice(now_ms, response_latency_ms=latency_ms))
@@ -278,7 +278,7 @@ class RealtimeSession(Session):
             self._interrupt(exchange)
 
     def _interrupt(self, exchange: RealtimeExchange) -> None:
-        """Note that an answer was cut short, and that whoever speaks now did it."""
+        """Note that an answer was cut short, and that the person who speaks now did it."""
         self._interruptions += not exchange.speech.interrupted
         exchange.speech.interrupted = True
         id = self._talker_id
@@ -298,7 +298,7 @@ class RealtimeSession(Session):
 
     def _on_committed(self, event: JsonObject, now_ns: int) -> None:
         id = read_str(event.get("item_id")) or ""
-        if id not in self._voices:  # nobody but the application tells when a person talks
+        if id not in self._voices:  # only the application shows when a person talks
             self._voices.remember(id, Voice(self._talking_since_ms, now_ns // 10**6))
         self._talking_since_ms = None
 

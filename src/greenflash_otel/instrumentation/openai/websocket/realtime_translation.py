@@ -41,7 +41,7 @@ def translate_event(event: JsonObject) -> JsonObject:
         return {**event, "type": kind, "response": _translate_response(response)}
     if item := _translate_item(read_json_object(event.get("item"))):
         if kind == "response.output_item.done" and not _says_something(item):
-            return {}  # broken off before it was written down: the deltas tell more
+            return {}  # broken off before it was written down: the deltas say more
         return {**event, "item": item}
     return {**event, "type": EVENTS.get(kind, kind)}
 

@@ -27,7 +27,7 @@ MAX_REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What the application, or the server by itself, asked the model for."""
+    """What the application, or the server itself, asked the model for."""
 
     operation: Operation
     parent: str | None
@@ -38,7 +38,7 @@ class _Request:
 
 @dataclass(slots=True)
 class _Lane:
-    """What goes on under one ``stream_id``, or without any."""
+    """What runs under one ``stream_id``, or without any."""
 
     requests: deque[_Request] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
     """Those whose response has not begun, oldest first."""

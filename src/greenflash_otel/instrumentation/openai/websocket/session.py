@@ -129,7 +129,7 @@ class Session(ABC):
         self._id: str | None = None
         """The provider's id of the session, where sessions have one. A new line can bring a new session."""
         self._first_id: str | None = None
-        """The id of the connection's first session: it names the conversation, which goes on."""
+        """The id of the connection's first session: it names the conversation, which continues."""
         self._has_history = False
         """Whether something of the session was recorded: what is handed in before may be known."""
         self._frames: LruDict[int, None] = LruDict(MAX_FRAMES)
