@@ -1,4 +1,4 @@
-"""What was begun in a block of code, and ends with it when it is cancelled.
+"""Know what was begun in a block of code, to end it when the block is cancelled.
 
 An SDK's stream object refers to itself, so a stream that is left in the middle lives on until the garbage
 collector looks at it: in an idle server perhaps never. The block that is left knows at once.

@@ -1,4 +1,4 @@
-"""Which conversation, user and organization the running code works for.
+"""Say which conversation, user and organization the running code works for.
 
 `conversation()` puts a `ConversationContext` on the OpenTelemetry context, so it follows whatever carries
 that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instrumentations read it with

@@ -1,4 +1,4 @@
-"""Mappings with a bound: they forget what was used longest ago, and one knows what changed in it."""
+"""Bound mappings: they forget what was used longest ago, and one knows what changed in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database of one outbox as it is open now, and what is counted and scheduled of it.
+"""Open the database of one outbox; count and schedule its entries.
 
 Opens it when it is first needed, adopts what processes left that are gone, and begins anew where the file is
 damaged or was removed. Single-threaded: only the writer calls it. Nothing here raises at run time but where

@@ -1,4 +1,4 @@
-"""What a pipeline has of delivery: hand over, flush, close, and the counts.
+"""Combine the parts of delivery for a pipeline: hand over, flush, close, and the counts.
 
 Three kinds of threads work here and never wait for the application: the ingest thread converts, the writer
 keeps, the senders send. They are daemons, start when there is something to do, and again in a forked child.

@@ -1,4 +1,4 @@
-"""Where the batcher puts spans for which there is no room in memory. `ingest` implements it."""
+"""Declare where the batcher puts spans for which memory has no room. `ingest` implements it."""
 
 from __future__ import annotations
 

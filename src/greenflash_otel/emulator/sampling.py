@@ -1,4 +1,4 @@
-"""Whether a request is sampled under its ``sampleRate``. Pure: the same request gets the same answer.
+"""Decide whether a request is sampled under its ``sampleRate``. Pure: the same request gets the same answer.
 
 Messages are decided per conversation. Of events the SDK says: per type and organization. A page of the
 documentation says: each separately. Here the SDK counts.

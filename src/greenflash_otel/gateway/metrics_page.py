@@ -1,4 +1,4 @@
-"""The page ``/metrics``, in Prometheus' formats.
+"""Render the page ``/metrics``, in Prometheus' formats.
 
 It needs no token, so that a scraper needs none. What a stranger sees is a decision: the sums over all
 products, which say whether the gateway is well. Which products there are, the counts of each, and where

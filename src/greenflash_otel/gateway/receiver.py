@@ -1,4 +1,4 @@
-"""Decides about a request, however it came: who may send it, and which pipeline takes it.
+"""Decide about a request of any transport: who may send it, and which pipeline gets it.
 
 A tenant is a product of Greenflash with the API key it is delivered with. A span goes to the first product that
 there is of these four:

@@ -1,4 +1,4 @@
-"""What is taken: one row per signal of OTLP."""
+"""List the signals of OTLP that the gateway accepts: one row each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``POST /events`` takes: an outcome as a request. Pure. Source: the Events API, SDK 1.4.0."""
+"""Write an outcome as a request to ``POST /events``. Pure. Source: the Events API, SDK 1.4.0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``POST /messages`` takes: a conversation update as requests within size limits. Pure.
+"""Write a conversation update as requests to ``POST /messages``, within size limits. Pure.
 
 Field names, required sets and limits: the Messages API of Greenflash, SDK 1.4.0. No limit on size is
 documented; ours keep a request well below what a serverless host would accept.

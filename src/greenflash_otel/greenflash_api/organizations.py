@@ -1,4 +1,4 @@
-"""What ``POST /organizations`` takes: creates one or changes what is given. Pure. Source: SDK 1.4.0."""
+"""Write the body of ``POST /organizations``, which creates or changes one. Pure. Source: SDK 1.4.0."""
 
 from __future__ import annotations
 

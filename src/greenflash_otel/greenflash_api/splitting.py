@@ -1,4 +1,4 @@
-"""Cuts a request in two, for a server that finds it too large or one of its messages bad. Pure."""
+"""Cut a request in two, for a server that finds it too large or one of its messages bad. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``POST /users`` takes: creates a user or changes what is given. Pure. Source: SDK 1.4.0."""
+"""Write the body of ``POST /users``, which creates or changes one. Pure. Source: SDK 1.4.0."""
 
 from __future__ import annotations
 

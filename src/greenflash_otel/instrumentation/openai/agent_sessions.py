@@ -1,4 +1,4 @@
-"""What a process knows of sessions with agents that OpenAI runs, as far as one request must know of others.
+"""Remember sessions with agents that OpenAI runs, as far as one request must know of others.
 
 One request sends what the user says, another one follows the session and sees the answer. Both belong to
 one conversation, and what is sent comes after what was seen by then. Events may be read more than once.

@@ -1,4 +1,4 @@
-"""What an answer says, and how an operation ended. Pure.
+"""Describe what an answer says, and how an operation ended. Pure.
 
 Every surface reads its answer, whole or put together from a stream, into one `Answer`. Whether an
 operation was completed is decided by what arrived, not by the way in which the stream was left.

@@ -1,4 +1,4 @@
-"""The bytes of an answer, decoded while they pass: server-sent events or one JSON document.
+"""Decode the bytes of an answer while they pass: server-sent events or one JSON document.
 
 A chunk costs an append; events are decoded in batches, on whose size the delay at a batch's end and the
 memory for what is not decoded yet depend. Lines end and events are distinguished as the SDK does it.

@@ -1,4 +1,4 @@
-"""Moderations and decisions: what a model was asked to judge, and what it found. Pure."""
+"""Read moderations and decisions: what a model had to judge, and its verdict. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that need not be JSON: sounds, of which digest and size are retained, and transcripts as plain text."""
+"""Read answers that need not be JSON: digest and size of sounds, and transcripts as plain text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which provider a client of the SDK talks to, in the words of ``gen_ai.provider.name``. Pure."""
+"""Name the provider that a client of the SDK talks to, in the words of ``gen_ai.provider.name``. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What OpenAI keeps: responses that are fetched, cancelled, compacted; items of stored conversations. Pure.
+"""Read what OpenAI stores: responses that are fetched, cancelled, compacted; items of conversations. Pure.
 
 None of these asks a model for an answer now. A fetched response is one that was asked for elsewhere;
 items are added to a conversation, or deleted, outside any response.

@@ -1,9 +1,9 @@
 """Record Realtime sessions: one turn per response, whose input is what was said since the response before.
 
 Another model writes down what a person says, often after the answer to it is complete. So a turn that is over
-waits for three things, and for all of them no longer than the session: for a bounded time for its transcripts
-and for the results of its MCP servers, and until the next answer begins for the end of its sound, which the
-person can still cut short. Turns end in their order.
+waits, but no longer than the session. It waits a bounded time for its transcripts and for the results of its
+MCP servers. It waits for the end of its sound until the next answer begins, because the person can still cut the
+sound short. Turns end in their order.
 
 Over WebRTC and SIP the connection does not carry the sound. There the server reports when it plays.
 """

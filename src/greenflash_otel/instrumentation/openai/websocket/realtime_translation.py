@@ -1,4 +1,4 @@
-"""What the Realtime API says, in the words of the Responses API. Pure.
+"""Translate the Realtime API into the words of the Responses API. Pure.
 
 The two speak of the same things: responses with output items, and deltas of them. Where the names
 differ (and they did once more in Realtime's beta), those of Responses are put in, so that one reader

@@ -1,4 +1,4 @@
-"""What a Realtime session knows of its turns: which request each answers, and what it still waits for."""
+"""Remember the turns of a Realtime session: which request each answers, and what it still waits for."""
 
 from __future__ import annotations
 
