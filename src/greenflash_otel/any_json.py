@@ -325,7 +325,7 @@ def _fields_of(value: object) -> Mapping[str, Any] | None:
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(kind)}
     if isinstance(attributes := getattr(kind, "__attrs_attrs__", None), tuple):
-        return {one.name: getattr(value, one.name, None) for one in attributes}
+        return {attribute.name: getattr(value, attribute.name, None) for attribute in attributes}
     return None
 
 

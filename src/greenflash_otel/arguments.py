@@ -94,7 +94,7 @@ def report(
     """Warn of repaired arguments once and count them, or raise `error` if the call is strict.
 
     Args:
-        strict: As passed to the call; None stands for the setting.
+        strict: As passed to the call; None means the setting.
         is_usable: False where the arguments mean nothing, so that the call is ignored.
     """
     result = "repaired its arguments" if is_usable else "ignored the call"
@@ -131,10 +131,10 @@ def read_id(name: str, id: object, repairs: Repairs) -> str | None:
 
 
 def write_id(id: object) -> tuple[str | None, bool]:
-    """Return an id as text, and whether that text is all that the id says.
+    """Return an id as text, and whether the text says as much as the id.
 
-    ``str()`` of numbers, UUIDs, paths and whatever has a text of its own; of an enum, its value. None where
-    there is no text that could name one thing and no other.
+    The text is ``str()`` of numbers, UUIDs, paths and objects with their own ``__str__``; of an enum, its value.
+    None if no text could name this thing and no other.
     """
     kind = type(id)
     if issubclass(kind, str) and not issubclass(kind, Enum):
@@ -173,7 +173,7 @@ def read_text(name: str, text: object, repairs: Repairs) -> str | None:
 
 
 def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
-    """Read properties. A bad one is repaired or left out by itself, and the others are retained."""
+    """Read properties. Each bad one is repaired or left out; the others stay."""
     if properties is None:
         return {}
     written = repair_json(properties)

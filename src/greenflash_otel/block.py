@@ -1,4 +1,4 @@
-"""What was begun in a block of code, and ends with it when it is cancelled.
+"""Know what was begun in a block of code, to end it when the block is cancelled.
 
 An SDK's stream object refers to itself, so a stream that is left in the middle lives on until the garbage
 collector looks at it: in an idle server perhaps never. The block that is left knows at once.
@@ -15,7 +15,7 @@ from greenflash_otel.open_set import OpenSet
 
 
 class BegunBlock(Protocol):
-    """Something that goes on after the code that began it, such as a stream."""
+    """Something that continues after the code that began it, such as a stream."""
 
     def leave(self, error: BaseException) -> None:
         """End it: ``error`` left the block it began in. Must not raise."""
@@ -37,7 +37,7 @@ class Block:
     def leave(self, error: BaseException) -> None:
         """End what was begun here, unless other code that still runs began it and may read on.
 
-        Only a cancellation does: whoever leaves a block in order, or with an error that is handled outside,
+        Only a cancellation ends it: code that leaves a block in order, or with an error that is handled outside,
         may have handed a stream on.
         """
         if isinstance(error, Exception):

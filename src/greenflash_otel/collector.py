@@ -50,7 +50,7 @@ def make_exporter(environment: Mapping[str, str]) -> SpanExporter:
 
 
 def read_resource(settings: Settings) -> Resource:
-    """What a gateway of several products knows ours by."""
+    """Return the resource by which a gateway of several products knows ours."""
     return Resource({"greenflash.product_id": settings.product_id} if settings.product_id else {})
 
 
@@ -162,7 +162,7 @@ class CollectorPipeline(Pipeline):
         super().shutdown(timeout_s, settle=settle)
 
     def stats(self) -> Stats:
-        """What became of the spans."""
+        """Report what became of the spans."""
         taken, lost = self._exporter.taken, self._exporter.lost
         stats = Stats(accepted=taken + lost, delivered=taken, lost={"the Collector": lost} if lost else {})
         return add_process_counts(stats)

@@ -1,8 +1,8 @@
-"""Which conversation, user and organization the running code works for.
+"""Say which conversation, user and organization the running code works for.
 
 `conversation()` puts a `ConversationContext` on the OpenTelemetry context, so it follows whatever carries
 that: ``await``, tasks, ``contextvars.copy_context()``, explicit contexts. Instrumentations read it with
-`get_current_affiliation()`. Nothing here knows spans, threads or Greenflash's API.
+`get_current_conversation_context()`. Nothing here knows spans, threads or Greenflash's API.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def get_conversation_context(context: Context | None = None) -> ConversationContext:
-    """The conversation context in ``context``, by default the current one; an empty one outside any scope."""
+    """Return the conversation context in ``context``, by default the current one; an empty one outside any scope."""
     frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
     while isinstance(frame, ProvidedContext):
         if (conversation_context := frame.provider.get_conversation_context()) is not None:
@@ -56,7 +56,7 @@ def get_conversation_context(context: Context | None = None) -> ConversationCont
 
 
 class ContextProvider(Protocol):
-    """Something that goes on in a context, where its instrumentation learns of its beginning only."""
+    """Something that continues in a context, of which its instrumentation learns only the beginning."""
 
     @property
     def over(self) -> bool:
@@ -64,7 +64,7 @@ class ContextProvider(Protocol):
         ...
 
     def get_conversation_context(self) -> ConversationContext | None:
-        """What it provides to the running code; None: nothing, so what was there before it applies."""
+        """Return what it provides to the running code; None: nothing, so what was there before it applies."""
         ...
 
 
@@ -77,7 +77,7 @@ def with_provider(provider: ContextProvider, context: Context) -> Context:
 
 
 def current_provider() -> ContextProvider | None:
-    """The innermost of those that go on and were begun in this context."""
+    """Return the innermost provider that still runs and was begun in this context."""
     frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY))
     while isinstance(frame, ProvidedContext) and frame.provider.over:
         frame = frame.below
@@ -85,13 +85,13 @@ def current_provider() -> ContextProvider | None:
 
 
 def get_own_conversation_context() -> ConversationContext:
-    """The conversation context of the application, whatever instrumentations provided since."""
+    """Return the conversation context of the application, whatever instrumentations provided since."""
     frame = _own_frame()
     return frame.conversation_context if frame else _NOBODY
 
 
 def has_left_own_block() -> bool:
-    """Whether the application's block is over that the running code took its context from."""
+    """Return whether the application's block is over that the running code took its context from."""
     frame = _own_frame()
     return frame is not None and frame.block.over
 
@@ -106,7 +106,7 @@ def _own_frame() -> _Frame | None:
 
 
 def _frame_in(context: Context | None) -> _Frame | None:
-    """The block of the application's that a context has."""
+    """Return the application's block in a context."""
     frame = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
     while isinstance(frame, ProvidedContext):
         frame = frame.below
@@ -114,7 +114,7 @@ def _frame_in(context: Context | None) -> _Frame | None:
 
 
 def _find_frame_of_generator(frame: _Frame | None) -> _Frame | None:
-    """The block that a generator on the stack is in, if the context of its step has lost it; else ``frame``."""
+    """Return the block that a generator on the stack is in, if the context of its step has lost it; else ``frame``."""
     if not len(_in_generators):
         return frame
     caller = sys._getframe(1)
@@ -131,7 +131,7 @@ def _find_frame_of_generator(frame: _Frame | None) -> _Frame | None:
 
 
 def get_current_conversation_context() -> ConversationContext:
-    """The conversation context of the running code; an empty one outside any `conversation()`."""
+    """Return the conversation context of the running code; an empty one outside any `conversation()`."""
     conversation_context = get_conversation_context()
     if conversation_context.conversation_id is None and conversation_context.scope_id is None:
         lost_contexts.warn_of_other_thread()
@@ -153,13 +153,13 @@ def note_begun_here(begun: BegunBlock) -> None:
 
 
 def set_baggage_propagation(on: bool) -> None:
-    """Whether scopes write their conversation into the baggage, and what is recorded of one looks there."""
+    """Return whether scopes write their conversation into the baggage, and what is recorded of one looks there."""
     global _carrying
     _carrying = on
 
 
 def conversation_for_feedback() -> str | None:
-    """The conversation an outcome or a rating is about: the active one, else that of the calling service."""
+    """Return the conversation an outcome or a rating is about: the active one, else that of the calling service."""
     conversation_context = get_current_conversation_context()
     if not _carrying or conversation_context.conversation_id or conversation_context.scope_id:
         return conversation_context.conversation_id
@@ -316,7 +316,7 @@ class Scope:
     def _find_block_left_elsewhere(
         self, error: BaseException | None, caller: FrameType | None
     ) -> Block | None:
-        """The block that is left in a context which is not in it."""
+        """Return the block that is left in a context which is not in it."""
         frame, blocks = _own_frame(), self._blocks.list_items()
         is_repaired = (
             frame is not None and frame.scope is self and not lost_contexts.is_context_manager(caller)
@@ -346,7 +346,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One entry into a scope, as it lies on the context."""
+    """One entry into a scope, as the context has it."""
 
     conversation_context: ConversationContext
     scope: Scope
@@ -356,7 +356,7 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class ProvidedContext:
-    """A conversation context on the context that ends by itself."""
+    """A conversation context on the context that ends without being detached."""
 
     provider: ContextProvider
     below: _Frame | ProvidedContext | None

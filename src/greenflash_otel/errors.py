@@ -29,4 +29,4 @@ class InvalidConversationError(GreenflashOtelError, ValueError):
 
 
 class InvalidFeedbackError(GreenflashOtelError, ValueError):
-    """A rating, user or organization that Greenflash would refuse, or nobody could mean."""
+    """A rating, user or organization that Greenflash would refuse, or that makes no sense."""

@@ -23,10 +23,10 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.model.operation import ConversationContext
-from greenflash_otel.model.telemetry import SpanEvent, SpanRecord, Status
+from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
 from greenflash_otel.semconv.attributes import copy_plain_attributes
-from greenflash_otel.semconv.registry import OURS, recognises
+from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation
 
@@ -41,7 +41,7 @@ def record_of(span: ReadableSpan, conversation_context: ConversationContext | No
     """Return an SDK span as our plain values.
 
     Args:
-        conversation_context: Whose conversation the span began in, where that does not stand on the span. A span
+        conversation_context: The conversation that the span began in, if the span does not name it. A span
             of ours says it itself: the code around it may be internal, though the span is not.
     """
     context, scope = span.get_span_context(), span.instrumentation_scope
@@ -71,7 +71,7 @@ def record_of(span: ReadableSpan, conversation_context: ConversationContext | No
 
 
 class GreenflashSpanExporter(SpanExporter):
-    """Deliver the conversations that spans carry to Greenflash, whoever recorded the spans.
+    """Deliver the conversations in spans to Greenflash, whatever instrumentation recorded them.
 
     Put it into any processor: ``provider.add_span_processor(BatchSpanProcessor(GreenflashSpanExporter()))``.
     `export` converts and commits to the outbox, so its success means stored, not yet delivered. Without
@@ -79,7 +79,7 @@ class GreenflashSpanExporter(SpanExporter):
     and the other public functions work with it.
 
     Args:
-        pipeline: The one to hand spans to; by default one of its own, from the settings.
+        pipeline: The pipeline that gets the spans; by default a new one, from the settings.
         http_client: Your own ``httpx.Client`` for the deliveries, e.g. with a proxy.
         **settings: As for `instrument()`; what is left out comes from the environment.
 
@@ -90,8 +90,8 @@ class GreenflashSpanExporter(SpanExporter):
     def __init__(
         self, *, pipeline: Pipeline | None = None, http_client: httpx.Client | None = None, **settings: Any
     ) -> None:
-        given = {"export": "greenflash", **settings}
-        self.pipeline = pipeline or Pipeline(Settings.read(os.environ, **given), http_client=http_client)
+        options = {"export": "greenflash", **settings}
+        self.pipeline = pipeline or Pipeline(Settings.read(os.environ, **options), http_client=http_client)
         """Where its spans go."""
         standalone.register(self)
 
@@ -116,11 +116,11 @@ class GreenflashSpanExporter(SpanExporter):
         return records
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """True if Greenflash has answered for all that was exported."""
+        """Return whether Greenflash has answered for everything that was exported."""
         return self.pipeline.flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
-        """Deliver what can be delivered within `shutdown_timeout_s`; the rest stays in the outbox."""
+        """Deliver what can be delivered within `shutdown_timeout_s`; the outbox keeps what is left."""
         standalone.unregister(self)
         self.pipeline.shutdown()
 
@@ -205,10 +205,10 @@ class GreenflashSpanProcessor(ReusableSpanProcessor[SpanSink]):
                 sink.submit(functools.partial(record_of, span, note.conversation_context), _size_of(span))
 
     def shutdown(self) -> None:
-        """Does nothing: the pipeline is shut down by whoever built it."""
+        """Do nothing: the code that built the pipeline shuts it down."""
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """True if Greenflash has answered for all that ended so far."""
+        """Return whether Greenflash has answered for every span that ended so far."""
         sink = self._sink
         return True if sink is None else sink.flush(timeout_millis / 1000)
 
@@ -226,14 +226,14 @@ def find_or_add_processor(provider: Any, kind: type[Processor]) -> Processor:
         provider: Anything that has ``add_span_processor()``.
     """
     try:
-        known = _processors.setdefault(provider, {})
+        processors = _processors.setdefault(provider, {})
     except TypeError:  # a provider of another kind, which cannot be remembered weakly
-        known = {}
-    processor: Processor | None = known.get(kind)
+        processors = {}
+    processor: Processor | None = processors.get(kind)
     if processor is None:
         processor = kind()
         provider.add_span_processor(processor)
-        known[kind] = processor
+        processors[kind] = processor
     return processor
 
 
@@ -255,7 +255,7 @@ def _size_of(span: ReadableSpan) -> int:
 
 
 def _size_of_value(value: object) -> int:
-    """A character takes one, two or four bytes, depending on the others in its text."""
+    """Estimate the bytes of texts. A character takes one, two or four bytes, depending on the others in its text."""
     if isinstance(value, (list, tuple)):
         return sum(sys.getsizeof(text) for text in value if isinstance(text, str))
     return sys.getsizeof(value) if isinstance(value, (str, bytes)) else 0

@@ -1,4 +1,4 @@
-"""What `instrument()` can instrument, in which versions, and what of it is installed here."""
+"""List what `instrument()` can instrument, in which versions, and which of these are installed here."""
 
 from __future__ import annotations
 

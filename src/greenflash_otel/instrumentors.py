@@ -28,7 +28,7 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
         """Without which there is nothing to instrument."""
         return [self.dependency]
 
-    def _instrument(self, **given: Any) -> None:
+    def _instrument(self, **options: Any) -> None:
         if self.framework not in FRAMEWORKS or runtime.is_instrumented():
             return
         try:
@@ -38,13 +38,13 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
             return
         with internal_errors.guarded(f"instrument {self.framework}"):
             self._import_module().instrument(
-                trace.get_tracer(runtime.TRACER, tracer_provider=given.get("tracer_provider")),
+                trace.get_tracer(runtime.TRACER, tracer_provider=options.get("tracer_provider")),
                 capture_content=_captures(settings),
                 history=settings.history or "full",
                 id_key=settings.id_key,
             )
 
-    def _uninstrument(self, **_given: Any) -> None:
+    def _uninstrument(self, **_options: Any) -> None:
         if self.framework in FRAMEWORKS and not runtime.is_instrumented():
             with internal_errors.guarded(f"uninstrument {self.framework}"):
                 self._import_module().uninstrument()

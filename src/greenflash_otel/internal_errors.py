@@ -1,10 +1,9 @@
 """Keep our own failures out of the application: count them by step, log the first of each kind.
 
-Everything that is counted here belongs to the process, not to one pipeline: an instrumentation does not know
-which pipeline its span would have reached. `guarded` goes around our own code only; the application's call
-never runs inside it.
+The counts belong to the process, not to one pipeline, because an instrumentation does not know which pipeline
+its span would have reached. `guarded` encloses our own code only; the application's call never runs inside it.
 
-Python shows warnings on stderr where an application has configured no logging, so the first of each kind is
+If an application has configured no logging, Python shows warnings on stderr. So the first failure of each kind is
 seen without any set-up. Ordinary logging settings of ``greenflash_otel`` silence them.
 """
 
@@ -46,7 +45,7 @@ class _Tally:
     """Counts that threads add to without ever waiting, even in a signal handler or in ``__del__``.
 
     Adding to a `Counter` is reading and writing, between which another thread may add. So what is to be added
-    goes into a queue, and whoever gets the lock at once sums up.
+    goes into a queue, and the thread that gets the lock at once adds it up.
     """
 
     def __init__(self) -> None:
@@ -112,7 +111,7 @@ class guarded:  # reads as a statement: with guarded("do a thing"):
         lost: Reason under which a failure counts as a loss; None if it costs no data.
     """
 
-    # A class because it stands on the caller's path several times per call, and costs a third of a generator.
+    # A class because it is on the caller's path several times per call, and costs a third of a generator.
     __slots__ = ("_lost", "_step")
 
     def __init__(self, step: str, *, lost: str | None = None) -> None:
@@ -203,7 +202,7 @@ def _log(level: int, message: str) -> None:
     def emit() -> None:
         try:
             logger.log(level, "%s", message)
-        except Exception:  # noqa: BLE001 - a handler of the application's; nobody is left to tell
+        except Exception:  # noqa: BLE001 - a handler of the application's; no other place is left to report it
             _count_error("log a message")
 
     if _defer_log is None or not _defer_log(emit):

@@ -118,7 +118,7 @@ def refer_to_fields(value: object) -> JsonObject | None:
     )
     if not isinstance(names, Mapping):
         attributes = getattr(type(value), "__attrs_attrs__", None)
-        names = [one.name for one in attributes] if isinstance(attributes, tuple) else None
+        names = [attribute.name for attribute in attributes] if isinstance(attributes, tuple) else None
     if names is None:
         return None
     extra = getattr(value, "__pydantic_extra__", None) or {}
@@ -178,13 +178,13 @@ class Copier:
             return f"<{type(value).__name__}>"
         if isinstance(value, Mapping):
             return {
-                self._copy_name(name): self.copy(one, depth + 1)
-                for name, one in self._take_first(value.items())
+                self._copy_name(name): self.copy(inner, depth + 1)
+                for name, inner in self._take_first(value.items())
             }
         if isinstance(value, (list, tuple, set, frozenset)):
             if isinstance(names := getattr(type(value), "_fields", None), tuple):
                 return self.copy(dict(zip(names, value, strict=False)), depth)
-            return [self.copy(one, depth + 1) for one in self._take_first(value)]
+            return [self.copy(item, depth + 1) for item in self._take_first(value)]
         return self._copy_object(value, depth)
 
     def _copy_name(self, name: object) -> str:

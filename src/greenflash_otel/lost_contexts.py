@@ -1,8 +1,8 @@
 """Blocks whose context does not reach the code in them: read step by step, or run on another thread.
 
-A context variable that a generator sets is lost where its reader runs each step in a copy of the context, as servers
-do with a streaming response. The frame of the generator is still on the stack in every step, so it is known by that.
-Where nothing shows which block the code is in, the application gets a warning.
+Servers run each step of a streaming response in a copy of the context, so a variable that a generator sets is lost.
+The frame of the generator is still on the stack in every step, and shows the block. If nothing shows which block
+the code is in, the application gets a warning.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class GeneratorBlocks(Generic[T]):
             self._keys.remember(id(block), (*self._keys.get(id(block), ()), id(frame)))
 
     def find(self, frame: FrameType | None) -> T | None:
-        """The entry of the innermost generator on the stack that is in a block."""
+        """Find the entry of the innermost generator on the stack that is in a block."""
         for _ in range(FRAMES):
             if frame is None:
                 return None
@@ -75,7 +75,7 @@ class GeneratorBlocks(Generic[T]):
         return None
 
     def is_suspended(self, block: Block, frame: FrameType | None) -> bool:
-        """Whether a block is one of generators that are not on the stack."""
+        """Return whether a block is one of generators that are not on the stack."""
         keys = self._keys.get(id(block))
         if not keys:
             return False
@@ -89,7 +89,7 @@ class GeneratorBlocks(Generic[T]):
         """Forget a block that was left."""
         for key in self._keys.pop(id(block), ()):
             frame, blocks = self._entries.get(key) or (None, [])
-            remaining = [one for one in blocks if one[0] is not block]
+            remaining = [entry for entry in blocks if entry[0] is not block]
             if frame is not None and remaining:
                 self._entries[key] = (frame, remaining)
             else:
@@ -97,13 +97,13 @@ class GeneratorBlocks(Generic[T]):
 
 
 def is_context_manager(frame: FrameType | None) -> bool:
-    """Whether the code of ``frame`` is a generator that serves as a context manager of other code."""
+    """Return whether the code of ``frame`` is a generator that serves as a context manager of other code."""
     generators = list(_list_generators(frame))
     return bool(generators) and _module_of(generators[-1].f_back) == "contextlib"
 
 
 def _list_generators(frame: FrameType | None) -> Iterator[FrameType]:
-    """The generators that stay in a block which ``frame`` enters: itself, or through context managers.
+    """Yield the generators that stay in a block which ``frame`` enters: itself, or through context managers.
 
     A generator that is a context manager is not on the stack of the code in its block.
     """
@@ -158,7 +158,7 @@ def _is_in_pool() -> bool:
 
 
 def _is_waiting(block: Block) -> bool:
-    """Whether the code in a block waits: for a future, if it is a task; else in its thread."""
+    """Return whether the code in a block waits: for a future, if it is a task; else in its thread."""
     runner = block.runner
     if isinstance(runner, weakref.ref):
         task = runner()

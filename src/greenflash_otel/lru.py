@@ -1,4 +1,4 @@
-"""Mappings with a bound: they forget what was used longest ago, and one knows what changed in it."""
+"""Bound mappings: they forget what was used longest ago, and one knows what changed in it."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class ChangeTrackingLruDict(LruDict[K, V], Generic[K, V]):
         return list(islice(reversed(self.items()), self._unpersisted))[::-1]
 
     def mark_persisted(self) -> None:
-        """Count all that is here as persisted."""
+        """Count every entry as persisted."""
         self._unpersisted = 0
 
 
 class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
-    """A mapping that also has a bound in bytes. Of what is too large for it, the newest stays.
+    """A mapping that also has a bound in bytes. If entries are too large for it, the newest stays.
 
     Args:
         limit_bytes: Roughly what the mapping may take.

@@ -126,7 +126,7 @@ class Pipeline:
         return "in memory" if self._outbox.folder is None else str(self._outbox.folder)
 
     def submit(self, span: LazySpanRecord, size_bytes: int = 0) -> None:
-        """Hand over a span that just ended. Costs a queue entry; the ingest thread does the rest.
+        """Hand over a span that just ended. Costs a queue entry; the ingest thread does the work.
 
         Args:
             size_bytes: What its texts take in memory.
@@ -218,9 +218,9 @@ class Pipeline:
         self._delivery.batcher.count_lost(reason, items)
 
     def is_durable(self) -> bool:
-        """Whether what is taken is on disk, or nobody asked for a disk.
+        """Return whether captured data is on disk, or the setting asks for memory.
 
-        Waits for nothing. If it is not, the disk is tried again meanwhile.
+        Waits for nothing. If it is not, the writer tries the disk again meanwhile.
         """
         return self._outbox.is_durable_or_retries()
 
@@ -233,7 +233,7 @@ class Pipeline:
         return self._delivery.flush(timeout_s, settle=self._converter.emit_all_waiting)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
-        """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk.
+        """Deliver what can be delivered in time and stop; the outbox keeps what is left.
 
         Args:
             settle: Whether to emit what still waits for what it belongs to. If not, and the outbox is on
@@ -376,7 +376,7 @@ def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampl
 
 
 def _resolve(redact: Redact | str | None) -> Redact | None:
-    """The redaction function itself, where only its name, or those of presets, were given."""
+    """Return the redaction function itself; the setting may only name it, or presets."""
     if not isinstance(redact, str):
         return redact
     if ":" not in redact:

@@ -47,7 +47,7 @@ class LockedHandle:
     _pid: int = field(default_factory=os.getpid)
 
     def is_valid(self) -> bool:
-        """Whether the path still names the locked file; False once somebody removed or replaced it."""
+        """Return whether the path still names the locked file; False once somebody removed or replaced it."""
         return self._descriptor >= 0 and _does_name(self.path, self._descriptor)
 
     def release(self, *, remove: bool) -> None:
@@ -81,9 +81,9 @@ class LockedHandle:
 
 
 def lock_file(path: Path) -> LockedHandle | None:
-    """Take the lease on a lock file, creating the file if needed; None if somebody has it. Never waits.
+    """Take the lease on a lock file, creating the file if needed; None if it is taken. Never waits.
 
-    Somebody may be another process, or another caller in this one. Do not use a file that contains data.
+    Its owner may be another process, or another caller in this one. Do not use a file that contains data.
 
     Raises:
         OSError: The file cannot be created or locked, or is not a private file of this user.
@@ -108,7 +108,7 @@ def lock_file(path: Path) -> LockedHandle | None:
 def own_private_folder(path: Path) -> None:
     """Create a folder, with its missing parents, that only this user can use; or check that it is one.
 
-    A symbolic link is not accepted in its place, and neither is a folder of somebody else or one that others
+    A symbolic link is not accepted in its place, and neither is a folder of another user or one that others
     may write to: files planted there would be sent with this user's key. On Windows only the type is checked;
     there the access list of the folder above decides.
 
@@ -122,10 +122,10 @@ def own_private_folder(path: Path) -> None:
 
 
 def is_private_file(path: Path) -> bool:
-    """Whether a path names a regular file of this user that nobody else may write to.
+    """Return whether a path names a regular file of this user that no other user may write to.
 
     Only the file itself is looked at, never the target of a link. Hard links are accepted: backups make them,
-    and in a private folder nobody else can.
+    and in a private folder no other user can.
     """
     try:
         found = path.lstat()
@@ -176,7 +176,7 @@ def sync_folder(path: Path) -> None:
 
 
 def can_fork() -> bool:
-    """Whether processes can fork on this platform."""
+    """Return whether processes can fork on this platform."""
     return hasattr(os, "fork")
 
 
@@ -197,10 +197,10 @@ def register_at_fork(
 
 
 def is_main_thread() -> bool:
-    """Whether this is the thread that receives signals and may set their handlers.
+    """Return whether this is the thread that receives signals and may set their handlers.
 
-    On Linux the kernel is asked: under gevent every greenlet has a `threading` identity of its own, although
-    all of them run in the main thread.
+    On Linux we ask the kernel: under gevent each greenlet has its own `threading` identity, although all of them
+    run in the main thread.
     """
     if sys.platform == "linux":
         return threading.get_native_id() == os.getpid()
@@ -210,8 +210,8 @@ def is_main_thread() -> bool:
 def raise_default(number: int) -> None:
     """Let a signal do what it does without a handler: for SIGTERM, end this process with that status.
 
-    Call it on the main thread. It returns only if the default is to ignore the signal, and for process 1 of a
-    container, which Linux protects from signals that it does not handle.
+    Call it on the main thread. It returns only if the default is to ignore the signal, or in process 1 of a
+    container. Linux protects that from signals that it does not handle.
     """
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)

@@ -263,7 +263,7 @@ def _take_feedback(pipeline: Pipeline, feedback: F) -> F:
     return feedback
 
 
-def _deliver(function: str, thing: T, take: Callable[[Pipeline], S], *, is_a_span: bool = False) -> T | S:
+def _deliver(function: str, thing: T, deliver: Callable[[Pipeline], S], *, is_a_span: bool = False) -> T | S:
     """Hand a thing to the pipeline, and return it as the pipeline recorded it.
 
     Args:
@@ -279,7 +279,7 @@ def _deliver(function: str, thing: T, take: Callable[[Pipeline], S], *, is_a_spa
         internal_errors.warn_once(f"{function} was called before instrument(); {lost}")
     elif pipeline.settings.export == "greenflash":
         with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
-            return take(pipeline)
+            return deliver(pipeline)
     elif pipeline.settings.export == "otlp" and not is_a_span:
         internal_errors.warn_once(
             f"{function} with export='otlp' sent nothing: a Collector carries spans only"

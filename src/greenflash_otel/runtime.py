@@ -30,13 +30,14 @@ from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import GreenflashSpanProcessor, find_or_add_processor
 from greenflash_otel.instrumentation import open_operations
+from greenflash_otel.model.telemetry import OURS
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
 from greenflash_otel.settings import MEMORY, Export, History, Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
-TRACER = "greenflash_otel"
+TRACER = OURS
 
 
 class _Processor(Protocol):
@@ -113,7 +114,7 @@ def instrument(
             "OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included"
         )
         export, frameworks = "none", ()
-    given = {
+    arguments = {
         "api_key": api_key,
         "product_id": product_id,
         "base_url": base_url,
@@ -135,7 +136,7 @@ def instrument(
         "handle_sigterm": handle_sigterm,
     }
     if (runtime := _runtime) is None:
-        settings = Settings.read(os.environ, **given)
+        settings = Settings.read(os.environ, **arguments)
         runtime, is_first = _set_up_once(settings, tracer_provider, http_client)
         if is_first:
             with internal_errors.guarded("say what is set up"):
@@ -143,7 +144,7 @@ def instrument(
             return runtime.pipeline
     passed = {"tracer_provider": tracer_provider, "http_client": http_client}
     other = [name for name, it in passed.items() if it is not None and it is not getattr(runtime, name)]
-    report_second_call(runtime.settings, given, other_objects=other)
+    report_second_call(runtime.settings, arguments, other_objects=other)
     return runtime.pipeline
 
 
@@ -158,7 +159,7 @@ def _set_up_once(
         _runtime = _set_up(settings, tracer_provider, http_client)
         _arrange_end()
         if settings.handle_sigterm:
-            limit_s = settings.shutdown_timeout_s + open_operations.HELD_UP_S
+            limit_s = settings.shutdown_timeout_s + open_operations.MAX_LOCK_WAIT_S
             sigterm.install(shutdown, _keep, open_operations.is_busy, limit_s)
         return _runtime, True
 
@@ -169,9 +170,9 @@ def uninstrument() -> None:
 
 
 def shutdown(timeout_s: float | None = None) -> None:
-    """Stop capturing and deliver what was captured; happens by itself at the end of the process.
+    """Stop capturing and deliver what was captured. The end of the process does it automatically.
 
-    Streams, sessions and agents that run are recorded as far as they came; they go on for the application.
+    It records running streams, sessions and agents with what has arrived; they continue for the application.
     It may be called anywhere, in signal handlers and event loops too.
 
     Args:
@@ -243,7 +244,7 @@ def find_active_tracer() -> Tracer:
 
 
 def stats() -> Stats:
-    """What became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
+    """Return what became of everything captured: accepted = delivered + pending + rejected + lost, by reason."""
     pipeline = find_active_pipeline()
     return add_process_counts(Stats()) if pipeline is None else pipeline.stats()
 
@@ -351,5 +352,5 @@ _LIMITS = (
 def _import_instrumentation(
     name: str,
 ) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
-    """The instrumentation of a framework; imports ours, never the framework itself, nor that of another."""
+    """Import the instrumentation of a framework: ours, never the framework itself, nor that of another."""
     return importlib.import_module(f"greenflash_otel.instrumentation.{name}")

@@ -79,7 +79,7 @@ def _decorate_generator(
 def _decorate_async_generator(
     function: Callable[..., AsyncGenerator[Any, Any]], scope: DecoratingScope
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """The twin of `_decorate_generator`."""
+    """Decorate an async generator; the twin of `_decorate_generator`."""
 
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:

@@ -51,19 +51,19 @@ def describe_delivery(settings: Settings) -> str:
 
 
 def report_second_call(
-    first: Settings, given: Mapping[str, Any], *, other_objects: Sequence[str] = ()
+    first: Settings, arguments: Mapping[str, Any], *, other_objects: Sequence[str] = ()
 ) -> None:
     """Warn if `instrument()` was called again with other settings, and name what differs.
 
     Args:
         first: What the first call set up.
-        given: The arguments of this call by name; None was not given.
+        arguments: Those of this call by name; None if the application left one out.
         other_objects: Names of arguments that are objects, and not those of the first call.
     """
     with internal_errors.guarded("compare the settings of a second instrument()"):
         try:
             differing = [
-                *_list_differences(first, given),
+                *_list_differences(first, arguments),
                 *(f"{name} is another one" for name in other_objects),
             ]
         except ConfigurationError as error:
@@ -85,8 +85,8 @@ def remove_password(url: str) -> str:
     return parts._replace(netloc=host).geturl()
 
 
-def _list_differences(first: Settings, given: Mapping[str, Any]) -> list[str]:
-    values = {name: value for name, value in given.items() if value is not None}
+def _list_differences(first: Settings, arguments: Mapping[str, Any]) -> list[str]:
+    values = {name: value for name, value in arguments.items() if value is not None}
     before = {field.name: getattr(first, field.name) for field in fields(first)}
     second = Settings.read({}, **{**before, **values})
     return [

@@ -184,7 +184,7 @@ SETTINGS: Mapping[str, Setting] = {
     "shutdown_timeout_s": Setting(
         ("GREENFLASH_SHUTDOWN_TIMEOUT",),
         _read_seconds,
-        "How long, in seconds, the end of the process may wait for delivery. The rest stays in the outbox.",
+        "How long, in seconds, the end of the process may wait for delivery. The outbox keeps what is left.",
     ),
     "handle_sigterm": Setting(
         ("GREENFLASH_HANDLE_SIGTERM",),
@@ -249,12 +249,12 @@ class Settings:
             raise ConfigurationError("default_user_id is empty; write e.g. 'anonymous'")
 
     @classmethod
-    def read(cls, environment: Mapping[str, str], **given: Any) -> Settings:
+    def read(cls, environment: Mapping[str, str], **arguments: Any) -> Settings:
         """Combine arguments, which win, with the environment.
 
         Args:
             environment: Usually ``os.environ``.
-            **given: Values by field name; None counts as not given.
+            **arguments: Values by field name; None leaves the setting to the environment.
 
         Raises:
             ConfigurationError: A setting is missing or malformed; the message says what to write.
@@ -262,8 +262,8 @@ class Settings:
         in_tests = bool(environment.get("PYTEST_VERSION") or environment.get("PYTEST_CURRENT_TEST"))
         values: dict[str, Any] = {"outbox": MEMORY if in_tests else _choose_outbox(environment)}
         for name, setting in SETTINGS.items():
-            if given.get(name) is not None:
-                values[name] = given[name]
+            if arguments.get(name) is not None:
+                values[name] = arguments[name]
             elif (found := _read_environment(setting, environment)) is not None:
                 values[name] = found
         for name in ("frameworks", "keep_on"):
@@ -315,13 +315,13 @@ def _check_product(product_id: str | None, *, required: bool) -> None:
 
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if value not in choices:
-        known = " or ".join(repr(choice) for choice in choices if choice is not None)
-        raise ConfigurationError(f"{name} is {value!r}; write {known}")
+        allowed = " or ".join(repr(choice) for choice in choices if choice is not None)
+        raise ConfigurationError(f"{name} is {value!r}; write {allowed}")
 
 
 def default_of(name: str) -> object:
-    """The default of a setting, for the documentation; ``outbox`` depends on the environment."""
-    for known in fields(Settings):
-        if known.name == name:
-            return None if known.default is MISSING else known.default
+    """Return the default of a setting, for the documentation; ``outbox`` depends on the environment."""
+    for setting in fields(Settings):
+        if setting.name == name:
+            return None if setting.default is MISSING else setting.default
     raise KeyError(name)

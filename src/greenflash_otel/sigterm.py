@@ -1,9 +1,9 @@
-"""End in order on SIGTERM where nobody else takes it, then die of it as without us.
+"""End in order on SIGTERM if no other code handles it, then die of it as without us.
 
 Python's default action for SIGTERM ends a process at once: neither `atexit` nor ``finally`` runs. So
 `install` puts a handler in its place, and only there. The handler may have interrupted any code of the
-main thread, ours included. While code is under way that is soon done, it returns and has the signal sent
-again, so that it never needs a lock which the interrupted code owns.
+main thread, ours included. While short code of ours runs, the handler returns and has the signal sent again.
+So it never needs a lock that the interrupted code owns.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Terminator:
 
     Args:
         end: End the pipeline; keeps its time.
-        keep: Bring what is captured to safety and go on; keeps its time.
+        keep: Store what is captured and continue; keeps its time.
         is_busy: Whether code is under way, from a frame outwards, that is soon done.
         limit_s: How long `end` may take.
     """
@@ -66,7 +66,7 @@ class Terminator:
         """How often it was called."""
 
     def __eq__(self, other: object) -> bool:
-        """Equal the default action: an application that asks for that may set a handler of its own."""
+        """Equal the default action: so an application that checks for it still sets its own handler."""
         return other is self or other is signal.SIG_DFL
 
     def __hash__(self) -> int:
@@ -187,7 +187,7 @@ def _send_again(handler: Terminator, signum: int) -> None:
 
 
 def leave_to_others() -> None:
-    """Have SIGTERM taken by other threads than this one, which is ours.
+    """Leave SIGTERM to other threads than this one, which is ours.
 
     A thread that is about to run anyway may take it in place of the main thread, and does not wake that.
     Under gevent our threads are greenlets in the main thread, which must not be touched.
@@ -197,7 +197,7 @@ def leave_to_others() -> None:
 
 
 def _start(function: Callable[[], None]) -> bool:
-    """Run a function in a thread of its own; False if the interpreter ends and starts no threads."""
+    """Run a function in a new thread; False if the interpreter ends and starts no threads."""
     try:
         _thread.start_new_thread(function, ())
     except RuntimeError:
@@ -210,7 +210,7 @@ def _is_main_thread() -> bool:
 
 
 def _is_in_hub() -> bool:
-    """Whether this is gevent's hub, which runs signal handlers and must not wait."""
+    """Return whether this is gevent's hub, which runs signal handlers and must not wait."""
     gevent = sys.modules.get("gevent")
     return gevent is not None and isinstance(gevent.getcurrent(), gevent.hub.Hub)
 
@@ -260,7 +260,7 @@ _is_watching_forks = False
 
 
 def _watch_forks() -> None:
-    """Called late: of several, these hooks must be the first before a fork and the last after it."""
+    """Register the fork hooks. Call it late: they must run first before a fork and last after it."""
     global _is_watching_forks
     if not _is_watching_forks:
         _is_watching_forks = True

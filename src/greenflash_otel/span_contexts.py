@@ -1,7 +1,7 @@
 """Remember next to a span whose conversation it belongs to, so that nothing has to be written on it.
 
-A span of the application may be exported to anybody, so user and properties must not stand on it. They are
-retained here from the moment the span starts, and joined to it when an exporter of ours reads it.
+The application may export a span anywhere, so user and properties must not be on it. A table has them from the
+moment the span starts, and an exporter of ours joins them to the span when it reads it.
 
 No lock is taken: spans start in signal handlers and in ``__del__`` too.
 """
@@ -74,7 +74,7 @@ class _Notes:
         self._measured = NOBODY
         """What was measured last: the spans of a conversation tend to follow each other."""
         self._checking = threading.Lock()
-        """Never waited for: whoever finds it locked leaves the check to its holder."""
+        """No thread waits for it: one that finds it locked leaves the check to its owner."""
 
     def put(self, key: Key, note: SpanNote) -> None:
         self._notes[key] = (note, self._now_s())
@@ -129,7 +129,7 @@ class _Notes:
             self._checking.release()
 
     def _shrink(self, entries: list[tuple[SpanNote, float]]) -> None:
-        """Drop the oldest notes until the rest is small enough."""
+        """Drop the oldest notes until the others are small enough."""
         seen, total, retained = set[int](), 0, 0
         for note, _ in reversed(entries):
             if id(note.conversation_context) not in seen:
@@ -151,7 +151,7 @@ class _Notes:
 
 
 def text_bytes_of(conversation_context: ConversationContext) -> int:
-    """Estimate the size of what a conversation context says."""
+    """Estimate the size of the texts of a conversation context, in bytes."""
     texts = (
         conversation_context.conversation_id,
         conversation_context.user_id,
@@ -187,11 +187,11 @@ class SpanContexts:
         self._readers: weakref.WeakSet[object] = weakref.WeakSet()
 
     def add_reader(self, reader: object) -> None:
-        """Note that ``reader`` will ask what is known of spans."""
+        """Add a reader, which will look up spans."""
         self._readers.add(reader)
 
     def remove_reader(self, reader: object) -> None:
-        """Note that ``reader`` asks no more. Where nobody asks, nothing is remembered."""
+        """Remove a reader. Without any reader, nothing is remembered."""
         self._readers.discard(reader)
         if not self._readers:
             self.clear()

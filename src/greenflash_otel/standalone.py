@@ -1,7 +1,7 @@
-"""Make ``GreenflashSpanExporter`` work where nobody called ``instrument()``.
+"""Make ``GreenflashSpanExporter`` work without ``instrument()``.
 
-An exporter is given spans that ended, by a processor that it does not know, of a provider that it does not
-know. So two things happen from its construction to its shutdown:
+An exporter gets finished spans. It knows neither the processor that passes them nor the provider that makes them.
+So two things happen from its construction to its shutdown:
 
 - Its pipeline is the process's, for `record_outcome`, `record_rating`, `identify_user`, `flush` and `stats`,
   unless `instrument()` made one.
@@ -61,8 +61,8 @@ def register(exporter: StandaloneExporter) -> None:
 def unregister(exporter: StandaloneExporter) -> None:
     """Forget ``exporter``; the last one leaves the SDK as it was."""
     with _lock:
-        for number, known in list(_exporters.items()):
-            if known is exporter:
+        for number, other in list(_exporters.items()):
+            if other is exporter:
                 del _exporters[number]
         set_strict_for(exporter, False)
         SPAN_CONTEXTS.remove_reader(exporter)
@@ -94,7 +94,7 @@ def reset_for_tests() -> None:
 
 def _watch_spans() -> None:
     for name, watch in (("start", _note_start), ("end", _note_end)):
-        if (known := _wrappers.get(name)) is None or known not in _list_layers(name):
+        if (layer := _wrappers.get(name)) is None or layer not in _list_layers(name):
             _wrappers[name] = _wrap(name, watch)
 
 
@@ -121,7 +121,7 @@ def _note_end(span: Span, end_time: object = None) -> None:
 
 
 def _leave_spans() -> None:
-    """Give the methods back. Below a wrapper of somebody else's, ours stays and lets calls through."""
+    """Give the methods back. Below another library's wrapper, ours stays and lets calls through."""
     for name, wrapper in list(_wrappers.items()):
         if Span.__dict__[name] is wrapper:
             setattr(Span, name, wrapper.__wrapped__)

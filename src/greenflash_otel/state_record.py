@@ -1,8 +1,8 @@
-"""State that outlives the process, as plain text under keys.
+"""Describe state that outlives the process: plain text under keys.
 
-Whoever has state to keep makes `StateRecord` values. Whoever can keep them writes them in the order given, in
-the transaction of the requests that they were made with, and implements `StateReader`. Neither side knows the
-other: the queue does not know the conversation model, and the model does no I/O.
+The conversation model makes `StateRecord` values. The outbox writes them in their order, in the transaction of
+the requests that they were made with, and implements `StateReader`. Neither side knows the other: the queue does
+not know the model, and the model does no I/O.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Values of the core: cheap to make, never changed, and written as JSON objects with named fields.
+"""Make the values of the core: cheap, never changed, and written as JSON objects with named fields.
 
-Theory. A frozen dataclass costs five times as much to make as a plain one with slots, and the conversation
-model makes dozens of values for each message. So `value` freezes them for the type checker only.
+Theory. The conversation model makes dozens of values for each message. Making a frozen dataclass costs five
+times as much as making a plain one with slots. So `value` freezes them for the type checker only.
 
-What outlives the process is written field by field, each under a short name, and only where it differs from
-its default. A reader passes over names that it does not know. So a field is added in one place, its class,
-and records that were written without it still can be read.
+`to_json` writes each field under a short name if it differs from its default. A reader passes over names that
+it does not know. So a new field needs one place, its class, and older records can still be read.
 """
 
 from __future__ import annotations
@@ -77,14 +76,14 @@ def from_json(cls: type[T], written: object) -> T:
     """
     if not isinstance(written, Mapping):
         raise ValueError(f"no {cls.__name__}: {type(written).__name__}")
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     hashable: Any = cls
     for attribute, name, default, _, read in _fields_of(hashable):
         if name in written:
-            given[attribute] = read(written[name])
+            arguments[attribute] = read(written[name])
         elif default is MISSING:
             raise ValueError(f"{cls.__name__} without {attribute}")
-    return cls(**given)
+    return cls(**arguments)
 
 
 @cache
@@ -92,14 +91,14 @@ def _fields_of(cls: type) -> tuple[_Field, ...]:
     hints = get_type_hints(cls)
     return tuple(
         _Field(
-            one.name,
-            one.metadata["stored_as"],
-            one.default,
-            _writer_of(hints[one.name]),
-            _reader_of(hints[one.name]),
+            attribute.name,
+            attribute.metadata["stored_as"],
+            attribute.default,
+            _writer_of(hints[attribute.name]),
+            _reader_of(hints[attribute.name]),
         )
-        for one in fields(cls)
-        if "stored_as" in one.metadata
+        for attribute in fields(cls)
+        if "stored_as" in attribute.metadata
     )
 
 
@@ -113,12 +112,12 @@ def _writer_of(hint: Any) -> Convert | None:
         return to_json
     if get_origin(hint) is not tuple:
         return None
-    inner = [_writer_of(one) for one in get_args(hint) if one is not ...]
+    inner = [_writer_of(inner_hint) for inner_hint in get_args(hint) if inner_hint is not ...]
     if not any(inner):
         return None
     if get_args(hint)[-1] is ...:
-        return lambda found: [inner[0](one) for one in found]  # type: ignore[misc]  # there is one
-    return lambda found: [write(one) if write else one for write, one in zip(inner, found, strict=True)]
+        return lambda found: [inner[0](item) for item in found]  # type: ignore[misc]  # there is one
+    return lambda found: [write(item) if write else item for write, item in zip(inner, found, strict=True)]
 
 
 def _reader_of(hint: Any) -> Convert:
@@ -130,7 +129,7 @@ def _reader_of(hint: Any) -> Convert:
     if is_dataclass(hint):
         return lambda found: from_json(hint, found)  # type: ignore[arg-type]  # a class, not a value
     if get_origin(hint) is tuple:
-        inner = [_reader_of(one) for one in get_args(hint) if one is not ...]
+        inner = [_reader_of(inner_hint) for inner_hint in get_args(hint) if inner_hint is not ...]
         return lambda found: _read_tuple(found, inner, endless=get_args(hint)[-1] is ...)
     types_allowed = tuple(map(type, get_args(hint))) if get_origin(hint) is Literal else (hint,)
     return lambda found: _check_fields(found, types_allowed)
@@ -140,8 +139,8 @@ def _read_tuple(found: Any, inner: Sequence[Convert], *, endless: bool) -> tuple
     if not isinstance(found, (list, tuple)) or (not endless and len(found) != len(inner)):
         raise ValueError(f"no list of the expected length: {type(found).__name__}")
     if endless:
-        return tuple(inner[0](one) for one in found)
-    return tuple(read(one) for read, one in zip(inner, found, strict=True))
+        return tuple(inner[0](item) for item in found)
+    return tuple(read(item) for read, item in zip(inner, found, strict=True))
 
 
 def _check_fields(found: Any, types_allowed: tuple[type, ...]) -> Any:
@@ -155,4 +154,4 @@ def _is_union(hint: Any) -> bool:
 
 
 def _remove_none(hint: Any) -> Any:
-    return next(one for one in get_args(hint) if one is not type(None))
+    return next(member for member in get_args(hint) if member is not type(None))

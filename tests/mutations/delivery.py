@@ -32,10 +32,10 @@ MUTATIONS: dict[str, Mutation] = {
         "return Rejected(reason)",
     ),
     "Retry-After is for others": Mutation(
-        "delivery/policy", "    asked_s = _read_retry_after_s(answer)\n", "    asked_s = None\n"
+        "delivery/policy", "    server_wait_s = _read_retry_after_s(answer)\n", "    server_wait_s = None\n"
     ),
     "Retry-After is for one request only": Mutation(
-        "delivery/policy", "asked_s is not None, reason)", "False, reason)"
+        "delivery/policy", "server_wait_s is not None, reason)", "False, reason)"
     ),
     "gives up after three failures": Mutation(
         "delivery/policy",

@@ -146,8 +146,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a step of a known conversation is dropped": Mutation(
         "conversations/assemble",
-        "waiting.operation.name in STEPS and _is_of_no_conversation(store, waiting)",
-        "waiting.operation.name in STEPS",
+        "is_step(waiting.operation.name) and _is_of_no_conversation(store, waiting)",
+        "is_step(waiting.operation.name)",
     ),
     "what comes back changed is another": Mutation(
         "conversations/align", "    if len(match.nodes) < count_resent(links):", "    if False:"
@@ -241,7 +241,7 @@ MUTATIONS: dict[str, Mutation] = {
     "nothing is ever noted": Mutation("lru", "            self._unpersisted += 1", "            pass"),
     "all is noted for ever": Mutation(
         "lru",
-        '        """Count all that is here as persisted."""\n        self._unpersisted = 0',
+        '        """Count every entry as persisted."""\n        self._unpersisted = 0',
         "        pass",
     ),
     "only the newest is noted": Mutation(
@@ -355,7 +355,7 @@ MUTATIONS: dict[str, Mutation] = {
     "the newest notes go first": Mutation(
         "delivery/state_table", "ORDER BY id LIMIT 1 OFFSET ?", "ORDER BY id DESC LIMIT 1 OFFSET ?"
     ),
-    "what replaces stands beside": Mutation(
-        "delivery/state_table", "            if not note.appends:", "            if False:"
+    "what replaces is added": Mutation(
+        "delivery/state_table", "            if not record.appends:", "            if False:"
     ),
 }

@@ -30,7 +30,7 @@ SERVERS = frozenset({"gateway"})
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+    """Make the parser of the whole command line."""
     root = argparse.ArgumentParser("greenflash-otel", description="Conversations and outcomes to Greenflash.")
     commands = root.add_subparsers(title="commands", required=True)
 
@@ -73,7 +73,7 @@ def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     flush.set_defaults(command="outbox:flush")
     status = actions.add_parser("status", help="say what waits, without sending", description=STATUS)
     status.set_defaults(command="outbox:status")
-    listing = actions.add_parser("list", help="one line for each request that lies there", description=LIST)
+    listing = actions.add_parser("list", help="one line for each request in it", description=LIST)
     listing.set_defaults(command="outbox:show_all")
     exported = actions.add_parser("export", help="all of it as JSON, with content", description=EXPORT)
     exported.set_defaults(command="outbox:export")
@@ -142,17 +142,20 @@ STATUS = "Takes over what processes that are gone have left in the outbox, count
 LIST = "Name, size, conversation and state of each request; for what was refused, the reason."
 EXPORT = "One JSON object per line, bodies included: what users said is in them."
 SHOW = ("all about a request", "Prints requests with their content and, if they were refused, the reason.")
-RETRY = ("let what was refused wait again", "Puts what was refused behind the rest of its conversation.")
+RETRY = (
+    "let what was refused wait again",
+    "Puts what was refused behind the other requests of its conversation.",
+)
 DROP = ("remove requests for good", "Removes requests, refused or waiting; what they carry is lost.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
-    given = make_parser().parse_args(arguments)
-    module, _, function = given.command.partition(":")
+    parsed = make_parser().parse_args(arguments)
+    module, _, function = parsed.command.partition(":")
     try:
         with log_to_stderr(is_server=module in SERVERS):
-            code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(given)
+            code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(parsed)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

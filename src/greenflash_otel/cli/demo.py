@@ -22,21 +22,21 @@ from greenflash_otel.emulator.faults import Fault, FaultReply, Faults
 CONVERSATIONS = 5 if is_possible() else 4
 
 
-def show(given: argparse.Namespace) -> int:
-    """Run the demo; 0 if all that was captured arrived."""
+def show(arguments: argparse.Namespace) -> int:
+    """Run the demo; return 0 if every captured message arrived, else 1."""
     os.environ |= NO_PROXY
     closable = Closable()
     with tempfile.TemporaryDirectory() as folder, Emulator(faults=closable) as emulator:
-        closable.is_closed = given.pause
-        _capture(emulator, given.outbox or folder)
-        if given.pause:
+        closable.is_closed = arguments.pause
+        _capture(emulator, arguments.outbox or folder)
+        if arguments.pause:
             greenflash.flush(0)
             print(f"Captured, and not delivered: {greenflash.stats()}")
             print("Press Enter to deliver.", flush=True)
             sys.stdin.readline()
             closable.is_closed = False
         greenflash.flush(10)
-        return _report(emulator, keep=given.keep)
+        return _report(emulator, keep=arguments.keep)
 
 
 class Closable(Faults):
@@ -71,7 +71,9 @@ def _report(emulator: Emulator, *, keep: bool) -> int:
     stats = greenflash.stats()
     greenflash.shutdown(0)
     # Several are delivered at a time, so they are shown as they began, not as they arrived.
-    conversations = sorted(emulator.conversations(), key=lambda one: one.messages[0].created_at)
+    conversations = sorted(
+        emulator.conversations(), key=lambda conversation: conversation.messages[0].created_at
+    )
     print("What Greenflash has now:\n")
     for conversation in conversations:
         print(render(conversation), end="\n\n")

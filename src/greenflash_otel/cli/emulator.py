@@ -7,7 +7,7 @@ import argparse
 from greenflash_otel.emulator import run
 
 
-def serve(given: argparse.Namespace) -> int:
+def serve(arguments: argparse.Namespace) -> int:
     """Run the emulator until Ctrl+C."""
 
     def announce(url: str) -> None:
@@ -15,5 +15,5 @@ def serve(given: argparse.Namespace) -> int:
         print(f"  export GREENFLASH_BASE_URL={url}/api/v1")
         print(f"  everything stored: {url}/emulator/conversations", flush=True)
 
-    run(given.host, given.port, given.database, given.api_key, announce=announce)
+    run(arguments.host, arguments.port, arguments.database, arguments.api_key, announce=announce)
     return 0

@@ -29,27 +29,27 @@ SWITCH_INTERVAL_S = 0.001
 logger = logging.getLogger("greenflash_otel.gateway")
 
 
-def serve(given: argparse.Namespace) -> int:
+def serve(arguments: argparse.Namespace) -> int:
     """Take spans until Ctrl+C or SIGTERM, then deliver what can be delivered in time."""
     _log_to_stderr()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    tls = _read_tls(given)
+    tls = _read_tls(arguments)
     tokens = [token.strip() for token in os.environ.get(TOKENS, "").split(",") if token.strip()]
-    closed = tokens or given.tenants or given.client_ca
-    if not closed and given.host not in ("127.0.0.1", "::1", "localhost"):
-        logger.warning("Anybody who reaches %s can send: set %s.", given.host, TOKENS)
+    closed = tokens or arguments.tenants or arguments.client_ca
+    if not closed and arguments.host not in ("127.0.0.1", "::1", "localhost"):
+        logger.warning("Anybody who reaches %s can send: set %s.", arguments.host, TOKENS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    tenants = _read_tenants(given.tenants)
+    tenants = _read_tenants(arguments.tenants)
     pipelines = [pipeline for _, pipeline in tenants]
     try:
         receiver = OtlpReceiver(
             [tenant for tenant, _ in tenants],
-            owned=given.tenants is None,
+            owned=arguments.tenants is None,
             tokens=tokens,
-            limits=ContentLimits(max_bytes=given.max_body_mib << 20),
+            limits=ContentLimits(max_bytes=arguments.max_body_mib << 20),
         )
-        gateway = Gateway(receiver, given.host, given.port, grpc_port=given.grpc_port, tls=tls)
-        with _open_kafka(given, receiver):
+        gateway = Gateway(receiver, arguments.host, arguments.port, grpc_port=arguments.grpc_port, tls=tls)
+        with _open_kafka(arguments, receiver):
             gateway.run(lambda: _announce(gateway, pipelines))
     finally:
         for pipeline in pipelines:
@@ -65,20 +65,20 @@ def _log_to_stderr() -> None:
         logging.getLogger("greenflash_otel").setLevel(logging.INFO)
 
 
-def _open_kafka(given: argparse.Namespace, receiver: OtlpReceiver) -> AbstractContextManager[object]:
-    """What reads from Kafka, if anything is to."""
-    if given.kafka is None:
+def _open_kafka(arguments: argparse.Namespace, receiver: OtlpReceiver) -> AbstractContextManager[object]:
+    """Return what reads from Kafka; an empty context if the arguments name none."""
+    if arguments.kafka is None:
         return nullcontext()
     from greenflash_otel.gateway.kafka import KafkaReader  # is an extra
 
-    options = {"bootstrap.servers": given.kafka, "group.id": given.kafka_group}
-    if given.kafka_config is not None:
-        options.update(_read_properties(given.kafka_config))
-    return KafkaReader(receiver, {given.kafka_spans: TRACES, given.kafka_logs: LOGS}, options)
+    options = {"bootstrap.servers": arguments.kafka, "group.id": arguments.kafka_group}
+    if arguments.kafka_config is not None:
+        options.update(_read_properties(arguments.kafka_config))
+    return KafkaReader(receiver, {arguments.kafka_spans: TRACES, arguments.kafka_logs: LOGS}, options)
 
 
 def _read_properties(path: Path) -> dict[str, str]:
-    """The lines ``name=value`` of a file."""
+    """Read the lines ``name=value`` of a file."""
     lines = [line.strip() for line in _read_text(path).splitlines()]
     pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
     return {name.strip(): value.strip() for name, _, value in pairs}
@@ -91,16 +91,16 @@ def _read_text(path: Path) -> str:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
 
 
-def _read_tls(given: argparse.Namespace) -> Tls | None:
-    if given.tls_cert is None and given.tls_key is None and given.client_ca is None:
+def _read_tls(arguments: argparse.Namespace) -> Tls | None:
+    if arguments.tls_cert is None and arguments.tls_key is None and arguments.client_ca is None:
         return None
-    if given.tls_cert is None or given.tls_key is None:
+    if arguments.tls_cert is None or arguments.tls_key is None:
         raise ConfigurationError("TLS needs --tls-cert and --tls-key")
-    return Tls(given.tls_cert, given.tls_key, given.client_ca)
+    return Tls(arguments.tls_cert, arguments.tls_key, arguments.client_ca)
 
 
 def _read_tenants(path: Path | None) -> Sequence[tuple[Tenant, Pipeline]]:
-    """The gateway's own product, or those of a file, each with an outbox of its own."""
+    """Return the gateway's own product, or those of a file, each with its own outbox."""
     if path is None:
         pipeline = Pipeline(Settings.read(os.environ))
         return [(Tenant(str(pipeline.settings.product_id), pipeline), pipeline)]

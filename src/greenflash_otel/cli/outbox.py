@@ -31,10 +31,10 @@ Place: TypeAlias = tuple[Path, Destination]
 """A folder and the destination that it is of."""
 
 
-def flush(given: argparse.Namespace) -> int:
+def flush(arguments: argparse.Namespace) -> int:
     """Deliver what waits for one destination."""
-    settings = _read_settings(given)
-    if (place := _choose(settings, given)) is None:
+    settings = _read_settings(arguments)
+    if (place := _choose(settings, arguments)) is None:
         print("Nothing waits in the outbox.")
         return 0
     folder, destination = place
@@ -49,7 +49,7 @@ def flush(given: argparse.Namespace) -> int:
     )
     pipeline = Pipeline(settings)
     rejected_before = pipeline.stats().rejected
-    pipeline.flush(given.timeout)
+    pipeline.flush(arguments.timeout)
     stats = pipeline.stats()
     print(stats)
     if stats.rejected:
@@ -60,15 +60,15 @@ def flush(given: argparse.Namespace) -> int:
 
 
 def _is_anything_left(folder: Path, destination: Destination) -> bool:
-    """Whether something captured without a key still waits for one: a test double does not get it."""
+    """Return whether something captured without a key still waits for one: a test double does not get it."""
     with _inspecting(folder, destination) as found:
         return bool(found.count_captured()) or not all(entry.is_rejected for entry in found.list_entries())
 
 
-def status(given: argparse.Namespace) -> int:
+def status(arguments: argparse.Namespace) -> int:
     """Count what waits, by destination."""
-    settings = _read_settings(given)
-    places = _find_destinations(settings, given)
+    settings = _read_settings(arguments)
+    places = _find_destinations(settings, arguments)
     nameless = inspector.count_nameless(Path(settings.outbox))
     if not places and not nameless:
         print(f"{settings.outbox}: nothing waits; no application has used this outbox")
@@ -102,9 +102,9 @@ def _explain(found: OutboxInspector, captured: int) -> None:
         print(f"  {counts.of_other_schema} files are of another version of greenflash-otel and stay as is.")
 
 
-def show_all(given: argparse.Namespace) -> int:
+def show_all(arguments: argparse.Namespace) -> int:
     """Print one line for each request."""
-    places = _find_destinations(_read_settings(given), given)
+    places = _find_destinations(_read_settings(arguments), arguments)
     for folder, destination in places:
         with _inspecting(folder, destination) as found:
             if len(places) > 1:
@@ -114,37 +114,37 @@ def show_all(given: argparse.Namespace) -> int:
     return 0
 
 
-def show(given: argparse.Namespace) -> int:
+def show(arguments: argparse.Namespace) -> int:
     """Print everything about some requests, with their content."""
-    with _one(given) as found:
-        for entry in _select_entries(found, given):
+    with _opened_outbox(arguments) as found:
+        for entry in _select_entries(found, arguments):
             print(json.dumps(_describe(entry), indent=2))
     return 0
 
 
-def export(given: argparse.Namespace) -> int:
+def export(arguments: argparse.Namespace) -> int:
     """Print everything about all requests, one JSON object per line."""
-    for folder, destination in _find_destinations(_read_settings(given), given):
+    for folder, destination in _find_destinations(_read_settings(arguments), arguments):
         with _inspecting(folder, destination) as found:
             for entry in found.list_entries():
                 print(json.dumps({"destination": str(destination), **_describe(entry)}))
     return 0
 
 
-def retry(given: argparse.Namespace) -> int:
+def retry(arguments: argparse.Namespace) -> int:
     """Make rejected requests pending again."""
-    with _one(given) as found:
-        done = [found.retry(entry) for entry in _select_entries(found, given)]
+    with _opened_outbox(arguments) as found:
+        done = [found.retry(entry) for entry in _select_entries(found, arguments)]
     print(f"{sum(done)} wait again; 'greenflash-otel outbox flush' delivers them.")
     if unreadable := len(done) - sum(done):
         print(f"{unreadable} stay: they are damaged, or wait already.", file=sys.stderr)
     return 1 if unreadable else 0
 
 
-def drop(given: argparse.Namespace) -> int:
+def drop(arguments: argparse.Namespace) -> int:
     """Remove requests for good."""
-    with _one(given) as found:
-        chosen = _select_entries(found, given)
+    with _opened_outbox(arguments) as found:
+        chosen = _select_entries(found, arguments)
         for entry in chosen:
             found.drop(entry)
     print(f"{len(chosen)} removed.")
@@ -156,16 +156,16 @@ def escape_controls(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _select_entries(found: OutboxInspector, given: argparse.Namespace) -> list[StoredEntry]:
-    """Return the requests that were named, or all that were rejected."""
+def _select_entries(found: OutboxInspector, arguments: argparse.Namespace) -> list[StoredEntry]:
+    """Return the requests that the arguments name, or every rejected one."""
     entries = {entry.name: entry for entry in found.list_entries()}
-    if given.rejected:
+    if arguments.rejected:
         return [entry for entry in entries.values() if entry.is_rejected]
-    if unknown := [name for name in given.names if name not in entries]:
+    if unknown := [name for name in arguments.names if name not in entries]:
         raise ConfigurationError(f"there is no {unknown[0]} here; see 'greenflash-otel outbox list'")
-    if not given.names:
+    if not arguments.names:
         raise ConfigurationError("name what you mean, as 'outbox list' shows it, or write --rejected")
-    return [entries[name] for name in given.names]
+    return [entries[name] for name in arguments.names]
 
 
 def _write_columns(entry: StoredEntry) -> tuple[str, ...]:
@@ -189,9 +189,9 @@ def _describe(entry: StoredEntry) -> dict[str, Any]:
 
 
 @contextmanager
-def _one(given: argparse.Namespace) -> Iterator[OutboxInspector]:
-    settings = _read_settings(given)
-    if (place := _choose(settings, given)) is None:
+def _opened_outbox(arguments: argparse.Namespace) -> Iterator[OutboxInspector]:
+    settings = _read_settings(arguments)
+    if (place := _choose(settings, arguments)) is None:
         raise ConfigurationError(f"there is nothing in the outbox {settings.outbox}")
     with _inspecting(*place) as found:
         yield found
@@ -208,14 +208,14 @@ def _inspecting(folder: Path, destination: Destination) -> Iterator[OutboxInspec
         raise ConfigurationError(f"cannot use the outbox {folder}: {error}") from error
 
 
-def _choose(settings: Settings, given: argparse.Namespace) -> Place | None:
+def _choose(settings: Settings, arguments: argparse.Namespace) -> Place | None:
     """Return the destination that is meant; None if the outbox has none.
 
     Raises:
         ConfigurationError: There are several, and nothing says which.
     """
-    places = _find_destinations(settings, given)
-    if len(places) <= 1 and given.destination:
+    places = _find_destinations(settings, arguments)
+    if len(places) <= 1 and arguments.destination:
         return places[0] if places else None
     if settings.product_id != ANY_PRODUCT:
         wanted = Destination(settings.base_url, str(settings.product_id))
@@ -236,7 +236,7 @@ def _list_places(places: list[Place]) -> None:
         print(f"{destination.folder_name}  {escape_controls(str(destination))}  in {folder}", file=sys.stderr)
 
 
-def _find_destinations(settings: Settings, given: argparse.Namespace) -> list[Place]:
+def _find_destinations(settings: Settings, arguments: argparse.Namespace) -> list[Place]:
     """Return the destinations of the outbox, or those that --destination names."""
     if settings.outbox == MEMORY:
         raise ConfigurationError("GREENFLASH_OUTBOX is :memory:, which ends with its process; name a folder")
@@ -249,19 +249,19 @@ def _find_destinations(settings: Settings, given: argparse.Namespace) -> list[Pl
             f"cannot use the outbox {root}: {error.strerror}; set GREENFLASH_OUTBOX to a folder of yours"
         ) from None
     places = inspector.list_destinations(root)
-    if not given.destination:
+    if not arguments.destination:
         return places
     named = [
         place
         for place in places
-        if given.destination.lower() in (place[1].folder_name, place[1].product_id.lower(), place[1].key)
+        if arguments.destination.lower() in (place[1].folder_name, place[1].product_id.lower(), place[1].key)
     ]
     if not named:
         _list_places(places)
-        raise ConfigurationError(f"there is no destination {given.destination!r} in {root}")
+        raise ConfigurationError(f"there is no destination {arguments.destination!r} in {root}")
     return named
 
 
-def _read_settings(given: argparse.Namespace) -> Settings:
+def _read_settings(arguments: argparse.Namespace) -> Settings:
     product = os.environ.get("GREENFLASH_PRODUCT_ID") or ANY_PRODUCT
     return Settings.read(os.environ, product_id=product, export="greenflash")

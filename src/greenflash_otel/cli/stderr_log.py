@@ -15,7 +15,7 @@ SERVER_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def log_to_stderr(*, is_server: bool) -> Iterator[None]:
     """Log warnings of every library to stderr within the block; of a server also what it says at INFO.
 
-    Where whoever calls the command from Python has configured logging, that counts, and nothing is added.
+    A program that calls the command from Python may have configured logging. Then nothing is added to that.
     """
     root, ours = logging.getLogger(), logging.getLogger("greenflash_otel")
     if root.hasHandlers() or ours.hasHandlers():

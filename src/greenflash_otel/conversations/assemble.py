@@ -30,7 +30,7 @@ from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.steps import find_answering_call, waits_for_question
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
-from greenflash_otel.model.operation import STEPS, TURN, Operation
+from greenflash_otel.model.operation import TURN, Operation, is_step
 from greenflash_otel.model.telemetry import SpanRecord
 
 
@@ -70,7 +70,7 @@ def assemble_overdue(store: ConversationStore, now_ns: int | None) -> list[Conve
     """
     updates: list[ConversationUpdate] = []
     for waiting in store.expire(now_ns):
-        if waiting.operation.name in STEPS and _is_of_no_conversation(store, waiting):
+        if is_step(waiting.operation.name) and _is_of_no_conversation(store, waiting):
             store.dropped_steps += 1
         else:
             update = assemble(store, waiting.span, waiting.operation, may_defer=False)

@@ -42,7 +42,7 @@ from greenflash_otel.message_ids.ids import (
     smooth,
     text_of,
 )
-from greenflash_otel.model.operation import ADD_ITEMS, FETCH, MAIN_CALLS, TURN, Operation, Text
+from greenflash_otel.model.operation import MAIN_CALLS, SHOWN, Operation, Text
 from greenflash_otel.model.telemetry import SpanRecord
 
 SIMILARITY_THRESHOLD = 0.6
@@ -53,9 +53,6 @@ QUOTED = 48
 ONE_WORD = re.compile(r"\s*[\w-]+\s*")
 SPACE = re.compile(r"\s+")
 WORD_START = re.compile(r"(?<!\w)\S")
-
-SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, TURN}
-"""Names of operations whose words the user may see."""
 
 
 def classify_call(state: ConversationState, prepared: PreparedOperation) -> CallRole:

@@ -20,7 +20,6 @@ from greenflash_otel.model.operation import (
     MEMORY_READ,
     MEMORY_WRITE,
     RETRIEVAL,
-    STEPS,
     TASK,
     TURN,
     WORKFLOW,
@@ -30,6 +29,7 @@ from greenflash_otel.model.operation import (
     Other,
     ToolExecution,
     call_facts_of,
+    is_step,
 )
 from greenflash_otel.model.telemetry import NS_PER_MS, SpanRecord
 from greenflash_otel.semconv.formats.otel_messages import write_part
@@ -221,7 +221,7 @@ def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
         **dict.fromkeys(("provider", "response_id", "finish_reason")),  # they come before the ending
         "ending": operation.ending if operation.ending != "completed" else None,
         **write_record(replace(call_facts_of(operation, span.end_ns - span.start_ns), model=None)),
-        "operation": operation.name if operation.name in STEPS else None,
+        "operation": operation.name if is_step(operation.name) else None,
         "prompt": _write_named_prompt(operation),
         **_write_error(operation),
         **operation.properties,

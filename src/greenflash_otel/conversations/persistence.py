@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast
 from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, Location
 from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai
+from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.values import from_json, to_json
 
 VERSION = 1
@@ -90,8 +91,8 @@ def read_waiting(text: str) -> tuple[DeferralKey, Waiting]:
             return DeferralKey(DeferralKind(kind), id), LogRecord(**_select_fields(LogRecord, log))
         case {"for": [kind, str(id)], "operation": {**written}}:
             key, span_record = DeferralKey(DeferralKind(kind), id), _read_span(written)
-            if operation := genai.read(span_record):
-                return key, Deferral(key, span_record, operation)
+            if name := read_text(span_record.attributes, genai.OPERATION_NAME):
+                return key, Deferral(key, span_record, genai.read_as(span_record, name))
     raise ValueError("nothing that waits")
 
 

@@ -18,7 +18,7 @@ _SOURCES: Final = {
     "rejected": ("rejected",),
     "captured": ("captured",),
 }
-"""Where ids are read from: with a page of the table gone, the index still knows what lies behind it."""
+"""Where ids are read from: with a page of the table gone, the index still knows what follows it."""
 _COPIED_BYTES: Final = 4 * 1024 * 1024
 """So much of what waits for its conversion is in memory at a time."""
 
@@ -50,7 +50,7 @@ def copy_all(
 
 
 def is_sound(db: sqlite3.Connection) -> bool:
-    """Whether all tables can be read, though not yet every body, and are what their index says."""
+    """Return whether all tables can be read, though not yet every body, and are what their index says."""
     try:
         for table in ("entries", "rejected"):
             db.execute(f"SELECT total(items), total(length(body)) FROM {table}").fetchall()  # noqa: S608
@@ -62,7 +62,7 @@ def is_sound(db: sqlite3.Connection) -> bool:
 
 
 def is_empty(db: sqlite3.Connection) -> bool:
-    """Whether a database contains nothing that anybody needs."""
+    """Return whether a database contains nothing that anybody needs."""
     try:
         tables = ("entries", "rejected", "state", "captured")
         return not any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables)  # noqa: S608
@@ -117,7 +117,7 @@ def _read_rows(
 def _read_numbered_rows(
     db: sqlite3.Connection, table: str, read: Callable[[sqlite3.Connection, int], T | None]
 ) -> Iterator[tuple[int, T | None]]:
-    """Read the rows of a table in order, with their ids; None stands for one that cannot be read."""
+    """Read the rows of a table in order, with their ids; None for one that cannot be read."""
     ids: set[int] = set()
     could_be_read = [_read_ids(db, source, ids) for source in _SOURCES[table]]
     if not any(could_be_read):

@@ -1,17 +1,17 @@
-"""Take what the application hands over, and have it ingested in batches by a thread of its own.
+"""Collect finished spans and outcomes, and ingest them in batches on a thread.
 
-`Batcher.submit` is all that an application's thread does here for a span, and it is safe anywhere: no lock,
-no disk, no network, so it may run in ``__del__``, in a garbage collection or in a signal handler. Only a
-span of hundreds of kilobytes waits, for a limited time, while `MOST_BYTES` are on their way to the disk.
+For a span, an application's thread only calls `Batcher.submit`. That uses no lock, no disk and no network, so it
+may run in ``__del__``, in a garbage collection or in a signal handler. Only a span of hundreds of kilobytes
+waits, for a limited time, while `MOST_BYTES` are on their way to the disk.
 
-What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the oldest are moved to the `Spill`, which is a disk
-where that is allowed, by the writer's thread. So there are two parts, oldest first::
+What waits is bounded in bytes. Beyond `SPILL_AT_BYTES` the writer's thread moves the oldest to the `Spill`, which
+is on disk if that is allowed. So there are two parts, oldest first::
 
     Spill  ──▶  _items
     disk        memory, where the newest are added
 
-The thread takes from the second only while nothing is in the first, and never while the writer moves
-something from one to the other. So everything is ingested in the order it came.
+The thread takes from the second only while the first is empty, and never while the writer moves something from
+one to the other. So everything is ingested in the order it came.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Work:
         self._claimed = _thread.allocate_lock()
 
     def claim_first(self) -> bool:
-        """Whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
+        """Return whether the caller is the first, who does it: the ingest thread, or who waited too long for it."""
         return self._claimed.acquire(blocking=False)
 
 
@@ -171,7 +171,7 @@ class Batcher:
         return wait_unless_nested(work.ticket, until_s - time.monotonic())
 
     def wake(self) -> None:
-        """See that somebody looks."""
+        """Wake the thread, or start one, so that what waits is ingested."""
         if self._asleep:
             self._asleep = False
             self._wake.put(None)
@@ -179,7 +179,7 @@ class Batcher:
             self._start()
 
     def has_work(self) -> bool:
-        """Whether anything waits to be ingested."""
+        """Return whether anything waits to be ingested."""
         return bool(self._items or self._late or not self._spill.is_empty())
 
     def note_spilled(self) -> None:
@@ -205,7 +205,7 @@ class Batcher:
         return lost
 
     def can_spill_to_disk(self) -> bool:
-        """Whether what is not ingested in time stays on disk for the next process."""
+        """Return whether what is not ingested in time stays on disk for the next process."""
         return self._spill.is_on_disk()
 
     def count_lost(self, reason: str, items: int) -> None:
@@ -286,7 +286,7 @@ class Batcher:
                 self._wake.get_nowait()
 
     def _run_batch(self) -> None:
-        """Ingest some of what waits; only under the lock for it."""
+        """Ingest the oldest waiting items. The caller owns the lock for it."""
         self._run_late()
         items, up_to_id = self._spill.fetch()
         if items or up_to_id:

@@ -20,8 +20,8 @@ _UNINTERRUPTED_BYTES: Final = 5 * 1024
 def hurried(db: sqlite3.Connection, *, limit_bytes: int) -> Iterator[None]:
     """Commit without waiting for the disk; from then on, do not copy the journal either, until `end_hurry`.
 
-    What is committed so survives the process. A power cut may take the end of it, as it would take it from memory:
-    nobody was promised more of a span that waits for its conversion. The next ordinary commit puts all on the disk.
+    What is committed so survives the process. A power cut may take the end of it, as it would take it from memory.
+    We promise no more of a span that waits for its conversion. The next ordinary commit puts all on the disk.
     """
     page_bytes = db.execute("PRAGMA page_size").fetchone()[0]
     pages = max(int(limit_bytes * BURST_JOURNAL_SHARE) // page_bytes, JOURNAL_PAGES)
@@ -75,7 +75,7 @@ def count(db: sqlite3.Connection) -> int:
 
 
 def find_last_id(db: sqlite3.Connection) -> int:
-    """The highest id of a span that waits; 0 if there is none."""
+    """Return the highest id of a span that waits; 0 if there is none."""
     return cast(int, db.execute("SELECT ifnull(max(id), 0) FROM captured").fetchone()[0])
 
 

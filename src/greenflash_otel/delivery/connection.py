@@ -1,7 +1,7 @@
 """Own the outbox's one database: a file of this process, or memory while no file can be had.
 
-Used by the writer's thread alone. Never carried across a fork. Left for a new file where it turns out to be
-damaged or was removed. Where the folder cannot be used, memory stands in, and the folder is tried again.
+Only the writer's thread uses it. It never crosses a fork. If the file is damaged or was removed, a new one
+replaces it. While the folder cannot be used, the database is in memory, and the folder is tried again.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class OutboxConnection:
         return self._limit_bytes if self.is_file else min(self._limit_bytes, MEMORY_LIMIT_BYTES)
 
     def was_removed(self) -> bool:
-        """Whether somebody has removed our file."""
+        """Return whether our file was removed."""
         return self.owned is not None and not self.owned.path.exists()
 
     def open(self, now_s: float, *, suspect: Path | None = None, acknowledged: Collection[int] = ()) -> int:
@@ -118,7 +118,7 @@ class OutboxConnection:
         return path
 
     def leave_removed(self, now_s: float) -> OwnedFile | None:
-        """Open a new file in place of one that somebody removed; return the old one, still readable."""
+        """Open a new file in place of one that was removed; return the old one, still readable."""
         removed, self.owned, self.db = self.owned, None, None
         self.open(now_s)
         return removed if self.owned is None else removed and replace(removed, limit_bytes=self._limit_bytes)

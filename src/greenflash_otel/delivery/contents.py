@@ -1,4 +1,4 @@
-"""The database of one outbox as it is open now, and what is counted and scheduled of it.
+"""Open the database of one outbox; count and schedule its entries.
 
 Opens it when it is first needed, adopts what processes left that are gone, and begins anew where the file is
 damaged or was removed. Single-threaded: only the writer calls it. Nothing here raises at run time but where
@@ -167,7 +167,7 @@ class OutboxContents:
         return self.connection.db
 
     def ensure_usable(self) -> sqlite3.Connection:
-        """Return the database; a new one where somebody removed the file."""
+        """Return the database; a new one if the file was removed."""
         db = self.open_database()
         if self.connection.owned is None and self.connection.folder is not None and self.move_to_file():
             return self.open_database()
@@ -189,7 +189,7 @@ class OutboxContents:
         return unread
 
     def _leave_removed(self) -> sqlite3.Connection:
-        """Begin a new file, with everything that ours contained, which somebody removed."""
+        """Begin a new file with everything that our removed file contained."""
         retained = self.ledger.retained
         self.ledger.hand_over()
         removed = self.connection.leave_removed(self._now_s())

@@ -1,4 +1,4 @@
-"""What a pipeline has of delivery: hand over, flush, close, and the counts.
+"""Combine the parts of delivery for a pipeline: hand over, flush, close, and the counts.
 
 Three kinds of threads work here and never wait for the application: the ingest thread converts, the writer
 keeps, the senders send. They are daemons, start when there is something to do, and again in a forked child.
@@ -36,7 +36,7 @@ INGEST_GRACE_S: Final = 2.0
 RETRY_DISK_S: Final = 1.0
 """How often an outbox in memory looks whether its folder can be used by now."""
 NAP_S: Final = 0.25
-"""How long a flush waits at most before it looks again by itself."""
+"""How long a flush waits at most before it looks again."""
 
 
 class Delivery:
@@ -97,11 +97,11 @@ class Delivery:
         return self.batcher.wait(self.batcher.run_behind(lambda: None), timeout_s)
 
     def flush(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> bool:
-        """Whether everything that was submitted and put before this call is accepted.
+        """Return whether everything that was submitted and put before this call is accepted.
 
         What was postponed after a failure gets one attempt at once; a wait that the server asked for is respected.
         Returns as soon as the answer is clear: False at once when delivery is paused, without an API key,
-        or when the next attempt lies beyond the timeout. On a thread of ours it is always False.
+        or when the next attempt is due beyond the timeout. On a thread of ours it is always False.
 
         Args:
             settle: Done by the ingest thread first.
@@ -174,7 +174,7 @@ class Delivery:
         """Nothing: `submit` must never wait, so there is no lock that could delay it."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
-        """Begin again in the child; the parent goes on."""
+        """Begin again in the child; the parent continues."""
         if in_child:
             self._waiters = deque()
             self.batcher.begin_in_child()
@@ -226,7 +226,7 @@ class Delivery:
         return self._pool is not None and self._pool.is_empty and not self._pool.can_start
 
     def _is_vain(self, until_s: float) -> bool:
-        """Whether nothing can be delivered until then."""
+        """Return whether nothing can be delivered until then."""
         now_s = self._clock()
         if self._sender is None or now_s >= until_s:
             return True

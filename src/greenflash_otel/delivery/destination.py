@@ -1,8 +1,8 @@
-"""Give each destination a folder of its own, so that nothing captured for one is ever sent to another.
+"""Give each destination its own folder, so that nothing captured for one is ever sent to another.
 
-A destination is a base URL and a product: a renewed key of the same product delivers what waited. What is
-captured without any key is for the product alone, because nobody has said yet which account it goes to: the
-first process of that product that has a key takes it over, wherever it delivers, but never to a test double.
+A destination is a base URL and a product: a renewed key of the same product delivers what waited. Without any
+key it is unknown which account something goes to, so it is stored for the product alone. The first process of
+that product that has a key takes it over, wherever it delivers, but never to a test double.
 The setting ``outbox`` names a root. The first destination that uses a root owns the root itself; each other
 one owns a folder in it, named by a hash. A file in each says which destination it is of::
 
@@ -57,7 +57,7 @@ class Destination:
 
     @property
     def unaddressed(self) -> Destination:
-        """The destination of what was captured for the product without a key."""
+        """The destination of requests that were captured for the product without a key."""
         return Destination("", self.product_id)
 
     @classmethod
@@ -91,7 +91,7 @@ def choose_folder(root: Path, destination: Destination) -> Path:
 def claim_folder(folder: Path, destination: Destination) -> None:
     """Create and mark the folder of a destination, where that is still to be done.
 
-    A folder that could not be used when it was chosen, or that somebody removed, has no mark yet. Without one
+    A folder that could not be used when it was chosen, or that was removed since, has no mark yet. Without one
     no later process finds what is in it.
 
     Raises:
@@ -102,7 +102,7 @@ def claim_folder(folder: Path, destination: Destination) -> None:
 
 
 def _is_usable(folder: Path, root: Path, destination: Destination) -> bool:
-    """Whether a folder is of a destination, or becomes its own. One that is not trusted is said."""
+    """Return whether a folder is of a destination, or becomes its own. Log one that is not trusted."""
     try:
         return _belongs_to(folder, destination)
     except OSError as error:
@@ -138,7 +138,7 @@ def read_destination(folder: Path) -> Destination | None:
 
 
 def _belongs_to(folder: Path, destination: Destination) -> bool:
-    """Whether a folder is of a destination. One that is of none becomes its own.
+    """Return whether a folder is of a destination. One that is of none becomes its own.
 
     Raises:
         OSError: The folder cannot be used, or is not of this user alone.

@@ -22,7 +22,7 @@ from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 
 MESSAGES_SHARE: Final = 0.9
-"""Of the limit; the rest is left free for outcomes and their like, which are small and precious."""
+"""Of the limit; what is left stays free for outcomes and their like, which are small and precious."""
 REPAIR_S: Final = 60.0
 """How long an entry waits whose new state could not be written. Sending it again is harmless."""
 SETTLED_MOST: Final = 64
@@ -72,7 +72,7 @@ class Entries:
         return self._lose([r for r, q in zip(what.requests, queues, strict=True) if q is None], "outbox_full")
 
     def put_together(self, several: Sequence[PutRequest]) -> list[Sequence[ApiRequest]] | None:
-        """Keep what several threads hand over in one commit; None where each has to be tried by itself."""
+        """Store what several threads hand over in one commit; None if each has to be tried separately."""
         if self.contents.is_closed:
             return None
         try:
@@ -349,7 +349,7 @@ class Entries:
             return id
 
     def _is_out(self, entry: Entry) -> bool:
-        """Whether an entry is of the file that is open; rows of another went to another process."""
+        """Return whether an entry is of the file that is open; rows of another went to another process."""
         return not self.contents.is_closed and entry.generation == self.contents.connection.generation
 
     def _lose(self, requests: Sequence[ApiRequest], reason: str) -> Sequence[ApiRequest]:

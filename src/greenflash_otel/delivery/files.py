@@ -1,13 +1,13 @@
-"""The files of an outbox folder: which are ours, who owns which, and what becomes of those nobody owns.
+"""Find the files of an outbox folder that are ours, own one, and adopt those that have no owner.
 
     00000001764470000123-4711-9f2c1a77.sqlite3          entries, state, spans to be converted
     00000001764470000123-4711-9f2c1a77.sqlite3.lock     locked by the process that owns the database
     00000001764470000123-4711-9f2c1a77.sqlite3.corrupt-…  damaged, stored for a person
 
-A file is ours if its name, its type, its owner and what is in it say so; that is read without writing, before
-anything else is done with it. Everything else in the folder is left as it is. A database whose lock nobody
-contains is adopted by the next process that looks: the first whole, the others row by row. A damaged one gives
-what can still be read; nothing is ever deleted that was not copied.
+A file is ours if its name, its type, its owner and its content say so. We read that without writing, before
+anything else. Everything else in the folder is left as it is. If no process owns the lock of a database, the next
+process that looks adopts the database: the first one whole, the others row by row. Of a damaged one we copy what
+can still be read. Nothing is ever deleted that was not copied.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class OwnedFile:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error of SQLite says that the file itself is broken."""
+    """Return whether an error of SQLite says that the file itself is broken."""
     return isinstance(error, sqlite3.DatabaseError) and str(error).startswith(_DAMAGED)
 
 
@@ -293,7 +293,7 @@ def _create(folder: Path, destination: str, limit_bytes: int) -> OwnedFile:
 
 
 def _remove(owned: OwnedFile) -> None:
-    """Delete a file while it is locked, so that nobody takes it for an orphan meanwhile."""
+    """Delete a file while it is locked, so that no other process takes it for an orphan meanwhile."""
     if os.name == "nt":
         owned.db.close()
     for suffix in ("", *_JOURNALS):
@@ -325,7 +325,7 @@ def _tidy(folder: Path) -> None:
 def _quarantine_damaged(folder: Path) -> int:
     """Move files out of the way whose header is destroyed; return how many.
 
-    Nobody can say what they contained, so each counts as one row.
+    Their content is unknown, so each counts as one row.
     """
     moved = 0
     for path in find_files(folder, "damaged"):

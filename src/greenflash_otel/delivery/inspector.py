@@ -1,7 +1,7 @@
 """Inspect and edit the outbox files that no process owns: for a person with a question.
 
-Works on the files themselves, without a queue: nothing is sent from here. Files of running processes are
-theirs alone; how many there are is all that can be said of them.
+It reads the files themselves, without a queue, and sends nothing. It never opens the files of running processes;
+it only counts them.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def list_destinations(root: Path) -> list[tuple[Path, Destination]]:
 
 
 def is_marked_for(folder: Path, destination: Destination) -> bool:
-    """Whether a folder says that it is of a destination."""
+    """Return whether a folder says that it is of a destination."""
     marked = read_destination(folder)
     return marked is not None and marked.key == destination.key
 

@@ -1,4 +1,4 @@
-"""Every part of `Stats` as OpenTelemetry metrics, for whoever has a meter provider. Costs nothing without.
+"""Report every part of `Stats` as OpenTelemetry metrics. Costs nothing without a meter provider.
 
 ``greenflash.items.accepted = delivered + pending + rejected + lost``, summed over all pipelines of the
 process; ``lost`` by its reason. The instruments are made once: OpenTelemetry cannot take them back.
@@ -143,10 +143,10 @@ METRICS: Final = (
 
 
 class StatsSource(Protocol):
-    """What has counts of its own: a pipeline."""
+    """What has its own counts: a pipeline."""
 
     def own_stats(self) -> Stats:
-        """The counts at this moment, without those of the process."""
+        """Return the counts at this moment, without those of the process."""
         ...
 
 
@@ -158,19 +158,19 @@ _making = threading.Lock()
 class _Moment:
     """The counts of all pipelines at the moment when a reading began, so that its metrics add up.
 
-    OpenTelemetry asks for each metric by itself and does not say which reading it belongs to: a metric that
-    asks a second time begins the next one.
+    OpenTelemetry reads each metric separately and does not say which reading it belongs to. So a metric that is
+    read a second time begins the next reading.
     """
 
     def __init__(self) -> None:
         self._totals = Totals(Stats(), ())
-        self._asked: set[str] = set()
+        self._reported: set[str] = set()
 
     def read_totals(self, metric: str) -> Totals:
-        if metric in self._asked or not self._asked:
+        if metric in self._reported or not self._reported:
             self._totals = sum_stats([source.own_stats() for source in list(_sources)])
-            self._asked = set()
-        self._asked.add(metric)
+            self._reported = set()
+        self._reported.add(metric)
         return self._totals
 
 

@@ -1,9 +1,9 @@
-"""The only queue: requests wait here until Greenflash has them.
+"""Store requests until Greenflash has them: the only queue.
 
-What `put` was given is on disk when it returns, and survives ``kill -9``. Entries of one conversation leave
-in order, one at a time. Every function hands a job to the writer and waits for it; the work itself is in
-``entries``. Nothing here raises at run time: what cannot be stored is counted under a reason, and where the
-folder cannot be used, memory stands in until it can.
+When `put` returns, its requests are on disk and survive ``kill -9``. Entries of one conversation leave in order,
+one at a time. Every function hands a job to the writer and waits for it; the work itself is in ``entries``.
+Nothing here raises at run time. What cannot be stored is counted under a reason. While the folder cannot be used,
+the outbox is in memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from greenflash_otel.state_record import StateRecord
 MEMORY: Final = ":memory:"
 LIMIT_BYTES: Final = 1024 * 1024 * 1024
 OPEN_S: Final = 10.0
-"""How long the first opening may take before the outbox goes on without it."""
+"""How long the first opening may take before the outbox continues without it."""
 
 T = TypeVar("T")
 
@@ -108,12 +108,12 @@ class Outbox:
         Raises:
             sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
-        given = tuple(requests)
-        job = self.put_later(given, notes, converted_id=converted_id)
+        entries = tuple(requests)
+        job = self.put_later(entries, notes, converted_id=converted_id)
         WRITER.wait(job)
         if job.error is not None:
             raise job.error
-        return given if job.result is None else cast("Sequence[ApiRequest]", job.result)
+        return entries if job.result is None else cast("Sequence[ApiRequest]", job.result)
 
     def put_later(
         self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
@@ -143,7 +143,7 @@ class Outbox:
         return self._run(lambda entries: entries.read_captured(most, most_bytes)) or []
 
     def note_responses(self, responses: Sequence[Response]) -> None:
-        """Note which message each response became, soon; without a folder, nobody else could read it."""
+        """Note which message each response became, soon; without a folder no other process could read it."""
         if responses and self._connection.folder is not None:
             self._submit(Job(lambda entries: self._responses.note(responses)))
 
@@ -223,22 +223,22 @@ class Outbox:
         return self._connection.folder
 
     def is_durable(self) -> bool:
-        """Whether what is put is on disk, or nobody asked for a disk."""
+        """Return whether requests are on disk when `put` returns, or the setting asks for memory."""
         return self._connection.is_file or self._connection.folder is None
 
     def is_file(self) -> bool:
-        """Whether what is put is on disk."""
+        """Return whether requests are on disk when `put` returns."""
         return self._connection.is_file
 
     def is_durable_or_retries(self) -> bool:
-        """Whether what is put is on disk, or nobody asked for a disk; has the folder tried again if not."""
+        """Like `is_durable`; if not, have the folder tried again."""
         if self.is_durable():
             return True
         self._submit(Job(lambda entries: entries.contents.move_to_file()))
         return False
 
     def has_open_file(self) -> bool:
-        """Whether a file is open at this moment."""
+        """Return whether a file is open at this moment."""
         return self._connection.owned is not None
 
     def make_durable(self, timeout_s: float) -> bool:
@@ -323,7 +323,7 @@ class Outbox:
     # Forking: the child begins a file of its own when it first needs one.
 
     def prepare_fork(self) -> None:
-        """Nothing: the writer rests, see `fork_hooks`."""
+        """Nothing: the writer pauses, see `fork_hooks`."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child."""

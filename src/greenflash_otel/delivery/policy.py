@@ -151,12 +151,12 @@ def _judge_success(answer: Answer, status: int, attempt: int, rng_fraction: floa
 
 def _retry(answer: Answer, attempt: int, rng_fraction: float, reason: str) -> RetryAfter:
     ceiling_s = min(BACKOFF_S * 2 ** min(attempt - 1, 10), BACKOFF_MAX_S)
-    asked_s = _read_retry_after_s(answer)
-    return RetryAfter(max(rng_fraction * ceiling_s, asked_s or 0.0), asked_s is not None, reason)
+    server_wait_s = _read_retry_after_s(answer)
+    return RetryAfter(max(rng_fraction * ceiling_s, server_wait_s or 0.0), server_wait_s is not None, reason)
 
 
 def _read_retry_after_s(answer: Answer) -> float | None:
-    """The wait the server asked for, in seconds; a date counts from the server's own clock."""
+    """Read the wait that the server asked for, in seconds; a date counts from the server's own clock."""
     header = (answer.retry_after or "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", header):
         return min(float(header), RETRY_AFTER_MAX_S)
@@ -175,14 +175,14 @@ def _parse_date(http_date: str) -> datetime | None:
 
 
 def _pause_reason(answer: Answer, status: int) -> str:
-    """What answered, and what to do about it."""
-    said = _read_explanation(answer.body)
+    """Describe what answered, and what to do about it."""
+    explanation = _read_explanation(answer.body)
     if 300 <= status < 400:
         return f"HTTP {status}: a redirect, which is not followed; {BASE_URL_ADVICE}"
-    if said and status in ADVICE:
-        return f"{_write_reason(status, said)}; {ADVICE[status]}"
-    if said:
-        return _write_reason(status, said)
+    if explanation and status in ADVICE:
+        return f"{_write_reason(status, explanation)}; {ADVICE[status]}"
+    if explanation:
+        return _write_reason(status, explanation)
     advice = ADVICE.get(status, BASE_URL_ADVICE)
     return f"HTTP {status}: not an answer of the API ({_kind_of(answer)}); {advice}"
 
@@ -194,12 +194,12 @@ def _kind_of(answer: Answer) -> str:
     return found[1] if found else "of no known type"
 
 
-def _write_reason(status: int, said: str) -> str:
-    return f"HTTP {status}: {said}" if said else f"HTTP {status}"
+def _write_reason(status: int, explanation: str) -> str:
+    return f"HTTP {status}: {explanation}" if explanation else f"HTTP {status}"
 
 
 def _read_explanation(body: bytes) -> str:
-    """What Greenflash says about a request it refuses: a text in ``message`` or ``error``. Empty: it is not
+    """Read what Greenflash says about a request it refuses: a text in ``message`` or ``error``. Empty: it is not
     Greenflash that speaks."""
     decoded = _decode_json(body)
     if isinstance(decoded, dict):
@@ -210,7 +210,7 @@ def _read_explanation(body: bytes) -> str:
 
 
 def _decode_json(body: bytes) -> Json:
-    """The JSON of a body. Bytes that are not UTF-8 are replaced: they cost nothing but themselves."""
+    """Read the JSON of a body. Bytes that are not UTF-8 are replaced: they cost nothing but themselves."""
     try:
         decoded: Json = json.loads(body.decode("utf-8-sig", errors="replace"))
     except (ValueError, RecursionError):

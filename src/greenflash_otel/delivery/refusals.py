@@ -91,8 +91,8 @@ class RefusalStreak(Generic[EntryT]):
         """Note that an entry was refused; return what is to be restored, if that is not about the items.
 
         Args:
-            conversation_id: Empty for an entry that belongs to none; it counts as a conversation of its own.
-            entry: What names the entry to whoever restores it; the same after it was restored.
+            conversation_id: Empty for an entry that belongs to none; it counts as a separate conversation.
+            entry: What names the entry to the code that restores it; the same after it was restored.
             reason: As the verdict has it.
             waiting: How many entries still wait at the destination: those under way too, this one not.
         """

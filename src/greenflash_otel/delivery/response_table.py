@@ -42,9 +42,9 @@ _FAILURES: Final = (sqlite3.Error, OSError, ValueError)
 
 
 class ResponseTable:
-    """The notes in one folder. Used by the writer's thread alone; never open between two calls.
+    """The notes in one folder. Only the writer's thread uses it; it is never open between two calls.
 
-    So a fork never meets an open handle, and an application that copies the folder disturbs nobody.
+    So a fork never meets an open handle, and an application can copy the folder at any time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,7 +71,7 @@ class ResponseTable:
                 db.close()
 
     def find(self, response_id: str) -> tuple[str, str] | None:
-        """Return the conversation and the message of a response; None if nobody noted it."""
+        """Return the conversation and the message of a response; None if no process noted it."""
         try:
             if not self._is_ours():
                 return None
@@ -87,7 +87,7 @@ class ResponseTable:
         return None if found is None else (str(found[0]), str(found[1]))
 
     def _is_ours(self) -> bool:
-        """Whether the file is ours, or still empty."""
+        """Return whether the file is ours, or still empty."""
         if not is_private_file(self._path):
             return False
         with self._path.open("rb") as file:

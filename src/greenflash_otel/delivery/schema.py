@@ -1,9 +1,9 @@
 """The SQL of the outbox: how a database is made and opened, what its tables are, how rows become requests.
 
-One connection per file, exclusive and in WAL mode, which keeps SQLite away from the shared memory that two
-connections would need. Who owns a file is decided by a lock next to it, see ``files``. Every commit is on disk
-when it returns (``synchronous=FULL``). A file says in its header that it is ours and of which schema, so that
-it can be known without opening it as a database.
+One connection per file, exclusive and in WAL mode: so SQLite needs no shared memory, as two connections would.
+A lock next to a file decides who owns it, see ``files``. Every commit is on disk when it returns
+(``synchronous=FULL``). The header of a file says that it is ours and of which schema. So we recognise a file
+without opening it as a database.
 """
 
 # ruff: noqa: S608 - the SQL is put together from constants of this module only
@@ -207,14 +207,14 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def row_of(request: ApiRequest) -> Row:
-    """A request as it is stored. Lone surrogates, which SQLite refuses, become ``?``."""
+    """Return a request as it is stored. Lone surrogates, which SQLite refuses, become ``?``."""
     conversation_id = make_storable(request.conversation_id)
     stored = (request.kind, request.path, conversation_id, request.items, request.body)
     return (*stored, _compute_checksum(*stored))
 
 
 def request_of(row: Row) -> ApiRequest | None:
-    """The request that was stored; None if a bit has changed since."""
+    """Return the request that was stored; None if a bit has changed since."""
     kind, path, conversation_id, items, body, checksum = row
     if _compute_checksum(kind, path, conversation_id, items, body) != checksum:
         return None
@@ -227,12 +227,12 @@ def _compute_checksum(kind: str, path: str, conversation_id: str, items: int, bo
 
 
 def queue_of(id: int, row: Row) -> str:
-    """The lane of an entry: its conversation, else one of its own."""
+    """Return the queue of an entry: that of its conversation, else one for it alone."""
     return row[2] or f"entry {id}"
 
 
 def find_last_id(db: sqlite3.Connection) -> int:
-    """The id that the newest of all requests was put under, pending or rejected; 0 if there is none.
+    """Return the id that the newest of all requests was put under, pending or rejected; 0 if there is none.
 
     Parts of it have ids up to the next multiple of the gap.
     """
@@ -299,14 +299,14 @@ def delete_rejected(db: sqlite3.Connection, id: int) -> None:
 
 
 def list_ids(db: sqlite3.Connection, table: str) -> list[int]:
-    """The ids in a table, in order."""
+    """Return the ids in a table, in order."""
     return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
 
 
 def find_oldest(
     db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]
 ) -> tuple[int, Row] | None:
-    """The first entry of a lane that is not settled, with its id."""
+    """Return the first entry of a queue that is not settled, with its id."""
     sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
     for found in db.execute(sql, (queue, len(acknowledged) + 1)):
         if found[0] not in acknowledged:
@@ -315,7 +315,7 @@ def find_oldest(
 
 
 def find_oldest_id(db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]) -> int | None:
-    """The id of the first entry of a lane that is not settled."""
+    """Return the id of the first entry of a queue that is not settled."""
     sql = "SELECT id FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
     return next(
         (id for (id,) in db.execute(sql, (queue, len(acknowledged) + 1)) if id not in acknowledged), None
@@ -338,7 +338,7 @@ def find_next_id(db: sqlite3.Connection, id: int) -> int:
 
 
 def is_indexed(db: sqlite3.Connection) -> bool:
-    """Whether the index, by which entries are found, names each of them, and nothing else."""
+    """Return whether the index, by which entries are found, names each of them, and nothing else."""
     table, index = "entries NOT INDEXED", "entries INDEXED BY entries_by_lane"
     found = f"SELECT 1 FROM {index} WHERE lane = e.lane AND id = e.id"
     unknown = f"SELECT 1 FROM (SELECT id, lane FROM {table}) AS e WHERE NOT EXISTS ({found})"
@@ -352,7 +352,7 @@ def list_queues(db: sqlite3.Connection) -> Iterator[str]:
 
 
 def count_items(db: sqlite3.Connection) -> tuple[int, int]:
-    """How many items the entries carry, and how many what was rejected."""
+    """Return how many items the entries carry, and how many what was rejected."""
     entries, rejected = (
         db.execute(f"SELECT ifnull(sum(items), 0) FROM {table}").fetchone()[0]
         for table in ("entries", "rejected")
@@ -367,12 +367,12 @@ def read_entry_row(db: sqlite3.Connection, id: int) -> Row | None:
 
 
 def _convert_row(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be one of a column's type
-    """A row as its table would take it."""
+    """Convert a row to the types of its table."""
     kind, path, conversation_id = (
-        _decode_text(one) if isinstance(one, bytes) else str(one) for one in row[:3]
+        _decode_text(column) if isinstance(column, bytes) else str(column) for column in row[:3]
     )
     items = int(row[3]) if isinstance(row[3], (int, float)) else 0
-    body, checksum = (one if isinstance(one, bytes) else str(one).encode() for one in row[4:])
+    body, checksum = (column if isinstance(column, bytes) else str(column).encode() for column in row[4:])
     return kind, path, conversation_id, items, body, checksum
 
 
@@ -389,7 +389,7 @@ def checksum_of(body: bytes) -> bytes:
 
 
 def measure_used_bytes(db: sqlite3.Connection) -> int:
-    """What the rows take up, in whole pages; free pages will be used again and do not count."""
+    """Return the bytes that the rows take up, in whole pages; free pages will be used again and do not count."""
     pages, free, page_bytes = (
         db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )

@@ -95,9 +95,9 @@ class Sender:
         return bool(self._under_way or self._claiming)
 
     def pause_s(self) -> float | None:
-        """Return how long nothing can be claimed; None if nobody knows.
+        """Return for how many seconds nothing can be claimed; None if that is unknown.
 
-        Nobody knows while nothing waits, or while too much is under way.
+        It is unknown while nothing waits, or while too much is under way.
         """
         due_s = self._outbox.compute_due_s()
         if due_s is None or not self._has_room():
@@ -143,7 +143,7 @@ class Sender:
                 self._under_way.pop(entry.id, None)
 
     def _has_room(self) -> bool:
-        """Whether one more may be under way; while delivery pauses, one at a time: it is only a probe."""
+        """Return whether one more may be under way; while delivery pauses, one at a time: it is only a probe."""
         return len(self._under_way) + self._claiming < (self._limit.size if self.paused is None else 1)
 
     def _act(self, entry: Entry, answer: Answer) -> None:
@@ -231,9 +231,9 @@ class Sender:
         )
 
     def _pause(self, reason: str, now_s: float, delay_s: float, log_as: str | None = None) -> float:
-        """Stop everything, and return until when.
+        """Pause all delivery, and return until when.
 
-        The entry comes back behind all that are ready, so that another one probes: a firewall may object to
+        The entry goes behind every entry that is ready, so that another one probes: a firewall may object to
         nothing but the text of this one.
 
         Args:

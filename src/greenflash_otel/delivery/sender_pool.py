@@ -66,7 +66,7 @@ class SenderPool:
         return self._count == 0
 
     def wake(self) -> bool:
-        """See that somebody does what can be done; False if there is no thread and none can be started."""
+        """Wake or start a thread for what can be sent; False if there is no thread and none can be started."""
         with self._lock:
             if self._stopping:
                 return self._count > 0

@@ -1,4 +1,4 @@
-"""Where the batcher puts spans for which there is no room in memory. `ingest` implements it."""
+"""Declare where the batcher puts spans for which memory has no room. `ingest` implements it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Spill(Protocol):
         ...
 
     def is_empty(self) -> bool:
-        """Whether nothing waits here."""
+        """Return whether nothing waits here."""
         ...
 
     def is_on_disk(self) -> bool:
-        """Whether what is stored here survives the process."""
+        """Return whether what is stored here survives the process."""
         ...
 
     def begin_in_child(self) -> None:

@@ -39,10 +39,10 @@ class StateTable:
         self.inherits = False
         """Whether there is anything to find."""
         self.found: list[tuple[int, int]] = []
-        """Ids from, and to below, that nobody has asked for yet."""
+        """Ids from, and to below, that were not fetched yet."""
 
     def find(self, db: sqlite3.Connection, *, after: int = 0) -> None:
-        """Take note of what others left, which has higher ids than one; what is too old is removed."""
+        """Find the records with ids above ``after``, which other processes left; remove what is too old."""
         db.execute("DELETE FROM state WHERE day < ?", (_count_days() - DAYS,))
         self._shorten(db)
         last = find_last_id(db)
@@ -55,12 +55,12 @@ class StateTable:
         today = _count_days()
         replaced: dict[str, None] = {}
         values: dict[str, list[str]] = {}
-        for note in notes:
-            if not note.appends:
-                replaced[note.key] = None
-                values.pop(note.key, None)
-            if note.value is not None:
-                values.setdefault(note.key, []).append(note.value)
+        for record in notes:
+            if not record.appends:
+                replaced[record.key] = None
+                values.pop(record.key, None)
+            if record.value is not None:
+                values.setdefault(record.key, []).append(record.value)
         rows = [
             (key, today, value, _compute_checksum(key, value))
             for key, some in values.items()
@@ -74,12 +74,12 @@ class StateTable:
             self._shorten(db)
 
     def read(self, db: sqlite3.Connection, topic: str) -> Sequence[str]:
-        """What was found on a topic, oldest first."""
+        """Return what was found on a topic, oldest first."""
         sql = "SELECT key, value, checksum FROM state WHERE key = ? ORDER BY id"
         return list(_select_sound(db.execute(sql, (topic,))))
 
     def read_found(self, db: sqlite3.Connection, beginning: str) -> Sequence[str]:
-        """What was found since this was last asked, on topics that begin so."""
+        """Return what was found since the last call, on topics that begin so."""
         sql = (
             "SELECT key, value, checksum FROM state "
             "WHERE key >= ? AND key < ? AND id >= ? AND id < ? ORDER BY id"
@@ -107,12 +107,12 @@ def copy(into: sqlite3.Connection, orphan: sqlite3.Connection) -> None:
 
 
 def find_last_id(db: sqlite3.Connection) -> int:
-    """The highest id of a note; 0 if there is none."""
+    """Return the highest id of a note; 0 if there is none."""
     return int(db.execute("SELECT ifnull(max(id), 0) FROM state").fetchone()[0])
 
 
 def _select_sound(rows: Iterable[tuple[str, str, int]]) -> Iterator[str]:
-    """The values of which no bit has changed since they were written."""
+    """Return the values of which no bit has changed since they were written."""
     for topic, value, checksum in rows:
         if _compute_checksum(topic, value) == checksum:
             yield value

@@ -149,12 +149,12 @@ class Ledger:
         self._pending += items
 
     def hand_over(self) -> None:
-        """Count nothing of what is in the outbox any more: who opens it next counts it."""
+        """Stop counting what is in the outbox: the process that opens it next counts it."""
         self._accepted -= self.retained
         self._pending = self._rejected = 0
 
     def stats(self, waiting: int = 0) -> Stats:
-        """Return the counts as they stand.
+        """Return the counts at this moment.
 
         Args:
             waiting: Spans on disk that are still to be converted; each counts as one pending item.

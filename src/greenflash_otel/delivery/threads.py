@@ -1,9 +1,9 @@
 """Start our threads, know them, and wait for them without a lock.
 
-A thread of the application never takes a lock of ours: it may be interrupted by a signal handler, a garbage
-collection or a logging handler that calls this library again, and would then wait for itself. It appends to a
+A thread of the application never takes a lock of ours. A signal handler, a garbage collection or a logging
+handler may interrupt it and call this library again; the thread would then wait for itself. It appends to a
 queue and waits for a `Ticket`, for a limited time. A thread of ours never waits for a ticket of a public
-function: whoever would complete it may be that very thread.
+function, because it may itself be the thread that has to complete it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def start_thread(name: str, run: Callable[[], None], *, is_waited_for: bool = Tr
 
 
 def is_our_thread() -> bool:
-    """Whether the running thread is ours, so that it must not wait for a public function."""
+    """Return whether the running thread is ours, so that it must not wait for a public function."""
     return _thread.get_ident() in _ours
 
 
@@ -91,7 +91,7 @@ def _wait_for_all(tickets: list[Ticket], until_s: float) -> None:
 
 
 def is_waiting() -> bool:
-    """Whether the running thread waits in a public function already, and was interrupted to come here."""
+    """Return whether the running thread waits in a public function already, and was interrupted to come here."""
     return _thread.get_ident() in _waiting
 
 
@@ -116,5 +116,5 @@ class Ticket:
         if self.is_complete or timeout_s <= 0:
             return self.is_complete
         if self._lock.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
-            self._lock.release()  # for whoever asks again
+            self._lock.release()  # for the next caller
         return self.is_complete

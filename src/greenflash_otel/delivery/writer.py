@@ -1,9 +1,9 @@
-"""The one thread of the process that touches the outbox files.
+"""Run jobs on the one thread of the process that touches the outbox files.
 
-Everybody else hands it jobs. It takes all that wait at once, so that the puts of many threads share one
-commit. It takes no lock while the disk works. Jobs for one outbox run in the order they came.
+Every other thread hands it jobs. It runs all waiting jobs at once, so that the puts of many threads share one
+commit. It owns no lock while the disk works. Jobs for one outbox run in the order they came.
 
-Where the interpreter starts no thread any more, at its end, whoever waits for a job runs the queue itself.
+At its end the interpreter starts no thread any more. Then the thread that waits for a job runs the queue itself.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class JobTarget(Protocol):
         ...
 
     def has_open_file(self) -> bool:
-        """Whether a file is open at this moment."""
+        """Return whether a file is open at this moment."""
         ...
 
     @property
@@ -69,7 +69,7 @@ class JobTarget(Protocol):
 
 
 class Writer:
-    """Runs jobs on a thread of its own. One for the process: `WRITER`."""
+    """Run jobs on their own thread. One for the process: `WRITER`."""
 
     def __init__(self) -> None:
         self._begin()
@@ -82,7 +82,7 @@ class Writer:
         self._running = False
         self._starting = _thread.allocate_lock()
         self._busy = _thread.allocate_lock()
-        """Taken while jobs run; by the thread, or by whoever runs them at the end of the interpreter."""
+        """Locked while jobs run: by the thread, or by the one that runs them at the end of the interpreter."""
         self._ident: int | None = None
         self._untidy: dict[int, JobTarget] = {}
         self._targets: weakref.WeakSet[JobTarget] = weakref.WeakSet()
@@ -116,7 +116,7 @@ class Writer:
         return self._ident != _thread.get_ident() and self._busy.acquire(timeout=timeout_s)
 
     def resume(self) -> None:
-        """Let the writer go on after `quiesce` was True."""
+        """Let the writer continue after `quiesce` was True."""
         self._busy.release()
 
     def begin_in_child(self) -> None:

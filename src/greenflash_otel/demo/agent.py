@@ -11,7 +11,7 @@ NEEDED = ("langchain", "langchain_openai", "langgraph")
 
 
 def is_possible() -> bool:
-    """Whether LangChain is installed."""
+    """Return whether LangChain is installed."""
     return all(find_spec(name) is not None for name in NEEDED)
 
 

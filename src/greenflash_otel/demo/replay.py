@@ -1,6 +1,6 @@
-"""A local OpenAI-compatible server that answers with what OpenAI once answered.
+"""Serve recorded answers of OpenAI, as an OpenAI-compatible server on this machine.
 
-A request gets the recorded answer to its last message; the recordings stand in ``recordings.json``. It
+A request gets the recorded answer to its last message; the recordings are in ``recordings.json``. The server
 listens on loopback only.
 """
 
@@ -48,17 +48,17 @@ class _Handler(BaseHTTPRequestHandler):
     answers: Sequence[Mapping[str, Any]] = ()
 
     def do_POST(self) -> None:
-        """Answer as recorded; 404 to what nobody ever asked."""
+        """Answer as recorded; 404 to a question without a recorded answer."""
         length = int(self.headers.get("Content-Length") or 0)
         if length > LONGEST_REQUEST_BYTES:
             return self._send(413, "application/json", b'{"error": {"message": "too long"}}')
-        asked = _find_last_message(json.loads(self.rfile.read(length)))
+        question = _find_last_message(json.loads(self.rfile.read(length)))
         for answer in self.answers:
-            if answer["to"] == asked and answer["path"] == self.path:
+            if answer["to"] == question and answer["path"] == self.path:
                 body = answer["body"]
                 text = body if isinstance(body, str) else json.dumps(body)
                 return self._send(answer["status"], answer["content_type"], text.encode())
-        error = {"error": {"message": f"no recorded answer to {asked!r} at {self.path}"}}
+        error = {"error": {"message": f"no recorded answer to {question!r} at {self.path}"}}
         return self._send(404, "application/json", json.dumps(error).encode())
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -78,7 +78,7 @@ def _find_last_message(body: Any) -> object:  # Any: whatever JSON a client send
 
 
 def read_recordings() -> list[dict[str, Any]]:
-    """The demo's recordings."""
+    """Read the demo's recordings."""
     text = (files("greenflash_otel.demo") / "recordings.json").read_text(encoding="utf-8")
     answers: list[dict[str, Any]] = json.loads(text)["answers"]
     return answers

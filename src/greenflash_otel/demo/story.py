@@ -48,7 +48,7 @@ def play_chat(client: OpenAI) -> None:
 
 
 def play_stream(client: OpenAI) -> None:
-    """An answer read piece by piece."""
+    """Read an answer chunk by chunk."""
     chunks = client.chat.completions.create(
         model="gpt-3.5-turbo",
         messages=[{"role": "user", "content": "Tell me a funny joke, a one-liner."}],
@@ -66,8 +66,8 @@ def use_tools(client: OpenAI) -> None:
         {"role": "system", "content": "You're a helpful assistant."},
         {"role": "user", "content": "What's the weather in Seattle and San Francisco today?"},
     ]
-    asked = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=[WEATHER])
-    message = asked.choices[0].message
+    completion = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=[WEATHER])
+    message = completion.choices[0].message
     messages.append(message.to_dict())  # type: ignore[arg-type]  # the SDK takes its own answer back
     for call in message.tool_calls or ():
         if call.type == "function":
@@ -77,5 +77,5 @@ def use_tools(client: OpenAI) -> None:
 
 
 def play_reasoning(client: OpenAI) -> None:
-    """A model that thinks before it answers, through the Responses API."""
+    """Ask a model that thinks before it answers, through the Responses API."""
     client.responses.create(model="gpt-5-mini", input="What is 2 + 2?", reasoning={"summary": "auto"})

@@ -1,8 +1,8 @@
-"""A local Greenflash: the published API, strict, on SQLite. Written from the API reference alone.
+"""Emulate Greenflash on this machine: the published API, strict, on SQLite. Written from the API reference alone.
 
 `Emulator` runs it next to a test, `run` in the foreground, `render` prints what arrived, and `Faults`
-makes it fail on order. It accepts what the reference allows and refuses the rest with the path of the
-fault, so that a client that gets along with it gets along with Greenflash.
+makes it fail on order. It accepts what the reference allows and refuses everything else with the path
+of the fault. So Greenflash accepts what the emulator accepts.
 """
 
 from greenflash_otel.emulator.faults import Fault, FaultReply, Faults, Hold

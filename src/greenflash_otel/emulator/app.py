@@ -31,7 +31,7 @@ MAX_BODY_BYTES = 4_500_000
 def create_app(
     store: Store, *, faults: Faults, api_key: str | None = None, max_body_bytes: int = MAX_BODY_BYTES
 ) -> Starlette:
-    """The application. Without an ``api_key`` any bearer token is as good as another."""
+    """Make the application. Without an ``api_key`` any bearer token is as good as another."""
 
     def make_route(endpoint: Endpoint) -> Route:
         async def serve(request: Request) -> Response:
@@ -58,7 +58,7 @@ def create_app(
 
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:
-    """The body. Raises `Refused` as soon as it is known to be too large."""
+    """Read the body. Raises `Refused` as soon as it is known to be too large."""
     too_large = Refused(413, f"body: is larger than {max_bytes} bytes; send fewer or smaller messages")
     declared = request.headers.get("content-length", "0")
     if int(declared) > max_bytes:  # the server has refused what is no number

@@ -62,7 +62,7 @@ Handler: TypeAlias = Callable[[Store, Call], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route; ``{id}`` at its end stands for the rest of the path."""
+    """One route; ``{id}`` at its end matches everything that follows in the path."""
 
     method: str
     path: str
@@ -143,7 +143,7 @@ def put_organization(store: Store, call: Call) -> Reply:
 
 
 def get_interactions(store: Store, call: Call) -> Reply:
-    """A page of conversations, as the API shows them."""
+    """Return a page of conversations, as the API shows them."""
     return _list_page(call, _fetch_conversations(store, call), views.write_interaction)
 
 
@@ -159,7 +159,7 @@ def get_interaction(store: Store, call: Call) -> Reply:
 
 
 def get_products(store: Store, call: Call) -> Reply:
-    """A page of the products that requests have named."""
+    """Return a page of the products that requests have named."""
     size_name = "limit" if "limit" in call.query else "pageSize"
     return _list_page(
         call,
@@ -170,7 +170,7 @@ def get_products(store: Store, call: Call) -> Reply:
 
 
 def get_conversations(store: Store, call: Call) -> Reply:
-    """A page of conversations with everything that is stored of them."""
+    """Return a page of conversations with everything that is stored of them."""
     return _list_page(call, _fetch_conversations(store, call), views.write_in_full)
 
 
@@ -212,7 +212,7 @@ class _Fetch(Protocol[S_co]):
 def _list_page(
     call: Call, fetch: _Fetch[S], view: Callable[[S], object], *, size_name: str = "limit"
 ) -> Reply:
-    """A page of a list; one entry more is fetched to know whether there is a next page."""
+    """Return a page of a list; fetch one entry more to know whether there is a next page."""
     page = read_page(call.query, size_name=size_name)
     entries = fetch(limit=page.limit + 1, offset=page.offset)
     headers = link_header(call.url, call.query, page, more=len(entries) > page.limit)
@@ -227,7 +227,7 @@ def _fetch_conversations(store: Store, call: Call) -> _Fetch[StoredConversation]
 
 
 def _is_sampled(store: Store, request: MessagesRequest) -> bool:
-    """The decision about a whole conversation: by the caller's id of it, wherever there is one."""
+    """Decide about a whole conversation: by the caller's id of it, if there is one."""
     key = request.external_conversation_id
     if key is None and request.conversation_id is not None:
         key = reading.external_id_of(store, request.conversation_id) or request.conversation_id.lower()

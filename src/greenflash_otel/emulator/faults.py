@@ -33,7 +33,7 @@ class FaultReply:
 
 
 class Hold:
-    """Keep a request waiting until `release`, then go on as if nothing had been."""
+    """Keep a request waiting until `release`, then answer it as usual."""
 
     def __init__(self, *, after_commit: bool = False) -> None:
         self.after_commit = after_commit
@@ -42,7 +42,7 @@ class Hold:
         self._released = threading.Event()
 
     def release(self) -> None:
-        """Let the request go on."""
+        """Let the request continue."""
         self._released.set()
 
     async def happen(self) -> None:
@@ -80,7 +80,7 @@ class Faults:
             self._stops += [fault for fault in faults if isinstance(fault, Hold)]
 
     def choose(self, method: str, path: str) -> Fault | None:
-        """The fault for this request, if any; it is used up. ``method`` is for policies of your own."""
+        """Return the fault for this request, if any; it is used up. ``method`` is for policies of your own."""
         with self._lock:
             for index, (prefix, fault) in enumerate(self._waiting):
                 if prefix is None or path.startswith(prefix):
@@ -89,7 +89,7 @@ class Faults:
         return None
 
     def release(self) -> None:
-        """Release all that is stopped, so that the server can stop."""
+        """Release every stopped request, so that the server can stop."""
         with self._lock:
             for stop in self._stops:
                 stop.release()

@@ -35,12 +35,12 @@ def read_instant_us(text: str, *, date_alone: bool = True) -> int:
 
 
 def write_instant(at_us: int) -> str:
-    """The instant as RFC 3339 in UTC, with microseconds."""
+    """Return the instant as RFC 3339 in UTC, with microseconds."""
     return (_EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds") + "Z"
 
 
 def _read_offset_us(match: re.Match[str]) -> int:
-    """How far the zone of the match lies east of UTC."""
+    """Return how far the zone of the match is east of UTC."""
     if match["sign"] is None:
         return 0
     hours, minutes = int(match["hours"]), int(match["minutes"])

@@ -21,7 +21,7 @@ class Page:
 
 
 def read_page(query: Mapping[str, str], *, size_name: str = "limit") -> Page:
-    """The page a query asks for; 50 entries from the start by default. Raises `Refused`."""
+    """Read the page that a query asks for; 50 entries from the start by default. Raises `Refused`."""
     limit = _read_whole_number(query, size_name, least=1, most=100, default=50)
     if "offset" in query:
         return Page(limit, _read_whole_number(query, "offset", least=0, most=None, default=0))
@@ -29,9 +29,9 @@ def read_page(query: Mapping[str, str], *, size_name: str = "limit") -> Page:
 
 
 def link_header(url: str, query: Mapping[str, str], page: Page, *, more: bool) -> Mapping[str, str]:
-    """The header that leads to the pages around this one (RFC 8288); none where there are none.
+    """Return the header that leads to the pages around this one (RFC 8288); none where there are none.
 
-    It goes on in the terms of the query: by ``offset`` where that was given, else by ``page``.
+    Its links use the terms of the query: ``offset`` if the query has that, else ``page``.
     """
     starts = {"next": page.offset + page.limit} if more else {}
     if page.offset > 0:

@@ -1,4 +1,4 @@
-"""The one way in which the emulator says no. It becomes ``{"success": false, "message": ...}``."""
+"""Refuse a request. It becomes ``{"success": false, "message": ...}``."""
 
 from __future__ import annotations
 

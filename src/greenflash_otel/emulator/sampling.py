@@ -1,7 +1,7 @@
-"""Whether a request is sampled under its ``sampleRate``. Pure: the same request gets the same answer.
+"""Decide whether a request is sampled under its ``sampleRate``. Pure: the same request gets the same answer.
 
-Messages are decided per conversation. Of events the SDK says per type and organization while a docs
-page says each by itself; the SDK counts here.
+Messages are decided per conversation. Of events the SDK says: per type and organization. A page of the
+documentation says: each separately. Here the SDK counts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _STEPS = 2**53
 
 
 def is_sampled(key: str, rate: float | None, *, forced: bool | None) -> bool:
-    """True if what ``key`` names is sampled. A rate of 0 keeps nothing, 1 and None everything."""
+    """Return whether what ``key`` names is sampled. A rate of 0 keeps nothing, 1 and None everything."""
     if forced or rate is None:
         return True
     digest = hashlib.sha256(key.encode()).digest()
@@ -23,5 +23,5 @@ def is_sampled(key: str, rate: float | None, *, forced: bool | None) -> bool:
 
 
 def key_of_event(event: EventRequest) -> str:
-    """What decides about an event."""
+    """Return the key that decides about an event."""
     return f"{event.event_type}\n{event.external_organization_id or event.organization_id or ''}"

@@ -43,12 +43,12 @@ POLL_S = 0.02
 
 
 def get_time_us() -> int:
-    """The Unix time in microseconds."""
+    """Return the Unix time in microseconds."""
     return time.time_ns() // 1_000
 
 
 def make_uuid() -> str:
-    """A random UUID."""
+    """Return a random UUID."""
     return str(uuid.uuid4())
 
 
@@ -144,8 +144,8 @@ class Emulator:
         """
         found = reading.read_conversations(self._store, id=id)
         if not found:
-            known = ", ".join(repr(conversation.external_id) for conversation in self.conversations())
-            raise LookupError(f"no conversation {id!r}; stored: {known or 'none'}")
+            stored = ", ".join(repr(conversation.external_id) for conversation in self.conversations())
+            raise LookupError(f"no conversation {id!r}; stored: {stored or 'none'}")
         return found[-1]
 
     def outcomes(self) -> tuple[StoredOutcome, ...]:
@@ -251,7 +251,7 @@ class _Running:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `ConfigurationError`."""
+    """Open a listening socket. Raises `ConfigurationError`."""
     if not 0 <= port <= 65_535:
         raise ConfigurationError(f"port {port} does not exist; choose one up to 65535, or 0 for any free one")
     try:

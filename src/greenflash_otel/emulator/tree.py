@@ -9,7 +9,7 @@
     outcomes
       upgrade 149.00 (currency, positive)
 
-A message stands below its parent. A user message opens a turn and goes back to the margin of the
+A message is below its parent. A user message opens a turn and goes back to the margin of the
 turn before, so that long talks stay narrow; where its parent was answered twice, each answer is a
 branch and moves in. A parent that is not stored is named.
 """
@@ -31,11 +31,11 @@ INDENT = "  "
 
 
 DEEPEST = 10
-"""Levels that are distinguished; what lies deeper, as in long agent loops, stays at this one."""
+"""Levels that are distinguished; deeper ones, as in long agent loops, stay at this one."""
 
 
 def render(conversation: StoredConversation) -> str:
-    """The conversation, its outcomes and its ratings, one line each."""
+    """Render the conversation, its outcomes and its ratings, one line each."""
     rows = [
         (INDENT * min(depth, DEEPEST) + message.type, _write_text(message) + missing)
         for message, depth, missing in _walk(conversation.messages)
@@ -88,7 +88,7 @@ class _Level:
 
 
 def _split(children: Sequence[StoredMessage]) -> tuple[Sequence[StoredMessage], Sequence[StoredMessage]]:
-    """The children to show below their parent, and the one that goes on with the talk, if just one does."""
+    """Return the children to show below their parent, and the only one that continues the talk, if there is one."""
     users = [child for child in children if child.type == "user_message"]
     if len(users) != 1:
         return children, ()
@@ -100,15 +100,15 @@ def _group_children(
 ) -> tuple[Mapping[str | None, Sequence[StoredMessage]], Mapping[str, str]]:
     """Children by their parent's id, roots under None; and what to say of parents that are not stored."""
     ids = {message.external_id: message.id for message in messages if message.external_id}
-    known = {message.id for message in messages}
+    known_ids = {message.id for message in messages}
     children: defaultdict[str | None, list[StoredMessage]] = defaultdict(list)
     missing: dict[str, str] = {}
     for message in messages:
         named = message.parent_external_id or message.parent_id or ""
         parent = ids.get(named, named.lower())
-        if named and parent not in known:
+        if named and parent not in known_ids:
             missing[message.id] = f"  [parent {named} is not stored]"
-        children[parent if parent in known else None].append(message)
+        children[parent if parent in known_ids else None].append(message)
     return children, missing
 
 

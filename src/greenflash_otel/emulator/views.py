@@ -62,7 +62,7 @@ def write_messages_answer(receipt: Receipt, prompt: str | SystemPrompt | None) -
 
 
 def write_interaction(conversation: StoredConversation) -> JsonObject:
-    """An entry of ``GET /interactions``."""
+    """Return an entry of ``GET /interactions``."""
     rating = conversation.ratings[-1] if conversation.ratings else None
     return {
         "id": conversation.id,
@@ -101,7 +101,7 @@ def write_interaction_detail(conversation: StoredConversation, user: StoredUser)
 
 
 def write_participant(user: StoredUser) -> JsonObject:
-    """A user as ``/users`` answers; optional fields only where they are known."""
+    """Return a user as ``/users`` answers; optional fields only where they are known."""
     optional = {"name": user.name, "email": user.email, "phone": user.phone}
     return {
         "id": user.id,
@@ -117,7 +117,7 @@ def write_participant(user: StoredUser) -> JsonObject:
 
 
 def write_organization(stored: StoredOrganization) -> JsonObject:
-    """An organization as ``/organizations`` answers."""
+    """Return an organization as ``/organizations`` answers."""
     return {
         "id": stored.id,
         "externalId": stored.external_id,
@@ -129,7 +129,7 @@ def write_organization(stored: StoredOrganization) -> JsonObject:
 
 
 def write_product(product_id: str, since: str) -> JsonObject:
-    """An entry of ``GET /products``. A product exists here once a request has named it."""
+    """Return an entry of ``GET /products``. A product exists here once a request has named it."""
     return {
         "id": product_id,
         "name": f"Product {product_id[:8]}",

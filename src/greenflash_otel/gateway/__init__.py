@@ -1,4 +1,4 @@
-"""The gateway: takes spans and log records from any language and any Collector, and delivers conversations.
+"""Receive spans and log records from any language and any Collector, and deliver conversations.
 
     connections ─▶ http ─┐                      ┌─▶ otlp, otlp_logs: read record by record (pure)
                          ├─▶ shares ─▶ receiver ┤

@@ -1,8 +1,8 @@
-"""Connections over HTTP: how many there are, and how long each may say nothing.
+"""Bound the connections over HTTP: how many there are, and how long each may send nothing.
 
-Somebody without a token can open connections and send half of a head. That costs the gateway a little
-memory for a bounded time. When there are as many connections as there may be, one that waits for a head
-gives way: the oldest one of the address that has the most.
+A sender without a token can open connections and send half of a head. That costs the gateway a little memory for
+a bounded time. At the highest number of connections, the gateway closes one that waits for a head: the oldest
+of the address that has the most.
 """
 
 from __future__ import annotations
@@ -56,9 +56,11 @@ class Connections:
         self._open[connection] = None
         self._by_peer[connection.peer] += 1
         if len(self._open) > self._max:
-            idle = [one for one in self._open if one.is_idle and one is not connection]
+            idle = [
+                candidate for candidate in self._open if candidate.is_idle and candidate is not connection
+            ]
             # max() takes the first of equals, which is the oldest.
-            victim = max(idle, key=lambda one: self._by_peer[one.peer], default=connection)
+            victim = max(idle, key=lambda candidate: self._by_peer[candidate.peer], default=connection)
             self.discard(victim)  # at once: asyncio reports its end only after others have come
             victim.end()
 
@@ -179,7 +181,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; not long for the rest of one that was answered before its end."""
+        """Wait for the next request; not long for what is left of one that was answered before its end."""
         super().on_response_complete()
         if not self.cycle.response_complete:  # the next one, which was sent ahead
             self._expect(self._limits.request_s)

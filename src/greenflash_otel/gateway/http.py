@@ -135,7 +135,7 @@ class _Refusal(Response):
         super().__init__(content, status.http_status, headers, JSON if as_json else PROTOBUF)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer, then read a little of what is still to come.
+        """Send the answer, then read a little more of the request.
 
         Closing at once would reset the connection, and the sender might never see the answer.
         """

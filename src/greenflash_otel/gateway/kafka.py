@@ -1,9 +1,9 @@
-"""The gateway as a reader of Kafka: what Collectors put there (``otlp_proto``) goes to the same receiver.
+"""Read what Collectors put into Kafka (``otlp_proto``), for the same receiver as requests.
 
-The place reached is committed only after the outbox has everything before it. Gateways of one group share
-the partitions; what a lost one had read and not committed is read again by another, which adds nothing.
-Spans and log records of one trace meet in one gateway where both topics have as many partitions, and their
-key is the trace's id: Kafka's ``range`` assignment sees to that. Needs the extra ``kafka``.
+An offset is committed only after the outbox has everything before it. Gateways of one group share the
+partitions. If one is lost, another reads again what it had not committed, which adds nothing. Spans and log
+records of one trace meet in one gateway if both topics have as many partitions and the trace's id is their key:
+Kafka's ``range`` assignment does that. Needs the extra ``kafka``.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Progress:
     """From which offset on it has to be read again."""
 
 
-def take_all(messages: Iterable[Any], take: Callable[[Any], bool]) -> Progress:
+def take_all(messages: Iterable[Any], store: Callable[[Any], bool]) -> Progress:
     """Take messages in order; a partition of which one could not be taken waits there."""
     progress = Progress()
     for message in messages:
         place = message.topic(), message.partition()
         if place in progress.back:
             continue
-        if take(message):
+        if store(message):
             progress.done[place] = message.offset() + 1
         else:
             progress.back[place] = message.offset()
@@ -125,13 +125,13 @@ class KafkaReader:
             self._stopping.wait(RETRY_AFTER_S)
 
     def _take(self, message: Any) -> bool:
-        """Whether a message is dealt with: stored, or one that nobody can ever read."""
+        """Return whether a message is dealt with: stored, or one that can never be read."""
         content = message.value() or b""
         headers = {name.lower(): value for name, value in message.headers() or []}
         product = headers.get(PRODUCT_HEADER) or b""
-        given = RequestMetadata(product_id=product.decode(errors="replace"), is_trusted=True)
+        metadata = RequestMetadata(product_id=product.decode(errors="replace"), is_trusted=True)
         try:
-            self._receiver.take(self._topics[message.topic()], content, given, as_json=content[:1] == b"{")
+            self._receiver.take(self._topics[message.topic()], content, metadata, as_json=content[:1] == b"{")
         except RefusedError as refused:
             if refused.status.is_temporary:
                 return False

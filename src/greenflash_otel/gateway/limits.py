@@ -1,7 +1,7 @@
-"""How much a sender may ask of the gateway. Pure.
+"""Limit how much a sender may demand of the gateway. Pure.
 
 A request is bounded in bytes and in objects: a few kilobytes can describe millions of empty spans. Senders
-are bounded in time, so that nobody occupies memory or a connection without sending.
+are bounded in time, so that none occupies memory or a connection without sending.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The page ``/metrics``, in Prometheus' formats.
+"""Render the page ``/metrics``, in Prometheus' formats.
 
 It needs no token, so that a scraper needs none. What a stranger sees is a decision: the sums over all
 products, which say whether the gateway is well. Which products there are, the counts of each, and where
@@ -39,8 +39,8 @@ def render_metrics(receiver: OtlpReceiver, metadata: RequestMetadata, accept: st
     Without an ``Accept`` that names a format, as of a person with curl, it has the numbers alone.
     """
     stats, visible = receiver.stats(), set(receiver.list_visible_products(metadata))
-    by_product = {name: one for name, one in stats.items() if name in visible}
-    hidden = [one for name, one in stats.items() if name not in visible]
+    by_product = {name: counts for name, counts in stats.items() if name in visible}
+    hidden = [counts for name, counts in stats.items() if name not in visible]
     families = _Families([*_make_item_families(by_product, hidden), *_process_families(receiver)])
     if "text/plain" in accept or "openmetrics" in accept:
         encode, media_type = exposition.choose_encoder(accept)
@@ -51,33 +51,33 @@ def render_metrics(receiver: OtlpReceiver, metadata: RequestMetadata, accept: st
 
 def _make_item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]) -> Iterator[Any]:
     """Yield what became of everything: by product where it may be seen, else as a sum."""
-    counted = [((name,), one) for name, one in by_product.items()]
+    counted = [((name,), counts) for name, counts in by_product.items()]
     hidden = list(hidden)
     if hidden:
         counted.append((("",), _sum(hidden)))
     counter, gauge = metrics_core.CounterMetricFamily, metrics_core.GaugeMetricFamily
     for name, kind, about, read in (
-        ("accepted", counter, "All that was to be delivered.", lambda one: one.accepted),
-        ("delivered", counter, "Greenflash has accepted it.", lambda one: one.delivered),
-        ("pending", gauge, "It waits in the outbox.", lambda one: one.pending),
-        ("rejected", gauge, "Greenflash refused it for good.", lambda one: one.rejected),
-        ("paused", gauge, "1 while nothing is sent.", lambda one: int(one.paused is not None)),
+        ("accepted", counter, "All that was to be delivered.", lambda counts: counts.accepted),
+        ("delivered", counter, "Greenflash has accepted it.", lambda counts: counts.delivered),
+        ("pending", gauge, "It waits in the outbox.", lambda counts: counts.pending),
+        ("rejected", gauge, "Greenflash refused it for good.", lambda counts: counts.rejected),
+        ("paused", gauge, "1 while nothing is sent.", lambda counts: int(counts.paused is not None)),
     ):
         prefix = "greenflash_delivery_" if name == "paused" else "greenflash_items_"
         family = kind(prefix + name, about, labels=["product"])
-        for labels, one in counted:
-            family.add_metric(labels, read(one))
+        for labels, counts in counted:
+            family.add_metric(labels, read(counts))
         yield family
     lost = counter("greenflash_items_lost", "Could not be stored.", labels=["product", "reason"])
     since = gauge(
         "greenflash_delivery_paused_since_seconds", "Unix time.", labels=["product", "reason", "destination"]
     )
-    for labels, one in counted:
-        for reason, number in one.lost.items():
+    for labels, counts in counted:
+        for reason, number in counts.lost.items():
             lost.add_metric([*labels, reason], number)
-        if one.paused is not None and labels != ("",):
+        if counts.paused is not None and labels != ("",):
             since.add_metric(
-                [*labels, one.paused.reason, one.paused.destination], one.paused.since.timestamp()
+                [*labels, counts.paused.reason, counts.paused.destination], counts.paused.since.timestamp()
             )
     yield from (lost, since)
 
@@ -85,15 +85,15 @@ def _make_item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]
 def _sum(stats: Iterable[Stats]) -> Stats:
     """Add up counts; the sum is paused where one is."""
     stats, lost = list(stats), Counter[str]()
-    for one in stats:
-        lost.update(one.lost)
+    for counts in stats:
+        lost.update(counts.lost)
     return Stats(
-        accepted=sum(one.accepted for one in stats),
-        delivered=sum(one.delivered for one in stats),
-        pending=sum(one.pending for one in stats),
-        rejected=sum(one.rejected for one in stats),
+        accepted=sum(counts.accepted for counts in stats),
+        delivered=sum(counts.delivered for counts in stats),
+        pending=sum(counts.pending for counts in stats),
+        rejected=sum(counts.rejected for counts in stats),
         lost=lost,
-        paused=next((one.paused for one in stats if one.paused), None),
+        paused=next((counts.paused for counts in stats if counts.paused), None),
     )
 
 

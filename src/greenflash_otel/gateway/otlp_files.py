@@ -61,7 +61,7 @@ class _Content:
 
 
 def parts_of(path: Path, start: int = 0) -> Iterator[FilePart]:
-    """Yield the requests of a file, from a byte on at which one begins. One of log records has no spans.
+    """Yield the requests of a file, from a byte on at which one begins. A request of log records has no spans.
 
     Raises:
         OSError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""Decides about a request, however it came: who may send it, and which pipeline takes it.
+"""Decide about a request of any transport: who may send it, and which pipeline gets it.
 
 A tenant is a product of Greenflash with the API key it is delivered with. A span goes to the first product that
 there is of these four:
@@ -105,7 +105,9 @@ class OtlpReceiver:
             raise RefusedError(UNAVAILABLE, "the gateway is about to stop")
         token = _read_token(metadata.authorization)
         tenants = [
-            one for one in self._tenants.values() if metadata.is_trusted or self._is_good_for(token, one)
+            tenant
+            for tenant in self._tenants.values()
+            if metadata.is_trusted or self._is_good_for(token, tenant)
         ]
         if not tenants:
             raise RefusedError(UNAUTHENTICATED, "send 'Authorization: Bearer <token>'")
@@ -140,7 +142,7 @@ class OtlpReceiver:
     def list_visible_products(self, metadata: RequestMetadata) -> Sequence[str]:
         """Return the products whose counts a request may see one by one: those that it may send for."""
         token = _read_token(metadata.authorization)
-        return [one.product_id for one in self._tenants.values() if self._is_good_for(token, one)]
+        return [tenant.product_id for tenant in self._tenants.values() if self._is_good_for(token, tenant)]
 
     def is_durable(self) -> bool:
         """Return whether anything can be stored on disk."""
@@ -162,7 +164,7 @@ class OtlpReceiver:
 
     def _is_good_for(self, token: bytes, tenant: Tenant) -> bool:
         wanted = self._read_tokens(tenant)
-        matches = [hmac.compare_digest(token, one.encode()) for one in wanted]
+        matches = [hmac.compare_digest(token, accepted.encode()) for accepted in wanted]
         return not wanted or any(matches)
 
     def _read(self, signal: Signal, content: Content, *, as_json: bool) -> Records:
@@ -189,13 +191,13 @@ class OtlpReceiver:
         self, request: Records, admitted: Sequence[Tenant], metadata: RequestMetadata
     ) -> tuple[Sequence[tuple[Tenant, list[object]]], int]:
         """Return records by tenant, and how many belong to none."""
-        known = {tenant.product_id.lower(): tenant for tenant in admitted}
-        otherwise = known.get(metadata.product_id.lower()) or self._get_only_tenant(admitted)
+        by_product = {tenant.product_id.lower(): tenant for tenant in admitted}
+        otherwise = by_product.get(metadata.product_id.lower()) or self._get_only_tenant(admitted)
         found: dict[str, tuple[Tenant, list[object]]] = {}
         unknown_product_count = 0
         for record in request.records:
             named = record.resource.get(PRODUCT_ATTRIBUTE)
-            tenant = known.get(str(named).lower()) if named else otherwise
+            tenant = by_product.get(str(named).lower()) if named else otherwise
             if tenant is None:
                 unknown_product_count += 1
             else:

@@ -1,4 +1,4 @@
-"""What is answered, over HTTP and over gRPC. Pure.
+"""Make the answers to requests, over HTTP and over gRPC. Pure.
 
 | situation                                    | HTTP                    | gRPC                       |
 |----------------------------------------------|-------------------------|----------------------------|

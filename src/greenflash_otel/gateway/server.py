@@ -138,8 +138,8 @@ class _GatewayServer(uvicorn.Server):
         open more files than there may be, before any connection could be ended.
         """
         await super().startup(sockets=sockets)
-        for one in sockets or ():
-            one.listen(BACKLOG)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and turn away who gets in meanwhile: uvicorn would wait for them as long as it may."""

@@ -1,8 +1,8 @@
 """Share the gateway between senders: memory under way, turns to convert, requests at once.
 
-Belongs to one event loop, and needs no lock. A sender is a token, or an address where no token is asked
-for. While there is enough for all, anybody has what they need. When memory runs short, the largest share
-gives way: its largest request is answered with "come again later". Turns go round from sender to sender.
+`Shares` belongs to one event loop, and needs no lock. A sender is a token, or an address if the gateway asks for
+no token. While there is enough, each sender has what it needs. When memory runs short, the sender with the
+largest share gives way: the answer to its largest request is "come again later". Senders take turns.
 """
 
 from __future__ import annotations
@@ -109,14 +109,18 @@ class Memory:
         share = self._bytes[body.sender] + size
         stalled_s = asyncio.get_running_loop().time() - self._limits.stall_s / 2
         candidates = [
-            one
-            for one in self._bodies
-            if one is not body
-            and not one.is_converted
-            and one.counted_bytes > BASE_BYTES
-            and (self._bytes[one.sender] > share or one.last_s < stalled_s)
+            candidate
+            for candidate in self._bodies
+            if candidate is not body
+            and not candidate.is_converted
+            and candidate.counted_bytes > BASE_BYTES
+            and (self._bytes[candidate.sender] > share or candidate.last_s < stalled_s)
         ]
-        return max(candidates, key=lambda one: (self._bytes[one.sender], one.counted_bytes), default=None)
+        return max(
+            candidates,
+            key=lambda candidate: (self._bytes[candidate.sender], candidate.counted_bytes),
+            default=None,
+        )
 
     def _release(self, body: RequestBody) -> None:
         if self._bodies.pop(body, body) is None:
@@ -174,7 +178,7 @@ class Turns:
 
 
 class Shares:
-    """All that senders share.
+    """What senders share.
 
     Args:
         max_body_bytes: The largest body. As many of these as conversions at once fit into the memory.
@@ -187,12 +191,12 @@ class Shares:
         self._conversions = Turns(limits.conversions, limits.conversions - 1)
         self._threads = ThreadPoolExecutor(limits.conversions, "greenflash-otel gateway")
 
-    async def convert(self, body: RequestBody, take: Callable[[], Answer]) -> Answer:
+    async def convert(self, body: RequestBody, handle: Callable[[], Answer]) -> Answer:
         """Run `take` in a thread when it is the sender's turn. Raises `RefusedError`."""
         async with self._conversions.turn(body.sender):
             body.check()
             body.is_converted = True
-            running = asyncio.get_running_loop().run_in_executor(self._threads, take)
+            running = asyncio.get_running_loop().run_in_executor(self._threads, handle)
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:  # the sender is gone; the thread still reads the body

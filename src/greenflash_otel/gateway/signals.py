@@ -1,4 +1,4 @@
-"""What is taken: one row per signal of OTLP."""
+"""List the signals of OTLP that the gateway accepts: one row each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OtlpSink(Protocol):
     """Where records go: the pipeline of a tenant."""
 
     def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
-        """Convert and keep spans; return whether all that they say is stored.
+        """Convert and keep spans; return whether everything in them is stored.
 
         Args:
             failed: Gets the number of spans that could not be converted, by reason; they count as lost.

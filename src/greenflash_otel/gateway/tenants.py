@@ -1,9 +1,9 @@
-"""Who the tenants of a gateway are: a file that says it. Pure.
+"""Read the tenants of a gateway from a file. Pure.
 
 [{"product_id": "<UUID>", "api_key": "gf_…", "tokens": ["…"]}]
 
-API keys come from a file and not with requests, so that what waits in an outbox can still be delivered after
-a restart, and nobody can send with a key that the gateway's owner does not know.
+API keys come from a file and not with requests. So the gateway can deliver what waits in an outbox after a
+restart, and no sender can use a key that the gateway's owner does not know.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TenantEntry:
 
 
 def read_tenants(text: str) -> tuple[TenantEntry, ...]:
-    """The tenants of a file. Raises `ConfigurationError`, which quotes none of it: it contains keys."""
+    """Read the tenants of a file. Raises `ConfigurationError`, which quotes none of it: it contains keys."""
     try:
         entries = tuple(_read_entry(value) for value in json.loads(text))
     except (ValueError, TypeError, KeyError):
@@ -39,8 +39,8 @@ def read_tenants(text: str) -> tuple[TenantEntry, ...]:
 
 
 def _read_entry(value: dict[str, Any]) -> TenantEntry:
-    known = {"product_id", "api_key", "tokens"}
+    allowed = {"product_id", "api_key", "tokens"}
     texts = [value["product_id"], value["api_key"], *value.get("tokens", [])]
-    if not all(isinstance(text, str) and text for text in texts) or not set(value) <= known:
+    if not all(isinstance(text, str) and text for text in texts) or not set(value) <= allowed:
         raise ValueError
     return TenantEntry(texts[0], texts[1], tuple(texts[2:]))

@@ -1,4 +1,4 @@
-"""The files that a gateway needs to be spoken to over TLS, and to know who speaks."""
+"""Name the files that a gateway needs for TLS, and to recognise its senders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of one attempt to send a request: a plain value, so that judging it needs no network."""
+"""Describe the result of one attempt to send a request: a plain value, so that judging it needs no network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only way out over HTTP: sends a request once and says what came of it.
+"""Send a request once over HTTP and return its answer. No other module sends one.
 
 It never raises, never follows a redirect (the key stays with the host it was given for), never logs, and
 nothing it does is traced. Whether and when to send again is decided in ``delivery/policy.py``.

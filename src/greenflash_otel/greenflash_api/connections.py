@@ -1,7 +1,7 @@
-"""Open our own connections to the API, through a proxy where the environment names one.
+"""Open our own connections to the API, through a proxy if the environment names one.
 
-They are made with httpcore, the library below httpx. What an application or its tests do to httpx, such as
-patching, recording or tracing it, does not reach deliveries, and deliveries do not reach it.
+httpcore, the library below httpx, makes them. Applications and their tests patch, record and trace httpx. None
+of that affects deliveries, and no delivery shows up in it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def find_proxy(url: httpx.URL, proxies: Mapping[str, str]) -> httpx.URL | None:
 
 
 def _needs_none(host: str, exceptions: str) -> bool:
-    """Whether a list such as ``localhost,.example.org,*`` names a host or a domain above it."""
+    """Return whether a list such as ``localhost,.example.org,*`` names a host or a domain above it."""
     host = host.lower()
     for name in exceptions.lower().split(","):
         domain = name.strip().removeprefix("*").removeprefix(".")

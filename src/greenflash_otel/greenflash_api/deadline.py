@@ -1,7 +1,7 @@
-"""One deadline around all that an attempt does on the network: look-up, connecting, TLS, upload, answer.
+"""Put one deadline around an attempt's whole use of the network: look-up, connecting, TLS, upload, answer.
 
-The time limits of an HTTP client apply to each wait. A server that sends one byte a second, or one
-``100 Continue`` after the other, passes them all and delays an attempt for as long as it likes.
+The time limits of an HTTP client apply to each wait. A server can send one byte a second, or one
+``100 Continue`` after the other. It exceeds none of the limits and still delays an attempt without end.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _read_address(entry: tuple[Any, ...]) -> str:
 
 
 class Cutoff:
-    """Cuts the connections of an exchange when its time is over, from a thread of its own.
+    """Cut the connections of an exchange when its time is over, from a separate thread.
 
     For a client of the application's, whose connections are not ours to make. It sees only connections that
     are opened within the exchange, and only with a transport that knows httpx's extension ``trace``.

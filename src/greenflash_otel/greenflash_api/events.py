@@ -1,4 +1,4 @@
-"""What ``POST /events`` takes: an outcome as a request. Pure. Source: the Events API, SDK 1.4.0."""
+"""Write an outcome as a request to ``POST /events``. Pure. Source: the Events API, SDK 1.4.0."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PATH = "/events"
 
 
 def request_of(outcome: Outcome, address: Address) -> ApiRequest:
-    """The request that sends an outcome.
+    """Return the request that sends an outcome.
 
-    ``qualityImpactScore`` is left out unless given: Greenflash derives it from ``influence`` only when it is
-    absent. So is the user: nothing business-like is booked on a user whom nobody named. A rate of its own
-    counts before any force that the outcome did not ask for itself.
+    An outcome without ``qualityImpactScore`` or user sends none. Greenflash derives the score from ``influence``
+    only if it is absent. An outcome must not count for a user that the application did not name. The outcome's
+    own rate counts before a ``force_sample`` that is only a setting.
     """
     force_sample = outcome.force_sample
     if force_sample is None and outcome.sample_rate is None:

@@ -1,4 +1,4 @@
-"""What ``POST /messages`` takes: a conversation update as requests within size limits. Pure.
+"""Write a conversation update as requests to ``POST /messages``, within size limits. Pure.
 
 Field names, required sets and limits: the Messages API of Greenflash, SDK 1.4.0. No limit on size is
 documented; ours keep a request well below what a serverless host would accept.
@@ -41,7 +41,7 @@ class Address:
 
 
 def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiRequest, ...]:
-    """The requests that send an update, in order; none if there is no new message."""
+    """Return the requests that send an update, in order; none if there is no new message."""
     frame = _write_frame(update, address)
     return tuple(
         ApiRequest(
@@ -75,7 +75,7 @@ def item_of(message: MessageItem) -> dict[str, Json]:
 
 
 def time_of(unix_ms: int) -> str:
-    """A time as the API takes it: UTC, milliseconds, ``Z``."""
+    """Write a time as the API takes it: UTC, milliseconds, ``Z``."""
     moment = _EPOCH + timedelta(milliseconds=min(max(unix_ms, _FIRST_MS), _LAST_MS))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -97,7 +97,7 @@ def _write_frame(update: ConversationUpdate, address: Address) -> dict[str, Json
 
 
 def _write_system_prompt(update: ConversationUpdate) -> Json:
-    """A text; that of a template with its variables, so that it is one prompt however it is filled.
+    """Return a text; that of a template with its variables, so that it is one prompt however it is filled.
 
     A named prompt of which only the filled text is known is sent by its name alone, for the same reason.
     """

@@ -1,4 +1,4 @@
-"""What ``POST /organizations`` takes: creates one or changes what is given. Pure. Source: SDK 1.4.0."""
+"""Write the body of ``POST /organizations``, which creates or changes one. Pure. Source: SDK 1.4.0."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PATH = "/organizations"
 
 
 def request_of(organization: Organization) -> ApiRequest:
-    """The request that sends an organization. The last one wins, so those of one keep their order."""
+    """Return the request that sends an organization. The last one wins, so those of one keep their order."""
     fields: dict[str, Json] = {
         "externalOrganizationId": organization.id,
         "name": organization.name,

@@ -1,4 +1,4 @@
-"""What ``POST /ratings`` takes. Pure. Source: the Ratings API, SDK 1.4.0.
+"""Write a rating as a request to ``POST /ratings``. Pure. Source: the Ratings API, SDK 1.4.0.
 
 It knows no idempotency key. A rating always names its time, the same in every attempt; whether a repeat
 after a lost answer counts once is up to the server.
@@ -16,7 +16,7 @@ PATH = "/ratings"
 
 
 def request_of(rating: Rating, address: Address) -> ApiRequest:
-    """The request that sends a rating, behind the messages of its conversation."""
+    """Return the request that sends a rating, behind the messages of its conversation."""
     fields: dict[str, Json] = {
         "productId": address.product_id,
         "externalConversationId": rating.conversation_id,

@@ -1,4 +1,4 @@
-"""Cuts a request in two, for a server that finds it too large or one of its messages bad. Pure."""
+"""Cut a request in two, for a server that finds it too large or one of its messages bad. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from greenflash_otel.greenflash_api.request import ApiRequest, encode
 
 
 def split(request: ApiRequest) -> tuple[ApiRequest, ApiRequest]:
-    """The first and the second half of a request's messages, each with all its other fields.
+    """Return the first and the second half of a request's messages, each with all its other fields.
 
     A message has the same bytes in its half as it had in the whole.
 

@@ -1,6 +1,6 @@
 """Recognise a local stand-in for Greenflash, which must never get what waits for the real one.
 
-Only an address on this machine is asked, and only when there is something that it must not get.
+We ask only an address on this machine, and only if something waits that a stand-in must not get.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TIMEOUT_S: Final = 1.0
 
 
 def is_stand_in(base_url: str) -> bool:
-    """Whether the emulator answers at an address."""
+    """Return whether the emulator answers at an address."""
     host = (urlsplit(base_url).hostname or "").lower()
     if not host.startswith(_LOOPBACK):
         return False

@@ -1,4 +1,4 @@
-"""What ``POST /users`` takes: creates a user or changes what is given. Pure. Source: SDK 1.4.0."""
+"""Write the body of ``POST /users``, which creates or changes one. Pure. Source: SDK 1.4.0."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PATH = "/users"
 
 
 def request_of(user: User) -> ApiRequest:
-    """The request that sends a user. The last one wins, so those of one user keep their order."""
+    """Return the request that sends a user. The last one wins, so those of one user keep their order."""
     fields: dict[str, Json] = {
         "externalUserId": user.id,
         "name": user.name,

@@ -1,8 +1,7 @@
-"""An operation without its content, for those who capture none. Pure.
+"""Remove the content of an operation, for applications that capture none. Pure.
 
-What stays is structure: roles, kinds of parts, tool names, ids, media types and sizes, usage. What goes
-is every text that a person or a model wrote, every argument and result, and the text of errors, which
-can quote all of them.
+Structure stays: roles, kinds of parts, tool names, ids, media types and sizes, usage. Every text that a person
+or a model wrote goes, and so does every argument and result. The text of errors goes, because it can quote them.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ PROPERTIES_WITHOUT_CONTENT = frozenset(
 
 
 def remove_content(operation: Operation) -> Operation:
-    """Return the operation with what happened, but nothing of what was said."""
+    """Return the operation with its structure and without its content."""
     bare = map_parts(operation, _strip_part)
     return replace(
         bare,
@@ -69,12 +68,12 @@ def remove_content(operation: Operation) -> Operation:
 
 
 def _strip_prompt(prompt: PromptTemplate | None) -> PromptTemplate | None:
-    """What is left of a prompt is its name."""
+    """Return a prompt with nothing but its name."""
     return PromptTemplate(prompt.id, prompt.version) if prompt and prompt.id else None
 
 
 def _strip_message(message: Message) -> Message:
-    """What is left of a message is named one by one: a field that is added must not leak."""
+    """Return a message with the fields that are named here: a field that is added later must not leak."""
     return Message(
         message.role,
         message.parts,

@@ -1,8 +1,9 @@
 """Leave out of a span what earlier spans of the conversation have recorded already (``history="new"``).
 
-A chat client resends the whole conversation with every call. Where it begins with what this process has
-recorded to the end of an earlier call, only the rest goes on the span, with the id of the message before it.
-Whatever reads the span comes to the same messages. Only conversations with a given id are shortened.
+A chat client resends the whole conversation with every call. If this process has
+recorded the beginning of it, up to the end of an earlier call, the span gets only what follows, with the id of
+the message before. A reader of the span makes the same messages of it. Only conversations that the application
+names are shortened.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ class KnownHistory:
     def leave_out(
         self, operation: Operation, entries: Sequence[object]
     ) -> tuple[Sequence[object], str | None]:
-        """What of the messages of a request has to be read at all, and the id of the message before it.
+        """Return the messages of a request that have to be read, and the id of the message before them.
 
-        Most of a long history is text that was recorded before; that much can be said of it unread. `shorten`
-        says the rest. The id is None where everything has to be read.
+        Most of a long history is text that was recorded before, and that shows without reading it. `shorten`
+        decides about what is read. The id is None if everything has to be read.
         """
         id = operation.conversation_context.conversation_id
         if id is None or not _is_of_the_talk(operation):
@@ -103,7 +104,7 @@ class KnownHistory:
         return replace(operation, input=retained, input_parent_id=parent_id)
 
     def _extend_by_message(self, namespace: str, tip: str | None, message: Message) -> str | None:
-        """The id of a message that follows on ``tip``; that of a text is worked out once.
+        """Return the id of a message that follows on ``tip``; compute that of a text once.
 
         What was said is remembered as Python's hash of it: 64 bits, secret, and retained by the text itself.
         """
@@ -120,7 +121,7 @@ class KnownHistory:
 
 
 def _is_of_the_talk(operation: Operation) -> bool:
-    """Whether an operation speaks with the user."""
+    """Return whether an operation speaks with the user."""
     conversation_context = operation.conversation_context
     talks = operation.name in MAIN_CALLS or operation.name == TURN
     return talks and not conversation_context.internal and conversation_context.tool_call_id is None
@@ -152,7 +153,7 @@ def _find_prompt(messages: tuple[Message, ...]) -> tuple[Message, ...]:
 
 
 def _continues(operation: Operation) -> bool:
-    """Whether the provider has the history, or parts of it: then the input is new as it is."""
+    """Return whether the provider has the history, or parts of it: then the input is new as it is."""
     if operation.previous_response_id is not None or operation.provider_conversation_id is not None:
         return True
     parts = (part for message in operation.input for part in message.parts)

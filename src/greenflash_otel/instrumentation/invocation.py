@@ -1,8 +1,8 @@
-"""An operation while it runs.
+"""Record an operation while it runs.
 
-`Invocation` owns a live span from the call to its end and ends it once. A model call's span is never
-made the current one: what the application does meanwhile, and between two chunks of a stream, has the
-application's own span as its parent. A tool's span is, while the tool runs.
+`Invocation` owns a live span from the call to its end and ends it once. A model call's span never becomes the
+current one: so what the application does meanwhile, and between two chunks of a stream, has the application's own
+span as its parent. A tool's span is the current one while the tool runs.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from greenflash_otel.semconv.genai import (
     write_attribute,
 )
 
-_ABOVE = otel_context.create_key("greenflash-told-above")
+_ABOVE = otel_context.create_key("greenflash-captured-by-framework")
 
 
 def mark_captured_by_framework(is_active: Callable[[], bool], context: Context) -> Context:
-    """``context`` in which a framework describes a model call by itself, as long as ``is_active`` says so."""
+    """Return ``context`` in which a framework describes model calls itself, while ``is_active`` says so."""
     return otel_context.set_value(_ABOVE, is_active, context)
 
 
 def is_captured_by_framework() -> bool:
-    """Whether a framework above describes the model call that the running code makes."""
+    """Return whether a framework above describes the model call that the running code makes."""
     is_active = cast("Callable[[], bool] | None", otel_context.get_value(_ABOVE))
     return is_active is not None and is_active()
 
@@ -78,7 +78,7 @@ class Invocation:
         return span is not None and span.is_recording()
 
     def make_current(self) -> Context:
-        """The running context with this operation's span as the current one, for code that is part of it."""
+        """Return the running context with this operation's span as the current one, for code that is part of it."""
         span = self._span
         return otel_context.get_current() if span is None else set_span_in_context(span)
 
@@ -88,7 +88,7 @@ class Invocation:
         self.end(end_ns=end_ns)
 
     def write(self, operation: Operation) -> None:
-        """Write ``operation`` to the span, which goes on: it may not be known yet how the span counts."""
+        """Write ``operation`` to the span, which stays open: it may not be known yet how the span counts."""
         span = self._span
         if span is None:
             return
@@ -107,7 +107,7 @@ class Invocation:
             span.end(end_ns)
 
     def discard(self) -> None:
-        """Forget the span without ending it: nobody wants it any more. Takes no lock, for forked children."""
+        """Forget the span without ending it. Takes no lock, because forked children call it."""
         self._span = None
 
     def _take_span(self) -> Span | None:

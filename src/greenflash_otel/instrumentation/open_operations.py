@@ -1,9 +1,9 @@
-"""Operations that nobody ended: dropped streams, streams open at the end of a process or across a fork.
+"""End operations that the application never ended: dropped streams, and streams open at exit or across a fork.
 
-A dropped stream is found by the garbage collector, which interrupts any code at all, also code that
-owns a lock which ending a span needs. So an operation dropped there waits until the next one starts or
-ends. `abandon_running` ends whatever still runs, with what it had got: at `shutdown()`, at `uninstrument()`
-and when the interpreter exits. Signal handlers call it too, so it takes no lock of the code they interrupt.
+The garbage collector finds a dropped stream. It interrupts any code at all, also code that owns a lock which
+ending a span needs. So an operation dropped there waits until the next one starts or ends. `abandon_running`
+ends whatever still runs, with what has arrived: at `shutdown()`, at `uninstrument()` and when the interpreter
+exits. Signal handlers call it too, so it takes no lock of the code they interrupt.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ BUSY = (
 )
 """Modules that are soon done, and whose work the end of the process should not cut in two."""
 
-HELD_UP_S = 1.0
+MAX_LOCK_WAIT_S = 1.0
 """How long operations are waited for that may need a lock of the code that a signal handler interrupted."""
 
 
@@ -124,16 +124,16 @@ def abandon_running(instrumentation: object = None) -> None:
             done.release()
 
     _thread.start_new_thread(abandon_concurrent, ())
-    done.acquire(timeout=HELD_UP_S)
+    done.acquire(timeout=MAX_LOCK_WAIT_S)
 
 
 def is_busy(frame: FrameType | None) -> bool:
-    """Whether code that is soon done is under way in a thread that a signal interrupted at ``frame``."""
+    """Return whether code that is soon done is under way in a thread that a signal interrupted at ``frame``."""
     return _any_of(BUSY, frame)
 
 
 def _discard_running() -> None:
-    """A forked child has copies of its parent's operations; the parent goes on with them and ends them."""
+    """Forget the parent's operations in a forked child; the parent continues and ends them."""
     for operation in [*_running.list_items(), *_waiting]:
         operation.discard()
     _running.clear()

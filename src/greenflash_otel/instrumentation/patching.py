@@ -155,10 +155,10 @@ def _iterate_owners(owner: type | None, method: Method) -> Iterator[type]:
         yield owner
     subclasses: list[type] = owner.__subclasses__()
     for subclass in subclasses:
-        for one in _iterate_owners(subclass, method):
-            layer = one.__dict__[method.name]
+        for owner_below in _iterate_owners(subclass, method):
+            layer = owner_below.__dict__[method.name]
             if hasattr(layer, "__wrapped__") or layer is _unwrap_innermost(inherited):
-                yield one
+                yield owner_below
 
 
 def _unwrap_innermost(layer: Any) -> Any:

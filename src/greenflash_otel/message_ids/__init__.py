@@ -1,4 +1,4 @@
-"""Ids of messages: what capture and the conversation model must compute alike. Pure.
+"""Compute the ids of messages, alike for capture and the conversation model. Pure.
 
     Message ──▶ fragments ──▶ what Greenflash calls a message, with its canonical content
             ──▶ ids       ──▶ a hash over the conversation, the id before it and that content

@@ -1,12 +1,12 @@
 """Follow a conversation fragment by fragment and give each its id, its type and its parent. Pure.
 
-A `Cursor` is where in a conversation we are. `append_fragment` takes one fragment and returns what became of
-it, with the next cursor. A resent history is followed again and comes to the same ids.
+A `Cursor` is a place in a conversation. `append_fragment` appends one fragment and returns it with its id, and
+the next cursor. A resent history is followed again and gets the same ids.
 
 Theory. An id hashes the id before it, as a git commit does. Only *links* move the head of that chain: what
 the user said, answers, and calls of the application's tools. Thoughts, results, system messages and calls of
-the provider's own tools hang on the chain without being part of it, because applications leave them out when
-they resend a history, and the ids after them must stay the same.
+the provider's own tools hang on the chain without being part of it. Applications leave them out when they
+resend a history, and the ids after them must stay the same.
 """
 
 from __future__ import annotations
@@ -243,9 +243,12 @@ def disambiguate_choices(
     """Yield alternatives; one that says the same as another gets ids of its own, for it is another answer."""
     seen: set[str] = set()
     for index, alternative in enumerate(alternatives):
-        ids = {one.id for one in alternative}
+        ids = {fragment.id for fragment in alternative}
         if ids & seen:
-            yield from (replace(one, id=id_of(namespace, one.id, "choice", index)) for one in alternative)
+            yield from (
+                replace(fragment, id=id_of(namespace, fragment.id, "choice", index))
+                for fragment in alternative
+            )
         else:
             yield from alternative
         seen |= ids

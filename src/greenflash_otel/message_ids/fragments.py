@@ -82,7 +82,7 @@ class Fragment:
     at_ms: int | None = None
     """When it was said, if the message has a time."""
     out_of_band_id: str | None = None
-    """See `Message.aside`: nothing follows it."""
+    """See `Message.out_of_band_id`: nothing follows it."""
     call: CallFacts | None = None
     """See `Message.call`: with the first words of the message, or with its first part."""
     annotations: Sequence[Json] = ()
@@ -167,14 +167,14 @@ def split_messages(messages: Iterable[Message]) -> tuple[SplitMessage, ...]:
 
 def split_message(message: Message) -> SplitMessage:
     """Split a message into its fragments, in order. A message without any content has none."""
-    parts, role, said_all = message.parts, message.role, True
+    parts, role, is_complete = message.parts, message.role, True
     if role == "assistant" and has_block(parts):
         parts = separate_thoughts(message)
     if len(parts) == 1 and isinstance(parts[0], Text) and role not in RESULT_ROLES:
         fragments = _split_text(message, parts[0])  # nearly all messages of long histories
     else:
         spoken = [part for part in parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
-        fragments, said_all = list(_split_parts(message, spoken)), len(spoken) == len(parts)
+        fragments, is_complete = list(_split_parts(message, spoken)), len(spoken) == len(parts)
     for fragment in fragments:
         fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.out_of_band_id
         fragment.is_link = (
@@ -182,12 +182,14 @@ def split_message(message: Message) -> SplitMessage:
         )
     if message.call is not None:
         _add_call_facts(fragments, message.call)
-    return SplitMessage(message, role, fragments, names_stored_items=not said_all)
+    return SplitMessage(message, role, fragments, names_stored_items=not is_complete)
 
 
 def _add_call_facts(fragments: Sequence[Fragment], facts: CallFacts) -> None:
     """Give the fragments of a message what is known of its call: its tokens count once, its model for each."""
-    bearer = next((one for one in fragments if one.kind == "answer"), None) or next(iter(fragments), None)
+    bearer = next((fragment for fragment in fragments if fragment.kind == "answer"), None) or next(
+        iter(fragments), None
+    )
     for fragment in fragments:
         fragment.call = facts if fragment is bearer else CallFacts(facts.model)
 

@@ -76,16 +76,16 @@ def sketch_words(text: str) -> int:
     return sketch
 
 
-def compute_jaccard_similarity(one: int, other: int) -> float:
+def compute_jaccard_similarity(sketch: int, other: int) -> float:
     """Return the share of words that two texts have in common, by their sketches; 1 for two without any."""
-    union = (one | other).bit_count()
-    return (one & other).bit_count() / union if union else 1.0
+    union = (sketch | other).bit_count()
+    return (sketch & other).bit_count() / union if union else 1.0
 
 
-def compute_containment(one: int, other: int) -> float:
+def compute_containment(sketch: int, other: int) -> float:
     """Return the share of the shorter text's words that the other has too, by their sketches."""
-    shorter = min(one.bit_count(), other.bit_count())
-    return (one & other).bit_count() / shorter if shorter else 0.0
+    shorter = min(sketch.bit_count(), other.bit_count())
+    return (sketch & other).bit_count() / shorter if shorter else 0.0
 
 
 def loosen_text(text: str) -> str:
@@ -124,17 +124,17 @@ def _hash_word(word: str) -> int:
 _bit_of = lru_cache(maxsize=20_000)(_hash_word)
 
 
-def have_same_words(one: str, other: str) -> bool:
+def have_same_words(text: str, other: str) -> bool:
     """Return whether two texts are alike, or one quotes the other: it was wrapped, cut or reworded a little."""
-    one, other = smooth(one), smooth(other)
-    if not one or not other:
+    text, other = smooth(text), smooth(other)
+    if not text or not other:
         return False
     return (
-        is_quoted(one, other) or compute_jaccard_similarity(sketch_words(one), sketch_words(other)) >= ALIKE
+        is_quoted(text, other) or compute_jaccard_similarity(sketch_words(text), sketch_words(other)) >= ALIKE
     )
 
 
-def is_quoted(one: str, other: str) -> bool:
+def is_quoted(text: str, other: str) -> bool:
     """Return whether two smooth texts are the same, or the longer has the shorter in it; an empty text is not."""
-    shorter, longer = sorted((one, other), key=len)
+    shorter, longer = sorted((text, other), key=len)
     return bool(shorter) and (shorter == longer or (len(shorter) >= LEAST_QUOTED and shorter in longer))

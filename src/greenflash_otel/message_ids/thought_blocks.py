@@ -37,29 +37,29 @@ def separate_thoughts(message: Message) -> tuple[Part, ...]:
     in_row = takewhile(lambda part: isinstance(part, Text), parts[first:])
     texts = [part for part in in_row if isinstance(part, Text)]
     text = "\n".join(part.content for part in texts)
-    thoughts, said = _separate_text(text, is_cut=message.finish_reason == "length")
-    if said == text:
+    thoughts, answer = _separate_text(text, is_cut=message.finish_reason == "length")
+    if answer == text:
         return parts
-    spoken = (Text(said, tuple(note for part in texts for note in part.annotations)),) if said else ()
+    spoken = (Text(answer, tuple(note for part in texts for note in part.annotations)),) if answer else ()
     return (*parts[:first], *map(Reasoning, thoughts), *spoken, *parts[first + len(texts) :])
 
 
 def _separate_text(text: str, *, is_cut: bool) -> tuple[Sequence[str], str]:
-    """Return the thoughts in front of a text, and the rest of it."""
+    """Return the thoughts in front of a text, and the text behind them."""
     thoughts: list[str] = []
-    said = text
-    while (block := CLOSED.match(said)) is not None:
+    answer = text
+    while (block := CLOSED.match(answer)) is not None:
         _, thought, line_end = block.groups()
-        rest = said[block.end() :]
+        rest = answer[block.end() :]
         if PLACEHOLDER.fullmatch(thought) and rest and not line_end and "\n" not in thought:
             break  # it speaks of the tags
         thoughts.append(thought.strip())
-        said = rest.lstrip()
-    if said == text:
+        answer = rest.lstrip()
+    if answer == text:
         open_tag = UNCLOSED.match(text) or (UNCLOSED.match(text.replace(">", ">\n", 1)) if is_cut else None)
         if open_tag is not None and "</think" not in text:
             return [open_tag[1].strip()], ""
         unopened = None if "<think" in text else UNOPENED.fullmatch(text)
         if unopened is not None and "</think>" not in unopened[2]:
             return [unopened[1].strip()], unopened[2].lstrip()
-    return [thought for thought in thoughts if thought], said
+    return [thought for thought in thoughts if thought], answer

@@ -60,7 +60,7 @@ class ToolCallResponse(LinkedPart):
 
 @dataclass(frozen=True, slots=True)
 class ServerToolCall:
-    """A tool that the provider ran by itself: web search, code interpreter, MCP."""
+    """A tool that the provider ran: web search, code interpreter, MCP."""
 
     name: str
     call: Mapping[str, Json]
@@ -96,7 +96,7 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A part of a type we do not know, retained as it came."""
+    """A part of a type we do not know, unchanged."""
 
     type: str
     fields: Mapping[str, Json] = field(default_factory=dict)
@@ -194,7 +194,7 @@ class ToolExecution:
 
 @dataclass(frozen=True, slots=True)
 class ConversationContext:
-    """To whom and to what an operation belongs. None means that nobody said."""
+    """To whom and to what an operation belongs. None means unknown."""
 
     conversation_id: str | None = None
     user_id: str | None = None
@@ -237,8 +237,8 @@ def merge_properties(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> 
 def nest_context(outer: ConversationContext, inner: ConversationContext) -> ConversationContext:
     """Return what applies in a context that is entered within another one.
 
-    What the inner one leaves out is the outer one's; a conversation of its own begins with properties of its
-    own, outside the tool and the turn around it.
+    What the inner one leaves out is the outer one's. A different conversation begins with its own properties,
+    outside the tool and the turn around it.
     """
     other = inner.conversation_id not in (None, outer.conversation_id)
     return replace(
@@ -277,7 +277,7 @@ class VoiceCall:
 
 Ending: TypeAlias = Literal["completed", "failed", "cancelled", "abandoned", "pending"]
 """How an operation ended: ``cancelled`` by its caller's task, ``abandoned`` when a stream was left early,
-``pending`` when the provider goes on with it and what has come so far is not final."""
+``pending`` when the provider continues it and what has come so far is not final."""
 
 MAIN_CALLS = frozenset({"chat", "generate_content", "text_completion"})
 """Names of the model calls that speak with the user, unless they are marked otherwise."""
@@ -306,27 +306,17 @@ DELETE_ITEMS = "delete_items"
 COMPACT = "compact_response"
 DECISION = "decision"
 
-STEPS = frozenset(
-    {
-        EMBEDDINGS,
-        RETRIEVAL,
-        CHAIN,
-        TASK,
-        WORKFLOW,
-        MEMORY_READ,
-        MEMORY_WRITE,
-        COMPACT,
-        DECISION,
-        DELETE_ITEMS,
-        "image_generation",
-        "moderation",
-        "speech",
-        "text_completion_batch",
-        "transcription",
-        "translation",
-    }
-)
-"""Names of the calls that the user never sees as such."""
+SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, TURN}
+"""Names of operations whose words the user may see."""
+
+
+def is_step(name: str) -> bool:
+    """Return whether an operation of this name is a hidden step, which the user never sees as such.
+
+    Every name is one that is not a call, a turn or a tool. So a convention or an endpoint can bring a new name
+    without a row here.
+    """
+    return name not in SHOWN and name != EXECUTE_TOOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +324,7 @@ class Operation:
     """One operation. Times and ids are the span's; see `spans.SpanRecord`."""
 
     name: str
-    """``gen_ai.operation.name``: of `MAIN_CALLS`, `STEPS`, `FETCH`, `ADD_ITEMS`, `TURN`, `EXECUTE_TOOL`."""
+    """``gen_ai.operation.name``: one of `SHOWN`, `EXECUTE_TOOL`, or the name of a hidden step, see `is_step`."""
     conversation_context: ConversationContext = field(default_factory=ConversationContext)
     provider: str | None = None
     request_model: str | None = None
@@ -372,13 +362,13 @@ class Operation:
 
 
 def iterate_calls(messages: Iterable[Message]) -> Iterator[ToolCall]:
-    """The tools that messages ask for."""
-    return (part for one in messages for part in one.parts if isinstance(part, ToolCall))
+    """Yield the tool calls in messages."""
+    return (part for message in messages for part in message.parts if isinstance(part, ToolCall))
 
 
 def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
-    """The results of tools that messages contain."""
-    return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))
+    """Yield the results of tools in messages."""
+    return (part for message in messages for part in message.parts if isinstance(part, ToolCallResponse))
 
 
 def call_facts_of(operation: Operation, duration_ns: int) -> CallFacts:

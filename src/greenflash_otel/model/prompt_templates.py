@@ -1,6 +1,6 @@
 """Match a prompt with the template that it was made from, so that one prompt is one however it is filled. Pure.
 
-A template is written as Greenflash takes it: ``{{name}}`` stands for a value. Values are believed only if the
+A template is written as Greenflash takes it: ``{{name}}`` is the place of a value. Values are believed only if the
 template filled with them is the prompt, word for word.
 """
 
@@ -15,7 +15,7 @@ from greenflash_otel.model.operation import Json, PromptTemplate
 
 PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
 TAG = re.compile(r"\{\{\{?&?\s*([\w.$-]+)\s*\}?\}\}")
-"""What stands for a value in the languages Mustache and Jinja."""
+"""Placeholders of values in the languages Mustache and Jinja."""
 STATEMENT = re.compile(r"\{%|\{#|\{\{\s*[#^/>!]|\{\{[^}]*[|(\[]")
 """What computes something in them."""
 
@@ -50,9 +50,9 @@ def find_values(template: str, variables: Mapping[str, Json], text: str) -> dict
     """
     parts = PLACEHOLDER.split(template)
     literals, names = parts[::2], parts[1::2]
-    known = {name: write_value(variables[name]) for name in names if name in variables}
-    if len(known) == len(set(names)) and fill(template, known) == text:
-        return known
+    values = {name: write_value(variables[name]) for name in names if name in variables}
+    if len(values) == len(set(names)) and fill(template, values) == text:
+        return values
     found = _extract(literals, names, text)
     return found if found is not None and fill(template, found) == text else None
 
@@ -74,11 +74,13 @@ def join_templates(texts: Sequence[str], templates: Sequence[PromptTemplate | No
     if not any(templates):
         return None
     written, variables = list[str](), dict[str, Json]()
-    for text, one in zip(texts, templates, strict=True):
-        agrees = one is not None and all(variables.get(name, v) == v for name, v in one.variables.items())
-        if one is not None and agrees and one.template is not None:
-            written.append(one.template)
-            variables |= one.variables
+    for text, template in zip(texts, templates, strict=True):
+        agrees = template is not None and all(
+            variables.get(name, v) == v for name, v in template.variables.items()
+        )
+        if template is not None and agrees and template.template is not None:
+            written.append(template.template)
+            variables |= template.variables
         else:
             written.append(text)
     return PromptTemplate(variables=variables, template="\n\n".join(written))

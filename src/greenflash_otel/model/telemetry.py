@@ -1,4 +1,4 @@
-"""A finished span as plain frozen values, whoever recorded it and however it arrived.
+"""Describe a finished span as plain frozen values, whatever recorded it and however it arrived.
 
 The exporter makes these from OpenTelemetry SDK spans, the gateway from OTLP. Everything above
 reads spans only in this form, so that none of it imports OpenTelemetry.
@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 NS_PER_MS = 1_000_000
+
+OURS = "greenflash_otel"
+"""Scope of the spans that we make."""
 
 AttributeValue: TypeAlias = (
     str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"] | None

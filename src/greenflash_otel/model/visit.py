@@ -9,7 +9,7 @@ from typing import TypeAlias
 from greenflash_otel.model.operation import Message, Operation, Part
 
 MapPart: TypeAlias = Callable[[Part, str], Part | None]
-"""Gives what stands in place of a part, given the role of who said it; None leaves the part out."""
+"""Returns what replaces a part, from the part and the role of its message; None leaves the part out."""
 
 SYSTEM = "system"
 """The role whose words `Operation.system_instructions` are."""
@@ -21,23 +21,23 @@ def map_parts(operation: Operation, change: MapPart) -> Operation:
     A message of which no part is left, though it had some, is left out. What does not change is not copied.
     """
     instructions = map_each(operation.system_instructions, change, SYSTEM)
-    given, answered = map_messages(operation.input, change), map_messages(operation.output, change)
+    input, output = map_messages(operation.input, change), map_messages(operation.output, change)
     same = (
         instructions is operation.system_instructions
-        and given is operation.input
-        and answered is operation.output
+        and input is operation.input
+        and output is operation.output
     )
     if same:
         return operation
-    return replace(operation, system_instructions=instructions, input=given, output=answered)
+    return replace(operation, system_instructions=instructions, input=input, output=output)
 
 
 def map_messages(messages: tuple[Message, ...], change: MapPart) -> tuple[Message, ...]:
     """Return messages with each of their parts changed."""
     found = tuple(_map_message(message, change) for message in messages)
-    if all(one is other for one, other in zip(found, messages, strict=True)):
+    if all(changed is other for changed, other in zip(found, messages, strict=True)):
         return messages
-    return tuple(one for one in found if one is not None)
+    return tuple(message for message in found if message is not None)
 
 
 def _map_message(message: Message, change: MapPart) -> Message | None:
@@ -50,6 +50,6 @@ def _map_message(message: Message, change: MapPart) -> Message | None:
 def map_each(parts: tuple[Part, ...], change: MapPart, role: str) -> tuple[Part, ...]:
     """Return parts changed; the same tuple if none changes."""
     found = [change(part, role) for part in parts]
-    if all(one is other for one, other in zip(found, parts, strict=True)):
+    if all(changed is other for changed, other in zip(found, parts, strict=True)):
         return parts
-    return tuple(one for one in found if one is not None)
+    return tuple(part for part in found if part is not None)

@@ -1,4 +1,4 @@
-"""What else an application knows of a conversation: how it was rated, who the user is, whom they belong to.
+"""Describe what else an application knows of a conversation: its rating, its user, the user's organization.
 
 Like outcomes: whatever the application passed becomes something that Greenflash takes, if there is a way;
 what is wrong is repaired. Pure.

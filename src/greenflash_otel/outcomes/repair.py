@@ -118,8 +118,8 @@ def _read_value(value: object, value_type: object, repairs: Repairs) -> tuple[st
     if value_type is None:
         return text, inferred
     word = unwrap_scalar(value_type)
-    known = SYNONYMS.get(word.strip().lower()) if issubclass(type(word), str) else None
-    type_ = cast("ValueType | None", known or choose("value_type", value_type, VALUE_TYPES, repairs))
+    synonym = SYNONYMS.get(word.strip().lower()) if issubclass(type(word), str) else None
+    type_ = cast("ValueType | None", synonym or choose("value_type", value_type, VALUE_TYPES, repairs))
     if type_ in ("currency", "numeric") and not _is_number(text):
         repairs.note("value", value, "retained as text", f"a number, e.g. '149.00', for value_type={type_!r}")
         return text, "text"

@@ -1,7 +1,7 @@
 """Call the user's redaction function so that nothing it does comes back to us, sync or async.
 
 A redaction function may ask a model. That call must not be captured: it would be redacted in turn, and so on
-without end. So the function runs in a context of its own, in which instrumentations are quiet and no
+without end. So the function runs in a separate context, in which instrumentations are quiet and no
 conversation is active. Threads and tasks that it starts inherit that context where contexts are inherited.
 
 A coroutine function needs an event loop. It never gets the application's: one thread of ours runs a loop for
@@ -58,7 +58,7 @@ class IsolatedRedact:
 
 
 class _RedactionLoop:
-    """The event loop of coroutine functions, in a daemon thread of its own."""
+    """The event loop of coroutine functions, in a daemon thread."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None

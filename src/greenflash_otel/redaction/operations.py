@@ -41,7 +41,7 @@ FIELDS: Mapping[type[Part], Mapping[str, str]] = {
     Media: {"uri": "messages.input.parts.uri", "transcript": "messages.input.parts.transcript"},
     Other: {"fields": "messages.input.parts"},
 }
-"""The fields of each part that contain content, and where that stands in a message."""
+"""The fields of each part that contain content, and where that is in a message."""
 
 
 def redact_operation(operation: Operation, clean: Clean) -> Operation:
@@ -71,7 +71,7 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
 
 
 def _redact_speaker(message: Message, clean: Clean) -> Message:
-    """Return a message without the names of who says it; most messages name nobody."""
+    """Return a message without the names of who says it; most messages have none."""
     if message.name is None and not message.voice:
         return message
     return replace(

@@ -1,8 +1,8 @@
 """Find e-mail addresses, phone and card numbers, and keys of APIs, and hide them. Pure.
 
-What is found is replaced by its kind in brackets. Recognising rests on libraries that are maintained for it
-(phonenumbers, python-stdnum, detect-secrets), in the extra ``redaction``. No recognition is complete: a
-name or an address in words passes.
+The kind of each match, in brackets, replaces it. Libraries that are maintained for this do the recognition
+(phonenumbers, python-stdnum, detect-secrets); the extra ``redaction`` installs them. No recognition is complete:
+a name or an address in words passes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.redaction.redact import Apply
 
 Found: TypeAlias = Iterator[tuple[int, int]]
-"""Where in a text something stands: from, to."""
+"""Where in a text something is: from, to."""
 Find: TypeAlias = Callable[[str], Found]
 
 LOCAL = r"[\w.!#$%&'*+/=?^`{|}~-]"
@@ -87,12 +87,12 @@ def redactor(*names: str) -> Apply:
 
 
 def _replace_all(text: str, mark: str, find: Find) -> str:
-    pieces, at = [], 0
+    texts, at = [], 0
     for start, end in sorted(find(text)):
         if start >= at:
-            pieces += [text[at:start], mark]
+            texts += [text[at:start], mark]
         at = max(at, end)
-    return "".join([*pieces, text[at:]]) if pieces else text
+    return "".join([*texts, text[at:]]) if texts else text
 
 
 def _make_email_finder(_: str | None) -> Find:
@@ -115,7 +115,12 @@ def _make_card_finder(_: str | None) -> Find:
 
 def _make_key_finder(_: str | None) -> Find:
     detectors = [_import_detector(name) for name in DETECTORS]
-    patterns = (PRIVATE_KEY, PREFIXED_KEY, TOKEN, *(pattern for one in detectors for pattern in one.denylist))
+    patterns = (
+        PRIVATE_KEY,
+        PREFIXED_KEY,
+        TOKEN,
+        *(pattern for detector in detectors for pattern in detector.denylist),
+    )
     return lambda text: (match.span() for pattern in patterns for match in pattern.finditer(text))
 
 

@@ -16,13 +16,16 @@ from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.any_json import write_any_json as write_json
 from greenflash_otel.json_values import read_json, read_structure
 from greenflash_otel.model.operation import (
-    ADD_ITEMS,
+    CHAINS,
+    COMPACT,
+    DECISION,
+    DELETE_ITEMS,
     EMBEDDINGS,
     EXECUTE_TOOL,
-    FETCH,
-    MAIN_CALLS,
+    MEMORY_READ,
+    MEMORY_WRITE,
     RETRIEVAL,
-    STEPS,
+    SHOWN,
     TURN,
     ConversationContext,
     Ending,
@@ -33,7 +36,7 @@ from greenflash_otel.model.operation import (
     ToolExecution,
     VoiceCall,
 )
-from greenflash_otel.model.telemetry import Attributes, SpanRecord
+from greenflash_otel.model.telemetry import OURS, Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import (
     failure_of,
     read_identifier,
@@ -107,8 +110,28 @@ USAGE: Mapping[str, str] = {
 MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
 
-READABLE = MAIN_CALLS | STEPS | {FETCH, ADD_ITEMS, TURN, EXECUTE_TOOL}
-"""Operations that are read here; others of the convention say nothing that these do not report."""
+READABLE = (
+    SHOWN
+    | CHAINS
+    | {
+        EXECUTE_TOOL,
+        EMBEDDINGS,
+        RETRIEVAL,
+        MEMORY_READ,
+        MEMORY_WRITE,
+        COMPACT,
+        DECISION,
+        DELETE_ITEMS,
+        "image_generation",
+        "moderation",
+        "speech",
+        "text_completion_batch",
+        "transcription",
+        "translation",
+    }
+)
+"""Operations that are read from any span; others of the convention say nothing that these do not report. From
+spans of our own every name is read."""
 
 ALIASES = {"embedding": EMBEDDINGS, "completion": "text_completion"}
 """What some producers call operations of the convention."""
@@ -231,10 +254,18 @@ def read(span: SpanRecord) -> Operation | None:
     if name is None:
         name = "chat" if INPUT_MESSAGES in attributes or OUTPUT_MESSAGES in attributes else None
     name = ALIASES.get(name or "", name)
-    if name not in READABLE or attributes.get(TOLD_BY_TURN) is True:
+    if name is None or attributes.get(TOLD_BY_TURN) is True:
+        return None
+    if name not in READABLE and span.scope != OURS:
         return None
     if name == TURN and IS_TURN not in attributes:
         return None  # an agent's span of others: the model calls in it tell the same
+    return read_as(span, name)
+
+
+def read_as(span: SpanRecord, name: str) -> Operation:
+    """Read a span as the operation ``name``, whatever its attributes call the operation."""
+    attributes = span.attributes
     if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
         found = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
         return replace(found, conversation_context=read_context(attributes), failure=_read_failure(span))

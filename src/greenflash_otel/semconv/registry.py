@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext, Operation, merge_context
+from greenflash_otel.model.telemetry import OURS as OURS
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.convention import sort_by_precedence
 from greenflash_otel.semconv.conventions import (
@@ -24,10 +25,6 @@ from greenflash_otel.semconv.conversation_attributes import ConversationAttribut
 from greenflash_otel.semconv.normalise import normalise
 from greenflash_otel.semconv.prompt_attributes import read_prompt_template
 from greenflash_otel.semconv.redaction_marks import remove_redaction_marks
-
-OURS = "greenflash_otel"
-"""Scope of our own spans."""
-
 
 CONVENTIONS = sort_by_precedence(
     (

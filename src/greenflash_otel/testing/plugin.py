@@ -1,4 +1,4 @@
-"""The pytest plugin: one fixture. It touches no setting of pytest and starts nothing by itself."""
+"""Provide the pytest plugin: one fixture. It touches no setting of pytest and starts nothing unless a test uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from greenflash_otel.testing import Emulator
 
 @pytest.fixture
 def greenflash_emulator() -> Iterator[Emulator]:
-    """A running, empty local Greenflash; it accepts any API key. What the test instrumented ends with it.
+    """Run an empty local Greenflash; it accepts any API key. What the test instrumented ends with it.
 
     def test_a_chat_reaches_greenflash(greenflash_emulator):
         greenflash.instrument(base_url=greenflash_emulator.base_url, api_key="gf_test", ...)

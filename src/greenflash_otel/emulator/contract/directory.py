@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from greenflash_otel.emulator.contract.fields import Body, Email, Given, JsonObject, NonEmpty, Uuid
+from greenflash_otel.emulator.contract.fields import Body, Email, JsonObject, NonEmpty, NotNull, Uuid
 
 
 class UserUpdate(Body):
     """Body of ``PUT /users/{externalUserId}``: only the fields present change."""
 
-    anonymized: Given[bool] = None
-    email: Given[Email] = None
-    external_organization_id: Given[NonEmpty] = None
-    name: Given[str] = None
-    organization_id: Given[Uuid] = None
-    phone: Given[str] = None
-    properties: Given[JsonObject] = None
+    anonymized: NotNull[bool] = None
+    email: NotNull[Email] = None
+    external_organization_id: NotNull[NonEmpty] = None
+    name: NotNull[str] = None
+    organization_id: NotNull[Uuid] = None
+    phone: NotNull[str] = None
+    properties: NotNull[JsonObject] = None
 
 
 class UserRequest(UserUpdate):
@@ -26,8 +26,8 @@ class UserRequest(UserUpdate):
 class OrganizationUpdate(Body):
     """Body of ``PUT /organizations/{externalOrganizationId}``: only the fields present change."""
 
-    name: Given[str] = None
-    properties: Given[JsonObject] = None
+    name: NotNull[str] = None
+    properties: NotNull[JsonObject] = None
 
 
 class OrganizationRequest(OrganizationUpdate):

@@ -9,10 +9,10 @@ from pydantic import model_validator
 from greenflash_otel.emulator.contract.fields import (
     Body,
     DateTime,
-    Given,
     Instant,
     JsonObject,
     NonEmpty,
+    NotNull,
     Number,
     Score,
     Share,
@@ -28,20 +28,20 @@ class EventRequest(Body):
     product_id: Uuid
     value: str
     """A string whatever ``valueType`` says, so that no float rounds it."""
-    conversation_id: Given[Uuid] = None
-    event_at: Given[DateTime] = None
-    external_conversation_id: Given[NonEmpty] = None
-    external_organization_id: Given[NonEmpty] = None
-    external_user_id: Given[NonEmpty] = None
-    force_sample: Given[bool] = None
-    influence: Given[Literal["positive", "negative", "neutral"]] = None
-    insert_id: Given[NonEmpty] = None
-    organization_id: Given[Uuid] = None
-    properties: Given[JsonObject] = None
-    quality_impact_score: Given[Score] = None
-    sample_rate: Given[Share] = None
-    user_id: Given[Uuid] = None
-    value_type: Given[Literal["currency", "numeric", "text", "boolean"]] = None
+    conversation_id: NotNull[Uuid] = None
+    event_at: NotNull[DateTime] = None
+    external_conversation_id: NotNull[NonEmpty] = None
+    external_organization_id: NotNull[NonEmpty] = None
+    external_user_id: NotNull[NonEmpty] = None
+    force_sample: NotNull[bool] = None
+    influence: NotNull[Literal["positive", "negative", "neutral"]] = None
+    insert_id: NotNull[NonEmpty] = None
+    organization_id: NotNull[Uuid] = None
+    properties: NotNull[JsonObject] = None
+    quality_impact_score: NotNull[Score] = None
+    sample_rate: NotNull[Share] = None
+    user_id: NotNull[Uuid] = None
+    value_type: NotNull[Literal["currency", "numeric", "text", "boolean"]] = None
 
 
 class RatingRequest(Body):
@@ -51,12 +51,12 @@ class RatingRequest(Body):
     rating: Number
     rating_min: Number
     rating_max: Number
-    conversation_id: Given[Uuid] = None
-    external_conversation_id: Given[NonEmpty] = None
-    external_message_id: Given[NonEmpty] = None
-    feedback: Given[str] = None
-    message_id: Given[NonEmpty] = None
-    rated_at: Given[Instant] = None
+    conversation_id: NotNull[Uuid] = None
+    external_conversation_id: NotNull[NonEmpty] = None
+    external_message_id: NotNull[NonEmpty] = None
+    feedback: NotNull[str] = None
+    message_id: NotNull[NonEmpty] = None
+    rated_at: NotNull[Instant] = None
 
     @model_validator(mode="after")
     def _within_its_scale(self) -> RatingRequest:

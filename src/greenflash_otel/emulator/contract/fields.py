@@ -24,16 +24,16 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
     def as_sent(self) -> dict[str, Any]:  # Any: pydantic's own type of a dump
-        """The JSON object this was read from."""
+        """Return the JSON object this was read from."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 def broken(field: str, sentence: str) -> PydanticCustomError:
-    """A rule of ours is broken; ``field`` is named in the answer, below the path of the model."""
+    """Make the error for a broken rule; the answer names ``field``, below the path of the model."""
     return PydanticCustomError("rule", "{sentence}", {"field": field, "sentence": sentence})
 
 
-def _given(value: object) -> object:
+def _refuse_null(value: object) -> object:
     if value is None:
         raise broken("", "must not be null; leave the field out")
     return value
@@ -71,8 +71,8 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Given: TypeAlias = Annotated[T | None, BeforeValidator(_given)]
-"""An optional field that, where it is sent, is not null. None means: not sent."""
+NotNull: TypeAlias = Annotated[T | None, BeforeValidator(_refuse_null)]
+"""An optional field that is not null if it is sent. None means: not sent."""
 
 NonEmpty: TypeAlias = Annotated[str, Field(min_length=1)]
 Uuid: TypeAlias = Annotated[

@@ -10,10 +10,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from greenflash_otel.emulator.contract.fields import (
     Body,
     Count,
-    Given,
     Instant,
     JsonObject,
     NonEmpty,
+    NotNull,
     Score,
     Share,
     Url,
@@ -53,46 +53,46 @@ TYPE_OF_ROLE: Mapping[str, MessageType] = {
 class Prosody(Body):
     """How a turn of a call sounded."""
 
-    arousal: Given[Share] = None
-    emotion: Given[str] = None
-    sentiment_label: Given[Literal["positive", "neutral", "negative"]] = None
-    sentiment_score: Given[Score] = None
+    arousal: NotNull[Share] = None
+    emotion: NotNull[str] = None
+    sentiment_label: NotNull[Literal["positive", "neutral", "negative"]] = None
+    sentiment_score: NotNull[Score] = None
 
 
 class Voice(Body):
     """One turn of a voice call; times are Unix milliseconds, unlike ``createdAt``."""
 
-    asr_confidence: Given[Share] = None
-    audio_url: Given[Url] = None
-    barge_in: Given[bool] = None
-    duration_ms: Given[Count] = None
-    ended_at: Given[Count] = None
-    prosody: Given[Prosody] = None
-    response_latency_ms: Given[Count] = None
-    silence_before_ms: Given[Count] = None
-    speaker: Given[str] = None
-    started_at: Given[Count] = None
-    was_interrupted: Given[bool] = None
+    asr_confidence: NotNull[Share] = None
+    audio_url: NotNull[Url] = None
+    barge_in: NotNull[bool] = None
+    duration_ms: NotNull[Count] = None
+    ended_at: NotNull[Count] = None
+    prosody: NotNull[Prosody] = None
+    response_latency_ms: NotNull[Count] = None
+    silence_before_ms: NotNull[Count] = None
+    speaker: NotNull[str] = None
+    started_at: NotNull[Count] = None
+    was_interrupted: NotNull[bool] = None
 
 
 class Latency(Body):
     """Averages of a voice call, in milliseconds."""
 
-    asr_ms: Given[Count] = None
-    e2e_ms: Given[Count] = Field(None, alias="e2eMs")
-    llm_ms: Given[Count] = None
-    tts_ms: Given[Count] = None
+    asr_ms: NotNull[Count] = None
+    e2e_ms: NotNull[Count] = Field(None, alias="e2eMs")
+    llm_ms: NotNull[Count] = None
+    tts_ms: NotNull[Count] = None
 
 
 class VoiceCall(Body):
     """A voice call as a whole."""
 
-    call_successful: Given[bool] = None
-    duration_ms: Given[Count] = None
-    ended_reason: Given[str] = None
-    interruption_count: Given[Count] = None
-    latency: Given[Latency] = None
-    platform: Given[
+    call_successful: NotNull[bool] = None
+    duration_ms: NotNull[Count] = None
+    ended_reason: NotNull[str] = None
+    interruption_count: NotNull[Count] = None
+    latency: NotNull[Latency] = None
+    platform: NotNull[
         Literal[
             "vapi",
             "retell",
@@ -105,32 +105,32 @@ class VoiceCall(Body):
             "other",
         ]
     ] = None
-    platform_call_id: Given[str] = None
-    recording_url: Given[Url] = None
-    silence_count: Given[Count] = None
-    structured_outputs: Given[JsonObject] = None
+    platform_call_id: NotNull[str] = None
+    recording_url: NotNull[Url] = None
+    silence_count: NotNull[Count] = None
+    structured_outputs: NotNull[JsonObject] = None
 
 
 class PromptComponent(Body):
     """A piece of a system prompt."""
 
     content: str
-    component_id: Given[Uuid] = None
-    external_component_id: Given[NonEmpty] = None
-    is_dynamic: Given[bool] = None
-    name: Given[str] = None
-    source: Given[Literal["customer", "participant", "greenflash", "agent"]] = None
-    type: Given[Literal["system", "user", "tool", "guardrail", "rag", "agent", "other"]] = None
+    component_id: NotNull[Uuid] = None
+    external_component_id: NotNull[NonEmpty] = None
+    is_dynamic: NotNull[bool] = None
+    name: NotNull[str] = None
+    source: NotNull[Literal["customer", "participant", "greenflash", "agent"]] = None
+    type: NotNull[Literal["system", "user", "tool", "guardrail", "rag", "agent", "other"]] = None
 
 
 class SystemPrompt(Body):
     """A system prompt that is defined here, or named."""
 
-    content: Given[NonEmpty] = None
-    components: Given[Annotated[list[PromptComponent], Field(min_length=1)]] = None
-    prompt_id: Given[Uuid] = None
-    external_prompt_id: Given[NonEmpty] = None
-    variables: Given[dict[str, str]] = None
+    content: NotNull[NonEmpty] = None
+    components: NotNull[Annotated[list[PromptComponent], Field(min_length=1)]] = None
+    prompt_id: NotNull[Uuid] = None
+    external_prompt_id: NotNull[NonEmpty] = None
+    variables: NotNull[dict[str, str]] = None
 
     @model_validator(mode="after")
     def _defined_once(self) -> SystemPrompt:
@@ -160,20 +160,20 @@ Prompt: TypeAlias = Annotated[
 class MessageItem(Body):
     """One entry of ``messages``."""
 
-    content: Given[str] = None
+    content: NotNull[str] = None
     context: str | None = None
     created_at: Instant | None = None
-    external_message_id: Given[NonEmpty] = None
-    input: Given[JsonObject] = None
-    message_type: Given[MessageType] = None
-    model: Given[str] = None
-    output: Given[JsonObject] = None
-    parent_external_message_id: Given[NonEmpty] = None
-    parent_message_id: Given[Uuid] = None
-    properties: Given[JsonObject] = None
-    role: Given[Literal["user", "assistant", "system"]] = None
-    tool_name: Given[NonEmpty] = None
-    voice: Given[Voice] = None
+    external_message_id: NotNull[NonEmpty] = None
+    input: NotNull[JsonObject] = None
+    message_type: NotNull[MessageType] = None
+    model: NotNull[str] = None
+    output: NotNull[JsonObject] = None
+    parent_external_message_id: NotNull[NonEmpty] = None
+    parent_message_id: NotNull[Uuid] = None
+    properties: NotNull[JsonObject] = None
+    role: NotNull[Literal["user", "assistant", "system"]] = None
+    tool_name: NotNull[NonEmpty] = None
+    voice: NotNull[Voice] = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> MessageItem:
@@ -204,16 +204,16 @@ class MessagesRequest(Body):
 
     external_user_id: NonEmpty
     messages: Annotated[list[MessageItem], Field(min_length=1)]
-    conversation_id: Given[Uuid] = None
-    external_conversation_id: Given[NonEmpty] = None
-    external_organization_id: Given[NonEmpty] = None
-    force_sample: Given[bool] = None
-    model: Given[str] = None
-    product_id: Given[Uuid] = None
-    properties: Given[JsonObject] = None
-    sample_rate: Given[Share] = None
-    system_prompt: Given[Prompt] = None
-    voice_call: Given[VoiceCall] = None
+    conversation_id: NotNull[Uuid] = None
+    external_conversation_id: NotNull[NonEmpty] = None
+    external_organization_id: NotNull[NonEmpty] = None
+    force_sample: NotNull[bool] = None
+    model: NotNull[str] = None
+    product_id: NotNull[Uuid] = None
+    properties: NotNull[JsonObject] = None
+    sample_rate: NotNull[Share] = None
+    system_prompt: NotNull[Prompt] = None
+    voice_call: NotNull[VoiceCall] = None
 
     @model_validator(mode="after")
     def _some_conversation(self) -> MessagesRequest:

@@ -47,7 +47,7 @@ _SENTENCES: Mapping[str, str] = {
 
 
 def read(kind: type[B], body: bytes) -> B:
-    """The body as a ``kind``. Raises `Refused` with status 400."""
+    """Read the body as a ``kind``. Raises `Refused` with status 400."""
     data = _decoded(body)
     for path, sentence in _unstorable(data):
         raise _refused(path, sentence)
@@ -127,7 +127,7 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def _name_of(value: object) -> str:
-    """What a JSON value is called; its content stays out of messages."""
+    """Name the type of a JSON value; its content stays out of messages."""
     if value is None:
         return "null"
     if isinstance(value, bool):

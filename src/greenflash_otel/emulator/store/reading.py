@@ -116,7 +116,7 @@ def read_requests(store: Store) -> tuple[AcceptedRequest, ...]:
 
 
 def external_id_of(store: Store, conversation_id: str) -> str | None:
-    """The caller's id of a conversation, None if it has none or is unknown."""
+    """Return the caller's id of a conversation, None if it has none or is unknown."""
     with store.snapshot() as db:
         row = db.execute(
             "SELECT external_id FROM conversations WHERE id = lower(?)", (conversation_id,)

@@ -59,7 +59,7 @@ class Receipt:
 
 
 def note(change: Change, method: str, path: str, body: Body, *, sampled_out: bool = False) -> None:
-    """Remember an accepted request, whether or not it changes anything else."""
+    """Store an accepted request, even if it changes nothing else."""
     change.db.execute(
         "INSERT INTO requests (method, path, body, sampled_out) VALUES (?, ?, ?, ?)",
         (method, path, json.dumps(body.as_sent()), sampled_out),
@@ -99,8 +99,8 @@ def add_event(change: Change, request: EventRequest) -> str:
     }
     if _insert(change.db, "outcomes", row):
         return event_id
-    known = change.db.execute("SELECT id FROM outcomes WHERE insert_id = ?", (request.insert_id,)).fetchone()
-    return str(known["id"])
+    stored = change.db.execute("SELECT id FROM outcomes WHERE insert_id = ?", (request.insert_id,)).fetchone()
+    return str(stored["id"])
 
 
 def add_rating(change: Change, request: RatingRequest) -> None:
@@ -146,18 +146,18 @@ def demand_profile(change: Change, kind: Kind, external_id: str) -> None:
 
 def _save_profile(change: Change, kind: Kind, external_id: str, fields: Mapping[str, object]) -> str:
     """Create a profile or change fields of it; its Greenflash id."""
-    known = change.db.execute(
+    stored = change.db.execute(
         "SELECT id, fields FROM profiles WHERE kind = ? AND external_id = ?", (kind, external_id)
     ).fetchone()
     row = {
-        "id": known["id"] if known else change.new_uuid(),
+        "id": stored["id"] if stored else change.new_uuid(),
         "kind": kind,
         "external_id": external_id,
-        "fields": _merge_json(known, fields),
+        "fields": _merge_json(stored, fields),
         "created_at_us": change.now_us,
         "updated_at_us": change.now_us,
     }
-    if known is None:
+    if stored is None:
         _insert(change.db, "profiles", row)
     elif fields:
         change.db.execute(
@@ -168,22 +168,22 @@ def _save_profile(change: Change, kind: Kind, external_id: str, fields: Mapping[
 
 def _save_conversation(change: Change, request: MessagesRequest) -> str:
     """Create the conversation of a request or change fields of it; its Greenflash id."""
-    known = _find_conversation(change.db, request)
+    stored = _find_conversation(change.db, request)
     organization_id = None
     if request.external_organization_id is not None:
         organization_id = _save_profile(change, "organization", request.external_organization_id, {})
     membership = {"organizationId": organization_id} if organization_id else {}
     row = {
-        "id": known["id"] if known else change.new_uuid(),
+        "id": stored["id"] if stored else change.new_uuid(),
         "product_id": _lower(request.product_id) or DEFAULT_PRODUCT_ID,
         "external_id": request.external_conversation_id,
         "user_id": _save_profile(change, "user", request.external_user_id, membership),
         "organization_id": organization_id,
-        "fields": _merge_json(known, _pick_fields(request, CONVERSATION_FIELDS)),
+        "fields": _merge_json(stored, _pick_fields(request, CONVERSATION_FIELDS)),
         "created_at_us": change.now_us,
         "updated_at_us": change.now_us,
     }
-    if known is None:
+    if stored is None:
         _insert(change.db, "conversations", row)
     else:
         change.db.execute(
@@ -197,7 +197,7 @@ def _save_conversation(change: Change, request: MessagesRequest) -> str:
 
 
 def _find_conversation(db: sqlite3.Connection, request: MessagesRequest) -> sqlite3.Row | None:
-    """The conversation a request extends; None if it begins one."""
+    """Return the conversation a request extends; None if it begins one."""
     row: sqlite3.Row | None = None
     if request.conversation_id is not None:
         row = db.execute(
@@ -228,11 +228,11 @@ def _add_message(change: Change, conversation_id: str, item: MessageItem, at_us:
     }
     if _insert(change.db, "messages", row):
         return MessageReceipt(str(row["id"]), item.external_message_id, item.type, created=True)
-    known = change.db.execute(
+    stored = change.db.execute(
         "SELECT id, type FROM messages WHERE conversation_id = ? AND external_id = ?",
         (conversation_id, item.external_message_id),
     ).fetchone()
-    return MessageReceipt(known["id"], item.external_message_id, known["type"], created=False)
+    return MessageReceipt(stored["id"], item.external_message_id, stored["type"], created=False)
 
 
 def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> bool:
@@ -246,8 +246,8 @@ def _pick_fields(body: Body, names: tuple[str, ...]) -> dict[str, object]:
     return {name: value for name, value in body.as_sent().items() if name in names}
 
 
-def _merge_json(known: sqlite3.Row | None, fields: Mapping[str, object]) -> str:
-    before = json.loads(known["fields"]) if known else {}
+def _merge_json(stored: sqlite3.Row | None, fields: Mapping[str, object]) -> str:
+    before = json.loads(stored["fields"]) if stored else {}
     return json.dumps({**before, **fields})
 
 

@@ -1,8 +1,8 @@
-"""Instruments the OpenAI SDK, 1.66 to 3.x: every surface that carries conversations.
+"""Instrument the OpenAI SDK, 1.66 to 3.x: every surface that carries conversations.
 
-`instrument()` wraps the base clients' way to the network, which covers clients made before and after,
-their copies, raw and streaming wrappers, the stream helpers, Azure's and Bedrock's clients and the
-module-level client; and, where the SDK has them, its tool runners. ``surfaces`` lists what is read.
+`instrument()` wraps the base clients' way to the network. That covers clients made before and after, their
+copies, raw and streaming wrappers, the stream helpers, Azure's and Bedrock's clients and the module-level
+client. Where the SDK has tool runners, it wraps them too. ``endpoints`` lists what is read.
 """
 
 from __future__ import annotations
@@ -66,19 +66,19 @@ def instrument(
         id_key: The setting of that name, for the ids by which a span refers to them.
     """
     source = tracer if callable(tracer) else lambda: tracer
-    known = KnownHistory(key_of(id_key)) if history == "new" else None
+    known_history = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
         if (now := patches.current) is None:
-            patches.current = OpenAIConfig(source, capture_content, history=known)
+            patches.current = OpenAIConfig(source, capture_content, history=known_history)
         else:
-            now.tracer, now.capture_content, now.history = source, capture_content, known
+            now.tracer, now.capture_content, now.history = source, capture_content, known_history
         for target in TARGETS:
             target.install()
         websocket.wrap()
 
 
 def uninstrument() -> None:
-    """Give the SDK its own methods back, and record what runs as far as it came."""
+    """Give the SDK its own methods back, and record every running operation with what has arrived of it."""
     with _lock:
         before, patches.current = patches.current, None
         for target in TARGETS:

@@ -1,6 +1,6 @@
 """One request to an agent's session, and what it shows of the session's turns.
 
-A stream of events may show many turns, and go on for as long as the session does. So an operation ends with
+A stream of events may show many turns, and last as long as the session. So an operation ends with
 each turn, and where the application sends something: what a function returned comes after the call of it.
 """
 
@@ -74,7 +74,7 @@ class AgentCall(ObservedCall):
             self._sessions.add_follower(operation.provider_conversation_id, self)
 
     def handle_chunk(self, chunk: bytes) -> None:
-        """The application is about to get ``chunk`` of the events, and is done with what came before."""
+        """Note that the application is about to get ``chunk`` of the events, and is done with what came before."""
         with self._lock:
             if not self._over and not self._is_fed:
                 self._release()
@@ -197,7 +197,7 @@ class AgentCall(ObservedCall):
         self._invocation = Invocation.start(self._instrumentation.tracer(), self._operation)
 
     def _take_answer(self, *, unfinished: bool) -> ModelAnswer:
-        """What was said and done since something was recorded last."""
+        """Return what was said and done since the last record."""
         found = self._step.take(unfinished=unfinished)
         return read_items(item for name, item in found if self._sessions.claim(self._session_id, name))
 

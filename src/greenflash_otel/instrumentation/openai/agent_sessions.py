@@ -1,4 +1,4 @@
-"""What a process knows of sessions with agents that OpenAI runs, as far as one request must know of others.
+"""Remember sessions with agents that OpenAI runs, as far as one request must know of others.
 
 One request sends what the user says, another one follows the session and sees the answer. Both belong to
 one conversation, and what is sent comes after what was seen by then. Events may be read more than once.
@@ -47,17 +47,17 @@ class AgentSessions:
         if id is None:
             return operation
         with self._lock:
-            known = self._sessions.get(id, Operation(operation.name))
-            context = merge_context(operation.conversation_context, known.conversation_context)
+            session = self._sessions.get(id, Operation(operation.name))
+            context = merge_context(operation.conversation_context, session.conversation_context)
             operation = replace(
                 operation,
                 conversation_context=context,
-                request_model=operation.request_model or known.request_model,
-                system_instructions=operation.system_instructions or known.system_instructions,
+                request_model=operation.request_model or session.request_model,
+                system_instructions=operation.system_instructions or session.system_instructions,
             )
             noted = Operation(
                 operation.name,
-                merge_context(known.conversation_context, context),
+                merge_context(session.conversation_context, context),
                 request_model=operation.request_model,
                 system_instructions=operation.system_instructions,
             )
@@ -65,7 +65,7 @@ class AgentSessions:
         return operation
 
     def add_follower(self, session_id: str, follower: Follower) -> None:
-        """Note that somebody follows a session."""
+        """Add a follower of a session."""
         with self._lock:
             followers = self._followers.get(session_id) or weakref.WeakSet()
             followers.add(follower)

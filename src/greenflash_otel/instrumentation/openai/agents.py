@@ -26,7 +26,7 @@ DELTAS: Mapping[str, tuple[str, str]] = {
     "output_text": ("message", "output_text"),
     "reasoning_summary_text": ("reasoning", "summary_text"),
 }
-"""Type of the item that a piece of text belongs to, and type of the part in it."""
+"""Type of the item that a delta of text belongs to, and type of the part in it."""
 
 SHOWN_ELSEWHERE = frozenset(
     {
@@ -73,8 +73,8 @@ class AgentStep:
         self._items: dict[str, JsonObject] = {}
         """By the item's name, in the order in which they began."""
         self._done: set[str] = set()
-        self._pieces: dict[str, dict[int, list[str]]] = {}
-        """Of items that are not done: pieces of text by the index of their part."""
+        self._deltas: dict[str, dict[int, list[str]]] = {}
+        """Of items that are not done: deltas of text by the index of their part."""
 
     def add(self, name: str, kind: str, event: JsonObject) -> None:
         """Take in an event about the item of this name."""
@@ -86,11 +86,11 @@ class AgentStep:
                 self._done.add(name)
         elif field in DELTAS and name not in self._done:
             index = read_count(event.get("content_index", event.get("summary_index"))) or 0
-            pieces = self._pieces.setdefault(name, {}).setdefault(index, [])
+            deltas = self._deltas.setdefault(name, {}).setdefault(index, [])
             if stage == "done":
-                pieces[:] = [read_str(event.get("text")) or ""]
+                deltas[:] = [read_str(event.get("text")) or ""]
             else:
-                pieces.append(read_str(event.get("delta")) or "")
+                deltas.append(read_str(event.get("delta")) or "")
             self._items.setdefault(name, {"type": DELTAS[field][0], "role": "assistant"})
 
     def take(self, *, unfinished: bool) -> list[tuple[str, JsonObject]]:
@@ -106,15 +106,15 @@ class AgentStep:
         return name in self._done or self._items[name].get("type") == "function_call"
 
     def _take_item(self, name: str) -> JsonObject:
-        item, pieces = self._items.pop(name), self._pieces.pop(name, {})
-        if name in self._done or not pieces:
+        item, deltas = self._items.pop(name), self._deltas.pop(name, {})
+        if name in self._done or not deltas:
             return item
         field, kind = (
             ("summary", "summary_text") if item.get("type") == "reasoning" else ("content", "output_text")
         )
         return {
             **item,
-            field: [{"type": kind, "text": "".join(texts)} for _, texts in sorted(pieces.items())],
+            field: [{"type": kind, "text": "".join(texts)} for _, texts in sorted(deltas.items())],
         }
 
 
@@ -160,7 +160,7 @@ def read_listening(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_session(body: JsonObject) -> ModelAnswer:
-    """The session that was made."""
+    """Return the session that was made."""
     agent = read_json_object(body.get("agent"))
     return ModelAnswer(
         provider_conversation_id=read_str(body.get("id")),
@@ -170,12 +170,12 @@ def read_session(body: JsonObject) -> ModelAnswer:
 
 
 def read_nothing(_body: JsonObject) -> ModelAnswer:
-    """That the input was accepted."""
+    """Return that the input was accepted."""
     return ModelAnswer()
 
 
 def read_items(items: Iterable[JsonObject]) -> ModelAnswer:
-    """What an agent has said and done in some items."""
+    """Return what an agent has said and done in some items."""
     parts = read_parts(list(items))
     return ModelAnswer(output=(Message("assistant", parts),) if parts else ())
 

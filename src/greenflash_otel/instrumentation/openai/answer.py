@@ -1,4 +1,4 @@
-"""What an answer says, and how an operation ended. Pure.
+"""Describe what an answer says, and how an operation ended. Pure.
 
 Every surface reads its answer, whole or put together from a stream, into one `Answer`. Whether an
 operation was completed is decided by what arrived, not by the way in which the stream was left.
@@ -56,7 +56,7 @@ class ModelAnswer:
     cancelled: bool = False
     """The provider said that it was cancelled."""
     pending: bool = False
-    """The provider said that it goes on with it."""
+    """The provider said that it continues it."""
 
 
 def complete_operation(
@@ -98,7 +98,7 @@ def _add_text(prompt: PromptTemplate | None, instructions: tuple[Part, ...]) -> 
 
 
 def judge(answer: ModelAnswer, *, complete: bool, error: BaseException | None) -> Verdict:
-    """How an answer ended that was whole, or read from a stream which ``error`` broke off, if anything did.
+    """Return how an answer ended that was whole, or read from a stream which ``error`` broke off, if anything did.
 
     A complete answer is complete however its stream was left. One that is not was abandoned, unless
     something went wrong.
@@ -113,7 +113,7 @@ def judge(answer: ModelAnswer, *, complete: bool, error: BaseException | None) -
 
 
 def judge_error(error: BaseException) -> Verdict:
-    """How an operation ended that raised ``error``; what is no `Exception` cancelled its caller."""
+    """Return how an operation ended that raised ``error``; what is no `Exception` cancelled its caller."""
     if not isinstance(error, Exception):
         return Verdict("cancelled")
     return Verdict("failed", Failure(type(error).__name__, str(error)[:MAX_MESSAGE_CHARS] or None))
@@ -128,7 +128,7 @@ class UnreadableAnswerError(Exception):
 
 
 def details_of(error: BaseException) -> Mapping[str, Json]:
-    """What the SDK's errors know of the request they failed on."""
+    """Read what the SDK's errors know of the request they failed on."""
     details: dict[str, Json] = {}
     if (status := read_count(getattr(error, "status_code", None))) is not None:
         details["http_status"] = status
@@ -141,7 +141,7 @@ def details_of(error: BaseException) -> Mapping[str, Json]:
 
 
 def read_failure(error: object) -> Failure | None:
-    """The ``error`` of a body or of a stream event; None if there is none."""
+    """Read the ``error`` of a body or of a stream event; None if there is none."""
     if not error:
         return None
     fields = read_json_object(error)
@@ -151,5 +151,5 @@ def read_failure(error: object) -> Failure | None:
 
 
 def pick_fields(fields: JsonObject, *names: str) -> dict[str, Json]:
-    """The texts and numbers among ``fields`` that have one of ``names``."""
+    """Return the texts and numbers among ``fields`` that have one of ``names``."""
     return {name: value for name in names if isinstance(value := fields.get(name), (str, int, float))}

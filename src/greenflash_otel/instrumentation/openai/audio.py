@@ -16,7 +16,7 @@ from greenflash_otel.semconv.usage import read_usage
 def read_transcription_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` that writes down, or translates, a sound."""
     prompt = read_str(request.body.get("prompt"))
-    parts: tuple[Part, ...] = tuple(read_file("audio", given) for given in request.files)
+    parts: tuple[Part, ...] = tuple(read_file("audio", file) for file in request.files)
     return replace(
         operation,
         system_instructions=(Text(prompt),) if prompt else (),
@@ -26,7 +26,7 @@ def read_transcription_request(request: CallRequest, operation: Operation) -> Op
 
 
 def read_text(body: JsonObject) -> ModelAnswer:
-    """What was heard."""
+    """Read what was heard."""
     text, usage = read_str(body.get("text")), read_json_object(body.get("usage"))
     properties: dict[str, Json] = pick_fields(body, "language", "duration") | pick_fields(usage, "seconds")
     return ModelAnswer(
@@ -41,7 +41,7 @@ class TextAssembly:
     """A transcript in the making."""
 
     def __init__(self, _choice_count: int) -> None:
-        self._pieces: list[str] = []
+        self._deltas: list[str] = []
         self._done: JsonObject | None = None
         self._error: object = None
 
@@ -55,13 +55,13 @@ class TextAssembly:
         if event.get("type") == "transcript.text.done":
             self._done = event
         elif event.get("type") == "transcript.text.delta":
-            self._pieces.append(read_str(event.get("delta")) or "")
+            self._deltas.append(read_str(event.get("delta")) or "")
         else:
             self._error = event.get("error") or self._error
 
     def to_json(self) -> JsonObject:
-        """The body of the answer so far."""
-        body: dict[str, Any] = {"text": "".join(self._pieces), **(self._done or {})}
+        """Return the body of the answer so far."""
+        body: dict[str, Any] = {"text": "".join(self._deltas), **(self._done or {})}
         return {**body, "error": self._error} if self._error else body
 
 
@@ -77,7 +77,7 @@ def read_speech_request(request: CallRequest, operation: Operation) -> Operation
 
 
 def read_speech(body: JsonObject) -> ModelAnswer:
-    """The sound, as a `BytesBody` describes it."""
+    """Read the sound, as a `BytesBody` describes it."""
     size_bytes = read_count(body.get("size_bytes"))
     sound = Media("audio", digest=read_str(body.get("digest")), size_bytes=size_bytes)
     return ModelAnswer(

@@ -1,4 +1,4 @@
-"""The bytes of an answer, decoded while they pass: server-sent events or one JSON document.
+"""Decode the bytes of an answer while they pass: server-sent events or one JSON document.
 
 A chunk costs an append; events are decoded in batches, on whose size the delay at a batch's end and the
 memory for what is not decoded yet depend. Lines end and events are distinguished as the SDK does it.
@@ -25,7 +25,7 @@ DONE = b"[DONE]"
 NEVER = sys.maxsize
 
 BLANK = b"\xef\xbb\xbf \r\n\t"
-"""What may stand before the first byte that counts: a byte order mark, white space."""
+"""What may precede the first byte that counts: a byte order mark, white space."""
 
 Decode = Callable[[bytes], "bytes | Iterable[bytes]"]
 """Undoes a content encoding, chunk by chunk."""
@@ -43,7 +43,7 @@ class Assembly(Protocol):
         """Take in the next event."""
 
     def to_json(self) -> JsonObject:
-        """The body so far."""
+        """Return the body so far."""
         ...
 
 
@@ -77,7 +77,7 @@ class ResponseBody(Protocol):
         """No more bytes will come."""
 
     def to_json(self) -> JsonObject:
-        """The answer so far, as JSON."""
+        """Return the answer so far, as JSON."""
         ...
 
 
@@ -95,7 +95,7 @@ class JsonBody:
         self._assembly = assembly
         self._decode = decode
         self._at_once = at_once
-        self._pieces: list[bytes] = []
+        self._chunks: list[bytes] = []
         self._size = 0
         self._due = BATCH_BYTES
         self._rest = b""
@@ -110,7 +110,7 @@ class JsonBody:
 
     def receive_bytes(self, chunk: bytes) -> None:
         """Take in the next bytes as they came over the wire."""
-        self._pieces.append(chunk)
+        self._chunks.append(chunk)
         self._size += len(chunk)
         if self._size >= self._due or (self._at_once and (self._decode or b"\n" in chunk)):
             with guarded("decode an answer"):
@@ -127,17 +127,17 @@ class JsonBody:
         return self._done or self._document is not None or self._assembly.complete
 
     def to_json(self) -> JsonObject:
-        """The body so far, as JSON."""
+        """Return the body so far, as JSON."""
         return self._assembly.to_json() if self._document is None else self._document
 
     def _digest(self, *, final: bool) -> None:
-        content = self._rest + self._take_pieces()
+        content = self._rest + self._take_chunks()
         if self._is_document is None and (start := content.lstrip(BLANK)[:1]):
             self._is_document = self.begun = start in b"{["
         if not self._is_document:
             self._digest_events(content, final=final)
         elif final:
-            with contextlib.suppress(ValueError):  # cut off, which the way it ended tells
+            with contextlib.suppress(ValueError):  # cut off, which its ending shows
                 self._document = read_json_object(json.loads(content))
         elif len(content) > MAX_DOCUMENT_BYTES:
             count("capture an answer as large as this", OverflowError())
@@ -156,9 +156,9 @@ class JsonBody:
                 for payload in self._read_payloads([b""]):
                     self._assembly.add(read_json_object(json.loads(payload)))
 
-    def _take_pieces(self) -> bytes:
-        content = b"".join(self._pieces)
-        self._pieces, self._size = [], 0
+    def _take_chunks(self) -> bytes:
+        content = b"".join(self._chunks)
+        self._chunks, self._size = [], 0
         if self._decode is None:
             return content
         decoded = self._decode(content)
@@ -169,7 +169,7 @@ class JsonBody:
         self._rest, self._due = rest, BATCH_BYTES + len(rest)
 
     def _read_payloads(self, lines: Iterable[bytes]) -> list[bytes]:
-        """The data of the events that ``lines`` complete, up to the one that says that it was the last."""
+        """Yield the data of the events that ``lines`` complete, up to the one that says that it was the last."""
         payloads: list[bytes] = []
         for line in lines:
             if line.startswith(b"data:"):
@@ -182,7 +182,7 @@ class JsonBody:
         return payloads
 
     def _decode_payloads(self, payloads: list[bytes]) -> list[Any]:
-        """The payloads' JSON: all in one go, which is far cheaper, and one by one where one is broken."""
+        """Decode the payloads' JSON: all at once, which is far cheaper, or separately if one is broken."""
         try:
             return list(json.loads(b"[" + b",".join(payloads) + b"]"))
         except ValueError:

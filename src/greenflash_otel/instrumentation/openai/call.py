@@ -46,7 +46,7 @@ class OpenAIConfig:
     tracer: Callable[[], Tracer]
     capture_content: bool = True
     history: KnownHistory | None = None
-    """Shortens what goes on a span; None: the whole input does."""
+    """Shortens the input on a span; None leaves it whole."""
     agent_sessions: AgentSessions = field(default_factory=AgentSessions)
     """What is known of sessions with agents that OpenAI runs."""
     active: bool = True
@@ -121,7 +121,7 @@ class ObservedCall:
             self._body.receive_bytes(response.content)
 
     def handle_chunk(self, chunk: bytes) -> None:
-        """The application is about to get ``chunk`` of the stream."""
+        """Note that the application is about to get ``chunk`` of the stream."""
         with self._lock:
             if self._over or self._body is None:
                 return
@@ -137,15 +137,15 @@ class ObservedCall:
                     self._end("left")
 
     def handle_end(self) -> None:
-        """The stream has been read to its end."""
+        """Note that the stream has been read to its end."""
         self._end("exhausted")
 
     def handle_error(self, error: BaseException) -> None:
-        """Reading the stream raised ``error``, which is on its way to the application."""
+        """Note that reading the stream raised ``error``, which is on its way to the application."""
         self._end("broken", error)
 
     def handle_close(self) -> None:
-        """The stream was closed, perhaps by the garbage collector."""
+        """Note that the stream was closed, perhaps by the garbage collector."""
         if not self._over:
             open_operations.abandon_when_safe(self)
 
@@ -166,7 +166,7 @@ class ObservedCall:
         return self._instrumentation
 
     def discard(self) -> None:
-        """Forget the operation; its stream goes on untouched."""
+        """Forget the operation; its stream continues untouched."""
         self._over = True
         self._invocation.discard()
 
@@ -199,7 +199,7 @@ class ObservedCall:
             self._invocation.finish(self._select_recorded(operation), end_ns=end_ns)
 
     def _select_recorded(self, operation: Operation) -> Operation:
-        """What of the operation goes on the span."""
+        """Return the part of the operation that goes on the span."""
         if not self._instrumentation.capture_content:
             operation = remove_content(operation)
         with guarded("shorten a history"):
@@ -208,7 +208,7 @@ class ObservedCall:
         return operation
 
     def _complete_operation(self, exit: Exit, error: BaseException | None) -> Operation:
-        """The operation as it turned out."""
+        """Return the operation as it turned out."""
         body, answer, complete = self._body, ModelAnswer(), exit == "returned"
         if body is not None:
             body.finish()
@@ -228,7 +228,7 @@ class ObservedCall:
 
 
 def find_cause(exit: Exit, body: ResponseBody) -> Exception | None:
-    """What was wrong with an answer that is not complete, where nothing was raised to report."""
+    """Return what was wrong with an answer that is not complete if no error was raised."""
     if body.malformed:
         return UnreadableAnswerError()
     if exit == "left":
@@ -237,7 +237,7 @@ def find_cause(exit: Exit, body: ResponseBody) -> Exception | None:
 
 
 def _make_decoder(response: Any) -> Decode | None:
-    """A decoder of our own for the response's content encoding; None where there is nothing to undo.
+    """Make our own decoder for the response's content encoding; None if there is nothing to decode.
 
     It is the one the HTTP library has for this response, which knows what was installed with it. A
     response of our own is asked for it, as asking the application's would change that.

@@ -35,12 +35,12 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 def read_output_type(format: object) -> str | None:
     """``json`` where a request asks for it in either of two ways."""
-    asked = read_str(read_json_object(format).get("type"))
-    return "json" if asked in ("json_object", "json_schema") else None
+    type = read_str(read_json_object(format).get("type"))
+    return "json" if type in ("json_object", "json_schema") else None
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """The answer that a whole body contains; a streamed one is put together into the same form before."""
+    """Read the answer that a whole body contains; a streamed one is put together into the same form before."""
     choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
     choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
     return ModelAnswer(

@@ -1,7 +1,7 @@
 """Chat Completions: put the chunks of a stream together into the body that a whole answer would have had.
 
-Chunks of several choices and of parallel tool calls come interleaved, arguments in pieces or as None,
-ids and indices missing, the usage last and without choices. Nothing here fails on any of that.
+Chunks of several choices and of parallel tool calls come interleaved. Arguments come in deltas or as None, ids
+and indices may be missing, and the usage comes last and without choices. Nothing here fails on any of that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HEAD = ("id", "model", "service_tier", "system_fingerprint", "error")
 """Fields of a chunk that belong to the whole answer; the last value that is not empty counts."""
 
 TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
-"""Fields of a delta that are pieces of a text."""
+"""Fields of a delta whose texts are joined."""
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class _ToolCall:
         inner = custom or read_json_object(delta.get("function"))
         self.id = self.id or read_str(delta.get("id"))
         self.name = self.name or read_str(inner.get("name"))
-        if piece := read_str(inner.get("arguments", inner.get("input"))):
-            self.arguments.append(piece)
+        if text := read_str(inner.get("arguments", inner.get("input"))):
+            self.arguments.append(text)
 
     def to_json(self) -> JsonObject:
         arguments = "".join(self.arguments)
@@ -64,11 +64,11 @@ class _Choice:
             elif add := FIELDS.get(name):
                 add(self, value)
 
-    def _add_text(self, name: str, piece: str) -> None:
+    def _add_text(self, name: str, text: str) -> None:
         if name in self.texts:
-            self.texts[name].append(piece)
+            self.texts[name].append(text)
         else:
-            self.texts[name] = [piece]
+            self.texts[name] = [text]
 
     def add_role(self, role: object) -> None:
         self.role = self.role or read_str(role)
@@ -92,22 +92,22 @@ class _Choice:
         self.function_call.add({"function": delta})
 
     def add_executed_tools(self, tools: object) -> None:
-        """A tool that the provider runs comes again when its result is there."""
+        """Replace a call of the provider's tool, which comes again when its result is there."""
         for tool in map(read_json_object, read_list(tools)):
             index = read_count(tool.get("index")) or 0
             self.executed_tools[index] = {**self.executed_tools.get(index, NOTHING), **tool}
 
     def add_audio(self, audio: object) -> None:
-        for name, piece in read_json_object(audio).items():
-            if isinstance(piece, str):
-                self.audio[name] = piece if name == "id" else self.audio.get(name, "") + piece
+        for name, value in read_json_object(audio).items():
+            if isinstance(value, str):
+                self.audio[name] = value if name == "id" else self.audio.get(name, "") + value
 
     def add_annotations(self, annotations: object) -> None:
         """Some providers repeat them in later chunks."""
         self.annotations += [one for one in read_list(annotations) if one not in self.annotations]
 
     def _find_tool_call(self, delta: JsonObject) -> _ToolCall:
-        """The call that a delta continues: the last of its index, or the last one where it has none.
+        """Find the call that a delta continues: the last of its index, or the last one where it has none.
 
         Some providers number every parallel call 0: a named call with an id of its own is a new one.
         """
@@ -123,7 +123,7 @@ class _Choice:
         return call
 
     def to_json(self, index: int) -> JsonObject:
-        texts = {name: "".join(pieces) for name, pieces in self.texts.items()}
+        texts = {name: "".join(deltas) for name, deltas in self.texts.items()}
         message: dict[str, Any] = {"role": self.role, **texts}
         if self.parts:
             message["content"] = [{"type": "text", "text": texts.get("content", "")}, *self.parts]
@@ -180,6 +180,6 @@ class ChatAssembly:
             self._choices[index].add(choice)
 
     def to_json(self) -> JsonObject:
-        """The body of the answer so far."""
+        """Return the body of the answer so far."""
         choices = [choice.to_json(index) for index, choice in sorted(self._choices.items())]
         return {**self._head, "usage": self._usage, "choices": choices}

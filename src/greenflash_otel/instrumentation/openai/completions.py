@@ -26,13 +26,13 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
     return replace(
         operation,
         name=operation.name if len(prompts) < 2 else "text_completion_batch",
-        input=tuple(Message("user", (_read_prompt(one),)) for one in prompts if one),
+        input=tuple(Message("user", (_read_prompt(prompt),)) for prompt in prompts if prompt),
         choice_count=choice_count * max(1, len(prompts)),
     )
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """The answer that a whole body contains; a streamed one is put together into the same form before."""
+    """Read the answer that a whole body contains; a streamed one is put together into the same form before."""
     choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
     choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
     return ModelAnswer(
@@ -57,7 +57,7 @@ class CompletionAssembly:
         self._texts: dict[int, list[str]] = {}
         self._reasons: dict[int, str] = {}
         self._bare = False
-        """Whether the pieces came as ``{"value": …}``, as Writer sends them."""
+        """Whether the chunks came as ``{"value": …}``, as Writer sends them."""
 
     @property
     def complete(self) -> bool:
@@ -77,10 +77,10 @@ class CompletionAssembly:
                 self._reasons[index] = reason
 
     def to_json(self) -> JsonObject:
-        """The body of the answer so far."""
+        """Return the body of the answer so far."""
         choices = [
-            {"index": index, "text": "".join(pieces), "finish_reason": self._reasons.get(index)}
-            for index, pieces in sorted(self._texts.items())
+            {"index": index, "text": "".join(texts), "finish_reason": self._reasons.get(index)}
+            for index, texts in sorted(self._texts.items())
         ]
         return {**NOTHING, **self._head, "choices": choices}
 

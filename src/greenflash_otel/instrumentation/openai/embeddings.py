@@ -18,8 +18,8 @@ BYTES_PER_NUMBER = 4
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what is to be embedded."""
-    given = request.body.get("input")
-    texts = [given] if isinstance(given, str) else read_list(given)
+    input = request.body.get("input")
+    texts = [input] if isinstance(input, str) else read_list(input)
     if texts and all(read_count(token) is not None for token in texts):
         texts = [texts]
     parts = tuple(_read_text(text) for text in texts)
@@ -27,7 +27,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """How many vectors came, and how long they are."""
+    """Return how many vectors came, and how long they are."""
     vectors = [read_json_object(entry).get("embedding") for entry in read_list(body.get("data"))]
     properties: dict[str, Json] = {"count": len(vectors)} if vectors else {}
     if vectors and (dimensions := _measure_length(vectors[0])):
@@ -53,12 +53,12 @@ class WholeAssembly:
         self._error = event.get("error") or self._error
 
     def to_json(self) -> JsonObject:
-        """What is known of the answer."""
+        """Return what is known of the answer."""
         return {"error": self._error} if self._error else NOTHING
 
 
-def _read_text(given: object) -> Part:
-    return Text(given) if isinstance(given, str) else Other("tokens", {"count": len(read_list(given))})
+def _read_text(content: object) -> Part:
+    return Text(content) if isinstance(content, str) else Other("tokens", {"count": len(read_list(content))})
 
 
 def _measure_length(vector: object) -> int | None:

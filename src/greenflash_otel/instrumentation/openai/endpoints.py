@@ -1,6 +1,6 @@
-"""The HTTP surfaces of the SDK that carry conversations: one row each. Pure.
+"""List the HTTP surfaces of the SDK that carry conversations: one row each. Pure.
 
-A surface says how to read its request and its answer, and how to put a streamed answer together into
+A surface says how to read its request and its answer. It also says how to put a streamed answer together into
 the form of a whole one. What has no row here is left alone.
 """
 
@@ -48,7 +48,7 @@ class Surface:
 
     method: str
     path: str
-    """How the path of its URL ends, ``*`` for an id; what stands before depends on the provider."""
+    """How the path of its URL ends, ``*`` for an id; what precedes it depends on the provider."""
     operation: str
     """``gen_ai.operation.name`` of what it does."""
     read_request: Callable[[CallRequest, Operation], Operation]
@@ -69,7 +69,7 @@ IMAGE = make_body(images.ImageAssembly)
 
 
 def make_transcript_body(choice_count: int, decode: Decode | None) -> ResponseBody:
-    """A transcript: JSON, events, or plain text."""
+    """Make the body of a transcript: JSON, events, or plain text."""
     return TextBody(JsonBody(audio.TextAssembly(choice_count)), decode)
 
 
@@ -170,7 +170,7 @@ SURFACES: tuple[Surface, ...] = (
 
 @lru_cache(maxsize=256)
 def surface_of(method: str, url: str) -> tuple[Surface, tuple[str, ...]] | None:
-    """The surface that a request goes to, and the ids in its path; None for one that we leave alone."""
+    """Find the surface that a request goes to, and the ids in its path; None for one that we leave alone."""
     path = url.partition("?")[0].rstrip("/").split("/")
     for surface in SURFACES:
         if (
@@ -182,7 +182,7 @@ def surface_of(method: str, url: str) -> tuple[Surface, tuple[str, ...]] | None:
 
 
 def _match_ids(path: Sequence[str], pattern: Sequence[str]) -> tuple[str, ...] | None:
-    """What the end of ``path`` has for each ``*`` of ``pattern``; None if they do not fit."""
+    """Return what the end of ``path`` has for each ``*`` of ``pattern``; None if they do not fit."""
     end = path[-len(pattern) :]
     if len(end) < len(pattern):
         return None

@@ -6,12 +6,12 @@ from greenflash_otel.json_values import digest_of_bytes, read_str
 from greenflash_otel.model.operation import Media
 
 
-def read_file(modality: str, given: object) -> Media:
+def read_file(modality: str, argument: object) -> Media:
     """Read a file of a form as the SDK has it: (field, file); a file is bytes or (name, content, type).
 
     Only what is bytes already is digested: files are left for the SDK to read.
     """
-    file = given[1] if isinstance(given, tuple) and len(given) == 2 else given
+    file = argument[1] if isinstance(argument, tuple) and len(argument) == 2 else argument
     name, content, mime_type = None, file, None
     if isinstance(file, tuple) and len(file) > 1:
         name, content = file[0], file[1]

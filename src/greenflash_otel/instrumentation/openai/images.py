@@ -17,7 +17,7 @@ from greenflash_otel.semconv.usage import read_usage
 def read_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with the prompt and the pictures it is about."""
     prompt = read_str(request.body.get("prompt"))
-    pictures = tuple(read_file("image", given) for given in request.files)
+    pictures = tuple(read_file("image", file) for file in request.files)
     parts: tuple[Part, ...] = (*((Text(prompt),) if prompt else ()), *pictures)
     return replace(
         operation,
@@ -27,7 +27,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """The pictures, each with the prompt that the provider made of the one it was given."""
+    """Read the pictures, each with the prompt that the provider made of the one it was given."""
     entries = [read_json_object(entry) for entry in read_list(body.get("data"))]
     return ModelAnswer(
         output=tuple(Message("assistant", _read_picture(entry)) for entry in entries),
@@ -59,7 +59,7 @@ class ImageAssembly:
             self._head["error"] = error
 
     def to_json(self) -> JsonObject:
-        """The body of the answer so far."""
+        """Return the body of the answer so far."""
         return {**NOTHING, **self._head, "data": self._pictures}
 
 

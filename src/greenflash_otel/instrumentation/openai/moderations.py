@@ -1,4 +1,4 @@
-"""Moderations and decisions: what a model was asked to judge, and what it found. Pure."""
+"""Read moderations and decisions: what a model had to judge, and its verdict. Pure."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from greenflash_otel.semconv.usage import read_usage
 
 def read_moderation_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what is to be judged: a text, several, or parts of one message."""
-    given = request.body.get("input")
-    parts = read_content([given] if isinstance(given, str) else given)
+    content = request.body.get("input")
+    parts = read_content([content] if isinstance(content, str) else content)
     return replace(operation, input=(Message("user", parts),) if parts else ())
 
 
 def read_moderation(body: JsonObject) -> ModelAnswer:
     """For each input whether it was flagged, and as what."""
     return _make_answer(
-        body, tuple(_read_verdict(read_json_object(one)) for one in read_list(body.get("results")))
+        body, tuple(_read_verdict(read_json_object(result)) for result in read_list(body.get("results")))
     )
 
 
 def read_decision_request(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` with what is to be judged, and the questions about it."""
     questions = to_json(list(read_list(request.body.get("questions"))))
-    asked: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
-    given = read_messages(request.body.get("input"))
-    return replace(operation, input=(*given, Message("system", asked)) if asked else given)
+    parts: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
+    messages = read_messages(request.body.get("input"))
+    return replace(operation, input=(*messages, Message("system", parts)) if parts else messages)
 
 
 def read_decision(body: JsonObject) -> ModelAnswer:
-    """The answer to each question."""
-    answers = [read_json_object(one) for one in read_list(body.get("answers"))]
-    return _make_answer(body, tuple(Other("answer", _rename_type(one)) for one in answers))
+    """Read the answer to each question."""
+    answers = [read_json_object(answer) for answer in read_list(body.get("answers"))]
+    return _make_answer(body, tuple(Other("answer", _rename_type(answer)) for answer in answers))
 
 
 def _make_answer(body: JsonObject, parts: tuple[Part, ...]) -> ModelAnswer:
@@ -57,6 +57,6 @@ def _read_verdict(result: JsonObject) -> Part:
 
 
 def _rename_type(answer: JsonObject) -> JsonObject:
-    """The fields of an answer; its type is its kind here, as a part has a type of its own."""
+    """Return the fields of an answer; its type is called kind, because a part has a type already."""
     fields = {str(name): to_json(value) for name, value in answer.items() if name != "type"}
     return {"kind": to_json(answer.get("type")), **fields}

@@ -1,4 +1,4 @@
-"""Answers that need not be JSON: sounds, of which digest and size are retained, and transcripts as plain text."""
+"""Read answers that need not be JSON: digest and size of sounds, and transcripts as plain text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BytesBody:
         """No more bytes will come."""
 
     def to_json(self) -> JsonObject:
-        """Digest and size of what came."""
+        """Return the digest and size of the bytes that came."""
         return {"digest": f"sha256:{self._digest.hexdigest()}", "size_bytes": self._size_bytes}
 
 
@@ -72,5 +72,5 @@ class TextBody:
         self._json.finish()
 
     def to_json(self) -> JsonObject:
-        """The answer so far; plain text stands under ``text``."""
+        """Return the answer so far; plain text is under ``text``."""
         return self._json.to_json() if self._json.begun else {"text": self._text.decode("utf-8", "replace")}

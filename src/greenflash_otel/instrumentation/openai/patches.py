@@ -1,9 +1,9 @@
-"""The wrappers around the SDK's one way to the network.
+"""Wrap the SDK's one way to the network.
 
-``request`` of the base clients sees every HTTP surface after the SDK's own transformation, whatever
-client, option copy or raw wrapper it was called through, and once for all retries. ``_process_response``
-sees the final answer. What the first knows travels to the second in the request's options, in place of
-their ``post_parser``, and is taken out again there.
+``request`` of the base clients sees every HTTP surface after the SDK's own transformation, once for all
+retries. It does so for every client, option copy and raw wrapper. ``_process_response`` sees the final answer.
+The first wrapper passes what it knows to the second in the request's options, in place of their
+``post_parser``. The second one takes it out again.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _begin(
 def _remove_known(
     instrumentation: OpenAIConfig, request: CallRequest, operation: Operation
 ) -> tuple[CallRequest, Operation]:
-    """The request as it is read: of a long history only what was not recorded before."""
+    """Make the request to be read: of a long history only what was not recorded before."""
     entries = request.body.get("messages")
     if instrumentation.history is None or not isinstance(entries, list):
         return request, operation
@@ -145,23 +145,21 @@ def _request_of(options: Any, ids: tuple[str, ...]) -> CallRequest:
 
 
 def _body_of(options: Any) -> JsonObject:
-    """The JSON that will be sent: ``extra_body`` wins over the arguments, as in the SDK."""
-    given = options.json_data
-    if isinstance(given, bytes):
-        given = json.loads(given)
+    """Return the JSON that will be sent: ``extra_body`` wins over the arguments, as in the SDK."""
+    body = options.json_data
+    if isinstance(body, bytes):
+        body = json.loads(body)
     extra = options.extra_json
     return (
-        {**read_json_object(given), **read_json_object(extra)}
-        if extra
-        else read_json_object(given) or NOTHING
+        {**read_json_object(body), **read_json_object(extra)} if extra else read_json_object(body) or NOTHING
     )
 
 
 def _is_observed(options: Any) -> bool:
-    """Whether a wrapper of ours, above another instrumentation's, observes this request already."""
+    """Return whether a wrapper of ours, above another instrumentation's, observes this request already."""
     return isinstance(options.post_parser, _Carrier)
 
 
 def is_suppressed_here() -> bool:
-    """Whether the running code asked not to be instrumented, or a framework above describes this call."""
+    """Return whether the running code asked not to be instrumented, or a framework above describes this call."""
     return is_suppressed() or is_captured_by_framework()

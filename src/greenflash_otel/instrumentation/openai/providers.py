@@ -1,4 +1,4 @@
-"""Which provider a client of the SDK talks to, in the words of ``gen_ai.provider.name``. Pure."""
+"""Name the provider that a client of the SDK talks to, in the words of ``gen_ai.provider.name``. Pure."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ HOSTS: Mapping[str, str] = {
 
 
 def provider_of(client: object) -> str:
-    """The provider's name; ``openai`` for a host that is not known, as whoever runs it speaks its API."""
-    for known in type(client).__mro__:
-        if provider := CLIENTS.get(known.__name__):
+    """Return the provider's name; ``openai`` for an unknown host, because it speaks OpenAI's API."""
+    for base in type(client).__mro__:
+        if provider := CLIENTS.get(base.__name__):
             return provider
     return _find_provider(str(getattr(getattr(client, "base_url", None), "host", "")))
 

@@ -1,4 +1,4 @@
-"""What the application asks of a surface, as the SDK is about to send it. Pure."""
+"""Describe a request to a surface, as the SDK is about to send it. Pure."""
 
 from __future__ import annotations
 

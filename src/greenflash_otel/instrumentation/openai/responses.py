@@ -35,7 +35,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_answer(body: JsonObject) -> ModelAnswer:
-    """The answer that a whole body contains; a streamed one is put together into the same form before."""
+    """Read the answer that a whole body contains; a streamed one is put together into the same form before."""
     status = read_str(body.get("status"))
     reason = read_str(read_json_object(body.get("incomplete_details")).get("reason"))
     finish_reason = reason or (status if status in FINAL else None)

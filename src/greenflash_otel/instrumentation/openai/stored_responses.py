@@ -1,4 +1,4 @@
-"""What OpenAI keeps: responses that are fetched, cancelled, compacted; items of stored conversations. Pure.
+"""Read what OpenAI stores: responses that are fetched, cancelled, compacted; items of conversations. Pure.
 
 None of these asks a model for an answer now. A fetched response is one that was asked for elsewhere;
 items are added to a conversation, or deleted, outside any response.
@@ -28,7 +28,7 @@ def read_compact(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_compacted(body: JsonObject) -> ModelAnswer:
-    """The compaction item. What comes with it are messages of the input, recorded before."""
+    """Read the compaction item. The items with it are messages of the input, recorded before."""
     items = [read_json_object(item) for item in read_list(body.get("output"))]
     compactions = [part for item in items if item.get("type") == "compaction" for part in read_item(item)]
     return ModelAnswer(
@@ -45,7 +45,7 @@ def read_add(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_added(body: JsonObject) -> ModelAnswer:
-    """The conversation that was made, or the items that were added."""
+    """Read the conversation that was made, or the items that were added."""
     items = [read_json_object(item) for item in read_list(body.get("data"))]
     return ModelAnswer(
         provider_conversation_id=None if items else read_str(body.get("id")),
@@ -62,5 +62,5 @@ def read_delete(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_deleted(body: JsonObject) -> ModelAnswer:
-    """That it was deleted: nothing more to know."""
+    """Return that it was deleted: the answer says no more."""
     return ModelAnswer(failure=read_failure(body.get("error")))

@@ -1,8 +1,8 @@
-"""Look on while an HTTP stream is read.
+"""Show an HTTP stream to a listener while the application reads it.
 
-The response's own stream stands behind a transparent proxy that passes every chunk on and informs a
-listener of it, and of the end. Nothing is read before the application reads it, and the proxy is left
-out when a response is pickled or copied, as httpx leaves out any stream.
+A transparent proxy replaces the response's own stream. It passes every chunk on and reports each, and the end,
+to a listener. It reads nothing before the application does. Pickling or copying a response leaves the proxy
+out, as httpx leaves out any stream.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ class Listener(Protocol):
         """``chunk`` was read."""
 
     def handle_end(self) -> None:
-        """The stream was read to its end."""
+        """Note that the stream was read to its end."""
 
     def handle_error(self, error: BaseException) -> None:
-        """Reading raised ``error``."""
+        """Note that reading raised ``error``."""
 
     def handle_close(self) -> None:
-        """The stream was closed."""
+        """Note that the stream was closed."""
 
 
 class TeeStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic in the stubs of wrapt 2 only
-    """A ``SyncByteStream``, an ``AsyncByteStream`` or both, as the one it stands for."""
+    """A ``SyncByteStream``, an ``AsyncByteStream`` or both, like the stream that it replaces."""
 
     def __init__(self, stream: Any, listener: Listener) -> None:
         super().__init__(stream)
@@ -57,7 +57,7 @@ class TeeStream(wrapt.ObjectProxy):  # type: ignore[type-arg]  # generic in the 
 
 
 class TeeIterator(wrapt.ObjectProxy):  # type: ignore[type-arg]
-    """The iterator of a stream; a generator stays a generator, so that whoever closes those still does."""
+    """Return the iterator of a stream; a generator stays a generator, so that code that closes it still can."""
 
     def __init__(self, iterator: Iterator[bytes], listener: Listener) -> None:
         super().__init__(iterator)

@@ -1,8 +1,8 @@
-"""The SDK's tool runners: every function they run is a tool execution with its result or its error.
+"""Record every function that the SDK's tool runners run: a tool execution with its result or its error.
 
 The runner's private ``_execute_function`` is wrapped: it runs one function for one call, in the runner's
-thread or in a pool. The execution's span is the current one meanwhile, so that what the function does is
-below it, and model calls in it belong to the tool call.
+thread or in a pool. Meanwhile the execution's span is the current one. So spans that the function makes are
+below it, and model calls in the function belong to the tool call.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Execution:
             self._invocation.finish(replace(self._complete_operation(None), ending="abandoned"))
 
     def leave(self, error: BaseException) -> None:
-        """Does nothing: the function has its own way out."""
+        """Do nothing: the function ends its operation itself."""
 
     def discard(self) -> None:
         """Forget it without a trace."""

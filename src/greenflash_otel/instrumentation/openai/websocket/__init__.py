@@ -1,4 +1,4 @@
-"""Instruments the SDK's WebSocket sessions: Responses, Realtime and Live.
+"""Instrument the SDK's WebSocket sessions: Responses, Realtime and Live.
 
 Every turn of a session becomes an operation like that of a call over HTTP. ``SURFACES`` lists the kinds of
 connection. Nothing here imports the SDK's modules: each is wrapped when the application imports it. What a

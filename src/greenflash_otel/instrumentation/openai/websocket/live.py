@@ -1,9 +1,9 @@
-"""Live sessions: both sides talk at any time, and the server sends fragments of what either says.
+"""Record Live sessions: both sides talk at any time, and the server sends fragments of their words.
 
 There are no responses here. A turn is what a person says, or what the application hands in, and what the
-model says to it: it begins with the first of the one after the last of the other, on the session's own time
-line, as fragments of the two come out of order. What a backend model does meanwhile for the session is
-recorded as calls that the person does not see; the tools it asks for are tools of the turn.
+model says to it. The next turn begins when the person speaks again after the model. The session's own time line
+decides that, because fragments of the two come out of order. What a backend model does meanwhile for the session
+is recorded as calls that the person does not see. The tools it asks for are tools of the turn.
 
 A sideband connection joins a session that others began. The server may repeat to it what was said just
 before, and does not say when the session began: the time line follows from what comes.
@@ -52,7 +52,7 @@ MAX_REMEMBERED = 256
 
 
 HIDDEN_ITEMS = frozenset({"message", "reasoning", "compaction", "mcp_list_tools"})
-"""What of a backend's answer the person sees nothing of; the rest are tools, and requests for approval."""
+"""Parts of a backend's answer that the person does not see; the others are tools, and requests for approval."""
 
 LINES = frozenset({"session.commentary.append", "session.thinking.append"})
 """What lets the model know something: nobody said it, and it is no instruction."""
@@ -80,7 +80,7 @@ class LiveSession(Session):
         """How far each side was recorded, by the event that says it."""
         self._repeated_ms: dict[str, int] = {}
         """How far each side had been recorded before this connection."""
-        self._given: list[Message] = []
+        self._inputs: list[Message] = []
         """What the application handed in for the next turn."""
         self._exchanges: list[LiveExchange] = []
         """The turns that run: the latest, and the one before while fragments of it may come."""
@@ -113,15 +113,15 @@ class LiveSession(Session):
     def _add_line(self, kind: str, content: str, now_ms: int) -> None:
         """Note what the model is let know; it says it, or heeds it, in the next turn."""
         part = Other(kind, {"content": content}) if kind in LINES else Text(content)
-        self._given.append(Message("developer", (part,), at_ms=now_ms))
-        del self._given[:-MAX_REMEMBERED]
+        self._inputs.append(Message("developer", (part,), at_ms=now_ms))
+        del self._inputs[:-MAX_REMEMBERED]
 
     def _hand_in(self, messages: tuple[Message, ...]) -> None:
-        """Note what the application answers the model; the model goes on from there."""
+        """Note what the application answers the model; the model continues from there."""
         latest = self._exchanges[-1] if self._exchanges else None
-        if latest is None or latest.is_answered or latest.person.pieces or latest.keys:
+        if latest is None or latest.is_answered or latest.person.deltas or latest.keys:
             latest = self._begin()
-        latest.given += messages
+        latest.inputs += messages
 
     def _read_received(self, event: JsonObject, now_ns: int) -> None:
         self._follow_clock(event, now_ns // 10**6)
@@ -129,18 +129,18 @@ class LiveSession(Session):
             handler(self, event, now_ns)
 
     def _follow_clock(self, event: JsonObject, now_ms: int) -> None:
-        """Set the session's beginning so early that nothing lies in the future, unless it is known."""
+        """Set the session's beginning so early that no event is in the future, unless it is known."""
         moment_ms = read_moment(event)
         if moment_ms is not None and not self._knows_beginning:
             self._began_ms = min(self._began_ms, now_ms - moment_ms)
 
     def _begin(self) -> LiveExchange:
-        """A new turn; the one before can still get fragments, until the model answers this one."""
+        """Begin a turn; the turn before can still get fragments until the model answers this one."""
         while len(self._exchanges) > 1:
             self._end(self._exchanges[0].turn)
         since_ms = max(self._clock_ns() // 10**6 - self._began_ms, 0)
-        exchange = LiveExchange(self._start(self._make_operation()), list(self._given), since_ms)
-        self._given.clear()
+        exchange = LiveExchange(self._start(self._make_operation()), list(self._inputs), since_ms)
+        self._inputs.clear()
         self._exchanges.append(exchange)
         return exchange
 
@@ -157,11 +157,11 @@ class LiveSession(Session):
 
     def _end(self, turn: SessionTurn, error: BaseException | None = None) -> None:
         super()._end(turn, error)
-        self._exchanges = [one for one in self._exchanges if one.turn is not turn]
+        self._exchanges = [exchange for exchange in self._exchanges if exchange.turn is not turn]
 
     def _complete_operation(self, turn: SessionTurn, error: BaseException | None) -> Operation:
         operation = turn.complete_operation(error)
-        exchange = next((one for one in self._exchanges if one.turn is turn), None)
+        exchange = next((candidate for candidate in self._exchanges if candidate.turn is turn), None)
         if exchange is None:
             return operation  # of a backend
         person, model = self._read_voice(exchange.person), self._read_voice(exchange.model)
@@ -175,11 +175,11 @@ class LiveSession(Session):
         parts = exchange.list_answered()
         operation = replace(
             operation,
-            input=(*exchange.given, *exchange.list_spoken(person)),
+            input=(*exchange.inputs, *exchange.list_spoken(person)),
             output=(Message("assistant", parts, voice=model),) if parts else (),
             response_model=self._model,
             voice_call=self._make_call(turn),
-            # It is complete when the other side goes on.
+            # It is complete when the other side continues.
             ending="completed" if parts and error is None else operation.ending,
         )
         # Nobody had begun to answer a last word, so nothing failed with the line.
@@ -188,7 +188,7 @@ class LiveSession(Session):
         return self._place_history(operation)
 
     def _read_voice(self, voice: Utterance) -> Voice | None:
-        if not voice.pieces:
+        if not voice.deltas:
             return None
         return Voice(self._began_ms + voice.start_ms, self._began_ms + voice.end_ms)
 
@@ -208,7 +208,7 @@ class LiveSession(Session):
         if id is None or id == self._id:
             return
         history = read_messages(session.get("input"))
-        self._given += (_place_line(one, now_ns // 10**6) for one in history)
+        self._inputs += (_place_line(line, now_ns // 10**6) for line in history)
         if self._id is not None:  # the line broke, and a new session began
             self._earlier_ms += compute_elapsed_ms(self._began_ms, now_ns // 10**6) or 0
             self._call = replace(self._call, duration_ms=None, ended_reason=None)
@@ -221,7 +221,7 @@ class LiveSession(Session):
         self._instructions = session.get("instructions", self._instructions)
 
     def _is_repeated(self, event: JsonObject) -> bool:
-        """Whether an event was read before, by this connection or by another of this process."""
+        """Return whether an event was read before, by this connection or by another of this process."""
         kind, moment_ms = read_str(event.get("type")) or "", read_moment(event)
         if moment_ms is None:
             return False
@@ -234,7 +234,7 @@ class LiveSession(Session):
         start_ms = read_count(event.get("start_ms")) or 0
         exchange = self._exchanges[-1] if self._exchanges else None
         follows = exchange is None or exchange.is_followed(start_ms)
-        silent = is_blank(event) and (follows or not (exchange and exchange.person.pieces))
+        silent = is_blank(event) and (follows or not (exchange and exchange.person.deltas))
         if silent or self._is_repeated(event):
             return
         if exchange is None or follows:
@@ -251,7 +251,7 @@ class LiveSession(Session):
         exchange = self._exchanges[-1] if self._exchanges else None
         if exchange and len(self._exchanges) > 1 and start_ms < exchange.start_ms:
             exchange = self._exchanges[-2]
-        silent = is_blank(event) and not (exchange and exchange.model.pieces)
+        silent = is_blank(event) and not (exchange and exchange.model.deltas)
         if silent or self._is_repeated(event):
             return
         if exchange is None:
@@ -262,7 +262,7 @@ class LiveSession(Session):
         exchange.turn.add(event, now_ns)
 
     def _on_key(self, event: JsonObject, now_ns: int) -> None:
-        """The person pressed a key of a phone; those that follow each other are one message."""
+        """Note that the person pressed a key of a phone; those that follow each other are one message."""
         exchange = self._exchanges[-1] if self._exchanges else None
         if exchange is None or exchange.is_answered:
             exchange = self._begin()
@@ -271,7 +271,7 @@ class LiveSession(Session):
         exchange.keys += read_str(event.get("event")) or ""
 
     def _on_key_sent(self, event: JsonObject, now_ns: int) -> None:
-        """The application pressed a key for the model."""
+        """Note that the application pressed a key for the model."""
         key = {"event": read_str(event.get("event"))}
         self._add_calls((ServerToolCall("dtmf", key, read_str(event.get("event_id"))),))
 
@@ -282,7 +282,7 @@ class LiveSession(Session):
 
     def _add_calls(self, calls: tuple[Part, ...]) -> None:
         exchange = self._exchanges[-1] if self._exchanges else self._begin()
-        if exchange.model.pieces and any(isinstance(call, ServerToolCall) for call in calls):
+        if exchange.model.deltas and any(isinstance(call, ServerToolCall) for call in calls):
             exchange = self._begin()  # what the model says next comes after the result
         exchange.calls += calls
 
@@ -303,13 +303,13 @@ class LiveSession(Session):
                 self._end(turn)
 
     def _make_hidden_operation(self) -> Operation:
-        """A call of a backend, with what was handed in for it."""
-        operation, given = self._make_operation(), tuple(self._backend_input)
+        """Record a call of a backend, with its input."""
+        operation, messages = self._make_operation(), tuple(self._backend_input)
         self._backend_input.clear()
         return replace(
             operation,
             conversation_context=replace(operation.conversation_context, internal=True),
-            input=given,
+            input=messages,
             request_model=None,
             system_instructions=(),
         )
@@ -325,7 +325,7 @@ class LiveSession(Session):
 
     def _close(self, error: BaseException | None) -> None:
         with guarded("end a session's turns"), self._lock:
-            if self._given and self._exchanges:
+            if self._inputs and self._exchanges:
                 self._begin()  # what the model was let know last, and did not come to say
         super()._close(error)
         self._repeated_ms = dict(self._heard_ms)
@@ -365,5 +365,5 @@ HANDLERS: Mapping[str, Callable[[LiveSession, JsonObject, int], None]] = {
 
 
 def _place_line(message: Message, now_ms: int) -> Message:
-    """A message of the history that was handed in; a line of the application's has a time, and is no prompt."""
+    """Place a message of the history; a line of the application's has a time, and is no prompt."""
     return replace(message, at_ms=now_ms) if message.role in SYSTEM_ROLES else message

@@ -20,15 +20,15 @@ from greenflash_otel.model.operation import (
 class Utterance:
     """What one side says in a turn; times by the session's clock."""
 
-    pieces: list[str] = field(default_factory=list)
+    deltas: list[str] = field(default_factory=list)
     start_ms: int = 0
     end_ms: int = 0
 
     def add(self, event: JsonObject) -> None:
         """Take in a fragment."""
-        if not self.pieces:
+        if not self.deltas:
             self.start_ms = read_count(event.get("start_ms")) or 0
-        self.pieces.append(read_str(event.get("delta")) or "")
+        self.deltas.append(read_str(event.get("delta")) or "")
         self.end_ms = max(self.end_ms, read_count(event.get("end_ms")) or 0)
 
 
@@ -37,7 +37,7 @@ class LiveExchange:
     """A turn, and what was said in it."""
 
     turn: SessionTurn
-    given: list[Message]
+    inputs: list[Message]
     since_ms: int = 0
     """When it began, by the session's clock, if nobody speaks in it."""
     keys: str = ""
@@ -53,41 +53,41 @@ class LiveExchange:
     @property
     def is_answered(self) -> bool:
         """Whether the model has said or done something in it."""
-        return bool(self.model.pieces or self.calls)
+        return bool(self.model.deltas or self.calls)
 
     @property
     def start_ms(self) -> int:
         """When it began, by the session's clock: what the model said before belongs to the turn before."""
-        return self.person.start_ms if self.person.pieces else self.since_ms
+        return self.person.start_ms if self.person.deltas else self.since_ms
 
     def is_followed(self, start_ms: int) -> bool:
-        """Whether what a person begins to say then belongs to the next turn."""
-        if self.model.pieces:
+        """Return whether what a person begins to say then belongs to the next turn."""
+        if self.model.deltas:
             return start_ms >= self.model.start_ms
-        return bool(self.calls) and not self.person.pieces
+        return bool(self.calls) and not self.person.deltas
 
     def add_to_report(self, delegation_id: str, content: str) -> bool:
         """Add to what the application found out, unless the model has gone on from that."""
-        for at, message in enumerate(self.given):
+        for at, message in enumerate(self.inputs):
             part = message.parts[0]
             if isinstance(part, ToolCallResponse) and part.id == delegation_id and not self.is_answered:
                 report = ToolCallResponse(f"{part.response}\n{content}", delegation_id)
-                self.given[at] = replace(message, parts=(report,))
+                self.inputs[at] = replace(message, parts=(report,))
                 return True
         return False
 
     def list_answered(self) -> tuple[Part, ...]:
-        """What the model said and did in it; what the provider did came before, what it asks for after."""
-        said = "".join(self.model.pieces).strip()
-        text = (Text(said),) if said else ()
+        """Return what the model said and did in it; what the provider did came before, what it asks for after."""
+        answer = "".join(self.model.deltas).strip()
+        text = (Text(answer),) if answer else ()
         ran = any(isinstance(call, ServerToolCall) for call in self.calls)
         return (*self.calls, *text) if ran else (*text, *self.calls)
 
     def list_spoken(self, voice: Voice | None) -> list[Message]:
-        """What the person said and pressed in it, in the order in which that began."""
+        """Return what the person said and pressed in it, in the order in which that began."""
         found = list[Message]()
-        if voice and (said := "".join(self.person.pieces).strip()):
-            found.append(Message("user", (Text(said),), voice=voice))
+        if voice and (question := "".join(self.person.deltas).strip()):
+            found.append(Message("user", (Text(question),), voice=voice))
         if self.keys:
             pressed_first = voice and self.keys_ms < (voice.started_at_ms or 0)
             pressed = Message("user", (Text(self.keys),), at_ms=self.keys_ms)
@@ -101,5 +101,5 @@ def read_moment(event: JsonObject) -> int | None:
 
 
 def is_blank(event: JsonObject) -> bool:
-    """Whether a fragment has no words."""
+    """Return whether a fragment has no words."""
     return not (read_str(event.get("delta")) or "").strip()

@@ -1,4 +1,4 @@
-"""The wrappers around the SDK's WebSocket connections.
+"""Wrap the SDK's WebSocket connections.
 
 Every way to read (``recv``, iteration, handlers, the lanes' reader, a relay) gets its frames from the
 connection's ``recv_bytes``. An application that reads the socket below it parses them with ``parse_event``.
@@ -142,7 +142,7 @@ def observe_queue(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any
 
 
 def _session_of(make: MakeSession, connection: Any, manager: Any = None) -> Session | None:
-    """The session of a connection, begun if it is new; None if it is not to be observed."""
+    """Return the session of a connection, and begin it if it is new; None if it is not to be observed."""
     with _lock:
         if connection not in _sessions:
             instrumentation = patches.current
@@ -159,7 +159,7 @@ def _session_of(make: MakeSession, connection: Any, manager: Any = None) -> Sess
 
 
 def _read_private(manager: Any, name: str) -> Any:
-    """A manager's private field."""
+    """Return a manager's private field."""
     return next(
         (value for key, value in vars(manager or _session_of).items() if key.endswith(f"__{name}")), None
     )
@@ -214,13 +214,13 @@ def _observe_closing(make: MakeSession, connection: Any) -> AbstractContextManag
 
 
 def _read_event(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> JsonObject:
-    """The event that is given to a sender: an object, or its JSON."""
-    given = next(iter((*args, *kwargs.values())))
-    return decode_frame(given) if isinstance(given, (str, bytes)) else read_json_object(given)
+    """Read the event that a sender gets: an object, or its JSON."""
+    event = next(iter((*args, *kwargs.values())))
+    return decode_frame(event) if isinstance(event, (str, bytes)) else read_json_object(event)
 
 
 def forget_all() -> None:
-    """Forget every session; connections that are open go on unobserved."""
+    """Forget every session; open connections continue unobserved."""
     with _lock:
         _sessions.clear()
         _queued.clear()

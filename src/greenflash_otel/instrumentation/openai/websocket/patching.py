@@ -24,7 +24,7 @@ class ConnectionMethod:
     """A method of a class and its wrappers."""
 
     owner: str
-    """Its class, where ``{}`` stands for the surface's name; ``Async`` goes before it for the twin."""
+    """Its class; ``{}`` is the place of the surface's name; ``Async`` goes before it for the twin."""
     name: str
     wrapper: Callable[..., Any]
     twin: Callable[..., Any]

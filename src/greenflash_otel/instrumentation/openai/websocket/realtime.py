@@ -1,11 +1,11 @@
-"""Realtime sessions: one turn per response, with what was said since the response before as its input.
+"""Record Realtime sessions: one turn per response, whose input is what was said since the response before.
 
-What a person says is written down by another model, often after the answer to it is complete. So a turn
-that is over waits for its transcripts and for what its MCP servers find out, for a bounded time, and for the
-end of its sound, which can still be cut short, until the next answer begins; and for all no longer than the
-session. Turns end in their order.
+Another model writes down what a person says, often after the answer to it is complete. So a turn that is over
+waits, but no longer than the session. It waits a bounded time for its transcripts and for the results of its
+MCP servers. It waits for the end of its sound until the next answer begins, because the person can still cut the
+sound short. Turns end in their order.
 
-Over WebRTC and SIP the sound goes past the connection. There the server reports when it plays.
+Over WebRTC and SIP the connection does not carry the sound. There the server reports when it plays.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class RealtimeSession(Session):
         self._items: LruDict[str, Item] = LruDict(MAX_REMEMBERED)
         """What was added to the conversation and not answered yet, by id, in order."""
         self._voices: LruDict[str, Voice] = LruDict(MAX_REMEMBERED)
-        self._asked = RequestQueue()
+        self._requests = RequestQueue()
         self._exchanges: dict[str, RealtimeExchange] = {}
         """By response id, in the order in which they began."""
         self._late: LruDict[str, None] = LruDict(MAX_REMEMBERED)
@@ -75,7 +75,7 @@ class RealtimeSession(Session):
         """When the application began to send sound; Unix time."""
         self._talk_began_ms: int | None = None
         """When the server last heard somebody begin to talk; on the clock of the sound it got."""
-        self._last_said_ms: int | None = None
+        self._last_spoken_ms: int | None = None
         """When the last answer was at its end."""
 
     def _read_sent(self, event: JsonObject, now_ns: int) -> SessionTurn | None:
@@ -83,8 +83,8 @@ class RealtimeSession(Session):
         if kind == "input_audio_buffer.append" and self._talking_since_ms is None:
             self._talking_since_ms = now_ns // 10**6
         elif kind == "response.create":
-            asked = read_json_object(event.get("response"))
-            self._asked.add(ResponseRequest(event, self._make_operation(asked)))
+            settings = read_json_object(event.get("response"))
+            self._requests.add(ResponseRequest(event, self._make_operation(settings)))
         return None
 
     def _read_received(self, event: JsonObject, now_ns: int) -> None:
@@ -133,28 +133,28 @@ class RealtimeSession(Session):
         operation = add_speech(whole, exchange.speech, ended_ms, self._pace.chars_per_s)
         self._pace.learn(whole, exchange.speech)
         if exchange.speech.started_ms is not None:
-            self._last_said_ms = exchange.speech.compute_end_ms(ended_ms)
+            self._last_spoken_ms = exchange.speech.compute_end_ms(ended_ms)
         operation = self._place_history(record_as_unanswered(operation))
         return replace(operation, response_model=self._model, voice_call=self._make_call(ended_ms))
 
     def _close(self, error: BaseException | None) -> None:
         super()._close(error)
         self._record_unanswered()
-        self._asked.clear()
+        self._requests.clear()
         self._voices.clear()
-        self._talker_id = self._talking_since_ms = self._talk_began_ms = self._last_said_ms = None
+        self._talker_id = self._talking_since_ms = self._talk_began_ms = self._last_spoken_ms = None
 
     def _has_own_state(self) -> bool:
         return super()._has_own_state() or bool(self._items)
 
     def _record_unanswered(self) -> None:
         """Record what was said, or added by the application, and never answered."""
-        said = _list_messages(self._items.values(), ())
+        messages = _list_messages(self._items.values(), ())
         self._items.clear()
-        if said and self._instrumentation.active:
+        if messages and self._instrumentation.active:
             call = self._make_call(self._clock_ns() // 10**6)
             operation = replace(
-                self._make_operation({}), name=ADD_ITEMS, input=said, streamed=False, voice_call=call
+                self._make_operation({}), name=ADD_ITEMS, input=messages, streamed=False, voice_call=call
             )
             SessionTurn(self._instrumentation, operation).finish(self._place_history(operation))
 
@@ -166,10 +166,10 @@ class RealtimeSession(Session):
             interruption_count=self._interruptions,
         )
 
-    def _make_operation(self, asked: JsonObject) -> Operation:
-        """A response as it was asked for; what goes into no conversation is not said to the user."""
+    def _make_operation(self, settings: JsonObject) -> Operation:
+        """Make the operation of a response; if it goes into no conversation, the user does not hear it."""
         conversation_context = self._choose_context({})
-        if asked.get("conversation") == "none":
+        if settings.get("conversation") == "none":
             conversation_context = replace(conversation_context, internal=True)
         return Operation(
             "chat",
@@ -177,8 +177,8 @@ class RealtimeSession(Session):
             provider=self._provider,
             request_model=self._model,
             provider_conversation_id=self._first_id,
-            system_instructions=read_parts(asked.get("instructions") or self._instructions),
-            input=read_messages(asked.get("input")),
+            system_instructions=read_parts(settings.get("instructions") or self._instructions),
+            input=read_messages(settings.get("input")),
             streamed=True,
         )
 
@@ -187,9 +187,9 @@ class RealtimeSession(Session):
         return self._exchanges.get(id or "")
 
     def _find_item(self, id: str | None) -> Item | None:
-        answered = (item for one in self._exchanges.values() for item in one.items)
+        items = (item for exchange in self._exchanges.values() for item in exchange.items)
         return self._items.get(id or "") or next(
-            (item for item in answered if item.fields.get("id") == id), None
+            (item for item in items if item.fields.get("id") == id), None
         )
 
     # What the server's events say.
@@ -211,13 +211,15 @@ class RealtimeSession(Session):
         id = read_str(fields.get("id")) or ""
         if fields.get("type") == "mcp_list_tools":
             return  # what could be called: nobody said or did anything
-        if exchange := next((one for one in self._exchanges.values() if id in one.outputs), None):
+        if exchange := next(
+            (candidate for candidate in self._exchanges.values() if id in candidate.outputs), None
+        ):
             if read_call_result(fields):
                 exchange.turn.amend(fields)
                 exchange.unfinished.discard(id)
             return
-        if known := self._find_item(id):
-            known.fields = fields
+        if stored := self._find_item(id):
+            stored.fields = fields
             return
         if event.get("type") == "conversation.item.done" and fields.get("role", "assistant") == "assistant":
             if id in self._late and (result := read_call_result(fields)):
@@ -238,7 +240,7 @@ class RealtimeSession(Session):
         self._silent.remember(read_str(event.get("item_id")) or "", None)
 
     def _on_key(self, event: JsonObject, now_ns: int) -> None:
-        """The person pressed a key of a phone; those that follow each other are one message."""
+        """Note that the person pressed a key of a phone; those that follow each other are one message."""
         key = read_str(event.get("event")) or ""
         latest = next(reversed(self._items.values()), None)
         if latest and latest.fields.get("type") == KEYS:
@@ -254,8 +256,8 @@ class RealtimeSession(Session):
         if (item := self._find_item(read_str(event.get("item_id")))) is None:
             return
         index = read_count(event.get("content_index")) or 0
-        if (piece := read_str(event.get("delta"))) is not None:
-            item.transcripts[index] = item.transcripts.get(index, "") + piece
+        if (delta := read_str(event.get("delta"))) is not None:
+            item.transcripts[index] = item.transcripts.get(index, "") + delta
             return
         item.awaited = False
         if (transcript := read_str(event.get("transcript"))) is not None:
@@ -263,18 +265,20 @@ class RealtimeSession(Session):
 
     def _on_speech_started(self, event: JsonObject, now_ns: int) -> None:
         now_ms = now_ns // 10**6
-        heard = [one for one in self._exchanges.values() if one.speech.is_audible(now_ms)]
-        spoken = [one.speech for one in self._exchanges.values() if one.speech.started_ms is not None]
-        before_ms = spoken[-1].compute_end_ms(now_ms) if spoken else self._last_said_ms
+        heard = [exchange for exchange in self._exchanges.values() if exchange.speech.is_audible(now_ms)]
+        spoken = [
+            exchange.speech for exchange in self._exchanges.values() if exchange.speech.started_ms is not None
+        ]
+        before_ms = spoken[-1].compute_end_ms(now_ms) if spoken else self._last_spoken_ms
         latency_ms = None if heard else compute_elapsed_ms(before_ms, now_ms)
         self._talker_id = read_str(event.get("item_id")) or ""
         self._voices.remember(self._talker_id, Voice(now_ms, response_latency_ms=latency_ms))
         self._talk_began_ms = read_count(event.get("audio_start_ms"))
-        for one in heard:
-            self._interrupt(one)
+        for exchange in heard:
+            self._interrupt(exchange)
 
     def _interrupt(self, exchange: RealtimeExchange) -> None:
-        """Note that an answer was cut short, and that whoever speaks now did it."""
+        """Note that an answer was cut short, and that the person who speaks now did it."""
         self._interruptions += not exchange.speech.interrupted
         exchange.speech.interrupted = True
         id = self._talker_id
@@ -294,7 +298,7 @@ class RealtimeSession(Session):
 
     def _on_committed(self, event: JsonObject, now_ns: int) -> None:
         id = read_str(event.get("item_id")) or ""
-        if id not in self._voices:  # nobody but the application tells when a person talks
+        if id not in self._voices:  # only the application shows when a person talks
             self._voices.remember(id, Voice(self._talking_since_ms, now_ns // 10**6))
         self._talking_since_ms = None
 
@@ -304,8 +308,8 @@ class RealtimeSession(Session):
         if id in self._exchanges:
             return
         out_of_band = "conversation_id" in response and response["conversation_id"] is None
-        asked = self._asked.take_for(response, out_of_band)
-        operation = asked.operation if asked else self._make_operation({})
+        request = self._requests.take_for(response, out_of_band)
+        operation = request.operation if request else self._make_operation({})
         items: list[Item] = []
         if not out_of_band:
             for earlier in self._exchanges.values():
@@ -315,12 +319,14 @@ class RealtimeSession(Session):
             self._talker_id = None
         turn = self._start(replace(operation, provider_conversation_id=self._first_id))
         turn.response_id = id
-        self._exchanges[id] = RealtimeExchange(turn, items, asked=asked)
+        self._exchanges[id] = RealtimeExchange(turn, items, request=request)
         turn.add(translate_event(event), now_ns)
 
     def _on_truncated(self, event: JsonObject, now_ns: int) -> None:
         id, heard_ms = read_str(event.get("item_id")) or "", read_count(event.get("audio_end_ms"))
-        exchange = next((one for one in self._exchanges.values() if id in one.outputs), None)
+        exchange = next(
+            (candidate for candidate in self._exchanges.values() if id in candidate.outputs), None
+        )
         if exchange and heard_ms is not None:
             exchange.speech.truncate(heard_ms)
             if exchange.speech.cut:
@@ -339,14 +345,14 @@ class RealtimeSession(Session):
         exchange.speech.stop_playing(now_ns // 10**6, cut=cut)
 
     def _on_error(self, event: JsonObject, now_ns: int) -> None:
-        if not self._asked.drop_refused(read_json_object(event.get("error"))):
+        if not self._requests.drop_refused(read_json_object(event.get("error"))):
             self._give_back_request()
 
     def _give_back_request(self) -> None:
-        """The server itself began the running response, just before it read the request for one."""
+        """Note that the server itself began the running response, just before it read the request for it."""
         for exchange in reversed(self._exchanges.values()):
-            if exchange.done_ns is None and exchange.asked and not exchange.asked.is_out_of_band():
-                exchange.asked = None
+            if exchange.done_ns is None and exchange.request and not exchange.request.is_out_of_band():
+                exchange.request = None
                 exchange.turn.operation = self._make_operation({})
                 return
 
@@ -376,8 +382,8 @@ HANDLERS: Mapping[str, Callable[[RealtimeSession, JsonObject, int], None]] = {
 """What reads an event that is not about the inside of a response."""
 
 
-def _list_messages(items: Iterable[Item], given: tuple[Message, ...]) -> tuple[Message, ...]:
-    return (*(message for item in items if (message := item.make_message())), *given)
+def _list_messages(items: Iterable[Item], more: tuple[Message, ...]) -> tuple[Message, ...]:
+    return (*(message for item in items if (message := item.make_message())), *more)
 
 
 def _was_interrupted(event: JsonObject) -> bool:

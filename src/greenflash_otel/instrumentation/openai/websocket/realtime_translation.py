@@ -1,4 +1,4 @@
-"""What the Realtime API says, in the words of the Responses API. Pure.
+"""Translate the Realtime API into the words of the Responses API. Pure.
 
 The two speak of the same things: responses with output items, and deltas of them. Where the names
 differ (and they did once more in Realtime's beta), those of Responses are put in, so that one reader
@@ -33,7 +33,7 @@ SPOKEN_INPUT = ("input_audio", "audio")
 
 
 def translate_event(event: JsonObject) -> JsonObject:
-    """An event of a response as the Responses API would have sent it."""
+    """Write an event of a response as the Responses API would have sent it."""
     kind = read_str(event.get("type")) or ""
     if response := read_json_object(event.get("response")):
         if kind == "response.done":
@@ -41,13 +41,13 @@ def translate_event(event: JsonObject) -> JsonObject:
         return {**event, "type": kind, "response": _translate_response(response)}
     if item := _translate_item(read_json_object(event.get("item"))):
         if kind == "response.output_item.done" and not _says_something(item):
-            return {}  # broken off before it was written down: the deltas tell more
+            return {}  # broken off before it was written down: the deltas say more
         return {**event, "item": item}
     return {**event, "type": EVENTS.get(kind, kind)}
 
 
 def read_item(item: JsonObject, transcripts: Mapping[int, str]) -> Message | None:
-    """An item of the conversation as a message, spoken parts as their transcripts where there are any."""
+    """Write an item of the conversation as a message, spoken parts as their transcripts where there are any."""
     if item.get("type") == KEYS:
         return Message("user", (Text(item["content"]),))
     if item.get("type") != "message":
@@ -60,21 +60,21 @@ def read_item(item: JsonObject, transcripts: Mapping[int, str]) -> Message | Non
 
 
 def is_spoken(item: JsonObject) -> bool:
-    """Whether a person spoke an item, so that a transcript of it may come."""
+    """Return whether a person spoke an item, so that a transcript of it may come."""
     return item.get("role") == "user" and any(
         read_json_object(content).get("type") == "input_audio" for content in read_list(item.get("content"))
     )
 
 
 def find_unfinished_calls(event: JsonObject) -> set[str]:
-    """The ids of the calls of MCP servers in a response that have no result yet."""
+    """Return the ids of the calls of MCP servers in a response that have no result yet."""
     items = map(read_json_object, read_list(read_json_object(event.get("response")).get("output")))
     calls = [item for item in items if item.get("type") == "mcp_call" and read_call_result(item) is None]
     return {id for item in calls if (id := read_str(item.get("id")))}
 
 
 def read_call_result(item: JsonObject) -> Message | None:
-    """What an MCP server answered to a call; None for any other item, and while there is no answer."""
+    """Return what an MCP server answered to a call; None for any other item, and while there is no answer."""
     if item.get("type") != "mcp_call":
         return None
     results = [part for part in read_item_parts(item) if isinstance(part, ServerToolCallResponse)]

@@ -1,4 +1,4 @@
-"""What a Realtime session knows of its turns: which request each answers, and what it still waits for."""
+"""Remember the turns of a Realtime session: which request each answers, and what it still waits for."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ResponseRequest:
         return read_json_object(self.event.get("response"))
 
     def is_out_of_band(self) -> bool:
-        """Whether its response goes into no conversation."""
+        """Return whether its response goes into no conversation."""
         return self.fields.get("conversation") == "none"
 
 
@@ -53,11 +53,11 @@ class RealtimeExchange:
     unfinished: set[str] = field(default_factory=set)
     """Ids of those among them that are calls of MCP servers without a result."""
     done_ns: int | None = None
-    asked: ResponseRequest | None = None
+    request: ResponseRequest | None = None
     """The request that it is taken for the answer to."""
 
     def is_complete(self, now_ns: int) -> bool:
-        """Whether nothing more will be known of it."""
+        """Return whether nothing more will be known of it."""
         if self.done_ns is None:
             return False
         waits = self.unfinished or any(item.awaited for item in self.items)
@@ -73,7 +73,7 @@ class RequestQueue:
         self._waiting: deque[ResponseRequest] = deque(maxlen=MAX_REQUESTS)
 
     def add(self, request: ResponseRequest) -> None:
-        """The application asks for a response."""
+        """Note that the application asks for a response."""
         self._waiting.append(request)
 
     def clear(self) -> None:
@@ -81,7 +81,7 @@ class RequestQueue:
         self._waiting.clear()
 
     def take_for(self, response: JsonObject, out_of_band: bool) -> ResponseRequest | None:
-        """The request that a response answers: the oldest of its kind, but never with other metadata."""
+        """Take the request that a response answers: the oldest of its kind, but never with other metadata."""
         metadata = response.get("metadata")
         return self._take(
             request
@@ -98,7 +98,7 @@ class RequestQueue:
         if id := read_str(error.get("event_id")):
             self._take(request for request in self._waiting if request.event.get("event_id") == id)
         elif error.get("code") == REFUSED_RESPONSE:
-            return bool(self._take(one for one in self._waiting if not one.is_out_of_band()))
+            return bool(self._take(request for request in self._waiting if not request.is_out_of_band()))
         elif (read_str(error.get("param")) or "").startswith("response"):
             self._take(iter(self._waiting))
         return True

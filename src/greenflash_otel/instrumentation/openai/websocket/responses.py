@@ -27,7 +27,7 @@ MAX_REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What the application, or the server by itself, asked the model for."""
+    """What the application, or the server itself, asked the model for."""
 
     operation: Operation
     parent: str | None
@@ -38,9 +38,9 @@ class _Request:
 
 @dataclass(slots=True)
 class _Lane:
-    """What goes on under one ``stream_id``, or without any."""
+    """What runs under one ``stream_id``, or without any."""
 
-    asked: deque[_Request] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
+    requests: deque[_Request] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
     """Those whose response has not begun, oldest first."""
     running: _Request | None = None
     settings: Operation | None = None
@@ -75,7 +75,7 @@ class ResponsesSession(Session):
         operation = responses.read_request(CallRequest(event), operation)
         parent, operation = operation.previous_response_id, self._continue_operation(operation)
         turn = self._start(operation) if _generates(event) else None
-        self._get_lane(event).asked.append(_Request(operation, parent, turn))
+        self._get_lane(event).requests.append(_Request(operation, parent, turn))
         return turn
 
     def _read_received(self, event: JsonObject, now_ns: int) -> None:
@@ -95,19 +95,21 @@ class ResponsesSession(Session):
             self._finish(done, read_str(read_json_object(event.get("response")).get("id")))
 
     def _find_request(self, lane: _Lane, response: JsonObject) -> _Request:
-        """What a response answers: a request, or steering input of which the server makes one by itself."""
+        """Find what a response answers: a request, or steering input that the server makes one of."""
         parent = read_str(response.get("previous_response_id"))
         steering = self._steered.pop(parent, None) if parent else None
-        waiting = [one for one in lane.asked if one.turn is None or one.turn in self._turns]
-        asked = next((one for one in waiting if parent in (None, one.parent)), None)
-        if asked is None and steering is None and waiting:
-            asked = waiting[0]
-        if asked is None:
+        waiting = [
+            request for request in lane.requests if request.turn is None or request.turn in self._turns
+        ]
+        request = next((candidate for candidate in waiting if parent in (None, candidate.parent)), None)
+        if request is None and steering is None and waiting:
+            request = waiting[0]
+        if request is None:
             return self._make_successor(lane, parent, steering or ())
-        lane.asked.remove(asked)
-        if steering and asked.turn:
-            asked.turn.operation = replace(asked.operation, input=(*steering, *asked.operation.input))
-        return asked
+        lane.requests.remove(request)
+        if steering and request.turn:
+            request.turn.operation = replace(request.operation, input=(*steering, *request.operation.input))
+        return request
 
     def _make_successor(self, lane: _Lane, parent: str | None, steering: tuple[Message, ...]) -> _Request:
         operation = replace(
@@ -125,8 +127,8 @@ class ResponsesSession(Session):
             self._end(done.turn)
 
     def _refuse(self, lane: _Lane, event: JsonObject, now_ns: int) -> None:
-        """The server could not do what was asked for on a lane, or go on with what ran there."""
-        refused = lane.asked.popleft() if lane.asked else lane.running
+        """End what the server refused on a lane: the oldest request, or the running response."""
+        refused = lane.requests.popleft() if lane.requests else lane.running
         if refused is lane.running:
             lane.running = None
         if refused and refused.turn in self._turns:
@@ -174,6 +176,6 @@ class ResponsesSession(Session):
 
 
 def _generates(event: JsonObject) -> bool:
-    """Whether a request asks for an answer."""
+    """Return whether a request asks for an answer."""
     prewarm = read_json_object(event.get("prompt_cache_options")).get("prewarm")
     return prewarm is not True and event.get("generate") is not False

@@ -75,7 +75,7 @@ class SessionTurn:
         return self._assembly.complete
 
     def complete_operation(self, error: BaseException | None = None) -> Operation:
-        """The operation as it turned out, broken off by ``error`` or left where it is not complete."""
+        """Return the operation as it turned out, broken off by ``error`` or left where it is not complete."""
         body = dict(self._assembly.to_json())
         if self._amended:
             items = [read_json_object(item) for item in read_list(body.get("output"))]
@@ -129,7 +129,7 @@ class Session(ABC):
         self._id: str | None = None
         """The provider's id of the session, where sessions have one. A new line can bring a new session."""
         self._first_id: str | None = None
-        """The id of the connection's first session: it names the conversation, which goes on."""
+        """The id of the connection's first session: it names the conversation, which continues."""
         self._has_history = False
         """Whether something of the session was recorded: what is handed in before may be known."""
         self._frames: LruDict[int, None] = LruDict(MAX_FRAMES)
@@ -140,41 +140,41 @@ class Session(ABC):
         open_operations.watch(self)
 
     def send(self, event: JsonObject) -> SessionTurn | None:
-        """The application is about to send ``event``; the turn it asks for, if it does."""
+        """Note that the application is about to send ``event``; return the turn that it requests, if any."""
         recorder = self if self._recorded else _recording.get(self._id or "", self)
         with guarded("read a sent event"), recorder._lock:
             return recorder._read_sent(event, recorder._clock_ns())
         return None
 
     def handle_unsent(self, turn: SessionTurn, error: BaseException) -> None:
-        """What should have begun ``turn`` could not be sent."""
+        """Note that the event that should have begun ``turn`` could not be sent."""
         with guarded("end a session's turns"), self._lock:
             if turn in self._turns:
                 self._end(turn, error)
 
     def receive_frame(self, frame: str | bytes) -> None:
-        """The server's ``frame`` is about to reach the application."""
+        """Note that the server's ``frame`` is about to reach the application."""
         self._frames.remember(_hash_frame(frame), None)
         if event := decode_frame(frame):
             self.receive(event)
 
     def has_received(self, frame: str | bytes) -> bool:
-        """Whether a frame is one of the latest that came."""
+        """Return whether a frame is one of the latest that came."""
         return _hash_frame(frame) in self._frames
 
     def receive(self, event: JsonObject) -> None:
-        """The server's ``event`` is about to reach the application."""
+        """Note that the server's ``event`` is about to reach the application."""
         open_operations.abandon_waiting()
         with guarded("read a received event"), self._lock:
             if self._recorded:
                 self._read_received(event, self._clock_ns())
 
     def handle_error(self, error: BaseException) -> None:
-        """The connection is lost, or closed by the server; it may come back, its responses will not."""
+        """Note that the connection is lost, or closed by the server; it may come back, its responses will not."""
         self._close(None if type(error).__name__ == "ConnectionClosedOK" else error)
 
     def handle_close(self, error: BaseException | None) -> None:
-        """The application closed the connection, because of ``error`` if there is one."""
+        """Note that the application closed the connection, because of ``error`` if there is one."""
         self._close(error)
 
     def abandon(self) -> None:
@@ -202,7 +202,7 @@ class Session(ABC):
             open_operations.abandon_when_safe(self)
 
     def _has_own_state(self) -> bool:
-        """Whether there is something that only this session knows."""
+        """Return whether there is something that only this session knows."""
         return bool(self._turns)
 
     def _claim_session(self, id: str) -> None:
@@ -266,7 +266,7 @@ class Session(ABC):
             del _recording[self._id]
 
     def _choose_context(self, body: JsonObject) -> ConversationContext:
-        """That of the running scope, else of the one that connected; the user of ``body`` if it has none."""
+        """Return the running block's context, else the connecting one's; add the user of ``body`` if it has none."""
         now = get_current_conversation_context()
         return merge_context(
             now if now != ConversationContext() else self._conversation_context, context_of(body)
@@ -274,14 +274,14 @@ class Session(ABC):
 
 
 def record_as_unanswered(operation: Operation) -> Operation:
-    """``operation``, or what was said in it where no answer to that came and nothing failed: it is no step."""
+    """Return ``operation``; if no answer came and nothing failed, as messages alone: it is no step."""
     if operation.output or operation.ending not in ("cancelled", "abandoned"):
         return operation
     return replace(operation, name=ADD_ITEMS, ending="completed", streamed=False)
 
 
 def decode_frame(frame: str | bytes) -> JsonObject:
-    """The event that a frame contains; nothing if it contains none, as a relay may pass on anything."""
+    """Read the event in a frame; return an empty one if there is none, because a relay may pass on anything."""
     try:
         return read_json_object(json.loads(frame))
     except (ValueError, RecursionError):
@@ -321,7 +321,7 @@ class EventReading:
     def __exit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        names = [known.__name__ for known in type.__mro__] if type else []
+        names = [base.__name__ for base in type.__mro__] if type else []
         if error is not None and "ConnectionClosed" in names:
             self._session.handle_error(error)
 

@@ -27,7 +27,7 @@ class Item:
     fields: JsonObject
     voice: Voice | None = None
     transcripts: dict[int, str] = field(default_factory=dict)
-    """By the index of the content; in pieces until they are complete."""
+    """By the index of the content; in deltas until they are complete."""
     awaited: bool = False
     """Whether a transcript of it is still to come."""
     at_ms: int | None = None
@@ -37,7 +37,7 @@ class Item:
 
     @classmethod
     def create(cls, fields: JsonObject, voice: Voice | None, transcribed: bool, now_ms: int) -> Item:
-        """A new item; ``transcribed`` says whether the session writes down what persons say."""
+        """Make an item; ``transcribed`` says whether the session writes down what persons say."""
         spoken = is_spoken(fields)
         at_ms = now_ms if fields.get("role") in SYSTEM_ROLES else None
         item = cls(fields, voice if spoken else None, at_ms=at_ms)
@@ -50,7 +50,7 @@ class Item:
         return item
 
     def make_message(self) -> Message | None:
-        """What it says so far."""
+        """Return its text so far."""
         message = self.late or read_item(self.fields, self.transcripts)
         return replace(message, voice=self.voice, at_ms=self.at_ms) if message and message.parts else None
 
@@ -85,18 +85,18 @@ class Speech:
             self.started_ms = now_ms
 
     def start_playing(self, now_ms: int) -> None:
-        """The server has begun to play it."""
+        """Note that the server has begun to play it."""
         self.played_by_server = True
         if self.started_ms is None:
             self.started_ms = now_ms
 
     def stop_playing(self, now_ms: int, *, cut: bool) -> None:
-        """The server has played it; with ``cut``, only the beginning of it."""
+        """Note that the server has played it; with ``cut``, only the beginning of it."""
         if self.stopped_ms is None:
             self.stopped_ms, self.cut = now_ms, cut
 
     def truncate(self, heard_ms: int) -> None:
-        """The server was informed how much of it was heard, which may be all of it."""
+        """Note how much of it was heard, as the application reports it to the server."""
         if self.played_by_server:
             self.cut = self.stopped_ms is None or self.cut
         else:
@@ -105,13 +105,13 @@ class Speech:
         self.over = True
 
     def is_audible(self, now_ms: int) -> bool:
-        """Whether somebody listens to it: there is sound left to play."""
+        """Return whether there is sound left to play."""
         if self.over or self.started_ms is None or self.stopped_ms is not None:
             return False
         return self.played_by_server or not self.complete or now_ms < self.started_ms + self.audio_ms
 
     def is_awaited(self, now_ms: int) -> bool:
-        """Whether more can become known of how much of it was heard."""
+        """Return whether more can become known of how much of it was heard."""
         if self.started_ms is None or self.heard_ms is not None:
             return False
         if self.played_by_server:
@@ -130,7 +130,7 @@ class Speech:
         return self.started_ms + self.audio_ms
 
     def compute_share_heard(self, chars: int, chars_per_s: float) -> float:
-        """The share of its text that was heard, given the text's length and the pace of the voice."""
+        """Estimate the share of its text that was heard, given the text's length and the pace of the voice."""
         if not self.cut or self.started_ms is None or not chars:
             return 1
         heard_ms = self.compute_end_ms(self.started_ms) - self.started_ms
@@ -163,11 +163,11 @@ def add_speech(
     """``operation`` with how its answer was spoken, of which only what was heard is retained."""
     if speech.started_ms is None or not operation.output:
         return operation
-    asked = next((one.voice for one in reversed(operation.input) if one.voice), None)
+    question = next((message.voice for message in reversed(operation.input) if message.voice), None)
     voice = Voice(
         started_at_ms=speech.started_ms,
         ended_at_ms=speech.compute_end_ms(done_ms),
-        response_latency_ms=compute_elapsed_ms(asked.ended_at_ms if asked else None, speech.started_ms),
+        response_latency_ms=compute_elapsed_ms(question.ended_at_ms if question else None, speech.started_ms),
         was_interrupted=speech.interrupted,
     )
     (answer,) = operation.output
@@ -178,7 +178,7 @@ def add_speech(
 
 
 def compute_elapsed_ms(before_ms: int | None, now_ms: int | None) -> int | None:
-    """The time between two moments; None where one is not known or they are the other way round."""
+    """Return the time between two moments; None if one is unknown or the second is earlier."""
     if before_ms is None or now_ms is None or now_ms < before_ms:
         return None
     return now_ms - before_ms
@@ -189,7 +189,7 @@ def _count_chars(answer: Message) -> int:
 
 
 def _cut_to_heard(parts: tuple[Part, ...], share: float) -> list[Part]:
-    """The first ``share`` of what is said: text and sound go at the same pace."""
+    """Return the first ``share`` of a spoken text: text and sound have the same pace."""
     left = round(sum(len(part.content) for part in parts if isinstance(part, Text)) * share)
     retained: list[Part] = []
     for part in parts:
@@ -204,7 +204,7 @@ def _cut_to_heard(parts: tuple[Part, ...], share: float) -> list[Part]:
 
 
 def _cut_to_words(text: str, chars: int) -> str:
-    """The beginning of a text, to the end of a word, but of the first word at least; some languages have no spaces."""
+    """Cut a text at the end of a word, after the first at least; some languages have no spaces."""
     if chars >= len(text):
         return text
     if chars <= 0:
