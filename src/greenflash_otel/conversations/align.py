@@ -14,6 +14,7 @@ Where words differ, `changed_history` decides.
 | has known messages in another form              | those messages, under their first form              |
 | has something unknown before known messages     | inserted by the application: no message at all      |
 | has all that is known once more                 | those messages: a state that was added to itself    |
+| has more of an answer that asked for tools      | that answer; only what was left out of it is new    |
 | has nothing of it                               | new, after the newest message                       |
 
 Theory. Only links are matched, since only they move the head; see `message_ids.chain`. Whatever is between

@@ -85,15 +85,18 @@ def find_result(operations: Iterable[Operation], call_id: str) -> Json:
 def pair_results(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Give results the ids of the calls before them, in their order."""
     made, waiting = {call.id for call in iterate_calls(messages)}, list[str]()
-    answered = {
-        result.id for result in iterate_results(messages)
-    }  # a call that was left out has a result, too
+    given = [one.id for one in iterate_results(messages)]
+    settled = (
+        set(given) if len(given) > len(made) else set[str | None]()
+    )  # calls were left out, not their ids
 
     def name_part(part: Part) -> Part:
-        if isinstance(part, ToolCall) and part.id and part.id not in answered:
+        if isinstance(part, ToolCall) and part.id and part.id not in settled:
             waiting.append(part.id)
         elif isinstance(part, ToolCallResponse) and part.id not in made and waiting:
             return replace(part, id=waiting.pop(0))
+        elif isinstance(part, ToolCallResponse) and part.id in waiting:
+            waiting.remove(part.id)
         return part
 
     found = []
