@@ -14,6 +14,7 @@ Where words differ, `changed_history` decides.
 | has known messages in another form              | those messages, under their first form              |
 | has something unknown before known messages     | inserted by the application: no message at all      |
 | has all that is known once more                 | those messages: a state that was added to itself    |
+| has more of an answer that asked for tools      | that answer; only what was left out of it is new    |
 | has nothing of it                               | new, after the newest message                       |
 
 Theory. Only links are matched, since only they move the head; see `message_ids.chain`. Whatever is between
@@ -110,13 +111,13 @@ def chain_answers(
     if operation.ending == "pending":
         return (), cursor
     if operation.choice_count < 2 or not prepared.answers:
-        known = _match_resent_answer(state, cursor, prepared.answers)
-        if known:
-            return _append_unknown(state, _Match(cursor, known), prepared.answers)
-        return extend_chain(namespace, cursor, prepared.answers)
+        chained, after = extend_chain(namespace, cursor, prepared.answers)
+        is_known = all(one.id in state.nodes for one in chained if one.fragment.is_link)
+        if not is_known and (nodes := _match_resent_answer(state, cursor, prepared.answers)):
+            return _append_unknown(state, _Match(cursor, nodes), prepared.answers)
+        return chained, after
     alternatives = [extend_chain(namespace, cursor, (one,)) for one in prepared.answers]
-    chained = disambiguate_choices(namespace, [one for one, _ in alternatives])
-    return list(chained), alternatives[0][1]
+    return list(disambiguate_choices(namespace, [one for one, _ in alternatives])), alternatives[0][1]
 
 
 def _match_resent_answer(

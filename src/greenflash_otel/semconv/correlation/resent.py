@@ -2,7 +2,7 @@
 
 OpenAI's older instrumentation of OpenTelemetry leaves out what was said next to the calls, OpenLIT the whole
 message; then a history does not look like the answers that it is made of. Put in are answers to calls that
-arrive together with it, or came a moment ago.
+arrive together with it, or came a moment ago. Where the resend has more than the answer, `align` finds that.
 """
 
 from __future__ import annotations
