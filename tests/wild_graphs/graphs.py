@@ -170,7 +170,7 @@ class GraphOfTurn:
             messages = state["messages"]
             mine = [one for one in messages if one.type == "ai" and one.text in drafts]
             question = next(
-                at for at in range(len(messages) - 1, -1, -1) if messages[at].text == self.question
+                at for at in range(len(messages) - 1, -1, -1) if messages[at].text.startswith(self.question)
             )
             match kind:
                 case "removes":
