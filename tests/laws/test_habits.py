@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from hypothesis import assume, given, settings
@@ -51,7 +52,11 @@ def with_parents(items: Sequence[MessageItem]) -> list[tuple[str, str | None]]:
     ]
 
 
-@settings(max_examples=300)
+EXAMPLES = int(os.environ.get("GREENFLASH_OTEL_WILD_EXAMPLES", "300"))
+"""20,000 in the long run."""
+
+
+@settings(max_examples=EXAMPLES)
 @given(
     st.tuples(HABITS, HABITS),
     st.tuples(TURNS, TURNS),

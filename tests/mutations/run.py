@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import repeat
 from pathlib import Path
 
-from tests.mutations import delivery, seeded
+from tests.mutations import capture, delivery, seeded
 from tests.mutations.seeded import Mutation
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,11 @@ CONVERSATIONS = (
     "tests/delivery/test_state_table.py",
 )
 DELIVERY = ("tests/delivery/test_model.py", "tests/delivery", "tests/faults")
+CAPTURE = (
+    "tests/instrumentation/test_annotations.py",
+    "tests/instrumentation/openai/test_asked_again.py",
+    "tests/instrumentation/langchain/test_edited_calls.py",
+)
 QUICK = {"PYTHONDONTWRITEBYTECODE": "1", "MODEL_UNSHRUNK": "1"}
 
 
@@ -65,6 +70,7 @@ def main(part: str) -> int:
     mistakes: list[tuple[str, Mutation, Sequence[str]]] = [
         *zip(seeded.MUTATIONS, seeded.MUTATIONS.values(), repeat(CONVERSATIONS)),
         *zip(delivery.MUTATIONS, delivery.MUTATIONS.values(), repeat(DELIVERY)),
+        *zip(capture.MUTATIONS, capture.MUTATIONS.values(), repeat(CAPTURE)),
     ]
     for name, mutation, tests in mistakes:
         if part in name:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutations import delivery, seeded
+from tests.mutations import capture, delivery, seeded
 from tests.mutations.run import source_of
 from tests.mutations.seeded import Mutation
 
-MUTATIONS = {**seeded.MUTATIONS, **delivery.MUTATIONS}
+MUTATIONS = {**seeded.MUTATIONS, **delivery.MUTATIONS, **capture.MUTATIONS}
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS.values(), ids=MUTATIONS)

@@ -8,8 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias, TypedDict
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_core.runnables import RunnableLambda
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool, tool
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
@@ -17,7 +24,8 @@ from langgraph.types import Send, interrupt
 
 from tests.chat import client_saying
 from tests.instrumentation.langchain.models import asks, says
-from tests.wild_graphs.plans import Step, ToolKind, Turn
+from tests.wild_graphs.background import Background
+from tests.wild_graphs.plans import Step, StepKind, ToolKind, Turn
 
 PROMPT = "You are a guide."
 
@@ -38,6 +46,8 @@ class Happened:
     results: dict[str, str] = field(default_factory=dict)
     """The result that counts of each tool call, by its id."""
     hidden: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    """What models said in the background: each is a hidden step."""
     _count: int = 0
 
     def make_text(self, what: str) -> str:
@@ -59,12 +69,16 @@ Node: TypeAlias = Any
 class GraphOfTurn:
     """Builds the nodes of one turn, and knows what they say."""
 
-    def __init__(self, turn: Turn, happened: Happened, *, has_prompt: bool) -> None:
+    def __init__(self, turn: Turn, happened: Happened, question: str, *, has_prompt: bool) -> None:
+        self.question = question
         self._turn, self._happened, self._has_prompt = turn, happened, has_prompt
+        self.call = turn.call
         self.preambles: list[str] = []
         """What models said when they called tools: the user saw it."""
         self.last_draft: str | None = None
         """What the graph has as its last answer when it asks back: the user sees it with the question."""
+        self.background = Background()
+        self._drafts: list[str] = []
 
     def compile(self, checkpointer: Any) -> Any:
         """Return the graph: its steps one after the other, perhaps an interrupt, then the answer."""
@@ -114,7 +128,7 @@ class GraphOfTurn:
             case "classifies":
                 return self._make_classifier(hide("topic"))
             case "drafts":
-                self.last_draft = draft = hide("draft")
+                draft = self._add_draft(hide("draft"))
                 return lambda state: {"messages": [says(draft).invoke(state["messages"])]}
             case "criticises":
                 critique = hide("critique")
@@ -131,7 +145,65 @@ class GraphOfTurn:
                 inner.add_node("inner", self._make_classifier(hide("inner topic")))
                 inner.add_edge(START, "inner")
                 return inner.compile()
-        return self._make_agent(step.tools)
+            case "background":
+                return self._make_background(step)
+            case "agent":
+                return self._make_agent(step.tools)
+        return self._make_editor(step.kind)
+
+    def _add_draft(self, text: str) -> str:
+        self._drafts.append(text)
+        self.last_draft = text
+        return text
+
+    def _make_editor(self, kind: StepKind) -> Node:
+        """Make a node that changes messages which are there, by their ids."""
+        drafts, rewritten = list(self._drafts), self._happened.hide("rewritten")
+        quoted = self._happened.make_text("page that was open")
+        if kind == "removes":
+            self._drafts.clear()
+            self.last_draft = None
+        elif kind == "rewrites" and drafts:
+            self._drafts[-1] = self.last_draft = rewritten
+
+        def edit(state: State) -> Any:
+            messages = state["messages"]
+            mine = [one for one in messages if one.type == "ai" and one.text in drafts]
+            question = next(
+                at for at in range(len(messages) - 1, -1, -1) if messages[at].text.startswith(self.question)
+            )
+            match kind:
+                case "removes":
+                    return {"messages": [RemoveMessage(str(one.id)) for one in mine]}
+                case "rewrites":
+                    return {"messages": [AIMessage(rewritten, id=one.id) for one in mine[-1:]]}
+                case "quotes":
+                    asked = messages[question]
+                    return {"messages": [HumanMessage(f"{self.question}\n\n{quoted}", id=asked.id)]}
+            return {"messages": [RemoveMessage(str(one.id)) for one in messages[:question]]}
+
+        return edit
+
+    def _make_background(self, step: Step) -> Node:
+        """Make a node that starts what nobody waits for."""
+        text = self._happened.hide("in the background")
+        self._happened.steps.append(text)
+
+        def start_thread(state: State, config: RunnableConfig) -> Any:
+            options: Any = {"config": config} if step.background == "thread with config" else {}
+            self.background.start_thread(
+                lambda: says(text).invoke("Think of a title.", **options),
+                is_late=step.is_late,
+                has_context=not options,
+            )
+            return {}
+
+        async def start_task(state: State) -> Any:
+            self.background.start_task(lambda: says(text).ainvoke("Think of a title."), is_late=step.is_late)
+            return {}
+
+        is_async = self._turn.call in ("ainvoke", "astream")
+        return start_task if step.background == "task" and is_async else start_thread
 
     def _make_classifier(self, topic: str) -> Node:
         chain = says(topic) | RunnableLambda(lambda answer: answer.text)
@@ -155,7 +227,7 @@ class GraphOfTurn:
         calls = [("look_up", {"id": id, "kind": kind}, id) for id, kind in zip(ids, kinds, strict=True)]
         self.preambles.append(preamble := self._happened.make_text("preamble"))
         asking, draft = asks(*calls, text=preamble), self._happened.hide("agent draft")
-        self.last_draft = draft
+        self._add_draft(draft)
         agent = StateGraph(State)
         agent.add_node("ask", lambda state: {"messages": [says(asking).invoke(state["messages"])]})
         agent.add_node(

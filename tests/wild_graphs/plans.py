@@ -19,8 +19,24 @@ from typing import Literal, TypeAlias
 from hypothesis import strategies as st
 
 StepKind: TypeAlias = Literal[
-    "notes", "classifies", "drafts", "criticises", "reminds", "agent", "subgraph", "fans_out", "calls_openai"
+    "notes",
+    "classifies",
+    "drafts",
+    "criticises",
+    "reminds",
+    "agent",
+    "subgraph",
+    "fans_out",
+    "calls_openai",
+    "removes",
+    "rewrites",
+    "quotes",
+    "forgets",
+    "background",
 ]
+"""A node removes drafts, rewrites the last one, puts context into the question, removes old turns: by message ids."""
+Background: TypeAlias = Literal["thread", "thread with config", "task"]
+"""Who does what nobody waits for: a thread in the context of the node, one that is given its config, or a task."""
 ToolKind: TypeAlias = Literal["works", "fails", "retries"]
 Memory: TypeAlias = Literal["checkpointer", "resent", "transcript", "window"]
 """Who remembers: LangGraph, or the application, which resends the end state, or what was seen, or two turns of it."""
@@ -35,6 +51,9 @@ class Step:
     kind: StepKind
     tools: tuple[ToolKind, ...] = ()
     """Of an agent: what happens to the tools it calls at once."""
+    background: Background = "thread"
+    is_late: bool = False
+    """Whether what works in the background waits until the call of the graph is over."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +82,12 @@ TOOLS: st.SearchStrategy[ToolKind] = st.sampled_from(["works", "fails", "retries
 PLAIN: st.SearchStrategy[StepKind] = st.sampled_from(
     ["notes", "classifies", "drafts", "criticises", "reminds", "subgraph", "fans_out", "calls_openai"]
 )
+EDITS: st.SearchStrategy[StepKind] = st.sampled_from(["removes", "rewrites", "quotes", "forgets"])
+BACKGROUNDS: st.SearchStrategy[Background] = st.sampled_from(["thread", "thread with config", "task"])
 STEPS = st.one_of(
     st.builds(Step, PLAIN),
+    st.builds(Step, EDITS),
+    st.builds(Step, st.just("background"), st.just(()), BACKGROUNDS, st.booleans()),
     st.builds(Step, st.just("agent"), st.lists(TOOLS, min_size=1, max_size=2).map(tuple)),
 )
 CALLS: st.SearchStrategy[Call] = st.sampled_from(["invoke", "ainvoke", "stream", "astream"])

@@ -13,7 +13,7 @@ from langgraph.types import Command
 from greenflash_otel.conversations.update import MessageItem
 from tests.fidelity.truth import find_words
 from tests.wild_graphs.graphs import GraphOfTurn, Happened
-from tests.wild_graphs.plans import Plan, Turn
+from tests.wild_graphs.plans import Plan
 
 WINDOW = 4
 """Messages that an application keeps which keeps a window: two turns."""
@@ -24,18 +24,18 @@ def play(plan: Plan, thread: str) -> Happened:
     happened, saver = Happened(), InMemorySaver() if plan.memory == "checkpointer" else None
     history: list[Any] = []
     for turn in plan.turns:
-        graph = GraphOfTurn(turn, happened, has_prompt=plan.has_prompt)
-        runnable = graph.compile(saver)
         text = happened.make_text("question")
+        graph = GraphOfTurn(turn, happened, text, has_prompt=plan.has_prompt)
+        runnable = graph.compile(saver)
         happened.shown += [("user", text), *(("assistant", preamble) for preamble in graph.preambles)]
         config = {"configurable": {"thread_id": thread}}
-        state = run(runnable, {"messages": [*history, make_question(plan, text)]}, config, turn)
+        state = run(runnable, {"messages": [*history, make_question(plan, text)]}, config, graph)
         if graph.question_back is not None:
             reply = happened.make_text("reply")
             if graph.last_draft is not None:
                 happened.shown.append(("assistant", graph.last_draft))
             happened.shown += [("assistant", graph.question_back), ("user", reply)]
-            state = run(runnable, Command(resume=reply), config, turn)
+            state = run(runnable, Command(resume=reply), config, graph)
         happened.shown += [("assistant", answer) for answer in graph.answers]
         history = remember(plan, happened, state)
     return happened
@@ -64,20 +64,26 @@ def remember(plan: Plan, happened: Happened, state: Mapping[str, Any]) -> list[A
     return transcript
 
 
-def run(graph: Any, value: Any, config: Any, turn: Turn) -> Mapping[str, Any]:
-    """Call the graph in the way of the turn; return its end state."""
-    match turn.call:
-        case "invoke":
-            return dict(graph.invoke(value, config))
-        case "ainvoke":
-            return dict(asyncio.run(graph.ainvoke(value, config)))
-        case "stream":
-            return dict(list(graph.stream(value, config, stream_mode="values"))[-1])
-    return dict(asyncio.run(_read_last(graph, value, config)))
+def run(runnable: Any, value: Any, config: Any, graph: GraphOfTurn) -> Mapping[str, Any]:
+    """Call the graph in the way of the turn; return its end state. What it started ends afterwards."""
+    try:
+        match graph.call:
+            case "invoke":
+                return dict(runnable.invoke(value, config))
+            case "stream":
+                return dict(list(runnable.stream(value, config, stream_mode="values"))[-1])
+        return dict(asyncio.run(_run_async(runnable, value, config, graph)))
+    finally:
+        graph.background.finish()
 
 
-async def _read_last(graph: Any, value: Any, config: Any) -> Any:
-    return [state async for state in graph.astream(value, config, stream_mode="values")][-1]
+async def _run_async(runnable: Any, value: Any, config: Any, graph: GraphOfTurn) -> Any:
+    if graph.call == "ainvoke":
+        state = await runnable.ainvoke(value, config)
+    else:
+        state = [one async for one in runnable.astream(value, config, stream_mode="values")][-1]
+    await graph.background.finish_tasks()
+    return state
 
 
 def find_mistakes(happened: Happened, arrived: Mapping[str, Sequence[MessageItem]]) -> list[str]:
@@ -95,6 +101,10 @@ def find_mistakes(happened: Happened, arrived: Mapping[str, Sequence[MessageItem
     for place, item in enumerate(ordered):
         if item.parent_id is not None and places.get(item.parent_id, place) >= place:
             mistakes.append(f"{item.type} “{find_words(item)}” comes before its parent, or without it")
+    for text in happened.steps:
+        found = [item.type for item in items if text in find_words(item)]
+        if found != ["llm"]:
+            mistakes.append(f"the step “{text}” arrived as {found}")
     return [*mistakes, *_find_mistakes_of_tools(happened, items)]
 
 

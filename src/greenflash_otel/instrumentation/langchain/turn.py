@@ -244,9 +244,9 @@ class _Script:
             for index in range(len(state) - 1, -1, -1):
                 name = getattr(state[index], "id", None)
                 known = self._instrumentation.ends.get((conversation_id, name)) if name else None
-                if known is not None and known[1] == likeness_of(state[index]):
+                if known and (known[1] == likeness_of(state[index]) or self._border.is_noted(state[index])):
                     return index + 1, known[0]
-                if known is not None:  # an edited message is a branch from where it was
+                if known:  # an edited message is a branch from where it was
                     return index, known[2]
         if any(role_of(one) == "assistant" for one in state):
             return 0, None

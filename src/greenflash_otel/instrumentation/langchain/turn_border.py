@@ -64,6 +64,11 @@ class TurnBorder:
         asked = (at + 1 for at, one in enumerate(self._state) if _is_said(one, words))
         return self._state[: max(asked, default=count_known(self._state))]
 
+    def is_noted(self, message: Any) -> bool:
+        """Return whether a message of the user is as a node has left it, because this root was not given it."""
+        given = {getattr(one, "id", None) for one, *_ in self._turn.given.messages}
+        return role_of(message) == "user" and message.id not in given
+
     def read_new(self, begun: Sequence[Any]) -> list[Any]:
         """Return what of the messages at the end follows on those that were there before."""
         made = [self._is_made_here(one) for one in self._state]
