@@ -55,7 +55,8 @@ class _WaitingCall:
 
 def pair_calls(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Give calls and results ids by which each result is found below its call."""
-    return tuple(_Pairing().pair(messages)) if _has_tools(messages) else tuple(messages)
+    is_paired = not _has_tools(messages) or _is_paired(messages)
+    return tuple(messages) if is_paired else tuple(_Pairing().pair(messages))
 
 
 def name_answer(given: Sequence[Message], answer: Sequence[Message]) -> tuple[Message, ...]:
@@ -63,6 +64,27 @@ def name_answer(given: Sequence[Message], answer: Sequence[Message]) -> tuple[Me
     if not _has_tools(answer):
         return tuple(answer)
     return pair_calls((*given, *answer))[len(pair_calls(given)) :]
+
+
+def _is_paired(messages: Iterable[Message]) -> bool:
+    """Return whether each call has an id of its own, and each result that of a call of its turn; nearly all do."""
+    calls, answered = set[str](), set[str]()
+    for message in messages:
+        if message.role == "user" and not any(iterate_results([message])):
+            calls.clear()
+            answered.clear()
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                if part.id is None or part.id in calls:
+                    return False
+                calls.add(part.id)
+            elif isinstance(part, ToolCallResponse):
+                if part.id not in calls or part.id in answered:
+                    return False
+                answered.add(part.id)
+            elif message.role == TOOL:
+                return False
+    return True
 
 
 def _has_tools(messages: Iterable[Message]) -> bool:
