@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import MessageItem
-from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.semconv.correlation.trace import read
@@ -18,15 +17,7 @@ from tests.strategies import span_of
 
 Arrival = Literal["together", "span by span", "backwards"]
 ARRIVALS: Sequence[Arrival] = ("together", "span by span", "backwards")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A message: its type, what it says, and what the message above it says."""
-
-    type: str
-    said: str
-    below: str | None = None
+RESULTS = ("observation", "tool_error")
 
 
 def arrive(spans: Sequence[SpanRecord], arrival: Arrival) -> dict[str, list[MessageItem]]:
@@ -47,15 +38,29 @@ def _add(found: dict[str, list[MessageItem]], updates: Iterable[Any]) -> None:
         found.setdefault(update.conversation_id, []).extend(update.messages)
 
 
-def rows(spans: Sequence[SpanRecord], arrival: Arrival) -> list[Row]:
-    """The messages of the only conversation that the spans are."""
+def list_results(spans: Sequence[SpanRecord], arrival: Arrival) -> list[tuple[str, str]]:
+    """What each call of the only conversation that the spans are was answered, in the order of the calls."""
+    messages = read_conversation(spans, arrival)
+    results = [one for one in messages if one.type in RESULTS]
+    calls = [one for one in messages if one.type == "tool_call"]
+    assert {one.parent_id for one in results} <= {one.id for one in calls}
+    found = [(said(call), [said(one) for one in results if one.parent_id == call.id]) for call in calls]
+    return [(call, " and ".join(texts)) for call, texts in found]
+
+
+def list_spoken(spans: Sequence[SpanRecord], arrival: Arrival) -> list[str]:
+    """What the user said and saw, in order."""
+    spoken = ("user_message", "assistant_message", "final_response")
+    return [said(one) for one in read_conversation(spans, arrival) if one.type in spoken]
+
+
+def read_conversation(spans: Sequence[SpanRecord], arrival: Arrival) -> list[MessageItem]:
+    """The messages of the only conversation that the spans are; each is there once."""
     conversations = arrive(spans, arrival)
     assert len(conversations) == 1, {id: [*map(said, one)] for id, one in conversations.items()}
     (messages,) = conversations.values()
-    ids = [one.id for one in messages]
-    assert len({*ids}) == len(ids)
-    by_id = {one.id: said(one) for one in messages}
-    return [Row(one.type, said(one), by_id.get(one.parent_id or "")) for one in messages]
+    assert len({one.id for one in messages}) == len(messages)
+    return messages
 
 
 def said(message: MessageItem) -> str:

@@ -13,7 +13,9 @@ ROLES: Mapping[str, str] = {
     "developer": "developer",
     **dict.fromkeys(("user", "human"), "user"),
     **dict.fromkeys(("assistant", "ai", "model", "bot", "chatbot", "tool-call", "tool_call"), ASSISTANT),
+    **dict.fromkeys(("llm", "gpt", "agent"), ASSISTANT),
     **dict.fromkeys(("tool", "function", "tool-response", "tool_response", "tool-result"), TOOL),
+    **dict.fromkeys(("tool_result", "function_call_output", "function_response", "ipython"), TOOL),
 }
 """The convention's role by the name of a role, in small letters."""
 
@@ -21,7 +23,8 @@ ROLES: Mapping[str, str] = {
 def read_role(name: object, default: str) -> str:
     """Return the convention's role; a name that is not known stays, one that is missing is ``default``.
 
-    LangChain names classes: ``HumanMessage``, ``AIMessageChunk``.
+    LangChain names classes: ``HumanMessage``, ``AIMessageChunk``. Python names enumerations:
+    ``MessageRole.USER``.
     """
     if not isinstance(name, str) or not name:
         return default
@@ -29,7 +32,7 @@ def read_role(name: object, default: str) -> str:
 
 
 def _shorten_role(name: str) -> str:
-    return name.removesuffix("Chunk").removesuffix("Message").lower()
+    return name.rpartition(".")[2].removesuffix("Chunk").removesuffix("Message").strip().lower()
 
 
 PLAIN = frozenset(ROLES.values())

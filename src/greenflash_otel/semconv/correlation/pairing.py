@@ -10,7 +10,7 @@ Results that follow each other are paired together, with the calls that wait for
 | that repeats an answered call's result         | that call: it is left out, and adds what it knows             |
 | that names a tool                              | the first waiting call of that name                           |
 | of which nothing is known, or another id       | the first waiting call                                        |
-| after which no call waits                      | what its id says                                              |
+| after which no call waits                      | what its id says; it is left out if it says nothing new       |
 
 A call without an id gets one that is made, and so does one whose id another call of the same answer has. A
 question of the user ends the waiting.
@@ -55,7 +55,8 @@ class _WaitingCall:
 
 def pair_calls(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Give calls and results ids by which each result is found below its call."""
-    return tuple(_Pairing().pair(messages)) if _has_tools(messages) else tuple(messages)
+    is_paired = not _has_tools(messages) or _is_paired(messages)
+    return tuple(messages) if is_paired else tuple(_Pairing().pair(messages))
 
 
 def name_answer(given: Sequence[Message], answer: Sequence[Message]) -> tuple[Message, ...]:
@@ -63,6 +64,27 @@ def name_answer(given: Sequence[Message], answer: Sequence[Message]) -> tuple[Me
     if not _has_tools(answer):
         return tuple(answer)
     return pair_calls((*given, *answer))[len(pair_calls(given)) :]
+
+
+def _is_paired(messages: Iterable[Message]) -> bool:
+    """Return whether each call has an id of its own, and each result that of a call of its turn; nearly all do."""
+    calls, answered = set[str](), set[str]()
+    for message in messages:
+        if message.role == "user" and not any(iterate_results([message])):
+            calls.clear()
+            answered.clear()
+        for part in message.parts:
+            if isinstance(part, ToolCall):
+                if part.id is None or part.id in calls:
+                    return False
+                calls.add(part.id)
+            elif isinstance(part, ToolCallResponse):
+                if part.id not in calls or part.id in answered:
+                    return False
+                answered.add(part.id)
+            elif message.role == TOOL:
+                return False
+    return True
 
 
 def _has_tools(messages: Iterable[Message]) -> bool:
@@ -145,12 +167,20 @@ class _Pairing:
                 elif not self._merge_repeated(one):
                     left.append(one)
             results = left
+        for place, part in results:
+            if any(self._says_the_same(part, id) for id in self._answered):
+                self._parts[place] = None
 
     def _answer(self, call: _WaitingCall, result: _PlacedResult) -> None:
         place, part = result
         self._waiting.remove(call)
         self._answered[call.id] = place
         self._parts[place] = replace(part, id=call.id) if part.id != call.id else part
+
+    def _says_the_same(self, result: ToolCallResponse, answered_id: str) -> bool:
+        """Return whether a result of no waiting call repeats an answered call's, without its id."""
+        first = self._parts[self._answered[answered_id]]
+        return isinstance(first, ToolCallResponse) and first.response == result.response
 
     def _merge_repeated(self, result: _PlacedResult) -> bool:
         """Add what a repeated result knows to the result that it repeats; return whether it repeats one."""

@@ -15,6 +15,8 @@ from greenflash_otel.semconv.formats.langchain import read_written
 from greenflash_otel.semconv.usage import read_usage
 
 Entry = Mapping[str, Json]
+DEFINITION = ("parameters", "input_schema", "description")
+"""Fields of a tool's definition besides its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,13 @@ def _read_messages(value: Json) -> tuple[Message, ...]:
 
 
 def _defines_a_tool(entry: Json) -> bool:
-    return isinstance(entry, Mapping) and entry.get("role") == "tool" and "tool_call_id" not in entry
+    """Return whether an entry is a tool that the model may ask for: it is no result, though a tool's."""
+    if not isinstance(entry, Mapping) or entry.get("role") != "tool" or "tool_call_id" in entry:
+        return False
+    content = entry.get("content")
+    if not isinstance(content, Mapping):
+        return False
+    return "function" in content or ("name" in content and not content.keys().isdisjoint(DEFINITION))
 
 
 def read_response(value: Json) -> ResponsePayload:
