@@ -376,6 +376,13 @@ def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
     return (part for one in messages for part in one.parts if isinstance(part, ToolCallResponse))
 
 
+def is_bare_failure(operation: Operation | None) -> bool:
+    """Return whether a model call failed and nothing is known of what was said; another span may know it."""
+    if operation is None or operation.name not in MAIN_CALLS or operation.failure is None:
+        return False
+    return not operation.input and not operation.output
+
+
 def call_facts_of(operation: Operation, duration_ns: int) -> CallFacts:
     """Return what is known of a model call besides its words."""
     first_chunk_s, usage = operation.time_to_first_chunk_s, operation.usage or Usage()

@@ -52,6 +52,16 @@ def link_calls(operations: Sequence[Operation]) -> list[Operation]:
     return recorded
 
 
+def find_call_id(tool: ToolExecution, calls: Sequence[ToolCall]) -> str | None:
+    """Find by which id a model asked for what a tool ran; the tool's own if no call fits.
+
+    A framework may write another id on its span than the model gave the call. Then the arguments have to be the same.
+    """
+    call = find_call_for(tool, calls)
+    is_same = call is not None and (tool.call_id is None or _is_given(tool.arguments, call.arguments))
+    return call.id if call is not None and call.id and is_same else tool.call_id
+
+
 def find_call_for(tool: ToolExecution, calls: Sequence[ToolCall]) -> ToolCall | None:
     """Find the call that a tool ran for, among those that were made before; None if none fits.
     fits.

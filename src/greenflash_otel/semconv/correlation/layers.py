@@ -1,0 +1,223 @@
+"""Merge the layers of one operation: spans that several instrumentations recorded of the same thing. Pure.
+
+A framework, a client library and an instrumentation of that client each record the same model call, tool, lookup
+or failure. What is left is one operation, with what any of them knows.
+
+| two spans                                  | are layers of one operation if                                |
+|--------------------------------------------|---------------------------------------------------------------|
+| one within the other                       | they are alike: see `layer_kinds`                             |
+| next to each other, or in two traces       | the scopes differ, one ran while the other did, and they have |
+|                                            | the same response id, answer, call id, or name and arguments; |
+|                                            | or both failed and nothing that they say differs              |
+
+A failed attempt within an operation that succeeded is part of it. The outer span is retained. If the inner one was
+emitted before, that is retained, so that it stays one message.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from greenflash_otel.model.operation import (
+    EXECUTE_TOOL,
+    MAIN_CALLS,
+    Operation,
+    is_bare_failure,
+    iterate_calls,
+)
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.correlation.layer_kinds import (
+    are_same,
+    have_failed_alike,
+    list_identities,
+    summarise_answer,
+    unite,
+)
+from greenflash_otel.semconv.correlation.reading import Reading
+
+NEAR = 64
+"""Operations before and after a failed one, by their start, that are compared with it."""
+PROCESS = ("service.name", "service.instance.id", "host.name", "process.pid")
+"""Attributes of a resource by which two processes are distinguished."""
+
+
+def merge_layers(
+    readings: Sequence[Reading], around: Sequence[Sequence[int]]
+) -> tuple[list[Reading], Mapping[int, int]]:
+    """Merge layers; return the readings, and where what a merged one said is now.
+
+    Args:
+        around: The places of the spans that each ran in, the nearest first.
+    """
+    layers = _Layers(readings, around)
+    inner_first = sorted(
+        range(len(readings)), key=lambda at: (-len(around[at]), _has_failed(readings[at]), at)
+    )
+    for place in inner_first:
+        layers.merge_into_enclosing(place)
+    for place in inner_first:
+        layers.merge_into_concurrent(place)
+    return layers.recorded, layers.merged_into
+
+
+class _Layers:
+    """Readings while their layers are merged."""
+
+    def __init__(self, readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> None:
+        self.recorded = list(readings)
+        self.merged_into: dict[int, int] = {}
+        self._readings = readings
+        self._around = around
+        self._asked_ids = {
+            call.id
+            for one in readings
+            if one.operation
+            for call in iterate_calls(one.operation.output)
+            if call.id
+        }
+        self._succeeded = set[int]()
+        """Places of operations a layer of which succeeded."""
+        self._scopes = defaultdict[int, set[str]](set)
+        """Scopes that a place has a layer of."""
+        self._loops = _find_loops(readings, around)
+        self._by_identity = defaultdict[object, list[int]](list)
+        for place, one in enumerate(readings):
+            for identity in list_identities(one.operation):
+                self._by_identity[identity].append(place)
+        self._calls = sorted(
+            (one.span.start_ns, place)
+            for place, one in enumerate(readings)
+            if one.operation and one.operation.name in MAIN_CALLS
+        )
+
+    def merge_into_enclosing(self, place: int) -> None:
+        """Merge an operation into those that its span ran in, as far as they are the same."""
+        is_direct = True
+        for outer in self._around[place]:
+            inner, around = self.recorded[place].operation, self._readings[outer].operation
+            if inner is None:
+                return
+            if around is None:
+                continue
+            is_loop = outer in self._loops and summarise_answer(inner) is not None
+            found = self.recorded[outer].operation
+            if found and are_same(found, inner, is_direct=is_direct and not is_loop):
+                self._merge(outer, place)
+            elif around.name == RUN or inner.name != around.name or inner.name == EXECUTE_TOOL:
+                is_direct = False
+
+    def merge_into_concurrent(self, place: int) -> None:
+        """Merge an operation into one that another scope recorded at the same time."""
+        one = self.recorded[place]
+        if one.operation is None:
+            return
+        alike = {at for key in list_identities(one.operation) for at in self._by_identity[key]}
+        for other in self._sort_nearest(place, alike):
+            if self._may_enclose(other, place) and are_same(
+                self._operation_of(other), one.operation, is_direct=False, is_alike=True
+            ):
+                self._merge(other, place)
+                return
+        if one.operation.name in MAIN_CALLS and _has_failed(one):
+            self._merge_failure(place, one.operation)
+
+    def _merge_failure(self, place: int, operation: Operation) -> None:
+        """Merge a failed call into the one around it by its times; one that says nothing into either."""
+        near = list(self._sort_nearest(place, self._find_near(place)))
+        found = [at for at in near if have_failed_alike(self._operation_of(at), operation)]
+        outer = [at for at in found if self._may_enclose(at, place)]
+        if outer:
+            is_certain = self._is_same_trace(outer[0], place) or len(outer) == 1
+            self._merge(outer[0], place, with_facts=is_certain)
+        elif is_bare_failure(operation):
+            within = [at for at in found if _has_failed(self.recorded[at]) and self._may_enclose(place, at)]
+            if len(within) == 1:
+                self._merge(place, within[0])
+
+    def _operation_of(self, place: int) -> Operation | None:
+        return self.recorded[place].operation
+
+    def _find_near(self, place: int) -> Iterator[int]:
+        start = self._readings[place].span.start_ns
+        first, last = (
+            bisect_left(self._calls, (start, -1)),
+            bisect_right(self._calls, (start, len(self._readings))),
+        )
+        for _, at in self._calls[max(0, first - NEAR) : last + NEAR]:
+            if self._is_same_trace(at, place) or _is_same_process(
+                self._readings[at].span, self._readings[place].span
+            ):
+                yield at
+
+    def _sort_nearest(self, place: int, places: Iterable[int]) -> Sequence[int]:
+        """Sort places: those of the same trace first, then those that began nearest."""
+        start = self._readings[place].span.start_ns
+        return sorted(
+            (at for at in places if at != place and self.recorded[at].operation),
+            key=lambda at: (
+                not self._is_same_trace(at, place),
+                abs(start - self._readings[at].span.start_ns),
+                at,
+            ),
+        )
+
+    def _is_same_trace(self, one: int, other: int) -> bool:
+        return self._readings[one].span.trace_id == self._readings[other].span.trace_id
+
+    def _may_enclose(self, outer: int, inner: int) -> bool:
+        """Return whether one ran within the other by its times, and is the first layer of its scope there."""
+        around, within = self._readings[outer].span, self._readings[inner].span
+        if around.scope == within.scope or within.scope in self._scopes[outer]:
+            return False
+        return around.start_ns <= within.start_ns and within.end_ns <= around.end_ns
+
+    def _merge(self, outer: int, inner: int, *, with_facts: bool = True) -> None:
+        around, within = self.recorded[outer], self.recorded[inner]
+        if around.operation is None or within.operation is None:
+            return
+        united = around.operation
+        if with_facts:
+            is_known_success = outer in self._succeeded
+            united = unite(united, within.operation, self._asked_ids, has_succeeded=is_known_success)
+        if not _has_failed(within) or inner in self._succeeded:
+            self._succeeded.add(outer)
+        is_emitted = within.already_emitted and not is_bare_failure(within.operation)
+        retained, other = (inner, outer) if is_emitted else (outer, inner)
+        self.recorded[retained] = replace(self.recorded[retained], operation=united)
+        self.recorded[other] = replace(self.recorded[other], operation=None)
+        self.merged_into[other] = retained
+        for place, scope in ((outer, within.span.scope), (inner, around.span.scope)):
+            self._scopes[place] |= {scope, *self._scopes[inner], *self._scopes[outer]}
+        if retained == inner and outer in self._succeeded:
+            self._succeeded.add(inner)
+
+
+def _find_loops(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> set[int]:
+    """Find the calls without an answer in which several calls with answers ran: they are loops around them."""
+    answers = defaultdict[int, set[object]](set)
+    for place, above in enumerate(around):
+        if (answer := summarise_answer(readings[place].operation)) is not None:
+            for outer in above:
+                answers[outer].add(repr(answer))
+    return {
+        outer
+        for outer, found in answers.items()
+        if len(found) > 1 and summarise_answer(readings[outer].operation) is None
+    }
+
+
+def _has_failed(one: Reading) -> bool:
+    return one.operation is not None and one.operation.failure is not None
+
+
+def _is_same_process(one: SpanRecord, other: SpanRecord) -> bool:
+    """Return whether two spans may come from one process, as far as their resources say."""
+    return all(
+        one.resource.get(name) == other.resource.get(name)
+        for name in PROCESS
+        if name in one.resource and name in other.resource
+    )
