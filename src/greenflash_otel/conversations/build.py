@@ -344,9 +344,11 @@ class _Draft:
             span, call_id, failed=operation.failure is not None, in_turn=turn is not None
         )
         is_emitted = emitted_id is not None
-        ran = write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
-        inner = self._release(list_dependent_keys(operation, inner_ids))
-        return [*ran, *self._add_steps(inner, parent_id, turn)]
+        ran = [
+            *write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
+        ]
+        inner = self._add_steps(self._release(list_dependent_keys(operation, inner_ids)), parent_id, turn)
+        return [*ran[:1], *inner, *ran[1:]]
 
     def _write(
         self,

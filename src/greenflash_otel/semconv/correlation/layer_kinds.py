@@ -4,8 +4,8 @@
 |-----------------------|--------------------------------------------------------------------------------------|
 | model call            | the same response id; else the same answer; else one says nothing of its answer, and |
 |                       | their questions do not differ                                                        |
-| tool                  | the same name, and neither its call id nor its arguments differ; other ids do not    |
-|                       | matter within a span that has the same arguments                                     |
+| tool                  | the same name, and neither its call id nor its arguments differ; within a span that  |
+|                       | has the same arguments another id does not matter                                    |
 | embedding, retrieval  | the same input, or one says nothing of it                                            |
 """
 
@@ -65,7 +65,7 @@ def are_same(
     answer, same = summarise_answer(outer), summarise_answer(inner)
     if answer and same:
         return _do_answers_agree(answer, same)
-    question, other = _find_question(outer), _find_question(inner)
+    question, other = find_question(outer), find_question(inner)
     if is_direct:
         return not (question and other) or question == other
     return answer is same is None and question is not None and question == other
@@ -77,8 +77,27 @@ def have_failed_alike(found: Operation | None, failed: Operation) -> bool:
         return False
     if found.failure is None and summarise_answer(found) is None:
         return False
-    question, other = _find_question(found), _find_question(failed)
+    question, other = find_question(found), find_question(failed)
     return (not (question and other) or question == other) and _may_be_same_model(found, failed)
+
+
+def are_halves(outer: Operation | None, inner: Operation) -> bool:
+    """Return whether a call may be another one of which one layer does not say what was answered."""
+    if outer is None or outer.name not in MAIN_CALLS or outer.failure or inner.failure:
+        return False
+    if summarise_answer(outer) and summarise_answer(inner):
+        return False
+    if not any((outer.input, outer.output)) or not any((inner.input, inner.output)):
+        return False
+    question, other = find_question(outer), find_question(inner)
+    return (not (question and other) or question == other) and _may_be_same_model(outer, inner)
+
+
+def is_failed_attempt(outer: Operation, inner: Operation, *, has_succeeded: bool) -> bool:
+    """Return whether an inner operation is an attempt that failed before another one succeeded."""
+    if inner.failure is None or outer.failure is not None:
+        return False
+    return has_succeeded or bool(outer.output)
 
 
 def list_identities(operation: Operation | None) -> Iterator[object]:
@@ -88,7 +107,7 @@ def list_identities(operation: Operation | None) -> Iterator[object]:
     if operation.name in LOOKUPS and operation.input:
         yield operation.name, repr([one.parts for one in operation.input])
     elif tool := operation.tool:
-        name = NAMESPACE.sub("", tool.name)
+        name = read_plain_name(tool)
         if tool.call_id:
             yield "call", name, tool.call_id
         if _says_something(tool.arguments):
@@ -100,12 +119,17 @@ def list_identities(operation: Operation | None) -> Iterator[object]:
             yield "answer", answer
 
 
+def read_plain_name(tool: ToolExecution) -> str:
+    """Return the name of a tool without its server or module, which not every layer writes."""
+    return NAMESPACE.sub("", tool.name) or tool.name
+
+
 def summarise_answer(operation: Operation | None) -> Answer | None:
     """Return what a model call answered, as far as layers write it alike; None if it is not known."""
     if operation is None or operation.name not in MAIN_CALLS:
         return None
     parts = [part for message in operation.output for part in message.parts]
-    text = _smooth(" ".join(part.content for part in parts if isinstance(part, Text)))
+    text = smooth(" ".join(part.content for part in parts if isinstance(part, Text)))
     calls = tuple(
         f"{part.name} {_write_canonical(part.arguments)}" for part in parts if isinstance(part, ToolCall)
     )
@@ -114,27 +138,29 @@ def summarise_answer(operation: Operation | None) -> Answer | None:
     return (text, calls, others) if text or calls or others else None
 
 
-def unite(outer: Operation, inner: Operation, asked_ids: Container[str], *, has_succeeded: bool) -> Operation:
+def unite(outer: Operation, inner: Operation, requested: Container[str], *, has_succeeded: bool) -> Operation:
     """Unite two layers of one operation: the fuller one, and what only the other knows.
 
     Args:
-        asked_ids: The ids of the calls that models made.
+        requested: The ids and names by which models asked for tools.
         has_succeeded: Whether an attempt within the outer one is known to have succeeded.
     """
     if outer.tool and inner.tool:
-        if inner.failure and not outer.failure and has_succeeded:
+        if is_failed_attempt(outer, inner, has_succeeded=has_succeeded):
             return outer
-        tool = _unite_runs(outer.tool, inner.tool, asked_ids)
+        tool = _unite_runs(outer.tool, inner.tool, requested)
         return _unite_endings(replace(registry.merge_operation(outer, inner), tool=tool), outer, inner)
     if outer.name not in MAIN_CALLS:
         return registry.merge_operation(outer, inner)
-    if inner.failure and not outer.failure and (has_succeeded or outer.output):
+    if is_failed_attempt(outer, inner, has_succeeded=has_succeeded):
         context = merge_context(outer.conversation_context, inner.conversation_context)
         return replace(outer, conversation_context=context, input=outer.input or inner.input)
     fuller, other = (
         (inner, outer) if _count_answer_parts(inner) > _count_answer_parts(outer) else (outer, inner)
     )
     united = registry.merge_operation(fuller, other)
+    if not other.input:  # nothing shows which of the messages its template is of
+        united = replace(united, prompt=fuller.prompt)
     united = replace(united, streamed=outer.streamed or inner.streamed)
     return _unite_endings(united, outer, inner)
 
@@ -155,14 +181,16 @@ def _unite_failures(outer: Failure | None, inner: Failure | None) -> Failure | N
     return Failure(inner.type if is_general else outer.type, outer.message or inner.message)
 
 
-def _unite_runs(outer: ToolExecution, inner: ToolExecution, asked_ids: Container[str]) -> ToolExecution:
-    """Unite two layers of one run of a tool; of two ids the one by which a model asked for it."""
+def _unite_runs(outer: ToolExecution, inner: ToolExecution, requested: Container[str]) -> ToolExecution:
+    """Unite two layers of one run of a tool; its id and its name are those by which a model asked for it."""
     ids = [id for id in (outer.call_id, inner.call_id) if id]
-    call_id = next((id for id in ids if id in asked_ids), ids[0] if ids else None)
+    call_id = next((id for id in ids if id in requested), ids[0] if ids else None)
+    name = next((name for name in (outer.name, inner.name) if name in requested), outer.name)
     written = [one.arguments for one in (outer, inner) if _says_something(one.arguments)]
     arguments = next((one for one in written if isinstance(one, Mapping)), written[0] if written else None)
     return replace(
         outer,
+        name=name,
         call_id=call_id,
         arguments=outer.arguments if arguments is None else arguments,
         result=inner.result if outer.result is None else outer.result,
@@ -175,16 +203,13 @@ def _are_same_run(outer: ToolExecution, inner: ToolExecution, *, is_direct: bool
     is_same_id = outer.call_id is not None and outer.call_id == inner.call_id
     has_arguments = _says_something(outer.arguments) and _says_something(inner.arguments)
     is_given_same = has_arguments and _do_arguments_fit(outer.arguments, inner.arguments)
-    if NAMESPACE.sub("", outer.name) != NAMESPACE.sub("", inner.name):
+    if read_plain_name(outer) != read_plain_name(inner):
         return False
-    is_named_alike = outer.name == inner.name
     if outer.call_id and inner.call_id and not is_same_id:
         return is_direct and is_given_same
     if has_arguments and not is_given_same:
         return is_same_id
-    if is_same_id or (is_given_same and (is_direct or is_alike)):
-        return True
-    return is_direct and is_named_alike
+    return is_direct or is_alike or is_same_id
 
 
 def _do_answers_agree(one: Answer, other: Answer) -> bool:
@@ -224,17 +249,18 @@ def _write_canonical(value: Json) -> str:
     return json.dumps(_decode(value), sort_keys=True, default=repr)
 
 
-def _find_question(operation: Operation) -> str | None:
+def find_question(operation: Operation) -> str | None:
     """Return the last text that the user said to the model; None if there is none."""
     for message in reversed(operation.input):
         if message.role == "user":
-            text = _smooth(" ".join(part.content for part in message.parts if isinstance(part, Text)))
+            text = smooth(" ".join(part.content for part in message.parts if isinstance(part, Text)))
             if text:
                 return text
     return None
 
 
-def _smooth(text: str) -> str:
+def smooth(text: str) -> str:
+    """Return a text with one space in place of any white space."""
     return " ".join(text.split())
 
 

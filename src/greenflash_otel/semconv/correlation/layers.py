@@ -11,7 +11,7 @@ or failure. What is left is one operation, with what any of them knows.
 |                                            | or both failed and nothing that they say differs              |
 
 A failed attempt within an operation that succeeded is part of it. The outer span is retained. If the inner one was
-emitted before, that is retained, so that it stays one message.
+emitted before, that is retained, so that it stays one message. A failure or a tool of no call is not emitted but waits.
 """
 
 from __future__ import annotations
@@ -31,13 +31,17 @@ from greenflash_otel.model.operation import (
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.correlation.layer_kinds import (
+    are_halves,
     are_same,
     have_failed_alike,
+    is_failed_attempt,
     list_identities,
+    read_plain_name,
     summarise_answer,
     unite,
 )
 from greenflash_otel.semconv.correlation.reading import Reading
+from greenflash_otel.semconv.registry import has_content
 
 NEAR = 64
 """Operations before and after a failed one, by their start, that are compared with it."""
@@ -59,7 +63,7 @@ def merge_layers(
     )
     for place in inner_first:
         layers.merge_into_enclosing(place)
-    for place in inner_first:
+    for place in sorted(inner_first, key=lambda at: not is_bare_failure(readings[at].operation)):
         layers.merge_into_concurrent(place)
     return layers.recorded, layers.merged_into
 
@@ -72,12 +76,13 @@ class _Layers:
         self.merged_into: dict[int, int] = {}
         self._readings = readings
         self._around = around
-        self._asked_ids = {
-            call.id
+        self._requested = {
+            name
             for one in readings
             if one.operation
             for call in iterate_calls(one.operation.output)
-            if call.id
+            for name in (call.name, call.id)
+            if name
         }
         self._succeeded = set[int]()
         """Places of operations a layer of which succeeded."""
@@ -86,7 +91,7 @@ class _Layers:
         self._loops = _find_loops(readings, around)
         self._by_identity = defaultdict[object, list[int]](list)
         for place, one in enumerate(readings):
-            for identity in list_identities(one.operation):
+            for identity in _list_identities(one):
                 self._by_identity[identity].append(place)
         self._calls = sorted(
             (one.span.start_ns, place)
@@ -104,8 +109,10 @@ class _Layers:
             if around is None:
                 continue
             is_loop = outer in self._loops and summarise_answer(inner) is not None
-            found = self.recorded[outer].operation
-            if found and are_same(found, inner, is_direct=is_direct and not is_loop):
+            found = self._operation_of(outer)
+            if self._home_of(outer) == place:
+                continue
+            if are_same(found, inner, is_direct=is_direct and not is_loop):
                 self._merge(outer, place)
             elif around.name == RUN or inner.name != around.name or inner.name == EXECUTE_TOOL:
                 is_direct = False
@@ -115,7 +122,7 @@ class _Layers:
         one = self.recorded[place]
         if one.operation is None:
             return
-        alike = {at for key in list_identities(one.operation) for at in self._by_identity[key]}
+        alike = {at for key in _list_identities(one) for at in self._by_identity[key]}
         for other in self._sort_nearest(place, alike):
             if self._may_enclose(other, place) and are_same(
                 self._operation_of(other), one.operation, is_direct=False, is_alike=True
@@ -124,22 +131,43 @@ class _Layers:
                 return
         if one.operation.name in MAIN_CALLS and _has_failed(one):
             self._merge_failure(place, one.operation)
+        elif one.operation.name in MAIN_CALLS:
+            self._merge_half(place, one.operation)
 
     def _merge_failure(self, place: int, operation: Operation) -> None:
         """Merge a failed call into the one around it by its times; one that says nothing into either."""
         near = list(self._sort_nearest(place, self._find_near(place)))
         found = [at for at in near if have_failed_alike(self._operation_of(at), operation)]
-        outer = [at for at in found if self._may_enclose(at, place)]
+        is_bare = is_bare_failure(operation)
+        outer = [at for at in found if self._may_enclose(at, place, is_attempt=is_bare)]
         if outer:
             is_certain = self._is_same_trace(outer[0], place) or len(outer) == 1
             self._merge(outer[0], place, with_facts=is_certain)
-        elif is_bare_failure(operation):
+        elif is_bare:
             within = [at for at in found if _has_failed(self.recorded[at]) and self._may_enclose(place, at)]
             if len(within) == 1:
                 self._merge(place, within[0])
 
+    def _merge_half(self, place: int, operation: Operation) -> None:
+        """Merge a call with the only one of its trace around it that may have the other half of it."""
+        found = [
+            at
+            for at in self._sort_nearest(place, self._find_near(place))
+            if self._is_same_trace(at, place)
+            and self._may_enclose(at, place, is_open=True)
+            and are_halves(self._operation_of(at), operation)
+        ]
+        if len(found) == 1:
+            self._merge(found[0], place)
+
     def _operation_of(self, place: int) -> Operation | None:
-        return self.recorded[place].operation
+        return self.recorded[self._home_of(place)].operation
+
+    def _home_of(self, place: int) -> int:
+        """Return where what a span says is now."""
+        while place in self.merged_into:
+            place = self.merged_into[place]
+        return place
 
     def _find_near(self, place: int) -> Iterator[int]:
         start = self._readings[place].span.start_ns
@@ -157,7 +185,7 @@ class _Layers:
         """Sort places: those of the same trace first, then those that began nearest."""
         start = self._readings[place].span.start_ns
         return sorted(
-            (at for at in places if at != place and self.recorded[at].operation),
+            (at for at in places if self._home_of(at) != place and self._operation_of(at)),
             key=lambda at: (
                 not self._is_same_trace(at, place),
                 abs(start - self._readings[at].span.start_ns),
@@ -168,32 +196,42 @@ class _Layers:
     def _is_same_trace(self, one: int, other: int) -> bool:
         return self._readings[one].span.trace_id == self._readings[other].span.trace_id
 
-    def _may_enclose(self, outer: int, inner: int) -> bool:
-        """Return whether one ran within the other by its times, and is the first layer of its scope there."""
+    def _may_enclose(
+        self, outer: int, inner: int, *, is_attempt: bool = False, is_open: bool = False
+    ) -> bool:
+        """Return whether one ran within the other by its times, and is the first layer of its scope there.
+
+        Args:
+            is_attempt: There may be several of a scope.
+            is_open: The inner one may end later, as a stream does.
+        """
         around, within = self._readings[outer].span, self._readings[inner].span
-        if around.scope == within.scope or within.scope in self._scopes[outer]:
+        if around.scope == within.scope or (
+            within.scope in self._scopes[self._home_of(outer)] and not is_attempt
+        ):
             return False
-        return around.start_ns <= within.start_ns and within.end_ns <= around.end_ns
+        end_ns = within.start_ns if is_open else within.end_ns
+        return around.start_ns <= within.start_ns and end_ns <= around.end_ns
 
     def _merge(self, outer: int, inner: int, *, with_facts: bool = True) -> None:
+        outer = self._home_of(outer)
         around, within = self.recorded[outer], self.recorded[inner]
         if around.operation is None or within.operation is None:
             return
-        united = around.operation
+        united, has_succeeded = around.operation, outer in self._succeeded
         if with_facts:
-            is_known_success = outer in self._succeeded
-            united = unite(united, within.operation, self._asked_ids, has_succeeded=is_known_success)
-        if not _has_failed(within) or inner in self._succeeded:
-            self._succeeded.add(outer)
-        is_emitted = within.already_emitted and not is_bare_failure(within.operation)
-        retained, other = (inner, outer) if is_emitted else (outer, inner)
+            united = unite(united, within.operation, self._requested, has_succeeded=has_succeeded)
+        is_attempt = is_failed_attempt(around.operation, within.operation, has_succeeded=has_succeeded)
+        is_elsewhere = within.operation.tool is not None and not self._is_same_trace(outer, inner)
+        is_emitted = within.already_emitted and not is_elsewhere and _says_something(within.operation)
+        retained, other = (inner, outer) if is_emitted and not is_attempt else (outer, inner)
         self.recorded[retained] = replace(self.recorded[retained], operation=united)
         self.recorded[other] = replace(self.recorded[other], operation=None)
         self.merged_into[other] = retained
-        for place, scope in ((outer, within.span.scope), (inner, around.span.scope)):
-            self._scopes[place] |= {scope, *self._scopes[inner], *self._scopes[outer]}
-        if retained == inner and outer in self._succeeded:
-            self._succeeded.add(inner)
+        if not _has_failed(within) or {outer, inner} & self._succeeded:
+            self._succeeded.add(retained)
+        if not is_bare_failure(within.operation):
+            self._scopes[retained] |= {around.span.scope, within.span.scope, *self._scopes[other]}
 
 
 def _find_loops(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> set[int]:
@@ -208,6 +246,18 @@ def _find_loops(readings: Sequence[Reading], around: Sequence[Sequence[int]]) ->
         for outer, found in answers.items()
         if len(found) > 1 and summarise_answer(readings[outer].operation) is None
     }
+
+
+def _list_identities(one: Reading) -> Iterator[object]:
+    """Yield what two layers say alike of an operation; within a trace also the name of a tool."""
+    yield from list_identities(one.operation)
+    if one.operation and one.operation.tool:
+        yield one.span.trace_id, read_plain_name(one.operation.tool)
+
+
+def _says_something(operation: Operation) -> bool:
+    """Return whether an operation says more than that it failed."""
+    return operation.tool is not None or has_content(operation)
 
 
 def _has_failed(one: Reading) -> bool:

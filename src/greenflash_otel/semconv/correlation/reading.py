@@ -23,6 +23,8 @@ class Reading:
     """To what the span says it belongs, whether or not it describes an operation."""
     already_emitted: bool = False
     """Whether it was handed on before."""
+    withheld: Operation | None = None
+    """What it reports, as long as no call is known that its tool ran for."""
 
     @property
     def key(self) -> Key:

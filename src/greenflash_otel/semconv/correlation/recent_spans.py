@@ -79,7 +79,7 @@ class Recent:
                 continue
             id = one.span.trace_id
             known = changed.pop(id, None) or self._traces.get(id) or OrderedDict()
-            known[one.key] = emitted = replace(one, already_emitted=True)
+            known[one.key] = emitted = replace(one, already_emitted=not one.withheld)
             if len(known) > EACH:
                 known.popitem(last=False)
             changed[id] = known
@@ -91,12 +91,16 @@ class Recent:
 def _is_better(before: Reading, now: Reading) -> bool:
     """Return whether an operation is known better now: where it belongs, or what was said.
 
-    Of a failure of which nothing was known it is better, too, that another span records it.
+    Of a failure of which nothing was known, and of a tool, it is better, too, that another span records it.
     """
     known, found = before.operation, now.operation
-    if known is None or found is None:
-        return found is None and is_bare_failure(known)
+    if known is None:
+        return found is not None and before.withheld is not None
+    if found is None:
+        return is_bare_failure(known) or known.tool is not None
     if before.span.trace_id != now.span.trace_id:
+        return True
+    if is_bare_failure(known) and known.conversation_context != found.conversation_context:
         return True
     if known.tool and found.tool:
         return known.tool.result is None and found.tool.result is not None

@@ -27,12 +27,16 @@ def inherit_contexts(readings: Sequence[Reading], around: Sequence[Sequence[int]
     """Give each reading what the spans around it say, else what all of its trace agree on."""
     tools = [_find_outermost_tool(readings, above) for above in around]
     requested = _find_requested_tools(readings, tools)
-    outside = [one for one, tool in zip(readings, tools, strict=True) if tool not in requested]
+    outside = [
+        one
+        for one, tool in zip(readings, tools, strict=True)
+        if tool not in requested and not _is_inside_tool(one)
+    ]
     agreed, everywhere = _find_shared_contexts(outside), _find_shared_contexts(readings)
     recorded = list(readings)
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
-        if operation is None or one.span.scope == OURS:
+        if operation is None or one.span.scope == OURS or _is_inside_tool(one):
             continue
         above, tool = around[place], tools[place]
         home, own = list[int](), list(above)
@@ -79,6 +83,11 @@ def mark_inside_tools(
                 recorded[place] = replace(one, operation=replace(operation, conversation_context=inside))
                 break
     return recorded
+
+
+def _is_inside_tool(one: Reading) -> bool:
+    """Return whether it was found before that a span ran in a tool."""
+    return one.operation is not None and one.operation.conversation_context.tool_call_id is not None
 
 
 def _follow(place: int, merged_into: Mapping[int, int]) -> int:

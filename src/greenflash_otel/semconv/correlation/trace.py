@@ -9,7 +9,7 @@ together; a parent that comes in a later request is not waited for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from greenflash_otel.model.operation import (
@@ -28,6 +28,7 @@ from greenflash_otel.semconv.correlation.reading import Reading as Reading
 from greenflash_otel.semconv.correlation.reading import read as read
 from greenflash_otel.semconv.correlation.surroundings import inherit_contexts, mark_inside_tools
 from greenflash_otel.semconv.correlation.tool_calls import find_call_id, find_result, link_calls
+from greenflash_otel.semconv.correlation.tool_requests import mark_requested
 from greenflash_otel.semconv.registry import OURS
 
 DEEP = 64
@@ -36,14 +37,19 @@ DEEP = 64
 
 def combine_spans(readings: Iterable[Reading]) -> list[Reading]:
     """Combine spans that arrived together: each learns from the others. They come as they ended."""
-    ordered = sorted(readings, key=lambda one: one.span.end_ns)
+    ordered = sorted(map(_restore_withheld, readings), key=lambda one: one.span.end_ns)
     if all(one.span.scope == OURS for one in ordered):
         return ordered
     places = {(one.span.trace_id, one.span.span_id): place for place, one in enumerate(ordered)}
     around = [list(_find_ancestors(one.span, ordered, places)) for one in ordered]
     merged, merged_into = merge_layers(inherit_contexts(ordered, around), around)
     matched = _match_tool_spans(_link_tool_calls(_drop_agent_runs(merged, around)))
-    return _attach_rag_steps(mark_inside_tools(matched, around, merged_into))
+    inside = mark_requested(mark_inside_tools(matched, around, merged_into), around)
+    return _attach_rag_steps(inside)
+
+
+def _restore_withheld(one: Reading) -> Reading:
+    return replace(one, operation=one.withheld, withheld=None) if one.withheld else one
 
 
 def _find_ancestors(
@@ -79,6 +85,7 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
     for one in readings:
         if one.operation:
             asks[one.span.trace_id] |= {call.id for call in iterate_calls(one.operation.output)}
+    matched = defaultdict[str, set[str | None]](set)
     calling = [one for one in readings if one.operation and one.operation.input]
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
@@ -89,7 +96,9 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
             continue
         call_id = operation.tool.call_id
         if call_id not in asks[trace_id]:
-            call_id = find_call_id(operation.tool, calls[trace_id])
+            resent = _list_resent_calls(one.span, calling, matched[trace_id])
+            call_id = find_call_id(operation.tool, calls[trace_id] or resent)
+        matched[trace_id].add(call_id)
         asked = next((call for call in calls[trace_id] if call.id == call_id), None)
         calls[trace_id] = [call for call in calls[trace_id] if call is not asked]
         if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
@@ -98,8 +107,22 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
             one = recorded[place] = replace(one, operation=operation)
         if call_id is not None or asks[trace_id]:
             here = [other for other in calling if other.span.trace_id == trace_id]
-            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, here or calling))
+            ran = _make_tool_run(operation, call_id, here or calling)
+            recorded[place] = replace(one, operation=ran, withheld=None if ran else operation)
     return recorded
+
+
+def _list_resent_calls(
+    span: SpanRecord, calling: Iterable[Reading], matched: Container[str | None]
+) -> list[ToolCall]:
+    """List the calls of tools that the next model call after a tool resends since the last question."""
+    for one in calling:
+        is_next = one.span.trace_id == span.trace_id and one.span.start_ns >= span.end_ns
+        if one.operation and one.operation.name in MAIN_CALLS and is_next:
+            questions = [place for place, said in enumerate(one.operation.input) if said.role == "user"]
+            messages = one.operation.input[questions[-1] if questions else 0 :]
+            return [call for call in iterate_calls(messages) if call.id not in matched]
+    return []
 
 
 def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
