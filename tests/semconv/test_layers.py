@@ -170,13 +170,19 @@ def turn(*tools: SpanRecord, name: str | None) -> list[SpanRecord]:
     return [span(1, (0, 1), first, 9), *tools, span(8, (3, 4), last, 9), span(9, (0, 5), root)]
 
 
-def arrived(spans: Sequence[SpanRecord], way: Way, logs: Sequence[LogRecord] = ()) -> list[str]:
-    """What became of spans: each message with its text, and that of what it hangs on."""
+def deliver(spans: Sequence[SpanRecord], way: Way, logs: Sequence[LogRecord] = ()) -> Arrived:
+    """Send spans, and then log records."""
     store = Arrived()
     ingest = Ingest(store, ADDRESS)
     way(ingest, spans)
     ingest.take_logs(logs)
     ingest.emit_all_waiting()
+    return store
+
+
+def arrived(spans: Sequence[SpanRecord], way: Way, logs: Sequence[LogRecord] = ()) -> list[str]:
+    """What became of spans: each message with its text, and that of what it hangs on."""
+    store = deliver(spans, way, logs)
     texts = {item["externalMessageId"]: _text_of(item) for _, item in store.items}
     homes = dict.fromkeys(home for home, _ in store.items)
     lines = []
