@@ -93,10 +93,16 @@ def said(*messages: tuple[str, Any]) -> str:
 
 
 def call(
-    asked: Iterable[tuple[str, Any]] = (), answer: Any = None, name: str | None = None, **more: Any
+    asked: Iterable[tuple[str, Any]] = (),
+    answer: Any = None,
+    name: str | None = None,
+    *,
+    response: str | None = None,
 ) -> dict[str, Any]:
     """Attributes of a model call in OpenTelemetry's names."""
-    written: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m-1", **more}
+    written: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m-1"}
+    if response:
+        written["gen_ai.response.id"] = response
     if asked := tuple(asked):
         written["gen_ai.input.messages"] = said(*asked)
     if answer is not None:
@@ -311,7 +317,7 @@ FAILED = sorted([f"0 {QUESTION} < -", f"0 llm Overloaded 529 < {QUESTION}"])
 
 def failed(name: str | None) -> dict[str, Any]:
     """Attributes of a failed call with its question."""
-    return call([("user", "Where?")], None, name, **{"error.type": "Overloaded"})
+    return {**call([("user", "Where?")], None, name), "error.type": "Overloaded"}
 
 
 @every_way
@@ -361,7 +367,7 @@ def test_attempts_within_a_call(place: str, way: Way) -> None:
         span(1, (0, 4), call([("user", "Where?")], "There.", "s")),
         span(2, (0.5, 1), BARE, parent, trace=traces[0], scope=CLIENT, error=""),
         span(3, (1.5, 2), BARE, parent, trace=traces[1], scope=CLIENT, error=""),
-        span(4, (2.5, 3.5), call(**{"gen_ai.response.id": "r"}), parent, trace=traces[2], scope=CLIENT),
+        span(4, (2.5, 3.5), call(response="r"), parent, trace=traces[2], scope=CLIENT),
     ]
     assert arrived(spans, way) == SHORT_ANSWER
 
@@ -380,7 +386,7 @@ CALLS = {
     "three instrumentations": (
         traced_call("Where?", "There.", "s"),
         flattened_call("Where?", "There."),
-        call(**{"gen_ai.response.id": "r"}),
+        call(response="r"),
     ),
     "no content outside": (call(name="s"), flattened_call("Where?", "There."), call()),
     "the question in one, the answer in the other": (
@@ -442,11 +448,12 @@ def test_log_records_of_a_layer_without_content() -> None:
         span(1, (0, 2), call(name="s")),
         span(2, (0.5, 1.5), call(), 1, scope=OFFICIAL),
     ]
+    bodies: Mapping[str, Mapping[str, Any]] = {
+        "gen_ai.user.message": {"content": "Where?"},
+        "gen_ai.choice": {"index": 0, "finish_reason": "stop", "message": {"content": "There."}},
+    }
     logs = [
         LogRecord(spans[1].trace_id, spans[1].span_id, name, START_NS + S, body, {}, OFFICIAL)
-        for name, body in (
-            ("gen_ai.user.message", {"content": "Where?"}),
-            ("gen_ai.choice", {"index": 0, "finish_reason": "stop", "message": {"content": "There."}}),
-        )
+        for name, body in bodies.items()
     ]
     assert arrived(spans, together, logs) == SHORT_ANSWER

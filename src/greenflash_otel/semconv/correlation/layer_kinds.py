@@ -101,7 +101,7 @@ def is_failed_attempt(outer: Operation, inner: Operation, *, has_succeeded: bool
 
 
 def list_identities(operation: Operation | None) -> Iterator[object]:
-    """Yield what two layers say alike of an operation, wherever they are recorded."""
+    """Yield what two layers say alike of an operation, wherever they are recorded, besides its answer."""
     if operation is None:
         return
     if operation.name in LOOKUPS and operation.input:
@@ -112,11 +112,8 @@ def list_identities(operation: Operation | None) -> Iterator[object]:
             yield "call", name, tool.call_id
         if _says_something(tool.arguments):
             yield "arguments", name, _write_canonical(tool.arguments)
-    elif operation.name in MAIN_CALLS:
-        if operation.response_id:
-            yield "response", operation.response_id
-        if answer := summarise_answer(operation):
-            yield "answer", answer
+    elif operation.response_id and operation.name in MAIN_CALLS:
+        yield "response", operation.response_id
 
 
 def read_plain_name(tool: ToolExecution) -> str:

@@ -88,11 +88,21 @@ class _Layers:
         """Places of operations a layer of which succeeded."""
         self._scopes = defaultdict[int, set[str]](set)
         """Scopes that a place has a layer of."""
-        self._loops = _find_loops(readings, around)
+        answers = [summarise_answer(one.operation) for one in readings]
+        self._loops = _find_loops(answers, around)
+        self._identities = [
+            [*_list_identities(one, answer)] for one, answer in zip(readings, answers, strict=True)
+        ]
         self._by_identity = defaultdict[object, list[int]](list)
-        for place, one in enumerate(readings):
-            for identity in _list_identities(one):
+        for place, identities in enumerate(self._identities):
+            for identity in identities:
                 self._by_identity[identity].append(place)
+        self._halves = defaultdict[str, list[int]](list)
+        """Calls of which not all is known that was said, by their trace."""
+        for place, one in enumerate(readings):
+            is_call = one.operation is not None and one.operation.name in MAIN_CALLS
+            if is_call and one.operation and not (one.operation.input and one.operation.output):
+                self._halves[one.span.trace_id].append(place)
         self._calls = sorted(
             (one.span.start_ns, place)
             for place, one in enumerate(readings)
@@ -108,7 +118,7 @@ class _Layers:
                 return
             if around is None:
                 continue
-            is_loop = outer in self._loops and summarise_answer(inner) is not None
+            is_loop = outer in self._loops and bool(inner.output)
             found = self._operation_of(outer)
             if self._home_of(outer) == place:
                 continue
@@ -122,7 +132,7 @@ class _Layers:
         one = self.recorded[place]
         if one.operation is None:
             return
-        alike = {at for key in _list_identities(one) for at in self._by_identity[key]}
+        alike = {at for key in self._identities[place] for at in self._by_identity[key]}
         for other in self._sort_nearest(place, alike):
             if self._may_enclose(other, place) and are_same(
                 self._operation_of(other), one.operation, is_direct=False, is_alike=True
@@ -150,10 +160,13 @@ class _Layers:
 
     def _merge_half(self, place: int, operation: Operation) -> None:
         """Merge a call with the only one of its trace around it that may have the other half of it."""
+        halves = self._halves[self._readings[place].span.trace_id]
+        near = self._find_near(place) if place in halves else halves
         found = [
             at
-            for at in self._sort_nearest(place, self._find_near(place))
-            if self._is_same_trace(at, place)
+            for at in near
+            if self._home_of(at) != place
+            and self._is_same_trace(at, place)
             and self._may_enclose(at, place, is_open=True)
             and are_halves(self._operation_of(at), operation)
         ]
@@ -234,23 +247,21 @@ class _Layers:
             self._scopes[retained] |= {around.span.scope, within.span.scope, *self._scopes[other]}
 
 
-def _find_loops(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> set[int]:
+def _find_loops(answers: Sequence[object], around: Sequence[Sequence[int]]) -> set[int]:
     """Find the calls without an answer in which several calls with answers ran: they are loops around them."""
-    answers = defaultdict[int, set[object]](set)
-    for place, above in enumerate(around):
-        if (answer := summarise_answer(readings[place].operation)) is not None:
+    found = defaultdict[int, set[object]](set)
+    for answer, above in zip(answers, around, strict=True):
+        if answer is not None:
             for outer in above:
-                answers[outer].add(repr(answer))
-    return {
-        outer
-        for outer, found in answers.items()
-        if len(found) > 1 and summarise_answer(readings[outer].operation) is None
-    }
+                found[outer].add(answer)
+    return {outer for outer, inner in found.items() if len(inner) > 1 and answers[outer] is None}
 
 
-def _list_identities(one: Reading) -> Iterator[object]:
+def _list_identities(one: Reading, answer: object) -> Iterator[object]:
     """Yield what two layers say alike of an operation; within a trace also the name of a tool."""
     yield from list_identities(one.operation)
+    if answer is not None:
+        yield answer
     if one.operation and one.operation.tool:
         yield one.span.trace_id, read_plain_name(one.operation.tool)
 

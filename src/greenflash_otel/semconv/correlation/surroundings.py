@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 
-from greenflash_otel.model.operation import ConversationContext, iterate_calls, merge_context
+from greenflash_otel.model.operation import ConversationContext, iterate_calls
 from greenflash_otel.semconv.correlation.reading import Reading
 from greenflash_otel.semconv.registry import OURS
 
@@ -44,20 +43,19 @@ def inherit_contexts(readings: Sequence[Reading], around: Sequence[Sequence[int]
             at = above.index(tool)
             home, own = list(above[at:]), list(above[:at])
         shared = agreed.get(trace_id, NOTHING)
-        inner = _merge([operation.conversation_context, *(readings[at].conversation_context for at in own)])
-        outer = _merge(readings[at].conversation_context for at in home)
-        if tool in requested:
-            outer = merge_context(outer, shared)
-            inner = replace(inner, conversation_id=None)
-        context = merge_context(merge_context(outer, inner), shared)
-        user_id = context.user_id or everywhere.get(trace_id, NOTHING).user_id
-        named = replace(
-            operation.conversation_context,
-            conversation_id=context.conversation_id,
-            user_id=user_id,
-            organization_id=context.organization_id,
+        context, is_requested = operation.conversation_context, tool in requested
+        outer = [readings[at].conversation_context for at in home] + ([shared] if is_requested else [])
+        inner = [context, *(readings[at].conversation_context for at in own)]
+        users = [*outer, *inner, shared, everywhere.get(trace_id, NOTHING)]
+        named = (
+            _find_first(one.conversation_id for one in (outer if is_requested else users[:-1])),
+            _find_first(one.user_id for one in users),
+            _find_first(one.organization_id for one in users),
         )
-        recorded[place] = replace(one, operation=replace(operation, conversation_context=named))
+        if named == (context.conversation_id, context.user_id, context.organization_id):
+            continue
+        context = replace(context, conversation_id=named[0], user_id=named[1], organization_id=named[2])
+        recorded[place] = replace(one, operation=replace(operation, conversation_context=context))
     return recorded
 
 
@@ -116,8 +114,8 @@ def _find_requested_tools(readings: Sequence[Reading], tools: Sequence[int | Non
     return requested
 
 
-def _merge(contexts: Iterable[ConversationContext]) -> ConversationContext:
-    return reduce(merge_context, contexts, NOTHING)
+def _find_first(names: Iterable[str | None]) -> str | None:
+    return next((name for name in names if name), None)
 
 
 def _find_shared_contexts(readings: Iterable[Reading]) -> Mapping[str, ConversationContext]:
