@@ -378,9 +378,8 @@ def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
 
 def is_bare_failure(operation: Operation | None) -> bool:
     """Return whether a model call failed and nothing is known of what was said; another span may know it."""
-    if operation is None or operation.name not in MAIN_CALLS or operation.failure is None:
-        return False
-    return not operation.input and not operation.output
+    has_failed = operation is not None and operation.name in MAIN_CALLS and operation.failure is not None
+    return has_failed and operation is not None and not operation.input and not operation.output
 
 
 def call_facts_of(operation: Operation, duration_ns: int) -> CallFacts:
