@@ -30,8 +30,8 @@ from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.steps import find_answering_call, waits_for_question
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
-from greenflash_otel.model.operation import TURN, Operation, is_step
-from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.model.operation import TURN, Operation, is_bare_failure, is_step
+from greenflash_otel.model.telemetry import OURS, SpanRecord
 
 
 def assemble(
@@ -93,13 +93,17 @@ def find_deferral(
     elif role is CallRole.UNDECIDED or role is CallRole.AUXILIARY_EARLY:
         key = DeferralKey(DeferralKind.NEXT_CALL, found.conversation_id)
     elif role is CallRole.AUXILIARY:
-        call_id = operation.tool.call_id if operation.tool else context.tool_call_id
-        if call_id and call_id not in state.tool_call_message_ids:
-            key = DeferralKey(DeferralKind.TOOL_CALL, call_id)
+        ids = [id for id in (operation.tool and operation.tool.call_id, context.tool_call_id) if id]
+        if ids and not any(id in state.tool_call_message_ids for id in ids):
+            key = DeferralKey(DeferralKind.TOOL_CALL, ids[-1])
         elif found.is_new:
             key = DeferralKey(DeferralKind.TRACE, span.trace_id)
         if key is None and waits_for_question(state, span, operation):
             key = DeferralKey(DeferralKind.QUESTION, found.conversation_id)
+    elif span.scope != OURS and is_bare_failure(operation):
+        key = DeferralKey(DeferralKind.QUESTION, found.conversation_id)
+        if found.is_new:
+            key = DeferralKey(DeferralKind.TRACE, span.trace_id)
     if key is None:
         return None
     return Deferral(key, span, _mark_internal(operation) if role is CallRole.AUXILIARY_EARLY else operation)

@@ -92,7 +92,7 @@ def build(
         deferred: What waits; it is read only.
         aligned: None for an operation that is not shown.
     """
-    operation, draft = prepared.operation, _Draft(known, found)
+    operation, draft = prepared.operation, _Draft(known, found, deferred)
     items: Sequence[MessageItem] = ()
     if operation.name == FETCH and not _is_news(known, operation):
         pass
@@ -101,7 +101,7 @@ def build(
     else:
         draft.emitted_spans.append(prepared.name_in(span))
         if operation.name != ADD_ITEMS or operation.ending == "completed":
-            items = draft.add_shown(deferred, span, prepared, aligned)
+            items = draft.add_shown(span, prepared, aligned)
         draft.add_history(prepared)
     if operation.response_id and operation.ending != "pending":
         draft.add_entry(IndexName.EMITTED_RESPONSE, operation.response_id, None)
@@ -118,8 +118,11 @@ def _is_news(known: KnownConversations, operation: Operation) -> bool:
 class _Draft:
     """Changes under construction: what was added is seen by what is added next."""
 
-    def __init__(self, known: KnownConversations, found: Resolution) -> None:
+    def __init__(
+        self, known: KnownConversations, found: Resolution, waiting: DeferredQueue[Deferral]
+    ) -> None:
         self._known = known
+        self._waiting = waiting
         self._found = found
         self._state = known.get_state(found.conversation_id)
         self._namespace = self._state.namespace
@@ -138,11 +141,7 @@ class _Draft:
         self.emitted_spans: list[str] = []
 
     def add_shown(
-        self,
-        deferred: DeferredQueue[Deferral],
-        span: SpanRecord,
-        prepared: PreparedOperation,
-        aligned: Alignment,
+        self, span: SpanRecord, prepared: PreparedOperation, aligned: Alignment
     ) -> Sequence[MessageItem]:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
@@ -154,10 +153,10 @@ class _Draft:
         if not aligned.from_input_alone:
             self._add_alias(prepared, after)
         question_id = aligned.cursor.turn_user_id
-        waiting = self._release(deferred, list_question_keys(self._found.conversation_id, span, operation))
+        waiting = self._release(list_question_keys(self._found.conversation_id, span, operation))
         steps = sort_steps(self._state, waiting, span, prepared, self._found, aligned)
         self._deferred += steps.later
-        dependents = [*self._release(deferred, list_dependent_keys(operation, call_ids))]
+        dependents = [*self._release(list_dependent_keys(operation, call_ids))]
         self._enclosing = EnclosingSteps(self._namespace, (*steps.before, *steps.now, *dependents))
         asked = [self._write(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
         earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
@@ -337,15 +336,19 @@ class _Draft:
         else:
             emitted_id = turn.find_call(tool.call_id)
         call_id = emitted_id or name_own_call(self._namespace, span, operation, tool)
-        if emitted_id is None and tool.call_id and context.turn_id:
-            self._add_tool_call(tool.call_id, call_id)
+        is_inner = emitted_id is None and (context.turn_id or context.tool_call_id)
+        inner_ids = [tool.call_id] if is_inner and tool.call_id else []
+        for inner_id in inner_ids:
+            self._add_tool_call(inner_id, call_id)
         result_id = self._attempts.choose_result_id(
             span, call_id, failed=operation.failure is not None, in_turn=turn is not None
         )
         is_emitted = emitted_id is not None
-        return list(
-            write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
-        )
+        ran = [
+            *write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
+        ]
+        inner = self._add_steps(self._release(list_dependent_keys(operation, inner_ids)), parent_id, turn)
+        return [*ran[:1], *inner, *ran[1:]]
 
     def _write(
         self,
@@ -382,11 +385,11 @@ class _Draft:
         bearer = texts[-1 if operation.name == TURN else 0] if texts else None
         return [self._write(one, span.end_ns, model, facts if one is bearer else None) for one in answered]
 
-    def _release(self, deferred: DeferredQueue[Deferral], keys: Iterable[DeferralKey]) -> Iterator[Deferral]:
+    def _release(self, keys: Iterable[DeferralKey]) -> Iterator[Deferral]:
         """Yield what waits for any of ``keys``; it waits no longer once the changes are applied."""
         for key in dict.fromkeys(keys):
-            waiting = deferred.peek(key)
-            if waiting:
+            waiting = self._waiting.peek(key)
+            if waiting and key not in self._released:
                 self._released.append(key)
                 yield from waiting
 

@@ -8,7 +8,8 @@ whoever owns the queue emits it without what it waited for, and nothing disappea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Generic, TypeVar
 
@@ -101,6 +102,14 @@ class DeferredQueue(Generic[T]):
     def release(self, keys: Iterable[DeferralKey]) -> list[T]:
         """Return what waited for any of ``keys``; it waits no longer."""
         return [entry for key in keys if key in self._entries for entry in self._remove(key)]
+
+    def withdraw(self, matches: Callable[[T], bool]) -> None:
+        """Let what matches wait no longer, for it is known better under another name."""
+        for key in [key for key, entries in self._entries.items() if any(map(matches, entries))]:
+            until_ns = self._until_ns[key]
+            for entry in self._remove(key):
+                if not matches(entry):
+                    self.defer(key, entry, until_ns, max_entries=sys.maxsize)
 
     def expire(self, now_ns: int | None) -> list[T]:
         """Return what has waited too long, and what there is no room for; None: everything that waits."""

@@ -243,8 +243,9 @@ def _find_tool_call(
 
 def _find_by_tool(known: KnownConversations, operation: Operation) -> str | None:
     """Return the conversation that asked for the tool which an operation runs, or runs in."""
-    call_id = operation.tool.call_id if operation.tool else operation.conversation_context.tool_call_id
-    return known.index.tool_calls.get(call_id) if call_id else None
+    call_ids = (operation.tool and operation.tool.call_id, operation.conversation_context.tool_call_id)
+    found = (known.index.tool_calls.get(call_id) for call_id in call_ids if call_id)
+    return next((id for id in found if id is not None), None)
 
 
 def _find_by_history(

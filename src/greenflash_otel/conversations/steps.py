@@ -39,6 +39,7 @@ from greenflash_otel.model.operation import (
     ConversationContext,
     Operation,
     VoiceCall,
+    is_bare_failure,
     merge_context,
     merge_properties,
 )
@@ -103,9 +104,11 @@ def sort_steps(
     answers = any(one.kind == "answer" and one.ends_message for m in prepared.answers for one in m.fragments)
     question_id, known_id = aligned.cursor.turn_user_id, state.facts.cursor.turn_user_id
     texts = [one.fragment.text or "" for one in aligned.chained if one.fragment.kind == "user"]
+    is_silent = not prepared.messages and not prepared.answers
     for one in waiting:
         is_ahead = one.key.kind is DeferralKind.QUESTION and one.span.start_ns >= span.end_ns
-        if is_ahead or (one.operation.name == RETRIEVAL and not answers):
+        is_early = is_silent and is_bare_failure(one.operation)  # another span may still record it
+        if is_ahead or is_early or (one.operation.name == RETRIEVAL and not answers):
             later.append(replace(one, key=DeferralKey(DeferralKind.QUESTION, found.conversation_id)))
         elif known_id in (None, question_id) or _is_about(state, one, span, prepared, texts):
             now.append(one)

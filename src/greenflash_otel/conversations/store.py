@@ -134,6 +134,11 @@ class ConversationStore:
         """Return operations that waited in vain until ``now_ns``, the time of a span; None: all that wait."""
         return self.deferred.expire(now_ns)
 
+    def withdraw(self, span: SpanRecord) -> None:
+        """Let the operation of a span wait no longer: it is known better now, or another span records it."""
+        name = (span.trace_id, span.span_id)
+        self.deferred.withdraw(lambda waiting: (waiting.span.trace_id, waiting.span.span_id) == name)
+
     def forget(self, id: str) -> None:
         """Know nothing of a conversation: what arrives of it again is new, under the ids it had."""
         self._states.forget(id)

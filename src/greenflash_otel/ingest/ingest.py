@@ -32,7 +32,7 @@ from greenflash_otel.ingest.attachment import (
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
-from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext
+from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
@@ -256,7 +256,10 @@ class Ingest:
         self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int, failed: Counter[str] | None
     ) -> bool:
         requests: list[ApiRequest] = []
-        for one in self._combine([self._read(span, failed) for span in spans]):
+        readings = [self._read(span, failed) for span in spans]
+        for one in readings:
+            self._await_logs(one, one.operation, now_ns)
+        for one in self._combine(readings):
             requests += self._convert_late(one.span.end_ns)
             with self._begin_conversion(failed):
                 requests += self._requests_of(one, outcomes, now_ns)
@@ -284,16 +287,20 @@ class Ingest:
             operation = make_call(
                 operation, already_emitted=self._conversations.index.traces.has(span.trace_id)
             )
+        if one.already_emitted:
+            self._conversations.withdraw(span)
         if operation is None:
             return ()
-        if (
-            operation.name in MAIN_CALLS
-            and span.scope != registry.OURS
-            and not registry.has_content(operation)
-        ):
-            self._joiner.await_logs(span, now_ns)
+        self._await_logs(one, operation, now_ns)
         updates = assemble(self._conversations, span, operation).list_in_order()
         return [request for update in updates for request in self._sift_requests(update)]
+
+    def _await_logs(self, one: trace.Reading, operation: Operation | None, now_ns: int) -> None:
+        """Remember a call that says nothing, also if another layer says it: its log records may say more."""
+        if operation is None or operation.name not in MAIN_CALLS or one.span.scope == registry.OURS:
+            return
+        if not registry.has_content(operation):
+            self._joiner.await_logs(one.span, now_ns)
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""

@@ -371,6 +371,12 @@ def iterate_results(messages: Iterable[Message]) -> Iterator[ToolCallResponse]:
     return (part for message in messages for part in message.parts if isinstance(part, ToolCallResponse))
 
 
+def is_bare_failure(operation: Operation | None) -> bool:
+    """Return whether a model call failed and nothing is known of what was said; another span may know it."""
+    has_failed = operation is not None and operation.name in MAIN_CALLS and operation.failure is not None
+    return has_failed and operation is not None and not operation.input and not operation.output
+
+
 def call_facts_of(operation: Operation, duration_ns: int) -> CallFacts:
     """Return what is known of a model call besides its words."""
     first_chunk_s, usage = operation.time_to_first_chunk_s, operation.usage or Usage()

@@ -2,8 +2,8 @@
 
 The spans of a trace come in several requests, children before what they ran in. Each request is read
 together with what is remembered of its traces and with the last few spans of any. What was recorded before is
-only recorded again where it is known better now: a failed call whose input its agent's span had, an embedding
-that a model call quotes.
+only recorded again where it is known better now: a failed call whose input its agent's span had, a tool whose
+result another layer had, an embedding that a model call quotes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from greenflash_otel.lru import ByteBoundLruDict
-from greenflash_otel.semconv.correlation.trace import Key, Reading, combine_spans
+from greenflash_otel.model.operation import is_bare_failure
+from greenflash_otel.semconv.correlation.reading import Key, Reading
+from greenflash_otel.semconv.correlation.trace import combine_spans
 from greenflash_otel.semconv.registry import OURS
 
 TRACES = 1_000
@@ -77,7 +79,7 @@ class Recent:
                 continue
             id = one.span.trace_id
             known = changed.pop(id, None) or self._traces.get(id) or OrderedDict()
-            known[one.key] = emitted = replace(one, already_emitted=True)
+            known[one.key] = emitted = replace(one, already_emitted=not one.withheld)
             if len(known) > EACH:
                 known.popitem(last=False)
             changed[id] = known
@@ -87,12 +89,22 @@ class Recent:
 
 
 def _is_better(before: Reading, now: Reading) -> bool:
-    """Return whether an operation is known better now: where it belongs, or what the model was given."""
-    if before.operation is None or now.operation is None:
-        return False
-    return before.span.trace_id != now.span.trace_id or bool(
-        now.operation.input and not before.operation.input
-    )
+    """Return whether an operation is known better now: where it belongs, or what was said.
+
+    Of a failure of which nothing was known, and of a tool, it is better, too, that another span records it.
+    """
+    known, found = before.operation, now.operation
+    if known is None:
+        return found is not None and before.withheld is not None
+    if found is None:
+        return is_bare_failure(known) or known.tool is not None
+    if before.span.trace_id != now.span.trace_id:
+        return True
+    if is_bare_failure(known) and known.conversation_context != found.conversation_context:
+        return True
+    if known.tool and found.tool:
+        return known.tool.result is None and found.tool.result is not None
+    return bool((found.input and not known.input) or (found.output and not known.output))
 
 
 def _measure(one: Reading) -> int:

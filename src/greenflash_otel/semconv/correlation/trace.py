@@ -1,77 +1,54 @@
 """What the spans of one trace report together. Pure.
 
 Spans are read one by one (`reading`); then each gets what only the spans around it say: the conversation
-and the user, that it ran inside a tool, and which of two spans describes one model call that two layers
-recorded. It sees the spans that arrive together; a parent that comes in a later request is not waited for.
+and the user, and that it ran inside a tool (`surroundings`). Spans of one operation that several layers
+recorded are merged (`layers`), and tools are matched to the calls they ran for. It sees the spans that arrive
+together; a parent that comes in a later request is not waited for.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import replace
 
 from greenflash_otel.model.operation import (
     EMBEDDINGS,
-    EXECUTE_TOOL,
     MAIN_CALLS,
     RETRIEVAL,
-    ConversationContext,
     Operation,
     iterate_calls,
-    merge_context,
 )
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, restore_input, restore_instructions
+from greenflash_otel.semconv.correlation.layers import merge_layers
 from greenflash_otel.semconv.correlation.rag import find_quoting_trace, quotable_text_of
+from greenflash_otel.semconv.correlation.reading import Reading as Reading
+from greenflash_otel.semconv.correlation.reading import read as read
+from greenflash_otel.semconv.correlation.surroundings import inherit_contexts, mark_inside_tools
 from greenflash_otel.semconv.correlation.tool_calls import ToolRequests, find_result, link_calls
+from greenflash_otel.semconv.correlation.tool_requests import mark_requested
 from greenflash_otel.semconv.registry import OURS
-
-Key: TypeAlias = tuple[str, str]
-"""Span id, and the start of the span."""
 
 DEEP = 64
 """Ancestors that are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A span, and what it reports."""
-
-    span: SpanRecord
-    operation: Operation | None = None
-    conversation_context: ConversationContext = field(default_factory=ConversationContext)
-    """To what the span says it belongs, whether or not it describes an operation."""
-    already_emitted: bool = False
-    """Whether it was handed on before."""
-
-    @property
-    def key(self) -> Key:
-        """By what the span is known, wherever it is recorded."""
-        return self.span.span_id, str(self.span.start_ns)
-
-
-def read(span: SpanRecord) -> Reading:
-    """Read what one span says by itself."""
-    return Reading(span, registry.read(span), registry.read_conversation_context(span.attributes))
-
-
 def combine_spans(readings: Iterable[Reading]) -> list[Reading]:
     """Combine spans that arrived together: each learns from the others. They come as they ended."""
-    ordered = sorted(readings, key=lambda one: one.span.end_ns)
+    ordered = sorted(map(_restore_withheld, readings), key=lambda one: one.span.end_ns)
     if all(one.span.scope == OURS for one in ordered):
         return ordered
     places = {(one.span.trace_id, one.span.span_id): place for place, one in enumerate(ordered)}
     around = [list(_find_ancestors(one.span, ordered, places)) for one in ordered]
-    agreed = _find_shared_context(ordered)
-    placed = [
-        _inherit_context(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
-        for one, above in zip(ordered, around, strict=True)
-    ]
-    calls = _drop_agent_runs(_merge_duplicate_calls(placed, around), around)
-    return _attach_rag_steps(_match_tool_spans(_link_tool_calls(calls)))
+    merged, merged_into = merge_layers(inherit_contexts(ordered, around), around)
+    matched = _match_tool_spans(_link_tool_calls(_drop_agent_runs(merged, around)))
+    inside = mark_requested(mark_inside_tools(matched, around, merged_into), around)
+    return _attach_rag_steps(inside)
+
+
+def _restore_withheld(one: Reading) -> Reading:
+    return replace(one, operation=one.withheld, withheld=None) if one.withheld else one
 
 
 def _find_ancestors(
@@ -84,84 +61,6 @@ def _find_ancestors(
             return
         yield place
         span = readings[place].span
-
-
-def _inherit_context(one: Reading, above: Sequence[Reading], agreed: ConversationContext | None) -> Reading:
-    """Give a reading what the spans say that its own runs in, else what all of its trace agree on."""
-    operation = one.operation
-    if operation is None or one.span.scope == OURS:
-        return one
-    if operation.tool and operation.tool.result is None:
-        operation = replace(operation, tool=replace(operation.tool, answered=False))
-    for parent in above:
-        operation = _complete_context(operation, parent.conversation_context)
-        tool, within = parent.operation and parent.operation.tool, operation.conversation_context.tool_call_id
-        if tool and operation.name != EXECUTE_TOOL and within is None:
-            inside = replace(operation.conversation_context, tool_call_id=tool.call_id or parent.span.span_id)
-            operation = replace(operation, conversation_context=inside)
-    return replace(one, operation=_complete_context(operation, agreed) if agreed else operation)
-
-
-def _complete_context(operation: Operation, to: ConversationContext) -> Operation:
-    """Give an operation a conversation and a user, if it names none."""
-    return replace(operation, conversation_context=merge_context(operation.conversation_context, to))
-
-
-def _find_shared_context(readings: Iterable[Reading]) -> dict[str, ConversationContext]:
-    """Find what the spans of each trace agree on, as far as they say anything."""
-    conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
-    for one in readings:
-        trace_id, recorded = one.span.trace_id, one.conversation_context
-        conversations[trace_id] |= {recorded.conversation_id} if recorded.conversation_id else set()
-        users[trace_id] |= {recorded.user_id} if recorded.user_id else set()
-    return {
-        id: ConversationContext(_get_only(conversations[id]), _get_only(users[id])) for id in conversations
-    }
-
-
-def _get_only(names: set[str]) -> str | None:
-    return next(iter(names)) if len(names) == 1 else None
-
-
-def _merge_duplicate_calls(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
-    """Merge calls that two layers recorded: the outer one gets what the inner one knows."""
-    recorded, answers = list(readings), _index_by_answer(readings)
-    for place, above in enumerate(around):
-        alike = (at for key in _keys_of_answer(recorded[place]) for at in answers[key])
-        enclosing = (at for at in alike if _encloses(recorded[at], recorded[place]))
-        for outer in (*above, *enclosing):
-            both = recorded[outer].operation, recorded[place].operation
-            if united := _merge_calls(*both):
-                retained, other = (place, outer) if recorded[place].already_emitted else (outer, place)
-                recorded[retained] = replace(recorded[retained], operation=united)
-                recorded[other] = replace(recorded[other], operation=None)
-                break
-    return recorded
-
-
-def _index_by_answer(readings: Sequence[Reading]) -> Mapping[str, Sequence[int]]:
-    """Index the places of model calls by what names their answers."""
-    found = defaultdict[str, list[int]](list)
-    for place, one in enumerate(readings):
-        for key in _keys_of_answer(one):
-            found[key].append(place)
-    return found
-
-
-def _keys_of_answer(one: Reading) -> Iterator[str]:
-    """Return what two layers say alike of a call: the id of its response, and the answer itself."""
-    if one.operation and one.operation.name in MAIN_CALLS:
-        if one.operation.response_id:
-            yield one.operation.response_id
-        if words := _parts_of_answer(one.operation):
-            yield repr(words)
-
-
-def _encloses(outer: Reading, inner: Reading) -> bool:
-    """Return whether a call ran within another one by its times, though each began a trace."""
-    if outer.span.scope == inner.span.scope or outer is inner:
-        return False
-    return outer.span.start_ns <= inner.span.start_ns and inner.span.end_ns <= outer.span.end_ns
 
 
 def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
@@ -185,7 +84,6 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         one.span.trace_id for one in readings if one.operation and any(iterate_calls(one.operation.output))
     }
     calling = [one for one in readings if one.operation and one.operation.input]
-    names: dict[str, str] = {}
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
         if operation is None or one.span.scope == OURS:
@@ -196,32 +94,22 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
             continue
         here = [other for other in calling if _has_group(other, groups)]
         asked = requests.take(groups, operation.tool, [other.operation for other in here if other.operation])
-        own_id = operation.tool.call_id
-        call_id = asked.id if asked else own_id
+        call_id = asked.id if asked else operation.tool.call_id
         if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
             given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
             operation = replace(operation, tool=given)
             one = recorded[place] = replace(one, operation=operation)
-        if call_id is not None:
-            names[own_id or one.span.span_id] = call_id
         if call_id is not None or trace_id in asks:
             later = [other for other in here or calling if other.span.start_ns >= one.span.end_ns]
-            recorded[place] = replace(one, operation=_make_tool_run(operation, call_id, later))
-    return [replace(one, operation=_name_enclosing_call(one.operation, names)) for one in recorded]
+            ran = _make_tool_run(operation, call_id, later)
+            recorded[place] = replace(one, operation=ran, withheld=None if ran else operation)
+    return recorded
 
 
 def _has_group(one: Reading, groups: Sequence[str | None]) -> bool:
     """Return whether an operation is of a trace or of a named conversation."""
     named = one.operation and one.operation.conversation_context.conversation_id
     return one.span.trace_id in groups or (named is not None and named in groups)
-
-
-def _name_enclosing_call(operation: Operation | None, names: Mapping[str, str]) -> Operation | None:
-    """Name the call of the tool that an operation ran in, where the tool's span does not."""
-    name = names.get(operation.conversation_context.tool_call_id or "") if operation else None
-    if operation is None or name is None:
-        return operation
-    return replace(operation, conversation_context=replace(operation.conversation_context, tool_call_id=name))
 
 
 def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
@@ -271,33 +159,3 @@ def _drop_agent_runs(readings: Sequence[Reading], around: Sequence[Sequence[int]
                 recorded[place] = replace(recorded[place], operation=call)
         recorded[outer] = replace(recorded[outer], operation=None)
     return recorded
-
-
-def _merge_calls(outer: Operation | None, inner: Operation | None) -> Operation | None:
-    """Merge two readings of one call: the fuller answer, and what either says; None if they are two."""
-    if not outer or not inner:
-        return None
-    if outer.name == inner.name and outer.name in (EMBEDDINGS, RETRIEVAL):
-        known = outer.input and inner.input
-        return None if known and outer.input != inner.input else registry.merge_operation(outer, inner)
-    if not {outer.name, inner.name} <= MAIN_CALLS:
-        return None
-    words, asked = _parts_of_answer(outer), _find_last_question(outer)
-    same = words == _parts_of_answer(inner) and bool(words or asked == _find_last_question(inner))
-    if outer.response_id and inner.response_id:
-        same = outer.response_id == inner.response_id
-    if not same:
-        return None
-    if len(_parts_of_answer(inner)) > len(_parts_of_answer(outer)):
-        return registry.merge_operation(inner, outer)
-    return registry.merge_operation(outer, inner)
-
-
-def _parts_of_answer(operation: Operation) -> Sequence[object]:
-    """Return what was answered, part by part."""
-    return [part for message in operation.output for part in message.parts]
-
-
-def _find_last_question(operation: Operation) -> object:
-    """Return what was said last to the model."""
-    return operation.input[-1].parts if operation.input else None

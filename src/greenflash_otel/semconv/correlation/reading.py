@@ -1,0 +1,40 @@
+"""A span together with what it reports. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from greenflash_otel.model.operation import ConversationContext, Operation
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv import registry
+
+Key: TypeAlias = tuple[str, str]
+"""Span id, and the start of the span."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A span, and what it reports."""
+
+    span: SpanRecord
+    operation: Operation | None = None
+    conversation_context: ConversationContext = field(default_factory=ConversationContext)
+    """To what the span says it belongs, whether or not it describes an operation."""
+    already_emitted: bool = False
+    """Whether it was handed on before."""
+    withheld: Operation | None = None
+    """What it reports, as long as no call is known that its tool ran for."""
+
+    @property
+    def key(self) -> Key:
+        """By what the span is known, wherever it is recorded."""
+        return self.span.span_id, str(self.span.start_ns)
+
+
+def read(span: SpanRecord) -> Reading:
+    """Read what one span says by itself."""
+    operation = registry.read(span)
+    if operation and operation.tool and operation.tool.result is None and span.scope != registry.OURS:
+        operation = replace(operation, tool=replace(operation.tool, answered=False))
+    return Reading(span, operation, registry.read_conversation_context(span.attributes))

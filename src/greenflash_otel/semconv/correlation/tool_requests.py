@@ -1,0 +1,116 @@
+"""Recognise what a tool call asked for where no span says that it ran in the tool. Pure.
+
+The spans of an agent that is used as a tool arrive before the tool's, and may name a session of their own.
+
+| a span without a tool around it                        | ran in the tool call, if                                 |
+|--------------------------------------------------------|----------------------------------------------------------|
+| a model call of another conversation than an earlier   | its newest question is a text in the arguments of a call |
+| call of its trace, whose parent is missing             | that the earlier one asked for, and nobody answered      |
+| a tool                                                 | the call that asked for it ran in one                    |
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from greenflash_otel.model.operation import (
+    MAIN_CALLS,
+    ConversationContext,
+    Json,
+    Operation,
+    iterate_calls,
+    iterate_results,
+)
+from greenflash_otel.semconv.correlation.layer_kinds import find_question, smooth
+from greenflash_otel.semconv.correlation.reading import Reading
+from greenflash_otel.semconv.registry import OURS
+
+LEAST_CONTAINED = 16
+"""Characters of a text that is recognised within a longer question."""
+BEFORE = 64
+"""Calls of a trace that are looked at for the one that asked."""
+
+
+def mark_requested(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
+    """Give what a tool call asked for the conversation and the id of that call."""
+    recorded, traces = list(readings), defaultdict[str, list[int]](list)
+    for place, one in enumerate(readings):
+        if one.operation and one.operation.name in MAIN_CALLS:
+            traces[one.span.trace_id].append(place)
+    for place, one in enumerate(readings):
+        operation = one.operation
+        if operation is None or one.span.scope == OURS or operation.conversation_context.tool_call_id:
+            continue
+        before = [recorded[at] for at in traces[one.span.trace_id] if at != place]
+        last = readings[around[place][-1]].span if around[place] else one.span
+        found = None
+        if operation.tool:
+            found = _find_request_of_tool(operation, before)
+        elif last.parent_span_id is not None and operation.name in MAIN_CALLS:
+            found = _find_request_of_agent(one, operation, before[-BEFORE:])
+        if found:
+            context = replace(
+                operation.conversation_context,
+                conversation_id=found.conversation_id,
+                tool_call_id=found.tool_call_id,
+            )
+            recorded[place] = replace(one, operation=replace(operation, conversation_context=context))
+    return recorded
+
+
+def _find_request_of_tool(operation: Operation, calls: Sequence[Reading]) -> ConversationContext | None:
+    """Find the tool call in which a call ran that asked for a tool."""
+    call_id = operation.tool.call_id if operation.tool else None
+    asking = (
+        one.operation.conversation_context
+        for one in calls
+        if one.operation and any(call.id == call_id for call in iterate_calls(one.operation.output))
+    )
+    return next((context for context in asking if context.tool_call_id), None)
+
+
+def _find_request_of_agent(
+    one: Reading, operation: Operation, calls: Sequence[Reading]
+) -> ConversationContext | None:
+    """Find the unanswered tool call of another conversation that has the question of a call in its arguments."""
+    own, question = one.conversation_context, find_question(operation)
+    if own.conversation_id is None or question is None:
+        return None
+    earlier = [other for other in calls if other.span.start_ns < one.span.start_ns]
+    answered = {
+        result.id for other in earlier if other.operation for result in iterate_results(other.operation.input)
+    }
+    for other in reversed(earlier):
+        if other.operation is None or other.span.end_ns > one.span.start_ns:
+            continue
+        context, named = other.operation.conversation_context, other.conversation_context
+        users = {context.user_id, own.user_id} - {None}
+        if named.conversation_id == own.conversation_id or context.tool_call_id or len(users) > 1:
+            continue
+        if context.conversation_id == own.conversation_id:  # the only name of the trace so far
+            context = replace(context, conversation_id=None)
+        for call in iterate_calls(other.operation.output):
+            if call.id and call.id not in answered and _does_ask(call.arguments, question):
+                return replace(context, tool_call_id=call.id)
+    return None
+
+
+def _does_ask(arguments: Json, question: str) -> bool:
+    """Return whether a text in the arguments of a call is a question, or a part of it that is long enough."""
+    texts = [smooth(text) for text in _iterate_texts(arguments)]
+    return any(
+        text == question or (len(text) >= LEAST_CONTAINED and text in question) for text in texts if text
+    )
+
+
+def _iterate_texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _iterate_texts(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _iterate_texts(one)
