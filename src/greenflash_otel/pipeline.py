@@ -96,6 +96,7 @@ class Pipeline:
             conversations=conversations,
             sampler=sampler,
             keep_on=settings.keep_on,
+            name_wait_s=settings.name_wait_s,
             note_responses=self._outbox.note_responses,
             find_response=self._outbox.find_response,
         )
@@ -105,7 +106,8 @@ class Pipeline:
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None,
             process=self._process,
             spill=self._spill,
-            on_idle=self._emit_overdue,
+            on_idle=self._converter.emit_overdue,
+            due_s=self._converter.find_due_s,
             destination=str(self.destination),
             offline_reason=settings.offline_reason or "no API key",
         )
@@ -224,6 +226,10 @@ class Pipeline:
         """
         return self._outbox.is_durable_or_retries()
 
+    def resume(self) -> None:
+        """Have what an earlier process left waiting recorded when its time is over, also if nothing comes."""
+        self._delivery.run_behind(self._converter.emit_overdue)
+
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Deliver what was captured so far; True if Greenflash accepted all of it.
 
@@ -231,6 +237,10 @@ class Pipeline:
         key, or one that is refused.
         """
         return self._delivery.flush(timeout_s, settle=self._converter.emit_all_waiting)
+
+    def deliver_ready(self, timeout_s: float) -> bool:
+        """As `flush`, but what waits for what it belongs to waits on."""
+        return self._delivery.flush(timeout_s)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Deliver what can be delivered in time and stop; the rest stays in the outbox on disk.
@@ -240,10 +250,8 @@ class Pipeline:
                 disk, it waits on in the next process.
         """
         seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
-        if settle or self.settings.outbox == MEMORY:
-            self._delivery.close(seconds, settle=self._converter.emit_all_waiting)
-        else:
-            self._delivery.close(seconds)
+        act = self._converter.emit_all_waiting if settle or self.settings.outbox == MEMORY else _do_nothing
+        self._delivery.close(seconds, settle=act)
 
     def stats(self) -> Stats:
         """Return what became of everything captured, and the failures of the process. Waits for nothing."""
@@ -255,6 +263,7 @@ class Pipeline:
         return replace(
             stats,
             accepted=stats.accepted + sum(unconverted.values()),
+            waiting=len(self._converter.waiting),
             lost=dict(Counter(stats.lost) + unconverted),
         )
 
@@ -304,9 +313,6 @@ class Pipeline:
         for is_late, some in itertools.groupby(spans, key=lambda span: span.scope == LATE_OUTCOME):
             self._converter.take(some, outcomes=is_late)
 
-    def _emit_overdue(self) -> None:
-        self._converter.emit_overdue()
-
     # Where the ingest thread is too slow.
 
     def _take_in_turn(self, act: Callable[[], T], otherwise: Callable[[], T], *, unfinished: T) -> T:
@@ -347,6 +353,9 @@ class Pipeline:
         if not self._spill.store_redacted(span):
             self.lose("outbox_full")
         self._delivery.batcher.note_spilled()
+
+
+def _do_nothing() -> None: ...
 
 
 def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: str | None) -> SpanRecord:

@@ -49,6 +49,8 @@ def serve(given: argparse.Namespace) -> int:
             limits=ContentLimits(max_bytes=given.max_body_mib << 20),
         )
         gateway = Gateway(receiver, given.host, given.port, grpc_port=given.grpc_port, tls=tls)
+        for pipeline in pipelines:
+            pipeline.resume()
         with _open_kafka(given, receiver):
             gateway.run(lambda: _announce(gateway, pipelines))
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from greenflash_otel import internal_errors
@@ -12,7 +13,7 @@ from greenflash_otel.gateway.otlp_files import parts_of, size_of
 from greenflash_otel.gateway.otlp_values import explain_rejected
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.settings import Settings
+from greenflash_otel.settings import MOST_NAME_WAIT_S, Settings
 
 PATIENCE_S = 60.0
 """How long to wait for room in the outbox before giving up."""
@@ -20,7 +21,10 @@ PATIENCE_S = 60.0
 
 def run(given: argparse.Namespace) -> int:
     """Back-fill what files report; 0 if all of it is delivered."""
-    pipeline = Pipeline(Settings.read(os.environ))
+    settings = Settings.read(os.environ)
+    if settings.name_wait_s:  # a name may come anywhere in the files
+        settings = replace(settings, name_wait_s=MOST_NAME_WAIT_S)
+    pipeline = Pipeline(settings)
     problems = 0
     try:
         for number, path in enumerate(map(Path, given.files)):
@@ -30,7 +34,7 @@ def run(given: argparse.Namespace) -> int:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     finally:
-        pipeline.shutdown(0)
+        pipeline.shutdown(0, settle=False)  # what waits when this is interrupted waits for the rest
         print(pipeline.stats())
     return 0 if delivered and not problems else 1
 
@@ -64,7 +68,7 @@ def _hand_over(pipeline: Pipeline, records: tuple[SpanRecord, ...]) -> bool:
     """Hand over spans; where there is no room for them, once more when something was delivered."""
     if pipeline.take(records):
         return True
-    pipeline.flush(PATIENCE_S)
+    pipeline.deliver_ready(PATIENCE_S)
     return pipeline.take(records)
 
 

@@ -113,6 +113,11 @@ def choose_fallback_conversation_id(
     return ""
 
 
+def is_fallback_id(conversation_id: str) -> bool:
+    """Return whether a conversation has an id of ours, because nobody named it."""
+    return conversation_id.startswith(("scope-", "trace-"))
+
+
 def list_stored_item_names(part: Part) -> list[str]:
     """Return what names the stored item that a part stands for: its id, and what is sealed in it."""
     if not isinstance(part, Other) or part.type not in NOT_SAID:

@@ -61,9 +61,12 @@ def _make_item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]
         ("delivered", counter, "Greenflash has accepted it.", lambda one: one.delivered),
         ("pending", gauge, "It waits in the outbox.", lambda one: one.pending),
         ("rejected", gauge, "Greenflash refused it for good.", lambda one: one.rejected),
+        ("waiting", gauge, "Spans that wait for a name that may arrive late.", lambda one: one.waiting),
         ("paused", gauge, "1 while nothing is sent.", lambda one: int(one.paused is not None)),
     ):
-        prefix = "greenflash_delivery_" if name == "paused" else "greenflash_items_"
+        prefix = {"paused": "greenflash_delivery_", "waiting": "greenflash_spans_"}.get(
+            name, "greenflash_items_"
+        )
         family = kind(prefix + name, about, labels=["product"])
         for labels, one in counted:
             family.add_metric(labels, read(one))
@@ -92,6 +95,7 @@ def _sum(stats: Iterable[Stats]) -> Stats:
         delivered=sum(one.delivered for one in stats),
         pending=sum(one.pending for one in stats),
         rejected=sum(one.rejected for one in stats),
+        waiting=sum(one.waiting for one in stats),
         lost=lost,
         paused=next((one.paused for one in stats if one.paused), None),
     )

@@ -2,7 +2,7 @@
 
 Spans are read one by one (`reading`); then each gets what only the spans around it say: the conversation
 and the user, that it ran inside a tool, and which of two spans describes one model call that two layers
-recorded. It sees the spans that arrive together; a parent that comes in a later request is not waited for.
+recorded. It sees the spans that it is given; `late_names` says which of them have to wait for others.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ class Reading:
         """By what the span is known, wherever it is recorded."""
         return self.span.span_id, str(self.span.start_ns)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this library recorded the span, which then says itself what it belongs to."""
+        return self.span.scope == OURS
+
 
 def read(span: SpanRecord) -> Reading:
     """Read what one span says by itself."""
@@ -66,7 +71,7 @@ def combine_spans(readings: Iterable[Reading]) -> list[Reading]:
         return ordered
     places = {(one.span.trace_id, one.span.span_id): place for place, one in enumerate(ordered)}
     around = [list(_find_ancestors(one.span, ordered, places)) for one in ordered]
-    agreed = _find_shared_context(ordered)
+    agreed = find_shared_context(ordered)
     placed = [
         _inherit_context(one, [ordered[at] for at in above], agreed.get(one.span.trace_id))
         for one, above in zip(ordered, around, strict=True)
@@ -108,7 +113,7 @@ def _complete_context(operation: Operation, to: ConversationContext) -> Operatio
     return replace(operation, conversation_context=merge_context(operation.conversation_context, to))
 
 
-def _find_shared_context(readings: Iterable[Reading]) -> dict[str, ConversationContext]:
+def find_shared_context(readings: Iterable[Reading]) -> dict[str, ConversationContext]:
     """Find what the spans of each trace agree on, as far as they say anything."""
     conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for one in readings:
