@@ -33,7 +33,7 @@ from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
-from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext
+from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
@@ -83,7 +83,7 @@ class Ingest:
         self._conversations = conversations or ConversationStore()
         self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
-        self.waiting = WaitingSpans(self._conversations, int(name_wait_s * 1e9))
+        self.waiting = WaitingSpans(self._conversations, int(name_wait_s * 1e9), self._await_logs)
         """Spans of others that wait for a name."""
         self._restored: list[trace.Reading] = []
         self._behind_ns = 0
@@ -284,14 +284,14 @@ class Ingest:
             )
         if operation is None:
             return ()
-        if (
-            operation.name in MAIN_CALLS
-            and span.scope != registry.OURS
-            and not registry.has_content(operation)
-        ):
-            self._joiner.await_logs(span, now_ns)
+        self._await_logs(span, operation, now_ns)
         updates = assemble(self._conversations, span, operation).list_in_order()
         return [request for update in updates for request in self._sift_requests(update)]
+
+    def _await_logs(self, span: SpanRecord, operation: Operation, now_ns: int) -> None:
+        is_main = operation.name in MAIN_CALLS and span.scope != registry.OURS
+        if is_main and not registry.has_content(operation):
+            self._joiner.await_logs(span, now_ns)
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""

@@ -17,14 +17,14 @@ without: a name that arrives even later does not record anything once more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.earlier_turns import continues_unnamed, find_unknown_turns, list_new_turns
 from greenflash_otel.conversations.store import NEVER_NS, ConversationStore
 from greenflash_otel.ingest.attachment import belongs_to_others
-from greenflash_otel.model.operation import MAIN_CALLS
+from greenflash_otel.model.operation import MAIN_CALLS, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.correlation.late_names import find_unnamed, may_lack_name
 from greenflash_otel.semconv.correlation.recent_spans import Recent
@@ -53,10 +53,17 @@ class WaitingSpans:
     Args:
         conversations: Knows which turns were recorded, and stores what waits.
         wait_ns: How long a trace waits after its last new span; 0: nothing waits.
+        await_logs: Has an operation that waits joined by its log records meanwhile.
     """
 
-    def __init__(self, conversations: ConversationStore, wait_ns: int) -> None:
+    def __init__(
+        self,
+        conversations: ConversationStore,
+        wait_ns: int,
+        await_logs: Callable[[SpanRecord, Operation, int], None],
+    ) -> None:
         self._conversations = conversations
+        self._await_logs = await_logs
         self._stored = conversations.unnamed
         self._wait_ns = wait_ns
         self._recent = Recent()
@@ -194,6 +201,8 @@ class WaitingSpans:
         self._add(one, now_ns)
         self._traces[one.span.trace_id].turns = turns
         self._stored.defer(_make_key(one.span), one.span, NEVER_NS)
+        if one.operation is not None:
+            self._await_logs(one.span, one.operation, now_ns)
 
     def _release(self, readings: Iterable[Reading]) -> None:
         """Store no longer what is recorded now."""
