@@ -97,13 +97,6 @@ METRICS: Final = (
         _make_reader(lambda stats: stats.pending),
     ),
     Metric(
-        "greenflash.spans.waiting",
-        "up_down_counter",
-        "{span}",
-        "Stored spans that wait for a name that may arrive late.",
-        _make_reader(lambda stats: stats.waiting),
-    ),
-    Metric(
         "greenflash.items.rejected",
         "up_down_counter",
         "{item}",
@@ -131,6 +124,13 @@ METRICS: Final = (
         "{item}",
         "Inputs of LangChain that were delivered as JSON: nothing said what of it the user said.",
         _make_reader(lambda stats: stats.unread),
+    ),
+    Metric(
+        "greenflash.items.waiting",
+        "up_down_counter",
+        "{item}",
+        "Stored spans that wait for a name that may arrive late.",
+        _make_reader(lambda stats: stats.waiting),
     ),
     Metric(
         "greenflash.paused",

@@ -64,9 +64,7 @@ def _make_item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]
         ("waiting", gauge, "Spans that wait for a name that may arrive late.", lambda one: one.waiting),
         ("paused", gauge, "1 while nothing is sent.", lambda one: int(one.paused is not None)),
     ):
-        prefix = {"paused": "greenflash_delivery_", "waiting": "greenflash_spans_"}.get(
-            name, "greenflash_items_"
-        )
+        prefix = "greenflash_delivery_" if name == "paused" else "greenflash_items_"
         family = kind(prefix + name, about, labels=["product"])
         for labels, one in counted:
             family.add_metric(labels, read(one))
