@@ -173,7 +173,7 @@ def test_the_exporter_of_an_application(is_named: bool, greenflash_emulator: Emu
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("an application")
     with tracer.start_as_current_span("POST /chat") as server:
-        with tracer.start_as_current_span("chat", attributes=dict(CALL.attributes)):  # type: ignore[arg-type]
+        with tracer.start_as_current_span("chat", attributes=dict(CALL.attributes)):
             pass
         if not is_named:
             assert exporter.stats().waiting == 1

@@ -7,6 +7,7 @@ there. A span that cannot be converted is counted and does not keep the others b
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -85,6 +86,7 @@ class Ingest:
         self._recent = Recent()
         self.waiting = WaitingSpans(self._conversations, int(name_wait_s * 1e9), self._await_logs)
         """Spans of others that wait for a name."""
+        self._pid = os.getpid()
         self._restored: list[trace.Reading] = []
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
@@ -216,6 +218,9 @@ class Ingest:
     def _begin(self) -> int:
         """Take up what another process left, and forget what is too old; gives the time."""
         now_ns = self._now_ns()
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self.waiting.begin_in_child()
         self._conversations.restore_deferred(now_ns)
         self._joiner.forget(now_ns)
         self._restored += self.waiting.restore(now_ns)

@@ -34,6 +34,10 @@ MOST_WAITS = 6
 """Waits that a trace gets in all: each new span of it begins another one."""
 
 
+MOST_LINKS = 5_000
+"""Spans of a trace that waits of which it is remembered what they ran in."""
+
+
 @dataclass(slots=True)
 class _WaitingTrace:
     """What waits of a trace, and until when."""
@@ -45,6 +49,12 @@ class _WaitingTrace:
     """Spans that did not have to wait; they lead from others to the root."""
     turns: frozenset[str] = frozenset()
     """Names of the earlier turns that it awaits."""
+
+    def add_link(self, one: Reading) -> None:
+        """Remember what leads from a span to the one that it ran in, and what it names."""
+        if len(self.links) < MOST_LINKS:
+            bare = replace(one.span, attributes={}, events=(), resource={})
+            self.links[one.key] = replace(one, span=bare, operation=None)
 
 
 class WaitingSpans:
@@ -76,6 +86,12 @@ class WaitingSpans:
     def find_due_ns(self) -> int | None:
         """Return when the time of the first trace is over; None if nothing waits."""
         return min((one.until_ns for one in list(self._traces.values())), default=None)
+
+    def begin_in_child(self) -> None:
+        """Start empty in a forked child: what waits is the parent's."""
+        self._traces.clear()
+        self._keys.clear()
+        self._stored.release(self._stored.list_keys())
 
     def restore(self, now_ns: int) -> list[Reading]:
         """Return what waits and is not known here: an earlier process left it, or it was put back."""
@@ -120,16 +136,16 @@ class WaitingSpans:
         """
         alone = {one.key: one for one in readings}
         awaited: dict[str, frozenset[str]] = {}
-        may_wait = may_wait and self._wait_ns > 0
+        first_calls = _find_first_calls(combined) if may_wait and self._wait_ns > 0 else {}
         for one in combined:
             reading = alone.get(one.key)
             if reading is None or one.is_ours:
                 yield one
                 continue
             trace_id = reading.span.trace_id
-            if may_wait and trace_id not in awaited:
-                awaited[trace_id] = self._find_awaited(trace_id, combined)
-            if not awaited.get(trace_id):
+            if trace_id not in awaited:
+                awaited[trace_id] = self._find_awaited(first_calls.get(trace_id))
+            if not awaited[trace_id]:
                 yield self._retain_conversation(one, reading)
         waiting = [one for one in alone.values() if awaited.get(one.span.trace_id) and not one.is_ours]
         self._recent.forget(waiting)
@@ -152,6 +168,9 @@ class WaitingSpans:
         """Return the spans whose time is over, and for which there is no room; None: all that wait."""
         displaced = {_make_key(span) for span in self._stored.expire(0)}
         self._keys -= displaced
+        due_ns = self.find_due_ns()
+        if due_ns is None or (now_ns is not None and due_ns > now_ns and not displaced):
+            return []
         found: list[Reading] = []
         for trace in list(self._traces.values()):
             is_late = now_ns is None or trace.until_ns <= now_ns
@@ -172,17 +191,16 @@ class WaitingSpans:
                 self._store(one, now_ns)
         ready = [one for key, one in own.items() if key not in unnamed]
         if (trace := self._traces.get(trace_id)) is not None:
-            trace.links.update((one.key, one) for one in ready if one.key not in trace.readings)
+            for one in ready:
+                if one.key not in trace.readings:
+                    trace.add_link(one)
         return ready
 
-    def _find_awaited(self, trace_id: str, combined: Sequence[Reading]) -> frozenset[str]:
+    def _find_awaited(self, first: Reading | None) -> frozenset[str]:
         """Return the names of the earlier turns that the first call of a trace lacks."""
-        for one in combined:
-            if one.span.trace_id == trace_id and one.operation and one.operation.name in MAIN_CALLS:
-                if one.is_ours or one.already_emitted:
-                    break
-                return find_unknown_turns(self._conversations, one.span, one.operation)
-        return frozenset()
+        if first is None or first.operation is None or first.is_ours or first.already_emitted:
+            return frozenset()
+        return find_unknown_turns(self._conversations, first.span, first.operation)
 
     def _retain_conversation(self, one: Reading, alone: Reading) -> Reading:
         """Return a reading without the name from around it, if what it continues was recorded without."""
@@ -211,7 +229,7 @@ class WaitingSpans:
             trace = self._traces.get(one.span.trace_id)
             if trace is None or trace.readings.pop(one.key, None) is None:
                 continue
-            trace.links[one.key] = one
+            trace.add_link(one)
             keys.append(_make_key(one.span))
             if not trace.readings:
                 del self._traces[one.span.trace_id]
@@ -227,6 +245,15 @@ class WaitingSpans:
             self._keys.add(_make_key(one.span))
             longest_ns = trace.since_ns + MOST_WAITS * self._wait_ns
             trace.until_ns = min(now_ns + self._wait_ns, longest_ns)
+
+
+def _find_first_calls(combined: Iterable[Reading]) -> dict[str, Reading]:
+    """Find the first model call of each trace."""
+    found: dict[str, Reading] = {}
+    for one in combined:
+        if one.operation and one.operation.name in MAIN_CALLS:
+            found.setdefault(one.span.trace_id, one)
+    return found
 
 
 def _make_key(span: SpanRecord) -> DeferralKey:
