@@ -83,23 +83,7 @@ class Pipeline:
         redact = _resolve(settings.redact)
         self._redaction = Redaction(redact)
         self._outbox = open_outbox(settings.outbox, self.destination, settings.outbox_limit_bytes)
-        reader = None if settings.outbox == MEMORY else self._outbox
-        conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
-        sampler = _make_sampler(settings, conversations)
-        # What is kept here, Greenflash must not sample once more.
-        force_sample = True if sampler else settings.force_sample
-        address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
-        self._converter = Ingest(
-            self._outbox,
-            address,
-            redact,
-            conversations=conversations,
-            sampler=sampler,
-            keep_on=settings.keep_on,
-            name_wait_s=settings.name_wait_s,
-            note_responses=self._outbox.note_responses,
-            find_response=self._outbox.find_response,
-        )
+        self._converter = _make_converter(self._outbox, settings, redact)
         self._spill = _make_spill(self._outbox, settings, redact)
         self._delivery = Delivery(
             self._outbox,
@@ -250,8 +234,8 @@ class Pipeline:
                 disk, it waits on in the next process.
         """
         seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
-        act = self._converter.emit_all_waiting if settle or self.settings.outbox == MEMORY else _do_nothing
-        self._delivery.close(seconds, settle=act)
+        settles = settle or self.settings.outbox == MEMORY
+        self._delivery.close(seconds, settle=self._converter.emit_all_waiting if settles else lambda: None)
 
     def stats(self) -> Stats:
         """Return what became of everything captured, and the failures of the process. Waits for nothing."""
@@ -355,9 +339,6 @@ class Pipeline:
         self._delivery.batcher.note_spilled()
 
 
-def _do_nothing() -> None: ...
-
-
 def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: str | None) -> SpanRecord:
     """Write an outcome or a rating as a span, which can wait for its conversation as those of others do."""
     if isinstance(thing, Rating):
@@ -368,6 +349,25 @@ def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: 
     named = {mark: v for mark, v in attributes_of_context(context).items() if v is not None}
     return SpanRecord(
         trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
+    )
+
+
+def _make_converter(outbox: Outbox, settings: Settings, redact: Redact | None) -> Ingest:
+    reader, product_id = None if settings.outbox == MEMORY else outbox, str(settings.product_id)
+    conversations = ConversationStore(key_of(settings.id_key), reader, owner=product_id)
+    sampler = _make_sampler(settings, conversations)
+    # What is kept here, Greenflash must not sample once more.
+    force_sample = True if sampler else settings.force_sample
+    return Ingest(
+        outbox,
+        Address(product_id, settings.default_user_id, settings.sample_rate, force_sample),
+        redact,
+        conversations=conversations,
+        sampler=sampler,
+        keep_on=settings.keep_on,
+        name_wait_s=settings.name_wait_s,
+        note_responses=outbox.note_responses,
+        find_response=outbox.find_response,
     )
 
 

@@ -274,6 +274,39 @@ def test_two_services(greenflash: Greenflash) -> None:
     assert greenflash.list_texts() == {"sess-7": ["Which plan?", "Team."]}
 
 
+def test_two_agents_in_a_trace(greenflash: Greenflash) -> None:
+    """A call waits for the agent that it ran in, also if the trace knows the name of another one."""
+    ingest = greenflash.start()
+    ingest.take(
+        [make_call("To A", "From A", number=6, parent=4), make_call("To B", "From B", number=5, parent=3)]
+    )
+    for number, name in ((4, "A"), (3, "B")):
+        agent = {"openinference.span.kind": "AGENT", "session.id": name, "user.id": "ada"}
+        ingest.take([make_span(number, 1, agent)])
+    assert greenflash.list_texts() == {"A": ["To A", "From A"], "B": ["To B", "From B"]}
+
+
+def test_a_tool_loop_whose_name_comes_too_late(greenflash: Greenflash) -> None:
+    """What its trace began without a name it continues without."""
+    asks = json.dumps(
+        [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c", "name": "look", "arguments": {}}]}]
+    )
+    first = make_call("Look it up.", "", number=5, parent=2)
+    first = replace(first, attributes={**first.attributes, "gen_ai.output.messages": asks})
+    tool = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": "42"}]}
+    history = [*json.loads(write_messages("Look it up.")), *json.loads(asks), tool]
+    second = make_call("", "It is 42.", number=4, parent=2)
+    second = replace(second, attributes={**second.attributes, "gen_ai.input.messages": json.dumps(history)})
+    ingest = greenflash.start()
+    ingest.take([first])
+    greenflash.now_ns += WAIT_NS
+    ingest.take([ROOT])
+    ingest.take([second])
+    ingest.emit_all_waiting()
+    (said,) = greenflash.list_texts().values()
+    assert said == ["Look it up.", "It is 42."]
+
+
 def test_a_user_that_only_the_root_names(greenflash: Greenflash) -> None:
     """A conversation is no user: the call waits for that, too."""
     ingest = greenflash.start()

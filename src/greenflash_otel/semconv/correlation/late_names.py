@@ -21,7 +21,9 @@ def find_unnamed(readings: Iterable[Reading]) -> set[Key]:
     """
     known = list(readings)
     by_span_id = {one.span.span_id: one for one in known}
-    shared = find_shared_context(known).get(known[0].span.trace_id) if known else None
+    # A name from beside a call does not count: a span that it ran in may still bring another one.
+    roots = [one for one in known if not one.span.parent_span_id]
+    shared = find_shared_context(roots).get(roots[0].span.trace_id) if roots else None
     found: set[Key] = set()
     for one in known:
         if may_lack_name(one):
@@ -53,7 +55,7 @@ def _find_enclosing(one: Reading, by_span_id: Mapping[str, Reading]) -> tuple[li
 
 
 def _is_named(one: Reading, above: Iterable[Reading], shared: ConversationContext | None) -> bool:
-    """Return whether a span, those that it ran in, or all of its trace name a conversation and a user."""
+    """Return whether a span, those that it ran in, or the root of its trace name a conversation and a user."""
     operation, context = one.operation, one.conversation_context
     if operation is not None:
         context = merge_context(operation.conversation_context, context)
