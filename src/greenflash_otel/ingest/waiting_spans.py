@@ -50,6 +50,10 @@ class _WaitingTrace:
     turns: frozenset[str] = frozenset()
     """Names of the earlier turns that it awaits."""
 
+    def has_operations(self) -> bool:
+        """Return whether a call waits, and not only what it ran in."""
+        return any(one.operation is not None for one in self.readings.values())
+
     def add_link(self, one: Reading) -> None:
         """Remember what leads from a span to the one that it ran in, and what it names."""
         if len(self.links) < MOST_LINKS:
@@ -189,7 +193,7 @@ class WaitingSpans:
         for one in new:
             if one.key in unnamed:
                 self._store(one, now_ns)
-        ready = [one for key, one in own.items() if key not in unnamed]
+        ready = [one for key, one in own.items() if key not in unnamed or one.operation is None]
         if (trace := self._traces.get(trace_id)) is not None:
             for one in ready:
                 if one.key not in trace.readings:
@@ -223,11 +227,13 @@ class WaitingSpans:
             self._await_logs(one.span, one.operation, now_ns)
 
     def _release(self, readings: Iterable[Reading]) -> None:
-        """Store no longer what is recorded now."""
+        """Store no longer what is recorded now; outer spans stay for as long as a call waits."""
         keys = []
-        for one in readings:
+        for one in sorted(readings, key=lambda one: one.operation is None):
             trace = self._traces.get(one.span.trace_id)
-            if trace is None or trace.readings.pop(one.key, None) is None:
+            if trace is None or (one.operation is None and trace.has_operations()):
+                continue
+            if trace.readings.pop(one.key, None) is None:
                 continue
             trace.add_link(one)
             keys.append(_make_key(one.span))
