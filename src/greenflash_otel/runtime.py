@@ -85,6 +85,7 @@ def instrument(
     baggage: bool | None = None,
     default_user_id: str | None = None,
     strict: bool | None = None,
+    name_wait_s: float | None = None,
     shutdown_timeout_s: float | None = None,
     handle_sigterm: bool | None = None,
     http_client: httpx.Client | None = None,
@@ -131,6 +132,7 @@ def instrument(
         "baggage": baggage,
         "default_user_id": default_user_id,
         "strict": strict,
+        "name_wait_s": name_wait_s,
         "shutdown_timeout_s": shutdown_timeout_s,
         "handle_sigterm": handle_sigterm,
     }
