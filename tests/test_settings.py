@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "baggage": ("on", True, False),
     "default_user_id": ("nobody", "nobody", "somebody"),
     "strict": ("yes", True, False),
+    "name_wait_s": ("2.5", 2.5, 0.0),
     "shutdown_timeout_s": ("2.5", 2.5, 0.0),
     "handle_sigterm": ("no", False, True),
 }

@@ -83,29 +83,15 @@ class Pipeline:
         redact = _resolve(settings.redact)
         self._redaction = Redaction(redact)
         self._outbox = open_outbox(settings.outbox, self.destination, settings.outbox_limit_bytes)
-        reader = None if settings.outbox == MEMORY else self._outbox
-        conversations = ConversationStore(key_of(settings.id_key), reader, owner=settings.product_id)
-        sampler = _make_sampler(settings, conversations)
-        # What is kept here, Greenflash must not sample once more.
-        force_sample = True if sampler else settings.force_sample
-        address = Address(settings.product_id, settings.default_user_id, settings.sample_rate, force_sample)
-        self._converter = Ingest(
-            self._outbox,
-            address,
-            redact,
-            conversations=conversations,
-            sampler=sampler,
-            keep_on=settings.keep_on,
-            note_responses=self._outbox.note_responses,
-            find_response=self._outbox.find_response,
-        )
+        self._converter = _make_converter(self._outbox, settings, redact)
         self._spill = _make_spill(self._outbox, settings, redact)
         self._delivery = Delivery(
             self._outbox,
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None,
             process=self._process,
             spill=self._spill,
-            on_idle=self._emit_overdue,
+            on_idle=self._converter.emit_overdue,
+            due_s=self._converter.find_due_s,
             destination=str(self.destination),
             offline_reason=settings.offline_reason or "no API key",
         )
@@ -224,6 +210,10 @@ class Pipeline:
         """
         return self._outbox.is_durable_or_retries()
 
+    def resume(self) -> None:
+        """Have what an earlier process left waiting recorded when its time is over, also if nothing comes."""
+        self._delivery.run_behind(self._converter.emit_overdue)
+
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Deliver what was captured so far; True if Greenflash accepted all of it.
 
@@ -231,6 +221,10 @@ class Pipeline:
         key, or one that is refused.
         """
         return self._delivery.flush(timeout_s, settle=self._converter.emit_all_waiting)
+
+    def deliver_ready(self, timeout_s: float) -> bool:
+        """As `flush`, but what waits for what it belongs to waits on."""
+        return self._delivery.flush(timeout_s)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
         """Deliver what can be delivered in time and stop; the outbox keeps what is left.
@@ -240,10 +234,8 @@ class Pipeline:
                 disk, it waits on in the next process.
         """
         seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
-        if settle or self.settings.outbox == MEMORY:
-            self._delivery.close(seconds, settle=self._converter.emit_all_waiting)
-        else:
-            self._delivery.close(seconds)
+        settles = settle or self.settings.outbox == MEMORY
+        self._delivery.close(seconds, settle=self._converter.emit_all_waiting if settles else lambda: None)
 
     def stats(self) -> Stats:
         """Return what became of everything captured, and the failures of the process. Waits for nothing."""
@@ -255,6 +247,7 @@ class Pipeline:
         return replace(
             stats,
             accepted=stats.accepted + sum(unconverted.values()),
+            waiting=len(self._converter.waiting),
             lost=dict(Counter(stats.lost) + unconverted),
         )
 
@@ -303,9 +296,6 @@ class Pipeline:
         """Ingest spans in order. Only outcomes that were stored for later are not in the outbox yet."""
         for is_late, some in itertools.groupby(spans, key=lambda span: span.scope == LATE_OUTCOME):
             self._converter.take(some, outcomes=is_late)
-
-    def _emit_overdue(self) -> None:
-        self._converter.emit_overdue()
 
     # Where the ingest thread is too slow.
 
@@ -359,6 +349,25 @@ def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: 
     named = {mark: v for mark, v in attributes_of_context(context).items() if v is not None}
     return SpanRecord(
         trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
+    )
+
+
+def _make_converter(outbox: Outbox, settings: Settings, redact: Redact | None) -> Ingest:
+    reader, product_id = None if settings.outbox == MEMORY else outbox, str(settings.product_id)
+    conversations = ConversationStore(key_of(settings.id_key), reader, owner=product_id)
+    sampler = _make_sampler(settings, conversations)
+    # What is kept here, Greenflash must not sample once more.
+    force_sample = True if sampler else settings.force_sample
+    return Ingest(
+        outbox,
+        Address(product_id, settings.default_user_id, settings.sample_rate, force_sample),
+        redact,
+        conversations=conversations,
+        sampler=sampler,
+        keep_on=settings.keep_on,
+        name_wait_s=settings.name_wait_s,
+        note_responses=outbox.note_responses,
+        find_response=outbox.find_response,
     )
 
 

@@ -86,6 +86,7 @@ def instrument(
     baggage: bool | None = None,
     default_user_id: str | None = None,
     strict: bool | None = None,
+    name_wait_s: float | None = None,
     shutdown_timeout_s: float | None = None,
     handle_sigterm: bool | None = None,
     http_client: httpx.Client | None = None,
@@ -132,6 +133,7 @@ def instrument(
         "baggage": baggage,
         "default_user_id": default_user_id,
         "strict": strict,
+        "name_wait_s": name_wait_s,
         "shutdown_timeout_s": shutdown_timeout_s,
         "handle_sigterm": handle_sigterm,
     }

@@ -23,6 +23,9 @@ FRAMEWORKS = ("openai", "langchain")
 KEEP_ON = ("outcome", "error")
 """What can make a conversation one to keep."""
 
+NAME_WAIT_S = 10.0
+MOST_NAME_WAIT_S = 86_400.0
+
 DEFAULT_BASE_URL = "https://www.greenflash.ai/api/v1"
 MEMORY = ":memory:"
 UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -181,6 +184,13 @@ SETTINGS: Mapping[str, Setting] = {
         _read_flag,
         "Bad arguments of `conversation()`, `record_outcome()` and others raise instead of being repaired.",
     ),
+    "name_wait_s": Setting(
+        ("GREENFLASH_NAME_WAIT",),
+        _read_seconds,
+        "How long, in seconds, a call of another instrumentation waits on disk for an outer span that may "
+        "name its conversation or user, or for the turn before it. 0: nothing waits. "
+        "[Names that arrive late](conventions.md#names-that-arrive-late).",
+    ),
     "shutdown_timeout_s": Setting(
         ("GREENFLASH_SHUTDOWN_TIMEOUT",),
         _read_seconds,
@@ -217,6 +227,7 @@ class Settings:
     baggage: bool = False
     default_user_id: str = "anonymous"
     strict: bool = False
+    name_wait_s: float = NAME_WAIT_S
     shutdown_timeout_s: float = 5.0
     handle_sigterm: bool = True
     offline_reason: str | None = None
@@ -242,6 +253,10 @@ class Settings:
         if self.outbox_limit_bytes < 1_000_000:
             raise ConfigurationError(
                 f"outbox_limit_bytes is {self.outbox_limit_bytes}; write at least 1000000"
+            )
+        if not 0 <= self.name_wait_s <= MOST_NAME_WAIT_S:
+            raise ConfigurationError(
+                f"name_wait_s is {self.name_wait_s}; write a number of seconds from 0 to {MOST_NAME_WAIT_S:g}"
             )
         if not self.base_url.startswith(("http://", "https://")):
             raise ConfigurationError(f"base_url is {self.base_url!r}; write e.g. 'https://host/api/v1'")

@@ -166,7 +166,7 @@ def test_the_instruments_are_made_once(read: Read) -> None:
         metrics.report(source)
     assert set(read()) == {
         *("accepted", "delivered", "sampled_out", "pending", "rejected", "lost outbox_full"),
-        *("unlinked", "repaired", "unread", "paused"),
+        *("unlinked", "repaired", "unread", "waiting", "paused"),
     }
 
 
@@ -241,5 +241,6 @@ for metric in scope.metrics:
         "greenflash.items.unlinked 0",
         "greenflash.items.repaired 0",
         "greenflash.items.unread 0",
+        "greenflash.items.waiting 0",
         "greenflash.paused 1",
     ]

@@ -84,18 +84,7 @@ TOO_LATE = {
         one_by_one,
         "openllmetry-openai-0.62.4/responses_reasoning",
     ): "the call has another id there",
-    (one_by_one, "logfire-openai-agents-5.2.0/agent_session"): "only the trace's root names the conversation",
     (one_by_one, "langfuse-openai-js-5.11.1/text_and_tools"): "only the next call tells the text and the ids",
-    (
-        one_by_one,
-        "logfire-openai-agents-5.2.0/handoff",
-    ): "only the next call tells what the model was told of a result",
-    (
-        one_by_one,
-        "openinference-openai-agents-2.6.0/handoff",
-    ): "only the next call tells what the model was told of a result",
-    (one_by_one, "strands-0.2.1/chat_multiturn"): "only the agent's span has the instructions",
-    (one_by_one, "openinference-llama-index-4.6.1/rag"): "only the outer of two spans has the documents",
 }
 """Why it matters."""
 

@@ -49,6 +49,8 @@ def serve(arguments: argparse.Namespace) -> int:
             limits=ContentLimits(max_bytes=arguments.max_body_mib << 20),
         )
         gateway = Gateway(receiver, arguments.host, arguments.port, grpc_port=arguments.grpc_port, tls=tls)
+        for pipeline in pipelines:
+            pipeline.resume()
         with _open_kafka(arguments, receiver):
             gateway.run(lambda: _announce(gateway, pipelines))
     finally:

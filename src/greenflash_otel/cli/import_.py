@@ -8,6 +8,7 @@ import shlex
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from greenflash_otel.gateway.imported_logs import ImportedLogs
 from greenflash_otel.gateway.otlp_files import log_parts_of, parts_of, size_of
 from greenflash_otel.gateway.otlp_values import OtlpRequest, Record, explain_rejected
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.settings import Settings
+from greenflash_otel.settings import MOST_NAME_WAIT_S, Settings
 
 PATIENCE_S = 60.0
 """How long to wait for room in the outbox before giving up."""
@@ -24,7 +25,10 @@ PATIENCE_S = 60.0
 
 def run(given: argparse.Namespace) -> int:
     """Back-fill what files report; 0 if all of it is delivered."""
-    pipeline = Pipeline(Settings.read(os.environ))
+    settings = Settings.read(os.environ)
+    if settings.name_wait_s:  # a name may come anywhere in the files
+        settings = replace(settings, name_wait_s=MOST_NAME_WAIT_S)
+    pipeline = Pipeline(settings)
     paths = [Path(name) for name in given.files]
     problems = 0
     try:
@@ -48,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
         print(f"No room for log records in the folder of temporary files: {error}", file=sys.stderr)
         return 2
     finally:
-        pipeline.shutdown(0)
+        pipeline.shutdown(0, settle=False)  # what waits when this is interrupted waits for the rest
         print(pipeline.stats())
     return 0 if delivered and not problems else 1
 
@@ -111,7 +115,7 @@ def _hand_over(pipeline: Pipeline, take: Callable[[], bool]) -> None:
     """
     if take():
         return
-    pipeline.flush(PATIENCE_S)
+    pipeline.deliver_ready(PATIENCE_S)
     if not take():
         print("The outbox has no room, and nothing can be delivered.", file=sys.stderr)
         raise KeyboardInterrupt

@@ -74,6 +74,8 @@ class DeferralKind(Enum):
     """The primary call with the question that a hidden step was made for."""
     SPAN = "span"
     """A span, or more log records of it."""
+    NAME = "name"
+    """An outer span that may name the conversation, or the turn before an unnamed one."""
 
 
 class DeferralKey(NamedTuple):

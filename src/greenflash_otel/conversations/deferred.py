@@ -99,6 +99,10 @@ class DeferredQueue(Generic[T]):
         """Return what waits for ``key``; it waits on."""
         return self._entries.get(key, ())
 
+    def list_keys(self) -> list[DeferralKey]:
+        """Return all keys under which something waits, the oldest first."""
+        return list(self._entries)
+
     def release(self, keys: Iterable[DeferralKey]) -> list[T]:
         """Return what waited for any of ``keys``; it waits no longer."""
         return [entry for key in keys if key in self._entries for entry in self._remove(key)]

@@ -30,6 +30,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.registry import OURS
 from greenflash_otel.values import value
 
 
@@ -92,7 +93,9 @@ def resolve_conversation(
         evidence = Evidence.GIVEN if operation.conversation_context.conversation_id else Evidence.PROVIDER
         if found is None or found.location.conversation_id != given_id:
             start = _find_start(known.get_state(given_id), operation)
-            found = _Found(evidence, Location(given_id, start), prepared.messages)
+            found = _Found(
+                evidence, Location(given_id, start), _leave_unnamed(known, span, prepared, given_id)
+            )
         return _make_resolution(found, evidence)
     if found is not None:
         return _make_resolution(found, found.evidence)
@@ -113,6 +116,11 @@ def choose_fallback_conversation_id(
     return ""
 
 
+def is_fallback_id(conversation_id: str) -> bool:
+    """Return whether a conversation has an id of ours, because nobody named it."""
+    return conversation_id.startswith(("scope-", "trace-"))
+
+
 def list_stored_item_names(part: Part) -> list[str]:
     """Return what names the stored item that a part stands for: its id, and what is sealed in it."""
     if not isinstance(part, Other) or part.type not in NOT_SAID:
@@ -130,6 +138,27 @@ def _make_resolution(found: _Found, evidence: Evidence) -> Resolution:
         evidence=evidence,
         parent_override=found.parent_override,
     )
+
+
+def _leave_unnamed(
+    known: KnownConversations, span: SpanRecord, prepared: PreparedOperation, given_id: str
+) -> Sequence[SplitMessage]:
+    """Return the messages of an operation without a history that was recorded before it had a name.
+
+    That can only be so at the beginning of a named conversation, and not for spans of our own: they are named
+    from the start.
+    """
+    messages = prepared.messages
+    last = max((at for at, one in enumerate(messages, 1) if one.role == "assistant"), default=0)
+    if not last or span.scope == OURS or known.get_state(given_id).nodes:
+        return messages
+    user_id = prepared.operation.conversation_context.user_id or ""
+    for name in dict.fromkeys((f"history of {user_id}", "history of ")):
+        heads = list_heads(known.choose_namespace(name), None, messages[:last])
+        conversation_id = known.index.histories.get(heads[-1]) if heads else None
+        if conversation_id and is_fallback_id(conversation_id):
+            return messages[last:]
+    return messages
 
 
 def _resolve_by_content(

@@ -44,6 +44,8 @@ CONVERSATIONS_BYTES = 16 * 1024 * 1024
 """What they may take in memory, roughly; what was pushed out is recalled from the disk when it is needed."""
 SPANS = 5_000
 """Spans of which log records are remembered, or which may get some; the oldest is forgotten first."""
+UNNAMED_BYTES = 32 * 1024 * 1024
+"""Of the spans that wait for a name, roughly."""
 LOGS = 2_000
 """Log records remembered of one span."""
 STEPS = 2_000
@@ -52,6 +54,8 @@ WAIT_NS = 60_000_000_000
 """How long an operation waits, by the times of the spans that come after it, and an outcome by the clock."""
 TURN_NS = 3_600_000_000_000
 """How long a step waits for the operation that has its turn: an agent may work for long."""
+NEVER_NS = 2**62
+"""When a span expires that waits for a name: `ingest.waiting_spans` decides that for whole traces."""
 UNCORRELATED_NS = 600_000_000_000
 """How long log records wait for their span, and a span for more of them, by the clock."""
 
@@ -86,10 +90,13 @@ class ConversationStore:
         """Spans of outcomes that wait for a model call of their trace."""
         self.uncorrelated: DeferredQueue[SpanRecord | LogRecord] = DeferredQueue(SPANS)
         """Spans, and log records of them, that wait for more log records."""
+        self.unnamed: DeferredQueue[SpanRecord] = DeferredQueue(SPANS, UNNAMED_BYTES)
+        """Spans that wait for an outer span, which may name their conversation, or for an earlier turn."""
         self._queues: dict[str, DeferredQueue[Any]] = {
             "operation": self.deferred,
             "outcome": self.outcomes,
             "log": self.uncorrelated,
+            "unnamed": self.unnamed,
         }
         self.evidence_counts: Counter[Evidence] = Counter()
         """By what the conversations of emitted operations were found."""
@@ -215,6 +222,8 @@ class ConversationStore:
                 self._defer(waiting, is_persisted=True)
             case SpanRecord() if key.kind is DeferralKind.TRACE:
                 self.outcomes.defer(key, waiting, now_ns + WAIT_NS, is_persisted=True)
+            case SpanRecord() if key.kind is DeferralKind.NAME:
+                self.unnamed.defer(key, waiting, NEVER_NS, is_persisted=True)
             case record:
                 until_ns = now_ns + UNCORRELATED_NS
                 self.uncorrelated.defer(key, record, until_ns, max_entries=LOGS, is_persisted=True)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import math
 import os
 import queue
 import threading
@@ -83,6 +84,7 @@ class Batcher:
             up to which spilled span the batch goes. Called by one thread at a time.
         spill: Where spans wait for which there is no room.
         on_idle: Called by the thread every half minute or so.
+        due_s: Returns in how many seconds `on_idle` has something to do; infinity if nothing waits.
     """
 
     def __init__(
@@ -91,10 +93,12 @@ class Batcher:
         spill: Spill,
         *,
         on_idle: Callable[[], None] = lambda: None,
+        due_s: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._process = process
         self._spill = spill
         self._on_idle = on_idle
+        self._due_s = due_s
         self.is_closed = False
         self._items: deque[tuple[Any, int]] = deque()
         self._late: deque[Work] = deque()
@@ -254,7 +258,8 @@ class Batcher:
             self._start()
 
     def _be_idle(self) -> None:
-        if time.monotonic() - self._idled_s >= IDLE_S and not self.is_closed:
+        is_time = self._due_s() <= 0 or time.monotonic() - self._idled_s >= IDLE_S
+        if is_time and not self.is_closed:
             self._idled_s = time.monotonic()
             self._on_idle()
 
@@ -262,7 +267,8 @@ class Batcher:
         """Sleep until there is something to ingest; a first item waits a little for company."""
         self._asleep = True
         if not self.has_work() and not self.is_closed:
-            self._await_wake(IDLE_S)  # asked with the flag up: who submits now is seen here, or sees the flag
+            idle_s = min(IDLE_S, max(self._due_s(), 0.0))
+            self._await_wake(idle_s)  # asked with the flag up: who submits now is seen here, or sees the flag
         self._asleep = False
         only_spans = 0 < len(self._items) < BATCH and not any(
             isinstance(i, Work) for i, _ in list(self._items)

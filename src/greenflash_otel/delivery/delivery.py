@@ -9,6 +9,7 @@ their work.
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import time
 from collections import deque
@@ -47,6 +48,7 @@ class Delivery:
         process: As for `Batcher`.
         spill: As for `Batcher`.
         on_idle: As for `Batcher`.
+        due_s: As for `Batcher`.
         destination: What `stats` calls the place that nothing is sent to.
         offline_reason: Why nothing is sent where there is no client.
         clock: Monotonic seconds.
@@ -61,6 +63,7 @@ class Delivery:
         process: Callable[[list[Any], int], None],
         spill: Spill,
         on_idle: Callable[[], None] = lambda: None,
+        due_s: Callable[[], float] = lambda: math.inf,
         destination: str = "",
         offline_reason: str = "no API key",
         clock: Callable[[], float] = time.monotonic,
@@ -74,7 +77,7 @@ class Delivery:
         self._destination = destination
         self._offline_reason = offline_reason
         self._began = datetime.now(timezone.utc)
-        self.batcher = Batcher(process, spill, on_idle=on_idle)
+        self.batcher = Batcher(process, spill, on_idle=on_idle, due_s=due_s)
         self.submit = self.batcher.submit
         self._sender: Sender | None = None
         self._pool: SenderPool | None = None

@@ -126,6 +126,13 @@ METRICS: Final = (
         _make_reader(lambda stats: stats.unread),
     ),
     Metric(
+        "greenflash.items.waiting",
+        "up_down_counter",
+        "{item}",
+        "Stored spans that wait for a name that may arrive late.",
+        _make_reader(lambda stats: stats.waiting),
+    ),
+    Metric(
         "greenflash.paused",
         "gauge",
         "{destination}",
@@ -186,6 +193,7 @@ def sum_stats(several: Iterable[Stats]) -> Totals:
             delivered=summed.delivered + stats.delivered,
             sampled_out=summed.sampled_out + stats.sampled_out,
             pending=summed.pending + stats.pending,
+            waiting=summed.waiting + stats.waiting,
             rejected=summed.rejected + stats.rejected,
             lost=lost,
         )

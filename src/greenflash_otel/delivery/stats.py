@@ -55,6 +55,8 @@ class Stats:
     """Things whose arguments were repaired before they were delivered."""
     unread: int = 0
     """Inputs of LangChain that were delivered as JSON: nothing said what of it the user said."""
+    waiting: int = 0
+    """Stored spans that wait for a name that may arrive late (``name_wait_s``); they are accepted after that."""
 
     def __str__(self) -> str:
         sampled_out = f" ({self.sampled_out} sampled out)" if self.sampled_out else ""
@@ -70,7 +72,9 @@ class Stats:
             text += f"; unlinked {self.unlinked}"
         if self.repaired:
             text += f"; repaired {self.repaired}"
-        return text + (f"; unread {self.unread}" if self.unread else "")
+        if self.unread:
+            text += f"; unread {self.unread}"
+        return text + (f"; waiting for a name {self.waiting}" if self.waiting else "")
 
 
 def add_process_counts(stats: Stats) -> Stats:

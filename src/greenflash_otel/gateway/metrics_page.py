@@ -61,6 +61,12 @@ def _make_item_families(by_product: Mapping[str, Stats], hidden: Iterable[Stats]
         ("delivered", counter, "Greenflash has accepted it.", lambda counts: counts.delivered),
         ("pending", gauge, "It waits in the outbox.", lambda counts: counts.pending),
         ("rejected", gauge, "Greenflash refused it for good.", lambda counts: counts.rejected),
+        (
+            "waiting",
+            gauge,
+            "Spans that wait for a name that may arrive late.",
+            lambda counts: counts.waiting,
+        ),
         ("paused", gauge, "1 while nothing is sent.", lambda counts: int(counts.paused is not None)),
     ):
         prefix = "greenflash_delivery_" if name == "paused" else "greenflash_items_"
@@ -92,6 +98,7 @@ def _sum(stats: Iterable[Stats]) -> Stats:
         delivered=sum(counts.delivered for counts in stats),
         pending=sum(counts.pending for counts in stats),
         rejected=sum(counts.rejected for counts in stats),
+        waiting=sum(counts.waiting for counts in stats),
         lost=lost,
         paused=next((counts.paused for counts in stats if counts.paused), None),
     )

@@ -6,12 +6,12 @@ there. A span that cannot be converted is counted and does not keep the others b
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Protocol
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
@@ -29,9 +29,11 @@ from greenflash_otel.ingest.attachment import (
     belongs_to_others,
     waits_for_trace,
 )
+from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
+from greenflash_otel.ingest.waiting_spans import WaitingSpans
 from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
@@ -41,47 +43,7 @@ from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, make_call
 from greenflash_otel.semconv.correlation import trace
 from greenflash_otel.semconv.correlation.recent_spans import Recent
-from greenflash_otel.settings import KEEP_ON
-from greenflash_otel.state_record import StateRecord
-
-CONVERSION_FAILED = "conversion_failed"
-
-
-class StateStore(Protocol):
-    """Where requests go: the outbox."""
-
-    def put(
-        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = ...
-    ) -> Sequence[ApiRequest]:
-        """Keep requests; they are safe once this returns. Return those that were refused.
-
-        Args:
-            notes: Stored with them, or not at all.
-            converted_id: Spans that the store has up to this id go with them.
-
-        Raises:
-            Exception: A vital note could not be stored; then nothing is.
-        """
-        ...
-
-
-class _Converting(internal_errors.guarded):
-    """Let the conversion of one span fail without the others; count it as lost by this ingest."""
-
-    __slots__ = ("_counters",)
-
-    def __init__(self, *counters: Counter[str]) -> None:
-        super().__init__("convert a span")
-        self._counters = counters
-
-    def __exit__(
-        self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        has_failed = super().__exit__(type, error, traceback)
-        if has_failed:
-            for counter in self._counters:
-                counter[CONVERSION_FAILED] += 1
-        return has_failed
+from greenflash_otel.settings import KEEP_ON, NAME_WAIT_S
 
 
 class Ingest:
@@ -91,6 +53,7 @@ class Ingest:
         conversations: What is known of conversations; its records go into the store.
         sampler: Decides which conversations are stored; None keeps all.
         keep_on: What makes it keep one it would not; see the setting of that name.
+        name_wait_s: How long spans of others wait for a name; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
         note_responses: Notes response ids, conversations and messages for other processes.
         find_response: Returns the conversation and the message of a response that any process noted.
@@ -105,6 +68,7 @@ class Ingest:
         conversations: ConversationStore | None = None,
         sampler: Sampler | None = None,
         keep_on: Sequence[str] = KEEP_ON,
+        name_wait_s: float = NAME_WAIT_S,
         now_ns: Callable[[], int] = time.time_ns,
         note_responses: Callable[[Sequence[tuple[str, str, str]]], None] = lambda responses: None,
         find_response: Callable[[str], tuple[str, str] | None] = lambda response_id: None,
@@ -120,6 +84,10 @@ class Ingest:
         self._conversations = conversations or ConversationStore()
         self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
+        self.waiting = WaitingSpans(self._conversations, int(name_wait_s * 1e9), self._await_logs)
+        """Spans of others that wait for a name."""
+        self._pid = os.getpid()
+        self._restored: list[trace.Reading] = []
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
         self._batch: list[ApiRequest] | None = None
@@ -169,15 +137,22 @@ class Ingest:
                 spans.update({(span.trace_id, span.span_id): span for span in joined})
         return self._take(list(spans.values()), False, now_ns, failed)
 
+    def find_due_s(self) -> float:
+        """Return in how many seconds `emit_overdue` has something to do; infinity if no span waits."""
+        due_ns = self.waiting.find_due_ns()
+        return math.inf if due_ns is None else (due_ns - self._now_ns()) / 1e9
+
     def emit_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
         now_ns = self._begin()
-        self._finish(self._convert_late(now_ns - self._behind_ns), now_ns)
+        requests = self._convert_waiting(now_ns)
+        self._finish([*requests, *self._convert_late(now_ns - self._behind_ns)], now_ns)
 
     def emit_all_waiting(self) -> None:
         """Convert and keep all that still waits for what it belongs to."""
         self._begin()
-        self._finish(self._convert_late(None), None)
+        requests = self._convert_waiting(None)
+        self._finish([*requests, *self._convert_late(None)], None)
 
     def take_outcome(
         self,
@@ -243,8 +218,12 @@ class Ingest:
     def _begin(self) -> int:
         """Take up what another process left, and forget what is too old; gives the time."""
         now_ns = self._now_ns()
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self.waiting.begin_in_child()
         self._conversations.restore_deferred(now_ns)
         self._joiner.forget(now_ns)
+        self._restored += self.waiting.restore(now_ns)
         return now_ns
 
     def _attach_logs(self, span: SpanRecord, now_ns: int) -> SpanRecord:
@@ -255,24 +234,47 @@ class Ingest:
     def _take(
         self, spans: Sequence[SpanRecord], outcomes: bool, now_ns: int, failed: Counter[str] | None
     ) -> bool:
+        readings = [*self._restored, *(self._read(span, failed) for span in spans)]
+        self._restored = []
+        requests = self._convert_waiting(now_ns)
+        ready = self.waiting.select_ready(readings, self._recent, now_ns)
+        requests += self._convert(ready, now_ns, outcomes, failed)
+        for continuing in self.waiting.iterate_continuing():
+            requests += self._convert(continuing, now_ns)
+        return self._finish(requests, now_ns)
+
+    def _convert_waiting(self, now_ns: int | None) -> list[ApiRequest]:
+        """What spans report whose time to wait is over; None: what all that wait report."""
+        expired = self.waiting.expire(now_ns)
+        return self._convert(expired, now_ns or self._now_ns(), may_wait=False) if expired else []
+
+    def _convert(
+        self,
+        readings: list[trace.Reading],
+        now_ns: int,
+        outcomes: bool = True,
+        failed: Counter[str] | None = None,
+        *,
+        may_wait: bool = True,
+    ) -> list[ApiRequest]:
         requests: list[ApiRequest] = []
-        readings = [self._read(span, failed) for span in spans]
         for one in readings:
-            self._await_logs(one, one.operation, now_ns)
-        for one in self._combine(readings):
+            self._await_logs(one.span, one.operation, now_ns)
+        combined = self._combine(readings)
+        for one in self.waiting.iterate_recordable(readings, combined, now_ns, may_wait=may_wait):
             requests += self._convert_late(one.span.end_ns)
             with self._begin_conversion(failed):
                 requests += self._requests_of(one, outcomes, now_ns)
                 self._behind_ns = now_ns - one.span.end_ns
-        return self._finish(requests, now_ns)
+        return requests
 
     def _read(self, span: SpanRecord, failed: Counter[str] | None = None) -> trace.Reading:
         with self._begin_conversion(failed):
             return trace.read(span)
         return trace.Reading(span)
 
-    def _begin_conversion(self, failed: Counter[str] | None = None) -> _Converting:
-        return _Converting(self.lost) if failed is None else _Converting(self.lost, failed)
+    def _begin_conversion(self, failed: Counter[str] | None = None) -> Converting:
+        return Converting(self.lost) if failed is None else Converting(self.lost, failed)
 
     def _combine(self, readings: list[trace.Reading]) -> list[trace.Reading]:
         with internal_errors.guarded("combine spans"):
@@ -291,16 +293,16 @@ class Ingest:
             self._conversations.withdraw(span)
         if operation is None:
             return ()
-        self._await_logs(one, operation, now_ns)
+        self._await_logs(span, operation, now_ns)
         updates = assemble(self._conversations, span, operation).list_in_order()
         return [request for update in updates for request in self._sift_requests(update)]
 
-    def _await_logs(self, one: trace.Reading, operation: Operation | None, now_ns: int) -> None:
+    def _await_logs(self, span: SpanRecord, operation: Operation | None, now_ns: int) -> None:
         """Remember a call that says nothing, also if another layer says it: its log records may say more."""
-        if operation is None or operation.name not in MAIN_CALLS or one.span.scope == registry.OURS:
+        if operation is None or operation.name not in MAIN_CALLS or span.scope == registry.OURS:
             return
         if not registry.has_content(operation):
-            self._joiner.await_logs(one.span, now_ns)
+            self._joiner.await_logs(span, now_ns)
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""

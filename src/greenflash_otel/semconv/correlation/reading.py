@@ -31,6 +31,11 @@ class Reading:
         """By what the span is known, wherever it is recorded."""
         return self.span.span_id, str(self.span.start_ns)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this library recorded the span, which then says itself what it belongs to."""
+        return self.span.scope == registry.OURS
+
 
 def read(span: SpanRecord) -> Reading:
     """Read what one span says by itself."""

@@ -61,6 +61,22 @@ class Recent:
         self._remember(found)
         return found
 
+    def list_known(self, trace_id: str) -> Iterable[Reading]:
+        """Return what is remembered of a trace."""
+        return self._traces.get(trace_id, {}).values()
+
+    def was_delivered(self, one: Reading) -> bool:
+        """Return whether a span was delivered before, and says nothing more now."""
+        return self._seen.get(one.key) == one
+
+    def forget(self, readings: Iterable[Reading]) -> None:
+        """Forget spans that were read and not recorded: they will be delivered once more."""
+        for one in readings:
+            self._seen.forget(one.key)
+            self._last.forget(one.key)
+            if known := self._traces.get(one.span.trace_id):
+                known.pop(one.key, None)
+
     def _is_news(self, one: Reading) -> bool:
         """Return whether a span was not delivered before, or says more now."""
         known = self._seen.get(one.key) == one

@@ -31,7 +31,7 @@ def inherit_contexts(readings: Sequence[Reading], around: Sequence[Sequence[int]
         for one, tool in zip(readings, tools, strict=True)
         if tool not in requested and not _is_inside_tool(one)
     ]
-    agreed, everywhere = _find_shared_contexts(outside), _find_shared_contexts(readings)
+    agreed, everywhere = find_shared_contexts(outside), find_shared_contexts(readings)
     recorded = list(readings)
     for place, one in enumerate(readings):
         operation, trace_id = one.operation, one.span.trace_id
@@ -118,7 +118,7 @@ def _find_first(names: Iterable[str | None]) -> str | None:
     return next((name for name in names if name), None)
 
 
-def _find_shared_contexts(readings: Iterable[Reading]) -> Mapping[str, ConversationContext]:
+def find_shared_contexts(readings: Iterable[Reading]) -> Mapping[str, ConversationContext]:
     """Find what the spans of each trace agree on, as far as they say anything."""
     conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for one in readings:

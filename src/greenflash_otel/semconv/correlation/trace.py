@@ -2,8 +2,8 @@
 
 Spans are read one by one (`reading`); then each gets what only the spans around it say: the conversation
 and the user, and that it ran inside a tool (`surroundings`). Spans of one operation that several layers
-recorded are merged (`layers`), and tools are matched to the calls they ran for. It sees the spans that arrive
-together; a parent that comes in a later request is not waited for.
+recorded are merged (`layers`), and tools are matched to the calls they ran for. It sees the spans that
+it is given; `late_names` says which of them have to wait for others.
 """
 
 from __future__ import annotations

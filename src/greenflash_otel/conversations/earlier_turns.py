@@ -1,0 +1,77 @@
+"""Find the earlier turns that an unnamed call resends and nobody has recorded yet. Pure.
+
+A history that is resent leads to its conversation. Requests of several turns can arrive in another order: then
+the history of a later turn leads nowhere, until the earlier turn arrives. So such a call can wait for what the
+earlier turn will be known by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from greenflash_otel.conversations.changes import Evidence
+from greenflash_otel.conversations.exchanges import MAX_EXCHANGES, walk_exchanges_backwards
+from greenflash_otel.conversations.index import ConversationIndex
+from greenflash_otel.conversations.prepare import PreparedOperation, prepare
+from greenflash_otel.conversations.resolve import (
+    KnownConversations,
+    does_resend_history,
+    is_fallback_id,
+    resolve_conversation,
+)
+from greenflash_otel.message_ids.chain import list_heads
+from greenflash_otel.model.operation import MAIN_CALLS, Operation
+from greenflash_otel.model.telemetry import SpanRecord
+
+
+def find_unknown_turns(known: KnownConversations, span: SpanRecord, operation: Operation) -> frozenset[str]:
+    """Return the names by which the earlier turns of an operation will be known; empty if it lacks none."""
+    context = operation.conversation_context
+    is_named = context.conversation_id or context.scope_id or operation.provider_conversation_id
+    if operation.name not in MAIN_CALLS or is_named or not _may_continue(operation):
+        return frozenset()
+    prepared = prepare(operation)
+    found = resolve_conversation(known, span, prepared)
+    if not found.is_new or not does_resend_history(prepared, found):
+        return frozenset()
+    namespace = known.choose_namespace(f"history of {context.user_id or ''}")
+    return frozenset(_list_names(namespace, prepared))
+
+
+def continues_unnamed(known: KnownConversations, span: SpanRecord, operation: Operation) -> bool:
+    """Return whether an operation without a name belongs to what its trace recorded without a name."""
+    unnamed_id = known.index.traces.get(span.trace_id)
+    if unnamed_id is None or not is_fallback_id(unnamed_id):
+        return False
+    prepared = prepare(operation)
+    if prepared.name_in(span) in known.get_state(unnamed_id).emitted_spans:
+        return True
+    found = resolve_conversation(known, span, prepared)
+    return found.conversation_id == unnamed_id and found.evidence is not Evidence.TRACE
+
+
+def list_new_turns(index: ConversationIndex) -> frozenset[str]:
+    """Return the names of all turns that were recorded since the last commit."""
+    histories = (name for name, _ in index.histories.list_pending_changes())
+    responses = (_name_response(id) for id, _ in index.responses.list_pending_changes())
+    return frozenset((*histories, *responses))
+
+
+def _may_continue(operation: Operation) -> bool:
+    """Return whether an operation may be a later turn; cheap enough for every operation."""
+    has_answer = any(message.role == "assistant" for message in operation.input[:-1])
+    return has_answer or operation.previous_response_id is not None
+
+
+def _list_names(namespace: str, prepared: PreparedOperation) -> Iterable[str]:
+    if previous_id := prepared.operation.previous_response_id:
+        yield _name_response(previous_id)
+    yield from list_heads(namespace, None, prepared.messages)
+    for number, exchange in enumerate(walk_exchanges_backwards(prepared.messages)):
+        yield exchange.hash_words(namespace)
+        if number < MAX_EXCHANGES:
+            yield from exchange.list_forms(namespace)
+
+
+def _name_response(id: str) -> str:
+    return f"response {id}"
