@@ -54,8 +54,8 @@ class ToolCallResponse(LinkedPart):
     """Id of the `ToolCall` it answers."""
     failed: bool = False
     """True where the producer said that the tool failed (``is_error``)."""
-    name: str | None = None
-    """Of the tool, if the producer said it."""
+    name: str | None = field(default=None, compare=False)
+    """Of the tool, if the producer said it; its call says the same."""
 
 
 @dataclass(frozen=True, slots=True)

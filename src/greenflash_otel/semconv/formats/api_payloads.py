@@ -91,7 +91,11 @@ def _defines_a_tool(entry: Json) -> bool:
     content = entry.get("content")
     if not isinstance(content, Mapping):
         return False
-    return "function" in content or ("name" in content and not content.keys().isdisjoint(DEFINITION))
+    return (
+        content.get("type") == "function"
+        or "function" in content
+        or ("name" in content and not content.keys().isdisjoint(DEFINITION))
+    )
 
 
 def read_response(value: Json) -> ResponsePayload:
