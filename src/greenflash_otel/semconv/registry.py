@@ -18,6 +18,7 @@ from greenflash_otel.semconv.conventions import (
     openinference,
     openllmetry,
     otel_events,
+    plain_prompts,
     pydantic_ai,
 )
 from greenflash_otel.semconv.conversation_attributes import ConversationAttributes
@@ -41,6 +42,7 @@ CONVENTIONS = sort_by_precedence(
         adk.CONVENTION,
         logfire.CONVENTION,
         pydantic_ai.CONVENTION,
+        plain_prompts.CONVENTION,
         otel_events.CONVENTION,
     )
 )

@@ -26,6 +26,7 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text, read_texts, read_truncated_mapping
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
+from greenflash_otel.semconv.expected_json import read_result
 from greenflash_otel.semconv.flattened import (
     Tree,
     build_tree,
@@ -131,11 +132,12 @@ def _read_query(asked: Json) -> Json:
 
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
-    output = read_json(attributes.get("output.value"))
+    output = read_result(attributes.get("output.value"), read_text(attributes, "output.mime_type"))
     recorded = _read_tool_message(output)
     call_id = read_text(attributes, "tool.id") or read_text(recorded, "tool_call_id")
     result = recorded.get("content", output if show(read_text(attributes, "output.value")) else None)
-    arguments = read_structure(read_json(attributes.get("input.value")))
+    given = read_result(attributes.get("input.value"), read_text(attributes, "input.mime_type"))
+    arguments = read_structure(given)
     tool = ToolExecution(read_text(attributes, "tool.name") or span.name, call_id, arguments, result)
     operation = Operation(EXECUTE_TOOL, tool=tool)
     if recorded.get("status") == "error" and span.status != "error":
@@ -169,7 +171,8 @@ def _read_messages(attributes: Attributes, prefix: str, role: str, raw: Json) ->
         message = find_branch(item, "message")
         speaker = read_role(find_text(message, "role"), role)
         if set(message) == {"role"}:
-            found += read_written(copies.get(place), speaker)
+            copy = copies.get(place)  # a text is Python's repr of a message
+            found += read_written(copy, speaker) if isinstance(copy, Mapping) else ()
         elif parts := tuple(_read_parts(message, speaker)):
             found.append(Message(speaker, parts, name=find_text(message, "name")))
     return tuple(found)

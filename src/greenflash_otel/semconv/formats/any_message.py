@@ -24,7 +24,7 @@ from greenflash_otel.model.operation import (
 from greenflash_otel.semconv.expected_json import is_message, read_entries, read_messages_document
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
-from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
+from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks, result_of
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
 from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import read_calls
@@ -120,6 +120,9 @@ def _is_flat(entry: Entry) -> bool:
 def _read_part(part: Json) -> Part:
     """Decode one part, in whatever words."""
     marked = convention.read_marked(part)
+    if marked is None and isinstance(part, Mapping) and len(part) == 1 and is_converse([part]):
+        blocks = tuple(read_blocks([part]))
+        return blocks[0] if blocks else Reasoning("")
     return marked or _read_medium(part) or _read_known(convention.read_part(part))
 
 
