@@ -74,6 +74,8 @@ class DeferralKind(Enum):
     """The primary call with the question that a hidden step was made for."""
     SPAN = "span"
     """A span, or more log records of it."""
+    RUN = "run"
+    """The rest of a trace, in which a model call may say what the run of a chain says."""
 
 
 class DeferralKey(NamedTuple):

@@ -29,10 +29,11 @@ from greenflash_otel.ingest.attachment import (
     belongs_to_others,
     waits_for_trace,
 )
+from greenflash_otel.ingest.chain_runs import defer_run, settle_run
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
-from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext
+from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
@@ -40,6 +41,7 @@ from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, make_call
 from greenflash_otel.semconv.correlation import trace
+from greenflash_otel.semconv.correlation.names import name_by_resource
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON
 from greenflash_otel.state_record import StateRecord
@@ -286,14 +288,15 @@ class Ingest:
             )
         if operation is None:
             return ()
+        if defer_run(self._conversations, one, now_ns):
+            return ()
         if (
             operation.name in MAIN_CALLS
             and span.scope != registry.OURS
             and not registry.has_content(operation)
         ):
             self._joiner.await_logs(span, now_ns)
-        updates = assemble(self._conversations, span, operation).list_in_order()
-        return [request for update in updates for request in self._sift_requests(update)]
+        return self._assemble(span, operation)
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""
@@ -302,7 +305,11 @@ class Ingest:
             if len(waiting.peek(key)) < ENTRIES_PER_KEY:
                 waiting.defer(key, span, now_ns + WAIT_NS)
                 return ()
-        return self._requests_of_outcome(span)
+        return self._requests_of_late(span)
+
+    def _assemble(self, span: SpanRecord, operation: Operation) -> list[ApiRequest]:
+        updates = assemble(self._conversations, span, name_by_resource(operation, span)).list_in_order()
+        return [request for update in updates for request in self._sift_requests(update)]
 
     def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
         """What operations report that waited in vain until a span's time."""
@@ -319,8 +326,9 @@ class Ingest:
             known = [
                 DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.list_pending_changes()
             ]
-            for span in (*waiting.release(known), *waiting.expire(now_ns)):
-                requests += self._requests_of_outcome(span)
+            late = (*waiting.release(known), *waiting.expire(now_ns))
+            for span in sorted(late, key=belongs_to_others):  # runs first: an outcome may belong to them
+                requests += self._requests_of_late(span)
         return self._keep(requests)
 
     def _keep(self, requests: Sequence[ApiRequest], converted_id: int = 0) -> bool:
@@ -373,8 +381,11 @@ class Ingest:
             return ()
         return self._sampler.keep(conversation_id)
 
-    def _requests_of_outcome(self, span: SpanRecord) -> Sequence[ApiRequest]:
-        """Those of an outcome or a rating that came as a span."""
+    def _requests_of_late(self, span: SpanRecord) -> Sequence[ApiRequest]:
+        """Those of an outcome or a rating that came as a span, or of a chain that nothing else reports."""
+        if not belongs_to_others(span):
+            run = settle_run(self._conversations, self._recent, span)
+            return self._assemble(span, run) if run else ()
         attached = attach_span(self._conversations, span, self._find_response)
         if attached is None:
             return ()

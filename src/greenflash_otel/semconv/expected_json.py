@@ -2,10 +2,10 @@
 
 | recorded as                                      | read as                                       |
 |--------------------------------------------------|-----------------------------------------------|
-| JSON, also if it was cut                         | what it holds                                 |
-| JSON in JSON                                     | what the inner one holds                      |
-| a list of JSON texts, for want of lists of maps  | a list of what they hold                      |
-| the ``str()`` of Python's lists and dicts        | what they hold                                |
+| JSON, also if it was cut                         | what it contains                              |
+| JSON in JSON                                     | what the inner one contains                   |
+| a list of JSON texts, for want of lists of maps  | a list of what they contain                   |
+| the ``str()`` of Python's lists and dicts        | what they contain                             |
 | the ``repr()`` of an object                      | nothing: nobody said it                       |
 | bytes                                            | the text that they are                        |
 | a number that JSON would write otherwise, `3.10` | the text                                      |
@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-
 from typing import Any
 
 from greenflash_otel.json_values import read_json, read_json_unchanged
@@ -32,11 +31,11 @@ TYPED_FIELDS = frozenset({"text", "content", "name", "id", "call_id", "image_url
 MESSAGE_FIELDS = frozenset({"content", "messages", "type", "text"})
 """Fields that a message may have, and other JSON, too."""
 STRUCTURES = ("{", "[", '"')
-"""How the text of JSON begins that holds more than a number."""
+"""How the text of JSON begins that contains more than a number."""
 
 
 def read_messages_document(value: object) -> Json:
-    """Decode the value of an attribute that should hold messages, parts or tool calls; a text stays a text."""
+    """Decode the value of an attribute that should contain messages, parts or tool calls; a text stays a text."""
     decoded = read_document(value)
     if isinstance(decoded, str):
         decoded = read_literal(decoded.strip()) if decoded.lstrip()[:1] in ("{", "[", "(") else decoded
@@ -48,7 +47,7 @@ def read_messages_document(value: object) -> Json:
 
 
 def read_entries(values: Sequence[Any]) -> Iterator[Any]:
-    """Decode the texts in a list that hold messages, parts or calls; leave any other entry as it is."""
+    """Decode the texts in a list that contain messages, parts or calls; leave any other entry as it is."""
     for value in values:
         if not isinstance(value, str) or (decoded := _read_entry(value)) is value:
             yield value
@@ -57,7 +56,7 @@ def read_entries(values: Sequence[Any]) -> Iterator[Any]:
 
 
 def _read_entry(text: str) -> Json:
-    """Decode a text that holds a message, a part or a call, or a list of them; give any other text back."""
+    """Decode a text that contains a message, a part or a call, or a list of them; give any other text back."""
     if text[:1] not in STRUCTURES:
         return text
     decoded = read_document(text)
@@ -80,7 +79,7 @@ def is_message(value: Json) -> bool:
 
 
 def read_result(value: object, mime_type: str | None = None) -> Json:
-    """Decode what a tool answered. Only what holds a structure or a quoted text is JSON; ``null`` is an answer.
+    """Decode what a tool answered. Only what contains a structure or a quoted text is JSON; ``null`` is an answer.
 
     Args:
         mime_type: What the producer says that it is; plain text stays as it is.

@@ -1,6 +1,6 @@
 """What ``str()`` and ``repr()`` of Python leave where JSON belongs. Pure, and linear in the length of the text.
 
-A list or a dict of plain values says what it holds. The repr of an object is a note of its class for a developer:
+A list or a dict of plain values says what it contains. The repr of an object is a note of its class for a developer:
 no person and no model said it.
 """
 
@@ -19,6 +19,7 @@ TOKEN = re.compile(
 NAMES = {"True": "true", "False": "false", "None": "null", "(": "[", ")": "]"}
 ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|U([0-9a-fA-F]{8})|u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+CLOSING = ("]", ")", "}")
 LAST_CODE_POINT = 0x10FFFF
 
 REPR = re.compile(
@@ -51,15 +52,15 @@ def read_literal(text: str) -> Json:
     return text if isinstance(decoded, str) else decoded
 
 
-def _add_token(written: list[str], token: str) -> None:
+def _add_token(written: list[str], symbol: str) -> None:
     """Add a token as JSON has it, which has no comma before a bracket that closes."""
-    if token.isspace():
+    if symbol.isspace():
         return
-    if token in "])}" and written and written[-1] == ",":
+    if symbol in CLOSING and written and written[-1] == ",":
         written.pop()
-    text = token.lstrip("bu")
+    text = symbol.lstrip("bu")
     is_text = text[:1] in ("'", '"')
-    written.append(json.dumps(ESCAPE.sub(_unescape, text[1:-1])) if is_text else NAMES.get(token, token))
+    written.append(json.dumps(ESCAPE.sub(_unescape, text[1:-1])) if is_text else NAMES.get(symbol, symbol))
 
 
 def _unescape(found: re.Match[str]) -> str:

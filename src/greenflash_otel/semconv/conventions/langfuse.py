@@ -15,6 +15,7 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text, read_unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
+from greenflash_otel.semconv.conventions.chain_runs import read_run
 from greenflash_otel.semconv.expected_json import read_result
 from greenflash_otel.semconv.formats.api_payloads import (
     RequestPayload,
@@ -50,6 +51,8 @@ def read(span: SpanRecord) -> Operation | None:
             operation = retrieval_of(asked, answered)
         case "tool":
             operation = _read_tool(span, asked, answered)
+        case "agent" | "chain":
+            return read_run(span, asked, answered)
         case _:
             return None
     if span.status != "error" and read_text(attributes, "langfuse.observation.level") == "ERROR":

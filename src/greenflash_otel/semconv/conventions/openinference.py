@@ -1,6 +1,6 @@
 """OpenInference, of Arize and Phoenix: flattened messages, raw copies. Pure. Source: its conventions, 0.1.42.
 
-Model calls, embeddings, retrievers and tools are read; chains and agents say nothing that these do not report.
+Model calls, embeddings, retrievers and tools are read; chains and agents only if no model call is in them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text, read_texts, read_truncated_mapping
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
+from greenflash_otel.semconv.conventions.chain_runs import read_run
 from greenflash_otel.semconv.expected_json import read_result
 from greenflash_otel.semconv.flattened import (
     Tree,
@@ -64,8 +65,21 @@ def read(span: SpanRecord) -> Operation | None:
             return apply_ending(_read_retrieval(span.attributes), span)
         case "TOOL":
             return _read_tool(span)
+        case "CHAIN" | "AGENT":
+            return _read_chain(span)
         case _:
             return None
+
+
+def _read_chain(span: SpanRecord) -> Operation | None:
+    attributes = span.attributes
+    return read_run(
+        span,
+        show(attributes.get("input.value")),
+        show(attributes.get("output.value")),
+        asked_type=read_text(attributes, "input.mime_type"),
+        answered_type=read_text(attributes, "output.mime_type"),
+    )
 
 
 def _read_call(span: SpanRecord) -> Operation:

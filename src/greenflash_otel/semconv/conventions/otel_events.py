@@ -131,7 +131,9 @@ def _read_output(span: SpanRecord) -> Iterator[Message]:
 
 def _read_text(event: SpanEvent, names: tuple[str, ...], role: str) -> Iterable[Message]:
     """Read an event that has all messages, or a text, under one name or as its body."""
-    value = next((event.attributes[name] for name in (*names, "content", BODY) if name in event.attributes), None)
+    value = next(
+        (event.attributes[name] for name in (*names, "content", BODY) if name in event.attributes), None
+    )
     decoded = read_messages_document(value)
     if isinstance(decoded, (list, tuple)) and decoded and all(isinstance(one, Mapping) for one in decoded):
         return read_messages(decoded, role)

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from greenflash_otel.lru import ByteBoundLruDict
-from greenflash_otel.semconv.correlation.trace import Key, Reading, combine_spans
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.correlation.outermost_runs import make_call_of_run
+from greenflash_otel.semconv.correlation.trace import Key, Reading, combine_spans, read
 from greenflash_otel.semconv.registry import OURS
 
 TRACES = 1_000
@@ -58,6 +60,20 @@ class Recent:
         found = [one for one in recorded if one.key in new or _is_better(before[one.key], one)]
         self._remember(found)
         return found
+
+    def settle_run(self, span: SpanRecord) -> Reading | None:
+        """Make a model call of the run of a chain that has waited; None if other spans of its trace say the same."""
+        known = self._traces.get(span.trace_id) or OrderedDict()
+        own = read(span)
+        call = make_call_of_run(known.get(own.key) or own, [own, *known.values()])
+        if call is not None:
+            known[own.key] = replace(call, already_emitted=True)
+            self._traces.remember(span.trace_id, known)
+        return call
+
+    def has_forgotten(self, trace_id: str) -> bool:
+        """Return whether spans of a trace may have come that are not remembered."""
+        return len(self._traces.get(trace_id) or ()) in (0, EACH)
 
     def _is_news(self, one: Reading) -> bool:
         """Return whether a span was not delivered before, or says more now."""

@@ -46,7 +46,7 @@ def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
 
 
 def _is_other_json(entries: Sequence[Json]) -> bool:
-    """Return whether a text that is JSON holds no message: then somebody said the JSON."""
+    """Return whether a text that is JSON contains no message: then somebody said the JSON."""
     return bool(entries) and not any(isinstance(one, str) or is_message(one) for one in entries)
 
 
@@ -95,8 +95,8 @@ def _may_be_mistaken(part: Part) -> bool:
 
 
 def _read_entry(entry: Json, role: str) -> Iterator[Message]:
-    if isinstance(entry, Mapping) and isinstance(entry.get("parts"), (list, tuple)):
-        entry = {**entry, "parts": list(read_entries(entry["parts"]))}
+    if isinstance(entry, Mapping) and isinstance(parts := entry.get("parts"), (list, tuple)):
+        entry = {**entry, "parts": list(read_entries(parts))}
     if isinstance(entry, Mapping) and "parts" not in entry:
         yield from (_add_reason(entry, message) for message in openai.read_messages(entry, role))
     elif isinstance(entry, Mapping) and entry["parts"] and is_gemini(entry) and not _is_flat(entry):

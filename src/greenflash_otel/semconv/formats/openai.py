@@ -189,7 +189,9 @@ def read_content(content: object) -> tuple[Part, ...]:
     """Read the parts of a content: a text, a list of parts, or one part; empty text is no part."""
     if isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(part for entry in read_entries(read_list(content) or [content]) for part in _read_part(entry))
+    return tuple(
+        part for entry in read_entries(read_list(content) or [content]) for part in _read_part(entry)
+    )
 
 
 def read_refusal(text: str) -> Part:

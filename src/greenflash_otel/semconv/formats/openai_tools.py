@@ -110,7 +110,7 @@ def read_calls(message: JsonObject) -> Iterator[ToolCall]:
 
 
 def _read_entries(value: object) -> Iterator[Any]:
-    """Read a list of calls, of which all or each may be JSON text: attributes can hold no list of objects."""
+    """Read a list of calls, of which all or each may be JSON text: attributes can contain no list of objects."""
     listed = read_messages_document(value) if isinstance(value, str) else value
     return read_entries([listed] if isinstance(listed, Mapping) else read_list(listed))
 

@@ -11,7 +11,9 @@ from greenflash_otel.json_values import Json, read_str, read_structure
 from greenflash_otel.semconv.formats.bedrock import is_converse, result_of
 
 TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
-BLOCK_FIELDS = frozenset({"type", "text", "content", "id", "index", "annotations", "citations", "cache_control"})
+BLOCK_FIELDS = frozenset(
+    {"type", "text", "content", "id", "index", "annotations", "citations", "cache_control"}
+)
 """Fields of a block of text; one with another field says more than its text."""
 RESULT_FIELDS = frozenset({"content", "isError", "is_error", "_meta", "meta", "structuredContent"})
 """Fields of MCP's result of a call."""

@@ -1,0 +1,52 @@
+"""Which runs of chains and agents are recorded: the outermost in which no model call is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import MAIN_CALLS
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.conventions.chain_runs import CHAIN_RUN
+from greenflash_otel.semconv.correlation.trace import DEEP, Reading
+
+
+def make_call_of_run(run: Reading, trace: Iterable[Reading]) -> Reading | None:
+    """Make a model call of a run; None if another span of its trace says the same.
+
+    That is a run or a tool around it, or a model call in it. A call whose ancestors are not all known may be in it.
+    """
+    operation = run.operation
+    if operation is None or operation.name != CHAIN_RUN or not operation.input:
+        return None
+    known = {one.span.span_id: one for one in trace}
+    if any(_encloses(one) for one in _find_ancestors(run, known)):
+        return None
+    calls = (one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN))
+    if any(_may_contain(run, call, known) for call in calls):
+        return None
+    return replace(run, operation=replace(operation, name="chat"))
+
+
+def _encloses(one: Reading) -> bool:
+    operation = one.operation
+    return operation is not None and (operation.name == CHAIN_RUN or operation.tool is not None)
+
+
+def _may_contain(run: Reading, call: Reading, known: Mapping[str, Reading]) -> bool:
+    last = call
+    for ancestor in _find_ancestors(call, known):
+        if ancestor.key == run.key:
+            return True
+        last = ancestor
+    is_whole = not last.span.parent_span_id
+    return not is_whole and call.key != run.key
+
+
+def _find_ancestors(one: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:
+    for _ in range(DEEP):
+        parent = known.get(one.span.parent_span_id or "")
+        if parent is None:
+            return
+        yield parent
+        one = parent
