@@ -14,6 +14,7 @@ from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.deferred import DeferredQueue
 from greenflash_otel.conversations.store import LOGS, UNCORRELATED_NS
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
+from greenflash_otel.semconv.conventions.agent_events import span_of_event
 from greenflash_otel.semconv.conventions.otel_logs import add_logs, event_of
 
 
@@ -28,13 +29,19 @@ class Joiner:
         self._waiting = waiting
 
     def take_logs(self, logs: Iterable[LogRecord], now_ns: int) -> list[SpanRecord]:
-        """Remember log records; gives the spans that came before them, with all that is known of each."""
+        """Remember log records; gives the spans that came before them, with all that is known of each.
+
+        A record that is an operation of its own is a span by itself.
+        """
         keys: dict[DeferralKey, None] = {}
+        found: list[SpanRecord] = []
         for log in logs:
-            if log.span_id and event_of(log):
+            if (event := span_of_event(log)) is not None:
+                found.append(event)
+            elif log.span_id and event_of(log):
                 keys[key := _make_key(log)] = None
                 self._defer_logs(key, log, now_ns)
-        return [joined for key in keys if (joined := self._find_span(key))]
+        return [*found, *(joined for key in keys if (joined := self._find_span(key)))]
 
     def take_span(self, span: SpanRecord, now_ns: int) -> SpanRecord:
         """The span with the log records that are known of it."""

@@ -10,6 +10,8 @@ from greenflash_otel.semconv.convention import sort_by_precedence
 from greenflash_otel.semconv.conventions import (
     adk,
     aisdk,
+    claude_code,
+    codex,
     langfuse,
     langsmith,
     litellm,
@@ -43,6 +45,8 @@ CONVENTIONS = sort_by_precedence(
         logfire.CONVENTION,
         pydantic_ai.CONVENTION,
         plain_prompts.CONVENTION,
+        claude_code.CONVENTION,
+        codex.CONVENTION,
         otel_events.CONVENTION,
     )
 )
