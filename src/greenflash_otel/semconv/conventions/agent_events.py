@@ -7,10 +7,12 @@ belong to no span. So each becomes a span with ids made of what it says, which a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from dataclasses import replace
 
+from greenflash_otel.model.operation import Json, Message, Operation, Text, ToolCall, ToolCallResponse
+from greenflash_otel.model.roles import TOOL
 from greenflash_otel.model.telemetry import NS_PER_MS, Attributes, AttributeValue, LogRecord, SpanRecord
-from greenflash_otel.semconv.attributes import read_identifier
+from greenflash_otel.semconv.attributes import read_identifier, read_text
 
 CLAUDE_CODE, CODEX = "claude_code.event", "codex.event"
 """Attribute of the span that has the event's name, of either agent."""
@@ -38,12 +40,16 @@ def make_ids(
     event: str, attributes: Attributes, resource: Attributes, time_ns: int
 ) -> tuple[str, str] | None:
     """Make the ids of a trace and a span for an event; None if it names no session."""
-    known = {**resource, **attributes}
-    session = next((id for name in SESSIONS if (id := read_identifier(known, name))), None)
+    session = _find_session(attributes, resource)
     if session is None:
         return None
     parts = [event, str(time_ns), *(str(attributes.get(name)) for name in DISTINCT)]
     return _hash([event.partition(".")[0], session], 16), _hash([session, *parts], 8)
+
+
+def _find_session(attributes: Attributes, resource: Attributes) -> str | None:
+    known = {**resource, **attributes}
+    return next((id for name in SESSIONS if (id := read_identifier(known, name))), None)
 
 
 def span_of_event(log: LogRecord) -> SpanRecord | None:
@@ -66,9 +72,38 @@ def span_of_event(log: LogRecord) -> SpanRecord | None:
     )
 
 
-def has_succeeded(attributes: Mapping[str, AttributeValue]) -> bool:
-    """Return whether a tool succeeded; both agents write a text."""
-    return str(attributes.get("success", True)).lower() != "false"
+def make_prompt(span: SpanRecord, text: str, prompt_id: str | None) -> Operation:
+    """Make what a user said: a message of its own, though the same words were said before.
+
+    Args:
+        prompt_id: By which later events name it.
+    """
+    said = (Message("user", (Text(text),)),)
+    return Operation("chat", previous_response_id=f"before {span.span_id}", response_id=prompt_id, input=said)
+
+
+def make_tool_call(
+    span: SpanRecord, call_id: str | None, arguments: Json, result: Json, prompt_id: str | None
+) -> Operation:
+    """Make a tool that ran, with what asked for it, which no event says.
+
+    Args:
+        result: What it answered, or why it failed; None if the event does not say.
+        prompt_id: Names the prompt it ran for.
+    """
+    name, id = read_text(span.attributes, "tool_name") or "unknown", call_id or span.span_id
+    has_failed = str(span.attributes.get("success", True)).lower() == "false"  # both agents write a text
+    output = [Message("assistant", (ToolCall(name, arguments, id),))]
+    if has_failed or result is not None:
+        output.append(Message(TOOL, (ToolCallResponse(result, id, failed=has_failed),)))
+    return continue_prompt(Operation("chat", output=tuple(output)), span, prompt_id)
+
+
+def continue_prompt(operation: Operation, span: SpanRecord, prompt_id: str | None) -> Operation:
+    """Return an operation as what follows a prompt; as what follows all of its session if no prompt is named."""
+    if prompt_id:
+        return replace(operation, previous_response_id=prompt_id)
+    return replace(operation, provider_conversation_id=_find_session(span.attributes, span.resource))
 
 
 def _read_duration(attributes: Attributes) -> int:
