@@ -327,7 +327,7 @@ class Ingest:
                 DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.list_pending_changes()
             ]
             late = (*waiting.release(known), *waiting.expire(now_ns))
-            for span in sorted(late, key=belongs_to_others):  # runs first: an outcome may belong to them
+            for span in sorted(late, key=lambda one: (belongs_to_others(one), one.start_ns)):
                 requests += self._requests_of_late(span)
         return self._keep(requests)
 

@@ -10,6 +10,9 @@ from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.conventions.chain_runs import CHAIN_RUN
 from greenflash_otel.semconv.correlation.trace import DEEP, Reading
 
+ENCLOSING = frozenset({CHAIN_RUN, RUN, *MAIN_CALLS})
+"""Operations that say what the runs in them say; a run that was recorded is a model call."""
+
 
 def make_call_of_run(run: Reading, trace: Iterable[Reading]) -> Reading | None:
     """Make a model call of a run; None if another span of its trace says the same.
@@ -30,7 +33,7 @@ def make_call_of_run(run: Reading, trace: Iterable[Reading]) -> Reading | None:
 
 def _encloses(one: Reading) -> bool:
     operation = one.operation
-    return operation is not None and (operation.name == CHAIN_RUN or operation.tool is not None)
+    return operation is not None and (operation.name in ENCLOSING or operation.tool is not None)
 
 
 def _may_contain(run: Reading, call: Reading, known: Mapping[str, Reading]) -> bool:

@@ -65,7 +65,8 @@ class Recent:
         """Make a model call of the run of a chain that has waited; None if other spans of its trace say the same."""
         known = self._traces.get(span.trace_id) or OrderedDict()
         own = read(span)
-        call = make_call_of_run(known.get(own.key) or own, [own, *known.values()])
+        readings = {one.key: one for one in combine_spans({own.key: own, **known}.values())}
+        call = make_call_of_run(readings[own.key], readings.values())
         if call is not None:
             known[own.key] = replace(call, already_emitted=True)
             self._traces.remember(span.trace_id, known)
