@@ -24,7 +24,7 @@ LAST_CODE_POINT = 0x10FFFF
 
 REPR = re.compile(
     r"\s*[\[(]?\s*(?:"
-    r"<[\w.]+ (?:object )?at 0x[0-9a-fA-F]+>"
+    r"<[\w.]+ (?:object )?at 0x[0-9a-fA-F]+>|<[A-Z]\w*\("
     r"|[\w.]*(?:Message|Prompt|Content|Response|Result|Completion|Chunk|Block|Output|Input|Param|Part)s?\(_?\w+="
     r")"
 )

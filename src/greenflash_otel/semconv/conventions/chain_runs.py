@@ -19,10 +19,10 @@ from greenflash_otel.semconv.python_literals import is_repr
 
 CHAIN_RUN = "chain run"
 """Name of an operation that is such a run; it is none of the convention's, and ends as a model call or unread."""
-WRAPPERS = ("inputs", "outputs", "kwargs", "args", "data")
+WRAPPERS = ("inputs", "outputs", "kwargs", "data")
 """Fields in which producers put what a function was given, or gave."""
 ASKED = (
-    *("messages", "input", "question", "query", "prompt", "message", "text", "content"),
+    *("messages", "input", "question", "query", "prompt", "message"),
     *("user_input", "user_message", "input_value", "human_input", "user_prompt", "request", "chat_input"),
 )
 ANSWERED = (
@@ -80,13 +80,20 @@ def _find_messages(value: Json, names: Sequence[str], role: str, depth: int) -> 
             entries = entries[0]
         if entries and all(map(is_message, entries)):
             return read_written(entries, role)
-        return _find_messages(entries[0], names, role, depth - 1) if len(entries) == 1 and depth else ()
+        return ()
     if not isinstance(value, Mapping) or not depth:
         return ()
     if "role" in value or "lc" in value:
         return read_written(value, role)
     named = [value[name] for name in (*names, *WRAPPERS) if value.get(name) not in (None, "", [], {}, ())]
-    if not named and len(value) == 1 and isinstance(only := next(iter(value.values())), str):
+    if isinstance(given := value.get("args"), list) and len(given) == 1:
+        named.insert(0, given[0])
+    if (
+        not named
+        and depth == DEPTH
+        and len(value) == 1
+        and isinstance(only := next(iter(value.values())), str)
+    ):
         named = [only]
     found = (_find_messages(one, names, role, depth - 1) for one in named)
     return next((messages for messages in found if messages), ())

@@ -21,10 +21,11 @@ from greenflash_otel.model.operation import (
     Text,
     ToolCallResponse,
 )
+from greenflash_otel.model.roles import read_role
 from greenflash_otel.semconv.expected_json import is_message, read_entries, read_messages_document
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
-from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks, result_of
+from greenflash_otel.semconv.formats.bedrock import is_bedrock, is_converse, read_blocks, result_of
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
 from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import read_calls
@@ -99,6 +100,8 @@ def _read_entry(entry: Json, role: str) -> Iterator[Message]:
         entry = {**entry, "parts": list(read_entries(parts))}
     if isinstance(entry, Mapping) and "parts" not in entry:
         yield from (_add_reason(entry, message) for message in openai.read_messages(entry, role))
+    elif isinstance(entry, Mapping) and is_bedrock(entry["parts"]):
+        yield Message(read_role(entry.get("role"), role), tuple(read_blocks(entry["parts"])))
     elif isinstance(entry, Mapping) and entry["parts"] and is_gemini(entry) and not _is_flat(entry):
         yield from read_contents(entry, role)
     else:

@@ -10,12 +10,10 @@ from dataclasses import replace
 
 from greenflash_otel.json_values import Json, read_json, read_str
 from greenflash_otel.model.operation import Message, Part, Text
-from greenflash_otel.semconv.formats.bedrock import KINDS, read_blocks
+from greenflash_otel.semconv.formats.bedrock import is_bedrock, read_blocks
 from greenflash_otel.semconv.formats.openai import PARTS, read_content
 
 CONVERSE_THOUGHT = "reasoningContent"
-CONVERSE = frozenset(KINDS) - {"text"}
-"""Keys of Bedrock's blocks that no answer in JSON has by chance."""
 THOUGHTS = frozenset({"thinking", "reasoning", "redacted_thinking"})
 SEALED = "redacted_thinking"
 """Type of a thought that only the provider can read."""
@@ -43,7 +41,7 @@ def _unfold(part: Part) -> Sequence[Part]:
     if not isinstance(recorded, list) or not recorded:
         return (part,)
     blocks = [block for block in recorded if isinstance(block, Mapping)]
-    if len(blocks) < len(recorded) or not (all(map(_is_typed, blocks)) or _are_converse(blocks)):
+    if len(blocks) < len(recorded) or not (all(map(_is_typed, blocks)) or is_bedrock(blocks)):
         return (part,)
     return [one for block in blocks for one in _read_block(block)]
 
@@ -55,11 +53,6 @@ def _is_thought(block: Mapping[str, Json]) -> bool:
 def _is_typed(block: Mapping[str, Json]) -> bool:
     kind = read_str(block.get("type"))
     return kind is not None and (kind in PARTS or kind == SEALED)
-
-
-def _are_converse(blocks: Sequence[Mapping[str, Json]]) -> bool:
-    keys = [next(iter(block)) for block in blocks if len(block) == 1]
-    return len(keys) == len(blocks) and {*keys} <= {*KINDS} and not CONVERSE.isdisjoint(keys)
 
 
 def _read_block(block: Mapping[str, Json]) -> Sequence[Part]:
