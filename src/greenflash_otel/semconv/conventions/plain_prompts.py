@@ -1,4 +1,4 @@
-"""`gen_ai.prompt` and `gen_ai.completion` as texts: spans made by hand, Spring AI 1.x, Micrometer. Pure.
+"""`gen_ai.prompt` and `gen_ai.completion` as texts: spans made by hand, older versions of Spring AI. Pure.
 
 Everything else of such a span is as `otel_events` reads it. Spring AI has the texts of all messages in one list,
 without roles: only the last is known to be the user's, and of two the first is the instruction.
