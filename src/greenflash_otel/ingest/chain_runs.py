@@ -12,12 +12,13 @@ from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.semconv.correlation.trace import Reading
 
 
-def defer_run(conversations: ConversationStore, one: Reading, now_ns: int) -> bool:
+def defer_run(conversations: ConversationStore, recent: Recent, one: Reading, now_ns: int) -> bool:
     """Let a run wait, with the names that the spans around it gave it; return whether it is one."""
     if one.operation is None or one.operation.name != CHAIN_RUN:
         return False
-    key = DeferralKey(DeferralKind.RUN, one.span.trace_id)
-    conversations.outcomes.defer(key, write_context(one), now_ns + RUN_NS)
+    if recent.may_be_call(one):
+        key = DeferralKey(DeferralKind.RUN, one.span.trace_id)
+        conversations.outcomes.defer(key, write_context(one), now_ns + RUN_NS)
     return True
 
 

@@ -288,7 +288,7 @@ class Ingest:
             )
         if operation is None:
             return ()
-        if defer_run(self._conversations, one, now_ns):
+        if defer_run(self._conversations, self._recent, one, now_ns):
             return ()
         if (
             operation.name in MAIN_CALLS

@@ -19,16 +19,25 @@ def make_call_of_run(run: Reading, trace: Iterable[Reading]) -> Reading | None:
 
     That is a run or a tool around it, or a model call in it. A call whose ancestors are not all known may be in it.
     """
+    known = {one.span.span_id: one for one in trace}
+    calls = [one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN)]
+    if run.operation is None or not may_be_call(run, known.values()):
+        return None
+    if any(_has_unknown_ancestors(call, known) for call in calls if call.key != run.key):
+        return None
+    return replace(run, operation=replace(run.operation, name="chat"))
+
+
+def may_be_call(run: Reading, trace: Iterable[Reading]) -> bool:
+    """Return whether a run may have to be recorded, as far as its trace is known."""
     operation = run.operation
     if operation is None or operation.name != CHAIN_RUN or not operation.input:
-        return None
+        return False
     known = {one.span.span_id: one for one in trace}
     if any(_encloses(one) for one in _find_ancestors(run, known)):
-        return None
+        return False
     calls = (one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN))
-    if any(_may_contain(run, call, known) for call in calls):
-        return None
-    return replace(run, operation=replace(operation, name="chat"))
+    return not any(run.key in {one.key for one in _find_ancestors(call, known)} for call in calls)
 
 
 def _encloses(one: Reading) -> bool:
@@ -36,14 +45,11 @@ def _encloses(one: Reading) -> bool:
     return operation is not None and (operation.name in ENCLOSING or operation.tool is not None)
 
 
-def _may_contain(run: Reading, call: Reading, known: Mapping[str, Reading]) -> bool:
+def _has_unknown_ancestors(call: Reading, known: Mapping[str, Reading]) -> bool:
     last = call
     for ancestor in _find_ancestors(call, known):
-        if ancestor.key == run.key:
-            return True
         last = ancestor
-    is_whole = not last.span.parent_span_id
-    return not is_whole and call.key != run.key
+    return bool(last.span.parent_span_id)
 
 
 def _find_ancestors(one: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:

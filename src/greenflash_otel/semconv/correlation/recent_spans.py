@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.correlation.outermost_runs import make_call_of_run
+from greenflash_otel.semconv.correlation.outermost_runs import make_call_of_run, may_be_call
 from greenflash_otel.semconv.correlation.trace import Key, Reading, combine_spans, read
 from greenflash_otel.semconv.registry import OURS
 
@@ -71,6 +71,10 @@ class Recent:
             known[own.key] = replace(call, already_emitted=True)
             self._traces.remember(span.trace_id, known)
         return call
+
+    def may_be_call(self, run: Reading) -> bool:
+        """Return whether the run of a chain may have to be recorded, as far as its trace is known."""
+        return may_be_call(run, (self._traces.get(run.span.trace_id) or {run.key: run}).values())
 
     def has_forgotten(self, trace_id: str) -> bool:
         """Return whether spans of a trace may have come that are not remembered."""
