@@ -62,6 +62,15 @@ def test_events(names: tuple[str, str]) -> None:
     assert operation and (operation.input, operation.output) == (ASKED, SAID)
 
 
+@pytest.mark.parametrize("nothing", ["{}", "[]", "", "null", "__REDACTED__"])
+def test_hidden_content(nothing: str) -> None:
+    """What stands for no content is no message, whoever recorded it."""
+    attributes = {"gen_ai.prompt": nothing, "gen_ai.completion": nothing}
+    for kind in (CHAT, {"langsmith.span.kind": "llm"}):
+        operation = registry.read(span_of({**kind, **attributes}))
+        assert operation and (operation.input, operation.output) == ((), ())
+
+
 def test_other_operations() -> None:
     """A tool or an embedding with such an attribute stays what it is."""
     span = span_of({"gen_ai.operation.name": "embeddings", "gen_ai.prompt": json.dumps(["text"])})

@@ -36,6 +36,8 @@ Entry = Mapping[str, Json]
 def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
     """Decode the value of a messages attribute; a message that names no role has ``default_role``."""
     decoded = read_messages_document(value)
+    if decoded in ({}, [], ()):
+        return ()
     if isinstance(decoded, Mapping):
         decoded = decoded["messages"] if "messages" in decoded and "role" not in decoded else [decoded]
     if isinstance(decoded, (list, tuple)) and not (isinstance(value, str) and _is_other_json(decoded)):
