@@ -7,10 +7,12 @@ from dataclasses import replace
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.store import SPANS, UNCORRELATED_NS, ConversationStore
 from greenflash_otel.ingest.log_correlation import Joiner
+from greenflash_otel.model.operation import Operation
 from greenflash_otel.model.telemetry import LogRecord
 from tests.strategies import span_of
 
 SPAN = span_of()
+CALL = Operation("chat")
 
 
 def new() -> Joiner:
@@ -37,7 +39,7 @@ def test_after_the_span() -> None:
     assert joiner.take_span(SPAN, 0) == SPAN
     assert joiner.take_logs([log("too late")], 0) == []
     joiner = new()
-    joiner.await_logs(SPAN, 0)
+    joiner.await_logs(SPAN, CALL, 0)
     for count, one in enumerate((log("a"), log("b", 2)), 1):
         (joined,) = joiner.take_logs([one], 0)
         assert len(joined.events) == count
@@ -46,9 +48,9 @@ def test_after_the_span() -> None:
 def test_records_that_say_nothing() -> None:
     """A span that still waits when it has some is not remembered with them: each is an event once."""
     joiner = new()
-    joiner.await_logs(SPAN, 0)
+    joiner.await_logs(SPAN, CALL, 0)
     (joined,) = joiner.take_logs([log("")], 0)
-    joiner.await_logs(joined, 0)
+    joiner.await_logs(joined, CALL, 0)
     (joined,) = joiner.take_logs([log("b", 2)], 0)
     assert [event.attributes["content"] for event in joined.events] == ["", "b"]
 

@@ -54,6 +54,25 @@ def read_json(value: object) -> Json:
         return value
 
 
+def read_json_unchanged(value: object) -> Json:
+    """Decode JSON text, except a number that JSON would write otherwise: ``3.10`` and ``1e3`` stay texts."""
+    decoded = read_json(value)
+    if isinstance(value, str) and isinstance(decoded, (int, float)) and not isinstance(decoded, bool):
+        return decoded if write_json(decoded) == value else value
+    return decoded
+
+
+def read_text_bytes(content: bytes) -> str | bytes:
+    """Return bytes that are text as text, with what a cut left of a character replaced; media stays bytes."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        text = content.decode("utf-8", "replace")
+    replaced = text.count("\ufffd")
+    is_text = replaced * 8 <= len(text) + 8 and text.translate(_LAYOUT).isprintable()
+    return text if is_text else content
+
+
 def read_structure(value: object) -> Json:
     """Decode text that contains a JSON object or list; leave any other value as it is.
 
@@ -69,6 +88,7 @@ def _read_float(text: str) -> float | str:
     return number if math.isfinite(number) else text
 
 
+_LAYOUT = str.maketrans("", "", "\t\n\r")
 _DECODER = json.JSONDecoder(parse_float=_read_float, parse_constant=str)
 """Numbers that JSON has no form for (``NaN``, ``1e999``) stay text: no request could carry them."""
 

@@ -189,6 +189,18 @@ def test_a_process_that_dies_while_a_call_waits(order: list[SpanRecord], died_af
         assert greenflash.users == {"sess-7": "ada"}
 
 
+def test_a_name_on_the_resource_of_a_call_that_waits(greenflash: Greenflash) -> None:
+    """The next process knows it."""
+    resource = {"session.id": "sess-7", "user.id": "ada", "host.name": "h"}
+    assert greenflash.start().take([replace(CALL, resource=resource)])
+    assert "host.name" not in str(greenflash.stored)
+    ingest = greenflash.start()
+    ingest.take([])
+    ingest.emit_all_waiting()
+    assert greenflash.list_texts() == {"sess-7": ["Which plan?", "Team."]}
+    assert greenflash.users == {"sess-7": "ada"}
+
+
 NAMED = {"gen_ai.conversation.id": "c", "user.id": "ada"}
 
 

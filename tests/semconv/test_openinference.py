@@ -152,8 +152,11 @@ def test_tools() -> None:
 
 
 def test_what_tells_nothing() -> None:
-    """Chains, agents and their like."""
-    for kind in ("CHAIN", "AGENT", "GUARDRAIL", "NEW"):
+    """Guardrails and their like; of a chain or an agent one side alone."""
+    for kind in ("CHAIN", "AGENT"):
+        run = registry.read(span_of({"openinference.span.kind": kind, "input.value": "Hi"}))
+        assert run and (run.name, run.input, run.output) == ("chain run", (), ())
+    for kind in ("GUARDRAIL", "NEW"):
         assert registry.read(span_of({"openinference.span.kind": kind, "input.value": "Hi"})) is None
 
 

@@ -55,7 +55,7 @@ def test_nested_values_read_like_json(said: list[Message]) -> None:
             (Message("user", (Other("unparsed", {"text": '[{"role": "us'}),)),),
             id="JSON cut off",
         ),
-        pytest.param('"Hi"', (Message("user", (Other("unparsed", {"text": "Hi"}),)),), id="JSON of a text"),
+        pytest.param('"Hi"', (Message("user", (Text("Hi"),)),), id="JSON of a text"),
         pytest.param(
             '{"parts": [{"type": "text", "content": "Hi"}]}',
             (Message("user", (Text("Hi"),)),),

@@ -16,6 +16,7 @@ from greenflash_otel import internal_errors
 from greenflash_otel.gateway.imported_logs import ImportedLogs
 from greenflash_otel.gateway.otlp_files import log_parts_of, parts_of, size_of
 from greenflash_otel.gateway.otlp_values import OtlpRequest, Record, explain_rejected
+from greenflash_otel.ingest.log_correlation import can_join
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import MOST_NAME_WAIT_S, Settings
 
@@ -88,11 +89,11 @@ def _import_file(pipeline: Pipeline, logs: ImportedLogs, path: Path, start: int,
 
 
 def _hand_over_unjoined(pipeline: Pipeline, logs: ImportedLogs) -> int:
-    """Hand over the log records whose spans were not read, which may wait in the outbox; return their number."""
+    """Hand over the log records that no span was joined with; return how many of them wait for their span."""
     number = 0
     for some in logs.list_unjoined():
         _hand_over(pipeline, partial(pipeline.take_logs, some))
-        number += len(some)
+        number += sum(map(can_join, some))
     return number
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 
 from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, Location
 from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
-from greenflash_otel.semconv import genai
+from greenflash_otel.semconv import genai, registry
 from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.values import from_json, to_json
 
@@ -24,8 +24,8 @@ VERSION = 1
 Waiting: TypeAlias = Deferral | SpanRecord | LogRecord
 """An operation, the span of an outcome, or a span or log record that more log records may join."""
 
-OMITTED = ("resource",)
-"""Fields of spans and log records that nothing reads once they have arrived."""
+RESOURCE = "resource"
+"""The field of spans and log records of which only names of the conversation and the user are read later."""
 
 
 def write(value: object) -> str:
@@ -101,9 +101,17 @@ def _write_fields(record: SpanRecord | LogRecord) -> dict[str, object]:
     written: dict[str, object] = {}
     for one in fields(record):
         found = getattr(record, one.name)
-        if one.name not in OMITTED and found != _default_of(one):
+        if one.name == RESOURCE:
+            found = _select_names(found)
+        if found != _default_of(one):
             written[one.name] = [_write_event(event) for event in found] if one.name == "events" else found
     return written
+
+
+def _select_names(resource: Mapping[str, Any]) -> dict[str, Any]:
+    context = registry.read_conversation_context(resource) if resource else None
+    names = genai.attributes_of_context(context) if context else {}
+    return {name: value for name, value in names.items() if value}
 
 
 def _write_event(event: SpanEvent) -> dict[str, object]:

@@ -52,6 +52,8 @@ STEPS = 2_000
 """Steps that wait for the operation that has their turn."""
 WAIT_NS = 60_000_000_000
 """How long an operation waits, by the times of the spans that come after it, and an outcome by the clock."""
+RUN_NS = 10_000_000_000
+"""How long the run of a chain waits for the rest of its trace, by the clock."""
 TURN_NS = 3_600_000_000_000
 """How long a step waits for the operation that has its turn: an agent may work for long."""
 NEVER_NS = 2**62
@@ -220,7 +222,7 @@ class ConversationStore:
         match waiting:
             case Deferral():
                 self._defer(waiting, is_persisted=True)
-            case SpanRecord() if key.kind is DeferralKind.TRACE:
+            case SpanRecord() if key.kind in (DeferralKind.TRACE, DeferralKind.RUN):
                 self.outcomes.defer(key, waiting, now_ns + WAIT_NS, is_persisted=True)
             case SpanRecord() if key.kind is DeferralKind.NAME:
                 self.unnamed.defer(key, waiting, NEVER_NS, is_persisted=True)

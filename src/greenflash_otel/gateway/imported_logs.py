@@ -15,6 +15,7 @@ from greenflash_otel.conversations.persistence import read_waiting, write_waitin
 from greenflash_otel.conversations.store import LOGS
 from greenflash_otel.ingest.log_correlation import can_join, key_of
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
+from greenflash_otel.semconv.conventions.agent_events import span_of_event
 from greenflash_otel.semconv.conventions.otel_logs import add_logs
 
 BATCH_CHARS = 8 * 1024 * 1024
@@ -43,8 +44,13 @@ class ImportedLogs:
         self._database.close()
 
     def add(self, logs: Iterable[LogRecord]) -> None:
-        """Keep log records that a span can be joined with."""
-        rows = [(key.id, write_waiting(key, log)) for log in logs if can_join(log) for key in (key_of(log),)]
+        """Keep log records that a span can be joined with, and those that are spans by themselves."""
+        rows = [
+            (key.id if can_join(log) else None, write_waiting(key, log))
+            for log in logs
+            if can_join(log) or span_of_event(log) is not None
+            for key in (key_of(log),)
+        ]
         self._database.executemany("INSERT INTO logs (span, record) VALUES (?, ?)", rows)
         self._is_empty = self._is_empty and not rows
 
@@ -64,7 +70,7 @@ class ImportedLogs:
         yield joined
 
     def list_unjoined(self) -> Iterator[Sequence[LogRecord]]:
-        """Yield the log records whose spans were in none of the files, some at a time."""
+        """Yield the log records that no span of the files was joined with, some at a time."""
         found = self._database.execute("SELECT record FROM logs WHERE NOT is_joined ORDER BY span, rowid")
         while rows := found.fetchmany(ROWS):
             yield [_read_log(text) for (text,) in rows]

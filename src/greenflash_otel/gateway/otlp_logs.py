@@ -1,10 +1,11 @@
 """OTLP log requests as `LogRecord`s: protobuf and JSON. Pure. Source: opentelemetry-proto 1.9.
 
-A log record that belongs to no span says nothing of a conversation: it is counted, and passed over.
+A log record that belongs to no span is counted and passed over, unless it is an operation of its own.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from opentelemetry.proto.logs.v1 import logs_pb2
@@ -30,6 +31,7 @@ from greenflash_otel.gateway.otlp_values import (
     read_value,
 )
 from greenflash_otel.model.telemetry import Attributes, LogRecord
+from greenflash_otel.semconv.conventions.agent_events import span_of_event
 
 Logs: TypeAlias = OtlpRequest[LogRecord]
 
@@ -45,13 +47,10 @@ def read_json(body: Content, limits: ContentLimits = ContentLimits(), now_ns: in
 
 
 def _read_protobuf_record(record: Any, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
-    trace_id, span_id = record.trace_id.hex(), record.span_id.hex()
-    if not has_usable_ids(trace_id, span_id):
-        return None
     attributes = read_attributes(record.attributes)
-    return LogRecord(
-        trace_id=trace_id,
-        span_id=span_id,
+    log = LogRecord(
+        trace_id=record.trace_id.hex(),
+        span_id=record.span_id.hex(),
         event_name=record.event_name or read_text(attributes.get("event.name")),
         time_ns=times.clamp(record.time_unix_nano or record.observed_time_unix_nano),
         body=read_value(record.body),
@@ -59,15 +58,22 @@ def _read_protobuf_record(record: Any, scope: str, resource: Attributes, times: 
         scope=scope,
         resource=resource,
     )
+    return _choose_usable(log)
+
+
+def _choose_usable(log: LogRecord) -> LogRecord | None:
+    """Return a log record of a span, or one that is an operation of its own; None for any other."""
+    if has_usable_ids(log.trace_id, log.span_id):
+        return log
+    event = span_of_event(log)
+    return replace(log, trace_id=event.trace_id, span_id=event.span_id) if event else None
 
 
 def _read_json_record(record: Object, scope: str, resource: Attributes, times: Times) -> LogRecord | None:
     trace_id, span_id = read_text(record.get("traceId")).lower(), read_text(record.get("spanId")).lower()
-    if not has_usable_ids(trace_id, span_id):
-        return None
     attributes = json_attributes_of(record.get("attributes"))
     time_ns = read_number(record.get("timeUnixNano")) or read_number(record.get("observedTimeUnixNano"))
-    return LogRecord(
+    log = LogRecord(
         trace_id=trace_id,
         span_id=span_id,
         event_name=read_text(record.get("eventName")) or read_text(attributes.get("event.name")),
@@ -77,6 +83,7 @@ def _read_json_record(record: Object, scope: str, resource: Attributes, times: T
         scope=scope,
         resource=resource,
     )
+    return _choose_usable(log)
 
 
 LAYOUT: Layout[LogRecord] = Layout(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from greenflash_otel.json_values import read_text_bytes
 from greenflash_otel.model.telemetry import AttributeValue
 
 Record = TypeVar("Record")
@@ -114,10 +115,7 @@ def _bytes_of(content: object) -> AttributeValue:
 
 def _text_of_bytes(content: bytes) -> AttributeValue:
     """Return bytes that are text as text: some senders write JSON so."""
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return content
+    return read_text_bytes(content)
 
 
 def read_object(value: object) -> Object:

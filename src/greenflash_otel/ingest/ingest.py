@@ -29,19 +29,20 @@ from greenflash_otel.ingest.attachment import (
     belongs_to_others,
     waits_for_trace,
 )
+from greenflash_otel.ingest.chain_runs import defer_run, settle_run
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
-from greenflash_otel.model.operation import MAIN_CALLS, ConversationContext, Operation
+from greenflash_otel.model.operation import ConversationContext, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
 from greenflash_otel.redaction.redact import Redact
-from greenflash_otel.semconv import registry
 from greenflash_otel.semconv.conventions.agent_runs import RUN, make_call
 from greenflash_otel.semconv.correlation import trace
+from greenflash_otel.semconv.correlation.names import name_by_resource
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 from greenflash_otel.settings import KEEP_ON, NAME_WAIT_S
 
@@ -84,7 +85,7 @@ class Ingest:
         self._conversations = conversations or ConversationStore()
         self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
-        self.waiting = WaitingSpans(self._conversations, int(name_wait_s * 1e9), self._await_logs)
+        self.waiting = WaitingSpans(self._conversations, int(name_wait_s * 1e9), self._joiner.await_logs)
         """Spans of others that wait for a name."""
         self._pid = os.getpid()
         self._restored: list[trace.Reading] = []
@@ -259,7 +260,7 @@ class Ingest:
     ) -> list[ApiRequest]:
         requests: list[ApiRequest] = []
         for one in readings:
-            self._await_logs(one.span, one.operation, now_ns)
+            self._joiner.await_logs(one.span, one.operation, now_ns)
         combined = self._combine(readings)
         for one in self.waiting.iterate_recordable(readings, combined, now_ns, may_wait=may_wait):
             requests += self._convert_late(one.span.end_ns)
@@ -293,16 +294,10 @@ class Ingest:
             self._conversations.withdraw(span)
         if operation is None:
             return ()
-        self._await_logs(span, operation, now_ns)
-        updates = assemble(self._conversations, span, operation).list_in_order()
-        return [request for update in updates for request in self._sift_requests(update)]
-
-    def _await_logs(self, span: SpanRecord, operation: Operation | None, now_ns: int) -> None:
-        """Remember a call that says nothing, also if another layer says it: its log records may say more."""
-        if operation is None or operation.name not in MAIN_CALLS or span.scope == registry.OURS:
-            return
-        if not registry.has_content(operation):
-            self._joiner.await_logs(span, now_ns)
+        if defer_run(self._conversations, self._recent, one, now_ns):
+            return ()
+        self._joiner.await_logs(span, operation, now_ns)
+        return self._assemble(span, operation)
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""
@@ -311,7 +306,11 @@ class Ingest:
             if len(waiting.peek(key)) < ENTRIES_PER_KEY:
                 waiting.defer(key, span, now_ns + WAIT_NS)
                 return ()
-        return self._requests_of_outcome(span)
+        return self._requests_of_late(span)
+
+    def _assemble(self, span: SpanRecord, operation: Operation) -> list[ApiRequest]:
+        updates = assemble(self._conversations, span, name_by_resource(operation, span)).list_in_order()
+        return [request for update in updates for request in self._sift_requests(update)]
 
     def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
         """What operations report that waited in vain until a span's time."""
@@ -328,8 +327,9 @@ class Ingest:
             known = [
                 DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.list_pending_changes()
             ]
-            for span in (*waiting.release(known), *waiting.expire(now_ns)):
-                requests += self._requests_of_outcome(span)
+            late = (*waiting.release(known), *waiting.expire(now_ns))
+            for span in sorted(late, key=lambda one: (belongs_to_others(one), one.start_ns)):
+                requests += self._requests_of_late(span)
         return self._keep(requests)
 
     def _keep(self, requests: Sequence[ApiRequest], converted_id: int = 0) -> bool:
@@ -382,8 +382,11 @@ class Ingest:
             return ()
         return self._sampler.keep(conversation_id)
 
-    def _requests_of_outcome(self, span: SpanRecord) -> Sequence[ApiRequest]:
-        """Those of an outcome or a rating that came as a span."""
+    def _requests_of_late(self, span: SpanRecord) -> Sequence[ApiRequest]:
+        """Those of an outcome or a rating that came as a span, or of a chain that nothing else reports."""
+        if not belongs_to_others(span):
+            run = settle_run(self._conversations, self._recent, span)
+            return self._assemble(span, run) if run else ()
         attached = attach_span(self._conversations, span, self._find_response)
         if attached is None:
             return ()

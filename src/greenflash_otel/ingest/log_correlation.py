@@ -13,7 +13,10 @@ from greenflash_otel import internal_errors
 from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.deferred import DeferredQueue
 from greenflash_otel.conversations.store import LOGS, UNCORRELATED_NS
+from greenflash_otel.model.operation import MAIN_CALLS, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
+from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.conventions.agent_events import span_of_event
 from greenflash_otel.semconv.conventions.otel_logs import add_logs, event_of
 
 
@@ -28,13 +31,19 @@ class Joiner:
         self._waiting = waiting
 
     def take_logs(self, logs: Iterable[LogRecord], now_ns: int) -> list[SpanRecord]:
-        """Remember log records; gives the spans that came before them, with all that is known of each."""
+        """Remember log records; gives the spans that came before them, with all that is known of each.
+
+        A record that is an operation of its own is a span by itself.
+        """
         keys: dict[DeferralKey, None] = {}
+        found: list[SpanRecord] = []
         for log in logs:
-            if can_join(log):
+            if (event := span_of_event(log)) is not None:
+                found.append(event)
+            elif can_join(log):
                 keys[key := key_of(log)] = None
                 self._defer_logs(key, log, now_ns)
-        return [joined for key in keys if (joined := self._find_span(key))]
+        return [*found, *(joined for key in keys if (joined := self._find_span(key)))]
 
     def take_span(self, span: SpanRecord, now_ns: int) -> SpanRecord:
         """The span with the log records that are known of it."""
@@ -44,8 +53,14 @@ class Joiner:
         self._defer_logs(key, span, now_ns)
         return self._find_span(key) or span
 
-    def await_logs(self, span: SpanRecord, now_ns: int) -> None:
-        """Remember a span that says nothing of what was said, for log records that are still to come."""
+    def await_logs(self, span: SpanRecord, operation: Operation | None, now_ns: int) -> None:
+        """Remember a call that says nothing of what was said, for log records that are still to come.
+
+        This holds also if another layer says it: the log records may say more.
+        """
+        is_call = operation is not None and operation.name in MAIN_CALLS and span.scope != registry.OURS
+        if operation is None or not is_call or registry.has_content(operation):
+            return
         key = key_of(span)
         if not any(isinstance(one, SpanRecord) for one in self._waiting.peek(key)):  # else it has some
             self._defer_logs(key, span, now_ns)

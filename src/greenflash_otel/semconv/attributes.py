@@ -11,12 +11,12 @@ from typing import Any
 
 from greenflash_otel.any_json import Bounds, repair_json
 from greenflash_otel.arguments import write_id
-from greenflash_otel.json_values import read_json
+from greenflash_otel.json_values import read_json, read_text_bytes
 from greenflash_otel.model.operation import Failure, Json, Operation
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.truncated_json import read_document
 
-_PLAIN = frozenset({str, bool, float, bytes, type(None)})
+_PLAIN = frozenset({str, bool, float, type(None)})
 _BOUNDS = Bounds(depth=200, entries=50_000, text_bytes=sys.maxsize)
 """Of an attribute that is no plain value: messages may come as nested lists and maps."""
 
@@ -32,11 +32,17 @@ def copy_plain_attributes(attributes: Mapping[str, Any]) -> Attributes:
     A span of the SDK has only such; an exporter may be handed others.
     """
     return {
-        name if type(name) is str else str(repair_json(name).value): value
-        if _is_plain(value) or (type(value) is tuple and all(map(_is_plain, value)))
-        else repair_json(value, _BOUNDS if type(value) in (list, tuple, dict) else Bounds()).value
+        name if type(name) is str else str(repair_json(name).value): _copy_value(value)
         for name, value in attributes.items()
     }
+
+
+def _copy_value(value: Any) -> Any:
+    if type(value) is bytes:
+        return read_text_bytes(value)
+    if _is_plain(value) or (type(value) is tuple and all(map(_is_plain, value))):
+        return value
+    return repair_json(value, _BOUNDS if type(value) in (list, tuple, dict) else Bounds()).value
 
 
 def _is_plain(value: object) -> bool:

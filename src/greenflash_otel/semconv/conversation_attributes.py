@@ -11,21 +11,45 @@ from greenflash_otel.arguments import write_id
 from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import Attributes
-from greenflash_otel.semconv.convention import CONVERSATION_NAMES, USER_NAMES, Convention
+from greenflash_otel.semconv.convention import (
+    CONVERSATION_NAMES,
+    USER_NAMES,
+    Convention,
+    list_conversation_names,
+    list_user_names,
+)
 from greenflash_otel.semconv.genai import CONVERSATION_ID, PROVIDER_CONVERSATION_ID, USER_ID
 
+LAMINAR = "lmnr.association.properties"
+"""Prefix of what applications say to Laminar."""
 OBJECTS = ("metadata", "mlflow.trace.metadata")
 """Attributes that contain an object of what an application knows."""
 
 MORE_CONVERSATIONS = (
     "session.id",
     "spring.ai.chat.client.conversation.id",
+    "gen_ai.session.id",
+    "gen_ai.thread.id",
+    "conversation.id",
+    "thread.id",
+    "chat.id",
+    *CONVERSATION_NAMES,
+    *list_conversation_names(LAMINAR, f"{LAMINAR}.metadata"),
+    "wandb.thread_id",
+    "$ai_session_id",
     "group_id",
     "lk.pii.room_name",
     "lk.room_name",
 )
 """Names of the conversation, the most specific first. ``langsmith.trace.session_id`` is a project."""
-MORE_USERS = ("llm.user", "gen_ai.request.user")
+MORE_USERS = (
+    *USER_NAMES,
+    *list_user_names(LAMINAR, f"{LAMINAR}.metadata"),
+    "gen_ai.user.id",
+    "enduser.pseudo.id",
+    "llm.user",
+    "gen_ai.request.user",
+)
 
 NOBODY = ("", "null", "None", "undefined")
 """What producers write where there is no name."""

@@ -47,6 +47,7 @@ from greenflash_otel.semconv.attributes import (
     read_texts,
 )
 from greenflash_otel.semconv.builders import retrieval_of
+from greenflash_otel.semconv.expected_json import read_result
 from greenflash_otel.semconv.formats.any_message import (
     read_messages,
     read_parts,
@@ -321,7 +322,7 @@ def _read_tool(attributes: Attributes) -> ToolExecution:
         name=read_text(attributes, TOOL_NAME) or "unknown",
         call_id=read_text(attributes, TOOL_CALL_ID),
         arguments=read_structure(read_json(attributes.get(TOOL_CALL_ARGUMENTS))),
-        result=read_json(attributes.get(TOOL_CALL_RESULT)),
+        result=read_result(attributes.get(TOOL_CALL_RESULT)),
     )
 
 

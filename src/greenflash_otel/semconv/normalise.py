@@ -10,6 +10,8 @@
 | reasoning of which there is no word, a part   | nothing                                                |
 | that a cut left without name and content      |                                                        |
 | a role by any other name                      | the convention's; in an answer, the model's            |
+| JSON of blocks in a text, also of a thought    | the blocks                                             |
+| a result of a tool in blocks of text          | the text                                               |
 | bytes within a part that nobody knows         | their digest                                           |
 """
 
@@ -33,6 +35,8 @@ from greenflash_otel.model.operation import (
 )
 from greenflash_otel.model.roles import ASSISTANT, SYSTEM_ROLES, TOOL, read_role
 from greenflash_otel.model.visit import map_parts
+from greenflash_otel.semconv.formats.results import text_of_result
+from greenflash_otel.semconv.formats.text_blocks import unfold_texts
 
 BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
 """What no text is: base64 without a space."""
@@ -40,10 +44,18 @@ BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
 
 def normalise(operation: Operation) -> Operation:
     """Put the messages of an operation into this form."""
+    if operation.tool is not None:
+        tool = replace(operation.tool, result=text_of_result(operation.tool.result))
+        operation = operation if tool == operation.tool else replace(operation, tool=tool)
     if operation.name not in MAIN_CALLS:
         return operation
     operation = _separate_choices_from_items(_correct_roles(operation))
     said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM_ROLES else None
+    operation = replace(
+        operation,
+        input=tuple(map(unfold_texts, operation.input)),
+        output=tuple(map(unfold_texts, operation.output)),
+    )
     twice = said is not None and said.parts == operation.system_instructions
     operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _clean_part)
     return replace(
@@ -97,6 +109,9 @@ def _says_nothing(part: Part) -> bool:
 def _clean_part(part: Part, role: str) -> Part | None:
     if _says_nothing(part):
         return None
+    if isinstance(part, ToolCallResponse) and isinstance(part.response, (str, list, tuple, Mapping)):
+        response = text_of_result(part.response)
+        return part if response is part.response else replace(part, response=response)
     if isinstance(part, ToolCall) and part.arguments == "":
         return replace(part, arguments=None)
     if isinstance(part, Other) and any(map(_has_bytes, part.fields.values())):

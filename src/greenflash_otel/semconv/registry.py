@@ -11,6 +11,8 @@ from greenflash_otel.semconv.convention import sort_by_precedence
 from greenflash_otel.semconv.conventions import (
     adk,
     aisdk,
+    claude_code,
+    codex,
     langfuse,
     langsmith,
     litellm,
@@ -19,6 +21,7 @@ from greenflash_otel.semconv.conventions import (
     openinference,
     openllmetry,
     otel_events,
+    plain_prompts,
     pydantic_ai,
 )
 from greenflash_otel.semconv.conversation_attributes import ConversationAttributes
@@ -38,6 +41,9 @@ CONVENTIONS = sort_by_precedence(
         adk.CONVENTION,
         logfire.CONVENTION,
         pydantic_ai.CONVENTION,
+        plain_prompts.CONVENTION,
+        claude_code.CONVENTION,
+        codex.CONVENTION,
         otel_events.CONVENTION,
     )
 )

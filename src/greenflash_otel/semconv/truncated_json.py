@@ -10,7 +10,7 @@ import json
 import re
 from typing import TypeAlias
 
-from greenflash_otel.json_values import read_json
+from greenflash_otel.json_values import read_json, read_json_unchanged, read_text_bytes
 from greenflash_otel.model.operation import Json
 
 LEAST_CHARS = 64
@@ -46,9 +46,13 @@ MISSING: Json = {"": "a value of which nothing is left"}
 
 
 def read_document(value: object) -> Json:
-    """Decode JSON text that contains an object or a list, also if it was cut; else give it back as it is."""
-    decoded = read_json(value)
-    if not isinstance(decoded, str) or len(decoded) < LEAST_CHARS or decoded[0] not in "{[":
+    """Decode JSON text, also if it was cut or is in JSON itself; else give it back as it is."""
+    decoded = read_json_unchanged(read_text_bytes(value) if isinstance(value, bytes) else value)
+    if not isinstance(decoded, str) or decoded[:1] not in ("{", "["):
+        return decoded
+    if decoded is not value:
+        decoded = read_json(decoded)
+    if not isinstance(decoded, str) or len(decoded) < LEAST_CHARS:
         return decoded
     try:
         mended, end = _read_value(decoded, 0, 0)

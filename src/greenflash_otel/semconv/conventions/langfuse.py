@@ -15,6 +15,8 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text, read_unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
+from greenflash_otel.semconv.conventions.chain_runs import read_run
+from greenflash_otel.semconv.expected_json import read_result
 from greenflash_otel.semconv.formats.api_payloads import (
     RequestPayload,
     ResponsePayload,
@@ -49,6 +51,8 @@ def read(span: SpanRecord) -> Operation | None:
             operation = retrieval_of(asked, answered)
         case "tool":
             operation = _read_tool(span, asked, answered)
+        case "agent" | "chain":
+            return read_run(span, asked, answered)
         case _:
             return None
     if span.status != "error" and read_text(attributes, "langfuse.observation.level") == "ERROR":
@@ -91,6 +95,8 @@ def _read_tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
     recorded = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
     id = recorded.get("tool_call_id") or read_unquoted(span.attributes, f"{METADATA}.tool_call_id")
     result = recorded.get("content", answered)
+    if answered is None:
+        result = read_result(span.attributes.get("langfuse.observation.output"))
     return Operation(
         EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
     )

@@ -14,6 +14,7 @@ from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
+from greenflash_otel.semconv.conventions.chain_runs import read_run
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
 from greenflash_otel.semconv.usage import read_usage_attributes
@@ -40,6 +41,8 @@ def read(span: SpanRecord) -> Operation | None:
             )
         case "tool":
             return _read_tool(span, inputs, outputs)
+        case "chain":
+            return read_run(span, inputs, outputs)
         case _:
             return None
 

@@ -16,6 +16,7 @@ from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text, read_unquoted
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
+from greenflash_otel.semconv.conventions.chain_runs import read_run
 from greenflash_otel.semconv.formats.api_payloads import operation_of, read_request, read_response
 from greenflash_otel.semconv.truncated_json import read_document
 from greenflash_otel.semconv.usage import read_usage
@@ -43,6 +44,8 @@ def read(span: SpanRecord) -> Operation | None:
             return apply_ending(retrieval_of(given.get("query", inputs), outputs), span)
         case "TOOL":
             return apply_ending(Operation(EXECUTE_TOOL, tool=_read_tool(span, inputs, outputs)), span)
+        case "CHAIN" | "AGENT":
+            return read_run(span, inputs, outputs)
         case _:
             return None
 

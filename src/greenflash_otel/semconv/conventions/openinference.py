@@ -1,6 +1,6 @@
 """OpenInference, of Arize and Phoenix: flattened messages, raw copies. Pure. Source: its conventions, 0.1.42.
 
-Model calls, embeddings, retrievers and tools are read; chains and agents say nothing that these do not report.
+Model calls, embeddings, retrievers and tools are read; chains and agents only if no model call is in them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text, read_texts, read_truncated_mapping
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
+from greenflash_otel.semconv.conventions.chain_runs import read_run
+from greenflash_otel.semconv.expected_json import read_result
 from greenflash_otel.semconv.flattened import (
     Tree,
     build_tree,
@@ -63,8 +65,21 @@ def read(span: SpanRecord) -> Operation | None:
             return apply_ending(_read_retrieval(span.attributes), span)
         case "TOOL":
             return _read_tool(span)
+        case "CHAIN" | "AGENT":
+            return _read_chain(span)
         case _:
             return None
+
+
+def _read_chain(span: SpanRecord) -> Operation | None:
+    attributes = span.attributes
+    return read_run(
+        span,
+        show(attributes.get("input.value")),
+        show(attributes.get("output.value")),
+        asked_type=read_text(attributes, "input.mime_type"),
+        answered_type=read_text(attributes, "output.mime_type"),
+    )
 
 
 def _read_call(span: SpanRecord) -> Operation:
@@ -131,11 +146,12 @@ def _read_query(asked: Json) -> Json:
 
 def _read_tool(span: SpanRecord) -> Operation:
     attributes = span.attributes
-    output = read_json(attributes.get("output.value"))
+    output = read_result(attributes.get("output.value"), read_text(attributes, "output.mime_type"))
     recorded = _read_tool_message(output)
     call_id = read_text(attributes, "tool.id") or read_text(recorded, "tool_call_id")
     result = recorded.get("content", output if show(read_text(attributes, "output.value")) else None)
-    arguments = read_structure(read_json(attributes.get("input.value")))
+    given = read_result(attributes.get("input.value"), read_text(attributes, "input.mime_type"))
+    arguments = read_structure(given)
     tool = ToolExecution(read_text(attributes, "tool.name") or span.name, call_id, arguments, result)
     operation = Operation(EXECUTE_TOOL, tool=tool)
     if recorded.get("status") == "error" and span.status != "error":
@@ -169,7 +185,8 @@ def _read_messages(attributes: Attributes, prefix: str, role: str, raw: Json) ->
         message = find_branch(item, "message")
         speaker = read_role(find_text(message, "role"), role)
         if set(message) == {"role"}:
-            found += read_written(copies.get(place), speaker)
+            copy = copies.get(place)  # a text is Python's repr of a message
+            found += read_written(copy, speaker) if isinstance(copy, Mapping) else ()
         elif parts := tuple(_read_parts(message, speaker)):
             found.append(Message(speaker, parts, name=find_text(message, "name")))
     return tuple(found)

@@ -29,6 +29,7 @@ from greenflash_otel.semconv.attributes import apply_ending, read_text, read_tru
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention, list_conversation_names, list_user_names
 from greenflash_otel.semconv.conventions import otel_events
+from greenflash_otel.semconv.conventions.chain_runs import read_run
 from greenflash_otel.semconv.flattened import Tree, build_tree, find_branch, find_text, list_items
 from greenflash_otel.semconv.formats.api_payloads import read_response
 from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks
@@ -45,6 +46,8 @@ FLATTENED = (
 MARKER_ATTRIBUTES = (*FLATTENED, KIND, "gen_ai.is_streaming", "gen_ai.usage.total_tokens")
 METADATA = "traceloop.association.properties"
 """Prefix under which applications put what they know."""
+RUNS = ("workflow", "agent")
+"""Kinds of spans around calls."""
 RETRIEVAL = "vector_db_retrieve"
 """What it calls a retrieval."""
 USAGE = (
@@ -71,6 +74,10 @@ def read(span: SpanRecord) -> Operation | None:
             read_truncated_mapping(attributes, "traceloop.entity.output"),
         )
         return apply_ending(retrieval_of(asked.get("query"), found.get("documents")), span)
+    if kind in RUNS and name is None:
+        return read_run(
+            span, attributes.get("traceloop.entity.input"), attributes.get("traceloop.entity.output")
+        )
     if any(name in attributes for name in FLATTENED):
         call = _read_flattened(attributes)
         return call and apply_ending(call, span)

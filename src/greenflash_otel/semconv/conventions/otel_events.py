@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from greenflash_otel.json_values import read_json, read_structure
+from greenflash_otel.json_values import read_structure
 from greenflash_otel.model.operation import (
     EXECUTE_TOOL,
     Failure,
@@ -32,6 +32,8 @@ from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.semconv.convention import ALL_OTHERS, Convention
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.conventions.otel_logs import BODY
+from greenflash_otel.semconv.expected_json import read_messages_document
+from greenflash_otel.semconv.formats.any_message import read_messages as read_any_messages
 from greenflash_otel.semconv.formats.bedrock import is_converse, read_blocks, result_of
 from greenflash_otel.semconv.formats.gemini import LEFT_OUT, is_gemini, read_contents
 from greenflash_otel.semconv.formats.openai import read_messages
@@ -48,8 +50,8 @@ ROLES: Mapping[str, str] = {
 }
 """Role by the name of the event that describes a message."""
 PROMPT, COMPLETION = "gen_ai.content.prompt", "gen_ai.content.completion"
-PROMPT_OF_TEXT = "gen_ai.prompt"
-"""Of Semantic Kernel: a log record whose body is the prompt of a text completion."""
+PROMPT_OF_TEXT, COMPLETION_OF_TEXT = "gen_ai.prompt", "gen_ai.completion"
+"""The same where the text is the body, as in Semantic Kernel's log record of the prompt of a text completion."""
 SYSTEM_PROMPT = "system_prompt"
 """Of Strands, on the span of the agent alone."""
 RUNS = ("invoke_agent", "invoke_workflow")
@@ -101,16 +103,17 @@ def _drop_empty(attributes: Attributes) -> dict[str, AttributeValue]:
 
 
 def _fields_of(event: SpanEvent) -> Fields:
-    return event.attributes
+    """Return the fields of a message; of a log record that has only a text, that is its content."""
+    fields = event.attributes
+    is_text = BODY in fields and {"content", "message", "tool_calls"}.isdisjoint(fields)
+    return {**fields, "content": fields[BODY]} if is_text else fields
 
 
 def _read_input(span: SpanRecord) -> Iterator[Message]:
     """Read the messages to the model."""
     for event in span.events:
-        if event.name == PROMPT:
-            yield from read_messages(read_json(event.attributes.get("gen_ai.prompt")), "user")
-        elif event.name == PROMPT_OF_TEXT:
-            yield from read_messages(read_json(event.attributes.get(BODY)), "user")
+        if event.name in (PROMPT, PROMPT_OF_TEXT):
+            yield from _read_text(event, ("gen_ai.prompt", "prompt"), "user")
         elif role := ROLES.get(event.name):
             yield from _read_messages(_fields_of(event), role)
 
@@ -118,18 +121,31 @@ def _read_input(span: SpanRecord) -> Iterator[Message]:
 def _read_output(span: SpanRecord) -> Iterator[Message]:
     """Read the messages of the model, one for each choice."""
     for event in span.events:
-        if event.name == COMPLETION:
-            yield from read_messages(read_json(event.attributes.get("gen_ai.completion")), "assistant")
+        if event.name in (COMPLETION, COMPLETION_OF_TEXT):
+            yield from _read_text(event, ("gen_ai.completion", "completion"), "assistant")
         elif event.name == CHOICE:
             reason = read_text(event.attributes, "finish_reason")
             for message in _read_messages(_read_choice(event), "assistant"):
                 yield replace(message, finish_reason=reason)
 
 
+def _read_text(event: SpanEvent, names: tuple[str, ...], role: str) -> Iterable[Message]:
+    """Read an event that has all messages, or a text, under one name or as its body."""
+    value = next(
+        (event.attributes[name] for name in (*names, "content", BODY) if name in event.attributes), None
+    )
+    decoded = read_messages_document(value)
+    if isinstance(decoded, (list, tuple)) and decoded and all(isinstance(one, Mapping) for one in decoded):
+        return read_messages(decoded, role)
+    return read_any_messages(value, default_role=role)
+
+
 def _read_choice(event: SpanEvent) -> Fields:
     """Read the message of a choice; some producers put its tool calls next to it."""
     recorded = _fields_of(event)
-    message = read_structure(recorded.get("message"))
+    message = recorded.get("message")
+    decoded = read_messages_document(message) if isinstance(message, str) else None
+    message = decoded if isinstance(decoded, Mapping) else message
     fields = message if isinstance(message, Mapping) else {} if message is None else {"content": message}
     extra = {name: recorded[name] for name in ("tool_calls", "content") if name in recorded}
     return {**extra, **fields}

@@ -14,7 +14,9 @@ from dataclasses import replace
 
 from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.model.operation import is_bare_failure
-from greenflash_otel.semconv.correlation.reading import Key, Reading
+from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.correlation.outermost_runs import make_call_of_run, may_be_call
+from greenflash_otel.semconv.correlation.reading import Key, Reading, read
 from greenflash_otel.semconv.correlation.trace import combine_spans
 from greenflash_otel.semconv.registry import OURS
 
@@ -76,6 +78,25 @@ class Recent:
             self._last.forget(one.key)
             if known := self._traces.get(one.span.trace_id):
                 known.pop(one.key, None)
+
+    def settle_run(self, span: SpanRecord) -> Reading | None:
+        """Make a model call of the run of a chain that has waited; None if other spans of its trace say the same."""
+        known = self._traces.get(span.trace_id) or OrderedDict()
+        own = read(span)
+        readings = {one.key: one for one in combine_spans({own.key: own, **known}.values())}
+        call = make_call_of_run(readings[own.key], readings.values())
+        if call is not None:
+            known[own.key] = replace(call, already_emitted=True)
+            self._traces.remember(span.trace_id, known)
+        return call
+
+    def may_be_call(self, run: Reading) -> bool:
+        """Return whether the run of a chain may have to be recorded, as far as its trace is known."""
+        return may_be_call(run, (self._traces.get(run.span.trace_id) or {run.key: run}).values())
+
+    def has_forgotten(self, trace_id: str) -> bool:
+        """Return whether spans of a trace may have come that are not remembered."""
+        return len(self._traces.get(trace_id) or ()) in (0, EACH)
 
     def _is_news(self, one: Reading) -> bool:
         """Return whether a span was not delivered before, or says more now."""

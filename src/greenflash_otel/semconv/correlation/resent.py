@@ -39,7 +39,7 @@ def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]
             made |= {*_ids_of_calls(known)}
         elif asked and (answer := next(missing, None)):  # else the input continues after it
             made |= {*_ids_of_calls(answer)}
-            if found[-1].role == "assistant" and _is_contained(found[-1], answer):
+            if found and found[-1].role == "assistant" and _is_contained(found[-1], answer):
                 found.pop()
             found.append(answer)
         found.append(message)

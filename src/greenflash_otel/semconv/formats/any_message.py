@@ -21,28 +21,47 @@ from greenflash_otel.model.operation import (
     Text,
     ToolCallResponse,
 )
+from greenflash_otel.model.roles import read_role
+from greenflash_otel.semconv.expected_json import is_message, read_entries, read_messages_document
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
-from greenflash_otel.semconv.formats.bedrock import is_converse, read_own_block, result_of
+from greenflash_otel.semconv.formats.bedrock import (
+    is_bedrock,
+    is_converse,
+    read_blocks,
+    read_own_block,
+    result_of,
+)
 from greenflash_otel.semconv.formats.gemini import is_gemini, read_contents
 from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import read_calls
-from greenflash_otel.semconv.truncated_json import read_document
 
 Entry = Mapping[str, Json]
 
 
 def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
     """Decode the value of a messages attribute; a message that names no role has ``default_role``."""
-    decoded = read_document(value)
-    if not isinstance(decoded, (list, tuple)):
-        return convention.read_messages(decoded, default_role=default_role)
-    return tuple(message for entry in decoded for message in _read_entry(entry, default_role))
+    decoded = read_messages_document(value)
+    if decoded in ({}, [], ()):
+        return ()
+    if isinstance(decoded, Mapping):
+        decoded = decoded["messages"] if "messages" in decoded and "role" not in decoded else [decoded]
+    if isinstance(decoded, (list, tuple)) and not (isinstance(value, str) and _is_other_json(decoded)):
+        return tuple(message for entry in decoded for message in _read_entry(entry, default_role))
+    if decoded is None or isinstance(decoded, bytes):
+        return ()
+    text = decoded if isinstance(decoded, str) else value if isinstance(value, str) else write_json(decoded)
+    return convention.read_plain(text, default_role)
+
+
+def _is_other_json(entries: Sequence[Json]) -> bool:
+    """Return whether a text that is JSON contains no message: then somebody said the JSON."""
+    return bool(entries) and not any(isinstance(one, str) or is_message(one) for one in entries)
 
 
 def read_parts(value: object) -> tuple[Part, ...]:
     """Decode the value of ``gen_ai.system_instructions``; plain text is one text part."""
-    return convention.read_parts(read_document(value), _read_part)
+    return convention.read_parts(read_messages_document(value), _read_part)
 
 
 def write_messages(messages: Sequence[Message]) -> str:
@@ -85,8 +104,12 @@ def _may_be_mistaken(part: Part) -> bool:
 
 
 def _read_entry(entry: Json, role: str) -> Iterator[Message]:
+    if isinstance(entry, Mapping) and isinstance(parts := entry.get("parts"), (list, tuple)):
+        entry = {**entry, "parts": list(read_entries(parts))}
     if isinstance(entry, Mapping) and "parts" not in entry:
         yield from (_add_reason(entry, message) for message in openai.read_messages(entry, role))
+    elif isinstance(entry, Mapping) and is_bedrock(entry["parts"]):
+        yield Message(read_role(entry.get("role"), role), tuple(read_blocks(entry["parts"])))
     elif isinstance(entry, Mapping) and entry["parts"] and is_gemini(entry) and not _is_flat(entry):
         yield from read_contents(entry, role)
     else:
@@ -108,8 +131,17 @@ def _is_flat(entry: Entry) -> bool:
 def _read_part(part: Json) -> Part:
     """Decode one part, in whatever words."""
     marked = convention.read_marked(part)
-    if block := isinstance(part, Mapping) and read_own_block(part):
-        return block[0]
+    block = read_own_block(part) if isinstance(part, Mapping) else None
+    if (
+        block is None
+        and marked is None
+        and isinstance(part, Mapping)
+        and len(part) == 1
+        and is_converse([part])
+    ):
+        block = tuple(read_blocks([part]))
+    if block is not None:
+        return block[0] if block else Reasoning("")
     return marked or _read_medium(part) or _read_known(convention.read_part(part))
 
 

@@ -38,6 +38,11 @@ def is_converse(content: Json) -> bool:
     )
 
 
+def is_bedrock(content: Json) -> bool:
+    """Return whether a content is such blocks and no other API's, which may have texts in the same form."""
+    return is_converse(content) and any("text" not in block for block in content)  # type: ignore[union-attr,operator]
+
+
 def read_blocks(content: Json) -> Iterator[Part]:
     """Read the parts of a message."""
     for block in content if isinstance(content, list) else ():

@@ -22,6 +22,7 @@ from greenflash_otel.json_values import (
 )
 from greenflash_otel.model.operation import Media, Message, Other, Part, ToolCall, ToolCallResponse
 from greenflash_otel.model.roles import ASSISTANT, TOOL, read_role
+from greenflash_otel.semconv.expected_json import read_entries
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats.media import MODALITIES
 
@@ -54,7 +55,7 @@ def read_written(value: Json, role: str) -> tuple[Message, ...]:
 
 
 def _flatten(value: Json) -> Iterator[Json]:
-    for entry in value if isinstance(value, list) else [value]:
+    for entry in read_entries(value if isinstance(value, list) else [value]):
         if isinstance(entry, list):
             yield from _flatten(entry)
         elif isinstance(entry, Mapping):

@@ -30,6 +30,7 @@ from greenflash_otel.model.operation import (
     ToolCallResponse,
 )
 from greenflash_otel.model.roles import ASSISTANT, TOOL, read_role
+from greenflash_otel.semconv.expected_json import read_entries
 from greenflash_otel.semconv.formats.bedrock import read_own_block
 from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import (
@@ -98,14 +99,18 @@ def read_messages(value: object, role: str = "user") -> tuple[Message, ...]:
     if isinstance(value, str):
         return (Message(role, (Text(value),)),) if value else ()
     found: list[Message] = []
-    for entry in map(read_json_object, read_list(value) or [value]):
-        message = _read_entry(entry, role)
+    for entry in read_entries(read_list(value) or [value]):
+        message = _read_entry(_as_object(entry), role)
         if not message.parts:
             continue
         if found and message.role == found[-1].role == ASSISTANT:
             message = Message(ASSISTANT, found.pop().parts + message.parts)
         found.append(message)
     return tuple(found)
+
+
+def _as_object(entry: object) -> JsonObject:
+    return {"content": entry} if isinstance(entry, str) and entry else read_json_object(entry)
 
 
 def read_parts(value: object) -> tuple[Part, ...]:
@@ -196,7 +201,9 @@ def read_content(content: object) -> tuple[Part, ...]:
     """Read the parts of a content: a text, a list of parts, or one part; empty text is no part."""
     if isinstance(content, str):
         return (Text(content),) if content else ()
-    return tuple(part for entry in read_list(content) or [content] for part in _read_part(entry))
+    return tuple(
+        part for entry in read_entries(read_list(content) or [content]) for part in _read_part(entry)
+    )
 
 
 def read_refusal(text: str) -> Part:

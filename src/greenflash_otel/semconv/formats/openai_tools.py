@@ -8,6 +8,7 @@ type the SDK does not know arrives as one it does know.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from greenflash_otel.json_values import (
     Json,
@@ -26,6 +27,7 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
+from greenflash_otel.semconv.expected_json import read_entries, read_messages_document
 
 FUNCTIONS = ("function_call", "tool_use", "tool_call")
 CALLS: Mapping[str, tuple[str, ...]] = {
@@ -98,13 +100,19 @@ def read_named_call(name: str | None, arguments: Json, id: str | None) -> Part:
 
 def read_calls(message: JsonObject) -> Iterator[ToolCall]:
     """Read the tools that a message asks for next to its content: of functions, custom, in the legacy form."""
-    for call in map(read_json_object, read_list(message.get("tool_calls"))):
+    for call in map(read_json_object, _read_entries(message.get("tool_calls"))):
         inner = read_json_object(call.get("custom")) or read_json_object(call.get("function")) or call
         if call.get("id") or any(inner.get(field) for field in NAMED_CALL):
             yield read_call(inner, id=call.get("id"))
-    legacy = read_json_object(message.get("function_call"))
+    legacy = read_json_object(read_structure(message.get("function_call")))
     if any(legacy.get(field) for field in NAMED_CALL):
         yield read_call(legacy)
+
+
+def _read_entries(value: object) -> Iterator[Any]:
+    """Read a list of calls, of which all or each may be JSON text: attributes can contain no list of objects."""
+    listed = read_messages_document(value) if isinstance(value, str) else value
+    return read_entries([listed] if isinstance(listed, Mapping) else read_list(listed))
 
 
 def read_output(item: JsonObject) -> ToolCallResponse:

@@ -3,11 +3,12 @@
 ``gen_ai.input.messages`` and its kin contain a list of ``{"role", "parts": [{"type", …}]}``. On spans it
 is usually a JSON string, from SDK 1.45 on it may also be nested values; both are read. Media bytes are
 replaced by a digest on the way in. A part of an unknown type survives as `Other`, text that is not
-JSON as ``Other("unparsed", …)``: nothing is dropped here.
+JSON, though it begins so, as ``Other("unparsed", …)``: nothing is dropped here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -36,6 +37,8 @@ TEXTS = ("text", "reasoning", "thinking")
 """Types of parts that are nothing without their content."""
 UNPARSED = "unparsed"
 """Type of the `Other` part that keeps an attribute which was not the JSON it should be."""
+BROKEN = re.compile(r"""\s*[\[{]\s*[\[{]?\s*(["'])(?:role|parts|content|type)\1\s*:""")
+"""How JSON of messages begins; if such a text cannot be read, nobody said it as it is."""
 AS_IT_IS = "greenflash.as_it_is"
 """Key that marks a part which a reader of all that producers write would take for something else."""
 FIELDS = "greenflash.fields"
@@ -65,10 +68,17 @@ def read_messages(value: object, *, default_role: str, read: PartReader | None =
     decoded = read_json(value)
     if decoded is None:
         return ()
-    if isinstance(decoded, str):
-        return (Message(default_role, (Other(UNPARSED, {"text": decoded}),)),)
-    entries = decoded if isinstance(decoded, Sequence) else (decoded,)
+    if isinstance(decoded, (str, int, float)):
+        return read_plain(decoded if isinstance(decoded, str) else write_json(decoded), default_role)
+    entries = decoded if isinstance(decoded, Sequence) and not isinstance(decoded, bytes) else (decoded,)
     return tuple(_read_message(entry, default_role, read or read_part) for entry in entries)
+
+
+def read_plain(text: str, role: str) -> tuple[Message, ...]:
+    """Read what is no JSON of messages: a text that was said, unless it only begins like such JSON."""
+    if not text.strip():
+        return ()
+    return (Message(role, (Other(UNPARSED, {"text": text}) if BROKEN.match(text) else Text(text),)),)
 
 
 def read_parts(value: object, read: PartReader | None = None) -> tuple[Part, ...]:

@@ -1,0 +1,62 @@
+"""Which runs of chains and agents are recorded: the outermost in which no model call is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from greenflash_otel.model.operation import MAIN_CALLS
+from greenflash_otel.semconv.conventions.agent_runs import RUN
+from greenflash_otel.semconv.conventions.chain_runs import CHAIN_RUN
+from greenflash_otel.semconv.correlation.reading import Reading
+from greenflash_otel.semconv.correlation.trace import DEEP
+
+ENCLOSING = frozenset({CHAIN_RUN, RUN, *MAIN_CALLS})
+"""Operations that say what the runs in them say; a run that was recorded is a model call."""
+
+
+def make_call_of_run(run: Reading, trace: Iterable[Reading]) -> Reading | None:
+    """Make a model call of a run; None if another span of its trace says the same.
+
+    That is a run or a tool around it, or a model call in it. A call whose ancestors are not all known may be in it.
+    """
+    known = {one.span.span_id: one for one in trace}
+    calls = [one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN)]
+    if run.operation is None or not may_be_call(run, known.values()):
+        return None
+    if any(_has_unknown_ancestors(call, known) for call in calls if call.key != run.key):
+        return None
+    return replace(run, operation=replace(run.operation, name="chat"))
+
+
+def may_be_call(run: Reading, trace: Iterable[Reading]) -> bool:
+    """Return whether a run may have to be recorded, as far as its trace is known."""
+    operation = run.operation
+    if operation is None or operation.name != CHAIN_RUN or not operation.input:
+        return False
+    known = {one.span.span_id: one for one in trace}
+    if any(_encloses(one) for one in _find_ancestors(run, known)):
+        return False
+    calls = (one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN))
+    return not any(run.key in {one.key for one in _find_ancestors(call, known)} for call in calls)
+
+
+def _encloses(one: Reading) -> bool:
+    operation = one.operation
+    return operation is not None and (operation.name in ENCLOSING or operation.tool is not None)
+
+
+def _has_unknown_ancestors(call: Reading, known: Mapping[str, Reading]) -> bool:
+    last = call
+    for ancestor in _find_ancestors(call, known):
+        last = ancestor
+    return bool(last.span.parent_span_id)
+
+
+def _find_ancestors(one: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:
+    for _ in range(DEEP):
+        parent = known.get(one.span.parent_span_id or "")
+        if parent is None:
+            return
+        yield parent
+        one = parent
