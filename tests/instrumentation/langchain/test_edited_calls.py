@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -97,7 +98,21 @@ def check(items: Sequence[MessageItem]) -> None:
     assert [item.parent_id for item in items].count(None) == 1
 
 
-@pytest.mark.parametrize("rewrite", [replace_in_message, change_in_place, rename_call])
+OLD_LANGGRAPH = pytest.mark.xfail(
+    version("langgraph").startswith("0."),
+    reason="this LangGraph's ToolNode makes another message of what the tool returned: the result is recorded twice",
+    strict=True,
+)
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        pytest.param(replace_in_message, marks=OLD_LANGGRAPH),
+        change_in_place,
+        pytest.param(rename_call, marks=OLD_LANGGRAPH),
+    ],
+)
 def test_a_call_that_is_edited_in_the_state(items: Any, rewrite: Any) -> None:
     """A node puts the person's arguments into the message."""
     agent = review(rewrite)
