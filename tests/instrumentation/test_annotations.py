@@ -9,7 +9,6 @@ from typing import Any
 import openai
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_openai import ChatOpenAI
 
 from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.instrumentation import langchain
@@ -138,7 +137,7 @@ def test_responses_through_langchain(spans: Spans) -> None:
     """They are the same as in a direct call."""
     body = response("completed", [message_item(content=CITED)])
     key: Any = "k"
-    model: Any = ChatOpenAI(
+    model: Any = pytest.importorskip("langchain_openai", reason="LangChain is not installed").ChatOpenAI(
         model="m", api_key=key, max_retries=0, http_client=answering(body), use_responses_api=True
     )
     model.invoke("Who won?", thread("T"))

@@ -20,8 +20,10 @@ def test_the_answer_is_recorded_when_it_is_there(spans: Spans, fetch: str) -> No
     bodies = iter([*map(response, STATUSES), done, done])
     transport = http.MockTransport(lambda request: http.Response(200, json=next(bodies)))
     responses = openai.OpenAI(api_key="sk-test", http_client=http.Client(transport=transport)).responses
+    if not hasattr(responses, fetch):
+        pytest.skip("openai is too old")
     with greenflash.conversation("T"):
-        id = responses.create(model="m", input="Write a poem.", background=True).id
+        id = responses.create(model="m", input="Write a poem.", extra_body={"background": True}).id
         for _ in STATUSES[1:]:
             responses.retrieve(id)
         getattr(responses, fetch)(id)
