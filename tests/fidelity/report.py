@@ -31,9 +31,9 @@ If an application restarts, its process is killed without warning, and another p
 outbox on disk. The imperfect cells lose no message. A process that loses its disk loses all conversation state.
 Then it sends the first window of a resent history a second time, under other ids.
 
-The same happens with an outbox in memory. It also happens if several processes take turns with a conversation
-and each gets only a window, or another form of what was said. A process knows only what it captured itself, and
-the state of processes that ended before it began.
+The same happens with an outbox in memory. It also happens if several processes take turns with a conversation,
+and each gets only a window of it. The same is true of other words for the same message.
+A process knows only what it captured itself, and the state of processes that ended before it began.
 
 One kind has no row. An application may name neither conversation nor user, and resend answers that share no
 words with the answers that were given. Two strangers can ask the same question, so the library begins another
