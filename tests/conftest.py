@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,17 @@ from greenflash_otel.testing import Emulator
 pytest_plugins = ["greenflash_otel.testing.plugin", "tests.instrumentation.openai.matrix.watching"]
 
 PRODUCT = "6a1d4b7e-9c51-4a57-8e9b-0f6f2f6f2a10"
+
+
+def make_environment(emulator: Emulator, outbox: Path) -> dict[str, str]:
+    """Return the environment of a command of ours that delivers to a local Greenflash."""
+    return {
+        "PATH": os.environ["PATH"],
+        "GREENFLASH_API_KEY": "gf_test",
+        "GREENFLASH_PRODUCT_ID": PRODUCT,
+        "GREENFLASH_BASE_URL": emulator.base_url,
+        "GREENFLASH_OUTBOX": str(outbox),
+    }
 
 
 if (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from greenflash_otel.gateway.otlp_files import parts_of, size_of
 from greenflash_otel.model.operation import ConversationContext, Message, Operation, Text
 from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.testing import Emulator
-from tests.conftest import PRODUCT
+from tests.conftest import make_environment
 from tests.gateway.test_gateway import attributes
 from tests.gateway.test_otlp import in_json, made
 
@@ -74,13 +73,7 @@ def import_(emulator: Emulator, outbox: Path, *arguments: object) -> subprocess.
     """Run the command."""
     return subprocess.run(
         [sys.executable, "-m", "greenflash_otel", "import", *map(str, arguments)],
-        env={
-            "PATH": os.environ["PATH"],
-            "GREENFLASH_API_KEY": "gf_test",
-            "GREENFLASH_PRODUCT_ID": PRODUCT,
-            "GREENFLASH_BASE_URL": emulator.base_url,
-            "GREENFLASH_OUTBOX": str(outbox),
-        },
+        env=make_environment(emulator, outbox),
         capture_output=True,
         text=True,
         timeout=60,

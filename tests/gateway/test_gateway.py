@@ -44,7 +44,7 @@ from greenflash_otel.semconv.genai import attributes_of
 from greenflash_otel.settings import Settings
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
-from tests.conftest import PRODUCT
+from tests.conftest import PRODUCT, make_environment
 from tests.gateway.test_otlp import in_json
 
 JSON = {"content-type": "application/json"}
@@ -340,13 +340,7 @@ def test_an_outcome_in_a_gateway_that_is_killed(greenflash_itself: Emulator, tmp
 def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:
     """What was acknowledged is delivered when the gateway is told to stop."""
     command = [sys.executable, "-m", "greenflash_otel", "gateway", "--port", "0"]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "GREENFLASH_API_KEY": "gf_test",
-        "GREENFLASH_PRODUCT_ID": PRODUCT,
-        "GREENFLASH_BASE_URL": greenflash_emulator.base_url,
-        "GREENFLASH_OUTBOX": str(tmp_path),
-    }
+    environment = make_environment(greenflash_emulator, tmp_path)
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, text=True, **pipes) as running:
         assert running.stdout is not None

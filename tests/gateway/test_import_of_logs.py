@@ -19,7 +19,7 @@ from greenflash_otel.gateway.imported_logs import BATCH_CHARS, ImportedLogs
 from greenflash_otel.gateway.otlp_files import CUT, log_parts_of, parts_of
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.testing import Emulator
-from tests.conftest import PRODUCT
+from tests.conftest import make_environment
 from tests.gateway.test_files import import_
 from tests.gateway.test_gateway import attributes
 from tests.gateway.test_logs import IDS, in_protobuf, logs_in_json
@@ -183,13 +183,7 @@ def start_import(emulator: Emulator, outbox: Path, *paths: Path) -> subprocess.P
     """Run the command and do not wait."""
     return subprocess.Popen(
         [sys.executable, "-m", "greenflash_otel", "import", *map(str, paths)],
-        env={
-            "PATH": os.environ["PATH"],
-            "GREENFLASH_API_KEY": "gf_test",
-            "GREENFLASH_PRODUCT_ID": PRODUCT,
-            "GREENFLASH_BASE_URL": emulator.base_url,
-            "GREENFLASH_OUTBOX": str(outbox),
-        },
+        env=make_environment(emulator, outbox),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
