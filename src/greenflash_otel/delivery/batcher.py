@@ -164,18 +164,17 @@ class Batcher:
         """Wait for work; False if the time is over. Never waits on our threads or inside a wait."""
         if is_our_thread():
             return work.ticket.is_complete
-        until_s, lines = time.monotonic() + timeout_s, LOG_THREAD.handed_over
-        while not work.ticket.is_complete and not self._running:  # nobody else does it
-            left_s = until_s - time.monotonic()
-            if left_s <= 0 or not self._busy.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
-                break
-            try:
-                self._run_batch()
-            finally:
-                self._busy.release()
-        is_done = wait_unless_nested(work.ticket, until_s - time.monotonic())
-        LOG_THREAD.wait_for_lines(lines)
-        return is_done
+        until_s = time.monotonic() + timeout_s
+        with LOG_THREAD.show_lines():
+            while not work.ticket.is_complete and not self._running:  # nobody else does it
+                left_s = until_s - time.monotonic()
+                if left_s <= 0 or not self._busy.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
+                    break
+                try:
+                    self._run_batch()
+                finally:
+                    self._busy.release()
+            return wait_unless_nested(work.ticket, until_s - time.monotonic())
 
     def wake(self) -> None:
         """Wake the thread, or start one, so that what waits is ingested."""

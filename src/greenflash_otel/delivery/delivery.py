@@ -111,11 +111,8 @@ class Delivery:
         """
         if is_our_thread():
             return False
-        lines = LOG_THREAD.handed_over
-        try:
+        with LOG_THREAD.show_lines():
             return self._flush(timeout_s, settle)
-        finally:
-            LOG_THREAD.wait_for_lines(lines)
 
     def _flush(self, timeout_s: float, settle: Callable[[], object]) -> bool:
         until_s = self._clock() + timeout_s

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import _thread
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from greenflash_otel import internal_errors
@@ -39,6 +40,15 @@ class LogThread:
         self.handed_over += 1
         self._lines.put(emit)
         return True
+
+    @contextmanager
+    def show_lines(self) -> Iterator[None]:
+        """Wait a moment, at the end, for the lines that were logged meanwhile."""
+        since = self.handed_over
+        try:
+            yield
+        finally:
+            self.wait_for_lines(since)
 
     def wait_for_lines(self, since: int) -> None:
         """Wait a moment for the lines that were handed over after the first `since`."""

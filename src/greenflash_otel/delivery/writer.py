@@ -103,13 +103,12 @@ class Writer:
         """Wait for a job; False if the time is over. Never waits on the writer's own thread."""
         if self._ident == _thread.get_ident():
             return job.ticket.is_complete
-        until_s, lines = time.monotonic() + timeout_s, LOG_THREAD.handed_over
-        while not job.ticket.is_complete and not self._running:  # nobody else does it
-            if not self._run_here(until_s - time.monotonic()):
-                break
-        is_done = job.ticket.wait(until_s - time.monotonic())
-        LOG_THREAD.wait_for_lines(lines)
-        return is_done
+        until_s = time.monotonic() + timeout_s
+        with LOG_THREAD.show_lines():
+            while not job.ticket.is_complete and not self._running:  # nobody else does it
+                if not self._run_here(until_s - time.monotonic()):
+                    break
+            return job.ticket.wait(until_s - time.monotonic())
 
     def quiesce(self, timeout_s: float = QUIESCE_S) -> bool:
         """Keep the writer from the files, as far as it lets go of them in time; whether it did."""
