@@ -5,7 +5,7 @@ The paths are those its messages will have. Its messages go through redaction on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
@@ -32,7 +32,7 @@ Clean: TypeAlias = Callable[[Json, str], Json]
 """Redacts every text in a value, keys of objects too. Takes the value and its path."""
 
 FIELDS: Mapping[type[Part], Mapping[str, str]] = {
-    Text: {"content": "messages.content", "annotations": "messages.properties.annotations"},
+    Text: {"content": "messages.content"},
     Reasoning: {"content": "messages.output.text"},
     ToolCall: {"arguments": "messages.input"},
     ToolCallResponse: {"response": "messages.output"},
@@ -41,7 +41,7 @@ FIELDS: Mapping[type[Part], Mapping[str, str]] = {
     Media: {"uri": "messages.input.parts.uri", "transcript": "messages.input.parts.transcript"},
     Other: {"fields": "messages.input.parts"},
 }
-"""The fields of each part that contain content, and where that is in a message."""
+"""The fields of each part that contain content, and where that is in a message; a text may have annotations, too."""
 
 
 def redact_operation(operation: Operation, clean: Clean) -> Operation:
@@ -52,11 +52,10 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         paths = FIELDS[type(part)]
         if isinstance(part, Text) and role in SYSTEM_ROLES:
             paths = {**paths, "content": "system_prompt"}
-        if isinstance(part, Text) and not part.annotations:
-            paths = {name: path for name, path in paths.items() if name != "annotations"}
+        if isinstance(part, Text) and part.annotations:
+            annotations = clean(part.annotations, "messages.properties.annotations")
+            part = replace(part, annotations=tuple(cast("Sequence[Json]", annotations)))
         redacted: Part = _change(part, clean, **paths)
-        if isinstance(redacted, Text):
-            return replace(redacted, annotations=tuple(redacted.annotations))
         return redacted
 
     mapped = map_parts(operation, change)
