@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -232,6 +232,18 @@ def to_json(value: object) -> Json:
 
 
 # --- media -----------------------------------------------------------------------------------------
+
+
+def iterate_texts(value: Json) -> Iterator[str]:
+    """Yield the texts in a value, without the keys of objects, in their order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from iterate_texts(one)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from iterate_texts(one)
 
 
 def digest_of(base64_content: str) -> tuple[str, int]:

@@ -8,7 +8,7 @@ call or its result, or that asks what the user asked with the same system prompt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.auxiliary import (
@@ -19,11 +19,11 @@ from greenflash_otel.conversations.auxiliary import (
 from greenflash_otel.conversations.changes import CallRole, PendingToolCall
 from greenflash_otel.conversations.prepare import PreparedOperation, prepare
 from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.json_values import iterate_texts
 from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.ids import LEAST_QUOTED, smooth, text_of
 from greenflash_otel.model.operation import (
     MAIN_CALLS,
-    Json,
     iterate_calls,
     iterate_results,
 )
@@ -58,7 +58,7 @@ def list_calls_under_way(
     if not role.is_shown:
         return tuple(_add_end(state, prepared, one) for one in state.facts.calls_under_way)
     for call in iterate_calls(operation.output):
-        texts = [text for text in _list_texts(call.arguments) if smooth(text)][:TEXTS]
+        texts = [text for text in iterate_texts(call.arguments) if smooth(text)][:TEXTS]
         if call.id and texts:
             found.append(PendingToolCall(call.id, tuple(begin_excerpt("", text) for text in texts)))
     return tuple(found[:CALLS])
@@ -100,14 +100,3 @@ def _find_call(
             if is_whole or is_part:
                 return request.call_id
     return None
-
-
-def _list_texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _list_texts(one)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _list_texts(one)

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from greenflash_otel.model.operation import ConversationContext, merge_context
-from greenflash_otel.semconv.correlation.reading import Key, Reading
+from greenflash_otel.semconv.correlation.reading import Key, Reading, find_ancestors
 from greenflash_otel.semconv.correlation.surroundings import find_shared_contexts
-from greenflash_otel.semconv.correlation.trace import DEEP
 
 
 def find_unnamed(readings: Iterable[Reading]) -> set[Key]:
@@ -44,16 +43,9 @@ def may_lack_name(one: Reading) -> bool:
 
 def _find_enclosing(one: Reading, by_span_id: Mapping[str, Reading]) -> tuple[list[Reading], bool]:
     """Find the known spans that a span ran in, the nearest first, and whether they reach up to the root."""
-    above: list[Reading] = []
-    while parent_id := one.span.parent_span_id:
-        outer = by_span_id.get(parent_id)
-        if outer is None:
-            return above, False
-        if len(above) == DEEP:
-            break
-        above.append(outer)
-        one = outer
-    return above, True
+    above = list(find_ancestors(one, by_span_id))
+    parent_id = (above[-1] if above else one).span.parent_span_id
+    return above, not parent_id or parent_id in by_span_id
 
 
 def _is_named(one: Reading, above: Iterable[Reading], shared: ConversationContext | None) -> bool:

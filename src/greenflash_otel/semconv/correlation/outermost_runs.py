@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from greenflash_otel.model.operation import MAIN_CALLS
 from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.conventions.chain_runs import CHAIN_RUN
-from greenflash_otel.semconv.correlation.reading import Reading
-from greenflash_otel.semconv.correlation.trace import DEEP
+from greenflash_otel.semconv.correlation.reading import Reading, find_ancestors
 
 ENCLOSING = frozenset({CHAIN_RUN, RUN, *MAIN_CALLS})
 """Operations that say what the runs in them say; a run that was recorded is a model call."""
@@ -35,10 +34,10 @@ def may_be_call(run: Reading, trace: Iterable[Reading]) -> bool:
     if operation is None or operation.name != CHAIN_RUN or not operation.input:
         return False
     known = {one.span.span_id: one for one in trace}
-    if any(_encloses(one) for one in _find_ancestors(run, known)):
+    if any(_encloses(one) for one in find_ancestors(run, known)):
         return False
     calls = (one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN))
-    return not any(run.key in {one.key for one in _find_ancestors(call, known)} for call in calls)
+    return not any(run.key in {one.key for one in find_ancestors(call, known)} for call in calls)
 
 
 def _encloses(one: Reading) -> bool:
@@ -48,15 +47,6 @@ def _encloses(one: Reading) -> bool:
 
 def _has_unknown_ancestors(call: Reading, known: Mapping[str, Reading]) -> bool:
     last = call
-    for ancestor in _find_ancestors(call, known):
+    for ancestor in find_ancestors(call, known):
         last = ancestor
     return bool(last.span.parent_span_id)
-
-
-def _find_ancestors(one: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:
-    for _ in range(DEEP):
-        parent = known.get(one.span.parent_span_id or "")
-        if parent is None:
-            return
-        yield parent
-        one = parent

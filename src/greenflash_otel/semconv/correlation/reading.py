@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -11,6 +12,9 @@ from greenflash_otel.semconv import registry
 
 Key: TypeAlias = tuple[str, str]
 """Span id, and the start of the span."""
+
+DEEP = 64
+"""Ancestors that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +47,17 @@ def read(span: SpanRecord) -> Reading:
     if operation and operation.tool and operation.tool.result is None and span.scope != registry.OURS:
         operation = replace(operation, tool=replace(operation.tool, answered=False))
     return Reading(span, operation, registry.read_conversation_context(span.attributes))
+
+
+def find_ancestors(one: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:
+    """Find the spans of its trace that a span ran in, the nearest first.
+
+    Args:
+        known: What is known of the trace, by span id.
+    """
+    for _ in range(DEEP):
+        parent = known.get(one.span.parent_span_id or "")
+        if parent is None:
+            return
+        yield parent
+        one = parent

@@ -12,9 +12,10 @@ The spans of an agent that is used as a tool arrive before the tool's, and may n
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
+from greenflash_otel.json_values import iterate_texts
 from greenflash_otel.model.operation import (
     MAIN_CALLS,
     ConversationContext,
@@ -99,18 +100,7 @@ def _find_request_of_agent(
 
 def _does_ask(arguments: Json, question: str) -> bool:
     """Return whether a text in the arguments of a call is a question, or a part of it that is long enough."""
-    texts = [smooth(text) for text in _iterate_texts(arguments)]
+    texts = [smooth(text) for text in iterate_texts(arguments)]
     return any(
         text == question or (len(text) >= LEAST_CONTAINED and text in question) for text in texts if text
     )
-
-
-def _iterate_texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _iterate_texts(one)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _iterate_texts(one)

@@ -23,15 +23,13 @@ from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.conventions.agent_runs import RUN, restore_input, restore_instructions
 from greenflash_otel.semconv.correlation.layers import merge_layers
 from greenflash_otel.semconv.correlation.rag import find_quoting_trace, quotable_text_of
+from greenflash_otel.semconv.correlation.reading import DEEP
 from greenflash_otel.semconv.correlation.reading import Reading as Reading
 from greenflash_otel.semconv.correlation.reading import read as read
 from greenflash_otel.semconv.correlation.surroundings import inherit_contexts, mark_inside_tools
 from greenflash_otel.semconv.correlation.tool_calls import ToolRequests, find_result, link_calls
 from greenflash_otel.semconv.correlation.tool_requests import mark_requested
 from greenflash_otel.semconv.registry import OURS
-
-DEEP = 64
-"""Ancestors that are looked at."""
 
 
 def combine_spans(readings: Iterable[Reading]) -> list[Reading]:
