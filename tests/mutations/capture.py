@@ -45,6 +45,6 @@ MUTATIONS: dict[str, Mutation] = {
         "            [content.rstrip(), list(text.annotations)],\n            content,\n",
     ),
     "citations are not redacted": Mutation(
-        "redaction/operations", ', "annotations": "messages.properties.annotations"}', "}"
+        "redaction/operations", "if isinstance(part, Text) and part.annotations:", "if False:"
     ),
 }
