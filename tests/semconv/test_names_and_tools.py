@@ -12,6 +12,7 @@ from tests.semconv.arrivals import Arrivals, in_any_order, span
 
 NAMES = {"gen_ai.conversation.id": "app-1", "user.id": "ada"}
 ASK: Mapping[str, Any] = {"type": "tool_call", "id": "k1", "name": "ask_paris", "arguments": {"q": "Paris?"}}
+LOOK: Mapping[str, Any] = {"type": "tool_call", "id": "s1", "name": "look", "arguments": {}}
 
 
 def _say(role: str, *parts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -54,7 +55,8 @@ def test_an_agent_in_a_tool_that_names_all_waits_for_the_tool(names: Mapping[str
     own = {"gen_ai.conversation.id": "generated-9", "user.id": user}
     spans = [
         span(2, _call([QUESTION], ASK, **names), parent=1, begin=1, end=2),
-        span(5, _call([_say("user", _text("Paris?"))], _text("21"), **own), parent=4, begin=4, end=5),
+        span(5, _call([_say("user", _text("Paris?"))], LOOK, **own), parent=4, begin=4, end=5),
+        span(7, _tool("look", **{"gen_ai.tool.call.id": "s1"}, **RESULT, **own), parent=4, begin=5, end=6),
         span(4, _agent(**own), parent=3, begin=3, end=6),
         span(3, _tool(**RESULT, **{"gen_ai.tool.call.id": "k1"}), parent=1, begin=3, end=7),
         span(6, _call(RESENT, _text("It is 21."), **names), parent=1, begin=8, end=9),
@@ -69,6 +71,8 @@ def test_an_agent_in_a_tool_that_names_all_waits_for_the_tool(names: Mapping[str
             "assistant_message",
             "llm",
             "observation",
+            "observation",
+            "tool_call",
             "tool_call",
             "user_message",
         ]

@@ -44,7 +44,7 @@ def find_unnamed(readings: Iterable[Reading]) -> set[Key]:
             if _is_tool(named) and _is_of_recorded_call(named, missing, callers, found, by_span_id):
                 continue
             is_named = not may_lack_name(named) or _is_named(named, outer, shared)
-            if is_named and (_is_tool(named) or not may_run_in_tool(one, by_span_id)):
+            if is_named and (named is not one or not may_run_in_tool(one, by_span_id)):
                 continue
             found |= {one.key, *(outer.key for outer in above if not outer.is_ours)}
     if found:
@@ -133,20 +133,24 @@ def _is_of_recorded_call(
     unnamed: Container[Key],
     by_span_id: Mapping[str, Reading],
 ) -> bool:
-    """Return whether a tool ran for a call beside it that has its names, so that it belongs where that does.
+    """Return whether a tool ran for a call that has its names, so that it belongs where that does.
 
     Args:
         missing: The span around the tool that has not arrived.
         unnamed: The calls that wait themselves.
     """
     tool = one.operation.tool if one.operation else None
-    named = [caller for caller in callers if caller.key not in unnamed]
-    if tool is None or len({caller.conversation_context.conversation_id for caller in named}) != 1:
+    named = []
+    for caller in callers:
+        above, its_missing = _find_enclosing(caller, by_span_id)
+        if caller.key not in unnamed and its_missing == missing and not any(map(_is_tool, above)):
+            named.append(caller)
+    if tool is None or len({_find_conversation(caller, by_span_id) for caller in named}) != 1:
         return False
     return any(
         tool.call_id == call.id or (tool.call_id is None and tool.name == call.name)
         for caller in named
-        if caller.operation and _find_enclosing(caller, by_span_id)[1] == missing
+        if caller.operation
         for call in iterate_calls(caller.operation.output)
     )
 
