@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Container
 
 from greenflash_otel.conversations.items import span_message_id_of
+from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import result_id_of
+from greenflash_otel.message_ids.fragments import split_message
 from greenflash_otel.message_ids.ids import id_of
-from greenflash_otel.model.operation import Operation, ToolExecution
-from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.model.operation import Message, Operation, ToolCall, ToolExecution
+from greenflash_otel.model.telemetry import OURS, SpanRecord
 
 
 class Attempts:
@@ -55,3 +57,26 @@ def name_own_call(namespace: str, span: SpanRecord, operation: Operation, tool: 
         return span_message_id_of(namespace, span, "tool_call")
     call = [context.turn_id, context.tool_call_id, tool.call_id, tool.name, tool.arguments]
     return id_of(namespace, None, "tool_call", call)
+
+
+def find_call_by_content(state: ConversationState, span: SpanRecord, operation: Operation) -> str | None:
+    """Return the id of the call that a tool without a call id ran for, as another instrumentation records it.
+
+    It is the first call alike that has no result. Where all have one, the result came first, in what the model was
+    given: then it is the newest call, if that model call ended after the tool.
+    """
+    tool, context = operation.tool, operation.conversation_context
+    if tool is None or tool.call_id or context.tool_call_id or span.scope == OURS:
+        return None
+    message = split_message(Message("assistant", (ToolCall(tool.name, tool.arguments),)))
+    alike = [
+        node.id
+        for fragment in message.fragments
+        for node in reversed(state.find_by_content(fragment.hash_loosely(state.namespace)))
+        if node.kind == "tool_call"
+    ]
+    waiting = [id for id in alike if result_id_of(state.namespace, id) not in state.emitted_ids]
+    last = state.facts.last_call
+    if waiting or last is None or span.end_ns > last.end_ns:
+        return next(iter(waiting), None)
+    return next(reversed(alike), None)

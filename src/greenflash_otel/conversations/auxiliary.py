@@ -107,7 +107,10 @@ def record_primary_call(
         fields["last_call"] = LastCall(span.end_ns, span.trace_id, scope_id)
     if operation.name not in MAIN_CALLS:
         return fields
-    if prepared.prompt or state.facts.primary_prompt_sketch is None:
+    is_first = (
+        state.facts.primary_prompt_sketch is None and prepared.messages
+    )  # one that says nothing shows nothing
+    if prepared.prompt or is_first:
         fields["primary_prompt_sketch"] = sketch_words(prepared.prompt or "")
         fields["primary_output_is_structured"] = _is_structured(operation)
     question = next(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from greenflash_otel.conversations.align import Alignment, chain_answers, node_of
-from greenflash_otel.conversations.attempts import Attempts, name_own_call
+from greenflash_otel.conversations.attempts import Attempts, find_call_by_content, name_own_call
 from greenflash_otel.conversations.auxiliary import record_primary_call
 from greenflash_otel.conversations.changes import (
     CallRole,
@@ -330,7 +330,9 @@ class _Draft:
         tool, context = operation.tool, operation.conversation_context
         assert tool is not None  # noqa: S101 - its caller checked
         if turn is None or context.turn_id is None:
-            emitted_id = self._find_tool_call(tool.call_id)
+            emitted_id = self._find_tool_call(tool.call_id) or find_call_by_content(
+                self._state, span, operation
+            )
         elif context.tool_call_id is not None:
             emitted_id = None  # no message of the turn asks for what an agent in a tool does
         else:

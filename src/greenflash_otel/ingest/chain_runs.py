@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
-from greenflash_otel.conversations.store import RUN_NS, ConversationStore
+from greenflash_otel.conversations.store import RUN_NS, WAIT_NS, ConversationStore
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.conventions.chain_runs import CHAIN_RUN
@@ -20,6 +22,20 @@ def defer_run(conversations: ConversationStore, recent: Recent, one: Reading, no
         key = DeferralKey(DeferralKind.RUN, one.span.trace_id)
         conversations.outcomes.defer(key, write_context(one), now_ns + RUN_NS)
     return True
+
+
+def release_runs(conversations: ConversationStore, now_ns: int | None) -> list[SpanRecord]:
+    """Return runs that wait no longer, because steps in them do not until a span's time; None: all."""
+    waiting = conversations.outcomes
+    if not len(waiting):
+        return []
+    keys = [key for key in waiting.list_keys() if key.kind is DeferralKind.RUN]
+    due = [key for key in keys if now_ns is None or _began_before(waiting.peek(key), now_ns - WAIT_NS)]
+    return sorted(waiting.release(due), key=lambda run: run.start_ns)
+
+
+def _began_before(runs: Sequence[SpanRecord], time_ns: int) -> bool:
+    return all(run.start_ns <= time_ns for run in runs)
 
 
 def settle_run(conversations: ConversationStore, recent: Recent, span: SpanRecord) -> Operation | None:

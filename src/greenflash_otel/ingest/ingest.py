@@ -18,7 +18,7 @@ from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
 from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
-from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.conversations.update import ConversationUpdate
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
@@ -29,11 +29,11 @@ from greenflash_otel.ingest.attachment import (
     belongs_to_others,
     waits_for_trace,
 )
-from greenflash_otel.ingest.chain_runs import defer_run, settle_run
+from greenflash_otel.ingest.chain_runs import defer_run, release_runs, settle_run
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
-from greenflash_otel.ingest.sampling import Sampler
+from greenflash_otel.ingest.sampling import Sampler, has_error
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
 from greenflash_otel.model.operation import ConversationContext, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
@@ -316,6 +316,10 @@ class Ingest:
         """What operations report that waited in vain until a span's time."""
         found: list[ApiRequest] = []
         with self._begin_conversion():
+            for run in release_runs(
+                self._conversations, now_ns
+            ):  # before the steps that wait for its question
+                found += self._requests_of_late(run)
             for update in assemble_overdue(self._conversations, now_ns):
                 found += self._sift_requests(update)
         return found
@@ -372,7 +376,7 @@ class Ingest:
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
             return requests
-        if "error" in self._keep_on and any(map(_has_error, update.messages)):
+        if "error" in self._keep_on and any(map(has_error, update.messages)):
             return [*self._sampler.keep(update.conversation_id), *requests]
         return self._sampler.sift(update.conversation_id, requests)
 
@@ -394,7 +398,3 @@ class Ingest:
         if isinstance(attached, Rating):
             return [*buffered, self.request_of_feedback(attached)]
         return [*buffered, self.request_of_outcome(self._redaction.redact_outcome(attached))]
-
-
-def _has_error(message: MessageItem) -> bool:
-    return message.type == "tool_error" or "error" in message.properties

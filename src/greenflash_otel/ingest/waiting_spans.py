@@ -7,7 +7,8 @@ unnamed turn is known only when the turn before it has arrived.
 | what arrives                                                | is                                            |
 |-------------------------------------------------------------|-----------------------------------------------|
 | a span of our own, an outcome, a rating                     | ready: it says itself what it belongs to      |
-| a call with a conversation and a user, of whichever span    | ready                                         |
+| a call with a conversation and a user, of whichever span    | ready, unless a tool of another conversation  |
+|                                                             | runs in its trace: it may be in that          |
 | a call whose enclosing spans are known up to the root       | ready, unless it awaits an earlier turn       |
 | any other call, and the spans that it ran in                | stored until one of the above is true of them |
 
@@ -26,7 +27,7 @@ from greenflash_otel.conversations.store import NEVER_NS, ConversationStore
 from greenflash_otel.ingest.attachment import belongs_to_others
 from greenflash_otel.model.operation import MAIN_CALLS, Operation
 from greenflash_otel.model.telemetry import SpanRecord
-from greenflash_otel.semconv.correlation.late_names import find_unnamed, may_lack_name
+from greenflash_otel.semconv.correlation.late_names import find_unnamed, may_lack_name, may_run_in_tool
 from greenflash_otel.semconv.correlation.reading import Key, Reading, read
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 
@@ -186,10 +187,12 @@ class WaitingSpans:
         self, trace_id: str, new: Sequence[Reading], recent: Recent, now_ns: int
     ) -> Sequence[Reading]:
         trace = self._traces.get(trace_id)
-        if trace is None and not any(map(may_lack_name, new)):
+        known = recent.list_known(trace_id)
+        by_span_id = {one.span.span_id: one for one in (*known, *new)}
+        if trace is None and not any(may_lack_name(one) or may_run_in_tool(one, by_span_id) for one in new):
             return new
         own = {**(trace.readings if trace else {}), **{one.key: one for one in new}}
-        around = {one.key: one for one in recent.list_known(trace_id)} | (trace.links if trace else {})
+        around = {one.key: one for one in known} | (trace.links if trace else {})
         unnamed = find_unnamed((around | own).values())
         for one in new:
             if one.key in unnamed:

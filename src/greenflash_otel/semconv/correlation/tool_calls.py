@@ -71,6 +71,8 @@ class ToolRequests:
         }
         self._answers = defaultdict[str, list[list[ToolCall]]](list)
         self._ran = set[str | None]()
+        self._failed = defaultdict[str, list[ToolCall]](list)
+        """Calls whose tool failed: it may run once more."""
 
     def add(self, groups: Iterable[str | None], operation: Operation) -> None:
         """Add the calls of an answer."""
@@ -79,13 +81,31 @@ class ToolRequests:
                 self._answers[group].append(calls)
 
     def take(
-        self, groups: Iterable[str | None], tool: ToolExecution, later: Iterable[Operation]
+        self, groups: Sequence[str | None], operation: Operation, later: Iterable[Operation]
     ) -> ToolCall | None:
-        """Find the call that a tool ran for, which no other tool ran for then; None if none fits.
+        """Find the call that a tool ran for; None if none fits.
+
+        No other tool ran for it, unless that failed: then this one is another attempt.
 
         Args:
             later: Model calls whose inputs may have the call, if its answer has not arrived.
         """
+        tool = operation.tool
+        if tool is None:
+            return None
+        failed = [self._failed[group] for group in filter(None, groups)]
+        call = self._take_new(groups, tool, later)
+        if call is None and tool.call_id not in self._known_ids:
+            call = _find_call(tool, failed, is_repeat=True)
+        if call and operation.failure:
+            for calls in failed:
+                calls.append(call)
+        return call
+
+    def _take_new(
+        self, groups: Iterable[str | None], tool: ToolExecution, later: Iterable[Operation]
+    ) -> ToolCall | None:
+        """Find a call for which no other tool ran."""
         is_known = tool.call_id in self._known_ids
         for group in filter(None, groups):
             if call := _find_call(tool, self._answers[group], is_known=is_known):
@@ -102,12 +122,17 @@ class ToolRequests:
 
 
 def _find_call(
-    tool: ToolExecution, answers: Sequence[Sequence[ToolCall]], *, is_known: bool = False
+    tool: ToolExecution,
+    answers: Sequence[Sequence[ToolCall]],
+    *,
+    is_known: bool = False,
+    is_repeat: bool = False,
 ) -> ToolCall | None:
     """Find the call that a tool ran for in the newest answer that has one; of calls alike it is the first.
 
     Args:
         is_known: Whether some call has the id of the tool; only that decides then.
+        is_repeat: Whether a tool ran for the calls before; then the arguments decide.
     """
     calls = [call for answer in reversed(answers) for call in answer]
     named = [call for call in calls if call.name == tool.name]
@@ -117,7 +142,7 @@ def _find_call(
         repeated = [call for call in same if is_made(call.id)]  # several calls of an answer had the same id
         both = [call for call in with_id if call in same]
         return next(iter((*both, *repeated, *with_id)), None)
-    if same or (tool.call_id and tool.arguments is not None):
+    if same or is_repeat or (tool.call_id and tool.arguments is not None):
         return next(iter(same), None)  # an id of its own and other arguments: no message tells of this tool
     return named[0] if len(named) == 1 else None
 

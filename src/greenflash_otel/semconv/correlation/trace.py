@@ -91,7 +91,7 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         if operation.tool is None:
             continue
         here = [other for other in calling if _has_group(other, groups)]
-        asked = requests.take(groups, operation.tool, [other.operation for other in here if other.operation])
+        asked = requests.take(groups, operation, [other.operation for other in here if other.operation])
         call_id = asked.id if asked else operation.tool.call_id
         if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
             given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
@@ -101,7 +101,27 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
             later = [other for other in here or calling if other.span.start_ns >= one.span.end_ns]
             ran = _make_tool_run(operation, call_id, later)
             recorded[place] = replace(one, operation=ran, withheld=None if ran else operation)
+    return _leave_results_to_retries(recorded, readings)
+
+
+def _leave_results_to_retries(recorded: list[Reading], readings: Sequence[Reading]) -> list[Reading]:
+    """Take from a failed run of a tool what the model was given, if another run for its call did not fail."""
+    done = {
+        _name_run(one)
+        for one in recorded
+        if one.operation and one.operation.tool and not one.operation.failure
+    }
+    for place, (one, alone) in enumerate(zip(recorded, readings, strict=True)):
+        if one.operation and one.operation.tool and one.operation.failure and _name_run(one) in done:
+            own = alone.operation.tool if alone.operation else None
+            tool = replace(one.operation.tool, result=own.result if own else None)
+            recorded[place] = replace(one, operation=replace(one.operation, tool=tool))
     return recorded
+
+
+def _name_run(one: Reading) -> tuple[str, str | None]:
+    tool = one.operation.tool if one.operation else None
+    return one.span.trace_id, tool.call_id if tool else None
 
 
 def _has_group(one: Reading, groups: Sequence[str | None]) -> bool:
