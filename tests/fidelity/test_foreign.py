@@ -11,6 +11,7 @@ from tests.fidelity.losses import NOTES
 from tests.fidelity.ways import Way, backwards, logs_last, one_by_one, score_way, twice
 
 NOT_YET = (
+    "openinference-autogen-0.1.22/weather",
     "openinference-openai-agents-2.6.0/no_content",
     "openllmetry-langchain-0.47.5/error",
     "openllmetry-langchain-0.47.5/responses_reasoning",

@@ -55,8 +55,9 @@ def record(name: str, instrumentation: str) -> None:
         "day": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "packages": _packages(name),
     }
+    named = getattr(producer, "CONVERSATION", None), getattr(producer, "USER", None)
     shelf.put(
-        shelf.Entry(folder, version, SCENARIO, header),
+        shelf.Entry(folder, version, SCENARIO, header, named),
         talk.truth(
             system=producer.SYSTEM,
             thinks=producer.THINKS,

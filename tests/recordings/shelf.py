@@ -24,6 +24,8 @@ class Entry:
     version: str
     scenario: str
     header: dict[str, Any]
+    named: tuple[str | None, str | None] = (None, None)
+    """The conversation and the user, if the application names them."""
 
     @property
     def name(self) -> str:
@@ -45,11 +47,12 @@ def put(entry: Entry, truth: list[dict[str, Any]], spans: Any, logs: Any) -> Non
     if logs:
         path.with_suffix(".logs.json").write_text(_line({"recorded": entry.header, **logs}), encoding="utf-8")
         listed["logs_file"] = f"{entry.name}.logs.json"
-    talk = {"conversation_id": None, "user_id": None, "agent_name": None, "messages": truth, "errors": []}
+    ids = dict(zip(("conversation_id", "user_id"), entry.named, strict=True))
+    talk = {**ids, "agent_name": None, "messages": truth, "errors": []}
     _list({**listed, "scenario": entry.scenario, "capture": "on", "conversations": [talk]})
     told = {
-        "spans": presence(truth, spans),
-        **({"spans_and_logs": presence(truth, [spans, logs])} if logs else {}),
+        "spans": presence(truth, ids, spans),
+        **({"spans_and_logs": presence(truth, ids, [spans, logs])} if logs else {}),
     }
     _note(entry.name, told)
 
@@ -80,7 +83,7 @@ def _note(name: str, told: dict[str, Any]) -> None:
 # --- what is present -------------------------------------------------------------------------------
 
 
-def presence(truth: list[dict[str, Any]], recorded: Any) -> dict[str, Any]:
+def presence(truth: list[dict[str, Any]], ids: dict[str, str | None], recorded: Any) -> dict[str, Any]:
     """Where each message is in a recording: a value of its own, part of a text, or nowhere."""
     values = list(_values(recorded))
     return {
@@ -91,7 +94,8 @@ def presence(truth: list[dict[str, Any]], recorded: Any) -> dict[str, Any]:
                 "content": _place(said.get("arguments", said.get("content")), values),
             }
             for number, said in enumerate(truth)
-        ]
+        ],
+        "ids": {name: _place(id, values) for name, id in ids.items() if id},
     }
 
 
