@@ -32,7 +32,7 @@ UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-pytho
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-all test-versions test-lowest test-newest versions lowest newest collector node kafka lint format \
-	docs golden fidelity conventions mutations soak bench dist lock hooks clean
+	docs golden fidelity conventions record mutations soak bench dist lock hooks clean
 
 help:  ## List what there is to make.
 	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/\1#\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='#' read -r name what; do \
@@ -143,6 +143,13 @@ fidelity: $(READY)  ## Compare the conversations that arrive with those that too
 
 conventions: $(READY)  ## The same of other instrumentations' spans, in the folder GREENFLASH_OTEL_SPANS; writes docs/conventions.md.
 	$(BIN)/python -m tests.fidelity.conventions
+
+record: $(READY)  ## Run a producer against a scripted provider, and write its spans: make record PRODUCER=anthropic.
+	@test -f tests/recordings/requirements/$(PRODUCER).txt || { echo 'Name a producer, one of:' \
+		$(patsubst %.txt,%,$(notdir $(wildcard tests/recordings/requirements/*.txt))); exit 1; }
+	$(BIN)/python -m venv --clear $(VENV)/record-$(PRODUCER)
+	$(VENV)/record-$(PRODUCER)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/recordings/requirements/$(PRODUCER).txt
+	$(VENV)/record-$(PRODUCER)/bin/python -m tests.recordings.record $(PRODUCER)
 
 mutations: $(READY)  ## Seed mistakes into the conversation model and delivery, each of which tests must notice. Long.
 	$(BIN)/python -m tests.mutations.run

@@ -1,15 +1,19 @@
 """Writes the tables of `docs/conventions.md`: `python -m tests.fidelity.conventions`.
 
-Of the recordings in the repository, and of those in the folder that the environment names: `corpus`.
+Of the recordings in the repository, and of those in the folder that the environment names: `corpus`. Each
+recording comes in several ways; a cell says what differs between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fidelity.corpus import OURS, Recording, folder, recordings
-from tests.fidelity.foreign import Score, arrive, score
+from tests.fidelity.foreign import Score
+from tests.fidelity.losses import NOTES
+from tests.fidelity.ways import MEASURED, score_way
 
 PAGE = Path(__file__).parents[2] / "docs" / "conventions.md"
 BEGIN, END = "<!-- made by `make conventions` -->", "<!-- end -->"
@@ -50,6 +54,7 @@ TABLES: Mapping[str, Sequence[str]] = {
         "developer",
         "left_early",
     ),
+    "Recorded by `make record`": ("weather",),
     "Other settings": (
         "no_content",
         "events_only",
@@ -63,13 +68,33 @@ TABLES: Mapping[str, Sequence[str]] = {
 }
 """Scenarios, by the title of their table."""
 
-Scores = Mapping[tuple[str, str], Score]
+RECORDED = "recorded"
+"""The column of the day, and of the versions that the producer's name does not say."""
+TOGETHER = "together"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a recording fares."""
+
+    scores: Mapping[str, Score]
+    """By the way it comes."""
+    recorded: str
+    """When, and which packages."""
+
+
+Scores = Mapping[tuple[str, str], Measured]
 """By producer and scenario."""
 
 
 def scores(found: Iterable[Recording]) -> Scores:
-    """How recordings fare."""
-    return {(one.producer, one.scenario): score(one, arrive(one)) for one in found}
+    """How recordings fare, in each way they may come."""
+    return {
+        (one.producer, one.scenario): Measured(
+            {name: score_way(one, way) for name, way in MEASURED.items()}, one.recorded
+        )
+        for one in found
+    }
 
 
 def cell(made: Score) -> str:
@@ -78,19 +103,47 @@ def cell(made: Score) -> str:
     return ", ".join([f"{made.recovered} / {made.recoverable}", *wrong])
 
 
+def cells(made: Measured) -> str:
+    """What arrived all together, and in each way in which it is not the same."""
+    together = made.scores[TOGETHER]
+    others = [f"{name}: {cell(one)}" for name, one in made.scores.items() if one != together]
+    return "; ".join([cell(together), *others])
+
+
+def losers(made: Scores) -> set[str]:
+    """Producers of which something does not arrive whole."""
+    return {
+        producer
+        for (producer, _), one in made.items()
+        if not all(score.is_perfect for score in one.scores.values())
+    }
+
+
+def recorded(made: Scores, producer: str) -> str:
+    """When a producer was recorded; of several days, the first and the last."""
+    days = sorted({one.recorded for (name, _), one in made.items() if name == producer})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
 def tables(made: Scores) -> str:
-    """All tables, each with the producers that have any of its scenarios, and the sum of everything."""
+    """All tables, each with the producers that have any of its scenarios, the sum of everything, and why."""
     lines = []
     for title, scenarios in TABLES.items():
         here = [name for name in scenarios if any(scenario == name for _, scenario in made)]
         producers = sorted({producer for producer, scenario in made if scenario in here})
-        lines += [f"### {title}", "", f"| | {' | '.join(here)} |", "|---" * (len(here) + 1) + "|"]
+        lines += [
+            f"### {title}",
+            "",
+            f"| | {' | '.join([RECORDED, *here])} |",
+            "|---" * (len(here) + 2) + "|",
+        ]
         for producer in producers:
-            cells = [cell(made[producer, name]) if (producer, name) in made else "" for name in here]
-            lines.append(f"| {producer} | {' | '.join(cells)} |")
+            row = [cells(made[producer, name]) if (producer, name) in made else "" for name in here]
+            lines.append(f"| {producer} | {' | '.join([recorded(made, producer), *row])} |")
         lines.append("")
-    total = sum(made.values(), Score())
-    return "\n".join([*lines, f"All together: {cell(total)}."])
+    lines += [f"- {name}: {NOTES[name]}." for name in sorted(losers(made))]
+    sums = {way: cell(sum((one.scores[way] for one in made.values()), Score())) for way in MEASURED}
+    return "\n".join([*lines, "", *(f"All, {way}: {total}.  " for way, total in sums.items())]).rstrip()
 
 
 def told(text: str) -> Mapping[tuple[str, str], str]:

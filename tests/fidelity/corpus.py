@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class Recording:
     """What is in it of the conversation's and the user's ids."""
     spans: tuple[SpanRecord, ...]
     logs: tuple[LogRecord, ...]
+    recorded: str
+    """The day, and the versions that are not in the producer's name."""
 
 
 def folder() -> Path:
@@ -86,6 +89,8 @@ def _recording(root: Path, entry: Mapping[str, Any]) -> Recording:
     present = iter(told["messages"])
     truth = [_with_texts(root, conversation) for conversation in entry["conversations"]]
     logs = entry.get("logs_file")
+    body = (root / entry["file"]).read_bytes()
+    spans = otlp.read_json(body).records
     return Recording(
         producer,
         file.removesuffix(".json"),
@@ -93,9 +98,19 @@ def _recording(root: Path, entry: Mapping[str, Any]) -> Recording:
         truth,
         [[next(present) for _ in conversation["messages"]] for conversation in truth],
         told.get("ids", {}),
-        otlp.read_json((root / entry["file"]).read_bytes()).records,
+        spans,
         tuple(logs_of(_read(root / logs))) if logs else (),
+        _recorded(json.loads(body).get("recorded"), spans),
     )
+
+
+def _recorded(header: Mapping[str, Any] | None, spans: Sequence[SpanRecord]) -> str:
+    """What the header says, or the day of the first span."""
+    if header:
+        packages = [f"{name} {version}" for name, version in header["packages"].items()]
+        return f"{header['day']}, {packages[0]}"
+    first = min(span.start_ns for span in spans) / 10**9
+    return datetime.fromtimestamp(first, timezone.utc).date().isoformat()
 
 
 def _with_texts(root: Path, conversation: Mapping[str, Any]) -> Mapping[str, Any]:
