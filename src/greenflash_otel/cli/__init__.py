@@ -114,7 +114,8 @@ def _add_gateway(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 EMULATOR = (
     "A local stand-in for the Greenflash API, strict about its contract. Point GREENFLASH_BASE_URL at the "
-    "address it prints; /emulator/conversations there shows everything it has stored."
+    "address it prints; /emulator/conversations there shows what it has stored, what changed last first, and "
+    "says where more is. Exit code 0: it ran until Ctrl+C; 2: it could not start."
 )
 GATEWAY = (
     "Takes spans and log records over OTLP/HTTP (protobuf and JSON; gzip, zstd) and OTLP/gRPC, from an "
@@ -126,8 +127,8 @@ IMPORT = (
     "Delivers the conversations that files of spans and log records describe, with their original times: OTLP "
     "as JSON, as JSON lines (the Collector's file exporter), or as protobuf, gzipped or not. Name all files "
     "in one call, in any order: log records say what was said in spans of other files. Importing a file again "
-    "adds nothing that Greenflash has. Exit code 0: all delivered; 1: something was not; 2: a file or setting "
-    "is wrong."
+    "adds nothing that Greenflash has. Exit code 0: all delivered, or the files are empty; 1: something was not "
+    "read or delivered; 2: a file is none of OTLP or cannot be read, or a setting is wrong."
 )
 DEMO = (
     "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "
