@@ -40,6 +40,7 @@ number changes when one is removed or changes its meaning.
 | `outbox-status/1` | `outbox status` | `outbox`; `destinations`, each with `folder`, `base_url`, `product_id`, `pending`, `rejected`, `captured`, `files_of_processes`, `damaged_files`, `files_of_other_version`, `is_marked`; `nameless`, each with `folder`, `damaged_files` |
 | `outbox-list/1` | `outbox list` | `destination`, `name`, `state` (`pending`, `rejected`), `reason`, `attempts`, `items`, `age_s`, `kind`, `path`, `conversation` |
 | `outbox-entry/1` | `outbox show`, `outbox export` | as above and `body`; `show` has no `destination` |
+| `settings/1` | `settings` | `settings`, each with `name`, `value`, `source` (an option, a variable or `default`), `default`, `variables`; `problems` |
 | `error/1` | any, with exit code 2 | `error`, `exit` |
 
 `age_s` is the age of the newest thing in a request, in seconds. `attempts` is `null` for what waits: its attempts are not stored.

@@ -35,6 +35,13 @@ def make_parser() -> CommandParser:
     _add_gateway(commands)
     _add_import(commands)
     _add_outbox(commands)
+
+    settings = commands.add_parser(
+        "settings", help="every setting, and where it comes from", description=SETTINGS_TEXT
+    )
+    add_json(settings)
+    add_settings(settings)
+    settings.set_defaults(command="settings:show", parser=settings)
     return root
 
 
@@ -110,6 +117,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 ROOT = (
     "Conversations and outcomes to Greenflash. Exit codes: 0: done; 1: something was not, and it says what; 2: the "
     "command, a setting or a file is wrong; 130: interrupted."
+)
+SETTINGS_TEXT = (
+    "Every setting with its value and the option or variable that it comes from, or 'default'. Keys are never "
+    "shown. It names variables that look like ours and are none. Exit code 0: all can be used; 2: one is wrong."
 )
 OUTBOX = (
     "What waits in the outbox, and what was rejected. It contains a folder for each destination; files of running "
