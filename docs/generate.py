@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from greenflash_otel.checkup.finding import CHECKS
 from greenflash_otel.cli import make_parser
 from greenflash_otel.settings import SETTINGS, default_of
 
@@ -41,6 +42,7 @@ number changes when one is removed or changes its meaning.
 | `outbox-list/1` | `outbox list` | `destination`, `name`, `state` (`pending`, `rejected`), `reason`, `attempts`, `items`, `age_s`, `kind`, `path`, `conversation` |
 | `outbox-entry/1` | `outbox show`, `outbox export` | as above and `body`; `show` has no `destination` |
 | `settings/1` | `settings` | `settings`, each with `name`, `value`, `source` (an option, a variable or `default`), `default`, `variables`; `problems` |
+| `doctor/1` | `doctor` | `ok`, `version`; `findings`, each with `id`, `state` (`ok`, `warn`, `fail`), `title`, `next_step`; [ids](doctor.md) |
 | `error/1` | any, with exit code 2 | `error`, `exit` |
 
 `age_s` is the age of the newest thing in a request, in seconds. `attempts` is `null` for what waits: its attempts are not stored.
@@ -73,6 +75,22 @@ def command_line_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def doctor_page() -> str:
+    """Every check of the doctor."""
+    lines = [
+        "# Doctor",
+        "",
+        "Made by `make docs`. `greenflash-otel doctor` runs these checks, and names one next step for each fault. The ids stay",
+        "the same, so that a program may read them from `--json`. It checks the environment of the command: arguments of",
+        "`instrument()` are not known to it.",
+        "",
+        "| Id | What a fault means |",
+        "|---|---|",
+        *(f"| `{id}` | {meaning} |" for id, meaning in CHECKS.items()),
+    ]
+    return "\n".join([*lines, ""])
+
+
 def _helps(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
     command.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=100)
     yield command.prog, command.format_help()
@@ -82,7 +100,7 @@ def _helps(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
                 yield from _helps(inner)
 
 
-PAGES = {"settings.md": settings_page, "command-line.md": command_line_page}
+PAGES = {"settings.md": settings_page, "command-line.md": command_line_page, "doctor.md": doctor_page}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

@@ -42,6 +42,12 @@ def make_parser() -> CommandParser:
     add_json(settings)
     add_settings(settings)
     settings.set_defaults(command="settings:show", parser=settings)
+
+    doctor = commands.add_parser("doctor", help="check this installation", description=DOCTOR)
+    doctor.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
+    add_json(doctor)
+    add_settings(doctor)
+    doctor.set_defaults(command="doctor:run", parser=doctor)
     return root
 
 
@@ -117,6 +123,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 ROOT = (
     "Conversations and outcomes to Greenflash. Exit codes: 0: done; 1: something was not, and it says what; 2: the "
     "command, a setting or a file is wrong; 130: interrupted."
+)
+DOCTOR = (
+    "Checks the settings, the way to Greenflash, the outbox and what is installed, and names one next step for each "
+    "fault. It asks Greenflash for the products of the account, and sends nothing else. Exit code 0: nothing failed; "
+    "1: something did, or there is a warning and --strict."
 )
 SETTINGS_TEXT = (
     "Every setting with its value and the option or variable that it comes from, or 'default'. Keys are never "

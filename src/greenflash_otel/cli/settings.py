@@ -8,22 +8,19 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 
-from greenflash_otel.cli.command_parser import suggest
+from greenflash_otel.checkup.settings_checks import NO_PRODUCT, PREFIX, list_unknown_variables
 from greenflash_otel.cli.setting_options import SECRETS, find_option
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.set_up_report import remove_password
 from greenflash_otel.settings import SETTINGS, UUID, Settings, default_of
 
-PREFIX = "GREENFLASH_"
-OTHER_VARIABLES = ("GREENFLASH_GATEWAY_TOKENS",)
 HIDDEN = "(hidden)"
-NO_PRODUCT = "00000000-0000-0000-0000-000000000000"
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Print every setting; 2 if one of them cannot be used."""
     rows = [_describe(name, arguments) for name in SETTINGS]
-    problems = list(list_problems(os.environ))
+    problems = list(_list_problems(os.environ))
     if arguments.json:
         print(json.dumps({"schema": "settings/1", "settings": rows, "problems": problems}))
     else:
@@ -47,12 +44,10 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def list_problems(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each variable that looks like one of ours, and is none."""
-    known = [*(variable for setting in SETTINGS.values() for variable in setting.variables), *OTHER_VARIABLES]
-    for variable in sorted(environment):
-        if variable.startswith(PREFIX) and variable not in known:
-            yield f"{variable} is no variable of this library. {suggest(variable, known)}".rstrip()
+def _list_problems(environment: Mapping[str, str]) -> Iterator[str]:
+    for variable, nearest in list_unknown_variables(environment):
+        question = f" Did you mean {nearest!r}?" if nearest else ""
+        yield f"{variable} is no variable of this library.{question}"
 
 
 def _describe(name: str, arguments: argparse.Namespace) -> dict[str, object]:
