@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from greenflash_otel import internal_errors, runtime
 from greenflash_otel.checkup.api_checks import check_api
 from greenflash_otel.checkup.capture_checks import check_capture
 from greenflash_otel.checkup.finding import Finding
-from greenflash_otel.checkup.outbox_checks import check_outbox
-from greenflash_otel.checkup.settings_checks import check_settings
+from greenflash_otel.checkup.outbox_checks import check_delivery, check_outbox
+from greenflash_otel.checkup.settings_checks import check_key, check_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,37 @@ def examine(environment: Mapping[str, str] = os.environ) -> Checkup:
     return Checkup(tuple(_examine(environment)))
 
 
+def doctor() -> Checkup:
+    """Check this process: what `instrument()` has set up, the way to Greenflash, and what became of everything.
+
+    It asks Greenflash for the products of the account, sends nothing else, and changes nothing. It may take ten
+    seconds where nobody answers, so call it at the start of a program or in a notebook. It raises nothing.
+
+    Returns:
+        The findings; printed, one line each, with a next step for each fault.
+    """
+    findings: list[Finding] = []
+    with internal_errors.guarded("check this process"):
+        findings.extend(_examine_process())
+    return Checkup(tuple(findings))
+
+
+def _examine_process() -> Iterator[Finding]:
+    active = runtime.find_active_settings()
+    if active is None:
+        step = "call greenflash.instrument() at the start of this process"
+        yield Finding("capture.instrumented", "fail", "instrument() was not called in this process", step)
+        yield from _examine(os.environ)
+        return
+    settings, http_client = active
+    yield Finding("capture.instrumented", "ok", f"instrument() was called with export={settings.export!r}")
+    if settings.export == "greenflash":
+        yield from check_key(settings)
+        yield from check_api(settings, http_client)
+        yield from check_delivery(runtime.stats())
+    yield from check_capture(settings, os.environ)
+
+
 def _examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     settings, findings = check_settings(environment)
     yield from findings
@@ -47,4 +79,4 @@ def _examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield from check_capture(settings, environment)
 
 
-__all__ = ["Checkup", "Finding", "examine"]
+__all__ = ["Checkup", "Finding", "doctor", "examine"]

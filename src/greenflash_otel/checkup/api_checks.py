@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
+from opentelemetry import context as otel_context
 
 from greenflash_otel.checkup.finding import Finding
 from greenflash_otel.checkup.settings_checks import NO_PRODUCT
@@ -16,6 +18,7 @@ from greenflash_otel.greenflash_api.quiet import without_log_lines
 from greenflash_otel.greenflash_api.stand_in import HEADER
 from greenflash_otel.set_up_report import remove_password
 from greenflash_otel.settings import Settings
+from greenflash_otel.suppression import SUPPRESSING
 
 TIMEOUT_S: Final = 10.0
 MAX_CLOCK_S: Final = 60.0
@@ -25,8 +28,13 @@ _ADDRESS_STEP: Final = (
 )
 
 
-def check_api(settings: Settings) -> Iterator[Finding]:
-    """Yield what an answer of the API shows, or why there is none. Without a key, only the address is checked."""
+def check_api(settings: Settings, http_client: httpx.Client | None = None) -> Iterator[Finding]:
+    """Yield what an answer of the API shows, or why there is none. Without a key, only the address is checked.
+
+    Args:
+        settings: What to check.
+        http_client: That the application passed to `instrument()`.
+    """
     if settings.offline_reason is not None:
         yield Finding(
             "api.reachable", "warn", f"not checked: {settings.offline_reason}", "set GREENFLASH_BASE_URL"
@@ -35,13 +43,7 @@ def check_api(settings: Settings) -> Iterator[Finding]:
     address = remove_password(settings.base_url)
     began_s = time.monotonic()
     try:
-        with (
-            without_log_lines(),
-            httpx.Client(timeout=TIMEOUT_S, follow_redirects=False) as client,
-        ):
-            key = {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
-            url = f"{settings.base_url.rstrip('/')}/products"
-            answer = client.get(url, params={"limit": 100}, headers={"accept": "application/json", **key})
+        answer = _ask(settings, http_client)
     except Exception as error:  # noqa: BLE001 - wrong addresses and proxies raise many kinds
         yield _describe_failure(error, address)
         return
@@ -49,6 +51,26 @@ def check_api(settings: Settings) -> Iterator[Finding]:
     yield Finding("api.reachable", "ok", f"{address} answers in {took_ms} ms")
     yield from _judge(answer, settings)
     yield from _check_clock(answer)
+
+
+def _ask(settings: Settings, http_client: httpx.Client | None) -> httpx.Response:
+    """Ask for the products, with nothing traced or logged of it."""
+    key = {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
+    url = f"{settings.base_url.rstrip('/')}/products"
+    own = httpx.Client() if http_client is None else nullcontext(http_client)
+    token = otel_context.attach(otel_context.Context(dict.fromkeys(SUPPRESSING, True)))
+    try:
+        with without_log_lines(), own as client:
+            return client.get(
+                url,
+                params={"limit": 100},
+                headers={"accept": "application/json", **key},
+                auth=None,
+                follow_redirects=False,
+                timeout=TIMEOUT_S,
+            )
+    finally:
+        otel_context.detach(token)
 
 
 def _describe_failure(error: Exception, address: str) -> Finding:

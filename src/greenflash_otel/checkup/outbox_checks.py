@@ -9,6 +9,7 @@ from typing import Final
 
 from greenflash_otel.checkup.finding import Finding
 from greenflash_otel.delivery import inspector
+from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.settings import MEMORY, Settings
 
 FULL: Final = 0.9
@@ -40,6 +41,20 @@ def check_outbox(settings: Settings) -> Iterator[Finding]:
     yield from _judge_contents(pending, rejected)
 
 
+def check_delivery(stats: Stats) -> Iterator[Finding]:
+    """Yield what became of everything that a process captured, by its own counts."""
+    if stats.paused:
+        step = "mend what these words name; what was captured waits, and is delivered then"
+        yield Finding("delivery.paused", "warn", f"delivery pauses: {stats.paused}", step)
+    else:
+        yield Finding("delivery.paused", "ok", f"delivery runs: {stats.delivered} delivered")
+    if lost := sum(stats.lost.values()):
+        reasons = ", ".join(sorted(stats.lost))
+        step = "look up the reasons in docs/reliability.md"
+        yield Finding("delivery.lost", "fail", f"{lost} items are lost: {reasons}", step)
+    yield from _judge_rejected(stats.rejected)
+
+
 def _count(root: Path) -> tuple[int, int]:
     """Return how many items wait and how many were rejected, in the files that no process owns."""
     pending = rejected = 0
@@ -69,6 +84,10 @@ def _judge_contents(pending: int, rejected: int) -> Iterator[Finding]:
         yield Finding("outbox.pending", "warn", title, "deliver them: greenflash-otel outbox flush")
     else:
         yield Finding("outbox.pending", "ok", "nothing of processes that ended waits")
+    yield from _judge_rejected(rejected)
+
+
+def _judge_rejected(rejected: int) -> Iterator[Finding]:
     if rejected:
         step = "see the reasons with 'greenflash-otel outbox list', then 'outbox retry' or 'outbox drop'"
         yield Finding("outbox.rejected", "warn", f"Greenflash refused {rejected} items for good", step)

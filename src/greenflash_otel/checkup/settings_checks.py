@@ -32,7 +32,7 @@ def check_settings(environment: Mapping[str, str]) -> tuple[Settings, list[Findi
     if "base_url" in problems:  # the key is for another host than the default one
         settings = replace(settings, offline_reason="the base URL cannot be read")
     if "api_key" not in problems:
-        findings += _check_key(settings)
+        findings += check_key(settings)
     return settings, findings
 
 
@@ -83,7 +83,8 @@ def _find_problem(name: str, environment: Mapping[str, str]) -> Finding | None:
     return None
 
 
-def _check_key(settings: Settings) -> Iterator[Finding]:
+def check_key(settings: Settings) -> Iterator[Finding]:
+    """Yield whether there is a key; it is never shown."""
     if settings.api_key is None:
         step = "set GREENFLASH_API_KEY; what waits is then delivered by 'greenflash-otel outbox flush'"
         yield Finding("settings.key", "fail", "no API key is set: what is captured waits in the outbox", step)
