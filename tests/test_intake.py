@@ -58,7 +58,7 @@ OUTCOME = Outcome("upgrade", "149.00", 1, "insert-1", properties={"plan": "pro"}
 
 def _chat(number: int = 1, conversation_context: ConversationContext | None = None) -> SpanRecord:
     said = Message("user", (Text(f"secret {number}"),))
-    operation = Operation("chat", conversation_context or ConversationContext("chat-1"), input=(said,))
+    operation = Operation("chat", conversation_context or ConversationContext("chat-1", "ada"), input=(said,))
     return span_of(attributes_of(operation), number=number, trace=number)
 
 

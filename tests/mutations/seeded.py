@@ -135,8 +135,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what waits is never told": Mutation(
         "conversations/build",
-        "        dependents = [*self._release(deferred, list_dependent_keys(operation, call_ids))]",
-        "        dependents = [*self._release(deferred, [])]",
+        "        dependents = [*self._release(list_dependent_keys(operation, call_ids))]",
+        "        dependents = [*self._release([])]",
     ),
     "what was released waits on": Mutation(
         "conversations/store", "        self.deferred.release(changes.released)", "        pass"
@@ -312,7 +312,7 @@ MUTATIONS: dict[str, Mutation] = {
     "an outcome does not wait": Mutation(
         "ingest/ingest", "if len(waiting.peek(key)) < ENTRIES_PER_KEY:", "if False:"
     ),
-    "an outcome waits for ever": Mutation("ingest/ingest", "waiting.expire(now_ns)", "()"),
+    "an outcome waits for ever": Mutation("ingest/ingest", "*waiting.expire(now_ns))", ")"),
     "an outcome goes when its call comes, without it": Mutation(
         "ingest/ingest", "(*waiting.release(known), *", "("
     ),

@@ -100,7 +100,7 @@ def _write_fields(record: SpanRecord | LogRecord) -> dict[str, object]:
     """Write the fields of a record that differ from their defaults, by their names."""
     written: dict[str, object] = {}
     for one in fields(record):
-        found = getattr(record, one.name)
+        found: Any = getattr(record, one.name)
         if one.name == RESOURCE:
             found = _select_names(found)
         if found != _default_of(one):

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery.log_thread import LOG_THREAD
 from greenflash_otel.delivery.spill_protocol import Spill
 from greenflash_otel.delivery.threads import Ticket, is_our_thread, start_thread, wait_unless_nested
 from greenflash_otel.delivery.writer import FOREVER_S
@@ -163,7 +164,7 @@ class Batcher:
         """Wait for work; False if the time is over. Never waits on our threads or inside a wait."""
         if is_our_thread():
             return work.ticket.is_complete
-        until_s = time.monotonic() + timeout_s
+        until_s, lines = time.monotonic() + timeout_s, LOG_THREAD.handed_over
         while not work.ticket.is_complete and not self._running:  # nobody else does it
             left_s = until_s - time.monotonic()
             if left_s <= 0 or not self._busy.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
@@ -172,7 +173,9 @@ class Batcher:
                 self._run_batch()
             finally:
                 self._busy.release()
-        return wait_unless_nested(work.ticket, until_s - time.monotonic())
+        is_done = wait_unless_nested(work.ticket, until_s - time.monotonic())
+        LOG_THREAD.wait_for_lines(lines)
+        return is_done
 
     def wake(self) -> None:
         """Wake the thread, or start one, so that what waits is ingested."""

@@ -56,7 +56,7 @@ class Joiner:
     def await_logs(self, span: SpanRecord, operation: Operation | None, now_ns: int) -> None:
         """Remember a call that says nothing of what was said, for log records that are still to come.
 
-        This holds also if another layer says it: the log records may say more.
+        Also if another layer says it: the log records may say more.
         """
         is_call = operation is not None and operation.name in MAIN_CALLS and span.scope != registry.OURS
         if operation is None or not is_call or registry.has_content(operation):

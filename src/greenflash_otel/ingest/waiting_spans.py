@@ -126,7 +126,8 @@ class WaitingSpans:
                 traces.setdefault(one.span.trace_id, []).append(one)
         for trace_id, new in traces.items():
             ready += self._select_ready_of_trace(trace_id, new, recent, now_ns)
-        return ready
+        places = {id(one): place for place, one in enumerate(readings)}
+        return sorted(ready, key=lambda one: places.get(id(one), -1))
 
     def iterate_recordable(
         self, readings: Sequence[Reading], combined: Sequence[Reading], now_ns: int, *, may_wait: bool

@@ -6,12 +6,13 @@ user never said that, and never sees it.
 | a message of the user                                                 | is a report                    |
 |-----------------------------------------------------------------------|--------------------------------|
 | begins with the words of such a library, and is not the first message | always                         |
-| quotes a value that pydantic refused                                  | if the value is of the answer  |
-|                                                                       | right before, and that is JSON |
-| quotes where JSON breaks off                                          | if the answer right before     |
+| quotes a value that pydantic refused, and only refuses the answer, or | if the value is of the answer  |
+| demands another                                                       | right before, and that is JSON |
+| quotes where JSON breaks off, likewise                                | if the answer right before     |
 |                                                                       | breaks off there               |
+| has a question, or words such as "I" and "my", around what it quotes  | never                          |
 
-Any other wording reads as the user's: people paste error messages, too.
+Any other wording reads as the user's: people paste error messages, too. Where in doubt, the words stay the user's.
 """
 
 from __future__ import annotations
@@ -35,6 +36,23 @@ OF_LIBRARIES = re.compile(
 """How instructor and Pydantic AI begin: nobody types that."""
 REFUSED = re.compile(r"\[type=\w+, input_value=(.+?), input_type=\w+\]", re.DOTALL)
 """What pydantic says of a value."""
+OF_PYDANTIC = re.compile(
+    r"\d+ validation errors? for .*\[type=\w+, input_value=.+?, input_type=\w+\]"
+    r"(?:\s+For further information visit \S+)?",
+    re.DOTALL,
+)
+"""A whole message of pydantic."""
+OF_JSON = re.compile(r"[A-Z][^\n:]*: line \d+ column \d+ \(char \d+\)")
+"""A whole message of Python's `json`."""
+QUOTED = re.compile(r"```.*?```|\"[^\"\n]*\"|\S*://\S*", re.DOTALL)
+"""What a text quotes of others."""
+OF_PEOPLE = re.compile(r"\?(?:\s|\Z)|(?<![\w'])(?:I|[Ii]'(?:m|ve|d|ll)|[Mm]y|[Mm]e|[Ww]e|[Oo]ur|[Uu]s)(?!\w)")
+"""How people ask, and speak of themselves."""
+DEMAND = re.compile(
+    r"(?i)\b(?:your?|again|retry|return|respond|reply|answer|output|only|must|(?:in)?valid|validation|not"
+    r"|fail(?:s|ed|ure)?|schema|correct(?:ed)?|fix(?! th(?:is|at)\b))\b"
+)
+"""How programs refuse an answer, and ask for another."""
 BROKEN_OFF = re.compile(r"line \d+ column \d+ \(char (\d+)\)")
 """What Python's `json` says of a text."""
 FENCE = re.compile(r"\s*```\w*\n(.*?)(?:```\s*)?\Z", re.DOTALL)
@@ -65,7 +83,23 @@ def _is_report(messages: Sequence[Message], at: int) -> bool:
     if not all(isinstance(part, Text) for part in message.parts):
         return False
     text = text_of(message.parts)
-    return bool(OF_LIBRARIES.match(text)) or (before.role == ASSISTANT and _is_about(text, before))
+    own = _find_own_words(text, before)
+    if OF_PEOPLE.search(own):
+        return False
+    if OF_LIBRARIES.match(text):
+        return True
+    is_program = not own or DEMAND.search(own) is not None
+    return is_program and before.role == ASSISTANT and _is_about(text, before)
+
+
+def _find_own_words(text: str, answer: Message) -> str:
+    """Return what a text says around what it quotes of a validator, and of the answer."""
+    written = text_of(answer.parts).strip()
+    if written:
+        text = text.replace(written, " ")
+    for quoted in (OF_PYDANTIC, OF_JSON, QUOTED):
+        text = quoted.sub(" ", text)
+    return text.strip()
 
 
 def _is_about(text: str, answer: Message) -> bool:

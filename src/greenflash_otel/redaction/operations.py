@@ -52,6 +52,8 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         paths = FIELDS[type(part)]
         if isinstance(part, Text) and role in SYSTEM_ROLES:
             paths = {**paths, "content": "system_prompt"}
+        if isinstance(part, Text) and not part.annotations:
+            paths = {name: path for name, path in paths.items() if name != "annotations"}
         redacted: Part = _change(part, clean, **paths)
         if isinstance(redacted, Text):
             return replace(redacted, annotations=tuple(redacted.annotations))

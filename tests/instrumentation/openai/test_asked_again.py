@@ -160,8 +160,12 @@ def test_responses(spans: Spans) -> None:
         (f"Your answer was wrong: {REPORT}\nAnswer again.", f"```json\n{BAD}\n```"),
         ("Not JSON: Expecting ',' delimiter: line 1 column 16 (char 15). Again.", '{"name": "Ada" "age": 1}'),
         ("Validation feedback:\nNo such user.\n\nFix the errors and try again.", BAD),
+        (REPORT, BAD),
+        (f"Fix the errors:\n{REPORT}", BAD),
+        (f"This did not validate.\nGot: {BAD}\n{REPORT}\nReturn only JSON.", BAD),
+        (f'{OF_JSON_MODE}\nAnswer: {{"question": "Do I know?"}}', '{"question": "Do I know?"}'),
     ],
-    ids=["pydantic", "fenced", "json", "Pydantic AI"],
+    ids=["pydantic", "fenced", "json", "Pydantic AI", "nothing else", "fix", "with the answer", "a question"],
 )
 def test_reports_in_other_words(spans: Spans, report: str, bad: str) -> None:
     """An application may write its own request, if it quotes what the validator says of the answer."""
@@ -178,8 +182,29 @@ def test_reports_in_other_words(spans: Spans, report: str, bad: str) -> None:
         (BAD, "I get this: [type=int_parsing, input_value='eleven', input_type=str]"),
         (BAD, "My file says: Expecting value: line 1 column 1 (char 0)"),
         (BAD, "That is not valid JSON, try again."),
+        (BAD, f"Got this: {REPORT}"),
+        (BAD, f"When my service reads your JSON, I get this:\n{REPORT}"),
+        (BAD, f"{REPORT}\n\nWhat is wrong with your answer?"),
+        (BAD, f"pydantic refuses it, can you help?\n{REPORT}"),
+        (BAD, f"Please fix this error: {REPORT}"),
+        ('{"name": "Ada" "age": 1}', "My parser says: Expecting ',' delimiter: line 1 column 16 (char 15)"),
+        (BAD, f"{OF_TOOLS}\n\nThis is in my log. What does it mean?"),
+        ("Sure.", f"{OF_TOOLS}\n\nThis is in our log."),
     ],
-    ids=["an answer in prose", "another value", "another text", "no report"],
+    ids=[
+        "an answer in prose",
+        "another value",
+        "another text",
+        "no report",
+        "a remark",
+        "their service",
+        "a question",
+        "a call for help",
+        "a request",
+        "their parser",
+        "their log",
+        "their log, in prose",
+    ],
 )
 def test_what_people_say_of_errors_is_theirs(spans: Spans, answer: str, text: str) -> None:
     """People paste error messages, too."""

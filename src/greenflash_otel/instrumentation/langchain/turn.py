@@ -40,7 +40,7 @@ from greenflash_otel.instrumentation.langchain.root_input import (
 )
 from greenflash_otel.instrumentation.langchain.root_io import find_shown, replies_of, write_answer
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
-from greenflash_otel.instrumentation.langchain.turn_border import TurnBorder
+from greenflash_otel.instrumentation.langchain.turn_border import TurnBorder, is_answer, remove_alternatives
 from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.internal_errors import count_unread
 from greenflash_otel.message_ids.chain import find_head
@@ -93,7 +93,7 @@ def assemble_turn(turn: Turn) -> AssembledTurn:
     if ending == "completed" and not turn.answered:
         ending = "cancelled" if turn.root.open else "abandoned"
     operation = replace(operation, ending=ending, failure=turn.failure)
-    _remember(turn, parent_id, [*given, *output])
+    _remember(turn, parent_id, [*given, *output], script.border.state)
     return AssembledTurn(operation, script.recorded)
 
 
@@ -105,14 +105,14 @@ class _Script:
         self._instrumentation: LangChainConfig = turn.source.instrumentation
         self.models = [step for step in turn.steps if step.run.kind == "model"]
         self._tools = [step for step in turn.steps if step.run.kind == "tool"]
-        self._border = TurnBorder(turn)
+        self.border = TurnBorder(turn)
         self._turn_calls = close_turn(turn.conversation_context.turn_id)
         self.recorded: set[int] = set()
         self._end_ms = (turn.end_ns or turn.root.started_ns) // NS_PER_MS
 
     def write(self) -> tuple[list[Line], list[Line], str | None]:
         """Input and output, and the id of the message before them."""
-        begun = self._border.read_begun(lambda state: self._match_known(state)[0])
+        begun = self.border.read_begun(lambda state: self._match_known(state)[0])
         new, final = self._read_output(begun)
         known_to, parent_id = self._match_known(begun)
         asked_for = list_requested_calls([*begun, *new], known_to)
@@ -123,7 +123,7 @@ class _Script:
         rest, edits = split_edit(self._turn, rest)
         output = [*self._list_output([*edits, *new], begun, is_last=final is None), *self._list_questions()]
         output += [] if final is None else [(final, None)]
-        given: list[Line] = [(read_object(one), one) for one in _remove_alternatives(rest)]
+        given: list[Line] = [(read_object(one), one) for one in remove_alternatives(rest)]
         question = self._choose_question(begun, output)
         if question is not None:
             given.append((question, None))
@@ -174,8 +174,8 @@ class _Script:
         """The messages that the turn added, and an answer that is not among them."""
         turn = self._turn
         before = {**turn.given.fields, **turn.fields}
-        new = self._border.read_new(begun)
-        if any(map(_is_answer, new)):
+        new = self.border.read_new(begun)
+        if any(map(is_answer, new)):
             return new, None
         structured = get_entry(turn.outputs, "structured_response") if turn.answered else None
         if structured is not None and before.get("structured_response") is not structured:
@@ -244,7 +244,7 @@ class _Script:
             for index in range(len(state) - 1, -1, -1):
                 name = getattr(state[index], "id", None)
                 known = self._instrumentation.ends.get((conversation_id, name)) if name else None
-                if known and (known[1] == likeness_of(state[index]) or self._border.is_noted(state[index])):
+                if known and known[1] == likeness_of(state[index]):
                     return index + 1, known[0]
                 if known:  # an edited message is a branch from where it was
                     return index, known[2]
@@ -255,7 +255,7 @@ class _Script:
     def _list_output(self, messages: Sequence[Any], begun: Sequence[Any], *, is_last: bool) -> list[Line]:
         """What was said after the user: of several answers the last is shown, the others lead to it."""
         lines = list[Line]()
-        answers = [at for at, one in enumerate(messages) if _is_answer(one)]
+        answers = [at for at, one in enumerate(messages) if is_answer(one)]
         steps = self._steps_of(messages)
         shown = self._list_shown(messages, answers, steps) if is_last else ()
         times_ms, asked = self._list_times(steps), list_arguments([*begun, *messages])
@@ -356,8 +356,12 @@ class _Script:
         ]
 
 
-def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
-    """Note under which ids the messages of a turn are known, for the turns that will resend them."""
+def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line], state: Sequence[Any]) -> None:
+    """Note under which ids the messages of a turn are known, for the turns that will resend them.
+
+    They will be as the turn left them in the graph's state, where a node may have changed them.
+    """
+    left = {name: message for message in state if (name := getattr(message, "id", None))}
     conversation_id, instrumentation = turn.conversation_context.conversation_id, turn.source.instrumentation
     for line, message in lines:
         if message is not None and role_of(message) == "user" and line.role != "user" and message.id:
@@ -370,29 +374,11 @@ def _remember(turn: Turn, parent_id: str | None, lines: Sequence[Line]) -> None:
         before, head_id = head_id, find_head(namespace, head_id, (split_message(line),))
         name = getattr(message, "id", None)
         if name and head_id is not None and line.role in ("user", "assistant"):
-            instrumentation.ends.remember((conversation_id, name), (head_id, likeness_of(message), before))
+            instrumentation.ends.remember(
+                (conversation_id, name), (head_id, likeness_of(left.get(name, message)), before)
+            )
     if head_id is not None:
         instrumentation.latest.remember(conversation_id, head_id)
-
-
-def _remove_alternatives(messages: Sequence[Any]) -> list[Any]:
-    """A history as it was recorded: of several answers to one message, the last."""
-    retained = list[Any]()
-    pending: Any = None
-    for one in messages:
-        if role_of(one) == "user" and pending is not None:
-            retained.append(pending)
-            pending = None
-        if _is_answer(one):
-            pending = one
-        else:
-            retained.append(one)
-    return [*retained, pending] if pending is not None else retained
-
-
-def _is_answer(message: Any) -> bool:
-    """Whether a message speaks and asks for no tool."""
-    return role_of(message) == "assistant" and not tool_calls_of(message) and bool(text_of(message))
 
 
 def _is_same(message: Any, other: Any) -> bool:

@@ -17,7 +17,7 @@ from greenflash_otel.instrumentation.langchain.message_forms import (
 from greenflash_otel.instrumentation.langchain.messages import is_message, text_of
 from greenflash_otel.instrumentation.langchain.root_input import find_messages
 from greenflash_otel.instrumentation.langchain.run_registry import Turn
-from greenflash_otel.semconv.formats.langchain import role_of
+from greenflash_otel.semconv.formats.langchain import role_of, tool_calls_of
 
 
 class TurnBorder:
@@ -25,7 +25,8 @@ class TurnBorder:
 
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
-        self._state = self._read_state()
+        self.state = self._read_state()
+        """The messages that the root returned, if it returned more than one."""
         steps = [step.message for step in turn.steps if is_message(step.message)]
         self._made = {id(message) for message in steps}
         self._names = {name for message in steps if (name := getattr(message, "id", None))}
@@ -42,8 +43,8 @@ class TurnBorder:
         begun = self._find_begun(count_known)
         if all(getattr(message, "id", None) for message in begun):
             return begun
-        matches = match_messages(self._state, begun)
-        named = {at: message for at, message in zip(matches, self._state, strict=True) if at is not None}
+        matches = match_messages(self.state, begun)
+        named = {at: message for at, message in zip(matches, self.state, strict=True) if at is not None}
         return [one if getattr(one, "id", None) else named.get(at, one) for at, one in enumerate(begun)]
 
     def _find_begun(self, count_known: Callable[[Sequence[Any]], int]) -> list[Any]:
@@ -57,26 +58,21 @@ class TurnBorder:
                 begun.append(given[-1])
             return begun
         if given:  # a graph in the root may have more than the root was given
-            matches = match_messages(self._state, given)
+            matches = match_messages(self.state, given)
             first = next((at for at, one in enumerate(matches) if one is not None), 0)
-            return [*self._state[:first], *given]
+            return [*self.state[:first], *given]
         words = [text.strip() for _, text in turn.given.texts]
-        asked = (at + 1 for at, one in enumerate(self._state) if _is_said(one, words))
-        return self._state[: max(asked, default=count_known(self._state))]
-
-    def is_noted(self, message: Any) -> bool:
-        """Return whether a message of the user is as a node has left it, because this root was not given it."""
-        given = {getattr(one, "id", None) for one, *_ in self._turn.given.messages}
-        return role_of(message) == "user" and message.id not in given
+        asked = (at + 1 for at, one in enumerate(self.state) if _is_said(one, words))
+        return self.state[: max(asked, default=count_known(self.state))]
 
     def read_new(self, begun: Sequence[Any]) -> list[Any]:
         """Return what of the messages at the end follows on those that were there before."""
-        made = [self._is_made_here(one) for one in self._state]
-        matches = match_messages(self._state, begun)
+        made = [self._is_made_here(one) for one in self.state]
+        matches = match_messages(self.state, begun)
         border = max(
             (at + 1 for at, one in enumerate(matches) if one is not None and not made[at]), default=0
         )
-        return self._state[border:]
+        return self.state[border:]
 
     def _read_state(self) -> list[Any]:
         """Return the messages that the root returned, if it returned more than one."""
@@ -98,3 +94,23 @@ class TurnBorder:
 def _is_said(message: Any, words: Sequence[str]) -> bool:
     """Whether it is a message of the user with one of these texts."""
     return role_of(message) == "user" and text_of(message).strip() in words
+
+
+def remove_alternatives(messages: Sequence[Any]) -> list[Any]:
+    """A history as it was recorded: of several answers to one message, the last."""
+    retained = list[Any]()
+    pending: Any = None
+    for one in messages:
+        if role_of(one) == "user" and pending is not None:
+            retained.append(pending)
+            pending = None
+        if is_answer(one):
+            pending = one
+        else:
+            retained.append(one)
+    return [*retained, pending] if pending is not None else retained
+
+
+def is_answer(message: Any) -> bool:
+    """Whether a message speaks and asks for no tool."""
+    return role_of(message) == "assistant" and not tool_calls_of(message) and bool(text_of(message))

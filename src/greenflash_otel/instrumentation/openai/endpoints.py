@@ -134,9 +134,16 @@ SURFACES: tuple[Surface, ...] = (
         RESPONSE,
     ),
     Surface(
-        "post", "/responses/*/cancel", FETCH, stored_responses.read_fetch, responses.read_answer, RESPONSE
+        "post",
+        "/responses/*/cancel",
+        FETCH,
+        stored_responses.read_fetch,
+        stored_responses.read_fetched,
+        RESPONSE,
     ),
-    Surface("get", "/responses/*", FETCH, stored_responses.read_fetch, responses.read_answer, RESPONSE),
+    Surface(
+        "get", "/responses/*", FETCH, stored_responses.read_fetch, stored_responses.read_fetched, RESPONSE
+    ),
     Surface(
         "delete",
         "/responses/*",

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from greenflash_otel.instrumentation.openai.answer import ModelAnswer, read_failure
 from greenflash_otel.instrumentation.openai.request import CallRequest
-from greenflash_otel.instrumentation.openai.responses import read_request
+from greenflash_otel.instrumentation.openai.responses import read_answer, read_request
 from greenflash_otel.json_values import JsonObject, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Message, Operation, Other
 from greenflash_otel.semconv.formats.openai import read_item, read_messages
@@ -20,6 +20,12 @@ from greenflash_otel.semconv.usage import read_usage
 def read_fetch(request: CallRequest, operation: Operation) -> Operation:
     """``operation`` that reads, or cancels, a response."""
     return replace(operation, response_id=request.ids[0])
+
+
+def read_fetched(body: JsonObject) -> ModelAnswer:
+    """Read a stored response. Only one in the background is fetched while it is in progress."""
+    answer = read_answer(body)
+    return replace(answer, pending=answer.pending or body.get("status") == "in_progress")
 
 
 def read_compact(request: CallRequest, operation: Operation) -> Operation:
