@@ -3,16 +3,50 @@
 ``python docs/generate.py`` writes them; the tests fail where they are out of date.
 """
 
+# ruff: noqa: E501 - rows of tables
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from greenflash_otel.checkup.finding import CHECKS
 from greenflash_otel.cli import make_parser
 from greenflash_otel.settings import SETTINGS, default_of
 
 DOCS = Path(__file__).parent
+COMMAND_LINE = """# Command line
+
+Made by `make docs`. `python -m greenflash_otel` is the same.
+
+| Exit code | Meaning |
+|---|---|
+| 0 | Done. Ctrl+C of `emulator` and `gateway` too: they run until then. |
+| 1 | Not all was done, and the command says what. |
+| 2 | The command, a setting or a file is wrong, an extra is missing, or the outbox cannot be used. Nothing was done to what is wrong. |
+| 130 | Interrupted. |
+
+Settings come from [environment variables](settings.md). Options of a command win over them. Keys are no options, as everybody on the machine can read
+those: `--api-key-file` names a file.
+
+Lists show the newest first. Where a list is cut, a line on standard error says how to see the rest. An empty list is a sentence on standard error.
+
+## JSON
+
+With `--json`, standard output has JSON and nothing else: one object, or one object per line. Each names its schema. Fields may be added to a schema; its
+number changes when one is removed or changes its meaning.
+
+| Schema | Command | Fields |
+|---|---|---|
+| `outbox-status/1` | `outbox status` | `outbox`; `destinations`, each with `folder`, `base_url`, `product_id`, `pending`, `rejected`, `captured`, `files_of_processes`, `damaged_files`, `files_of_other_version`, `is_marked`; `nameless`, each with `folder`, `damaged_files` |
+| `outbox-list/1` | `outbox list` | `destination`, `name`, `state` (`pending`, `rejected`), `reason`, `attempts`, `items`, `age_s`, `kind`, `path`, `conversation` |
+| `outbox-entry/1` | `outbox show`, `outbox export` | as above and `body`; `show` has no `destination` |
+| `settings/1` | `settings` | `settings`, each with `name`, `value`, `source` (an option, a variable or `default`), `default`, `variables`; `problems` |
+| `doctor/1` | `doctor` | `ok`, `version`; `findings`, each with `id`, `state` (`ok`, `warn`, `fail`), `title`, `next_step`; [ids](doctor.md) |
+| `error/1` | any, with exit code 2 | `error`, `exit` |
+
+`age_s` is the age of the newest thing in a request, in seconds. `attempts` is `null` for what waits: its attempts are not stored.
+"""
 
 
 def settings_page() -> str:
@@ -35,9 +69,25 @@ def settings_page() -> str:
 
 def command_line_page() -> str:
     """The help of every command."""
-    lines = ["# Command line", "", "Made by `make docs`. `python -m greenflash_otel` is the same."]
+    lines = [COMMAND_LINE.rstrip()]
     for title, page in _helps(make_parser()):
         lines += ["", f"## `{title}`", "", "```text", page.rstrip(), "```"]
+    return "\n".join([*lines, ""])
+
+
+def doctor_page() -> str:
+    """Every check of the doctor."""
+    lines = [
+        "# Doctor",
+        "",
+        "Made by `make docs`. `greenflash-otel doctor` runs these checks, and names one next step for each fault. The ids stay",
+        "the same, so that a program may read them from `--json`. The command does not know the arguments of `instrument()`.",
+        "`print(greenflash.doctor())` in your application does: it checks what `instrument()` has set up there.",
+        "",
+        "| Id | What a fault means |",
+        "|---|---|",
+        *(f"| `{id}` | {meaning} |" for id, meaning in CHECKS.items()),
+    ]
     return "\n".join([*lines, ""])
 
 
@@ -50,7 +100,7 @@ def _helps(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
                 yield from _helps(inner)
 
 
-PAGES = {"settings.md": settings_page, "command-line.md": command_line_page}
+PAGES = {"settings.md": settings_page, "command-line.md": command_line_page, "doctor.md": doctor_page}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

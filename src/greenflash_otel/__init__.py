@@ -10,6 +10,7 @@
 Everything not listed in ``__all__`` is private, whatever its name.
 """
 
+from greenflash_otel.checkup import Checkup, Finding, doctor
 from greenflash_otel.context import conversation, current_conversation, internal
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import (
@@ -28,8 +29,10 @@ from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstrument
 
 __all__ = [
+    "Checkup",
     "ConfigurationError",
     "ConversationSpanProcessor",
+    "Finding",
     "GreenflashOtelError",
     "GreenflashSpanExporter",
     "InvalidConversationError",
@@ -43,6 +46,7 @@ __all__ = [
     "User",
     "conversation",
     "current_conversation",
+    "doctor",
     "flush",
     "identify_organization",
     "identify_user",

@@ -223,6 +223,12 @@ def find_active_pipeline() -> Pipeline | None:
     return standalone.pipeline_of_process() if runtime is None else runtime.pipeline
 
 
+def find_active_settings() -> tuple[Settings, httpx.Client | None] | None:
+    """Return the settings of `instrument()`, with the client that the application passed; None outside of it."""
+    runtime = _runtime
+    return None if runtime is None else (runtime.settings, runtime.http_client)
+
+
 def is_instrumented() -> bool:
     """Return whether the process is between `instrument()` and `shutdown()`."""
     return _runtime is not None

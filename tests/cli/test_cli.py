@@ -43,11 +43,3 @@ def test_status_says_where_the_outbox_is_and_what_waits(
     leave(here, "https://a/api/v1", PRODUCT)
     assert main(["outbox", "status"]) == 0
     assert capsys.readouterr().out.startswith(f"{here}: accepted 0 = delivered 0 + pending 0")
-
-
-def test_without_a_command_it_says_how_to_use_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """The usage goes to standard error, exit code 2."""
-    with pytest.raises(SystemExit) as end:
-        main([])
-    assert end.value.code == 2
-    assert "usage: greenflash-otel" in capsys.readouterr().err

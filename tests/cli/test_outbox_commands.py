@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from greenflash_otel.cli import main
+from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.conftest import PRODUCT
 from tests.delivery.fakes import ids_of, messages, outcome
 from tests.delivery.making import leave, outbox_for
@@ -56,23 +59,100 @@ def _kept(folder: Path) -> tuple[list[str], int]:
 
 
 def test_list(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line each: name, size, what it is, and why it lies there. Nothing that anybody said."""
-    lines = [line.split("\t")[1:] for line in _said(capsys, "list").splitlines()]
-    assert lines == [
-        ["1 item", "messages of good", "waits"],
-        ["1 item", "outcome of no conversation", "waits"],
-        ["2 items", "messages of bad", REASON],
-        ["1 item", "outcome of bad", REASON],
+    """One line each, the newest first: name, age, tries, size, what it is, and why it lies there."""
+    lines = [line.split("\t") for line in _said(capsys, "list").splitlines()]
+    assert [line[2:] for line in lines] == [
+        ["-", "1 item", "outcome of no conversation", "waits"],
+        ["-", "1 item", "messages of good", "waits"],
+        ["1 try", "1 item", "outcome of bad", REASON],
+        ["1 try", "2 items", "messages of bad", REASON],
     ]
+    assert [line[0][0] for line in lines] == ["w", "w", "r", "r"]
+
+
+def test_list_says_how_old_a_request_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the newest thing in it; where nothing says, there is a dash."""
+    now = datetime.now(timezone.utc)
+    texts = [(now - timedelta(hours=hours, minutes=1)).isoformat() for hours in (50, 3)]
+    bodies = [
+        {"messages": [{"createdAt": texts[0]}, {"createdAt": texts[1]}]},
+        {"eventAt": texts[0].replace("+00:00", "Z")},
+        {"ratedAt": "yesterday"},
+        {"externalUserId": "ada"},
+    ]
+    with closing(outbox_for(tmp_path, BASE_URL, PRODUCT)) as outbox:
+        outbox.put([ApiRequest("messages", "/messages", json.dumps(body).encode(), "", 1) for body in bodies])
+    monkeypatch.setenv("GREENFLASH_OUTBOX", str(tmp_path))
+    ages = [line.split("\t")[1] for line in _said(capsys, "list").splitlines()]
+    assert ages == ["-", "-", "2 d", "3 h"]
+
+
+def test_list_is_bounded(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says how many more there are, and how to see them."""
+    whole = _names(_said(capsys, "list"))
+    assert main(["outbox", "list", "--limit", "3"]) == 0
+    said = capsys.readouterr()
+    assert (_names(said.out), said.err) == (whole[:3], "1 older ones are not shown; --limit 0 shows all.\n")
+    assert main(["outbox", "list", "--limit", "0"]) == 0
+    said = capsys.readouterr()
+    assert (_names(said.out), said.err) == (whole, "")
+
+
+@pytest.mark.parametrize("action", ["list", "export"])
+def test_an_empty_outbox_is_a_sentence(
+    action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On standard error: what a program reads stays empty."""
+    monkeypatch.setenv("GREENFLASH_OUTBOX", str(tmp_path))
+    assert main(["outbox", action]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"No request is in the outbox {tmp_path}.\n")
+
+
+@pytest.mark.parametrize("action", ["status", "list", "export", "show"])
+def test_json_is_all_that_is_printed(action: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line of standard output is one object with a schema; without content where nobody asked for it."""
+    names = ["--rejected"] if action == "show" else []
+    lines = [json.loads(line) for line in _said(capsys, action, "--json", *names).splitlines()]
+    expected = {
+        "status": (1, "outbox-status/1"),
+        "list": (4, "outbox-list/1"),
+        "export": (4, "outbox-entry/1"),
+    }
+    count, schema = expected.get(action, (2, "outbox-entry/1"))
+    assert [line["schema"] for line in lines] == [schema] * count
+    assert ("body" in lines[0]) is (action in ("export", "show"))
+    if action == "status":
+        [destination] = lines[0]["destinations"]
+        assert (destination["pending"], destination["rejected"], destination["product_id"]) == (2, 3, PRODUCT)
+
+
+@pytest.mark.parametrize("arguments", [["show", "w1"], ["list", "--destination", "nobody"]])
+def test_json_of_what_cannot_be_done(
+    arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reason for a program is the one for people."""
+    assert main(["outbox", *arguments, "--json"]) == 2
+    said = capsys.readouterr()
+    printed = json.loads(said.out)
+    assert (printed["schema"], printed["exit"]) == ("error/1", 2)
+    assert said.err.endswith(f"{printed['error']}\n")
 
 
 def test_show(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All of a request: its body as it would be sent, and how often it was."""
-    name = _names(_said(capsys, "list"))[2]
-    assert json.loads(_said(capsys, "show", name)) == {
+    name = _names(_said(capsys, "list"))[3]
+    shown = json.loads(_said(capsys, "show", name))
+    del shown["age_s"]
+    assert shown == {
+        "schema": "outbox-entry/1",
         "name": name,
+        "state": "rejected",
         "reason": REASON,
         "attempts": 1,
+        "items": 2,
         "kind": "messages",
         "path": "/messages",
         "conversation": "bad",
@@ -87,9 +167,9 @@ def test_show_all_that_was_refused(folder: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_export(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One JSON object per line, in the order of the list."""
+    """One JSON object per line, what waits first, the oldest first."""
     exported = [json.loads(line) for line in _said(capsys, "export").splitlines()]
-    assert [one["name"] for one in exported] == _names(_said(capsys, "list"))
+    assert sorted(one["name"] for one in exported) == sorted(_names(_said(capsys, "list")))
     assert [one["body"].get("insertId") for one in exported] == [None, "o2", None, "o1"]
 
 
@@ -110,7 +190,7 @@ def test_retry(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_retry_of_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The other one stays."""
-    name = _names(_said(capsys, "list"))[3]
+    name = _names(_said(capsys, "list"))[2]
     _said(capsys, "retry", name)
     assert _kept(folder) == (["g1", "o2", "o1"], 2)
 
@@ -124,13 +204,57 @@ def test_retry_of_what_waits_already(folder: Path, capsys: pytest.CaptureFixture
 
 def test_drop(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Refused or waiting: it is gone."""
-    waiting, _, refused, _ = _names(_said(capsys, "list"))
-    assert _said(capsys, "drop", waiting, refused) == "2 removed.\n"
+    _, waiting, _, refused = _names(_said(capsys, "list"))
+    assert _said(capsys, "drop", "--yes", waiting, refused) == "2 removed.\n"
     assert _kept(folder) == (["o2"], 1)
 
 
+def test_nothing_is_dropped_without_a_word(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal it says what to write, and all stays."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+    said = _said(capsys, "drop", "--rejected", code=2)
+    assert said == (
+        "This would remove 2 requests, 3 items, for good. Without a terminal, write --yes to confirm it.\n"
+    )
+    assert _kept(folder) == (["g1", "o2"], 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "left"), [("yes\n", 0, 0), ("y\n", 1, 3), ("\n", 1, 3), ("", 1, 3)]
+)
+def test_drop_asks_on_a_terminal(
+    answer: str,
+    code: int,
+    left: int,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Only the whole word is one."""
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert main(["outbox", "drop", "--rejected"]) == code
+    assert "Removes 2 requests, 3 items, for good. Type yes: " in capsys.readouterr().out
+    assert _kept(folder) == (["g1", "o2"], left)
+
+
+def test_the_nearest_name_of_a_request(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is asked for, where a name is nearly one of them."""
+    name = _names(_said(capsys, "list"))[0]
+    said = _said(capsys, "show", f"{name[:-1]}x", code=2)
+    assert f"Did you mean '{name}'?" in said
+    assert _said(capsys, "retry", "--rejected").startswith("2 wait again")
+    assert main(["outbox", "retry", "--rejected"]) == 0
+    assert capsys.readouterr().err == "No request in it was rejected.\n"
+
+
 @pytest.mark.parametrize("action", ["show", "retry", "drop"])
-@pytest.mark.parametrize(("names", "said"), [([], "name what you mean"), (["w1"], "there is no w1 here")])
+@pytest.mark.parametrize(
+    ("names", "said"), [([], "No request is named"), (["w1"], "No request 'w1' is in this outbox")]
+)
 def test_nothing_is_done_to_nothing(
     action: str, names: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,11 +271,11 @@ def test_a_damaged_request_is_shown_and_cannot_be_retried(
     content = path.read_bytes()
     assert content.count(b'"b2"') == 1
     path.write_bytes(content.replace(b'"b2"', b'"xx"'))
-    refused = _names(_said(capsys, "list"))[2]
+    refused = _names(_said(capsys, "list"))[3]
     shown: dict[str, Any] = json.loads(_said(capsys, "show", refused))
     assert (shown["body"], shown["reason"]) == (None, REASON)
     assert _said(capsys, "retry", refused, code=1).startswith("1 stay: they are damaged")
-    assert _said(capsys, "drop", refused) == "1 removed.\n"
+    assert _said(capsys, "drop", "--yes", refused) == "1 removed.\n"
 
 
 def test_files_of_running_processes_are_left_to_them(
@@ -186,7 +310,7 @@ def test_several_destinations(folder: Path, capsys: pytest.CaptureFixture[str]) 
     refused = _said(capsys, "drop", "--rejected", code=2)
     assert "name one with --destination" in refused
     assert refused.count(BASE_URL) == 2
-    assert _said(capsys, "drop", "--rejected", "--destination", other) == "0 removed.\n"
-    assert _said(capsys, "drop", "--rejected", "--destination", PRODUCT) == "2 removed.\n"
+    assert _said(capsys, "drop", "--yes", "--rejected", "--destination", other) == "0 removed.\n"
+    assert _said(capsys, "drop", "--yes", "--rejected", "--destination", PRODUCT) == "2 removed.\n"
     assert len(_said(capsys, "export", "--destination", other).splitlines()) == 1
     assert "there is no destination" in _said(capsys, "list", "--destination", "nobody", code=2)

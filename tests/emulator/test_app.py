@@ -235,7 +235,7 @@ def test_the_own_pages_show_everything(client: httpx.Client, emulator: Emulator)
     client.post("/messages", json={**AGENT, "conversationId": id})
     client.post("/events", json={**EVENT, "conversationId": id})
     client.post("/ratings", json=RATING)
-    (listed,) = client.get(f"{emulator.url}/emulator/conversations").json()
+    (listed,) = client.get(f"{emulator.url}/emulator/conversations").json()["conversations"]
     assert listed == client.get(f"{emulator.url}/emulator/conversations/{id}").json()
     assert listed == client.get(f"{emulator.url}/emulator/conversations/chat-42").json()
     assert (listed["id"], listed["externalId"], listed["externalUserId"]) == (id, "chat-42", "ada")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenflash_otel.emulator.instants import read_instant_us, write_instant
-from greenflash_otel.emulator.paging import Page, link_header, read_page
+from greenflash_otel.emulator.paging import Page, link_header, list_links, read_page
 from greenflash_otel.emulator.refusal import Refused
 from greenflash_otel.emulator.sampling import is_sampled
 
@@ -118,4 +118,4 @@ def test_links_lead_to_the_pages_around(
     query: Mapping[str, str], more: bool, header: Mapping[str, str]
 ) -> None:
     """In the terms of the query, and only where there is a page."""
-    assert link_header("u", query, read_page(query), more=more) == header
+    assert link_header(list_links("u", query, read_page(query), more=more)) == header

@@ -14,12 +14,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from greenflash_otel.cli.command_parser import suggest
+from greenflash_otel.cli.outbox_contents import (
+    count_contents,
+    describe_contents,
+    describe_entry,
+    escape_controls,
+    write_json_line,
+    write_line,
+    write_status,
+)
 from greenflash_otel.delivery import inspector
 from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.delivery.inspector import OutboxInspector, StoredEntry
-from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import DEFAULT_BASE_URL, MEMORY, Settings
@@ -70,47 +79,39 @@ def status(arguments: argparse.Namespace) -> int:
     settings = _read_settings(arguments)
     places = _find_destinations(settings, arguments)
     nameless = inspector.count_nameless(Path(settings.outbox))
+    counted = []
+    for folder, destination in places:
+        with _inspecting(folder, destination) as found:
+            counted.append(count_contents(found, folder, destination))
+    if arguments.json:
+        print(json.dumps(write_status(settings.outbox, counted, nameless)))
+        return 0
     if not places and not nameless:
         print(f"{settings.outbox}: nothing waits; no application has used this outbox")
     for folder, count in nameless:
         print(f"{folder}: {count} damaged files, and nothing says which destination they are for")
-    for folder, destination in places:
-        with _inspecting(folder, destination) as found:
-            entries, captured = list(found.list_entries()), found.count_captured()
-            pending = sum(each.items for each in entries if not each.is_rejected) + captured
-            rejected = sum(each.items for each in entries if each.is_rejected)
-            counts = Stats(accepted=pending + rejected, pending=pending, rejected=rejected)
-            print(f"{folder}: {counts}; for {escape_controls(str(destination))}")
-            _explain(found, captured)
-        if not inspector.is_marked_for(folder, destination):
-            print(
-                "  The folder's destination.json is missing, damaged or of another destination. The next process "
-                "of this destination takes over what is counted here; 'greenflash-otel outbox flush' does, too."
-            )
+    for contents in counted:
+        print(*describe_contents(contents), sep="\n")
     return 0
 
 
-def _explain(found: OutboxInspector, captured: int) -> None:
-    counts = found.count_files()
-    if captured:
-        print(f"  {captured} of them are spans that the next process of the application converts.")
-    if counts.of_processes:
-        print(f"  {counts.of_processes} more files belong to running processes, which deliver themselves.")
-    if counts.corrupt:
-        print(f"  {counts.corrupt} damaged files were moved away; what could be read is counted above.")
-    if counts.of_other_schema:
-        print(f"  {counts.of_other_schema} files are of another version of greenflash-otel and stay as is.")
-
-
 def show_all(arguments: argparse.Namespace) -> int:
-    """Print one line for each request."""
-    places = _find_destinations(_read_settings(arguments), arguments)
+    """Print one line for each request, the newest first."""
+    settings = _read_settings(arguments)
+    places, is_empty = _find_destinations(settings, arguments), True
     for folder, destination in places:
         with _inspecting(folder, destination) as found:
             if len(places) > 1:
                 print(f"For {escape_controls(str(destination))}, in {folder}:", file=sys.stderr)
-            for entry in found.list_entries():
-                print("\t".join(map(escape_controls, _write_columns(entry))))
+            names = sorted(found.list_names(), key=lambda name: int(name[1:]), reverse=True)
+            shown = names[: arguments.limit] if arguments.limit > 0 else names
+            for entry in filter(None, map(found.read_entry, shown)):
+                print(write_json_line(entry, destination) if arguments.json else write_line(entry))
+            is_empty = is_empty and not names
+            if more := len(names) - len(shown):
+                print(f"{more} older ones are not shown; --limit 0 shows all.", file=sys.stderr)
+    if is_empty:
+        print(f"No request is in the outbox {settings.outbox}.", file=sys.stderr)
     return 0
 
 
@@ -118,16 +119,20 @@ def show(arguments: argparse.Namespace) -> int:
     """Print everything about some requests, with their content."""
     with _opened_outbox(arguments) as found:
         for entry in _select_entries(found, arguments):
-            print(json.dumps(_describe(entry), indent=2))
+            print(json.dumps(describe_entry(entry), indent=None if arguments.json else 2))
     return 0
 
 
 def export(arguments: argparse.Namespace) -> int:
     """Print everything about all requests, one JSON object per line."""
-    for folder, destination in _find_destinations(_read_settings(arguments), arguments):
+    settings, is_empty = _read_settings(arguments), True
+    for folder, destination in _find_destinations(settings, arguments):
         with _inspecting(folder, destination) as found:
             for entry in found.list_entries():
-                print(json.dumps({"destination": str(destination), **_describe(entry)}))
+                print(json.dumps({"destination": str(destination), **describe_entry(entry)}))
+                is_empty = False
+    if is_empty:
+        print(f"No request is in the outbox {settings.outbox}.", file=sys.stderr)
     return 0
 
 
@@ -145,47 +150,50 @@ def drop(arguments: argparse.Namespace) -> int:
     """Remove requests for good."""
     with _opened_outbox(arguments) as found:
         chosen = _select_entries(found, arguments)
+        if chosen and not arguments.yes and not _confirm(chosen):
+            print("Nothing was removed.")
+            return 1
         for entry in chosen:
             found.drop(entry)
     print(f"{len(chosen)} removed.")
     return 0
 
 
-def escape_controls(text: str) -> str:
-    """Return a text on one line, with control characters escaped: strangers wrote it."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+def _confirm(chosen: list[StoredEntry]) -> bool:
+    """Ask whether requests are to be removed for good.
+
+    Raises:
+        ConfigurationError: Nobody is there to be asked.
+    """
+    items = sum(entry.items for entry in chosen)
+    what = f"{len(chosen)} request{'s' * (len(chosen) > 1)}, {items} item{'s' * (items > 1)}, for good"
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"This would remove {what}. Without a terminal, write --yes to confirm it.")
+    print(f"Removes {what}. Type yes: ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() == "yes"
 
 
 def _select_entries(found: OutboxInspector, arguments: argparse.Namespace) -> list[StoredEntry]:
     """Return the requests that the arguments name, or every rejected one."""
-    entries = {entry.name: entry for entry in found.list_entries()}
+    names = found.list_names()
     if arguments.rejected:
-        return [entry for entry in entries.values() if entry.is_rejected]
-    if unknown := [name for name in arguments.names if name not in entries]:
-        raise ConfigurationError(f"there is no {unknown[0]} here; see 'greenflash-otel outbox list'")
-    if not arguments.names:
-        raise ConfigurationError("name what you mean, as 'outbox list' shows it, or write --rejected")
-    return [entries[name] for name in arguments.names]
-
-
-def _write_columns(entry: StoredEntry) -> tuple[str, ...]:
-    request = entry.request
-    what = f"{request.kind} of {request.conversation_id or 'no conversation'}" if request else "damaged"
-    count = f"{entry.items} item{'s' if entry.items > 1 else ''}"
-    return entry.name, count, what, entry.reason or "waits"
-
-
-def _describe(entry: StoredEntry) -> dict[str, Any]:
-    request = entry.request
-    return {
-        "name": entry.name,
-        "reason": entry.reason or None,
-        "attempts": entry.attempts,
-        "kind": request.kind if request else None,
-        "path": request.path if request else None,
-        "conversation": request.conversation_id if request else None,
-        "body": json.loads(request.body) if request else None,
-    }
+        chosen = [name for name in names if name.startswith(inspector.REJECTED)]
+        if not chosen:
+            print("No request in it was rejected.", file=sys.stderr)
+    elif not arguments.names:
+        raise ConfigurationError(
+            "No request is named. Write names as 'greenflash-otel outbox list' shows them, or --rejected for all "
+            "that were rejected."
+        )
+    else:
+        chosen = list(dict.fromkeys(arguments.names))
+        known = set(names)
+        if unknown := [name for name in chosen if name not in known]:
+            raise ConfigurationError(
+                f"No request {unknown[0]!r} is in this outbox. {suggest(unknown[0], names)} "
+                "'greenflash-otel outbox list' shows the names.".replace("  ", " ")
+            )
+    return [entry for name in chosen if (entry := found.read_entry(name)) is not None]
 
 
 @contextmanager

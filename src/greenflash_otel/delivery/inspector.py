@@ -77,12 +77,21 @@ class OutboxInspector:
 
     def list_entries(self) -> Iterator[StoredEntry]:
         """Yield everything, what waits first, oldest first."""
-        for id in schema.list_ids(self._db, "entries"):
-            if (row := schema.read_entry_row(self._db, id)) is not None:
-                yield StoredEntry(f"{PENDING}{id}", schema.request_of(row), row[3])
-        for id in schema.list_ids(self._db, "rejected"):
+        return (entry for name in self.list_names() if (entry := self.read_entry(name)) is not None)
+
+    def list_names(self) -> list[str]:
+        """Return the names of all entries, what waits first, oldest first."""
+        pending = [f"{PENDING}{id}" for id in schema.list_ids(self._db, "entries")]
+        return pending + [f"{REJECTED}{id}" for id in schema.list_ids(self._db, "rejected")]
+
+    def read_entry(self, name: str) -> StoredEntry | None:
+        """Return an entry that `list_names` has named; None if it is gone."""
+        id = int(name[1:])
+        if name.startswith(REJECTED):
             reason, attempts, row = schema.read_rejected_row(self._db, id)
-            yield StoredEntry(f"{REJECTED}{id}", schema.request_of(row), row[3], reason, attempts)
+            return StoredEntry(name, schema.request_of(row), row[3], reason, attempts)
+        row_or_none = schema.read_entry_row(self._db, id)
+        return row_or_none and StoredEntry(name, schema.request_of(row_or_none), row_or_none[3])
 
     def retry(self, entry: StoredEntry) -> bool:
         """Make a rejected request pending again, the last of its conversation; False if it cannot be read."""

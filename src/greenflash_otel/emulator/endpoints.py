@@ -22,7 +22,7 @@ from greenflash_otel.emulator.contract import (
     UserUpdate,
     read,
 )
-from greenflash_otel.emulator.paging import link_header, read_page
+from greenflash_otel.emulator.paging import link_header, list_links, read_page
 from greenflash_otel.emulator.refusal import Refused
 from greenflash_otel.emulator.store import Store, reading, writing
 from greenflash_otel.emulator.stored import StoredConversation
@@ -32,6 +32,8 @@ S_co = TypeVar("S_co", covariant=True)
 
 API = "/api/v1"
 OWN = "/emulator"
+OWN_LISTS = ("conversations", "outcomes", "ratings", "users", "organizations", "requests")
+"""The pages for people, below `OWN`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,36 @@ def get_products(store: Store, call: Call) -> Reply:
 
 
 def get_conversations(store: Store, call: Call) -> Reply:
-    """Return a page of conversations with everything that is stored of them."""
-    return _list_page(call, _fetch_conversations(store, call), views.write_in_full)
+    """Return a page of conversations with everything that is stored of them, what changed last first."""
+    fetch = partial(_fetch_conversations(store, call), newest_first=True)
+    return _list_own_page("conversations", call, fetch)
+
+
+def get_outcomes(store: Store, call: Call) -> Reply:
+    """Return a page of outcomes, the newest first, also those whose conversation is unknown."""
+    return _list_own_page("outcomes", call, partial(reading.read_outcomes, store, newest_first=True))
+
+
+def get_ratings(store: Store, call: Call) -> Reply:
+    """Return a page of ratings, the newest first, also those of something unknown."""
+    return _list_own_page("ratings", call, partial(reading.read_ratings, store, newest_first=True))
+
+
+def get_users(store: Store, call: Call) -> Reply:
+    """Return a page of users, what changed last first."""
+    return _list_own_page("users", call, partial(reading.read_users, store, newest_first=True))
+
+
+def get_organizations(store: Store, call: Call) -> Reply:
+    """Return a page of organizations, what changed last first."""
+    return _list_own_page(
+        "organizations", call, partial(reading.read_organizations, store, newest_first=True)
+    )
+
+
+def get_requests(store: Store, call: Call) -> Reply:
+    """Return a page of the accepted requests, the newest first."""
+    return _list_own_page("requests", call, partial(reading.read_requests, store, newest_first=True))
 
 
 def get_conversation(store: Store, call: Call) -> Reply:
@@ -201,6 +231,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", f"{API}/products", get_products),
     Endpoint("GET", f"{OWN}/conversations", get_conversations),
     Endpoint("GET", f"{OWN}/conversations/{{id}}", get_conversation),
+    Endpoint("GET", f"{OWN}/outcomes", get_outcomes),
+    Endpoint("GET", f"{OWN}/ratings", get_ratings),
+    Endpoint("GET", f"{OWN}/users", get_users),
+    Endpoint("GET", f"{OWN}/organizations", get_organizations),
+    Endpoint("GET", f"{OWN}/requests", get_requests),
     Endpoint("GET", f"{OWN}/health", get_health),
 )
 
@@ -215,11 +250,26 @@ def _list_page(
     """Return a page of a list; fetch one entry more to know whether there is a next page."""
     page = read_page(call.query, size_name=size_name)
     entries = fetch(limit=page.limit + 1, offset=page.offset)
-    headers = link_header(call.url, call.query, page, more=len(entries) > page.limit)
-    return Reply(200, [view(entry) for entry in entries[: page.limit]], headers)
+    links = list_links(call.url, call.query, page, more=len(entries) > page.limit)
+    return Reply(200, [view(entry) for entry in entries[: page.limit]], link_header(links))
 
 
-def _fetch_conversations(store: Store, call: Call) -> _Fetch[StoredConversation]:
+def _list_own_page(name: str, call: Call, fetch: _Fetch[object]) -> Reply:
+    """Return a page for people, the newest first: a browser shows no headers, so the body says how to go on."""
+    page = read_page(call.query)
+    entries = fetch(limit=page.limit + 1, offset=page.offset)
+    links = list_links(call.url, call.query, page, more=len(entries) > page.limit)
+    others = [call.url.removesuffix(name) + other for other in OWN_LISTS if other != name]
+    body = {
+        name: views.write_in_full(tuple(entries[: page.limit])),
+        "next": links.get("next"),
+        "previous": links.get("prev"),
+        "seeAlso": others,
+    }
+    return Reply(200, body, link_header(links))
+
+
+def _fetch_conversations(store: Store, call: Call) -> partial[tuple[StoredConversation, ...]]:
     if "versionId" in call.query:
         raise Refused(400, "versionId: the emulator keeps no versions; leave it out")
     product_id = call.query.get("productId")

@@ -28,19 +28,25 @@ def read_page(query: Mapping[str, str], *, size_name: str = "limit") -> Page:
     return Page(limit, (_read_whole_number(query, "page", least=1, most=None, default=1) - 1) * limit)
 
 
-def link_header(url: str, query: Mapping[str, str], page: Page, *, more: bool) -> Mapping[str, str]:
-    """Return the header that leads to the pages around this one (RFC 8288); none where there are none.
+def list_links(url: str, query: Mapping[str, str], page: Page, *, more: bool) -> Mapping[str, str]:
+    """Return the addresses of the pages around this one, ``next`` and ``prev``; none where there are none.
 
-    Its links use the terms of the query: ``offset`` if the query has that, else ``page``.
+    They use the terms of the query: ``offset`` if the query has that, else ``page``.
     """
     starts = {"next": page.offset + page.limit} if more else {}
     if page.offset > 0:
         starts["prev"] = max(page.offset - page.limit, 0)
-    links = []
+    links = {}
     for rel, start in starts.items():
         there = {"offset": start} if "offset" in query else {"page": start // page.limit + 1}
-        links.append(f'<{url}?{urlencode({**query, **there})}>; rel="{rel}"')
-    return {"link": ", ".join(links)} if links else {}
+        links[rel] = f"{url}?{urlencode({**query, **there})}"
+    return links
+
+
+def link_header(links: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the header that leads to other pages (RFC 8288); none where there are none."""
+    text = ", ".join(f'<{address}>; rel="{rel}"' for rel, address in links.items())
+    return {"link": text} if text else {}
 
 
 def _read_whole_number(

@@ -11,7 +11,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias, cast
@@ -25,6 +25,7 @@ SIGNALS = (b'"resourceSpans"', b'"resourceLogs"', b'"resourceMetrics"')
 FIRST_LINES = 3
 """Lines from which the layout of a file is seen: the first may be cut."""
 CUT = "the packed file ends in the middle"
+NO_GZIP = "the file begins like gzip, and is none"
 
 Layout: TypeAlias = Literal["lines", "document", "protobuf"]
 
@@ -38,6 +39,8 @@ class FilePart:
     spans: otlp.Spans
     problem: str = ""
     """Why it could not be read; then it has no spans."""
+    is_otlp: bool = True
+    """False for JSON that names no signal of OTLP, such as a file of another program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def parts_of(path: Path, start: int = 0) -> Iterator[FilePart]:
         if content.problem or _has_only_logs(content):
             yield FilePart(content.end, otlp.Spans(()), content.problem)
         else:
-            yield _make_part(content)
+            yield replace(_make_part(content), is_otlp=_names_signal(content))
 
 
 def log_parts_of(path: Path) -> Iterator[LogPart]:
@@ -115,15 +118,16 @@ def _contents_of(path: Path, start: int) -> Iterator[_Content]:
                         yield _Content(layout, line, file.tell())
             else:
                 yield _Content(layout, file.read(MAX_BYTES), file.tell())
+        except gzip.BadGzipFile:
+            yield _Content("lines", b"", file.tell(), NO_GZIP)
         except (EOFError, zlib.error):
             yield _Content("lines", b"", file.tell(), CUT)
 
 
 def _find_layout(file: BinaryIO) -> Layout:
     lines = filter(bytes.strip, iter(lambda: file.readline(MAX_BYTES), b""))
-    first = b""
+    first = next(lines, b"")
     with suppress(EOFError, zlib.error):  # whoever reads what follows reports it
-        first = next(lines, first)
         if any(_is_request(line) for line in islice(lines, FIRST_LINES - 1)):
             return "lines"
     if _is_json(first):
@@ -133,6 +137,10 @@ def _find_layout(file: BinaryIO) -> Layout:
 
 def _is_request(line: bytes) -> bool:
     return any(signal in line for signal in SIGNALS) and _is_json(line)
+
+
+def _names_signal(content: _Content) -> bool:
+    return content.layout == "protobuf" or any(signal in content.text for signal in SIGNALS)
 
 
 def _is_json(line: bytes) -> bool:

@@ -27,7 +27,8 @@ SELECT c.*, u.external_id AS external_user_id, o.external_id AS external_organiz
        LEFT JOIN profiles AS o ON o.id = c.organization_id
  WHERE (:product_id IS NULL OR c.product_id = :product_id)
    AND (:id IS NULL OR c.id = lower(:id) OR c.external_id = :id)
- ORDER BY c.position LIMIT :limit OFFSET :offset"""
+ ORDER BY {order} LIMIT :limit OFFSET :offset"""
+OLDEST_CREATED_FIRST, LATEST_CHANGED_FIRST = "c.position", "c.updated_at_us DESC, c.position DESC"
 
 OUTCOMES = """
 SELECT * FROM outcomes
@@ -51,7 +52,7 @@ SELECT p.*, o.external_id AS external_organization_id
   FROM profiles AS p LEFT JOIN profiles AS o
        ON o.kind = 'organization' AND o.id = json_extract(p.fields, '$.organizationId')
  WHERE p.kind = :kind AND (:external_id IS NULL OR p.external_id = :external_id)
- ORDER BY p.rowid LIMIT :limit OFFSET :offset"""
+ ORDER BY {order} LIMIT :limit OFFSET :offset"""
 
 PRODUCTS = """
 SELECT product_id, min(at_us) AS created_at_us
@@ -62,38 +63,68 @@ SELECT product_id, min(at_us) AS created_at_us
 
 
 def read_conversations(
-    store: Store, *, id: str | None = None, product_id: str | None = None, limit: int = ALL, offset: int = 0
+    store: Store,
+    *,
+    id: str | None = None,
+    product_id: str | None = None,
+    limit: int = ALL,
+    offset: int = 0,
+    newest_first: bool = False,
 ) -> tuple[StoredConversation, ...]:
-    """Conversations in the order of their creation; ``id`` is Greenflash's or the caller's."""
+    """Conversations in the order of their creation, or what changed last first.
+
+    Args:
+        store: Where they are.
+        id: Greenflash's or the caller's.
+        product_id: Of one product only.
+        limit: At most so many.
+        offset: Without the first so many.
+        newest_first: In the order of their last change, the latest first.
+    """
     wanted = {"id": id, "product_id": product_id, "limit": limit, "offset": offset}
+    query = CONVERSATIONS.format(order=LATEST_CHANGED_FIRST if newest_first else OLDEST_CREATED_FIRST)
     with store.snapshot() as db:
-        return tuple(_read_conversation(db, row) for row in db.execute(CONVERSATIONS, wanted).fetchall())
+        return tuple(_read_conversation(db, row) for row in db.execute(query, wanted).fetchall())
 
 
-def read_outcomes(store: Store) -> tuple[StoredOutcome, ...]:
+def read_outcomes(
+    store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
+) -> tuple[StoredOutcome, ...]:
     """All Greenflash events in order of arrival, also those whose conversation is unknown."""
-    with store.snapshot() as db:
-        return tuple(map(_read_outcome, db.execute("SELECT * FROM outcomes ORDER BY position")))
+    return tuple(map(_read_outcome, _select_page(store, "outcomes", limit, offset, newest_first)))
 
 
-def read_ratings(store: Store) -> tuple[StoredRating, ...]:
+def read_ratings(
+    store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
+) -> tuple[StoredRating, ...]:
     """All ratings in order of arrival, also those whose conversation is unknown."""
-    with store.snapshot() as db:
-        return tuple(map(_read_rating, db.execute("SELECT * FROM ratings ORDER BY position")))
+    return tuple(map(_read_rating, _select_page(store, "ratings", limit, offset, newest_first)))
 
 
 def read_users(
-    store: Store, *, external_id: str | None = None, limit: int = ALL, offset: int = 0
+    store: Store,
+    *,
+    external_id: str | None = None,
+    limit: int = ALL,
+    offset: int = 0,
+    newest_first: bool = False,
 ) -> tuple[StoredUser, ...]:
     """Users in the order of their creation."""
-    return tuple(map(_read_user, _select_profiles(store, "user", external_id, limit, offset)))
+    rows = _select_profiles(store, "user", external_id, limit, offset, newest_first)
+    return tuple(map(_read_user, rows))
 
 
 def read_organizations(
-    store: Store, *, external_id: str | None = None, limit: int = ALL, offset: int = 0
+    store: Store,
+    *,
+    external_id: str | None = None,
+    limit: int = ALL,
+    offset: int = 0,
+    newest_first: bool = False,
 ) -> tuple[StoredOrganization, ...]:
     """Organizations in the order of their creation."""
-    return tuple(map(_read_organization, _select_profiles(store, "organization", external_id, limit, offset)))
+    rows = _select_profiles(store, "organization", external_id, limit, offset, newest_first)
+    return tuple(map(_read_organization, rows))
 
 
 def read_products(store: Store, *, limit: int = ALL, offset: int = 0) -> tuple[tuple[str, str], ...]:
@@ -103,15 +134,15 @@ def read_products(store: Store, *, limit: int = ALL, offset: int = 0) -> tuple[t
     return tuple((row["product_id"], write_instant(row["created_at_us"])) for row in rows)
 
 
-def read_requests(store: Store) -> tuple[AcceptedRequest, ...]:
+def read_requests(
+    store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
+) -> tuple[AcceptedRequest, ...]:
     """Every accepted request in order of arrival, repeats and sampled-out ones too."""
-    with store.snapshot() as db:
-        rows = db.execute("SELECT * FROM requests ORDER BY position").fetchall()
     return tuple(
         AcceptedRequest(
             row["position"], row["method"], row["path"], json.loads(row["body"]), bool(row["sampled_out"])
         )
-        for row in rows
+        for row in _select_page(store, "requests", limit, offset, newest_first)
     )
 
 
@@ -202,12 +233,22 @@ def _read_rating(row: sqlite3.Row) -> StoredRating:
     )
 
 
-def _select_profiles(
-    store: Store, kind: str, external_id: str | None, limit: int, offset: int
+def _select_page(
+    store: Store, table: str, limit: int, offset: int, newest_first: bool
 ) -> Sequence[sqlite3.Row]:
+    order = "DESC" if newest_first else "ASC"
+    query = f"SELECT * FROM {table} ORDER BY position {order} LIMIT ? OFFSET ?"  # noqa: S608 - of names in this module
+    with store.snapshot() as db:
+        return db.execute(query, (limit, offset)).fetchall()
+
+
+def _select_profiles(
+    store: Store, kind: str, external_id: str | None, limit: int, offset: int, newest_first: bool
+) -> Sequence[sqlite3.Row]:
+    query = PROFILES.format(order="p.updated_at_us DESC, p.rowid DESC" if newest_first else "p.rowid")
     wanted = {"kind": kind, "external_id": external_id, "limit": limit, "offset": offset}
     with store.snapshot() as db:
-        return db.execute(PROFILES, wanted).fetchall()
+        return db.execute(query, wanted).fetchall()
 
 
 def _read_user(row: sqlite3.Row) -> StoredUser:
