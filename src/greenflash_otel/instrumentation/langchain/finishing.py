@@ -10,6 +10,7 @@ from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemb
 from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import TURN, Operation
+from greenflash_otel.semconv.correlation.pairing import name_calls
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 
@@ -29,7 +30,7 @@ def finish(turn: Turn) -> None:
     for step in sorted(turn.steps, key=lambda one: one.end_ns):
         if step.run.invocation is not None:
             step.run.invocation.end(make_marks(step, assembled), end_ns=step.end_ns)
-    operation = assembled.operation
+    operation = name_calls(assembled.operation)
     if not instrumentation.capture_content:
         operation = remove_content(operation)
     if instrumentation.history is not None:

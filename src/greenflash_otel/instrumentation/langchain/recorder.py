@@ -72,6 +72,7 @@ from greenflash_otel.model.operation import (
     Ending,
     Operation,
 )
+from greenflash_otel.semconv.correlation.pairing import name_calls
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
@@ -307,8 +308,10 @@ def _write(step: Step) -> None:
     operation = step.operation
     if not instrumentation.capture_content:
         operation = remove_content(operation)
-    if step.run.parent is None and instrumentation.history is not None:
-        operation = instrumentation.history.shorten(operation)
+    if step.run.parent is None:
+        operation = name_calls(operation)
+        if instrumentation.history is not None:
+            operation = instrumentation.history.shorten(operation)
     if invocation is not None:
         invocation.write(operation)
 

@@ -18,6 +18,7 @@ from greenflash_otel.instrumentation.langchain.edited_calls import (
     write_edited_call,
 )
 from greenflash_otel.instrumentation.langchain.message_forms import convert_messages
+from greenflash_otel.instrumentation.langchain.message_steps import find_steps, find_tool_step
 from greenflash_otel.instrumentation.langchain.messages import (
     is_inserted,
     is_message,
@@ -168,7 +169,7 @@ class _Script:
     def _is_odd(self, message: Any, asked_for: Set[Any]) -> bool:
         """Whether it is a result that nothing in the state asks for; the step of its tool reports both."""
         orphan = role_of(message) == "tool" and getattr(message, "tool_call_id", None) not in asked_for
-        return orphan and self._tool_of(message) is not None
+        return orphan and find_tool_step(self._tools, message) is not None
 
     def _read_output(self, begun: Sequence[Any]) -> tuple[list[Any], Message | None]:
         """The messages that the turn added, and an answer that is not among them."""
@@ -256,9 +257,9 @@ class _Script:
         """What was said after the user: of several answers the last is shown, the others lead to it."""
         lines = list[Line]()
         answers = [at for at, one in enumerate(messages) if is_answer(one)]
-        steps = self._steps_of(messages)
+        steps = find_steps(messages, self.models, self._tools)
         shown = self._list_shown(messages, answers, steps) if is_last else ()
-        times_ms, asked = self._list_times(steps), list_arguments([*begun, *messages])
+        times_ms, asked = self._list_times(steps), list_arguments(begun)
         for at, (one, step, at_ms) in enumerate(zip(messages, steps, times_ms, strict=True)):
             if role_of(one) == "user":
                 lines.append((self._write_inserted(one, at_ms), one))
@@ -268,6 +269,7 @@ class _Script:
                 if step is None:
                     lines.append((Message("assistant", (Reasoning(text_of(one)),), at_ms=at_ms), None))
                 continue
+            asked |= list_arguments([one])
             if step is not None:
                 self.recorded.add(id(step))
             if (edited := write_edited_call(step, asked)) is not None:
@@ -316,30 +318,6 @@ class _Script:
             times.append(step.end_ns // NS_PER_MS if step else next_ms)
             next_ms = step.run.started_ns // NS_PER_MS if step else next_ms
         return times[::-1]
-
-    def _steps_of(self, messages: Sequence[Any]) -> list[Step | None]:
-        """The model call or tool that each message comes from."""
-        found, taken = list[Step | None](), set[int]()
-        for one in messages:
-            step = self._tool_of(one) if role_of(one) == "tool" else self._model_of(one, taken)
-            taken.add(id(step))
-            found.append(step)
-        return found
-
-    def _tool_of(self, message: Any) -> Step | None:
-        call_id = getattr(message, "tool_call_id", None)
-        return next((one for one in reversed(self._tools) if one.run.tool_call_id == call_id), None)
-
-    def _model_of(self, message: Any, taken: set[int]) -> Step | None:
-        name, likeness = getattr(message, "id", None), None
-        for step in reversed(self.models):
-            if step.message is message or (name and getattr(step.message, "id", None) == name):
-                return step
-            if is_message(step.message):
-                likeness = likeness_of(message) if likeness is None else likeness
-                if likeness_of(step.message) == likeness and id(step) not in taken:
-                    return step
-        return None
 
     def _list_replies(self, reply: Any) -> list[Line]:
         """What a person replied to interrupts: to each its own message."""

@@ -37,6 +37,7 @@ from greenflash_otel.instrumentation.openai.stream_tee import TeeStream
 from greenflash_otel.instrumentation.turn_calls import note_call
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Json, Operation
+from greenflash_otel.semconv.correlation.pairing import name_calls
 
 
 @dataclass
@@ -202,6 +203,8 @@ class ObservedCall:
         """Return the part of the operation that goes on the span."""
         if not self._instrumentation.capture_content:
             operation = remove_content(operation)
+        with guarded("name the calls of tools"):
+            operation = name_calls(operation)
         with guarded("shorten a history"):
             if self._instrumentation.history is not None:
                 return self._instrumentation.history.shorten(operation)

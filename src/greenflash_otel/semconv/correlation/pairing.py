@@ -28,6 +28,7 @@ from typing import TypeAlias
 from greenflash_otel.model.call_ids import is_made, make_call_id
 from greenflash_otel.model.operation import (
     Message,
+    Operation,
     Part,
     Text,
     ToolCall,
@@ -64,6 +65,25 @@ def name_answer(given: Sequence[Message], answer: Sequence[Message]) -> tuple[Me
     if not _has_tools(answer):
         return tuple(answer)
     return pair_calls((*given, *answer))[len(pair_calls(given)) :]
+
+
+def name_calls(operation: Operation) -> Operation:
+    """Return an operation whose calls all have ids, and whose results have those of their calls.
+
+    Where all have ids, nothing changes: what a call of our own capture says is right.
+    """
+    output = (operation.output[0],) if operation.choice_count > 1 and operation.output else operation.output
+    if not any(_lacks_id(message) for message in (*operation.input, *output)):
+        return operation
+    paired = pair_calls((*operation.input, *output))
+    if len(paired) != len(operation.input) + len(output):
+        return operation
+    at = len(operation.input)
+    return replace(operation, input=paired[:at], output=(*paired[at:], *operation.output[len(output) :]))
+
+
+def _lacks_id(message: Message) -> bool:
+    return any(isinstance(part, (ToolCall, ToolCallResponse)) and part.id is None for part in message.parts)
 
 
 def _is_paired(messages: Iterable[Message]) -> bool:
