@@ -2,7 +2,7 @@
 
 A run begins as a span with its place in the trace; its result is written when it ends. The spans of a turn
 are recorded together when the turn ends, each with its own time, the root's last: only then is it known
-which message the user saw. One lock guards the runs; nothing holds it while content is read.
+which message the user saw. One lock guards the runs; it is free while content is read.
 """
 
 from __future__ import annotations
