@@ -192,7 +192,8 @@ def add_result(operation: Operation, output: Any) -> Operation:
         text = type(output).__name__ == "Command"
         return replace(operation, tool=replace(operation.tool, result=None if text else write_plain(output)))
     result = read_tool_result(message)
-    operation = replace(operation, tool=replace(operation.tool, result=result.response))
+    call_id = operation.tool.call_id or result.id
+    operation = replace(operation, tool=replace(operation.tool, result=result.response, call_id=call_id))
     if not result.failed:
         return operation
     return replace(operation, ending="failed", failure=Failure("ToolError", write_shown(result.response)))

@@ -286,6 +286,8 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     elif error is None and run.kind == "tool":
         operation = operations.add_result(operation, value)
         message = operations.result_of(value, run.tool_call_id)
+        if operation.tool is not None:  # below 1.0, LangChain names the call only in the result
+            run.tool_call_id = operation.tool.call_id or run.tool_call_id
     elif error is None and run.kind == "decision":
         operation = add_judgement(operation, value)
     elif error is None and run.kind in ("chain", "parser"):
