@@ -199,6 +199,11 @@ def add_result(operation: Operation, output: Any) -> Operation:
     return replace(operation, ending="failed", failure=Failure("ToolError", write_shown(result.response)))
 
 
+def call_id_of(operation: Operation) -> str | None:
+    """Return the id of the call that a tool ran for."""
+    return operation.tool.call_id if operation.tool is not None else None
+
+
 def add_found_documents(operation: Operation, documents: Any) -> Operation:
     """A retriever's operation with what it found."""
     parts = tuple(
