@@ -36,6 +36,7 @@ from greenflash_otel.conversations.changed_history import (
 )
 from greenflash_otel.conversations.changes import MessageNode
 from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.provider_calls import find_known_call
 from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.chain import (
@@ -45,6 +46,7 @@ from greenflash_otel.message_ids.chain import (
     append_fragment,
     disambiguate_choices,
     extend_chain,
+    name_link,
 )
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
 from greenflash_otel.message_ids.ids import id_of_written
@@ -171,46 +173,28 @@ def _append_unknown(
             if known and fragment.is_link:
                 node = known.popleft()
                 cursor = node.cursor if node else cursor
-                if node and node.kind == "tool_call" and fragment.call_id:
-                    renamed[fragment.call_id] = node.id
+                if node and node.kind == "tool_call" and (name := name_link(fragment)):
+                    renamed[name] = node.id
                 elif fragment in of_known_call:
                     appended = append_fragment(state.namespace, cursor, replace(fragment, is_link=False))
                     _remember_call(appended, renamed)
                     chained.append(appended)
             elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
-                if known_id := _find_known_call(state, appended, known):
-                    renamed[fragment.call_id or ""] = known_id
+                if known_id := find_known_call(state, appended, known):
+                    renamed[name_link(fragment) or ""] = known_id
                     continue
                 cursor = cursor if known else appended.cursor
-                if known:
-                    _remember_call(appended, renamed)
+                _remember_call(appended, renamed)
                 chained.append(appended)
     return chained, cursor
 
 
 def _remember_call(appended: ChainedFragment, renamed: dict[str, str]) -> None:
-    """Note a call that is no link, for its result: the cursor after the known link before it has none."""
-    if appended.fragment.kind == "tool_call" and appended.fragment.call_id:
-        renamed[appended.fragment.call_id] = appended.id
-
-
-def _find_known_call(
-    state: ConversationState, appended: ChainedFragment, known: Sequence[MessageNode | None]
-) -> str | None:
-    """Find the known call of a provider's tool that comes back in another form; None if it is as it was.
-
-    The known link after it has the calls of its turn, else the end of the branch has. Some providers use the same
-    ids in every turn.
-    """
-    if not appended.fragment.by_provider or appended.id in state.emitted_ids:
-        return None
-    following = known[0] if known else None
-    if following is not None and following.kind != "user":
-        after: Cursor | None = following.cursor
-    else:
-        after = state.branch_cursors.get(appended.previous_id or "")
-    return after.find_call(appended.fragment.call_id) if after else None
+    """Note a call for its result: the cursor after the known link before it may have none, or one of another turn."""
+    name = name_link(appended.fragment)
+    if appended.fragment.kind == "tool_call" and name:
+        renamed[name] = appended.id
 
 
 def _find_left_out(
@@ -239,9 +223,10 @@ def _find_place(
 ) -> Cursor | None:
     """Return where a fragment belongs; None if the application inserted it before known messages."""
     if fragment.kind == "tool_result":
-        message_id = renamed.get(fragment.call_id or "")
-        if fragment.call_id and message_id and cursor.find_call(fragment.call_id) != message_id:
-            return cursor.with_call(fragment.call_id, message_id)
+        name = name_link(fragment)
+        message_id = renamed.get(name or "")
+        if name and message_id and cursor.find_call(name) != message_id:
+            return cursor.with_call(name, message_id)
         found = _find_call(state, cursor, fragment.call_id)
         is_inserted = bool(known) and None in known and not found.find_call(fragment.call_id)
         return None if is_inserted else found

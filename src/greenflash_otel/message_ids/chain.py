@@ -184,7 +184,7 @@ def append_fragment(namespace: str, cursor: Cursor, fragment: Fragment) -> Chain
         case "tool_call":
             caller_id = cursor.find_call(fragment.caller_id) if fragment.caller_id else None
             parent_id = caller_id or cursor.tool_preamble_id or answers_id
-            call_id = fragment.call_id or name_call(fragment.tool_name)
+            call_id = name_link(fragment)
             calls = (*cursor.calls, (call_id, id)) if call_id else cursor.calls
             next_head = head_id if fragment.by_provider else id  # what is resent often leaves it out
             after = Cursor(next_head, visible_id, cursor.turn_user_id, cursor.tool_preamble_id, True, calls)
@@ -197,7 +197,7 @@ def append_fragment(namespace: str, cursor: Cursor, fragment: Fragment) -> Chain
 
 def _append_tool_result(namespace: str, cursor: Cursor, fragment: Fragment) -> ChainedFragment:
     """Append a result below its call. Its content, which may be large, does not count for its id."""
-    call_message_id = cursor.find_call(fragment.call_id or name_call(fragment.tool_name))
+    call_message_id = cursor.find_call(name_link(fragment))
     type: MessageType = "tool_error" if fragment.failed else "observation"
     if call_message_id is not None:
         id = result_id_of(namespace, call_message_id)
@@ -227,9 +227,9 @@ def _append_out_of_band(namespace: str, cursor: Cursor, fragment: Fragment) -> C
     return ChainedFragment(fragment, id, "assistant_message", parent_id, cursor.head_id, after)
 
 
-def name_call(tool_name: str | None) -> str | None:
-    """Return by what the result of a call without an id finds it: OpenAI's old functions have names only."""
-    return f"function {tool_name}" if tool_name else None
+def name_link(fragment: Fragment) -> str | None:
+    """Return by what a result finds its call: its id, else the name of the tool, as in OpenAI's old functions."""
+    return fragment.call_id or (f"function {fragment.tool_name}" if fragment.tool_name else None)
 
 
 def result_id_of(namespace: str, call_message_id: str) -> str:

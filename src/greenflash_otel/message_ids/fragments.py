@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Literal, TypeAlias
 
 from greenflash_otel.message_ids.ids import (
@@ -232,7 +232,15 @@ def _split_parts(message: Message, spoken: Sequence[Part]) -> Iterator[Fragment]
         if visible:
             yield from _split_visible(kind, parts, message.voice, ends)
         else:
-            yield from map(_read_hidden, parts)
+            yield from _name_results([_read_hidden(part) for part in parts])
+
+
+def _name_results(fragments: Sequence[Fragment]) -> Sequence[Fragment]:
+    """Name the tool in the result of a provider's call without id: the result comes right after its call."""
+    for call, result in pairwise(fragments):
+        if result.kind == "tool_result" and result.call_id is None and call.by_provider:
+            result.tool_name = call.tool_name
+    return fragments
 
 
 def _is_visible(part: Part) -> bool:

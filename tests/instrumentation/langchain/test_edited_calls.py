@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -98,21 +97,7 @@ def check(items: Sequence[MessageItem]) -> None:
     assert [item.parent_id for item in items].count(None) == 1
 
 
-OLD_LANGGRAPH = pytest.mark.xfail(
-    version("langgraph").startswith("0."),
-    reason="this LangGraph's ToolNode makes another message of what the tool returned: the result is recorded twice",
-    strict=True,
-)
-
-
-@pytest.mark.parametrize(
-    "rewrite",
-    [
-        pytest.param(replace_in_message, marks=OLD_LANGGRAPH),
-        change_in_place,
-        pytest.param(rename_call, marks=OLD_LANGGRAPH),
-    ],
-)
+@pytest.mark.parametrize("rewrite", [replace_in_message, change_in_place, rename_call])
 def test_a_call_that_is_edited_in_the_state(items: Any, rewrite: Any) -> None:
     """A node puts the person's arguments into the message."""
     agent = review(rewrite)
@@ -122,6 +107,33 @@ def test_a_call_that_is_edited_in_the_state(items: Any, rewrite: Any) -> None:
     check(items())
     shown = [item.content for item in items() if item.content]
     assert shown == ["Refund 50.", "Is that right?", '{"amount": 5}', "Done.", "Thanks.", "Bye."]
+
+
+def test_a_call_that_is_edited_where_it_runs(items: Any) -> None:
+    """A node hands the tool other arguments than the state has; what the tool asks a model hangs on that call."""
+    model = says(asks(("look", ASKED, "call_1")), "Inner.", "Done.")
+
+    @tool
+    def look(amount: int) -> str:
+        """Refund an amount."""
+        return f"refunded {amount}: {model.invoke('Is that right?').content}"
+
+    def ask(state: MessagesState) -> Any:
+        return {"messages": [model.invoke(state["messages"])]}
+
+    def run(state: MessagesState) -> Any:
+        last: Any = state["messages"][-1]
+        return {"messages": [look.invoke({**last.tool_calls[0], "args": EDITED})]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("ask", ask).add_node("run", run)
+    graph.add_edge(START, "ask").add_edge("run", "ask")
+    graph.add_conditional_edges("ask", lambda state: "run" if state["messages"][-1].tool_calls else END)
+    start(graph.compile(checkpointer=MemorySaver()))
+    check(items())
+    [inner] = [item for item in items() if item.type == "llm"]
+    call = [item for item in items() if item.type == "tool_call"][1]
+    assert inner.parent_id == call.id
 
 
 def test_a_call_that_is_edited_from_outside(items: Any) -> None:

@@ -55,9 +55,8 @@ def make_marks(step: Step, assembled: AssembledTurn | None) -> dict[str, Attribu
     """How a step counts: recorded by its turn, or a hidden step of it."""
     if step.is_interrupted or (assembled is not None and id(step) in assembled.steps):
         return {TOLD_BY_TURN: True}
-    conversation_context = replace(
-        step.run.turn.conversation_context, tool_call_id=step.operation.conversation_context.tool_call_id
-    )
+    within = step.run.within_tool or step.operation.conversation_context.tool_call_id
+    conversation_context = replace(step.run.turn.conversation_context, tool_call_id=within)
     about = attributes_of_context(conversation_context)
     marks = {name: value for name, value in about.items() if value is not None}
     if step.run.kind in ("model", "chain") or step.run.is_auxiliary:

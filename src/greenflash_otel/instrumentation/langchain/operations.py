@@ -192,10 +192,16 @@ def add_result(operation: Operation, output: Any) -> Operation:
         text = type(output).__name__ == "Command"
         return replace(operation, tool=replace(operation.tool, result=None if text else write_plain(output)))
     result = read_tool_result(message)
-    operation = replace(operation, tool=replace(operation.tool, result=result.response))
+    call_id = operation.tool.call_id or result.id
+    operation = replace(operation, tool=replace(operation.tool, result=result.response, call_id=call_id))
     if not result.failed:
         return operation
     return replace(operation, ending="failed", failure=Failure("ToolError", write_shown(result.response)))
+
+
+def call_id_of(operation: Operation) -> str | None:
+    """Return the id of the call that a tool ran for."""
+    return operation.tool.call_id if operation.tool is not None else None
 
 
 def add_found_documents(operation: Operation, documents: Any) -> Operation:

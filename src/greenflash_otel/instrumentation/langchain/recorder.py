@@ -286,6 +286,7 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     elif error is None and run.kind == "tool":
         operation = operations.add_result(operation, value)
         message = operations.result_of(value, run.tool_call_id)
+        run.tool_call_id = operations.call_id_of(operation) or run.tool_call_id  # news below LangChain 1.0
     elif error is None and run.kind == "decision":
         operation = add_judgement(operation, value)
     elif error is None and run.kind in ("chain", "parser"):

@@ -10,7 +10,7 @@ from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import complete_context
 from greenflash_otel.instrumentation.langchain.message_forms import see_messages
 from greenflash_otel.instrumentation.langchain.messages import is_message
-from greenflash_otel.instrumentation.langchain.plain import write_plain
+from greenflash_otel.instrumentation.langchain.plain import get_entry, write_plain
 from greenflash_otel.instrumentation.langchain.root_input import Given, find_messages, given_of
 from greenflash_otel.instrumentation.langchain.root_io import question_of
 from greenflash_otel.instrumentation.langchain.run_registry import Run, Turn, read_configurable
@@ -36,7 +36,7 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
         *(message for message, *_ in turn.state or ()),
         *(step.message for step in turn.steps if step.run.kind == "model"),
     ]
-    calls = [*turn.calls, *(call for message in said for call in tool_calls_of(message))]
+    calls = [*(call for message in said for call in tool_calls_of(message)), *turn.calls]
     runs = [step.operation for step in turn.steps]
     ran = {one.tool.call_id for one in runs if one.tool}
     answered = {one.tool.call_id for one in runs if one.tool and one.failure is None}
@@ -86,11 +86,18 @@ def look_into(run: Run, inputs: Any) -> None:
     """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
     turn, given = run.turn, read_list(inputs)
     turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
+    turn.calls += _list_last_calls(turn, inputs)
     if turn.state is None and run.parent is turn.root and turn.root.is_graph:
         found = find_messages(inputs, turn.given.key)
         turn.state = None if found is None else see_messages(found)
         turn.fields = turn.fields or dict(read_json_object(inputs))
     note_seen(turn, inputs)
+
+
+def _list_last_calls(turn: Turn, inputs: Any) -> Sequence[Mapping[str, Any]]:
+    """Return the calls at the end of what a node is given: a node before it may have edited them."""
+    state = read_list(inputs) or read_list(get_entry(inputs, turn.given.key or "messages"))
+    return tool_calls_of(state[-1]) if state and is_message(state[-1]) else ()
 
 
 def note_seen(turn: Turn, inputs: Any) -> None:
