@@ -69,7 +69,7 @@ class OutboxContents:
         self.acknowledged_s = 0.0
         """When the last of them was."""
         self._restored: set[str] = set()
-        """Queues with entries before some that are delivered and not deleted."""
+        """Queues with entries that may come before some that are delivered and not deleted."""
         self.ahead: deque[ReadAhead] = deque()
         self.last_id = 0
         self.unclaimed_after_id = 0
@@ -195,7 +195,7 @@ class OutboxContents:
             left = {queue: [id for id in some if id not in gone] for queue, some in self.acknowledged.items()}
             self.acknowledged = {queue: some for queue, some in left.items() if some}
             self.acknowledged_count = sum(map(len, self.acknowledged.values()))
-            self._restored &= self.acknowledged.keys()
+            self._restored = {queue for queue in self._restored if self.schedule.count(queue)}
 
     def find_acknowledged(self, queue: str) -> tuple[int, Collection[int]]:
         """Return an id before all that waits in a queue, and what behind it is delivered and not deleted."""
@@ -208,8 +208,7 @@ class OutboxContents:
         with self.lock:
             self.schedule.add(queue)
             self.unclaimed_after_id = max(self.unclaimed_after_id, id)
-            if queue in self.acknowledged:
-                self._restored.add(queue)
+            self._restored.add(queue)
 
     def end_hurry(self) -> None:
         """Let the journal become long no more."""
