@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api import events, messages
-from greenflash_otel.greenflash_api.messages import MAX_ITEMS, Address
+from greenflash_otel.greenflash_api.messages import Address
+from greenflash_otel.greenflash_api.request import MAX_ITEMS
 from greenflash_otel.message_ids.chain import MessageType
 from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Outcome
 from tests.conftest import PRODUCT

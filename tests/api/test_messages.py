@@ -16,13 +16,12 @@ from greenflash_otel.conversations.assemble import assemble
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api.messages import (
-    MAX_BYTES,
-    MAX_ITEMS,
     Address,
     item_of,
     requests_of,
     time_of,
 )
+from greenflash_otel.greenflash_api.request import MAX_BYTES, MAX_ITEMS
 from greenflash_otel.model.operation import Operation, Voice, VoiceCall
 from tests.api.wire import ADDRESS, fields_of, validator
 from tests.strategies import maybe, operations, span_of

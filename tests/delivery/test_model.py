@@ -56,6 +56,7 @@ class Delivery(RuleBasedStateMachine):
         self.patch.setattr(schema, "connect", self.watched(schema.connect))
         self.crash_in: int | None = None  # so many commits from now
         self.copy: Path | None = None  # what a crash left
+        self.is_in_transaction = False
         self.clock = Clock()
         self.server = Greenflash(self.clock)
         self.names = itertools.count()
@@ -75,7 +76,10 @@ class Delivery(RuleBasedStateMachine):
 
     def about_to_run(self, statement: str) -> None:
         """The crash comes before this commit: what is on disk now is what there is."""
-        if statement == "COMMIT" and self.crash_in is not None:
+        is_commit = statement == "COMMIT" or (statement.startswith("INSERT") and not self.is_in_transaction)
+        if statement.startswith("BEGIN") or statement == "COMMIT":
+            self.is_in_transaction = statement != "COMMIT"
+        if is_commit and self.crash_in is not None:
             if self.crash_in == 0:
                 self.die()
             else:

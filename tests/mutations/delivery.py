@@ -64,11 +64,21 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "the newest first": Mutation(
         "delivery/schema",
-        'FROM entries WHERE lane = ? ORDER BY id LIMIT ?"\n    for found',
-        'FROM entries WHERE lane = ? ORDER BY id DESC LIMIT ?"\n    for found',
+        "WHERE lane = ? AND id > ? ORDER BY id",
+        "WHERE lane = ? AND id > ? ORDER BY id DESC",
     ),
     "two of a conversation at a time": Mutation(
         "delivery/schedule", "        if queue not in self._attempts:", "        if True:"
+    ),
+    "what was attempted is merged": Mutation(
+        "delivery/claims",
+        "not schedule.was_attempted(one.queue) and one.id > self.contents.unclaimed_after_id",
+        "True",
+    ),
+    "what is merged is sent before it is on disk": Mutation(
+        "delivery/claims",
+        "                    schema.update(db, one.id, schema.row_of(one.request))\n",
+        "                    pass\n",
     ),
     "what is taken over comes first": Mutation(
         "delivery/adoption", "max(after_id, schema.find_last_id(into))", "0"
@@ -77,7 +87,7 @@ MUTATIONS: dict[str, Mutation] = {
         "delivery/entries", "entry.id + place * step", "self._last_id + place + 1"
     ),
     "what is set aside is dropped": Mutation(
-        "delivery/entries",
+        "delivery/claims",
         "            schema.insert_rejected(db, schema.make_storable(reason), attempts, row, id=id)\n",
         "",
     ),

@@ -1,14 +1,19 @@
 """Open the database of one outbox; count and schedule its entries.
 
 Opens it when it is first needed, adopts what processes left that are gone, and begins anew where the file is
-damaged or was removed. Single-threaded: only the writer calls it. Nothing here raises at run time but where
-it says so. `Entries` puts, hands out and settles what is in it.
+damaged or was removed. Only the writer uses the database. The counts, the schedule and what was read ahead are
+changed under a lock, because the senders change them too. Nobody owns the lock while a disk works. Nothing here
+raises at run time but where it says so. `Entries` and `Claims` put, hand out and settle what is in it.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +25,24 @@ from greenflash_otel.delivery.schema import transaction
 from greenflash_otel.delivery.state_table import StateTable
 from greenflash_otel.delivery.stats import Ledger
 from greenflash_otel.delivery.watches import Watches
+from greenflash_otel.greenflash_api.request import ApiRequest
 
 DAMAGED: Final = "outbox_damaged"
 FAILURES: Final = (sqlite3.Error, OSError, ValueError, OverflowError)
 """What SQLite and the file system raise, also for a text or a number that SQLite cannot store."""
+
+
+@dataclass(slots=True, eq=False)
+class ReadAhead:
+    """An entry that was read before a sender asked for it. Its queue is claimed."""
+
+    id: int
+    queue: str
+    request: ApiRequest
+    absorbed: list[int] = field(default_factory=list)
+    """Ids of the entries behind it whose messages it carries now."""
+    unmerged: ApiRequest = field(init=False)
+    """What it carried before."""
 
 
 class OutboxContents:
@@ -38,13 +57,25 @@ class OutboxContents:
 
     def reset(self) -> None:
         """Start empty: in a new process, or before the first opening."""
+        self.lock = threading.RLock()  # a signal handler may interrupt its owner
+        self._rebuilding = 0
         self.ledger = Ledger()
         self.schedule = Schedule()
         self.state_table = StateTable(self._limit_bytes)
         self.watches = Watches()
         self.acknowledged: dict[str, list[int]] = {}
         """By queue: delivered, but not yet deleted."""
+        self.acknowledged_count = 0
+        self.acknowledged_s = 0.0
+        """When the last of them was."""
+        self._restored: set[str] = set()
+        """Queues with entries that may come before some that are delivered and not deleted."""
+        self.ahead: deque[ReadAhead] = deque()
         self.last_id = 0
+        self.unclaimed_after_id = 0
+        """Entries above it were never claimed, unless they are the oldest of their queue."""
+        self.used_bytes: int | None = None
+        """No less than what the rows take up; None if it has to be measured."""
         self.captured = 0
         """Spans that wait on disk for their conversion."""
         self.is_hurried = False
@@ -72,6 +103,10 @@ class OutboxContents:
             return
         if self.connection.owned is None and not self.move_to_file():
             return
+        with self._rebuild():
+            self._adopt(folder, destination, is_exact=is_exact)
+
+    def _adopt(self, folder: Path | None, destination: str | None, *, is_exact: bool) -> None:
         mine, db = self.connection.owned, self.open_database()
         if mine is None:
             return
@@ -99,22 +134,23 @@ class OutboxContents:
         """Move from memory to the folder, if it can be used now; whether everything is on disk."""
         if self.connection.owned is not None or self.connection.folder is None:
             return self.connection.owned is not None
-        retained = self.ledger.retained
-        if not self.connection.move_to_file(self._now_s()):
-            return False
-        self.acknowledged.clear()
-        self.schedule = Schedule()
-        self.state_table = StateTable(self._limit_bytes)
-        self.ledger.hand_over()
-        self._note_found((0, 0), 0, 0)
-        self.ledger.lose(retained - self.ledger.retained, DAMAGED)
+        with self._rebuild():
+            retained = self.ledger.retained
+            if not self.connection.move_to_file(self._now_s()):
+                return False
+            self._begin_schedule()
+            self.state_table = StateTable(self._limit_bytes)
+            self.ledger.hand_over()
+            self._note_found((0, 0), 0, 0)
+            self.ledger.lose(retained - self.ledger.retained, DAMAGED)
         return True
 
     def close(self) -> None:
         """Stop; what is pending stays on disk for the next process. A claimed entry is pending."""
         if self.is_closed:
             return
-        self.is_closed = True
+        with self.lock:
+            self.is_closed = True
         self.delete_acknowledged()
         with internal_errors.guarded("close the outbox"):
             self.connection.close()
@@ -131,14 +167,48 @@ class OutboxContents:
 
     def delete_acknowledged(self) -> None:
         """Delete what is delivered. Where a full disk refuses, it is at least not sent again by us."""
-        if not self.acknowledged or self.connection.db is None:
+        if not self.acknowledged_count or self.connection.db is None:
             return
         try:
+            gone = self.list_acknowledged()
             with transaction(self.connection.db):
-                self.delete_acknowledged_within(self.connection.db)
-            self.acknowledged.clear()
+                schema.delete_many(self.connection.db, gone)
+            self.forget_acknowledged(gone)
         except FAILURES as error:
             self.handle_error("remove what was delivered", error)
+
+    def note_acknowledged(self, queue: str, id: int) -> None:
+        """Note that an entry is delivered. The caller owns the lock."""
+        self.acknowledged.setdefault(queue, []).append(id)
+        self.acknowledged_count += 1
+        self.acknowledged_s = self._now_s()
+
+    def list_acknowledged(self) -> list[int]:
+        """Return the ids of what is delivered; pass them to `forget_acknowledged` when they are deleted."""
+        with self.lock:
+            return [id for ids in self.acknowledged.values() for id in ids]
+
+    def forget_acknowledged(self, ids: Collection[int]) -> None:
+        """Forget ids that are deleted."""
+        gone = set(ids)
+        with self.lock:
+            left = {queue: [id for id in some if id not in gone] for queue, some in self.acknowledged.items()}
+            self.acknowledged = {queue: some for queue, some in left.items() if some}
+            self.acknowledged_count = sum(map(len, self.acknowledged.values()))
+            self._restored = {queue for queue in self._restored if self.schedule.count(queue)}
+
+    def find_acknowledged(self, queue: str) -> tuple[int, Collection[int]]:
+        """Return an id before all that waits in a queue, and what behind it is delivered and not deleted."""
+        with self.lock:
+            ids = self.acknowledged.get(queue, ())
+            return (0, set(ids)) if queue in self._restored else (max(ids, default=0), ())
+
+    def note_restored(self, queue: str, id: int) -> None:
+        """Count an entry that is pending again, in its old place."""
+        with self.lock:
+            self.schedule.add(queue)
+            self.unclaimed_after_id = max(self.unclaimed_after_id, id)
+            self._restored.add(queue)
 
     def end_hurry(self) -> None:
         """Let the journal become long no more."""
@@ -152,17 +222,19 @@ class OutboxContents:
         internal_errors.count(step, error)
         if not files.is_damage(error) or self.connection.owned is None or self.connection.db is None:
             return
-        retained = self.ledger.retained
-        path = self.connection.leave_damaged()
-        self.ledger.hand_over()
-        self.watches.fail()
-        unread = self._open(suspect=path)
-        self.ledger.lose(retained - self.ledger.retained - unread, DAMAGED)
+        with self._rebuild():
+            retained = self.ledger.retained
+            path = self.connection.leave_damaged()
+            self.ledger.hand_over()
+            self.watches.fail()
+            unread = self._open(suspect=path)
+            self.ledger.lose(retained - self.ledger.retained - unread, DAMAGED)
 
     def open_database(self) -> sqlite3.Connection:
         """Return the database; open it if need be."""
         if self.connection.db is None:
-            self._open()
+            with self._rebuild():
+                self._open()
         assert self.connection.db is not None  # noqa: S101 - opening ends with one, memory at worst
         return self.connection.db
 
@@ -171,14 +243,16 @@ class OutboxContents:
         db = self.open_database()
         if self.connection.owned is None and self.connection.folder is not None and self.move_to_file():
             return self.open_database()
-        return self._leave_removed() if self.connection.was_removed() else db
+        if not self.connection.was_removed():
+            return db
+        with self._rebuild():
+            return self._leave_removed()
 
     def _open(self, suspect: Path | None = None) -> int:
-        acknowledged = {id for ids in self.acknowledged.values() for id in ids} if suspect else ()
+        acknowledged = set(self.list_acknowledged()) if suspect else ()
         self.ledger.hand_over()
         unread = self.connection.open(self._now_s(), suspect=suspect, acknowledged=acknowledged)
-        self.acknowledged.clear()
-        self.schedule = Schedule()
+        self._begin_schedule()
         released, self._released = self._released, None
         last_record = 0
         if released is not None and self.connection.owned and self.connection.owned.path == released[0]:
@@ -193,8 +267,7 @@ class OutboxContents:
         retained = self.ledger.retained
         self.ledger.hand_over()
         removed = self.connection.leave_removed(self._now_s())
-        self.acknowledged.clear()
-        self.schedule = Schedule()
+        self._begin_schedule()
         self.state_table = StateTable(self._limit_bytes)
         self._note_found((0, 0), 0, 0)
         db, unread = self.open_database(), 0
@@ -213,20 +286,45 @@ class OutboxContents:
         db = self.open_database()
         with internal_errors.guarded("read state records"):
             self.state_table.find(db, after=after_record)
-        for queue in schema.list_queues(db):
-            self.schedule.add(queue)
-            self.has_news = True
+        for queue, entries in schema.list_queues(db):
+            entries -= len(self.acknowledged.get(queue, ()))
+            if (more := entries - self.schedule.count(queue)) > 0:
+                self.schedule.add(queue, more)
+                self.has_news = True
         pending, rejected = schema.count_items(db)
         self.ledger.find(pending=pending - before[0], rejected=rejected - before[1])
         self.ledger.lose(unread, DAMAGED)
         self.captured = captured_table.count(db)
         self.last_id = max(self.last_id, schema.find_last_id(db))
+        self.unclaimed_after_id = self.last_id  # who left them may have sent some
+        self.used_bytes = None
 
-    def delete_acknowledged_within(self, db: sqlite3.Connection) -> None:
-        """Delete what is delivered, in a transaction that runs. Clear `acknowledged` when it is committed."""
-        schema.delete_many(db, [id for ids in self.acknowledged.values() for id in ids])
+    def compute_due_s(self) -> float | None:
+        """Return when there will be something to claim; None if nothing waits. The caller owns the lock."""
+        if self.is_closed:
+            return None
+        return float("-inf") if self.ahead else self.schedule.compute_due_s()
+
+    def _begin_schedule(self) -> None:
+        """Schedule anew what is in another file now."""
+        self.acknowledged.clear()
+        self.acknowledged_count = 0
+        self._restored.clear()
+        self.ahead.clear()
+        self.schedule = Schedule()
 
     @property
-    def acknowledged_count(self) -> int:
-        """How many delivered entries wait to be deleted."""
-        return sum(map(len, self.acknowledged.values()))
+    def is_rebuilding(self) -> bool:
+        """Whether the writer sets up anew what the senders change; they hand it their changes meanwhile."""
+        return self._rebuilding > 0
+
+    @contextmanager
+    def _rebuild(self) -> Iterator[None]:
+        """Keep the senders from the counts and the schedule, without the lock: a disk works in the block."""
+        with self.lock:
+            self._rebuilding += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._rebuilding -= 1

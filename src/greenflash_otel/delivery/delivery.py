@@ -86,6 +86,7 @@ class Delivery:
             self._pool = SenderPool(
                 self._sender, on_progress=self._report_progress, on_idle=self._be_idle, on_end=client.close
             )
+        outbox.reads_ahead = client is not None
         outbox.on_change = self._note_change
         fork_hooks.watch(self)
         if outbox.get_stats().pending:

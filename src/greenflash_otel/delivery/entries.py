@@ -1,8 +1,8 @@
 """Keep, hand out and settle entries: everything the writer does with the database of one outbox.
 
-Single-threaded: only the writer calls it. Nothing here raises at run time but where it says so: what cannot
-be stored is counted under a reason. What others may read at any time, the counts and when something is due, is
-published as values after each step.
+Only the writer calls it. What the senders do themselves is in `Claims`. Nothing here raises at run time but where
+it says so: what cannot be stored is counted under a reason. What others may read at any time, the counts and
+when something is due, is published as values after each step.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import captured_table, schema
+from greenflash_otel.delivery.claims import REPAIR_S, Claims
 from greenflash_otel.delivery.contents import FAILURES, OutboxContents
 from greenflash_otel.delivery.schema import GAP, Entry, transaction
 from greenflash_otel.delivery.state_table import StateTable
@@ -23,13 +24,13 @@ from greenflash_otel.state_record import StateRecord
 
 MESSAGES_SHARE: Final = 0.9
 """Of the limit; what is left stays free for outcomes and their like, which are small and precious."""
-REPAIR_S: Final = 60.0
-"""How long an entry waits whose new state could not be written. Sending it again is harmless."""
 SETTLED_MOST: Final = 64
 """Delivered entries that may wait for the next commit to be deleted."""
 
 _ROW_BYTES: Final = 3 * 4096
 """What a row may take beyond its body: its own half-filled pages and those of the index."""
+_RECORD_BYTES: Final = 2 * 4096
+"""The same of a state record."""
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Entries:
 
     def __init__(self, contents: OutboxContents) -> None:
         self.contents = contents
+        self.claims = Claims(contents)
 
     # What comes.
 
@@ -76,16 +78,12 @@ class Entries:
         if self.contents.is_closed:
             return None
         try:
-            db = self.contents.ensure_usable()
-            with transaction(db):
-                self.contents.delete_acknowledged_within(db)
-                queues = [self._write_in(db, what) for what in several]
+            queues = self._write_all(several)
         except FAILURES:
+            self.contents.used_bytes = None
             return None
-        self.contents.acknowledged.clear()
         refused: list[Sequence[ApiRequest]] = []
         for what, its_queues in zip(several, queues, strict=True):
-            self._note_converted(what, db)
             self._note_stored(what.requests, its_queues)
             lost = [r for r, q in zip(what.requests, its_queues, strict=True) if q is None]
             refused.append(self._lose(lost, "outbox_full"))
@@ -102,6 +100,7 @@ class Entries:
             self.contents.is_hurried = True
             with captured_table.hurried(db, limit_bytes=connection.limit_bytes), transaction(db):
                 captured_table.insert(db, bodies)
+            self.contents.used_bytes = None
         except FAILURES as error:
             self.contents.handle_error("keep spans that wait for their conversion", error)
             return 0
@@ -120,49 +119,32 @@ class Entries:
 
     def claim_next(self, now_s: float) -> Entry | None:
         """Claim the next entry to be sent; None if none is due."""
-        while not self.contents.is_closed and (queue := self.contents.schedule.claim_next(now_s)) is not None:
-            try:
-                entry = self._find_oldest(queue)
-            except FAILURES as error:
-                self.contents.schedule.postpone(queue, now_s + REPAIR_S)
-                self.contents.handle_error("read the outbox", error)
-                continue
-            if entry is not None:
-                return entry
-        return None
-
-    def acknowledge(self, entry: Entry, *, sampled_out: bool) -> None:
-        """Remove an entry that Greenflash accepted; the row goes with one of the next commits."""
-        if not self._is_out(entry):
-            return
-        self.contents.ledger.deliver(entry.request.items, sampled_out=sampled_out)
-        self.contents.acknowledged.setdefault(entry.queue, []).append(entry.id)
-        self.contents.watches.count_down(entry.id)
-        self._advance(entry)
-
-    def postpone(self, entry: Entry, until_s: float) -> None:
-        """Send an entry again, not before then; what follows in its conversation waits too."""
-        if self._is_out(entry):
-            self.contents.schedule.postpone(entry.queue, until_s)
+        if (entry := self.claims.take_ahead()) is None:
+            self.claims.read_ahead(now_s)
+            entry = self.claims.take_ahead()
+        return entry
 
     def reject(self, entry: Entry, reason: str, now_s: float) -> int | None:
         """Keep an entry with the reason, and send it no more; return its id among the rejected."""
-        if not self._is_out(entry):
+        if not self.claims.is_out(entry):
             return None
         try:
-            id = self._move_to_rejected(entry.id, reason, entry.attempt)
+            id = self.claims.move_to_rejected(entry.id, reason, entry.attempt)
         except FAILURES as error:
-            self.contents.schedule.postpone(entry.queue, now_s + REPAIR_S)
+            self.claims.postpone(entry, now_s + REPAIR_S)
             self.contents.handle_error("reject a request", error)
             return None
-        self.contents.ledger.reject(entry.request.items)
-        self.contents.watches.count_down(entry.id, has_failed=True)
-        self._advance(entry)
+        with self.contents.lock:
+            self.contents.ledger.reject(entry.request.items)
+            self.contents.watches.count_down(entry.id, has_failed=True)
+            self.contents.schedule.drop(entry.queue, 1)
+            self.contents.schedule.advance(entry.queue)
         return id
 
     def restore(self, ids: Sequence[int]) -> None:
         """Make rejected entries pending again, in their places."""
         db = self.contents.open_database()
+        self.claims.return_ahead()
         for id in ids:
             with internal_errors.guarded("restore a rejected request"):
                 with transaction(db):
@@ -170,47 +152,52 @@ class Entries:
                     schema.delete_rejected(db, id)
                     queue = schema.queue_of(id, row)
                     schema.insert(db, id, queue, row)
-                self.contents.ledger.restore(row[3])
-                self.contents.schedule.add(queue)
-                self.contents.has_news = True
+                with self.contents.lock:
+                    self.contents.used_bytes = None
+                    self.contents.ledger.restore(row[3])
+                    self.contents.note_restored(queue, id)
+                    self.contents.has_news = True
 
     def replace(self, entry: Entry, requests: Sequence[ApiRequest], now_s: float) -> None:
         """Put other requests, of as many items in all, into the place of an entry in its conversation."""
-        if not self._is_out(entry):
+        if not self.claims.is_out(entry):
             return
         try:
             db = self.contents.open_database()
             with transaction(db):
-                step = (schema.find_next_id(db, entry.id) - entry.id) // len(requests)
+                end_id = schema.find_next_id(db, entry.id)
+                step = (end_id - entry.id) // len(requests)
                 schema.delete_one(db, entry.id)
                 for place, request in enumerate(requests):
                     schema.insert(db, entry.id + place * step, entry.queue, schema.row_of(request))
         except FAILURES as error:
-            self.contents.schedule.postpone(entry.queue, now_s + REPAIR_S)
+            self.claims.postpone(entry, now_s + REPAIR_S)
             self.contents.handle_error("split a request", error)
             return
-        self.contents.watches.count_split(entry.id, len(requests))
-        self._advance(entry)
+        with self.contents.lock:
+            self.contents.watches.count_split(entry.id, len(requests))
+            self.contents.unclaimed_after_id = max(
+                self.contents.unclaimed_after_id, end_id - 1
+            )  # never merged
+            self.contents.schedule.add(entry.queue, len(requests) - 1)
+            self.contents.schedule.advance(entry.queue)
 
     # Flushing.
 
     def watch(self) -> Watch:
         """Watch the entries that are pending now."""
-        self.contents.schedule.retry_now()
-        self.contents.has_news = True
-        mark = self.contents.last_id + GAP
-        left = 0
-        with internal_errors.guarded("read the outbox"):
-            if self.contents.ledger.pending and not self.contents.is_closed:
-                earlier = schema.list_before(self.contents.open_database(), mark)
-                left = sum(id not in self.contents.acknowledged.get(queue, ()) for id, queue in earlier)
-        watch = Watch(mark, left)
-        self.contents.watches.add(watch)
+        with self.contents.lock:
+            self.contents.schedule.retry_now()
+            self.contents.has_news = True
+            left = 0 if self.contents.is_closed else self.contents.schedule.entries
+            watch = Watch(self.contents.last_id + GAP, left)
+            self.contents.watches.add(watch)
         return watch
 
     def unwatch(self, watch: Watch) -> None:
         """Stop watching. What is delivered is deleted, so that no later process sends it again."""
-        self.contents.watches.remove(watch)
+        with self.contents.lock:
+            self.contents.watches.remove(watch)
         self.contents.delete_acknowledged()
 
     def put_late(self, what: PutRequest) -> bool:
@@ -240,40 +227,67 @@ class Entries:
 
     def _write(self, what: PutRequest) -> list[str | None]:
         """Add entries, and name their queues; None for what the limit has no room for."""
-        db = self.contents.ensure_usable()
         try:
-            with transaction(db):
-                self.contents.delete_acknowledged_within(db)
-                queues = self._write_in(db, what)
-            self.contents.acknowledged.clear()
-            self._note_converted(what, db)
-            return queues
+            return self._write_all([what])[0]
         except FAILURES as error:
+            self.contents.used_bytes = None
             if not what.records or any(record.is_required for record in what.records):
                 raise
             self.contents.handle_error("keep state records", error)
             return self._write(replace(what, records=()))
 
-    def _write_in(self, db: sqlite3.Connection, what: PutRequest) -> list[str | None]:
-        queues = self._insert(db, what.requests)
+    def _write_all(self, several: Sequence[PutRequest]) -> list[list[str | None]]:
+        """Add entries of several puts in one commit."""
+        db = self.contents.ensure_usable()
+        requests = [request for what in several for request in what.requests]
+        needs_more = any(what.records or what.converted_id for what in several)
+        if not needs_more and len(requests) == 1:  # a statement is a transaction
+            return self._part(self._insert(db, requests), several)
+        gone = self.contents.list_acknowledged()
+        with transaction(db):
+            schema.delete_many(db, gone)
+            queues = self._part(self._insert(db, requests), several)
+            for what, its_queues in zip(several, queues, strict=True):
+                self._write_more(db, what, its_queues)
+        self.contents.forget_acknowledged(gone)
+        for what in several:
+            self._note_converted(what, db)
+        return queues
+
+    def _part(self, queues: Sequence[str | None], several: Sequence[PutRequest]) -> list[list[str | None]]:
+        parts = iter(queues)
+        return [[next(parts) for _ in what.requests] for what in several]
+
+    def _write_more(self, db: sqlite3.Connection, what: PutRequest, queues: Sequence[str | None]) -> None:
+        """Store what belongs to entries, and remove what they were made of."""
         if what.records and self.contents.connection.is_file and None not in queues:
             self.contents.state_table.write(db, what.records)
+            self._use_bytes(sum(len(r.key) + 4 * len(r.value or "") + _RECORD_BYTES for r in what.records))
         if what.converted_id:
             captured_table.delete(db, what.converted_id)
-        return queues
+
+    def _use_bytes(self, more: int) -> None:
+        if self.contents.used_bytes is not None:
+            self.contents.used_bytes += more
+
+    def _measure_used_bytes(self, db: sqlite3.Connection) -> int:
+        self.contents.used_bytes = schema.measure_used_bytes(db)
+        return self.contents.used_bytes
 
     def _insert(self, db: sqlite3.Connection, requests: Sequence[ApiRequest]) -> list[str | None]:
         """Add entries and name their queues; None for one that the limit has no room for."""
         queues: list[str | None] = []
         rows: list[tuple[int, str, schema.Row]] = []
-        used_bytes = schema.measure_used_bytes(db)
+        used_bytes = self.contents.used_bytes
+        if used_bytes is None:
+            used_bytes = self._measure_used_bytes(db)
         for request in requests:
             share = MESSAGES_SHARE if request.kind == "messages" else 1.0
             most_bytes = self.contents.connection.limit_bytes * share
             size_bytes = len(request.body) + _ROW_BYTES
-            if used_bytes + size_bytes > most_bytes and rows:  # it was estimated: rows take less
+            if used_bytes + size_bytes > most_bytes:  # it was estimated: rows take less
                 schema.insert_many(db, rows)
-                rows, used_bytes = [], schema.measure_used_bytes(db)
+                rows, used_bytes = [], self._measure_used_bytes(db)
             if used_bytes + size_bytes > most_bytes:
                 queues.append(None)
                 continue
@@ -283,6 +297,7 @@ class Entries:
             queues.append(schema.queue_of(self.contents.last_id, row))
             rows.append((self.contents.last_id, str(queues[-1]), row))
         schema.insert_many(db, rows)
+        self.contents.used_bytes = used_bytes
         return queues
 
     def _note_converted(self, what: PutRequest, db: sqlite3.Connection) -> None:
@@ -290,69 +305,15 @@ class Entries:
             self.contents.captured = captured_table.count(db)
 
     def _note_stored(self, requests: Sequence[ApiRequest], queues: Sequence[str | None]) -> None:
-        for request, queue in zip(requests, queues, strict=True):
-            if queue is not None:
-                self.contents.ledger.accept(request.items)
-                self.contents.schedule.add(queue)
-                self.contents.has_news = True
-
-    def _find_oldest(self, queue: str) -> Entry | None:
-        """Return the entry of a queue that comes next; None, and the queue is removed, if there is none."""
-        db = self.contents.open_database()
-        while (
-            found := schema.find_oldest(db, queue, acknowledged=self.contents.acknowledged.get(queue, ()))
-        ) is not None:
-            id, row = found
-            request = schema.request_of(row)
-            if request is not None:
-                return Entry(
-                    id,
-                    queue,
-                    self.contents.schedule.begin_attempt(queue),
-                    request,
-                    self.contents.connection.generation,
-                )
-            self._move_to_rejected(id, "corrupt", attempts=0)
-            self.contents.ledger.reject(row[3])
-            self.contents.watches.count_down(id, has_failed=True)
-        self.contents.schedule.remove(queue)
-        return None
-
-    def _advance(self, entry: Entry) -> None:
-        """Give what follows in the queue its turn, or remove the queue."""
-        queue = entry.queue
-        try:
-            more = (
-                schema.find_oldest_id(
-                    self.contents.open_database(),
-                    queue,
-                    acknowledged=self.contents.acknowledged.get(queue, ()),
-                )
-                is not None
-            )
-        except FAILURES as error:
-            self.contents.schedule.advance(queue)
-            self.contents.handle_error("read the outbox", error)
-            return
-        if more:
-            self.contents.schedule.advance(queue)
-        else:
-            self.contents.schedule.remove(queue)
-
-    def _move_to_rejected(self, id: int, reason: str, attempts: int) -> int | None:
-        db = self.contents.open_database()
-        if (row := schema.read_entry_row(db, id)) is None:
-            return None
-        with transaction(db):
-            schema.delete_one(db, id)  # first: in a full file, this makes the room
-            schema.insert_rejected(db, schema.make_storable(reason), attempts, row, id=id)
-            return id
-
-    def _is_out(self, entry: Entry) -> bool:
-        """Return whether an entry is of the file that is open; rows of another went to another process."""
-        return not self.contents.is_closed and entry.generation == self.contents.connection.generation
+        with self.contents.lock:
+            for request, queue in zip(requests, queues, strict=True):
+                if queue is not None:
+                    self.contents.ledger.accept(request.items)
+                    self.contents.schedule.add(queue)
+                    self.contents.has_news = True
 
     def _lose(self, requests: Sequence[ApiRequest], reason: str) -> Sequence[ApiRequest]:
-        for request in requests:
-            self.contents.ledger.lose(request.items, reason)
+        with self.contents.lock:
+            for request in requests:
+                self.contents.ledger.lose(request.items, reason)
         return requests

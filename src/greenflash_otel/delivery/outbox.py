@@ -23,10 +23,10 @@ from greenflash_otel.delivery.destination import Destination, choose_folder, cla
 from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest
 from greenflash_otel.delivery.response_table import Response, ResponseTable
 from greenflash_otel.delivery.schema import Entry
-from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.delivery.stats import Stats, stats_of
 from greenflash_otel.delivery.threads import Ticket
 from greenflash_otel.delivery.watches import Watch
-from greenflash_otel.delivery.writer import FOREVER_S, WRITER, Job
+from greenflash_otel.delivery.writer import FOREVER_S, TIDY_S, WRITER, Job
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 
@@ -87,6 +87,8 @@ class Outbox:
         self._entries = Entries(self._contents)
         self._responses = ResponseTable(folder or Path())
         self.on_change = on_change
+        self.reads_ahead = False
+        """Whether what is put is read at once for the senders, so that they need not wait for the writer."""
         self._used_s = 0.0
         self._recalls_own = False
         self._pid = os.getpid()
@@ -108,8 +110,7 @@ class Outbox:
         Raises:
             sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
-        entries = tuple(requests)
-        job = self.put_later(entries, notes, converted_id=converted_id)
+        job = self.put_later(entries := tuple(requests), notes, converted_id=converted_id)
         WRITER.wait(job)
         if job.error is not None:
             raise job.error
@@ -123,8 +124,7 @@ class Outbox:
 
     def put_late(self, requests: Iterable[ApiRequest], timeout_s: float) -> bool:
         """Keep something after `close`, in a file that is opened for it; whether it is on disk now."""
-        what = PutRequest(tuple(requests))
-        return bool(self._run(lambda entries: entries.put_late(what), timeout_s))
+        return bool(self._run(lambda entries: entries.put_late(PutRequest(tuple(requests))), timeout_s))
 
     def put_captured(self, bodies: Sequence[bytes], timeout_s: float = FOREVER_S) -> bool:
         """Keep spans that are still to be converted; whether they are on disk now."""
@@ -177,15 +177,22 @@ class Outbox:
         Args:
             now_s: Of the clock that `postpone` was given times of.
         """
+        self._begin_in_child()
+        if (entry := self._entries.claims.take_ahead()) is not None:
+            self._publish()
+            return entry
         return self._run(lambda entries: entries.claim_next(now_s))
 
     def acknowledge(self, entry: Entry, *, sampled_out: bool = False) -> None:
-        """Remove an entry: Greenflash has accepted it."""
-        self._run(lambda entries: entries.acknowledge(entry, sampled_out=sampled_out))
+        """Remove an entry: Greenflash has accepted it. Its row is deleted later, with others."""
+        waiting = self._contents.acknowledged_count
+        self._settle(lambda entries: entries.claims.acknowledge(entry, sampled_out=sampled_out))
+        if waiting == 0 or waiting >= SETTLED_MOST:  # the writer is told that there is something to delete
+            self._submit(Job(lambda entries: None))
 
     def postpone(self, entry: Entry, until_s: float) -> None:
         """Send an entry again, not before then; what follows in its conversation waits too."""
-        self._run(lambda entries: entries.postpone(entry, until_s))
+        self._settle(lambda entries: entries.claims.postpone(entry, until_s))
 
     def reject(self, entry: Entry, reason: str, *, now_s: float) -> int | None:
         """Keep an entry with the reason, and send it no more; return its id for `restore`."""
@@ -207,7 +214,7 @@ class Outbox:
 
     def hurry(self) -> None:
         """Make everything due that was postponed."""
-        self._run(lambda entries: entries.contents.schedule.retry_now())
+        self._settle(lambda entries: entries.contents.schedule.retry_now())
 
     def watch(self, timeout_s: float = FOREVER_S) -> Watch | None:
         """Make everything due, and watch the entries that are pending now; None if the time is over."""
@@ -255,7 +262,7 @@ class Outbox:
     def get_stats(self) -> Stats:
         """Return what became of everything that was put here. Waits for nothing."""
         self._begin_in_child()
-        return self._stats
+        return stats_of(self._counts)
 
     def adopt(self) -> None:
         """Take over what processes have left that are gone by now."""
@@ -275,8 +282,7 @@ class Outbox:
         Returns:
             Whether it was closed in time.
         """
-        job = self._submit(Job(lambda entries: entries.contents.close()))
-        return WRITER.wait(job, timeout_s)
+        return WRITER.wait(self._submit(Job(lambda entries: entries.contents.close())), timeout_s)
 
     # On the writer's thread.
 
@@ -301,13 +307,19 @@ class Outbox:
             self._contents.delete_acknowledged()
         if self._contents.has_news and self.on_change is not None:
             self._contents.has_news = False
+            if self.reads_ahead:
+                self._entries.claims.read_ahead(float("-inf"))  # only what is ready
+                self._publish()
             self.on_change()
         return self._contents.acknowledged_count > 0 or self._contents.is_hurried
 
-    def tidy(self) -> None:
-        """Delete what is delivered, and let the journal be short again."""
+    def tidy(self) -> bool:
+        """Delete what is delivered, and let the journal be short again; False if more will be delivered soon."""
         self._contents.end_hurry()
+        if time.monotonic() - self._contents.acknowledged_s < TIDY_S:
+            return False
         self._contents.delete_acknowledged()
+        return True
 
     def release_idle(self) -> bool:
         """Close the file for a while, if nothing waits in it; whether it is closed."""
@@ -361,8 +373,19 @@ class Outbox:
         job.ticket.complete()
 
     def _publish(self) -> None:
-        self._stats = self._contents.ledger.stats(self._contents.captured)
-        self._due_s = None if self._contents.is_closed else self._contents.schedule.compute_due_s()
+        with self._contents.lock:
+            self._counts = self._contents.ledger.snapshot(self._contents.captured)
+            self._due_s = self._contents.compute_due_s()
+
+    def _settle(self, act: Callable[[Entries], None]) -> None:
+        """Change what is in memory, here if nobody sets it up anew at this moment."""
+        self._begin_in_child()
+        with self._contents.lock:
+            if not self._contents.is_rebuilding:
+                act(self._entries)
+                self._publish()
+                return
+        self._run(act)
 
     def _run(self, act: Callable[[Entries], T], timeout_s: float = FOREVER_S) -> T | None:
         """Have the writer do something, and wait for it; None if it failed or the time is over."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -254,6 +254,11 @@ def insert_many(db: sqlite3.Connection, entries: Sequence[tuple[int, str, Row]])
     execute_in_batches(db, f"INSERT INTO entries (id, lane, {_REQUEST}) VALUES", rows)
 
 
+def update(db: sqlite3.Connection, id: int, row: Row) -> None:
+    """Put another request into the place of an entry that was not attempted yet."""
+    db.execute("UPDATE entries SET items = ?, body = ?, checksum = ? WHERE id = ?", (*row[3:], id))
+
+
 def delete_one(db: sqlite3.Connection, id: int) -> None:
     """Remove an entry."""
     db.execute("DELETE FROM entries WHERE id = ?", (id,))
@@ -303,28 +308,14 @@ def list_ids(db: sqlite3.Connection, table: str) -> list[int]:
     return [id for (id,) in db.execute(f"SELECT id FROM {table} ORDER BY id")]
 
 
-def find_oldest(
-    db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]
-) -> tuple[int, Row] | None:
-    """Return the first entry of a queue that is not settled, with its id."""
-    sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
-    for found in db.execute(sql, (queue, len(acknowledged) + 1)):
-        if found[0] not in acknowledged:
-            return found[0], _convert_row(found[1:])
-    return None
+Rows: TypeAlias = Generator[tuple[int, Row], None, None]
 
 
-def find_oldest_id(db: sqlite3.Connection, queue: str, *, acknowledged: Collection[int]) -> int | None:
-    """Return the id of the first entry of a queue that is not settled."""
-    sql = "SELECT id FROM entries WHERE lane = ? ORDER BY id LIMIT ?"
-    return next(
-        (id for (id,) in db.execute(sql, (queue, len(acknowledged) + 1)) if id not in acknowledged), None
-    )
-
-
-def list_before(db: sqlite3.Connection, mark: int) -> Iterator[tuple[int, str]]:
-    """Id and lane of the entries before an id."""
-    return db.execute("SELECT id, lane FROM entries WHERE id < ? ORDER BY id", (mark,))
+def read_queue(db: sqlite3.Connection, queue: str, *, after_id: int) -> Rows:
+    """Read the entries of a queue with ids above one, the oldest first."""
+    sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? AND id > ? ORDER BY id"
+    for found in db.execute(sql, (queue, after_id)):
+        yield found[0], _convert_row(found[1:])
 
 
 def find_next_id(db: sqlite3.Connection, id: int) -> int:
@@ -346,9 +337,9 @@ def is_indexed(db: sqlite3.Connection) -> bool:
     return bool(db.execute(f"{counts} AND NOT EXISTS ({unknown})").fetchone()[0])
 
 
-def list_queues(db: sqlite3.Connection) -> Iterator[str]:
-    """All lanes, the one with the oldest entry first."""
-    return (queue for (queue,) in db.execute("SELECT lane FROM entries GROUP BY lane ORDER BY min(id)"))
+def list_queues(db: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """All lanes with the number of their entries, the one with the oldest entry first."""
+    return db.execute("SELECT lane, count(*) FROM entries GROUP BY lane ORDER BY min(id)")
 
 
 def count_items(db: sqlite3.Connection) -> tuple[int, int]:

@@ -7,7 +7,9 @@ request is under way or the outbox works; only threads of ours come here.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Final, Protocol
@@ -33,6 +35,10 @@ from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.greenflash_api.splitting import split
 
+QUICK_S: Final = 0.002
+"""A server that answers sooner is served by one thread: more of them would only wait for each other."""
+OVERDUE_S: Final = 0.01
+"""An answer that takes longer than this is not quick any more, whatever those before it were."""
 LOG_FROM_ATTEMPT: Final = 3
 """The first attempts may fail without a word: most such failures are over in a second."""
 
@@ -88,6 +94,16 @@ class Sender:
         self._lock = threading.Lock()
         self._under_way: dict[int, float] = {}
         self._claiming = 0
+        self._sent: dict[int, float] = {}
+        self._answer_s = math.inf
+        """How long the last answer took."""
+
+    def is_enough(self) -> bool:
+        """Return whether the thread that sends at this moment is enough, because answers come quickly."""
+        if self._answer_s > QUICK_S or not self._sent:
+            return False
+        sent_s = list(self._sent.values())
+        return time.perf_counter() - min(sent_s, default=0.0) < OVERDUE_S
 
     @property
     def is_busy(self) -> bool:
@@ -135,7 +151,10 @@ class Sender:
         Args:
             timeout_s: A shorter limit for this attempt than the transport's own.
         """
+        self._sent[entry.id] = began_s = time.perf_counter()
         answer = self._transport.send(entry.request, timeout_s=timeout_s)
+        self._sent.pop(entry.id, None)
+        self._answer_s = time.perf_counter() - began_s
         try:
             self._act(entry, answer)
         finally:

@@ -1,7 +1,8 @@
 """Pool of sender threads that grows with the number of deliverable requests.
 
-There is none while nothing was ever to be sent, then one, more while more may be under way. Of those without
-work one stays awake for what comes next; the others end. They are daemons: an application never waits for
+There is none while nothing was ever to be sent, then one, more while more may be under way. Where answers come
+quickly one thread sends everything, and another looks now and then whether that is still so. Of those without
+work two stay awake for what comes next; the others end. They are daemons: an application never waits for
 them longer than it says. Only threads of ours call in here, so a lock is no danger to the application.
 """
 
@@ -19,6 +20,10 @@ from greenflash_otel.delivery.threads import Ticket, start_thread
 
 RECOVERY_S: Final = 1.0
 """Pause after a failure of ours, so that it cannot spin."""
+IDLE_MOST: Final = 2
+"""Threads that wait for work."""
+LOOK_S: Final = 0.02
+"""How often a thread looks whether the one that sends is still enough."""
 IDLE_S: Final = 30.0
 """How often to look for what other processes have left."""
 
@@ -54,7 +59,7 @@ class SenderPool:
         self._count = 0
         self.can_start = True
         """False once the interpreter starts no thread any more."""
-        self._has_idle_thread = False
+        self._idle_threads = 0
         self._stopping = False
         self._idle_s = IDLE_S
         self.ended = Ticket()
@@ -72,10 +77,11 @@ class SenderPool:
                 return self._count > 0
             if self._count > 0 and self._sender.pause_s() is None:
                 return True
-            if self._has_idle_thread:
+            if self._idle_threads == 0:
+                return self._start()
+            if not self._sender.is_enough():
                 self._wake.put(None)
-                return True
-            return self._start()
+            return True
 
     def stop(self) -> None:
         """End all threads: `ended` is complete then. A request that is unanswered is left to itself."""
@@ -115,17 +121,18 @@ class SenderPool:
     def _has_work(self) -> bool:
         """Wait until there may be something to do; False if this thread is not needed for it."""
         pause_s = self._sender.pause_s()
+        if pause_s == 0 and self._sender.is_enough():
+            pause_s = LOOK_S
         with self._lock:
-            if self._stopping or (pause_s != 0 and self._has_idle_thread):
-                self._count -= 1
-                self._wake.put(None)  # for the idle one: there may be something to do sooner than it knew
-                last = self._stopping and self._count == 0
-                waits = False
+            if not self._stopping and pause_s == 0:
+                return True
+            waits = not self._stopping and self._idle_threads < IDLE_MOST
+            if waits:
+                self._idle_threads += 1
             else:
-                last, waits = False, pause_s != 0
-                self._has_idle_thread = self._has_idle_thread or waits
-                if not waits:
-                    return True
+                self._count -= 1
+                self._wake.put(None)  # for an idle one: there may be something to do sooner than it knew
+            last = self._stopping and self._count == 0
         if waits:
             self._wait(pause_s)
             return True
@@ -137,7 +144,7 @@ class SenderPool:
     def _wait(self, pause_s: float | None) -> None:
         self._sleep(self._idle_s if pause_s is None else min(pause_s, self._idle_s))
         with self._lock:
-            self._has_idle_thread = False
+            self._idle_threads -= 1
         with internal_errors.guarded("look for what other processes have left"):
             self._idle_s = self._on_idle()
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from greenflash_otel import internal_errors
 
@@ -102,6 +103,10 @@ def _write_count(counts: Mapping[str, int]) -> str:
     return f"{sum(counts.values())} ({parts})"
 
 
+Snapshot: TypeAlias = tuple[int, int, int, int, int, dict[str, int]]
+"""Accepted, delivered, sampled out, pending, rejected, lost."""
+
+
 class Ledger:
     """The running counts behind `Stats`. Every change moves items from one account to another."""
 
@@ -157,17 +162,27 @@ class Ledger:
         self._accepted -= self.retained
         self._pending = self._rejected = 0
 
-    def stats(self, waiting: int = 0) -> Stats:
-        """Return the counts at this moment.
+    def stats(self) -> Stats:
+        """Return the counts at this moment."""
+        return stats_of(self.snapshot())
+
+    def snapshot(self, waiting: int = 0) -> Snapshot:
+        """Return the counts at this moment, of which `stats_of` makes `Stats`.
 
         Args:
             waiting: Spans on disk that are still to be converted; each counts as one pending item.
         """
-        return Stats(
-            accepted=self._accepted + waiting,
-            delivered=self._delivered,
-            sampled_out=self._sampled_out,
-            pending=self._pending + waiting,
-            rejected=self._rejected,
-            lost=dict(self._lost),
+        return (
+            self._accepted + waiting,
+            self._delivered,
+            self._sampled_out,
+            self._pending + waiting,
+            self._rejected,
+            dict(self._lost),
         )
+
+
+def stats_of(snapshot: Snapshot) -> Stats:
+    """Return counts in the form that everybody reads. A snapshot is made after each step, this on demand."""
+    accepted, delivered, sampled_out, pending, rejected, lost = snapshot
+    return Stats(accepted, delivered, sampled_out, pending, rejected, lost)

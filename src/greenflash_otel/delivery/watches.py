@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -17,7 +18,7 @@ class Watch:
 
 
 class Watches:
-    """Those of all flushes that wait now. Used by the writer's thread alone; others read a `Watch`."""
+    """Those of all flushes that wait now. Changed under the lock of the contents; a flush reads its `Watch`."""
 
     def __init__(self) -> None:
         self._watches: list[Watch] = []
@@ -43,6 +44,11 @@ class Watches:
         for watch in self._watches:
             if id < watch.mark:
                 watch.left += parts - 1
+
+    def count_merged(self, ids: Collection[int]) -> None:
+        """Count entries no more whose requests are carried by an earlier entry now."""
+        for watch in self._watches:
+            watch.left -= sum(id < watch.mark for id in ids)
 
     def fail(self) -> None:
         """Let no flush wait any longer: the entries it waits for have other ids now."""

@@ -50,8 +50,8 @@ class JobTarget(Protocol):
         """Do jobs in order and complete their tickets; whether there is more to do in an idle moment."""
         ...
 
-    def tidy(self) -> None:
-        """Do what can wait for an idle moment."""
+    def tidy(self) -> bool:
+        """Do what can wait for an idle moment; False if it should wait for another."""
         ...
 
     def has_open_file(self) -> bool:
@@ -150,10 +150,11 @@ class Writer:
                 self._run_jobs() if self._jobs else self._tidy()
 
     def _tidy(self) -> None:
-        while self._untidy:
-            _, target = self._untidy.popitem()
+        untidy, self._untidy = self._untidy, {}
+        for key, target in untidy.items():
             with internal_errors.guarded("tidy up the outbox"):
-                target.tidy()
+                if not target.tidy():
+                    self._untidy[key] = target
         self._close_idle()
 
     def _close_idle(self) -> None:

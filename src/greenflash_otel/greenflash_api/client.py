@@ -11,6 +11,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from email.utils import formatdate
 from importlib import metadata
 from typing import Final
@@ -26,9 +27,10 @@ from opentelemetry.context import (  # what the SDK's own exporters set; there i
 from greenflash_otel import internal_errors
 from greenflash_otel.greenflash_api.answer import Answer, Fault
 from greenflash_otel.greenflash_api.connections import open_pool
-from greenflash_otel.greenflash_api.deadline import Cutoff, Deadline, attempt_until
+from greenflash_otel.greenflash_api.cutoff import Cutoff
+from greenflash_otel.greenflash_api.deadline import Deadline, attempt_until
 from greenflash_otel.greenflash_api.quiet import without_log_lines
-from greenflash_otel.greenflash_api.request import ApiRequest, is_api_path
+from greenflash_otel.greenflash_api.request import API_PATHS, ApiRequest, is_api_path
 
 TIMEOUT_S: Final = 10.0
 """For a whole attempt, from the look-up of the host to the last byte of the answer."""
@@ -38,6 +40,7 @@ MAX_ECHO_BYTES: Final = 16 * MAX_BODY_BYTES
 """Of an answer that accepts a user or an organization: it repeats the properties that were sent."""
 
 _SUPPRESSING = (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESS_HTTP_INSTRUMENTATION_KEY, "suppress_instrumentation")
+_UNTRACED: Final = otel_context.Context(dict.fromkeys(_SUPPRESSING, True))
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException)
 _CONNECTION_ERRORS = (
     httpx.TransportError,
@@ -73,6 +76,9 @@ class Client:
         self._base_url = base_url.rstrip("/")
         self._key = api_key.encode()
         self._headers = _make_headers(api_key)
+        self._raw_headers = [(name.encode(), value.encode()) for name, value in self._headers.items()]
+        self._urls: dict[str, httpcore.URL] = {}
+        self._prepared: dict[str, _Prepared] = {}
         self._http_client = http_client
         self._pools: dict[int, httpcore.ConnectionPool] = {}
         """By process. Closing a parent's would say goodbye on connections that it still uses."""
@@ -88,7 +94,7 @@ class Client:
         if not is_api_path(request.path):  # before it meets the key
             return Answer(None, fault="path")
         limit_s = self._timeout_s if timeout_s is None else max(0.001, min(timeout_s, self._timeout_s))
-        token = otel_context.attach(otel_context.Context(dict.fromkeys(_SUPPRESSING, True)))
+        token = otel_context.attach(_UNTRACED)
         try:
             with without_log_lines():
                 if self._http_client is None:
@@ -107,15 +113,14 @@ class Client:
 
     def _exchange(self, request: ApiRequest, limit_s: float) -> Answer:
         """Send on a connection of our own."""
-        url = httpx.URL(self._base_url + request.path)
         deadline = Deadline(limit_s, self._clock)
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit_s)
         with (
             attempt_until(deadline),
             self._get_pool().stream(
                 "POST",
-                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=list(self._headers.items()),
+                self._find_url(request.path),
+                headers=self._raw_headers,
                 content=request.body,
                 extensions={"timeout": timeouts},
             ) as response,
@@ -130,16 +135,13 @@ class Client:
         deadline = Deadline(limit_s, self._clock)
         with Cutoff(limit_s) as cutoff:
             try:
-                with http_client.stream(
-                    "POST",
-                    self._base_url + request.path,
-                    content=request.body,
-                    headers=self._headers | {"connection": "close"},
-                    timeout=limit_s,
+                response = http_client.send(
+                    self._prepare(http_client, request, limit_s, cutoff),
+                    stream=True,
                     auth=None,
                     follow_redirects=False,
-                    extensions={"trace": cutoff.watch},
-                ) as response:
+                )
+                with closing(response):
                     return self._request_answer(
                         response.status_code, response.headers, response.iter_raw(), deadline
                     )
@@ -147,6 +149,34 @@ class Client:
                 if cutoff.is_over:
                     return Answer(None, fault="timeout")
                 raise
+
+    def _prepare(
+        self, http_client: httpx.Client, request: ApiRequest, limit_s: float, cutoff: Cutoff
+    ) -> httpx.Request:
+        """Make a request as the client that was passed would make it; what is always the same is made once."""
+        prepared = self._prepared.get(request.path)
+        if prepared is None or not prepared.is_of(http_client):
+            prepared = _Prepared(http_client, self._base_url + request.path, self._headers)
+            if request.path in API_PATHS:  # others name users, of whom there is no end
+                self._prepared[request.path] = prepared
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit_s)
+        return httpx.Request(
+            "POST",
+            prepared.url,
+            headers=prepared.headers,
+            content=request.body,
+            extensions={"trace": cutoff.watch, "timeout": timeouts},
+        )
+
+    def _find_url(self, path: str) -> httpcore.URL:
+        if (url := self._urls.get(path)) is None:
+            made = httpx.URL(self._base_url + path)
+            url = httpcore.URL(
+                scheme=made.raw_scheme, host=made.raw_host, port=made.port, target=made.raw_path
+            )
+            if path in API_PATHS:
+                self._urls[path] = url
+        return url
 
     def _request_answer(
         self, status: int, headers: Mapping[str, str], chunks: Iterable[bytes], deadline: Deadline
@@ -170,6 +200,27 @@ class Client:
             # Of two threads, one's goes unused and never connects.
             self._pools.setdefault(pid, open_pool(self._base_url))
         return self._pools[pid]
+
+
+class _Prepared:
+    """The address and the headers of requests on one path, as a client that was passed merges them."""
+
+    def __init__(self, http_client: httpx.Client, url: str, headers: Mapping[str, str]) -> None:
+        request = http_client.build_request("POST", url, headers={**headers, "connection": "close"})
+        self.url = request.url
+        self.headers = request.headers
+        self.headers.pop("content-length", None)
+        self._state = _read_state(http_client)
+
+    def is_of(self, http_client: httpx.Client) -> bool:
+        """Return whether the client would still make the same."""
+        return self._state == _read_state(http_client)
+
+
+def _read_state(http_client: httpx.Client) -> tuple[object, ...]:
+    """Return what a client adds to each request of its own."""
+    cookies = [(cookie.name, cookie.value) for cookie in http_client.cookies.jar]
+    return http_client.headers.raw, str(http_client.params), cookies
 
 
 def _read(chunks: Iterable[bytes], deadline: Deadline, limit_bytes: int) -> tuple[bytes, bool]:

@@ -12,7 +12,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -150,51 +150,3 @@ def _read_address(entry: tuple[Any, ...]) -> str:
     sockaddr = entry[4]
     address, zone = str(sockaddr[0]), sockaddr[3] if len(sockaddr) > 3 else 0
     return f"{address}%{zone}" if zone and "%" not in address else address
-
-
-class Cutoff:
-    """Cut the connections of an exchange when its time is over, from a separate thread.
-
-    For a client of the application's, whose connections are not ours to make. It sees only connections that
-    are opened within the exchange, and only with a transport that knows httpx's extension ``trace``.
-    """
-
-    def __init__(self, limit_s: float) -> None:
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self.is_over = False
-        """Whether the time was over before the exchange was."""
-        self._timer = threading.Timer(limit_s, self._cut_off)
-        self._timer.daemon = True
-
-    def __enter__(self) -> Cutoff:
-        with contextlib.suppress(RuntimeError):  # no thread can be started when the interpreter ends
-            self._timer.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._timer.cancel()
-
-    def watch(self, event: str, information: Mapping[str, Any]) -> None:
-        """Note a connection that was opened. httpx calls this by the extension ``trace``."""
-        stream = information.get("return_value")
-        if not isinstance(stream, httpcore.NetworkStream):
-            return
-        connection = stream.get_extra_info("socket")
-        if isinstance(connection, socket.socket):
-            with self._lock:
-                self._sockets.append(connection)
-                if self.is_over:
-                    _shut(connection)
-
-    def _cut_off(self) -> None:
-        with self._lock:
-            self.is_over = True
-            for connection in self._sockets:
-                _shut(connection)
-
-
-def _shut(connection: socket.socket) -> None:
-    """End a connection under a thread that waits on it; closing would not wake that thread."""
-    with contextlib.suppress(OSError, ValueError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.greenflash_api.request import MAX_BYTES, MAX_ITEMS, ApiRequest, encode
 from greenflash_otel.model.operation import Json, Voice, VoiceCall
 from greenflash_otel.model.prompt_templates import write_value
 
 PATH = "/messages"
-MAX_ITEMS = 100
-MAX_BYTES = 1_000_000
-"""Of the messages of one request; a single larger message still goes out alone."""
 
 PLATFORMS = frozenset(
     {"vapi", "retell", "elevenlabs", "openai_realtime", "livekit", "bland", "synthflow", "simpleai", "other"}
@@ -47,7 +44,7 @@ def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiReques
         ApiRequest(
             "messages",
             PATH,
-            encode({**frame, "messages": batch}),
+            encode({**frame, "messages": batch}),  # last, so that ``merging`` can add more
             conversation_id=update.conversation_id,
             items=len(batch),
         )

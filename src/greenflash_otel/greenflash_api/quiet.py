@@ -7,6 +7,7 @@ pass unchanged, and no logger's level is touched.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -34,13 +35,16 @@ class _OtherRequests(logging.Filter):
 
 
 _filter: Final = _OtherRequests()
+_find_logger: Final = functools.cache(logging.getLogger)
+"""A logger is one object for as long as the process lives."""
 
 
 @contextlib.contextmanager
 def without_log_lines() -> Iterator[None]:
     """Have the HTTP libraries log nothing within the block."""
     for name in LOGGERS:
-        logging.getLogger(name).addFilter(_filter)  # adds it once
+        if _filter not in (logger := _find_logger(name)).filters:
+            logger.addFilter(_filter)
     token = _is_quiet.set(True)
     try:
         yield

@@ -13,6 +13,10 @@ from greenflash_otel import internal_errors
 from greenflash_otel.any_json import UNBOUNDED, repair_json
 from greenflash_otel.model.operation import Json
 
+MAX_ITEMS: Final = 100
+MAX_BYTES: Final = 1_000_000
+"""Of the messages of one request; a single larger message still goes out alone."""
+
 Kind: TypeAlias = Literal["messages", "outcome", "rating", "user", "organization"]
 
 
