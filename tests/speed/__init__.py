@@ -1,0 +1,1 @@
+"""What conversion may cost, counted: calls, encodings, hashes, objects and bytes. Times differ by machine."""

@@ -1,71 +1,59 @@
-"""Count what an outbox asks of SQLite: statements, commits, and the rows that it reads."""
+"""Count what a piece of work does: calls of ours, JSON encodings, hashes."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
-import pytest
+import greenflash_otel
 
-from greenflash_otel.delivery import schema
+HOME = str(Path(greenflash_otel.__file__).parent)
 
 
-class Statements:
-    """The SQL that was run."""
+@dataclass
+class Counts:
+    """What a piece of work did."""
 
-    def __init__(self) -> None:
-        self.all: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self.all)
+    calls: Counter[str] = field(default_factory=Counter)
+    """Calls of functions of ours, by their names."""
+    builtins: Counter[str] = field(default_factory=Counter)
+    """Calls of C functions by code of ours, by their names."""
 
     @property
-    def commits(self) -> int:
-        """How often the disk was waited for: ends of transactions, and statements that are one themselves."""
-        commits, is_open = 0, False
-        for statement in self.all:
-            if statement.startswith("BEGIN"):
-                is_open = True
-            elif statement == "COMMIT":
-                is_open, commits = False, commits + 1
-            elif not is_open and statement.startswith(("INSERT", "UPDATE", "WITH gone", "DELETE")):
-                commits += 1
-        return commits
-
-    def clear(self) -> None:
-        """Begin to count anew."""
-        self.all.clear()
+    def total(self) -> int:
+        """All calls of functions of ours."""
+        return sum(self.calls.values())
 
 
-@contextmanager
-def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statements]:
-    """Count the SQL of the outboxes that are opened in the block."""
-    statements = Statements()
-    connect = schema.connect
+def count(work: Callable[[], object]) -> Counts:
+    """Do a piece of work, and count what it does."""
+    counts = Counts()
+    kinds: dict[Any, str | None] = {}
 
-    def connect_counted(*arguments: Any, **named: Any) -> sqlite3.Connection:
-        db = connect(*arguments, **named)
-        db.set_trace_callback(statements.all.append)
-        return db
+    def see(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            code = frame.f_code
+            name = kinds.get(code, "")
+            if name == "":
+                name = kinds[code] = (
+                    f"{Path(code.co_filename).stem}.{code.co_name}"
+                    if code.co_filename.startswith(HOME)
+                    else None
+                )
+            if name is not None:
+                counts.calls[name] += 1
+        elif event == "c_call":
+            counts.builtins[getattr(argument, "__name__", "?")] += 1
 
-    monkeypatch.setattr(schema, "connect", connect_counted)
-    yield statements
-
-
-def steps_of(act: Callable[[], object], db: sqlite3.Connection) -> int:
-    """Return how many instructions SQLite runs for something; they grow with the rows that it visits."""
-    steps = 0
-
-    def count() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    db.set_progress_handler(count, 1)
+    before = sys.getprofile()
+    sys.setprofile(see)
     try:
-        act()
+        work()
     finally:
-        db.set_progress_handler(None, 1)
-    return steps
+        sys.setprofile(before)
+    return counts

@@ -18,7 +18,7 @@ from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 from tests.delivery.fakes import SUCCESS, Wire, messages
 from tests.delivery.making import make_delivery
-from tests.speed.counting import Statements, counted_statements, steps_of
+from tests.speed.sql_counting import Statements, counted_statements, steps_of
 
 REQUESTS = 640
 PUT_MOST = 1.3

@@ -290,13 +290,13 @@ class Ingest:
             operation = make_call(
                 operation, already_emitted=self._conversations.index.traces.has(span.trace_id)
             )
+            self._joiner.await_logs(span, operation, now_ns)  # of any other call `_convert` did
         if one.already_emitted:
             self._conversations.withdraw(span)
         if operation is None:
             return ()
         if defer_run(self._conversations, self._recent, one, now_ns):
             return ()
-        self._joiner.await_logs(span, operation, now_ns)
         return self._assemble(span, operation)
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.model.operation import is_bare_failure
 from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.semconv.correlation.closed_calls import find_closed
 from greenflash_otel.semconv.correlation.outermost_runs import make_call_of_run, may_be_call
 from greenflash_otel.semconv.correlation.reading import Key, Reading, read
 from greenflash_otel.semconv.correlation.trace import combine_spans
@@ -56,12 +57,21 @@ class Recent:
         if all(one.span.scope == OURS for one in readings):
             return combine_spans(readings)
         readings = [one for one in readings if self._is_news(one)]
-        new = {one.key for one in readings}
-        before = {one.key: one for one in self._find_related(readings) if one.key not in new}
-        recorded = combine_spans([*before.values(), *readings])
-        found = [one for one in recorded if one.key in new or _is_better(before[one.key], one)]
+        found = self._combine(readings, find_closed(readings, self._last.values(), self._traces))
         self._remember(found)
         return found
+
+    def _combine(self, readings: Sequence[Reading], closed: Sequence[Reading]) -> list[Reading]:
+        """Combine readings with what came before; those that are closed stay as they are."""
+        alone = {one.key for one in closed}
+        together = [one for one in readings if one.key not in alone]
+        if not together:
+            return sorted(closed, key=lambda one: one.span.end_ns)
+        new = {one.key for one in together}
+        before = {one.key: one for one in self._find_related(together) if one.key not in new}
+        recorded = combine_spans([*before.values(), *together])
+        found = [one for one in recorded if one.key in new or _is_better(before[one.key], one)]
+        return sorted([*found, *closed], key=lambda one: one.span.end_ns) if closed else found
 
     def list_known(self, trace_id: str) -> Iterable[Reading]:
         """Return what is remembered of a trace."""

@@ -1,0 +1,71 @@
+"""Count what an outbox asks of SQLite: statements, commits, and the rows that it reads."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from greenflash_otel.delivery import schema
+
+
+class Statements:
+    """The SQL that was run."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    @property
+    def commits(self) -> int:
+        """How often the disk was waited for: ends of transactions, and statements that are one themselves."""
+        commits, is_open = 0, False
+        for statement in self.all:
+            if statement.startswith("BEGIN"):
+                is_open = True
+            elif statement == "COMMIT":
+                is_open, commits = False, commits + 1
+            elif not is_open and statement.startswith(("INSERT", "UPDATE", "WITH gone", "DELETE")):
+                commits += 1
+        return commits
+
+    def clear(self) -> None:
+        """Begin to count anew."""
+        self.all.clear()
+
+
+@contextmanager
+def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statements]:
+    """Count the SQL of the outboxes that are opened in the block."""
+    statements = Statements()
+    connect = schema.connect
+
+    def connect_counted(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        db = connect(*arguments, **named)
+        db.set_trace_callback(statements.all.append)
+        return db
+
+    monkeypatch.setattr(schema, "connect", connect_counted)
+    yield statements
+
+
+def steps_of(act: Callable[[], object], db: sqlite3.Connection) -> int:
+    """Return how many instructions SQLite runs for something; they grow with the rows that it visits."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    db.set_progress_handler(count, 1)
+    try:
+        act()
+    finally:
+        db.set_progress_handler(None, 1)
+    return steps
