@@ -182,7 +182,7 @@ class ReusableSpanProcessor(ConversationSpanProcessor, Generic[Sink]):
 class SpanSink(Protocol):
     """Where spans go that just ended: a pipeline."""
 
-    def submit(self, span: LazySpanRecord, size_bytes: int = 0) -> object:
+    def submit(self, span: LazySpanRecord, size_bytes: int = 0, /) -> object:
         """Hand over a span. Costs a queue entry."""
         ...
 

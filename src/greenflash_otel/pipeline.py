@@ -95,6 +95,10 @@ class Pipeline:
             destination=str(self.destination),
             offline_reason=settings.offline_reason or "no API key",
         )
+        self.submit = self._delivery.submit
+        """Hands over a span that just ended, and what it takes in memory: a queue entry for the ingest thread."""
+        self.has_room = self._delivery.batcher.has_room
+        """Returns whether as many bytes may wait for that thread."""
         if settings.api_key is not None and settings.outbox != MEMORY:
             self._adopt_from_root(Path(settings.outbox))
         metrics.report(self)
@@ -110,14 +114,6 @@ class Pipeline:
     def where(self) -> str:
         """Return where captured data waits, for people."""
         return "in memory" if self._outbox.folder is None else str(self._outbox.folder)
-
-    def submit(self, span: LazySpanRecord, size_bytes: int = 0) -> None:
-        """Hand over a span that just ended. Costs a queue entry; the ingest thread does the work.
-
-        Args:
-            size_bytes: What its texts take in memory.
-        """
-        self._delivery.submit(span, size_bytes)
 
     def take(self, spans: Iterable[SpanRecord], failed: Counter[str] | None = None) -> bool:
         """Convert and keep spans now: they are in the outbox when this returns True.

@@ -31,6 +31,7 @@ from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import GreenflashSpanProcessor, find_or_add_processor
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.model.telemetry import OURS
+from greenflash_otel.own_spans import OwnTracer
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
@@ -279,17 +280,18 @@ def _set_up(
     settings: Settings, provider: trace.TracerProvider | None, http_client: httpx.Client | None
 ) -> _Runtime:
     passed, own = provider, provider is None and settings.export != "none"
-    if provider is None:
-        provider = _own_provider(settings) if own else trace.get_tracer_provider()
-    if not hasattr(provider, "add_span_processor") and settings.export != "none":
-        raise ConfigurationError(
-            "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
-            "export='none' to make spans only"
-        )
-    pipeline, processor = _make_pipeline(settings, provider, http_client)
+    pipeline: Pipeline
+    processor: _Processor | None
+    tracer: Tracer
+    if own and settings.export == "greenflash":
+        pipeline = Pipeline(settings, http_client=http_client)
+        tracer = processor = OwnTracer(pipeline, Resource.create())
+    else:
+        provider = provider or (_own_provider(settings) if own else trace.get_tracer_provider())
+        pipeline, processor = _make_pipeline(settings, provider, http_client)
+        tracer = provider.get_tracer(TRACER)
     set_baggage_propagation(settings.baggage)
     set_strict(settings.strict)
-    tracer = provider.get_tracer(TRACER)
     history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
     common = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
     options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
@@ -305,6 +307,11 @@ def _make_pipeline(
     settings: Settings, provider: Any, http_client: httpx.Client | None
 ) -> tuple[Pipeline, _Processor | None]:
     """Return where spans go by the setting ``export``, and what ``provider`` hands them to."""
+    if not hasattr(provider, "add_span_processor") and settings.export != "none":
+        raise ConfigurationError(
+            "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
+            "export='none' to make spans only"
+        )
     if settings.export == "greenflash":
         pipeline = Pipeline(settings, http_client=http_client)
         processor = find_or_add_processor(provider, GreenflashSpanProcessor)
@@ -326,16 +333,12 @@ IDLE = Settings(
 
 
 def _own_provider(settings: Settings) -> TracerProvider:
-    """Return a provider that only we read. What goes to a Collector keeps to the limits of the environment.
+    """Return a provider whose spans go to a Collector, within the limits of the environment.
 
-    All else is retained whole, whatever is set for the application's own. The SDK registers a function for forks
+    The SDK registers a function for forks
     with each provider, for good, so the provider of an earlier `instrument()` is used again.
     """
-    limits = SpanLimits(**dict.fromkeys(_LIMITS, SpanLimits.UNSET))
-    resource = Resource.create()
-    if settings.export == "otlp":
-        limits = SpanLimits()
-        resource = resource.merge(read_resource(settings))
+    limits, resource = SpanLimits(), Resource.create().merge(read_resource(settings))
     for provider, its_limits in _own_providers:
         if provider.resource == resource and vars(its_limits) == vars(limits):
             return provider
@@ -348,13 +351,6 @@ def _own_provider(settings: Settings) -> TracerProvider:
 
 _own_providers: deque[tuple[TracerProvider, SpanLimits]] = deque(maxlen=4)
 """Our own providers, for the next `instrument()`."""
-_LIMITS = (
-    "max_attributes",
-    "max_span_attributes",
-    "max_event_attributes",
-    "max_attribute_length",
-    "max_span_attribute_length",
-)
 
 
 def _import_instrumentation(

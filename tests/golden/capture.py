@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.sdk import trace
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from greenflash_otel import instrumentation
+from greenflash_otel import instrumentation, own_spans
 from greenflash_otel.model.telemetry import AttributeValue, SpanRecord
 from tests.instrumentation.openai.spans import Spans
 
@@ -68,6 +68,7 @@ def counted_time() -> Iterator[None]:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trace, "time_ns", clock.time_ns)
+        patch.setattr(own_spans, "time", clock)
         for module in modules:
             if vars(module).get("time") is time:
                 patch.setattr(module, "time", clock)

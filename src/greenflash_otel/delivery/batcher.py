@@ -140,7 +140,7 @@ class Batcher:
         if self.is_closed:
             return self._lose("closed")
         size_bytes += ITEM_BYTES
-        if not self._has_room(size_bytes) and not self._await_room(size_bytes):
+        if not self.has_room(size_bytes) and not self._await_room(size_bytes):
             return self._lose(self._spill.reason)
         self._bytes += size_bytes
         self._items.append((item, size_bytes))
@@ -148,6 +148,10 @@ class Batcher:
             self._spill_oldest()
         self.wake()
         return True
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Return whether an item of this size may wait in memory."""
+        return self._bytes + size_bytes <= MOST_BYTES or not self._bytes
 
     def run_behind(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
         """Have the ingest thread do something behind everything that was submitted before."""
@@ -219,9 +223,6 @@ class Batcher:
         key = reason, threading.get_ident()  # each thread adds to its own count, so no lock is needed
         self._lost[key] = self._lost.get(key, 0) + items
 
-    def _has_room(self, size_bytes: int) -> bool:
-        return self._bytes + size_bytes <= MOST_BYTES or not self._bytes
-
     def _await_room(self, size_bytes: int) -> bool:
         """Have room made, and wait for it if the item is so big that this is worth it; whether there is."""
         until_s = time.monotonic() + ROOM_S
@@ -233,7 +234,7 @@ class Batcher:
                 return False
             if not ticket.wait(left_s):
                 self._is_stuck = True
-            if self._has_room(size_bytes):
+            if self.has_room(size_bytes):
                 return True
 
     def _lose(self, reason: str) -> bool:

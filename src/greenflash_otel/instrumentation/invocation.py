@@ -14,19 +14,14 @@ from typing import cast
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+from opentelemetry.util.types import AttributeValue
 
 from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Operation
-from greenflash_otel.semconv.genai import (
-    OPERATION_NAME,
-    PROVIDER_NAME,
-    REQUEST_MODEL,
-    Attribute,
-    attributes_of,
-    span_name_of,
-    write_attribute,
-)
+from greenflash_otel.model.visit import text_chars_of
+from greenflash_otel.own_spans import LazyOperation, OwnSpan, OwnTracer, clean_attributes, make_head
+from greenflash_otel.semconv.genai import Attribute, attributes_of, span_name_of
 
 _ABOVE = otel_context.create_key("greenflash-captured-by-framework")
 
@@ -57,14 +52,10 @@ class Invocation:
     @classmethod
     def start(cls, tracer: Tracer, operation: Operation, context: Context | None = None) -> Invocation:
         """Start a span with what a sampler may want to know of ``operation``; content follows at the end."""
-        head = {
-            OPERATION_NAME: operation.name,
-            PROVIDER_NAME: operation.provider or "",
-            REQUEST_MODEL: operation.request_model or "",
-        }
-        attributes = {name: value for name, value in head.items() if value}
-        kind = SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT
-        return cls(tracer.start_span(span_name_of(operation), context, kind=kind, attributes=attributes))
+        if isinstance(tracer, OwnTracer):
+            return cls(tracer.begin(operation, context))
+        kind, head = SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT, make_head(operation)
+        return cls(tracer.start_span(span_name_of(operation), context, kind=kind, attributes=head))
 
     @property
     def span(self) -> Span | None:
@@ -92,6 +83,9 @@ class Invocation:
         span = self._span
         if span is None:
             return
+        if isinstance(span, OwnSpan):
+            span.write(operation, text_chars_of(operation))
+            return
         with guarded("write an operation to its span", lost="operation_not_written"):
             write_attributes(span, attributes_of(operation))
         with guarded("write a failure to its span"):
@@ -99,11 +93,23 @@ class Invocation:
                 message = repair_surrogates(failure.message) if failure.message else None
                 span.set_status(Status(StatusCode.ERROR, message))
 
+    def finish_later(self, read: LazyOperation, size_bytes: int, *, end_ns: int) -> None:
+        """End an own span; the thread that reads it calls ``read`` for the operation, from so many bytes."""
+        if isinstance(self._span, OwnSpan):
+            self._span.write(read, size_bytes)
+        self.end(end_ns=end_ns)
+
+    @property
+    def is_read_later(self) -> bool:
+        """Whether only our pipeline reads the span, on its own thread."""
+        return isinstance(self._span, OwnSpan)
+
     def end(self, marks: Mapping[str, Attribute] | None = None, *, end_ns: int | None = None) -> None:
         """End the span, at ``end_ns`` or now, with some last attributes. Later calls do nothing."""
         span = self._take_span()
         if span is not None:
-            write_attributes(span, marks or {})
+            if marks:
+                write_attributes(span, marks)
             span.end(end_ns)
 
     def discard(self) -> None:
@@ -121,10 +127,10 @@ class Invocation:
 
 def write_attributes(span: Span, attributes: Mapping[str, object]) -> None:
     """Write attributes to a span, each for itself: one that cannot be written costs no other."""
-    values: dict[str, Attribute] = {}
-    for name, value in attributes.items():
-        with guarded("write an attribute", lost="attribute_not_written"):
-            values[name] = write_attribute(value)
+    if isinstance(span, OwnSpan):
+        span.set_attributes(cast("Mapping[str, AttributeValue]", attributes))
+        return
+    values = clean_attributes(attributes)
     try:
         span.set_attributes(values)
     except Exception:  # noqa: BLE001 - a span of another SDK; below it is found out which attribute it was

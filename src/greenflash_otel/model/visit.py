@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from greenflash_otel.model.operation import Message, Operation, Part
+from greenflash_otel.model.operation import Message, Operation, Part, Reasoning, Text
 
 MapPart: TypeAlias = Callable[[Part, str], Part | None]
 """Returns what replaces a part, from the part and the role of its message; None leaves the part out."""
+
+CONTENT = ("arguments", "response", "call", "fields", "transcript")
+"""Fields of parts that hold content other than text."""
 
 SYSTEM = "system"
 """The role whose words `Operation.system_instructions` are."""
@@ -53,3 +56,26 @@ def map_each(parts: tuple[Part, ...], change: MapPart, role: str) -> tuple[Part,
     if all(changed is other for changed, other in zip(found, parts, strict=True)):
         return parts
     return tuple(part for part in found if part is not None)
+
+
+def text_chars_of(operation: Operation) -> int:
+    """Estimate how much text an operation has, in characters."""
+    chars, tool = 0, operation.tool
+    values: list[object] = [operation.properties, *([tool.arguments, tool.result] if tool else ())]
+    parts = list(operation.system_instructions)
+    for message in (*operation.input, *operation.output):
+        parts += message.parts
+    for part in parts:
+        if isinstance(part, (Text, Reasoning)):
+            chars += len(part.content)
+        else:
+            values += [getattr(part, name, None) for name in CONTENT]
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            chars += len(value)
+        elif isinstance(value, Mapping):
+            values += value.values()
+        elif isinstance(value, (list, tuple)):
+            values += value
+    return chars
