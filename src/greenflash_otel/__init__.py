@@ -11,6 +11,7 @@ Everything not listed in ``__all__`` is private, whatever its name.
 """
 
 from greenflash_otel.context import conversation, current_conversation, internal
+from greenflash_otel.conversation_handle import Conversation
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import (
     ConfigurationError,
@@ -29,6 +30,7 @@ from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstru
 
 __all__ = [
     "ConfigurationError",
+    "Conversation",
     "ConversationSpanProcessor",
     "GreenflashOtelError",
     "GreenflashSpanExporter",

@@ -19,8 +19,10 @@ from opentelemetry.trace import format_trace_id
 from greenflash_otel import internal_errors, runtime
 from greenflash_otel.arguments import Id, Properties, Repairs, report
 from greenflash_otel.context import conversation_for_feedback, get_current_conversation_context
+from greenflash_otel.conversation_handle import connect
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
-from greenflash_otel.instrumentation.invocation import write_attributes
+from greenflash_otel.instrumentation.invocation import Invocation, write_attributes
+from greenflash_otel.model.operation import SET_PROPERTIES, ConversationContext, Operation
 from greenflash_otel.outcomes.outcome import Influence, Outcome, ValueType
 from greenflash_otel.outcomes.ratings import (
     Organization,
@@ -241,6 +243,15 @@ def identify_organization(
     return _deliver(
         "identify_organization()", organization, lambda pipeline: _take_feedback(pipeline, organization)
     )
+
+
+def _send_properties(conversation_context: ConversationContext) -> None:
+    """Record properties of a conversation that no call of it may carry any more."""
+    operation = Operation(SET_PROPERTIES, conversation_context)
+    Invocation.start(runtime.find_active_tracer(), operation).finish(operation)
+
+
+connect(runtime.find_conversation, _send_properties)
 
 
 def _choose_id(argument: Id | None, active: str | None) -> Id | None:

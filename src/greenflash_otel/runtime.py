@@ -239,6 +239,14 @@ def find_ended_pipeline() -> Pipeline | None:
     return _ended
 
 
+def find_conversation(scope_id: str) -> str | None:
+    """Return the conversation that the calls of an unnamed block continue, as far as this process knows."""
+    pipeline = find_active_pipeline()
+    if pipeline is None or pipeline.settings.export != "greenflash":
+        return None
+    return pipeline.find_conversation(scope_id)
+
+
 def find_active_tracer() -> Tracer:
     """Return the tracer of the process; outside of `instrument()`, that of the global provider."""
     runtime = _runtime

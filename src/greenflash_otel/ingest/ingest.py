@@ -18,7 +18,7 @@ from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
 from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
-from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
+from greenflash_otel.conversations.update import ConversationUpdate
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
@@ -33,7 +33,7 @@ from greenflash_otel.ingest.chain_runs import defer_run, settle_run
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.redaction import Feedback, Redaction
-from greenflash_otel.ingest.sampling import Sampler
+from greenflash_otel.ingest.sampling import Sampler, has_error
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
 from greenflash_otel.model.operation import ConversationContext, Operation
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
@@ -142,6 +142,10 @@ class Ingest:
         """Return in how many seconds `emit_overdue` has something to do; infinity if no span waits."""
         due_ns = self.waiting.find_due_ns()
         return math.inf if due_ns is None else (due_ns - self._now_ns()) / 1e9
+
+    def find_conversation(self, scope_id: str) -> str | None:
+        """Return the conversation that the calls of an unnamed block continue; None if none is known yet."""
+        return self._conversations.index.scopes.get(scope_id)
 
     def emit_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
@@ -372,7 +376,7 @@ class Ingest:
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
             return requests
-        if "error" in self._keep_on and any(map(_has_error, update.messages)):
+        if "error" in self._keep_on and any(map(has_error, update.messages)):
             return [*self._sampler.keep(update.conversation_id), *requests]
         return self._sampler.sift(update.conversation_id, requests)
 
@@ -394,7 +398,3 @@ class Ingest:
         if isinstance(attached, Rating):
             return [*buffered, self.request_of_feedback(attached)]
         return [*buffered, self.request_of_outcome(self._redaction.redact_outcome(attached))]
-
-
-def _has_error(message: MessageItem) -> bool:
-    return message.type == "tool_error" or "error" in message.properties

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from greenflash_otel.conversations.index import ConversationIndex, NameIndex
+from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.greenflash_api.request import ApiRequest
 
 HELD_BYTES = 16 * 1024 * 1024
@@ -65,3 +66,8 @@ class Sampler:
 
 def _measure(requests: Iterable[ApiRequest]) -> int:
     return sum(len(request.body) for request in requests)
+
+
+def has_error(message: MessageItem) -> bool:
+    """Return whether a message reports an error."""
+    return message.type == "tool_error" or "error" in message.properties

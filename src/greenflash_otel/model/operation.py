@@ -305,6 +305,8 @@ EMBEDDINGS = "embeddings"
 DELETE_ITEMS = "delete_items"
 COMPACT = "compact_response"
 DECISION = "decision"
+SET_PROPERTIES = "set_properties"
+"""Name of an operation that says nothing but what its conversation context has."""
 
 SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, TURN}
 """Names of operations whose words the user may see."""
