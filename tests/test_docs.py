@@ -146,7 +146,10 @@ def test_the_blocks_about_what_your_code_records(
     assert greenflash.flush(10)
     stored = greenflash_emulator.conversation(space["conversation_id"])
     assert stored.properties == {"channel": "web", "topic": "returns"}
-    assert [one.content for one in stored.messages if one.content] == [question, answer]
+    bea = "Hi, this is Bea from support."
+    assert [one.content for one in stored.messages if one.content] == [question, answer, bea]
+    assert [one.type for one in stored.messages if not one.content] == ["retrieval"]
+    assert space["answer_id"] == body["id"]
 
 
 def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixture[str]) -> None:

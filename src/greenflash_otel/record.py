@@ -22,7 +22,11 @@ from greenflash_otel.context import conversation_for_feedback, get_current_conve
 from greenflash_otel.conversation_handle import connect
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
 from greenflash_otel.instrumentation.invocation import Invocation, write_attributes
-from greenflash_otel.model.operation import SET_PROPERTIES, ConversationContext, Operation
+from greenflash_otel.model.operation import (
+    ConversationContext,
+    Operation,
+)
+from greenflash_otel.model.own_operations import SET_PROPERTIES
 from greenflash_otel.outcomes.outcome import Influence, Outcome, ValueType
 from greenflash_otel.outcomes.ratings import (
     Organization,
@@ -248,7 +252,7 @@ def identify_organization(
 def _send_properties(conversation_context: ConversationContext) -> None:
     """Record properties of a conversation that no call of it may carry any more."""
     operation = Operation(SET_PROPERTIES, conversation_context)
-    Invocation.start(runtime.find_active_tracer(), operation).finish(operation)
+    Invocation.start(runtime.find_recording_tracer(), operation).finish(operation)
 
 
 connect(runtime.find_conversation, _send_properties)

@@ -31,7 +31,13 @@ from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.steps import find_answering_call, waits_for_question
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
-from greenflash_otel.model.operation import SET_PROPERTIES, TURN, Operation, is_bare_failure, is_step
+from greenflash_otel.model.operation import (
+    TURN,
+    Operation,
+    is_bare_failure,
+    is_step,
+)
+from greenflash_otel.model.own_operations import SET_PROPERTIES
 from greenflash_otel.model.telemetry import OURS, SpanRecord
 
 

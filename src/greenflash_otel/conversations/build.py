@@ -158,7 +158,9 @@ class _Draft:
         self._deferred += steps.later
         dependents = [*self._release(list_dependent_keys(operation, call_ids))]
         self._enclosing = EnclosingSteps(self._namespace, (*steps.before, *steps.now, *dependents))
-        asked = [self._write(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
+        facts = prepared.find_input_facts()
+        new = (one for one in aligned.chained if one.id not in emitted_ids)
+        asked = [self._write(one, span.start_ns, facts=facts) for one in new]
         earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
         found = self._add_steps(steps.now, question_id)
         answers = self._write_answers(span, operation, answered, question_id)

@@ -25,7 +25,6 @@ from greenflash_otel.model.operation import (
     MEMORY_READ,
     MEMORY_WRITE,
     RETRIEVAL,
-    SET_PROPERTIES,
     SHOWN,
     TURN,
     ConversationContext,
@@ -37,6 +36,7 @@ from greenflash_otel.model.operation import (
     ToolExecution,
     VoiceCall,
 )
+from greenflash_otel.model.own_operations import SET_PROPERTIES
 from greenflash_otel.model.telemetry import OURS, Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import (
     failure_of,
