@@ -149,7 +149,10 @@ def test_the_blocks_about_what_your_code_records(
     bea = "Hi, this is Bea from support."
     assert [one.content for one in stored.messages if one.content] == [question, answer, bea]
     assert [one.type for one in stored.messages if not one.content] == ["retrieval"]
-    assert space["answer_id"] == body["id"]
+    assert [(one.rating, one.message) for one in stored.ratings] == [
+        (rating, stored.messages[1].external_id) for rating in (1, 0)
+    ]
+    assert space["found"] == [space["conversation_id"]] * 2
 
 
 def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixture[str]) -> None:

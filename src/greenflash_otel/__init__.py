@@ -26,6 +26,7 @@ from greenflash_otel.exporter import ConversationSpanProcessor, GreenflashSpanEx
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.propagation import propagate
 from greenflash_otel.record import identify_organization, identify_user, record_outcome, record_rating
 from greenflash_otel.record_messages import record_message
 from greenflash_otel.record_steps import step
@@ -56,6 +57,7 @@ __all__ = [
     "instrument",
     "internal",
     "message_id",
+    "propagate",
     "record_message",
     "record_outcome",
     "record_rating",
