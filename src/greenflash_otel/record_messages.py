@@ -43,8 +43,8 @@ def record_message(
         more = repairs.add_original(read_properties(properties, repairs))
         if speaker is not None and said is not None:
             message = (Message(speaker, (Text(said),)),)
-            operation = Operation(RECORD_MESSAGE, properties=more)
-            operation = replace(operation, **{"input" if speaker == "user" else "output": message})
+            asked, answered = (message, ()) if speaker == "user" else ((), message)
+            operation = Operation(RECORD_MESSAGE, input=asked, output=answered, properties=more)
         elif not repairs.problems:
             repairs.note("text", text, "empty", "what was said")
     report("record_message()", repairs, InvalidStepError, strict=strict, is_usable=operation is not None)
