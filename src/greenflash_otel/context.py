@@ -19,15 +19,9 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from greenflash_otel import lost_contexts
-from greenflash_otel.arguments import (
-    Id,
-    Properties,
-    Repairs,
-    read_id,
-    read_properties,
-    report,
-)
+from greenflash_otel.arguments import Id, Properties, Repairs, read_id, read_properties, report
 from greenflash_otel.block import BegunBlock, Block, find_runner
+from greenflash_otel.conversation_handle import Conversation
 from greenflash_otel.errors import InvalidConversationError
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import ConversationContext, nest_context
@@ -52,7 +46,7 @@ def get_conversation_context(context: Context | None = None) -> ConversationCont
         frame = frame.below
     if context is None or context is otel_context.get_current():
         frame = _find_frame_of_generator(frame)
-    return frame.conversation_context if frame else _NOBODY
+    return frame.conversation.read_context() if frame else _NOBODY
 
 
 class ContextProvider(Protocol):
@@ -87,7 +81,7 @@ def current_provider() -> ContextProvider | None:
 def get_own_conversation_context() -> ConversationContext:
     """Return the conversation context of the application, whatever instrumentations provided since."""
     frame = _own_frame()
-    return frame.conversation_context if frame else _NOBODY
+    return frame.conversation.read_context() if frame else _NOBODY
 
 
 def has_left_own_block() -> bool:
@@ -139,8 +133,13 @@ def get_current_conversation_context() -> ConversationContext:
 
 
 def current_conversation() -> str | None:
-    """Id of the active conversation; None outside any, or where it is still to be found out."""
-    return get_conversation_context().conversation_id
+    """Return the id of the active conversation, as `Conversation.conversation_id` does; None outside any."""
+    frame, found = _own_frame(), _NOBODY
+    if frame is None or isinstance(otel_context.get_value(_KEY), ProvidedContext):
+        found = get_conversation_context()
+    if frame is None or found.conversation_id is not None:
+        return found.conversation_id
+    return frame.conversation.conversation_id or None
 
 
 def note_begun_here(begun: BegunBlock) -> None:
@@ -263,17 +262,17 @@ class Scope:
         """Whether what happens in it belongs together, even where nobody gave it a name."""
         self._blocks: OpenSet[Block] = OpenSet()
 
-    def __enter__(self) -> ConversationContext:
+    def __enter__(self) -> Conversation:
         return self._enter_from(sys._getframe(1))
 
-    def _enter_from(self, caller: FrameType | None) -> ConversationContext:
+    def _enter_from(self, caller: FrameType | None) -> Conversation:
         block = Block()
-        conversation_context = self._enter(block)
+        conversation = self._enter(block)
         if (frame := _frame_in(None)) is not None:
             _in_generators.add(block, frame, caller)
-        return conversation_context
+        return conversation
 
-    def _enter(self, block: Block) -> ConversationContext:
+    def _enter(self, block: Block) -> Conversation:
         self._blocks.add(block)
         block.over = False
         lost_contexts.note_entered(block)
@@ -287,11 +286,15 @@ class Scope:
             and conversation_context.scope_id is None
         ):
             conversation_context = replace(conversation_context, scope_id=uuid.uuid4().hex)
-        context = otel_context.set_value(_KEY, _Frame(conversation_context, self, outer, block), outer)
+        around = _frame_in(outer)
+        conversation = (
+            around.conversation.nest(conversation_context) if around else Conversation(conversation_context)
+        )
+        context = otel_context.set_value(_KEY, _Frame(conversation, self, outer, block), outer)
         if _carrying and conversation_context.conversation_id:
             context = baggage.set_baggage(_BAGGAGE, conversation_context.conversation_id, context)
         otel_context.attach(context)
-        return conversation_context
+        return conversation
 
     def __exit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -303,6 +306,9 @@ class Scope:
         if frame is not None and frame.scope is self:
             otel_context.attach(_outside_left_generators(frame.outer))
             block = frame.block
+            around = _frame_in(frame.outer)
+            if around is None or not around.conversation.shares_with(frame.conversation):
+                frame.conversation.send_properties()
         else:
             block = self._find_block_left_elsewhere(error, sys._getframe(1))
         if block is not None:
@@ -331,7 +337,7 @@ class Scope:
         """Enter it for one step of a generator: all of its steps are one pass through one block."""
         return _Step(self, block)
 
-    async def __aenter__(self) -> ConversationContext:
+    async def __aenter__(self) -> Conversation:
         return self._enter_from(sys._getframe(1))
 
     async def __aexit__(
@@ -348,7 +354,7 @@ class Scope:
 class _Frame:
     """One entry into a scope, as the context has it."""
 
-    conversation_context: ConversationContext
+    conversation: Conversation
     scope: Scope
     outer: Context
     block: Block

@@ -11,16 +11,23 @@ import uuid
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.trace import format_trace_id
 
 from greenflash_otel import internal_errors, runtime
+from greenflash_otel.answer_ids import message_id as find_message_id
 from greenflash_otel.arguments import Id, Properties, Repairs, report
 from greenflash_otel.context import conversation_for_feedback, get_current_conversation_context
+from greenflash_otel.conversation_handle import connect
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
-from greenflash_otel.instrumentation.invocation import write_attributes
+from greenflash_otel.instrumentation.invocation import Invocation, write_attributes
+from greenflash_otel.model.operation import (
+    ConversationContext,
+    Operation,
+)
+from greenflash_otel.model.own_operations import SET_PROPERTIES
 from greenflash_otel.outcomes.outcome import Influence, Outcome, ValueType
 from greenflash_otel.outcomes.ratings import (
     Organization,
@@ -123,6 +130,7 @@ def record_rating(
     *,
     rating_min: float | None = None,
     rating_max: float | None = None,
+    response: Any = None,
     conversation_id: Id | None = None,
     message_id: Id | None = None,
     feedback: str | None = None,
@@ -138,8 +146,9 @@ def record_rating(
     Args:
         rating_min: Lowest possible rating; by default 1, of a thumb 0.
         rating_max: Highest possible rating; by default 5, of a thumb 1.
-        message_id: The message that is rated, by its external id or by the id of the provider's response; by
-            default the conversation is.
+        response: The answer that is rated: whatever `message_id()` takes.
+        message_id: The message that is rated, by its external id, by what `message_id()` returned, or by the id of the
+            provider's response; by default the conversation is.
         feedback: What the user said about it.
         rated_at: When, as ``event_at`` of `record_outcome()`; by default now.
         strict: Raise on bad arguments; by default the setting ``strict``.
@@ -159,10 +168,12 @@ def record_rating(
         rating_min=rating_min,
         rating_max=rating_max,
         conversation_id=whose,
-        message_id=message_id,
+        message_id=find_message_id(response) if message_id is None else message_id,
         feedback=feedback,
         rated_at=rated_at,
     )
+    if response is not None and message_id is None and find_message_id(response) is None:
+        repairs.note("response", response, "left out", "an answer that has an id, or its id")
     _report("record_rating()", repaired, repairs, strict)
     if repaired is None:
         return None
@@ -241,6 +252,15 @@ def identify_organization(
     return _deliver(
         "identify_organization()", organization, lambda pipeline: _take_feedback(pipeline, organization)
     )
+
+
+def _send_properties(conversation_context: ConversationContext) -> None:
+    """Record properties of a conversation that no call of it may carry any more."""
+    operation = Operation(SET_PROPERTIES, conversation_context)
+    Invocation.start(runtime.find_recording_tracer(), operation).finish(operation)
+
+
+connect(runtime.find_conversation, _send_properties)
 
 
 def _choose_id(argument: Id | None, active: str | None) -> Id | None:
