@@ -128,6 +128,26 @@ def test_the_block_about_conversations(
     assert (outcome.value, outcome.external_user_id) == ("149.00", "ada")
 
 
+def test_the_blocks_about_outcomes(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of ``outcomes.md``, and the calls of its table, record what they name."""
+    page = (ROOT / "docs" / "outcomes.md").read_text()
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    space: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "outcomes.md", "exec"), space)
+    assert greenflash.flush(10)
+    bodies = [one.body for one in greenflash_emulator.requests()]
+    linked = [one["eventType"] for one in bodies if one.get("externalConversationId") == "chat-42"]
+    assert linked == ["upgrade", "renewal", "upgrade"]
+    assert len(bodies) == 6
+    table = "\n".join(re.findall(r"`(record_\w+\(.*?\))`", page.partition("## Four applications")[2]))
+    with greenflash.conversation("chat-43", user_id="ada"):
+        exec(compile(table, "outcomes.md", "exec"), {**vars(greenflash)})
+    assert greenflash.flush(10)
+    assert len(greenflash_emulator.requests()) == 6 + len(table.splitlines())
+
+
 def test_the_blocks_about_what_your_code_records(
     greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,14 @@ from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.propagation import propagate
 from greenflash_otel.record import identify_organization, identify_user, record_outcome, record_rating
+from greenflash_otel.record_async import (
+    aflush,
+    aidentify_organization,
+    aidentify_user,
+    arecord_outcome,
+    arecord_rating,
+    ashutdown,
+)
 from greenflash_otel.record_messages import record_message
 from greenflash_otel.record_steps import step
 from greenflash_otel.redaction.presets import redactor
@@ -52,6 +60,12 @@ __all__ = [
     "Rating",
     "Stats",
     "User",
+    "aflush",
+    "aidentify_organization",
+    "aidentify_user",
+    "arecord_outcome",
+    "arecord_rating",
+    "ashutdown",
     "conversation",
     "current_conversation",
     "doctor",

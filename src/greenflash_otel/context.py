@@ -19,11 +19,13 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from greenflash_otel import lost_contexts
-from greenflash_otel.arguments import Id, Properties, Repairs, read_id, read_properties, report
+from greenflash_otel.arguments import (
+    Id,
+    Properties,
+)
 from greenflash_otel.block import BegunBlock, Block, find_runner
+from greenflash_otel.context_arguments import make_conversation_context
 from greenflash_otel.conversation_handle import Conversation
-from greenflash_otel.errors import InvalidConversationError
-from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import ConversationContext, nest_context
 from greenflash_otel.open_set import OpenSet
 from greenflash_otel.scope_decorators import decorate
@@ -93,6 +95,11 @@ def has_left_own_block() -> bool:
 def without_providers(context: Context) -> Context:
     """``context`` as the application made it."""
     return otel_context.set_value(_KEY, _own_frame(), context)
+
+
+def without_conversation(context: Context) -> Context:
+    """``context`` outside of every conversation."""
+    return otel_context.set_value(_KEY, None, context)
 
 
 def _own_frame() -> _Frame | None:
@@ -177,6 +184,7 @@ def conversation(
     user_id: Id | None = None,
     organization_id: Id | None = None,
     properties: Properties | None = None,
+    greenflash_conversation_id: Id | None = None,
 ) -> Scope: ...
 
 
@@ -186,6 +194,7 @@ def conversation(
     user_id: Id | None = None,
     organization_id: Id | None = None,
     properties: Properties | None = None,
+    greenflash_conversation_id: Id | None = None,
 ) -> Any:
     """Say whose conversation the enclosed code works for.
 
@@ -202,6 +211,8 @@ def conversation(
         organization_id: Your name for the user's organization.
         properties: Anything JSON that describes the conversation. Dates, enums, exact numbers and the like
             become text. What several blocks say of one conversation adds up.
+        greenflash_conversation_id: The id that Greenflash gave a conversation, to continue that one. It counts before
+            ``id``.
 
     Raises:
         InvalidConversationError: Only with the setting ``strict``: an argument is bad.
@@ -209,28 +220,7 @@ def conversation(
     if issubclass(type(id), (FunctionType, MethodType)):  # @conversation, without parentheses
         return Scope(_NOBODY)(id)
     ids = {"id": id, "user_id": user_id, "organization_id": organization_id}
-    return Scope(make_conversation_context("conversation()", ids, properties))
-
-
-def make_conversation_context(
-    function: str, ids: dict[str, object], properties: object
-) -> ConversationContext:
-    """Repair the arguments of `function` that say whose conversation something is.
-
-    Args:
-        ids: Of the conversation, the user and the organization, in this order, by the name of the argument.
-
-    Raises:
-        InvalidConversationError: Only with the setting ``strict``.
-    """
-    repairs, conversation_context = Repairs(), _NOBODY
-    with guarded(f"read the arguments of {function}"):
-        conversation_id, user_id, organization_id = (read_id(name, id, repairs) for name, id in ids.items())
-        found = read_properties(properties, repairs)
-        found = repairs.add_original(found)
-        conversation_context = ConversationContext(conversation_id, user_id, organization_id, found)
-    report(function, repairs, InvalidConversationError)
-    return conversation_context
+    return Scope(make_conversation_context("conversation()", ids, properties, greenflash_conversation_id))
 
 
 def internal() -> Scope:

@@ -144,7 +144,7 @@ class Pipeline:
         redacted = self._redaction.redact_outcome(outcome)
 
         def keep_without_spans() -> Outcome:
-            if redacted.conversation_id is not None or not (trace_id or context.scope_id):
+            if redacted.conversation_id or not (redacted.link or trace_id or context.scope_id):
                 self._keep_now([self._converter.request_of_outcome(redacted)])
             else:
                 self._keep_for_later(_make_span(redacted, context, trace_id))
@@ -378,8 +378,7 @@ def _make_converter(
         sampler=sampler,
         keep_on=settings.keep_on,
         name_wait_s=settings.name_wait_s,
-        note_responses=outbox.note_responses,
-        find_response=outbox.find_response,
+        shared_notes=outbox,
     )
 
 
