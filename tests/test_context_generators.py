@@ -153,12 +153,12 @@ def test_a_scope_is_left_with_an_error(raised: type[BaseException]) -> None:
 
 def test_internal_ends_with_another_conversation() -> None:
     """A sub-agent with a conversation of its own is visible there; one within stays hidden."""
-    with internal() as hidden:
-        assert hidden.internal
-        with conversation(user_id="ada") as inside:
-            assert inside.internal
-        with conversation("other") as other:
-            assert not other.internal
+    with internal():
+        assert get_current_conversation_context().internal
+        with conversation(user_id="ada"):
+            assert get_current_conversation_context().internal
+        with conversation("other"):
+            assert not get_current_conversation_context().internal
     assert not get_current_conversation_context().internal
 
 

@@ -128,6 +128,53 @@ def test_the_block_about_conversations(
     assert (outcome.value, outcome.external_user_id) == ("149.00", "ada")
 
 
+def test_the_blocks_about_outcomes(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of ``outcomes.md``, and the calls of its table, record what they name."""
+    page = (ROOT / "docs" / "outcomes.md").read_text()
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    space: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "outcomes.md", "exec"), space)
+    assert greenflash.flush(10)
+    bodies = [one.body for one in greenflash_emulator.requests()]
+    linked = [one["eventType"] for one in bodies if one.get("externalConversationId") == "chat-42"]
+    assert linked == ["upgrade", "renewal", "upgrade"]
+    assert len(bodies) == 6
+    table = "\n".join(re.findall(r"`(record_\w+\(.*?\))`", page.partition("## Four applications")[2]))
+    with greenflash.conversation("chat-43", user_id="ada"):
+        exec(compile(table, "outcomes.md", "exec"), {**vars(greenflash)})
+    assert greenflash.flush(10)
+    assert len(greenflash_emulator.requests()) == 6 + len(table.splitlines())
+
+
+def test_the_blocks_about_what_your_code_records(
+    greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks of ``recording.md``, run one after the other, make the conversation they show."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "recording.md").read_text(), re.DOTALL)
+    question, answer = "May I return my bike?", "Yes, within 30 days."
+    body = completion(answer, "gpt-4o-mini")
+    space: dict[str, Any] = {}
+    with Replay([{**RECORDED, "to": question, "body": body}]) as openai:
+        for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": openai.base_url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("GREENFLASH_BASE_URL", greenflash_emulator.base_url)
+        for block in blocks:
+            exec(compile(block, "recording.md", "exec"), space)
+        space["client"].close()
+    assert greenflash.flush(10)
+    stored = greenflash_emulator.conversation(space["conversation_id"])
+    assert stored.properties == {"channel": "web", "topic": "returns"}
+    bea = "Hi, this is Bea from support."
+    assert [one.content for one in stored.messages if one.content] == [question, answer, bea]
+    assert [one.type for one in stored.messages if not one.content] == ["retrieval"]
+    assert [(one.rating, one.message) for one in stored.ratings] == [
+        (rating, stored.messages[1].external_id) for rating in (1, 0)
+    ]
+    assert space["found"] == [space["conversation_id"]] * 2
+
+
 def test_the_worked_example_of_the_conversation_model(capsys: pytest.CaptureFixture[str]) -> None:
     """The block of ``conversation-model.md`` prints what the page shows, and each named test exists."""
     page = (ROOT / "docs" / "conversation-model.md").read_text()

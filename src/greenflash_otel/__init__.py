@@ -10,8 +10,10 @@
 Everything not listed in ``__all__`` is private, whatever its name.
 """
 
+from greenflash_otel.answer_ids import message_id
 from greenflash_otel.checkup import Checkup, Finding, doctor
 from greenflash_otel.context import conversation, current_conversation, internal
+from greenflash_otel.conversation_handle import Conversation
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import (
     ConfigurationError,
@@ -19,18 +21,31 @@ from greenflash_otel.errors import (
     InvalidConversationError,
     InvalidFeedbackError,
     InvalidOutcomeError,
+    InvalidStepError,
 )
 from greenflash_otel.exporter import ConversationSpanProcessor, GreenflashSpanExporter
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.propagation import propagate
 from greenflash_otel.record import identify_organization, identify_user, record_outcome, record_rating
+from greenflash_otel.record_async import (
+    aflush,
+    aidentify_organization,
+    aidentify_user,
+    arecord_outcome,
+    arecord_rating,
+    ashutdown,
+)
+from greenflash_otel.record_messages import record_message
+from greenflash_otel.record_steps import step
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstrument
 
 __all__ = [
     "Checkup",
     "ConfigurationError",
+    "Conversation",
     "ConversationSpanProcessor",
     "Finding",
     "GreenflashOtelError",
@@ -38,12 +53,19 @@ __all__ = [
     "InvalidConversationError",
     "InvalidFeedbackError",
     "InvalidOutcomeError",
+    "InvalidStepError",
     "Organization",
     "Outcome",
     "Pipeline",
     "Rating",
     "Stats",
     "User",
+    "aflush",
+    "aidentify_organization",
+    "aidentify_user",
+    "arecord_outcome",
+    "arecord_rating",
+    "ashutdown",
     "conversation",
     "current_conversation",
     "doctor",
@@ -52,10 +74,14 @@ __all__ = [
     "identify_user",
     "instrument",
     "internal",
+    "message_id",
+    "propagate",
+    "record_message",
     "record_outcome",
     "record_rating",
     "redactor",
     "shutdown",
     "stats",
+    "step",
     "uninstrument",
 ]

@@ -28,6 +28,7 @@ from greenflash_otel.any_json import (
     shorten,
 )
 from greenflash_otel.errors import GreenflashOtelError
+from greenflash_otel.model.greenflash_ids import write_greenflash_id
 from greenflash_otel.model.operation import ORIGINAL, Json, merge_properties
 
 Id: TypeAlias = str | int | UUID
@@ -128,6 +129,25 @@ def read_id(name: str, id: object, repairs: Repairs) -> str | None:
     elif not is_clear:
         repairs.note(name, id, "made a text", f"your id as text of at most {MAX_NAME} characters")
     return text
+
+
+def read_either_id(name: str, id: object, greenflash_id: object, repairs: Repairs) -> str | None:
+    """Read what names a thing: the id that Greenflash made, if there is one, else the application's own."""
+    made_there = read_greenflash_id(f"greenflash_{name}", greenflash_id, repairs)
+    return read_id(name, id, repairs) if made_there is None else made_there
+
+
+def read_greenflash_id(name: str, id: object, repairs: Repairs) -> str | None:
+    """Read an id that Greenflash made, a UUID; return it in the form of `model.greenflash_ids`."""
+    if id is None:
+        return None
+    try:
+        return write_greenflash_id(str(UUID(str(id).strip())))
+    except Exception:  # noqa: BLE001 - an object of the application
+        repairs.note(
+            name, id, "left out", "the UUID that Greenflash answered with; ids of your own go elsewhere"
+        )
+        return None
 
 
 def write_id(id: object) -> tuple[str | None, bool]:

@@ -22,14 +22,10 @@ from greenflash_otel import lost_contexts
 from greenflash_otel.arguments import (
     Id,
     Properties,
-    Repairs,
-    read_id,
-    read_properties,
-    report,
 )
 from greenflash_otel.block import BegunBlock, Block, find_runner
-from greenflash_otel.errors import InvalidConversationError
-from greenflash_otel.internal_errors import guarded
+from greenflash_otel.context_arguments import make_conversation_context
+from greenflash_otel.conversation_handle import Conversation
 from greenflash_otel.model.operation import ConversationContext, nest_context
 from greenflash_otel.open_set import OpenSet
 from greenflash_otel.scope_decorators import decorate
@@ -52,7 +48,7 @@ def get_conversation_context(context: Context | None = None) -> ConversationCont
         frame = frame.below
     if context is None or context is otel_context.get_current():
         frame = _find_frame_of_generator(frame)
-    return frame.conversation_context if frame else _NOBODY
+    return frame.conversation.read_context() if frame else _NOBODY
 
 
 class ContextProvider(Protocol):
@@ -87,7 +83,7 @@ def current_provider() -> ContextProvider | None:
 def get_own_conversation_context() -> ConversationContext:
     """Return the conversation context of the application, whatever instrumentations provided since."""
     frame = _own_frame()
-    return frame.conversation_context if frame else _NOBODY
+    return frame.conversation.read_context() if frame else _NOBODY
 
 
 def has_left_own_block() -> bool:
@@ -99,6 +95,11 @@ def has_left_own_block() -> bool:
 def without_providers(context: Context) -> Context:
     """``context`` as the application made it."""
     return otel_context.set_value(_KEY, _own_frame(), context)
+
+
+def without_conversation(context: Context) -> Context:
+    """``context`` outside of every conversation."""
+    return otel_context.set_value(_KEY, None, context)
 
 
 def _own_frame() -> _Frame | None:
@@ -139,8 +140,13 @@ def get_current_conversation_context() -> ConversationContext:
 
 
 def current_conversation() -> str | None:
-    """Id of the active conversation; None outside any, or where it is still to be found out."""
-    return get_conversation_context().conversation_id
+    """Return the id of the active conversation, as `Conversation.conversation_id` does; None outside any."""
+    frame, found = _own_frame(), _NOBODY
+    if frame is None or isinstance(otel_context.get_value(_KEY), ProvidedContext):
+        found = get_conversation_context()
+    if frame is None or found.conversation_id is not None:
+        return found.conversation_id
+    return frame.conversation.conversation_id or None
 
 
 def note_begun_here(begun: BegunBlock) -> None:
@@ -178,6 +184,7 @@ def conversation(
     user_id: Id | None = None,
     organization_id: Id | None = None,
     properties: Properties | None = None,
+    greenflash_conversation_id: Id | None = None,
 ) -> Scope: ...
 
 
@@ -187,6 +194,7 @@ def conversation(
     user_id: Id | None = None,
     organization_id: Id | None = None,
     properties: Properties | None = None,
+    greenflash_conversation_id: Id | None = None,
 ) -> Any:
     """Say whose conversation the enclosed code works for.
 
@@ -203,6 +211,8 @@ def conversation(
         organization_id: Your name for the user's organization.
         properties: Anything JSON that describes the conversation. Dates, enums, exact numbers and the like
             become text. What several blocks say of one conversation adds up.
+        greenflash_conversation_id: The id that Greenflash gave a conversation, to continue that one. It counts before
+            ``id``.
 
     Raises:
         InvalidConversationError: Only with the setting ``strict``: an argument is bad.
@@ -210,28 +220,7 @@ def conversation(
     if issubclass(type(id), (FunctionType, MethodType)):  # @conversation, without parentheses
         return Scope(_NOBODY)(id)
     ids = {"id": id, "user_id": user_id, "organization_id": organization_id}
-    return Scope(make_conversation_context("conversation()", ids, properties))
-
-
-def make_conversation_context(
-    function: str, ids: dict[str, object], properties: object
-) -> ConversationContext:
-    """Repair the arguments of `function` that say whose conversation something is.
-
-    Args:
-        ids: Of the conversation, the user and the organization, in this order, by the name of the argument.
-
-    Raises:
-        InvalidConversationError: Only with the setting ``strict``.
-    """
-    repairs, conversation_context = Repairs(), _NOBODY
-    with guarded(f"read the arguments of {function}"):
-        conversation_id, user_id, organization_id = (read_id(name, id, repairs) for name, id in ids.items())
-        found = read_properties(properties, repairs)
-        found = repairs.add_original(found)
-        conversation_context = ConversationContext(conversation_id, user_id, organization_id, found)
-    report(function, repairs, InvalidConversationError)
-    return conversation_context
+    return Scope(make_conversation_context("conversation()", ids, properties, greenflash_conversation_id))
 
 
 def internal() -> Scope:
@@ -263,17 +252,17 @@ class Scope:
         """Whether what happens in it belongs together, even where nobody gave it a name."""
         self._blocks: OpenSet[Block] = OpenSet()
 
-    def __enter__(self) -> ConversationContext:
+    def __enter__(self) -> Conversation:
         return self._enter_from(sys._getframe(1))
 
-    def _enter_from(self, caller: FrameType | None) -> ConversationContext:
+    def _enter_from(self, caller: FrameType | None) -> Conversation:
         block = Block()
-        conversation_context = self._enter(block)
+        conversation = self._enter(block)
         if (frame := _frame_in(None)) is not None:
             _in_generators.add(block, frame, caller)
-        return conversation_context
+        return conversation
 
-    def _enter(self, block: Block) -> ConversationContext:
+    def _enter(self, block: Block) -> Conversation:
         self._blocks.add(block)
         block.over = False
         lost_contexts.note_entered(block)
@@ -287,11 +276,15 @@ class Scope:
             and conversation_context.scope_id is None
         ):
             conversation_context = replace(conversation_context, scope_id=uuid.uuid4().hex)
-        context = otel_context.set_value(_KEY, _Frame(conversation_context, self, outer, block), outer)
+        around = _frame_in(outer)
+        conversation = (
+            around.conversation.nest(conversation_context) if around else Conversation(conversation_context)
+        )
+        context = otel_context.set_value(_KEY, _Frame(conversation, self, outer, block), outer)
         if _carrying and conversation_context.conversation_id:
             context = baggage.set_baggage(_BAGGAGE, conversation_context.conversation_id, context)
         otel_context.attach(context)
-        return conversation_context
+        return conversation
 
     def __exit__(
         self, type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -303,6 +296,9 @@ class Scope:
         if frame is not None and frame.scope is self:
             otel_context.attach(_outside_left_generators(frame.outer))
             block = frame.block
+            around = _frame_in(frame.outer)
+            if around is None or not around.conversation.shares_with(frame.conversation):
+                frame.conversation.send_properties()
         else:
             block = self._find_block_left_elsewhere(error, sys._getframe(1))
         if block is not None:
@@ -331,7 +327,7 @@ class Scope:
         """Enter it for one step of a generator: all of its steps are one pass through one block."""
         return _Step(self, block)
 
-    async def __aenter__(self) -> ConversationContext:
+    async def __aenter__(self) -> Conversation:
         return self._enter_from(sys._getframe(1))
 
     async def __aexit__(
@@ -348,7 +344,7 @@ class Scope:
 class _Frame:
     """One entry into a scope, as the context has it."""
 
-    conversation_context: ConversationContext
+    conversation: Conversation
     scope: Scope
     outer: Context
     block: Block

@@ -30,3 +30,7 @@ class InvalidConversationError(GreenflashOtelError, ValueError):
 
 class InvalidFeedbackError(GreenflashOtelError, ValueError):
     """A rating, user or organization that Greenflash would refuse, or that makes no sense."""
+
+
+class InvalidStepError(GreenflashOtelError, ValueError):
+    """A step or a message of the application's own code that had to be repaired."""

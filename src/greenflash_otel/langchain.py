@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from greenflash_otel import runtime
 from greenflash_otel.arguments import Id, Properties
-from greenflash_otel.context import make_conversation_context
+from greenflash_otel.context_arguments import make_conversation_context
 from greenflash_otel.instrumentation import langchain
 from greenflash_otel.instrumentation.langchain.config import Source
 from greenflash_otel.instrumentation.langchain.handler import CallbackHandler
@@ -38,6 +38,7 @@ class GreenflashCallbackHandler(CallbackHandler):
         user_id: Your name for the user, sent as ``externalUserId``.
         organization_id: Your name for the user's organization.
         properties: Anything JSON that describes the conversation; see `conversation()`.
+        greenflash_conversation_id: The id that Greenflash gave a conversation, to continue that one.
 
     Raises:
         ConfigurationError: It is the first to be set up, and a setting is missing or malformed.
@@ -51,6 +52,7 @@ class GreenflashCallbackHandler(CallbackHandler):
         user_id: Id | None = None,
         organization_id: Id | None = None,
         properties: Properties | None = None,
+        greenflash_conversation_id: Id | None = None,
     ) -> None:
         super().__init__()
         if langchain.current is None:
@@ -60,7 +62,9 @@ class GreenflashCallbackHandler(CallbackHandler):
             "user_id": user_id,
             "organization_id": organization_id,
         }
-        self._conversation_context = make_conversation_context("GreenflashCallbackHandler()", ids, properties)
+        self._conversation_context = make_conversation_context(
+            "GreenflashCallbackHandler()", ids, properties, greenflash_conversation_id
+        )
 
     def get_source(self) -> Source | None:
         """Where the spans of a new turn go; None after `shutdown()`."""

@@ -10,7 +10,6 @@ A public function waits for the thread that does its work, for a limited time, a
 from __future__ import annotations
 
 import hashlib
-import importlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -46,7 +45,7 @@ from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
-from greenflash_otel.redaction.presets import redactor
+from greenflash_otel.redaction.presets import find_redact
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of_context
 from greenflash_otel.settings import MEMORY, Settings
@@ -56,6 +55,8 @@ LazySpanRecord = Callable[[], SpanRecord]
 
 T = TypeVar("T")
 
+FIND_S: Final = 1.0
+"""How long a block waits to learn which conversation its calls continue."""
 IN_TURN_S: Final = 1.0
 """How long an outcome waits for the spans before it. Then it is stored without them."""
 TAKE_S: Final = 60.0
@@ -80,10 +81,11 @@ class Pipeline:
         is_online = settings.api_key is not None and settings.offline_reason is None
         addressed = Destination(settings.base_url, settings.product_id)
         self.destination = addressed if settings.api_key is not None else addressed.unaddressed
-        redact = _resolve(settings.redact)
+        redact = find_redact(settings.redact)
         self._redaction = Redaction(redact)
         self._outbox = open_outbox(settings.outbox, self.destination, settings.outbox_limit_bytes)
-        self._converter = _make_converter(self._outbox, settings, redact)
+        self._conversations = _make_conversation_store(self._outbox, settings)
+        self._converter = _make_converter(self._outbox, settings, redact, self._conversations)
         self._spill = _make_spill(self._outbox, settings, redact)
         self._delivery = Delivery(
             self._outbox,
@@ -138,7 +140,7 @@ class Pipeline:
         redacted = self._redaction.redact_outcome(outcome)
 
         def keep_without_spans() -> Outcome:
-            if redacted.conversation_id is not None or not (trace_id or context.scope_id):
+            if redacted.conversation_id or not (redacted.link or trace_id or context.scope_id):
                 self._keep_now([self._converter.request_of_outcome(redacted)])
             else:
                 self._keep_for_later(_make_span(redacted, context, trace_id))
@@ -169,6 +171,11 @@ class Pipeline:
             keep_without_spans,
             unfinished=unfinished,
         )
+
+    def find_conversation(self, scope_id: str) -> str | None:
+        """Return the conversation that the calls of an unnamed block continue; None if nobody knows it in a second."""
+        work = self._delivery.run_behind(lambda: self._conversations.index.scopes.get(scope_id))
+        return cast("str | None", work.result) if self._delivery.batcher.wait(work, FIND_S) else None
 
     def take_feedback(self, feedback: Rating | User | Organization) -> bool:
         """Keep what was said of a conversation or a user; True if it is in the outbox now."""
@@ -348,22 +355,26 @@ def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: 
     )
 
 
-def _make_converter(outbox: Outbox, settings: Settings, redact: Redact | None) -> Ingest:
-    reader, product_id = None if settings.outbox == MEMORY else outbox, str(settings.product_id)
-    conversations = ConversationStore(key_of(settings.id_key), reader, owner=product_id)
+def _make_conversation_store(outbox: Outbox, settings: Settings) -> ConversationStore:
+    reader = None if settings.outbox == MEMORY else outbox
+    return ConversationStore(key_of(settings.id_key), reader, owner=str(settings.product_id))
+
+
+def _make_converter(
+    outbox: Outbox, settings: Settings, redact: Redact | None, conversations: ConversationStore
+) -> Ingest:
     sampler = _make_sampler(settings, conversations)
     # What is kept here, Greenflash must not sample once more.
     force_sample = True if sampler else settings.force_sample
     return Ingest(
         outbox,
-        Address(product_id, settings.default_user_id, settings.sample_rate, force_sample),
+        Address(str(settings.product_id), settings.default_user_id, settings.sample_rate, force_sample),
         redact,
         conversations=conversations,
         sampler=sampler,
         keep_on=settings.keep_on,
         name_wait_s=settings.name_wait_s,
-        note_responses=outbox.note_responses,
-        find_response=outbox.find_response,
+        shared_notes=outbox,
     )
 
 
@@ -378,18 +389,3 @@ def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampl
     if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
         return None
     return Sampler(settings.sample_rate, conversations.index.always_sampled)
-
-
-def _resolve(redact: Redact | str | None) -> Redact | None:
-    """Return the redaction function itself; the setting may only name it, or presets."""
-    if not isinstance(redact, str):
-        return redact
-    if ":" not in redact:
-        return redactor(*(name.strip() for name in redact.split(",")))
-    module, _, name = redact.partition(":")
-    try:
-        return cast(Redact, getattr(importlib.import_module(module), name))
-    except (ImportError, AttributeError, ValueError):
-        raise ConfigurationError(
-            f"redact is {redact!r}, which cannot be imported; write 'module:function'"
-        ) from None

@@ -11,17 +11,29 @@ import uuid
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import format_trace_id
 
 from greenflash_otel import internal_errors, runtime
+from greenflash_otel.answer_ids import message_id as find_message_id
 from greenflash_otel.arguments import Id, Properties, Repairs, report
-from greenflash_otel.context import conversation_for_feedback, get_current_conversation_context
+from greenflash_otel.context import (
+    conversation_for_feedback,
+    get_current_conversation_context,
+    without_conversation,
+)
+from greenflash_otel.conversation_handle import connect
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
-from greenflash_otel.instrumentation.invocation import write_attributes
-from greenflash_otel.outcomes.outcome import Influence, Outcome, ValueType
+from greenflash_otel.instrumentation.invocation import Invocation, write_attributes
+from greenflash_otel.model.operation import (
+    ConversationContext,
+    Operation,
+)
+from greenflash_otel.model.own_operations import SET_PROPERTIES
+from greenflash_otel.outcomes.outcome import Influence, Link, Outcome, ValueType
 from greenflash_otel.outcomes.ratings import (
     Organization,
     Rating,
@@ -33,6 +45,8 @@ from greenflash_otel.outcomes.ratings import (
 from greenflash_otel.outcomes.repair import repair_outcome
 from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
 from greenflash_otel.pipeline import Pipeline
+
+_NOBODY = ConversationContext()
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -52,6 +66,11 @@ def record_outcome(
     event_at: datetime | date | str | float | None = None,
     properties: Properties | None = None,
     insert_id: Id | None = None,
+    link: Link | None = None,
+    within_s: float | None = None,
+    greenflash_conversation_id: Id | None = None,
+    greenflash_user_id: Id | None = None,
+    greenflash_organization_id: Id | None = None,
     sample_rate: float | None = None,
     force_sample: bool | None = None,
     strict: bool | None = None,
@@ -69,6 +88,11 @@ def record_outcome(
         influence: ``positive``, ``negative`` or ``neutral`` for the quality of the conversation.
         quality_impact_score: -1 to 1; overrides the score Greenflash derives from ``influence``.
         user_id: By default the user of the active `conversation()`; if that names none, nor does the outcome.
+        link: ``latest``: without a ``conversation_id`` it belongs to the newest conversation of its user that a process
+            of this outbox folder recorded, and not to the active one.
+        within_s: How long before the outcome that conversation may have ended, in seconds; by default 30 days.
+        greenflash_conversation_id: The id that Greenflash gave the conversation. It counts before ``conversation_id``
+            and the active `conversation()`. So do ``greenflash_user_id`` and ``greenflash_organization_id``.
         event_at: When it happened: a datetime with a zone, a date, ISO 8601 text, Unix time; by default now.
         insert_id: Your idempotency key, e.g. an order number; by default a new one, which the result has.
         sample_rate: 0 to 1, share of such outcomes to keep; by default the setting of that name.
@@ -83,6 +107,8 @@ def record_outcome(
         InvalidOutcomeError: Only if ``strict``: an argument is bad; the message says what to write.
     """
     conversation_context = get_current_conversation_context()
+    active = conversation_context if greenflash_conversation_id is None else _NOBODY
+    is_elsewhere = link is not None or greenflash_conversation_id is not None
     repaired = repair_outcome(
         event_type,
         value,
@@ -92,9 +118,14 @@ def record_outcome(
         value_type=value_type,
         influence=influence,
         quality_impact_score=quality_impact_score,
-        conversation_id=_choose_id(conversation_id, conversation_for_feedback()),
-        user_id=_choose_id(user_id, conversation_context.user_id),
-        organization_id=_choose_id(organization_id, conversation_context.organization_id),
+        conversation_id=_choose_id(conversation_id, None if is_elsewhere else conversation_for_feedback()),
+        user_id=_choose_id(user_id, active.user_id),
+        organization_id=_choose_id(organization_id, active.organization_id),
+        greenflash_conversation_id=greenflash_conversation_id,
+        greenflash_user_id=greenflash_user_id,
+        greenflash_organization_id=greenflash_organization_id,
+        link=link,
+        within_s=within_s,
         event_at=event_at,
         properties=properties,
         sample_rate=sample_rate,
@@ -109,7 +140,9 @@ def record_outcome(
         is_a_span=True,
     )
     with internal_errors.guarded("make a span of an outcome"):
-        span = runtime.find_active_tracer().start_span(SPAN_NAME)
+        here = otel_context.get_current()
+        context = without_conversation(here) if is_elsewhere else here
+        span = runtime.find_active_tracer().start_span(SPAN_NAME, context)
         write_attributes(span, attributes_of(outcome))
         pipeline = runtime.find_active_pipeline()
         is_recorded = pipeline is not None and pipeline.settings.export == "greenflash"
@@ -123,8 +156,11 @@ def record_rating(
     *,
     rating_min: float | None = None,
     rating_max: float | None = None,
+    response: Any = None,
     conversation_id: Id | None = None,
     message_id: Id | None = None,
+    greenflash_conversation_id: Id | None = None,
+    greenflash_message_id: Id | None = None,
     feedback: str | None = None,
     rated_at: datetime | date | str | float | None = None,
     strict: bool | None = None,
@@ -138,8 +174,11 @@ def record_rating(
     Args:
         rating_min: Lowest possible rating; by default 1, of a thumb 0.
         rating_max: Highest possible rating; by default 5, of a thumb 1.
-        message_id: The message that is rated, by its external id or by the id of the provider's response; by
-            default the conversation is.
+        response: The answer that is rated: whatever `message_id()` takes.
+        message_id: The message that is rated, by its external id, by what `message_id()` returned, or by the id of the
+            provider's response; by default the conversation is.
+        greenflash_conversation_id: The id that Greenflash gave the conversation; it counts before all other.
+        greenflash_message_id: The id that Greenflash gave the message.
         feedback: What the user said about it.
         rated_at: When, as ``event_at`` of `record_outcome()`; by default now.
         strict: Raise on bad arguments; by default the setting ``strict``.
@@ -152,17 +191,22 @@ def record_rating(
         InvalidFeedbackError: Only if ``strict``: an argument is bad; the message says what to write.
     """
     conversation_context = get_current_conversation_context()
-    whose = _choose_id(conversation_id, conversation_for_feedback())
+    is_elsewhere = greenflash_conversation_id is not None or greenflash_message_id is not None
+    whose = _choose_id(conversation_id, None if is_elsewhere else conversation_for_feedback())
     repaired, repairs = repair_rating(
         rating,
         now_ns=time.time_ns(),
         rating_min=rating_min,
         rating_max=rating_max,
         conversation_id=whose,
-        message_id=message_id,
+        message_id=find_message_id(response) if message_id is None else message_id,
+        greenflash_conversation_id=greenflash_conversation_id,
+        greenflash_message_id=greenflash_message_id,
         feedback=feedback,
         rated_at=rated_at,
     )
+    if response is not None and message_id is None and find_message_id(response) is None:
+        repairs.note("response", response, "left out", "an answer that has an id, or its id")
     _report("record_rating()", repaired, repairs, strict)
     if repaired is None:
         return None
@@ -182,6 +226,7 @@ def identify_user(
     phone: str | None = None,
     anonymized: bool | None = None,
     organization_id: Id | None = None,
+    greenflash_organization_id: Id | None = None,
     properties: Properties | None = None,
     strict: bool | None = None,
 ) -> User | None:
@@ -190,6 +235,7 @@ def identify_user(
     Args:
         user_id: Your id; by default the user of the active `conversation()`.
         anonymized: Ask Greenflash to show the user without name.
+        greenflash_organization_id: The id that Greenflash gave the organization; it counts before your own.
         strict: Raise on bad arguments; by default the setting ``strict``.
 
     Returns:
@@ -206,6 +252,7 @@ def identify_user(
         phone=phone,
         anonymized=anonymized,
         organization_id=_choose_id(organization_id, conversation_context.organization_id),
+        greenflash_organization_id=greenflash_organization_id,
         properties=properties,
     )
     _report("identify_user()", user, repairs, strict)
@@ -241,6 +288,15 @@ def identify_organization(
     return _deliver(
         "identify_organization()", organization, lambda pipeline: _take_feedback(pipeline, organization)
     )
+
+
+def _send_properties(conversation_context: ConversationContext) -> None:
+    """Record properties of a conversation that no call of it may carry any more."""
+    operation = Operation(SET_PROPERTIES, conversation_context)
+    Invocation.start(runtime.find_recording_tracer(), operation).finish(operation)
+
+
+connect(runtime.find_conversation, _send_properties)
 
 
 def _choose_id(argument: Id | None, active: str | None) -> Id | None:

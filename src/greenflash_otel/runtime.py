@@ -194,6 +194,7 @@ def shutdown(timeout_s: float | None = None) -> None:
         for name in {*runtime.settings.frameworks, "langchain"}:
             with internal_errors.guarded(f"uninstrument {name}"):
                 _import_instrumentation(name).uninstrument()
+        open_operations.abandon_running(open_operations.OWN_CODE)
         if runtime.processor is not None:
             runtime.processor.stop()
         runtime.pipeline.shutdown(timeout_s)
@@ -230,6 +231,13 @@ def find_active_settings() -> tuple[Settings, httpx.Client | None] | None:
     return None if runtime is None else (runtime.settings, runtime.http_client)
 
 
+def captures_content() -> bool:
+    """Return whether texts may be recorded: the setting ``capture_content``."""
+    runtime, pipeline = _runtime, find_active_pipeline()
+    settings = runtime.settings if runtime else pipeline.settings if pipeline else None
+    return settings is None or settings.capture_content
+
+
 def is_instrumented() -> bool:
     """Return whether the process is between `instrument()` and `shutdown()`."""
     return _runtime is not None
@@ -246,10 +254,32 @@ def find_ended_pipeline() -> Pipeline | None:
     return _ended
 
 
+def find_conversation(scope_id: str) -> str | None:
+    """Return the conversation that the calls of an unnamed block continue, as far as this process knows."""
+    pipeline = find_active_pipeline()
+    if pipeline is None or pipeline.settings.export != "greenflash":
+        return None
+    return pipeline.find_conversation(scope_id)
+
+
 def find_active_tracer() -> Tracer:
     """Return the tracer of the process; outside of `instrument()`, that of the global provider."""
     runtime = _runtime
     return trace.get_tracer(TRACER) if runtime is None else runtime.tracer
+
+
+def find_recording_tracer() -> Tracer:
+    """Return the tracer for what the application's own code records.
+
+    An exporter alone gets that from a provider of ours: its own provider may not be the global one.
+    """
+    pipeline = standalone.pipeline_of_process()
+    if _runtime is not None or pipeline is None:
+        return find_active_tracer()
+    with _lock:
+        provider = _own_provider(pipeline.settings)
+        find_or_add_processor(provider, GreenflashSpanProcessor).start(pipeline)
+    return provider.get_tracer(TRACER)
 
 
 def stats() -> Stats:

@@ -89,10 +89,11 @@ def test_what_is_pushed_out_is_recalled(tmp_path: Path, monkeypatch: pytest.Monk
     expected = told(tmp_path / "all", lambda known: sizes.append(known.size_bytes))
     states, names = 60_000, 5_000
     monkeypatch.setattr(store, "CONVERSATIONS_BYTES", states)
+    monkeypatch.setattr(store, "LAST_MESSAGES_BYTES", names)
     monkeypatch.setattr(index, "NAMES_BYTES", names)
     bounded: list[int] = []
     assert told(tmp_path / "some", lambda known: bounded.append(known.size_bytes)) == expected
-    assert max(bounded) <= states + names * len(IndexName) < max(sizes) / 3
+    assert max(bounded) <= states + names * (len(IndexName) + 1) < max(sizes) / 3
 
 
 def test_what_is_told_of_its_size_is_no_less_than_it_takes() -> None:

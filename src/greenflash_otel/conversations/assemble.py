@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from greenflash_otel.conversations.added_properties import add_properties
 from greenflash_otel.conversations.align import align
 from greenflash_otel.conversations.auxiliary import classify_call, was_auxiliary
 from greenflash_otel.conversations.build import build
@@ -30,7 +31,13 @@ from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.steps import find_answering_call, waits_for_question
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
-from greenflash_otel.model.operation import TURN, Operation, is_bare_failure, is_step
+from greenflash_otel.model.operation import (
+    TURN,
+    Operation,
+    is_bare_failure,
+    is_step,
+)
+from greenflash_otel.model.own_operations import SET_PROPERTIES
 from greenflash_otel.model.telemetry import OURS, SpanRecord
 
 
@@ -42,6 +49,8 @@ def assemble(
     Args:
         may_defer: Let the operation wait for what it depends on, if that has not arrived yet.
     """
+    if operation.name == SET_PROPERTIES:
+        return add_properties(store, span, operation.conversation_context)
     prepared = prepare(operation)
     found = resolve_conversation(store, span, prepared)
     state = store.get_state(found.conversation_id)

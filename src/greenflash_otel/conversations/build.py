@@ -158,7 +158,9 @@ class _Draft:
         self._deferred += steps.later
         dependents = [*self._release(list_dependent_keys(operation, call_ids))]
         self._enclosing = EnclosingSteps(self._namespace, (*steps.before, *steps.now, *dependents))
-        asked = [self._write(one, span.start_ns) for one in aligned.chained if one.id not in emitted_ids]
+        facts = prepared.find_input_facts()
+        new = (one for one in aligned.chained if one.id not in emitted_ids)
+        asked = [self._write(one, span.start_ns, facts=facts) for one in new]
         earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
         found = self._add_steps(steps.now, question_id)
         answers = self._write_answers(span, operation, answered, question_id)
@@ -278,11 +280,9 @@ class _Draft:
         self.add_entry(IndexName.TRACE, span.trace_id, id)
         if operation.conversation_context.scope_id:
             self.add_entry(IndexName.SCOPE, operation.conversation_context.scope_id, id)
-        is_emitted = self._known.index.emitted_responses.has
-        if operation.response_id and not (
-            operation.ending == "pending" and is_emitted(operation.response_id)
-        ):
-            self.add_entry(IndexName.RESPONSE, operation.response_id, Location(id, after))
+        response_id, is_pending = operation.response_id, operation.ending == "pending"
+        if response_id and not (is_pending and self._known.index.emitted_responses.has(response_id)):
+            self.add_entry(IndexName.RESPONSE, response_id, Location(id, after))
         for item_id in operation.output_item_ids:
             self.add_entry(IndexName.ITEM, item_id, Location(id, after))
         for message in operation.output:

@@ -19,6 +19,7 @@ from greenflash_otel.model.operation import (
     FETCH,
     MEMORY_READ,
     MEMORY_WRITE,
+    RECORD_MESSAGE,
     RETRIEVAL,
     TASK,
     TURN,
@@ -31,6 +32,7 @@ from greenflash_otel.model.operation import (
     call_facts_of,
     is_step,
 )
+from greenflash_otel.model.own_operations import CALLBACK, OWN_STEP, THOUGHT
 from greenflash_otel.model.telemetry import NS_PER_MS, SpanRecord
 from greenflash_otel.semconv.formats.otel_messages import write_part
 from greenflash_otel.semconv.formats.records import write_record
@@ -43,6 +45,8 @@ STEP_TYPES: Mapping[str, MessageType] = {
     MEMORY_WRITE: "memory_write",
     TASK: "task",
     WORKFLOW: "workflow",
+    CALLBACK: "callback",
+    THOUGHT: "thought",
 }
 """Message type of a hidden step by the operation's name; any other is a model call."""
 
@@ -136,14 +140,13 @@ def write_step(namespace: str, span: SpanRecord, operation: Operation, parent_id
     type = STEP_TYPES.get(operation.name, "llm")
     if type in LOOKUPS:
         return _write_lookup(namespace, span, operation, parent_id, type)
-    output: Mapping[str, Json] = {"messages": _write_messages(operation.output)} if operation.output else {}
     return MessageItem(
         step_id_of(namespace, span, operation),
         type,
         span.end_ns // NS_PER_MS,
         parent_id,
-        input={"messages": _write_messages(operation.input)} if operation.input else None,
-        output={**output, **_write_error(operation)},
+        input=_write_passed(operation.input) or None,
+        output={**_write_passed(operation.output), **_write_error(operation)},
         model=model_of(operation),
         properties=facts_of(span, operation),
     )
@@ -215,6 +218,8 @@ def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
 
     Of a turn only what is about all of it: each of its answers has the facts of its own call.
     """
+    if operation.name == RECORD_MESSAGE:
+        return dict(operation.properties)
     if operation.name == TURN:
         operation = replace(operation, provider=None, response_id=None, finish_reasons=(), usage=None)
     facts: dict[str, Json] = {
@@ -242,6 +247,19 @@ def _write_named_prompt(operation: Operation) -> Json:
 def _write_error(operation: Operation) -> dict[str, Json]:
     failure = operation.failure
     return {"error": {"type": failure.type, "message": failure.message}} if failure else {}
+
+
+def _write_passed(messages: Sequence[Message]) -> Mapping[str, Json]:
+    """Write what a step had as its input or its output; that of the application's own code as it is."""
+    own = [
+        part.fields
+        for one in messages
+        for part in one.parts
+        if isinstance(part, Other) and part.type == OWN_STEP
+    ]
+    if own:
+        return own[0]
+    return {"messages": _write_messages(messages)} if messages else {}
 
 
 def _write_messages(messages: Sequence[Message]) -> list[Json]:

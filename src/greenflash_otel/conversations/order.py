@@ -47,6 +47,17 @@ def order_turn(said: Sequence[MessageItem], steps: Iterable[MessageItem]) -> lis
     return add_contexts(_merge(said, list(latest.values()), {*ids, *latest}))
 
 
+def order_nested(steps: Sequence[MessageItem]) -> Sequence[MessageItem]:
+    """Return steps with each after the step that it hangs on: an inner step ends before the outer one does."""
+    seen, late = set[str](), set[str]()
+    for step in steps:
+        late |= {step.parent_id} if step.parent_id is not None and step.parent_id not in seen else set()
+        seen.add(step.id)
+    if not late & seen:
+        return steps
+    return _merge((), sorted(steps, key=_time_key), seen)
+
+
 def _time_key(item: MessageItem) -> tuple[int, int]:
     return item.created_at_ms, _RANKS.get(item.type, 2)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from greenflash_otel.message_ids.fragments import SplitMessage, find_system_prompt, split_messages
 from greenflash_otel.message_ids.validation_reports import hide_validation_reports
-from greenflash_otel.model.operation import TURN, Operation
+from greenflash_otel.model.operation import RECORD_MESSAGE, TURN, Json, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
 
@@ -32,6 +32,10 @@ class PreparedOperation:
     def list_resent_answers(self) -> Sequence[SplitMessage]:
         """Return the answers that follow each other: of alternatives, the first."""
         return self.answers[:1] if self.operation.choice_count > 1 else self.answers
+
+    def find_input_facts(self) -> Mapping[str, Json] | None:
+        """Return what describes the messages of the input, where the operation records nothing else."""
+        return self.operation.properties if self.operation.name == RECORD_MESSAGE else None
 
     def name_in(self, span: SpanRecord) -> str:
         """Return a name for what a span says; log records that arrive later may make it more."""

@@ -23,6 +23,7 @@ from greenflash_otel.message_ids.fragments import NOT_SAID, SplitMessage, split_
 from greenflash_otel.message_ids.ids import id_of
 from greenflash_otel.model.operation import (
     FETCH,
+    RECORD_MESSAGE,
     ConversationContext,
     Operation,
     Other,
@@ -168,7 +169,8 @@ def _resolve_by_content(
     operation, context = prepared.operation, prepared.operation.conversation_context
     namespace = known.choose_namespace(f"history of {context.user_id or ''}")
     heads = list_heads(namespace, None, prepared.messages)
-    id = _find_by_history(known, namespace, heads, prepared)
+    is_recorded = operation.name == RECORD_MESSAGE  # its input is no history
+    id = None if is_recorded else _find_by_history(known, namespace, heads, prepared)
     if id is not None:
         evidence = Evidence.HISTORY
     else:
@@ -181,7 +183,7 @@ def _resolve_by_content(
         rest=prepared.messages,
         evidence=evidence,
         is_new=evidence is Evidence.TRACE and not known.index.traces.has(span.trace_id),
-        history_namespace=None if operation.previous_response_id else namespace,
+        history_namespace=None if operation.previous_response_id or is_recorded else namespace,
         history_head_id=heads[-1] if heads else None,
     )
 
@@ -194,7 +196,7 @@ def _find_start(state: ConversationState, operation: Operation) -> Cursor:
         return START.with_head(_hash_response(state, "fetched", operation.response_id))
     if previous_id := operation.previous_response_id:
         return START.with_head(_hash_response(state, "continued", previous_id))
-    if operation.provider_conversation_id:
+    if operation.provider_conversation_id or operation.name == RECORD_MESSAGE:
         return state.facts.cursor
     return START
 

@@ -24,7 +24,7 @@ from greenflash_otel.conversations.align import Alignment
 from greenflash_otel.conversations.auxiliary import contains_excerpt
 from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, LastCall
 from greenflash_otel.conversations.deferred import DeferredQueue
-from greenflash_otel.conversations.order import ANSWERS, read_documents
+from greenflash_otel.conversations.order import ANSWERS, order_nested, read_documents
 from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
@@ -119,6 +119,7 @@ def sort_steps(
 
 def place_steps(items: Sequence[MessageItem], steps: Sequence[MessageItem]) -> list[MessageItem]:
     """Return the new input with its steps: they follow the question, at its time if they were earlier."""
+    steps = order_nested(steps)
     at = max((place + 1 for place, one in enumerate(items) if one.type == "user_message"), default=0)
     if not at:
         return [*steps, *items]

@@ -31,6 +31,7 @@ from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY, DeferredQueu
 from greenflash_otel.conversations.index import ConversationIndex
 from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.state import ConversationState
+from greenflash_otel.conversations.update import MessageItem, find_repeatable, measure_message
 from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json
@@ -42,6 +43,8 @@ CONVERSATIONS = 10_000
 """Conversations remembered at once; the one unused longest is forgotten first."""
 CONVERSATIONS_BYTES = 16 * 1024 * 1024
 """What they may take in memory, roughly; what was pushed out is recalled from the disk when it is needed."""
+LAST_MESSAGES_BYTES = 2 * 1024 * 1024
+"""Of the newest messages that are remembered, roughly."""
 SPANS = 5_000
 """Spans of which log records are remembered, or which may get some; the oldest is forgotten first."""
 UNNAMED_BYTES = 32 * 1024 * 1024
@@ -85,6 +88,10 @@ class ConversationStore:
         )
         self._unpersisted: dict[str, ConversationState] = {}
         self._forgotten: dict[str, None] = {}
+        self.last_messages: ByteBoundLruDict[str, MessageItem] = ByteBoundLruDict(
+            CONVERSATIONS, LAST_MESSAGES_BYTES, lambda id, message: len(id) + measure_message(message)
+        )
+        """The newest message of each conversation, to be repeated with properties that come after it."""
         self.index = ConversationIndex(self._recall_name, self._reader.expect_recalls)
         self.deferred: DeferredQueue[Deferral] = DeferredQueue()
         """Operations that wait for what they depend on."""
@@ -111,7 +118,8 @@ class ConversationStore:
     def size_bytes(self) -> int:
         """Roughly how many bytes the remembered and the waiting entries take."""
         waiting = sum(queue.size_bytes for queue in self._queues.values())
-        return self._states.size_bytes + self.index.size_bytes + waiting
+        known = self._states.size_bytes + self.last_messages.size_bytes + self.index.size_bytes
+        return known + waiting
 
     def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
@@ -131,6 +139,8 @@ class ConversationStore:
         state = self.get_state(id)
         state.apply(changes.state)
         self._states.remember(id, state)  # it takes more now
+        if (newest := find_repeatable(changes.items)) is not None:
+            self.last_messages.remember(id, newest)
         self.index.apply(changes.entries)
         self.deferred.release(changes.released)
         for deferral in changes.deferred:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from greenflash_otel.message_ids.chain import MessageType
@@ -30,6 +30,30 @@ class MessageItem:
     voice: Voice | None = None
     context: str | None = None
     """Of an answer: what was looked up for it."""
+
+
+REPEATABLE_BYTES = 16_384
+"""Characters of a message that is remembered, to be repeated."""
+
+
+def find_repeatable(messages: Sequence[MessageItem]) -> MessageItem | None:
+    """Return the newest of some messages that is short enough to be remembered."""
+    return next((one for one in reversed(messages) if measure_message(one) <= REPEATABLE_BYTES), None)
+
+
+def measure_message(message: MessageItem) -> int:
+    """Return roughly what a message takes."""
+    texts = (message.id, message.parent_id, message.content, message.context)
+    total = 500 + sum(len(text) for text in texts if text)
+    values: list[object] = [message.input, message.output, message.properties]
+    while values and total <= REPEATABLE_BYTES:
+        one = values.pop()
+        if isinstance(one, Mapping):
+            values += [*one.keys(), *one.values()]
+        elif isinstance(one, (list, tuple)):
+            values += one
+        total += len(one) + 50 if isinstance(one, str) else 50
+    return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.contents import OutboxContents
 from greenflash_otel.delivery.destination import Destination, choose_folder, claim_folder
 from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest
-from greenflash_otel.delivery.response_table import Response, ResponseTable
 from greenflash_otel.delivery.schema import Entry
+from greenflash_otel.delivery.shared_notes import Latest, Response, SharedNotes
 from greenflash_otel.delivery.stats import Stats, stats_of
 from greenflash_otel.delivery.threads import Ticket
 from greenflash_otel.delivery.watches import Watch
@@ -85,7 +85,7 @@ class Outbox:
         self._connection = OutboxConnection(folder, limit_bytes, destination, claim_folder)
         self._contents = OutboxContents(self._connection, time.monotonic)
         self._entries = Entries(self._contents)
-        self._responses = ResponseTable(folder or Path())
+        self._notes = SharedNotes(folder or Path())
         self.on_change = on_change
         self.reads_ahead = False
         """Whether what is put is read at once for the senders, so that they need not wait for the writer."""
@@ -142,16 +142,22 @@ class Outbox:
         """Return the oldest spans that wait for their conversion, with ids; None for a damaged one."""
         return self._run(lambda entries: entries.read_captured(most, most_bytes)) or []
 
-    def note_responses(self, responses: Sequence[Response]) -> None:
-        """Note which message each response became, soon; without a folder no other process could read it."""
-        if responses and self._connection.folder is not None:
-            self._submit(Job(lambda entries: self._responses.note(responses)))
+    def note(self, responses: Sequence[Response], latest: Sequence[Latest]) -> None:
+        """Note what other processes ask for, soon; without a folder none could read it."""
+        if (responses or latest) and self._connection.folder is not None:
+            self._submit(Job(lambda entries: self._notes.note(responses, latest)))
 
     def find_response(self, response_id: str) -> tuple[str, str] | None:
         """Return the conversation and the message of a response that any process noted."""
         if self._connection.folder is None:
             return None
-        return self._run(lambda entries: self._responses.find(response_id))
+        return self._run(lambda entries: self._notes.find_response(response_id))
+
+    def find_latest(self, user_id: str) -> tuple[str, int] | None:
+        """Return the newest conversation of a user that any process noted, and its time in Unix milliseconds."""
+        if self._connection.folder is None:
+            return None
+        return self._run(lambda entries: self._notes.find_latest(user_id))
 
     def recall(self, key: str) -> Sequence[str]:
         """Return what was recorded under a key, oldest first; see `expect_recalls`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from greenflash_otel.greenflash_api.messages import Address, time_of
-from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.greenflash_api.request import ApiRequest, encode, name_thing
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import NS_PER_MS
 from greenflash_otel.outcomes.outcome import Outcome
@@ -30,9 +30,9 @@ def request_of(outcome: Outcome, address: Address) -> ApiRequest:
         "qualityImpactScore": outcome.quality_impact_score,
         "eventAt": time_of(outcome.event_at_ns // NS_PER_MS),
         "insertId": outcome.insert_id,
-        "externalConversationId": outcome.conversation_id,
-        "externalUserId": outcome.user_id,
-        "externalOrganizationId": outcome.organization_id,
+        **name_thing("Conversation", outcome.conversation_id),
+        **name_thing("User", outcome.user_id),
+        **name_thing("Organization", outcome.organization_id),
         "properties": outcome.properties or None,
         "sampleRate": address.sample_rate if outcome.sample_rate is None else outcome.sample_rate,
         "forceSample": force_sample,

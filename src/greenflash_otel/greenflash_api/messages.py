@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.greenflash_api.request import MAX_BYTES, MAX_ITEMS, ApiRequest, encode
+from greenflash_otel.greenflash_api.request import MAX_BYTES, MAX_ITEMS, ApiRequest, encode, name_thing
 from greenflash_otel.model.operation import Json, Voice, VoiceCall
 from greenflash_otel.model.prompt_templates import write_value
 
@@ -81,7 +81,7 @@ def _write_frame(update: ConversationUpdate, address: Address) -> dict[str, Json
     fields: dict[str, Json] = {
         "productId": address.product_id,
         "externalUserId": update.user_id or address.default_user_id,
-        "externalConversationId": update.conversation_id,
+        **name_thing("Conversation", update.conversation_id),
         "externalOrganizationId": update.organization_id,
         "model": update.model,
         "systemPrompt": _write_system_prompt(update),

@@ -7,7 +7,7 @@ after a lost answer counts once is up to the server.
 from __future__ import annotations
 
 from greenflash_otel.greenflash_api.messages import Address, time_of
-from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.greenflash_api.request import ApiRequest, encode, name_thing
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import NS_PER_MS
 from greenflash_otel.outcomes.ratings import Rating
@@ -19,8 +19,8 @@ def request_of(rating: Rating, address: Address) -> ApiRequest:
     """Return the request that sends a rating, behind the messages of its conversation."""
     fields: dict[str, Json] = {
         "productId": address.product_id,
-        "externalConversationId": rating.conversation_id,
-        "externalMessageId": rating.message_id,
+        **name_thing("Conversation", rating.conversation_id),
+        **name_thing("Message", rating.message_id),
         "rating": rating.rating,
         "ratingMin": rating.rating_min,
         "ratingMax": rating.rating_max,

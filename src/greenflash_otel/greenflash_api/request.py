@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from greenflash_otel import internal_errors
 from greenflash_otel.any_json import UNBOUNDED, repair_json
+from greenflash_otel.model.greenflash_ids import read_greenflash_id
 from greenflash_otel.model.operation import Json
 
 MAX_ITEMS: Final = 100
@@ -54,6 +55,19 @@ def is_api_path(path: str) -> bool:
         return False
     id = unquote(found[2])
     return not {"", ".", ".."} & set(re.split(r"[/\\]", id)) and id.isprintable()
+
+
+def name_thing(name: str, id: str | None) -> dict[str, Json]:
+    """Return the field that names a conversation, a message, a user or an organization.
+
+    ``externalConversationId`` with an id of the application's own, ``conversationId`` with one that Greenflash made.
+    """
+    if id is None:
+        return {}
+    made_there = read_greenflash_id(id)
+    if made_there is None:
+        return {f"external{name}Id": id}
+    return {f"{name[0].lower()}{name[1:]}Id": made_there}
 
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")

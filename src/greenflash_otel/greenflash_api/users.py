@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenflash_otel.greenflash_api.request import ApiRequest, encode
+from greenflash_otel.greenflash_api.request import ApiRequest, encode, name_thing
 from greenflash_otel.model.operation import Json
 from greenflash_otel.outcomes.ratings import User
 
@@ -18,7 +18,7 @@ def request_of(user: User) -> ApiRequest:
         "phone": user.phone,
         "anonymized": user.anonymized,
         "properties": user.properties or None,
-        "externalOrganizationId": user.organization_id,
+        **name_thing("Organization", user.organization_id),
     }
     body = encode({name: value for name, value in fields.items() if value is not None})
     return ApiRequest("user", PATH, body, conversation_id=f"user {user.id}")

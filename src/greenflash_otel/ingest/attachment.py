@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
 
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import report
 from greenflash_otel.conversations.resolve import choose_fallback_conversation_id
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
+from greenflash_otel.ingest.notes import Notes
+from greenflash_otel.model.greenflash_ids import read_greenflash_id
 from greenflash_otel.model.operation import ConversationContext
-from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.model.telemetry import NS_PER_MS, SpanRecord
 from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
-from greenflash_otel.outcomes.span import is_outcome, read_repaired, read_whose
+from greenflash_otel.outcomes.span import is_outcome, read_link, read_repaired, read_whose
 from greenflash_otel.semconv.genai import read_context
-
-FindResponse: TypeAlias = Callable[[str], tuple[str, str] | None]
-"""Finds the conversation and the message of a response that another process recorded."""
 
 
 def belongs_to_others(span: SpanRecord) -> bool:
@@ -28,28 +25,30 @@ def belongs_to_others(span: SpanRecord) -> bool:
     return is_outcome(span) or rating_span.is_rating(span)
 
 
-def attach_span(
-    store: ConversationStore, span: SpanRecord, find_response: FindResponse
-) -> Outcome | Rating | None:
+def attach_span(store: ConversationStore, span: SpanRecord, notes: Notes) -> Outcome | Rating | None:
     """Read and attach the outcome or the rating that a span records; None if there is nothing to deliver."""
     conversation_context = read_context(span.attributes)
     trace_id = span.trace_id if store.index.traces.has(span.trace_id) else None
     if (repaired := read_repaired(span)) is not None:
         report("an outcome's span", repaired.repairs, InvalidOutcomeError, strict=False)
-        return attach_outcome(store, repaired.outcome, conversation_context, trace_id)
+        return attach_outcome(store, repaired.outcome, conversation_context, trace_id, notes)
     rating, repairs = rating_span.read(span)
     report("a rating's span", repairs, InvalidFeedbackError, strict=False, is_usable=rating is not None)
     if rating is None:
         internal_errors.count_lost("unusable_arguments")
         return None
-    return attach_rating(store, rating, conversation_context, trace_id, find_response)
+    return attach_rating(store, rating, conversation_context, trace_id, notes)
 
 
 def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
     """Return whether the outcome or rating of a span names no conversation, and its trace none yet."""
     whose = read_context(span.attributes)
-    named = read_whose(span.attributes)[0]
-    is_named = named or (whose.scope_id and store.index.scopes.has(whose.scope_id))
+    is_linked = read_link(span.attributes) is not None
+    is_named = (
+        is_linked
+        or read_whose(span.attributes)[0]
+        or (whose.scope_id and store.index.scopes.has(whose.scope_id))
+    )
     return not (is_named or store.index.traces.has(span.trace_id))
 
 
@@ -58,12 +57,16 @@ def attach_outcome(
     outcome: Outcome,
     conversation_context: ConversationContext,
     trace_id: str | None,
+    notes: Notes,
 ) -> Outcome:
     """Return an outcome with its conversation, and with the user of that if it names none.
 
     One that belongs to no conversation is counted: it is delivered without.
     """
-    id = _find_conversation(store, outcome.conversation_id, conversation_context, trace_id)
+    if outcome.link is not None and outcome.conversation_id is None:
+        id = _find_latest(outcome, notes)
+    else:
+        id = _find_conversation(store, outcome.conversation_id, conversation_context, trace_id)
     if id is None:
         internal_errors.count_unlinked()
         return outcome
@@ -81,17 +84,16 @@ def attach_rating(
     rating: Rating,
     conversation_context: ConversationContext,
     trace_id: str | None,
-    find_response: FindResponse = lambda response_id: None,
+    notes: Notes,
 ) -> Rating | None:
     """Return a rating with its conversation and its message; None if neither is known.
 
     Greenflash takes no rating of nothing. An application often knows an answer only by the id of the
     provider's response, which leads to the message.
-
-    Args:
-        find_response: Finds the conversation and the message of a response that another process recorded.
     """
-    answer = _find_answer(store, rating.message_id, find_response) if rating.message_id else None
+    if rating.message_id is not None and read_greenflash_id(rating.message_id) is not None:
+        return rating  # Greenflash knows the conversation of its own message
+    answer = _find_answer(store, rating.message_id, notes) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
         return replace(rating, conversation_id=answer[0], message_id=answer[1])
     id = _find_conversation(store, rating.conversation_id, conversation_context, trace_id)
@@ -107,14 +109,21 @@ def attach_rating(
     return replace(rating, conversation_id=id)
 
 
-def _find_answer(
-    store: ConversationStore, response_id: str, find_response: FindResponse
-) -> tuple[str, str] | None:
+def _find_answer(store: ConversationStore, response_id: str, notes: Notes) -> tuple[str, str] | None:
     """Return the conversation and the message of a response: by our own memory, else by what others noted."""
     if (found := store.index.responses.get(response_id)) is not None:
         cursor = found.cursor
         return found.conversation_id, cursor.last_visible_id or cursor.head_id or response_id
-    return find_response(response_id)
+    return notes.find_response(response_id)
+
+
+def _find_latest(outcome: Outcome, notes: Notes) -> str | None:
+    """Return the newest conversation of an outcome's user, unless it ended too long before the outcome."""
+    found = None if outcome.user_id is None else notes.find_latest(outcome.user_id)
+    if found is None:
+        return None
+    id, newest_ms = found
+    return id if outcome.event_at_ns // NS_PER_MS - newest_ms <= outcome.within_s * 1000 else None
 
 
 def _find_conversation(

@@ -32,6 +32,7 @@ from greenflash_otel.ingest.attachment import (
 from greenflash_otel.ingest.chain_runs import defer_run, release_runs, settle_run
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
 from greenflash_otel.ingest.log_correlation import Joiner
+from greenflash_otel.ingest.notes import Notes, SharedNotes
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler, has_error
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
@@ -56,8 +57,7 @@ class Ingest:
         keep_on: What makes it keep one it would not; see the setting of that name.
         name_wait_s: How long spans of others wait for a name; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
-        note_responses: Notes response ids, conversations and messages for other processes.
-        find_response: Returns the conversation and the message of a response that any process noted.
+        shared_notes: What other processes of the destination noted, and can read.
     """
 
     def __init__(
@@ -71,8 +71,7 @@ class Ingest:
         keep_on: Sequence[str] = KEEP_ON,
         name_wait_s: float = NAME_WAIT_S,
         now_ns: Callable[[], int] = time.time_ns,
-        note_responses: Callable[[Sequence[tuple[str, str, str]]], None] = lambda responses: None,
-        find_response: Callable[[str], tuple[str, str] | None] = lambda response_id: None,
+        shared_notes: SharedNotes | None = None,
     ) -> None:
         self._store = store
         self._address = address
@@ -80,8 +79,7 @@ class Ingest:
         self._sampler = sampler
         self._keep_on = keep_on
         self._now_ns = now_ns
-        self._note_responses = note_responses
-        self._find_response = find_response
+        self._notes = Notes(shared_notes)
         self._conversations = conversations or ConversationStore()
         self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
@@ -92,8 +90,6 @@ class Ingest:
         self._behind_ns = 0
         """How far the time of the last span was behind the clock: what is imported is long past."""
         self._batch: list[ApiRequest] | None = None
-        self._responses: list[tuple[str, str, str]] = []
-        """Which messages responses became, since the last commit."""
         self.lost: Counter[str] = Counter()
         """What could not be converted, by reason; a span counts as one."""
 
@@ -167,7 +163,7 @@ class Ingest:
         Args:
             redacted: The same with its texts redacted, where that was done already.
         """
-        attached = attach_outcome(self._conversations, outcome, conversation_context, trace_id)
+        attached = attach_outcome(self._conversations, outcome, conversation_context, trace_id, self._notes)
         if redacted is None:
             sent = self._redaction.redact_outcome(attached)
         else:
@@ -184,9 +180,7 @@ class Ingest:
         redacted: Rating | None = None,
     ) -> Rating | None:
         """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
-        attached = attach_rating(
-            self._conversations, rating, conversation_context, trace_id, self._find_response
-        )
+        attached = attach_rating(self._conversations, rating, conversation_context, trace_id, self._notes)
         if attached is None:
             return None
         if redacted is None:
@@ -357,10 +351,9 @@ class Ingest:
             if refused:
                 self._conversations.rollback()
                 self._recent = Recent()
-        responses, self._responses = self._responses, []
+        self._notes.share(are_stored=not refused)
         if not refused:
             self._conversations.mark_persisted()
-            self._note_responses(responses)
         return not refused
 
     def _is_sampled(self, conversation_id: str) -> bool:
@@ -368,11 +361,7 @@ class Ingest:
 
     def _sift_requests(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
         """The requests of an update, if its conversation is one that is stored."""
-        self._responses += (
-            (str(id), update.conversation_id, message.id)
-            for message in update.messages
-            if (id := message.properties.get("response_id"))
-        )
+        self._notes.add(update)
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
             return requests
@@ -391,7 +380,7 @@ class Ingest:
         if not belongs_to_others(span):
             run = settle_run(self._conversations, self._recent, span)
             return self._assemble(span, run) if run else ()
-        attached = attach_span(self._conversations, span, self._find_response)
+        attached = attach_span(self._conversations, span, self._notes)
         if attached is None:
             return ()
         buffered = self._release_sampled(attached.conversation_id)

@@ -69,5 +69,5 @@ def _measure(requests: Iterable[ApiRequest]) -> int:
 
 
 def has_error(message: MessageItem) -> bool:
-    """Return whether a message says that something failed."""
+    """Return whether a message reports an error."""
     return message.type == "tool_error" or "error" in message.properties

@@ -46,6 +46,9 @@ BUSY = (
 )
 """Modules that are soon done, and whose work the end of the process should not cut in two."""
 
+OWN_CODE = "own code"
+"""In place of the instrumentation: the application's own code records it."""
+
 MAX_LOCK_WAIT_S = 1.0
 """How long operations are waited for that may need a lock of the code that a signal handler interrupted."""
 

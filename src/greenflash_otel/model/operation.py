@@ -306,7 +306,10 @@ DELETE_ITEMS = "delete_items"
 COMPACT = "compact_response"
 DECISION = "decision"
 
-SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, TURN}
+RECORD_MESSAGE = "record_message"
+"""Name of an operation whose words follow the last message of the conversation."""
+
+SHOWN = MAIN_CALLS | {FETCH, ADD_ITEMS, RECORD_MESSAGE, TURN}
 """Names of operations whose words the user may see."""
 
 

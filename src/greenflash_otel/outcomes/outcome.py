@@ -16,9 +16,13 @@ from greenflash_otel.model.operation import Json
 
 ValueType: TypeAlias = Literal["currency", "numeric", "text", "boolean"]
 Influence: TypeAlias = Literal["positive", "negative", "neutral"]
+Link: TypeAlias = Literal["latest"]
 
 VALUE_TYPES = cast("tuple[ValueType, ...]", get_args(ValueType))
 INFLUENCES = cast("tuple[Influence, ...]", get_args(Influence))
+LINKS = cast("tuple[Link, ...]", get_args(Link))
+WITHIN_S = 30 * 86_400.0
+"""How long ago the conversation of a user may be that an outcome is linked to, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,10 @@ class Outcome:
     sample_rate: float | None = None
     """0 to 1. None: everything is retained."""
     force_sample: bool | None = None
+    link: Link | None = None
+    """``latest``: without a conversation it belongs to the newest one of its user."""
+    within_s: float = WITHIN_S
+    """How long before the outcome that conversation may have ended."""
 
     def __post_init__(self) -> None:
         for name in ("event_type", "insert_id"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from greenflash_otel.arguments import (
     Repairs,
+    read_either_id,
     read_flag,
     read_id,
     read_number,
@@ -19,6 +20,7 @@ from greenflash_otel.arguments import (
     read_text,
     unwrap_scalar,
 )
+from greenflash_otel.model.greenflash_ids import write_greenflash_id
 from greenflash_otel.model.operation import Json
 from greenflash_otel.outcomes.repair import read_time_ns
 
@@ -72,6 +74,8 @@ def repair_rating(
     message_id: object = None,
     feedback: object = None,
     rated_at: object = None,
+    greenflash_conversation_id: object = None,
+    greenflash_message_id: object = None,
 ) -> tuple[Rating | None, Repairs]:
     """Make the rating that the arguments mean, and say what was wrong with them; None if they mean none."""
     repairs = Repairs()
@@ -82,8 +86,10 @@ def repair_rating(
         repairs.note("rating_min", rating_min, "exchanged with rating_max", "a number that is not above it")
         low, high = high, low
     value = read_number(rating)
-    conversation = read_id("conversation_id", conversation_id, repairs)
-    message = read_id("message_id", message_id, repairs)
+    conversation = read_either_id("conversation_id", conversation_id, greenflash_conversation_id, repairs)
+    made_there = read_id("greenflash_message_id", greenflash_message_id, repairs)
+    own = read_id("message_id", message_id, repairs)
+    message = own if made_there is None else write_greenflash_id(made_there)
     when_ns = read_time_ns(rated_at, now_ns, repairs, name="rated_at")
     words = read_text("feedback", feedback, repairs)
     if value is None:
@@ -103,6 +109,7 @@ def repair_user(
     phone: object = None,
     anonymized: object = None,
     organization_id: object = None,
+    greenflash_organization_id: object = None,
     properties: object = None,
 ) -> tuple[User | None, Repairs]:
     """Make the user that the arguments mean, and say what was wrong with them; None without an id."""
@@ -114,7 +121,7 @@ def repair_user(
         _read_email(email, repairs),
         read_text("phone", phone, repairs),
         read_flag("anonymized", anonymized, repairs),
-        read_id("organization_id", organization_id, repairs),
+        read_either_id("organization_id", organization_id, greenflash_organization_id, repairs),
         read_properties(properties, repairs),
     )
     return (replace(user, properties=repairs.add_original(user.properties)) if own_id else None), repairs

@@ -17,6 +17,7 @@ from greenflash_otel.any_json import repair_json
 from greenflash_otel.arguments import (
     Repairs,
     choose,
+    read_either_id,
     read_flag,
     read_id,
     read_number,
@@ -24,7 +25,16 @@ from greenflash_otel.arguments import (
     unwrap_scalar,
     write_id,
 )
-from greenflash_otel.outcomes.outcome import INFLUENCES, VALUE_TYPES, Influence, Outcome, ValueType
+from greenflash_otel.outcomes.outcome import (
+    INFLUENCES,
+    LINKS,
+    VALUE_TYPES,
+    WITHIN_S,
+    Influence,
+    Link,
+    Outcome,
+    ValueType,
+)
 
 NAMELESS = "unnamed_outcome"
 """``event_type`` of an outcome that was given none."""
@@ -75,6 +85,11 @@ def repair_outcome(
     properties: object = None,
     sample_rate: object = None,
     force_sample: object = None,
+    link: object = None,
+    within_s: object = None,
+    greenflash_conversation_id: object = None,
+    greenflash_user_id: object = None,
+    greenflash_organization_id: object = None,
 ) -> RepairedOutcome:
     """Make the outcome that the arguments mean.
 
@@ -93,11 +108,17 @@ def repair_outcome(
         "influence": cast("Influence | None", choose("influence", influence, INFLUENCES, repairs)),
         "quality_impact_score": _read_share("quality_impact_score", quality_impact_score, -1, repairs),
         "insert_id": read_id("insert_id", insert_id, repairs) or new_insert_id,
-        "conversation_id": read_id("conversation_id", conversation_id, repairs),
-        "user_id": read_id("user_id", user_id, repairs),
-        "organization_id": read_id("organization_id", organization_id, repairs),
+        "conversation_id": read_either_id(
+            "conversation_id", conversation_id, greenflash_conversation_id, repairs
+        ),
+        "user_id": read_either_id("user_id", user_id, greenflash_user_id, repairs),
+        "organization_id": read_either_id(
+            "organization_id", organization_id, greenflash_organization_id, repairs
+        ),
         "sample_rate": _read_share("sample_rate", sample_rate, 0, repairs),
         "force_sample": read_flag("force_sample", force_sample, repairs),
+        "link": cast("Link | None", choose("link", link, LINKS, repairs)),
+        "within_s": _read_duration("within_s", within_s, WITHIN_S, repairs),
         "event_at_ns": read_time_ns(event_at, now_ns, repairs) if own_time_ns is None else own_time_ns,
     }
     found = read_properties(properties, repairs)
@@ -176,6 +197,14 @@ def _read_share(name: str, number: object, low: int, repairs: Repairs) -> float 
     action = "left out" if value is None else "moved to the nearest number that is allowed"
     repairs.note(name, number, action, f"a number from {low} to 1")
     return None if value is None else max(float(low), min(1.0, value))
+
+
+def _read_duration(name: str, seconds: object, default: float, repairs: Repairs) -> float:
+    number = default if seconds is None else read_number(seconds)
+    if number is None or number < 0:
+        repairs.note(name, seconds, f"replaced by {default:g}", "a number of seconds")
+        return default
+    return number
 
 
 def read_time_ns(moment: object, now_ns: int, repairs: Repairs, *, name: str = "event_at") -> int:

@@ -30,6 +30,8 @@ _SCALARS = (
     "insert_id",
     "sample_rate",
     "force_sample",
+    "link",
+    "within_s",
 )
 """What a span says of an outcome under the name of the argument."""
 
@@ -50,6 +52,8 @@ def attributes_of(outcome: Outcome) -> dict[str, Attribute]:
         _PROPERTIES: write_json(outcome.properties) if outcome.properties else None,
         _PREFIX + "sample_rate": outcome.sample_rate,
         _PREFIX + "force_sample": outcome.force_sample,
+        _PREFIX + "link": outcome.link,
+        _PREFIX + "within_s": outcome.within_s if outcome.link else None,
         **attributes_of_context(conversation_context),
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -97,6 +101,11 @@ def read_whose(attributes: Attributes) -> tuple[object, object]:
     if conversation_id == attributes.get(PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose
     return conversation_id or named.conversation_id, attributes.get(USER_ID) or named.user_id
+
+
+def read_link(attributes: Attributes) -> object:
+    """Return how an outcome that names no conversation is linked; None if it is not."""
+    return attributes.get(_PREFIX + "link")
 
 
 def _read_properties(attributes: Attributes) -> object:

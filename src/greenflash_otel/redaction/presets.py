@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.redaction.redact import Apply
+from greenflash_otel.redaction.redact import Apply, Redact
 
 Found: TypeAlias = Iterator[tuple[int, int]]
 """Where in a text something is: from, to."""
@@ -136,3 +136,18 @@ KINDS: Mapping[str, Callable[[str | None], Find]] = {
     "phones": _make_phone_finder,
 }
 """What makes the search for a kind, in the order in which they are searched for."""
+
+
+def find_redact(redact: Redact | str | None) -> Redact | None:
+    """Return the redaction function itself; the setting may only name it, or presets."""
+    if not isinstance(redact, str):
+        return redact
+    if ":" not in redact:
+        return redactor(*(name.strip() for name in redact.split(",")))
+    module, _, name = redact.partition(":")
+    try:
+        return cast(Redact, getattr(import_module(module), name))
+    except (ImportError, AttributeError, ValueError):
+        raise ConfigurationError(
+            f"redact is {redact!r}, which cannot be imported; write 'module:function'"
+        ) from None

@@ -36,6 +36,7 @@ from greenflash_otel.model.operation import (
     ToolExecution,
     VoiceCall,
 )
+from greenflash_otel.model.own_operations import SET_PROPERTIES
 from greenflash_otel.model.telemetry import OURS, Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import (
     failure_of,
@@ -123,6 +124,7 @@ READABLE = (
         COMPACT,
         DECISION,
         DELETE_ITEMS,
+        SET_PROPERTIES,
         "image_generation",
         "moderation",
         "speech",

@@ -48,10 +48,20 @@ def context_of_late_root(
 ) -> ConversationContext | None:
     """To whom a run belongs that begins in a turn that is over; None where it names nobody else."""
     own = get_own_conversation_context()
-    if own != ended.own_context and (own.conversation_id or own.scope_id):
+    if not _is_same_block(own, ended.own_context) and (own.conversation_id or own.scope_id):
         return _within_blocks(source, complete_context(_NOBODY, metadata), False)
     said = _read_own_names(source, metadata, ended.names)
     return None if said is None else _within_blocks(source, said, True)
+
+
+def _is_same_block(context: ConversationContext, other: ConversationContext) -> bool:
+    """Return whether two contexts are of one block, which may have been given an id or properties meanwhile."""
+    both = (context, other)
+    first, second = (
+        replace(one, properties={}, conversation_id=None if one.scope_id else one.conversation_id)
+        for one in both
+    )
+    return first == second
 
 
 def context_of_other_user(

@@ -1,0 +1,79 @@
+"""Note what processes ask each other for: the message of a response, and the newest conversation of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from greenflash_otel.conversations.update import ConversationUpdate
+from greenflash_otel.lru import LruDict
+
+USERS = 10_000
+"""Whose newest conversation is remembered in memory."""
+
+
+class SharedNotes(Protocol):
+    """What every process of a destination can read; an `Outbox` has it."""
+
+    def note(self, responses: Sequence[tuple[str, str, str]], latest: Sequence[tuple[str, str, int]]) -> None:
+        """Note (response, conversation, message) and (user, conversation, time in ms)."""
+        ...
+
+    def find_response(self, response_id: str) -> tuple[str, str] | None:
+        """Return the conversation and the message of a response."""
+        ...
+
+    def find_latest(self, user_id: str) -> tuple[str, int] | None:
+        """Return the newest conversation of a user, and the time of its newest message in ms."""
+        ...
+
+
+class NoSharedNotes:
+    """Of an ingest that shares nothing."""
+
+    def note(self, responses: Sequence[tuple[str, str, str]], latest: Sequence[tuple[str, str, int]]) -> None:
+        """Note nothing."""
+
+    def find_response(self, response_id: str) -> None:
+        """Return nothing."""
+
+    def find_latest(self, user_id: str) -> None:
+        """Return nothing."""
+
+
+class Notes:
+    """Notes of this process, shared once what they are about is stored."""
+
+    def __init__(self, shared: SharedNotes | None = None) -> None:
+        self._shared = shared or NoSharedNotes()
+        self._responses: list[tuple[str, str, str]] = []
+        self._unshared: dict[str, tuple[str, int]] = {}
+        self._latest: LruDict[str, tuple[str, int]] = LruDict(USERS)
+
+    def add(self, update: ConversationUpdate) -> None:
+        """Note which messages responses became, and that the user's newest conversation may be this one."""
+        id = update.conversation_id
+        for message in update.messages:
+            if response_id := message.properties.get("response_id"):
+                self._responses.append((str(response_id), id, message.id))
+        if update.user_id is not None and update.messages:
+            newest_ms = update.messages[-1].created_at_ms
+            if newest_ms >= self._latest.get(update.user_id, ("", newest_ms))[1]:
+                self._unshared[update.user_id] = (id, newest_ms)
+                self._latest.remember(update.user_id, (id, newest_ms))
+
+    def share(self, *, are_stored: bool) -> None:
+        """Let other processes read the notes since the last call, unless what they are about was not stored."""
+        responses, latest = self._responses, self._unshared
+        self._responses, self._unshared = [], {}
+        if are_stored:
+            self._shared.note(responses, [(user, id, ms) for user, (id, ms) in latest.items()])
+
+    def find_response(self, response_id: str) -> tuple[str, str] | None:
+        """Return the conversation and the message of a response that any process noted."""
+        return self._shared.find_response(response_id)
+
+    def find_latest(self, user_id: str) -> tuple[str, int] | None:
+        """Return the newest conversation of a user that any process noted, and its time in Unix milliseconds."""
+        known = (self._latest.get(user_id), self._shared.find_latest(user_id))
+        return max((found for found in known if found is not None), key=lambda found: found[1], default=None)
