@@ -73,6 +73,8 @@ def write_message(
     match fragment.kind:
         case "user" | "system":
             content, input = fragment.text, fragment.data or None
+        case "answer" if fragment.is_refused:
+            output = {**fragment.data, "text": fragment.text}
         case "answer":
             content, output = fragment.text, fragment.data or None
         case "tool_call":
