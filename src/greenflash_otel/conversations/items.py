@@ -68,7 +68,8 @@ def write_message(
     if fragment.annotations:
         facts["annotations"] = list(fragment.annotations)
     content: str | None = None
-    input, output = None, None
+    input: Mapping[str, Json] | None = None
+    output: Mapping[str, Json] | None = None
     tool_name: str | None = None
     match fragment.kind:
         case "user" | "system":
