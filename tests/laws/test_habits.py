@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ EXAMPLES = int(os.environ.get("GREENFLASH_OTEL_WILD_EXAMPLES", "300"))
 """20,000 in the long run."""
 
 
+@pytest.mark.timeout(0)
 @settings(max_examples=EXAMPLES)
 @given(
     st.tuples(HABITS, HABITS),

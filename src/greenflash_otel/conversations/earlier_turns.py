@@ -15,7 +15,6 @@ from greenflash_otel.conversations.index import ConversationIndex
 from greenflash_otel.conversations.prepare import PreparedOperation, prepare
 from greenflash_otel.conversations.resolve import (
     KnownConversations,
-    does_resend_history,
     is_fallback_id,
     resolve_conversation,
 )
@@ -32,7 +31,7 @@ def find_unknown_turns(known: KnownConversations, span: SpanRecord, operation: O
         return frozenset()
     prepared = prepare(operation)
     found = resolve_conversation(known, span, prepared)
-    if not found.is_new or not does_resend_history(prepared, found):
+    if not found.is_new:
         return frozenset()
     namespace = known.choose_namespace(f"history of {context.user_id or ''}")
     return frozenset(_list_names(namespace, prepared))

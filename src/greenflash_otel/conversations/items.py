@@ -72,11 +72,14 @@ def write_message(
     if fragment.annotations:
         facts["annotations"] = list(fragment.annotations)
     content: str | None = None
-    input, output = None, None
+    input: Mapping[str, Json] | None = None
+    output: Mapping[str, Json] | None = None
     tool_name: str | None = None
     match fragment.kind:
         case "user" | "system":
             content, input = fragment.text, fragment.data or None
+        case "answer" if fragment.is_refused:
+            output = {**fragment.data, "text": fragment.text}
         case "answer":
             content, output = fragment.text, fragment.data or None
         case "tool_call":

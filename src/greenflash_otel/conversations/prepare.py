@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from greenflash_otel.message_ids.fragments import SplitMessage, find_system_prompt, split_messages
+from greenflash_otel.message_ids.fragments import (
+    SplitMessage,
+    find_system_prompt,
+    split_messages,
+    split_refused,
+)
 from greenflash_otel.message_ids.validation_reports import hide_validation_reports
-from greenflash_otel.model.operation import RECORD_MESSAGE, TURN, Json, Operation
+from greenflash_otel.model.operation import MAIN_CALLS, RECORD_MESSAGE, TURN, Json, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
+
+REFUSALS = frozenset({"ValidationError", "LengthFinishReasonError", "ContentFilterFinishReasonError"})
+"""What OpenAI's SDK raises if an answer is not what the application asked it to parse."""
 
 
 @value
@@ -48,6 +56,14 @@ class PreparedOperation:
 
 def prepare(operation: Operation) -> PreparedOperation:
     """Split the messages of an operation."""
+    split_output = split_refused if _is_refused(operation) else split_messages
     prompt, leading = find_system_prompt(operation)
     messages = hide_validation_reports(operation.input[leading:] if leading else operation.input)
-    return PreparedOperation(operation, prompt, split_messages(messages), split_messages(operation.output))
+    return PreparedOperation(operation, prompt, split_messages(messages), split_output(operation.output))
+
+
+def _is_refused(operation: Operation) -> bool:
+    """Return whether the SDK raised instead of returning the answer; of a stream, the user may have read it."""
+    if operation.failure is None or operation.streamed or operation.name not in MAIN_CALLS:
+        return False
+    return operation.failure.type in REFUSALS

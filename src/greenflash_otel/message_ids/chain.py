@@ -177,6 +177,9 @@ def append_fragment(namespace: str, cursor: Cursor, fragment: Fragment) -> Chain
             after = Cursor(head_id=id, last_visible_id=id, turn_user_id=id)
             return ChainedFragment(fragment, id, "user_message", visible_id, head_id, after)
         case "answer":
+            if fragment.is_refused:
+                after = Cursor(id, visible_id, cursor.turn_user_id, None, cursor.used_tools, cursor.calls)
+                return ChainedFragment(fragment, id, "thought", answers_id, head_id, after)
             ends_turn = cursor.used_tools and fragment.ends_message
             after = Cursor(id, id, cursor.turn_user_id, id, cursor.used_tools, cursor.calls)
             type: MessageType = "final_response" if ends_turn else "assistant_message"

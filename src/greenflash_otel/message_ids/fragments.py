@@ -83,6 +83,8 @@ class Fragment:
     """When it was said, if the message has a time."""
     out_of_band_id: str | None = None
     """See `Message.out_of_band_id`: nothing follows it."""
+    is_refused: bool = False
+    """Whether it is an answer that never reached the application: the SDK could not parse it."""
     call: CallFacts | None = None
     """See `Message.call`: with the first words of the message, or with its first part."""
     annotations: Sequence[Json] = ()
@@ -163,6 +165,15 @@ def find_system_prompt(operation: Operation) -> tuple[str | None, int]:
 def split_messages(messages: Iterable[Message]) -> tuple[SplitMessage, ...]:
     """Split each of several messages."""
     return tuple(map(split_message, messages))
+
+
+def split_refused(messages: Iterable[Message]) -> tuple[SplitMessage, ...]:
+    """Split an answer that the SDK could not parse: what it says has the same ids, but nobody saw it."""
+    split = split_messages(messages)
+    for message in split:
+        for fragment in message.fragments:
+            fragment.is_refused = fragment.kind == "answer"
+    return split
 
 
 def split_message(message: Message) -> SplitMessage:
