@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from greenflash_otel.message_ids.fragments import SplitMessage, find_system_prompt, split_messages
+from greenflash_otel.message_ids.fragments import (
+    Fragment,
+    SplitMessage,
+    find_system_prompt,
+    split_messages,
+)
 from greenflash_otel.message_ids.validation_reports import hide_validation_reports
+from greenflash_otel.model.long_input import Beginning, with_whole_input
 from greenflash_otel.model.operation import TURN, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
@@ -23,6 +29,16 @@ class PreparedOperation:
     answers: Sequence[SplitMessage]
     """The output."""
 
+    @property
+    def beginning(self) -> Beginning | None:
+        """What is known of the beginning of the input, if that is left out of `messages`."""
+        long_input = self.operation.long_input
+        return None if long_input is None else long_input.beginning
+
+    def with_whole_input(self) -> PreparedOperation:
+        """Return the operation with all of its input."""
+        return self if self.beginning is None else prepare(with_whole_input(self.operation))
+
     def list_alternatives(self) -> Sequence[Sequence[SplitMessage]]:
         """Return the answers any of which may be the one that the application resends."""
         if self.operation.name == TURN:
@@ -35,11 +51,16 @@ class PreparedOperation:
 
     def name_in(self, span: SpanRecord) -> str:
         """Return a name for what a span says; log records that arrive later may make it more."""
-        part_count = 0
+        part_count = self.beginning.part_count if self.beginning else 0
         for messages in (self.operation.input, self.operation.output):
             for message in messages:
                 part_count += len(message.parts)
         return f"{span.trace_id} {span.span_id} {part_count}"
+
+
+def list_links(messages: Iterable[SplitMessage]) -> list[Fragment]:
+    """Return the fragments that later ones can follow."""
+    return [fragment for message in messages for fragment in message.fragments if fragment.is_link]
 
 
 def prepare(operation: Operation) -> PreparedOperation:

@@ -8,6 +8,7 @@ form.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 from greenflash_otel.conversations.changes import ConversationFacts, MessageNode, StateChange
 from greenflash_otel.conversations.deferred import measure
@@ -35,6 +36,8 @@ NODE_BYTES = 700
 
 NO_CHANGE = StateChange()
 
+_serials = count()
+
 
 class ConversationState:
     """What is known of one conversation. `apply` is the only method that changes it.
@@ -56,11 +59,14 @@ class ConversationState:
         "nodes_by_content",
         "parent_overrides",
         "properties",
+        "serial",
         "tool_call_message_ids",
     )
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
+        self.serial = next(_serials)
+        """No other state of this process has it, also not one of the same conversation."""
         self.facts = ConversationFacts()
         self.emitted_ids: ChangeTrackingLruDict[str, None] = ChangeTrackingLruDict(MESSAGES)
         """Ids of the messages that were emitted."""
@@ -90,6 +96,11 @@ class ConversationState:
         entries += len(self.tool_call_message_ids) + len(self.emitted_spans)
         size = STATE_BYTES + NODE_BYTES * len(self.nodes) + ENTRY_BYTES * entries
         return size + sum(self._text_bytes.values())
+
+    @property
+    def has_forgotten(self) -> bool:
+        """Return whether some of its messages may be known no more."""
+        return len(self.nodes) >= MESSAGES or len(self.emitted_ids) >= MESSAGES
 
     def parent_of(self, node: MessageNode) -> MessageNode | None:
         """Return the message that one follows."""

@@ -35,6 +35,7 @@ from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
+from greenflash_otel.semconv.long_inputs import LongInputs
 from greenflash_otel.state_record import EmptyState, StateReader, StateRecord
 from greenflash_otel.values import from_json, to_json
 
@@ -100,6 +101,8 @@ class ConversationStore:
             "log": self.uncorrelated,
             "unnamed": self.unnamed,
         }
+        self.long_inputs = LongInputs()
+        """How inputs began, so that of one that is resent only what is new is read."""
         self.evidence_counts: Counter[Evidence] = Counter()
         """By what the conversations of emitted operations were found."""
         self.role_counts: Counter[CallRole] = Counter()
@@ -111,7 +114,7 @@ class ConversationStore:
     def size_bytes(self) -> int:
         """Roughly how much memory takes all that is remembered, and all that waits."""
         waiting = sum(queue.size_bytes for queue in self._queues.values())
-        return self._states.size_bytes + self.index.size_bytes + waiting
+        return self._states.size_bytes + self.index.size_bytes + self.long_inputs.size_bytes + waiting
 
     def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
