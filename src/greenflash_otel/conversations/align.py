@@ -274,13 +274,15 @@ def match_sequence(state: ConversationState, links: Sequence[Fragment]) -> _Matc
 
     Where ids of the conversation hash responses, a history that is resent whole does not begin with its ids.
     """
+    if not state.nodes:
+        return _Match(START, from_input_alone=True)
     exact = match_prefix(state, links)
     if not state.parent_overrides and all(link.kind == "user" for link in links[len(exact) :]):
         if exact and not is_repeat(state, links):
             return _Match(START, exact, from_input_alone=True)
         # Nothing in it claims to be history: the next message of an application that resends none, or,
         # where it does resend, another beginning.
-        if state.facts.resends_history or not state.nodes:
+        if state.facts.resends_history:
             return _Match(START, from_input_alone=True)
         return _Match(state.facts.cursor)
     match = _match_window(state, links, exact)

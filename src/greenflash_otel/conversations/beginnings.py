@@ -1,9 +1,9 @@
 """Continue a long input after a beginning that an earlier call had, so that a call costs what is new in it.
 
-Spans with a long input are read without its beginning, if an earlier call of the conversation had the same beginning
-(`semconv.long_inputs`). What is left out may only be left out if it could not change anything. So this is taken only
-where the whole input would be aligned word for word, from the beginning of the conversation: anything else is read
-whole. `align` does the same with the rest as it does with the whole.
+Spans with a long input are read without its beginning, if an earlier call of the conversation had the same one
+(`long_inputs`). What is left out may only be left out if it could not change anything. So this is done only where the
+whole input would be aligned word for word, from the beginning of the conversation: anything else is read whole.
+`align` does the same with the rest as it does with the whole.
 """
 
 from __future__ import annotations

@@ -28,12 +28,8 @@ class PreparedOperation:
     """The input without the system prompt."""
     answers: Sequence[SplitMessage]
     """The output."""
-
-    @property
-    def beginning(self) -> Beginning | None:
-        """What is known of the beginning of the input, if that is left out of `messages`."""
-        long_input = self.operation.long_input
-        return None if long_input is None else long_input.beginning
+    beginning: Beginning | None = None
+    """What is known of the beginning of the input, if that is left out of `messages`."""
 
     def with_whole_input(self) -> PreparedOperation:
         """Return the operation with all of its input."""
@@ -67,4 +63,10 @@ def prepare(operation: Operation) -> PreparedOperation:
     """Split the messages of an operation."""
     prompt, leading = find_system_prompt(operation)
     messages = hide_validation_reports(operation.input[leading:] if leading else operation.input)
-    return PreparedOperation(operation, prompt, split_messages(messages), split_messages(operation.output))
+    return PreparedOperation(
+        operation,
+        prompt,
+        split_messages(messages),
+        split_messages(operation.output),
+        operation.long_input.beginning if operation.long_input else None,
+    )

@@ -35,7 +35,7 @@ from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
-from greenflash_otel.semconv.long_inputs import LongInputs
+from greenflash_otel.semconv.correlation.long_inputs import LongInputs
 from greenflash_otel.state_record import EmptyState, StateReader, StateRecord
 from greenflash_otel.values import from_json, to_json
 
