@@ -40,25 +40,30 @@ class ChangeTrackingLruDict(LruDict[K, V], Generic[K, V]):
     What changed is at the end, because `remember` moves it there. So a number says which entries changed.
     """
 
-    __slots__ = ("_unpersisted",)
+    __slots__ = ("pending_count",)
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self._unpersisted = 0
+        OrderedDict.__init__(self)
+        self._limit = limit
+        self.pending_count = 0
+        """How many entries, at the end, changed since that was persisted."""
 
     def remember(self, key: K, value: V) -> None:
         """Set a value, as the newest one; count it as a change unless the mapping had it."""
-        if self._unpersisted or key not in self or self[key] != value:
-            self._unpersisted += 1
-        super().remember(key, value)
+        if self.pending_count or key not in self or self[key] != value:
+            self.pending_count += 1
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > self._limit:
+            self._evict_oldest()
 
     def list_pending_changes(self) -> list[tuple[K, V]]:
         """Return what changed since the last `mark_persisted`, oldest first."""
-        return list(islice(reversed(self.items()), self._unpersisted))[::-1]
+        return list(islice(reversed(self.items()), self.pending_count))[::-1]
 
     def mark_persisted(self) -> None:
         """Count every entry as persisted."""
-        self._unpersisted = 0
+        self.pending_count = 0
 
 
 class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
@@ -87,8 +92,13 @@ class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
 
     def remember(self, key: K, value: V) -> None:
         """Set a value, as the newest one, and measure it anew."""
-        super().remember(key, value)
-        self._note_size(key, self._measure(key, value))
+        self[key] = value
+        self.move_to_end(key)
+        size_bytes = self._measure(key, value)
+        self.size_bytes += size_bytes - self._sizes.get(key, 0)
+        self._sizes[key] = size_bytes
+        if len(self) > self._limit:
+            self._evict_oldest()
         while self.size_bytes > self._limit_bytes and len(self) > 1:
             self._evict_oldest()
 
@@ -98,16 +108,13 @@ class ByteBoundLruDict(LruDict[K, V], Generic[K, V]):
         if len(self) < self._limit and self.size_bytes + size_bytes <= self._limit_bytes:
             self[key] = value
             self.move_to_end(key, last=False)
-            self._note_size(key, size_bytes)
+            self.size_bytes += size_bytes - self._sizes.get(key, 0)
+            self._sizes[key] = size_bytes
 
     def forget(self, key: K) -> None:
         """Forget an entry, if there is one."""
         self.pop(key, None)
         self.size_bytes -= self._sizes.pop(key, 0)
-
-    def _note_size(self, key: K, size_bytes: int) -> None:
-        self.size_bytes += size_bytes - self._sizes.get(key, 0)
-        self._sizes[key] = size_bytes
 
     def _evict_oldest(self) -> None:
         key, _ = self.popitem(last=False)
@@ -126,4 +133,10 @@ class ByteBoundChangeTrackingLruDict(ChangeTrackingLruDict[K, V], ByteBoundLruDi
         on_evict: Callable[[], None] = lambda: None,
     ) -> None:
         ByteBoundLruDict.__init__(self, limit, limit_bytes, measure, on_evict)
-        self._unpersisted = 0
+        self.pending_count = 0
+
+    def remember(self, key: K, value: V) -> None:
+        """Set a value, as the newest one, and measure it anew; count it as a change unless the mapping had it."""
+        if self.pending_count or key not in self or self[key] != value:
+            self.pending_count += 1
+        ByteBoundLruDict.remember(self, key, value)

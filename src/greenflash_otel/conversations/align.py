@@ -35,7 +35,7 @@ from greenflash_otel.conversations.changed_history import (
     match_changed,
 )
 from greenflash_otel.conversations.changes import MessageNode
-from greenflash_otel.conversations.prepare import PreparedOperation
+from greenflash_otel.conversations.prepare import PreparedOperation, list_links
 from greenflash_otel.conversations.provider_calls import find_known_call
 from greenflash_otel.conversations.resolve import Resolution
 from greenflash_otel.conversations.state import ConversationState
@@ -50,6 +50,7 @@ from greenflash_otel.message_ids.chain import (
 )
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
 from greenflash_otel.message_ids.ids import id_of_written
+from greenflash_otel.model.long_input import Beginning
 from greenflash_otel.values import value
 
 
@@ -78,7 +79,7 @@ class _Match:
 def align(state: ConversationState, found: Resolution, prepared: PreparedOperation) -> Alignment:
     """Place the input of an operation in its conversation, whatever of the history it resends."""
     if found.cursor is None or prepared.operation.input_parent_id:
-        aligned = _align_to_known(state, found)
+        aligned = _align_to_known(state, found, prepared.beginning)
     else:
         chained, cursor = extend_chain(state.namespace, found.cursor, found.rest)
         aligned = Alignment(chained, cursor, from_input_alone=False)
@@ -153,9 +154,16 @@ def _find_call_of_turn(state: ConversationState, cursor: Cursor, link: Fragment)
     return node if node.content_key == link.hash_content(state.namespace) else None
 
 
-def _align_to_known(state: ConversationState, found: Resolution) -> Alignment:
-    links = [fragment for message in found.rest for fragment in message.fragments if fragment.is_link]
-    match = match_sequence(state, links) if found.cursor is None else _match_after(state, found.cursor, links)
+def _align_to_known(state: ConversationState, found: Resolution, beginning: Beginning | None) -> Alignment:
+    links = list_links(found.rest)
+    if beginning is not None:
+        node = state.nodes[beginning.head_id]
+        exact = match_prefix(state, links, node.id)
+        match = _Match(node.cursor, exact, from_input_alone=True)
+    elif found.cursor is None:
+        match = match_sequence(state, links)
+    else:
+        match = _match_after(state, found.cursor, links)
     chained, cursor = _append_unknown(state, match, found.rest)
     return Alignment(chained, cursor, match.from_input_alone)
 
@@ -251,13 +259,15 @@ def match_sequence(state: ConversationState, links: Sequence[Fragment]) -> _Matc
 
     Where ids of the conversation hash responses, a history that is resent whole does not begin with its ids.
     """
+    if not state.nodes:
+        return _Match(START, from_input_alone=True)
     exact = match_prefix(state, links)
     if not state.parent_overrides and all(link.kind == "user" for link in links[len(exact) :]):
         if exact and not is_repeat(state, links):
             return _Match(START, exact, from_input_alone=True)
         # Nothing in it claims to be history: the next message of an application that resends none, or,
         # where it does resend, another beginning.
-        if state.facts.resends_history or not state.nodes:
+        if state.facts.resends_history:
             return _Match(START, from_input_alone=True)
         return _Match(state.facts.cursor)
     match = _match_window(state, links, exact)
@@ -299,10 +309,15 @@ def _find_start(state: ConversationState, found: Sequence[MessageNode | None]) -
     return parent.cursor if parent else START
 
 
-def match_prefix(state: ConversationState, links: Sequence[Fragment]) -> list[MessageNode]:
-    """Return the known messages of any branch that the links begin with, word for word."""
+def match_prefix(
+    state: ConversationState, links: Sequence[Fragment], head_id: str | None = None
+) -> list[MessageNode]:
+    """Return the known messages of any branch that the links begin with, word for word.
+
+    Args:
+        head_id: After which link they come; None: at the beginning of the conversation.
+    """
     nodes: list[MessageNode] = []
-    head_id: str | None = None
     for link in links:
         node = state.nodes.get(id_of_written(state.namespace, head_id, link.kind, link.written))
         if node is None:

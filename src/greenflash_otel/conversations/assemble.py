@@ -11,6 +11,7 @@ from dataclasses import replace
 from greenflash_otel.conversations.added_properties import add_properties
 from greenflash_otel.conversations.align import align
 from greenflash_otel.conversations.auxiliary import classify_call, was_auxiliary
+from greenflash_otel.conversations.beginnings import learn_beginning, prepare_input
 from greenflash_otel.conversations.build import build
 from greenflash_otel.conversations.changes import (
     CallRole,
@@ -31,12 +32,8 @@ from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.conversations.steps import find_answering_call, waits_for_question
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
-from greenflash_otel.model.operation import (
-    TURN,
-    Operation,
-    is_bare_failure,
-    is_step,
-)
+from greenflash_otel.model.long_input import with_whole_input
+from greenflash_otel.model.operation import TURN, Operation, is_bare_failure, is_step
 from greenflash_otel.model.own_operations import SET_PROPERTIES
 from greenflash_otel.model.telemetry import OURS, SpanRecord
 
@@ -51,12 +48,14 @@ def assemble(
     """
     if operation.name == SET_PROPERTIES:
         return add_properties(store, span, operation.conversation_context)
-    prepared = prepare(operation)
+    prepared = prepare_input(store, operation)
     found = resolve_conversation(store, span, prepared)
     state = store.get_state(found.conversation_id)
     prepared = attribute_to_tool_call(state, prepared)
     operation = prepared.operation
     role = classify_call(state, prepared)
+    if role is not CallRole.PRIMARY and prepared.beginning is not None:
+        return assemble(store, span, with_whole_input(operation), may_defer=may_defer)
     if role is not CallRole.AUXILIARY and prepared.name_in(span) in state.emitted_spans:
         return ConversationUpdate(found.conversation_id, ())  # delivered again
     if may_defer and (deferral := find_deferral(state, span, prepared, found, role)):
@@ -69,6 +68,8 @@ def assemble(
     changes = build(store, store.deferred, span, prepared, found, role, aligned)
     answering = find_answering_call(store.deferred, prepared)
     store.apply(changes)
+    if aligned and aligned.from_input_alone and (learned := learn_beginning(state, found, prepared)):
+        store.long_inputs.learn(*learned)
     return _update_of(prepared, changes, earlier, prepare(answering) if answering else prepared)
 
 
@@ -133,7 +134,7 @@ def resolve_undecided(
     store.apply(Changes(found.conversation_id, found.evidence, role, released=(key,)))
     emitted: list[ConversationUpdate] = []
     for waiting in undecided:
-        if was_auxiliary(prepare(waiting.operation), prepared):
+        if was_auxiliary(prepare(waiting.operation), prepared.with_whole_input()):
             trace = DeferralKey(DeferralKind.TRACE, span.trace_id)
             deferral = Deferral(trace, waiting.span, _mark_internal(waiting.operation))
             store.apply(_wait_changes_of(found, CallRole.AUXILIARY, deferral))

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from greenflash_otel.conversations.beginnings import prepare_input
 from greenflash_otel.conversations.changes import Evidence
 from greenflash_otel.conversations.exchanges import MAX_EXCHANGES, walk_exchanges_backwards
 from greenflash_otel.conversations.index import ConversationIndex
-from greenflash_otel.conversations.prepare import PreparedOperation, prepare
+from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.resolve import (
     KnownConversations,
     is_fallback_id,
+    name_history,
     resolve_conversation,
 )
 from greenflash_otel.message_ids.chain import list_heads
@@ -29,11 +31,11 @@ def find_unknown_turns(known: KnownConversations, span: SpanRecord, operation: O
     is_named = context.conversation_id or context.scope_id or operation.provider_conversation_id
     if operation.name not in MAIN_CALLS or is_named or not _may_continue(operation):
         return frozenset()
-    prepared = prepare(operation)
+    prepared = prepare_input(known, operation)
     found = resolve_conversation(known, span, prepared)
     if not found.is_new:
         return frozenset()
-    namespace = known.choose_namespace(f"history of {context.user_id or ''}")
+    namespace = name_history(known, context)
     return frozenset(_list_names(namespace, prepared))
 
 
@@ -42,7 +44,7 @@ def continues_unnamed(known: KnownConversations, span: SpanRecord, operation: Op
     unnamed_id = known.index.traces.get(span.trace_id)
     if unnamed_id is None or not is_fallback_id(unnamed_id):
         return False
-    prepared = prepare(operation)
+    prepared = prepare_input(known, operation)
     if prepared.name_in(span) in known.get_state(unnamed_id).emitted_spans:
         return True
     found = resolve_conversation(known, span, prepared)
@@ -58,7 +60,9 @@ def list_new_turns(index: ConversationIndex) -> frozenset[str]:
 
 def _may_continue(operation: Operation) -> bool:
     """Return whether an operation may be a later turn; cheap enough for every operation."""
-    has_answer = any(message.role == "assistant" for message in operation.input[:-1])
+    has_answer = "assistant" in [message.role for message in operation.input[:-1]]
+    if operation.long_input is not None and operation.long_input.beginning is not None:
+        has_answer = True  # each beginning has one
     return has_answer or operation.previous_response_id is not None
 
 

@@ -24,12 +24,12 @@ Recall = Callable[[IndexName, str], Sequence[Any]]
 class NameIndex(Generic[T]):
     """Leads from names of one kind to conversations, also from those that earlier processes knew."""
 
-    __slots__ = ("_recall", "_targets")
+    __slots__ = ("_recall", "targets")
 
     def __init__(
         self, recall: Callable[[str], Sequence[T | None]], on_evict: Callable[[], None] = lambda: None
     ) -> None:
-        self._targets: ByteBoundChangeTrackingLruDict[str, T | None] = ByteBoundChangeTrackingLruDict(
+        self.targets: ByteBoundChangeTrackingLruDict[str, T | None] = ByteBoundChangeTrackingLruDict(
             NAMES, NAMES_BYTES, _measure, on_evict
         )
         self._recall = recall
@@ -37,7 +37,7 @@ class NameIndex(Generic[T]):
     @property
     def size_bytes(self) -> int:
         """Roughly how much memory the names take."""
-        return self._targets.size_bytes
+        return self.targets.size_bytes
 
     def get(self, name: str) -> T | None:
         """Return where a name leads; None if nowhere."""
@@ -50,7 +50,7 @@ class NameIndex(Generic[T]):
 
     def set(self, name: str, target: T | None) -> None:
         """Let a name lead to a target from now on."""
-        self._targets.remember(name, target)
+        self.targets.remember(name, target)
 
     def assign_or_mark_ambiguous(self, name: str, target: T) -> None:
         """Let a name lead to a target; to none, if it has led to another."""
@@ -59,19 +59,19 @@ class NameIndex(Generic[T]):
 
     def list_pending_changes(self) -> list[tuple[str, T | None]]:
         """Return what changed since the last `mark_persisted`, oldest first."""
-        return self._targets.list_pending_changes()
+        return self.targets.list_pending_changes()
 
     def mark_persisted(self) -> None:
         """Count all that is known as persisted."""
-        self._targets.mark_persisted()
+        self.targets.mark_persisted()
 
     def _find(self, name: str) -> Sequence[T | None]:
         """Return the target of a name, in a sequence; an empty one if it leads nowhere."""
-        if name in self._targets:
-            return (self._targets[name],)
+        if name in self.targets:
+            return (self.targets[name],)
         stored = self._recall(name)
         if stored:
-            self._targets.remember_as_oldest(name, stored[-1])  # it is no change
+            self.targets.remember_as_oldest(name, stored[-1])  # it is no change
         return stored
 
 
@@ -115,8 +115,9 @@ class ConversationIndex:
     def list_pending_changes(self) -> Iterator[tuple[IndexName, str, Location | str | None]]:
         """Return what changed since the last `mark_persisted`: the index, the name, and where it leads."""
         for index, names in self._by_name.items():
-            for name, target in names.list_pending_changes():
-                yield index, name, target
+            if names.targets.pending_count:
+                for name, target in names.targets.list_pending_changes():
+                    yield index, name, target
 
     @property
     def size_bytes(self) -> int:
@@ -126,7 +127,7 @@ class ConversationIndex:
     def mark_persisted(self) -> None:
         """Count all that is known as persisted."""
         for names in self._by_name.values():
-            names.mark_persisted()
+            names.targets.pending_count = 0
 
 
 def _measure(name: str, target: object) -> int:

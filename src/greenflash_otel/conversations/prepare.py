@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from greenflash_otel.message_ids.fragments import (
+    Fragment,
     SplitMessage,
     find_system_prompt,
     split_messages,
     split_refused,
 )
 from greenflash_otel.message_ids.validation_reports import hide_validation_reports
+from greenflash_otel.model.long_input import Beginning, with_whole_input
 from greenflash_otel.model.operation import MAIN_CALLS, RECORD_MESSAGE, TURN, Json, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
@@ -30,6 +32,12 @@ class PreparedOperation:
     """The input without the system prompt."""
     answers: Sequence[SplitMessage]
     """The output."""
+    beginning: Beginning | None = None
+    """What is known of the beginning of the input, if that is left out of `messages`."""
+
+    def with_whole_input(self) -> PreparedOperation:
+        """Return the operation with all of its input."""
+        return self if self.beginning is None else prepare(with_whole_input(self.operation))
 
     def list_alternatives(self) -> Sequence[Sequence[SplitMessage]]:
         """Return the answers any of which may be the one that the application resends."""
@@ -47,11 +55,16 @@ class PreparedOperation:
 
     def name_in(self, span: SpanRecord) -> str:
         """Return a name for what a span says; log records that arrive later may make it more."""
-        part_count = 0
+        part_count = self.beginning.part_count if self.beginning else 0
         for messages in (self.operation.input, self.operation.output):
             for message in messages:
                 part_count += len(message.parts)
         return f"{span.trace_id} {span.span_id} {part_count}"
+
+
+def list_links(messages: Iterable[SplitMessage]) -> list[Fragment]:
+    """Return the fragments that later ones can follow."""
+    return [fragment for message in messages for fragment in message.fragments if fragment.is_link]
 
 
 def prepare(operation: Operation) -> PreparedOperation:
@@ -59,7 +72,13 @@ def prepare(operation: Operation) -> PreparedOperation:
     split_output = split_refused if _is_refused(operation) else split_messages
     prompt, leading = find_system_prompt(operation)
     messages = hide_validation_reports(operation.input[leading:] if leading else operation.input)
-    return PreparedOperation(operation, prompt, split_messages(messages), split_output(operation.output))
+    return PreparedOperation(
+        operation,
+        prompt,
+        split_messages(messages),
+        split_output(operation.output),
+        operation.long_input.beginning if operation.long_input else None,
+    )
 
 
 def _is_refused(operation: Operation) -> bool:

@@ -167,8 +167,8 @@ def _resolve_by_content(
 ) -> Resolution:
     """Find the conversation by the history that is resent, else by the scope or the trace."""
     operation, context = prepared.operation, prepared.operation.conversation_context
-    namespace = known.choose_namespace(f"history of {context.user_id or ''}")
-    heads = list_heads(namespace, None, prepared.messages)
+    namespace = name_history(known, context)
+    heads = list_history_heads(namespace, prepared)
     is_recorded = operation.name == RECORD_MESSAGE  # its input is no history
     id = None if is_recorded else _find_by_history(known, namespace, heads, prepared)
     if id is not None:
@@ -186,6 +186,17 @@ def _resolve_by_content(
         history_namespace=None if operation.previous_response_id or is_recorded else namespace,
         history_head_id=heads[-1] if heads else None,
     )
+
+
+def name_history(known: KnownConversations, context: ConversationContext) -> str:
+    """Return what the histories of a user's conversations are hashed with that nobody named."""
+    return known.choose_namespace(f"history of {context.user_id or ''}")
+
+
+def list_history_heads(namespace: str, prepared: PreparedOperation) -> list[str]:
+    """Return the ids of the links of an input among all histories."""
+    beginning = prepared.beginning
+    return list_heads(namespace, beginning.history_head_id if beginning else None, prepared.messages)
 
 
 def _find_start(state: ConversationState, operation: Operation) -> Cursor:
@@ -297,8 +308,8 @@ def does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:
     """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
     if prepared.operation.input_parent_id is not None:
         return any(message.role == "user" for message in found.rest)
-    if found.cursor is not None:
-        return True
+    if found.cursor is not None or prepared.beginning is not None:
+        return True  # a beginning has an answer, and what follows it a question
     has_question = False
     for message in reversed(found.rest):
         if has_question and message.role == "assistant":

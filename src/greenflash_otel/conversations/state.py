@@ -8,6 +8,8 @@ form.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
+from typing import Any
 
 from greenflash_otel.conversations.changes import ConversationFacts, MessageNode, StateChange
 from greenflash_otel.conversations.deferred import measure
@@ -33,7 +35,10 @@ ENTRY_BYTES = 250
 NODE_BYTES = 700
 """What a message that others follow takes, found by its id, by what it says and by what it follows."""
 
-NO_CHANGE = StateChange()
+PAIRS = frozenset({"parent_overrides", "tool_call_message_ids", "properties", "branch_cursors"})
+"""Fields of `StateChange` that have keys and values; of any other mapping one of both is enough."""
+
+_serials = count()
 
 
 class ConversationState:
@@ -56,11 +61,14 @@ class ConversationState:
         "nodes_by_content",
         "parent_overrides",
         "properties",
+        "serial",
         "tool_call_message_ids",
     )
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
+        self.serial = next(_serials)
+        """No other state of this process has it, also not one of the same conversation."""
         self.facts = ConversationFacts()
         self.emitted_ids: ChangeTrackingLruDict[str, None] = ChangeTrackingLruDict(MESSAGES)
         """Ids of the messages that were emitted."""
@@ -90,6 +98,11 @@ class ConversationState:
         entries += len(self.tool_call_message_ids) + len(self.emitted_spans)
         size = STATE_BYTES + NODE_BYTES * len(self.nodes) + ENTRY_BYTES * entries
         return size + sum(self._text_bytes.values())
+
+    @property
+    def has_forgotten(self) -> bool:
+        """Return whether some of its messages may be known no more."""
+        return len(self.nodes) >= MESSAGES or len(self.emitted_ids) >= MESSAGES
 
     def parent_of(self, node: MessageNode) -> MessageNode | None:
         """Return the message that one follows."""
@@ -126,31 +139,36 @@ class ConversationState:
 
     def take_pending_change(self) -> StateChange | None:
         """Return what became known since the last `mark_persisted`; None if nothing did."""
-        change = StateChange(
-            parent_overrides=tuple(self.parent_overrides.list_pending_changes()),
-            tool_call_message_ids=tuple(self.tool_call_message_ids.list_pending_changes()),
-            nodes=tuple(node for _, node in self.nodes.list_pending_changes()),
-            emitted_ids=tuple(id for id, _ in self.emitted_ids.list_pending_changes()),
-            emitted_spans=tuple(name for name, _ in self.emitted_spans.list_pending_changes()),
-            properties=tuple(self.properties.list_pending_changes()),
-            branch_cursors=tuple(self.branch_cursors.list_pending_changes()),
-            facts=None if self.facts == self._persisted_facts else self.facts,
-        )
-        return None if change == NO_CHANGE else change
+        is_same = self.facts is self._persisted_facts or self.facts == self._persisted_facts
+        pending: dict[str, Any] = {
+            name: mapping.list_pending_changes()
+            for name, mapping in self._name_mappings()
+            if mapping.pending_count
+        }
+        if is_same and not pending:
+            return None
+        for name in pending:
+            changed = pending[name]
+            pending[name] = tuple(changed if name in PAIRS else [entry[name == "nodes"] for entry in changed])
+        return StateChange(**pending, facts=None if is_same else self.facts)
 
     def mark_persisted(self) -> None:
         """Count all that is known as persisted."""
-        for mapping in (
-            self.parent_overrides,
-            self.nodes,
-            self.emitted_ids,
-            self.branch_cursors,
-            self.tool_call_message_ids,
-            self.emitted_spans,
-            self.properties,
-        ):
-            mapping.mark_persisted()
+        for _, mapping in self._name_mappings():
+            mapping.pending_count = 0
         self._persisted_facts = self.facts
+
+    def _name_mappings(self) -> Sequence[tuple[str, ChangeTrackingLruDict[str, Any]]]:
+        """Return what is persisted, by the fields of `StateChange`."""
+        return (
+            ("parent_overrides", self.parent_overrides),
+            ("tool_call_message_ids", self.tool_call_message_ids),
+            ("nodes", self.nodes),
+            ("emitted_ids", self.emitted_ids),
+            ("emitted_spans", self.emitted_spans),
+            ("properties", self.properties),
+            ("branch_cursors", self.branch_cursors),
+        )
 
     def _measure_texts(self, change: StateChange) -> None:
         if change.tool_call_message_ids:

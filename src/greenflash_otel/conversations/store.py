@@ -36,6 +36,7 @@ from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
+from greenflash_otel.semconv.correlation.long_inputs import LongInputs
 from greenflash_otel.state_record import EmptyState, StateReader, StateRecord
 from greenflash_otel.values import from_json, to_json
 
@@ -107,6 +108,8 @@ class ConversationStore:
             "log": self.uncorrelated,
             "unnamed": self.unnamed,
         }
+        self.long_inputs = LongInputs()
+        """How inputs began, so that of one that is resent only what is new is read."""
         self.evidence_counts: Counter[Evidence] = Counter()
         """By what the conversations of emitted operations were found."""
         self.role_counts: Counter[CallRole] = Counter()
@@ -119,7 +122,7 @@ class ConversationStore:
         """Roughly how many bytes the remembered and the waiting entries take."""
         waiting = sum(queue.size_bytes for queue in self._queues.values())
         known = self._states.size_bytes + self.last_messages.size_bytes + self.index.size_bytes
-        return known + waiting
+        return known + self.long_inputs.size_bytes + waiting
 
     def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""

@@ -265,7 +265,7 @@ class Ingest:
 
     def _read(self, span: SpanRecord, failed: Counter[str] | None = None) -> trace.Reading:
         with self._begin_conversion(failed):
-            return trace.read(span)
+            return self._conversations.long_inputs.read(span)
         return trace.Reading(span)
 
     def _begin_conversion(self, failed: Counter[str] | None = None) -> Converting:

@@ -22,12 +22,13 @@ UNOPENED = re.compile(r"(.*?)\n\s*</think>[^\S\n]*\n(.*)", re.DOTALL)
 """A block without its opening tag."""
 PLACEHOLDER = re.compile(r"[\s.…]*")
 """What is between tags that somebody only speaks of."""
-TAGS = ("<think", "</think>")
+OPENING, CLOSING = "<think", "</think>"
 
 
 def has_block(parts: Sequence[Part]) -> bool:
     """Return whether a text may have a block: nearly none has."""
-    return any(isinstance(part, Text) and any(tag in part.content for tag in TAGS) for part in parts)
+    text = "\n".join([part.content for part in parts if isinstance(part, Text)])
+    return OPENING in text or CLOSING in text
 
 
 def separate_thoughts(message: Message) -> tuple[Part, ...]:

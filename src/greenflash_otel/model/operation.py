@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from greenflash_otel.json_values import Json as Json
 from greenflash_otel.model.call_ids import LinkedPart
+from greenflash_otel.model.long_input import LongInput
 from greenflash_otel.model.telemetry import NS_PER_MS
 
 
@@ -362,6 +363,8 @@ class Operation:
     failure: Failure | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
     """More that is worth keeping of this operation, e.g. ``retries`` or ``service_tier``."""
+    long_input: LongInput | None = field(default=None, compare=False)
+    """Where `input` is in an attribute's text, if it is long; its beginning may be left out of `input`."""
 
 
 def iterate_calls(messages: Iterable[Message]) -> Iterator[ToolCall]:

@@ -43,6 +43,8 @@ def read_messages_document(value: object) -> Json:
         return None if is_repr(decoded) else decoded
     if not isinstance(decoded, (list, tuple)):
         return decoded
+    if {type(entry) for entry in decoded} == {dict}:
+        return decoded
     return [entry for entry in read_entries(decoded) if not (isinstance(entry, str) and is_repr(entry))]
 
 

@@ -109,6 +109,8 @@ USAGE: Mapping[str, str] = {
 }
 """Attribute by field of `Usage`, in its order."""
 
+USAGE_NAMES = [(name,) for name in USAGE.values()]
+
 MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
 
@@ -290,7 +292,7 @@ def read_as(span: SpanRecord, name: str) -> Operation:
         output_type=read_text(attributes, OUTPUT_TYPE),
         choice_count=read_integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
-        usage=read_usage_attributes(attributes, *((name,) for name in USAGE.values())),
+        usage=read_usage_attributes(attributes, *USAGE_NAMES),
         finish_reasons=read_texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=read_number(attributes, TIME_TO_FIRST_CHUNK),

@@ -36,11 +36,15 @@ def read_usage_attributes(attributes: Mapping[str, Any], *names: Iterable[str]) 
 
 
 def _make_usage(*tokens: int | None) -> Usage | None:
-    return Usage(*tokens) if any(count is not None for count in tokens) else None
+    return None if tokens.count(None) == len(tokens) else Usage(*tokens)
 
 
 def _find_count(fields: Mapping[str, Any], names: Iterable[str]) -> int | None:
-    return next((count for name in names if (count := read_count(fields.get(name))) is not None), None)
+    for name in names:
+        found = fields.get(name)
+        if found is not None and (count := read_count(found)) is not None:
+            return count
+    return None
 
 
 def _find_details(fields: JsonObject, names: Iterable[str]) -> JsonObject:

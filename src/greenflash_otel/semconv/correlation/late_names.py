@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+from greenflash_otel.model.long_input import with_whole_input
 from greenflash_otel.model.operation import (
     ConversationContext,
     iterate_calls,
@@ -112,7 +113,8 @@ def _list_finished(one: Reading) -> Iterator[str | None]:
     operation = one.operation
     if operation is None:
         return
-    yield from (result.id for result in iterate_results(operation.input) if result.id)
+    given = with_whole_input(operation).input
+    yield from (result.id for result in iterate_results(given) if result.id)
     if operation.tool:
         yield from (operation.tool.call_id, operation.tool.name)
 

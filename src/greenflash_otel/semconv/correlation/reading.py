@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from greenflash_otel.model.long_input import with_whole_input
 from greenflash_otel.model.operation import ConversationContext, Operation
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv import registry
@@ -47,6 +48,13 @@ def read(span: SpanRecord) -> Reading:
     if operation and operation.tool and operation.tool.result is None and span.scope != registry.OURS:
         operation = replace(operation, tool=replace(operation.tool, answered=False))
     return Reading(span, operation, registry.read_conversation_context(span.attributes))
+
+
+def without_long_input(one: Reading) -> Reading:
+    """Return a reading with all of its input, which other spans may change: so nothing is known of its text."""
+    if one.operation is None or one.operation.long_input is None:
+        return one
+    return replace(one, operation=replace(with_whole_input(one.operation), long_input=None))
 
 
 def find_ancestors(one: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:

@@ -17,7 +17,7 @@ from greenflash_otel.model.operation import is_bare_failure
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.correlation.closed_calls import find_closed
 from greenflash_otel.semconv.correlation.outermost_runs import make_call_of_run, may_be_call
-from greenflash_otel.semconv.correlation.reading import Key, Reading, read
+from greenflash_otel.semconv.correlation.reading import Key, Reading, read, without_long_input
 from greenflash_otel.semconv.correlation.trace import combine_spans
 from greenflash_otel.semconv.registry import OURS
 
@@ -38,13 +38,13 @@ class Recent:
 
     def __init__(self) -> None:
         self._traces: ByteBoundLruDict[str, OrderedDict[Key, Reading]] = ByteBoundLruDict(
-            TRACES, SIZE_BYTES, lambda id, known: sum(map(_measure, known.values()))
+            TRACES, SIZE_BYTES, lambda id, known: sum([_measure(one.span) for one in known.values()])
         )
         self._last: ByteBoundLruDict[Key, Reading] = ByteBoundLruDict(
-            EACH, SIZE_BYTES, lambda key, one: _measure(one)
+            EACH, SIZE_BYTES, lambda key, one: _measure(one.span)
         )
-        self._seen: ByteBoundLruDict[Key, Reading] = ByteBoundLruDict(
-            SEEN, SIZE_BYTES, lambda key, one: _measure(one)
+        self._seen: ByteBoundLruDict[Key, SpanRecord] = ByteBoundLruDict(
+            SEEN, SIZE_BYTES, lambda key, span: _measure(span)
         )
 
     @property
@@ -64,11 +64,12 @@ class Recent:
     def _combine(self, readings: Sequence[Reading], closed: Sequence[Reading]) -> list[Reading]:
         """Combine readings with what came before; those that are closed stay as they are."""
         alone = {one.key for one in closed}
-        together = [one for one in readings if one.key not in alone]
+        together = [without_long_input(one) for one in readings if one.key not in alone]
         if not together:
             return sorted(closed, key=lambda one: one.span.end_ns)
         new = {one.key for one in together}
-        before = {one.key: one for one in self._find_related(together) if one.key not in new}
+        related = [one for one in self._find_related(together) if one.key not in new]
+        before = {one.key: without_long_input(one) for one in related}
         recorded = combine_spans([*before.values(), *together])
         found = [one for one in recorded if one.key in new or _is_better(before[one.key], one)]
         return sorted([*found, *closed], key=lambda one: one.span.end_ns) if closed else found
@@ -79,7 +80,7 @@ class Recent:
 
     def was_delivered(self, one: Reading) -> bool:
         """Return whether a span was delivered before, and says nothing more now."""
-        return self._seen.get(one.key) == one
+        return self._seen.get(one.key) == one.span
 
     def forget(self, readings: Iterable[Reading]) -> None:
         """Forget spans that were read and not recorded: they will be delivered once more."""
@@ -93,7 +94,8 @@ class Recent:
         """Make a model call of the run of a chain that has waited; None if other spans of its trace say the same."""
         known = self._traces.get(span.trace_id) or OrderedDict()
         own = read(span)
-        readings = {one.key: one for one in combine_spans({own.key: own, **known}.values())}
+        readings = {own.key: own, **{key: without_long_input(one) for key, one in known.items()}}
+        readings = {one.key: one for one in combine_spans(readings.values())}
         call = make_call_of_run(readings[own.key], readings.values())
         if call is not None:
             known[own.key] = replace(call, already_emitted=True)
@@ -110,8 +112,8 @@ class Recent:
 
     def _is_news(self, one: Reading) -> bool:
         """Return whether a span was not delivered before, or says more now."""
-        known = self._seen.get(one.key) == one
-        self._seen.remember(one.key, one)
+        known = self.was_delivered(one)
+        self._seen.remember(one.key, one.span)
         return not known or one.span.scope == OURS
 
     def _find_related(self, readings: Iterable[Reading]) -> Iterable[Reading]:
@@ -154,8 +156,8 @@ def _is_better(before: Reading, now: Reading) -> bool:
     return bool((found.input and not known.input) or (found.output and not known.output))
 
 
-def _measure(one: Reading) -> int:
+def _measure(span: SpanRecord) -> int:
     """Return roughly how much memory a reading takes; its operation has the span's texts once more."""
-    said = [one.span.attributes, *(event.attributes for event in one.span.events)]
+    said = [span.attributes, *(event.attributes for event in span.events)]
     texts = (value for attributes in said for value in attributes.values())
     return READING_BYTES + 2 * sum(len(text) for text in texts if isinstance(text, (str, bytes)))

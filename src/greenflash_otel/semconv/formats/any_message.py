@@ -21,7 +21,7 @@ from greenflash_otel.model.operation import (
     Text,
     ToolCallResponse,
 )
-from greenflash_otel.model.roles import read_role
+from greenflash_otel.model.roles import TOOL, read_role
 from greenflash_otel.semconv.expected_json import is_message, read_entries, read_messages_document
 from greenflash_otel.semconv.formats import openai
 from greenflash_otel.semconv.formats import otel_messages as convention
@@ -37,6 +37,8 @@ from greenflash_otel.semconv.formats.media import make_media, media_of
 from greenflash_otel.semconv.formats.openai_tools import read_calls
 
 Entry = Mapping[str, Json]
+PLAIN_FIELDS = frozenset({"role", "parts", "finish_reason"})
+"""Fields of a message that says no more than texts."""
 
 
 def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
@@ -47,7 +49,13 @@ def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
     if isinstance(decoded, Mapping):
         decoded = decoded["messages"] if "messages" in decoded and "role" not in decoded else [decoded]
     if isinstance(decoded, (list, tuple)) and not (isinstance(value, str) and _is_other_json(decoded)):
-        return tuple(message for entry in decoded for message in _read_entry(entry, default_role))
+        messages: list[Message] = []
+        for entry in decoded:
+            if (plain := _read_plain_entry(entry)) is not None:
+                messages.append(plain)
+            else:
+                messages += _read_entry(entry, default_role)
+        return tuple(messages)
     if decoded is None or isinstance(decoded, bytes):
         return ()
     text = decoded if isinstance(decoded, str) else value if isinstance(value, str) else write_json(decoded)
@@ -101,6 +109,30 @@ def _may_be_mistaken(part: Part) -> bool:
         case Media(uri=uri):
             return (uri or "").startswith("data:")
     return isinstance(part, Other)
+
+
+def _read_plain_entry(entry: Json) -> Message | None:
+    """Read a message of the convention that consists of texts, as `_read_entry` does: nearly all do."""
+    if type(entry) is not dict or not PLAIN_FIELDS.issuperset(entry):
+        return None
+    role, parts, reason = entry.get("role"), entry.get("parts"), entry.get("finish_reason")
+    if (
+        type(role) is not str
+        or not role
+        or type(parts) is not list
+        or not (reason is None or type(reason) is str)
+    ):
+        return None
+    texts: list[Part] = []
+    for part in parts:
+        if type(part) is not dict or len(part) != 2 or part.get("type") != "text":
+            return None
+        if type(content := part.get("content")) is not str:
+            return None
+        texts.append(Text(content))
+    if role == TOOL or not texts:
+        return None
+    return Message(role, tuple(texts), finish_reason=reason)
 
 
 def _read_entry(entry: Json, role: str) -> Iterator[Message]:
