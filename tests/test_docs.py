@@ -167,7 +167,12 @@ def test_the_blocks_about_what_your_code_records(
     stored = greenflash_emulator.conversation(space["conversation_id"])
     assert stored.properties == {"channel": "web", "topic": "returns"}
     bea = "Hi, this is Bea from support."
-    assert [one.content for one in stored.messages if one.content] == [question, answer, bea]
+    said = [one.content for one in stored.messages if one.content]
+    assert said == [question, answer, bea, question, answer]
+    prompt = next(
+        one.body["systemPrompt"] for one in greenflash_emulator.requests() if "systemPrompt" in one.body
+    )
+    assert (prompt["externalPromptId"], prompt["variables"]) == ("support", {"name": "Ada"})
     assert [one.type for one in stored.messages if not one.content] == ["retrieval"]
     assert [(one.rating, one.message) for one in stored.ratings] == [
         (rating, stored.messages[1].external_id) for rating in (1, 0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from greenflash_otel.message_ids.fragments import SplitMessage, find_system_prompt, split_messages
 from greenflash_otel.message_ids.validation_reports import hide_validation_reports
 from greenflash_otel.model.operation import RECORD_MESSAGE, TURN, Json, Operation
+from greenflash_otel.model.prompt_templates import find_missing_values, merge_prompts
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
 
@@ -49,5 +51,8 @@ class PreparedOperation:
 def prepare(operation: Operation) -> PreparedOperation:
     """Split the messages of an operation."""
     prompt, leading = find_system_prompt(operation)
+    template = merge_prompts(operation.conversation_context.prompt, operation.prompt)
+    if template is not None:
+        operation = replace(operation, prompt=find_missing_values(template, prompt))
     messages = hide_validation_reports(operation.input[leading:] if leading else operation.input)
     return PreparedOperation(operation, prompt, split_messages(messages), split_messages(operation.output))
