@@ -156,7 +156,7 @@ def test_the_blocks_about_what_your_code_records(
     question, answer = "May I return my bike?", "Yes, within 30 days."
     body = completion(answer, "gpt-4o-mini")
     space: dict[str, Any] = {}
-    with Replay([{**RECORDED, "to": question, "body": body}]) as openai:
+    with Replay([{**RECORDED, "to": said, "body": body} for said in (question, "And a used one?")]) as openai:
         for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": openai.base_url}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("GREENFLASH_BASE_URL", greenflash_emulator.base_url)
@@ -168,7 +168,7 @@ def test_the_blocks_about_what_your_code_records(
     assert stored.properties == {"channel": "web", "topic": "returns"}
     bea = "Hi, this is Bea from support."
     said = [one.content for one in stored.messages if one.content]
-    assert said == [question, answer, bea, question, answer]
+    assert said == [question, answer, bea, "And a used one?", answer]
     prompt = next(
         one.body["systemPrompt"] for one in greenflash_emulator.requests() if "systemPrompt" in one.body
     )
