@@ -154,9 +154,10 @@ def test_the_blocks_about_what_your_code_records(
     """The blocks of ``recording.md``, run one after the other, make the conversation they show."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "recording.md").read_text(), re.DOTALL)
     question, answer = "May I return my bike?", "Yes, within 30 days."
-    body = completion(answer, "gpt-4o-mini")
+    replies = {question: answer, "And a used one?": "Yes, too."}
+    recorded = [{**RECORDED, "to": to, "body": completion(reply, "m")} for to, reply in replies.items()]
     space: dict[str, Any] = {}
-    with Replay([{**RECORDED, "to": question, "body": body}]) as openai:
+    with Replay(recorded) as openai:
         for name, value in {**ENVIRONMENT, "OPENAI_BASE_URL": openai.base_url}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("GREENFLASH_BASE_URL", greenflash_emulator.base_url)
@@ -167,7 +168,12 @@ def test_the_blocks_about_what_your_code_records(
     stored = greenflash_emulator.conversation(space["conversation_id"])
     assert stored.properties == {"channel": "web", "topic": "returns"}
     bea = "Hi, this is Bea from support."
-    assert [one.content for one in stored.messages if one.content] == [question, answer, bea]
+    said = [one.content for one in stored.messages if one.content]
+    assert said == [question, answer, bea, "And a used one?", "Yes, too."]
+    prompt = next(
+        one.body["systemPrompt"] for one in greenflash_emulator.requests() if "systemPrompt" in one.body
+    )
+    assert (prompt["externalPromptId"], prompt["variables"]) == ("support", {"name": "Ada"})
     assert [one.type for one in stored.messages if not one.content] == ["retrieval"]
     assert [(one.rating, one.message) for one in stored.ratings] == [
         (rating, stored.messages[1].external_id) for rating in (1, 0)

@@ -21,9 +21,11 @@ from greenflash_otel.errors import (
     InvalidConversationError,
     InvalidFeedbackError,
     InvalidOutcomeError,
+    InvalidPromptError,
     InvalidStepError,
 )
 from greenflash_otel.exporter import ConversationSpanProcessor, GreenflashSpanExporter
+from greenflash_otel.model.prompts import PromptComponent
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.pipeline import Pipeline
@@ -38,6 +40,7 @@ from greenflash_otel.record_async import (
     ashutdown,
 )
 from greenflash_otel.record_messages import record_message
+from greenflash_otel.record_prompts import prompt
 from greenflash_otel.record_steps import step
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstrument
@@ -53,10 +56,12 @@ __all__ = [
     "InvalidConversationError",
     "InvalidFeedbackError",
     "InvalidOutcomeError",
+    "InvalidPromptError",
     "InvalidStepError",
     "Organization",
     "Outcome",
     "Pipeline",
+    "PromptComponent",
     "Rating",
     "Stats",
     "User",
@@ -75,6 +80,7 @@ __all__ = [
     "instrument",
     "internal",
     "message_id",
+    "prompt",
     "propagate",
     "record_message",
     "record_outcome",

@@ -192,17 +192,17 @@ def read_text(name: str, text: object, repairs: Repairs) -> str | None:
     return str(value)
 
 
-def read_properties(properties: object, repairs: Repairs) -> dict[str, Json]:
+def read_properties(properties: object, repairs: Repairs, *, name: str = "properties") -> dict[str, Json]:
     """Read properties. Each bad one is repaired or left out; the others stay."""
     if properties is None:
         return {}
     written = repair_json(properties)
     found = _read_object(written.value)
     if found is None:
-        repairs.note("properties", properties, "left out", "a dict of JSON values")
+        repairs.note(name, properties, "left out", "a dict of JSON values")
         return {}
     if written.losses:
-        repairs.problems.append(f"of properties, {', '.join(written.losses)}; write a dict of JSON values")
+        repairs.problems.append(f"of {name}, {', '.join(written.losses)}; write a dict of JSON values")
     repairs.converted.update(dict.fromkeys(written.converted))
     return found
 

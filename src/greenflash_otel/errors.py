@@ -32,5 +32,9 @@ class InvalidFeedbackError(GreenflashOtelError, ValueError):
     """A rating, user or organization that Greenflash would refuse, or that makes no sense."""
 
 
+class InvalidPromptError(GreenflashOtelError, ValueError):
+    """A prompt that had to be repaired."""
+
+
 class InvalidStepError(GreenflashOtelError, ValueError):
     """A step or a message of the application's own code that had to be repaired."""

@@ -349,7 +349,9 @@ def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: 
     else:
         at_ns, name, own, key = thing.event_at_ns, SPAN_NAME, attributes_of(thing), thing.insert_id
     span_id = hashlib.blake2b(f"{key} {at_ns} {own}".encode(errors="replace"), digest_size=8).hexdigest()
-    named = {mark: v for mark, v in attributes_of_context(context).items() if v is not None}
+    named = {
+        mark: v for mark, v in attributes_of_context(replace(context, prompt=None)).items() if v is not None
+    }
     return SpanRecord(
         trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
     )

@@ -140,14 +140,7 @@ def record_outcome(
         is_a_span=True,
     )
     with internal_errors.guarded("make a span of an outcome"):
-        here = otel_context.get_current()
-        context = without_conversation(here) if is_elsewhere else here
-        span = runtime.find_active_tracer().start_span(SPAN_NAME, context)
-        write_attributes(span, attributes_of(outcome))
-        pipeline = runtime.find_active_pipeline()
-        is_recorded = pipeline is not None and pipeline.settings.export == "greenflash"
-        runtime.note_outcome_span(span, pipeline if is_recorded else None)
-        span.end()
+        _make_span(outcome, is_elsewhere=is_elsewhere)
     return outcome
 
 
@@ -297,6 +290,22 @@ def _send_properties(conversation_context: ConversationContext) -> None:
 
 
 connect(runtime.find_conversation, _send_properties)
+
+
+def _make_span(outcome: Outcome, *, is_elsewhere: bool) -> None:
+    """Make a span of an outcome, for the provider and for a Collector.
+
+    Args:
+        is_elsewhere: Whether it does not belong to the active conversation.
+    """
+    here = otel_context.get_current()
+    context = without_conversation(here) if is_elsewhere else here
+    span = runtime.find_active_tracer().start_span(SPAN_NAME, context)
+    write_attributes(span, attributes_of(outcome))
+    pipeline = runtime.find_active_pipeline()
+    is_recorded = pipeline is not None and pipeline.settings.export == "greenflash"
+    runtime.note_outcome_span(span, pipeline if is_recorded else None)
+    span.end()
 
 
 def _choose_id(argument: Id | None, active: str | None) -> Id | None:

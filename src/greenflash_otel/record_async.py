@@ -1,4 +1,4 @@
-"""The public functions that wait for a disk or for Greenflash, for async code: they do not hold up the event loop.
+"""The public functions that wait for a disk or for Greenflash, for async code: the event loop runs meanwhile.
 
 Each does what the function without the ``a`` does, on a thread that has the context of the caller.
 """
@@ -27,7 +27,7 @@ def _make_async(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]
         return await asyncio.to_thread(function, *args, **kwargs)
 
     run.__name__ = run.__qualname__ = f"a{function.__name__}"
-    run.__doc__ = f"Do what `{function.__name__}` does, without holding up the event loop."
+    run.__doc__ = f"Do what `{function.__name__}` does, while the event loop runs."
     return run
 
 

@@ -158,7 +158,10 @@ def text_bytes_of(conversation_context: ConversationContext) -> int:
         conversation_context.organization_id,
     )
     total, nodes = sum(len(text) for text in texts if text), 0
+    prompt = conversation_context.prompt
     stack: list[object] = [conversation_context.properties]
+    if prompt is not None:
+        stack += [prompt.template, prompt.variables, *(one.content for one in prompt.components)]
     while stack:
         value, nodes = stack.pop(), nodes + 1
         if nodes > NODES:

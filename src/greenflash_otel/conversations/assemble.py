@@ -177,7 +177,7 @@ def _update_of(
 ) -> ConversationUpdate:
     """Return the update; its model and its prompt are those of the call that answered."""
     is_shown, facts = changes.role.is_shown, changes.state.facts
-    source = answering if answering.prompt else prepared
+    source = answering if answering.prompt or answering.operation.prompt else prepared
     return ConversationUpdate(
         conversation_id=changes.conversation_id,
         messages=changes.items,

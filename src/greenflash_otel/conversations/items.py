@@ -17,6 +17,7 @@ from greenflash_otel.model.operation import (
     DELETE_ITEMS,
     EMBEDDINGS,
     FETCH,
+    MAIN_CALLS,
     MEMORY_READ,
     MEMORY_WRITE,
     RECORD_MESSAGE,
@@ -240,11 +241,12 @@ def facts_of(span: SpanRecord, operation: Operation) -> dict[str, Json]:
 def _write_named_prompt(operation: Operation) -> Json:
     """Write which named prompt a call used; its text, too, if the request can only name it."""
     prompt = operation.prompt
-    if prompt is None or prompt.id is None:
+    if prompt is None or prompt.id is None or operation.name not in (*MAIN_CALLS, TURN):
         return None
-    written: dict[str, Json] = write_record(replace(prompt, template=None))
+    written: dict[str, Json] = write_record(replace(prompt, template=None, components=()))
     text, _ = find_system_prompt(operation)
-    return {**written, "text": text} if text and prompt.template is None else written
+    is_named_only = prompt.template is None and not prompt.components
+    return {**written, "text": text} if text and is_named_only else written
 
 
 def _write_error(operation: Operation) -> dict[str, Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from greenflash_otel.message_ids.fragments import (
     Fragment,
@@ -14,6 +15,7 @@ from greenflash_otel.message_ids.fragments import (
 from greenflash_otel.message_ids.validation_reports import hide_validation_reports
 from greenflash_otel.model.long_input import Beginning, with_whole_input
 from greenflash_otel.model.operation import MAIN_CALLS, RECORD_MESSAGE, TURN, Json, Operation
+from greenflash_otel.model.prompt_templates import find_missing_values, merge_prompts
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.values import value
 
@@ -71,6 +73,9 @@ def prepare(operation: Operation) -> PreparedOperation:
     """Split the messages of an operation."""
     split_output = split_refused if _is_refused(operation) else split_messages
     prompt, leading = find_system_prompt(operation)
+    template = merge_prompts(operation.conversation_context.prompt, operation.prompt)
+    if template is not None:
+        operation = replace(operation, prompt=find_missing_values(template, prompt))
     messages = hide_validation_reports(operation.input[leading:] if leading else operation.input)
     return PreparedOperation(
         operation,

@@ -14,6 +14,7 @@ from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.greenflash_api.request import MAX_BYTES, MAX_ITEMS, ApiRequest, encode, name_thing
 from greenflash_otel.model.operation import Json, Voice, VoiceCall
 from greenflash_otel.model.prompt_templates import write_value
+from greenflash_otel.model.prompts import PromptComponent
 
 PATH = "/messages"
 
@@ -99,13 +100,29 @@ def _write_system_prompt(update: ConversationUpdate) -> Json:
     A named prompt of which only the filled text is known is sent by its name alone, for the same reason.
     """
     text, prompt = update.system_prompt, update.prompt
-    if prompt is None or not (prompt.id or prompt.template):
+    if prompt is None or not (prompt.id or prompt.template or prompt.components):
         return text or None
     variables: dict[str, Json] = {name: write_value(value) for name, value in prompt.variables.items()}
-    fields: dict[str, Json] = {"externalPromptId": prompt.id} if prompt.id else {}
-    if prompt.template:
+    fields: dict[str, Json] = name_thing("Prompt", prompt.id)
+    if prompt.components:
+        fields["components"] = list(map(_write_component, prompt.components))
+    elif prompt.template:
         fields["components"] = [{"content": prompt.template, "isDynamic": False}]
     return {**fields, "variables": variables} if variables else fields
+
+
+def _write_component(component: PromptComponent) -> dict[str, Json]:
+    made_there = component.greenflash_id
+    fields: dict[str, Json] = {
+        "content": component.content,
+        "type": component.type,
+        "source": component.source,
+        "name": component.name,
+        "isDynamic": component.is_dynamic,
+        "componentId": made_there,
+        "externalComponentId": component.id if made_there is None else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _write_voice(voice: Voice) -> Json:

@@ -32,7 +32,7 @@ from greenflash_otel.ingest.attachment import (
 from greenflash_otel.ingest.chain_runs import defer_run, release_runs, settle_run
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
 from greenflash_otel.ingest.log_correlation import Joiner
-from greenflash_otel.ingest.notes import Notes, SharedNotes
+from greenflash_otel.ingest.notes import Notes, NoteStore
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler, has_error
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
@@ -71,7 +71,7 @@ class Ingest:
         keep_on: Sequence[str] = KEEP_ON,
         name_wait_s: float = NAME_WAIT_S,
         now_ns: Callable[[], int] = time.time_ns,
-        shared_notes: SharedNotes | None = None,
+        shared_notes: NoteStore | None = None,
     ) -> None:
         self._store = store
         self._address = address

@@ -12,7 +12,7 @@ USERS = 10_000
 """Whose newest conversation is remembered in memory."""
 
 
-class SharedNotes(Protocol):
+class NoteStore(Protocol):
     """What every process of a destination can read; an `Outbox` has it."""
 
     def note(self, responses: Sequence[tuple[str, str, str]], latest: Sequence[tuple[str, str, int]]) -> None:
@@ -28,7 +28,7 @@ class SharedNotes(Protocol):
         ...
 
 
-class NoSharedNotes:
+class NoNotes:
     """Of an ingest that shares nothing."""
 
     def note(self, responses: Sequence[tuple[str, str, str]], latest: Sequence[tuple[str, str, int]]) -> None:
@@ -44,8 +44,8 @@ class NoSharedNotes:
 class Notes:
     """Notes of this process, shared once what they are about is stored."""
 
-    def __init__(self, shared: SharedNotes | None = None) -> None:
-        self._shared = shared or NoSharedNotes()
+    def __init__(self, shared: NoteStore | None = None) -> None:
+        self._shared = shared or NoNotes()
         self._responses: list[tuple[str, str, str]] = []
         self._unshared: dict[str, tuple[str, int]] = {}
         self._latest: LruDict[str, tuple[str, int]] = LruDict(USERS)

@@ -140,7 +140,11 @@ class Redaction:
 
     def _redact_prompt(self, prompt: PromptTemplate) -> PromptTemplate:
         variables = self._clean(prompt.variables, "system_prompt.variables")
-        return replace(prompt, variables=variables, template=self._clean(prompt.template, "system_prompt"))
+        components = tuple(
+            replace(one, content=self._clean(one.content, "system_prompt")) for one in prompt.components
+        )
+        template = self._clean(prompt.template, "system_prompt")
+        return replace(prompt, variables=variables, template=template, components=components)
 
     def _redact_attributes(self, attributes: Attributes) -> Attributes:
         """Redact attributes. One that names something has its name as path; any other may be content."""

@@ -58,6 +58,9 @@ def remove_content(operation: Operation) -> Operation:
     bare = map_parts(operation, _strip_part)
     return replace(
         bare,
+        conversation_context=replace(
+            operation.conversation_context, prompt=_strip_prompt(operation.conversation_context.prompt)
+        ),
         prompt=_strip_prompt(operation.prompt),
         input=tuple(map(_strip_message, bare.input)),
         output=tuple(map(_strip_message, bare.output)),

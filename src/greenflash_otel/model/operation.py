@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 from greenflash_otel.json_values import Json as Json
 from greenflash_otel.model.call_ids import LinkedPart
 from greenflash_otel.model.long_input import LongInput
+from greenflash_otel.model.prompts import PromptTemplate as PromptTemplate
 from greenflash_otel.model.telemetry import NS_PER_MS
 
 
@@ -210,6 +211,8 @@ class ConversationContext:
     """Call id of the tool inside which an operation runs: the user never sees it."""
     turn_id: str | None = None
     """Names the turn of an agent that an operation is part of, or reports; see `TURN`."""
+    prompt: PromptTemplate | None = None
+    """The prompt of the model calls in `prompt()`."""
 
 
 def merge_context(context: ConversationContext, other: ConversationContext) -> ConversationContext:
@@ -249,19 +252,8 @@ def nest_context(outer: ConversationContext, inner: ConversationContext) -> Conv
         tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
         turn_id=None if other else outer.turn_id,
         scope_id=outer.scope_id if inner.conversation_id is None else None,
+        prompt=inner.prompt or outer.prompt,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PromptTemplate:
-    """A prompt that is filled in for each request."""
-
-    id: str | None = None
-    """What names it, if the provider or the application keeps it."""
-    version: str | None = None
-    variables: Mapping[str, Json] = field(default_factory=dict)
-    template: str | None = None
-    """Its text, with ``{{name}}`` for each variable; None if nobody said."""
 
 
 @dataclass(frozen=True, slots=True)

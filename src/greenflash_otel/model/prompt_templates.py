@@ -10,6 +10,7 @@ import json
 import re
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from greenflash_otel.model.operation import Json, PromptTemplate
 
@@ -55,6 +56,29 @@ def find_values(template: str, variables: Mapping[str, Json], text: str) -> dict
         return values
     found = _extract(literals, names, text)
     return found if found is not None and fill(template, found) == text else None
+
+
+def merge_prompts(by_hand: PromptTemplate | None, found: PromptTemplate | None) -> PromptTemplate | None:
+    """Return what `prompt()` says of a call, completed by what was found: a name by hand may lack its text."""
+    if by_hand is None or found is None:
+        return by_hand or found
+    if by_hand.template is not None or by_hand.components:
+        return by_hand
+    return replace(
+        found,
+        id=by_hand.id or found.id,
+        version=by_hand.version or found.version,
+        variables={**found.variables, **by_hand.variables},
+    )
+
+
+def find_missing_values(prompt: PromptTemplate, text: str | None) -> PromptTemplate:
+    """Return a prompt with the values that the application did not say, if the text of a call shows them."""
+    template = prompt.template
+    if not template or not text or all(name in prompt.variables for name in PLACEHOLDER.findall(template)):
+        return prompt
+    values = find_values(template, prompt.variables, text)
+    return prompt if values is None else replace(prompt, variables=values)
 
 
 def fill(template: str, variables: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel.model.operation import (
+    ConversationContext,
     Json,
     Media,
     Message,
@@ -63,7 +64,7 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         mapped,
         input=tuple(_redact_speaker(message, clean) for message in mapped.input),
         output=tuple(_redact_speaker(message, clean) for message in mapped.output),
-        conversation_context=_change(operation.conversation_context, clean, properties="properties"),
+        conversation_context=_redact_context(operation.conversation_context, clean),
         prompt=prompt and _redact_prompt(prompt, clean),
         tool=tool and _change(tool, clean, arguments="messages.input", result="messages.output"),
         failure=failure and _change(failure, clean, message="messages.properties.error.message"),
@@ -82,9 +83,17 @@ def _redact_speaker(message: Message, clean: Clean) -> Message:
     )
 
 
+def _redact_context(context: ConversationContext, clean: Clean) -> ConversationContext:
+    if context.prompt is not None:
+        context = replace(context, prompt=_redact_prompt(context.prompt, clean))
+    return _change(context, clean, properties="properties")  # type: ignore[no-any-return]
+
+
 def _redact_prompt(prompt: PromptTemplate, clean: Clean) -> PromptTemplate:
     if prompt.template is not None:
         prompt = _change(prompt, clean, template="system_prompt")
+    components = tuple(_change(one, clean, content="system_prompt") for one in prompt.components)
+    prompt = replace(prompt, components=components)
     return _change(prompt, clean, variables="system_prompt.variables")  # type: ignore[no-any-return]
 
 

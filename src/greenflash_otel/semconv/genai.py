@@ -37,6 +37,7 @@ from greenflash_otel.model.operation import (
     VoiceCall,
 )
 from greenflash_otel.model.own_operations import SET_PROPERTIES
+from greenflash_otel.model.prompt_templates import merge_prompts
 from greenflash_otel.model.telemetry import OURS, Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import (
     failure_of,
@@ -195,6 +196,7 @@ def attributes_of_context(context: ConversationContext) -> dict[str, Attribute |
         SCOPE_ID: context.scope_id,
         WITHIN_TOOL_CALL_ID: context.tool_call_id,
         TURN_ID: context.turn_id,
+        PROMPT: _write_messages(PROMPT, _write_record, context.prompt),
     }
 
 
@@ -208,7 +210,9 @@ def _attributes_of_content(operation: Operation) -> dict[str, Attribute | None]:
         INPUT_MESSAGES: _write_messages(INPUT_MESSAGES, write_messages, operation.input or None),
         OUTPUT_MESSAGES: _write_messages(OUTPUT_MESSAGES, write_messages, operation.output or None),
         OPERATION_PROPERTIES: _write_messages(OPERATION_PROPERTIES, write_json, operation.properties or None),
-        PROMPT: _write_messages(PROMPT, _write_record, operation.prompt),
+        PROMPT: _write_messages(
+            PROMPT, _write_record, merge_prompts(operation.conversation_context.prompt, operation.prompt)
+        ),
         VOICE_CALL: _write_messages(VOICE_CALL, _write_record, operation.voice_call),
         TOOL_NAME: tool.name if tool else None,
         TOOL_CALL_ID: tool.call_id if tool else None,

@@ -14,12 +14,21 @@ from itertools import takewhile
 
 from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import Json, Operation, Part, PromptTemplate, Text
-from greenflash_otel.model.prompt_templates import fill, find_values, write_template, write_value
+from greenflash_otel.model.prompt_templates import (
+    fill,
+    find_values,
+    merge_prompts,
+    write_template,
+    write_value,
+)
 from greenflash_otel.model.roles import SYSTEM_ROLES
 from greenflash_otel.model.telemetry import Attributes
 from greenflash_otel.semconv.attributes import read_text
+from greenflash_otel.semconv.formats.records import read_prompt
 from greenflash_otel.semconv.redaction_marks import show
 
+OURS = "greenflash.prompt"
+"""What `prompt()` adds to the spans of other instrumentations."""
 NAMES = ("gen_ai.prompt.name", "traceloop.prompt.key")
 VERSIONS = ("gen_ai.prompt.version", "traceloop.prompt.version", "llm.prompt_template.version")
 TEMPLATES = ("llm.prompt_template.template", "traceloop.prompt.template")
@@ -32,6 +41,10 @@ VARIABLES = (
 
 def read_prompt_template(attributes: Attributes, operation: Operation) -> PromptTemplate | None:
     """Return the prompt of a model call, if its span names it or has its template."""
+    return merge_prompts(read_prompt(read_json(attributes.get(OURS))), _read_found(attributes, operation))
+
+
+def _read_found(attributes: Attributes, operation: Operation) -> PromptTemplate | None:
     id = _find_text(attributes, NAMES)
     template = show(_find_text(attributes, TEMPLATES))
     if id is None and template is None:

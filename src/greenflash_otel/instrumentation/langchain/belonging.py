@@ -58,7 +58,9 @@ def _is_same_block(context: ConversationContext, other: ConversationContext) -> 
     """Return whether two contexts are of one block, which may have been given an id or properties meanwhile."""
     both = (context, other)
     first, second = (
-        replace(one, properties={}, conversation_id=None if one.scope_id else one.conversation_id)
+        replace(
+            one, properties={}, prompt=None, conversation_id=None if one.scope_id else one.conversation_id
+        )
         for one in both
     )
     return first == second

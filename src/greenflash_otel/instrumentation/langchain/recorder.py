@@ -72,6 +72,7 @@ from greenflash_otel.model.operation import (
     Ending,
     Operation,
 )
+from greenflash_otel.model.prompt_templates import merge_prompts
 from greenflash_otel.semconv.correlation.pairing import name_calls
 
 GRAPH_STEP = "graph:step:"
@@ -360,6 +361,7 @@ def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[st
     assembled = operations.select_since_last_answer(messages) if nested else messages
     operation = operations.make_model_call(assembled, begun.metadata, parameters)
     prompt, template = find_prompt(messages)
+    template = merge_prompts(get_own_conversation_context().prompt, template)
     run = begin(begun, None, replace(operation, prompt=template))
     if run is not None:
         if nested:

@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from greenflash_otel.model.operation import CallFacts, Json, PromptTemplate, Voice, VoiceCall
+from greenflash_otel.model.prompts import (
+    COMPONENT_SOURCES,
+    COMPONENT_TYPES,
+    PromptComponent,
+)
 
 
-def write_record(record: Voice | VoiceCall | PromptTemplate | CallFacts) -> dict[str, Json]:
+def write_record(
+    record: Voice | VoiceCall | PromptTemplate | PromptComponent | CallFacts,
+) -> dict[str, Json]:
     """Write the fields of ``record`` that say something."""
     values = {name: getattr(record, name) for name in record.__dataclass_fields__}
+    if isinstance(record, PromptTemplate):
+        values["components"] = [write_record(one) for one in record.components]
     return {
-        name: value for name, value in values.items() if not (value is None or value is False or value == {})
+        name: value
+        for name, value in values.items()
+        if not (value is None or value is False or value in ({}, []))
     }
 
 
@@ -70,7 +81,9 @@ def read_prompt(value: Json) -> PromptTemplate | None:
     if not isinstance(value, Mapping):
         return None
     id, template = _find_text(value, "id"), _find_text(value, "template")
-    if id is None and template is None:
+    written = value.get("components")
+    components = tuple(map(_read_component, written)) if isinstance(written, (list, tuple)) else ()
+    if id is None and template is None and not components:
         return None
     variables = value.get("variables")
     return PromptTemplate(
@@ -78,6 +91,22 @@ def read_prompt(value: Json) -> PromptTemplate | None:
         version=_find_text(value, "version"),
         template=template,
         variables=variables if isinstance(variables, Mapping) else {},
+        components=tuple(one for one in components if one is not None),
+    )
+
+
+def _read_component(value: Json) -> PromptComponent | None:
+    if not isinstance(value, Mapping) or (content := _find_text(value, "content")) is None:
+        return None
+    type, source = _find_text(value, "type"), _find_text(value, "source")
+    return PromptComponent(
+        content,
+        type=type if type in COMPONENT_TYPES else None,
+        source=source if source in COMPONENT_SOURCES else None,
+        name=_find_text(value, "name"),
+        is_dynamic=value.get("is_dynamic") is True,
+        id=_find_text(value, "id"),
+        greenflash_id=_find_text(value, "greenflash_id"),
     )
 
 
