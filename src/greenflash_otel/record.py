@@ -108,6 +108,8 @@ def record_outcome(
         lambda pipeline: pipeline.take_outcome(done, conversation_context, trace_id),
         is_a_span=True,
     )
+    if not runtime.has_other_readers():
+        return outcome
     with internal_errors.guarded("make a span of an outcome"):
         span = runtime.find_active_tracer().start_span(SPAN_NAME)
         write_attributes(span, attributes_of(outcome))
