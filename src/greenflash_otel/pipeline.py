@@ -290,6 +290,7 @@ class Pipeline:
         self._take_spans(spans)
         retained = False
         try:
+            self._outbox.waiting = [work.ticket for work in done]
             retained = self._converter.commit_batch(converted_id)
         finally:
             for work in done if not retained else ():

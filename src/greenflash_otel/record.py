@@ -139,6 +139,8 @@ def record_outcome(
         lambda pipeline: pipeline.take_outcome(done, conversation_context, trace_id),
         is_a_span=True,
     )
+    if not runtime.has_other_readers():
+        return outcome
     with internal_errors.guarded("make a span of an outcome"):
         _make_span(outcome, is_elsewhere=is_elsewhere)
     return outcome

@@ -288,6 +288,15 @@ def stats() -> Stats:
     return add_process_counts(Stats()) if pipeline is None else pipeline.stats()
 
 
+def has_other_readers() -> bool:
+    """Return whether anybody but our own pipeline may read the spans that we make."""
+    runtime = _runtime
+    is_own = (
+        runtime is not None and runtime.tracer_provider is None and runtime.settings.export == "greenflash"
+    )
+    return not is_own
+
+
 def note_outcome_span(span: trace.Span, recorded_by: Pipeline | None) -> None:
     """Note that the outcome of a span is recorded already, so that no exporter of ours records it again."""
     if recorded_by is not None and standalone.is_in_use():

@@ -309,7 +309,7 @@ class Batcher:
         if not self._taking.acquire(timeout=TURN_S):
             return []
         try:
-            return self._take() if self._spill.is_empty() and not self._late else []
+            return self._take(until_work=True) if self._spill.is_empty() and not self._late else []
         finally:
             self._taking.release()
 
@@ -323,13 +323,17 @@ class Batcher:
         if ready:
             self._ingest(list(ready), 0)
 
-    def _take(self, most: int = BATCH) -> list[Any]:
+    def _take(self, most: int = BATCH, *, until_work: bool = False) -> list[Any]:
+        """Take the oldest; what somebody waits for is the last of a batch, so that nothing behind it delays it."""
         batch: list[Any] = []
         size = 0
         while self._items and len(batch) < most and size < BATCH_BYTES:
             item, size_bytes = self._items.popleft()
             size += size_bytes
             batch.append(item)
+            is_next_work = bool(self._items) and isinstance(self._items[0][0], Work)
+            if until_work and isinstance(item, Work) and not is_next_work:
+                break
         # Counted anew: several threads add to the number, and none of them locks.
         self._bytes = sum(size for _, size in list(self._items))
         return batch

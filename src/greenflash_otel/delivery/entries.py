@@ -18,7 +18,9 @@ from greenflash_otel.delivery.claims import REPAIR_S, Claims
 from greenflash_otel.delivery.contents import FAILURES, OutboxContents
 from greenflash_otel.delivery.schema import GAP, Entry, transaction
 from greenflash_otel.delivery.state_table import StateTable
+from greenflash_otel.delivery.threads import Ticket
 from greenflash_otel.delivery.watches import Watch
+from greenflash_otel.delivery.writer import Job
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 
@@ -41,6 +43,23 @@ class PutRequest:
     records: Sequence[StateRecord] = ()
     converted_id: int = 0
     """Up to this id, spans that waited on disk for their conversion are what these requests were made of."""
+
+
+class PutJob(Job):
+    """Requests to be stored; several share a commit."""
+
+    __slots__ = ("waiting", "what")
+
+    def __init__(self, what: PutRequest, waiting: Sequence[Ticket] = ()) -> None:
+        super().__init__(lambda entries: entries.put(what))
+        self.what = what
+        self.waiting = waiting
+
+    def complete(self) -> None:
+        """Wake who waits for it, and who waits for what it was made of."""
+        for ticket in self.waiting if self.error is None and not self.result else ():
+            ticket.complete()
+        self.ticket.complete()
 
 
 class Entries:

@@ -20,7 +20,7 @@ from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.contents import OutboxContents
 from greenflash_otel.delivery.destination import Destination, choose_folder, claim_folder
-from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutRequest
+from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutJob, PutRequest
 from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.delivery.shared_notes import Latest, Response, SharedNotes
 from greenflash_otel.delivery.stats import Stats, stats_of
@@ -36,16 +36,6 @@ OPEN_S: Final = 10.0
 """How long the first opening may take before the outbox continues without it."""
 
 T = TypeVar("T")
-
-
-class PutJob(Job):
-    """Requests to be stored; several share a commit."""
-
-    __slots__ = ("what",)
-
-    def __init__(self, what: PutRequest) -> None:
-        super().__init__(lambda entries: entries.put(what))
-        self.what = what
 
 
 def open_outbox(root: str, destination: Destination, limit_bytes: int = LIMIT_BYTES) -> Outbox:
@@ -87,6 +77,8 @@ class Outbox:
         self._entries = Entries(self._contents)
         self._notes = SharedNotes(folder or Path())
         self.on_change = on_change
+        self.waiting: Sequence[Ticket] = ()
+        """What the writer completes with the next `put`, without a detour over the thread that puts."""
         self.reads_ahead = False
         """Whether what is put is read at once for the senders, so that they need not wait for the writer."""
         self._used_s = 0.0
@@ -110,17 +102,17 @@ class Outbox:
         Raises:
             sqlite3.Error, OSError, ValueError: A required record could not be stored, and so nothing was.
         """
-        job = self.put_later(entries := tuple(requests), notes, converted_id=converted_id)
+        entries, waiting = tuple(requests), self.waiting
+        self.waiting = ()
+        job = self._submit(PutJob(PutRequest(entries, notes, converted_id), waiting))
         WRITER.wait(job)
         if job.error is not None:
             raise job.error
         return entries if job.result is None else cast("Sequence[ApiRequest]", job.result)
 
-    def put_later(
-        self, requests: Iterable[ApiRequest], notes: Sequence[StateRecord] = (), *, converted_id: int = 0
-    ) -> Job:
+    def put_later(self, requests: Iterable[ApiRequest]) -> Job:
         """Hand requests to the writer; the job's ticket is complete when they are committed."""
-        return self._submit(PutJob(PutRequest(tuple(requests), notes, converted_id)))
+        return self._submit(PutJob(PutRequest(tuple(requests))))
 
     def put_late(self, requests: Iterable[ApiRequest], timeout_s: float) -> bool:
         """Keep something after `close`, in a file that is opened for it; whether it is on disk now."""
@@ -367,7 +359,7 @@ class Outbox:
         self._publish()
         for job, its_refused in zip(jobs, refused, strict=True):
             job.result = its_refused
-            job.ticket.complete()
+            job.complete()
         return True
 
     def _do(self, job: Job) -> None:
@@ -376,7 +368,7 @@ class Outbox:
         except Exception as error:  # noqa: BLE001 - who waits for it gets it
             job.error = error
         self._publish()
-        job.ticket.complete()
+        job.complete()
 
     def _publish(self) -> None:
         with self._contents.lock:

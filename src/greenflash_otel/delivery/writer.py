@@ -42,6 +42,10 @@ class Job:
         self.error: Exception | None = None
         self.ticket = Ticket()
 
+    def complete(self) -> None:
+        """Wake who waits for it."""
+        self.ticket.complete()
+
 
 class JobTarget(Protocol):
     """What jobs are done with: the files of one outbox."""
