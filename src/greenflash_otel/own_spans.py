@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeAlias
 
 from opentelemetry import trace
@@ -35,7 +36,7 @@ from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.context import get_conversation_context
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model import telemetry
-from greenflash_otel.model.operation import Operation
+from greenflash_otel.model.operation import TURN, Operation
 from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord
 from greenflash_otel.semconv.genai import (
     CONVERSATION_ID,
@@ -289,9 +290,15 @@ class OwnSpan(Span, ReadableSpan):
             with guarded("write an operation to its span", lost="operation_not_written"):
                 operation = write if isinstance(write, Operation) else write()
                 if operation is not None:
+                    self._name_model(operation)
                     found |= clean_attributes(attributes_of(operation))
                     self._note_failure(operation)
         return found
+
+    def _name_model(self, operation: Operation) -> None:
+        """Name the model where it was not read yet when the span began; a turn's name has none."""
+        if self.head is not None and self.head.request_model is None and self.head.name != TURN:
+            self.head = replace(self.head, request_model=operation.request_model)
 
     def _note_failure(self, operation: Operation) -> None:
         if failure := operation.failure:

@@ -22,6 +22,8 @@ from greenflash_otel.message_ids.validation_reports import (
     may_text_be_report,
 )
 from greenflash_otel.model.operation import MAIN_CALLS, TURN, Message, Operation, Other, Text
+from greenflash_otel.open_set import OpenSet
+from greenflash_otel.platform_support import register_at_fork
 
 STEPS = 20_000
 """Messages remembered by what they say and follow on."""
@@ -43,6 +45,11 @@ class KnownHistory:
         self._steps: LruDict[tuple[str, str, int, int], str | None] = LruDict(STEPS)
         self._ends: LruDict[str, LruDict[str, None]] = LruDict(CONVERSATIONS)
         self._lock = threading.RLock()  # a signal handler may interrupt its owner
+        _histories.add(self)
+
+    def begin_in_child(self) -> None:
+        """Go on in a forked child: another thread of the parent's may have owned the lock."""
+        self._lock = threading.RLock()
 
     def leave_out(
         self, operation: Operation, entries: Sequence[object]
@@ -118,6 +125,17 @@ class KnownHistory:
             after = find_head(namespace, tip, (split_message(message),))
             self._steps.remember(key, after)
         return self._steps[key]
+
+
+_histories: OpenSet[KnownHistory] = OpenSet()
+
+
+def _begin_in_child() -> None:
+    for history in _histories.list_items():
+        history.begin_in_child()
+
+
+register_at_fork(after_in_child=_begin_in_child)
 
 
 def _is_of_the_talk(operation: Operation) -> bool:

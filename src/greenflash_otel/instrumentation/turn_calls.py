@@ -24,6 +24,11 @@ def open_turn(turn_id: str) -> None:
     _calls.remember(turn_id, [])
 
 
+def may_be_noted(operation: Operation) -> bool:
+    """Return whether a model call belongs to a turn, which wants to know at once what it said."""
+    return operation.conversation_context.turn_id is not None
+
+
 def note_call(operation: Operation) -> None:
     """Note a model call, if it belongs to an open turn and not to a tool in it."""
     context = operation.conversation_context

@@ -38,9 +38,6 @@ from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import JsonObject, read_json_object, read_str
 from greenflash_otel.model.operation import ADD_ITEMS, Failure, Operation, iterate_results
 
-AGENT_SESSIONS = "/agents/sessions"
-"""How the paths of these requests begin."""
-
 ENDS = frozenset({"completed", "failed", "cancelled"})
 """Events of a turn after which nothing more comes in it."""
 

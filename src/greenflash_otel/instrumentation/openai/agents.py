@@ -28,6 +28,9 @@ DELTAS: Mapping[str, tuple[str, str]] = {
 }
 """Type of the item that a delta of text belongs to, and type of the part in it."""
 
+AGENT_SESSIONS = "/agents/sessions"
+"""How the paths of these requests begin."""
+
 SHOWN_ELSEWHERE = frozenset(
     {
         "function_call_output",

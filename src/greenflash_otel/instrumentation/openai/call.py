@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, TypeAlias
 
@@ -34,7 +35,8 @@ from greenflash_otel.instrumentation.openai.answer import (
 from greenflash_otel.instrumentation.openai.body import Decode, ResponseBody
 from greenflash_otel.instrumentation.openai.endpoints import Surface
 from greenflash_otel.instrumentation.openai.stream_tee import TeeStream
-from greenflash_otel.instrumentation.turn_calls import note_call
+from greenflash_otel.instrumentation.openai.unread import UnreadRequest, complete_head
+from greenflash_otel.instrumentation.turn_calls import may_be_noted, note_call
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Json, Operation
 from greenflash_otel.semconv.correlation.pairing import name_calls
@@ -54,6 +56,9 @@ class OpenAIConfig:
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
 
 
+MAX_KEPT_BYTES = 1024 * 1024
+"""So much of a streamed answer is kept to be read later; from then on it is read as it comes."""
+
 Exit: TypeAlias = Literal["returned", "raised", "exhausted", "broken", "left"]
 """How the SDK's call or its stream came to an end."""
 
@@ -62,12 +67,23 @@ class ObservedCall:
     """See the module. As a context it encloses the SDK's own call."""
 
     def __init__(
-        self, instrumentation: OpenAIConfig, surface: Surface, operation: Operation, invocation: Invocation
+        self,
+        instrumentation: OpenAIConfig,
+        surface: Surface,
+        operation: Operation,
+        invocation: Invocation,
+        unread: UnreadRequest | None = None,
     ) -> None:
         self._instrumentation = instrumentation
         self._surface = surface
         self._operation = operation
         self._invocation = invocation
+        self._unread = unread
+        """What it asks for, while nobody has read that."""
+        self._kept: list[bytes] | None = None
+        """The answer's bytes, if our pipeline reads them with the request's."""
+        self._kept_bytes = 0
+        self._decode: Decode | None = None
         self._body: ResponseBody | None = None
         """None until the answer's head has come."""
         self._streaming = False
@@ -106,11 +122,16 @@ class ObservedCall:
             self._properties["retries"] = retries
         if request_id := response.headers.get("x-request-id"):
             self._properties["request_id"] = request_id
+        if self._unread is not None and self._unread.keep_sent(response.request):
+            self._kept = []
+        self._decode = None if response.is_stream_consumed else _make_decoder(response)
+        if self._kept is None:
+            if self._unread is not None:
+                self._read_request()
+            self._body = self._listen(self._decode)
         if response.is_stream_consumed:
-            self._body = self._listen(None)
             self._receive_whole(response)
         else:
-            self._body = self._listen(_make_decoder(response))
             response.stream = TeeStream(response.stream, self)
             self._streaming = True
 
@@ -118,20 +139,52 @@ class ObservedCall:
         return self._surface.listen(self._operation.choice_count, decode)
 
     def _receive_whole(self, response: Any) -> None:
-        if self._body is not None:
+        if self._kept is not None:
+            self._kept.append(response.content)
+            self._kept_bytes += len(response.content)
+        elif self._body is not None:
             self._body.receive_bytes(response.content)
+
+    def _read_request(self) -> None:
+        """Read what it asks for, if nobody has yet."""
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            with guarded("read a request"):
+                request = unread.make_request()
+                self._operation = complete_head(self._operation, request.body)
+                self._operation = unread.read(request, self._operation)
+
+    def _read_kept(self) -> None:
+        """Read the request and the answer so far, of which only the bytes were kept."""
+        self._read_request()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            self._body = self._listen(self._decode)
+            for chunk in kept:
+                self._body.receive_bytes(chunk)
 
     def handle_chunk(self, chunk: bytes) -> None:
         """Note that the application is about to get ``chunk`` of the stream."""
+        kept = self._kept
+        if kept is not None and self._kept_bytes < MAX_KEPT_BYTES and not self._over:
+            self._last_ns = time.time_ns()
+            if self._first_chunk_s is None:
+                self._first_chunk_s = time.perf_counter() - self._invocation.started_s
+            kept.append(chunk)
+            self._kept_bytes += len(chunk)
+            return
         with self._lock:
-            if self._over or self._body is None:
+            if self._over or (self._body is None and kept is None):
                 return
             self._is_fed = True
             try:
                 self._last_ns = time.time_ns()
                 if self._first_chunk_s is None:
                     self._first_chunk_s = time.perf_counter() - self._invocation.started_s
-                self._body.receive_bytes(chunk)
+                if kept is not None:
+                    self._read_kept()
+                if self._body is not None:
+                    self._body.receive_bytes(chunk)
             finally:
                 self._is_fed = False
                 if self._left:
@@ -187,6 +240,12 @@ class ObservedCall:
             self._invocation.discard()
             return
         end_ns = time.time_ns() if error or self._last_ns is None else self._last_ns
+        if self._kept is not None and error is None and not may_be_noted(self._operation):
+            self._record_later(exit, end_ns)
+            open_operations.abandon_waiting()
+            return
+        if self._unread is not None:
+            self._read_kept()
         operation = replace(self._operation, ending="failed") if error else self._operation
         with guarded("read an answer"):
             operation = self._complete_operation(exit, error)
@@ -194,14 +253,31 @@ class ObservedCall:
         self._record(operation, end_ns)
         open_operations.abandon_waiting()
 
+    def _record_later(self, exit: Exit, end_ns: int) -> None:
+        """End the span, for which another thread reads the operation."""
+        with guarded("end an operation"):
+            read = partial(self._read_later, exit, self._instrumentation.capture_content)
+            sent_bytes = len(self._unread.sent) if self._unread is not None else 0
+            self._invocation.finish_later(read, sent_bytes + self._kept_bytes, end_ns=end_ns)
+
+    def _read_later(self, exit: Exit, capture_content: bool) -> Operation:
+        """Return what goes on the span, read by the thread that reads the span. Nothing else happens any more."""
+        self._read_kept()
+        operation = self._operation
+        with guarded("read an answer"):
+            operation = self._complete_operation(exit, None)
+        return self._select_recorded(operation, capture_content=capture_content)
+
     def _record(self, operation: Operation, end_ns: int) -> None:
         """Write the operation to its span, and end that."""
         with guarded("end an operation"):
             self._invocation.finish(self._select_recorded(operation), end_ns=end_ns)
 
-    def _select_recorded(self, operation: Operation) -> Operation:
+    def _select_recorded(self, operation: Operation, *, capture_content: bool | None = None) -> Operation:
         """Return the part of the operation that goes on the span."""
-        if not self._instrumentation.capture_content:
+        if capture_content is None:
+            capture_content = self._instrumentation.capture_content
+        if not capture_content:
             operation = remove_content(operation)
         with guarded("name the calls of tools"):
             operation = name_calls(operation)

@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any
 
 from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.instrumentation.invocation import Invocation, is_captured_by_framework
-from greenflash_otel.instrumentation.openai.agent_call import AGENT_SESSIONS, AgentCall
+from greenflash_otel.instrumentation.openai.agent_call import AgentCall
+from greenflash_otel.instrumentation.openai.agents import AGENT_SESSIONS
 from greenflash_otel.instrumentation.openai.call import ObservedCall, OpenAIConfig
-from greenflash_otel.instrumentation.openai.endpoints import Surface, surface_of
+from greenflash_otel.instrumentation.openai.endpoints import surface_of
 from greenflash_otel.instrumentation.openai.providers import provider_of
-from greenflash_otel.instrumentation.openai.request import CallRequest, context_of
+from greenflash_otel.instrumentation.openai.unread import UnreadRequest, complete_head
 from greenflash_otel.internal_errors import guarded
-from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_list, read_str
-from greenflash_otel.model.operation import Operation, merge_context
+from greenflash_otel.model.operation import Operation
+from greenflash_otel.own_spans import OwnTracer
 from greenflash_otel.suppression import is_suppressed
 
 NOT_OBSERVED: AbstractContextManager[None] = contextlib.nullcontext()
@@ -87,8 +86,8 @@ def _observe(
         found = surface_of(options.method, options.url)
         instrumentation = current
         if found and instrumentation and not _is_observed(options) and not is_suppressed_here():
-            streamed = kwargs.get("stream") is True
-            exchange = _begin(instrumentation, found[0], client, _request_of(options, found[1]), streamed)
+            unread = UnreadRequest(*found, options, instrumentation.history)
+            exchange = _begin(instrumentation, unread, client, kwargs.get("stream") is True)
             if exchange:
                 carrying = copy.copy(options)
                 carrying.post_parser = _Carrier(exchange, options.post_parser)
@@ -99,60 +98,27 @@ def _observe(
 
 
 def _begin(
-    instrumentation: OpenAIConfig, surface: Surface, client: Any, request: CallRequest, streamed: bool
+    instrumentation: OpenAIConfig, unread: UnreadRequest, client: Any, streamed: bool
 ) -> ObservedCall | None:
-    """Start the invocation and read its request; None if nobody records it."""
-    body = request.body
+    """Start the invocation, and read its request unless that can wait; None if nobody records it."""
+    surface, tracer = unread.surface, instrumentation.tracer()
     operation = Operation(
         name=surface.operation,
-        conversation_context=merge_context(get_current_conversation_context(), context_of(body)),
+        conversation_context=get_current_conversation_context(),
         provider=provider_of(client),
-        request_model=read_str(body.get("model")),
-        streamed=streamed or body.get("stream") is True,
+        streamed=streamed,
     )
-    invocation = Invocation.start(instrumentation.tracer(), operation)
+    if isinstance(tracer, OwnTracer) and unread.is_json:
+        return ObservedCall(instrumentation, surface, operation, Invocation.start(tracer, operation), unread)
+    request = unread.make_request()
+    operation = complete_head(operation, request.body)
+    invocation = Invocation.start(tracer, operation)
     if not invocation.recording:
         return None
     with guarded("read a request"):
-        request, operation = _remove_known(instrumentation, request, operation)
-        operation = surface.read_request(request, operation)
+        operation = unread.read(request, operation)
     kind = AgentCall if surface.path.startswith(AGENT_SESSIONS) else ObservedCall
     return kind(instrumentation, surface, operation, invocation)
-
-
-def _remove_known(
-    instrumentation: OpenAIConfig, request: CallRequest, operation: Operation
-) -> tuple[CallRequest, Operation]:
-    """Make the request to be read: of a long history only what was not recorded before."""
-    entries = request.body.get("messages")
-    if instrumentation.history is None or not isinstance(entries, list):
-        return request, operation
-    rest, parent_id = instrumentation.history.leave_out(operation, entries)
-    if parent_id is None:
-        return request, operation
-    body = {**request.body, "messages": rest}
-    return replace(request, body=body), replace(operation, input_parent_id=parent_id)
-
-
-def _request_of(options: Any, ids: tuple[str, ...]) -> CallRequest:
-    files = options.files
-    return CallRequest(
-        _body_of(options),
-        ids,
-        query=read_json_object(options.params),
-        files=list(files.items()) if isinstance(files, Mapping) else read_list(files),
-    )
-
-
-def _body_of(options: Any) -> JsonObject:
-    """Return the JSON that will be sent: ``extra_body`` wins over the arguments, as in the SDK."""
-    body = options.json_data
-    if isinstance(body, bytes):
-        body = json.loads(body)
-    extra = options.extra_json
-    return (
-        {**read_json_object(body), **read_json_object(extra)} if extra else read_json_object(body) or NOTHING
-    )
 
 
 def _is_observed(options: Any) -> bool:
