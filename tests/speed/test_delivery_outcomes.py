@@ -21,7 +21,7 @@ from greenflash_otel.delivery.outbox import Outbox
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
 from tests.delivery.making import ListSpill, make_delivery
-from tests.speed.counting import Statements, counted_statements
+from tests.speed.sql_counting import Statements, counted_statements
 
 CALLS_MOST = 90
 """Of functions of ours on the caller's thread, per outcome."""
