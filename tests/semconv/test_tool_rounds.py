@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,78 @@ def test_a_round_whose_first_call_never_comes() -> None:
     arrivals.take_spans(call(1))
     (rows,) = arrivals.finish().values()
     assert rows == EXPECTED[:5]
+
+
+def answer_alone() -> list[Json]:
+    """Return two calls of which the second resends nothing but the result."""
+    rounds = ((TALK[:1], [says("assistant", asks("Oslo", "call_a1"))]), ([TALK[2]], [TALK[5]]))
+    return [
+        {
+            **span(
+                number,
+                {
+                    "gen_ai.operation.name": "chat",
+                    "gen_ai.input.messages": json.dumps(sent),
+                    "gen_ai.output.messages": json.dumps(said),
+                },
+                begin=10 * number,
+                end=10 * number + 5,
+            ),
+            "traceId": f"{number:032x}",
+        }
+        for number, (sent, said) in enumerate(rounds, 1)
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_result_without_its_history(order: tuple[int, ...]) -> None:
+    """The provider has the history; the result waits for the call that it names."""
+    arrivals, calls = Arrivals(), answer_alone()
+    for place in order:
+        arrivals.take_spans(calls[place])
+    (rows,) = arrivals.finish().values()
+    assert rows == [EXPECTED[0], ("tool_call", "look", 0), ("observation", "look", 1), (*EXPECTED[6][:2], 0)]
+
+
+def turn(number: int) -> list[Json]:
+    """Return a turn of an agent: a model call, what it runs in, and the run, which resends no history."""
+    talk = [
+        says("user", text("How are you today?")),
+        says("assistant", text("Very well, thank you.")),
+        says("user", text("And tomorrow?")),
+        says("assistant", text("Even better, I hope.")),
+    ]
+    question, answer = talk[2 * number], talk[2 * number + 1]
+    spans = [
+        (1, 2, "chat", talk[: 2 * number + 1]),
+        (2, 3, None, None),
+        (3, 0, "invoke_agent", [question]),
+    ]
+    made = list[Json]()
+    for at, parent, name, sent in spans:
+        attributes = {
+            "gen_ai.operation.name": name,
+            "gen_ai.input.messages": json.dumps(sent),
+            "gen_ai.output.messages": json.dumps([answer]),
+        }
+        begin = 20 * number
+        one = span(at, attributes if name else {}, parent=parent, begin=begin + 3 - at, end=begin + 5 + at)
+        made.append({**one, "traceId": f"{number + 1:032x}"})
+    return made
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2)])
+def test_a_run_that_arrives_while_its_call_waits(order: tuple[int, ...]) -> None:
+    """The run waits with the call, which says more: that it continues an earlier turn."""
+    arrivals = Arrivals()
+    for number in range(2):
+        spans = turn(number)
+        for place in order:
+            arrivals.take_spans(spans[place])
+    (rows,) = arrivals.finish().values()
+    assert [row[1] for row in rows] == [
+        "How are you today?",
+        "Very well, thank you.",
+        "And tomorrow?",
+        "Even better, I hope.",
+    ]

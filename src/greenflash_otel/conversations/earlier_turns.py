@@ -21,7 +21,8 @@ from greenflash_otel.conversations.resolve import (
     resolve_conversation,
 )
 from greenflash_otel.message_ids.chain import list_heads
-from greenflash_otel.model.operation import MAIN_CALLS, Operation
+from greenflash_otel.message_ids.fragments import SYSTEM_ROLES
+from greenflash_otel.model.operation import MAIN_CALLS, Operation, ToolCallResponse
 from greenflash_otel.model.telemetry import SpanRecord
 
 
@@ -55,20 +56,37 @@ def list_new_turns(index: ConversationIndex) -> frozenset[str]:
     """Return the names of all turns that were recorded since the last commit."""
     histories = (name for name, _ in index.histories.list_pending_changes())
     responses = (_name_response(id) for id, _ in index.responses.list_pending_changes())
-    return frozenset((*histories, *responses))
+    tool_calls = (_name_tool_call(id) for id, _ in index.tool_calls.list_pending_changes())
+    return frozenset((*histories, *responses, *tool_calls))
 
 
 def _may_continue(operation: Operation) -> bool:
     """Return whether an operation may be a later turn; cheap enough for every operation."""
+    if _leaves_out_beginning(operation):
+        return True  # each beginning has an answer
     has_answer = "assistant" in [message.role for message in operation.input[:-1]]
-    if operation.long_input is not None and operation.long_input.beginning is not None:
-        has_answer = True  # each beginning has one
-    return has_answer or operation.previous_response_id is not None
+    is_named = operation.previous_response_id is not None or _find_first_result(operation) is not None
+    return has_answer or is_named
+
+
+def _find_first_result(operation: Operation) -> str | None:
+    """Return the id of the call that an input without a history begins with the result of."""
+    if _leaves_out_beginning(operation):
+        return None
+    message = next((message for message in operation.input if message.role not in SYSTEM_ROLES), None)
+    part = message.parts[0] if message is not None and message.parts else None
+    return part.id if isinstance(part, ToolCallResponse) else None
+
+
+def _leaves_out_beginning(operation: Operation) -> bool:
+    return operation.long_input is not None and operation.long_input.beginning is not None
 
 
 def _list_names(namespace: str, prepared: PreparedOperation) -> Iterable[str]:
     if previous_id := prepared.operation.previous_response_id:
         yield _name_response(previous_id)
+    if (call_id := _find_first_result(prepared.operation)) is not None:
+        yield _name_tool_call(call_id)
     yield from list_heads(namespace, None, prepared.messages)
     for number, exchange in enumerate(walk_exchanges_backwards(prepared.messages)):
         yield exchange.hash_words(namespace)
@@ -78,3 +96,7 @@ def _list_names(namespace: str, prepared: PreparedOperation) -> Iterable[str]:
 
 def _name_response(id: str) -> str:
     return f"response {id}"
+
+
+def _name_tool_call(id: str) -> str:
+    return f"tool call {id}"

@@ -11,11 +11,13 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from greenflash_otel.model.long_input import with_whole_input
 from greenflash_otel.model.operation import (
+    MAIN_CALLS,
     ConversationContext,
     iterate_calls,
     iterate_results,
     merge_context,
 )
+from greenflash_otel.semconv.conventions.agent_runs import RUN
 from greenflash_otel.semconv.correlation.reading import Key, Reading, find_ancestors
 from greenflash_otel.semconv.correlation.surroundings import find_shared_contexts
 
@@ -49,6 +51,9 @@ def find_unnamed(readings: Iterable[Reading]) -> set[Key]:
             found |= {one.key, *(outer.key for outer in above if not outer.is_ours)}
     if found:
         found |= {one.key for one in known if one.operation is None and _names_something(one)}
+    if any(one.key in found and one.operation and one.operation.name in MAIN_CALLS for one in known):
+        # A run says what the calls in it say: it is recorded only if none does.
+        found |= {one.key for one in known if one.operation and one.operation.name == RUN and not one.is_ours}
     return found
 
 
