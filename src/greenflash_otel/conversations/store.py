@@ -86,6 +86,8 @@ class ConversationStore:
         )
         self._unpersisted: dict[str, ConversationState] = {}
         self._forgotten: dict[str, None] = {}
+        self._newest: tuple[str | None, ConversationState] = (None, ConversationState(""))
+        """The conversation that was asked for last: it is asked for several times in a row."""
         self.index = ConversationIndex(self._recall_name, self._reader.expect_recalls)
         self.deferred: DeferredQueue[Deferral] = DeferredQueue()
         """Operations that wait for what they depend on."""
@@ -122,8 +124,11 @@ class ConversationStore:
 
     def get_state(self, id: str) -> ConversationState:
         """Return what is known of a conversation: nothing of a new one."""
+        if id == self._newest[0]:
+            return self._newest[1]
         state = self._states.get(id) or self._unpersisted.get(id) or self._recall_state(id)
         self._states.remember(id, state)
+        self._newest = (id, state)
         if self._persists:  # it may have changes that sampling kept from being persisted
             self._unpersisted[id] = state
         return state
@@ -154,6 +159,7 @@ class ConversationStore:
     def forget(self, id: str) -> None:
         """Know nothing of a conversation: what arrives of it again is new, under the ids it had."""
         self._states.forget(id)
+        self._newest = (None, ConversationState(""))
         self._unpersisted.pop(id, None)
         if self._persists:
             self._forgotten[id] = None
@@ -186,6 +192,7 @@ class ConversationStore:
         if not self._persists:
             return []
         self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_sampled(id)}
+        self._newest = (None, self._newest[1])  # it may be pending no more
         records = [StateRecord(self._key_of("conversation", id), None) for id in self._forgotten]
         for index, name, target in self.index.list_pending_changes():
             key = self._key_of(index.value, name)
@@ -198,7 +205,8 @@ class ConversationStore:
                 key = self._key_of("conversation", id)
                 records.append(StateRecord(key, persistence.write(to_json(change)), appends=True))
         for name, queue in self._queues.items():
-            records += self._records_of(name, queue, redact)
+            if queue.has_changes:
+                records += self._records_of(name, queue, redact)
         return records
 
     def mark_persisted(self) -> None:
@@ -207,7 +215,8 @@ class ConversationStore:
         for state in self._unpersisted.values():
             state.mark_persisted()
         for queue in self._queues.values():
-            queue.mark_persisted()
+            if queue.has_changes:
+                queue.mark_persisted()
         self._unpersisted.clear()
         self._forgotten.clear()
 
