@@ -132,6 +132,11 @@ class DeferredQueue(Generic[T]):
         return expired
 
     @property
+    def has_entries(self) -> bool:
+        """Return whether something waits, or was pushed out and is to be returned by `expire`."""
+        return bool(self._entries or self._displaced)
+
+    @property
     def has_changes(self) -> bool:
         """Return whether anything changed since the last `mark_persisted`."""
         return bool(self._unpersisted or self._emptied or self._released or self._returned)

@@ -118,6 +118,11 @@ class ConversationStore:
         waiting = sum(queue.size_bytes for queue in self._queues.values())
         return self._states.size_bytes + self.index.size_bytes + self.long_inputs.size_bytes + waiting
 
+    @property
+    def has_waiting(self) -> bool:
+        """Return whether an operation, an outcome or a run waits."""
+        return self.deferred.has_entries or self.outcomes.has_entries
+
     def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
         return namespace_of(name, self._key)
@@ -275,7 +280,7 @@ class ConversationStore:
 
     def _key_of(self, kind: str, name: str) -> str:
         """Return the key of a record; nobody can see the name from it."""
-        return self._prefix(kind) + _hash(name, self._key, 16)
+        return f"{kind} {self._owner} {_hash(name, self._key, 16)}"
 
     def _prefix(self, kind: str) -> str:
         return f"{kind} {self._owner} "

@@ -22,6 +22,8 @@ _BOUNDS = Bounds(depth=200, entries=50_000, text_bytes=sys.maxsize)
 
 REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
 """How Python shows an exception, e.g. ``ValueError('no')``."""
+PLAIN_ID = re.compile(rf"[\w.:@-]{{1,{MAX_NAME}}}", re.ASCII)
+"""What nearly all ids are."""
 GENERAL = ("_OTHER", "Exception")
 """Types that say nothing."""
 
@@ -66,8 +68,8 @@ def read_identifier(attributes: Attributes, name: str) -> str | None:
     value = attributes.get(name)
     if value is None:
         return None
-    if type(value) is str and value.isalnum() and value.isascii() and len(value) <= MAX_NAME:
-        return value  # nothing in it has to be repaired: so are nearly all
+    if type(value) is str and PLAIN_ID.fullmatch(value):
+        return value  # nothing in it has to be repaired
     is_id = isinstance(value, (str, int, float, bytes)) and not isinstance(value, bool)
     return write_id(value)[0] if is_id else None
 

@@ -56,7 +56,7 @@ from greenflash_otel.semconv.formats.any_message import (
     write_parts,
 )
 from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
-from greenflash_otel.semconv.usage import read_usage_attributes
+from greenflash_otel.semconv.usage import read_named_usage
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
 OPERATION_NAME = "gen_ai.operation.name"
@@ -108,8 +108,6 @@ USAGE: Mapping[str, str] = {
     "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
 }
 """Attribute by field of `Usage`, in its order."""
-
-USAGE_NAMES = [(name,) for name in USAGE.values()]
 
 MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
@@ -294,7 +292,7 @@ def read_as(span: SpanRecord, name: str) -> Operation:
         output_type=text_of(OUTPUT_TYPE),
         choice_count=read_integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
-        usage=read_usage_attributes(attributes, *USAGE_NAMES),
+        usage=read_named_usage(attributes, USAGE.values()),
         finish_reasons=read_texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=read_number(attributes, TIME_TO_FIRST_CHUNK),
@@ -322,9 +320,11 @@ def read_context(attributes: Attributes) -> ConversationContext:
         if CONVERSATION_PROPERTIES in attributes
         else {},
         internal=attributes.get(INTERNAL) is True,
-        scope_id=read_text(attributes, SCOPE_ID),
-        tool_call_id=read_text(attributes, WITHIN_TOOL_CALL_ID),
-        turn_id=read_text(attributes, TURN_ID),
+        scope_id=read_text(attributes, SCOPE_ID) if SCOPE_ID in attributes else None,
+        tool_call_id=read_text(attributes, WITHIN_TOOL_CALL_ID)
+        if WITHIN_TOOL_CALL_ID in attributes
+        else None,
+        turn_id=read_text(attributes, TURN_ID) if TURN_ID in attributes else None,
     )
 
 

@@ -23,6 +23,7 @@ from greenflash_otel.semconv.redaction_marks import show
 NAMES = ("gen_ai.prompt.name", "traceloop.prompt.key")
 VERSIONS = ("gen_ai.prompt.version", "traceloop.prompt.version", "llm.prompt_template.version")
 TEMPLATES = ("llm.prompt_template.template", "traceloop.prompt.template")
+MARKERS = frozenset({*NAMES, *TEMPLATES})
 VARIABLES = (
     "llm.prompt_template.variables",
     "traceloop.prompt.template_variables",
@@ -32,6 +33,8 @@ VARIABLES = (
 
 def read_prompt_template(attributes: Attributes, operation: Operation) -> PromptTemplate | None:
     """Return the prompt of a model call, if its span names it or has its template."""
+    if MARKERS.isdisjoint(attributes):
+        return None
     id = _find_text(attributes, NAMES)
     template = show(_find_text(attributes, TEMPLATES))
     if id is None and template is None:
