@@ -176,7 +176,7 @@ def _append_unknown(
     renamed: dict[str, str] = {}
     for message in messages:
         cursor = cursor.move_to_message_start()
-        of_known_call = _find_left_out(state, message, known, cursor)
+        of_known_call = _find_left_out(state, message, known, cursor) if known else ()
         for fragment in message.fragments:
             if known and fragment.is_link:
                 node = known.popleft()
@@ -187,6 +187,9 @@ def _append_unknown(
                     appended = append_fragment(state.namespace, cursor, replace(fragment, is_link=False))
                     _remember_call(appended, renamed)
                     chained.append(appended)
+            elif not known and fragment.kind != "tool_result" and not fragment.by_provider:
+                chained.append(appended := append_fragment(state.namespace, cursor, fragment))
+                cursor = appended.cursor
             elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
                 if known_id := find_known_call(state, appended, known):

@@ -62,9 +62,10 @@ def assemble(
         store.apply(_wait_changes_of(found, role, deferral))
         return ConversationUpdate(found.conversation_id, ())
     earlier: tuple[ConversationUpdate, ...] = ()
-    if role.is_shown and (earlier := resolve_undecided(store, span, prepared, found, role)):
+    is_shown = role.is_shown
+    if is_shown and (earlier := resolve_undecided(store, span, prepared, found, role)):
         found = resolve_conversation(store, span, prepared)
-    aligned = align(state, found, prepared) if role.is_shown else None
+    aligned = align(state, found, prepared) if is_shown else None
     changes = build(store, store.deferred, span, prepared, found, role, aligned)
     answering = find_answering_call(store.deferred, prepared)
     store.apply(changes)

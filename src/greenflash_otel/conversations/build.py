@@ -153,17 +153,19 @@ class _Draft:
         if not aligned.from_input_alone:
             self._add_alias(prepared, after)
         question_id = aligned.cursor.turn_user_id
+        facts = prepared.find_input_facts()
+        new = (fragment for fragment in aligned.chained if fragment.id not in emitted_ids)
+        asked = [self._write(fragment, span.start_ns, facts=facts) for fragment in new]
+        answers = self._write_answers(span, operation, answered, question_id)
+        if not len(self._waiting):
+            return order_turn([*asked, *answers], ()) if operation.name == TURN else [*asked, *answers]
         waiting = self._release(list_question_keys(self._found.conversation_id, span, operation))
         steps = sort_steps(self._state, waiting, span, prepared, self._found, aligned)
         self._deferred += steps.later
         dependents = [*self._release(list_dependent_keys(operation, call_ids))]
         self._enclosing = EnclosingSteps(self._namespace, (*steps.before, *steps.now, *dependents))
-        facts = prepared.find_input_facts()
-        new = (one for one in aligned.chained if one.id not in emitted_ids)
-        asked = [self._write(one, span.start_ns, facts=facts) for one in new]
         earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
         found = self._add_steps(steps.now, question_id)
-        answers = self._write_answers(span, operation, answered, question_id)
         ran = self._add_steps(dependents, question_id, after)
         if operation.name == TURN:
             return [*earlier, *order_turn([*asked, *answers], [*found, *ran])]
@@ -280,9 +282,9 @@ class _Draft:
         self.add_entry(IndexName.TRACE, span.trace_id, id)
         if operation.conversation_context.scope_id:
             self.add_entry(IndexName.SCOPE, operation.conversation_context.scope_id, id)
-        response_id, is_pending = operation.response_id, operation.ending == "pending"
-        if response_id and not (is_pending and self._known.index.emitted_responses.has(response_id)):
-            self.add_entry(IndexName.RESPONSE, response_id, Location(id, after))
+        has_ended = operation.response_id and self._known.index.emitted_responses.has(operation.response_id)
+        if operation.response_id and not (operation.ending == "pending" and has_ended):
+            self.add_entry(IndexName.RESPONSE, operation.response_id, Location(id, after))
         for item_id in operation.output_item_ids:
             self.add_entry(IndexName.ITEM, item_id, Location(id, after))
         for message in operation.output:
@@ -364,9 +366,8 @@ class _Draft:
         if one.fragment.kind != "tool_result" or item.tool_name or one.parent_id is None:
             return item
         node = self._state.nodes.get(one.parent_id)
-        return replace(
-            item, tool_name=self._tool_names.get(one.parent_id) or (node.tool_name if node else None)
-        )
+        name = self._tool_names.get(one.parent_id) or (node.tool_name if node else None)
+        return replace(item, tool_name=name)
 
     def _write_answers(
         self,

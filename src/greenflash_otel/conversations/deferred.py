@@ -105,6 +105,8 @@ class DeferredQueue(Generic[T]):
 
     def release(self, keys: Iterable[DeferralKey]) -> list[T]:
         """Return what waited for any of ``keys``; it waits no longer."""
+        if not self._entries:
+            return []
         return [entry for key in keys if key in self._entries for entry in self._remove(key)]
 
     def withdraw(self, matches: Callable[[T], bool]) -> None:
@@ -117,6 +119,8 @@ class DeferredQueue(Generic[T]):
 
     def expire(self, now_ns: int | None) -> list[T]:
         """Return what has waited too long, and what there is no room for; None: everything that waits."""
+        if not self._entries and not self._displaced:
+            return []
         expired, self._displaced = self._displaced, []
         self._returned += expired
         if now_ns is None or now_ns >= self._next_ns:
@@ -126,6 +130,16 @@ class DeferredQueue(Generic[T]):
         while self._entries and (len(self._entries) >= self._max_keys or self._bytes > self._max_bytes):
             expired += self._remove(next(iter(self._entries)))
         return expired
+
+    @property
+    def has_entries(self) -> bool:
+        """Return whether something waits, or was pushed out and is to be returned by `expire`."""
+        return bool(self._entries or self._displaced)
+
+    @property
+    def has_changes(self) -> bool:
+        """Return whether anything changed since the last `mark_persisted`."""
+        return bool(self._unpersisted or self._emptied or self._released or self._returned)
 
     def list_pending_changes(self) -> tuple[Sequence[DeferralKey], Mapping[DeferralKey, Sequence[T]]]:
         """Return the keys whose records are out of date, and the entries that have no record yet."""

@@ -180,7 +180,7 @@ class ConversationState:
         if node.id in self.nodes:
             return
         self.nodes.remember(node.id, node)
-        self._text_bytes["cursors"] += node.cursor.calls_bytes
+        self._text_bytes["cursors"] += node.cursor.calls_bytes if node.cursor.calls else 0
         parent = self.parent_of(node)
         keys = [(self.children, parent.id if parent else ""), (self.nodes_by_content, node.content_key)]
         if node.loose_key is not None:

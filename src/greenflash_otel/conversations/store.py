@@ -93,6 +93,8 @@ class ConversationStore:
             CONVERSATIONS, LAST_MESSAGES_BYTES, lambda id, message: len(id) + measure_message(message)
         )
         """The newest message of each conversation, to be repeated with properties that come after it."""
+        self._newest: tuple[str | None, ConversationState] = (None, ConversationState(""))
+        """The conversation that was asked for last: it is asked for several times in a row."""
         self.index = ConversationIndex(self._recall_name, self._reader.expect_recalls)
         self.deferred: DeferredQueue[Deferral] = DeferredQueue()
         """Operations that wait for what they depend on."""
@@ -124,14 +126,22 @@ class ConversationStore:
         known = self._states.size_bytes + self.last_messages.size_bytes + self.index.size_bytes
         return known + self.long_inputs.size_bytes + waiting
 
+    @property
+    def has_waiting(self) -> bool:
+        """Return whether an operation, an outcome or a run waits."""
+        return self.deferred.has_entries or self.outcomes.has_entries
+
     def choose_namespace(self, name: str) -> str:
         """Return what the ids of something are hashed with."""
         return namespace_of(name, self._key)
 
     def get_state(self, id: str) -> ConversationState:
         """Return what is known of a conversation: nothing of a new one."""
+        if id == self._newest[0]:
+            return self._newest[1]
         state = self._states.get(id) or self._unpersisted.get(id) or self._recall_state(id)
         self._states.remember(id, state)
+        self._newest = (id, state)
         if self._persists:  # it may have changes that sampling kept from being persisted
             self._unpersisted[id] = state
         return state
@@ -164,6 +174,7 @@ class ConversationStore:
     def forget(self, id: str) -> None:
         """Know nothing of a conversation: what arrives of it again is new, under the ids it had."""
         self._states.forget(id)
+        self._newest = (None, ConversationState(""))
         self._unpersisted.pop(id, None)
         if self._persists:
             self._forgotten[id] = None
@@ -196,6 +207,7 @@ class ConversationStore:
         if not self._persists:
             return []
         self._unpersisted = {id: state for id, state in self._unpersisted.items() if is_sampled(id)}
+        self._newest = (None, self._newest[1])  # it may be pending no more
         records = [StateRecord(self._key_of("conversation", id), None) for id in self._forgotten]
         for index, name, target in self.index.list_pending_changes():
             key = self._key_of(index.value, name)
@@ -208,7 +220,8 @@ class ConversationStore:
                 key = self._key_of("conversation", id)
                 records.append(StateRecord(key, persistence.write(to_json(change)), appends=True))
         for name, queue in self._queues.items():
-            records += self._records_of(name, queue, redact)
+            if queue.has_changes:
+                records += self._records_of(name, queue, redact)
         return records
 
     def mark_persisted(self) -> None:
@@ -217,7 +230,8 @@ class ConversationStore:
         for state in self._unpersisted.values():
             state.mark_persisted()
         for queue in self._queues.values():
-            queue.mark_persisted()
+            if queue.has_changes:
+                queue.mark_persisted()
         self._unpersisted.clear()
         self._forgotten.clear()
 
@@ -276,7 +290,7 @@ class ConversationStore:
 
     def _key_of(self, kind: str, name: str) -> str:
         """Return the key of a record; nobody can see the name from it."""
-        return self._prefix(kind) + _hash(name, self._key, 16)
+        return f"{kind} {self._owner} {_hash(name, self._key, 16)}"
 
     def _prefix(self, kind: str) -> str:
         return f"{kind} {self._owner} "

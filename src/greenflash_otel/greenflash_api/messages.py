@@ -6,7 +6,7 @@ documented; ours keep a request well below what a serverless host would accept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -40,16 +40,20 @@ class Address:
 
 def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiRequest, ...]:
     """Return the requests that send an update, in order; none if there is no new message."""
-    frame = _write_frame(update, address)
+    if not update.messages:
+        return ()
+    frame = encode({**_write_frame(update, address), "messages": ()}).removesuffix(b"]}")
     return tuple(
-        ApiRequest(
-            "messages",
-            PATH,
-            encode({**frame, "messages": batch}),  # last, so that ``merging`` can add more
-            conversation_id=update.conversation_id,
-            items=len(batch),
-        )
-        for batch in _split_batches([item_of(message) for message in update.messages])
+        [
+            ApiRequest(
+                "messages",
+                PATH,
+                b"%b%b]}" % (frame, b",".join(batch)),  # messages last, so that `merging` can add more
+                conversation_id=update.conversation_id,
+                items=len(batch),
+            )
+            for batch in _split_batches([encode(item_of(message)) for message in update.messages])
+        ]
     )
 
 
@@ -157,15 +161,14 @@ def _read_measure(value: int | None) -> int | None:
     return value if value is not None and value >= 0 else None
 
 
-def _split_batches(items: Sequence[Mapping[str, Json]]) -> Iterator[list[Mapping[str, Json]]]:
-    batch: list[Mapping[str, Json]] = []
+def _split_batches(items: Sequence[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
     size_bytes = 0
     for item in items:
-        item_bytes = len(encode(item))
-        if batch and (len(batch) == MAX_ITEMS or size_bytes + item_bytes > MAX_BYTES):
+        if batch and (len(batch) == MAX_ITEMS or size_bytes + len(item) > MAX_BYTES):
             yield batch
             batch, size_bytes = [], 0
         batch.append(item)
-        size_bytes += item_bytes
+        size_bytes += len(item)
     if batch:
         yield batch

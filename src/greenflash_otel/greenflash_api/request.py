@@ -81,10 +81,10 @@ def encode(body: Mapping[str, Json]) -> bytes:
     that one value, wherever it came from, never costs the whole request.
     """
     try:
-        text = _write_json(body)
+        text = _write(body)
     except Exception:  # noqa: BLE001 - NaN, a cycle, a value of another type, or one that raises
         internal_errors.count_repaired()
-        text = _write_json(repair_json(body, UNBOUNDED).value)
+        text = _write(repair_json(body, UNBOUNDED).value)
     if "\\u0000" in text:
         text = _NUL.sub("\\1\ufffd", text)
     try:
@@ -93,5 +93,4 @@ def encode(body: Mapping[str, Json]) -> bytes:
         return _SURROGATE.sub("\ufffd", text).encode()
 
 
-def _write_json(body: Json) -> str:
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_write = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode

@@ -37,7 +37,7 @@ from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler, has_error
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
 from greenflash_otel.model.operation import ConversationContext, Operation
-from greenflash_otel.model.telemetry import LogRecord, SpanRecord
+from greenflash_otel.model.telemetry import OURS, LogRecord, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
 from greenflash_otel.redaction.redact import Redact
@@ -193,9 +193,8 @@ class Ingest:
     def take_feedback(self, feedback: Feedback, *, is_redacted: bool = False) -> bool:
         """Keep what was said of a conversation or a user, its texts redacted; whether it is stored."""
         conversation_id = feedback.conversation_id if isinstance(feedback, Rating) else None
-        return self._keep(
-            [*self._release_sampled(conversation_id), self.request_of_feedback(feedback, is_redacted)]
-        )
+        request = self.request_of_feedback(feedback, is_redacted)
+        return self._keep([*self._release_sampled(conversation_id), request])
 
     def request_of_feedback(self, feedback: Feedback, is_redacted: bool = False) -> ApiRequest:
         """Make the request of a rating, a user or an organization."""
@@ -253,10 +252,12 @@ class Ingest:
         may_wait: bool = True,
     ) -> list[ApiRequest]:
         requests: list[ApiRequest] = []
-        for one in readings:
-            self._joiner.await_logs(one.span, one.operation, now_ns)
-        combined = self._combine(readings)
-        for one in self.waiting.iterate_recordable(readings, combined, now_ns, may_wait=may_wait):
+        combined: Iterable[trace.Reading] = self._combine(readings)
+        if {one.span.scope for one in readings} != {OURS}:  # ours say themselves all that there is to say
+            for one in readings:
+                self._joiner.await_logs(one.span, one.operation, now_ns)
+            combined = self.waiting.iterate_recordable(readings, [*combined], now_ns, may_wait=may_wait)
+        for one in combined:
             requests += self._convert_late(one.span.end_ns)
             with self._begin_conversion(failed):
                 requests += self._requests_of(one, outcomes, now_ns)
@@ -281,9 +282,8 @@ class Ingest:
         if belongs_to_others(span):
             return self._convert_feedback_span(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
-            operation = make_call(
-                operation, already_emitted=self._conversations.index.traces.has(span.trace_id)
-            )
+            is_emitted = self._conversations.index.traces.has(span.trace_id)
+            operation = make_call(operation, already_emitted=is_emitted)
             self._joiner.await_logs(span, operation, now_ns)  # of any other call `_convert` did
         if one.already_emitted:
             self._conversations.withdraw(span)
@@ -309,10 +309,10 @@ class Ingest:
     def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
         """What operations report that waited in vain until a span's time."""
         found: list[ApiRequest] = []
+        if not self._conversations.has_waiting:
+            return found
         with self._begin_conversion():
-            for run in release_runs(
-                self._conversations, now_ns
-            ):  # before the steps that wait for its question
+            for run in release_runs(self._conversations, now_ns):  # steps may wait for its question
                 found += self._requests_of_late(run)
             for update in assemble_overdue(self._conversations, now_ns):
                 found += self._sift_requests(update)
@@ -320,14 +320,14 @@ class Ingest:
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
-        with self._begin_conversion():
-            waiting, traces = self._conversations.outcomes, self._conversations.index.traces
-            known = [
-                DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in traces.list_pending_changes()
-            ]
-            late = (*waiting.release(known), *waiting.expire(now_ns))
-            for span in sorted(late, key=lambda one: (belongs_to_others(one), one.start_ns)):
-                requests += self._requests_of_late(span)
+        if self._conversations.has_waiting:
+            with self._begin_conversion():
+                waiting, traces = self._conversations.outcomes, self._conversations.index.traces
+                pending = traces.list_pending_changes()
+                known = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in pending]
+                late = (*waiting.release(known), *waiting.expire(now_ns))
+                for span in sorted(late, key=lambda one: (belongs_to_others(one), one.start_ns)):
+                    requests += self._requests_of_late(span)
         return self._keep(requests)
 
     def _keep(self, requests: Sequence[ApiRequest], converted_id: int = 0) -> bool:

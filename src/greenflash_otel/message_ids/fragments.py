@@ -16,6 +16,7 @@ from greenflash_otel.message_ids.ids import (
     canonical_of,
     id_of_written,
     loosen_text,
+    quote,
     sketch_words,
     text_of,
     write_canonical,
@@ -47,6 +48,8 @@ LINK_KINDS: Sequence[FragmentKind] = ("user", "answer", "tool_call")
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 RESULT_ROLES = frozenset({"tool", "function"})
+KINDS: Mapping[str, FragmentKind] = {"system": "system", "developer": "system", "assistant": "answer"}
+"""What a message says by its role; that of any other role is the user's."""
 REFUSAL = "refusal"
 """Type of the part in which a model declines; the user sees it."""
 
@@ -91,17 +94,11 @@ class Fragment:
     """See `Text.annotations`."""
     is_link: bool = False
     """Whether the next fragment's id depends on this one; see `chain`."""
-    _written: str | None = field(default=None, init=False, repr=False)
+    written: str = field(default="", repr=False)
+    """Its canonical content as JSON: all but results have it, whose ids do not depend on that."""
     _content_key: tuple[str, str] | None = field(default=None, init=False, repr=False)
     _loose_key: tuple[str, str] | None = field(default=None, init=False, repr=False)
     _sketch: int | None = field(default=None, init=False, repr=False)
-
-    @property
-    def written(self) -> str:
-        """Its canonical content as JSON."""
-        if self._written is None:
-            self._written = write_canonical(self.canonical)
-        return self._written
 
     def hash_content(self, namespace: str) -> str:
         """Return a hash of what it says, wherever in the conversation that is."""
@@ -112,8 +109,9 @@ class Fragment:
     def hash_loosely(self, namespace: str) -> str:
         """Return a hash of what it says in any form: without media, queries of addresses and call ids."""
         if self._loose_key is None or self._loose_key[0] != namespace:
-            loose, key = self._loosen(), self.hash_content(namespace)
-            if loose != self.canonical:
+            key, text = self.hash_content(namespace), self.canonical
+            is_loose = isinstance(text, str) and "://" not in text and " ".join(text.split()) == text
+            if not is_loose and (loose := self._loosen()) != self.canonical:
                 key = id_of_written(namespace, None, self.kind, write_canonical(loose))
             self._loose_key = namespace, key
         return self._loose_key[1]
@@ -187,6 +185,9 @@ def split_message(message: Message) -> SplitMessage:
         spoken = [part for part in parts if not (isinstance(part, Other) and part.type in NOT_SAID)]
         fragments, is_complete = list(_split_parts(message, spoken)), len(spoken) == len(parts)
     for fragment in fragments:
+        if fragment.kind != "tool_result":
+            canonical = fragment.canonical
+            fragment.written = quote(canonical) if type(canonical) is str else write_canonical(canonical)
         fragment.at_ms, fragment.out_of_band_id = message.at_ms, message.out_of_band_id
         fragment.is_link = (
             fragment.kind in LINK_KINDS and not fragment.by_provider and message.out_of_band_id is None
@@ -210,7 +211,7 @@ def _split_text(message: Message, text: Text) -> list[Fragment]:
     content = text.content
     if not content:
         return []
-    kind = _kind_of(message.role)
+    kind = KINDS.get(message.role, "user")
     return [
         Fragment(
             kind,
@@ -223,12 +224,6 @@ def _split_text(message: Message, text: Text) -> list[Fragment]:
     ]
 
 
-def _kind_of(role: str) -> FragmentKind:
-    if role in SYSTEM_ROLES:
-        return "system"
-    return "answer" if role == "assistant" else "user"
-
-
 def _split_parts(message: Message, spoken: Sequence[Part]) -> Iterator[Fragment]:
     if message.role in SYSTEM_ROLES:
         yield from _split_visible("system", spoken)
@@ -236,7 +231,7 @@ def _split_parts(message: Message, spoken: Sequence[Part]) -> Iterator[Fragment]
     if message.role in RESULT_ROLES:
         yield from (_read_tool_result(part, message.name) for part in message.parts)
         return
-    kind = _kind_of(message.role)
+    kind = KINDS.get(message.role, "user")
     ends = kind == "answer" and not any(isinstance(part, ToolCall) for part in spoken)
     for visible, group in groupby(spoken, key=_is_visible):
         parts = tuple(group)

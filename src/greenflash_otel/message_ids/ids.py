@@ -102,7 +102,9 @@ def smooth(text: str) -> str:
 
 def text_of(parts: Sequence[Part]) -> str:
     """Return the text in ``parts``, a line break between two."""
-    return "\n".join(part.content for part in parts if isinstance(part, Text))
+    if len(parts) == 1:
+        return parts[0].content if isinstance(parts[0], Text) else ""
+    return "\n".join([part.content for part in parts if isinstance(part, Text)])
 
 
 def canonical_of(parts: Sequence[Part]) -> Json:

@@ -60,7 +60,11 @@ FENCE = re.compile(r"\s*```\w*\n(.*?)(?:```\s*)?\Z", re.DOTALL)
 
 def hide_validation_reports(messages: Sequence[Message]) -> Sequence[Message]:
     """Return messages of which the reports of validators are thoughts; the same messages if there are none."""
-    hidden = {at: message for at, message in enumerate(messages) if _is_report(messages, at)}
+    hidden = {
+        at: message
+        for at, message in enumerate(messages)
+        if at and message.role == "user" and _is_report(messages, at)
+    }
     if not hidden:
         return messages
     return [_hide(message) if at in hidden else message for at, message in enumerate(messages)]

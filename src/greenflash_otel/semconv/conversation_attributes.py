@@ -11,6 +11,7 @@ from greenflash_otel.arguments import write_id
 from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import Attributes
+from greenflash_otel.semconv.attributes import PLAIN_ID
 from greenflash_otel.semconv.convention import (
     CONVERSATION_NAMES,
     USER_NAMES,
@@ -69,9 +70,12 @@ class ConversationAttributes:
         self._provided = (*conversations, *MORE_CONVERSATIONS)
         self._conversations = (CONVERSATION_ID, *self._provided)
         self._users = (USER_ID, "enduser.id", *users, *MORE_USERS)
+        self._all = frozenset({*self._conversations, *self._users, *OBJECTS})
 
     def read(self, attributes: Attributes) -> ConversationContext:
         """Read the conversation and the user that a span belongs to, as far as it says."""
+        if self._all.isdisjoint(attributes):
+            return ConversationContext()
         given = attributes.get(PROVIDER_CONVERSATION_ID)
         is_chosen = given is None or given != attributes.get(CONVERSATION_ID)
         names = self._conversations if is_chosen else self._provided
@@ -82,21 +86,25 @@ class ConversationAttributes:
 
 
 def _find_first(attributes: Attributes, names: tuple[str, ...]) -> str | None:
-    return next(
-        (text for name in names if name in attributes and (text := _read_name(attributes[name]))), None
-    )
+    for name in names:
+        if name in attributes and (text := _read_name(attributes[name])):
+            return text
+    return None
 
 
 def _find_in_objects(attributes: Attributes, names: tuple[str, ...]) -> str | None:
     for place in OBJECTS:
-        recorded = read_json(attributes.get(place))
-        if isinstance(recorded, Mapping) and (text := _find_first(recorded, names)):
-            return text
+        if place in attributes:
+            recorded = read_json(attributes[place])
+            if isinstance(recorded, Mapping) and (text := _find_first(recorded, names)):
+                return text
     return None
 
 
 def _read_name(value: object) -> str | None:
     """Read an id: text or a number; some producers write it as JSON."""
+    if type(value) is str and value not in NOBODY and PLAIN_ID.fullmatch(value):
+        return value
     if isinstance(value, str) and value.startswith('"'):
         value = read_json(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float, bytes)):

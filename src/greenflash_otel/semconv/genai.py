@@ -47,6 +47,7 @@ from greenflash_otel.semconv.attributes import (
     read_number,
     read_text,
     read_texts,
+    select_texts,
 )
 from greenflash_otel.semconv.builders import retrieval_of
 from greenflash_otel.semconv.expected_json import read_result
@@ -57,7 +58,7 @@ from greenflash_otel.semconv.formats.any_message import (
     write_parts,
 )
 from greenflash_otel.semconv.formats.records import read_prompt, read_voice_call, write_record
-from greenflash_otel.semconv.usage import read_usage_attributes
+from greenflash_otel.semconv.usage import read_named_usage
 
 # OpenTelemetry's names: https://github.com/open-telemetry/semantic-conventions-genai
 OPERATION_NAME = "gen_ai.operation.name"
@@ -109,8 +110,6 @@ USAGE: Mapping[str, str] = {
     "reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
 }
 """Attribute by field of `Usage`, in its order."""
-
-USAGE_NAMES = [(name,) for name in USAGE.values()]
 
 MARKER_ATTRIBUTES = (OPERATION_NAME, INPUT_MESSAGES, OUTPUT_MESSAGES)
 """Attributes one of which every span of the convention has."""
@@ -278,50 +277,60 @@ def read_as(span: SpanRecord, name: str) -> Operation:
     if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
         found = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
         return replace(found, conversation_context=read_context(attributes), failure=_read_failure(span))
+    text_of = select_texts(attributes).get
+    instructions, given = attributes.get(SYSTEM_INSTRUCTIONS), attributes.get(INPUT_MESSAGES)
+    prompt, voice_call = attributes.get(PROMPT), attributes.get(VOICE_CALL)
     return Operation(
         name=name,
         conversation_context=read_context(attributes),
-        provider=read_text(attributes, PROVIDER_NAME) or read_text(attributes, "gen_ai.system"),
-        request_model=read_text(attributes, REQUEST_MODEL),
-        response_model=read_text(attributes, RESPONSE_MODEL),
-        response_id=read_text(attributes, RESPONSE_ID),
-        previous_response_id=read_text(attributes, PREVIOUS_RESPONSE_ID),
+        provider=text_of(PROVIDER_NAME) or text_of("gen_ai.system"),
+        request_model=text_of(REQUEST_MODEL),
+        response_model=text_of(RESPONSE_MODEL),
+        response_id=text_of(RESPONSE_ID),
+        previous_response_id=text_of(PREVIOUS_RESPONSE_ID),
         provider_conversation_id=read_identifier(attributes, PROVIDER_CONVERSATION_ID),
-        system_instructions=read_parts(attributes.get(SYSTEM_INSTRUCTIONS)),
-        prompt=read_prompt(read_json(attributes.get(PROMPT))),
-        input=read_messages(attributes.get(INPUT_MESSAGES), default_role="user"),
-        input_parent_id=read_text(attributes, INPUT_PARENT_ID),
+        system_instructions=() if instructions is None else read_parts(instructions),
+        prompt=None if prompt is None else read_prompt(read_json(prompt)),
+        input=() if given is None else read_messages(given, default_role="user"),
+        input_parent_id=text_of(INPUT_PARENT_ID),
         output=read_messages(attributes.get(OUTPUT_MESSAGES), default_role="assistant"),
-        output_item_ids=read_texts(attributes, OUTPUT_ITEM_IDS),
-        output_type=read_text(attributes, OUTPUT_TYPE),
+        output_item_ids=read_texts(attributes, OUTPUT_ITEM_IDS) if OUTPUT_ITEM_IDS in attributes else (),
+        output_type=text_of(OUTPUT_TYPE),
         choice_count=read_integer(attributes, CHOICE_COUNT) or 1,
         tool=_read_tool(attributes) if name == EXECUTE_TOOL else None,
-        usage=read_usage_attributes(attributes, *USAGE_NAMES),
+        usage=read_named_usage(attributes, USAGE.values()),
         finish_reasons=read_texts(attributes, FINISH_REASONS),
         streamed=attributes.get(STREAM) is True,
         time_to_first_chunk_s=read_number(attributes, TIME_TO_FIRST_CHUNK),
-        voice_call=read_voice_call(read_json(attributes.get(VOICE_CALL))),
+        voice_call=None if voice_call is None else read_voice_call(read_json(voice_call)),
         used_tools=attributes.get(TURN_USED_TOOLS) is True,
         ending=_read_ending(span),
         failure=_read_failure(span),
-        properties=read_mapping(attributes, OPERATION_PROPERTIES),
+        properties=read_mapping(attributes, OPERATION_PROPERTIES)
+        if OPERATION_PROPERTIES in attributes
+        else {},
     )
 
 
 def read_context(attributes: Attributes) -> ConversationContext:
     """Read to whom a span belongs, as far as it says."""
     conversation_id = read_identifier(attributes, CONVERSATION_ID)
-    if conversation_id == read_identifier(attributes, PROVIDER_CONVERSATION_ID):
+    provider_id = attributes.get(PROVIDER_CONVERSATION_ID)
+    if provider_id is not None and conversation_id == read_identifier(attributes, PROVIDER_CONVERSATION_ID):
         conversation_id = None  # the provider's name for it, which the application did not choose
     return ConversationContext(
         conversation_id=conversation_id,
         user_id=read_identifier(attributes, USER_ID),
         organization_id=read_identifier(attributes, ORGANIZATION_ID),
-        properties=read_mapping(attributes, CONVERSATION_PROPERTIES),
+        properties=read_mapping(attributes, CONVERSATION_PROPERTIES)
+        if CONVERSATION_PROPERTIES in attributes
+        else {},
         internal=attributes.get(INTERNAL) is True,
-        scope_id=read_text(attributes, SCOPE_ID),
-        tool_call_id=read_text(attributes, WITHIN_TOOL_CALL_ID),
-        turn_id=read_text(attributes, TURN_ID),
+        scope_id=read_text(attributes, SCOPE_ID) if SCOPE_ID in attributes else None,
+        tool_call_id=read_text(attributes, WITHIN_TOOL_CALL_ID)
+        if WITHIN_TOOL_CALL_ID in attributes
+        else None,
+        turn_id=read_text(attributes, TURN_ID) if TURN_ID in attributes else None,
     )
 
 

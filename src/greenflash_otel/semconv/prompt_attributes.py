@@ -32,6 +32,7 @@ OURS = "greenflash.prompt"
 NAMES = ("gen_ai.prompt.name", "traceloop.prompt.key")
 VERSIONS = ("gen_ai.prompt.version", "traceloop.prompt.version", "llm.prompt_template.version")
 TEMPLATES = ("llm.prompt_template.template", "traceloop.prompt.template")
+MARKERS = frozenset({OURS, *NAMES, *TEMPLATES})
 VARIABLES = (
     "llm.prompt_template.variables",
     "traceloop.prompt.template_variables",
@@ -41,6 +42,8 @@ VARIABLES = (
 
 def read_prompt_template(attributes: Attributes, operation: Operation) -> PromptTemplate | None:
     """Return the prompt of a model call, if its span names it or has its template."""
+    if MARKERS.isdisjoint(attributes):
+        return None
     return merge_prompts(read_prompt(read_json(attributes.get(OURS))), _read_found(attributes, operation))
 
 

@@ -66,8 +66,12 @@ def read_conversation_context(attributes: Attributes) -> ConversationContext:
     return _CONTEXT.read(attributes)
 
 
-def read(span: SpanRecord) -> Operation | None:
-    """Read the GenAI operation of a span; None if it has none."""
+def read(span: SpanRecord, context: ConversationContext | None = None) -> Operation | None:
+    """Read the GenAI operation of a span; None if it has none.
+
+    Args:
+        context: What `read_conversation_context` gives for the span, if that is known.
+    """
     found: Operation | None = None
     for convention in CONVENTIONS:
         if MARKERS[convention.name].isdisjoint(span.attributes):
@@ -84,8 +88,10 @@ def read(span: SpanRecord) -> Operation | None:
         found = normalise(remove_redaction_marks(found))
     if found.prompt is None and found.name in MAIN_CALLS:
         found = replace(found, prompt=read_prompt_template(span.attributes, found))
-    context = merge_context(found.conversation_context, read_conversation_context(span.attributes))
-    return replace(found, conversation_context=context)
+    own, other = found.conversation_context, context or read_conversation_context(span.attributes)
+    if (own.conversation_id or not other.conversation_id) and (own.user_id or not other.user_id):
+        return found
+    return replace(found, conversation_context=merge_context(own, other))
 
 
 def recognises(attributes: Attributes) -> bool:

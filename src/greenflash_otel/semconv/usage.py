@@ -35,6 +35,13 @@ def read_usage_attributes(attributes: Mapping[str, Any], *names: Iterable[str]) 
     return _make_usage(*(_find_count(attributes, either) for either in names))
 
 
+def read_named_usage(attributes: Mapping[str, Any], names: Iterable[str]) -> Usage | None:
+    """Read tokens from attributes: input, output, cached, reasoning, each under its only name."""
+    found = [attributes.get(name) for name in names]
+    counts = [one if isinstance(one, int) and not isinstance(one, bool) else None for one in found]
+    return None if counts.count(None) == len(counts) else Usage(*counts)
+
+
 def _make_usage(*tokens: int | None) -> Usage | None:
     return None if tokens.count(None) == len(tokens) else Usage(*tokens)
 

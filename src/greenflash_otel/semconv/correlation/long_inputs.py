@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 from greenflash_otel.lru import ByteBoundLruDict
@@ -56,6 +57,10 @@ class LongInputs:
     def size_bytes(self) -> int:
         """Roughly how much memory takes what is known."""
         return self._known.size_bytes
+
+    def list_known(self) -> Iterable[tuple[Place, Beginning]]:
+        """Return all that is known, oldest first."""
+        return self._known.items()
 
     def learn(self, place: Place, beginning: Beginning) -> None:
         """Remember what became of what is before a place."""

@@ -44,10 +44,11 @@ class Reading:
 
 def read(span: SpanRecord) -> Reading:
     """Read what one span says by itself."""
-    operation = registry.read(span)
+    context = registry.read_conversation_context(span.attributes)
+    operation = registry.read(span, context)
     if operation and operation.tool and operation.tool.result is None and span.scope != registry.OURS:
         operation = replace(operation, tool=replace(operation.tool, answered=False))
-    return Reading(span, operation, registry.read_conversation_context(span.attributes))
+    return Reading(span, operation, context)
 
 
 def without_long_input(one: Reading) -> Reading:
