@@ -99,17 +99,20 @@ def test_a_callback(greenflash_emulator: Emulator) -> None:
 
 def test_a_callback_that_hangs() -> None:
     """The calls behind it do not wait for it."""
-    let_go, passed = threading.Event(), threading.Event()
+    let_go, begun, passed = threading.Event(), threading.Event(), threading.Event()
 
     def act(value: int) -> None:
         if value == 1:
+            begun.set()
             let_go.wait(30)
         else:
             passed.set()
 
     calls = CallbackThread(act, "on_delivered", limit_s=0.05)
     calls.submit(1)
+    assert begun.wait(10)
     assert not calls.finish(30)
+    assert calls.finish(30)  # another thread continues
     calls.submit(2)
     assert passed.wait(10)
     let_go.set()

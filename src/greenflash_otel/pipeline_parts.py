@@ -6,6 +6,7 @@ from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.ingest.ingest import Ingest
+from greenflash_otel.ingest.printing import PrintingStore
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.ingest.spill import SpanSpill
 from greenflash_otel.message_ids.ids import key_of
@@ -27,7 +28,7 @@ def make_converter(
     # What is kept here, Greenflash must not sample once more.
     force_sample = True if sampler else settings.force_sample
     return Ingest(
-        outbox,
+        PrintingStore(outbox) if settings.print else outbox,
         Address(str(settings.product_id), settings.default_user_id, settings.sample_rate, force_sample),
         redact,
         conversations=conversations,

@@ -32,7 +32,7 @@ from greenflash_otel.own_provider import make_own_provider
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
-from greenflash_otel.settings import MEMORY, Export, History, Settings
+from greenflash_otel.settings import IDLE, Export, History, Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
 TRACER = OURS
@@ -78,6 +78,7 @@ _lock = threading.RLock()  # a signal handler may interrupt its owner
 
 def instrument(
     *,
+    enabled: bool | None = None,
     api_key: str | None = None,
     product_id: str | None = None,
     base_url: str | None = None,
@@ -95,6 +96,7 @@ def instrument(
     langchain_chains: bool | None = None,
     baggage: bool | None = None,
     default_user_id: str | None = None,
+    print: bool | None = None,
     strict: bool | None = None,
     name_wait_s: float | None = None,
     shutdown_timeout_s: float | None = None,
@@ -119,8 +121,8 @@ def instrument(
         The pipeline: ``flush(timeout_s) -> bool``, ``shutdown()``, ``stats()``.
 
     Raises:
-        ConfigurationError: A setting is missing or malformed; the message says what to write. A second call
-            raises nothing.
+        ConfigurationError: A setting is malformed, or there is a key and no product; the message says what to write.
+            A second call raises nothing.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         internal_errors.warn_once(
@@ -128,6 +130,7 @@ def instrument(
         )
         export, frameworks = "none", ()
     arguments = {
+        "enabled": enabled,
         "api_key": api_key,
         "product_id": product_id,
         "base_url": base_url,
@@ -144,6 +147,7 @@ def instrument(
         "langchain_chains": langchain_chains,
         "baggage": baggage,
         "default_user_id": default_user_id,
+        "print": print,
         "strict": strict,
         "name_wait_s": name_wait_s,
         "shutdown_timeout_s": shutdown_timeout_s,
@@ -316,6 +320,9 @@ _is_end_arranged = False
 
 def _set_up(settings: Settings, passed: _PassedObjects) -> _Runtime:
     provider = passed.tracer_provider
+    if settings.off_reason is not None:
+        settings = replace(settings, export="none", frameworks=())
+        provider = trace.NoOpTracerProvider()
     own = provider is None and settings.export != "none"
     if provider is None:
         provider = make_own_provider(settings) if own else trace.get_tracer_provider()
@@ -355,12 +362,6 @@ def _make_pipeline(
         sender.start(collector.batch)
         return collector, sender
     return Pipeline(idle), None
-
-
-IDLE = Settings(
-    product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY, export="none"
-)
-"""Of the pipeline that is there where none is wanted: nothing is ever put into it."""
 
 
 def _import_instrumentation(
