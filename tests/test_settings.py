@@ -32,10 +32,12 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "langchain_chains": ("on", True, False),
     "baggage": ("on", True, False),
     "default_user_id": ("nobody", "nobody", "somebody"),
+    "print": ("yes", True, False),
     "strict": ("yes", True, False),
     "name_wait_s": ("2.5", 2.5, 0.0),
     "shutdown_timeout_s": ("2.5", 2.5, 0.0),
     "handle_sigterm": ("no", False, True),
+    "enabled": ("no", False, True),
 }
 
 
@@ -97,7 +99,7 @@ def test_where_the_outbox_is(environment: dict[str, str], expected: str) -> None
 @pytest.mark.parametrize(
     ("environment", "given", "wanted"),
     [
-        pytest.param({}, {"product_id": None}, "GREENFLASH_PRODUCT_ID", id="no product"),
+        pytest.param({}, {"product_id": None, "api_key": "gf_test"}, "GREENFLASH_PRODUCT_ID", id="no product"),
         pytest.param({}, {"product_id": "shop"}, "write the UUID", id="a product that is no UUID"),
         pytest.param({}, {"product_id": 7}, "write the UUID", id="a product that is no text"),
         pytest.param({}, {"product_id": "x", "export": "none"}, "write the UUID", id="not even unused"),

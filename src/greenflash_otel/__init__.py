@@ -14,6 +14,7 @@ from greenflash_otel.answer_ids import message_id
 from greenflash_otel.checkup import Checkup, Finding, doctor
 from greenflash_otel.context import conversation, current_conversation, internal
 from greenflash_otel.conversation_handle import Conversation
+from greenflash_otel.delivery.answered_ids import DeliveredConversation, DeliveredMessage
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.errors import (
     ConfigurationError,
@@ -35,10 +36,12 @@ from greenflash_otel.record_async import (
     aflush,
     aidentify_organization,
     aidentify_user,
+    alookup,
     arecord_outcome,
     arecord_rating,
     ashutdown,
 )
+from greenflash_otel.record_lookup import lookup
 from greenflash_otel.record_messages import record_message
 from greenflash_otel.record_prompts import prompt
 from greenflash_otel.record_steps import step
@@ -50,6 +53,8 @@ __all__ = [
     "ConfigurationError",
     "Conversation",
     "ConversationSpanProcessor",
+    "DeliveredConversation",
+    "DeliveredMessage",
     "Finding",
     "GreenflashOtelError",
     "GreenflashSpanExporter",
@@ -68,6 +73,7 @@ __all__ = [
     "aflush",
     "aidentify_organization",
     "aidentify_user",
+    "alookup",
     "arecord_outcome",
     "arecord_rating",
     "ashutdown",
@@ -79,6 +85,7 @@ __all__ = [
     "identify_user",
     "instrument",
     "internal",
+    "lookup",
     "message_id",
     "prompt",
     "propagate",

@@ -27,7 +27,8 @@ from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord, Status
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
 from greenflash_otel.semconv.attributes import copy_plain_attributes
 from greenflash_otel.semconv.registry import recognises
-from greenflash_otel.settings import Settings
+from greenflash_otel.set_up_report import report_off
+from greenflash_otel.settings import IDLE, Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation
 
 _STATUS: Mapping[StatusCode, Status] = {
@@ -90,13 +91,20 @@ class GreenflashSpanExporter(SpanExporter):
     def __init__(
         self, *, pipeline: Pipeline | None = None, http_client: httpx.Client | None = None, **settings: Any
     ) -> None:
-        options = {"export": "greenflash", **settings}
-        self.pipeline = pipeline or Pipeline(Settings.read(os.environ, **options), http_client=http_client)
+        found = None if pipeline else Settings.read(os.environ, **{"export": "greenflash", **settings})
+        self._is_off = found is not None and found.off_reason is not None
+        if found is not None and self._is_off:
+            report_off(found)
+            found = IDLE
+        self.pipeline = pipeline or Pipeline(found or IDLE, http_client=http_client)
         """Where its spans go."""
-        standalone.register(self)
+        if not self._is_off:
+            standalone.register(self)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Convert and keep the spans; those that carry no GenAI operation are passed over."""
+        if self._is_off:
+            return SpanExportResult.SUCCESS
         with internal_errors.guarded("export spans"):
             records = self._read(spans)
             if not records or self.pipeline.take(records):

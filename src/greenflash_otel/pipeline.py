@@ -20,33 +20,29 @@ from typing import Any, Final, TypeVar, cast
 import httpx
 
 from greenflash_otel import internal_errors
-from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery import files, metrics
+from greenflash_otel.delivery.answered_ids import DeliveredConversation
+from greenflash_otel.delivery.answered_notes import AnsweredNotes, OnDelivered
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination
-from greenflash_otel.delivery.outbox import Outbox, open_outbox
+from greenflash_otel.delivery.outbox import open_outbox
 from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.delivery.threads import is_our_thread, is_waiting
 from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.greenflash_api.client import Client
-from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.greenflash_api.stand_in import is_stand_in
-from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.ingest.redaction import Redaction
-from greenflash_otel.ingest.sampling import Sampler
-from greenflash_otel.ingest.spill import SpanSpill
-from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
 from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
+from greenflash_otel.pipeline_parts import make_conversation_store, make_converter, make_spill
 from greenflash_otel.redaction.presets import find_redact
-from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.genai import attributes_of_context
 from greenflash_otel.settings import MEMORY, Settings
 
@@ -57,6 +53,8 @@ T = TypeVar("T")
 
 FIND_S: Final = 1.0
 """How long a block waits to learn which conversation its calls continue."""
+FINISH_S: Final = 0.25
+"""How long the end waits for the callback of the application to see the last answers."""
 IN_TURN_S: Final = 1.0
 """How long an outcome waits for the spans before it. Then it is stored without them."""
 TAKE_S: Final = 60.0
@@ -74,7 +72,13 @@ class Pipeline:
         ConfigurationError: No product id, or a redaction function that cannot be found.
     """
 
-    def __init__(self, settings: Settings, *, http_client: httpx.Client | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        http_client: httpx.Client | None = None,
+        on_delivered: OnDelivered | None = None,
+    ) -> None:
         if settings.product_id is None:
             raise ConfigurationError("product_id is missing: set it to the UUID of a Greenflash product")
         self.settings = settings
@@ -84,9 +88,10 @@ class Pipeline:
         redact = find_redact(settings.redact)
         self._redaction = Redaction(redact)
         self._outbox = open_outbox(settings.outbox, self.destination, settings.outbox_limit_bytes)
-        self._conversations = _make_conversation_store(self._outbox, settings)
-        self._converter = _make_converter(self._outbox, settings, redact, self._conversations)
-        self._spill = _make_spill(self._outbox, settings, redact)
+        self._conversations = make_conversation_store(self._outbox, settings)
+        self._converter = make_converter(self._outbox, settings, redact, self._conversations)
+        self._answered = AnsweredNotes(self._outbox, on_delivered)
+        self._spill = make_spill(self._outbox, settings, redact)
         self._delivery = Delivery(
             self._outbox,
             Client(settings.base_url, str(settings.api_key), http_client=http_client) if is_online else None,
@@ -96,6 +101,7 @@ class Pipeline:
             due_s=self._converter.find_due_s,
             destination=str(self.destination),
             offline_reason=settings.offline_reason or "no API key",
+            on_answered=self._answered.note,
         )
         self.submit = self._delivery.submit
         """Hands over a span that just ended, and what it takes in memory: a queue entry for the ingest thread."""
@@ -177,6 +183,10 @@ class Pipeline:
         work = self._delivery.run_behind(lambda: self._conversations.index.scopes.get(scope_id))
         return cast("str | None", work.result) if self._delivery.batcher.wait(work, FIND_S) else None
 
+    def find_delivered(self, conversation_id: str) -> DeliveredConversation | None:
+        """Return what Greenflash answered about a conversation; None if nothing is known."""
+        return None if is_our_thread() else self._answered.find(conversation_id, COMMIT_S)
+
     def take_feedback(self, feedback: Rating | User | Organization) -> bool:
         """Keep what was said of a conversation or a user; True if it is in the outbox now."""
         redacted = self._redaction.redact_feedback(feedback)
@@ -239,6 +249,7 @@ class Pipeline:
         seconds = self.settings.shutdown_timeout_s if timeout_s is None else timeout_s
         settles = settle or self.settings.outbox == MEMORY
         self._delivery.close(seconds, settle=self._converter.emit_all_waiting if settles else lambda: None)
+        self._answered.finish(min(seconds, FINISH_S))
 
     def stats(self) -> Stats:
         """Return what became of everything captured, and the failures of the process. Waits for nothing."""
@@ -356,39 +367,3 @@ def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: 
     return SpanRecord(
         trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
     )
-
-
-def _make_conversation_store(outbox: Outbox, settings: Settings) -> ConversationStore:
-    reader = None if settings.outbox == MEMORY else outbox
-    return ConversationStore(key_of(settings.id_key), reader, owner=str(settings.product_id))
-
-
-def _make_converter(
-    outbox: Outbox, settings: Settings, redact: Redact | None, conversations: ConversationStore
-) -> Ingest:
-    sampler = _make_sampler(settings, conversations)
-    # What is kept here, Greenflash must not sample once more.
-    force_sample = True if sampler else settings.force_sample
-    return Ingest(
-        outbox,
-        Address(str(settings.product_id), settings.default_user_id, settings.sample_rate, force_sample),
-        redact,
-        conversations=conversations,
-        sampler=sampler,
-        keep_on=settings.keep_on,
-        name_wait_s=settings.name_wait_s,
-        shared_notes=outbox,
-    )
-
-
-def _make_spill(outbox: Outbox, settings: Settings, redact: Redact | None) -> SpanSpill:
-    """Make the place where spans wait; what must be redacted, or has no content, never reaches the disk raw."""
-    may_use_disk = redact is None and settings.capture_content
-    reason = "capture_too_fast" if redact is None else "redaction_too_slow"
-    return SpanSpill(outbox, may_use_disk=may_use_disk, reason=reason)
-
-
-def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampler | None:
-    if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
-        return None
-    return Sampler(settings.sample_rate, conversations.index.always_sampled)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
 
 from greenflash_otel.record import identify_organization, identify_user, record_outcome, record_rating
+from greenflash_otel.record_lookup import lookup
 from greenflash_otel.runtime import flush, shutdown
 
 P = ParamSpec("P")
@@ -35,5 +36,6 @@ arecord_outcome = _make_async(record_outcome)
 arecord_rating = _make_async(record_rating)
 aidentify_user = _make_async(identify_user)
 aidentify_organization = _make_async(identify_organization)
+alookup = _make_async(lookup)
 aflush = _make_async(flush)
 ashutdown = _make_async(shutdown)

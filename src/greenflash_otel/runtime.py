@@ -9,33 +9,33 @@ import atexit
 import importlib
 import os
 import threading
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 import httpx
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Tracer
 
 from greenflash_otel import internal_errors, sigterm, standalone
 from greenflash_otel.arguments import set_strict
-from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, make_exporter, read_resource
+from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, make_exporter
 from greenflash_otel.context import set_baggage_propagation
 from greenflash_otel.delivery import fork_hooks
+from greenflash_otel.delivery.answered_notes import OnDelivered
 from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import GreenflashSpanProcessor, find_or_add_processor
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.model.telemetry import OURS
+from greenflash_otel.own_provider import make_own_provider
 from greenflash_otel.own_spans import OwnTracer
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
-from greenflash_otel.settings import MEMORY, Export, History, Settings
+from greenflash_otel.settings import IDLE, Export, History, Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
 TRACER = OURS
@@ -50,6 +50,20 @@ class _Processor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class _PassedObjects:
+    """What the application passed to `instrument()` and no setting can name."""
+
+    tracer_provider: trace.TracerProvider | None
+    http_client: httpx.Client | None
+    on_delivered: OnDelivered | None
+
+    def list_others(self, earlier: _PassedObjects) -> list[str]:
+        """Return the names of those that are not what an earlier call passed."""
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return [name for name, it in found.items() if it is not None and it is not getattr(earlier, name)]
+
+
+@dataclass(frozen=True, slots=True)
 class _Runtime:
     """What `instrument()` set up and `shutdown()` takes down."""
 
@@ -57,9 +71,7 @@ class _Runtime:
     pipeline: Pipeline
     tracer: Tracer
     processor: _Processor | None
-    tracer_provider: trace.TracerProvider | None
-    """That the application passed."""
-    http_client: httpx.Client | None
+    passed: _PassedObjects
 
 
 _runtime: _Runtime | None = None
@@ -69,6 +81,7 @@ _lock = threading.RLock()  # a signal handler may interrupt its owner
 
 def instrument(
     *,
+    enabled: bool | None = None,
     api_key: str | None = None,
     product_id: str | None = None,
     base_url: str | None = None,
@@ -86,11 +99,13 @@ def instrument(
     langchain_chains: bool | None = None,
     baggage: bool | None = None,
     default_user_id: str | None = None,
+    print: bool | None = None,
     strict: bool | None = None,
     name_wait_s: float | None = None,
     shutdown_timeout_s: float | None = None,
     handle_sigterm: bool | None = None,
     http_client: httpx.Client | None = None,
+    on_delivered: OnDelivered | None = None,
 ) -> Pipeline:
     """Capture what this process says to models, and deliver it to Greenflash, from now on.
 
@@ -103,13 +118,14 @@ def instrument(
         tracer_provider: Record spans here, next to your own, instead of in a provider that only we read.
             Must be an SDK provider unless ``export="none"``.
         http_client: Your own ``httpx.Client`` for the deliveries, e.g. with a proxy or a private CA.
+        on_delivered: Called with the ids that Greenflash answered, as `lookup()` returns them, on a thread of its own.
 
     Returns:
         The pipeline: ``flush(timeout_s) -> bool``, ``shutdown()``, ``stats()``.
 
     Raises:
-        ConfigurationError: A setting is missing or malformed; the message says what to write. A second call
-            raises nothing.
+        ConfigurationError: A setting is malformed, or there is a key and no product; the message says what to write.
+            A second call raises nothing.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         internal_errors.warn_once(
@@ -117,6 +133,7 @@ def instrument(
         )
         export, frameworks = "none", ()
     arguments = {
+        "enabled": enabled,
         "api_key": api_key,
         "product_id": product_id,
         "base_url": base_url,
@@ -133,33 +150,31 @@ def instrument(
         "langchain_chains": langchain_chains,
         "baggage": baggage,
         "default_user_id": default_user_id,
+        "print": print,
         "strict": strict,
         "name_wait_s": name_wait_s,
         "shutdown_timeout_s": shutdown_timeout_s,
         "handle_sigterm": handle_sigterm,
     }
+    passed = _PassedObjects(tracer_provider, http_client, on_delivered)
     if (runtime := _runtime) is None:
         settings = Settings.read(os.environ, **arguments)
-        runtime, is_first = _set_up_once(settings, tracer_provider, http_client)
+        runtime, is_first = _set_up_once(settings, passed)
         if is_first:
             with internal_errors.guarded("say what is set up"):
                 report_set_up(settings, shares_provider=tracer_provider is not None)
             return runtime.pipeline
-    passed = {"tracer_provider": tracer_provider, "http_client": http_client}
-    other = [name for name, it in passed.items() if it is not None and it is not getattr(runtime, name)]
-    report_second_call(runtime.settings, arguments, other_objects=other)
+    report_second_call(runtime.settings, arguments, other_objects=passed.list_others(runtime.passed))
     return runtime.pipeline
 
 
-def _set_up_once(
-    settings: Settings, tracer_provider: trace.TracerProvider | None, http_client: httpx.Client | None
-) -> tuple[_Runtime, bool]:
+def _set_up_once(settings: Settings, passed: _PassedObjects) -> tuple[_Runtime, bool]:
     """Return the runtime of this process, and whether this call made it: two threads may call at once."""
     global _runtime
     with _lock:
         if _runtime is not None:
             return _runtime, False
-        _runtime = _set_up(settings, tracer_provider, http_client)
+        _runtime = _set_up(settings, passed)
         _arrange_end()
         if settings.handle_sigterm:
             limit_s = settings.shutdown_timeout_s + open_operations.MAX_LOCK_WAIT_S
@@ -228,7 +243,7 @@ def find_active_pipeline() -> Pipeline | None:
 def find_active_settings() -> tuple[Settings, httpx.Client | None] | None:
     """Return the settings of `instrument()`, with the client that the application passed; None outside of it."""
     runtime = _runtime
-    return None if runtime is None else (runtime.settings, runtime.http_client)
+    return None if runtime is None else (runtime.settings, runtime.passed.http_client)
 
 
 def captures_content() -> bool:
@@ -271,15 +286,18 @@ def find_active_tracer() -> Tracer:
 def find_recording_tracer() -> Tracer:
     """Return the tracer for what the application's own code records.
 
-    An exporter alone gets that from a provider of ours: its own provider may not be the global one.
+    An exporter alone gets that from a tracer of ours: its own provider may not be the global one.
     """
     pipeline = standalone.pipeline_of_process()
     if _runtime is not None or pipeline is None:
         return find_active_tracer()
     with _lock:
-        provider = _own_provider(pipeline.settings)
-        find_or_add_processor(provider, GreenflashSpanProcessor).start(pipeline)
-    return provider.get_tracer(TRACER)
+        return _make_standalone_tracer(pipeline)
+
+
+@lru_cache(maxsize=1)
+def _make_standalone_tracer(pipeline: Pipeline) -> Tracer:
+    return OwnTracer(pipeline, Resource.create())
 
 
 def stats() -> Stats:
@@ -315,19 +333,21 @@ def _arrange_end() -> None:
 _is_end_arranged = False
 
 
-def _set_up(
-    settings: Settings, provider: trace.TracerProvider | None, http_client: httpx.Client | None
-) -> _Runtime:
-    passed, own = provider, provider is None and settings.export != "none"
+def _set_up(settings: Settings, passed: _PassedObjects) -> _Runtime:
+    provider = passed.tracer_provider
+    if settings.off_reason is not None:
+        settings = replace(settings, export="none", frameworks=())
+        provider = trace.NoOpTracerProvider()
+    own = provider is None and settings.export != "none"
     pipeline: Pipeline
     processor: _Processor | None
     tracer: Tracer
     if own and settings.export == "greenflash":
-        pipeline = Pipeline(settings, http_client=http_client)
+        pipeline = Pipeline(settings, http_client=passed.http_client, on_delivered=passed.on_delivered)
         tracer = processor = OwnTracer(pipeline, Resource.create())
     else:
-        provider = provider or (_own_provider(settings) if own else trace.get_tracer_provider())
-        pipeline, processor = _make_pipeline(settings, provider, http_client)
+        provider = provider or (make_own_provider(settings) if own else trace.get_tracer_provider())
+        pipeline, processor = _make_pipeline(settings, provider, passed)
         tracer = provider.get_tracer(TRACER)
     set_baggage_propagation(settings.baggage)
     set_strict(settings.strict)
@@ -339,11 +359,11 @@ def _set_up(
     for name in settings.frameworks:
         with internal_errors.guarded(f"instrument {name}"):
             _import_instrumentation(name).instrument(tracer, **options[name])
-    return _Runtime(settings, pipeline, tracer, processor, passed, http_client)
+    return _Runtime(settings, pipeline, tracer, processor, passed)
 
 
 def _make_pipeline(
-    settings: Settings, provider: Any, http_client: httpx.Client | None
+    settings: Settings, provider: Any, passed: _PassedObjects
 ) -> tuple[Pipeline, _Processor | None]:
     """Return where spans go by the setting ``export``, and what ``provider`` hands them to."""
     if not hasattr(provider, "add_span_processor") and settings.export != "none":
@@ -352,7 +372,7 @@ def _make_pipeline(
             "export='none' to make spans only"
         )
     if settings.export == "greenflash":
-        pipeline = Pipeline(settings, http_client=http_client)
+        pipeline = Pipeline(settings, http_client=passed.http_client, on_delivered=passed.on_delivered)
         processor = find_or_add_processor(provider, GreenflashSpanProcessor)
         processor.start(pipeline)
         return pipeline, processor
@@ -363,33 +383,6 @@ def _make_pipeline(
         sender.start(collector.batch)
         return collector, sender
     return Pipeline(idle), None
-
-
-IDLE = Settings(
-    product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY, export="none"
-)
-"""Of the pipeline that is there where none is wanted: nothing is ever put into it."""
-
-
-def _own_provider(settings: Settings) -> TracerProvider:
-    """Return a provider whose spans go to a Collector, within the limits of the environment.
-
-    The SDK registers a function for forks
-    with each provider, for good, so the provider of an earlier `instrument()` is used again.
-    """
-    limits, resource = SpanLimits(), Resource.create().merge(read_resource(settings))
-    for provider, its_limits in _own_providers:
-        if provider.resource == resource and vars(its_limits) == vars(limits):
-            return provider
-    provider = TracerProvider(
-        sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits
-    )
-    _own_providers.append((provider, limits))
-    return provider
-
-
-_own_providers: deque[tuple[TracerProvider, SpanLimits]] = deque(maxlen=4)
-"""Our own providers, for the next `instrument()`."""
 
 
 def _import_instrumentation(

@@ -23,6 +23,9 @@ def report_set_up(settings: Settings, *, shares_provider: bool) -> None:
         shares_provider: Whether the application passed a tracer provider. Then other instrumentations may
             make spans, and that none of ours can is no mistake.
     """
+    if settings.off_reason is not None:
+        report_off(settings)
+        return
     wanted = [SUPPORTED[name] for name in settings.frameworks]
     found = [framework for framework in wanted if framework.is_installed()]
     if wanted and not found and not shares_provider:
@@ -37,6 +40,16 @@ def report_set_up(settings: Settings, *, shares_provider: bool) -> None:
         _check_version(framework)
     recorded = " and ".join(map(_add_version, found)) or "no calls of its own"
     internal_errors.inform_once(f"records {recorded}; {describe_delivery(settings)}")
+
+
+def report_off(settings: Settings) -> None:
+    """Say that nothing is captured, and why; as a warning unless the application asked for it."""
+    if not settings.enabled:
+        internal_errors.inform_once(f"captures nothing: {settings.off_reason}")
+    else:
+        internal_errors.warn_once(
+            f"captures nothing: {settings.off_reason}. Set both, or set GREENFLASH_ENABLED=false to hide this line"
+        )
 
 
 def describe_delivery(settings: Settings) -> str:

@@ -88,6 +88,11 @@ def _read_names(value: str) -> tuple[str, ...]:
 
 
 SETTINGS: Mapping[str, Setting] = {
+    "enabled": Setting(
+        ("GREENFLASH_ENABLED",),
+        _read_flag,
+        "Off: nothing is instrumented, captured or delivered, and all functions may still be called.",
+    ),
     "api_key": Setting(
         ("GREENFLASH_API_KEY",),
         _read_text,
@@ -96,7 +101,8 @@ SETTINGS: Mapping[str, Setting] = {
     "product_id": Setting(
         ("GREENFLASH_PRODUCT_ID",),
         _read_text,
-        "UUID of the Greenflash product the conversations belong to. Required.",
+        "UUID of the Greenflash product the conversations belong to. Required with an API key. With neither of them, "
+        "everything is off.",
     ),
     "base_url": Setting(
         ("GREENFLASH_BASE_URL", "GREENFLASH_API_URL"),
@@ -179,6 +185,11 @@ SETTINGS: Mapping[str, Setting] = {
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _read_text, "User of conversations whose user nobody named."
     ),
+    "print": Setting(
+        ("GREENFLASH_PRINT",),
+        _read_flag,
+        "Print what is captured to the standard error, a line for each message and each outcome, as it will be sent.",
+    ),
     "strict": Setting(
         ("GREENFLASH_STRICT",),
         _read_flag,
@@ -226,15 +237,17 @@ class Settings:
     langchain_chains: bool = False
     baggage: bool = False
     default_user_id: str = "anonymous"
+    print: bool = False
     strict: bool = False
     name_wait_s: float = NAME_WAIT_S
     shutdown_timeout_s: float = 5.0
     handle_sigterm: bool = True
+    enabled: bool = True
     offline_reason: str | None = None
     """Why nothing is sent although there may be an API key. Not a setting: `read` finds it out."""
 
     def __post_init__(self) -> None:
-        _check_product(self.product_id, required=self.export == "greenflash")
+        _check_product(self.product_id, required=self.export == "greenflash" and self.off_reason is None)
         if self.api_key is not None and not re.fullmatch(r"[!-~]+", self.api_key):
             raise ConfigurationError("api_key has a space or a character outside ASCII; copy it again")
         _check_choice("export", self.export, ("greenflash", "otlp", "none"))
@@ -262,6 +275,15 @@ class Settings:
             raise ConfigurationError(f"base_url is {self.base_url!r}; write e.g. 'https://host/api/v1'")
         if not self.default_user_id:
             raise ConfigurationError("default_user_id is empty; write e.g. 'anonymous'")
+
+    @property
+    def off_reason(self) -> str | None:
+        """Why nothing is captured; None if something is."""
+        if not self.enabled:
+            return "GREENFLASH_ENABLED is false"
+        if self.export == "greenflash" and self.product_id is None and self.api_key is None:
+            return "neither GREENFLASH_API_KEY nor GREENFLASH_PRODUCT_ID is set"
+        return None
 
     @classmethod
     def read(cls, environment: Mapping[str, str], **arguments: Any) -> Settings:
@@ -340,3 +362,9 @@ def default_of(name: str) -> object:
         if setting.name == name:
             return None if setting.default is MISSING else setting.default
     raise KeyError(name)
+
+
+IDLE = Settings(
+    product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY, export="none"
+)
+"""Of the pipeline that is there where none is wanted: nothing is ever put into it."""

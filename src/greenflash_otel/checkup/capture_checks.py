@@ -23,7 +23,10 @@ OTHERS: Final[Mapping[str, Sequence[str]]] = {
 
 def check_capture(settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what is to be said of each framework that is to be captured."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if not settings.enabled:
+        title = "GREENFLASH_ENABLED is false: nothing is captured, outcomes included"
+        yield Finding("capture.enabled", "fail", title, "remove GREENFLASH_ENABLED")
+    elif environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         title = "OTEL_SDK_DISABLED is true: nothing is captured, outcomes included"
         yield Finding("capture.enabled", "fail", title, "remove OTEL_SDK_DISABLED")
     wanted = [SUPPORTED[name] for name in settings.frameworks]

@@ -29,6 +29,8 @@ from greenflash_otel.delivery.stats import Pause, Stats
 from greenflash_otel.delivery.threads import Ticket, is_our_thread
 from greenflash_otel.delivery.watches import Watch
 from greenflash_otel.delivery.writer import WRITER, Job
+from greenflash_otel.greenflash_api.answer import Answer
+from greenflash_otel.greenflash_api.request import ApiRequest
 
 GRACE_S: Final = 0.25
 """What the end gets to put things in order, even when no time is left."""
@@ -51,6 +53,7 @@ class Delivery:
         due_s: As for `Batcher`.
         destination: What `stats` calls the place that nothing is sent to.
         offline_reason: Why nothing is sent where there is no client.
+        on_answered: As for `Sender`.
         clock: Monotonic seconds.
         rng: 0 to 1, spreads retries.
     """
@@ -66,6 +69,7 @@ class Delivery:
         due_s: Callable[[], float] = lambda: math.inf,
         destination: str = "",
         offline_reason: str = "no API key",
+        on_answered: Callable[[ApiRequest, Answer], None] = lambda request, answer: None,
         clock: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
     ) -> None:
@@ -82,7 +86,9 @@ class Delivery:
         self._sender: Sender | None = None
         self._pool: SenderPool | None = None
         if client is not None:
-            self._sender = Sender(outbox, client, clock=clock, rng=rng, destination=destination)
+            self._sender = Sender(
+                outbox, client, clock=clock, rng=rng, destination=destination, on_answered=on_answered
+            )
             self._pool = SenderPool(
                 self._sender, on_progress=self._report_progress, on_idle=self._be_idle, on_end=client.close
             )

@@ -17,6 +17,7 @@ from typing import Final, TypeVar, cast
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery import fork_hooks
+from greenflash_otel.delivery.answered_ids import AnsweredId
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.contents import OutboxContents
 from greenflash_otel.delivery.destination import Destination, choose_folder, claim_folder
@@ -144,6 +145,17 @@ class Outbox:
         if self._connection.folder is None:
             return None
         return self._run(lambda entries: self._notes.find_response(response_id))
+
+    def note_answered_here(self, ids: Sequence[AnsweredId]) -> None:
+        """Note what Greenflash answered, on the writer's thread; without a folder nothing is noted."""
+        if self._connection.folder is not None:
+            self._notes.note_answered(ids)
+
+    def list_answered(self, conversation_id: str, timeout_s: float) -> list[AnsweredId]:
+        """Return what Greenflash answered about a conversation to any process."""
+        if self._connection.folder is None:
+            return []
+        return self._run(lambda entries: self._notes.list_answered(conversation_id), timeout_s) or []
 
     def find_latest(self, user_id: str) -> tuple[str, int] | None:
         """Return the newest conversation of a user that any process noted, and its time in Unix milliseconds."""

@@ -61,6 +61,7 @@ class Sender:
         destination: What logs and `Pause` call the server.
         has_accepted: Whether the destination ever accepted anything.
         on_accepted: Called when it does so for the first time.
+        on_answered: Called with each request that was accepted, and the answer.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Sender:
         destination: str = "",
         has_accepted: bool = False,
         on_accepted: Callable[[], None] = lambda: None,
+        on_answered: Callable[[ApiRequest, Answer], None] = lambda request, answer: None,
     ) -> None:
         self._outbox = outbox
         self._transport = transport
@@ -80,6 +82,7 @@ class Sender:
         self._rng = rng
         self._destination = destination
         self._on_accepted = on_accepted
+        self._on_answered = on_answered
         self._closed_until_s = float("-inf")
         self._pauses = 0
         self._limit = ConcurrencyLimit()
@@ -178,6 +181,7 @@ class Sender:
             case Delivered(sampled_out):
                 self._note_accepted()
                 self._outbox.acknowledge(entry, sampled_out=sampled_out)
+                self._on_answered(entry.request, answer)
             case RetryAfter(delay_s, gate_all, reason):
                 with self._lock:
                     self._limit.narrow(sent_s=self._under_way.get(entry.id, now_s), now_s=now_s)

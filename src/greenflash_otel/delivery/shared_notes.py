@@ -1,4 +1,4 @@
-"""Note what other processes of a destination ask for: messages of responses, and the newest conversations of users.
+"""Note what other processes of a destination ask for: messages of responses, newest conversations, Greenflash's ids.
 
 A browser rates an answer by the id of the provider's response, and any process may get the rating. A webhook reports
 an outcome of a user, and knows no conversation. The outbox files cannot be shared, so these notes have a small
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery.answered_ids import AnsweredId
 from greenflash_otel.platform_support import create_private_file, is_private_file
 
 FILE_NAME: Final = "notes.sqlite3"
@@ -40,8 +41,17 @@ _TABLES: Final = (
     conversation_id TEXT NOT NULL,
     newest_ms INTEGER NOT NULL,
     day INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS answered (
+    conversation_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    own_id TEXT NOT NULL,
+    greenflash_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    UNIQUE (conversation_id, kind, own_id))""",
 )
 _NOTE_RESPONSE: Final = "INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)"
+_NOTE_ANSWERED: Final = "INSERT OR REPLACE INTO answered VALUES (?, ?, ?, ?, ?, ?)"
 _NOTE_LATEST: Final = """INSERT INTO users VALUES (?, ?, ?, ?) ON CONFLICT (user_id) DO UPDATE
     SET conversation_id = excluded.conversation_id, newest_ms = excluded.newest_ms, day = excluded.day
     WHERE excluded.newest_ms >= newest_ms"""
@@ -67,6 +77,16 @@ class SharedNotes:
         day = int(time.time() // _DAY_S)
         answers = [(*map(_make_storable, response), day) for response in responses]
         users = [(_make_storable(user), _make_storable(id), ms, day) for user, id, ms in latest]
+        self._write(_NOTE_RESPONSE, answers, day, (_NOTE_LATEST, users))
+
+    def _write(
+        self,
+        sql: str,
+        rows: Sequence[tuple[Any, ...]],
+        day: int,
+        *more: tuple[str, Sequence[tuple[Any, ...]]],
+    ) -> None:
+        """Write rows in one transaction, each with a statement of its own kind."""
         with internal_errors.guarded("note what other processes ask for"):
             if not self._path.exists():
                 create_private_file(self._path)
@@ -75,37 +95,48 @@ class SharedNotes:
             db = self._open()
             try:
                 with db:
-                    db.executemany(_NOTE_RESPONSE, answers)
-                    db.executemany(_NOTE_LATEST, users)
-                    self._written += len(answers) + len(users)
+                    for statement, its_rows in ((sql, rows), *more):
+                        db.executemany(statement, its_rows)
+                        self._written += len(its_rows)
                     if self._written >= _TIDY_EVERY:
                         self._tidy(db, day)
             finally:
                 db.close()
 
+    def note_answered(self, ids: Iterable[AnsweredId]) -> None:
+        """Remember what Greenflash answered."""
+        day = int(time.time() // _DAY_S)
+        self._write(_NOTE_ANSWERED, [(*map(_make_storable, one), day) for one in ids], day)
+
+    def list_answered(self, conversation_id: str) -> list[AnsweredId]:
+        """Return what Greenflash answered about a conversation, in the order of the answers."""
+        sql = """SELECT conversation_id, kind, own_id, greenflash_id, status FROM answered
+            WHERE conversation_id = ? ORDER BY rowid"""
+        return [AnsweredId(*map(str, row)) for row in self._find(sql, conversation_id)]
+
     def find_response(self, response_id: str) -> tuple[str, str] | None:
         """Return the conversation and the message of a response; None if no process noted it."""
         sql = "SELECT conversation_id, message_id FROM responses WHERE response_id = ?"
         found = self._find(sql, response_id)
-        return None if found is None else (str(found[0]), str(found[1]))
+        return (str(found[0][0]), str(found[0][1])) if found else None
 
     def find_latest(self, user_id: str) -> tuple[str, int] | None:
         """Return the newest conversation of a user, and the time of its newest message; None if nobody noted one."""
         found = self._find("SELECT conversation_id, newest_ms FROM users WHERE user_id = ?", user_id)
-        return None if found is None else (str(found[0]), int(found[1]))
+        return (str(found[0][0]), int(found[0][1])) if found else None
 
-    def _find(self, sql: str, name: str) -> tuple[Any, ...] | None:
+    def _find(self, sql: str, name: str) -> list[tuple[Any, ...]]:
         try:
             if not self._is_ours():
-                return None
+                return []
             db = self._open()
             try:
-                found: tuple[Any, ...] | None = db.execute(sql, (_make_storable(name),)).fetchone()
+                found = db.execute(sql, (_make_storable(name),)).fetchall()
             finally:
                 db.close()
         except _FAILURES as error:
             internal_errors.count("read what other processes noted", error)
-            return None
+            return []
         return found
 
     def _is_ours(self) -> bool:
@@ -127,7 +158,7 @@ class SharedNotes:
     def _tidy(self, db: sqlite3.Connection, day: int) -> None:
         """Forget what is old, and the oldest where there are too many."""
         self._written = 0
-        for table, key in (("responses", "response_id"), ("users", "user_id")):
+        for table, key in (("responses", "response_id"), ("users", "user_id"), ("answered", "rowid")):
             db.execute(f"DELETE FROM {table} WHERE day < ?", (day - DAYS,))  # noqa: S608 - names of our own
             count = db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
             oldest = f"SELECT {key} FROM {table} ORDER BY day LIMIT ?"  # noqa: S608
