@@ -1,4 +1,4 @@
-"""Small charts as the places of their parts; templates draw them as SVG. Pure."""
+"""Small charts as their parts; templates draw them. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from greenflash_otel.emulator.viewer.conversation import Bubble, ConversationView, Failure, Happening, Steps
+from greenflash_otel.emulator.viewer.texts import write_count
 
-WIDTH = 1_000
-"""Of every time line, in its own units."""
 MOST_MARKS = 240
 """Marks that a time line can tell from each other; of a longer conversation the steps are left out first."""
 
@@ -18,9 +17,8 @@ MOST_MARKS = 240
 class Mark:
     """Something on the time line."""
 
-    x: float
     kind: str
-    """``user``, ``answer``, ``steps``, ``failure``, ``outcome`` or ``rating``."""
+    """``user``, ``answer``, ``system``, ``internal``, ``failure``, ``outcome`` or ``rating``."""
     target: str
     """The fragment of the page that it leads to."""
     title: str
@@ -36,14 +34,13 @@ class Bar:
 
 
 def draw_time_line(view: ConversationView) -> Sequence[Mark]:
-    """Place everything that happened, evenly spaced in its order: silences of days would squeeze the rest."""
+    """List everything that happened, to be spaced evenly: silences of days would squeeze the rest."""
     found = [mark for turn in view.turns for mark in map(_describe, turn.items) if mark is not None]
     if len(found) > MOST_MARKS:
-        found = [each for each in found if each[0] != "steps"]
+        found = [each for each in found if each[0] != "internal"]
     if len(found) > MOST_MARKS:
         found = found[:: len(found) // MOST_MARKS + 1]
-    step = WIDTH / (len(found) + 1)
-    return [Mark(round(step * n, 1), *parts) for n, parts in enumerate(found, 1)]
+    return [Mark(*parts) for parts in found]
 
 
 def _describe(item: object) -> tuple[str, str, str] | None:
@@ -51,8 +48,8 @@ def _describe(item: object) -> tuple[str, str, str] | None:
     if isinstance(item, Bubble):
         return item.side, f"m-{item.message.id}", item.message.created_at[11:19]
     if isinstance(item, Steps):
-        kind = "failure" if item.failures else "steps"
-        return kind, f"s-{item.id}", f"{item.count} internal"
+        kind = "failure" if item.failures else "internal"
+        return kind, f"s-{item.id}", write_count(item.count, "step")
     if isinstance(item, Failure):
         return "failure", f"f-{item.message.id}", item.text[:80]
     if isinstance(item, Happening):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -155,6 +156,8 @@ class Turn:
     id: str
     title: str
     at: str
+    day: str
+    """Where it differs from that of the turn before; else empty."""
     items: Sequence[Item]
     branches: Sequence[Branch]
     """More than one where the conversation branches here."""
@@ -184,6 +187,11 @@ class ConversationView:
     """Time in models, in all branches."""
     missing_parents: int
 
+    @property
+    def ended_at(self) -> str:
+        """When the last thing on it happened."""
+        return max((_begin(item) for turn in self.turns[-1:] for item in turn.items), default="")
+
 
 @dataclass(slots=True)
 class _Reading:
@@ -205,10 +213,10 @@ def view_conversation(conversation: StoredConversation, leaf: str | None = None)
         if message.id in parents:
             reading.children[parents[message.id]].append(message)
     path = choose_path(tree, leaf)
-    turns = [
-        _make_turn(number, turn, tree, reading)
-        for number, turn in enumerate(path, 0 if path and path[0] == OPENING else 1)
-    ]
+    turns: list[Turn] = []
+    for number, turn in enumerate(path, 0 if path and path[0] == OPENING else 1):
+        before = turns[-1].at[:10] if turns else ""
+        turns.append(_make_turn(number, turn, tree, reading, before))
     return ConversationView(
         conversation=conversation,
         turns=_place_happenings(turns, conversation, reading),
@@ -243,7 +251,7 @@ def _sort_ratings(conversation: StoredConversation) -> Mapping[str, Sequence[Sto
     return sorted_ratings
 
 
-def _make_turn(number: int, turn: str, tree: TurnTree, reading: _Reading) -> Turn:
+def _make_turn(number: int, turn: str, tree: TurnTree, reading: _Reading, day_before: str) -> Turn:
     messages = tree.messages[turn]
     opening = next((message for message in messages if message.type == "user_message"), messages[0])
     siblings = tree.after.get(tree.before[turn], ())
@@ -252,6 +260,7 @@ def _make_turn(number: int, turn: str, tree: TurnTree, reading: _Reading) -> Tur
         id=turn or f"opening-{messages[0].id}",
         title=(opening.content or "") if opening.type == "user_message" else "Before the first question",
         at=opening.created_at,
+        day="" if opening.created_at[:10] == day_before else opening.created_at[:10],
         items=list(_make_items(messages, reading)),
         branches=[Branch(each, each == turn, bool(tree.after.get(each))) for each in siblings],
     )
@@ -343,10 +352,7 @@ def _place_happenings(
         index = max((n for n, turn in enumerate(turns) if turn.at <= at), default=0)
         gap = _measure_gap(turns[index], at) if turns else ""
         placed[index].append(Happening(at, outcome, rating, gap, unknown))
-    return [
-        Turn(turn.number, turn.id, turn.title, turn.at, _merge(turn.items, placed[n]), turn.branches)
-        for n, turn in enumerate(turns)
-    ]
+    return [dataclasses.replace(turn, items=_merge(turn.items, placed[n])) for n, turn in enumerate(turns)]
 
 
 def _merge(items: Sequence[Item], happenings: Sequence[Happening]) -> Sequence[Item]:

@@ -25,6 +25,7 @@ OUTCOMES = f"""
 SELECT x.*, {LINK} AS linked,
        (SELECT substr(json_extract(m.item, '$.content'), 1, 200) FROM messages AS m
          WHERE m.conversation_id = {LINK} AND m.type = 'user_message'
+           AND m.created_at_us <= x.occurred_at_us
          ORDER BY m.created_at_us DESC, m.position DESC LIMIT 1) AS asked
   FROM outcomes AS x WHERE {{where}} ORDER BY x.position DESC LIMIT {PAGE + 1}"""  # noqa: S608
 RATINGS = f"""

@@ -55,7 +55,10 @@ SELECT c.position, c.id, c.external_id, c.updated_at_us, u.external_id AS user, 
          ORDER BY m.created_at_us DESC, m.position DESC LIMIT 1) AS answered,
        (SELECT count(*) FROM messages AS m WHERE m.conversation_id = c.id AND m.type IN {VISIBLE}) AS messages,
        (SELECT count(*) FROM messages AS m WHERE m.conversation_id = c.id) AS items,
-       (SELECT json_object('tool', json_extract(m.item, '$.toolName'), 'error', json_extract(m.item, '$.properties.error'))
+       (SELECT max(m.created_at_us) FROM messages AS m
+         WHERE m.conversation_id = c.id AND m.type IN {ANSWERS}) AS answered_at_us,
+       (SELECT json_object('tool', json_extract(m.item, '$.toolName'), 'error', json_extract(m.item, '$.properties.error'),
+                           'at_us', m.created_at_us)
           FROM messages AS m WHERE m.conversation_id = c.id AND m.failed ORDER BY m.position DESC LIMIT 1) AS error,
        (SELECT json_group_array(json_array(x.event_type, json_extract(x.body, '$.value'), json_extract(x.body, '$.influence')))
           FROM outcomes AS x
@@ -138,6 +141,8 @@ class ConversationRow:
     steps: int
     error: str | None
     """What failed last, in one line; None if nothing did."""
+    failed_last: bool
+    """Whether the user saw no answer after that."""
     outcomes: Sequence[tuple[str, str, str]]
     """Type, value and influence."""
     ratings: Sequence[tuple[float, float, float]]
@@ -196,6 +201,7 @@ def _make_pattern(text: str) -> str:
 
 
 def _read_row(row: sqlite3.Row) -> ConversationRow:
+    error = None if row["error"] is None else json.loads(row["error"])
     return ConversationRow(
         id=row["id"],
         external_id=row["external_id"],
@@ -207,7 +213,8 @@ def _read_row(row: sqlite3.Row) -> ConversationRow:
         answered=row["answered"],
         messages=row["messages"],
         steps=row["items"] - row["messages"],
-        error=None if row["error"] is None else describe_error(json.loads(row["error"])),
+        error=None if error is None else describe_error(error),
+        failed_last=error is not None and error["at_us"] >= (row["answered_at_us"] or 0),
         outcomes=[(type, value, influence or "neutral") for type, value, influence in json.loads(row["outcomes"])],
         ratings=[(rating, lowest, highest) for rating, lowest, highest in json.loads(row["ratings"])],
         cursor=f"{row['updated_at_us']}-{row['position']}",
