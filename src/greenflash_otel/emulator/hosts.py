@@ -7,6 +7,7 @@ then carry that name in ``Host``. Addresses and names without a dot cannot be an
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
@@ -35,8 +36,8 @@ class HostCheck:
 
 def is_allowed(host: str, allowed: frozenset[str]) -> bool:
     """Return whether the value of a ``Host`` header names this machine."""
-    name = _strip_port(host).lower().rstrip(".")
-    if name in allowed or name.endswith(".localhost") or ("." not in name and ":" not in name):
+    name = strip_port(host).lower().rstrip(".")
+    if name in allowed or name.endswith(".localhost") or re.fullmatch("[a-z0-9_-]*", name):
         return True
     try:
         ipaddress.ip_address(name)
@@ -45,7 +46,7 @@ def is_allowed(host: str, allowed: frozenset[str]) -> bool:
     return True
 
 
-def _strip_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+def strip_port(host: str) -> str:
+    """Return the name or address of a ``Host`` header; what has brackets elsewhere stays as it is, and is refused."""
+    match = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d*)?", host)
+    return host if match is None else match[1] or match[2] or ""

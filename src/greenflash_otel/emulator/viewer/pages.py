@@ -36,7 +36,6 @@ class PageRequest:
     """Of the emulator, as the browser knows it."""
     theme: str
     token: str
-    may_see: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from starlette.concurrency import run_in_threadpool
@@ -79,8 +80,9 @@ class Viewer:
 
         return handle
 
-    async def _send_page(self, request: Request, build: Build) -> Response:
-        if not self._guard.may_see(request):
+    async def _send_page(self, request: Request, build: Build, *, is_open: bool = False) -> Response:
+        """Send a page; one that is not open only to whoever may see it."""
+        if not (is_open or self._guard.may_see(request)):
             build = pages.build_login
         asked = PageRequest(
             store=self._store,
@@ -90,7 +92,6 @@ class Viewer:
             base_url=str(request.base_url).rstrip("/"),
             theme=request.cookies.get("theme", ""),
             token=self._guard.token,
-            may_see=self._guard.may_see(request),
         )
         page = await run_in_threadpool(build, asked)
         if page.location is not None:
@@ -145,7 +146,7 @@ class Viewer:
         form = await guards.read_form(request)
         session = self._guard.exchange(form.get("key", ""))
         if session is None or not guards.comes_from_here(request):
-            return await self._send_page(request, lambda asked: pages.build_login(asked, was_wrong=True))
+            return await self._send_page(request, partial(pages.build_login, was_wrong=True), is_open=True)
         response = RedirectResponse("/", 303, dict(guards.HEADERS))
         response.set_cookie(guards.COOKIE, session, httponly=True, samesite="strict")
         return response
