@@ -15,7 +15,7 @@ from tests.viewer.stories import happen, item, say
 from tests.viewer.test_hostile import STRINGS, bodies, send
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -26,12 +26,17 @@ Open = Callable[..., "Page"]
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
-    """Open a page; a message on its console, an error, a dialog or a request to another host fails the test."""
+def open_page(browser: Browser, emulator: Emulator) -> Iterator[Open]:
+    """Open a page instead of the one before; ``emulator`` is stopped later.
+
+    A message on its console, an error, a dialog or a request to another host fails the test.
+    """
     complaints: list[str] = []
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def open_it(url: str, path: str = "/", *, viewport: dict[str, int] = DESKTOP, dark: bool = False, **options: Any) -> Page:
+        for before in contexts:
+            before.close()
         context = browser.new_context(viewport=viewport, color_scheme="dark" if dark else "light", **options)
         contexts.append(context)
         page = context.new_page()
