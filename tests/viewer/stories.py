@@ -71,7 +71,14 @@ ANSWER = """The **Team plan** covers 20 people for 149 USD a month.
 
 CHAT: Sequence[Mapping[str, Any]] = (
     item("q1", "user_message", 11, "Can I invite my whole team?"),
-    item("w1", "retrieval", 11, parent="q1", input={"query": "plans for teams"}, output={"documents": ["free", "team"]}),
+    item(
+        "w1",
+        "retrieval",
+        11,
+        parent="q1",
+        input={"query": "plans for teams"},
+        output={"documents": ["free", "team"]},
+    ),
     item("t1", "tool_call", 12, parent="q1", toolName="price_of", input={"plan": "team"}),
     item("o1", "observation", 12, parent="t1", toolName="price_of", output={"price": "149.00"}),
     item(
@@ -100,11 +107,25 @@ CHAT: Sequence[Mapping[str, Any]] = (
         },
     ),
     item("q2", "user_message", 60, "Then upgrade us, please.", parent="a1"),
-    item("a2", "assistant_message", 62, "Done. Welcome to the Team plan! 🎉", parent="q2", properties={"output_tokens": 9}),
+    item(
+        "a2",
+        "assistant_message",
+        62,
+        "Done. Welcome to the Team plan! 🎉",
+        parent="q2",
+        properties={"output_tokens": 9},
+    ),
     item("q2b", "user_message", 70, "Wait. What if we are 25?", parent="a1"),
     item("a2b", "assistant_message", 72, "Then the *Business* plan fits better.", parent="q2b"),
     item("q3", "user_message", 90, "Why is my invoice wrong?", parent="a2b"),
-    item("a3", "assistant_message", 92, "Your invoi", parent="q3", properties={"ending": "abandoned", "streamed": True}),
+    item(
+        "a3",
+        "assistant_message",
+        92,
+        "Your invoi",
+        parent="q3",
+        properties={"ending": "abandoned", "streamed": True},
+    ),
     item("q4", "user_message", 120, "Hello? Are you still there?", parent="a3"),
     item(
         "x4",
@@ -120,7 +141,10 @@ CHAT: Sequence[Mapping[str, Any]] = (
 def tell_all(url: str) -> Mapping[str, str]:
     """Send every story; return Greenflash's ids of the conversations by their external ids."""
     ids: dict[str, str] = {}
-    prompt = {"components": [{"content": "You sell {{what}}.", "type": "system"}], "variables": {"what": "plans"}}
+    prompt = {
+        "components": [{"content": "You sell {{what}}.", "type": "system"}],
+        "variables": {"what": "plans"},
+    }
     ids["bob-1"] = say(
         url,
         "bob-1",
@@ -132,11 +156,27 @@ def tell_all(url: str) -> Mapping[str, str]:
     ids["dinner"] = say(
         url,
         "dinner",
-        item("d1", "user_message", 1, "Please get us a table for two tonight, outside if the weather allows."),
+        item(
+            "d1", "user_message", 1, "Please get us a table for two tonight, outside if the weather allows."
+        ),
         item("d2", "tool_call", 2, parent="d1", toolName="get_weather", input={"city": "Rome"}),
-        item("d3", "tool_error", 2, parent="d2", toolName="get_weather", output={"result": "The service knows nothing of Rome."}),
+        item(
+            "d3",
+            "tool_error",
+            2,
+            parent="d2",
+            toolName="get_weather",
+            output={"result": "The service knows nothing of Rome."},
+        ),
         item("d4", "tool_call", 3, parent="d1", toolName="find_table", input={"people": 2}),
-        item("d5", "observation", 3, parent="d4", toolName="find_table", output={"result": "A table for two is free at 20:00."}),
+        item(
+            "d5",
+            "observation",
+            3,
+            parent="d4",
+            toolName="find_table",
+            output={"result": "A table for two is free at 20:00."},
+        ),
         item("d6", "final_response", 5, "Your table for two is booked for 20:00.", parent="d1"),
         item("d7", "assistant_message", 9, "I booked the table inside, at 20:00.", parent="d1"),
         user="eve",
@@ -152,19 +192,61 @@ def tell_all(url: str) -> Mapping[str, str]:
         systemPrompt=prompt,
     )
     ids["cut"] = say(url, "cut", item("c1", "user_message", 1, "Und mein Käse?", parent="gone"), user="cyd")
-    happen(url, "upgrade", "149.00", "chat-42", valueType="currency", influence="positive", eventAt="2026-01-31T10:01:10Z",
-           insertId="order-7", externalUserId="ada", externalOrganizationId="acme", properties={"currency": "USD"})
-    happen(url, "renewal", "1490.00", "chat-42", valueType="currency", influence="positive", eventAt="2026-02-03T08:00:00Z", externalUserId="ada")
-    happen(url, "churn", "-49.00", "dinner", valueType="currency", influence="negative", eventAt="2026-01-31T10:03:00Z")
+    happen(
+        url,
+        "upgrade",
+        "149.00",
+        "chat-42",
+        valueType="currency",
+        influence="positive",
+        eventAt="2026-01-31T10:01:10Z",
+        insertId="order-7",
+        externalUserId="ada",
+        externalOrganizationId="acme",
+        properties={"currency": "USD"},
+    )
+    happen(
+        url,
+        "renewal",
+        "1490.00",
+        "chat-42",
+        valueType="currency",
+        influence="positive",
+        eventAt="2026-02-03T08:00:00Z",
+        externalUserId="ada",
+    )
+    happen(
+        url,
+        "churn",
+        "-49.00",
+        "dinner",
+        valueType="currency",
+        influence="negative",
+        eventAt="2026-01-31T10:03:00Z",
+    )
     happen(url, "Upgrade", "1.00", valueType="currency", influence="positive", externalUserId="cyd")
     happen(url, "resolved", "true", "never-sent", valueType="boolean")
     rate(url, 1, 1, externalConversationId="chat-42", externalMessageId="a1", feedback="quick!")
     rate(url, 2, 5, externalConversationId="dinner", feedback="It rained.", ratedAt="2026-01-31T10:04:00Z")
     rate(url, 0, 1, externalMessageId="nobody-knows")
-    send(url, "/users", {"externalUserId": "ada", "name": "Ada Lovelace", "email": "ada@example.com", "externalOrganizationId": "acme"})
+    send(
+        url,
+        "/users",
+        {
+            "externalUserId": "ada",
+            "name": "Ada Lovelace",
+            "email": "ada@example.com",
+            "externalOrganizationId": "acme",
+        },
+    )
     send(url, "/organizations", {"externalOrganizationId": "acme", "name": "Acme", "properties": {"tier": 1}})
     say(url, "chat-42", *CHAT[:1])
-    assert send(url, "/messages", {"externalUserId": "ada", "messages": [{"role": "user", "createdAt": "noon"}]}).status_code == 400
+    assert (
+        send(
+            url, "/messages", {"externalUserId": "ada", "messages": [{"role": "user", "createdAt": "noon"}]}
+        ).status_code
+        == 400
+    )
     assert send(url, "/events", b'{"eventType": \xff').status_code == 400
     assert httpx.post(f"{url}/api/v1/messages", json={}).status_code == 401
     assert httpx.post(f"{url}/messages", json={}).status_code == 404

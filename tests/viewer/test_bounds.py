@@ -27,7 +27,10 @@ def full() -> Iterator[Emulator]:
     """2,000 conversations, one of them with 2,000 messages."""
     with Emulator() as emulator:
         for number in range(2_000):
-            chat = [{"role": role, "content": f"{role} {number} " + "lorem ipsum " * 20} for role in ("user", "assistant")]
+            chat = [
+                {"role": role, "content": f"{role} {number} " + "lorem ipsum " * 20}
+                for role in ("user", "assistant")
+            ]
             _store(emulator, f"c{number}", chat)
         _store(emulator, "long", list(_make_long_talk()))
         happen(emulator.url, "upgrade", "1", "long")
@@ -99,7 +102,9 @@ def test_the_list_is_read_by_an_index(full: Emulator) -> None:
         plan = [row["detail"] for row in db.execute("EXPLAIN QUERY PLAN " + CONVERSATIONS.format(where="1"))]
     assert any("SCAN c USING INDEX conversations_by_change" in detail for detail in plan)
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan
-    assert not [detail for detail in plan if detail.startswith(("SCAN m", "SCAN x")) and "USING" not in detail]
+    assert not [
+        detail for detail in plan if detail.startswith(("SCAN m", "SCAN x")) and "USING" not in detail
+    ]
 
 
 def test_what_every_page_loads_is_small() -> None:

@@ -34,7 +34,9 @@ def open_page(browser: Browser, emulator: Emulator) -> Iterator[Open]:
     complaints: list[str] = []
     contexts: list[BrowserContext] = []
 
-    def open_it(url: str, path: str = "/", *, viewport: dict[str, int] = DESKTOP, dark: bool = False, **options: Any) -> Page:
+    def open_it(
+        url: str, path: str = "/", *, viewport: dict[str, int] = DESKTOP, dark: bool = False, **options: Any
+    ) -> Page:
         for before in contexts:
             before.close()
         context = browser.new_context(viewport=viewport, color_scheme="dark" if dark else "light", **options)
@@ -44,7 +46,10 @@ def open_page(browser: Browser, emulator: Emulator) -> Iterator[Open]:
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: request.url.startswith(url) or complaints.append(f"asked {request.url}"))
+        page.on(
+            "request",
+            lambda request: request.url.startswith(url) or complaints.append(f"asked {request.url}"),
+        )
         page.goto(url + path)
         return page
 
@@ -74,16 +79,29 @@ VIEWS = [
 
 
 @pytest.mark.parametrize(("viewport", "dark"), VIEWS)
-@pytest.mark.parametrize("name", ["list", "chat", "outcomes", "requests", "unlinked", "users"])
-def test_it_is_seen_right(open_page: Open, stories: Stories, name: str, viewport: dict[str, int], dark: bool) -> None:
-    """Nothing sticks out, the heading is seen, text differs from its ground, and light is not dark."""
-    path = {"list": "/", "chat": stories.chat}.get(name, f"/{name}")
-    page = open_page(stories.emulator.url, path, viewport=viewport, dark=dark)
-    assert width_beyond(page) <= 0
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 200) is dark
-    assert page.locator(".row:visible, .turn:visible, .card:visible, .list:visible").count() > 0
-    take_picture(page, f"{name}-{'dark' if dark else 'light'}-{viewport['width']}")
+def test_it_is_seen_right(open_page: Open, stories: Stories, viewport: dict[str, int], dark: bool) -> None:
+    """Nothing sticks out, there is something to see, and light is not dark."""
+    page = open_page(stories.emulator.url, viewport=viewport, dark=dark)
+    for path in (
+        "/",
+        stories.chat,
+        "/outcomes",
+        "/requests",
+        "/requests/3",
+        "/unlinked",
+        "/users",
+        "/users/ada",
+    ):
+        page.goto(stories.emulator.url + path)
+        assert width_beyond(page) <= 0, path
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 200) is dark
+        assert (
+            page.locator(".row:visible, .turn:visible, .card:visible, .list:visible, .code:visible").count()
+            > 0
+        )
+        name = "list" if path == "/" else "chat" if path == stories.chat else path[1:].replace("/", "-")
+        take_picture(page, f"{name}-{'dark' if dark else 'light'}-{viewport['width']}")
 
 
 CONTRAST = """() => {
@@ -106,8 +124,17 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_text_can_be_read(open_page: Open, stories: Stories, dark: bool) -> None:
     """A contrast of at least 4.5 to 1, and a name for everything that can be used."""
-    for path in ("/", f"{stories.chat}?steps=open", "/outcomes", "/requests", "/unlinked", "/users/ada", "/requests/3"):
-        page = open_page(stories.emulator.url, path, dark=dark)
+    page = open_page(stories.emulator.url, dark=dark)
+    for path in (
+        "/",
+        f"{stories.chat}?steps=open",
+        "/outcomes",
+        "/requests",
+        "/unlinked",
+        "/users/ada",
+        "/requests/3",
+    ):
+        page.goto(stories.emulator.url + path)
         assert page.evaluate(CONTRAST) == [], path
         nameless = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter(
             (at) => !(at.textContent.trim() || at.getAttribute("aria-label") || at.labels?.length || at.title)).map((at) => at.outerHTML)"""
@@ -145,8 +172,9 @@ def test_hostile_strings_do_nothing(open_page: Open, emulator: Emulator) -> None
         send(emulator.url, "/messages", text.encode())
     paths = ["/", "/outcomes", "/requests", "/users", "/organizations", "/unlinked", "/requests/1"]
     paths += [f"/c/{conversation.id}?steps=open" for conversation in emulator.conversations()]
+    page = open_page(emulator.url, viewport=PHONE)
     for path in paths:
-        page = open_page(emulator.url, path, viewport=PHONE)
+        page.goto(emulator.url + path)
         page.evaluate("for (const at of document.querySelectorAll('details')) at.open = true")
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         assert width_beyond(page) <= 0, path
@@ -180,7 +208,11 @@ def test_the_empty_page_shows_the_first_conversation_by_itself(open_page: Open, 
 
 def test_a_conversation_grows_below(open_page: Open, emulator: Emulator) -> None:
     """What is read stays where it is, and so do selection and focus; at the end the page follows."""
-    talk = [item(f"{kind[0]}{n}", kind, n, f"{kind} {n} " + "word " * 60) for n in range(20) for kind in ("user_message", "assistant_message")]
+    talk = [
+        item(f"{kind[0]}{n}", kind, n, f"{kind} {n} " + "word " * 60)
+        for n in range(20)
+        for kind in ("user_message", "assistant_message")
+    ]
     id = say(emulator.url, "talk", *talk)
     page = open_page(emulator.url, f"/c/{id}")
     page.evaluate("scrollTo(0, 900)")

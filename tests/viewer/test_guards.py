@@ -41,11 +41,18 @@ def test_only_names_of_this_machine_are_answered(path: str, host: str, status: i
 
 def test_a_key_locks_the_pages_too() -> None:
     """It is exchanged for a cookie that no script reads and no other site sends."""
-    with Emulator(api_key="gf_key") as emulator, httpx.Client(base_url=emulator.url, headers={"accept": "text/html"}) as client:
+    with (
+        Emulator(api_key="gf_key") as emulator,
+        httpx.Client(base_url=emulator.url, headers={"accept": "text/html"}) as client,
+    ):
         id = say_with_key(emulator)
         for path in ("/", f"/c/{id}", f"/c/{id}/json", "/requests/1/body", "/nothing", "/find?id=c"):
             answer = client.get(path)
-            assert (answer.status_code, "This emulator has a key" in answer.text, "secret" in answer.text) == (401, True, False)
+            assert (
+                answer.status_code,
+                "This emulator has a key" in answer.text,
+                "secret" in answer.text,
+            ) == (401, True, False)
         assert client.get("/live").status_code == 403
         assert client.post("/clear", data={"token": ""}).status_code in (401, 403)
         assert "That is another key." in client.post("/login", data={"key": "gf_other"}).text
@@ -57,8 +64,14 @@ def test_a_key_locks_the_pages_too() -> None:
 
 
 def say_with_key(emulator: Emulator) -> str:
-    body = {"externalUserId": "ada", "externalConversationId": "c", "messages": [{"role": "user", "content": "secret"}]}
-    answer = httpx.post(f"{emulator.base_url}/messages", json=body, headers={"authorization": "Bearer gf_key"})
+    body = {
+        "externalUserId": "ada",
+        "externalConversationId": "c",
+        "messages": [{"role": "user", "content": "secret"}],
+    }
+    answer = httpx.post(
+        f"{emulator.base_url}/messages", json=body, headers={"authorization": "Bearer gf_key"}
+    )
     return str(answer.json()["conversationId"])
 
 
@@ -94,7 +107,9 @@ def test_everything_is_removed(client: httpx.Client, emulator: Emulator) -> None
 def test_nobody_else_changes_anything(client: httpx.Client, emulator: Emulator, path: str, how: str) -> None:
     """Neither a form of another site nor one without the token of the page."""
     say(emulator.url, "chat-42", {"role": "user", "content": "hi"})
-    data = {"token": "" if how == "no token" else "x" if how == "wrong token" else token_of(client, "/requests")}
+    data = {
+        "token": "" if how == "no token" else "x" if how == "wrong token" else token_of(client, "/requests")
+    }
     headers = {"sec-fetch-site": "cross-site"} if how == "other site" else {}
     if how == "huge":
         data["more"] = "x" * 20_000

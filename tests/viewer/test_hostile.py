@@ -17,7 +17,7 @@ from tests.viewer.stories import PRODUCT, say, send
 STRINGS = (
     "<script>alert(1)</script>",
     "</textarea></title></style></script><img src=x onerror=alert(1)>",
-    "\"><svg onload=alert(1)>",
+    '"><svg onload=alert(1)>',
     "' onmouseover='alert(1)",
     "[x](javascript:alert(1)) ![p](http://evil.example/p.png) <http://evil.example>",
     "{{ 7 * 7 }}{% raw %}${7*7}<%= 7 %>",
@@ -62,27 +62,78 @@ class Reader(HTMLParser):
 def bodies(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Requests with the text in every field that takes any."""
     items = [
-        {"externalMessageId": text, "messageType": "user_message", "content": text, "context": text, "model": text},
-        {"externalMessageId": text + "2", "parentExternalMessageId": text, "messageType": "final_response", "content": text},
+        {
+            "externalMessageId": text,
+            "messageType": "user_message",
+            "content": text,
+            "context": text,
+            "model": text,
+        },
+        {
+            "externalMessageId": text + "2",
+            "parentExternalMessageId": text,
+            "messageType": "final_response",
+            "content": text,
+        },
         {"messageType": "tool_call", "toolName": text, "input": {text: text}, "output": {text: [text]}},
-        {"messageType": "tool_error", "output": {"result": text}, "properties": {text: text, "ending": "failed", "error": {"type": text, "message": text}}},
+        {
+            "messageType": "tool_error",
+            "output": {"result": text},
+            "properties": {text: text, "ending": "failed", "error": {"type": text, "message": text}},
+        },
         {"messageType": "system_message", "content": text, "parentExternalMessageId": text + " gone"},
     ]
-    yield "/messages", {
-        "externalUserId": text,
-        "externalConversationId": text,
-        "externalOrganizationId": text,
-        "productId": PRODUCT,
-        "model": text,
-        "properties": {text: {text: text}},
-        "systemPrompt": {"components": [{"content": text, "name": text}], "variables": {text: text}},
-        "messages": items,
-    }
-    yield "/events", {"eventType": text, "value": text, "productId": PRODUCT, "externalConversationId": text,
-                      "externalUserId": text, "insertId": text, "properties": {text: text}}
-    yield "/events", {"eventType": text, "value": text, "productId": PRODUCT, "externalConversationId": text + " gone"}
-    yield "/ratings", {"rating": 1, "ratingMin": 0, "ratingMax": 1, "productId": PRODUCT, "externalMessageId": text + "2", "feedback": text}
-    yield "/ratings", {"rating": 1, "ratingMin": 0, "ratingMax": 1, "productId": PRODUCT, "externalMessageId": text + " gone", "feedback": text}
+    yield (
+        "/messages",
+        {
+            "externalUserId": text,
+            "externalConversationId": text,
+            "externalOrganizationId": text,
+            "productId": PRODUCT,
+            "model": text,
+            "properties": {text: {text: text}},
+            "systemPrompt": {"components": [{"content": text, "name": text}], "variables": {text: text}},
+            "messages": items,
+        },
+    )
+    yield (
+        "/events",
+        {
+            "eventType": text,
+            "value": text,
+            "productId": PRODUCT,
+            "externalConversationId": text,
+            "externalUserId": text,
+            "insertId": text,
+            "properties": {text: text},
+        },
+    )
+    yield (
+        "/events",
+        {"eventType": text, "value": text, "productId": PRODUCT, "externalConversationId": text + " gone"},
+    )
+    yield (
+        "/ratings",
+        {
+            "rating": 1,
+            "ratingMin": 0,
+            "ratingMax": 1,
+            "productId": PRODUCT,
+            "externalMessageId": text + "2",
+            "feedback": text,
+        },
+    )
+    yield (
+        "/ratings",
+        {
+            "rating": 1,
+            "ratingMin": 0,
+            "ratingMax": 1,
+            "productId": PRODUCT,
+            "externalMessageId": text + " gone",
+            "feedback": text,
+        },
+    )
     yield "/users", {"externalUserId": text, "name": text, "phone": text, "properties": {text: text}}
     yield "/organizations", {"externalOrganizationId": text, "name": text, "properties": {text: text}}
 
@@ -98,7 +149,10 @@ def hostile() -> Iterator[Emulator]:
             send(emulator.url, "/messages", {text: text})
             send(emulator.url, "/messages", text.encode("utf-8"))
             encoded = "".join(f"%{byte:02X}" for byte in text[:300].encode())
-            httpx.post(f"{emulator.url}/{encoded}", headers={"user-agent": text[:300].encode()} if text.isprintable() else {})
+            httpx.post(
+                f"{emulator.url}/{encoded}",
+                headers={"user-agent": text[:300].encode()} if text.isprintable() else {},
+            )
         send(emulator.url, "/messages", b"\x00\xff\xfe<script>" + json.dumps("\ud800").encode())
         yield emulator
 
@@ -116,7 +170,11 @@ def addresses(emulator: Emulator) -> Iterator[str]:
             yield address
             found = re.findall(r'href="([/?][^"#]*)', client.get(address).text)
             for each in found:
-                link = each.replace("&amp;", "&") if each.startswith("/") else address.partition("?")[0] + each.replace("&amp;", "&")
+                link = (
+                    each.replace("&amp;", "&")
+                    if each.startswith("/")
+                    else address.partition("?")[0] + each.replace("&amp;", "&")
+                )
                 if not link.startswith(("/static", "/find")) and "/body" not in link:
                     waiting.append(link)
 

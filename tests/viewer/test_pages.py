@@ -12,8 +12,23 @@ from greenflash_otel.emulator import Emulator
 from tests.viewer.conftest import Stories
 from tests.viewer.stories import happen, item, rate, say, send
 
-PATHS = ("/", "/outcomes", "/outcomes/upgrade", "/requests", "/requests/1", "/users", "/users/ada", "/organizations")
-PATHS += ("/organizations/acme", "/unlinked", "/requests?status=rejected", "/?has=error", "/?q=table&user=eve")
+PATHS = (
+    "/",
+    "/outcomes",
+    "/outcomes/upgrade",
+    "/requests",
+    "/requests/1",
+    "/users",
+    "/users/ada",
+    "/organizations",
+)
+PATHS += (
+    "/organizations/acme",
+    "/unlinked",
+    "/requests?status=rejected",
+    "/?has=error",
+    "/?q=table&user=eve",
+)
 
 
 def text_of(answer: httpx.Response) -> str:
@@ -30,9 +45,14 @@ def test_a_page_is_there_and_guarded(pages: httpx.Client, path: str) -> None:
     assert answer.status_code == 200
     assert answer.text.rstrip().endswith("</html>")
     policy = answer.headers["content-security-policy"]
-    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= set(
+        policy.split("; ")
+    )
     assert "unsafe" not in policy
-    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == (
+        "nosniff",
+        "no-store",
+    )
     assert not re.search(r"<script(?! type=\"module\" src=\"/static/)|\sstyle=|\son\w+=", answer.text)
     assert not re.findall(r"(?:src|href|action)=\"(?:https?:)?//", answer.text)
 
@@ -49,7 +69,12 @@ def test_what_pages_load_may_be_stored_for_ever(pages: httpx.Client, name: str) 
 def test_the_list_says_who_asked_what_and_what_came_of_it(pages: httpx.Client) -> None:
     """The first question, the last answer or what failed, outcomes and ratings; latest change first."""
     text = text_of(pages.get("/"))
-    questions = ["Can I invite my whole team?", "Und mein Käse?", "Please get us a table", "Why was I charged twice?"]
+    questions = [
+        "Can I invite my whole team?",
+        "Und mein Käse?",
+        "Please get us a table",
+        "Why was I charged twice?",
+    ]
     assert sorted(questions, key=text.index) == questions
     assert "✕ RateLimitError: try again in 20 s" in text
     assert "◆ upgrade 149.00 + positive" in text
@@ -88,7 +113,7 @@ def test_a_conversation_as_its_user_saw_it(pages: httpx.Client, stories: Stories
         "System prompt in parts",
         "Can I invite my whole team?",
         "4 internal steps",
-        "price_of {\"plan\": \"team\"}",
+        'price_of {"plan": "team"}',
         "The Team plan covers 20 people for 149 USD a month.",
         "thumb up “ quick! ”",
         "branch 2 of 2",
@@ -167,7 +192,7 @@ def test_a_request_in_full(pages: httpx.Client, stories: Stories) -> None:
     """Body and a command without the key."""
     page = pages.get("/requests/3")
     text = text_of(page)
-    assert 'curl -X POST http://127.0.0.1:' in text
+    assert "curl -X POST http://127.0.0.1:" in text
     assert '-H "Authorization: Bearer $GREENFLASH_API_KEY"' in text
     assert "gf_secret_key" not in page.text
     assert "greenflash-otel/0.1" in text
@@ -228,7 +253,18 @@ def test_any_id_is_found(pages: httpx.Client, stories: Stories, id: str, target:
     assert re.fullmatch(target.replace("CHAT", stories.ids["chat-42"]), answer.headers["location"])
 
 
-@pytest.mark.parametrize("path", ["/find?id=nothing", "/c/nothing", "/c/nothing/text", "/users/nothing", "/outcomes/none", "/requests/999", "/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/find?id=nothing",
+        "/c/nothing",
+        "/c/nothing/text",
+        "/users/nothing",
+        "/outcomes/none",
+        "/requests/999",
+        "/nothing",
+    ],
+)
 def test_what_is_not_there_says_where_to_look(pages: httpx.Client, path: str) -> None:
     """A page with a search for any id, not a line of JSON."""
     answer = pages.get(path)
@@ -281,9 +317,15 @@ def test_conversations_without_ids_parents_or_content(client: httpx.Client, emul
     text = text_of(client.get(f"/c/{id}"))
     assert sorted((each["content"] for each in chat), key=text.index) == [each["content"] for each in chat]
     assert "Turn 3" in text
-    hidden = say(emulator.url, "hidden", item("h", "llm", 1, output={"text": "hm"}), item("u", "user_message", 2))
+    hidden = say(
+        emulator.url, "hidden", item("h", "llm", 1, output={"text": "hm"}), item("u", "user_message", 2)
+    )
     text = text_of(client.get(f"/c/{hidden}"))
-    assert text.index("Before the first question") < text.index("1 internal step") < text.index("(content was not sent)")
+    assert (
+        text.index("Before the first question")
+        < text.index("1 internal step")
+        < text.index("(content was not sent)")
+    )
 
 
 def test_parents_in_a_circle(client: httpx.Client, emulator: Emulator) -> None:
@@ -298,10 +340,14 @@ def test_parents_in_a_circle(client: httpx.Client, emulator: Emulator) -> None:
         item("me", "task", 5, parent="me", input={"n": 3}),
     )
     page = client.get(f"/c/{id}").text
-    assert [page.count(f'id="m-{message.id}"') for message in emulator.conversation("circle").messages] == [1] * 5
+    assert [page.count(f'id="m-{message.id}"') for message in emulator.conversation("circle").messages] == [
+        1
+    ] * 5
 
 
-def test_a_rating_of_a_message_the_conversation_does_not_have(client: httpx.Client, emulator: Emulator) -> None:
+def test_a_rating_of_a_message_the_conversation_does_not_have(
+    client: httpx.Client, emulator: Emulator
+) -> None:
     """It is shown where it happened, with a warning."""
     id = say(emulator.url, "rated", item("u1", "user_message", 1, "hi"))
     rate(emulator.url, 1, 1, externalConversationId="rated", externalMessageId="other")

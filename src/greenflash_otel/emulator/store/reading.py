@@ -30,10 +30,13 @@ SELECT c.*, u.external_id AS external_user_id, o.external_id AS external_organiz
   FROM conversations AS c JOIN profiles AS u ON u.id = c.user_id
        LEFT JOIN profiles AS o ON o.id = c.organization_id"""
 CONVERSATION = EVERY_CONVERSATION + " WHERE c.id = lower(?)"
-CONVERSATIONS = EVERY_CONVERSATION + """
+CONVERSATIONS = (
+    EVERY_CONVERSATION
+    + """
  WHERE (:product_id IS NULL OR c.product_id = :product_id)
    AND (:id IS NULL OR c.id = lower(:id) OR c.external_id = :id)
  ORDER BY {order} LIMIT :limit OFFSET :offset"""
+)
 OLDEST_CREATED_FIRST, LATEST_CHANGED_FIRST = "c.position", "c.updated_at_us DESC, c.position DESC"
 
 OUTCOMES = """

@@ -54,7 +54,11 @@ def _describe(item: object) -> tuple[str, str, str] | None:
         return "failure", f"f-{item.message.id}", item.text[:80]
     if isinstance(item, Happening):
         if item.outcome is not None:
-            return "outcome", f"o-{item.outcome.id}", f"{item.outcome.event_type[:40]} {item.outcome.value[:40]}"
+            return (
+                "outcome",
+                f"o-{item.outcome.id}",
+                f"{item.outcome.event_type[:40]} {item.outcome.value[:40]}",
+            )
         return "rating", "ratings", "rating"
     return None
 
@@ -66,6 +70,7 @@ def draw_days(counts: Sequence[tuple[str, str, int]], *, most_days: int = 30) ->
         last = list(days)[-most_days:]
         highest = max(count for _, _, count in last)
         lines[group] = [
-            Bar(n, max(2, round(18 * count / highest)), f"{day}: {count}") for n, (_, day, count) in enumerate(last)
+            Bar(n, max(2, round(18 * count / highest)), f"{day}: {count}")
+            for n, (_, day, count) in enumerate(last)
         ]
     return lines

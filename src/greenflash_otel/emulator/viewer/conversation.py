@@ -79,7 +79,9 @@ class Step:
         if isinstance(latency_ms, int | float):
             return int(latency_ms * 1_000)
         if self.results:
-            return max(0, read_instant_us(self.results[-1].created_at) - read_instant_us(self.message.created_at))
+            return max(
+                0, read_instant_us(self.results[-1].created_at) - read_instant_us(self.message.created_at)
+            )
         return None
 
 
@@ -108,7 +110,9 @@ class Steps:
     @property
     def duration_us(self) -> int:
         """From the first to the last of them."""
-        times = [read_instant_us(one.created_at) for step in self.steps for one in (step.message, *step.results)]
+        times = [
+            read_instant_us(one.created_at) for step in self.steps for one in (step.message, *step.results)
+        ]
         longest = max((step.duration_us or 0 for step in self.steps), default=0)
         return max(max(times) - min(times), longest)
 
@@ -293,11 +297,13 @@ def _number_answers(messages: Sequence[StoredMessage], reading: _Reading) -> Map
     answers: defaultdict[str, list[str]] = defaultdict(list)
     for message in messages:
         calls = any(child.type == "tool_call" for child in reading.children.get(message.id, ()))
-        if message.type in ("assistant_message", "final_response") and message.id in reading.parents and not calls:
+        if (
+            message.type in ("assistant_message", "final_response")
+            and message.id in reading.parents
+            and not calls
+        ):
             answers[reading.parents[message.id]].append(message.id)
-    return {
-        answer: (number, len(same)) for same in answers.values() for number, answer in enumerate(same, 1)
-    }
+    return {answer: (number, len(same)) for same in answers.values() for number, answer in enumerate(same, 1)}
 
 
 def _fold(messages: Sequence[StoredMessage], reading: _Reading) -> Iterator[Steps]:
@@ -377,4 +383,6 @@ def _measure_gap(turn: Turn, at: str) -> str:
 
 def _sum_property(messages: Sequence[StoredMessage], name: str) -> int:
     values = (read_property(message, name) for message in messages)
-    return int(sum(value for value in values if isinstance(value, int | float) and not isinstance(value, bool)))
+    return int(
+        sum(value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
+    )

@@ -6,8 +6,14 @@ import sqlite3
 from urllib.parse import quote
 
 PLACES = (
-    ("conversation", "SELECT id FROM conversations WHERE id = lower(:id) OR external_id = :id ORDER BY position DESC"),
-    ("message", "SELECT conversation_id, id FROM messages WHERE external_id = :id OR id = lower(:id) ORDER BY position DESC"),
+    (
+        "conversation",
+        "SELECT id FROM conversations WHERE id = lower(:id) OR external_id = :id ORDER BY position DESC",
+    ),
+    (
+        "message",
+        "SELECT conversation_id, id FROM messages WHERE external_id = :id OR id = lower(:id) ORDER BY position DESC",
+    ),
     (
         "outcome",
         """SELECT k.id AS conversation_id, x.id, x.event_type FROM outcomes AS x
@@ -15,7 +21,10 @@ PLACES = (
              OR x.conversation_id IS NULL AND k.product_id = x.product_id AND k.external_id = x.external_conversation_id
            WHERE x.id = lower(:id) OR x.insert_id = :id""",
     ),
-    ("user", "SELECT external_id FROM profiles WHERE kind = 'user' AND (external_id = :id OR id = lower(:id))"),
+    (
+        "user",
+        "SELECT external_id FROM profiles WHERE kind = 'user' AND (external_id = :id OR id = lower(:id))",
+    ),
     (
         "organization",
         "SELECT external_id FROM profiles WHERE kind = 'organization' AND (external_id = :id OR id = lower(:id))",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from greenflash_otel.emulator.viewer.rows import LINK, LOOSE_RATING, PAGE, RATED, Listed, make_page
+from greenflash_otel.emulator.viewer.rows import LINK, LOOSE_RATING, PAGE, Listed, make_page
 
 EVENT_TYPES = f"""
 SELECT event_type, coalesce(json_extract(body, '$.valueType'), 'text') AS value_type, count(*) AS count,
@@ -166,7 +166,9 @@ def list_event_types(db: sqlite3.Connection) -> Sequence[EventType]:
             negative=row["negative"],
             linked=row["linked"],
             twins=sorted(
-                name for name in names if name != row["event_type"] and _fold(name) == _fold(row["event_type"])
+                name
+                for name in names
+                if name != row["event_type"] and _fold(name) == _fold(row["event_type"])
             ),
         )
         for row in rows
@@ -227,7 +229,8 @@ def list_orphans(db: sqlite3.Connection) -> Listed:
     """List the messages whose parent is not stored."""
     names = ("id", "external_id", "type", "parent", "conversation_id", "conversation")
     rows = [
-        OrphanRow(**{name: row[name] for name in names}, cursor=str(row["position"])) for row in db.execute(ORPHANS)
+        OrphanRow(**{name: row[name] for name in names}, cursor=str(row["position"]))
+        for row in db.execute(ORPHANS)
     ]
     return make_page(rows)
 
@@ -237,7 +240,9 @@ def list_requests(
 ) -> Listed:
     """List requests, the newest first. Raises ValueError if the status is none that is known."""
     if status not in REQUEST_KINDS:
-        raise ValueError(f"status={status} is not known; write one of {', '.join(filter(None, REQUEST_KINDS))}")
+        raise ValueError(
+            f"status={status} is not known; write one of {', '.join(filter(None, REQUEST_KINDS))}"
+        )
     where = REQUEST_KINDS[status]
     if conversation_id is not None:
         where += " AND conversation_id = :conversation_id"

@@ -57,7 +57,9 @@ def build_list(asked: PageRequest) -> Page:
             listed = rows.list_conversations(db, asked.query)
         except ValueError as error:
             return _build_mistake(asked, counts, str(error))
-        event_types = [row["event_type"] for row in db.execute("SELECT DISTINCT event_type FROM outcomes LIMIT 50")]
+        event_types = [
+            row["event_type"] for row in db.execute("SELECT DISTINCT event_type FROM outcomes LIMIT 50")
+        ]
     is_empty = not (counts.conversations or counts.outcomes or counts.users)
     name = "empty.html" if is_empty else "conversations.html"
     return _render(asked, counts, name, listed=listed, event_types=event_types, has=rows.HAS)
@@ -70,7 +72,9 @@ def build_conversation(asked: PageRequest) -> Page:
         return build_missing(asked, 404)
     conversation, counts = found
     view = view_conversation(conversation, asked.query.get("leaf"))
-    return _render(asked, counts, "conversation.html", view=view, conversation=conversation, marks=draw_time_line(view))
+    return _render(
+        asked, counts, "conversation.html", view=view, conversation=conversation, marks=draw_time_line(view)
+    )
 
 
 def build_text(asked: PageRequest) -> Page:
@@ -125,7 +129,9 @@ def build_request(asked: PageRequest) -> Page:
     request, body = found
     command = write_curl(request.method, f"{asked.base_url}{API}{quote(request.path)}", body)
     text = _write_body(body)
-    return _render(asked, counts, "request.html", request=request, text=text, length=len(body), command=command)
+    return _render(
+        asked, counts, "request.html", request=request, text=text, length=len(body), command=command
+    )
 
 
 def build_body(asked: PageRequest) -> Page:
@@ -204,7 +210,9 @@ def build_missing(asked: PageRequest, status: int) -> Page:
     """Say that there is no such page, and where to look."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
-    id = next((str(asked.params[name]) for name in ("message", "id", "name", "number") if name in asked.params), "")
+    id = next(
+        (str(asked.params[name]) for name in ("message", "id", "name", "number") if name in asked.params), ""
+    )
     return _render(asked, counts, "not_found.html", status=status, id=id, places=[])
 
 
@@ -215,7 +223,9 @@ def build_login(asked: PageRequest, *, was_wrong: bool = False) -> Page:
 
 def build_expired(asked: PageRequest) -> Page:
     """Say that a form was too old."""
-    return _render(asked, None, "mistake.html", status=403, message="This form is too old. Open the page again.")
+    return _render(
+        asked, None, "mistake.html", status=403, message="This form is too old. Open the page again."
+    )
 
 
 def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
@@ -231,7 +241,10 @@ def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
     conversations = {row["conversation_id"]: None for row in found if row["conversation_id"]}
     rejected = sum(row["status"] >= 400 for row in found)
     return {
-        "position": latest, "conversations": list(conversations), "requests": latest - after, "rejected": rejected
+        "position": latest,
+        "conversations": list(conversations),
+        "requests": latest - after,
+        "rejected": rejected,
     }
 
 
@@ -269,7 +282,14 @@ def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> 
     if not profiles:
         return build_missing(asked, 404)
     return _render(
-        asked, counts, "profile.html", profile=profiles[0], kind=kind, term=term, listed=listed, outcomes=outcomes
+        asked,
+        counts,
+        "profile.html",
+        profile=profiles[0],
+        kind=kind,
+        term=term,
+        listed=listed,
+        outcomes=outcomes,
     )
 
 
@@ -300,11 +320,21 @@ def _build_mistake(asked: PageRequest, counts: rows.Counts, message: str) -> Pag
     return _render(asked, counts, "mistake.html", status=400, message=message)
 
 
-def _render(asked: PageRequest, counts: rows.Counts | None, name: str, *, status: int = 200, **values: Any) -> Page:
-    from greenflash_otel.emulator.viewer.rendering import render  # imports Jinja2, which tests without pages need not
+def _render(
+    asked: PageRequest, counts: rows.Counts | None, name: str, *, status: int = 200, **values: Any
+) -> Page:
+    from greenflash_otel.emulator.viewer.rendering import (
+        render,
+    )  # imports Jinja2, which tests without pages need not
 
     theme = asked.theme if asked.theme in ("light", "dark") else ""
     body = render(
-        name, asked=asked, counts=counts, theme=theme, status=status, now_us=asked.store.read_clock_us(), **values
+        name,
+        asked=asked,
+        counts=counts,
+        theme=theme,
+        status=status,
+        now_us=asked.store.read_clock_us(),
+        **values,
     )
     return Page(body, status)

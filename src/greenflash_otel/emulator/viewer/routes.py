@@ -68,7 +68,11 @@ class Viewer:
     def is_for_people(self, request: Request) -> bool:
         """Return whether a browser asks for a page, so that an error should be one too."""
         wants_page = "text/html" in request.headers.get("accept", "")
-        return request.method == "GET" and wants_page and not request.url.path.startswith(("/api/", "/emulator/"))
+        return (
+            request.method == "GET"
+            and wants_page
+            and not request.url.path.startswith(("/api/", "/emulator/"))
+        )
 
     async def show_error(self, request: Request, status: int) -> Response:
         """Answer with a page that says where to go on."""
@@ -126,7 +130,9 @@ class Viewer:
         yield "event: stop\ndata: {}\n\n"
 
     async def _send_static(self, request: Request) -> Response:
-        from greenflash_otel.emulator.viewer import rendering  # imports Jinja2, which tests without pages need not
+        from greenflash_otel.emulator.viewer import (
+            rendering,
+        )  # imports Jinja2, which tests without pages need not
 
         name = request.path_params["name"]
         if name not in rendering.STATIC:

@@ -29,7 +29,7 @@ RATED = """(
 """Greenflash's id of the conversation whose message the rating ``x`` rates; NULL if there is no such message."""
 
 LOOSE_RATING = f"""CASE WHEN x.external_message_id IS NULL AND x.message_id IS NULL
-    THEN {LINK} IS NULL ELSE {RATED} IS NULL END"""  # noqa: S608 - of names in this module
+    THEN {LINK} IS NULL ELSE {RATED} IS NULL END"""
 
 COUNTS = f"""
 SELECT (SELECT count(*) FROM conversations) AS conversations,
@@ -98,7 +98,9 @@ CONDITIONS: Mapping[str, str] = {
 
 HAS: Mapping[str, str] = {
     "error": "EXISTS (SELECT 1 FROM messages AS m WHERE m.conversation_id = c.id AND m.failed)",
-    "step": "EXISTS (SELECT 1 FROM messages AS m WHERE m.conversation_id = c.id AND m.type NOT IN " + VISIBLE + ")",
+    "step": "EXISTS (SELECT 1 FROM messages AS m WHERE m.conversation_id = c.id AND m.type NOT IN "
+    + VISIBLE
+    + ")",
     "outcome": OUTCOME_OF.format(condition=""),
     "rating": RATING_OF.format(condition=""),
     "up": RATING_OF.format(condition=MIDDLE.format(sign=">")),
@@ -215,7 +217,9 @@ def _read_row(row: sqlite3.Row) -> ConversationRow:
         steps=row["items"] - row["messages"],
         error=None if error is None else describe_error(error),
         failed_last=error is not None and error["at_us"] >= (row["answered_at_us"] or 0),
-        outcomes=[(type, value, influence or "neutral") for type, value, influence in json.loads(row["outcomes"])],
+        outcomes=[
+            (type, value, influence or "neutral") for type, value, influence in json.loads(row["outcomes"])
+        ],
         ratings=[(rating, lowest, highest) for rating, lowest, highest in json.loads(row["ratings"])],
         cursor=f"{row['updated_at_us']}-{row['position']}",
     )

@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-DECEIVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+DECEIVING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 """Control characters, and those that turn or hide text. Tabs and line ends are layout."""
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
