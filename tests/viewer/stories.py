@@ -1,4 +1,4 @@
-"""Conversations for the pages: one with everything in it, an agent's, failures, branches, and what belongs to nothing."""
+"""Conversations for the pages: one with everything in it, an agent's, failures, branches, what belongs to nothing."""
 
 from __future__ import annotations
 

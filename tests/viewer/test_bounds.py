@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -38,7 +38,7 @@ def full() -> Iterator[Emulator]:
         yield emulator
 
 
-def _store(emulator: Emulator, name: str, messages: list[object]) -> None:
+def _store(emulator: Emulator, name: str, messages: Sequence[object]) -> None:
     """Store a conversation as a request would, without the way over HTTP."""
     body = json.dumps(
         {"externalUserId": "ada", "productId": PRODUCT, "externalConversationId": name, "messages": messages}

@@ -11,14 +11,14 @@ import pytest
 
 from greenflash_otel.emulator import Emulator
 from tests.viewer.conftest import Stories
-from tests.viewer.stories import happen, item, say
-from tests.viewer.test_hostile import STRINGS, bodies, send
+from tests.viewer.stories import happen, item, say, send
+from tests.viewer.test_hostile import STRINGS, bodies
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 PICTURES = os.environ.get("GREENFLASH_OTEL_PICTURES")
 """A folder for screenshots, for people to look at."""
 
@@ -34,8 +34,12 @@ def open_page(browser: Browser, emulator: Emulator) -> Iterator[Open]:
     complaints: list[str] = []
     contexts: list[BrowserContext] = []
 
+    def note_request(url: str, asked: str) -> None:
+        if not asked.startswith(url):
+            complaints.append(f"asked {asked}")
+
     def open_it(
-        url: str, path: str = "/", *, viewport: dict[str, int] = DESKTOP, dark: bool = False, **options: Any
+        url: str, path: str = "/", *, viewport: ViewportSize = DESKTOP, dark: bool = False, **options: Any
     ) -> Page:
         for before in contexts:
             before.close()
@@ -46,10 +50,7 @@ def open_page(browser: Browser, emulator: Emulator) -> Iterator[Open]:
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-        page.on(
-            "request",
-            lambda request: request.url.startswith(url) or complaints.append(f"asked {request.url}"),
-        )
+        page.on("request", lambda request: note_request(url, request.url))
         page.goto(url + path)
         return page
 
@@ -79,7 +80,7 @@ VIEWS = [
 
 
 @pytest.mark.parametrize(("viewport", "dark"), VIEWS)
-def test_it_is_seen_right(open_page: Open, stories: Stories, viewport: dict[str, int], dark: bool) -> None:
+def test_it_is_seen_right(open_page: Open, stories: Stories, viewport: ViewportSize, dark: bool) -> None:
     """Nothing sticks out, there is something to see, and light is not dark."""
     page = open_page(stories.emulator.url, viewport=viewport, dark=dark)
     for path in (
@@ -136,8 +137,9 @@ def test_every_text_can_be_read(open_page: Open, stories: Stories, dark: bool) -
     ):
         page.goto(stories.emulator.url + path)
         assert page.evaluate(CONTRAST) == [], path
-        nameless = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter(
-            (at) => !(at.textContent.trim() || at.getAttribute("aria-label") || at.labels?.length || at.title)).map((at) => at.outerHTML)"""
+        nameless = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
+            .filter((at) => !(at.textContent.trim() || at.ariaLabel || at.labels?.length || at.title))
+            .map((at) => at.outerHTML)"""
         assert page.evaluate(nameless) == [], path
         doubled = """() => { const ids = [...document.querySelectorAll("[id]")].map((at) => at.id);
             return ids.filter((id, n) => ids.indexOf(id) !== n); }"""
@@ -219,7 +221,8 @@ def test_a_conversation_grows_below(open_page: Open, emulator: Emulator) -> None
     first = page.locator(".turn").nth(3)
     first.focus()
     page.evaluate("getSelection().selectAllChildren(document.querySelectorAll('.said')[6])")
-    state = "[document.querySelectorAll('.said')[6].getBoundingClientRect().top, getSelection().toString().length, document.activeElement.id]"
+    state = """[document.querySelectorAll('.said')[6].getBoundingClientRect().top,
+        getSelection().toString().length, document.activeElement.id]"""
     before = page.evaluate(state)
     say(emulator.url, "talk", item("late", "user_message", 60, "one more question"))
     page.get_by_role("link", name="1 new ↓").wait_for()

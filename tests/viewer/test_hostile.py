@@ -151,7 +151,7 @@ def hostile() -> Iterator[Emulator]:
             encoded = "".join(f"%{byte:02X}" for byte in text[:300].encode())
             httpx.post(
                 f"{emulator.url}/{encoded}",
-                headers={"user-agent": text[:300].encode()} if text.isprintable() else {},
+                headers=[(b"user-agent", text[:300].encode())] if text.isprintable() else [],
             )
         send(emulator.url, "/messages", b"\x00\xff\xfe<script>" + json.dumps("\ud800").encode())
         yield emulator

@@ -12,7 +12,7 @@ from greenflash_otel.emulator import Emulator
 from tests.viewer.conftest import Stories
 from tests.viewer.stories import happen, item, rate, say, send
 
-PATHS = (
+PATHS: tuple[str, ...] = (
     "/",
     "/outcomes",
     "/outcomes/upgrade",

@@ -29,19 +29,10 @@ def make_parser() -> CommandParser:
     )
     emulator.set_defaults(command="emulator:serve", parser=emulator)
 
-    demo = commands.add_parser("demo", help="see it work, without an account", description=DEMO)
-    demo.add_argument(
-        "--keep", action="store_true", help="keep the emulator running until Ctrl+C, as on a terminal"
-    )
-    demo.add_argument("--no-open", action="store_true", help="on a terminal, end without opening the page")
-    demo.add_argument("--outbox", help="folder of the outbox (default: a temporary one)")
-    demo.add_argument("--pause", action="store_true", help="wait for Enter between capture and delivery")
-    demo.set_defaults(command="demo:show", parser=demo)
-
+    _add_demo(commands)
     _add_gateway(commands)
     _add_import(commands)
     _add_outbox(commands)
-
     settings = commands.add_parser(
         "settings", help="every setting, and where it comes from", description=SETTINGS_TEXT
     )
@@ -55,6 +46,17 @@ def make_parser() -> CommandParser:
     add_settings(doctor)
     doctor.set_defaults(command="doctor:run", parser=doctor)
     return root
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = commands.add_parser("demo", help="see it work, without an account", description=DEMO)
+    demo.add_argument(
+        "--keep", action="store_true", help="keep the emulator running until Ctrl+C, as on a terminal"
+    )
+    demo.add_argument("--no-open", action="store_true", help="on a terminal, end without opening the page")
+    demo.add_argument("--outbox", help="folder of the outbox (default: a temporary one)")
+    demo.add_argument("--pause", action="store_true", help="wait for Enter between capture and delivery")
+    demo.set_defaults(command="demo:show", parser=demo)
 
 
 def _add_import(commands: Commands) -> None:
@@ -164,7 +166,8 @@ IMPORT = (
 )
 DEMO = (
     "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "
-    "conversations that arrived. On a terminal it then opens a page with them, and runs until Ctrl+C. Exit code 0: all arrived; 1: something did not; 2: the extra is not installed."
+    "conversations that arrived. On a terminal it then opens a page with them, and runs until Ctrl+C. "
+    "Exit code 0: all arrived; 1: something did not; 2: the extra is not installed."
 )
 FLUSH = (
     "Delivers what this and earlier processes left in the outbox (GREENFLASH_OUTBOX), with the settings of "

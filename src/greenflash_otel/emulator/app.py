@@ -78,11 +78,7 @@ def create_app(
     app = Starlette(
         routes=[*(make_route(endpoint) for endpoint in ENDPOINTS), *viewer.routes],
         middleware=[Middleware(HostCheck, allowed=allowed_hosts)],
-        exception_handlers={
-            Refused: on_refusal,
-            HTTPException: on_http_exception,
-            Exception: _on_exception,
-        },
+        exception_handlers={Refused: on_refusal, HTTPException: on_http_exception, Exception: _on_exception},
     )
     app.router.redirect_slashes = False
     return app

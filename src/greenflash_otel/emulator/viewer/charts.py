@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from greenflash_otel.emulator.viewer.conversation import Bubble, ConversationView, Failure, Happening, Steps
+from greenflash_otel.emulator.viewer.conversation import (
+    BubbleView,
+    ConversationView,
+    FailureView,
+    HappeningView,
+    StepsView,
+)
 from greenflash_otel.emulator.viewer.texts import write_count
 
 MOST_MARKS = 240
-"""Marks that a time line can tell from each other; of a longer conversation the steps are left out first."""
+"""Marks that a time line has room for; of a longer conversation the steps are left out first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +51,14 @@ def draw_time_line(view: ConversationView) -> Sequence[Mark]:
 
 def _describe(item: object) -> tuple[str, str, str] | None:
     """Return kind, target and title of an item."""
-    if isinstance(item, Bubble):
+    if isinstance(item, BubbleView):
         return item.side, f"m-{item.message.id}", item.message.created_at[11:19]
-    if isinstance(item, Steps):
+    if isinstance(item, StepsView):
         kind = "failure" if item.failures else "internal"
         return kind, f"s-{item.id}", write_count(item.count, "step")
-    if isinstance(item, Failure):
+    if isinstance(item, FailureView):
         return "failure", f"f-{item.message.id}", item.text[:80]
-    if isinstance(item, Happening):
+    if isinstance(item, HappeningView):
         if item.outcome is not None:
             return (
                 "outcome",

@@ -1,4 +1,4 @@
-"""A conversation as its user saw it, as plain values: turns, bubbles, folded steps, and what happened meanwhile. Pure."""
+"""A conversation as its user saw it, as plain values: turns, bubbles, folded steps, what happened meanwhile. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENDINGS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bubble:
+class BubbleView:
     """What the user said or saw."""
 
     message: StoredMessage
@@ -58,7 +58,7 @@ class Bubble:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepView:
     """An internal step, with the results that belong to it."""
 
     message: StoredMessage
@@ -86,10 +86,10 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class StepsView:
     """Internal steps between two bubbles, folded."""
 
-    steps: Sequence[Step]
+    steps: Sequence[StepView]
     kind: str = "steps"
 
     @property
@@ -103,7 +103,7 @@ class Steps:
         return sum(1 + len(step.results) for step in self.steps)
 
     @property
-    def failures(self) -> Sequence[Step]:
+    def failures(self) -> Sequence[StepView]:
         """Those in which something went wrong."""
         return [step for step in self.steps if step.error]
 
@@ -118,7 +118,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureView:
     """A call that failed without an answer: the user saw an error."""
 
     message: StoredMessage
@@ -127,7 +127,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class HappeningView:
     """An outcome or a rating of the conversation, when it happened."""
 
     at: str
@@ -140,7 +140,7 @@ class Happening:
     kind: str = "happening"
 
 
-Item: TypeAlias = Bubble | Steps | Failure | Happening
+Item: TypeAlias = BubbleView | StepsView | FailureView | HappeningView
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TurnView:
     """What happens from a user message to the next one."""
 
     number: int
@@ -170,9 +170,9 @@ class Turn:
     def has_failed(self) -> bool:
         """Whether anything went wrong in it."""
         return any(
-            isinstance(item, Failure)
-            or (isinstance(item, Steps) and bool(item.failures))
-            or (isinstance(item, Bubble) and bool(item.error))
+            isinstance(item, FailureView)
+            or (isinstance(item, StepsView) and bool(item.failures))
+            or (isinstance(item, BubbleView) and bool(item.error))
             for item in self.items
         )
 
@@ -182,7 +182,7 @@ class ConversationView:
     """A conversation along one of its branches."""
 
     conversation: StoredConversation
-    turns: Sequence[Turn]
+    turns: Sequence[TurnView]
     branch_count: int
     """Places where it branches."""
     tokens: tuple[int, int]
@@ -217,7 +217,7 @@ def view_conversation(conversation: StoredConversation, leaf: str | None = None)
         if message.id in parents:
             reading.children[parents[message.id]].append(message)
     path = choose_path(tree, leaf)
-    turns: list[Turn] = []
+    turns: list[TurnView] = []
     for number, turn in enumerate(path, 0 if path and path[0] == OPENING else 1):
         before = turns[-1].at[:10] if turns else ""
         turns.append(_make_turn(number, turn, tree, reading, before))
@@ -255,11 +255,11 @@ def _sort_ratings(conversation: StoredConversation) -> Mapping[str, Sequence[Sto
     return sorted_ratings
 
 
-def _make_turn(number: int, turn: str, tree: TurnTree, reading: _Reading, day_before: str) -> Turn:
+def _make_turn(number: int, turn: str, tree: TurnTree, reading: _Reading, day_before: str) -> TurnView:
     messages = tree.messages[turn]
     opening = next((message for message in messages if message.type == "user_message"), messages[0])
     siblings = tree.after.get(tree.before[turn], ())
-    return Turn(
+    return TurnView(
         number=number,
         id=turn or f"opening-{messages[0].id}",
         title=(opening.content or "") if opening.type == "user_message" else "Before the first question",
@@ -284,12 +284,14 @@ def _make_items(messages: Sequence[StoredMessage], reading: _Reading) -> Iterato
         yield from _fold(waiting, reading)
         waiting.clear()
         number, of = numbers.get(message.id, (1, 1))
-        yield Bubble(message, _find_ratings(message, reading), reading.missing.get(message.id), number, of)
+        yield BubbleView(
+            message, _find_ratings(message, reading), reading.missing.get(message.id), number, of
+        )
     yield from _fold(waiting, reading)
     if not has_answer:
         failed = [message for message in messages if message.type == "llm" and read_error(message)]
         if failed:
-            yield Failure(failed[-1], read_error(failed[-1]))
+            yield FailureView(failed[-1], read_error(failed[-1]))
 
 
 def _number_answers(messages: Sequence[StoredMessage], reading: _Reading) -> Mapping[str, tuple[int, int]]:
@@ -306,7 +308,7 @@ def _number_answers(messages: Sequence[StoredMessage], reading: _Reading) -> Map
     return {answer: (number, len(same)) for same in answers.values() for number, answer in enumerate(same, 1)}
 
 
-def _fold(messages: Sequence[StoredMessage], reading: _Reading) -> Iterator[Steps]:
+def _fold(messages: Sequence[StoredMessage], reading: _Reading) -> Iterator[StepsView]:
     """Return steps with their results, each below the step that it hangs on."""
     if not messages:
         return
@@ -329,10 +331,10 @@ def _fold(messages: Sequence[StoredMessage], reading: _Reading) -> Iterator[Step
         if message.id not in joined:
             ratings = _find_ratings(message, reading)
             missing = reading.missing.get(message.id)
-            steps.append(Step(message, results[message.id], min(depth, DEEPEST), missing, ratings))
+            steps.append(StepView(message, results[message.id], min(depth, DEEPEST), missing, ratings))
         below = [child for child in reading.children.get(message.id, ()) if child.id in here]
         waiting += [(child, depth + (message.id not in joined)) for child in reversed(below)]
-    yield Steps(steps)
+    yield StepsView(steps)
 
 
 def _find_ratings(message: StoredMessage, reading: _Reading) -> Sequence[StoredRating]:
@@ -343,8 +345,8 @@ def _find_ratings(message: StoredMessage, reading: _Reading) -> Sequence[StoredR
 
 
 def _place_happenings(
-    turns: Sequence[Turn], conversation: StoredConversation, reading: _Reading
-) -> Sequence[Turn]:
+    turns: Sequence[TurnView], conversation: StoredConversation, reading: _Reading
+) -> Sequence[TurnView]:
     """Put outcomes and ratings of the conversation behind the last turn that had begun by then."""
     known = {id for message in conversation.messages for id in (message.id, message.external_id)}
     happened = [(each.occurred_at, each, None, False) for each in conversation.outcomes]
@@ -353,15 +355,15 @@ def _place_happenings(
         for each in conversation.ratings
         if each.message not in known or each.message is None
     ]
-    placed: defaultdict[int, list[Happening]] = defaultdict(list)
+    placed: defaultdict[int, list[HappeningView]] = defaultdict(list)
     for at, outcome, rating, unknown in sorted([*happened, *rated], key=lambda each: each[0]):
         index = max((n for n, turn in enumerate(turns) if turn.at <= at), default=0)
         gap = _measure_gap(turns[index], at) if turns else ""
-        placed[index].append(Happening(at, outcome, rating, gap, unknown))
+        placed[index].append(HappeningView(at, outcome, rating, gap, unknown))
     return [dataclasses.replace(turn, items=_merge(turn.items, placed[n])) for n, turn in enumerate(turns)]
 
 
-def _merge(items: Sequence[Item], happenings: Sequence[Happening]) -> Sequence[Item]:
+def _merge(items: Sequence[Item], happenings: Sequence[HappeningView]) -> Sequence[Item]:
     """Put what happened behind the last item that had begun by then; the question stays the first."""
     merged = list(items)
     for happening in reversed(happenings):
@@ -371,12 +373,12 @@ def _merge(items: Sequence[Item], happenings: Sequence[Happening]) -> Sequence[I
 
 
 def _begin(item: Item) -> str:
-    if isinstance(item, Happening):
+    if isinstance(item, HappeningView):
         return item.at
-    return item.steps[0].message.created_at if isinstance(item, Steps) else item.message.created_at
+    return item.steps[0].message.created_at if isinstance(item, StepsView) else item.message.created_at
 
 
-def _measure_gap(turn: Turn, at: str) -> str:
+def _measure_gap(turn: TurnView, at: str) -> str:
     gap_us = read_instant_us(at) - max(read_instant_us(_begin(item)) for item in turn.items)
     return write_span(gap_us) if gap_us >= GAP_US else ""
 

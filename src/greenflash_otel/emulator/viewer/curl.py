@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from urllib.parse import quote
 
 LONGEST_ARGUMENT = 100_000
 """Bytes of a body that a command line takes everywhere."""
+
+
+def quote_path(path: str) -> str:
+    """Percent-encode a path below the API; what follows its first segment is one id, slashes and all."""
+    _, segment, *rest = path.split("/", 2)
+    return "/".join(["", quote(segment), *(quote(id, safe="") for id in rest)])
 
 
 def write_curl(method: str, url: str, body: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What protects the pages: headers for the browser, a key where there is one, and a token for what changes something."""
+"""What protects the pages: headers for the browser, a key where there is one, a token for what changes something."""
 
 from __future__ import annotations
 

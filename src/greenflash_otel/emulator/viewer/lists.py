@@ -36,7 +36,8 @@ SELECT position, at_us, duration_us, method, path, sender, status, about, conver
   FROM requests WHERE {{where}} ORDER BY position DESC LIMIT {PAGE + 1}"""  # noqa: S608
 PROFILES = f"""
 SELECT p.rowid AS row, p.id, p.external_id, p.fields, p.created_at_us, p.updated_at_us,
-       (SELECT o.external_id FROM profiles AS o WHERE o.id = json_extract(p.fields, '$.organizationId')) AS organization,
+       (SELECT o.external_id FROM profiles AS o
+         WHERE o.id = json_extract(p.fields, '$.organizationId')) AS organization,
        (SELECT count(*) FROM conversations AS c WHERE c.user_id = p.id OR c.organization_id = p.id) AS conversations
   FROM profiles AS p WHERE p.kind = :kind AND {{where}} ORDER BY p.rowid DESC LIMIT {PAGE + 1}"""  # noqa: S608
 ORPHANS = f"""

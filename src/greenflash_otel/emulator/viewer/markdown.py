@@ -24,7 +24,7 @@ REMEMBERED = 4_000
 def _make_renderer() -> MarkdownIt:
     renderer = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True})
     renderer.enable(["table", "strikethrough"])
-    renderer.validateLink = _is_allowed  # type: ignore[method-assign]  # its documented way
+    renderer.validateLink = _is_allowed  # type: ignore[method-assign,assignment]  # its documented way
     renderer.add_render_rule("image", _render_image)
     renderer.add_render_rule("link_open", _render_link)
     renderer.add_render_rule("table_open", lambda *_: '<div class="scrolls"><table>\n')
@@ -41,7 +41,7 @@ def _is_allowed(address: str) -> bool:
 def _render_image(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
 ) -> str:
-    """Show where a picture is: fetching it would tell its host who reads this."""
+    """Show where a picture is: fetching it would show its host who reads this."""
     address = tokens[index].attrGet("src") or ""
     return f'<span class="picture">{escape(tokens[index].content)} [picture: {escape(address)}]</span>'
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 from greenflash_otel.emulator import views
 from greenflash_otel.emulator.endpoints import API
@@ -16,7 +15,7 @@ from greenflash_otel.emulator.tree import render as render_tree
 from greenflash_otel.emulator.viewer import finding, lists, rows
 from greenflash_otel.emulator.viewer.charts import draw_days, draw_time_line
 from greenflash_otel.emulator.viewer.conversation import view_conversation
-from greenflash_otel.emulator.viewer.curl import write_curl
+from greenflash_otel.emulator.viewer.curl import quote_path, write_curl
 
 HTML = "text/html"
 MOST_ARRIVALS = 500
@@ -39,7 +38,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RenderedPage:
     """What is sent to it."""
 
     body: bytes
@@ -49,7 +48,7 @@ class Page:
     """Where to go instead."""
 
 
-def build_list(asked: PageRequest) -> Page:
+def build_list(asked: PageRequest) -> RenderedPage:
     """Conversations, latest change first; what to do where nothing has arrived."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
@@ -65,7 +64,7 @@ def build_list(asked: PageRequest) -> Page:
     return _render(asked, counts, name, listed=listed, event_types=event_types, has=rows.HAS)
 
 
-def build_conversation(asked: PageRequest) -> Page:
+def build_conversation(asked: PageRequest) -> RenderedPage:
     """One conversation as its user saw it."""
     found = _read_conversation(asked)
     if found is None:
@@ -77,24 +76,26 @@ def build_conversation(asked: PageRequest) -> Page:
     )
 
 
-def build_text(asked: PageRequest) -> Page:
+def build_text(asked: PageRequest) -> RenderedPage:
     """One conversation as a tree of text."""
     found = _read_conversation(asked)
     if found is None:
         return build_missing(asked, 404)
-    return Page(render_tree(found[0]).encode("utf-8", "backslashreplace") + b"\n", media_type="text/plain")
+    return RenderedPage(
+        render_tree(found[0]).encode("utf-8", "backslashreplace") + b"\n", media_type="text/plain"
+    )
 
 
-def build_json(asked: PageRequest) -> Page:
+def build_json(asked: PageRequest) -> RenderedPage:
     """One conversation with everything that is stored of it, as JSON."""
     found = _read_conversation(asked)
     if found is None:
         return build_missing(asked, 404)
     text = json.dumps(views.write_in_full(found[0]), ensure_ascii=False, indent=2)
-    return Page(text.encode("utf-8", "backslashreplace"), media_type="application/json")
+    return RenderedPage(text.encode("utf-8", "backslashreplace"), media_type="application/json")
 
 
-def build_message(asked: PageRequest) -> Page:
+def build_message(asked: PageRequest) -> RenderedPage:
     """One message in full."""
     found = _read_conversation(asked)
     if found is None:
@@ -106,7 +107,7 @@ def build_message(asked: PageRequest) -> Page:
     return _render(asked, counts, "message.html", conversation=conversation, message=message)
 
 
-def build_requests_of(asked: PageRequest) -> Page:
+def build_requests_of(asked: PageRequest) -> RenderedPage:
     """Requests that made a conversation."""
     found = _read_conversation(asked)
     if found is None:
@@ -114,12 +115,12 @@ def build_requests_of(asked: PageRequest) -> Page:
     return _list_requests(asked, found[0])
 
 
-def build_requests(asked: PageRequest) -> Page:
+def build_requests(asked: PageRequest) -> RenderedPage:
     """All requests, the newest first."""
     return _list_requests(asked, None)
 
 
-def build_request(asked: PageRequest) -> Page:
+def build_request(asked: PageRequest) -> RenderedPage:
     """One request in full, with the command that sends it again."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
@@ -127,21 +128,21 @@ def build_request(asked: PageRequest) -> Page:
     if found is None:
         return build_missing(asked, 404)
     request, body = found
-    command = write_curl(request.method, f"{asked.base_url}{API}{quote(request.path)}", body)
+    command = write_curl(request.method, asked.base_url + API + quote_path(request.path), body)
     text = _write_body(body)
     return _render(
         asked, counts, "request.html", request=request, text=text, length=len(body), command=command
     )
 
 
-def build_body(asked: PageRequest) -> Page:
+def build_body(asked: PageRequest) -> RenderedPage:
     """Body of a request, byte for byte, as text that a browser does not interpret."""
     with asked.store.snapshot() as db:
         found = lists.read_request(db, asked.params["number"])
-    return build_missing(asked, 404) if found is None else Page(found[1], media_type="text/plain")
+    return build_missing(asked, 404) if found is None else RenderedPage(found[1], media_type="text/plain")
 
 
-def build_outcomes(asked: PageRequest) -> Page:
+def build_outcomes(asked: PageRequest) -> RenderedPage:
     """Business events by type: how many, how much, in how many conversations."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
@@ -151,7 +152,7 @@ def build_outcomes(asked: PageRequest) -> Page:
     return _render(asked, counts, "outcomes.html", types=types, days=days, listed=listed, chosen=None)
 
 
-def build_event_type(asked: PageRequest) -> Page:
+def build_event_type(asked: PageRequest) -> RenderedPage:
     """Outcomes of one event type, and the conversations behind them."""
     name = asked.params["name"]
     with asked.store.snapshot() as db:
@@ -164,27 +165,27 @@ def build_event_type(asked: PageRequest) -> Page:
     return _render(asked, counts, "outcomes.html", types=types, days=days, listed=listed, chosen=name)
 
 
-def build_users(asked: PageRequest) -> Page:
+def build_users(asked: PageRequest) -> RenderedPage:
     """All users."""
     return _list_profiles(asked, "user")
 
 
-def build_organizations(asked: PageRequest) -> Page:
+def build_organizations(asked: PageRequest) -> RenderedPage:
     """All organizations."""
     return _list_profiles(asked, "organization")
 
 
-def build_user(asked: PageRequest) -> Page:
+def build_user(asked: PageRequest) -> RenderedPage:
     """One user, with conversations and outcomes."""
     return _show_profile(asked, "user")
 
 
-def build_organization(asked: PageRequest) -> Page:
+def build_organization(asked: PageRequest) -> RenderedPage:
     """One organization, with conversations and outcomes."""
     return _show_profile(asked, "organization")
 
 
-def build_unlinked(asked: PageRequest) -> Page:
+def build_unlinked(asked: PageRequest) -> RenderedPage:
     """Show what belongs to nothing, and why."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
@@ -194,19 +195,19 @@ def build_unlinked(asked: PageRequest) -> Page:
     return _render(asked, counts, "unlinked.html", outcomes=outcomes, ratings=ratings, orphans=orphans)
 
 
-def build_found(asked: PageRequest) -> Page:
+def build_found(asked: PageRequest) -> RenderedPage:
     """Go to what has the id, or say where it was looked for."""
     id = asked.query.get("id", "").strip()
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
         address = finding.find_address(db, id) if id else None
     if address is not None:
-        return Page(b"", location=address)
+        return RenderedPage(b"", location=address)
     places = [place for place, _ in finding.PLACES]
     return _render(asked, counts, "not_found.html", status=404, id=id, places=places)
 
 
-def build_missing(asked: PageRequest, status: int) -> Page:
+def build_missing(asked: PageRequest, status: int) -> RenderedPage:
     """Say that there is no such page, and where to look."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
@@ -216,12 +217,12 @@ def build_missing(asked: PageRequest, status: int) -> Page:
     return _render(asked, counts, "not_found.html", status=status, id=id, places=[])
 
 
-def build_login(asked: PageRequest, *, was_wrong: bool = False) -> Page:
+def build_login(asked: PageRequest, *, was_wrong: bool = False) -> RenderedPage:
     """Ask for the key."""
     return _render(asked, None, "login.html", status=401, was_wrong=was_wrong)
 
 
-def build_expired(asked: PageRequest) -> Page:
+def build_expired(asked: PageRequest) -> RenderedPage:
     """Say that a form was too old."""
     return _render(
         asked, None, "mistake.html", status=403, message="This form is too old. Open the page again."
@@ -248,14 +249,14 @@ def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
     }
 
 
-def _list_requests(asked: PageRequest, conversation: StoredConversation | None) -> Page:
+def _list_requests(asked: PageRequest, conversation: StoredConversation | None) -> RenderedPage:
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
         try:
             listed = lists.list_requests(
                 db,
                 status=asked.query.get("status", ""),
-                conversation_id=conversation and conversation.id,
+                conversation_id=None if conversation is None else conversation.id,
                 before=_read_position(asked),
             )
         except ValueError as error:
@@ -263,14 +264,14 @@ def _list_requests(asked: PageRequest, conversation: StoredConversation | None) 
     return _render(asked, counts, "requests.html", listed=listed, conversation=conversation)
 
 
-def _list_profiles(asked: PageRequest, kind: Literal["user", "organization"]) -> Page:
+def _list_profiles(asked: PageRequest, kind: Literal["user", "organization"]) -> RenderedPage:
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
         listed = lists.list_profiles(db, kind, before=_read_position(asked))
     return _render(asked, counts, "profiles.html", listed=listed, kind=kind)
 
 
-def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> Page:
+def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> RenderedPage:
     name = asked.params["name"]
     term = {"user": "user", "organization": "org"}[kind]
     with asked.store.snapshot() as db:
@@ -293,7 +294,7 @@ def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> 
     )
 
 
-def _read_conversation(asked: PageRequest) -> tuple[StoredConversation, rows.Counts] | None:
+def _read_conversation(asked: PageRequest) -> tuple[StoredConversation, rows.HeaderCounts] | None:
     """Return the conversation that Greenflash's id in the path names, and the counts; None if there is none."""
     conversation = reading.read_conversation(asked.store, asked.params["id"])
     if conversation is None:
@@ -316,13 +317,13 @@ def _write_body(body: bytes) -> str:
         return body.decode("utf-8", "backslashreplace")
 
 
-def _build_mistake(asked: PageRequest, counts: rows.Counts, message: str) -> Page:
+def _build_mistake(asked: PageRequest, counts: rows.HeaderCounts, message: str) -> RenderedPage:
     return _render(asked, counts, "mistake.html", status=400, message=message)
 
 
 def _render(
-    asked: PageRequest, counts: rows.Counts | None, name: str, *, status: int = 200, **values: Any
-) -> Page:
+    asked: PageRequest, counts: rows.HeaderCounts | None, name: str, *, status: int = 200, **values: Any
+) -> RenderedPage:
     from greenflash_otel.emulator.viewer.rendering import (
         render,
     )  # imports Jinja2, which tests without pages need not
@@ -337,4 +338,4 @@ def _render(
         now_us=asked.store.read_clock_us(),
         **values,
     )
-    return Page(body, status)
+    return RenderedPage(body, status)

@@ -15,14 +15,14 @@ from starlette.routing import Route
 
 from greenflash_otel.emulator.store import Store
 from greenflash_otel.emulator.viewer import actions, guards, pages
-from greenflash_otel.emulator.viewer.pages import Page, PageRequest
+from greenflash_otel.emulator.viewer.pages import PageRequest, RenderedPage
 
 POLL_S = 0.1
 """How often a page's stream looks for what is new."""
 HEARTBEAT_S = 15
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable", "x-content-type-options": "nosniff"}
 
-Build: TypeAlias = Callable[[PageRequest], Page]
+Build: TypeAlias = Callable[[PageRequest], RenderedPage]
 
 
 class Viewer:

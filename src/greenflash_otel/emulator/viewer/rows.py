@@ -57,10 +57,12 @@ SELECT c.position, c.id, c.external_id, c.updated_at_us, u.external_id AS user, 
        (SELECT count(*) FROM messages AS m WHERE m.conversation_id = c.id) AS items,
        (SELECT max(m.created_at_us) FROM messages AS m
          WHERE m.conversation_id = c.id AND m.type IN {ANSWERS}) AS answered_at_us,
-       (SELECT json_object('tool', json_extract(m.item, '$.toolName'), 'error', json_extract(m.item, '$.properties.error'),
+       (SELECT json_object('tool', json_extract(m.item, '$.toolName'),
+                           'error', json_extract(m.item, '$.properties.error'),
                            'at_us', m.created_at_us)
           FROM messages AS m WHERE m.conversation_id = c.id AND m.failed ORDER BY m.position DESC LIMIT 1) AS error,
-       (SELECT json_group_array(json_array(x.event_type, json_extract(x.body, '$.value'), json_extract(x.body, '$.influence')))
+       (SELECT json_group_array(json_array(x.event_type, json_extract(x.body, '$.value'),
+                                           json_extract(x.body, '$.influence')))
           FROM outcomes AS x
          WHERE x.conversation_id = c.id OR x.conversation_id IS NULL AND x.product_id = c.product_id
                AND x.external_conversation_id = c.external_id) AS outcomes,
@@ -83,10 +85,12 @@ OUTCOME_OF = """EXISTS (SELECT 1 FROM outcomes AS x WHERE {condition}
 RATING_OF = """EXISTS (SELECT 1 FROM ratings AS x WHERE x.product_id = c.product_id AND {condition}
     (x.conversation_id = c.id OR x.external_conversation_id = c.external_id
      OR x.external_message_id IN (SELECT m.external_id FROM messages AS m WHERE m.conversation_id = c.id)))"""
-MIDDLE = "json_extract(x.body, '$.rating') * 2 {sign} json_extract(x.body, '$.ratingMin') + json_extract(x.body, '$.ratingMax') AND"
+MIDDLE = """json_extract(x.body, '$.rating') * 2 {sign}
+    json_extract(x.body, '$.ratingMin') + json_extract(x.body, '$.ratingMax') AND"""
 
 CONDITIONS: Mapping[str, str] = {
-    "q": """(c.external_id LIKE :q_text ESCAPE '!' OR c.id LIKE :q_text ESCAPE '!' OR u.external_id LIKE :q_text ESCAPE '!'
+    "q": """(c.external_id LIKE :q_text ESCAPE '!' OR c.id LIKE :q_text ESCAPE '!'
+        OR u.external_id LIKE :q_text ESCAPE '!'
         OR EXISTS (SELECT 1 FROM messages AS m WHERE m.conversation_id = c.id AND m.item LIKE :q_json ESCAPE '!'))""",
     "user": "u.external_id = :user",
     "org": "o.external_id = :org",
@@ -98,9 +102,8 @@ CONDITIONS: Mapping[str, str] = {
 
 HAS: Mapping[str, str] = {
     "error": "EXISTS (SELECT 1 FROM messages AS m WHERE m.conversation_id = c.id AND m.failed)",
-    "step": "EXISTS (SELECT 1 FROM messages AS m WHERE m.conversation_id = c.id AND m.type NOT IN "
-    + VISIBLE
-    + ")",
+    "step": f"""EXISTS (SELECT 1 FROM messages AS m
+        WHERE m.conversation_id = c.id AND m.type NOT IN {VISIBLE})""",  # noqa: S608 - of names in this module
     "outcome": OUTCOME_OF.format(condition=""),
     "rating": RATING_OF.format(condition=""),
     "up": RATING_OF.format(condition=MIDDLE.format(sign=">")),
@@ -112,7 +115,7 @@ HAS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class HeaderCounts:
     """What the header says."""
 
     conversations: int
@@ -162,13 +165,13 @@ class Listed:
     """The cursor of the next page; None at the end."""
 
 
-def count_all(db: sqlite3.Connection) -> Counts:
+def count_all(db: sqlite3.Connection) -> HeaderCounts:
     """Count what there is."""
-    return Counts(**dict(db.execute(COUNTS).fetchone()))
+    return HeaderCounts(**dict(db.execute(COUNTS).fetchone()))
 
 
 def list_conversations(db: sqlite3.Connection, query: Mapping[str, str]) -> Listed:
-    """List the conversations that the terms of ``query`` describe, latest change first; ValueError if they cannot be read."""
+    """List the conversations that the terms of ``query`` describe, latest change first. Raises ValueError."""
     terms: dict[str, Any] = {name: query[name] for name in CONDITIONS if query.get(name)}
     conditions = [CONDITIONS[name] for name in terms]
     for name in filter(None, query.get("has", "").split(",")):
