@@ -20,7 +20,7 @@ NEWEST := $(VENV)/newest
 # Packages of that age have no wheels for a newer Python.
 HAS_LOWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info < (3, 13) else "")')
 # What depends on what is installed. The rest of the tests is about code of ours only.
-LOWEST_TESTS := tests/instrumentation tests/delivery tests/api tests/gateway tests/emulator tests/redaction \
+LOWEST_TESTS := tests/instrumentation tests/delivery tests/api tests/gateway tests/emulator tests/viewer tests/redaction \
 	tests/test_runtime.py tests/test_lower_bounds.py
 # The newest LangChain has no version for Python 3.10.
 HAS_NEWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info >= (3, 11) else "")')

@@ -196,6 +196,13 @@ def register_at_fork(
     os.register_at_fork(**{name: hook for name, hook in hooks.items() if hook is not None})
 
 
+def has_screen() -> bool:
+    """Return whether a browser can show a page here; without a screen only browsers that take the terminal would."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def is_main_thread() -> bool:
     """Return whether this is the thread that receives signals and may set their handlers.
 

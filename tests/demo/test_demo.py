@@ -164,6 +164,36 @@ def test_ctrl_c_is_how_a_kept_demo_ends_well() -> None:
     assert demo.returncode == 0
 
 
+def test_the_demo_ends_with_the_page(tmp_path: Path) -> None:
+    """On a terminal it opens the page and stays; the list there has every conversation and both outcomes."""
+    if sys.platform == "win32":
+        pytest.skip("needs a pseudo-terminal")
+    import pty
+
+    opened = tmp_path / "opened"
+    os.mkfifo(opened)
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o700)
+    ours, its = pty.openpty()
+    env = {**os.environ, "BROWSER": f"{browser} %s", "DISPLAY": ":0"}
+    with subprocess.Popen([*PROGRAM, "demo"], stdout=its, env=env) as demo:
+        os.close(its)
+        with os.fdopen(ours, encoding="utf-8", errors="replace") as terminal:
+            said = ""
+            while "It runs until Ctrl+C." not in said:
+                said += terminal.readline()
+            [url] = re.findall(r"Look at the conversations: (http\S+/)", said)
+            with httpx.Client(trust_env=False) as client:
+                page = client.get(url).text
+            address = opened.read_text().strip()
+            demo.send_signal(signal.SIGINT)
+            assert demo.wait(timeout=30) == 0
+    assert address == url.removesuffix("/")
+    assert len(re.findall(r'class="row"', page)) == 5
+    assert page.count("◆</span>") == 2
+
+
 def test_every_recorded_answer_names_its_source() -> None:
     """Where real traffic comes from is said beside it."""
     assert [answer["to"] for answer in read_recordings() if " " not in answer["source"]] == []

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import threading
+import webbrowser
 
 from openai import OpenAI
 
@@ -18,6 +19,7 @@ from greenflash_otel.demo.replay import Replay
 from greenflash_otel.demo.story import play_all
 from greenflash_otel.emulator import Emulator, render
 from greenflash_otel.emulator.faults import Fault, FaultReply, Faults
+from greenflash_otel.platform_support import has_screen
 
 CONVERSATIONS = 5 if is_possible() else 4
 
@@ -36,7 +38,8 @@ def show(arguments: argparse.Namespace) -> int:
             sys.stdin.readline()
             closable.is_closed = False
         greenflash.flush(10)
-        return _report(emulator, keep=arguments.keep)
+        is_watched = sys.stdout.isatty() and not arguments.no_open
+        return _report(emulator, keep=arguments.keep or is_watched, is_watched=is_watched)
 
 
 class Closable(Faults):
@@ -67,7 +70,8 @@ def _capture(emulator: Emulator, outbox: str) -> None:
             play_with_agent(base_url=openai.base_url, api_key="sk-recorded")
 
 
-def _report(emulator: Emulator, *, keep: bool) -> int:
+def _report(emulator: Emulator, *, keep: bool, is_watched: bool) -> int:
+    """Print what arrived, and where to see it; return the exit code."""
     stats = greenflash.stats()
     greenflash.shutdown(0)
     # Several are delivered at a time, so they are shown as they began, not as they arrived.
@@ -80,9 +84,12 @@ def _report(emulator: Emulator, *, keep: bool) -> int:
     if not is_possible():
         print("LangChain is not installed, so the conversation with an agent is left out.")
     print(f"messages and outcomes: {stats}")
-    print(f"emulator: {emulator.url} (everything it stores: {emulator.url}/emulator/conversations)")
+    print(f"as JSON: {emulator.url}/emulator/conversations")
+    print(f"Look at the conversations: {emulator.url}/")
     if keep:
         print("It runs until Ctrl+C.", flush=True)
+        if is_watched and has_screen():
+            webbrowser.open(emulator.url)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
     else:

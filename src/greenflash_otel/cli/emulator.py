@@ -13,7 +13,15 @@ def serve(arguments: argparse.Namespace) -> int:
     def announce(url: str) -> None:
         print(f"A local Greenflash listens at {url}", flush=True)
         print(f"  export GREENFLASH_BASE_URL={url}/api/v1")
-        print(f"  everything stored: {url}/emulator/conversations", flush=True)
+        print(f"  look at what arrives: {url}/")
+        print(f"  as JSON: {url}/emulator/conversations", flush=True)
 
-    run(arguments.host, arguments.port, arguments.database, arguments.api_key, announce=announce)
+    run(
+        arguments.host,
+        arguments.port,
+        arguments.database,
+        arguments.api_key,
+        allowed_hosts=arguments.allowed_host,
+        announce=announce,
+    )
     return 0

@@ -23,19 +23,16 @@ def make_parser() -> CommandParser:
     emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     emulator.add_argument("--port", type=int, default=8765, help="port to listen on (default %(default)s)")
     emulator.add_argument("--database", default=":memory:", help="SQLite file to keep everything in")
-    emulator.add_argument("--api-key", help="the only key to accept; by default any")
+    emulator.add_argument("--api-key", help="the only key to accept, and to open the pages; by default any")
+    emulator.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME", help="answer to this host name too"
+    )
     emulator.set_defaults(command="emulator:serve", parser=emulator)
 
-    demo = commands.add_parser("demo", help="see it work, without an account", description=DEMO)
-    demo.add_argument("--keep", action="store_true", help="keep the emulator running until Ctrl+C")
-    demo.add_argument("--outbox", help="folder of the outbox (default: a temporary one)")
-    demo.add_argument("--pause", action="store_true", help="wait for Enter between capture and delivery")
-    demo.set_defaults(command="demo:show", parser=demo)
-
+    _add_demo(commands)
     _add_gateway(commands)
     _add_import(commands)
     _add_outbox(commands)
-
     settings = commands.add_parser(
         "settings", help="every setting, and where it comes from", description=SETTINGS_TEXT
     )
@@ -49,6 +46,17 @@ def make_parser() -> CommandParser:
     add_settings(doctor)
     doctor.set_defaults(command="doctor:run", parser=doctor)
     return root
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = commands.add_parser("demo", help="see it work, without an account", description=DEMO)
+    demo.add_argument(
+        "--keep", action="store_true", help="keep the emulator running until Ctrl+C, as on a terminal"
+    )
+    demo.add_argument("--no-open", action="store_true", help="on a terminal, end without opening the page")
+    demo.add_argument("--outbox", help="folder of the outbox (default: a temporary one)")
+    demo.add_argument("--pause", action="store_true", help="wait for Enter between capture and delivery")
+    demo.set_defaults(command="demo:show", parser=demo)
 
 
 def _add_import(commands: Commands) -> None:
@@ -139,8 +147,8 @@ OUTBOX = (
 )
 EMULATOR = (
     "A local stand-in for the Greenflash API, strict about its contract. Point GREENFLASH_BASE_URL at the "
-    "address it prints; /emulator/conversations there shows what it has stored, what changed last first, and "
-    "says where more is. Exit code 0: it ran until Ctrl+C; 2: it could not start."
+    "address it prints, and open that address in a browser to see what arrives. /emulator/conversations "
+    "there has it as JSON. Exit code 0: it ran until Ctrl+C; 2: it could not start."
 )
 GATEWAY = (
     "Takes spans and log records over OTLP/HTTP (protobuf and JSON; gzip, zstd) and OTLP/gRPC, from an "
@@ -158,7 +166,8 @@ IMPORT = (
 )
 DEMO = (
     "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "
-    "conversations that arrived. Exit code 0: all arrived; 1: something did not; 2: the extra is not installed."
+    "conversations that arrived. On a terminal it then opens a page with them, and runs until Ctrl+C. "
+    "Exit code 0: all arrived; 1: something did not; 2: the extra is not installed."
 )
 FLUSH = (
     "Delivers what this and earlier processes left in the outbox (GREENFLASH_OUTBOX), with the settings of "

@@ -24,7 +24,14 @@ from greenflash_otel.emulator.contract import (
 )
 from greenflash_otel.emulator.paging import link_header, list_links, read_page
 from greenflash_otel.emulator.refusal import Refused
+from greenflash_otel.emulator.request_lines import (
+    SAMPLED_OUT,
+    describe_event,
+    describe_messages,
+    describe_rating,
+)
 from greenflash_otel.emulator.store import Store, reading, writing
+from greenflash_otel.emulator.store.writing import Arrival
 from greenflash_otel.emulator.stored import StoredConversation
 
 S = TypeVar("S")
@@ -42,12 +49,15 @@ class Call:
 
     url: str
     """Without the query."""
-    path: str
-    """Below `API` or `OWN`, percent-encoding undone."""
     path_id: str
     """What the last segment names, on routes that end in an id."""
     query: Mapping[str, str]
-    body: bytes
+    arrival: Arrival
+
+    @property
+    def body(self) -> bytes:
+        """The body as it came."""
+        return self.arrival.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +86,12 @@ def post_messages(store: Store, call: Call) -> Reply:
     request = read(MessagesRequest, call.body)
     sampled = _is_sampled(store, request)
     with store.change() as change:
-        writing.note(change, "POST", call.path, request, sampled_out=not sampled)
         if not sampled:
+            writing.note(change, call.arrival, 204, SAMPLED_OUT)
             return Reply(204, None)
         receipt = writing.add_messages(change, request)
+        about = describe_messages(request, receipt)
+        writing.note(change, call.arrival, 201, about, receipt.conversation_id)
     return Reply(201, views.write_messages_answer(receipt, request.system_prompt))
 
 
@@ -90,10 +102,12 @@ def post_event(store: Store, call: Call) -> Reply:
         sampling.key_of_event(request), request.sample_rate, forced=request.force_sample
     )
     with store.change() as change:
-        writing.note(change, "POST", call.path, request, sampled_out=not sampled)
         if not sampled:
+            writing.note(change, call.arrival, 204, SAMPLED_OUT)
             return Reply(204, None)
         event_id = writing.add_event(change, request)
+        found = writing.find_conversation_id(change, request)
+        writing.note(change, call.arrival, 201, describe_event(request), found)
     return Reply(201, {"success": True, "eventId": event_id})
 
 
@@ -101,8 +115,9 @@ def post_rating(store: Store, call: Call) -> Reply:
     """Keep a rating; what it rates may be unknown as yet."""
     request = read(RatingRequest, call.body)
     with store.change() as change:
-        writing.note(change, "POST", call.path, request)
         writing.add_rating(change, request)
+        found = writing.find_conversation_id(change, request)
+        writing.note(change, call.arrival, 201, describe_rating(request), found)
     return Reply(201, {"success": True})
 
 
@@ -110,8 +125,8 @@ def post_user(store: Store, call: Call) -> Reply:
     """Create or update a user."""
     request = read(UserRequest, call.body)
     with store.change() as change:
-        writing.note(change, "POST", call.path, request)
         writing.save_user(change, request.external_user_id, request)
+        writing.note(change, call.arrival, 201, request.external_user_id)
     return Reply(201, _write_user_answer(store, request.external_user_id))
 
 
@@ -120,8 +135,8 @@ def put_user(store: Store, call: Call) -> Reply:
     request = read(UserUpdate, call.body)
     with store.change() as change:
         writing.demand_profile(change, "user", call.path_id)
-        writing.note(change, "PUT", call.path, request)
         writing.save_user(change, call.path_id, request)
+        writing.note(change, call.arrival, 200, call.path_id)
     return Reply(200, _write_user_answer(store, call.path_id))
 
 
@@ -129,8 +144,8 @@ def post_organization(store: Store, call: Call) -> Reply:
     """Create or update an organization."""
     request = read(OrganizationRequest, call.body)
     with store.change() as change:
-        writing.note(change, "POST", call.path, request)
         writing.save_organization(change, request.external_organization_id, request)
+        writing.note(change, call.arrival, 201, request.external_organization_id)
     return Reply(201, _write_organization_answer(store, request.external_organization_id))
 
 
@@ -139,8 +154,8 @@ def put_organization(store: Store, call: Call) -> Reply:
     request = read(OrganizationUpdate, call.body)
     with store.change() as change:
         writing.demand_profile(change, "organization", call.path_id)
-        writing.note(change, "PUT", call.path, request)
         writing.save_organization(change, call.path_id, request)
+        writing.note(change, call.arrival, 200, call.path_id)
     return Reply(200, _write_organization_answer(store, call.path_id))
 
 

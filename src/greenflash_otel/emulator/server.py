@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,7 @@ class Emulator:
         now_us: Callable[[], int] = get_time_us,
         new_uuid: Callable[[], str] = make_uuid,
         max_body_bytes: int = MAX_BODY_BYTES,
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
         self.host = host
         self.port = port
@@ -78,6 +79,8 @@ class Emulator:
         self._now_us = now_us
         self._new_uuid = new_uuid
         self._max_body_bytes = max_body_bytes
+        self._allowed_hosts = allowed_hosts
+        self._stopping = threading.Event()
         self._running: _Running | None = None
 
     @property
@@ -113,6 +116,7 @@ class Emulator:
         if running is None:
             return
         running.server.should_exit = True
+        self._stopping.set()
         self.faults.release()
         running.thread.join()
         running.store.close()
@@ -186,7 +190,15 @@ class Emulator:
             store.close()
             raise
         self.port = listener.getsockname()[1]
-        app = create_app(store, faults=self.faults, api_key=self.api_key, max_body_bytes=self._max_body_bytes)
+        self._stopping.clear()
+        app = create_app(
+            store,
+            faults=self.faults,
+            api_key=self.api_key,
+            max_body_bytes=self._max_body_bytes,
+            allowed_hosts=(*self._allowed_hosts, self.host),
+            is_stopping=self._stopping.is_set,
+        )
         config = uvicorn.Config(
             app,
             http="h11",
@@ -200,7 +212,7 @@ class Emulator:
             headers=[("x-greenflash-emulator", "1")],  # by which the library knows a stand-in
             timeout_graceful_shutdown=GRACE_S,
         )
-        return _EmulatorServer(config), listener, store
+        return _EmulatorServer(config, self._stopping), listener, store
 
 
 def run(
@@ -209,17 +221,19 @@ def run(
     database: str | Path = ":memory:",
     api_key: str | None = None,
     *,
+    allowed_hosts: Sequence[str] = (),
     announce: Callable[[str], None] = lambda url: None,
 ) -> None:
     """Serve until interrupted. ``announce`` is called with the URL once clients can connect."""
-    Emulator(host, port, database, api_key).serve(announce)
+    Emulator(host, port, database, api_key, allowed_hosts=allowed_hosts).serve(announce)
 
 
 class _EmulatorServer(uvicorn.Server):
     """A uvicorn server that says when it serves, or that it never will."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
         super().__init__(config)
+        self._stopping = stopping
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -228,6 +242,7 @@ class _EmulatorServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and turn away who gets in meanwhile: uvicorn waits for them and leaves them open."""
+        self._stopping.set()  # so that open pages end their streams
         stopping = asyncio.ensure_future(super().shutdown(sockets=sockets))
         while not (await asyncio.wait({stopping}, timeout=POLL_S))[0]:
             for connection in list(self.server_state.connections):

@@ -36,21 +36,30 @@ MIGRATIONS = (
         updated_at_us INTEGER NOT NULL,
         UNIQUE (product_id, external_id)
     ) STRICT;
+    CREATE INDEX conversations_by_change ON conversations (updated_at_us, position);
+    CREATE INDEX conversations_of_user ON conversations (user_id);
+    CREATE INDEX conversations_of_organization ON conversations (organization_id);
     CREATE TABLE messages (
         position INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         conversation_id TEXT NOT NULL REFERENCES conversations (id),
         external_id TEXT,                     -- NULLs differ: an item without an id is always new
         type TEXT NOT NULL,
+        parent TEXT,                          -- as sent, whichever kind of id it is
+        failed INTEGER NOT NULL,              -- 1 where the item says that something went wrong
         created_at_us INTEGER NOT NULL,
         item TEXT NOT NULL,                   -- JSON object as it was sent
         UNIQUE (conversation_id, external_id)
     ) STRICT;
     CREATE INDEX messages_in_time ON messages (conversation_id, created_at_us, position);
+    CREATE INDEX messages_by_type ON messages (conversation_id, type, created_at_us, position);
+    CREATE INDEX messages_by_external_id ON messages (external_id);
+    CREATE INDEX messages_failed ON messages (conversation_id) WHERE failed;
     CREATE TABLE outcomes (                   -- Greenflash events
         position INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         insert_id TEXT UNIQUE,
+        event_type TEXT NOT NULL,
         product_id TEXT NOT NULL,
         conversation_id TEXT,                 -- as sent: its conversation may come later
         external_conversation_id TEXT,
@@ -59,6 +68,7 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX outcomes_by_id ON outcomes (conversation_id);
     CREATE INDEX outcomes_by_external_id ON outcomes (external_conversation_id);
+    CREATE INDEX outcomes_by_type ON outcomes (event_type);
     CREATE TABLE ratings (
         position INTEGER PRIMARY KEY,
         product_id TEXT NOT NULL,
@@ -69,13 +79,24 @@ MIGRATIONS = (
         rated_at_us INTEGER NOT NULL,
         body TEXT NOT NULL
     ) STRICT;
-    CREATE TABLE requests (                   -- every accepted one, before deduplication
+    CREATE INDEX ratings_by_id ON ratings (conversation_id);
+    CREATE INDEX ratings_by_external_id ON ratings (external_conversation_id);
+    CREATE INDEX ratings_of_message ON ratings (message_id);
+    CREATE INDEX ratings_of_external_message ON ratings (external_message_id);
+    CREATE TABLE requests (                   -- every one that would change something, before deduplication
         position INTEGER PRIMARY KEY,
+        at_us INTEGER NOT NULL,
+        duration_us INTEGER NOT NULL,
         method TEXT NOT NULL,
         path TEXT NOT NULL,
-        body TEXT NOT NULL,
-        sampled_out INTEGER NOT NULL
+        sender TEXT NOT NULL,                 -- User-Agent
+        status INTEGER NOT NULL,
+        about TEXT NOT NULL,                  -- for people: what it did, or why it was refused
+        conversation_id TEXT,                 -- Greenflash's, where it is known by then
+        body BLOB NOT NULL                    -- the bytes as they came
     ) STRICT;
+    CREATE INDEX requests_refused ON requests (position) WHERE status >= 400;
+    CREATE INDEX requests_of_conversation ON requests (conversation_id);
     """,
 )
 """Applied in order, each once; never edited, only added to."""
@@ -99,6 +120,8 @@ class Store:
         self._now_us = now_us
         self._new_uuid = new_uuid
         self._lock = threading.Lock()
+        self.changes = 0
+        """Changes that were committed so far, for those who wait for the next one."""
         self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         try:
@@ -120,6 +143,7 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+            self.changes += 1
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -130,6 +154,10 @@ class Store:
                 yield self._db
             finally:
                 self._db.execute("COMMIT")
+
+    def read_clock_us(self) -> int:
+        """Return the time by the clock of what is written."""
+        return self._now_us()
 
     def close(self) -> None:
         """Close the file. What was in ``:memory:`` is gone."""

@@ -18,16 +18,25 @@ from greenflash_otel.emulator.stored import (
     StoredUser,
 )
 
+SAMPLED_OUT = 204
+"""The status of a request of which nothing was stored, by its ``sampleRate``."""
+ACCEPTED = "(SELECT * FROM requests WHERE status < 400)"
+
 ALL = -1
 """A limit that SQLite takes for none."""
 
-CONVERSATIONS = """
+EVERY_CONVERSATION = """
 SELECT c.*, u.external_id AS external_user_id, o.external_id AS external_organization_id
   FROM conversations AS c JOIN profiles AS u ON u.id = c.user_id
-       LEFT JOIN profiles AS o ON o.id = c.organization_id
+       LEFT JOIN profiles AS o ON o.id = c.organization_id"""
+CONVERSATION = EVERY_CONVERSATION + " WHERE c.id = lower(?)"
+CONVERSATIONS = (
+    EVERY_CONVERSATION
+    + """
  WHERE (:product_id IS NULL OR c.product_id = :product_id)
    AND (:id IS NULL OR c.id = lower(:id) OR c.external_id = :id)
  ORDER BY {order} LIMIT :limit OFFSET :offset"""
+)
 OLDEST_CREATED_FIRST, LATEST_CHANGED_FIRST = "c.position", "c.updated_at_us DESC, c.position DESC"
 
 OUTCOMES = """
@@ -87,6 +96,13 @@ def read_conversations(
         return tuple(_read_conversation(db, row) for row in db.execute(query, wanted).fetchall())
 
 
+def read_conversation(store: Store, id: str) -> StoredConversation | None:
+    """Return the conversation that has this id of Greenflash's; None if there is none."""
+    with store.snapshot() as db:
+        row = db.execute(CONVERSATION, (id,)).fetchone()
+        return None if row is None else _read_conversation(db, row)
+
+
 def read_outcomes(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[StoredOutcome, ...]:
@@ -140,9 +156,9 @@ def read_requests(
     """Every accepted request in order of arrival, repeats and sampled-out ones too."""
     return tuple(
         AcceptedRequest(
-            row["position"], row["method"], row["path"], json.loads(row["body"]), bool(row["sampled_out"])
+            row["position"], row["method"], row["path"], json.loads(row["body"]), row["status"] == SAMPLED_OUT
         )
-        for row in _select_page(store, "requests", limit, offset, newest_first)
+        for row in _select_page(store, ACCEPTED, limit, offset, newest_first)
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -40,6 +41,20 @@ PROFILE_FIELDS = ("name", "email", "phone", "anonymized", "properties")
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    """Below ``/api/v1``."""
+    body: bytes
+    sender: str
+    """The header ``User-Agent``; empty if it had none."""
+    began_ns: int
+    """When it came, by the clock of `time.perf_counter_ns`."""
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceipt:
     """What became of one item of a request."""
 
@@ -58,12 +73,37 @@ class Receipt:
     messages: tuple[MessageReceipt, ...]
 
 
-def note(change: Change, method: str, path: str, body: Body, *, sampled_out: bool = False) -> None:
-    """Store an accepted request, even if it changes nothing else."""
-    change.db.execute(
-        "INSERT INTO requests (method, path, body, sampled_out) VALUES (?, ?, ?, ?)",
-        (method, path, json.dumps(body.as_sent()), sampled_out),
-    )
+def note(
+    change: Change, arrival: Arrival, status: int, about: str = "", conversation_id: str | None = None
+) -> None:
+    """Store a request and how it is answered, even if it changes nothing else."""
+    row = {
+        "at_us": change.now_us,
+        "duration_us": (time.perf_counter_ns() - arrival.began_ns) // 1_000,
+        "method": arrival.method,
+        "path": arrival.path,
+        "sender": arrival.sender,
+        "status": status,
+        "about": about,
+        "conversation_id": conversation_id,
+        "body": arrival.body,
+    }
+    _insert(change.db, "requests", row)
+
+
+def find_conversation_id(change: Change, body: EventRequest | RatingRequest) -> str | None:
+    """Return Greenflash's id of the conversation that an outcome or a rating names; None if it is not stored."""
+    row = change.db.execute(
+        """SELECT id FROM conversations WHERE id = :id
+           UNION ALL SELECT id FROM conversations
+                      WHERE :id IS NULL AND external_id = :external_id AND product_id = :product_id""",
+        {
+            "id": _lower(body.conversation_id),
+            "external_id": body.external_conversation_id,
+            "product_id": body.product_id.lower(),
+        },
+    ).fetchone()
+    return None if row is None else str(row["id"])
 
 
 def add_messages(change: Change, request: MessagesRequest) -> Receipt:
@@ -91,6 +131,7 @@ def add_event(change: Change, request: EventRequest) -> str:
     row = {
         "id": event_id,
         "insert_id": request.insert_id,
+        "event_type": request.event_type,
         "product_id": request.product_id.lower(),
         "conversation_id": _lower(request.conversation_id),
         "external_conversation_id": request.external_conversation_id,
@@ -223,8 +264,11 @@ def _add_message(change: Change, conversation_id: str, item: MessageItem, at_us:
         "conversation_id": conversation_id,
         "external_id": item.external_message_id,
         "type": item.type,
+        "parent": item.parent_external_message_id or _lower(item.parent_message_id),
+        "failed": _has_failed(item),
         "created_at_us": at_us,
-        "item": json.dumps(item.as_sent()),
+        # As text, not as escapes: it is searched with LIKE.
+        "item": json.dumps(item.as_sent(), ensure_ascii=False),
     }
     if _insert(change.db, "messages", row):
         return MessageReceipt(str(row["id"]), item.external_message_id, item.type, created=True)
@@ -233,6 +277,12 @@ def _add_message(change: Change, conversation_id: str, item: MessageItem, at_us:
         (conversation_id, item.external_message_id),
     ).fetchone()
     return MessageReceipt(stored["id"], item.external_message_id, stored["type"], created=False)
+
+
+def _has_failed(item: MessageItem) -> bool:
+    """Return whether a tool failed, or the call that the message is about."""
+    properties = item.properties or {}
+    return item.type == "tool_error" or "error" in properties or properties.get("ending") == "failed"
 
 
 def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> bool:

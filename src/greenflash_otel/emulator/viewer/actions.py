@@ -1,0 +1,54 @@
+"""What the pages can change: empty the emulator, and send a request again."""
+
+from __future__ import annotations
+
+import time
+
+from greenflash_otel.emulator.endpoints import API, ENDPOINTS, Call, Endpoint
+from greenflash_otel.emulator.refusal import Refused
+from greenflash_otel.emulator.store import Store, writing
+from greenflash_otel.emulator.store.writing import Arrival
+from greenflash_otel.emulator.viewer.lists import read_request
+
+TABLES = ("requests", "ratings", "outcomes", "messages", "conversations", "profiles")
+"""In an order that breaks no reference."""
+SENDER = "sent again from the page"
+
+
+def clear(store: Store) -> str:
+    """Remove everything; return where to go on."""
+    with store.change() as change:
+        for table in TABLES:
+            change.db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of this module
+    return "/"
+
+
+def replay(store: Store, number: int) -> str:
+    """Carry a request out once more, byte for byte; return the address of the new one."""
+    with store.snapshot() as db:
+        found = read_request(db, number)
+    if found is None:
+        return "/requests"
+    row, body = found
+    arrival = Arrival(row.method, row.path, body, SENDER, time.perf_counter_ns())
+    endpoint, path_id = _find_endpoint(row.method, row.path)
+    try:
+        if endpoint is None:
+            raise Refused(404, f"No route {row.path!r}; the API begins at {API}")
+        endpoint.handle(store, Call(url=row.path, path_id=path_id, query={}, arrival=arrival))
+    except Refused as refusal:
+        with store.change() as change:
+            writing.note(change, arrival, refusal.status, refusal.message)
+    with store.snapshot() as db:
+        (latest,) = db.execute("SELECT max(position) FROM requests").fetchone()
+    return f"/requests/{latest}"
+
+
+def _find_endpoint(method: str, path: str) -> tuple[Endpoint | None, str]:
+    """Return the endpoint of a path below the API, and the id that ends the path."""
+    for endpoint in ENDPOINTS:
+        own = endpoint.path.removeprefix(API)
+        prefix = own.removesuffix("{id}")
+        if endpoint.method == method and (own == path or (prefix != own and path.startswith(prefix))):
+            return endpoint, path.removeprefix(prefix)
+    return None, ""

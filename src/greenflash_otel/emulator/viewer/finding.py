@@ -1,0 +1,60 @@
+"""Find the page of an id, whatever it is the id of."""
+
+from __future__ import annotations
+
+import sqlite3
+from urllib.parse import quote
+
+PLACES = (
+    (
+        "conversation",
+        "SELECT id FROM conversations WHERE id = lower(:id) OR external_id = :id ORDER BY position DESC",
+    ),
+    (
+        "message",
+        "SELECT conversation_id, id FROM messages WHERE external_id = :id OR id = lower(:id) ORDER BY position DESC",
+    ),
+    (
+        "outcome",
+        """SELECT k.id AS conversation_id, x.id, x.event_type FROM outcomes AS x
+           LEFT JOIN conversations AS k ON k.id = x.conversation_id
+             OR x.conversation_id IS NULL AND k.product_id = x.product_id AND k.external_id = x.external_conversation_id
+           WHERE x.id = lower(:id) OR x.insert_id = :id""",
+    ),
+    (
+        "user",
+        "SELECT external_id FROM profiles WHERE kind = 'user' AND (external_id = :id OR id = lower(:id))",
+    ),
+    (
+        "organization",
+        "SELECT external_id FROM profiles WHERE kind = 'organization' AND (external_id = :id OR id = lower(:id))",
+    ),
+    (
+        "response",
+        """SELECT conversation_id, id FROM messages
+            WHERE item LIKE '%"response_id"%' AND json_extract(item, '$.properties.response_id') = :id
+            ORDER BY position DESC""",
+    ),
+)
+"""Where an id is looked for, in this order, and how."""
+
+
+def find_address(db: sqlite3.Connection, id: str) -> str | None:
+    """Return the address of what has the id; None if nothing has."""
+    for place, statement in PLACES:
+        row = db.execute(statement + " LIMIT 1", {"id": id}).fetchone()
+        if row is not None:
+            return _make_address(place, row)
+    return None
+
+
+def _make_address(place: str, row: sqlite3.Row) -> str:
+    if place == "conversation":
+        return f"/c/{row['id']}"
+    if place in ("user", "organization"):
+        return f"/{place}s/{quote(row['external_id'], safe='')}"
+    if place == "outcome":
+        if row["conversation_id"] is None:
+            return f"/outcomes/{quote(row['event_type'], safe='')}#o-{row['id']}"
+        return f"/c/{row['conversation_id']}#o-{row['id']}"
+    return f"/c/{row['conversation_id']}?leaf={row['id']}#m-{row['id']}"
