@@ -99,7 +99,9 @@ def test_where_the_outbox_is(environment: dict[str, str], expected: str) -> None
 @pytest.mark.parametrize(
     ("environment", "given", "wanted"),
     [
-        pytest.param({}, {"product_id": None, "api_key": "gf_test"}, "GREENFLASH_PRODUCT_ID", id="no product"),
+        pytest.param(
+            {}, {"product_id": None, "api_key": "gf_test"}, "GREENFLASH_PRODUCT_ID", id="no product"
+        ),
         pytest.param({}, {"product_id": "shop"}, "write the UUID", id="a product that is no UUID"),
         pytest.param({}, {"product_id": 7}, "write the UUID", id="a product that is no text"),
         pytest.param({}, {"product_id": "x", "export": "none"}, "write the UUID", id="not even unused"),

@@ -309,10 +309,7 @@ def stats() -> Stats:
 def has_other_readers() -> bool:
     """Return whether anybody but our own pipeline may read the spans that we make."""
     runtime = _runtime
-    is_own = (
-        runtime is not None and runtime.tracer_provider is None and runtime.settings.export == "greenflash"
-    )
-    return not is_own
+    return runtime is None or not isinstance(runtime.tracer, OwnTracer)
 
 
 def note_outcome_span(span: trace.Span, recorded_by: Pipeline | None) -> None:
