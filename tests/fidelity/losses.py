@@ -12,7 +12,7 @@ NOTES: Mapping[str, str] = {
     ),
     "openinference-autogen-0.1.22": "the library does not read the name `thought` of the text next to tool calls",
     "openinference-openai-agents-2.6.0": "only a system prompt is there, and it is sent with a first message",
-    "openinference-two-0.1.80": "the inner layer has a trace of its own and does not know that a tool failed",
+    "openinference-two-0.1.80": "the inner layer has a separate trace and does not know that a tool failed",
     "openllmetry-langchain-0.47.5": "one request's trace leaks into the next; two calls of Responses are not linked",
     "openllmetry-openai-0.47.5": "two calls of Responses are not linked",
     "openllmetry-openai-0.62.4": "the tool's own span has another id than the call in Responses",

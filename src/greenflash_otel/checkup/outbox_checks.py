@@ -17,7 +17,7 @@ _FOLDER_STEP: Final = "set GREENFLASH_OUTBOX to a folder that this user may writ
 
 
 def check_outbox(settings: Settings) -> Iterator[Finding]:
-    """Yield what is to be said of the folder and of what lies in it. Creates nothing and sends nothing."""
+    """Yield the findings about the folder and its content. Creates nothing and sends nothing."""
     if settings.outbox == MEMORY:
         title = "the outbox is in memory: what is not delivered ends with its process"
         yield Finding("outbox.durable", "warn", title, "set GREENFLASH_OUTBOX to a folder")

@@ -66,7 +66,7 @@ def assemble(
 def assemble_overdue(store: ConversationStore, now_ns: int | None) -> list[ConversationUpdate]:
     """Emit operations that waited in vain until ``now_ns``, the time of a span; None: all that wait.
 
-    A step of which nobody knows the conversation is none by itself: it is counted, not emitted.
+    A step without a known conversation makes none: it is counted, not emitted.
     """
     updates: list[ConversationUpdate] = []
     for waiting in store.expire(now_ns):

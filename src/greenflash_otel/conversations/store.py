@@ -109,7 +109,7 @@ class ConversationStore:
 
     @property
     def size_bytes(self) -> int:
-        """Roughly how much memory takes all that is remembered, and all that waits."""
+        """Roughly how many bytes the remembered and the waiting entries take."""
         waiting = sum(queue.size_bytes for queue in self._queues.values())
         return self._states.size_bytes + self.index.size_bytes + waiting
 

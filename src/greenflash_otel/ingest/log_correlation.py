@@ -33,7 +33,7 @@ class Joiner:
     def take_logs(self, logs: Iterable[LogRecord], now_ns: int) -> list[SpanRecord]:
         """Remember log records; gives the spans that came before them, with all that is known of each.
 
-        A record that is an operation of its own is a span by itself.
+        A record that describes an operation becomes a span.
         """
         keys: dict[DeferralKey, None] = {}
         found: list[SpanRecord] = []

@@ -53,6 +53,7 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "take over a response": (call.ObservedCall, "receive", fail),
     "decode an answer": (JsonBody, "_digest", fail),
     "read an answer": (call, "complete_operation", fail),
+    "name the calls of tools": (call, "name_calls", fail),
     "shorten a history": (KnownHistory, "shorten", fail),
     "end an operation": (invocation.Invocation, "finish", fail),
     "write an operation to its span": (invocation, "attributes_of", fail),

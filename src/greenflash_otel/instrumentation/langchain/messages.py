@@ -19,7 +19,7 @@ def is_message(value: Any) -> bool:
 
 
 def is_inserted(message: Any) -> bool:
-    """Return whether middleware put a message in, as a summary in place of what it stands for.
+    """Return whether middleware put the message in, such as a summary of earlier messages.
 
     The mark only says that the user did not write it: an answer, or the result of a tool, was said all the same.
     """

@@ -1,8 +1,8 @@
 """Turns what LangChain reports of its runs into spans.
 
-A run begins as a span with its place in the trace; what it came to is written when it ends. The spans of a
-turn end together with it, each at its own time, the root's last: only then is it known what of all that was
-said the user saw. One lock guards the runs, none is taken while content is read.
+A run begins as a span with its place in the trace; its result is written when it ends. The spans of a turn
+are recorded together when the turn ends, each with its own time, the root's last: only then is it known
+which message the user saw. One lock guards the runs; it is free while content is read.
 """
 
 from __future__ import annotations

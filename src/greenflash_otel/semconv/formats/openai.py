@@ -148,7 +148,7 @@ def _is_message(entry: JsonObject, kind: str) -> bool:
 
 
 def _unseal(item: JsonObject) -> Part:
-    """Return an item as it came, but of what only the provider can read the digest, long as that may be."""
+    """Return an item unchanged, but with a digest for content that only the provider can read."""
     sealed = read_str(item.get("encrypted_content"))
     return read_other({**item, "encrypted_content": digest_of(sealed)[0]} if sealed else item)
 
