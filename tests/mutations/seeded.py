@@ -238,16 +238,28 @@ MUTATIONS: dict[str, Mutation] = {
         "    override = None if cursor.head_id is None else (head_id, cursor.head_id)\n"
         '    known.get_state(id).parent_overrides.remember(head_id, cursor.head_id or "")',
     ),
-    "nothing is ever noted": Mutation("lru", "            self._unpersisted += 1", "            pass"),
-    "all is noted for ever": Mutation(
+    "nothing is ever noted": Mutation(
         "lru",
-        '        """Count every entry as persisted."""\n        self._unpersisted = 0',
-        "        pass",
+        "            self.pending_count += 1\n        self[key] = value",
+        "            pass\n        self[key] = value",
+    ),
+    "all is noted for ever": Mutation(
+        "conversations/state", "            mapping.pending_count = 0", "            pass"
     ),
     "only the newest is noted": Mutation(
-        "lru", "self._unpersisted))[::-1]", "min(1, self._unpersisted)))[::-1]"
+        "lru", "self.pending_count))[::-1]", "min(1, self.pending_count)))[::-1]"
     ),
-    "noted backwards": Mutation("lru", "self._unpersisted))[::-1]", "self._unpersisted))"),
+    "noted backwards": Mutation("lru", "self.pending_count))[::-1]", "self.pending_count))"),
+    "a beginning is left out of any conversation": Mutation(
+        "conversations/beginnings",
+        "        return context.conversation_id == beginning.conversation_id",
+        "        return True",
+    ),
+    "a beginning is left out before an edit": Mutation(
+        "conversations/beginnings",
+        '    return {link.kind for link in links[len(exact) :]} <= {"user"} and _has_answers(prepared, links)',
+        "    return _has_answers(prepared, links)",
+    ),
     "a field is not stored": Mutation(
         "values", "        if found != default:", '        if found != default and attribute != "facts":'
     ),

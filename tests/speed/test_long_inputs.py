@@ -33,7 +33,7 @@ def describe(converter: Converter) -> tuple[list[ApiRequest], list[StateRecord]]
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_whatever_is_resent(seed: int) -> None:
+def test_reading_only_what_is_new(seed: int) -> None:
     """Reading only what is new, of every input, gives what reading everything gives."""
     arrivals = list(make_arrivals(seed))
     assert describe(convert(arrivals, 0)) == describe(convert(arrivals, None))

@@ -54,7 +54,7 @@ def _is_plain(value: object) -> bool:
 
 def select_texts(attributes: Attributes) -> Mapping[str, str]:
     """Return the attributes that are texts and not empty: in one pass, where many names are looked up."""
-    return {name: value for name, value in attributes.items() if value and isinstance(value, str)}
+    return {name: value for name, value in attributes.items() if isinstance(value, str) and value}
 
 
 def read_text(attributes: Attributes, name: str) -> str | None:

@@ -17,6 +17,7 @@ from greenflash_otel.model.operation import MAIN_CALLS, Message, Operation
 from greenflash_otel.model.roles import SYSTEM_ROLES
 from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv import registry
+from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.semconv.correlation.reading import Reading, read
 from greenflash_otel.semconv.genai import INPUT_MESSAGES, OPERATION_NAME
 from greenflash_otel.semconv.prompt_attributes import TEMPLATES
@@ -115,7 +116,7 @@ def _is_plain(span: SpanRecord) -> bool:
     """Return whether a span says in its messages attribute, and nowhere else, what a call was given."""
     attributes: Attributes = span.attributes
     return (
-        attributes.get(OPERATION_NAME) in MAIN_CALLS
+        read_text(attributes, OPERATION_NAME) in MAIN_CALLS
         and not span.events
         and OTHER_MARKERS.isdisjoint(attributes)
     )
