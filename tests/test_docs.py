@@ -244,7 +244,8 @@ def test_the_blocks_about_redaction(greenflash_emulator: Emulator, monkeypatch: 
 
 async def test_the_blocks_about_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The lifespan of ``servers.md`` ends the pipeline; the hook of Celery is one."""
-    asgi, celery = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "servers.md").read_text(), re.DOTALL)
+    page = (ROOT / "docs" / "servers.md").read_text()
+    asgi, celery, middleware, frozen = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     for name, value in {**ENVIRONMENT, "GREENFLASH_OUTBOX": ":memory:"}.items():
         monkeypatch.setenv(name, value)
     space: dict[str, Any] = {}
@@ -258,6 +259,11 @@ async def test_the_blocks_about_servers(monkeypatch: pytest.MonkeyPatch) -> None
         exec(compile(celery, "servers.md", "exec"), space)
         space["worker_process_shutdown"].send(None)
     assert ended == [True]
+    for block in (middleware, frozen):
+        exec(compile(block, "servers.md", "exec"), space)
+    found = space["find_conversation"]({"headers": [(b"x-chat", b"chat-1")]})
+    assert found == {"id": "chat-1", "user_id": None}
+    assert space["handle"]({}, None) == {"statusCode": 200}
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -26,6 +26,7 @@ from greenflash_otel.errors import (
     InvalidStepError,
 )
 from greenflash_otel.exporter import ConversationSpanProcessor, GreenflashSpanExporter
+from greenflash_otel.middleware import AsgiMiddleware, WsgiMiddleware, flush_after
 from greenflash_otel.model.prompts import PromptComponent
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
@@ -49,6 +50,7 @@ from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstrument
 
 __all__ = [
+    "AsgiMiddleware",
     "Checkup",
     "ConfigurationError",
     "Conversation",
@@ -70,6 +72,7 @@ __all__ = [
     "Rating",
     "Stats",
     "User",
+    "WsgiMiddleware",
     "aflush",
     "aidentify_organization",
     "aidentify_user",
@@ -81,6 +84,7 @@ __all__ = [
     "current_conversation",
     "doctor",
     "flush",
+    "flush_after",
     "identify_organization",
     "identify_user",
     "instrument",
