@@ -157,10 +157,12 @@ mutations: $(READY)  ## Seed mistakes into the conversation model and delivery, 
 soak: $(READY)  ## The whole proof of delivery, half an hour; SOAK_S=60 MODEL_EXAMPLES=300 shorten it, SOAK=--write keeps it.
 	$(BIN)/python -m tests.faults.proof --seconds $(SOAK_S) --examples $(MODEL_EXAMPLES) $(SOAK)
 
-bench: $(VENV)/peers/.ready  ## What instrumenting costs, side by side with not instrumenting and with others; what a gateway takes.
+bench: $(VENV)/peers/.ready  ## What instrumenting costs, side by side with not instrumenting and with others; what a gateway takes. BENCH=--write keeps it.
 	$(BIN)/python tests/bench/calls.py
 	PYTHONPATH=$(VENV)/peers $(BIN)/python tests/bench/threads.py
 	$(BIN)/python tests/bench/gateway.py
+	$(BIN)/python -m tests.bench.peers.compare $(BENCH)
+	$(BIN)/python tests/bench/delivery.py $(BENCH)
 
 $(VENV)/peers/.ready: tests/bench/peers.txt $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) -r $<

@@ -20,6 +20,8 @@ from greenflash_otel.delivery.threads import Ticket, start_thread
 
 RECOVERY_S: Final = 1.0
 """Pause after a failure of ours, so that it cannot spin."""
+REPORT_EVERY: Final = 16
+"""Deliveries after which a flush is woken, as long as more is due; it looks now and then by itself."""
 IDLE_MOST: Final = 2
 """Threads that wait for work."""
 LOOK_S: Final = 0.02
@@ -32,7 +34,7 @@ class SenderPool:
     """Keeps a sender at work. Begin again in a forked child.
 
     Args:
-        on_progress: Called after each request.
+        on_progress: Called after some requests, and when nothing more is due.
         on_idle: Called now and then by a thread that has nothing else to do; returns the seconds to the next
             time it should be called at the latest.
         on_end: Called when the last thread has ended after `stop`.
@@ -60,6 +62,7 @@ class SenderPool:
         self.can_start = True
         """False once the interpreter starts no thread any more."""
         self._idle_threads = 0
+        self._deliveries = 0
         self._stopping = False
         self._idle_s = IDLE_S
         self.ended = Ticket()
@@ -116,7 +119,9 @@ class SenderPool:
             return
         self.wake()  # somebody else takes what is due at the same time, or becomes due meanwhile
         self._sender.send(entry)
-        self._on_progress()
+        self._deliveries += 1
+        if self._deliveries % REPORT_EVERY == 0 or self._sender.pause_s() != 0:
+            self._on_progress()
 
     def _has_work(self) -> bool:
         """Wait until there may be something to do; False if this thread is not needed for it."""

@@ -3,13 +3,14 @@
 ``python -m tests.bench.peers.compare`` runs every peer in every scenario, each time in a process of its own and
 each peer in an environment of its own, by turns, so that a noisy machine treats all alike. What a process takes
 without instrumentation in the same round is subtracted. It prints ratios to OpenTelemetry's own instrumentation.
-``--write`` puts them into ``docs/performance.md``. Environments that cannot be made are named and left out.
+``--write`` puts them into ``docs/performance.md``. Peers whose environment cannot be made are named and left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
@@ -54,9 +55,9 @@ class Results:
     us: dict[tuple[str, str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def list_added(self, scenario: str, peer: str, kind: str) -> list[float]:
-        """Return what a peer adds to an operation, by round."""
-        bare = self.us[scenario, NOTHING, kind]
-        return [us - without for us, without in zip(self.us[scenario, peer, kind], bare, strict=False)]
+        """Return what a peer adds to an operation, by round; a round that failed is left out."""
+        both = zip(self.us[scenario, peer, kind], self.us[scenario, NOTHING, kind], strict=True)
+        return [added for us, bare in both if not math.isnan(added := us - bare)]
 
     def median_added(self, scenario: str, peer: str, kind: str) -> float | None:
         """Return what a peer adds to an operation, the median of all rounds; None if it was not measured."""
@@ -97,7 +98,7 @@ def write_table(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end, "
         f"medians of {rounds} rounds; in brackets the smallest and the largest."
     )
-    yield f"Left out, because they could not be installed: {', '.join(set(TITLES) - set(shown)) or 'none'}."
+    yield f"Not in this run: {', '.join(set(TITLES) - set(shown)) or 'none'}."
     for kind, title in (("total", "All threads of the process"), ("caller", "The caller's thread alone")):
         yield f"\n**{title}**, × OpenTelemetry's own\n"
         yield f"| Operation | OpenTelemetry, µs | {' | '.join(TITLES[p] for p in shown if p != REFERENCE)} |"
@@ -125,20 +126,23 @@ def _write_spread(values: Sequence[float], form: str) -> str:
 def _measure(
     results: Results, scenario: str, peers: Sequence[str], pythons: dict[str, str], url: str
 ) -> None:
-    """Run all peers once in a scenario. A round in which one fails counts for none."""
+    """Run all peers once in a scenario. A peer that fails has a round less."""
     found: dict[str, dict[str, float]] = {}
     for peer in peers:
         with tempfile.TemporaryDirectory() as folder:
             command = [pythons[peer], "-m", "tests.bench.peers.worker", peer, scenario, url, folder]
-            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S)
-        lines = done.stdout.splitlines()
-        if done.returncode or not lines:
-            print(f"{peer} failed in {scenario}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-            continue
-        found[peer] = json.loads(lines[-1])
-    for peer, us in found.items() if NOTHING in found else ():
-        for kind, value in us.items():
-            results.us[scenario, peer, kind].append(value)
+            try:
+                done = subprocess.run(
+                    command, cwd=ROOT, capture_output=True, check=True, text=True, timeout=TIMEOUT_S
+                )
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                said = str(error.stderr or "").strip().splitlines()
+                print(f"{peer} failed in {scenario}: {said[-1:] or error}", file=sys.stderr)
+                continue
+        found[peer] = json.loads(done.stdout.splitlines()[-1])
+    for peer in peers:
+        for kind in ("caller", "total"):
+            results.us[scenario, peer, kind].append(found.get(peer, {}).get(kind, math.nan))
 
 
 def _turned(peers: list[str], number: int) -> list[str]:

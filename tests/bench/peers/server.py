@@ -52,6 +52,8 @@ def _answer(path: bytes, body: bytes) -> bytes:
         return STREAMED if b'"stream":true' in body.replace(b" ", b"")[-400:] + body[:400] else COMPLETION
     if path.endswith(b"/responses"):
         return RESPONSE
+    if path.endswith(b"/info"):
+        return INFO
     return ACCEPTED if b"/api/v1/" in path else EMPTY
 
 
@@ -124,6 +126,14 @@ RESPONSE = _write_json(
 )
 ACCEPTED = _write_json({"success": True, "messages": []}, "201 Created")
 EMPTY = _write_json({})
+INFO = _write_json(
+    {
+        "version": "0.14.0",
+        "instance_flags": {"zstd_compression_enabled": True},
+        "batch_ingest_config": {"use_multipart_endpoint": True},
+    }
+)
+"""What LangSmith's client asks its server for."""
 
 if __name__ == "__main__":
     main()
