@@ -158,7 +158,7 @@ def test_a_second_answer_to_the_same_question(pages: httpx.Client, stories: Stor
     """Both are shown, and say so."""
     text = text_of(pages.get(f"/c/{stories.ids['dinner']}"))
     assert text.index("Answer 1 of 2 to this question") < text.index("Answer 2 of 2 to this question")
-    assert "get_weather failed" in text
+    assert "tool_error The service knows nothing of Rome." in text
 
 
 def test_a_missing_parent_is_named(pages: httpx.Client, stories: Stories) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from greenflash_otel.emulator.viewer.conversation import (
+from greenflash_otel.emulator.viewer.items import (
     BubbleView,
     ConversationView,
     FailureView,
