@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 SYSTEM_ROLES = frozenset({"system", "developer"})
 TOOL = "tool"
@@ -28,11 +29,13 @@ def read_role(name: object, default: str) -> str:
     """
     if not isinstance(name, str) or not name:
         return default
-    return name if name in PLAIN else ROLES.get(_shorten_role(name), name)
+    return name if name in PLAIN else _find_role(name)
 
 
-def _shorten_role(name: str) -> str:
-    return name.rpartition(".")[2].removesuffix("Chunk").removesuffix("Message").strip().lower()
+@lru_cache(maxsize=256)
+def _find_role(name: str) -> str:
+    short = name.rpartition(".")[2].removesuffix("Chunk").removesuffix("Message").strip().lower()
+    return ROLES.get(short, name)
 
 
 PLAIN = frozenset(ROLES.values())

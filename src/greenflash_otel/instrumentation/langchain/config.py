@@ -56,6 +56,8 @@ def complete_context(
     conversation_context: ConversationContext, fields: Mapping[str, Any]
 ) -> ConversationContext:
     """Return ``conversation_context``, completed by what ``fields`` say."""
+    if not fields:
+        return conversation_context
     said = ConversationContext(
         _find_first_id(fields, CONVERSATION_KEYS),
         _find_first_id(fields, USER_KEYS),
@@ -81,6 +83,8 @@ def _find_first_id(fields: Mapping[str, Any], names: tuple[str, ...]) -> str | N
     """Return the first id there is; what has no text of its own, as a list, is none."""
     for name in names:
         value = fields.get(name)
+        if value is None:
+            continue
         if issubclass(type(value), (bool, Mapping, list, tuple, set)):
             continue
         if text := write_id(value)[0]:
