@@ -130,7 +130,14 @@ INFO = _write_json(
     {
         "version": "0.14.0",
         "instance_flags": {"zstd_compression_enabled": True},
-        "batch_ingest_config": {"use_multipart_endpoint": True},
+        "batch_ingest_config": {
+            "use_multipart_endpoint": True,
+            "size_limit": 100,
+            "size_limit_bytes": 20_971_520,
+            "scale_up_nthreads_limit": 16,
+            "scale_up_qsize_trigger": 1_000,
+            "scale_down_nempty_trigger": 4,
+        },
     }
 )
 """What LangSmith's client asks its server for."""
