@@ -56,7 +56,7 @@ def _find_id_inside(value: object, depth: int) -> str | None:
 
 def _find_id_in(values: Sequence[object], depth: int) -> str | None:
     return next(
-        (found for one in reversed(values) if (found := _find_id_inside(one, depth)) is not None), None
+        (found for value in reversed(values) if (found := _find_id_inside(value, depth)) is not None), None
     )
 
 

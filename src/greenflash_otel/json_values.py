@@ -239,11 +239,11 @@ def iterate_texts(value: Json) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from iterate_texts(one)
+        for item in value.values():
+            yield from iterate_texts(item)
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from iterate_texts(one)
+        for item in value:
+            yield from iterate_texts(item)
 
 
 def digest_of(base64_content: str) -> tuple[str, int]:

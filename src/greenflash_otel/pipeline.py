@@ -26,7 +26,7 @@ from greenflash_otel.delivery.answered_notes import AnsweredNotes, OnDelivered
 from greenflash_otel.delivery.batcher import Work
 from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination
-from greenflash_otel.delivery.outbox import open_outbox
+from greenflash_otel.delivery.opening import open_outbox
 from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.delivery.threads import is_our_thread, is_waiting
 from greenflash_otel.delivery.writer import WRITER, Job

@@ -11,7 +11,8 @@ from typing import Any
 from greenflash_otel.delivery.batcher import BATCH, Work
 from greenflash_otel.delivery.delivery import Delivery
 from greenflash_otel.delivery.destination import Destination
-from greenflash_otel.delivery.outbox import Outbox, open_outbox
+from greenflash_otel.delivery.opening import open_outbox
+from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Transport
 from greenflash_otel.delivery.threads import Ticket
 from greenflash_otel.greenflash_api.request import ApiRequest

@@ -125,7 +125,11 @@ def _check_product(answer: httpx.Response, body: Any, settings: Settings) -> Ite
         yield Finding("api.key", "ok", "the key is accepted")
     if settings.product_id in (None, NO_PRODUCT):
         return
-    named = {str(one.get("id")).lower(): str(one.get("name")) for one in products if isinstance(one, dict)}
+    named = {
+        str(product.get("id")).lower(): str(product.get("name"))
+        for product in products
+        if isinstance(product, dict)
+    }
     if str(settings.product_id).lower() in named:
         yield Finding("api.product", "ok", "the account has the product")
     elif HEADER in answer.headers:

@@ -95,8 +95,8 @@ def _import_all(pipeline: Pipeline, files: Sequence[ImportedFile]) -> None:
     with ImportedLogs() as logs:
         with_logs = [file.path for file in files if _read_logs(file, logs)]
         for number, file in enumerate(files):
-            after = [one.path for one in files[number + 1 :]]
-            before = [one.path for one in files[:number] if one.path in with_logs]
+            after = [file.path for file in files[number + 1 :]]
+            before = [file.path for file in files[:number] if file.path in with_logs]
             _import_file(pipeline, logs, file, [*after, *before])
         number = _hand_over_unjoined(pipeline, logs)
         if number and not files[0].start:  # else their spans may be in what was imported before

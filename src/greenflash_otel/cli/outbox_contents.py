@@ -146,8 +146,8 @@ def escape_controls(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+def _count(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
 
 
 def _find_newest_s(entry: StoredEntry) -> float | None:
@@ -157,7 +157,7 @@ def _find_newest_s(entry: StoredEntry) -> float | None:
         return None
     messages = body.get("messages")
     objects = [body, *(messages if isinstance(messages, list) else [])]
-    texts = [one[name] for one in objects if isinstance(one, dict) for name in TIMES if name in one]
+    texts = [item[name] for item in objects if isinstance(item, dict) for name in TIMES if name in item]
     return max((instant for text in texts if (instant := _read_instant_s(text)) is not None), default=None)
 
 

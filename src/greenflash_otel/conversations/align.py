@@ -119,8 +119,8 @@ def chain_answers(
         if not is_known and (nodes := _match_resent_answer(state, cursor, prepared.answers)):
             return _append_unknown(state, _Match(cursor, nodes), prepared.answers)
         return chained, after
-    alternatives = [extend_chain(namespace, cursor, (one,)) for one in prepared.answers]
-    return list(disambiguate_choices(namespace, [one for one, _ in alternatives])), alternatives[0][1]
+    alternatives = [extend_chain(namespace, cursor, (answer,)) for answer in prepared.answers]
+    return list(disambiguate_choices(namespace, [answer for answer, _ in alternatives])), alternatives[0][1]
 
 
 def _match_resent_answer(

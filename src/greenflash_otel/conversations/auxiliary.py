@@ -91,7 +91,9 @@ def was_auxiliary(undecided: PreparedOperation, following: PreparedOperation) ->
         return False
     answers = [canonical_of(message.parts) for message in operation.output]
     continues = any(
-        canonical_of(one.message.parts) in answers for one in following.messages if one.role == "assistant"
+        canonical_of(message.message.parts) in answers
+        for message in following.messages
+        if message.role == "assistant"
     )
     return not continues and _find_newest_question(undecided) == _find_newest_question(following)
 
@@ -114,7 +116,8 @@ def record_primary_call(
         fields["primary_prompt_sketch"] = sketch_words(prepared.prompt or "")
         fields["primary_output_is_structured"] = _is_structured(operation)
     question = next(
-        (text_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), ""
+        (text_of(message.message.parts) for message in reversed(prepared.messages) if message.role == "user"),
+        "",
     )
     answer = text_of(operation.output[0].parts) if operation.output else ""
     fields["last_exchange"] = Exchange(
@@ -135,8 +138,8 @@ def has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
     return known is not None and not _are_similar(known, sketch_words(prompt or ""))
 
 
-def _are_similar(one: int, other: int) -> bool:
-    return compute_jaccard_similarity(one, other) >= SIMILARITY_THRESHOLD
+def _are_similar(sketch: int, other: int) -> bool:
+    return compute_jaccard_similarity(sketch, other) >= SIMILARITY_THRESHOLD
 
 
 def _comes_before_its_question(state: ConversationState, messages: Sequence[SplitMessage]) -> bool:
@@ -151,7 +154,7 @@ def _does_quote_last_exchange(state: ConversationState, messages: Sequence[Split
     exchange = state.facts.last_exchange
     if exchange is None or exchange.answer.length < LEAST_QUOTED or not exchange.question.length:
         return False
-    texts = [smooth(text_of(one.message.parts)) for one in messages if one.role == "user"]
+    texts = [smooth(text_of(message.message.parts)) for message in messages if message.role == "user"]
     return any(
         contains_excerpt(state.namespace, text, exchange.question)
         and contains_excerpt(state.namespace, text, exchange.answer)
@@ -176,7 +179,12 @@ def _is_structured(operation: Operation) -> bool:
 
 def _find_newest_question(prepared: PreparedOperation) -> object:
     return next(
-        (canonical_of(one.message.parts) for one in reversed(prepared.messages) if one.role == "user"), None
+        (
+            canonical_of(message.message.parts)
+            for message in reversed(prepared.messages)
+            if message.role == "user"
+        ),
+        None,
     )
 
 

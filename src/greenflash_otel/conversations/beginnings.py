@@ -152,7 +152,9 @@ def _is_plain(message: SplitMessage) -> bool:
 
 def _begins_plainly(messages: Sequence[SplitMessage]) -> bool:
     """Return whether messages begin with a question, and have an answer."""
-    return bool(messages) and _is_question(messages[0]) and "assistant" in [one.role for one in messages]
+    return (
+        bool(messages) and _is_question(messages[0]) and "assistant" in [message.role for message in messages]
+    )
 
 
 def _is_question(message: SplitMessage) -> bool:

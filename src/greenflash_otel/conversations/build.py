@@ -57,13 +57,7 @@ from greenflash_otel.conversations.steps import (
     sort_steps,
 )
 from greenflash_otel.conversations.update import MessageItem
-from greenflash_otel.message_ids.chain import (
-    START,
-    ChainedFragment,
-    Cursor,
-    extend_chain,
-    find_head,
-)
+from greenflash_otel.message_ids.chain import START, ChainedFragment, Cursor, extend_chain, find_head
 from greenflash_otel.model.operation import (
     ADD_ITEMS,
     CHAINS,
@@ -177,9 +171,9 @@ class _Draft:
     ) -> list[MessageItem]:
         """Add steps that waited, and what each says of the conversation."""
         items = list[MessageItem]()
-        for one in steps:
-            self._folded.append(one.operation)
-            items += self.add_step(one.span, one.operation, question_id, turn)
+        for step in steps:
+            self._folded.append(step.operation)
+            items += self.add_step(step.span, step.operation, question_id, turn)
         return items
 
     def add_hidden(self, span: SpanRecord, prepared: PreparedOperation) -> Sequence[MessageItem]:
@@ -356,17 +350,17 @@ class _Draft:
 
     def _write(
         self,
-        one: ChainedFragment,
+        chained: ChainedFragment,
         time_ns: int,
         model: str | None = None,
         facts: Mapping[str, Json] | None = None,
     ) -> MessageItem:
         """Write a fragment; a result that does not name its tool gets the name from its call."""
-        item = write_message(one, time_ns, model=model, properties=facts)
-        if one.fragment.kind != "tool_result" or item.tool_name or one.parent_id is None:
+        item = write_message(chained, time_ns, model=model, properties=facts)
+        if chained.fragment.kind != "tool_result" or item.tool_name or chained.parent_id is None:
             return item
-        node = self._state.nodes.get(one.parent_id)
-        name = self._tool_names.get(one.parent_id) or (node.tool_name if node else None)
+        node = self._state.nodes.get(chained.parent_id)
+        name = self._tool_names.get(chained.parent_id) or (node.tool_name if node else None)
         return replace(item, tool_name=name)
 
     def _write_answers(

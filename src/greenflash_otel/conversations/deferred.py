@@ -192,7 +192,7 @@ def measure(entry: object) -> int:
             continue
         size += ENTRY_BYTES if is_dataclass(found) else 16
         if is_dataclass(found):
-            rest.extend(getattr(found, one.name) for one in fields(found))
+            rest.extend(getattr(found, field.name) for field in fields(found))
         elif isinstance(found, Mapping):
             rest.extend(found)
             rest.extend(found.values())

@@ -25,7 +25,7 @@ class EnclosingSteps:
 
     def __init__(self, namespace: str, deferrals: Iterable[Deferral] = ()) -> None:
         self._namespace = namespace
-        self._steps = {(one.span.trace_id, one.span.span_id): one for one in deferrals}
+        self._steps = {(deferral.span.trace_id, deferral.span.span_id): deferral for deferral in deferrals}
 
     def find_parent_id(self, span: SpanRecord, operation: Operation) -> str | None:
         """Return the message id of the nearest step that a step hangs on; None if there is none."""

@@ -87,7 +87,7 @@ def list_last_exchange_names(namespace: str, messages: Sequence[SplitMessage]) -
     for exchange in walk_exchanges_backwards(messages):
         if exchange.answer.kind == "answer":
             own = [exchange.hash_words(namespace), *exchange.list_forms(namespace)]
-            return [*names, *own, *(one.name_call(namespace) for one in exchange.list_calls())]
+            return [*names, *own, *(call.name_call(namespace) for call in exchange.list_calls())]
         if not names:
             names = exchange.list_forms(namespace)
     return names

@@ -73,7 +73,7 @@ def _add_end(
         return request
     said = (*prepared.messages, *prepared.list_resent_answers())
     ends = (find_head(state.namespace, operation.input_parent_id, said), operation.response_id)
-    return replace(request, ends=(*request.ends, *(one for one in ends if one))[-ENDS:])
+    return replace(request, ends=(*request.ends, *(end for end in ends if end))[-ENDS:])
 
 
 def _find_call(
@@ -81,17 +81,17 @@ def _find_call(
 ) -> str | None:
     operation = prepared.operation
     if before := operation.previous_response_id or operation.input_parent_id:
-        return next((one.call_id for one in requests if before in one.ends), None)
+        return next((request.call_id for request in requests if before in request.ends), None)
     named = {part.id for part in iterate_calls(operation.input)}
     named |= {part.id for part in iterate_results(operation.input)}
-    newest = next((one for one in reversed(prepared.messages) if one.role == "user"), None)
-    if newest is None or any(one.call_id in named for one in requests):
+    newest = next((message for message in reversed(prepared.messages) if message.role == "user"), None)
+    if newest is None or any(request.call_id in named for request in requests):
         return None
     text, is_other = smooth(text_of(newest.message.parts)), has_other_prompt(state.facts, prepared.prompt)
     is_known = any(
-        state.find_by_content(one.hash_content(state.namespace))
+        state.find_by_content(fragment.hash_content(state.namespace))
         for message in prepared.messages
-        for one in message.fragments
+        for fragment in message.fragments
     )
     for request in requests:
         for excerpt in request.texts:

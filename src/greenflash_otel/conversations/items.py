@@ -161,7 +161,7 @@ def _write_lookup(
 ) -> MessageItem:
     """Write a lookup or a write to memory: its query, and its documents."""
     documents, requests = _fields_of(operation.output), _fields_of(operation.input)
-    query: Mapping[str, Json] = {"query": "\n".join(text_of(one.parts) for one in operation.input)}
+    query: Mapping[str, Json] = {"query": "\n".join(text_of(message.parts) for message in operation.input)}
     return MessageItem(
         step_id_of(namespace, span, operation),
         type,
@@ -258,8 +258,8 @@ def _write_passed(messages: Sequence[Message]) -> Mapping[str, Json]:
     """Write what a step had as its input or its output; that of the application's own code as it is."""
     own = [
         part.fields
-        for one in messages
-        for part in one.parts
+        for message in messages
+        for part in message.parts
         if isinstance(part, Other) and part.type == OWN_STEP
     ]
     if own:
@@ -268,7 +268,9 @@ def _write_passed(messages: Sequence[Message]) -> Mapping[str, Json]:
 
 
 def _write_messages(messages: Sequence[Message]) -> list[Json]:
-    return [{"role": one.role, "parts": [write_part(part) for part in one.parts]} for one in messages]
+    return [
+        {"role": message.role, "parts": [write_part(part) for part in message.parts]} for message in messages
+    ]
 
 
 def _wrap_object(name: str, value: Json) -> Mapping[str, Json]:

@@ -116,7 +116,7 @@ def read_documents(item: MessageItem) -> list[str]:
     documents = (item.output or {}).get("documents")
     if not isinstance(documents, Sequence) or isinstance(documents, str):
         return []
-    texts = (one.get("content") for one in documents if isinstance(one, Mapping))
+    texts = (document.get("content") for document in documents if isinstance(document, Mapping))
     return [text for text in texts if isinstance(text, str)]
 
 

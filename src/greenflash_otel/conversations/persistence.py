@@ -99,12 +99,14 @@ def read_waiting(text: str) -> tuple[DeferralKey, Waiting]:
 def _write_fields(record: SpanRecord | LogRecord) -> dict[str, object]:
     """Write the fields of a record that differ from their defaults, by their names."""
     written: dict[str, object] = {}
-    for one in fields(record):
-        found: Any = getattr(record, one.name)
-        if one.name == RESOURCE:
+    for field in fields(record):
+        found: Any = getattr(record, field.name)
+        if field.name == RESOURCE:
             found = _select_names(found)
-        if found != _default_of(one):
-            written[one.name] = [_write_event(event) for event in found] if one.name == "events" else found
+        if found != _default_of(field):
+            written[field.name] = (
+                [_write_event(event) for event in found] if field.name == "events" else found
+            )
     return written
 
 
@@ -115,7 +117,7 @@ def _select_names(resource: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write_event(event: SpanEvent) -> dict[str, object]:
-    return {one.name: getattr(event, one.name) for one in fields(event)}
+    return {field.name: getattr(event, field.name) for field in fields(event)}
 
 
 def _read_span(written: Mapping[Any, Any]) -> SpanRecord:
@@ -125,7 +127,7 @@ def _read_span(written: Mapping[Any, Any]) -> SpanRecord:
 
 def _select_fields(cls: type, written: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the fields that a class has: a later version may have written more."""
-    names = {one.name for one in fields(cls)}
+    names = {field.name for field in fields(cls)}
     return {name: value for name, value in written.items() if name in names}
 
 

@@ -150,7 +150,7 @@ def _leave_unnamed(
     from the start.
     """
     messages = prepared.messages
-    last = max((at for at, one in enumerate(messages, 1) if one.role == "assistant"), default=0)
+    last = max((at for at, message in enumerate(messages, 1) if message.role == "assistant"), default=0)
     if not last or span.scope == OURS or known.get_state(given_id).nodes:
         return messages
     user_id = prepared.operation.conversation_context.user_id or ""

@@ -101,9 +101,13 @@ def sort_steps(
 ) -> SortedSteps:
     """Decide what becomes of steps that waited for a primary call."""
     before, now, later = list[Deferral](), list[Deferral](), list[Deferral]()
-    answers = any(one.kind == "answer" and one.ends_message for m in prepared.answers for one in m.fragments)
+    answers = any(
+        fragment.kind == "answer" and fragment.ends_message
+        for m in prepared.answers
+        for fragment in m.fragments
+    )
     question_id, known_id = aligned.cursor.turn_user_id, state.facts.cursor.turn_user_id
-    texts = [one.fragment.text or "" for one in aligned.chained if one.fragment.kind == "user"]
+    texts = [fragment.fragment.text or "" for fragment in aligned.chained if fragment.fragment.kind == "user"]
     is_silent = not prepared.messages and not prepared.answers
     for one in waiting:
         is_ahead = one.key.kind is DeferralKind.QUESTION and one.span.start_ns >= span.end_ns
@@ -120,11 +124,13 @@ def sort_steps(
 def place_steps(items: Sequence[MessageItem], steps: Sequence[MessageItem]) -> list[MessageItem]:
     """Return the new input with its steps: they follow the question, at its time if they were earlier."""
     steps = order_nested(steps)
-    at = max((place + 1 for place, one in enumerate(items) if one.type == "user_message"), default=0)
+    at = max((place + 1 for place, item in enumerate(items) if item.type == "user_message"), default=0)
     if not at:
         return [*steps, *items]
     least_ms = items[at - 1].created_at_ms
-    moved = [one if one.created_at_ms >= least_ms else replace(one, created_at_ms=least_ms) for one in steps]
+    moved = [
+        step if step.created_at_ms >= least_ms else replace(step, created_at_ms=least_ms) for step in steps
+    ]
     return [*items[:at], *moved, *items[at:]]
 
 
@@ -157,10 +163,15 @@ def find_answering_call(deferred: DeferredQueue[Deferral], prepared: PreparedOpe
         return None
     turn_id = prepared.operation.conversation_context.turn_id or ""
     waiting = deferred.peek(DeferralKey(DeferralKind.TURN, turn_id))
-    shown = [one.text for m in prepared.answers for one in m.fragments if one.kind == "answer" and one.text]
+    shown = [
+        fragment.text
+        for m in prepared.answers
+        for fragment in m.fragments
+        if fragment.kind == "answer" and fragment.text
+    ]
     calls = [one.operation for one in waiting if one.operation.name in MAIN_CALLS]
     for call in reversed(calls):
-        said = "\n".join(text_of(one.parts) for one in call.output)
+        said = "\n".join(text_of(message.parts) for message in call.output)
         if call.conversation_context.tool_call_id is None and shown and have_same_words(shown[-1], said):
             return call
     return None
@@ -204,9 +215,9 @@ def _is_about(
     exchange = state.facts.last_exchange
     excerpts = [exchange.question, exchange.answer] if exchange else []
     if any(
-        (one.length >= LEAST_QUOTED or one.length == len(text))
-        and contains_excerpt(state.namespace, text, one)
-        for one in excerpts
+        (excerpt.length >= LEAST_QUOTED or excerpt.length == len(text))
+        and contains_excerpt(state.namespace, text, excerpt)
+        for excerpt in excerpts
         for text in said
     ):
         return False

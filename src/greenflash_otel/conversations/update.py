@@ -38,7 +38,9 @@ REPEATABLE_BYTES = 16_384
 
 def find_repeatable(messages: Sequence[MessageItem]) -> MessageItem | None:
     """Return the newest of some messages that is short enough to be remembered."""
-    return next((one for one in reversed(messages) if measure_message(one) <= REPEATABLE_BYTES), None)
+    return next(
+        (message for message in reversed(messages) if measure_message(message) <= REPEATABLE_BYTES), None
+    )
 
 
 def measure_message(message: MessageItem) -> int:

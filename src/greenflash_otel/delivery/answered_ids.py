@@ -105,17 +105,17 @@ def _read_messages_answer(request: ApiRequest, body: Mapping[str, Any]) -> Itera
         if isinstance(made, str):
             yield AnsweredId(id, COMPONENT, str(place), made)
     results = _list_at(body, "messages")
-    if any(not isinstance(one, Mapping) or "externalMessageId" not in one for one in results):
+    if any(not isinstance(result, Mapping) or "externalMessageId" not in result for result in results):
         sent = _list_at(_read_object(request.body), "messages")  # they are answered in their order
         results = [
             {"externalMessageId": item.get("externalMessageId"), **one}
             for item, one in zip(sent, results, strict=False)
             if isinstance(one, Mapping)
         ]
-    for one in results:
-        own, made = one.get("externalMessageId"), one.get("messageId")
+    for result in results:
+        own, made = result.get("externalMessageId"), result.get("messageId")
         if isinstance(own, str) and isinstance(made, str):
-            yield AnsweredId(id, MESSAGE, own, made, str(one.get("status") or ""))
+            yield AnsweredId(id, MESSAGE, own, made, str(result.get("status") or ""))
 
 
 def _list_at(body: Mapping[str, Any], name: str) -> list[Any]:

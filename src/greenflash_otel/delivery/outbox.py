@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, cast
 
@@ -20,7 +19,6 @@ from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.answered_ids import AnsweredId
 from greenflash_otel.delivery.connection import OutboxConnection
 from greenflash_otel.delivery.contents import OutboxContents
-from greenflash_otel.delivery.destination import Destination, choose_folder, claim_folder
 from greenflash_otel.delivery.entries import SETTLED_MOST, Entries, PutJob, PutRequest
 from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.delivery.shared_notes import Latest, Response, SharedNotes
@@ -37,18 +35,6 @@ OPEN_S: Final = 10.0
 """How long the first opening may take before the outbox continues without it."""
 
 T = TypeVar("T")
-
-
-def open_outbox(root: str, destination: Destination, limit_bytes: int = LIMIT_BYTES) -> Outbox:
-    """Open the outbox of a destination: its folder in a root folder, or memory."""
-    if root == MEMORY:
-        return Outbox(MEMORY, limit_bytes=limit_bytes, destination=destination.key)
-    return Outbox(
-        choose_folder(Path(root), destination),
-        limit_bytes=limit_bytes,
-        destination=destination.key,
-        claim_folder=partial(claim_folder, destination=destination),
-    )
 
 
 class Outbox:

@@ -151,12 +151,14 @@ def read_protobuf_request(
         except ValueError:
             collected.rejected[UNREADABLE] += len(group.records)
             continue
-        for one in group.records:
+        for record in group.records:
 
-            def build(one: Field = one, resource: Attributes = resource, scope: str = scope) -> Record | None:
-                if one.end - one.value_start > limits.max_record_bytes:
+            def build(
+                field: Field = record, resource: Attributes = resource, scope: str = scope
+            ) -> Record | None:
+                if field.end - field.value_start > limits.max_record_bytes:
                     raise TooLargeError("a record has too many bytes")
-                message, is_repaired = read_message(slice_of(body, one), layout.kind, limits)
+                message, is_repaired = read_message(slice_of(body, field), layout.kind, limits)
                 collected.repaired += is_repaired
                 return layout.from_protobuf(message, scope, resource, times)
 

@@ -113,9 +113,9 @@ def _split_resource(content: Content, outer: Field, max_records: int) -> list[Gr
     fields = list(_limit_records(read_fields(content, outer.value_start, outer.end), max_records))
     resource = _join_occurrences(content, fields, RESOURCE)
     groups = []
-    for one in fields:
-        if (one.number, one.wire_type) == (SCOPES, TEXT):
-            inner = list(_limit_records(read_fields(content, one.value_start, one.end), max_records))
+    for field in fields:
+        if (field.number, field.wire_type) == (SCOPES, TEXT):
+            inner = list(_limit_records(read_fields(content, field.value_start, field.end), max_records))
             records = [record for record in inner if (record.number, record.wire_type) == (RECORDS, TEXT)]
             max_records -= max(len(records), 1)
             groups.append(Group(resource, _join_occurrences(content, inner, SCOPE), records))
@@ -124,20 +124,22 @@ def _split_resource(content: Content, outer: Field, max_records: int) -> list[Gr
 
 def _limit_records(fields: Iterator[Field], max_records: int) -> Iterator[Field]:
     """Pass on fields while they are no more than records may be, and the few fields around them."""
-    for count, one in enumerate(fields):
+    for count, field in enumerate(fields):
         if count > max_records + FIELDS_AROUND:
             raise TooLargeError(TOO_MANY_RECORDS)
-        yield one
+        yield field
 
 
 def _join_occurrences(content: Content, fields: list[Field], number: int) -> bytes:
     """Join the occurrences of a message, which is how protobuf merges them."""
-    return b"".join(slice_of(content, one) for one in fields if (one.number, one.wire_type) == (number, TEXT))
+    return b"".join(
+        slice_of(content, field) for field in fields if (field.number, field.wire_type) == (number, TEXT)
+    )
 
 
-def slice_of(content: Content, one: Field) -> bytes:
+def slice_of(content: Content, field: Field) -> bytes:
     """Return the value of a field."""
-    return memoryview(content)[one.value_start : one.end].tobytes()
+    return memoryview(content)[field.value_start : field.end].tobytes()
 
 
 class Schema:

@@ -14,13 +14,13 @@ from greenflash_otel.semconv.correlation.reading import Reading
 from greenflash_otel.semconv.correlation.recent_spans import Recent
 
 
-def defer_run(conversations: ConversationStore, recent: Recent, one: Reading, now_ns: int) -> bool:
+def defer_run(conversations: ConversationStore, recent: Recent, reading: Reading, now_ns: int) -> bool:
     """Let a run wait, with the names that the spans around it gave it; return whether it is one."""
-    if one.operation is None or one.operation.name != CHAIN_RUN:
+    if reading.operation is None or reading.operation.name != CHAIN_RUN:
         return False
-    if recent.may_be_call(one):
-        key = DeferralKey(DeferralKind.RUN, one.span.trace_id)
-        conversations.outcomes.defer(key, write_context(one), now_ns + RUN_NS)
+    if recent.may_be_call(reading):
+        key = DeferralKey(DeferralKind.RUN, reading.span.trace_id)
+        conversations.outcomes.defer(key, write_context(reading), now_ns + RUN_NS)
     return True
 
 

@@ -253,15 +253,17 @@ class Ingest:
     ) -> list[ApiRequest]:
         requests: list[ApiRequest] = []
         combined: Iterable[trace.Reading] = self._combine(readings)
-        if {one.span.scope for one in readings} != {OURS}:  # ours say themselves all that there is to say
-            for one in readings:
-                self._joiner.await_logs(one.span, one.operation, now_ns)
+        if {reading.span.scope for reading in readings} != {
+            OURS
+        }:  # ours say themselves all that there is to say
+            for reading in readings:
+                self._joiner.await_logs(reading.span, reading.operation, now_ns)
             combined = self.waiting.iterate_recordable(readings, [*combined], now_ns, may_wait=may_wait)
-        for one in combined:
-            requests += self._convert_late(one.span.end_ns)
+        for reading in combined:
+            requests += self._convert_late(reading.span.end_ns)
             with self._begin_conversion(failed):
-                requests += self._requests_of(one, outcomes, now_ns)
-                self._behind_ns = now_ns - one.span.end_ns
+                requests += self._requests_of(reading, outcomes, now_ns)
+                self._behind_ns = now_ns - reading.span.end_ns
         return requests
 
     def _read(self, span: SpanRecord, failed: Counter[str] | None = None) -> trace.Reading:
@@ -277,19 +279,19 @@ class Ingest:
             return self._recent.take(readings)
         return readings
 
-    def _requests_of(self, one: trace.Reading, outcomes: bool, now_ns: int) -> Iterable[ApiRequest]:
-        span, operation = one.span, one.operation
+    def _requests_of(self, reading: trace.Reading, outcomes: bool, now_ns: int) -> Iterable[ApiRequest]:
+        span, operation = reading.span, reading.operation
         if belongs_to_others(span):
             return self._convert_feedback_span(span, now_ns) if outcomes else ()
         if operation and operation.name == RUN:
             is_emitted = self._conversations.index.traces.has(span.trace_id)
             operation = make_call(operation, already_emitted=is_emitted)
             self._joiner.await_logs(span, operation, now_ns)  # of any other call `_convert` did
-        if one.already_emitted:
+        if reading.already_emitted:
             self._conversations.withdraw(span)
         if operation is None:
             return ()
-        if defer_run(self._conversations, self._recent, one, now_ns):
+        if defer_run(self._conversations, self._recent, reading, now_ns):
             return ()
         return self._assemble(span, operation)
 
@@ -326,7 +328,7 @@ class Ingest:
                 pending = traces.list_pending_changes()
                 known = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in pending]
                 late = (*waiting.release(known), *waiting.expire(now_ns))
-                for span in sorted(late, key=lambda one: (belongs_to_others(one), one.start_ns)):
+                for span in sorted(late, key=lambda record: (belongs_to_others(record), record.start_ns)):
                     requests += self._requests_of_late(span)
         return self._keep(requests)
 

@@ -68,9 +68,9 @@ class Joiner:
     def forget(self, now_ns: int) -> None:
         """Remember no more what has waited too long; log records whose span never came are counted."""
         late = self._waiting.expire(now_ns)
-        found = {key_of(one) for one in late if isinstance(one, SpanRecord)}
-        for one in late:
-            if key_of(one) not in found:
+        found = {key_of(record) for record in late if isinstance(record, SpanRecord)}
+        for record in late:
+            if key_of(record) not in found:
                 internal_errors.count("find the span of a log record", TimeoutError())
 
     def _defer_logs(self, key: DeferralKey, one: SpanRecord | LogRecord, now_ns: int) -> None:
@@ -79,8 +79,12 @@ class Joiner:
     def _find_span(self, key: DeferralKey) -> SpanRecord | None:
         """The span that is known by a key, which it may have come under more than once."""
         buffered = self._waiting.peek(key)
-        spans = [one for one in buffered if isinstance(one, SpanRecord)]
-        return add_logs(spans[-1], [one for one in buffered if isinstance(one, LogRecord)]) if spans else None
+        spans = [record for record in buffered if isinstance(record, SpanRecord)]
+        return (
+            add_logs(spans[-1], [record for record in buffered if isinstance(record, LogRecord)])
+            if spans
+            else None
+        )
 
 
 def can_join(log: LogRecord) -> bool:

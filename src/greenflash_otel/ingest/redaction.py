@@ -118,7 +118,9 @@ class Redaction:
             rating, _ = rating_span.read(waiting)
             clean = rating and rating_span.attributes_of(cast(Rating, self.redact_feedback(rating)))
             return _replace_attributes(waiting, clean or {})
-        events = [replace(one, attributes=self._redact_attributes(one.attributes)) for one in waiting.events]
+        events = [
+            replace(event, attributes=self._redact_attributes(event.attributes)) for event in waiting.events
+        ]
         return replace(
             self._redact_names(waiting),
             attributes=self._redact_attributes(waiting.attributes),

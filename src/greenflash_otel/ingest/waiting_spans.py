@@ -53,13 +53,13 @@ class _WaitingTrace:
 
     def has_operations(self) -> bool:
         """Return whether a call waits, and not only what it ran in."""
-        return any(one.operation is not None for one in self.readings.values())
+        return any(reading.operation is not None for reading in self.readings.values())
 
-    def add_link(self, one: Reading) -> None:
+    def add_link(self, reading: Reading) -> None:
         """Remember what leads from a span to the one that it ran in, and what it names."""
         if len(self.links) < MOST_LINKS:
-            bare = replace(one.span, attributes={}, events=(), resource={})
-            self.links[one.key] = replace(one, span=bare, operation=None)
+            bare = replace(reading.span, attributes={}, events=(), resource={})
+            self.links[reading.key] = replace(reading, span=bare, operation=None)
 
 
 class WaitingSpans:
@@ -90,7 +90,7 @@ class WaitingSpans:
 
     def find_due_ns(self) -> int | None:
         """Return when the time of the first trace is over; None if nothing waits."""
-        return min((one.until_ns for one in list(self._traces.values())), default=None)
+        return min((trace.until_ns for trace in list(self._traces.values())), default=None)
 
     def begin_in_child(self) -> None:
         """Start empty in a forked child: what waits is the parent's."""
@@ -116,18 +116,18 @@ class WaitingSpans:
         What is returned and waited stays stored until it is recorded.
         """
         self._recent = recent
-        if self._wait_ns <= 0 or (not self._traces and all(one.is_ours for one in readings)):
+        if self._wait_ns <= 0 or (not self._traces and all(reading.is_ours for reading in readings)):
             return list(readings)
         ready: list[Reading] = []
         traces: dict[str, list[Reading]] = {}
-        for one in readings:
-            if belongs_to_others(one.span) or recent.was_delivered(one):
-                ready.append(one)
+        for reading in readings:
+            if belongs_to_others(reading.span) or recent.was_delivered(reading):
+                ready.append(reading)
             else:
-                traces.setdefault(one.span.trace_id, []).append(one)
+                traces.setdefault(reading.span.trace_id, []).append(reading)
         for trace_id, new in traces.items():
             ready += self._select_ready_of_trace(trace_id, new, recent, now_ns)
-        places = {id(one): place for place, one in enumerate(readings)}
+        places = {id(reading): place for place, reading in enumerate(readings)}
         return sorted(ready, key=lambda one: places.get(id(one), -1))
 
     def iterate_recordable(
@@ -140,7 +140,7 @@ class WaitingSpans:
             combined: The same, with what the spans say together.
             may_wait: Whether a turn waits for the turns before it.
         """
-        alone = {one.key: one for one in readings}
+        alone = {reading.key: reading for reading in readings}
         awaited: dict[str, frozenset[str]] = {}
         first_calls = _find_first_calls(combined) if may_wait and self._wait_ns > 0 else {}
         for one in combined:
@@ -165,10 +165,10 @@ class WaitingSpans:
         while any(trace.turns for trace in self._traces.values()):
             recorded = list_new_turns(self._conversations.index)
             new, known = recorded - known, recorded
-            traces = [one for one in self._traces.values() if not one.turns.isdisjoint(new)]
+            traces = [trace for trace in self._traces.values() if not trace.turns.isdisjoint(new)]
             if not traces:
                 return
-            yield [one for trace in traces for one in trace.readings.values()]
+            yield [reading for trace in traces for reading in trace.readings.values()]
 
     def expire(self, now_ns: int | None) -> list[Reading]:
         """Return the spans whose time is over, and for which there is no room; None: all that wait."""
@@ -180,7 +180,11 @@ class WaitingSpans:
         found: list[Reading] = []
         for trace in list(self._traces.values()):
             is_late = now_ns is None or trace.until_ns <= now_ns
-            found += (one for one in trace.readings.values() if is_late or _make_key(one.span) in displaced)
+            found += (
+                reading
+                for reading in trace.readings.values()
+                if is_late or _make_key(reading.span) in displaced
+            )
         return found
 
     def _select_ready_of_trace(
@@ -189,19 +193,21 @@ class WaitingSpans:
         trace = self._traces.get(trace_id)
         known = recent.list_known(trace_id)
         by_span_id = {one.span.span_id: one for one in (*known, *new)}
-        if trace is None and not any(may_lack_name(one) or may_run_in_tool(one, by_span_id) for one in new):
+        if trace is None and not any(
+            may_lack_name(reading) or may_run_in_tool(reading, by_span_id) for reading in new
+        ):
             return new
-        own = {**(trace.readings if trace else {}), **{one.key: one for one in new}}
-        around = {one.key: one for one in known} | (trace.links if trace else {})
+        own = {**(trace.readings if trace else {}), **{reading.key: reading for reading in new}}
+        around = {reading.key: reading for reading in known} | (trace.links if trace else {})
         unnamed = find_unnamed((around | own).values())
-        for one in new:
-            if one.key in unnamed:
-                self._store(one, now_ns)
+        for reading in new:
+            if reading.key in unnamed:
+                self._store(reading, now_ns)
         ready = [one for key, one in own.items() if key not in unnamed or one.operation is None]
         if (trace := self._traces.get(trace_id)) is not None:
-            for one in ready:
-                if one.key not in trace.readings:
-                    trace.add_link(one)
+            for reading in ready:
+                if reading.key not in trace.readings:
+                    trace.add_link(reading)
         return ready
 
     def _find_awaited(self, first: Reading | None) -> frozenset[str]:
@@ -210,49 +216,49 @@ class WaitingSpans:
             return frozenset()
         return find_unknown_turns(self._conversations, first.span, first.operation)
 
-    def _retain_conversation(self, one: Reading, alone: Reading) -> Reading:
+    def _retain_conversation(self, reading: Reading, alone: Reading) -> Reading:
         """Return a reading without the name from around it, if what it continues was recorded without."""
-        if one.operation is None or alone.operation is None:
-            return one
-        own, found = alone.operation.conversation_context, one.operation.conversation_context
+        if reading.operation is None or alone.operation is None:
+            return reading
+        own, found = alone.operation.conversation_context, reading.operation.conversation_context
         if own.conversation_id or not found.conversation_id:
-            return one
+            return reading
         unnamed = replace(found, conversation_id=None, user_id=own.user_id)
-        operation = replace(one.operation, conversation_context=unnamed)
-        if continues_unnamed(self._conversations, one.span, operation):
-            return replace(one, operation=operation)
-        return one
+        operation = replace(reading.operation, conversation_context=unnamed)
+        if continues_unnamed(self._conversations, reading.span, operation):
+            return replace(reading, operation=operation)
+        return reading
 
-    def _store(self, one: Reading, now_ns: int, turns: frozenset[str] = frozenset()) -> None:
-        self._add(one, now_ns)
-        self._traces[one.span.trace_id].turns = turns
-        self._stored.defer(_make_key(one.span), one.span, NEVER_NS)
-        if one.operation is not None:
-            self._await_logs(one.span, one.operation, now_ns)
+    def _store(self, reading: Reading, now_ns: int, turns: frozenset[str] = frozenset()) -> None:
+        self._add(reading, now_ns)
+        self._traces[reading.span.trace_id].turns = turns
+        self._stored.defer(_make_key(reading.span), reading.span, NEVER_NS)
+        if reading.operation is not None:
+            self._await_logs(reading.span, reading.operation, now_ns)
 
     def _release(self, readings: Iterable[Reading]) -> None:
         """Store no longer what is recorded now; outer spans stay for as long as a call waits."""
         keys = []
-        for one in sorted(readings, key=lambda one: one.operation is None):
-            trace = self._traces.get(one.span.trace_id)
-            if trace is None or (one.operation is None and trace.has_operations()):
+        for reading in sorted(readings, key=lambda reading: reading.operation is None):
+            trace = self._traces.get(reading.span.trace_id)
+            if trace is None or (reading.operation is None and trace.has_operations()):
                 continue
-            if trace.readings.pop(one.key, None) is None:
+            if trace.readings.pop(reading.key, None) is None:
                 continue
-            trace.add_link(one)
-            keys.append(_make_key(one.span))
+            trace.add_link(reading)
+            keys.append(_make_key(reading.span))
             if not trace.readings:
-                del self._traces[one.span.trace_id]
+                del self._traces[reading.span.trace_id]
         self._keys.difference_update(keys)
         self._stored.release(keys)
 
-    def _add(self, one: Reading, now_ns: int) -> None:
-        trace = self._traces.get(one.span.trace_id)
+    def _add(self, reading: Reading, now_ns: int) -> None:
+        trace = self._traces.get(reading.span.trace_id)
         if trace is None:
-            trace = self._traces[one.span.trace_id] = _WaitingTrace(now_ns, now_ns)
-        if trace.readings.get(one.key) != one:
-            trace.readings[one.key] = one
-            self._keys.add(_make_key(one.span))
+            trace = self._traces[reading.span.trace_id] = _WaitingTrace(now_ns, now_ns)
+        if trace.readings.get(reading.key) != reading:
+            trace.readings[reading.key] = reading
+            self._keys.add(_make_key(reading.span))
             longest_ns = trace.since_ns + MOST_WAITS * self._wait_ns
             trace.until_ns = min(now_ns + self._wait_ns, longest_ns)
 
@@ -260,9 +266,9 @@ class WaitingSpans:
 def _find_first_calls(combined: Iterable[Reading]) -> dict[str, Reading]:
     """Find the first model call of each trace."""
     found: dict[str, Reading] = {}
-    for one in combined:
-        if one.operation and one.operation.name in MAIN_CALLS:
-            found.setdefault(one.span.trace_id, one)
+    for reading in combined:
+        if reading.operation and reading.operation.name in MAIN_CALLS:
+            found.setdefault(reading.span.trace_id, reading)
     return found
 
 

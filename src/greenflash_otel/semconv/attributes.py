@@ -78,7 +78,7 @@ def read_texts(attributes: Attributes, name: str) -> tuple[str, ...]:
     """Return a list of texts, which some producers write as JSON."""
     value = attributes.get(name)
     values = read_json(value) if isinstance(value, str) and value.startswith("[") else value
-    return tuple(str(one) for one in values) if isinstance(values, (tuple, list)) else ()
+    return tuple(str(value) for value in values) if isinstance(values, (tuple, list)) else ()
 
 
 def read_integer(attributes: Attributes, name: str) -> int | None:

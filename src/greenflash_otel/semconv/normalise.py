@@ -88,7 +88,7 @@ def _separate_choices_from_items(operation: Operation) -> Operation:
     if all(reasons):
         return replace(operation, choice_count=len(said))
     parts = tuple(part for message in said for part in message.parts)
-    reason = next((one for one in reversed(reasons) if one), None)
+    reason = next((reason for reason in reversed(reasons) if reason), None)
     return replace(operation, output=(Message("assistant", parts, finish_reason=reason),))
 
 

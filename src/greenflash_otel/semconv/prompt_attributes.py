@@ -71,7 +71,7 @@ def _match(template: str, variables: Mapping[str, Json], operation: Operation) -
     text = _read_system_prompt(operation)
     if not text:
         filled = fill(written, {name: write_value(one) for name, one in variables.items()})
-        is_of_user = any(_text_of(one.parts).strip() == filled.strip() for one in operation.input)
+        is_of_user = any(_text_of(message.parts).strip() == filled.strip() for message in operation.input)
         return None if is_of_user or not variables else PromptTemplate(variables=variables, template=written)
     if (values := find_values(written.strip(), variables, text.strip())) is not None:
         return PromptTemplate(variables=values, template=written.strip())
@@ -82,8 +82,8 @@ def _match(template: str, variables: Mapping[str, Json], operation: Operation) -
 
 
 def _read_system_prompt(operation: Operation) -> str:
-    leading = list(takewhile(lambda one: one.role in SYSTEM_ROLES, operation.input))
-    texts = [_text_of(operation.system_instructions), *(_text_of(one.parts) for one in leading)]
+    leading = list(takewhile(lambda message: message.role in SYSTEM_ROLES, operation.input))
+    texts = [_text_of(operation.system_instructions), *(_text_of(message.parts) for message in leading)]
     return "\n\n".join(text for text in texts if text)
 
 

@@ -50,7 +50,7 @@ CONVENTIONS = sort_by_precedence(
 """As they are asked, until one finds content. A reader that finds none lets the next one try; one that finds
 that a span of its convention has no operation ends the search."""
 
-MARKERS = {one.name: frozenset(one.marker_attributes) for one in CONVENTIONS}
+MARKERS = {convention.name: frozenset(convention.marker_attributes) for convention in CONVENTIONS}
 MARKER_ATTRIBUTES = frozenset[str]().union(*MARKERS.values()) | {
     "greenflash.outcome.event_type",
     "greenflash.outcome.insert_id",
@@ -101,7 +101,7 @@ def recognises(attributes: Attributes) -> bool:
 
 def merge_operation(operation: Operation, other: Operation) -> Operation:
     """Return an operation with what it leaves open and another reading of the same operation says."""
-    open_fields = [one.name for one in fields(operation) if getattr(operation, one.name) in (None, ())]
+    open_fields = [field.name for field in fields(operation) if getattr(operation, field.name) in (None, ())]
     more = {name: getattr(other, name) for name in open_fields}
     return replace(
         operation,

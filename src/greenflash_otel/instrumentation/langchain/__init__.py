@@ -94,7 +94,7 @@ def uninstrument() -> None:
         if _hook is not None:
             hooks, entry = _hook
             with guarded("leave LangChain"):
-                hooks[:] = [one for one in hooks if one is not entry]
+                hooks[:] = [hook for hook in hooks if hook is not entry]
             _hook = None
     if before is not None:
         open_operations.abandon_running(before)

@@ -81,8 +81,12 @@ def context_of_other_user(
 
 def names_in(*fields: Mapping[str, Any]) -> Set[str]:
     """Every id that a config names, to know again what is inherited of it."""
-    said = [complete_context(_NOBODY, one) for one in fields]
-    ids = [id for one in said for id in (one.conversation_id, one.user_id, one.organization_id)]
+    contexts = [complete_context(_NOBODY, field) for field in fields]
+    ids = [
+        id
+        for context in contexts
+        for id in (context.conversation_id, context.user_id, context.organization_id)
+    ]
     return {id for id in ids if id is not None}
 
 

@@ -22,7 +22,7 @@ Arguments = Mapping[str, Any]
 def list_requested_calls(state: Sequence[Any], known_to: int) -> Set[Any]:
     """Return the ids of the tool calls in what is new, and in the turn that it continues."""
     since = next((at for at in range(known_to - 1, -1, -1) if role_of(state[at]) == "user"), 0)
-    return {call.get("id") for one in state[since:] for call in tool_calls_of(one)}
+    return {call.get("id") for message in state[since:] for call in tool_calls_of(message)}
 
 
 def split_edit(turn: Turn, given: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -37,7 +37,9 @@ def split_edit(turn: Turn, given: list[Any]) -> tuple[list[Any], list[Any]]:
 
 def list_arguments(messages: Sequence[Any]) -> dict[str, Arguments]:
     """Return the arguments of each call that messages ask for, by its id; the last of an id counts."""
-    return {call["id"]: call["args"] for one in messages for call in tool_calls_of(one) if call.get("id")}
+    return {
+        call["id"]: call["args"] for message in messages for call in tool_calls_of(message) if call.get("id")
+    }
 
 
 def write_edited_call(step: Step | None, asked: Mapping[str, Arguments]) -> Message | None:

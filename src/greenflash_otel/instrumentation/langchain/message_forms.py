@@ -47,10 +47,10 @@ def list_messages(value: Any, *, texts: bool = False) -> Sequence[Any] | None:
     if is_like_message(value):
         return [value]
     if isinstance(value, (list, tuple)):
-        if value and all(isinstance(one, BaseMessage) for one in value):
+        if value and all(isinstance(item, BaseMessage) for item in value):
             return value
-        is_list = all(is_like_message(one) or isinstance(one, str) for one in value)
-        has_message = texts or any(is_like_message(one) for one in value)
+        is_list = all(is_like_message(item) or isinstance(item, str) for item in value)
+        has_message = texts or any(is_like_message(item) for item in value)
         return value if value and is_list and has_message else None
     if hasattr(value, "to_messages") and not isinstance(value, type):
         found: Sequence[Any] = value.to_messages()
@@ -119,7 +119,7 @@ def _find_alike(message: Any, known: Sequence[Any], begin: int) -> int | None:
 
 def _see_message(message: Any) -> SeenMessage:
     if isinstance(message, BaseMessage) or is_message(message):
-        content, calls = message.content, [{**one} for one in tool_calls_of(message)]
+        content, calls = message.content, [{**call} for call in tool_calls_of(message)]
         return message, content if isinstance(content, str) else [*map(_copy_block, content)], calls
     return (dict(message) if isinstance(message, Mapping) else message), None, ()
 
@@ -148,5 +148,5 @@ def _convert_message(value: Any) -> Any:
         value = {**value, "content": value.get("content") or ""}
     form: Any = value
     with guarded("read a message"):
-        return next((one for one in convert_to_messages([form]) if is_message(one)), None)
+        return next((message for message in convert_to_messages([form]) if is_message(message)), None)
     return None

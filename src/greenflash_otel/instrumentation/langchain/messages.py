@@ -38,10 +38,10 @@ def text_of(message: Any) -> str:
 def likeness_of(message: Any) -> int:
     """Hash what a message says, cheaply for a text: a message may be edited and keep its id."""
     content = message.content
-    calls = [(one.get("name"), repr(one.get("args")), one.get("id")) for one in tool_calls_of(message)]
+    calls = [(call.get("name"), repr(call.get("args")), call.get("id")) for call in tool_calls_of(message)]
     said: Any = content
     if not isinstance(content, str):
-        said = repr([write_plain(drop_bytes(one)) for one in read_list(content)])
+        said = repr([write_plain(drop_bytes(block)) for block in read_list(content)])
     return hash((role_of(message), said, tuple(calls)))
 
 
@@ -59,5 +59,5 @@ def _write_spoken(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _write_spoken(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return [_write_spoken(one) for one in value]
+        return [_write_spoken(item) for item in value]
     return value

@@ -114,10 +114,10 @@ def answers_of(response: Any) -> list[Any]:
 
 def assemble_so_far(chunks: Sequence[Any]) -> LLMResult | None:
     """What a model had said when its stream was given up, of what LangChain handed out by then."""
-    recorded = [one for one in chunks if isinstance(one, ChatGenerationChunk)]
+    recorded = [chunk for chunk in chunks if isinstance(chunk, ChatGenerationChunk)]
     if recorded:
         return LLMResult(generations=[[recorded[0] + recorded[1:]]])
-    text = "".join(_read_chunk_text(one) for one in chunks)
+    text = "".join(_read_chunk_text(chunk) for chunk in chunks)
     return LLMResult(generations=[[Generation(text=text)]]) if text else None
 
 
@@ -179,7 +179,7 @@ def result_of(output: Any, call_id: str | None) -> Any:
     if callable(update):  # a mapping's
         return None
     messages = update.get("messages") if isinstance(update, Mapping) else update
-    found = [one for one in read_list(messages) if is_message(one) and role_of(one) == "tool"]
+    found = [message for message in read_list(messages) if is_message(message) and role_of(message) == "tool"]
     same = [one for one in found if getattr(one, "tool_call_id", None) == call_id]
     return next(iter(same or found), None)
 
@@ -210,12 +210,12 @@ def add_found_documents(operation: Operation, documents: Any) -> Operation:
         Other(
             "document",
             {
-                "content": str(getattr(one, "page_content", one)),
-                "id": write_plain(getattr(one, "id", None)),
-                "metadata": write_plain(getattr(one, "metadata", None) or {}),
+                "content": str(getattr(document, "page_content", document)),
+                "id": write_plain(getattr(document, "id", None)),
+                "metadata": write_plain(getattr(document, "metadata", None) or {}),
             },
         )
-        for one in read_list(documents)
+        for document in read_list(documents)
     )
     return replace(operation, output=(Message("tool", parts),))
 
@@ -229,7 +229,7 @@ def add_store_result(operation: Operation, result: Any) -> Operation:
     """An access to a store with what it gave: an item, several, or none."""
     items = read_list(result) or (() if result is None or result == [] else (result,))
     parts = tuple(
-        Other("item", {name: write_plain(getattr(one, name, None)) for name in ITEM}) for one in items
+        Other("item", {name: write_plain(getattr(item, name, None)) for name in ITEM}) for item in items
     )
     return replace(operation, output=(Message("tool", parts),)) if parts else operation
 

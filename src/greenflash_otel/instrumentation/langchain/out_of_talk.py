@@ -47,7 +47,7 @@ def _make_decision(inputs: Any, metadata: Metadata) -> Operation:
         judged: tuple[Message, ...] = (Message("user", (Other("input", {"input": write_passed(inputs)}),)),)
     else:
         messages = [state] if is_message(state) else read_list(state)
-        judged = tuple(read_object(one) for one in messages if is_message(one))
+        judged = tuple(read_object(message) for message in messages if is_message(message))
         judged = judged or (Message("user", (Other("state", {"state": write_passed(state)}),)),)
         asked = Other("questions", {"questions": write_plain(questions)})
         judged = (*judged, Message("system", (asked,)))

@@ -64,7 +64,7 @@ class Templates:
             templates = self._begun.pop(id.int, None)
         if not templates or not hasattr(outputs, "to_messages"):
             return
-        texts = [text_of(one) for one in outputs.to_messages() if role_of(one) == "system"]
+        texts = [text_of(message) for message in outputs.to_messages() if role_of(message) == "system"]
         for template, values in templates:
             for text in texts:
                 if (found := find_values(template, values, text)) is not None:
@@ -83,7 +83,7 @@ TEMPLATES = Templates()
 
 def find_prompt(messages: Sequence[Any]) -> tuple[str | None, PromptTemplate | None]:
     """Return the system prompt of a model call, and the template that it came of."""
-    texts = [text_of(one) for one in messages[:LEADING] if role_of(one) == "system"]
+    texts = [text_of(message) for message in messages[:LEADING] if role_of(message) == "system"]
     texts = [text for text in texts if text]
     template = join_templates(texts, [TEMPLATES.find(text) for text in texts]) if texts else None
     return "\n\n".join(texts) or None, template
@@ -98,9 +98,9 @@ def find_call_of_prompt(last: Step | None, models: Sequence[Step], output: Seque
     """
     if last is not None:
         return last
-    answer = next((text for one in reversed(output) if (text := _read_text(one.parts))), None)
+    answer = next((text for message in reversed(output) if (text := _read_text(message.parts))), None)
     if answer is None:  # it failed, or was left: the user waited for the newest one
-        return next((one for one in reversed(models) if not one.run.is_auxiliary), None)
+        return next((step for step in reversed(models) if not step.run.is_auxiliary), None)
     for step in reversed(models):
         parts = [part for message in step.operation.output for part in message.parts]
         asked = [json.dumps(part.arguments, default=str) for part in parts if isinstance(part, ToolCall)]
@@ -111,7 +111,7 @@ def find_call_of_prompt(last: Step | None, models: Sequence[Step], output: Seque
 
 def remove_system_prompt(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Return the input of a turn without its first system messages: the prompt of the call has them."""
-    return tuple(dropwhile(lambda one: one.role in SYSTEM_ROLES, messages))
+    return tuple(dropwhile(lambda message: message.role in SYSTEM_ROLES, messages))
 
 
 def _read_text(parts: Sequence[Part]) -> str:

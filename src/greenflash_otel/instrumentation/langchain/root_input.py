@@ -144,7 +144,7 @@ def find_asked(given: Given, messages: Sequence[Message]) -> Message | None:
     said = [message for message in messages if message.role == "user" and _write_text(message).strip()]
     texts = [text for name, text in given.texts if name not in SUPPLIED]
     has_words = (
-        message for message in reversed(said) if any(contains(_write_text(message), one) for one in texts)
+        message for message in reversed(said) if any(contains(_write_text(message), text) for text in texts)
     )
     return next(has_words, said[-1] if said else None)
 
@@ -239,7 +239,7 @@ def _choose_text(given: Given, asked: str | None) -> str | None:
     if asked is None:
         return None if given.key is None and not texts else _find_named(texts)
     same = [text for _, text in texts if text.strip() == asked.strip()]
-    contained = [one for one in texts if contains(asked, one[1])]
+    contained = [text for text in texts if contains(asked, text[1])]
     if same or len(contained) == 1:
         return (same or [contained[0][1]])[0]
     named = [text for name, text in contained if name in QUESTIONS]

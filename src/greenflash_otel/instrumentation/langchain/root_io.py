@@ -105,7 +105,7 @@ def _is_new(name: str, value: Any, before: Mapping[str, Any], words: set[str]) -
     if isinstance(value, str):
         return value.strip() not in words
     if isinstance(value, (list, tuple)):
-        if list_messages(value) is not None or any(hasattr(one, "page_content") for one in value):
+        if list_messages(value) is not None or any(hasattr(item, "page_content") for item in value):
             return False
     elif hasattr(value, "page_content"):
         return False
@@ -147,7 +147,7 @@ def question_of(value: Any) -> str:
     """What an interrupt asks the person for."""
     requests = get_entry(value, "action_requests")
     if isinstance(requests, (list, tuple)) and requests:
-        texts = [get_entry(one, "description") or write_shown(one) for one in requests]
+        texts = [get_entry(request, "description") or write_shown(request) for request in requests]
         return "\n\n".join(str(text) for text in texts)
     fields = value if isinstance(value, Mapping) else {}
     return next((fields[name] for name in QUESTION if isinstance(fields.get(name), str)), write_shown(value))
@@ -169,7 +169,7 @@ def reply_of(value: Any) -> str:
     decisions = get_entry(value, "decisions")
     if not isinstance(decisions, (list, tuple)) or not decisions:
         return write_shown(value)
-    return "\n\n".join(_read_decision(one) for one in decisions)
+    return "\n\n".join(_read_decision(decision) for decision in decisions)
 
 
 def _read_decision(decision: Any) -> str:

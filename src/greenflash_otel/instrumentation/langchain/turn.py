@@ -118,7 +118,11 @@ class _Script:
         known_to, parent_id = self._match_known(begun)
         asked_for = list_requested_calls([*begun, *new], known_to)
         rest, new = (
-            [one for one in messages if not self._is_inserted(one) and not self._is_odd(one, asked_for)]
+            [
+                message
+                for message in messages
+                if not self._is_inserted(message) and not self._is_odd(message, asked_for)
+            ]
             for messages in (begun[known_to:], new)
         )
         rest, edits = split_edit(self._turn, rest)
@@ -197,10 +201,10 @@ class _Script:
         """Add what the user saw to the messages, or return it, if no message says it."""
         messages = None if shown is None else find_messages(shown)
         if messages:
-            said = [one for one in convert_messages(messages) if role_of(one) == "assistant"]
+            said = [message for message in convert_messages(messages) if role_of(message) == "assistant"]
             return [
                 *new,
-                *(one for one in said[-1:] if not any(one is known for known in [*new, *begun])),
+                *(message for message in said[-1:] if not any(message is known for known in [*new, *begun])),
             ], None
         text = None if shown is None else write_answer(shown)
         is_left = self._turn.outputs is None and self._turn.ending != "completed"
@@ -216,7 +220,7 @@ class _Script:
         results = {step.run.tool_call_id: step for step in self._tools}
         for step in self.models:
             calls = tool_calls_of(step.message) if is_message(step.message) else ()
-            ids = [one.get("id") for one in calls]
+            ids = [call.get("id") for call in calls]
             if step.run.is_auxiliary or not any(id in results for id in ids):
                 continue
             lines.append(step.message)
@@ -249,14 +253,14 @@ class _Script:
                     return index + 1, known[0]
                 if known:  # an edited message is a branch from where it was
                     return index, known[2]
-        if any(role_of(one) == "assistant" for one in state):
+        if any(role_of(message) == "assistant" for message in state):
             return 0, None
         return 0, self._instrumentation.latest.get(conversation_id)
 
     def _list_output(self, messages: Sequence[Any], begun: Sequence[Any], *, is_last: bool) -> list[Line]:
         """What was said after the user: of several answers the last is shown, the others lead to it."""
         lines = list[Line]()
-        answers = [at for at, one in enumerate(messages) if is_answer(one)]
+        answers = [at for at, message in enumerate(messages) if is_answer(message)]
         steps = find_steps(messages, self.models, self._tools)
         shown = self._list_shown(messages, answers, steps) if is_last else ()
         times_ms, asked = self._list_times(steps), list_arguments(begun)
@@ -293,7 +297,7 @@ class _Script:
         if None not in steps:
             return False  # each is what a model said: the first is a draft
         for said in self._turn.node_outputs:
-            if all(any(_is_same(one, other) for other in said) for one in pair):
+            if all(any(_is_same(message, other) for other in said) for message in pair):
                 return True
         if steps[1] is not None:
             return False
@@ -307,7 +311,7 @@ class _Script:
     def _write_inserted(self, message: Any, at_ms: int) -> Message:
         """What a node added in the role of the user, as a hidden step, unless another step says it."""
         text = text_of(message)
-        said = [*map(text_of, (one.message for one in self.models if is_message(one.message)))]
+        said = [*map(text_of, (step.message for step in self.models if is_message(step.message)))]
         is_known = text in said or any(contains(text, one) for _, one in self._turn.given.texts)
         return Message("assistant", () if is_known else (Reasoning(text),), at_ms=at_ms)
 

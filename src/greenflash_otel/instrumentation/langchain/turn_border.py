@@ -45,7 +45,10 @@ class TurnBorder:
             return begun
         matches = match_messages(self.state, begun)
         named = {at: message for at, message in zip(matches, self.state, strict=True) if at is not None}
-        return [one if getattr(one, "id", None) else named.get(at, one) for at, one in enumerate(begun)]
+        return [
+            message if getattr(message, "id", None) else named.get(at, message)
+            for at, message in enumerate(begun)
+        ]
 
     def _find_begun(self, count_known: Callable[[Sequence[Any]], int]) -> list[Any]:
         turn, given = self._turn, restore_messages(self._turn.given.messages)
@@ -62,12 +65,12 @@ class TurnBorder:
             first = next((at for at, one in enumerate(matches) if one is not None), 0)
             return [*self.state[:first], *given]
         words = [text.strip() for _, text in turn.given.texts]
-        asked = (at + 1 for at, one in enumerate(self.state) if _is_said(one, words))
+        asked = (at + 1 for at, message in enumerate(self.state) if _is_said(message, words))
         return self.state[: max(asked, default=count_known(self.state))]
 
     def read_new(self, begun: Sequence[Any]) -> list[Any]:
         """Return what of the messages at the end follows on those that were there before."""
-        made = [self._is_made_here(one) for one in self.state]
+        made = [self._is_made_here(message) for message in self.state]
         matches = match_messages(self.state, begun)
         border = max(
             (at + 1 for at, one in enumerate(matches) if one is not None and not made[at]), default=0
@@ -100,14 +103,14 @@ def remove_alternatives(messages: Sequence[Any]) -> list[Any]:
     """A history as it was recorded: of several answers to one message, the last."""
     retained = list[Any]()
     pending: Any = None
-    for one in messages:
-        if role_of(one) == "user" and pending is not None:
+    for message in messages:
+        if role_of(message) == "user" and pending is not None:
             retained.append(pending)
             pending = None
-        if is_answer(one):
-            pending = one
+        if is_answer(message):
+            pending = message
         else:
-            retained.append(one)
+            retained.append(message)
     return [*retained, pending] if pending is not None else retained
 
 

@@ -38,8 +38,8 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
     ]
     calls = [*(call for message in said for call in tool_calls_of(message)), *turn.calls]
     runs = [step.operation for step in turn.steps]
-    ran = {one.tool.call_id for one in runs if one.tool}
-    answered = {one.tool.call_id for one in runs if one.tool and one.failure is None}
+    ran = {run.tool.call_id for run in runs if run.tool}
+    answered = {run.tool.call_id for run in runs if run.tool and run.failure is None}
     like = [
         call.get("id")
         for call in reversed(calls)
@@ -123,10 +123,12 @@ def note_questions(turn: Turn, error: BaseException) -> None:
     if not operations.is_control_flow(error):
         return
     interrupts = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
-    for one in interrupts:
+    for interrupt in interrupts:
         # LangGraph below 1.0 has another name for it.
-        name = str(getattr(one, "id", None) or getattr(one, "interrupt_id", None) or id(one))
-        turn.questions.setdefault(name, question_of(getattr(one, "value", one)))
+        name = str(
+            getattr(interrupt, "id", None) or getattr(interrupt, "interrupt_id", None) or id(interrupt)
+        )
+        turn.questions.setdefault(name, question_of(getattr(interrupt, "value", interrupt)))
 
 
 def note_bubbles(turn: Turn, value: Any) -> None:

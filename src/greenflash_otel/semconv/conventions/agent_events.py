@@ -33,7 +33,7 @@ DISTINCT = (
 def name_event(name: AttributeValue, body: AttributeValue) -> str | None:
     """Return the full name of an agent's event; None if a record is none. Claude Code has it in the body, too."""
     names = (name, body)
-    return next((one for one in names if isinstance(one, str) and one.startswith(PREFIXES)), None)
+    return next((name for name in names if isinstance(name, str) and name.startswith(PREFIXES)), None)
 
 
 def make_ids(

@@ -34,11 +34,11 @@ def restore_instructions(calls: Sequence[Operation], run: Operation) -> Sequence
     """Give the calls of a run its instructions, if none of them has any."""
     if not run.system_instructions or any(map(_is_instructed, calls)):
         return calls
-    return [replace(one, system_instructions=run.system_instructions) for one in calls]
+    return [replace(call, system_instructions=run.system_instructions) for call in calls]
 
 
 def _is_instructed(call: Operation) -> bool:
-    return bool(call.system_instructions) or any(one.role in SYSTEM_ROLES for one in call.input)
+    return bool(call.system_instructions) or any(message.role in SYSTEM_ROLES for message in call.input)
 
 
 def make_call(run: Operation, *, already_emitted: bool) -> Operation | None:

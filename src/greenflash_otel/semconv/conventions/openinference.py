@@ -116,7 +116,7 @@ def _read_call(span: SpanRecord) -> Operation:
 def _read_embedding(span: SpanRecord) -> Operation:
     attributes = span.attributes
     embedded = list_items(build_tree(attributes, "embedding.embeddings"))
-    texts = [said for one in embedded if (said := show(find_text(one, "embedding", "text")))]
+    texts = [said for text in embedded if (said := show(find_text(text, "embedding", "text")))]
     operation = replace(
         embedding_of(texts, count=len(embedded)),
         request_model=read_text(attributes, "embedding.model_name"),
@@ -131,7 +131,7 @@ def _read_retrieval(attributes: Attributes) -> Operation:
     ]
     documents = [{**one, "metadata": read_json(one.get("metadata"))} for one in found]
     query = _read_query(read_document(show(read_text(attributes, "input.value"))))
-    return retrieval_of(query, [one for one in documents if show(find_text(one, "content"))])
+    return retrieval_of(query, [document for document in documents if show(find_text(document, "content"))])
 
 
 def _read_query(asked: Json) -> Json:

@@ -110,7 +110,7 @@ def _read_flattened(attributes: Attributes) -> Operation | None:
         output=output,
         choice_count=max(len(output), 1),
         usage=read_usage_attributes(attributes, *USAGE),
-        finish_reasons=tuple(one.finish_reason for one in output if one.finish_reason),
+        finish_reasons=tuple(message.finish_reason for message in output if message.finish_reason),
         streamed=attributes.get("llm.is_streaming") is True,
     )
 

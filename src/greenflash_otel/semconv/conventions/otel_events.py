@@ -135,7 +135,11 @@ def _read_text(event: SpanEvent, names: tuple[str, ...], role: str) -> Iterable[
         (event.attributes[name] for name in (*names, "content", BODY) if name in event.attributes), None
     )
     decoded = read_messages_document(value)
-    if isinstance(decoded, (list, tuple)) and decoded and all(isinstance(one, Mapping) for one in decoded):
+    if (
+        isinstance(decoded, (list, tuple))
+        and decoded
+        and all(isinstance(message, Mapping) for message in decoded)
+    ):
         return read_messages(decoded, role)
     return read_any_messages(value, default_role=role)
 
@@ -166,7 +170,9 @@ def _read_messages(fields: Fields, role: str) -> Iterable[Message]:
             ]
         return [Message(_correct_role(role, parts), parts)] if parts else []
     if role == "tool" and isinstance(content, list) and _has_several_results(content):
-        return read_messages([{**one, "role": "tool"} for one in content if isinstance(one, Mapping)], role)
+        return read_messages(
+            [{**block, "role": "tool"} for block in content if isinstance(block, Mapping)], role
+        )
     entry = {**fields, "role": role, "content": fields.get("content")}
     if role == "tool":
         entry["tool_call_id"] = fields.get("id") or fields.get("tool_call_id")
@@ -175,7 +181,7 @@ def _read_messages(fields: Fields, role: str) -> Iterable[Message]:
 
 def _has_several_results(content: list[Json]) -> bool:
     """Return whether a content has results of several calls, as Semantic Kernel's can."""
-    return all(isinstance(one, Mapping) and "tool_call_id" in one for one in content) and bool(content)
+    return all(isinstance(block, Mapping) and "tool_call_id" in block for block in content) and bool(content)
 
 
 def _correct_role(role: str, parts: tuple[Part, ...]) -> str:

@@ -62,8 +62,8 @@ def read_completion(value: object) -> tuple[Message, ...]:
 
 def _list_texts(value: Json) -> Sequence[str]:
     """Return the texts of a list that has nothing else; those that are empty belong to calls of tools."""
-    is_list = isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
-    return [one for one in value if isinstance(one, str) and one] if is_list else ()  # type: ignore[union-attr]
+    is_list = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+    return [item for item in value if isinstance(item, str) and item] if is_list else ()  # type: ignore[union-attr]
 
 
 CONVENTION = Convention(

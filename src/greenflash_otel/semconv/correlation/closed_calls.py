@@ -36,22 +36,22 @@ def find_closed(
         known: What was read before and may concern any trace.
         traces: Those of which something was read before.
     """
-    counts = Counter([one.span.trace_id for one in readings])
+    counts = Counter([reading.span.trace_id for reading in readings])
     closed = [
-        one
-        for one in readings
-        if counts[one.span.trace_id] == 1 and one.span.trace_id not in traces and is_whole(one)
+        reading
+        for reading in readings
+        if counts[reading.span.trace_id] == 1 and reading.span.trace_id not in traces and is_whole(reading)
     ]
     others = [one for one in (*known, *readings) if one.operation is not None]
     return [one for one in closed if not _concerns_any(one, others)]
 
 
-def is_whole(one: Reading) -> bool:
+def is_whole(reading: Reading) -> bool:
     """Return whether a span of another instrumentation records a call that says all of itself."""
-    operation = one.operation
-    if operation is None or operation.name not in MAIN_CALLS or one.is_ours:
+    operation = reading.operation
+    if operation is None or operation.name not in MAIN_CALLS or reading.is_ours:
         return False
-    if operation.failure is not None or operation.ending != "completed" or one.already_emitted:
+    if operation.failure is not None or operation.ending != "completed" or reading.already_emitted:
         return False
     if not operation.input or not operation.output or operation.conversation_context.tool_call_id:
         return False

@@ -29,72 +29,83 @@ def find_unnamed(readings: Iterable[Reading]) -> set[Key]:
         readings: All that is known of the trace, in the order in which it arrived.
     """
     known = list(readings)
-    by_span_id = {one.span.span_id: one for one in known}
+    by_span_id = {reading.span.span_id: reading for reading in known}
     # A name from beside a call does not count: a span that it ran in may still bring another one.
-    roots = [one for one in known if not one.span.parent_span_id]
+    roots = [reading for reading in known if not reading.span.parent_span_id]
     shared = find_shared_contexts(roots).get(roots[0].span.trace_id) if roots else None
-    callers = [one for one in known if _asks_for_tools(one)]
+    callers = [reading for reading in known if _asks_for_tools(reading)]
     found: set[Key] = set()
-    for one in sorted(known, key=_is_tool):
-        if one.operation is None or one.is_ours:
+    for reading in sorted(known, key=_is_tool):
+        if reading.operation is None or reading.is_ours:
             continue
-        if may_lack_name(one) or callers:
-            above, missing = _find_enclosing(one, by_span_id)
+        if may_lack_name(reading) or callers:
+            above, missing = _find_enclosing(reading, by_span_id)
             if missing is None:
                 continue
-            named, outer = _find_naming(one, above, callers)
+            named, outer = _find_naming(reading, above, callers)
             if _is_tool(named) and _is_of_recorded_call(named, missing, callers, found, by_span_id):
                 continue
             is_named = not may_lack_name(named) or _is_named(named, outer, shared)
-            if is_named and (named is not one or not may_run_in_tool(one, by_span_id)):
+            if is_named and (named is not reading or not may_run_in_tool(reading, by_span_id)):
                 continue
-            found |= {one.key, *(outer.key for outer in above if not outer.is_ours)}
+            found |= {reading.key, *(outer.key for outer in above if not outer.is_ours)}
     if found:
-        found |= {one.key for one in known if one.operation is None and _names_something(one)}
-    if any(one.key in found and one.operation and one.operation.name in MAIN_CALLS for one in known):
+        found |= {reading.key for reading in known if reading.operation is None and _names_something(reading)}
+    if any(
+        reading.key in found and reading.operation and reading.operation.name in MAIN_CALLS
+        for reading in known
+    ):
         # A run says what the calls in it say: it is recorded only if none does.
-        found |= {one.key for one in known if one.operation and one.operation.name == RUN and not one.is_ours}
+        found |= {
+            reading.key
+            for reading in known
+            if reading.operation and reading.operation.name == RUN and not reading.is_ours
+        }
     return found
 
 
-def may_lack_name(one: Reading) -> bool:
+def may_lack_name(reading: Reading) -> bool:
     """Return whether a span describes an operation of another instrumentation that does not name both."""
-    return one.operation is not None and not one.is_ours and not _is_named(one, (), None)
+    return reading.operation is not None and not reading.is_ours and not _is_named(reading, (), None)
 
 
-def may_run_in_tool(one: Reading, by_span_id: Mapping[str, Reading]) -> bool:
+def may_run_in_tool(reading: Reading, by_span_id: Mapping[str, Reading]) -> bool:
     """Return whether a span may be of an agent that is a tool of another conversation, whatever it names.
 
     That is so while a call of its trace awaits what a tool returns, and names another conversation.
     """
-    if one.operation is None or one.is_ours or one.operation.conversation_context.scope_id is not None:
+    if (
+        reading.operation is None
+        or reading.is_ours
+        or reading.operation.conversation_context.scope_id is not None
+    ):
         return False
     before = [
         other
         for other in by_span_id.values()
-        if other.span.end_ns <= one.span.start_ns and not other.is_ours and _asks_for_tools(other)
+        if other.span.end_ns <= reading.span.start_ns and not other.is_ours and _asks_for_tools(other)
     ]
-    own = _find_conversation(one, by_span_id) if before else None
+    own = _find_conversation(reading, by_span_id) if before else None
     others = [other for other in before if _find_conversation(other, by_span_id) != own]
     if not others:
         return False
-    done = {id for other in (one, *by_span_id.values()) for id in _list_finished(other)}
+    done = {id for other in (reading, *by_span_id.values()) for id in _list_finished(other)}
     calls = [call for other in others if other.operation for call in iterate_calls(other.operation.output)]
     return any(call.id and not done & {call.id, call.name} for call in calls)
 
 
-def _find_conversation(one: Reading, by_span_id: Mapping[str, Reading]) -> str | None:
+def _find_conversation(reading: Reading, by_span_id: Mapping[str, Reading]) -> str | None:
     around = [
-        one.conversation_context,
-        *(outer.conversation_context for outer in _find_enclosing(one, by_span_id)[0]),
+        reading.conversation_context,
+        *(outer.conversation_context for outer in _find_enclosing(reading, by_span_id)[0]),
     ]
-    if one.operation:
-        around.insert(0, one.operation.conversation_context)
+    if reading.operation:
+        around.insert(0, reading.operation.conversation_context)
     return next((context.conversation_id for context in around if context.conversation_id), None)
 
 
 def _find_naming(
-    one: Reading, above: Sequence[Reading], callers: Iterable[Reading]
+    reading: Reading, above: Sequence[Reading], callers: Iterable[Reading]
 ) -> tuple[Reading, Sequence[Reading]]:
     """Find the span that decides whether an operation is named, and those around that.
 
@@ -110,12 +121,12 @@ def _find_naming(
             for call in iterate_calls(caller.operation.output)
         ):
             return above[place], above[place + 1 :]
-    return one, above
+    return reading, above
 
 
-def _list_finished(one: Reading) -> Iterator[str | None]:
+def _list_finished(reading: Reading) -> Iterator[str | None]:
     """Yield by which ids and names the tools are known that have returned something."""
-    operation = one.operation
+    operation = reading.operation
     if operation is None:
         return
     given = with_whole_input(operation).input
@@ -124,16 +135,16 @@ def _list_finished(one: Reading) -> Iterator[str | None]:
         yield from (operation.tool.call_id, operation.tool.name)
 
 
-def _asks_for_tools(one: Reading) -> bool:
-    return one.operation is not None and any(iterate_calls(one.operation.output))
+def _asks_for_tools(reading: Reading) -> bool:
+    return reading.operation is not None and any(iterate_calls(reading.operation.output))
 
 
-def _is_tool(one: Reading) -> bool:
-    return one.operation is not None and one.operation.tool is not None
+def _is_tool(reading: Reading) -> bool:
+    return reading.operation is not None and reading.operation.tool is not None
 
 
 def _is_of_recorded_call(
-    one: Reading,
+    reading: Reading,
     missing: str,
     callers: Iterable[Reading],
     unnamed: Container[Key],
@@ -145,7 +156,7 @@ def _is_of_recorded_call(
         missing: The span around the tool that has not arrived.
         unnamed: The calls that wait themselves.
     """
-    tool = one.operation.tool if one.operation else None
+    tool = reading.operation.tool if reading.operation else None
     named = []
     for caller in callers:
         above, its_missing = _find_enclosing(caller, by_span_id)
@@ -161,16 +172,16 @@ def _is_of_recorded_call(
     )
 
 
-def _find_enclosing(one: Reading, by_span_id: Mapping[str, Reading]) -> tuple[list[Reading], str | None]:
+def _find_enclosing(reading: Reading, by_span_id: Mapping[str, Reading]) -> tuple[list[Reading], str | None]:
     """Find the known spans that a span ran in, the nearest first, and the id of the next one, if it is missing."""
-    above = list(find_ancestors(one, by_span_id))
-    parent_id = (above[-1] if above else one).span.parent_span_id
+    above = list(find_ancestors(reading, by_span_id))
+    parent_id = (above[-1] if above else reading).span.parent_span_id
     return above, parent_id if parent_id and parent_id not in by_span_id else None
 
 
-def _is_named(one: Reading, above: Iterable[Reading], shared: ConversationContext | None) -> bool:
+def _is_named(reading: Reading, above: Iterable[Reading], shared: ConversationContext | None) -> bool:
     """Return whether a span, those that it ran in, or the root of its trace name a conversation and a user."""
-    operation, context = one.operation, one.conversation_context
+    operation, context = reading.operation, reading.conversation_context
     if operation is not None:
         context = merge_context(operation.conversation_context, context)
         if context.scope_id is not None:  # it ran in `conversation()`, which names what it wants to
@@ -183,5 +194,5 @@ def _is_named(one: Reading, above: Iterable[Reading], shared: ConversationContex
     return bool((context.conversation_id or provider_id) and context.user_id)
 
 
-def _names_something(one: Reading) -> bool:
-    return bool(one.conversation_context.conversation_id or one.conversation_context.user_id)
+def _names_something(reading: Reading) -> bool:
+    return bool(reading.conversation_context.conversation_id or reading.conversation_context.user_id)

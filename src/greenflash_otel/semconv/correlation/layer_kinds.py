@@ -105,7 +105,7 @@ def list_identities(operation: Operation | None) -> Iterator[object]:
     if operation is None:
         return
     if operation.name in LOOKUPS and operation.input:
-        yield operation.name, repr([one.parts for one in operation.input])
+        yield operation.name, repr([message.parts for message in operation.input])
     elif tool := operation.tool:
         name = read_plain_name(tool)
         if tool.call_id:
@@ -209,15 +209,15 @@ def _are_same_run(outer: ToolExecution, inner: ToolExecution, *, is_direct: bool
     return is_direct or is_alike or is_same_id
 
 
-def _do_answers_agree(one: Answer, other: Answer) -> bool:
+def _do_answers_agree(answer: Answer, other: Answer) -> bool:
     """Return whether two layers have the same answer, or each a part of it."""
-    texts = sorted((one[0], other[0]), key=len)
+    texts = sorted((answer[0], other[0]), key=len)
     is_text_same = texts[0] == texts[1] or (len(texts[0]) >= LEAST_CUT and texts[1].startswith(texts[0]))
-    if one[0] and other[0] and not is_text_same:
+    if answer[0] and other[0] and not is_text_same:
         return False
-    if one[1] and other[1] and one[1] != other[1]:
+    if answer[1] and other[1] and answer[1] != other[1]:
         return False
-    return bool((one[0] and other[0]) or (one[1] and other[1]) or (one[2] and one[2] == other[2]))
+    return bool((answer[0] and other[0]) or (answer[1] and other[1]) or (answer[2] and answer[2] == other[2]))
 
 
 def _do_arguments_fit(one: Json, other: Json) -> bool:
@@ -265,7 +265,9 @@ def _count_answer_parts(operation: Operation) -> int:
     return sum(len(message.parts) for message in operation.output)
 
 
-def _may_be_same_model(one: Operation, other: Operation) -> bool:
+def _may_be_same_model(operation: Operation, other: Operation) -> bool:
     """Return whether two calls may be of one model, as far as both name it."""
-    names = [{name for name in (call.request_model, call.response_model) if name} for call in (one, other)]
+    names = [
+        {name for name in (call.request_model, call.response_model) if name} for call in (operation, other)
+    ]
     return not all(names) or any(mine in its or its in mine for mine in names[0] for its in names[1])

@@ -78,9 +78,9 @@ class _Layers:
         self._around = around
         self._requested = {
             name
-            for one in readings
-            if one.operation
-            for call in iterate_calls(one.operation.output)
+            for reading in readings
+            if reading.operation
+            for call in iterate_calls(reading.operation.output)
             for name in (call.name, call.id)
             if name
         }
@@ -88,7 +88,7 @@ class _Layers:
         """Places of operations a layer of which succeeded."""
         self._scopes = defaultdict[int, set[str]](set)
         """Scopes that a place has a layer of."""
-        answers = [summarise_answer(one.operation) for one in readings]
+        answers = [summarise_answer(reading.operation) for reading in readings]
         self._loops = _find_loops(answers, around)
         self._identities = [
             [*_list_identities(one, answer)] for one, answer in zip(readings, answers, strict=True)
@@ -99,14 +99,14 @@ class _Layers:
                 self._by_identity[identity].append(place)
         self._halves = defaultdict[str, list[int]](list)
         """Calls of which not all is known that was said, by their trace."""
-        for place, one in enumerate(readings):
-            is_call = one.operation is not None and one.operation.name in MAIN_CALLS
-            if is_call and one.operation and not (one.operation.input and one.operation.output):
-                self._halves[one.span.trace_id].append(place)
+        for place, reading in enumerate(readings):
+            is_call = reading.operation is not None and reading.operation.name in MAIN_CALLS
+            if is_call and reading.operation and not (reading.operation.input and reading.operation.output):
+                self._halves[reading.span.trace_id].append(place)
         self._calls = sorted(
-            (one.span.start_ns, place)
-            for place, one in enumerate(readings)
-            if one.operation and one.operation.name in MAIN_CALLS
+            (reading.span.start_ns, place)
+            for place, reading in enumerate(readings)
+            if reading.operation and reading.operation.name in MAIN_CALLS
         )
 
     def merge_into_enclosing(self, place: int) -> None:
@@ -206,8 +206,8 @@ class _Layers:
             ),
         )
 
-    def _is_same_trace(self, one: int, other: int) -> bool:
-        return self._readings[one].span.trace_id == self._readings[other].span.trace_id
+    def _is_same_trace(self, count: int, other: int) -> bool:
+        return self._readings[count].span.trace_id == self._readings[other].span.trace_id
 
     def _may_enclose(
         self, outer: int, inner: int, *, is_attempt: bool = False, is_open: bool = False
@@ -257,13 +257,13 @@ def _find_loops(answers: Sequence[object], around: Sequence[Sequence[int]]) -> s
     return {outer for outer, inner in found.items() if len(inner) > 1 and answers[outer] is None}
 
 
-def _list_identities(one: Reading, answer: object) -> Iterator[object]:
+def _list_identities(reading: Reading, answer: object) -> Iterator[object]:
     """Yield what two layers say alike of an operation; within a trace also the name of a tool."""
-    yield from list_identities(one.operation)
+    yield from list_identities(reading.operation)
     if answer is not None:
         yield answer
-    if one.operation and one.operation.tool:
-        yield one.span.trace_id, read_plain_name(one.operation.tool)
+    if reading.operation and reading.operation.tool:
+        yield reading.span.trace_id, read_plain_name(reading.operation.tool)
 
 
 def _says_something(operation: Operation) -> bool:
@@ -271,14 +271,14 @@ def _says_something(operation: Operation) -> bool:
     return operation.tool is not None or has_content(operation)
 
 
-def _has_failed(one: Reading) -> bool:
-    return one.operation is not None and one.operation.failure is not None
+def _has_failed(reading: Reading) -> bool:
+    return reading.operation is not None and reading.operation.failure is not None
 
 
-def _is_same_process(one: SpanRecord, other: SpanRecord) -> bool:
+def _is_same_process(span: SpanRecord, other: SpanRecord) -> bool:
     """Return whether two spans may come from one process, as far as their resources say."""
     return all(
-        one.resource.get(name) == other.resource.get(name)
+        span.resource.get(name) == other.resource.get(name)
         for name in PROCESS
-        if name in one.resource and name in other.resource
+        if name in span.resource and name in other.resource
     )

@@ -23,10 +23,10 @@ def name_by_resource(operation: Operation, span: SpanRecord) -> Operation:
     return operation if named == context else replace(operation, conversation_context=named)
 
 
-def write_context(one: Reading) -> SpanRecord:
+def write_context(reading: Reading) -> SpanRecord:
     """Return a span with the conversation and the user that the spans around it gave its operation."""
-    if one.operation is None:
-        return one.span
-    context = attributes_of_context(one.operation.conversation_context)
-    named = {name: value for name, value in context.items() if value and name not in one.span.attributes}
-    return replace(one.span, attributes={**one.span.attributes, **named}) if named else one.span
+    if reading.operation is None:
+        return reading.span
+    context = attributes_of_context(reading.operation.conversation_context)
+    named = {name: value for name, value in context.items() if value and name not in reading.span.attributes}
+    return replace(reading.span, attributes={**reading.span.attributes, **named}) if named else reading.span

@@ -19,8 +19,12 @@ def make_call_of_run(run: Reading, trace: Iterable[Reading]) -> Reading | None:
 
     That is a run or a tool around it, or a model call in it. A call whose ancestors are not all known may be in it.
     """
-    known = {one.span.span_id: one for one in trace}
-    calls = [one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN)]
+    known = {reading.span.span_id: reading for reading in trace}
+    calls = [
+        reading
+        for reading in known.values()
+        if reading.operation and reading.operation.name in (*MAIN_CALLS, RUN)
+    ]
     if run.operation is None or not may_be_call(run, known.values()):
         return None
     if any(_has_unknown_ancestors(call, known) for call in calls if call.key != run.key):
@@ -33,15 +37,19 @@ def may_be_call(run: Reading, trace: Iterable[Reading]) -> bool:
     operation = run.operation
     if operation is None or operation.name != CHAIN_RUN or not operation.input:
         return False
-    known = {one.span.span_id: one for one in trace}
-    if any(_encloses(one) for one in find_ancestors(run, known)):
+    known = {reading.span.span_id: reading for reading in trace}
+    if any(_encloses(ancestor) for ancestor in find_ancestors(run, known)):
         return False
-    calls = (one for one in known.values() if one.operation and one.operation.name in (*MAIN_CALLS, RUN))
-    return not any(run.key in {one.key for one in find_ancestors(call, known)} for call in calls)
+    calls = (
+        reading
+        for reading in known.values()
+        if reading.operation and reading.operation.name in (*MAIN_CALLS, RUN)
+    )
+    return not any(run.key in {ancestor.key for ancestor in find_ancestors(call, known)} for call in calls)
 
 
-def _encloses(one: Reading) -> bool:
-    operation = one.operation
+def _encloses(reading: Reading) -> bool:
+    operation = reading.operation
     return operation is not None and (operation.name in ENCLOSING or operation.tool is not None)
 
 

@@ -181,11 +181,11 @@ class _Pairing:
         numbers = _match_numbers(results, self._waiting)
         for find in (partial(_find_by_id, numbers), _find_by_name, _find_first):
             left = list[_PlacedResult]()
-            for one in results:
-                if (call := find(one[1], self._waiting)) is not None:
-                    self._answer(call, one)
-                elif not self._merge_repeated(one):
-                    left.append(one)
+            for result in results:
+                if (call := find(result[1], self._waiting)) is not None:
+                    self._answer(call, result)
+                elif not self._merge_repeated(result):
+                    left.append(result)
             results = left
         for place, part in results:
             if any(self._says_the_same(part, id) for id in self._answered):

@@ -51,22 +51,22 @@ def read(span: SpanRecord) -> Reading:
     return Reading(span, operation, context)
 
 
-def without_long_input(one: Reading) -> Reading:
+def without_long_input(reading: Reading) -> Reading:
     """Return a reading with all of its input, which other spans may change: so nothing is known of its text."""
-    if one.operation is None or one.operation.long_input is None:
-        return one
-    return replace(one, operation=replace(with_whole_input(one.operation), long_input=None))
+    if reading.operation is None or reading.operation.long_input is None:
+        return reading
+    return replace(reading, operation=replace(with_whole_input(reading.operation), long_input=None))
 
 
-def find_ancestors(one: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:
+def find_ancestors(reading: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:
     """Find the spans of its trace that a span ran in, the nearest first.
 
     Args:
         known: What is known of the trace, by span id.
     """
     for _ in range(DEEP):
-        parent = known.get(one.span.parent_span_id or "")
+        parent = known.get(reading.span.parent_span_id or "")
         if parent is None:
             return
         yield parent
-        one = parent
+        reading = parent

@@ -38,7 +38,7 @@ class Recent:
 
     def __init__(self) -> None:
         self._traces: ByteBoundLruDict[str, OrderedDict[Key, Reading]] = ByteBoundLruDict(
-            TRACES, SIZE_BYTES, lambda id, known: sum([_measure(one.span) for one in known.values()])
+            TRACES, SIZE_BYTES, lambda id, known: sum([_measure(reading.span) for reading in known.values()])
         )
         self._last: ByteBoundLruDict[Key, Reading] = ByteBoundLruDict(
             EACH, SIZE_BYTES, lambda key, one: _measure(one.span)
@@ -54,9 +54,9 @@ class Recent:
 
     def take(self, readings: Sequence[Reading]) -> list[Reading]:
         """Read new spans, in the order of their ends, and those that are known better through them."""
-        if all(one.span.scope == OURS for one in readings):
+        if all(reading.span.scope == OURS for reading in readings):
             return combine_spans(readings)
-        readings = [one for one in readings if self._is_news(one)]
+        readings = [reading for reading in readings if self._is_news(reading)]
         found = self._combine(readings, find_closed(readings, self._last.values(), self._traces))
         self._remember(found)
         return found
@@ -64,31 +64,33 @@ class Recent:
     def _combine(self, readings: Sequence[Reading], closed: Sequence[Reading]) -> list[Reading]:
         """Combine readings with what came before; those that are closed stay as they are."""
         alone = {one.key for one in closed}
-        together = [without_long_input(one) for one in readings if one.key not in alone]
+        together = [without_long_input(reading) for reading in readings if reading.key not in alone]
         if not together:
             return sorted(closed, key=lambda one: one.span.end_ns)
         new = {one.key for one in together}
         related = [one for one in self._find_related(together) if one.key not in new]
         before = {one.key: without_long_input(one) for one in related}
         recorded = combine_spans([*before.values(), *together])
-        found = [one for one in recorded if one.key in new or _is_better(before[one.key], one)]
+        found = [
+            reading for reading in recorded if reading.key in new or _is_better(before[reading.key], reading)
+        ]
         return sorted([*found, *closed], key=lambda one: one.span.end_ns) if closed else found
 
     def list_known(self, trace_id: str) -> Iterable[Reading]:
         """Return what is remembered of a trace."""
         return self._traces.get(trace_id, {}).values()
 
-    def was_delivered(self, one: Reading) -> bool:
+    def was_delivered(self, reading: Reading) -> bool:
         """Return whether a span was delivered before, and says nothing more now."""
-        return self._seen.get(one.key) == one.span
+        return self._seen.get(reading.key) == reading.span
 
     def forget(self, readings: Iterable[Reading]) -> None:
         """Forget spans that were read and not recorded: they will be delivered once more."""
-        for one in readings:
-            self._seen.forget(one.key)
-            self._last.forget(one.key)
-            if known := self._traces.get(one.span.trace_id):
-                known.pop(one.key, None)
+        for reading in readings:
+            self._seen.forget(reading.key)
+            self._last.forget(reading.key)
+            if known := self._traces.get(reading.span.trace_id):
+                known.pop(reading.key, None)
 
     def settle_run(self, span: SpanRecord) -> Reading | None:
         """Make a model call of the run of a chain that has waited; None if other spans of its trace say the same."""
@@ -110,29 +112,29 @@ class Recent:
         """Return whether spans of a trace may have come that are not remembered."""
         return len(self._traces.get(trace_id) or ()) in (0, EACH)
 
-    def _is_news(self, one: Reading) -> bool:
+    def _is_news(self, reading: Reading) -> bool:
         """Return whether a span was not delivered before, or says more now."""
-        known = self.was_delivered(one)
-        self._seen.remember(one.key, one.span)
-        return not known or one.span.scope == OURS
+        known = self.was_delivered(reading)
+        self._seen.remember(reading.key, reading.span)
+        return not known or reading.span.scope == OURS
 
     def _find_related(self, readings: Iterable[Reading]) -> Iterable[Reading]:
         yield from self._last.values()
-        for trace_id in {one.span.trace_id for one in readings}:
+        for trace_id in {reading.span.trace_id for reading in readings}:
             yield from self._traces.get(trace_id, {}).values()
 
     def _remember(self, readings: Iterable[Reading]) -> None:
         changed: dict[str, OrderedDict[Key, Reading]] = {}
-        for one in readings:
-            if one.span.scope == OURS:
+        for reading in readings:
+            if reading.span.scope == OURS:
                 continue
-            id = one.span.trace_id
+            id = reading.span.trace_id
             known = changed.pop(id, None) or self._traces.get(id) or OrderedDict()
-            known[one.key] = emitted = replace(one, already_emitted=not one.withheld)
+            known[reading.key] = emitted = replace(reading, already_emitted=not reading.withheld)
             if len(known) > EACH:
                 known.popitem(last=False)
             changed[id] = known
-            self._last.remember(one.key, emitted)
+            self._last.remember(reading.key, emitted)
         for id, known in changed.items():  # once each: all readings of a trace are measured anew
             self._traces.remember(id, known)
 

@@ -33,9 +33,9 @@ def inherit_contexts(readings: Sequence[Reading], around: Sequence[Sequence[int]
     ]
     agreed, everywhere = find_shared_contexts(outside), find_shared_contexts(readings)
     recorded = list(readings)
-    for place, one in enumerate(readings):
-        operation, trace_id = one.operation, one.span.trace_id
-        if operation is None or one.span.scope == OURS or _is_inside_tool(one):
+    for place, reading in enumerate(readings):
+        operation, trace_id = reading.operation, reading.span.trace_id
+        if operation is None or reading.span.scope == OURS or _is_inside_tool(reading):
             continue
         above, tool = around[place], tools[place]
         home, own = list[int](), list(above)
@@ -55,7 +55,7 @@ def inherit_contexts(readings: Sequence[Reading], around: Sequence[Sequence[int]
         if named == (context.conversation_id, context.user_id, context.organization_id):
             continue
         context = replace(context, conversation_id=named[0], user_id=named[1], organization_id=named[2])
-        recorded[place] = replace(one, operation=replace(operation, conversation_context=context))
+        recorded[place] = replace(reading, operation=replace(operation, conversation_context=context))
     return recorded
 
 
@@ -68,9 +68,9 @@ def mark_inside_tools(
         merged_into: Where what a layer said is now.
     """
     recorded = list(readings)
-    for place, one in enumerate(readings):
-        operation = one.operation
-        if operation is None or one.span.scope == OURS or operation.conversation_context.tool_call_id:
+    for place, reading in enumerate(readings):
+        operation = reading.operation
+        if operation is None or reading.span.scope == OURS or operation.conversation_context.tool_call_id:
             continue
         for outer in around[place]:
             at = _follow(outer, merged_into)
@@ -78,14 +78,14 @@ def mark_inside_tools(
             if at != place and tool and tool.tool:
                 call_id = tool.tool.call_id or readings[at].span.span_id
                 inside = replace(operation.conversation_context, tool_call_id=call_id)
-                recorded[place] = replace(one, operation=replace(operation, conversation_context=inside))
+                recorded[place] = replace(reading, operation=replace(operation, conversation_context=inside))
                 break
     return recorded
 
 
-def _is_inside_tool(one: Reading) -> bool:
+def _is_inside_tool(reading: Reading) -> bool:
     """Return whether it was found before that a span ran in a tool."""
-    return one.operation is not None and one.operation.conversation_context.tool_call_id is not None
+    return reading.operation is not None and reading.operation.conversation_context.tool_call_id is not None
 
 
 def _follow(place: int, merged_into: Mapping[int, int]) -> int:
@@ -121,8 +121,8 @@ def _find_first(names: Iterable[str | None]) -> str | None:
 def find_shared_contexts(readings: Iterable[Reading]) -> Mapping[str, ConversationContext]:
     """Find what the spans of each trace agree on, as far as they say anything."""
     conversations, users = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
-    for one in readings:
-        trace_id, recorded = one.span.trace_id, one.conversation_context
+    for reading in readings:
+        trace_id, recorded = reading.span.trace_id, reading.conversation_context
         conversations[trace_id] |= {recorded.conversation_id} if recorded.conversation_id else set()
         users[trace_id] |= {recorded.user_id} if recorded.user_id else set()
     return {

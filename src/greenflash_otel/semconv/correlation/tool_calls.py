@@ -43,7 +43,9 @@ AHEAD = 64
 
 def link_calls(operations: Sequence[Operation]) -> list[Operation]:
     """Link the tool calls and results of model calls, which come in the order of their times."""
-    recorded = list(restore_answers(replace(one, input=pair_calls(one.input)) for one in operations))
+    recorded = list(
+        restore_answers(replace(operation, input=pair_calls(operation.input)) for operation in operations)
+    )
     for place, operation in enumerate(recorded):
         later = recorded[place + 1 : place + 1 + AHEAD]
         calls = list(iterate_calls(operation.output))
@@ -67,7 +69,10 @@ class ToolRequests:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._known_ids = {
-            call.id for one in operations for call in iterate_calls((*one.input, *one.output)) if call.id
+            call.id
+            for operation in operations
+            for call in iterate_calls((*operation.input, *operation.output))
+            if call.id
         }
         self._answers = defaultdict[str, list[list[ToolCall]]](list)
         self._ran = set[str | None]()
@@ -116,7 +121,7 @@ class ToolRequests:
         if is_known:
             return None
         resent = [list(iterate_calls([message])) for one in later for message in one.input]
-        call = _find_call(tool, [[one for one in calls if one.id not in self._ran] for calls in resent])
+        call = _find_call(tool, [[call for call in calls if call.id not in self._ran] for calls in resent])
         self._ran.add(call.id if call else None)
         return call
 
@@ -158,12 +163,12 @@ def _is_given(given: Json, arguments: Json) -> bool:
 def find_result(operations: Iterable[Operation], call_id: str) -> Json:
     """Find what models were given that a tool answered; None for nothing, or several things."""
     recorded = [
-        one.response
+        result.response
         for operation in operations
-        for one in iterate_results(operation.input)
-        if one.id == call_id
+        for result in iterate_results(operation.input)
+        if result.id == call_id
     ]
-    return recorded[0] if recorded and all(one == recorded[0] for one in recorded) else None
+    return recorded[0] if recorded and all(reading == recorded[0] for reading in recorded) else None
 
 
 def _find_resend(
@@ -218,7 +223,7 @@ def _find_leading_results(operation: Operation) -> Iterator[ToolCallResponse]:
 
 
 def _is_answered(call: ToolCall, later: Iterable[Operation]) -> bool:
-    return any(one.id == call.id for operation in later for one in iterate_results(operation.input))
+    return any(result.id == call.id for operation in later for result in iterate_results(operation.input))
 
 
 def _rename_calls(operation: Operation, ids: Sequence[str]) -> Operation:

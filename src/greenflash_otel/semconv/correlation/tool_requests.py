@@ -37,27 +37,27 @@ BEFORE = 64
 def mark_requested(readings: Sequence[Reading], around: Sequence[Sequence[int]]) -> list[Reading]:
     """Give what a tool call asked for the conversation and the id of that call."""
     recorded, traces = list(readings), defaultdict[str, list[int]](list)
-    for place, one in enumerate(readings):
-        if one.operation and one.operation.name in MAIN_CALLS:
-            traces[one.span.trace_id].append(place)
-    for place, one in enumerate(readings):
-        operation = one.operation
-        if operation is None or one.span.scope == OURS or operation.conversation_context.tool_call_id:
+    for place, reading in enumerate(readings):
+        if reading.operation and reading.operation.name in MAIN_CALLS:
+            traces[reading.span.trace_id].append(place)
+    for place, reading in enumerate(readings):
+        operation = reading.operation
+        if operation is None or reading.span.scope == OURS or operation.conversation_context.tool_call_id:
             continue
-        before = [recorded[at] for at in traces[one.span.trace_id] if at != place]
-        last = readings[around[place][-1]].span if around[place] else one.span
+        before = [recorded[at] for at in traces[reading.span.trace_id] if at != place]
+        last = readings[around[place][-1]].span if around[place] else reading.span
         found = None
         if operation.tool:
             found = _find_request_of_tool(operation, before)
         elif last.parent_span_id is not None and operation.name in MAIN_CALLS:
-            found = _find_request_of_agent(one, operation, before[-BEFORE:])
+            found = _find_request_of_agent(reading, operation, before[-BEFORE:])
         if found:
             context = replace(
                 operation.conversation_context,
                 conversation_id=found.conversation_id,
                 tool_call_id=found.tool_call_id,
             )
-            recorded[place] = replace(one, operation=replace(operation, conversation_context=context))
+            recorded[place] = replace(reading, operation=replace(operation, conversation_context=context))
     return recorded
 
 
@@ -73,18 +73,18 @@ def _find_request_of_tool(operation: Operation, calls: Sequence[Reading]) -> Con
 
 
 def _find_request_of_agent(
-    one: Reading, operation: Operation, calls: Sequence[Reading]
+    reading: Reading, operation: Operation, calls: Sequence[Reading]
 ) -> ConversationContext | None:
     """Find the unanswered tool call of another conversation that has the question of a call in its arguments."""
-    own, question = one.conversation_context, find_question(operation)
+    own, question = reading.conversation_context, find_question(operation)
     if own.conversation_id is None or question is None:
         return None
-    earlier = [other for other in calls if other.span.start_ns < one.span.start_ns]
+    earlier = [other for other in calls if other.span.start_ns < reading.span.start_ns]
     answered = {
         result.id for other in earlier if other.operation for result in iterate_results(other.operation.input)
     }
     for other in reversed(earlier):
-        if other.operation is None or other.span.end_ns > one.span.start_ns:
+        if other.operation is None or other.span.end_ns > reading.span.start_ns:
             continue
         context, named = other.operation.conversation_context, other.conversation_context
         users = {context.user_id, own.user_id} - {None}

@@ -35,18 +35,18 @@ from greenflash_otel.semconv.registry import OURS
 def combine_spans(readings: Iterable[Reading]) -> list[Reading]:
     """Combine spans that arrived together: each learns from the others. They come as they ended."""
     ordered = sorted(map(_restore_withheld, readings), key=lambda one: one.span.end_ns)
-    if all(one.span.scope == OURS for one in ordered):
+    if all(reading.span.scope == OURS for reading in ordered):
         return ordered
-    places = {(one.span.trace_id, one.span.span_id): place for place, one in enumerate(ordered)}
-    around = [list(_find_ancestors(one.span, ordered, places)) for one in ordered]
+    places = {(reading.span.trace_id, reading.span.span_id): place for place, reading in enumerate(ordered)}
+    around = [list(_find_ancestors(reading.span, ordered, places)) for reading in ordered]
     merged, merged_into = merge_layers(inherit_contexts(ordered, around), around)
     matched = _match_tool_spans(_link_tool_calls(_drop_agent_runs(merged, around)))
     inside = mark_requested(mark_inside_tools(matched, around, merged_into), around)
     return _attach_rag_steps(inside)
 
 
-def _restore_withheld(one: Reading) -> Reading:
-    return replace(one, operation=one.withheld, withheld=None) if one.withheld else one
+def _restore_withheld(reading: Reading) -> Reading:
+    return replace(reading, operation=reading.withheld, withheld=None) if reading.withheld else reading
 
 
 def _find_ancestors(
@@ -64,9 +64,9 @@ def _find_ancestors(
 def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
     """Give tool calls the ids by which they are known; each instrumentation by itself."""
     recorded, scopes = list(readings), defaultdict[str, list[int]](list)
-    for place, one in enumerate(readings):
-        if one.operation and one.operation.name in MAIN_CALLS and one.span.scope != OURS:
-            scopes[one.span.scope].append(place)
+    for place, reading in enumerate(readings):
+        if reading.operation and reading.operation.name in MAIN_CALLS and reading.span.scope != OURS:
+            scopes[reading.span.scope].append(place)
     for places in scopes.values():
         calls = link_calls([call for place in places if (call := recorded[place].operation)])
         for place, call in zip(places, calls, strict=True):
@@ -77,14 +77,16 @@ def _link_tool_calls(readings: Sequence[Reading]) -> list[Reading]:
 def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
     """Match tools to the calls they ran for. Those of no call count only where no call is known."""
     recorded = list(readings)
-    requests = ToolRequests(one.operation for one in readings if one.operation)
+    requests = ToolRequests(reading.operation for reading in readings if reading.operation)
     asks = {
-        one.span.trace_id for one in readings if one.operation and any(iterate_calls(one.operation.output))
+        reading.span.trace_id
+        for reading in readings
+        if reading.operation and any(iterate_calls(reading.operation.output))
     }
-    calling = [one for one in readings if one.operation and one.operation.input]
-    for place, one in enumerate(readings):
-        operation, trace_id = one.operation, one.span.trace_id
-        if operation is None or one.span.scope == OURS:
+    calling = [reading for reading in readings if reading.operation and reading.operation.input]
+    for place, reading in enumerate(readings):
+        operation, trace_id = reading.operation, reading.span.trace_id
+        if operation is None or reading.span.scope == OURS:
             continue
         groups = (trace_id, operation.conversation_context.conversation_id)
         requests.add(groups, operation)
@@ -96,20 +98,20 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
             given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
             operation = replace(operation, tool=given)
-            one = recorded[place] = replace(one, operation=operation)
+            reading = recorded[place] = replace(reading, operation=operation)
         if call_id is not None or trace_id in asks:
-            later = [other for other in here or calling if other.span.start_ns >= one.span.end_ns]
+            later = [other for other in here or calling if other.span.start_ns >= reading.span.end_ns]
             ran = _make_tool_run(operation, call_id, later)
-            recorded[place] = replace(one, operation=ran, withheld=None if ran else operation)
+            recorded[place] = replace(reading, operation=ran, withheld=None if ran else operation)
     return _leave_results_to_retries(recorded, readings)
 
 
 def _leave_results_to_retries(recorded: list[Reading], readings: Sequence[Reading]) -> list[Reading]:
     """Take from a failed run of a tool what the model was given, if another run for its call did not fail."""
     done = {
-        _name_run(one)
-        for one in recorded
-        if one.operation and one.operation.tool and not one.operation.failure
+        _name_run(reading)
+        for reading in recorded
+        if reading.operation and reading.operation.tool and not reading.operation.failure
     }
     for place, (one, alone) in enumerate(zip(recorded, readings, strict=True)):
         if one.operation and one.operation.tool and one.operation.failure and _name_run(one) in done:
@@ -119,31 +121,31 @@ def _leave_results_to_retries(recorded: list[Reading], readings: Sequence[Readin
     return recorded
 
 
-def _name_run(one: Reading) -> tuple[str, str | None]:
-    tool = one.operation.tool if one.operation else None
-    return one.span.trace_id, tool.call_id if tool else None
+def _name_run(reading: Reading) -> tuple[str, str | None]:
+    tool = reading.operation.tool if reading.operation else None
+    return reading.span.trace_id, tool.call_id if tool else None
 
 
-def _has_group(one: Reading, groups: Sequence[str | None]) -> bool:
+def _has_group(reading: Reading, groups: Sequence[str | None]) -> bool:
     """Return whether an operation is of a trace or of a named conversation."""
-    named = one.operation and one.operation.conversation_context.conversation_id
-    return one.span.trace_id in groups or (named is not None and named in groups)
+    named = reading.operation and reading.operation.conversation_context.conversation_id
+    return reading.span.trace_id in groups or (named is not None and named in groups)
 
 
 def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
     """Move embeddings and retrievals into the trace of the call that quotes them."""
     calls = [
-        quotable_text_of(one.operation, one.span.trace_id, one.span.start_ns)
-        for one in readings
-        if one.operation and one.operation.name in MAIN_CALLS
+        quotable_text_of(reading.operation, reading.span.trace_id, reading.span.start_ns)
+        for reading in readings
+        if reading.operation and reading.operation.name in MAIN_CALLS
     ]
     homes, recorded = {call.trace_id for call in calls}, list(readings)
-    for place, one in enumerate(readings):
-        step, span = one.operation, one.span
+    for place, reading in enumerate(readings):
+        step, span = reading.operation, reading.span
         if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
             continue
         if span.trace_id not in homes and (home := find_quoting_trace(step, span.end_ns, calls)):
-            recorded[place] = replace(one, span=replace(span, trace_id=home))
+            recorded[place] = replace(reading, span=replace(span, trace_id=home))
     return recorded
 
 
@@ -153,7 +155,7 @@ def _make_tool_run(operation: Operation, call_id: str | None, calling: Iterable[
         return None
     tool = replace(operation.tool, call_id=call_id)
     if operation.tool.call_id != call_id or (operation.failure and tool.result is None):
-        result = find_result((one.operation for one in calling if one.operation), call_id)
+        result = find_result((call.operation for call in calling if call.operation), call_id)
         tool = replace(tool, result=tool.result if result is None else result)
     return replace(operation, tool=tool)
 

@@ -64,7 +64,7 @@ def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
 
 def _is_other_json(entries: Sequence[Json]) -> bool:
     """Return whether a text that is JSON contains no message: then somebody said the JSON."""
-    return bool(entries) and not any(isinstance(one, str) or is_message(one) for one in entries)
+    return bool(entries) and not any(isinstance(entry, str) or is_message(entry) for entry in entries)
 
 
 def read_parts(value: object) -> tuple[Part, ...]:
@@ -157,7 +157,9 @@ def _read_entry(entry: Json, role: str) -> Iterator[Message]:
 def _is_flat(entry: Entry) -> bool:
     """Return whether the parts are texts alone, which the convention reads as well."""
     parts = entry["parts"]
-    return isinstance(parts, str) or (isinstance(parts, list) and all(isinstance(one, str) for one in parts))
+    return isinstance(parts, str) or (
+        isinstance(parts, list) and all(isinstance(part, str) for part in parts)
+    )
 
 
 def _read_part(part: Json) -> Part:

@@ -107,7 +107,7 @@ def read_response(value: Json) -> ResponsePayload:
     choices = value.get("choices")
     said = choices if isinstance(choices, list) else []
     choices = tuple(_message_of_choice(one) for one in said if isinstance(one, Mapping))
-    found = tuple(message for one in choices for message in read_written(one, "assistant"))
+    found = tuple(message for choice in choices for message in read_written(choice, "assistant"))
     if not said:
         found = read_written(
             next((value[name] for name in ("output", "message") if name in value), value), "assistant"

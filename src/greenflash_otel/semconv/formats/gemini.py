@@ -30,9 +30,9 @@ LEFT_OUT = ("<elided>", "<not serializable>")
 def is_gemini(value: Json) -> bool:
     """Return whether a value is a content: it has parts, and their keys say what they are."""
     parts = value.get("parts") if isinstance(value, Mapping) else None
-    if not isinstance(parts, list) or any(isinstance(one, Mapping) and "type" in one for one in parts):
+    if not isinstance(parts, list) or any(isinstance(part, Mapping) and "type" in part for part in parts):
         return False
-    return any(isinstance(one, Mapping) and not KEYS.isdisjoint(one) for one in parts)
+    return any(isinstance(part, Mapping) and not KEYS.isdisjoint(part) for part in parts)
 
 
 def read_contents(value: Json, role: str) -> tuple[Message, ...]:

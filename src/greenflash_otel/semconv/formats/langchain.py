@@ -112,7 +112,7 @@ def read_object(message: Any, *, at_ms: int | None = None) -> Message:
 def read_tool_result(message: Any) -> ToolCallResponse:
     """Read what a ``ToolMessage`` says."""
     content = message.content
-    response = content if isinstance(content, str) else to_json([drop_bytes(one) for one in content])
+    response = content if isinstance(content, str) else to_json([drop_bytes(block) for block in content])
     failed = getattr(message, "status", None) == "error"
     return ToolCallResponse(response, getattr(message, "tool_call_id", None), failed)
 

@@ -30,8 +30,8 @@ def unfold_texts(message: Message) -> Message:
     return message if same else replace(message, parts=tuple(found))
 
 
-def _is(one: Part, other: Part) -> bool:
-    return one is other
+def _is(part: Part, other: Part) -> bool:
+    return part is other
 
 
 def _unfold(part: Part) -> Sequence[Part]:
