@@ -58,11 +58,11 @@ SAMPLED: Final = int(TraceFlags.SAMPLED)
 RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 """Which older versions of OpenTelemetry do not have."""
 
-LazyOperation: TypeAlias = Callable[[], "Operation | None"]
-"""An operation that the pipeline's thread reads; None if it could not be read."""
+LazyWrite: TypeAlias = Callable[[], "Operation | Mapping[str, Attribute]"]
+"""An operation, or attributes, that the pipeline's thread reads."""
 
 
-class SpanSink(Protocol):
+class OwnSpanSink(Protocol):
     """Where spans go that just ended: a pipeline."""
 
     def submit(self, span: Callable[[], SpanRecord], size_bytes: int = 0, /) -> object:
@@ -102,8 +102,8 @@ class OwnTracer(Tracer):
         ids: Makes the ids of its spans.
     """
 
-    def __init__(self, sink: SpanSink, resource: Resource, ids: IdGenerator | None = None) -> None:
-        self.sink: SpanSink | None = sink
+    def __init__(self, sink: OwnSpanSink, resource: Resource, ids: IdGenerator | None = None) -> None:
+        self.sink: OwnSpanSink | None = sink
         self.resource = resource
         self.ids = ids or RandomIdGenerator()
 
@@ -159,7 +159,7 @@ class OwnSpan(Span, ReadableSpan):
         self._is_ignored = is_redacting(context)
         self._trace_id = parent.trace_id if parent else tracer.ids.generate_trace_id()
         self._span_id = tracer.ids.generate_span_id()
-        self._writes: list[Operation | LazyOperation | Mapping[str, Attribute]] = []
+        self._writes: list[Operation | LazyWrite | Mapping[str, Attribute]] = []
         self._size_bytes = SPAN_BYTES
         self._record: SpanRecord | None = None
         self.head: Operation | None = None
@@ -195,8 +195,8 @@ class OwnSpan(Span, ReadableSpan):
         """Return whether it has not ended."""
         return self._end_time is None
 
-    def write(self, operation: Operation | LazyOperation, size_bytes: int) -> None:
-        """Have an operation written, which must not change any more; its texts take ``size_bytes``."""
+    def write(self, operation: Operation | LazyWrite, size_bytes: int) -> None:
+        """Have an operation written, which does not change any more; its texts take ``size_bytes``."""
         self._size_bytes += size_bytes
         self._writes.append(operation)
 
@@ -284,16 +284,16 @@ class OwnSpan(Span, ReadableSpan):
             if self.conversation_id:
                 found[CONVERSATION_ID] = self.conversation_id
         for write in list(self._writes):
-            if isinstance(write, Mapping):
-                found |= write
-                continue
             with guarded("write an operation to its span", lost="operation_not_written"):
-                operation = write if isinstance(write, Operation) else write()
-                if operation is not None:
-                    self._name_model(operation)
-                    found |= clean_attributes(attributes_of(operation))
-                    self._note_failure(operation)
+                found |= self._read_write(write() if callable(write) else write)
         return found
+
+    def _read_write(self, write: Operation | Mapping[str, Attribute]) -> Mapping[str, Attribute]:
+        if not isinstance(write, Operation):
+            return write
+        self._name_model(write)
+        self._note_failure(write)
+        return clean_attributes(attributes_of(write))
 
     def _name_model(self, operation: Operation) -> None:
         """Name the model where it was not read yet when the span began; a turn's name has none."""

@@ -178,7 +178,7 @@ def test_a_long_stream_is_read_as_it_comes(
     greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept of it is bounded; all of it is captured."""
-    monkeypatch.setattr("greenflash_otel.instrumentation.openai.call.MAX_KEPT_BYTES", 1000)
+    monkeypatch.setattr("greenflash_otel.instrumentation.openai.call.MAX_UNREAD_BYTES", 1000)
     instrument(greenflash_emulator)
     with greenflash.conversation("stream"):
         read_stream(streaming(100))

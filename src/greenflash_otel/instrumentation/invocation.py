@@ -20,7 +20,7 @@ from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.model.visit import text_chars_of
-from greenflash_otel.own_spans import LazyOperation, OwnSpan, OwnTracer, clean_attributes, make_head
+from greenflash_otel.own_spans import LazyWrite, OwnSpan, OwnTracer, clean_attributes, make_head
 from greenflash_otel.semconv.genai import Attribute, attributes_of, span_name_of
 
 _ABOVE = otel_context.create_key("greenflash-captured-by-framework")
@@ -93,8 +93,8 @@ class Invocation:
                 message = repair_surrogates(failure.message) if failure.message else None
                 span.set_status(Status(StatusCode.ERROR, message))
 
-    def finish_later(self, read: LazyOperation, size_bytes: int, *, end_ns: int) -> None:
-        """End an own span; the thread that reads it calls ``read`` for the operation, from so many bytes."""
+    def finish_later(self, read: LazyWrite, size_bytes: int, *, end_ns: int | None = None) -> None:
+        """End an own span; the thread that reads it calls ``read`` for what to write, from so many bytes."""
         if isinstance(self._span, OwnSpan):
             self._span.write(read, size_bytes)
         self.end(end_ns=end_ns)

@@ -12,7 +12,7 @@ MapPart: TypeAlias = Callable[[Part, str], Part | None]
 """Returns what replaces a part, from the part and the role of its message; None leaves the part out."""
 
 CONTENT = ("arguments", "response", "call", "fields", "transcript")
-"""Fields of parts that hold content other than text."""
+"""Fields of parts in which there is content other than text."""
 
 SYSTEM = "system"
 """The role whose words `Operation.system_instructions` are."""

@@ -16,7 +16,7 @@ from langgraph.store.memory import InMemoryStore
 
 from greenflash_otel.instrumentation import invocation, langchain
 from greenflash_otel.instrumentation.history import KnownHistory
-from greenflash_otel.instrumentation.langchain import finishing, operations, recorder, stores
+from greenflash_otel.instrumentation.langchain import operations, recorder, stores, unread_turn
 from greenflash_otel.instrumentation.langchain.messages import text_of
 from greenflash_otel.instrumentation.langchain.prompts import Templates
 from greenflash_otel.instrumentation.langchain.run_registry import RUNS
@@ -54,7 +54,7 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "begin to use a store": (stores, "_read_signature", fail),
     "note a chunk": (recorder, "note_chunk", fail),
     "end a chain": (recorder, "finish", fail),
-    "record a turn": (finishing, "assemble_turn", fail),
+    "record a turn": (unread_turn, "assemble_turn", fail),
     "end a model call": (operations, "add_answer", fail),
     "end a tool": (operations, "add_result", fail),
     "end a retrieval": (operations, "add_found_documents", fail),
@@ -145,7 +145,7 @@ def test_a_turn_that_cannot_be_told_leaves_its_steps(
     spans_with_faults: Spans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the user said is lost, and counted; the tools that ran are told."""
-    monkeypatch.setattr(finishing, "assemble_turn", fail)
+    monkeypatch.setattr(unread_turn, "assemble_turn", fail)
     agent: Any = create_agent(says(asks(("weather", {"city": "Oslo"}, "1")), "Sunny."), [weather])
     agent.invoke({"messages": [HumanMessage("Oslo?")]}, thread("T"))
     found = told(spans_with_faults, "T")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
-from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
-from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
+from greenflash_otel.instrumentation.langchain.turn import AssembledTurn
+from greenflash_otel.instrumentation.langchain.unread_turn import UnreadTurn, list_steps
 from greenflash_otel.instrumentation.turn_calls import close_turn
-from greenflash_otel.internal_errors import guarded
-from greenflash_otel.model.operation import TURN, Operation
-from greenflash_otel.semconv.correlation.pairing import name_calls
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
 
@@ -24,19 +23,30 @@ def finish(turn: Turn) -> None:
     if root.kind != "chain":
         _finish_alone(turn)
         return
-    assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
-    with guarded("record a turn"):
-        assembled = assemble_turn(turn)
-    for step in sorted(turn.steps, key=lambda one: one.end_ns):
+    unread = UnreadTurn(turn)
+    if root.invocation is not None and root.invocation.is_read_later and unread.can_wait():
+        _finish_later(turn, unread)
+        return
+    for step in list_steps(turn):
         if step.run.invocation is not None:
-            step.run.invocation.end(make_marks(step, assembled), end_ns=step.end_ns)
-    operation = name_calls(assembled.operation)
-    if not instrumentation.capture_content:
-        operation = remove_content(operation)
-    if instrumentation.history is not None:
-        operation = instrumentation.history.shorten(operation)
+            step.run.invocation.end(make_marks(step, unread.assemble()), end_ns=step.end_ns)
+    operation = unread.read()
     if root.invocation is not None:
         root.invocation.finish(operation, end_ns=turn.end_ns)
+
+
+def _finish_later(turn: Turn, unread: UnreadTurn) -> None:
+    """End the spans, for which another thread puts the turn together."""
+    for step in list_steps(turn):
+        if step.run.invocation is not None:
+            read_marks = partial(_read_marks, step, unread)
+            step.run.invocation.finish_later(read_marks, 0, end_ns=step.end_ns)
+    if turn.root.invocation is not None:
+        turn.root.invocation.finish_later(unread.read, 0, end_ns=turn.end_ns)
+
+
+def _read_marks(step: Step, unread: UnreadTurn) -> Mapping[str, Attribute]:
+    return make_marks(step, unread.assemble())
 
 
 def _finish_alone(turn: Turn) -> None:

@@ -65,7 +65,7 @@ def see_messages(messages: Iterable[Any]) -> tuple[SeenMessage, ...]:
 
 def restore_messages(seen: Iterable[SeenMessage]) -> list[Any]:
     """Return the messages as they were when they were seen."""
-    found = (_restore_message(*one) for one in seen)
+    found = (restore_message(*one) for one in seen)
     return [message for message in found if message is not None and message.type != "remove"]
 
 
@@ -128,7 +128,8 @@ def _copy_block(block: Any) -> Any:
     return dict(block) if isinstance(block, Mapping) else block
 
 
-def _restore_message(message: Any, content: Any, calls: Sequence[Any]) -> Any:
+def restore_message(message: Any, content: Any, calls: Sequence[Any]) -> Any:
+    """Return a message as it was when it was seen: itself, unless it was changed since."""
     if not is_message(message):
         return _convert_message(message)
     if content is None:

@@ -42,7 +42,6 @@ from greenflash_otel.instrumentation.langchain.root_input import (
 from greenflash_otel.instrumentation.langchain.root_io import find_shown, replies_of, write_answer
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
 from greenflash_otel.instrumentation.langchain.turn_border import TurnBorder, is_answer, remove_alternatives
-from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.internal_errors import count_unread
 from greenflash_otel.message_ids.chain import find_head
 from greenflash_otel.message_ids.fragments import split_message
@@ -65,9 +64,9 @@ class AssembledTurn:
     """By ``id()`` of the step."""
 
 
-def assemble_turn(turn: Turn) -> AssembledTurn:
-    """Put a turn together."""
-    script = _Script(turn)
+def assemble_turn(turn: Turn, calls: Sequence[Operation]) -> AssembledTurn:
+    """Put a turn together, with the model calls in it that other instrumentations noted."""
+    script = _Script(turn, calls)
     given, output, parent_id = script.write()
     last = next((step for step in reversed(script.models) if id(step) in script.recorded), None)
     call = find_call_of_prompt(last, script.models, [line for line, _ in output])
@@ -101,13 +100,13 @@ def assemble_turn(turn: Turn) -> AssembledTurn:
 class _Script:
     """The lines of one turn, and where they come from."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, calls: Sequence[Operation]) -> None:
         self._turn = turn
         self._instrumentation: LangChainConfig = turn.source.instrumentation
         self.models = [step for step in turn.steps if step.run.kind == "model"]
         self._tools = [step for step in turn.steps if step.run.kind == "tool"]
         self.border = TurnBorder(turn)
-        self._turn_calls = close_turn(turn.conversation_context.turn_id)
+        self._turn_calls = calls
         self.recorded: set[int] = set()
         self._end_ms = (turn.end_ns or turn.root.started_ns) // NS_PER_MS
 

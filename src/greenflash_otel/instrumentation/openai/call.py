@@ -56,8 +56,8 @@ class OpenAIConfig:
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
 
 
-MAX_KEPT_BYTES = 1024 * 1024
-"""So much of a streamed answer is kept to be read later; from then on it is read as it comes."""
+MAX_UNREAD_BYTES = 1024 * 1024
+"""So much of a streamed answer waits to be read later; from then on it is read as it comes."""
 
 Exit: TypeAlias = Literal["returned", "raised", "exhausted", "broken", "left"]
 """How the SDK's call or its stream came to an end."""
@@ -80,9 +80,9 @@ class ObservedCall:
         self._invocation = invocation
         self._unread = unread
         """What it asks for, while nobody has read that."""
-        self._kept: list[bytes] | None = None
+        self._chunks: list[bytes] | None = None
         """The answer's bytes, if our pipeline reads them with the request's."""
-        self._kept_bytes = 0
+        self._answer_size = 0
         self._decode: Decode | None = None
         self._body: ResponseBody | None = None
         """None until the answer's head has come."""
@@ -123,9 +123,9 @@ class ObservedCall:
         if request_id := response.headers.get("x-request-id"):
             self._properties["request_id"] = request_id
         if self._unread is not None and self._unread.keep_sent(response.request):
-            self._kept = []
+            self._chunks = []
         self._decode = None if response.is_stream_consumed else _make_decoder(response)
-        if self._kept is None:
+        if self._chunks is None:
             if self._unread is not None:
                 self._read_request()
             self._body = self._listen(self._decode)
@@ -139,9 +139,9 @@ class ObservedCall:
         return self._surface.listen(self._operation.choice_count, decode)
 
     def _receive_whole(self, response: Any) -> None:
-        if self._kept is not None:
-            self._kept.append(response.content)
-            self._kept_bytes += len(response.content)
+        if self._chunks is not None:
+            self._chunks.append(response.content)
+            self._answer_size += len(response.content)
         elif self._body is not None:
             self._body.receive_bytes(response.content)
 
@@ -154,35 +154,35 @@ class ObservedCall:
                 self._operation = complete_head(self._operation, request.body)
                 self._operation = unread.read(request, self._operation)
 
-    def _read_kept(self) -> None:
-        """Read the request and the answer so far, of which only the bytes were kept."""
+    def _read_bytes(self) -> None:
+        """Read the request and the answer so far, of which there are only the bytes."""
         self._read_request()
-        kept, self._kept = self._kept, None
-        if kept is not None:
+        chunks, self._chunks = self._chunks, None
+        if chunks is not None:
             self._body = self._listen(self._decode)
-            for chunk in kept:
+            for chunk in chunks:
                 self._body.receive_bytes(chunk)
 
     def handle_chunk(self, chunk: bytes) -> None:
         """Note that the application is about to get ``chunk`` of the stream."""
-        kept = self._kept
-        if kept is not None and self._kept_bytes < MAX_KEPT_BYTES and not self._over:
+        chunks = self._chunks
+        if chunks is not None and self._answer_size < MAX_UNREAD_BYTES and not self._over:
             self._last_ns = time.time_ns()
             if self._first_chunk_s is None:
                 self._first_chunk_s = time.perf_counter() - self._invocation.started_s
-            kept.append(chunk)
-            self._kept_bytes += len(chunk)
+            chunks.append(chunk)
+            self._answer_size += len(chunk)
             return
         with self._lock:
-            if self._over or (self._body is None and kept is None):
+            if self._over or (self._body is None and chunks is None):
                 return
             self._is_fed = True
             try:
                 self._last_ns = time.time_ns()
                 if self._first_chunk_s is None:
                     self._first_chunk_s = time.perf_counter() - self._invocation.started_s
-                if kept is not None:
-                    self._read_kept()
+                if chunks is not None:
+                    self._read_bytes()
                 if self._body is not None:
                     self._body.receive_bytes(chunk)
             finally:
@@ -240,12 +240,12 @@ class ObservedCall:
             self._invocation.discard()
             return
         end_ns = time.time_ns() if error or self._last_ns is None else self._last_ns
-        if self._kept is not None and error is None and not may_be_noted(self._operation):
+        if self._chunks is not None and error is None and not may_be_noted(self._operation):
             self._record_later(exit, end_ns)
             open_operations.abandon_waiting()
             return
         if self._unread is not None:
-            self._read_kept()
+            self._read_bytes()
         operation = replace(self._operation, ending="failed") if error else self._operation
         with guarded("read an answer"):
             operation = self._complete_operation(exit, error)
@@ -258,11 +258,11 @@ class ObservedCall:
         with guarded("end an operation"):
             read = partial(self._read_later, exit, self._instrumentation.capture_content)
             sent_bytes = len(self._unread.sent) if self._unread is not None else 0
-            self._invocation.finish_later(read, sent_bytes + self._kept_bytes, end_ns=end_ns)
+            self._invocation.finish_later(read, sent_bytes + self._answer_size, end_ns=end_ns)
 
     def _read_later(self, exit: Exit, capture_content: bool) -> Operation:
         """Return what goes on the span, read by the thread that reads the span. Nothing else happens any more."""
-        self._read_kept()
+        self._read_bytes()
         operation = self._operation
         with guarded("read an answer"):
             operation = self._complete_operation(exit, None)

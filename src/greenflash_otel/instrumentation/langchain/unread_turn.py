@@ -1,0 +1,116 @@
+"""A turn that is over and is put together later, by the thread that reads its spans.
+
+The application may go on at once with what its agent returned. So the lists in it are copied first, and it is noted
+what the new messages say. A message that was changed meanwhile is replaced by one that says what it said.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from greenflash_otel.instrumentation.content import remove_content
+from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage, restore_message, see_messages
+from greenflash_otel.instrumentation.langchain.messages import is_message
+from greenflash_otel.instrumentation.langchain.root_io import copy_outputs
+from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
+from greenflash_otel.instrumentation.turn_calls import close_turn
+from greenflash_otel.internal_errors import guarded
+from greenflash_otel.model.operation import TURN, Operation
+from greenflash_otel.platform_support import register_at_fork
+from greenflash_otel.semconv.correlation.pairing import name_calls
+
+UNCHANGEABLE = (type(None), str, int, float)
+"""What the application cannot change."""
+
+
+class UnreadTurn:
+    """Puts a turn together, once, and after those that ended before it: what they said is known then."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._calls = close_turn(turn.conversation_context.turn_id)
+        self._capture_content = turn.source.instrumentation.capture_content
+        self._assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
+        self._operation: Operation | None = None
+        self._seen: Sequence[SeenMessage] = ()
+        _unread.append(self)
+
+    def can_wait(self) -> bool:
+        """Return whether the application can change nothing that is read later, and see to that."""
+        with guarded("record a turn"):
+            turn = self._turn
+            outputs = turn.outputs = copy_outputs(turn.outputs)
+            values = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+            found = [one for value in values for one in (value if isinstance(value, list) else [value])]
+            found += [turn.given.reply, *(step.message for step in turn.steps)]
+            known = {id(message) for message, *_ in (*(turn.state or ()), *turn.given.messages)}
+            new = {
+                id(one): one for one in found if not isinstance(one, UNCHANGEABLE) and id(one) not in known
+            }
+            if all(map(is_message, new.values())):
+                self._seen = see_messages(new.values())
+                return True
+        return False
+
+    def assemble(self) -> AssembledTurn:
+        """Return the turn as one operation, and the steps that this describes."""
+        self.read()
+        return self._assembled
+
+    def read(self) -> Operation:
+        """Return what goes on the span of the turn."""
+        with _locks[0]:
+            while self._operation is None:
+                earliest = _unread.popleft() if _unread else self
+                earliest._operation = earliest._read()
+            return self._operation
+
+    def _read(self) -> Operation:
+        turn, history = self._turn, self._turn.source.instrumentation.history
+        with guarded("record a turn"):
+            self._restore()
+            self._assembled = assemble_turn(turn, self._calls)
+        operation = name_calls(self._assembled.operation)
+        if not self._capture_content:
+            operation = remove_content(operation)
+        return operation if history is None else history.shorten(operation)
+
+    def _restore(self) -> None:
+        """Put what messages said in place of what the application has made of them since."""
+        changed = {id(one[0]): now for one in self._seen if (now := restore_message(*one)) is not one[0]}
+        if not changed:
+            return
+        turn = self._turn
+        for step in turn.steps:
+            step.message = changed.get(id(step.message), step.message)
+        turn.outputs = changed.get(id(turn.outputs), turn.outputs)
+        if isinstance(turn.outputs, dict):
+            turn.outputs = {name: changed.get(id(one), one) for name, one in turn.outputs.items()}
+        for messages in turn.outputs.values() if isinstance(turn.outputs, dict) else [turn.outputs]:
+            if isinstance(messages, list):
+                messages[:] = [changed.get(id(one), one) for one in messages]
+
+
+_unread: deque[UnreadTurn] = deque()
+"""Turns in the order of their ends."""
+_locks = [threading.RLock()]
+"""Guards the reading of turns."""
+
+
+def _begin_in_child() -> None:
+    """Go on in a forked child: the parent reads its turns, and may have owned the lock."""
+    _unread.clear()
+    _locks[0] = threading.RLock()
+
+
+register_at_fork(after_in_child=_begin_in_child)
+
+
+def list_steps(turn: Turn) -> list[Step]:
+    """Return the steps of a turn that have spans, in the order of their ends."""
+    return sorted(
+        (step for step in turn.steps if step.run.invocation is not None), key=lambda one: one.end_ns
+    )
