@@ -61,7 +61,7 @@ def count_resent(known: int, scope: str, name: str | None) -> Counts:
     return counts
 
 
-@pytest.mark.parametrize(("scope", "limit"), [(OURS, 525), (FOREIGN, 855)])
+@pytest.mark.parametrize(("scope", "limit"), [(OURS, 550), (FOREIGN, 885)])
 def test_calls_of_a_chat_call(scope: str, limit: int) -> None:
     """The work of a short call is bounded."""
     assert count_fresh(scope).total <= limit
@@ -83,7 +83,7 @@ def test_calls_do_not_grow_with_the_history(scope: str, name: str | None) -> Non
     """What is new costs, not what is known."""
     long, short = count_resent(1_000, scope, name).total, count_resent(100, scope, name).total
     assert long <= 1.2 * short
-    assert long <= 1_110
+    assert long <= 1_150
 
 
 @pytest.mark.parametrize(("scope", "name"), WAYS)

@@ -82,10 +82,7 @@ class ConversationStore:
         self._reader = reader or EmptyState()
         self._owner = _hash(owner, key, 8)
         self._states: ByteBoundLruDict[str, ConversationState] = ByteBoundLruDict(
-            CONVERSATIONS,
-            CONVERSATIONS_BYTES,
-            lambda id, state: len(id) + state.size_bytes,
-            self._reader.expect_recalls,
+            CONVERSATIONS, CONVERSATIONS_BYTES, _measure_state, self._reader.expect_recalls
         )
         self._unpersisted: dict[str, ConversationState] = {}
         self._forgotten: dict[str, None] = {}
@@ -117,7 +114,7 @@ class ConversationStore:
         self.role_counts: Counter[CallRole] = Counter()
         """Which roles emitted operations had."""
         self.dropped_steps = 0
-        """Steps that expired and of which nobody knows the conversation: they are none by themselves."""
+        """Steps that expired without a known conversation: they make none."""
 
     @property
     def size_bytes(self) -> int:
@@ -298,3 +295,7 @@ class ConversationStore:
 
 def _hash(text: str, key: bytes, size: int) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=key, digest_size=size).hexdigest()
+
+
+def _measure_state(id: str, state: ConversationState) -> int:
+    return len(id) + state.size_bytes
