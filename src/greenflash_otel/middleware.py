@@ -9,7 +9,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import Context, copy_context
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 from greenflash_otel.context import Scope, conversation
 from greenflash_otel.internal_errors import guarded
@@ -139,7 +139,15 @@ class _StreamedBody:
             self._context.run(block.__exit__, kind, failure, None)
 
 
-def flush_after(function: F | None = None, *, timeout_s: float = FROZEN_S) -> Any:
+@overload
+def flush_after(function: F, *, timeout_s: float = FROZEN_S) -> F: ...
+
+
+@overload
+def flush_after(function: None = None, *, timeout_s: float = FROZEN_S) -> Callable[[F], F]: ...
+
+
+def flush_after(function: Callable[..., Any] | None = None, *, timeout_s: float = FROZEN_S) -> Any:
     """Deliver what a handler captured before it returns: AWS Lambda and its like freeze the process then.
 
     Use it as ``@greenflash.flush_after``, or as ``@greenflash.flush_after(timeout_s=1)``, on a function or a coroutine
@@ -160,7 +168,7 @@ def flush_after(function: F | None = None, *, timeout_s: float = FROZEN_S) -> An
             finally:
                 await aflush(timeout_s)
 
-        return cast(F, run_async)
+        return run_async
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -169,7 +177,7 @@ def flush_after(function: F | None = None, *, timeout_s: float = FROZEN_S) -> An
         finally:
             flush(timeout_s)
 
-    return cast(F, run)
+    return run
 
 
 def _find_block(find_conversation: FindConversation, request: Mapping[str, Any]) -> Scope | None:

@@ -101,10 +101,11 @@ def _leads_there(known: KnownConversations, prepared: PreparedOperation, beginni
     context = prepared.operation.conversation_context
     if context.conversation_id is not None:
         return context.conversation_id == beginning.conversation_id
-    if beginning.history_namespace != name_history(known, context):
+    namespace = name_history(known, context)
+    if beginning.history_namespace != namespace:
         return False
     histories = known.index.histories
-    heads = list_history_heads(beginning.history_namespace, prepared)
+    heads = list_history_heads(namespace, prepared)
     found = next((head_id for head_id in reversed(heads) if histories.has(head_id)), None)
     return found is not None and histories.get(found) == beginning.conversation_id
 

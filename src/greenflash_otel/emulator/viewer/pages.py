@@ -277,9 +277,8 @@ def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> 
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
         profiles = lists.list_profiles(db, kind, external_id=name).rows
-        if profiles:
-            listed = rows.list_conversations(db, {term: name})
-            outcomes = lists.list_outcomes(db, **{kind: name})
+        listed = rows.list_conversations(db, {term: name})
+        outcomes = lists.list_outcomes(db, **{kind: name})
     if not profiles:
         return build_missing(asked, 404)
     return _render(

@@ -22,6 +22,7 @@ STATIC: Mapping[str, str] = {
     "icon.svg": "image/svg+xml",
 }
 """The files that pages load, and their types."""
+PACKAGE = __name__.rpartition(".")[0]
 LONGEST_TEXT = 4_000
 """Characters of a message on its conversation's page; the whole is one click away."""
 LONGEST_PAYLOAD = 2_000
@@ -35,14 +36,14 @@ def render(name: str, **values: object) -> bytes:
 @lru_cache(None)
 def read_static(name: str) -> tuple[bytes, str]:
     """Return a file that pages load, and the hash that its address carries, so that it may be stored for ever."""
-    content = (files(__package__) / "static" / name).read_bytes()
+    content = (files(PACKAGE) / "static" / name).read_bytes()
     return content, hashlib.sha256(content).hexdigest()[:12]
 
 
 @lru_cache(1)
 def _make_environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader(__package__),
+        loader=PackageLoader(PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
