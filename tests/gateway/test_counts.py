@@ -20,7 +20,8 @@ from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
 from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.semconv.correlation import trace
+from greenflash_otel.semconv.correlation.long_inputs import LongInputs
+from greenflash_otel.semconv.correlation.reading import Reading
 from greenflash_otel.settings import Settings
 from tests.conftest import PRODUCT
 from tests.gateway.test_gateway import JSON, SAID, Taker, ask, attributes
@@ -93,12 +94,12 @@ def test_a_span_that_our_own_code_cannot_convert(
 ) -> None:
     """A bug of ours costs one span, and everybody hears of it."""
     internal_errors.reset_for_tests()
-    read = trace.read
+    read = LongInputs.read
 
-    def fail(span: SpanRecord) -> trace.Reading:
-        return read(span) if span.name == "good" else 1 // 0  # type: ignore[return-value]
+    def fail(inputs: LongInputs, span: SpanRecord) -> Reading:
+        return read(inputs, span) if span.name == "good" else 1 // 0  # type: ignore[return-value]
 
-    monkeypatch.setattr(trace, "read", fail)
+    monkeypatch.setattr(LongInputs, "read", fail)
     bad = json.dumps({"traceId": "ab" * 16, "spanId": "ef" * 8}).encode()
     spans = in_json(attributes=attributes(SAID), name="good").replace(b'"spans": [', b'"spans": [%s, ' % bad)
     answered = httpx.post(f"{gateway.url}/v1/traces", content=spans, headers=JSON)

@@ -86,11 +86,11 @@ class LongInputs:
         if found and beginning:
             rest = document[: beginning.prompt_end] + document[found.at :]
             operation_span = replace(span, attributes={**span.attributes, INPUT_MESSAGES: rest})
-        one = read(operation_span)
+        reading = read(operation_span)
         long_input = _make_long_input(span, document, places[0], beginning)
-        if one.operation is None or long_input is None:
-            return read(span) if beginning else one
-        return replace(one, span=span, operation=replace(one.operation, long_input=long_input))
+        if reading.operation is None or long_input is None:
+            return read(span) if beginning else reading
+        return replace(reading, span=span, operation=replace(reading.operation, long_input=long_input))
 
 
 def _make_long_input(
