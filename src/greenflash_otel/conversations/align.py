@@ -190,6 +190,7 @@ def _append_unknown(
             elif not known and fragment.kind != "tool_result" and not fragment.by_provider:
                 chained.append(appended := append_fragment(state.namespace, cursor, fragment))
                 cursor = appended.cursor
+                _remember_call(appended, renamed)
             elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
                 if known_id := find_known_call(state, appended, known):

@@ -230,6 +230,7 @@ class ConversationStore:
             if queue.has_changes:
                 queue.mark_persisted()
         self._unpersisted.clear()
+        self._newest = (None, self._newest[1])  # it is pending again as soon as somebody asks for it
         self._forgotten.clear()
 
     def _defer(self, deferral: Deferral, *, is_persisted: bool = False) -> None:
