@@ -13,7 +13,7 @@ from tests.faults.oracle import Life, Verdict
 from tests.faults.soak import soak
 from tests.faults.test_proxy import message
 
-SECONDS = 4.0
+SECONDS = 8.0
 SEED = 11
 
 
