@@ -17,7 +17,7 @@ def propagate(work: F) -> F:
     """Return ``work`` so that it runs in the context that is current now, on whatever thread.
 
     ``pool.map(greenflash.propagate(work), items)``: a pool hands no context to its threads, so their model calls would
-    belong to no conversation. Each call has a copy of the context of its own, with all context variables. Coroutine
+    belong to no conversation. Each call gets a fresh copy of the context, with all context variables. Coroutine
     functions and async generators get the conversation and the current span, because their task has a context.
 
     Args:

@@ -43,7 +43,7 @@ def doctor() -> Checkup:
     """Check this process: what `instrument()` has set up, the way to Greenflash, and what became of everything.
 
     It asks Greenflash for the products of the account, sends nothing else, and changes nothing. It may take ten
-    seconds where nobody answers, so call it at the start of a program or in a notebook. It raises nothing.
+    seconds where the API does not answer, so call it at the start of a program or in a notebook. It raises nothing.
 
     Returns:
         The findings; printed, one line each, with a next step for each fault.
