@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,19 +10,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import greenflash_otel as greenflash
-from greenflash_otel import internal_errors
 from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
 from tests.test_runtime import chat, start
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    """What is warned of once per process is warned of in each test."""
-    internal_errors.reset_for_tests()
-    yield
 
 
 def test_an_id_that_is_read_before_the_first_call_is_the_id_of_the_conversation(

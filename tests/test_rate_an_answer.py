@@ -8,17 +8,10 @@ import pytest
 from greenflash.types.rating_log_params import RatingLogParams
 
 import greenflash_otel as greenflash
-from greenflash_otel import internal_errors
 from greenflash_otel.testing import Emulator
 from tests.api.wire import fields_of
 from tests.chat import client_saying
 from tests.test_runtime import start
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """What is warned of once per process is warned of in each test."""
-    internal_errors.reset_for_tests()
 
 
 def ask(text: str) -> Any:

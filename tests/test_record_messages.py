@@ -9,18 +9,11 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 import greenflash_otel as greenflash
-from greenflash_otel import internal_errors
 from greenflash_otel.testing import Emulator
 from tests.chat import client_saying, completion
 from tests.test_runtime import start
 
 Messages = list[Any]
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """What is warned of once per process is warned of in each test."""
-    internal_errors.reset_for_tests()
 
 
 def texts_of(emulator: Emulator, id: str = "c") -> list[tuple[str, str | None]]:

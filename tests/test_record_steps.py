@@ -9,7 +9,7 @@ import pytest
 from langchain_core.documents import Document
 
 import greenflash_otel as greenflash
-from greenflash_otel import internal_errors, record_steps
+from greenflash_otel import record_steps
 from greenflash_otel.emulator.stored import StoredMessage
 from greenflash_otel.testing import Emulator
 from tests.chat import completion
@@ -22,12 +22,6 @@ def client_answering(*bodies: dict[str, Any]) -> openai.OpenAI:
     answers = iter(bodies)
     transport = http.Client(transport=http.MockTransport(lambda _: http.Response(200, json=next(answers))))
     return openai.OpenAI(api_key="sk-test", http_client=transport, max_retries=0)
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """What is warned of once per process is warned of in each test."""
-    internal_errors.reset_for_tests()
 
 
 def messages_of(emulator: Emulator, id: str = "c") -> list[StoredMessage]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +28,7 @@ from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.bench.peers.scenarios import Application, chat
+from tests.bench.peers.server import serving
 from tests.conftest import PRODUCT
 from tests.delivery.fakes import messages
 from tests.delivery.making import make_delivery
@@ -44,7 +44,7 @@ CALLS_PER_S = 150
 
 def main() -> None:
     """Measure and print; write with ``--write``."""
-    with _server() as url:
+    with serving() as url:
         table = "\n".join([*_compare_deliveries(f"{url}/api/v1"), "", *_compare_outcomes(url)])
     print(table)
     if "--write" in sys.argv:
@@ -171,17 +171,6 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 def _spread(values: Sequence[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.bench.peers.server"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(running.stdout.readline())}"
-        finally:
-            running.terminate()
 
 
 if __name__ == "__main__":

@@ -1,44 +1,13 @@
-"""Count the calls of our functions on the application's thread, and the applications that they are counted in."""
+"""Applications whose calls of our functions are counted."""
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import openai
 
-import greenflash_otel
 from tests.instrumentation.openai.http import http
-
-OURS = str(Path(greenflash_otel.__file__).parent)
-
-
-class OurCalls:
-    """The Python calls of functions of ours that this thread makes within the block, by function."""
-
-    def __init__(self) -> None:
-        self.by_function: Counter[str] = Counter()
-
-    def __enter__(self) -> OurCalls:
-        sys.setprofile(self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-
-    @property
-    def count(self) -> int:
-        """How many there were."""
-        return sum(self.by_function.values())
-
-    def _note(self, frame: FrameType, event: str, _: object) -> None:
-        code = frame.f_code
-        if event == "call" and code.co_filename.startswith(OURS):
-            self.by_function[f"{code.co_filename[len(OURS) + 1 :]}:{code.co_name}"] += 1
 
 
 def client_answering(answer: Callable[[Any], Any]) -> openai.OpenAI:

@@ -12,6 +12,7 @@ from typing import Any
 
 import greenflash_otel
 
+PACKAGE = "greenflash_otel."
 HOME = str(Path(greenflash_otel.__file__).parent)
 
 
@@ -21,6 +22,8 @@ class Counts:
 
     calls: Counter[str] = field(default_factory=Counter)
     """Calls of functions of ours, by their names."""
+    modules: Counter[str] = field(default_factory=Counter)
+    """The same by the names of their modules within the package."""
     builtins: Counter[str] = field(default_factory=Counter)
     """Calls of C functions by code of ours, by their names."""
 
@@ -47,6 +50,7 @@ def count(work: Callable[[], object]) -> Counts:
                 )
             if name is not None:
                 counts.calls[name] += 1
+                counts.modules[frame.f_globals["__name__"].removeprefix(PACKAGE)] += 1
         elif event == "c_call":
             counts.builtins[getattr(argument, "__name__", "?")] += 1
 

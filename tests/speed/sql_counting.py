@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
-import pytest
-
-from greenflash_otel.delivery import schema
+from collections.abc import Callable
 
 
 class Statements:
@@ -37,21 +31,6 @@ class Statements:
     def clear(self) -> None:
         """Begin to count anew."""
         self.all.clear()
-
-
-@contextmanager
-def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statements]:
-    """Count the SQL of the outboxes that are opened in the block."""
-    statements = Statements()
-    connect = schema.connect
-
-    def connect_counted(*arguments: Any, **named: Any) -> sqlite3.Connection:
-        db = connect(*arguments, **named)
-        db.set_trace_callback(statements.all.append)
-        return db
-
-    monkeypatch.setattr(schema, "connect", connect_counted)
-    yield statements
 
 
 def steps_of(act: Callable[[], object], db: sqlite3.Connection) -> int:

@@ -16,7 +16,8 @@ from greenflash_otel.testing import Emulator
 from tests.chat import completion
 from tests.conftest import PRODUCT
 from tests.instrumentation.openai.http import http
-from tests.speed.caller_calls import ChunkedStream, OurCalls, client_answering
+from tests.speed.caller_calls import ChunkedStream, client_answering
+from tests.speed.counting import count
 
 CALLS_MOST = 100
 """Of functions of ours for a call; 70 where no run of LangChain is open, which another test may leave."""
@@ -80,9 +81,7 @@ def count_calls(act: Callable[[], object]) -> int:
     """Count the calls of ours that the third run of ``act`` makes on this thread."""
     act()
     act()
-    with OurCalls() as calls:
-        act()
-    return calls.count
+    return count(act).total
 
 
 @pytest.fixture

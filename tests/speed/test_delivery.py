@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.state_record import StateRecord
 from tests.delivery.fakes import SUCCESS, Wire, messages
 from tests.delivery.making import make_delivery
-from tests.speed.sql_counting import Statements, counted_statements, steps_of
+from tests.delivery.test_outbox import claimed
+from tests.speed.sql_counting import Statements, steps_of
 
 REQUESTS = 640
 PUT_MOST = 1.3
@@ -29,16 +29,14 @@ GROWTH_MOST = 1.2
 """Of the work per request, from a backlog of 1,000 entries to one of 100,000."""
 
 
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statements]:
-    """The SQL that a test runs."""
-    with counted_statements(monkeypatch) as statements:
-        yield statements
-
-
 def requests_of(count: int) -> list[ApiRequest]:
     """Requests of as many conversations."""
     return [messages(f"c{n}", f"m{n}") for n in range(count)]
+
+
+def delete_delivered(outbox: Outbox) -> None:
+    """Wait until the rows of what was acknowledged are gone."""
+    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_acknowledged())))
 
 
 def settle_all(outbox: Outbox) -> int:
@@ -47,7 +45,7 @@ def settle_all(outbox: Outbox) -> int:
     while (entry := outbox.claim_next(0.0)) is not None:
         outbox.acknowledge(entry)
         settled += 1
-    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_acknowledged())))
+    delete_delivered(outbox)
     return settled
 
 
@@ -183,10 +181,8 @@ def test_catching_up_does_not_depend_on_the_backlog(
 def settle_some(outbox: Outbox, count: int) -> None:
     """Claim and acknowledge some entries."""
     for _ in range(count):
-        entry = outbox.claim_next(0.0)
-        assert entry is not None
-        outbox.acknowledge(entry)
-    WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_acknowledged())))
+        outbox.acknowledge(claimed(outbox))
+    delete_delivered(outbox)
 
 
 def test_a_flush_does_not_read_the_backlog(statements: Statements, tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.schema import Entry
 from greenflash_otel.delivery.sender import Sender
-from greenflash_otel.delivery.writer import WRITER, Job
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.merging import Merger
 from greenflash_otel.greenflash_api.request import MAX_BYTES, MAX_ITEMS, ApiRequest, encode
 from tests.delivery import test_model
 from tests.delivery.fakes import SUCCESS, Clock, Wire, answers, ids_of, ids_of_all, outcome
 from tests.delivery.processes import killed
+from tests.delivery.test_outbox import claimed
+from tests.speed.test_delivery import delete_delivered
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "100"))
 
@@ -32,13 +33,6 @@ def update(conversation: str, *ids: str, size: int = 0, **fields: Any) -> ApiReq
     items = [{"externalMessageId": id, "content": "x" * size} for id in ids]
     body = encode({"externalConversationId": conversation, **fields, "messages": items})
     return ApiRequest("messages", "/messages", body, conversation, len(items))
-
-
-def claimed(outbox: Outbox, now_s: float = 0.0) -> Entry:
-    """The next entry, which there must be."""
-    entry = outbox.claim_next(now_s)
-    assert entry is not None
-    return entry
 
 
 def drained(outbox: Outbox) -> list[list[str]]:
@@ -253,7 +247,7 @@ def test_deleting_waits_for_an_idle_moment_only(tmp_path: Path) -> None:
         assert ids_of_all(entry.request for entry in iter(lambda: _settled(outbox), None)) == [
             str(n) for n in range(100)
         ]
-        WRITER.wait(WRITER.submit(outbox, Job(lambda entries: entries.contents.delete_acknowledged())))
+        delete_delivered(outbox)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -21,11 +16,11 @@ from greenflash_otel.delivery.outbox import Outbox
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
 from tests.delivery.making import ListSpill, make_delivery
-from tests.speed.sql_counting import Statements, counted_statements
+from tests.speed.counting import count
+from tests.speed.sql_counting import Statements
 
 CALLS_MOST = 140
 """Of functions of ours on the caller's thread, per outcome; 95 where no run of LangChain is open."""
-OURS = "greenflash_otel."
 ELSEWHERE = (
     "conversations",
     "semconv",
@@ -35,31 +30,6 @@ ELSEWHERE = (
     "greenflash_api",
 )
 """Packages that convert. None of them works on the caller's thread."""
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Statements]:
-    """The SQL that a test runs."""
-    with counted_statements(monkeypatch) as statements:
-        yield statements
-
-
-def calls_on_this_thread(act: Callable[[], object]) -> Counter[str]:
-    """Count the functions of ours that something calls on this thread, by module."""
-    counts: Counter[str] = Counter()
-
-    def note(frame: FrameType, event: str, _argument: Any) -> None:
-        module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.startswith(OURS):
-            counts[module.removeprefix(OURS)] += 1
-
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
-        act()
-    finally:
-        sys.setprofile(before)
-    return counts
 
 
 def test_the_callers_thread_converts_nothing(tmp_path: Path) -> None:
@@ -73,9 +43,9 @@ def test_the_callers_thread_converts_nothing(tmp_path: Path) -> None:
 
     greenflash.record_outcome("upgrade", conversation_id="chat")
     talk()
-    counts = calls_on_this_thread(lambda: greenflash.record_outcome("upgrade", conversation_id="chat"))
-    assert not [module for module in counts if module.startswith(ELSEWHERE)]
-    assert counts.total() <= CALLS_MOST
+    counts = count(lambda: greenflash.record_outcome("upgrade", conversation_id="chat"))
+    assert not [module for module in counts.modules if module.startswith(ELSEWHERE)]
+    assert counts.total <= CALLS_MOST
     greenflash.shutdown(0)
 
 
@@ -103,8 +73,8 @@ def test_an_outcome_and_all_before_it_are_one_commit(tmp_path: Path, statements:
 def test_no_span_is_made_for_nobody() -> None:
     """Where only our own pipeline reads spans, it has the outcome already; an application's provider gets one."""
     greenflash.instrument(product_id=PRODUCT, outbox=":memory:")
-    counts = calls_on_this_thread(lambda: greenflash.record_outcome("upgrade", conversation_id="chat"))
-    assert not counts["exporter"]
+    counts = count(lambda: greenflash.record_outcome("upgrade", conversation_id="chat"))
+    assert not counts.modules["exporter"]
     greenflash.shutdown(0)
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))

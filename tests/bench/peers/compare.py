@@ -20,12 +20,12 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tests.bench.peers.scenarios import SCENARIOS
+from tests.bench.peers.server import serving
 
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs" / "performance.md"
@@ -79,7 +79,7 @@ def main() -> None:
         if peer != OURS and (python := _set_up(peer, options.environments)) is not None:
             pythons[peer] = python
     results = Results()
-    with _server() as url:
+    with serving() as url:
         for number in range(options.rounds):
             for scenario in options.scenarios:
                 _measure(results, scenario, _turned(list(pythons), number), pythons, url)
@@ -166,17 +166,6 @@ def _set_up(peer: str, environments: Path) -> str | None:
             return None
         ready.touch()
     return str(python)
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    command = [sys.executable, "-m", "tests.bench.peers.server"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(running.stdout.readline())}"
-        finally:
-            running.terminate()
 
 
 if __name__ == "__main__":

@@ -8,11 +8,30 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).parents[3]
 
 CHUNKS = 200
 WORDS = "The shoes you ordered last week were sent on Monday and will be with you tomorrow."
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """Run the server in another process within the block, which gets its address."""
+    command = [sys.executable, "-m", "tests.bench.peers.server"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(running.stdout.readline())}"
+        finally:
+            running.terminate()
 
 
 def main() -> None:
