@@ -201,9 +201,15 @@ def make_page(rows: Sequence[Any]) -> Listed:
 def read_cursor(text: str) -> tuple[int, int]:
     """Read a cursor of `ConversationRow`. Raises ValueError."""
     first, _, second = text.partition("-")
-    if not (first.isdecimal() and second.isdecimal() and len(text) < 40):
+    changed_us, position = read_number(first), read_number(second)
+    if changed_us is None or position is None:
         raise ValueError(f"before={text} is no place in this list; begin at its first page")
-    return int(first), int(second)
+    return changed_us, position
+
+
+def read_number(text: str) -> int | None:
+    """Read a number of an address; None if it is none, or larger than any that SQLite stores."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def _make_pattern(text: str) -> str:
