@@ -229,6 +229,16 @@ def test_pages_are_linked(client: httpx.Client) -> None:
     assert client.get(answer.links["prev"]["url"]).json()[0]["externalId"] == "c2"
 
 
+def test_an_interaction_is_named_by_the_id_of_greenflash(client: httpx.Client) -> None:
+    """In either case; the external id names none, also where it is the id of another."""
+    id = client.post("/messages", json=CHAT).json()["conversationId"]
+    client.post("/messages", json={**CHAT, "externalConversationId": id})
+    for name, found in ((id, "chat-42"), (id.upper(), "chat-42"), ("chat-42", None)):
+        answer = client.get(f"/interactions/{name}")
+        assert answer.json().get("externalId") == found, name
+        assert answer.status_code == (404 if found is None else 200)
+
+
 def test_the_own_pages_show_everything(client: httpx.Client, emulator: Emulator) -> None:
     """By either id: messages with their items, outcomes and ratings, under camelCase names."""
     id = client.post("/messages", json=CHAT).json()["conversationId"]

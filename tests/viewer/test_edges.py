@@ -10,9 +10,10 @@ import pytest
 
 from greenflash_otel.emulator import Emulator
 from greenflash_otel.emulator.contract import EventRequest
-from greenflash_otel.emulator.store import reading, writing
+from greenflash_otel.emulator.endpoints import Call, Endpoint, Reply
+from greenflash_otel.emulator.store import Store, reading, writing
 from greenflash_otel.emulator.store.database import Change
-from greenflash_otel.emulator.viewer import lists, pages
+from greenflash_otel.emulator.viewer import actions, lists, pages
 from tests.viewer.stories import PRODUCT, rate, say
 from tests.viewer.test_guards import token_of
 
@@ -64,6 +65,30 @@ def test_a_request_that_only_reads_is_not_sent_again(client: httpx.Client, emula
     answer = client.post("/requests/1/replay", data={"token": token_of(client, "/requests")})
     assert (answer.status_code, answer.headers["location"]) == (303, "/requests/1")
     assert client.get("/requests/3").status_code == 404
+
+
+def test_a_request_that_is_sent_again_is_the_one_that_is_shown(
+    client: httpx.Client, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another request arrives before the page does."""
+    say(emulator.url, "chat-42", {"role": "user", "content": "hi"})
+    find = actions._find_endpoint
+
+    def find_slow_endpoint(method: str, path: str) -> tuple[Endpoint | None, str]:
+        endpoint, path_id = find(method, path)
+        assert endpoint is not None
+
+        def handle(store: Store, call: Call) -> Reply:
+            reply = endpoint.handle(store, call)
+            say(emulator.url, "chat-43", {"role": "user", "content": "ho"})
+            return reply
+
+        return Endpoint(method, path, handle), path_id
+
+    monkeypatch.setattr(actions, "_find_endpoint", find_slow_endpoint)
+    answer = client.post("/requests/1/replay", data={"token": token_of(client, "/requests/1")})
+    assert answer.headers["location"] == "/requests/2"
+    assert len(emulator.requests()) == 3
 
 
 def test_any_of_many_event_types_has_a_page(client: httpx.Client, emulator: Emulator) -> None:
