@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -24,6 +23,7 @@ from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord, Status
+from greenflash_otel.model.visit import size_of_value
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
 from greenflash_otel.semconv.attributes import copy_plain_attributes
 from greenflash_otel.semconv.registry import recognises
@@ -256,14 +256,7 @@ def _may_be_exported(span: ReadableSpan) -> bool:
 
 def _size_of(span: ReadableSpan) -> int:
     """Return what the texts of a span take in memory, about."""
-    size = sum(map(_size_of_value, (span.attributes or {}).values()))
+    size = sum(map(size_of_value, (span.attributes or {}).values()))
     for event in span.events:
-        size += sum(map(_size_of_value, (event.attributes or {}).values()))
+        size += sum(map(size_of_value, (event.attributes or {}).values()))
     return size
-
-
-def _size_of_value(value: object) -> int:
-    """Estimate the bytes of texts. A character takes one, two or four bytes, depending on the others in its text."""
-    if isinstance(value, (list, tuple)):
-        return sum(sys.getsizeof(text) for text in value if isinstance(text, str))
-    return sys.getsizeof(value) if isinstance(value, (str, bytes)) else 0

@@ -38,6 +38,7 @@ from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model import telemetry
 from greenflash_otel.model.operation import TURN, Operation
 from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord
+from greenflash_otel.model.visit import size_of_value
 from greenflash_otel.semconv.genai import (
     CONVERSATION_ID,
     OPERATION_NAME,
@@ -202,14 +203,16 @@ class OwnSpan(Span, ReadableSpan):
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         values = clean_attributes(attributes)
-        self._size_bytes += sum(len(value) for value in values.values() if isinstance(value, str))
+        self._size_bytes += sum(map(size_of_value, values.values()))
         self._writes.append(values)
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         self.set_attributes({key: value})
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        self._events.append(Event(name, clean_attributes(attributes or {}), timestamp))  # type: ignore[attr-defined]  # a list
+        values = clean_attributes(attributes or {})
+        self._size_bytes += sum(map(size_of_value, values.values()))
+        self._events.append(Event(name, values, timestamp))  # type: ignore[attr-defined]  # a list
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """Do nothing: we read no links."""
@@ -314,4 +317,6 @@ _STATUS: Mapping[StatusCode, telemetry.Status] = {
 
 
 def _size_of(record: SpanRecord) -> int:
-    return sum(len(value) for value in record.attributes.values() if isinstance(value, (str, bytes)))
+    """Return what the texts of a span take in memory, about."""
+    size = sum(map(size_of_value, record.attributes.values()))
+    return size + sum(size_of_value(value) for event in record.events for value in event.attributes.values())

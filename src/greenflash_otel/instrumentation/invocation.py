@@ -19,7 +19,7 @@ from opentelemetry.util.types import AttributeValue
 from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Operation
-from greenflash_otel.model.visit import text_chars_of
+from greenflash_otel.model.visit import size_of_texts
 from greenflash_otel.own_spans import LazyWrite, OwnSpan, OwnTracer, clean_attributes, make_head
 from greenflash_otel.semconv.genai import Attribute, attributes_of, span_name_of
 
@@ -84,7 +84,7 @@ class Invocation:
         if span is None:
             return
         if isinstance(span, OwnSpan):
-            span.write(operation, text_chars_of(operation))
+            span.write(operation, size_of_texts(operation))
             return
         with guarded("write an operation to its span", lost="operation_not_written"):
             write_attributes(span, attributes_of(operation))

@@ -42,7 +42,7 @@ def _finish_later(turn: Turn, unread: UnreadTurn) -> None:
             read_marks = partial(_read_marks, step, unread)
             step.run.invocation.finish_later(read_marks, 0, end_ns=step.end_ns)
     if turn.root.invocation is not None:
-        turn.root.invocation.finish_later(unread.read, 0, end_ns=turn.end_ns)
+        turn.root.invocation.finish_later(unread.read, unread.size_bytes, end_ns=turn.end_ns)
 
 
 def _read_marks(step: Step, unread: UnreadTurn) -> Mapping[str, Attribute]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage, restore_message, see_messages
@@ -19,11 +19,14 @@ from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemb
 from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import TURN, Operation
+from greenflash_otel.model.visit import size_of_value
 from greenflash_otel.platform_support import register_at_fork
 from greenflash_otel.semconv.correlation.pairing import name_calls
 
 UNCHANGEABLE = (type(None), str, int, float)
 """What the application cannot change."""
+LEVELS = 3
+"""Levels of blocks in a message that are measured: the data of a picture is in the third."""
 
 
 class UnreadTurn:
@@ -36,6 +39,8 @@ class UnreadTurn:
         self._assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
         self._operation: Operation | None = None
         self._seen: Sequence[SeenMessage] = ()
+        self.size_bytes = 0
+        """What the texts of its messages take in memory, about, while it waits."""
         _unread.append(self)
 
     def can_wait(self) -> bool:
@@ -52,6 +57,8 @@ class UnreadTurn:
             }
             if all(map(is_message, new.values())):
                 self._seen = see_messages(new.values())
+                self.size_bytes = _size_of((*(turn.state or ()), *turn.given.messages, *self._seen))
+                self.size_bytes += sum(size_of_value(text) for _, text in turn.given.texts)
                 return True
         return False
 
@@ -92,6 +99,21 @@ class UnreadTurn:
         for messages in turn.outputs.values() if isinstance(turn.outputs, dict) else [turn.outputs]:
             if isinstance(messages, list):
                 messages[:] = [changed.get(id(one), one) for one in messages]
+
+
+def _size_of(seen: Iterable[SeenMessage]) -> int:
+    """Estimate the bytes of the texts of messages, each once: the input and the state of a graph share them."""
+    contents = [message if content is None else content for message, content, _ in seen]
+    return sum(map(size_of_value, {id(text): text for text in _list_texts(contents, LEVELS)}.values()))
+
+
+def _list_texts(values: Iterable[object], levels: int) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif levels and isinstance(value, (list, Mapping)):
+            parts = value.values() if isinstance(value, Mapping) else value
+            yield from _list_texts(parts, levels - 1)
 
 
 _unread: deque[UnreadTurn] = deque()
