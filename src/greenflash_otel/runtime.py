@@ -67,7 +67,10 @@ class _PassedObjects:
 class _Runtime:
     """What `instrument()` set up and `shutdown()` takes down."""
 
+    asked: Settings
+    """What the application asked for, with which a second call is compared."""
     settings: Settings
+    """What applies: the same, unless everything is off."""
     pipeline: Pipeline
     tracer: Tracer
     processor: _Processor | None
@@ -164,7 +167,7 @@ def instrument(
             with internal_errors.guarded("say what is set up"):
                 report_set_up(settings, shares_provider=tracer_provider is not None)
             return runtime.pipeline
-    report_second_call(runtime.settings, arguments, other_objects=passed.list_others(runtime.passed))
+    report_second_call(runtime.asked, arguments, other_objects=passed.list_others(runtime.passed))
     return runtime.pipeline
 
 
@@ -331,7 +334,7 @@ _is_end_arranged = False
 
 
 def _set_up(settings: Settings, passed: _PassedObjects) -> _Runtime:
-    provider = passed.tracer_provider
+    asked, provider = settings, passed.tracer_provider
     if settings.off_reason is not None:
         settings = replace(settings, export="none", frameworks=())
         provider = trace.NoOpTracerProvider()
@@ -356,7 +359,7 @@ def _set_up(settings: Settings, passed: _PassedObjects) -> _Runtime:
     for name in settings.frameworks:
         with internal_errors.guarded(f"instrument {name}"):
             _import_instrumentation(name).instrument(tracer, **options[name])
-    return _Runtime(settings, pipeline, tracer, processor, passed)
+    return _Runtime(asked, settings, pipeline, tracer, processor, passed)
 
 
 def _make_pipeline(
