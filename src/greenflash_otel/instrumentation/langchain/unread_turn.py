@@ -10,18 +10,17 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage, restore_message, see_messages
 from greenflash_otel.instrumentation.langchain.messages import is_message
 from greenflash_otel.instrumentation.langchain.root_io import copy_outputs
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
+from greenflash_otel.instrumentation.selection import select_recorded
 from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import TURN, Operation
 from greenflash_otel.model.visit import size_of_value
 from greenflash_otel.platform_support import register_at_fork
-from greenflash_otel.semconv.correlation.pairing import name_calls
 
 UNCHANGEABLE = (type(None), str, int, float)
 """What the application cannot change."""
@@ -80,10 +79,9 @@ class UnreadTurn:
         with guarded("record a turn"):
             self._restore()
             self._assembled = assemble_turn(turn, self._calls)
-        operation = name_calls(self._assembled.operation)
-        if not self._capture_content:
-            operation = remove_content(operation)
-        return operation if history is None else history.shorten(operation)
+        return select_recorded(
+            self._assembled.operation, capture_content=self._capture_content, history=history
+        )
 
     def _restore(self) -> None:
         """Put what messages said in place of what the application has made of them since."""
