@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage, restore_message, see_messages
 from greenflash_otel.instrumentation.langchain.messages import is_message
 from greenflash_otel.instrumentation.langchain.root_io import copy_outputs
-from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.run_registry import Turn
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
 from greenflash_otel.instrumentation.selection import select_recorded
 from greenflash_otel.instrumentation.turn_calls import close_turn
@@ -127,10 +127,3 @@ def _begin_in_child() -> None:
 
 
 register_at_fork(after_in_child=_begin_in_child)
-
-
-def list_steps(turn: Turn) -> list[Step]:
-    """Return the steps of a turn that have spans, in the order of their ends."""
-    return sorted(
-        (step for step in turn.steps if step.run.invocation is not None), key=lambda one: one.end_ns
-    )

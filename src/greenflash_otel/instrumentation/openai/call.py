@@ -125,8 +125,7 @@ class ObservedCall:
             self._chunks = []
         self._decode = None if response.is_stream_consumed else _make_decoder(response)
         if self._chunks is None:
-            if self._unread is not None:
-                self._read_request()
+            self._read_request()
             self._body = self._listen(self._decode)
         if response.is_stream_consumed:
             self._receive_whole(response)
@@ -243,8 +242,7 @@ class ObservedCall:
             self._record_later(exit, end_ns)
             open_operations.abandon_waiting()
             return
-        if self._unread is not None:
-            self._read_bytes()
+        self._read_bytes()
         operation = replace(self._operation, ending="failed") if error else self._operation
         with guarded("read an answer"):
             operation = self._complete_operation(exit, error)
