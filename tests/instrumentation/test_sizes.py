@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Tracer
 
@@ -77,4 +77,21 @@ def test_the_history_of_an_agent(character: str, bytes_each: int) -> None:
     finally:
         langchain.uninstrument()
     least = 20_000 * bytes_each + 10_000
+    assert least <= sizes.noted[-1] <= least + OVERHEAD
+
+
+@CHARACTERS
+def test_pairs_mappings_and_calls(character: str, bytes_each: int) -> None:
+    """A message may be written as a pair of role and text, or as a mapping; a call has its arguments."""
+    sizes, text = Sizes(), character * 10_000
+    langchain.instrument(sizes.make_tracer())
+    call = {"name": "weather", "args": {"city": text + "?"}, "id": "call-1"}
+    asked, result = AIMessage("", tool_calls=[call]), ToolMessage("Sunny.", tool_call_id="call-1")
+    history: list[Any] = [("user", text), {"role": "assistant", "content": text + "!"}, asked, result]
+    agent: Any = create_agent(says("Fine."), [weather])
+    try:
+        agent.invoke({"messages": [*history, ("user", "And now?")]})
+    finally:
+        langchain.uninstrument()
+    least = 30_000 * bytes_each
     assert least <= sizes.noted[-1] <= least + OVERHEAD

@@ -101,15 +101,15 @@ class UnreadTurn:
 
 def _size_of(seen: Iterable[SeenMessage]) -> int:
     """Estimate the bytes of the texts of messages, each once: the input and the state of a graph share them."""
-    contents = [message if content is None else content for message, content, _ in seen]
-    return sum(map(size_of_value, {id(text): text for text in _list_texts(contents, LEVELS)}.values()))
+    said = [part for message, content, calls in seen for part in (content or message, calls)]
+    return sum(map(size_of_value, {id(text): text for text in _list_texts(said, LEVELS)}.values()))
 
 
 def _list_texts(values: Iterable[object], levels: int) -> Iterator[str]:
     for value in values:
         if isinstance(value, str):
             yield value
-        elif levels and isinstance(value, (list, Mapping)):
+        elif levels and isinstance(value, (list, tuple, Mapping)):
             parts = value.values() if isinstance(value, Mapping) else value
             yield from _list_texts(parts, levels - 1)
 
