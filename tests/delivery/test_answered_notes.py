@@ -87,6 +87,25 @@ def test_reading_while_another_process_writes(tmp_path: Path) -> None:
     assert get_internal_errors() == before
 
 
+def test_two_processes_that_make_the_file_at_once(tmp_path: Path) -> None:
+    """The second one writes into what the first one made."""
+    script = """
+from pathlib import Path
+from greenflash_otel.delivery.shared_notes import FILE_NAME, SharedNotes
+from greenflash_otel.internal_errors import get_internal_errors
+folder = Path(sys.argv[1])
+others = [SharedNotes(folder)]
+def other_makes_it(event, arguments):
+    if event == "open" and others and str(arguments[0]) == str(folder / FILE_NAME):
+        others.pop().note([("first", "chat-1", "message")], [])
+sys.addaudithook(other_makes_it)
+notes = SharedNotes(folder)
+notes.note([("second", "chat-2", "message")], [])
+print(len(others), notes.find_response("first"), notes.find_response("second"), dict(get_internal_errors()))
+"""
+    assert output_of(script, tmp_path) == "0 ('chat-1', 'message') ('chat-2', 'message') {}"
+
+
 def test_the_file_is_marked_as_ours(tmp_path: Path) -> None:
     """A file of another application with this name is neither written nor read."""
     SharedNotes(tmp_path).note([("response", "chat-1", "message")], [])

@@ -8,6 +8,7 @@ a message. So nothing is synced, and failures are counted only.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -83,7 +84,8 @@ class SharedNotes:
         """Write rows in one transaction, each with a statement of its own kind."""
         with internal_errors.guarded("note what other processes ask for"):
             if not self._path.exists():
-                create_private_file(self._path)
+                with contextlib.suppress(FileExistsError):  # another process was quicker; the check follows
+                    create_private_file(self._path)
             if not self._is_ours():
                 return
             db = self._open()
