@@ -352,7 +352,7 @@ class Ingest:
             if refused:
                 self._conversations.rollback()
                 self._recent = Recent()
-        self._notes.share(are_stored=not refused)
+            self._notes.share(are_stored=not refused)
         if not refused:
             self._conversations.mark_persisted()
         return not refused
