@@ -6,19 +6,18 @@ Where one is missing its tests are passed over, with the reason; in CI that is a
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from tests.collector.broker import broker
 from tests.collector.running import Server
 from tests.collector.truth import Truth
+from tests.conftest import missing
 
 NODE = Path(__file__).parent / "node"
 KAFKA = Path(__file__).parents[2] / ".kafka"
@@ -74,10 +73,3 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Serve
         missing("there is no Java, or `make kafka` has not fetched Kafka")
     with broker(Path(java), KAFKA, tmp_path_factory.mktemp("kafka")) as running:
         yield running
-
-
-def missing(reason: str) -> NoReturn:
-    """Pass over a test that needs something this machine does not have."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

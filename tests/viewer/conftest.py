@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from greenflash_otel.emulator import Emulator
+from tests.conftest import missing
 from tests.viewer.stories import tell_all
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ def browser() -> Iterator[Browser]:
     """Chromium of the machine."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("needs Chromium: install the package chromium")
-        pytest.skip("needs Chromium")
+        missing("there is no Chromium: install the package chromium")
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=list(FLAGS))

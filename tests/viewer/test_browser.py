@@ -247,11 +247,15 @@ def test_paused_pages_wait(open_page: Open, emulator: Emulator) -> None:
     page.wait_for_load_state("load")
     page.keyboard.press(".")
     page.get_by_text("paused").wait_for()
+    witness = page.context.new_page()
+    witness.goto(emulator.url)
     say(emulator.url, "d", {"role": "user", "content": "ho"})
-    page.wait_for_function("performance.now() > 0")
+    witness.get_by_role("link", name="1 new").wait_for()
+    say(emulator.url, "e", {"role": "user", "content": "hum"})
+    witness.get_by_role("link", name="2 new").wait_for()  # by now the other stream has sent the first, too
     assert page.locator("#pill").is_hidden()
     page.keyboard.press(".")
-    page.get_by_role("link", name="1 new").wait_for()
+    page.get_by_role("link", name="2 new").wait_for()
 
 
 def test_keys(open_page: Open, stories: Stories) -> None:

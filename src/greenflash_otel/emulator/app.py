@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from greenflash_otel.emulator.endpoints import API, ENDPOINTS, OWN, Call, Endpoint, Reply
+from greenflash_otel.emulator.endpoints import API, ENDPOINTS, OWN, READING_METHODS, Call, Endpoint, Reply
 from greenflash_otel.emulator.faults import Fault, Faults
 from greenflash_otel.emulator.hosts import HostCheck
 from greenflash_otel.emulator.refusal import Refused
@@ -92,7 +92,7 @@ def _read_arrival(request: Request) -> Arrival:
 
 async def _note(store: Store, request: Request, status: int, reason: str) -> None:
     """Store that a request was refused, if it was one that would change something."""
-    if request.method in ("GET", "HEAD", "OPTIONS") and not (_is_api(request) and status >= 400):
+    if request.method in READING_METHODS and not (_is_api(request) and status >= 400):
         return
     arrival = getattr(request.state, "arrival", None) or _read_arrival(request)
 

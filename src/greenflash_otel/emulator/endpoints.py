@@ -39,6 +39,8 @@ S_co = TypeVar("S_co", covariant=True)
 
 API = "/api/v1"
 OWN = "/emulator"
+READING_METHODS = ("GET", "HEAD", "OPTIONS")
+"""Methods of requests that change nothing."""
 OWN_LISTS = ("conversations", "outcomes", "ratings", "users", "organizations", "requests")
 """The pages for people, below `OWN`."""
 
@@ -166,13 +168,13 @@ def get_interactions(store: Store, call: Call) -> Reply:
 
 def get_interaction(store: Store, call: Call) -> Reply:
     """One conversation by Greenflash's id, as the API shows it."""
-    for conversation in reading.read_conversations(store, id=call.path_id):
-        if conversation.id == call.path_id.lower():
-            (user,) = reading.read_users(store, external_id=conversation.external_user_id)
-            return Reply(200, views.write_interaction_detail(conversation, user))
-    raise Refused(
-        404, f"No interaction has the id {call.path_id!r}; name Greenflash's id, not the external one"
-    )
+    conversation = reading.read_conversation(store, call.path_id)
+    if conversation is None:
+        raise Refused(
+            404, f"No interaction has the id {call.path_id!r}; name Greenflash's id, not the external one"
+        )
+    (user,) = reading.read_users(store, external_id=conversation.external_user_id)
+    return Reply(200, views.write_interaction_detail(conversation, user))
 
 
 def get_products(store: Store, call: Call) -> Reply:

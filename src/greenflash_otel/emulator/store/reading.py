@@ -107,14 +107,14 @@ def read_outcomes(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[StoredOutcome, ...]:
     """All Greenflash events in order of arrival, also those whose conversation is unknown."""
-    return tuple(map(_read_outcome, _select_page(store, "outcomes", limit, offset, newest_first)))
+    return tuple(map(read_outcome, _select_page(store, "outcomes", limit, offset, newest_first)))
 
 
 def read_ratings(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[StoredRating, ...]:
     """All ratings in order of arrival, also those whose conversation is unknown."""
-    return tuple(map(_read_rating, _select_page(store, "ratings", limit, offset, newest_first)))
+    return tuple(map(read_rating, _select_page(store, "ratings", limit, offset, newest_first)))
 
 
 def read_users(
@@ -192,8 +192,8 @@ def _read_conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConver
         created_at=write_instant(row["created_at_us"]),
         updated_at=write_instant(row["updated_at_us"]),
         messages=tuple(map(_read_message, messages)),
-        outcomes=tuple(map(_read_outcome, db.execute(OUTCOMES, key))),
-        ratings=tuple(map(_read_rating, db.execute(RATINGS, key))),
+        outcomes=tuple(map(read_outcome, db.execute(OUTCOMES, key))),
+        ratings=tuple(map(read_rating, db.execute(RATINGS, key))),
     )
 
 
@@ -219,7 +219,8 @@ def _read_message(row: sqlite3.Row) -> StoredMessage:
     )
 
 
-def _read_outcome(row: sqlite3.Row) -> StoredOutcome:
+def read_outcome(row: sqlite3.Row) -> StoredOutcome:
+    """Read a row of ``outcomes``."""
     body = json.loads(row["body"])
     return StoredOutcome(
         id=row["id"],
@@ -236,7 +237,8 @@ def _read_outcome(row: sqlite3.Row) -> StoredOutcome:
     )
 
 
-def _read_rating(row: sqlite3.Row) -> StoredRating:
+def read_rating(row: sqlite3.Row) -> StoredRating:
+    """Read a row of ``ratings``."""
     body = json.loads(row["body"])
     return StoredRating(
         rating=body["rating"],

@@ -23,13 +23,18 @@ def clear(store: Store) -> str:
     return "/"
 
 
-def replay(store: Store, number: int) -> str:
-    """Carry a request out once more, byte for byte; return the address of the new one."""
+def replay(store: Store, number: int | None) -> str:
+    """Carry a request out once more, byte for byte; return the address of the new one.
+
+    A request that only reads is not carried out: it would not be noted, and there would be no new one.
+    """
     with store.snapshot() as db:
-        found = read_request(db, number)
+        found = None if number is None else read_request(db, number)
     if found is None:
         return "/requests"
     row, body = found
+    if not row.may_be_repeated:
+        return f"/requests/{number}"
     arrival = Arrival(row.method, row.path, body, SENDER, time.perf_counter_ns())
     endpoint, path_id = _find_endpoint(row.method, row.path)
     try:
@@ -40,7 +45,7 @@ def replay(store: Store, number: int) -> str:
         with store.change() as change:
             writing.note(change, arrival, refusal.status, refusal.message)
     with store.snapshot() as db:
-        (latest,) = db.execute("SELECT max(position) FROM requests").fetchone()
+        (latest,) = db.execute("SELECT max(position) FROM requests WHERE sender = ?", (SENDER,)).fetchone()
     return f"/requests/{latest}"
 
 

@@ -11,7 +11,6 @@ from greenflash_otel.emulator.instants import read_instant_us
 from greenflash_otel.emulator.stored import StoredConversation, StoredMessage, StoredRating
 from greenflash_otel.emulator.viewer.items import (
     RESULTS,
-    VISIBLE,
     Branch,
     BubbleView,
     ConversationView,
@@ -25,6 +24,7 @@ from greenflash_otel.emulator.viewer.items import (
     read_error,
     read_property,
 )
+from greenflash_otel.emulator.viewer.rows import ANSWER_TYPES, VISIBLE_TYPES
 from greenflash_otel.emulator.viewer.texts import DAY_S, write_span
 from greenflash_otel.emulator.viewer.turns import OPENING, TurnTree, build_tree, choose_path, find_parents
 
@@ -95,14 +95,14 @@ def _make_turn(number: int, turn: str, tree: TurnTree, reading: _Reading, day_be
 def _make_items(messages: Sequence[StoredMessage], reading: _Reading) -> Iterator[Item]:
     """Return bubbles in the order of their times, and the steps between two of them as one item."""
     waiting: list[StoredMessage] = []
-    has_answer = any(message.type in VISIBLE and message.type != "user_message" for message in messages)
+    has_answer = any(message.type in VISIBLE_TYPES and message.type != "user_message" for message in messages)
     # A step may have begun before its question was noted; the question opens the turn all the same.
     ordered = sorted(messages, key=lambda message: message.type != "user_message")
     numbers = _number_answers(messages, reading)
     results = _pair_results(messages, reading)
     joined = {result.id for each in results.values() for result in each}
     for message in ordered:
-        if message.type not in VISIBLE:
+        if message.type not in VISIBLE_TYPES:
             waiting += [] if message.id in joined else [message]
             continue
         yield from _fold(waiting, results, reading)
@@ -123,11 +123,7 @@ def _number_answers(messages: Sequence[StoredMessage], reading: _Reading) -> Map
     answers: defaultdict[str, list[str]] = defaultdict(list)
     for message in messages:
         calls = any(child.type == "tool_call" for child in reading.children.get(message.id, ()))
-        if (
-            message.type in ("assistant_message", "final_response")
-            and message.id in reading.parents
-            and not calls
-        ):
+        if message.type in ANSWER_TYPES and message.id in reading.parents and not calls:
             answers[reading.parents[message.id]].append(message.id)
     return {answer: (number, len(same)) for same in answers.values() for number, answer in enumerate(same, 1)}
 
@@ -174,10 +170,9 @@ def _fold(
 
 
 def _find_ratings(message: StoredMessage, reading: _Reading) -> Sequence[StoredRating]:
-    return [
-        *reading.ratings.get(message.external_id or message.id, ()),
-        *(reading.ratings.get(message.id, ()) if message.external_id else ()),
-    ]
+    """Return the ratings that name either id of a message."""
+    ids = filter(None, (message.external_id, message.id))
+    return [rating for id in ids for rating in reading.ratings.get(id, ())]
 
 
 def _place_happenings(

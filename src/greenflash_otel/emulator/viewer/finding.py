@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from urllib.parse import quote
 
+from greenflash_otel.emulator.viewer.rows import OUTCOME_LINK
+
 PLACES = (
     (
         "conversation",
@@ -16,10 +18,9 @@ PLACES = (
     ),
     (
         "outcome",
-        """SELECT k.id AS conversation_id, x.id, x.event_type FROM outcomes AS x
-           LEFT JOIN conversations AS k ON k.id = x.conversation_id
-             OR x.conversation_id IS NULL AND k.product_id = x.product_id AND k.external_id = x.external_conversation_id
-           WHERE x.id = lower(:id) OR x.insert_id = :id""",
+        f"""SELECT c.id AS conversation_id, x.id, x.event_type
+              FROM outcomes AS x LEFT JOIN conversations AS c ON {OUTCOME_LINK}
+             WHERE x.id = lower(:id) OR x.insert_id = :id""",  # noqa: S608 - of names of ours
     ),
     (
         "user",

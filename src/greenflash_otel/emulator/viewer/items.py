@@ -10,7 +10,6 @@ from greenflash_otel.emulator.instants import read_instant_us
 from greenflash_otel.emulator.stored import StoredConversation, StoredMessage, StoredOutcome, StoredRating
 from greenflash_otel.emulator.viewer.rows import describe_error
 
-VISIBLE = ("user_message", "assistant_message", "final_response", "system_message")
 RESULTS = ("observation", "tool_error")
 ENDINGS: Mapping[str, str] = {
     "abandoned": "The user left here: the stream was not read to its end.",

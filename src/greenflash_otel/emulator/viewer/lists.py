@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from greenflash_otel.emulator.endpoints import READING_METHODS
+from greenflash_otel.emulator.store.reading import read_outcome, read_rating
+from greenflash_otel.emulator.stored import StoredOutcome, StoredRating
 from greenflash_otel.emulator.viewer.rows import LINK, LOOSE_RATING, PAGE, Listed, make_page
+
+MOST_EVENT_TYPES = 200
+"""Event types that the overview shows."""
 
 EVENT_TYPES = f"""
 SELECT event_type, coalesce(json_extract(body, '$.valueType'), 'text') AS value_type, count(*) AS count,
@@ -17,7 +24,7 @@ SELECT event_type, coalesce(json_extract(body, '$.valueType'), 'text') AS value_
        sum(json_extract(body, '$.influence') IS 'positive') AS positive,
        sum(json_extract(body, '$.influence') IS 'negative') AS negative,
        sum({LINK} IS NOT NULL) AS linked
-  FROM outcomes AS x GROUP BY event_type, value_type ORDER BY count DESC, event_type, value_type LIMIT 200"""  # noqa: S608
+  FROM outcomes AS x GROUP BY event_type, value_type ORDER BY count DESC, event_type, value_type"""  # noqa: S608
 DAYS = """
 SELECT event_type, date(occurred_at_us / 1000000, 'unixepoch') AS day, count(*) AS count
   FROM outcomes GROUP BY event_type, day ORDER BY event_type, day"""
@@ -31,9 +38,11 @@ SELECT x.*, {LINK} AS linked,
 RATINGS = f"""
 SELECT x.*, {LINK} AS linked FROM ratings AS x
  WHERE {LOOSE_RATING} ORDER BY x.position DESC LIMIT {PAGE + 1}"""  # noqa: S608
+REQUEST_COLUMNS = """
+    position, at_us, duration_us, method, path, sender, status, about, conversation_id, length(body) AS bytes"""
 REQUESTS = f"""
-SELECT position, at_us, duration_us, method, path, sender, status, about, conversation_id, length(body) AS bytes
-  FROM requests WHERE {{where}} ORDER BY position DESC LIMIT {PAGE + 1}"""  # noqa: S608
+SELECT {REQUEST_COLUMNS} FROM requests WHERE {{where}} ORDER BY position DESC LIMIT {PAGE + 1}"""  # noqa: S608
+REQUEST = f"SELECT {REQUEST_COLUMNS}, body FROM requests WHERE position = ?"  # noqa: S608
 PROFILES = f"""
 SELECT p.rowid AS row, p.id, p.external_id, p.fields, p.created_at_us, p.updated_at_us,
        (SELECT o.external_id FROM profiles AS o
@@ -41,7 +50,7 @@ SELECT p.rowid AS row, p.id, p.external_id, p.fields, p.created_at_us, p.updated
        (SELECT count(*) FROM conversations AS c WHERE c.user_id = p.id OR c.organization_id = p.id) AS conversations
   FROM profiles AS p WHERE p.kind = :kind AND {{where}} ORDER BY p.rowid DESC LIMIT {PAGE + 1}"""  # noqa: S608
 ORPHANS = f"""
-SELECT m.position, m.id, m.external_id, m.type, m.parent, m.conversation_id, c.external_id AS conversation
+SELECT m.position, m.id, m.type, m.parent, m.conversation_id, c.external_id AS conversation
   FROM messages AS m JOIN conversations AS c ON c.id = m.conversation_id
  WHERE m.parent IS NOT NULL
    AND NOT EXISTS (SELECT 1 FROM messages AS p WHERE p.external_id = m.parent AND p.conversation_id = m.conversation_id)
@@ -77,19 +86,12 @@ class EventType:
 class OutcomeRow:
     """An outcome in a list."""
 
-    id: str
-    event_type: str
-    value: str
-    value_type: str
-    influence: str
-    occurred_at_us: int
-    user: str | None
+    stored: StoredOutcome
     conversation_id: str | None
     """Greenflash's; None if its conversation is not stored."""
     named: str | None
     """The conversation as it was named."""
     asked: str | None
-    insert_id: str | None
     cursor: str
 
 
@@ -97,13 +99,10 @@ class OutcomeRow:
 class RatingRow:
     """A rating of something unknown."""
 
-    rating: float
-    rating_max: float
-    feedback: str | None
-    message: str | None
+    stored: StoredRating
     named: str | None
+    """The conversation as it was named."""
     conversation_id: str | None
-    rated_at_us: int
     cursor: str
 
 
@@ -122,6 +121,11 @@ class RequestRow:
     conversation_id: str | None
     bytes: int
     cursor: str
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether there is a point in sending it again: it would change something."""
+        return self.method not in READING_METHODS
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,6 @@ class OrphanRow:
     """A message whose parent is not stored."""
 
     id: str
-    external_id: str | None
     type: str
     parent: str
     conversation_id: str
@@ -153,9 +156,12 @@ class OrphanRow:
 
 
 def list_event_types(db: sqlite3.Connection) -> Sequence[EventType]:
-    """List the event types, the most frequent first."""
+    """List all event types, the most frequent first."""
     rows = db.execute(EVENT_TYPES).fetchall()
-    names = {row["event_type"] for row in rows}
+    names = {row["event_type"]: _fold(row["event_type"]) for row in rows}
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        alike[names[name]].append(name)
     return [
         EventType(
             name=row["event_type"],
@@ -166,11 +172,7 @@ def list_event_types(db: sqlite3.Connection) -> Sequence[EventType]:
             positive=row["positive"],
             negative=row["negative"],
             linked=row["linked"],
-            twins=sorted(
-                name
-                for name in names
-                if name != row["event_type"] and _fold(name) == _fold(row["event_type"])
-            ),
+            twins=[name for name in alike[names[row["event_type"]]] if name != row["event_type"]],
         )
         for row in rows
     ]
@@ -208,27 +210,22 @@ def list_outcomes(
 
 def list_loose_ratings(db: sqlite3.Connection) -> Listed:
     """List the ratings of something that is not stored."""
-    rows = []
-    for row in db.execute(RATINGS):
-        body = json.loads(row["body"])
-        rows.append(
+    return make_page(
+        [
             RatingRow(
-                rating=body["rating"],
-                rating_max=body["ratingMax"],
-                feedback=body.get("feedback"),
-                message=row["external_message_id"] or row["message_id"],
+                stored=read_rating(row),
                 named=row["external_conversation_id"] or row["conversation_id"],
                 conversation_id=row["linked"],
-                rated_at_us=row["rated_at_us"],
                 cursor=str(row["position"]),
             )
-        )
-    return make_page(rows)
+            for row in db.execute(RATINGS)
+        ]
+    )
 
 
 def list_orphans(db: sqlite3.Connection) -> Listed:
     """List the messages whose parent is not stored."""
-    names = ("id", "external_id", "type", "parent", "conversation_id", "conversation")
+    names = ("id", "type", "parent", "conversation_id", "conversation")
     rows = [
         OrphanRow(**{name: row[name] for name in names}, cursor=str(row["position"]))
         for row in db.execute(ORPHANS)
@@ -256,11 +253,12 @@ def list_requests(
 
 def read_request(db: sqlite3.Connection, position: int) -> tuple[RequestRow, bytes] | None:
     """Return a request and its body; None if there is none of that number."""
-    row = db.execute(REQUESTS.format(where="position = ?"), (position,)).fetchone()
+    row = db.execute(REQUEST, (position,)).fetchone()
     if row is None:
         return None
-    (body,) = db.execute("SELECT body FROM requests WHERE position = ?", (position,)).fetchone()
-    return RequestRow(**dict(row), cursor=str(position)), bytes(body)
+    columns = dict(row)
+    body = bytes(columns.pop("body"))
+    return RequestRow(**columns, cursor=str(position)), body
 
 
 def list_profiles(
@@ -294,19 +292,11 @@ def list_profiles(
 
 
 def _read_outcome(row: sqlite3.Row) -> OutcomeRow:
-    body = json.loads(row["body"])
     return OutcomeRow(
-        id=row["id"],
-        event_type=row["event_type"],
-        value=body["value"],
-        value_type=body.get("valueType", "text"),
-        influence=body.get("influence", "neutral"),
-        occurred_at_us=row["occurred_at_us"],
-        user=body.get("externalUserId"),
+        stored=read_outcome(row),
         conversation_id=row["linked"],
         named=row["external_conversation_id"] or row["conversation_id"],
         asked=row["asked"],
-        insert_id=row["insert_id"],
         cursor=str(row["position"]),
     )
 

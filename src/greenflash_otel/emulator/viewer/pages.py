@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -78,20 +79,19 @@ def build_conversation(asked: PageRequest) -> RenderedPage:
 
 def build_text(asked: PageRequest) -> RenderedPage:
     """One conversation as a tree of text."""
-    found = _read_conversation(asked)
-    if found is None:
+    conversation = reading.read_conversation(asked.store, asked.params["id"])
+    if conversation is None:
         return build_missing(asked, 404)
-    return RenderedPage(
-        render_tree(found[0]).encode("utf-8", "backslashreplace") + b"\n", media_type="text/plain"
-    )
+    text = render_tree(conversation) + "\n"
+    return RenderedPage(text.encode("utf-8", "backslashreplace"), media_type="text/plain")
 
 
 def build_json(asked: PageRequest) -> RenderedPage:
     """One conversation with everything that is stored of it, as JSON."""
-    found = _read_conversation(asked)
-    if found is None:
+    conversation = reading.read_conversation(asked.store, asked.params["id"])
+    if conversation is None:
         return build_missing(asked, 404)
-    text = json.dumps(views.write_in_full(found[0]), ensure_ascii=False, indent=2)
+    text = json.dumps(views.write_in_full(conversation), ensure_ascii=False, indent=2)
     return RenderedPage(text.encode("utf-8", "backslashreplace"), media_type="application/json")
 
 
@@ -109,10 +109,8 @@ def build_message(asked: PageRequest) -> RenderedPage:
 
 def build_requests_of(asked: PageRequest) -> RenderedPage:
     """Requests that made a conversation."""
-    found = _read_conversation(asked)
-    if found is None:
-        return build_missing(asked, 404)
-    return _list_requests(asked, found[0])
+    conversation = reading.read_conversation(asked.store, asked.params["id"])
+    return build_missing(asked, 404) if conversation is None else _list_requests(asked, conversation)
 
 
 def build_requests(asked: PageRequest) -> RenderedPage:
@@ -124,21 +122,19 @@ def build_request(asked: PageRequest) -> RenderedPage:
     """One request in full, with the command that sends it again."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
-        found = lists.read_request(db, asked.params["number"])
+        found = _find_request(db, asked)
     if found is None:
         return build_missing(asked, 404)
     request, body = found
     command = write_curl(request.method, asked.base_url + API + quote_path(request.path), body)
     text = _write_body(body)
-    return _render(
-        asked, counts, "request.html", request=request, text=text, length=len(body), command=command
-    )
+    return _render(asked, counts, "request.html", request=request, text=text, command=command)
 
 
 def build_body(asked: PageRequest) -> RenderedPage:
     """Body of a request, byte for byte, as text that a browser does not interpret."""
     with asked.store.snapshot() as db:
-        found = lists.read_request(db, asked.params["number"])
+        found = _find_request(db, asked)
     return build_missing(asked, 404) if found is None else RenderedPage(found[1], media_type="text/plain")
 
 
@@ -146,7 +142,7 @@ def build_outcomes(asked: PageRequest) -> RenderedPage:
     """Business events by type: how many, how much, in how many conversations."""
     with asked.store.snapshot() as db:
         counts = rows.count_all(db)
-        types = lists.list_event_types(db)
+        types = lists.list_event_types(db)[: lists.MOST_EVENT_TYPES]
         days = draw_days(lists.count_days(db))
         listed = lists.list_outcomes(db, before=_read_position(asked))
     return _render(asked, counts, "outcomes.html", types=types, days=days, listed=listed, chosen=None)
@@ -294,18 +290,25 @@ def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> 
 
 
 def _read_conversation(asked: PageRequest) -> tuple[StoredConversation, rows.HeaderCounts] | None:
-    """Return the conversation that Greenflash's id in the path names, and the counts; None if there is none."""
-    conversation = reading.read_conversation(asked.store, asked.params["id"])
-    if conversation is None:
-        return None
+    """Return the conversation that Greenflash's id in the path names, and the counts; None if there is none.
+
+    Count first: the page's stream begins behind what was counted, and so announces what arrives in between.
+    """
     with asked.store.snapshot() as db:
-        return conversation, rows.count_all(db)
+        counts = rows.count_all(db)
+    conversation = reading.read_conversation(asked.store, asked.params["id"])
+    return None if conversation is None else (conversation, counts)
+
+
+def _find_request(db: sqlite3.Connection, asked: PageRequest) -> tuple[lists.RequestRow, bytes] | None:
+    """Return the request that the path numbers, and its body; None if there is none."""
+    number = rows.read_number(asked.params["number"])
+    return None if number is None else lists.read_request(db, number)
 
 
 def _read_position(asked: PageRequest) -> int | None:
     """Return the cursor of the query; what is none counts as the first page."""
-    text = asked.query.get("before", "")
-    return int(text) if text.isdecimal() and len(text) < 19 else None
+    return rows.read_number(asked.query.get("before", ""))
 
 
 def _write_body(body: bytes) -> str:

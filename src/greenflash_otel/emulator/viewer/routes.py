@@ -16,6 +16,7 @@ from starlette.routing import Route
 from greenflash_otel.emulator.store import Store
 from greenflash_otel.emulator.viewer import actions, guards, pages
 from greenflash_otel.emulator.viewer.pages import PageRequest, RenderedPage
+from greenflash_otel.emulator.viewer.rows import read_number
 
 POLL_S = 0.1
 """How often a page's stream looks for what is new."""
@@ -46,8 +47,8 @@ class Viewer:
             ("/outcomes", pages.build_outcomes),
             ("/outcomes/{name:path}", pages.build_event_type),
             ("/requests", pages.build_requests),
-            ("/requests/{number:int}", pages.build_request),
-            ("/requests/{number:int}/body", pages.build_body),
+            ("/requests/{number}", pages.build_request),
+            ("/requests/{number}/body", pages.build_body),
             ("/users", pages.build_users),
             ("/users/{name:path}", pages.build_user),
             ("/organizations", pages.build_organizations),
@@ -62,7 +63,7 @@ class Viewer:
             Route("/favicon.ico", self._send_icon, methods=["GET"]),
             Route("/login", self._log_in, methods=["POST"]),
             Route("/clear", self._clear, methods=["POST"]),
-            Route("/requests/{number:int}/replay", self._replay, methods=["POST"]),
+            Route("/requests/{number}/replay", self._replay, methods=["POST"]),
         ]
 
     def is_for_people(self, request: Request) -> bool:
@@ -106,8 +107,7 @@ class Viewer:
         """Say what arrives: numbers and ids, and no content."""
         if not (self._guard.may_see(request) and guards.comes_from_here(request)):
             return Response("Open the page itself.", 403, dict(guards.HEADERS), "text/plain")
-        cursor = request.headers.get("last-event-id") or request.query_params.get("after", "")
-        after = int(cursor) if cursor.isdecimal() and len(cursor) < 19 else None
+        after = read_number(request.headers.get("last-event-id") or request.query_params.get("after", ""))
         return StreamingResponse(
             self._report_arrivals(after), 200, dict(guards.HEADERS), media_type="text/event-stream"
         )
@@ -161,7 +161,7 @@ class Viewer:
         return await self._change(request, lambda: actions.clear(self._store))
 
     async def _replay(self, request: Request) -> Response:
-        number = request.path_params["number"]
+        number = read_number(request.path_params["number"])
         return await self._change(request, lambda: actions.replay(self._store, number))
 
     async def _change(self, request: Request, change: Callable[[], str]) -> Response:

@@ -11,22 +11,35 @@ from typing import Any
 PAGE = 50
 """Rows of a page."""
 
-LINK = """(
-    SELECT k.id FROM conversations AS k WHERE k.id = x.conversation_id
-    UNION ALL SELECT k.id FROM conversations AS k
-               WHERE x.conversation_id IS NULL AND k.product_id = x.product_id
-                 AND k.external_id = x.external_conversation_id
-    LIMIT 1)"""
+OUTCOME_LINK = """(x.conversation_id = c.id
+    OR x.conversation_id IS NULL AND x.product_id = c.product_id AND x.external_conversation_id = c.external_id)"""
+"""Whether row ``x``, an outcome or a rating, names the conversation ``c``."""
+
+NAMES_NONE = (
+    "x.product_id = c.product_id AND +x.conversation_id IS NULL AND +x.external_conversation_id IS NULL"
+)
+"""Whether the rating ``x`` names no conversation, but the product of ``c``.
+
+The plus signs keep SQLite from reading all such ratings by an index, for each conversation.
+"""
+
+RATING_LINK = f"""({OUTCOME_LINK}
+    OR {NAMES_NONE} AND x.message_id IN (SELECT m.id FROM messages AS m WHERE m.conversation_id = c.id)
+    OR {NAMES_NONE} AND x.external_message_id IN
+       (SELECT m.external_id FROM messages AS m WHERE m.conversation_id = c.id))"""  # noqa: S608 - of names in this module
+"""Whether the rating ``x`` names the conversation ``c``, or no conversation and a message of ``c``.
+
+Each term can be searched by an index of its own.
+"""
+
+LINK = f"(SELECT c.id FROM conversations AS c WHERE {OUTCOME_LINK} LIMIT 1)"  # noqa: S608 - of names in this module
 """Greenflash's id of the conversation that row ``x``, an outcome or a rating, names; NULL if it is not stored."""
 
-RATED = """(
-    SELECT k.id FROM messages AS m JOIN conversations AS k ON k.id = m.conversation_id
-     WHERE m.external_id = x.external_message_id AND k.product_id = x.product_id
-       AND (x.conversation_id IS NULL OR k.id = x.conversation_id)
-       AND (x.external_conversation_id IS NULL OR k.external_id = x.external_conversation_id)
-    UNION ALL SELECT m.conversation_id FROM messages AS m WHERE m.id = x.message_id
-    LIMIT 1)"""
-"""Greenflash's id of the conversation whose message the rating ``x`` rates; NULL if there is no such message."""
+RATED = f"""(
+    SELECT c.id FROM messages AS m JOIN conversations AS c ON c.id = m.conversation_id
+     WHERE (m.external_id = x.external_message_id OR m.id = x.message_id)
+       AND ({OUTCOME_LINK} OR {NAMES_NONE}) LIMIT 1)"""  # noqa: S608
+"""Greenflash's id of the conversation that has the rating ``x`` and the message it rates; NULL if none has both."""
 
 LOOSE_RATING = f"""CASE WHEN x.external_message_id IS NULL AND x.message_id IS NULL
     THEN {LINK} IS NULL ELSE {RATED} IS NULL END"""
@@ -41,8 +54,12 @@ SELECT (SELECT count(*) FROM conversations) AS conversations,
        (SELECT count(*) FROM outcomes AS x WHERE {LINK} IS NULL)
          + (SELECT count(*) FROM ratings AS x WHERE {LOOSE_RATING}) AS unlinked"""  # noqa: S608 - see above
 
-VISIBLE = "('user_message', 'assistant_message', 'final_response', 'system_message')"
-ANSWERS = "('assistant_message', 'final_response')"
+ANSWER_TYPES = ("assistant_message", "final_response")
+"""Types of the messages that answer the user."""
+VISIBLE_TYPES = ("user_message", *ANSWER_TYPES, "system_message")
+"""Types of the messages that the user said or saw."""
+ANSWERS, VISIBLE = str(ANSWER_TYPES), str(VISIBLE_TYPES)
+"""The same for SQL: Python writes a tuple of plain texts as SQL writes a list."""
 
 CONVERSATIONS = f"""
 SELECT c.position, c.id, c.external_id, c.updated_at_us, u.external_id AS user, o.external_id AS organization,
@@ -63,28 +80,17 @@ SELECT c.position, c.id, c.external_id, c.updated_at_us, u.external_id AS user, 
           FROM messages AS m WHERE m.conversation_id = c.id AND m.failed ORDER BY m.position DESC LIMIT 1) AS error,
        (SELECT json_group_array(json_array(x.event_type, json_extract(x.body, '$.value'),
                                            json_extract(x.body, '$.influence')))
-          FROM outcomes AS x
-         WHERE x.conversation_id = c.id OR x.conversation_id IS NULL AND x.product_id = c.product_id
-               AND x.external_conversation_id = c.external_id) AS outcomes,
+          FROM outcomes AS x WHERE {OUTCOME_LINK}) AS outcomes,
        (SELECT json_group_array(json_array(json_extract(x.body, '$.rating'), json_extract(x.body, '$.ratingMin'),
                                            json_extract(x.body, '$.ratingMax')))
-          FROM ratings AS x
-         WHERE x.conversation_id = c.id OR x.conversation_id IS NULL AND x.product_id = c.product_id
-               AND x.external_conversation_id = c.external_id
-            OR x.conversation_id IS NULL AND x.external_conversation_id IS NULL AND x.product_id = c.product_id
-               AND x.external_message_id IN (SELECT m.external_id FROM messages AS m WHERE m.conversation_id = c.id)
-       ) AS ratings
+          FROM ratings AS x WHERE {RATING_LINK}) AS ratings
   FROM conversations AS c JOIN profiles AS u ON u.id = c.user_id
        LEFT JOIN profiles AS o ON o.id = c.organization_id
  WHERE {{where}}
  ORDER BY c.updated_at_us DESC, c.position DESC LIMIT {PAGE + 1}"""  # noqa: S608 - see above
 
-OUTCOME_OF = """EXISTS (SELECT 1 FROM outcomes AS x WHERE {condition}
-    (x.conversation_id = c.id OR x.conversation_id IS NULL AND x.product_id = c.product_id
-     AND x.external_conversation_id = c.external_id))"""
-RATING_OF = """EXISTS (SELECT 1 FROM ratings AS x WHERE x.product_id = c.product_id AND {condition}
-    (x.conversation_id = c.id OR x.external_conversation_id = c.external_id
-     OR x.external_message_id IN (SELECT m.external_id FROM messages AS m WHERE m.conversation_id = c.id)))"""
+OUTCOME_OF = f"EXISTS (SELECT 1 FROM outcomes AS x WHERE {{condition}} {OUTCOME_LINK})"  # noqa: S608 - see above
+RATING_OF = f"EXISTS (SELECT 1 FROM ratings AS x WHERE {{condition}} {RATING_LINK})"  # noqa: S608 - see above
 MIDDLE = """json_extract(x.body, '$.rating') * 2 {sign}
     json_extract(x.body, '$.ratingMin') + json_extract(x.body, '$.ratingMax') AND"""
 
@@ -195,9 +201,15 @@ def make_page(rows: Sequence[Any]) -> Listed:
 def read_cursor(text: str) -> tuple[int, int]:
     """Read a cursor of `ConversationRow`. Raises ValueError."""
     first, _, second = text.partition("-")
-    if not (first.isdecimal() and second.isdecimal() and len(text) < 40):
+    changed_us, position = read_number(first), read_number(second)
+    if changed_us is None or position is None:
         raise ValueError(f"before={text} is no place in this list; begin at its first page")
-    return int(first), int(second)
+    return changed_us, position
+
+
+def read_number(text: str) -> int | None:
+    """Read a number of an address; None if it is none, or larger than any that SQLite stores."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def _make_pattern(text: str) -> str:
