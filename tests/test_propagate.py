@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -101,3 +101,30 @@ async def test_coroutines_and_async_generators() -> None:
     await worker
     assert seen == ["c", None]
     assert [(one, greenflash.current_conversation()) async for one in made()] == [("c", None), ("c", None)]
+
+
+async def test_generators_that_are_closed_part_way() -> None:
+    """What they clean up belongs to the conversation, too; the code that closes them does not."""
+    seen: list[str | None] = []
+
+    def words() -> Iterator[str]:
+        try:
+            yield "first"
+        finally:
+            seen.append(greenflash.current_conversation())
+
+    async def words_async() -> AsyncIterator[str]:
+        try:
+            yield "first"
+        finally:
+            await asyncio.sleep(0)
+            seen.append(greenflash.current_conversation())
+
+    with greenflash.conversation("c"):
+        made, made_async = greenflash.propagate(words)(), greenflash.propagate(words_async)()
+    assert isinstance(made, Generator)
+    assert isinstance(made_async, AsyncGenerator)
+    assert (next(made), await anext(made_async)) == ("first", "first")
+    made.close()
+    await made_async.aclose()
+    assert (seen, greenflash.current_conversation()) == (["c", "c"], None)

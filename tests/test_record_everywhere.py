@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 import greenflash_otel as greenflash
-from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
-from greenflash_otel.gateway.server import Gateway
-from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.settings import Settings
 from greenflash_otel.testing import Emulator
-from tests.conftest import PRODUCT
-from tests.test_runtime import start
+from tests.ways_in import WAYS, Way
 
 
 def record() -> str:
@@ -44,42 +37,12 @@ def bodies_of(emulator: Emulator, id: str) -> tuple[object, ...]:
     return stored.external_user_id, stored.properties, messages
 
 
-def record_in_one_line(emulator: Emulator) -> str:
-    start(emulator)
-    id = record()
-    assert greenflash.flush(10)
-    return id
-
-
-def record_to_an_exporter(emulator: Emulator) -> str:
-    exporter = greenflash.GreenflashSpanExporter(
-        api_key="gf_test", product_id=PRODUCT, base_url=emulator.base_url, outbox=":memory:"
-    )
-    id = record()
-    assert greenflash.flush(10)
-    exporter.shutdown()
-    return id
-
-
-def record_to_a_collector(emulator: Emulator) -> str:
-    pipeline = Pipeline(Settings(PRODUCT, api_key="gf_test", base_url=emulator.base_url))
-    with (
-        Gateway(OtlpReceiver([Tenant(PRODUCT, pipeline)]), port=0, grpc_port=0) as gateway,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gateway.url)
-        greenflash.instrument(export="otlp", product_id=PRODUCT)
-        id = record()
-        greenflash.shutdown()
-        assert pipeline.flush(10)
-    pipeline.shutdown(5)
-    return id
-
-
-@pytest.mark.parametrize("way", [record_in_one_line, record_to_an_exporter, record_to_a_collector])
-def test_everything_arrives(greenflash_emulator: Emulator, way: Callable[[Emulator], str]) -> None:
+@WAYS
+def test_everything_arrives(greenflash_emulator: Emulator, way: Way) -> None:
     """The same messages, parents and properties."""
-    user, properties, messages = bodies_of(greenflash_emulator, way(greenflash_emulator))
+    ids: list[str] = []
+    way(greenflash_emulator, lambda: ids.append(record()))
+    user, properties, messages = bodies_of(greenflash_emulator, ids[0])
     assert (user, properties) == ("ada", {"channel": "web", "topic": "returns"})
     failed = {"error": {"type": "KeyError", "message": "'k'"}}
     assert messages == [

@@ -15,16 +15,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import greenflash_otel as greenflash
-from greenflash_otel.gateway.receiver import OtlpReceiver, Tenant
-from greenflash_otel.gateway.server import Gateway
 from greenflash_otel.langchain import GreenflashCallbackHandler
-from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.settings import Settings
 from greenflash_otel.testing import Emulator
 from tests.api.wire import fields_of, validator
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
 from tests.test_runtime import start
+from tests.ways_in import send_to_a_collector
 
 PROMPT = "3c90c3cc-0d44-4b50-8888-8dd25736052a"
 TEMPLATE = "You help {{name}}."
@@ -199,17 +196,14 @@ def test_spans_of_others(greenflash_emulator: Emulator) -> None:
     assert prompts_of(greenflash_emulator) == [SENT]
 
 
-def test_a_collector(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collector(greenflash_emulator: Emulator) -> None:
     """The gateway reads the prompt from the span."""
-    pipeline = Pipeline(Settings(PRODUCT, api_key="gf_test", base_url=greenflash_emulator.base_url))
-    with Gateway(OtlpReceiver([Tenant(PRODUCT, pipeline)]), port=0, grpc_port=0) as gateway:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", gateway.url)
-        greenflash.instrument(export="otlp", product_id=PRODUCT)
+
+    def act() -> None:
         with greenflash.conversation("one"), greenflash.prompt("support", TEMPLATE):
             ask()
-        greenflash.shutdown()
-        assert pipeline.flush(10)
-    pipeline.shutdown(5)
+
+    send_to_a_collector(greenflash_emulator, act)
     assert prompts_of(greenflash_emulator) == [SENT]
 
 

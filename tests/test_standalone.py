@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,8 @@ from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
 
 import greenflash_otel as greenflash
-from greenflash_otel import standalone
+from greenflash_otel import runtime, standalone
+from greenflash_otel.own_spans import OwnTracer
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 from greenflash_otel.suppression import is_suppressed
 from greenflash_otel.testing import Emulator
@@ -271,3 +273,14 @@ def test_a_redaction_function_that_asks_a_model(
     assert [message.content for message in stored.messages] == ["clean", "clean"]
     assert asked
     assert all(asked)
+
+
+def test_recording_waits_for_nobody(greenflash_emulator: Emulator) -> None:
+    """Another thread may set up or end `instrument()` meanwhile, which takes as long as it takes."""
+    exporter = export_to(greenflash_emulator)
+    found: list[trace.Tracer] = []
+    thread = threading.Thread(target=lambda: found.append(runtime.find_recording_tracer()), daemon=True)
+    with runtime._lock:
+        thread.start()
+        thread.join(10)
+        assert [tracer.sink for tracer in found if isinstance(tracer, OwnTracer)] == [exporter.pipeline]

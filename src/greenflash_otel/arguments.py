@@ -9,6 +9,7 @@ and logs go to other places than conversations.
 from __future__ import annotations
 
 import math
+import re
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ Properties: TypeAlias = Mapping[str, Any]
 """What an application passes as properties: JSON, or what `json_values.repair_json` makes JSON of."""
 
 
+_PLAIN_ID = re.compile(rf"[\w.:@-]{{1,{MAX_NAME}}}", re.ASCII)
+"""What nearly all ids are: nothing in it has to be repaired."""
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _strict = False
@@ -157,6 +160,8 @@ def write_id(id: object) -> tuple[str | None, bool]:
     None if no text could name this thing and no other.
     """
     kind = type(id)
+    if kind is str and _PLAIN_ID.fullmatch(cast(str, id)):
+        return cast(str, id), True
     if issubclass(kind, str) and not issubclass(kind, Enum):
         return _bound_id(str.__str__(cast(str, id)), True)
     written = repair_json(id)

@@ -267,8 +267,8 @@ class Scope:
         block.over = False
         lost_contexts.note_entered(block)
         outer = otel_context.get_current()
-        if (lost := _own_frame()) is not _frame_in(outer):
-            outer = otel_context.set_value(_KEY, lost, outer)
+        if (around := _own_frame()) is not _frame_in(outer):
+            outer = otel_context.set_value(_KEY, around, outer)
         conversation_context = nest_context(get_conversation_context(outer), self._conversation_context)
         if (
             self._opens
@@ -276,7 +276,6 @@ class Scope:
             and conversation_context.scope_id is None
         ):
             conversation_context = replace(conversation_context, scope_id=uuid.uuid4().hex)
-        around = _frame_in(outer)
         conversation = (
             around.conversation.nest(conversation_context) if around else Conversation(conversation_context)
         )

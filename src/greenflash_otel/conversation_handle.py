@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from greenflash_otel.arguments import Properties, Repairs, read_properties, report
@@ -47,7 +48,7 @@ def make_conversation_id(scope_id: str) -> str:
 class Additions:
     """What became known of a conversation after its block was entered. Takes no lock: any thread may add."""
 
-    __slots__ = ("_ids", "is_read", "is_unsent", "properties", "version")
+    __slots__ = ("_ids", "_numbers", "is_read", "is_unsent", "properties", "version")
 
     def __init__(self) -> None:
         self._ids: list[str] = []
@@ -58,6 +59,8 @@ class Additions:
         """Whether properties were added that no block has sent at its end."""
         self.properties: dict[str, tuple[int, Json]] = {}
         """The values, each with the version that added it."""
+        self._numbers = count(1)
+        """The versions to come: no two threads get the same, so that none takes the other's for its own."""
         self.version = 0
 
     @property
@@ -75,9 +78,10 @@ class Additions:
     def add(self, properties: Mapping[str, Json]) -> None:
         """Add properties; of one name the later value counts."""
         earlier = {name: said for name, (_, said) in self.properties.copy().items()}
-        merged, version = merge_properties(earlier, properties), self.version + 1
+        merged, version = merge_properties(earlier, properties), next(self._numbers)
         self.properties.update({name: (version, merged[name]) for name in properties})
-        self.version, self.is_unsent = version, True
+        self.version = next(self._numbers)  # a later one: whoever has read before this reads again
+        self.is_unsent = True
 
     def list_since(self, version: int) -> dict[str, Json]:
         """Return the properties that were added after a version."""

@@ -9,33 +9,28 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import httpx
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+from opentelemetry.trace import format_span_id, format_trace_id
 
 from greenflash_otel import internal_errors, standalone
 from greenflash_otel.delivery.stats import Stats
 from greenflash_otel.model.operation import ConversationContext
-from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord, Status
+from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord
+from greenflash_otel.model.visit import size_of_value
+from greenflash_otel.own_spans import STATUSES
 from greenflash_otel.pipeline import LazySpanRecord, Pipeline
 from greenflash_otel.semconv.attributes import copy_plain_attributes
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.set_up_report import report_off
 from greenflash_otel.settings import IDLE, Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS, join_conversation
-
-_STATUS: Mapping[StatusCode, Status] = {
-    StatusCode.UNSET: "unset",
-    StatusCode.OK: "ok",
-    StatusCode.ERROR: "error",
-}
 
 
 def record_of(span: ReadableSpan, conversation_context: ConversationContext | None = None) -> SpanRecord:
@@ -64,7 +59,7 @@ def record_of(span: ReadableSpan, conversation_context: ConversationContext | No
             SpanEvent(event.name, event.timestamp, copy_plain_attributes(event.attributes or {}))
             for event in span.events
         ),
-        status=_STATUS[span.status.status_code],
+        status=STATUSES[span.status.status_code],
         status_description=span.status.description,
         scope=scope.name if scope else "",
         resource=span.resource.attributes,
@@ -91,12 +86,14 @@ class GreenflashSpanExporter(SpanExporter):
     def __init__(
         self, *, pipeline: Pipeline | None = None, http_client: httpx.Client | None = None, **settings: Any
     ) -> None:
-        found = None if pipeline else Settings.read(os.environ, **{"export": "greenflash", **settings})
-        self._is_off = found is not None and found.off_reason is not None
-        if found is not None and self._is_off:
-            report_off(found)
-            found = IDLE
-        self.pipeline = pipeline or Pipeline(found or IDLE, http_client=http_client)
+        self._is_off = False
+        if pipeline is None:
+            found = Settings.read(os.environ, **{"export": "greenflash", **settings})
+            self._is_off = found.off_reason is not None
+            if self._is_off:
+                report_off(found)
+            pipeline = Pipeline(IDLE if self._is_off else found, http_client=http_client)
+        self.pipeline = pipeline
         """Where its spans go."""
         if not self._is_off:
             standalone.register(self)
@@ -256,14 +253,7 @@ def _may_be_exported(span: ReadableSpan) -> bool:
 
 def _size_of(span: ReadableSpan) -> int:
     """Return what the texts of a span take in memory, about."""
-    size = sum(map(_size_of_value, (span.attributes or {}).values()))
+    size = sum(map(size_of_value, (span.attributes or {}).values()))
     for event in span.events:
-        size += sum(map(_size_of_value, (event.attributes or {}).values()))
+        size += sum(map(size_of_value, (event.attributes or {}).values()))
     return size
-
-
-def _size_of_value(value: object) -> int:
-    """Estimate the bytes of texts. A character takes one, two or four bytes, depending on the others in its text."""
-    if isinstance(value, (list, tuple)):
-        return sum(sys.getsizeof(text) for text in value if isinstance(text, str))
-    return sys.getsizeof(value) if isinstance(value, (str, bytes)) else 0

@@ -231,9 +231,6 @@ def to_json(value: object) -> Json:
     return _WHOLE.copy(value)
 
 
-# --- media -----------------------------------------------------------------------------------------
-
-
 def iterate_texts(value: Json) -> Iterator[str]:
     """Yield the texts in a value, without the keys of objects, in their order."""
     if isinstance(value, str):
@@ -244,6 +241,9 @@ def iterate_texts(value: Json) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from iterate_texts(item)
+
+
+# --- media -----------------------------------------------------------------------------------------
 
 
 def digest_of(base64_content: str) -> tuple[str, int]:

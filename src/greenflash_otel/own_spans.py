@@ -36,8 +36,9 @@ from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.context import get_conversation_context
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model import telemetry
-from greenflash_otel.model.operation import TURN, Operation
+from greenflash_otel.model.operation import TURN, Failure, Operation
 from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord
+from greenflash_otel.model.visit import size_of_value
 from greenflash_otel.semconv.genai import (
     CONVERSATION_ID,
     OPERATION_NAME,
@@ -61,6 +62,13 @@ RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
 LazyWrite: TypeAlias = Callable[[], "Operation | Mapping[str, Attribute]"]
 """An operation, or attributes, that the pipeline's thread reads."""
 
+STATUSES: Final[Mapping[StatusCode, telemetry.Status]] = {
+    StatusCode.UNSET: "unset",
+    StatusCode.OK: "ok",
+    StatusCode.ERROR: "error",
+}
+"""The states of spans in our plain values."""
+
 
 class OwnSpanSink(Protocol):
     """Where spans go that just ended: a pipeline."""
@@ -82,6 +90,16 @@ def make_head(operation: Operation) -> dict[str, str]:
         REQUEST_MODEL: operation.request_model or "",
     }
     return {name: value for name, value in head.items() if value}
+
+
+def kind_of(operation: Operation) -> SpanKind:
+    """Return the kind of an operation's span: a tool runs in this process, a model elsewhere."""
+    return SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT
+
+
+def make_failed_status(failure: Failure) -> Status:
+    """Return the status of a span whose operation failed."""
+    return Status(StatusCode.ERROR, repair_surrogates(failure.message) if failure.message else None)
 
 
 def clean_attributes(attributes: Mapping[str, object]) -> dict[str, Attribute]:
@@ -113,7 +131,7 @@ class OwnTracer(Tracer):
 
     def begin(self, operation: Operation, context: Context | None = None) -> OwnSpan:
         """Start the span of an operation in ``context``, by default the current one."""
-        span = OwnSpan(self, context, SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT)
+        span = OwnSpan(self, context, kind_of(operation))
         span.head = operation
         if context is not None:  # the current one's conversation is the operation's already
             span.conversation_id = get_conversation_context(context).conversation_id
@@ -130,7 +148,7 @@ class OwnTracer(Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> OwnSpan:
-        """Start a span that is no operation: an outcome."""
+        """Start a span as any tracer does. What is no operation by its end, it does not hand over."""
         span = OwnSpan(self, context, kind, name)
         span.set_attributes(attributes or {})
         return span
@@ -202,14 +220,16 @@ class OwnSpan(Span, ReadableSpan):
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         values = clean_attributes(attributes)
-        self._size_bytes += sum(len(value) for value in values.values() if isinstance(value, str))
+        self._size_bytes += sum(map(size_of_value, values.values()))
         self._writes.append(values)
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         self.set_attributes({key: value})
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        self._events.append(Event(name, clean_attributes(attributes or {}), timestamp))  # type: ignore[attr-defined]  # a list
+        values = clean_attributes(attributes or {})
+        self._size_bytes += sum(map(size_of_value, values.values()))
+        self._events.append(Event(name, values, timestamp))  # type: ignore[attr-defined]  # a list
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """Do nothing: we read no links."""
@@ -271,7 +291,7 @@ class OwnSpan(Span, ReadableSpan):
             end_ns=self._end_time or 0,
             attributes=attributes,
             events=events,
-            status=_STATUS[self._status.status_code],
+            status=STATUSES[self._status.status_code],
             status_description=self._status.description,
             scope=OURS,
             resource=self._resource.attributes,
@@ -292,7 +312,8 @@ class OwnSpan(Span, ReadableSpan):
         if not isinstance(write, Operation):
             return write
         self._name_model(write)
-        self._note_failure(write)
+        if write.failure:
+            self.set_status(make_failed_status(write.failure))
         return clean_attributes(attributes_of(write))
 
     def _name_model(self, operation: Operation) -> None:
@@ -300,18 +321,8 @@ class OwnSpan(Span, ReadableSpan):
         if self.head is not None and self.head.request_model is None and self.head.name != TURN:
             self.head = replace(self.head, request_model=operation.request_model)
 
-    def _note_failure(self, operation: Operation) -> None:
-        if failure := operation.failure:
-            message = repair_surrogates(failure.message) if failure.message else None
-            self.set_status(Status(StatusCode.ERROR, message))
-
-
-_STATUS: Mapping[StatusCode, telemetry.Status] = {
-    StatusCode.UNSET: "unset",
-    StatusCode.OK: "ok",
-    StatusCode.ERROR: "error",
-}
-
 
 def _size_of(record: SpanRecord) -> int:
-    return sum(len(value) for value in record.attributes.values() if isinstance(value, (str, bytes)))
+    """Return what the texts of a span take in memory, about."""
+    size = sum(map(size_of_value, record.attributes.values()))
+    return size + sum(size_of_value(value) for event in record.events for value in event.attributes.values())

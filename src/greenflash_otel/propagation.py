@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextvars import Context, copy_context
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar, cast
 
 from opentelemetry import context as otel_context
+
+from greenflash_otel.generator_steps import drive, drive_async
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,21 +28,17 @@ def propagate(work: F) -> F:
     """
     context, current = copy_context(), otel_context.get_current()
     if inspect.isasyncgenfunction(work):
-        return cast(F, _propagate_async_generator(work, current))
+        return cast(F, drive_async(work, lambda: (functools.partial(_attached, current), _do_nothing)))
     if inspect.iscoroutinefunction(work):
 
         @functools.wraps(work)
         async def run_async(*args: Any, **kwargs: Any) -> Any:
-            before = otel_context.get_current()
-            otel_context.attach(current)
-            try:
+            with _attached(current):
                 return await work(*args, **kwargs)
-            finally:
-                otel_context.attach(before)
 
         return cast(F, run_async)
     if inspect.isgeneratorfunction(work):
-        return cast(F, _propagate_generator(work, context))
+        return cast(F, drive(work, lambda: (context.copy().run, _do_nothing)))
 
     @functools.wraps(work)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -48,60 +47,16 @@ def propagate(work: F) -> F:
     return cast(F, run)
 
 
-def _propagate_generator(
-    work: Callable[..., Generator[Any, Any, Any]], context: Context
-) -> Callable[..., Generator[Any, Any, Any]]:
-    """Run each step of a generator in one copy of the context; the code between the steps keeps its own."""
-
-    @functools.wraps(work)
-    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        own = context.copy()
-        generator = own.run(work, *args, **kwargs)
-        step: functools.partial[Any] = functools.partial(next, generator)
-        while True:
-            try:
-                item = own.run(step)
-            except StopIteration as end:
-                return end.value
-            try:
-                sent = yield item
-            except GeneratorExit:
-                own.run(generator.close)
-                raise
-            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
-                step = functools.partial(generator.throw, error)
-            else:
-                step = functools.partial(generator.send, sent)
-
-    return run
+@contextmanager
+def _attached(context: otel_context.Context) -> Iterator[None]:
+    """Run the block in a context of OpenTelemetry, then restore the one before; a token fails in another task."""
+    before = otel_context.get_current()
+    otel_context.attach(context)
+    try:
+        yield
+    finally:
+        otel_context.attach(before)
 
 
-def _propagate_async_generator(
-    work: Callable[..., AsyncGenerator[Any, Any]], current: otel_context.Context
-) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """Run each step of an async generator in the context; the twin of `_propagate_generator`."""
-
-    @functools.wraps(work)
-    async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        generator = work(*args, **kwargs)
-        step: Callable[[], Any] = generator.__anext__
-        while True:
-            before = otel_context.get_current()
-            otel_context.attach(current)
-            try:
-                item = await step()
-            except StopAsyncIteration:
-                return
-            finally:
-                otel_context.attach(before)
-            try:
-                sent = yield item
-            except GeneratorExit:
-                await generator.aclose()
-                raise
-            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
-                step = functools.partial(generator.athrow, error)
-            else:
-                step = functools.partial(generator.asend, sent)
-
-    return run
+def _do_nothing(left: BaseException) -> None:
+    pass

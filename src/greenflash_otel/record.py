@@ -188,19 +188,20 @@ def record_rating(
     conversation_context = get_current_conversation_context()
     is_elsewhere = greenflash_conversation_id is not None or greenflash_message_id is not None
     whose = _choose_id(conversation_id, None if is_elsewhere else conversation_for_feedback())
+    rated_id = find_message_id(response) if message_id is None else message_id
     repaired, repairs = repair_rating(
         rating,
         now_ns=time.time_ns(),
         rating_min=rating_min,
         rating_max=rating_max,
         conversation_id=whose,
-        message_id=find_message_id(response) if message_id is None else message_id,
+        message_id=rated_id,
         greenflash_conversation_id=greenflash_conversation_id,
         greenflash_message_id=greenflash_message_id,
         feedback=feedback,
         rated_at=rated_at,
     )
-    if response is not None and message_id is None and find_message_id(response) is None:
+    if response is not None and rated_id is None:
         repairs.note("response", response, "left out", "an answer that has an id, or its id")
     _report("record_rating()", repaired, repairs, strict)
     if repaired is None:

@@ -67,7 +67,10 @@ class _PassedObjects:
 class _Runtime:
     """What `instrument()` set up and `shutdown()` takes down."""
 
+    asked: Settings
+    """What the application asked for, with which a second call is compared."""
     settings: Settings
+    """What applies: the same, unless everything is off."""
     pipeline: Pipeline
     tracer: Tracer
     processor: _Processor | None
@@ -164,7 +167,7 @@ def instrument(
             with internal_errors.guarded("say what is set up"):
                 report_set_up(settings, shares_provider=tracer_provider is not None)
             return runtime.pipeline
-    report_second_call(runtime.settings, arguments, other_objects=passed.list_others(runtime.passed))
+    report_second_call(runtime.asked, arguments, other_objects=passed.list_others(runtime.passed))
     return runtime.pipeline
 
 
@@ -291,8 +294,7 @@ def find_recording_tracer() -> Tracer:
     pipeline = standalone.pipeline_of_process()
     if _runtime is not None or pipeline is None:
         return find_active_tracer()
-    with _lock:
-        return _make_standalone_tracer(pipeline)
+    return _make_standalone_tracer(pipeline)
 
 
 @lru_cache(maxsize=1)
@@ -331,24 +333,26 @@ _is_end_arranged = False
 
 
 def _set_up(settings: Settings, passed: _PassedObjects) -> _Runtime:
-    provider = passed.tracer_provider
+    asked, provider = settings, passed.tracer_provider
     if settings.off_reason is not None:
         settings = replace(settings, export="none", frameworks=())
         provider = trace.NoOpTracerProvider()
-    own = provider is None and settings.export != "none"
+    is_only_reader = provider is None and settings.export == "greenflash"
     pipeline: Pipeline
     processor: _Processor | None
     tracer: Tracer
-    if own and settings.export == "greenflash":
+    if is_only_reader:
         pipeline = Pipeline(settings, http_client=passed.http_client, on_delivered=passed.on_delivered)
         tracer = processor = OwnTracer(pipeline, Resource.create())
     else:
-        provider = provider or (make_own_provider(settings) if own else trace.get_tracer_provider())
+        if provider is None:
+            to_collector = settings.export == "otlp"
+            provider = make_own_provider(settings) if to_collector else trace.get_tracer_provider()
         pipeline, processor = _make_pipeline(settings, provider, passed)
         tracer = provider.get_tracer(TRACER)
     set_baggage_propagation(settings.baggage)
     set_strict(settings.strict)
-    history = settings.history or ("new" if own and settings.export == "greenflash" else "full")
+    history = settings.history or ("new" if is_only_reader else "full")
     common = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
     options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
     with internal_errors.guarded("prepare for LangChain handlers that the application passes"):
@@ -356,7 +360,7 @@ def _set_up(settings: Settings, passed: _PassedObjects) -> _Runtime:
     for name in settings.frameworks:
         with internal_errors.guarded(f"instrument {name}"):
             _import_instrumentation(name).instrument(tracer, **options[name])
-    return _Runtime(settings, pipeline, tracer, processor, passed)
+    return _Runtime(asked, settings, pipeline, tracer, processor, passed)
 
 
 def _make_pipeline(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from greenflash_otel.block import Block
+from greenflash_otel.generator_steps import EnterStep, Leave, RunStep, drive, drive_async
 
 
 class DecoratingScope(Protocol):
@@ -25,9 +26,9 @@ class DecoratingScope(Protocol):
 
 def decorate(function: Callable[..., Any], scope: DecoratingScope) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(function):
-        return _decorate_async_generator(function, scope)
+        return drive_async(function, functools.partial(_begin_async, scope))
     if inspect.isgeneratorfunction(function):
-        return _decorate_generator(function, scope)
+        return drive(function, functools.partial(_begin, scope))
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -45,63 +46,19 @@ def decorate(function: Callable[..., Any], scope: DecoratingScope) -> Callable[.
     return run
 
 
-def _decorate_generator(
-    function: Callable[..., Generator[Any, Any, Any]], scope: DecoratingScope
-) -> Callable[..., Generator[Any, Any, Any]]:
-    """Only the generator's own steps run in the scope, never the consumer's code between them."""
+def _begin(scope: DecoratingScope) -> tuple[RunStep, Leave]:
+    """Begin the one pass through the scope that all steps of a generator are."""
+    enter, leave = _begin_async(scope)
 
-    @functools.wraps(function)
-    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        generator, block = function(*args, **kwargs), Block()
-        in_scope = scope.enter_step(block)
-        step: Callable[[], Any] = functools.partial(next, generator)
-        while True:
-            try:
-                with in_scope:
-                    item = step()
-            except StopIteration as end:
-                return end.value
-            try:
-                sent = yield item
-            except GeneratorExit as left:
-                with in_scope:
-                    generator.close()
-                block.leave(left)
-                raise
-            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
-                step = functools.partial(generator.throw, error)
-            else:
-                step = functools.partial(generator.send, sent)
+    def run_step(step: Callable[[], Any]) -> Any:
+        with enter():
+            return step()
 
-    return run
+    return run_step, leave
 
 
-def _decorate_async_generator(
-    function: Callable[..., AsyncGenerator[Any, Any]], scope: DecoratingScope
-) -> Callable[..., AsyncGenerator[Any, Any]]:
-    """Decorate an async generator; the twin of `_decorate_generator`."""
-
-    @functools.wraps(function)
-    async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        generator, block = function(*args, **kwargs), Block()
-        in_scope = scope.enter_step(block)
-        step: Callable[[], Any] = generator.__anext__
-        while True:
-            try:
-                with in_scope:
-                    item = await step()
-            except StopAsyncIteration:
-                return
-            try:
-                sent = yield item
-            except GeneratorExit as left:
-                with in_scope:
-                    await generator.aclose()
-                block.leave(left)
-                raise
-            except BaseException as error:  # noqa: BLE001 - handed on into the generator, whatever it is
-                step = functools.partial(generator.athrow, error)
-            else:
-                step = functools.partial(generator.asend, sent)
-
-    return run
+def _begin_async(scope: DecoratingScope) -> tuple[EnterStep, Leave]:
+    """Do the same for an async generator."""
+    block = Block()
+    in_scope = scope.enter_step(block)
+    return (lambda: in_scope), block.leave

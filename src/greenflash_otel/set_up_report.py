@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from greenflash_otel import internal_errors
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.frameworks import SUPPORTED, Framework
-from greenflash_otel.settings import MEMORY, Settings
+from greenflash_otel.settings import MEMORY, SECRETS, Settings
 
-UNQUOTED: Final = frozenset({"api_key", "id_key", "redact", "default_user_id"})
+UNQUOTED: Final = frozenset({*SECRETS, "redact", "default_user_id"})
 """Settings whose values are secret, personal or code: a difference is named without them."""
 
 

@@ -28,6 +28,10 @@ MOST_NAME_WAIT_S = 86_400.0
 
 DEFAULT_BASE_URL = "https://www.greenflash.ai/api/v1"
 MEMORY = ":memory:"
+NO_PRODUCT = "00000000-0000-0000-0000-000000000000"
+"""Takes the place of a product that is not set, so that the other settings can be read."""
+SECRETS = ("api_key", "id_key")
+"""Settings that nobody may see: never quoted, and never an argument of a command."""
 UUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -364,7 +368,5 @@ def default_of(name: str) -> object:
     raise KeyError(name)
 
 
-IDLE = Settings(
-    product_id="00000000-0000-0000-0000-000000000000", api_key="none", outbox=MEMORY, export="none"
-)
+IDLE = Settings(product_id=NO_PRODUCT, api_key="none", outbox=MEMORY, export="none")
 """Of the pipeline that is there where none is wanted: nothing is ever put into it."""

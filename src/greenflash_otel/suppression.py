@@ -1,4 +1,4 @@
-"""Keep instrumentations quiet while code runs that must not be observed: the user's redaction function.
+"""Keep instrumentations quiet while code runs that must not be observed: a redaction function, our own requests.
 
 OpenTelemetry has no public name for this. Its SDK and the instrumentations of others look for these keys in
 the context; ours do too. A key of our own says in addition that redaction runs: a span that begins then is
@@ -23,6 +23,8 @@ SUPPRESSING: Final = (
     "suppress_language_model_instrumentation",  # of OpenLLMetry
 )
 """Keys that instrumentations look for."""
+UNTRACED: Final = Context(dict.fromkeys(SUPPRESSING, True))
+"""A context in which nothing is instrumented, and which no conversation reaches."""
 _REDACTING: Final = otel_context.create_key("greenflash-redacting")
 
 
@@ -32,8 +34,8 @@ def is_suppressed(context: Context | None = None) -> bool:
 
 
 def context_of_redaction() -> Context:
-    """Return a context in which nothing is instrumented, and which no conversation reaches."""
-    return Context({**dict.fromkeys(SUPPRESSING, True), _REDACTING: True})
+    """Return a context in which nothing is instrumented, and which shows that redaction runs."""
+    return Context({**UNTRACED, _REDACTING: True})
 
 
 def is_redacting(context: Context | None = None) -> bool:

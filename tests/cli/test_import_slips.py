@@ -10,7 +10,7 @@ import pytest
 
 from greenflash_otel.cli import main
 from greenflash_otel.testing import Emulator
-from tests.conftest import PRODUCT
+from tests.conftest import make_environment
 from tests.gateway.test_otlp import in_json
 
 EMPTY = "no spans and no log records in it"
@@ -35,10 +35,8 @@ WITHOUT_SPANS = {
 @pytest.fixture(autouse=True)
 def set_up(monkeypatch: pytest.MonkeyPatch, greenflash_emulator: Emulator, tmp_path: Path) -> None:
     """Set everything that an import needs."""
-    monkeypatch.setenv("GREENFLASH_API_KEY", "gf_test")
-    monkeypatch.setenv("GREENFLASH_PRODUCT_ID", PRODUCT)
-    monkeypatch.setenv("GREENFLASH_BASE_URL", greenflash_emulator.base_url)
-    monkeypatch.setenv("GREENFLASH_OUTBOX", str(tmp_path / "outbox"))
+    for name, value in make_environment(greenflash_emulator, tmp_path / "outbox").items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize("name", WRONG)

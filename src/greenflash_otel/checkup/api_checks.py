@@ -13,12 +13,11 @@ import httpx
 from opentelemetry import context as otel_context
 
 from greenflash_otel.checkup.finding import Finding
-from greenflash_otel.checkup.settings_checks import NO_PRODUCT
 from greenflash_otel.greenflash_api.quiet import without_log_lines
 from greenflash_otel.greenflash_api.stand_in import HEADER
 from greenflash_otel.set_up_report import remove_password
-from greenflash_otel.settings import Settings
-from greenflash_otel.suppression import SUPPRESSING
+from greenflash_otel.settings import NO_PRODUCT, Settings
+from greenflash_otel.suppression import UNTRACED
 
 TIMEOUT_S: Final = 10.0
 MAX_CLOCK_S: Final = 60.0
@@ -58,7 +57,7 @@ def _ask(settings: Settings, http_client: httpx.Client | None) -> httpx.Response
     key = {"authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
     url = f"{settings.base_url.rstrip('/')}/products"
     own = httpx.Client() if http_client is None else nullcontext(http_client)
-    token = otel_context.attach(otel_context.Context(dict.fromkeys(SUPPRESSING, True)))
+    token = otel_context.attach(UNTRACED)
     try:
         with without_log_lines(), own as client:
             return client.get(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from greenflash_otel.visible_text import escape_controls
+
 State: TypeAlias = Literal["ok", "warn", "fail"]
 
 CHECKS: Final[Mapping[str, str]] = {
@@ -51,9 +53,4 @@ class Finding:
 
     def __str__(self) -> str:
         step = f"\n      -> {self.next_step}" if self.next_step else ""
-        return f"{_MARKS[self.state]}  {self.id:18} {_escape_controls(self.title)}{step}"
-
-
-def _escape_controls(text: str) -> str:
-    """Return a text on one line: names in it come from a server."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        return f"{_MARKS[self.state]}  {self.id:18} {escape_controls(self.title)}{step}"

@@ -60,10 +60,9 @@ def _count(root: Path) -> tuple[int, int]:
     pending = rejected = 0
     for folder, destination in inspector.list_destinations(root):
         with inspector.inspecting(folder, destination) as found:
-            pending += found.count_captured()
-            for entry in found.list_entries():
-                pending += 0 if entry.is_rejected else entry.items
-                rejected += entry.items if entry.is_rejected else 0
+            waiting, refused = found.count_items()
+            pending += waiting + found.count_captured()
+            rejected += refused
     return pending, rejected
 
 

@@ -9,14 +9,11 @@ from typing import Final
 
 from greenflash_otel.checkup.finding import Finding
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.settings import SETTINGS, UUID, Settings
+from greenflash_otel.settings import NO_PRODUCT, SECRETS, SETTINGS, UUID, Settings
 
 PREFIX: Final = "GREENFLASH_"
 OTHER_VARIABLES: Final = ("GREENFLASH_GATEWAY_TOKENS",)
 """Variables of ours that are no settings."""
-NO_PRODUCT: Final = "00000000-0000-0000-0000-000000000000"
-"""Stands for a product that is not set, so that the other settings can be read."""
-_SECRETS: Final = ("api_key", "id_key")
 
 
 def check_settings(environment: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
@@ -78,7 +75,7 @@ def _find_problem(name: str, environment: Mapping[str, str]) -> Finding | None:
     except ConfigurationError as error:
         what, _, step = str(error).partition("; ")
         variable = next(variable for variable, text in own.items() if text.strip())
-        shown = f"{variable} cannot be read" if name in _SECRETS else what
+        shown = f"{variable} cannot be read" if name in SECRETS else what
         return Finding("settings.valid", "fail", shown, f"{variable}: {step or what}")
     return None
 

@@ -87,10 +87,10 @@ def _report(emulator: Emulator, *, keep: bool, is_watched: bool) -> int:
     print(f"as JSON: {emulator.url}/emulator/conversations")
     print(f"Look at the conversations: {emulator.url}/")
     if keep:
-        print("It runs until Ctrl+C.", flush=True)
-        if is_watched and has_screen():
-            webbrowser.open(emulator.url)
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt):  # from the moment it is printed
+            print("It runs until Ctrl+C.", flush=True)
+            if is_watched and has_screen():
+                webbrowser.open(emulator.url)
             threading.Event().wait()
     else:
         print("It ends with this program; `greenflash-otel demo --keep` leaves it running for a look.")

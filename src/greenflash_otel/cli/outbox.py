@@ -21,7 +21,6 @@ from greenflash_otel.cli.outbox_contents import (
     count_contents,
     describe_contents,
     describe_entry,
-    escape_controls,
     write_json_line,
     write_line,
     write_status,
@@ -31,10 +30,8 @@ from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.delivery.inspector import OutboxInspector, StoredEntry
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.pipeline import Pipeline
-from greenflash_otel.settings import DEFAULT_BASE_URL, MEMORY, Settings
-
-ANY_PRODUCT = "00000000-0000-0000-0000-000000000000"
-"""Stands for the product where none is set: what waits in the outbox names its own."""
+from greenflash_otel.settings import DEFAULT_BASE_URL, MEMORY, NO_PRODUCT, Settings
+from greenflash_otel.visible_text import escape_controls
 
 Place: TypeAlias = tuple[Path, Destination]
 """A folder and the destination that it is of."""
@@ -225,7 +222,7 @@ def _choose(settings: Settings, arguments: argparse.Namespace) -> Place | None:
     places = _find_destinations(settings, arguments)
     if len(places) <= 1 and arguments.destination:
         return places[0] if places else None
-    if settings.product_id != ANY_PRODUCT:
+    if settings.product_id != NO_PRODUCT:
         wanted = Destination(settings.base_url, str(settings.product_id))
         for destination in (wanted, wanted.unaddressed):
             if matching := [place for place in places if place[1].key == destination.key]:
@@ -271,5 +268,5 @@ def _find_destinations(settings: Settings, arguments: argparse.Namespace) -> lis
 
 
 def _read_settings(arguments: argparse.Namespace) -> Settings:
-    product = os.environ.get("GREENFLASH_PRODUCT_ID") or ANY_PRODUCT
+    product = os.environ.get("GREENFLASH_PRODUCT_ID") or NO_PRODUCT  # what waits in the outbox names its own
     return Settings.read(os.environ, product_id=product, export="greenflash")

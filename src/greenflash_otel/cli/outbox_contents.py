@@ -14,6 +14,7 @@ from greenflash_otel.delivery import inspector
 from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.delivery.inspector import FolderCounts, OutboxInspector, StoredEntry
 from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.visible_text import escape_controls
 
 TIMES = ("createdAt", "eventAt", "ratedAt")
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -36,10 +37,7 @@ class DestinationContents:
 
 def count_contents(found: OutboxInspector, folder: Path, destination: Destination) -> DestinationContents:
     """Count what a folder has for a destination."""
-    pending, rejected, captured = 0, 0, found.count_captured()
-    for entry in found.list_entries():
-        pending += 0 if entry.is_rejected else entry.items
-        rejected += entry.items if entry.is_rejected else 0
+    (pending, rejected), captured = found.count_items(), found.count_captured()
     is_marked = inspector.is_marked_for(folder, destination)
     return DestinationContents(
         folder, destination, pending + captured, rejected, captured, found.count_files(), is_marked
@@ -139,11 +137,6 @@ def write_age(seconds: float) -> str:
         if seconds >= unit_s:
             return f"{int(seconds // unit_s)} {unit}"
     return "0 s"
-
-
-def escape_controls(text: str) -> str:
-    """Return a text on one line, with control characters escaped: strangers wrote it."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _count(number: int, singular: str, plural: str) -> str:

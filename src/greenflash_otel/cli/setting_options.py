@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.settings import SETTINGS
+from greenflash_otel.settings import SECRETS, SETTINGS
 
-SECRETS = ("api_key", "id_key")
-"""Never an argument, which everybody on the machine can read: a file has them."""
 NO_OPTIONS = ("frameworks", "handle_sigterm", "export", "strict", "langchain_chains", "baggage")
 """Settings of an application, that no command reads."""
 
@@ -22,7 +20,7 @@ def add_settings(parser: argparse.ArgumentParser, names: Collection[str] | None 
     group = parser.add_argument_group("settings", "Each wins over its environment variable.")
     for name in names or [name for name in SETTINGS if name not in NO_OPTIONS]:
         variable = SETTINGS[name].variables[0]
-        if name in SECRETS:
+        if name in SECRETS:  # no argument, which everybody on the machine can read: a file has them
             option = f"--{name.replace('_', '-')}-file"
             group.add_argument(option, dest=f"{name}_file", metavar="FILE", help=f"{variable}, from a file")
         else:

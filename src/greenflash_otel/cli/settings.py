@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 
-from greenflash_otel.checkup.settings_checks import NO_PRODUCT, PREFIX, list_unknown_variables
-from greenflash_otel.cli.setting_options import SECRETS, find_option
+from greenflash_otel.checkup.settings_checks import PREFIX, list_unknown_variables
+from greenflash_otel.cli.setting_options import find_option
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.set_up_report import remove_password
-from greenflash_otel.settings import SETTINGS, UUID, Settings, default_of
+from greenflash_otel.settings import NO_PRODUCT, SECRETS, SETTINGS, UUID, Settings, default_of
 
 HIDDEN = "(hidden)"
 

@@ -29,7 +29,7 @@ def add_properties(
     store.apply(Changes(id, Evidence.GIVEN, CallRole.AUXILIARY, state=change))
     return ConversationUpdate(
         id,
-        () if last is None else (last,),
+        () if last is None else last[:1],
         user_id=context.user_id or state.facts.user_id,
         organization_id=context.organization_id or state.facts.organization_id,
         properties=properties,

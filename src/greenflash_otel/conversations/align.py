@@ -127,7 +127,7 @@ def _match_resent_answer(
     state: ConversationState, cursor: Cursor, answers: Sequence[SplitMessage]
 ) -> Sequence[MessageNode | None]:
     """Match an answer that a later request brought before: its calls have the ids of known ones of the turn."""
-    links = [fragment for message in answers for fragment in message.fragments if fragment.is_link]
+    links = list_links(answers)
     found = [_find_call_of_turn(state, cursor, link) for link in links]
     call = next((node for node in found if node), None)
     if call is None:

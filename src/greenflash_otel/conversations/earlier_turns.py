@@ -17,10 +17,10 @@ from greenflash_otel.conversations.prepare import PreparedOperation
 from greenflash_otel.conversations.resolve import (
     KnownConversations,
     is_fallback_id,
+    list_history_heads,
     name_history,
     resolve_conversation,
 )
-from greenflash_otel.message_ids.chain import list_heads
 from greenflash_otel.message_ids.fragments import SYSTEM_ROLES
 from greenflash_otel.model.operation import MAIN_CALLS, Operation, ToolCallResponse
 from greenflash_otel.model.telemetry import SpanRecord
@@ -87,7 +87,7 @@ def _list_names(namespace: str, prepared: PreparedOperation) -> Iterable[str]:
         yield _name_response(previous_id)
     if (call_id := _find_first_result(prepared.operation)) is not None:
         yield _name_tool_call(call_id)
-    yield from list_heads(namespace, None, prepared.messages)
+    yield from list_history_heads(namespace, prepared)
     for number, exchange in enumerate(walk_exchanges_backwards(prepared.messages)):
         yield exchange.hash_words(namespace)
         if number < MAX_EXCHANGES:

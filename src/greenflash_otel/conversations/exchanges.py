@@ -28,6 +28,7 @@ from greenflash_otel.conversations.changed_history import (
 )
 from greenflash_otel.conversations.changes import MessageNode
 from greenflash_otel.conversations.index import ConversationIndex
+from greenflash_otel.conversations.prepare import list_links
 from greenflash_otel.conversations.state import ConversationState
 from greenflash_otel.message_ids.fragments import Fragment, SplitMessage
 from greenflash_otel.message_ids.ids import compute_containment, id_of_written
@@ -95,7 +96,7 @@ def list_last_exchange_names(namespace: str, messages: Sequence[SplitMessage]) -
 
 def walk_exchanges_backwards(messages: Sequence[SplitMessage]) -> Iterator[ResentExchange]:
     """Yield each question with the last answer to it, the newest first."""
-    links = [fragment for message in messages for fragment in message.fragments if fragment.is_link]
+    links = list_links(messages)
     answer: Fragment | None = None
     calls: list[Fragment] = []
     for at in range(len(links) - 1, -1, -1):

@@ -61,10 +61,6 @@ class NameIndex(Generic[T]):
         """Return what changed since the last `mark_persisted`, oldest first."""
         return self.targets.list_pending_changes()
 
-    def mark_persisted(self) -> None:
-        """Count all that is known as persisted."""
-        self.targets.mark_persisted()
-
     def _find(self, name: str) -> Sequence[T | None]:
         """Return the target of a name, in a sequence; an empty one if it leads nowhere."""
         if name in self.targets:

@@ -33,7 +33,7 @@ from greenflash_otel.model.operation import (
     call_facts_of,
     is_step,
 )
-from greenflash_otel.model.own_operations import CALLBACK, OWN_STEP, THOUGHT
+from greenflash_otel.model.own_operations import CALLBACK, LOOKUPS, OWN_STEP, THOUGHT
 from greenflash_otel.model.telemetry import NS_PER_MS, SpanRecord
 from greenflash_otel.semconv.formats.otel_messages import write_part
 from greenflash_otel.semconv.formats.records import write_record
@@ -51,7 +51,6 @@ STEP_TYPES: Mapping[str, MessageType] = {
 }
 """Message type of a hidden step by the operation's name; any other is a model call."""
 
-LOOKUPS = frozenset({"retrieval", "memory_read", "memory_write"})
 """Types of steps that have a query and documents."""
 
 

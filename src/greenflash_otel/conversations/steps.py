@@ -107,7 +107,7 @@ def sort_steps(
         for fragment in m.fragments
     )
     question_id, known_id = aligned.cursor.turn_user_id, state.facts.cursor.turn_user_id
-    texts = [fragment.fragment.text or "" for fragment in aligned.chained if fragment.fragment.kind == "user"]
+    texts = [chained.fragment.text or "" for chained in aligned.chained if chained.fragment.kind == "user"]
     is_silent = not prepared.messages and not prepared.answers
     for one in waiting:
         is_ahead = one.key.kind is DeferralKind.QUESTION and one.span.start_ns >= span.end_ns

@@ -31,7 +31,7 @@ from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY, DeferredQueu
 from greenflash_otel.conversations.index import ConversationIndex
 from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.state import ConversationState
-from greenflash_otel.conversations.update import MessageItem, find_repeatable, measure_message
+from greenflash_otel.conversations.update import MessageItem, find_repeatable
 from greenflash_otel.lru import ByteBoundLruDict
 from greenflash_otel.message_ids.ids import namespace_of
 from greenflash_otel.model.operation import Json
@@ -86,10 +86,10 @@ class ConversationStore:
         )
         self._unpersisted: dict[str, ConversationState] = {}
         self._forgotten: dict[str, None] = {}
-        self.last_messages: ByteBoundLruDict[str, MessageItem] = ByteBoundLruDict(
-            CONVERSATIONS, LAST_MESSAGES_BYTES, lambda id, message: len(id) + measure_message(message)
+        self.last_messages: ByteBoundLruDict[str, tuple[MessageItem, int]] = ByteBoundLruDict(
+            CONVERSATIONS, LAST_MESSAGES_BYTES, lambda id, measured: len(id) + measured[1]
         )
-        """The newest message of each conversation, to be repeated with properties that come after it."""
+        """The newest message of each conversation with what it takes, to be repeated with later properties."""
         self._newest: tuple[str | None, ConversationState] = (None, ConversationState(""))
         """The conversation that was asked for last: it is asked for several times in a row."""
         self.index = ConversationIndex(self._recall_name, self._reader.expect_recalls)
@@ -171,6 +171,7 @@ class ConversationStore:
     def forget(self, id: str) -> None:
         """Know nothing of a conversation: what arrives of it again is new, under the ids it had."""
         self._states.forget(id)
+        self.last_messages.forget(id)
         self._newest = (None, ConversationState(""))
         self._unpersisted.pop(id, None)
         if self._persists:

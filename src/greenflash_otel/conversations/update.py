@@ -36,11 +36,10 @@ REPEATABLE_BYTES = 16_384
 """Characters of a message that is remembered, to be repeated."""
 
 
-def find_repeatable(messages: Sequence[MessageItem]) -> MessageItem | None:
-    """Return the newest of some messages that is short enough to be remembered."""
-    return next(
-        (message for message in reversed(messages) if measure_message(message) <= REPEATABLE_BYTES), None
-    )
+def find_repeatable(messages: Sequence[MessageItem]) -> tuple[MessageItem, int] | None:
+    """Return the newest of some messages that is short enough to be remembered, and roughly what it takes."""
+    measured = ((message, measure_message(message)) for message in reversed(messages))
+    return next((found for found in measured if found[1] <= REPEATABLE_BYTES), None)
 
 
 def measure_message(message: MessageItem) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from greenflash_otel import internal_errors
+from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.answered_ids import (
     AnsweredId,
     DeliveredConversation,
@@ -35,12 +36,16 @@ class AnsweredNotes:
 
     def __init__(self, outbox: Outbox, on_delivered: OnDelivered | None = None) -> None:
         self._outbox = outbox
-        self._unwritten: deque[AnsweredId] = deque()
-        self._is_writing = False
+        self._begin()
         self._known: ByteBoundLruDict[str, tuple[AnsweredId, ...]] = ByteBoundLruDict(
             CONVERSATIONS, MEMORY_BYTES, lambda id, ids: len(ids) * ID_BYTES
         )
         self._callback = CallbackThread(on_delivered, "on_delivered") if on_delivered else None
+        fork_hooks.watch(self)
+
+    def _begin(self) -> None:
+        self._unwritten: deque[AnsweredId] = deque()
+        self._is_writing = False
 
     def note(self, request: ApiRequest, answer: Answer) -> None:
         """Note what Greenflash answered to a request. Waits for nothing."""
@@ -67,12 +72,21 @@ class AnsweredNotes:
         if self._callback is not None:
             self._callback.finish(timeout_s)
 
+    def prepare_fork(self) -> None:
+        """Nothing: the writer pauses, see `fork_hooks`."""
+
+    def resume_after_fork(self, *, in_child: bool) -> None:
+        """Begin again in the child: what waits is the parent's, and so is the thread of the callback."""
+        if in_child:
+            self._begin()
+            if self._callback is not None:
+                self._callback.begin()
+
     def _write(self) -> None:
         """Write what was not written yet, on the writer's thread."""
         self._is_writing = False
         ids = [self._unwritten.popleft() for _ in range(len(self._unwritten))]
-        if self._outbox.folder is not None:
-            self._outbox.note_answered_here(ids)
+        if not ids or self._outbox.note_answered_here(ids):
             return
         for one in ids:
             known = self._known.get(one.conversation_id, ())

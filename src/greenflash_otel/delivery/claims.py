@@ -69,7 +69,8 @@ class Claims:
     def read_ahead(self, now_s: float) -> None:
         """Claim what is due, and read it."""
         contents, found = self.contents, list[ReadAhead]()
-        size_bytes = sum(len(one.request.body) for one in contents.ahead)
+        with contents.lock:
+            size_bytes = sum(len(one.request.body) for one in contents.ahead)
         while len(contents.ahead) + len(found) < AHEAD and size_bytes < AHEAD_BYTES:
             with contents.lock:
                 queue = None if contents.is_closed else contents.schedule.claim_next(now_s)

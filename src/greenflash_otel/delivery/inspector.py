@@ -75,6 +75,10 @@ class OutboxInspector:
         """Count the spans that wait for their conversion by an application or a gateway."""
         return captured_table.count(self._db)
 
+    def count_items(self) -> tuple[int, int]:
+        """Count the items of all requests: of those that wait, and of those that were rejected."""
+        return schema.count_items(self._db)
+
     def list_entries(self) -> Iterator[StoredEntry]:
         """Yield everything, what waits first, oldest first."""
         return (entry for name in self.list_names() if (entry := self.read_entry(name)) is not None)

@@ -132,10 +132,12 @@ class Outbox:
             return None
         return self._run(lambda entries: self._notes.find_response(response_id))
 
-    def note_answered_here(self, ids: Sequence[AnsweredId]) -> None:
-        """Note what Greenflash answered, on the writer's thread; without a folder nothing is noted."""
-        if self._connection.folder is not None:
-            self._notes.note_answered(ids)
+    def note_answered_here(self, ids: Sequence[AnsweredId]) -> bool:
+        """Note what Greenflash answered, on the writer's thread; False without a folder, which would have the notes."""
+        if self._connection.folder is None:
+            return False
+        self._notes.note_answered(ids)
+        return True
 
     def list_answered(self, conversation_id: str, timeout_s: float) -> list[AnsweredId]:
         """Return what Greenflash answered about a conversation to any process."""

@@ -343,9 +343,12 @@ def list_queues(db: sqlite3.Connection) -> Iterator[tuple[str, int]]:
 
 
 def count_items(db: sqlite3.Connection) -> tuple[int, int]:
-    """Return how many items the entries carry, and how many what was rejected."""
+    """Return how many items the entries carry, and how many what was rejected.
+
+    They are integers even if a flipped bit made a number of items something else.
+    """
     entries, rejected = (
-        db.execute(f"SELECT ifnull(sum(items), 0) FROM {table}").fetchone()[0]
+        db.execute(f"SELECT CAST(total(items) AS INTEGER) FROM {table}").fetchone()[0]
         for table in ("entries", "rejected")
     )
     return entries, rejected

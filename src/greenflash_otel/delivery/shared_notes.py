@@ -8,6 +8,7 @@ a message. So nothing is synced, and failures are counted only.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -77,27 +78,22 @@ class SharedNotes:
         day = int(time.time() // _DAY_S)
         answers = [(*map(_make_storable, response), day) for response in responses]
         users = [(_make_storable(user), _make_storable(id), ms, day) for user, id, ms in latest]
-        self._write(_NOTE_RESPONSE, answers, day, (_NOTE_LATEST, users))
+        self._write(day, (_NOTE_RESPONSE, answers), (_NOTE_LATEST, users))
 
-    def _write(
-        self,
-        sql: str,
-        rows: Sequence[tuple[Any, ...]],
-        day: int,
-        *more: tuple[str, Sequence[tuple[Any, ...]]],
-    ) -> None:
+    def _write(self, day: int, *statements: tuple[str, Sequence[tuple[Any, ...]]]) -> None:
         """Write rows in one transaction, each with a statement of its own kind."""
         with internal_errors.guarded("note what other processes ask for"):
             if not self._path.exists():
-                create_private_file(self._path)
+                with contextlib.suppress(FileExistsError):  # another process was quicker; the check follows
+                    create_private_file(self._path)
             if not self._is_ours():
                 return
             db = self._open()
             try:
                 with db:
-                    for statement, its_rows in ((sql, rows), *more):
-                        db.executemany(statement, its_rows)
-                        self._written += len(its_rows)
+                    for sql, rows in statements:
+                        db.executemany(sql, rows)
+                        self._written += len(rows)
                     if self._written >= _TIDY_EVERY:
                         self._tidy(db, day)
             finally:
@@ -106,7 +102,7 @@ class SharedNotes:
     def note_answered(self, ids: Iterable[AnsweredId]) -> None:
         """Remember what Greenflash answered."""
         day = int(time.time() // _DAY_S)
-        self._write(_NOTE_ANSWERED, [(*map(_make_storable, one), day) for one in ids], day)
+        self._write(day, (_NOTE_ANSWERED, [(*map(_make_storable, one), day) for one in ids]))
 
     def list_answered(self, conversation_id: str) -> list[AnsweredId]:
         """Return what Greenflash answered about a conversation, in the order of the answers."""
@@ -150,7 +146,8 @@ class SharedNotes:
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.Connection(str(self._path), timeout=_WAIT_S)
         db.execute("PRAGMA synchronous=OFF")
-        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:  # setting it is a write
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
         for table in _TABLES:
             db.execute(table)
         return db

@@ -19,10 +19,6 @@ from typing import Final
 import httpcore
 import httpx
 from opentelemetry import context as otel_context
-from opentelemetry.context import (  # what the SDK's own exporters set; there is no public name for it
-    _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
-    _SUPPRESS_INSTRUMENTATION_KEY,
-)
 
 from greenflash_otel import internal_errors
 from greenflash_otel.greenflash_api.answer import Answer, Fault
@@ -31,6 +27,7 @@ from greenflash_otel.greenflash_api.cutoff import Cutoff
 from greenflash_otel.greenflash_api.deadline import Deadline, attempt_until
 from greenflash_otel.greenflash_api.quiet import without_log_lines
 from greenflash_otel.greenflash_api.request import API_PATHS, ApiRequest, is_api_path
+from greenflash_otel.suppression import UNTRACED
 
 TIMEOUT_S: Final = 10.0
 """For a whole attempt, from the look-up of the host to the last byte of the answer."""
@@ -39,8 +36,6 @@ MAX_BODY_BYTES: Final = 1_048_576
 MAX_ECHO_BYTES: Final = 16 * MAX_BODY_BYTES
 """Of an answer that accepts a user or an organization: it repeats the properties that were sent."""
 
-_SUPPRESSING = (_SUPPRESS_INSTRUMENTATION_KEY, _SUPPRESS_HTTP_INSTRUMENTATION_KEY, "suppress_instrumentation")
-_UNTRACED: Final = otel_context.Context(dict.fromkeys(_SUPPRESSING, True))
 _TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException)
 _CONNECTION_ERRORS = (
     httpx.TransportError,
@@ -94,7 +89,7 @@ class Client:
         if not is_api_path(request.path):  # before it meets the key
             return Answer(None, fault="path")
         limit_s = self._timeout_s if timeout_s is None else max(0.001, min(timeout_s, self._timeout_s))
-        token = otel_context.attach(_UNTRACED)
+        token = otel_context.attach(UNTRACED)
         try:
             with without_log_lines():
                 if self._http_client is None:
@@ -114,7 +109,6 @@ class Client:
     def _exchange(self, request: ApiRequest, limit_s: float) -> Answer:
         """Send on a connection of our own."""
         deadline = Deadline(limit_s, self._clock)
-        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit_s)
         with (
             attempt_until(deadline),
             self._get_pool().stream(
@@ -122,7 +116,7 @@ class Client:
                 self._find_url(request.path),
                 headers=self._raw_headers,
                 content=request.body,
-                extensions={"timeout": timeouts},
+                extensions={"timeout": _limit_waits(limit_s)},
             ) as response,
         ):
             headers = {
@@ -159,13 +153,12 @@ class Client:
             prepared = _Prepared(http_client, self._base_url + request.path, self._headers)
             if request.path in API_PATHS:  # others name users, of whom there is no end
                 self._prepared[request.path] = prepared
-        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), limit_s)
         return httpx.Request(
             "POST",
             prepared.url,
             headers=prepared.headers,
             content=request.body,
-            extensions={"trace": cutoff.watch, "timeout": timeouts},
+            extensions={"trace": cutoff.watch, "timeout": _limit_waits(limit_s)},
         )
 
     def _find_url(self, path: str) -> httpcore.URL:
@@ -215,6 +208,11 @@ class _Prepared:
     def is_of(self, http_client: httpx.Client) -> bool:
         """Return whether the client would still make the same."""
         return self._state == _read_state(http_client)
+
+
+def _limit_waits(limit_s: float) -> dict[str, float]:
+    """Return a limit for each wait of a request, as the extension ``timeout`` has it."""
+    return dict.fromkeys(("connect", "read", "write", "pool"), limit_s)
 
 
 def _read_state(http_client: httpx.Client) -> tuple[object, ...]:

@@ -253,9 +253,8 @@ class Ingest:
     ) -> list[ApiRequest]:
         requests: list[ApiRequest] = []
         combined: Iterable[trace.Reading] = self._combine(readings)
-        if {reading.span.scope for reading in readings} != {
-            OURS
-        }:  # ours say themselves all that there is to say
+        scopes = {reading.span.scope for reading in readings}
+        if scopes != {OURS}:  # ours say themselves all that there is to say
             for reading in readings:
                 self._joiner.await_logs(reading.span, reading.operation, now_ns)
             combined = self.waiting.iterate_recordable(readings, [*combined], now_ns, may_wait=may_wait)
@@ -353,7 +352,7 @@ class Ingest:
             if refused:
                 self._conversations.rollback()
                 self._recent = Recent()
-        self._notes.share(are_stored=not refused)
+            self._notes.share(are_stored=not refused)
         if not refused:
             self._conversations.mark_persisted()
         return not refused

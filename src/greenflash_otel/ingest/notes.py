@@ -49,6 +49,8 @@ class Notes:
         self._responses: list[tuple[str, str, str]] = []
         self._unshared: dict[str, tuple[str, int]] = {}
         self._latest: LruDict[str, tuple[str, int]] = LruDict(USERS)
+        self._latest_before: dict[str, tuple[str, int] | None] = {}
+        """What was known, at the last call of `share`, of users with a newer conversation since."""
 
     def add(self, update: ConversationUpdate) -> None:
         """Note which messages responses became, and that the user's newest conversation may be this one."""
@@ -57,17 +59,24 @@ class Notes:
             if response_id := message.properties.get("response_id"):
                 self._responses.append((str(response_id), id, message.id))
         if update.user_id is not None and update.messages:
-            newest_ms = update.messages[-1].created_at_ms
-            if newest_ms >= self._latest.get(update.user_id, ("", newest_ms))[1]:
+            newest_ms, known = update.messages[-1].created_at_ms, self._latest.get(update.user_id)
+            if known is None or newest_ms >= known[1]:
+                self._latest_before.setdefault(update.user_id, known)
                 self._unshared[update.user_id] = (id, newest_ms)
                 self._latest.remember(update.user_id, (id, newest_ms))
 
     def share(self, *, are_stored: bool) -> None:
-        """Let other processes read the notes since the last call, unless what they are about was not stored."""
-        responses, latest = self._responses, self._unshared
-        self._responses, self._unshared = [], {}
+        """Let other processes read the notes since the last call; forget them if what they are about was not stored."""
+        responses, latest, before = self._responses, self._unshared, self._latest_before
+        self._responses, self._unshared, self._latest_before = [], {}, {}
         if are_stored:
             self._shared.note(responses, [(user, id, ms) for user, (id, ms) in latest.items()])
+            return
+        for user_id, known in before.items():
+            if known is not None:
+                self._latest.remember(user_id, known)
+            else:
+                self._latest.pop(user_id, None)
 
     def find_response(self, response_id: str) -> tuple[str, str] | None:
         """Return the conversation and the message of a response that any process noted."""

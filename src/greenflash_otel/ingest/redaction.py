@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
-from greenflash_otel.model.operation import Json, PromptTemplate
+from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import Attributes, LogRecord, SpanRecord
 from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
@@ -24,7 +24,7 @@ from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import attributes_of
 from greenflash_otel.outcomes.span import read as read_outcome
 from greenflash_otel.redaction.isolation import IsolatedRedact
-from greenflash_otel.redaction.operations import redact_operation, redact_voice
+from greenflash_otel.redaction.operations import redact_operation, redact_prompt, redact_voice
 from greenflash_otel.redaction.redact import FAILED, Apply, Redact, redact_value
 from greenflash_otel.semconv.genai import SCOPE_ID, TURN_ID
 
@@ -56,7 +56,7 @@ class Redaction:
         return replace(
             update,
             system_prompt=self._clean(update.system_prompt, "system_prompt"),
-            prompt=update.prompt and self._redact_prompt(update.prompt),
+            prompt=update.prompt and redact_prompt(update.prompt, self._clean),
             properties=self._clean(update.properties, "properties"),
             messages=tuple(self._redact_message(message) for message in update.messages),
             earlier=tuple(map(self.update, update.earlier)),
@@ -139,14 +139,6 @@ class Redaction:
         fields = {name: self._clean(getattr(message, name), f"messages.{name}") for name in _IN_A_MESSAGE}
         voice = message.voice and redact_voice(message.voice, self._clean)
         return replace(message, voice=voice, **fields)
-
-    def _redact_prompt(self, prompt: PromptTemplate) -> PromptTemplate:
-        variables = self._clean(prompt.variables, "system_prompt.variables")
-        components = tuple(
-            replace(one, content=self._clean(one.content, "system_prompt")) for one in prompt.components
-        )
-        template = self._clean(prompt.template, "system_prompt")
-        return replace(prompt, variables=variables, template=template, components=components)
 
     def _redact_attributes(self, attributes: Attributes) -> Attributes:
         """Redact attributes. One that names something has its name as path; any other may be content."""

@@ -192,11 +192,10 @@ class WaitingSpans:
     ) -> Sequence[Reading]:
         trace = self._traces.get(trace_id)
         known = recent.list_known(trace_id)
-        by_span_id = {one.span.span_id: one for one in (*known, *new)}
-        if trace is None and not any(
-            may_lack_name(reading) or may_run_in_tool(reading, by_span_id) for reading in new
-        ):
-            return new
+        if trace is None:
+            by_span_id = {reading.span.span_id: reading for reading in (*known, *new)}
+            if not any(may_lack_name(reading) or may_run_in_tool(reading, by_span_id) for reading in new):
+                return new
         own = {**(trace.readings if trace else {}), **{reading.key: reading for reading in new}}
         around = {reading.key: reading for reading in known} | (trace.links if trace else {})
         unnamed = find_unnamed((around | own).values())

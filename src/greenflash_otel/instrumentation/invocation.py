@@ -13,14 +13,21 @@ from typing import cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace import Span, Tracer, set_span_in_context
 from opentelemetry.util.types import AttributeValue
 
-from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Operation
-from greenflash_otel.model.visit import text_chars_of
-from greenflash_otel.own_spans import LazyWrite, OwnSpan, OwnTracer, clean_attributes, make_head
+from greenflash_otel.model.visit import size_of_texts
+from greenflash_otel.own_spans import (
+    LazyWrite,
+    OwnSpan,
+    OwnTracer,
+    clean_attributes,
+    kind_of,
+    make_failed_status,
+    make_head,
+)
 from greenflash_otel.semconv.genai import Attribute, attributes_of, span_name_of
 
 _ABOVE = otel_context.create_key("greenflash-captured-by-framework")
@@ -54,7 +61,7 @@ class Invocation:
         """Start a span with what a sampler may want to know of ``operation``; content follows at the end."""
         if isinstance(tracer, OwnTracer):
             return cls(tracer.begin(operation, context))
-        kind, head = SpanKind.INTERNAL if operation.tool else SpanKind.CLIENT, make_head(operation)
+        kind, head = kind_of(operation), make_head(operation)
         return cls(tracer.start_span(span_name_of(operation), context, kind=kind, attributes=head))
 
     @property
@@ -84,14 +91,13 @@ class Invocation:
         if span is None:
             return
         if isinstance(span, OwnSpan):
-            span.write(operation, text_chars_of(operation))
+            span.write(operation, size_of_texts(operation))
             return
         with guarded("write an operation to its span", lost="operation_not_written"):
             write_attributes(span, attributes_of(operation))
         with guarded("write a failure to its span"):
-            if failure := operation.failure:
-                message = repair_surrogates(failure.message) if failure.message else None
-                span.set_status(Status(StatusCode.ERROR, message))
+            if operation.failure:
+                span.set_status(make_failed_status(operation.failure))
 
     def finish_later(self, read: LazyWrite, size_bytes: int, *, end_ns: int | None = None) -> None:
         """End an own span; the thread that reads it calls ``read`` for what to write, from so many bytes."""

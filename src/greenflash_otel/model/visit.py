@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
@@ -58,24 +59,31 @@ def map_each(parts: tuple[Part, ...], change: MapPart, role: str) -> tuple[Part,
     return tuple(part for part in found if part is not None)
 
 
-def text_chars_of(operation: Operation) -> int:
-    """Estimate how much text an operation has, in characters."""
-    chars, tool = 0, operation.tool
+def size_of_value(value: object) -> int:
+    """Estimate the bytes of texts. A character takes one, two or four bytes, depending on the others in its text."""
+    if isinstance(value, (list, tuple)):
+        return sum(sys.getsizeof(text) for text in value if isinstance(text, str))
+    return sys.getsizeof(value) if isinstance(value, (str, bytes)) else 0
+
+
+def size_of_texts(operation: Operation) -> int:
+    """Estimate the bytes that the texts of an operation take in memory."""
+    size, tool = 0, operation.tool
     values: list[object] = [operation.properties, *([tool.arguments, tool.result] if tool else ())]
     parts = list(operation.system_instructions)
     for message in (*operation.input, *operation.output):
         parts += message.parts
     for part in parts:
         if isinstance(part, (Text, Reasoning)):
-            chars += len(part.content)
+            size += sys.getsizeof(part.content)
         else:
             values += [getattr(part, name, None) for name in CONTENT]
     while values:
         value = values.pop()
         if isinstance(value, str):
-            chars += len(value)
+            size += sys.getsizeof(value)
         elif isinstance(value, Mapping):
             values += value.values()
         elif isinstance(value, (list, tuple)):
             values += value
-    return chars
+    return size

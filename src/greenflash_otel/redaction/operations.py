@@ -65,7 +65,7 @@ def redact_operation(operation: Operation, clean: Clean) -> Operation:
         input=tuple(_redact_speaker(message, clean) for message in mapped.input),
         output=tuple(_redact_speaker(message, clean) for message in mapped.output),
         conversation_context=_redact_context(operation.conversation_context, clean),
-        prompt=prompt and _redact_prompt(prompt, clean),
+        prompt=prompt and redact_prompt(prompt, clean),
         tool=tool and _change(tool, clean, arguments="messages.input", result="messages.output"),
         failure=failure and _change(failure, clean, message="messages.properties.error.message"),
         properties=cast("Mapping[str, Json]", clean(operation.properties, "messages.properties")),
@@ -85,11 +85,12 @@ def _redact_speaker(message: Message, clean: Clean) -> Message:
 
 def _redact_context(context: ConversationContext, clean: Clean) -> ConversationContext:
     if context.prompt is not None:
-        context = replace(context, prompt=_redact_prompt(context.prompt, clean))
+        context = replace(context, prompt=redact_prompt(context.prompt, clean))
     return _change(context, clean, properties="properties")  # type: ignore[no-any-return]
 
 
-def _redact_prompt(prompt: PromptTemplate, clean: Clean) -> PromptTemplate:
+def redact_prompt(prompt: PromptTemplate, clean: Clean) -> PromptTemplate:
+    """Return ``prompt`` with its template, components and variables redacted."""
     if prompt.template is not None:
         prompt = _change(prompt, clean, template="system_prompt")
     components = tuple(_change(one, clean, content="system_prompt") for one in prompt.components)

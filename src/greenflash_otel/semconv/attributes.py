@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.any_json import MAX_NAME, Bounds, repair_json
+from greenflash_otel.any_json import Bounds, repair_json
 from greenflash_otel.arguments import write_id
 from greenflash_otel.json_values import read_json, read_text_bytes
 from greenflash_otel.model.operation import Failure, Json, Operation
@@ -22,8 +22,6 @@ _BOUNDS = Bounds(depth=200, entries=50_000, text_bytes=sys.maxsize)
 
 REPR = re.compile(r"""(\w+)\((["'])(.*?)\2,?\)(?:Traceback|$)""", re.DOTALL)
 """How Python shows an exception, e.g. ``ValueError('no')``."""
-PLAIN_ID = re.compile(rf"[\w.:@-]{{1,{MAX_NAME}}}", re.ASCII)
-"""What nearly all ids are."""
 GENERAL = ("_OTHER", "Exception")
 """Types that say nothing."""
 
@@ -68,8 +66,6 @@ def read_identifier(attributes: Attributes, name: str) -> str | None:
     value = attributes.get(name)
     if value is None:
         return None
-    if type(value) is str and PLAIN_ID.fullmatch(value):
-        return value  # nothing in it has to be repaired
     is_id = isinstance(value, (str, int, float, bytes)) and not isinstance(value, bool)
     return write_id(value)[0] if is_id else None
 

@@ -11,7 +11,6 @@ from greenflash_otel.arguments import write_id
 from greenflash_otel.json_values import read_json
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import Attributes
-from greenflash_otel.semconv.attributes import PLAIN_ID
 from greenflash_otel.semconv.convention import (
     CONVERSATION_NAMES,
     USER_NAMES,
@@ -103,8 +102,6 @@ def _find_in_objects(attributes: Attributes, names: tuple[str, ...]) -> str | No
 
 def _read_name(value: object) -> str | None:
     """Read an id: text or a number; some producers write it as JSON."""
-    if type(value) is str and value not in NOBODY and PLAIN_ID.fullmatch(value):
-        return value
     if isinstance(value, str) and value.startswith('"'):
         value = read_json(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float, bytes)):

@@ -14,7 +14,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnablePassthrough
 from langgraph.store.memory import InMemoryStore
 
-from greenflash_otel.instrumentation import invocation, langchain
+from greenflash_otel.instrumentation import invocation, langchain, selection
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.langchain import operations, recorder, stores, unread_turn
 from greenflash_otel.instrumentation.langchain.messages import text_of
@@ -65,6 +65,7 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "enter a run": (recorder, "enter", fail),
     "make a span": (invocation.Invocation, "start", fail),
     "write an operation to its span": (invocation, "attributes_of", fail),
+    "name the calls of tools": (selection, "name_calls", fail),
     "shorten a history": (KnownHistory, "shorten", fail),
 }
 """What to replace by what so that a step fails; the last ones fail within others."""
@@ -75,6 +76,7 @@ WITHIN_OTHERS = {
     "enter a run",
     "make a span",
     "write an operation to its span",
+    "name the calls of tools",
     "shorten a history",
 }
 OUTSIDE_OF_CALLS = {

@@ -15,7 +15,7 @@ import pytest
 
 from greenflash_otel import instrumentation
 from greenflash_otel.context import Scope
-from greenflash_otel.instrumentation import invocation, open_operations
+from greenflash_otel.instrumentation import invocation, open_operations, selection
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.openai import (
     agent_call,
@@ -53,7 +53,7 @@ BREAK: Mapping[str, tuple[Any, str, Any]] = {
     "take over a response": (call.ObservedCall, "receive", fail),
     "decode an answer": (JsonBody, "_digest", fail),
     "read an answer": (call, "complete_operation", fail),
-    "name the calls of tools": (call, "name_calls", fail),
+    "name the calls of tools": (selection, "name_calls", fail),
     "shorten a history": (KnownHistory, "shorten", fail),
     "end an operation": (invocation.Invocation, "finish", fail),
     "write an operation to its span": (invocation, "attributes_of", fail),

@@ -56,14 +56,13 @@ def context_of_late_root(
 
 def _is_same_block(context: ConversationContext, other: ConversationContext) -> bool:
     """Return whether two contexts are of one block, which may have been given an id or properties meanwhile."""
-    both = (context, other)
-    first, second = (
-        replace(
-            one, properties={}, prompt=None, conversation_id=None if one.scope_id else one.conversation_id
-        )
-        for one in both
-    )
-    return first == second
+    return _without_news(context) == _without_news(other)
+
+
+def _without_news(context: ConversationContext) -> ConversationContext:
+    """Return a context without what its block may be given after its beginning."""
+    conversation_id = None if context.scope_id else context.conversation_id
+    return replace(context, properties={}, prompt=None, conversation_id=conversation_id)
 
 
 def context_of_other_user(

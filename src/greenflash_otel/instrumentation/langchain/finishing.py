@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn
-from greenflash_otel.instrumentation.langchain.unread_turn import UnreadTurn, list_steps
+from greenflash_otel.instrumentation.langchain.unread_turn import UnreadTurn
 from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.semconv.genai import INTERNAL, TOLD_BY_TURN, Attribute, attributes_of_context
 
@@ -27,9 +28,8 @@ def finish(turn: Turn) -> None:
     if root.invocation is not None and root.invocation.is_read_later and unread.can_wait():
         _finish_later(turn, unread)
         return
-    for step in list_steps(turn):
-        if step.run.invocation is not None:
-            step.run.invocation.end(make_marks(step, unread.assemble()), end_ns=step.end_ns)
+    for step, invocation in _list_ended(turn):
+        invocation.end(make_marks(step, unread.assemble()), end_ns=step.end_ns)
     operation = unread.read()
     if root.invocation is not None:
         root.invocation.finish(operation, end_ns=turn.end_ns)
@@ -37,12 +37,16 @@ def finish(turn: Turn) -> None:
 
 def _finish_later(turn: Turn, unread: UnreadTurn) -> None:
     """End the spans, for which another thread puts the turn together."""
-    for step in list_steps(turn):
-        if step.run.invocation is not None:
-            read_marks = partial(_read_marks, step, unread)
-            step.run.invocation.finish_later(read_marks, 0, end_ns=step.end_ns)
+    for step, invocation in _list_ended(turn):
+        invocation.finish_later(partial(_read_marks, step, unread), 0, end_ns=step.end_ns)
     if turn.root.invocation is not None:
-        turn.root.invocation.finish_later(unread.read, 0, end_ns=turn.end_ns)
+        turn.root.invocation.finish_later(unread.read, unread.size_bytes, end_ns=turn.end_ns)
+
+
+def _list_ended(turn: Turn) -> list[tuple[Step, Invocation]]:
+    """Return the steps of a turn that have spans, with what owns these, in the order of their ends."""
+    steps = sorted(turn.steps, key=lambda step: step.end_ns)
+    return [(step, step.run.invocation) for step in steps if step.run.invocation is not None]
 
 
 def _read_marks(step: Step, unread: UnreadTurn) -> Mapping[str, Attribute]:

@@ -61,6 +61,7 @@ from greenflash_otel.instrumentation.langchain.turn_notes import (
     note_seen,
     recall_given,
 )
+from greenflash_otel.instrumentation.selection import select_recorded
 from greenflash_otel.instrumentation.turn_calls import open_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import (
@@ -73,7 +74,6 @@ from greenflash_otel.model.operation import (
     Operation,
 )
 from greenflash_otel.model.prompt_templates import merge_prompts
-from greenflash_otel.semconv.correlation.pairing import name_calls
 
 GRAPH_STEP = "graph:step:"
 """How the tag begins that LangGraph gives to the steps of a graph."""
@@ -307,13 +307,12 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
 def _write(step: Step) -> None:
     """Write a step to its span, which ends with the turn."""
     instrumentation, invocation = step.run.turn.source.instrumentation, step.run.invocation
-    operation = step.operation
-    if not instrumentation.capture_content:
-        operation = remove_content(operation)
+    operation, capture_content = step.operation, instrumentation.capture_content
     if step.run.parent is None:
-        operation = name_calls(operation)
-        if instrumentation.history is not None:
-            operation = instrumentation.history.shorten(operation)
+        history = instrumentation.history
+        operation = select_recorded(operation, capture_content=capture_content, history=history)
+    elif not capture_content:
+        operation = remove_content(operation)
     if invocation is not None:
         invocation.write(operation)
 

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage, restore_message, see_messages
 from greenflash_otel.instrumentation.langchain.messages import is_message
 from greenflash_otel.instrumentation.langchain.root_io import copy_outputs
-from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.run_registry import Turn
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn, assemble_turn
+from greenflash_otel.instrumentation.selection import select_recorded
 from greenflash_otel.instrumentation.turn_calls import close_turn
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import TURN, Operation
+from greenflash_otel.model.visit import size_of_value
 from greenflash_otel.platform_support import register_at_fork
-from greenflash_otel.semconv.correlation.pairing import name_calls
 
 UNCHANGEABLE = (type(None), str, int, float)
 """What the application cannot change."""
+LEVELS = 3
+"""Levels of blocks in a message that are measured: the data of a picture is in the third."""
 
 
 class UnreadTurn:
@@ -36,6 +38,8 @@ class UnreadTurn:
         self._assembled = AssembledTurn(Operation(TURN, turn.conversation_context))
         self._operation: Operation | None = None
         self._seen: Sequence[SeenMessage] = ()
+        self.size_bytes = 0
+        """What the texts of its messages take in memory, about, while it waits."""
         _unread.append(self)
 
     def can_wait(self) -> bool:
@@ -52,6 +56,8 @@ class UnreadTurn:
             }
             if all(map(is_message, new.values())):
                 self._seen = see_messages(new.values())
+                self.size_bytes = _size_of((*(turn.state or ()), *turn.given.messages, *self._seen))
+                self.size_bytes += sum(size_of_value(text) for _, text in turn.given.texts)
                 return True
         return False
 
@@ -73,10 +79,9 @@ class UnreadTurn:
         with guarded("record a turn"):
             self._restore()
             self._assembled = assemble_turn(turn, self._calls)
-        operation = name_calls(self._assembled.operation)
-        if not self._capture_content:
-            operation = remove_content(operation)
-        return operation if history is None else history.shorten(operation)
+        return select_recorded(
+            self._assembled.operation, capture_content=self._capture_content, history=history
+        )
 
     def _restore(self) -> None:
         """Put what messages said in place of what the application has made of them since."""
@@ -94,6 +99,21 @@ class UnreadTurn:
                 messages[:] = [changed.get(id(one), one) for one in messages]
 
 
+def _size_of(seen: Iterable[SeenMessage]) -> int:
+    """Estimate the bytes of the texts of messages, each once: the input and the state of a graph share them."""
+    said = [part for message, content, calls in seen for part in (content or message, calls)]
+    return sum(map(size_of_value, {id(text): text for text in _list_texts(said, LEVELS)}.values()))
+
+
+def _list_texts(values: Iterable[object], levels: int) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif levels and isinstance(value, (list, tuple, Mapping)):
+            parts = value.values() if isinstance(value, Mapping) else value
+            yield from _list_texts(parts, levels - 1)
+
+
 _unread: deque[UnreadTurn] = deque()
 """Turns in the order of their ends."""
 _locks = [threading.RLock()]
@@ -107,10 +127,3 @@ def _begin_in_child() -> None:
 
 
 register_at_fork(after_in_child=_begin_in_child)
-
-
-def list_steps(turn: Turn) -> list[Step]:
-    """Return the steps of a turn that have spans, in the order of their ends."""
-    return sorted(
-        (step for step in turn.steps if step.run.invocation is not None), key=lambda one: one.end_ns
-    )

@@ -227,8 +227,7 @@ class AgentCall(ObservedCall):
                 invocation, operation, end_ns = self._ended.popleft()
             except IndexError:  # another thread was quicker
                 return
-            with guarded("end an operation"):
-                invocation.finish(self._select_recorded(operation), end_ns=end_ns)
+            self._finish(invocation, operation, end_ns)
 
     def _complete_operation(self, exit: Exit, error: BaseException | None) -> Operation:
         if self._operation.name == ADD_ITEMS or exit == "raised" or not isinstance(self._body, AgentBody):

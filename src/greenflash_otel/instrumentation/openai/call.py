@@ -19,7 +19,6 @@ from typing import Any, Literal, TypeAlias
 from opentelemetry.trace import Tracer
 
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai.agent_sessions import AgentSessions
@@ -36,10 +35,10 @@ from greenflash_otel.instrumentation.openai.body import Decode, ResponseBody
 from greenflash_otel.instrumentation.openai.endpoints import Surface
 from greenflash_otel.instrumentation.openai.stream_tee import TeeStream
 from greenflash_otel.instrumentation.openai.unread import UnreadRequest, complete_head
+from greenflash_otel.instrumentation.selection import select_recorded
 from greenflash_otel.instrumentation.turn_calls import may_be_noted, note_call
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.model.operation import Json, Operation
-from greenflash_otel.semconv.correlation.pairing import name_calls
 
 
 @dataclass
@@ -126,8 +125,7 @@ class ObservedCall:
             self._chunks = []
         self._decode = None if response.is_stream_consumed else _make_decoder(response)
         if self._chunks is None:
-            if self._unread is not None:
-                self._read_request()
+            self._read_request()
             self._body = self._listen(self._decode)
         if response.is_stream_consumed:
             self._receive_whole(response)
@@ -244,8 +242,7 @@ class ObservedCall:
             self._record_later(exit, end_ns)
             open_operations.abandon_waiting()
             return
-        if self._unread is not None:
-            self._read_bytes()
+        self._read_bytes()
         operation = replace(self._operation, ending="failed") if error else self._operation
         with guarded("read an answer"):
             operation = self._complete_operation(exit, error)
@@ -266,25 +263,18 @@ class ObservedCall:
         operation = self._operation
         with guarded("read an answer"):
             operation = self._complete_operation(exit, None)
-        return self._select_recorded(operation, capture_content=capture_content)
+        history = self._instrumentation.history
+        return select_recorded(operation, capture_content=capture_content, history=history)
 
     def _record(self, operation: Operation, end_ns: int) -> None:
         """Write the operation to its span, and end that."""
-        with guarded("end an operation"):
-            self._invocation.finish(self._select_recorded(operation), end_ns=end_ns)
+        self._finish(self._invocation, operation, end_ns)
 
-    def _select_recorded(self, operation: Operation, *, capture_content: bool | None = None) -> Operation:
-        """Return the part of the operation that goes on the span."""
-        if capture_content is None:
-            capture_content = self._instrumentation.capture_content
-        if not capture_content:
-            operation = remove_content(operation)
-        with guarded("name the calls of tools"):
-            operation = name_calls(operation)
-        with guarded("shorten a history"):
-            if self._instrumentation.history is not None:
-                return self._instrumentation.history.shorten(operation)
-        return operation
+    def _finish(self, invocation: Invocation, operation: Operation, end_ns: int) -> None:
+        capture_content, history = self._instrumentation.capture_content, self._instrumentation.history
+        with guarded("end an operation"):
+            recorded = select_recorded(operation, capture_content=capture_content, history=history)
+            invocation.finish(recorded, end_ns=end_ns)
 
     def _complete_operation(self, exit: Exit, error: BaseException | None) -> Operation:
         """Return the operation as it turned out."""

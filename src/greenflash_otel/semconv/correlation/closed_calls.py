@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 
-from greenflash_otel.model.operation import EMBEDDINGS, MAIN_CALLS, RETRIEVAL, Media, Reasoning, Text
+from greenflash_otel.model.operation import MAIN_CALLS, Media, Reasoning, Text
 from greenflash_otel.model.roles import TOOL
+from greenflash_otel.semconv.correlation.layer_kinds import LOOKUPS
 from greenflash_otel.semconv.correlation.rag import SOON_NS
 from greenflash_otel.semconv.correlation.reading import Reading
 
 PLAIN = frozenset({Text, Reasoning, Media})
 """Types of parts that no other span has to explain."""
-LOOKUPS = (EMBEDDINGS, RETRIEVAL)
 
 
 def find_closed(
@@ -40,13 +40,13 @@ def find_closed(
     closed = [
         reading
         for reading in readings
-        if counts[reading.span.trace_id] == 1 and reading.span.trace_id not in traces and is_whole(reading)
+        if counts[reading.span.trace_id] == 1 and reading.span.trace_id not in traces and _is_whole(reading)
     ]
     others = [one for one in (*known, *readings) if one.operation is not None]
     return [one for one in closed if not _concerns_any(one, others)]
 
 
-def is_whole(reading: Reading) -> bool:
+def _is_whole(reading: Reading) -> bool:
     """Return whether a span of another instrumentation records a call that says all of itself."""
     operation = reading.operation
     if operation is None or operation.name not in MAIN_CALLS or reading.is_ours:

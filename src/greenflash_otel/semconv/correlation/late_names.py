@@ -13,6 +13,7 @@ from greenflash_otel.model.long_input import with_whole_input
 from greenflash_otel.model.operation import (
     MAIN_CALLS,
     ConversationContext,
+    ToolCall,
     iterate_calls,
     iterate_results,
     merge_context,
@@ -90,8 +91,7 @@ def may_run_in_tool(reading: Reading, by_span_id: Mapping[str, Reading]) -> bool
     if not others:
         return False
     done = {id for other in (reading, *by_span_id.values()) for id in _list_finished(other)}
-    calls = [call for other in others if other.operation for call in iterate_calls(other.operation.output)]
-    return any(call.id and not done & {call.id, call.name} for call in calls)
+    return any(call.id and not done & {call.id, call.name} for call in _iterate_requested(others))
 
 
 def _find_conversation(reading: Reading, by_span_id: Mapping[str, Reading]) -> str | None:
@@ -115,10 +115,7 @@ def _find_naming(
         outer = above[place].operation
         tool = outer.tool if outer else None
         if tool and any(
-            tool.call_id == call.id or tool.name == call.name
-            for caller in callers
-            if caller.operation
-            for call in iterate_calls(caller.operation.output)
+            tool.call_id == call.id or tool.name == call.name for call in _iterate_requested(callers)
         ):
             return above[place], above[place + 1 :]
     return reading, above
@@ -136,7 +133,14 @@ def _list_finished(reading: Reading) -> Iterator[str | None]:
 
 
 def _asks_for_tools(reading: Reading) -> bool:
-    return reading.operation is not None and any(iterate_calls(reading.operation.output))
+    return any(_iterate_requested((reading,)))
+
+
+def _iterate_requested(callers: Iterable[Reading]) -> Iterator[ToolCall]:
+    """Yield the calls that the answers of model calls ask for."""
+    for caller in callers:
+        if caller.operation:
+            yield from iterate_calls(caller.operation.output)
 
 
 def _is_tool(reading: Reading) -> bool:
@@ -166,9 +170,7 @@ def _is_of_recorded_call(
         return False
     return any(
         tool.call_id == call.id or (tool.call_id is None and tool.name == call.name)
-        for caller in named
-        if caller.operation
-        for call in iterate_calls(caller.operation.output)
+        for call in _iterate_requested(named)
     )
 
 

@@ -206,8 +206,8 @@ class _Layers:
             ),
         )
 
-    def _is_same_trace(self, count: int, other: int) -> bool:
-        return self._readings[count].span.trace_id == self._readings[other].span.trace_id
+    def _is_same_trace(self, place: int, other: int) -> bool:
+        return self._readings[place].span.trace_id == self._readings[other].span.trace_id
 
     def _may_enclose(
         self, outer: int, inner: int, *, is_attempt: bool = False, is_open: bool = False

@@ -168,7 +168,7 @@ def find_result(operations: Iterable[Operation], call_id: str) -> Json:
         for result in iterate_results(operation.input)
         if result.id == call_id
     ]
-    return recorded[0] if recorded and all(reading == recorded[0] for reading in recorded) else None
+    return recorded[0] if recorded and all(response == recorded[0] for response in recorded) else None
 
 
 def _find_resend(

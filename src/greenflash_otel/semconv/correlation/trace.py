@@ -13,14 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from greenflash_otel.model.operation import (
-    EMBEDDINGS,
     MAIN_CALLS,
-    RETRIEVAL,
     Operation,
     iterate_calls,
 )
 from greenflash_otel.model.telemetry import SpanRecord
 from greenflash_otel.semconv.conventions.agent_runs import RUN, restore_input, restore_instructions
+from greenflash_otel.semconv.correlation.layer_kinds import LOOKUPS
 from greenflash_otel.semconv.correlation.layers import merge_layers
 from greenflash_otel.semconv.correlation.rag import find_quoting_trace, quotable_text_of
 from greenflash_otel.semconv.correlation.reading import DEEP
@@ -142,7 +141,7 @@ def _attach_rag_steps(readings: Sequence[Reading]) -> list[Reading]:
     homes, recorded = {call.trace_id for call in calls}, list(readings)
     for place, reading in enumerate(readings):
         step, span = reading.operation, reading.span
-        if step is None or step.name not in (EMBEDDINGS, RETRIEVAL) or span.scope == OURS:
+        if step is None or step.name not in LOOKUPS or span.scope == OURS:
             continue
         if span.trace_id not in homes and (home := find_quoting_trace(step, span.end_ns, calls)):
             recorded[place] = replace(reading, span=replace(span, trace_id=home))

@@ -19,13 +19,13 @@ from weakref import WeakValueDictionary
 
 from greenflash_otel.context import get_current_conversation_context
 from greenflash_otel.instrumentation import open_operations
-from greenflash_otel.instrumentation.content import remove_content
 from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.openai import responses
 from greenflash_otel.instrumentation.openai.answer import complete_operation, judge, judge_error
 from greenflash_otel.instrumentation.openai.call import OpenAIConfig
 from greenflash_otel.instrumentation.openai.request import context_of
 from greenflash_otel.instrumentation.openai.responses_stream import ResponseAssembly
+from greenflash_otel.instrumentation.selection import select_recorded
 from greenflash_otel.internal_errors import guarded
 from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_list, read_str
 from greenflash_otel.lru import LruDict
@@ -89,13 +89,10 @@ class SessionTurn:
         if not self._instrumentation.active:
             self._invocation.discard()
             return
-        if not self._instrumentation.capture_content:
-            operation = remove_content(operation)
-        with guarded("shorten a history"):
-            if self._instrumentation.history is not None:
-                operation = self._instrumentation.history.shorten(operation)
+        capture_content, history = self._instrumentation.capture_content, self._instrumentation.history
         with guarded("end an operation"):
-            self._invocation.finish(operation, end_ns=end_ns)
+            recorded = select_recorded(operation, capture_content=capture_content, history=history)
+            self._invocation.finish(recorded, end_ns=end_ns)
 
     def discard(self) -> None:
         """Forget the operation without a trace."""
