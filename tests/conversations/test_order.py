@@ -184,3 +184,14 @@ def test_a_tool_that_is_tried_again_outside_a_turn() -> None:
     types = [one.type for one in messages]
     assert types == ["user_message", "tool_call", "tool_error", "tool_error", "observation", "final_response"]
     assert {one.parent_id for one in messages[2:5]} == {messages[1].id}
+
+
+def test_a_tool_that_failed_is_tried_again_in_the_same_moment() -> None:
+    """The failure comes before the result, whichever of both was said in the turn."""
+    call = MessageItem("call", "tool_call", 1, tool_name="find", input={})
+    failed = MessageItem(
+        "failed", "tool_error", 5, parent_id="call", tool_name="find", output={"error": "down"}
+    )
+    result = MessageItem("result", "observation", 5, parent_id="call", tool_name="find", output={"found": 1})
+    assert order_turn([call, result], [failed]) == [call, failed, result]
+    assert order_turn([call], [result, failed]) == [call, failed, result]

@@ -201,6 +201,11 @@ NOTHING = _last(1)
 """Only the turn itself: who edits or regenerates like that asks anew, for all that can be seen."""
 
 
+def unpolished(text: str) -> str:
+    """What was said before an application polished it, as `_polished` does."""
+    return text.strip().strip("*")
+
+
 def resent(made: Story, resend: Resend) -> list[Operation]:
     """The calls of a story, with what each sends of the history."""
     return [

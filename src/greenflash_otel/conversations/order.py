@@ -21,12 +21,12 @@ from greenflash_otel.message_ids.chain import MessageType
 _RANKS: Mapping[MessageType, int] = {
     "user_message": 0,
     "tool_call": 1,
-    "observation": 3,
     "tool_error": 3,
-    "assistant_message": 4,
-    "final_response": 4,
+    "observation": 4,
+    "assistant_message": 5,
+    "final_response": 5,
 }
-"""Where a step is among the messages of its moment; any other type: 2."""
+"""Where a step is among the messages of its moment; any other type: 2. A tool that failed is tried again."""
 
 ANSWERS = frozenset({"assistant_message", "final_response"})
 """Types of the messages that have a context."""
