@@ -38,7 +38,7 @@ ENVIRONMENT = {
 RECORDED = {"path": "/v1/chat/completions", "status": 200, "content_type": "application/json"}
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").glob("**/*.md")),
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
 ]
