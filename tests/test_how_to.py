@@ -163,6 +163,28 @@ def test_each_finding_of_the_doctor_has_a_part() -> None:
     assert linked == [slug(id) for id in CHECKS]
 
 
+def test_the_index_leads_to_every_page() -> None:
+    """Nobody has to know the name of a page to find it."""
+    links = re.findall(r"\]\(([^)#]+)", (DOCS / "index.md").read_text(encoding="utf-8"))
+    missing = set(DOCS.glob("**/*.md")) - {(DOCS / link).resolve() for link in links}
+    assert {str(page.relative_to(DOCS)) for page in missing} == {"index.md"}
+
+
+def test_other_frameworks_that_were_recorded_have_a_line() -> None:
+    """The page names an instrumentation of each producer that we recorded, as the recording used it."""
+    page = (DOCS / "how-to" / "other-frameworks.md").read_text(encoding="utf-8")
+    missing = []
+    for path in sorted((ROOT / "tests" / "recordings" / "producers").glob("[a-z]*.py")):
+        block = re.search(
+            r"INSTRUMENTATIONS.*?^}", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+        )
+        used = re.findall(r'\(\s*"([^"]*)",\s*"([^"]*)",\s*"([^"]*)"', block[0] if block else "")
+        lines = [f"| `{package}` | `from {module} import {name}` |" for package, module, name in used]
+        if not any(line in page for line in lines):
+            missing.append((path.stem, lines))
+    assert missing == []
+
+
 def test_links_to_a_part_of_a_page_lead_there() -> None:
     """A link with ``#`` names a heading of the page."""
     broken = []
