@@ -1,4 +1,4 @@
-"""Write the pages that follow from the code: ``settings.md`` and ``command-line.md``.
+"""Write the pages that follow from the code: settings, command line, and what the doctor checks.
 
 ``python docs/generate.py`` writes them; the tests fail where they are out of date.
 """
@@ -83,10 +83,14 @@ def doctor_page() -> str:
         "Made by `make docs`. `greenflash-otel doctor` runs these checks, and names one next step for each fault. The ids stay",
         "the same, so that a program may read them from `--json`. The command does not know the arguments of `instrument()`.",
         "`print(greenflash.doctor())` in your application does: it checks what `instrument()` has set up there.",
+        "Each id leads to what mends the fault.",
         "",
         "| Id | What a fault means |",
         "|---|---|",
-        *(f"| `{id}` | {meaning} |" for id, meaning in CHECKS.items()),
+        *(
+            f"| [`{id}`](fix/findings.md#{id.replace('.', '')}) | {meaning} |"
+            for id, meaning in CHECKS.items()
+        ),
     ]
     return "\n".join([*lines, ""])
 
