@@ -202,14 +202,14 @@ def read_properties(properties: object, repairs: Repairs, *, name: str = "proper
     if properties is None:
         return {}
     written = repair_json(properties)
-    properties = _read_object(written.value)
-    if properties is None:
+    read = _read_object(written.value)
+    if read is None:
         repairs.note(name, properties, "left out", "a dict of JSON values")
         return {}
     if written.losses:
         repairs.problems.append(f"of {name}, {', '.join(written.losses)}; write a dict of JSON values")
     repairs.converted.update(dict.fromkeys(written.converted))
-    return properties
+    return read
 
 
 def _read_object(value: Json) -> dict[str, Json] | None:
