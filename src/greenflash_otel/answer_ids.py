@@ -46,7 +46,9 @@ def _find_id(response: object, depth: int) -> str | None:
     if isinstance(own, str) and own and not own.startswith(MADE_HERE):
         return own
     inner = (_get(response, name) for name in WITHIN)
-    return next((found for one in inner if (found := _find_id_inside(one, depth)) is not None), None)
+    return next(
+        (inner_id for value in inner if (inner_id := _find_id_inside(value, depth)) is not None), None
+    )
 
 
 def _find_id_inside(value: object, depth: int) -> str | None:
@@ -56,7 +58,8 @@ def _find_id_inside(value: object, depth: int) -> str | None:
 
 def _find_id_in(values: Sequence[object], depth: int) -> str | None:
     return next(
-        (found for value in reversed(values) if (found := _find_id_inside(value, depth)) is not None), None
+        (inner_id for value in reversed(values) if (inner_id := _find_id_inside(value, depth)) is not None),
+        None,
     )
 
 

@@ -202,14 +202,14 @@ def read_properties(properties: object, repairs: Repairs, *, name: str = "proper
     if properties is None:
         return {}
     written = repair_json(properties)
-    found = _read_object(written.value)
-    if found is None:
+    read = _read_object(written.value)
+    if read is None:
         repairs.note(name, properties, "left out", "a dict of JSON values")
         return {}
     if written.losses:
         repairs.problems.append(f"of {name}, {', '.join(written.losses)}; write a dict of JSON values")
     repairs.converted.update(dict.fromkeys(written.converted))
-    return found
+    return read
 
 
 def _read_object(value: Json) -> dict[str, Json] | None:
@@ -231,10 +231,10 @@ def read_number(number: object) -> float | None:
     """Read a number of any kind: Decimal, a fraction, numpy's, digits as text. None if it is none."""
     value = unwrap_scalar(number)
     try:
-        found = float(value)
+        converted = float(value)
     except Exception:  # noqa: BLE001 - whatever an object of the application raises
         return None
-    return found if math.isfinite(found) else None
+    return converted if math.isfinite(converted) else None
 
 
 def unwrap_scalar(value: Any) -> Any:

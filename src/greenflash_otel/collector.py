@@ -120,15 +120,15 @@ def _mark_span(span: ReadableSpan) -> ReadableSpan | None:
     call says all about its conversation. Any other says its id only, by which the gateway links the model
     calls that other services made below it.
     """
-    note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=False)
-    if note.is_ignored:
+    span_note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=False)
+    if span_note.is_ignored:
         return None
     own = span.attributes or {}
     joins = recognises(own)
     attributes = (
-        join_conversation(own, note.conversation_context)
+        join_conversation(own, span_note.conversation_context)
         if joins
-        else {**select_conversation(note.conversation_context), **own}
+        else {**select_conversation(span_note.conversation_context), **own}
     )
     if len(attributes) == len(own):
         return span
@@ -163,6 +163,8 @@ class CollectorPipeline(Pipeline):
 
     def stats(self) -> Stats:
         """Report what became of the spans."""
-        taken, lost = self._exporter.taken, self._exporter.lost
-        stats = Stats(accepted=taken + lost, delivered=taken, lost={"the Collector": lost} if lost else {})
+        exported, lost = self._exporter.taken, self._exporter.lost
+        stats = Stats(
+            accepted=exported + lost, delivered=exported, lost={"the Collector": lost} if lost else {}
+        )
         return add_process_counts(stats)

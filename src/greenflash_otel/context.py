@@ -119,16 +119,16 @@ def _find_frame_of_generator(frame: _Frame | None) -> _Frame | None:
     if not len(_in_generators):
         return frame
     caller = sys._getframe(1)
-    if (found := _in_generators.find(caller)) is None:
+    if (generator_frame := _in_generators.find(caller)) is None:
         return frame
     while frame is not None and _in_generators.is_suspended(frame.block, caller):
         frame = _frame_in(frame.outer)  # that of another generator, which its reader reads by turns
     inner = frame
     while inner is not None:
-        if inner.block is found.block:
+        if inner.block is generator_frame.block:
             return frame
         inner = _frame_in(inner.outer)
-    return found
+    return generator_frame
 
 
 def get_current_conversation_context() -> ConversationContext:
@@ -141,11 +141,11 @@ def get_current_conversation_context() -> ConversationContext:
 
 def current_conversation() -> str | None:
     """Return the id of the active conversation, as `Conversation.conversation_id` does; None outside any."""
-    frame, found = _own_frame(), _NOBODY
+    frame, context = _own_frame(), _NOBODY
     if frame is None or isinstance(otel_context.get_value(_KEY), ProvidedContext):
-        found = get_conversation_context()
-    if frame is None or found.conversation_id is not None:
-        return found.conversation_id
+        context = get_conversation_context()
+    if frame is None or context.conversation_id is not None:
+        return context.conversation_id
     return frame.conversation.conversation_id or None
 
 

@@ -24,10 +24,10 @@ def make_conversation_context(
     with guarded(f"read the arguments of {function}"):
         conversation_id, user_id, organization_id = (read_id(name, id, repairs) for name, id in ids.items())
         made_there = read_greenflash_id("greenflash_conversation_id", greenflash_id, repairs)
-        found = read_properties(properties, repairs)
-        found = repairs.add_original(found)
+        own_properties = read_properties(properties, repairs)
+        own_properties = repairs.add_original(own_properties)
         conversation_context = ConversationContext(
-            made_there or conversation_id, user_id, organization_id, found
+            made_there or conversation_id, user_id, organization_id, own_properties
         )
     report(function, repairs, InvalidConversationError)
     return conversation_context

@@ -71,13 +71,13 @@ class Additions:
     def pin(self, scope_id: str) -> str:
         """Return the id of the conversation of an unnamed block. From now on it is the same."""
         if not self._ids:
-            found = _find_conversation(scope_id) if self.is_read else None
-            self._ids.append(found or make_conversation_id(scope_id))
+            conversation_id = _find_conversation(scope_id) if self.is_read else None
+            self._ids.append(conversation_id or make_conversation_id(scope_id))
         return self._ids[0]
 
     def add(self, properties: Mapping[str, Json]) -> None:
         """Add properties; of one name the later value counts."""
-        earlier = {name: said for name, (_, said) in self.properties.copy().items()}
+        earlier = {name: value for name, (_, value) in self.properties.copy().items()}
         merged, version = merge_properties(earlier, properties), next(self._numbers)
         self.properties.update({name: (version, merged[name]) for name in properties})
         self.version = next(self._numbers)  # a later one: whoever has read before this reads again
@@ -85,7 +85,7 @@ class Additions:
 
     def list_since(self, version: int) -> dict[str, Json]:
         """Return the properties that were added after a version."""
-        return {name: said for name, (at, said) in self.properties.copy().items() if at > version}
+        return {name: value for name, (at, value) in self.properties.copy().items() if at > version}
 
 
 class Conversation:
@@ -146,13 +146,13 @@ class Conversation:
         Raises:
             InvalidConversationError: Only with the setting ``strict``: a value is no JSON and cannot become any.
         """
-        repairs, found = Repairs(), dict[str, Json]()
+        repairs, own_properties = Repairs(), dict[str, Json]()
         with guarded("read the arguments of set_properties()"):
-            found = read_properties(properties, repairs)
-            found = repairs.add_original({**found, **read_properties(named, repairs)})
+            own_properties = read_properties(properties, repairs)
+            own_properties = repairs.add_original({**own_properties, **read_properties(named, repairs)})
         report("set_properties()", repairs, InvalidConversationError)
-        if found:
-            self._added.add(found)
+        if own_properties:
+            self._added.add(own_properties)
 
     def find_context(self) -> ConversationContext:
         """Return what the block says of the conversation by now."""
@@ -162,8 +162,8 @@ class Conversation:
         if self._cached is None or self._cached[:2] != (version, pinned):
             properties = merge_properties(self._context.properties, self._added.list_since(self._version))
             id = self._context.conversation_id or pinned
-            found = replace(self._context, conversation_id=id, properties=properties)
-            self._cached = (version, pinned, found)
+            context = replace(self._context, conversation_id=id, properties=properties)
+            self._cached = (version, pinned, context)
         return self._cached[2]
 
     def read_context(self) -> ConversationContext:

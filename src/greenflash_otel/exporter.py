@@ -88,11 +88,11 @@ class GreenflashSpanExporter(SpanExporter):
     ) -> None:
         self._is_off = False
         if pipeline is None:
-            found = Settings.read(os.environ, **{"export": "greenflash", **settings})
-            self._is_off = found.off_reason is not None
+            read_settings = Settings.read(os.environ, **{"export": "greenflash", **settings})
+            self._is_off = read_settings.off_reason is not None
             if self._is_off:
-                report_off(found)
-            pipeline = Pipeline(IDLE if self._is_off else found, http_client=http_client)
+                report_off(read_settings)
+            pipeline = Pipeline(IDLE if self._is_off else read_settings, http_client=http_client)
         self.pipeline = pipeline
         """Where its spans go."""
         if not self._is_off:
@@ -114,10 +114,10 @@ class GreenflashSpanExporter(SpanExporter):
         for span in spans:
             with internal_errors.guarded("read a span", lost="span_not_readable"):
                 context = span.get_span_context()
-                note, is_ours = SPAN_CONTEXTS.find(context), _is_readable(span)
+                span_note, is_ours = SPAN_CONTEXTS.find(context), _is_readable(span)
                 SPAN_CONTEXTS.note_end(context, keep=is_ours)  # another exporter may be given it too
-                if not note.is_ignored and note.recorded_by != id(self.pipeline):
-                    records.append(record_of(span, note.conversation_context if is_ours else None))
+                if not span_note.is_ignored and span_note.recorded_by != id(self.pipeline):
+                    records.append(record_of(span, span_note.conversation_context if is_ours else None))
         return records
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -205,9 +205,11 @@ class GreenflashSpanProcessor(ReusableSpanProcessor[SpanSink]):
         if sink is None:
             return
         with internal_errors.guarded("hand over a span", lost="span_not_readable"):
-            note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=_may_be_exported(span))
-            if _is_readable(span) and not note.is_ignored:
-                sink.submit(functools.partial(record_of, span, note.conversation_context), _size_of(span))
+            span_note = SPAN_CONTEXTS.note_end(span.get_span_context(), keep=_may_be_exported(span))
+            if _is_readable(span) and not span_note.is_ignored:
+                sink.submit(
+                    functools.partial(record_of, span, span_note.conversation_context), _size_of(span)
+                )
 
     def shutdown(self) -> None:
         """Do nothing: the code that built the pipeline shuts it down."""

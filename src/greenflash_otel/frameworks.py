@@ -32,10 +32,10 @@ class Framework:
 
     def supports(self, version: str) -> bool:
         """Say whether a version is one of those we support; one that cannot be read is."""
-        if (found := _release(version)) is None:
+        if (release := _release(version)) is None:
             return True
         lowest, below = _release(self.lowest), _release(self.below)
-        return lowest is None or below is None or lowest <= found < below
+        return lowest is None or below is None or lowest <= release < below
 
     def is_installed(self) -> bool:
         """Say whether an application could import it, without importing it."""
@@ -60,5 +60,5 @@ SUPPORTED: Final[Mapping[str, Framework]] = {
 
 
 def _release(version: str) -> tuple[int, ...] | None:
-    found = _RELEASE.match(version)
-    return tuple(map(int, found[1].split("."))) if found else None
+    match = _RELEASE.match(version)
+    return tuple(map(int, match[1].split("."))) if match else None

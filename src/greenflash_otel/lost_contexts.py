@@ -69,8 +69,8 @@ class GeneratorBlocks(Generic[T]):
         for _ in range(FRAMES):
             if frame is None:
                 return None
-            if (found := self._entries.get(id(frame))) is not None:
-                return found[1][-1][1]
+            if (entry := self._entries.get(id(frame))) is not None:
+                return entry[1][-1][1]
             frame = frame.f_back
         return None
 

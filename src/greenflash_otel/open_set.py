@@ -30,8 +30,8 @@ class OpenSet(Generic[T]):
 
     def list_entries(self) -> list[tuple[T, object]]:
         """Return the objects that still live, with their notes."""
-        found = [(ref(), note) for ref, note in list(self._entries.values())]
-        return [(item, note) for item, note in found if item is not None]
+        entries = [(ref(), note) for ref, note in list(self._entries.values())]
+        return [(item, note) for item, note in entries if item is not None]
 
     def list_items(self) -> list[T]:
         """Return the objects that still live."""

@@ -238,9 +238,9 @@ class OwnSpan(Span, ReadableSpan):
         self._name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        found = status if isinstance(status, Status) else Status(status, description)
-        if self._status.status_code is not StatusCode.OK and found.status_code is not StatusCode.UNSET:
-            self._status = found
+        new_status = status if isinstance(status, Status) else Status(status, description)
+        if self._status.status_code is not StatusCode.OK and new_status.status_code is not StatusCode.UNSET:
+            self._status = new_status
 
     def record_exception(
         self,
@@ -281,7 +281,9 @@ class OwnSpan(Span, ReadableSpan):
 
     def _make_record(self) -> SpanRecord:
         attributes = self._write()
-        events = tuple(SpanEvent(one.name, one.timestamp, one.attributes or {}) for one in self._events)
+        events = tuple(
+            SpanEvent(event.name, event.timestamp, event.attributes or {}) for event in self._events
+        )
         return SpanRecord(
             trace_id=format_trace_id(self._trace_id),
             span_id=format_span_id(self._span_id),
@@ -298,15 +300,15 @@ class OwnSpan(Span, ReadableSpan):
         )
 
     def _write(self) -> dict[str, Attribute]:
-        found: dict[str, Attribute] = {}
+        attributes: dict[str, Attribute] = {}
         if self.head is not None:
-            found |= make_head(self.head)
+            attributes |= make_head(self.head)
             if self.conversation_id:
-                found[CONVERSATION_ID] = self.conversation_id
+                attributes[CONVERSATION_ID] = self.conversation_id
         for write in list(self._writes):
             with guarded("write an operation to its span", lost="operation_not_written"):
-                found |= self._read_write(write() if callable(write) else write)
-        return found
+                attributes |= self._read_write(write() if callable(write) else write)
+        return attributes
 
     def _read_write(self, write: Operation | Mapping[str, Attribute]) -> Mapping[str, Attribute]:
         if not isinstance(write, Operation):

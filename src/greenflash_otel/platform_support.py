@@ -128,10 +128,10 @@ def is_private_file(path: Path) -> bool:
     and in a private folder no other user can.
     """
     try:
-        found = path.lstat()
+        file_stat = path.lstat()
     except OSError:
         return False
-    return _is_private(found)
+    return _is_private(file_stat)
 
 
 def create_private_file(path: Path, content: bytes = b"") -> None:
@@ -249,7 +249,7 @@ if sys.platform == "win32":
     def _set_mode(descriptor: int, mode: int) -> None:
         """Do nothing: access lists decide, not modes."""
 
-    def _is_of_this_user(found: os.stat_result) -> bool:
+    def _is_of_this_user(file_stat: os.stat_result) -> bool:
         return True
 
     def _sync(descriptor: int) -> None:
@@ -273,8 +273,8 @@ else:
     def _set_mode(descriptor: int, mode: int) -> None:
         os.fchmod(descriptor, mode)
 
-    def _is_of_this_user(found: os.stat_result) -> bool:
-        return found.st_uid == os.geteuid() and not found.st_mode & _OTHERS_MAY_WRITE
+    def _is_of_this_user(file_stat: os.stat_result) -> bool:
+        return file_stat.st_uid == os.geteuid() and not file_stat.st_mode & _OTHERS_MAY_WRITE
 
     def _sync(descriptor: int) -> None:
         if sys.platform == "darwin":  # there fsync leaves the data in the drive's cache
@@ -319,8 +319,8 @@ def _does_name(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _is_private(found: os.stat_result) -> bool:
-    return stat.S_ISREG(found.st_mode) and _is_of_this_user(found)
+def _is_private(file_stat: os.stat_result) -> bool:
+    return stat.S_ISREG(file_stat.st_mode) and _is_of_this_user(file_stat)
 
 
 def _create_folder(path: Path) -> None:
@@ -334,12 +334,12 @@ def _create_folder(path: Path) -> None:
 
 
 def _check_folder(path: Path) -> None:
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode):
+    folder_stat = path.lstat()
+    if stat.S_ISLNK(folder_stat.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "this is a symbolic link; name the folder itself", str(path))
-    if not stat.S_ISDIR(found.st_mode):
+    if not stat.S_ISDIR(folder_stat.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "this is not a folder", str(path))
-    if not _is_of_this_user(found):
+    if not _is_of_this_user(folder_stat):
         raise PermissionError(
             errno.EPERM,
             "this folder belongs to another user or others may write to it; "

@@ -320,9 +320,9 @@ def _get_active_trace_id() -> str | None:
     return format_trace_id(span_context.trace_id) if span_context.is_valid else None
 
 
-def _report(function: str, made: object, repairs: Repairs, strict: bool | None) -> None:
-    report(function, repairs, InvalidFeedbackError, strict=strict, is_usable=made is not None)
-    if made is None:
+def _report(function: str, value: object, repairs: Repairs, strict: bool | None) -> None:
+    report(function, repairs, InvalidFeedbackError, strict=strict, is_usable=value is not None)
+    if value is None:
         internal_errors.count_lost("unusable_arguments")
 
 

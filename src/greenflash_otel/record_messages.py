@@ -39,12 +39,12 @@ def record_message(
     repairs, operation = Repairs(), None
     with guarded("read the arguments of record_message()"):
         speaker = choose("role", role, ("user", "assistant"), repairs)
-        said = read_text("text", text, repairs)
+        content = read_text("text", text, repairs)
         more = repairs.add_original(read_properties(properties, repairs))
-        if speaker is not None and said is not None:
-            message = (Message(speaker, (Text(said),)),)
-            asked, answered = (message, ()) if speaker == "user" else ((), message)
-            operation = Operation(RECORD_MESSAGE, input=asked, output=answered, properties=more)
+        if speaker is not None and content is not None:
+            message = (Message(speaker, (Text(content),)),)
+            inputs, outputs = (message, ()) if speaker == "user" else ((), message)
+            operation = Operation(RECORD_MESSAGE, input=inputs, output=outputs, properties=more)
         elif not repairs.problems:
             repairs.note("text", text, "empty", "what was said")
     report("record_message()", repairs, InvalidStepError, strict=strict, is_usable=operation is not None)

@@ -66,45 +66,52 @@ def prompt(
     Raises:
         InvalidPromptError: Only if ``strict``: an argument is bad; the message says what to write.
     """
-    repairs, found = Repairs(), PromptTemplate()
+    repairs, stored_prompt = Repairs(), PromptTemplate()
     with guarded("read the arguments of prompt()"):
         named = read_either_id("prompt_id", id, greenflash_prompt_id, repairs)
-        found = PromptTemplate(named, read_text("version", version, repairs))
-        found = replace(found, variables=read_properties(variables, repairs, name="variables"))
+        stored_prompt = PromptTemplate(named, read_text("version", version, repairs))
+        stored_prompt = replace(
+            stored_prompt, variables=read_properties(variables, repairs, name="variables")
+        )
         if template is None or isinstance(template, str):
             text = read_text("template", template, repairs)
-            found = replace(found, template=text and (write_template(text, "mustache") or text))
+            stored_prompt = replace(
+                stored_prompt, template=text and (write_template(text, "mustache") or text)
+            )
         else:
-            components = [_read_component(one, repairs) for one in template]
-            found = replace(found, components=tuple(one for one in components if one is not None))
-    is_usable = bool(found.id or found.template or found.components)
+            components = [_read_component(component, repairs) for component in template]
+            stored_prompt = replace(
+                stored_prompt,
+                components=tuple(component for component in components if component is not None),
+            )
+    is_usable = bool(stored_prompt.id or stored_prompt.template or stored_prompt.components)
     if not is_usable and not repairs.problems:
         repairs.note("id", id, "missing", "the name of the prompt, or its template")
     report("prompt()", repairs, InvalidPromptError, strict=strict, is_usable=is_usable)
     if not runtime.captures_content():
-        found = PromptTemplate(found.id, found.version)
-    return Scope(ConversationContext(prompt=found if is_usable else None), opens=False)
+        stored_prompt = PromptTemplate(stored_prompt.id, stored_prompt.version)
+    return Scope(ConversationContext(prompt=stored_prompt if is_usable else None), opens=False)
 
 
 def _read_component(component: object, repairs: Repairs) -> PromptComponent | None:
     if isinstance(component, str):
         component = {"content": component}
-    given: Mapping[str, Any] = component if isinstance(component, Mapping) else {}
+    fields: Mapping[str, Any] = component if isinstance(component, Mapping) else {}
     if isinstance(component, PromptComponent):
-        given = {name: getattr(component, name) for name in PromptComponent.__dataclass_fields__}
-    content = read_text("content", given.get("content"), repairs)
+        fields = {name: getattr(component, name) for name in PromptComponent.__dataclass_fields__}
+    content = read_text("content", fields.get("content"), repairs)
     if content is None:
         repairs.note("template", component, "left out", "parts that have a text in content")
         return None
-    made_there = read_greenflash_id("greenflash_id", given.get("greenflash_id"), repairs)
+    made_there = read_greenflash_id("greenflash_id", fields.get("greenflash_id"), repairs)
     return PromptComponent(
         write_template(content, "mustache") or content,
-        type=cast("ComponentType | None", choose("type", given.get("type"), COMPONENT_TYPES, repairs)),
+        type=cast("ComponentType | None", choose("type", fields.get("type"), COMPONENT_TYPES, repairs)),
         source=cast(
-            "ComponentSource | None", choose("source", given.get("source"), COMPONENT_SOURCES, repairs)
+            "ComponentSource | None", choose("source", fields.get("source"), COMPONENT_SOURCES, repairs)
         ),
-        name=read_text("name", given.get("name"), repairs),
-        is_dynamic=bool(read_flag("is_dynamic", given.get("is_dynamic"), repairs)),
-        id=read_id("id", given.get("id"), repairs),
+        name=read_text("name", fields.get("name"), repairs),
+        is_dynamic=bool(read_flag("is_dynamic", fields.get("is_dynamic"), repairs)),
+        id=read_id("id", fields.get("id"), repairs),
         greenflash_id=made_there and made_there.removeprefix(PREFIX),
     )

@@ -127,11 +127,11 @@ def step(
         texts = [
             read_text(n, text, repairs) for n, text in (("name", name), ("query", query), ("model", model))
         ]
-        called, asked, of_model = texts
+        called, query_text, of_model = texts
         if kind == EXECUTE_TOOL and called is None:
             repairs.note("name", name, "missing", "the name of the tool")
         id, more = read_id("call_id", call_id, repairs), read_properties(properties, repairs)
-        operation = _make_operation(kind, called, asked, input, id)
+        operation = _make_operation(kind, called, query_text, input, id)
         more = {**({"name": called} if called and kind != EXECUTE_TOOL else {}), **repairs.add_original(more)}
         operation = replace(operation, request_model=of_model, properties=more)
     report("step()", repairs, InvalidStepError, strict=strict)
@@ -232,12 +232,15 @@ class RunningStep:
             return
         with guarded("read the arguments of a step"):
             bound = inspect.signature(function).bind(*args, **kwargs).arguments
-            operation, texts = self._operation, [one for one in bound.values() if isinstance(one, str)]
+            operation, texts = (
+                self._operation,
+                [argument for argument in bound.values() if isinstance(argument, str)],
+            )
             query = texts[0] if operation.name in LOOKUPS and len(bound) == len(texts) == 1 else None
             name = operation.tool.name if operation.tool else None
             id = operation.tool.call_id if operation.tool else None
-            made = _make_operation(operation.name, name, query, None if query else dict(bound), id)
-            self._operation = replace(operation, input=made.input, tool=made.tool)
+            bound_operation = _make_operation(operation.name, name, query, None if query else dict(bound), id)
+            self._operation = replace(operation, input=bound_operation.input, tool=bound_operation.tool)
 
     def begin(self) -> None:
         """Begin the span, which is the current one inside."""
@@ -308,7 +311,7 @@ def _add_output(operation: Operation, output: object) -> Operation:
         result = replace(operation.tool, result=repair_json(output).value, answered=True)
         return replace(operation, tool=result)
     if operation.name in LOOKUPS:
-        documents = tuple(Other("document", _read_document(one)) for one in _list_documents(output))
+        documents = tuple(Other("document", _read_document(document)) for document in _list_documents(output))
         return replace(operation, output=(Message("tool", documents),) if documents else ())
     fields = _wrap(repair_json(output).value, "output")
     return replace(operation, output=(Message("tool", (Other(OWN_STEP, fields),)),))
@@ -330,6 +333,6 @@ def _list_documents(output: object) -> list[object]:
 def _read_document(document: object) -> dict[str, Json]:
     text, about = getattr(document, "page_content", None), getattr(document, "metadata", None)
     if isinstance(text, str):
-        known = {"content": text, "id": getattr(document, "id", None), "metadata": about}
-        return {name: repair_json(value).value for name, value in known.items() if value}
+        fields = {"content": text, "id": getattr(document, "id", None), "metadata": about}
+        return {name: repair_json(value).value for name, value in fields.items() if value}
     return _wrap(repair_json(document).value, "content")

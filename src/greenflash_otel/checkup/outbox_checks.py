@@ -59,9 +59,9 @@ def _count(root: Path) -> tuple[int, int]:
     """Return how many items wait and how many were rejected, in the files that no process owns."""
     pending = rejected = 0
     for folder, destination in inspector.list_destinations(root):
-        with inspector.inspecting(folder, destination) as found:
-            waiting, refused = found.count_items()
-            pending += waiting + found.count_captured()
+        with inspector.inspecting(folder, destination) as contents:
+            waiting, refused = contents.count_items()
+            pending += waiting + contents.count_captured()
             rejected += refused
     return pending, rejected
 

@@ -35,10 +35,13 @@ def check_settings(environment: Mapping[str, str]) -> tuple[Settings, list[Findi
 
 def list_unknown_variables(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield each variable that looks like one of ours and is none, with the nearest that is, or an empty text."""
-    known = [*(variable for setting in SETTINGS.values() for variable in setting.variables), *OTHER_VARIABLES]
+    known_names = [
+        *(variable for setting in SETTINGS.values() for variable in setting.variables),
+        *OTHER_VARIABLES,
+    ]
     for variable in sorted(environment):
-        if variable.startswith(PREFIX) and variable not in known:
-            yield variable, next(iter(get_close_matches(variable, known, n=1)), "")
+        if variable.startswith(PREFIX) and variable not in known_names:
+            yield variable, next(iter(get_close_matches(variable, known_names, n=1)), "")
 
 
 def _read_variable(name: str, environment: Mapping[str, str]) -> str:

@@ -76,12 +76,12 @@ class _Match:
     from_input_alone: bool = False
 
 
-def align(state: ConversationState, found: Resolution, prepared: PreparedOperation) -> Alignment:
+def align(state: ConversationState, resolution: Resolution, prepared: PreparedOperation) -> Alignment:
     """Place the input of an operation in its conversation, whatever of the history it resends."""
-    if found.cursor is None or prepared.operation.input_parent_id:
-        aligned = _align_to_known(state, found, prepared.beginning)
+    if resolution.cursor is None or prepared.operation.input_parent_id:
+        aligned = _align_to_known(state, resolution, prepared.beginning)
     else:
-        chained, cursor = extend_chain(state.namespace, found.cursor, found.rest)
+        chained, cursor = extend_chain(state.namespace, resolution.cursor, resolution.rest)
         aligned = Alignment(chained, cursor, from_input_alone=False)
     if prepared.operation.used_tools:
         return Alignment(aligned.chained, aligned.cursor.with_tools(), aligned.from_input_alone)
@@ -115,7 +115,7 @@ def chain_answers(
         return (), cursor
     if operation.choice_count < 2 or not prepared.answers:
         chained, after = extend_chain(namespace, cursor, prepared.answers)
-        is_known = all(one.id in state.nodes for one in chained if one.fragment.is_link)
+        is_known = all(placed.id in state.nodes for placed in chained if placed.fragment.is_link)
         if not is_known and (nodes := _match_resent_answer(state, cursor, prepared.answers)):
             return _append_unknown(state, _Match(cursor, nodes), prepared.answers)
         return chained, after
@@ -128,20 +128,20 @@ def _match_resent_answer(
 ) -> Sequence[MessageNode | None]:
     """Match an answer that a later request brought before: its calls have the ids of known ones of the turn."""
     links = list_links(answers)
-    found = [_find_call_of_turn(state, cursor, link) for link in links]
-    call = next((node for node in found if node), None)
+    matches = [_find_call_of_turn(state, cursor, link) for link in links]
+    call = next((node for node in matches if node), None)
     if call is None:
         return ()
     before = call
     while (parent := state.parent_of(before)) is not None and parent.kind != "user":
         keys = [
             None if node else link.hash_content(state.namespace)
-            for link, node in zip(links, found, strict=True)
+            for link, node in zip(links, matches, strict=True)
         ]
         if parent.kind == "answer" and parent.content_key in keys:
-            found[keys.index(parent.content_key)] = parent
+            matches[keys.index(parent.content_key)] = parent
         before = parent
-    return found[: 1 + max(at for at, node in enumerate(found) if node)]
+    return matches[: 1 + max(at for at, node in enumerate(matches) if node)]
 
 
 def _find_call_of_turn(state: ConversationState, cursor: Cursor, link: Fragment) -> MessageNode | None:
@@ -154,17 +154,19 @@ def _find_call_of_turn(state: ConversationState, cursor: Cursor, link: Fragment)
     return node if node.content_key == link.hash_content(state.namespace) else None
 
 
-def _align_to_known(state: ConversationState, found: Resolution, beginning: Beginning | None) -> Alignment:
-    links = list_links(found.rest)
+def _align_to_known(
+    state: ConversationState, resolution: Resolution, beginning: Beginning | None
+) -> Alignment:
+    links = list_links(resolution.rest)
     if beginning is not None:
         node = state.nodes[beginning.head_id]
         exact = match_prefix(state, links, node.id)
         match = _Match(node.cursor, exact, from_input_alone=True)
-    elif found.cursor is None:
+    elif resolution.cursor is None:
         match = match_sequence(state, links)
     else:
-        match = _match_after(state, found.cursor, links)
-    chained, cursor = _append_unknown(state, match, found.rest)
+        match = _match_after(state, resolution.cursor, links)
+    chained, cursor = _append_unknown(state, match, resolution.rest)
     return Alignment(chained, cursor, match.from_input_alone)
 
 
@@ -172,14 +174,14 @@ def _append_unknown(
     state: ConversationState, match: _Match, messages: Sequence[SplitMessage]
 ) -> tuple[list[ChainedFragment], Cursor]:
     """Append what is new, and what hangs between known links; step over the known links themselves."""
-    known, cursor, chained = deque(match.nodes), match.start, list[ChainedFragment]()
+    known_nodes, cursor, chained = deque(match.nodes), match.start, list[ChainedFragment]()
     renamed: dict[str, str] = {}
     for message in messages:
         cursor = cursor.move_to_message_start()
-        of_known_call = _find_left_out(state, message, known, cursor) if known else ()
+        of_known_call = _find_left_out(state, message, known_nodes, cursor) if known_nodes else ()
         for fragment in message.fragments:
-            if known and fragment.is_link:
-                node = known.popleft()
+            if known_nodes and fragment.is_link:
+                node = known_nodes.popleft()
                 cursor = node.cursor if node else cursor
                 if node and node.kind == "tool_call" and (name := name_link(fragment)):
                     renamed[name] = node.id
@@ -187,16 +189,16 @@ def _append_unknown(
                     appended = append_fragment(state.namespace, cursor, replace(fragment, is_link=False))
                     _remember_call(appended, renamed)
                     chained.append(appended)
-            elif not known and fragment.kind != "tool_result" and not fragment.by_provider:
+            elif not known_nodes and fragment.kind != "tool_result" and not fragment.by_provider:
                 chained.append(appended := append_fragment(state.namespace, cursor, fragment))
                 cursor = appended.cursor
                 _remember_call(appended, renamed)
-            elif (at := _find_place(state, fragment, cursor, known, renamed)) is not None:
+            elif (at := _find_place(state, fragment, cursor, known_nodes, renamed)) is not None:
                 appended = append_fragment(state.namespace, at, fragment)
-                if known_id := find_known_call(state, appended, known):
+                if known_id := find_known_call(state, appended, known_nodes):
                     renamed[name_link(fragment) or ""] = known_id
                     continue
-                cursor = cursor if known else appended.cursor
+                cursor = cursor if known_nodes else appended.cursor
                 _remember_call(appended, renamed)
                 chained.append(appended)
     return chained, cursor
@@ -210,14 +212,14 @@ def _remember_call(appended: ChainedFragment, renamed: dict[str, str]) -> None:
 
 
 def _find_left_out(
-    state: ConversationState, message: SplitMessage, known: Iterable[MessageNode | None], cursor: Cursor
+    state: ConversationState, message: SplitMessage, known_nodes: Iterable[MessageNode | None], cursor: Cursor
 ) -> Sequence[Fragment]:
     """Find what an answer that asked for tools was recorded without: only its resend has it.
 
     A known call whose answer had no text shows that. Where the answer had one, that is known in another form.
     """
     links = [fragment for fragment in message.fragments if fragment.is_link]
-    pairs = list(zip(links, known))  # noqa: B905 - what is new has no node
+    pairs = list(zip(links, known_nodes))  # noqa: B905 - what is new has no node
     call = next((node for _, node in pairs if node and node.kind == "tool_call"), None)
     if call is None:
         return ()
@@ -230,7 +232,7 @@ def _find_place(
     state: ConversationState,
     fragment: Fragment,
     cursor: Cursor,
-    known: Sequence[MessageNode | None],
+    known_nodes: Sequence[MessageNode | None],
     renamed: Mapping[str, str],
 ) -> Cursor | None:
     """Return where a fragment belongs; None if the application inserted it before known messages."""
@@ -239,15 +241,17 @@ def _find_place(
         message_id = renamed.get(name or "")
         if name and message_id and cursor.find_call(name) != message_id:
             return cursor.with_call(name, message_id)
-        found = _find_call(state, cursor, fragment.call_id)
-        is_inserted = bool(known) and None in known and not found.find_call(fragment.call_id)
-        return None if is_inserted else found
-    if not known:
+        cursor_after_call = _find_call(state, cursor, fragment.call_id)
+        is_inserted = (
+            bool(known_nodes) and None in known_nodes and not cursor_after_call.find_call(fragment.call_id)
+        )
+        return None if is_inserted else cursor_after_call
+    if not known_nodes:
         return cursor
-    if fragment.kind == "system" or known[0] is None:
+    if fragment.kind == "system" or known_nodes[0] is None:
         return None
     # A thought is before what it led to, also where that came in another form.
-    return cursor.with_head(known[0].previous_id)
+    return cursor.with_head(known_nodes[0].previous_id)
 
 
 def _find_call(state: ConversationState, cursor: Cursor, call_id: str | None) -> Cursor:
@@ -285,12 +289,12 @@ def match_sequence(state: ConversationState, links: Sequence[Fragment]) -> _Matc
 
 
 def _match_again(
-    state: ConversationState, links: Sequence[Fragment], known: Sequence[MessageNode | None]
+    state: ConversationState, links: Sequence[Fragment], nodes: Sequence[MessageNode | None]
 ) -> Sequence[MessageNode]:
     """Match the rest of a history that was added to itself: it begins anew, and ends with the same message."""
-    again = match_prefix(state, links[len(known) : count_resent(links)])
-    is_whole = len(known) + len(again) == count_resent(links)
-    return again if known and again and is_whole and again[-1] == known[-1] else ()
+    again = match_prefix(state, links[len(nodes) : count_resent(links)])
+    is_whole = len(nodes) + len(again) == count_resent(links)
+    return again if nodes and again and is_whole and again[-1] == nodes[-1] else ()
 
 
 def _match_window(
@@ -306,9 +310,9 @@ def _match_window(
     return best
 
 
-def _find_start(state: ConversationState, found: Sequence[MessageNode | None]) -> Cursor:
+def _find_start(state: ConversationState, nodes: Sequence[MessageNode | None]) -> Cursor:
     """Return the place before the first known message."""
-    first = next((node for node in found if node is not None), None)
+    first = next((node for node in nodes if node is not None), None)
     parent = state.parent_of(first) if first else None
     return parent.cursor if parent else START
 
@@ -343,7 +347,9 @@ def is_repeat(state: ConversationState, links: Sequence[Fragment]) -> bool:
 def find_successor(state: ConversationState, node: MessageNode, link: Fragment) -> MessageNode | None:
     """Return the message after ``node`` that says what a link says. No message of the user is skipped."""
     key = link.hash_content(state.namespace)
-    return next((one for one in list_successors(state, node) if one.content_key == key), None)
+    return next(
+        (successor for successor in list_successors(state, node) if successor.content_key == key), None
+    )
 
 
 def _match_after(state: ConversationState, start: Cursor, links: Sequence[Fragment]) -> _Match:
@@ -367,10 +373,10 @@ def _match_from(state: ConversationState, first: MessageNode, links: Sequence[Fr
     """Return ``first``, and the messages after it that the links are, shortened."""
     nodes = [first]
     for link in links:
-        found = find_successor(state, nodes[-1], link)
-        if found is None:
+        successor = find_successor(state, nodes[-1], link)
+        if successor is None:
             break
-        nodes.append(found)
+        nodes.append(successor)
     return nodes
 
 

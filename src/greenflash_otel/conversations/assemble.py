@@ -49,27 +49,27 @@ def assemble(
     if operation.name == SET_PROPERTIES:
         return add_properties(store, span, operation.conversation_context)
     prepared = prepare_input(store, operation)
-    found = resolve_conversation(store, span, prepared)
-    state = store.get_state(found.conversation_id)
+    resolution = resolve_conversation(store, span, prepared)
+    state = store.get_state(resolution.conversation_id)
     prepared = attribute_to_tool_call(state, prepared)
     operation = prepared.operation
     role = classify_call(state, prepared)
     if role is not CallRole.PRIMARY and prepared.beginning is not None:
         return assemble(store, span, with_whole_input(operation), may_defer=may_defer)
     if role is not CallRole.AUXILIARY and prepared.name_in(span) in state.emitted_spans:
-        return ConversationUpdate(found.conversation_id, ())  # delivered again
-    if may_defer and (deferral := find_deferral(state, span, prepared, found, role)):
-        store.apply(_wait_changes_of(found, role, deferral))
-        return ConversationUpdate(found.conversation_id, ())
+        return ConversationUpdate(resolution.conversation_id, ())  # delivered again
+    if may_defer and (deferral := find_deferral(state, span, prepared, resolution, role)):
+        store.apply(_wait_changes_of(resolution, role, deferral))
+        return ConversationUpdate(resolution.conversation_id, ())
     earlier: tuple[ConversationUpdate, ...] = ()
     is_shown = role.is_shown
-    if is_shown and (earlier := resolve_undecided(store, span, prepared, found, role)):
-        found = resolve_conversation(store, span, prepared)
-    aligned = align(state, found, prepared) if is_shown else None
-    changes = build(store, store.deferred, span, prepared, found, role, aligned)
+    if is_shown and (earlier := resolve_undecided(store, span, prepared, resolution, role)):
+        resolution = resolve_conversation(store, span, prepared)
+    aligned = align(state, resolution, prepared) if is_shown else None
+    changes = build(store, store.deferred, span, prepared, resolution, role, aligned)
     answering = find_answering_call(store.deferred, prepared)
     store.apply(changes)
-    if aligned and aligned.from_input_alone and (learned := learn_beginning(state, found, prepared)):
+    if aligned and aligned.from_input_alone and (learned := learn_beginning(state, resolution, prepared)):
         store.long_inputs.learn(*learned)
     return _update_of(prepared, changes, earlier, prepare(answering) if answering else prepared)
 
@@ -93,7 +93,7 @@ def find_deferral(
     state: ConversationState,
     span: SpanRecord,
     prepared: PreparedOperation,
-    found: Resolution,
+    resolution: Resolution,
     role: CallRole,
 ) -> Deferral | None:
     """Return how an operation has to wait for what it depends on; None if it can be emitted now."""
@@ -102,18 +102,18 @@ def find_deferral(
     if context.turn_id and operation.name != TURN:
         key = DeferralKey(DeferralKind.TURN, context.turn_id)
     elif role is CallRole.UNDECIDED or role is CallRole.AUXILIARY_EARLY:
-        key = DeferralKey(DeferralKind.NEXT_CALL, found.conversation_id)
+        key = DeferralKey(DeferralKind.NEXT_CALL, resolution.conversation_id)
     elif role is CallRole.AUXILIARY:
         ids = [id for id in (operation.tool and operation.tool.call_id, context.tool_call_id) if id]
         if ids and not any(id in state.tool_call_message_ids for id in ids):
             key = DeferralKey(DeferralKind.TOOL_CALL, ids[-1])
-        elif found.is_new:
+        elif resolution.is_new:
             key = DeferralKey(DeferralKind.TRACE, span.trace_id)
         if key is None and waits_for_question(state, span, operation):
-            key = DeferralKey(DeferralKind.QUESTION, found.conversation_id)
+            key = DeferralKey(DeferralKind.QUESTION, resolution.conversation_id)
     elif span.scope != OURS and is_bare_failure(operation):
-        key = DeferralKey(DeferralKind.QUESTION, found.conversation_id)
-        if found.is_new:
+        key = DeferralKey(DeferralKind.QUESTION, resolution.conversation_id)
+        if resolution.is_new:
             key = DeferralKey(DeferralKind.TRACE, span.trace_id)
     if key is None:
         return None
@@ -121,39 +121,44 @@ def find_deferral(
 
 
 def resolve_undecided(
-    store: ConversationStore, span: SpanRecord, prepared: PreparedOperation, found: Resolution, role: CallRole
+    store: ConversationStore,
+    span: SpanRecord,
+    prepared: PreparedOperation,
+    resolution: Resolution,
+    role: CallRole,
 ) -> tuple[ConversationUpdate, ...]:
     """Emit calls that were undecided until this primary call; auxiliary ones wait for its question.
 
     They are emitted before it, so this applies changes of their own: what they said is known when the primary
     call is aligned. Each keeps an update of its own: waiting changes nothing but the time.
     """
-    key = DeferralKey(DeferralKind.NEXT_CALL, found.conversation_id)
+    key = DeferralKey(DeferralKind.NEXT_CALL, resolution.conversation_id)
     undecided = tuple(store.deferred.peek(key))
     if not undecided:
         return ()
-    store.apply(Changes(found.conversation_id, found.evidence, role, released=(key,)))
+    store.apply(Changes(resolution.conversation_id, resolution.evidence, role, released=(key,)))
     emitted: list[ConversationUpdate] = []
     for waiting in undecided:
         if was_auxiliary(prepare(waiting.operation), prepared.with_whole_input()):
             trace = DeferralKey(DeferralKind.TRACE, span.trace_id)
             deferral = Deferral(trace, waiting.span, _mark_internal(waiting.operation))
-            store.apply(_wait_changes_of(found, CallRole.AUXILIARY, deferral))
+            store.apply(_wait_changes_of(resolution, CallRole.AUXILIARY, deferral))
         else:
             update = assemble(store, waiting.span, waiting.operation, may_defer=False)
             emitted += update.list_in_order()
     return tuple(emitted)
 
 
-def _wait_changes_of(found: Resolution, role: CallRole, deferral: Deferral) -> Changes:
-    override = () if found.parent_override is None else (found.parent_override,)
+def _wait_changes_of(resolution: Resolution, role: CallRole, deferral: Deferral) -> Changes:
+    override = () if resolution.parent_override is None else (resolution.parent_override,)
     named = (
-        found.evidence in (Evidence.GIVEN, Evidence.PROVIDER) and deferral.key.kind is DeferralKind.QUESTION
+        resolution.evidence in (Evidence.GIVEN, Evidence.PROVIDER)
+        and deferral.key.kind is DeferralKind.QUESTION
     )
-    trace = IndexEntry(IndexName.TRACE, deferral.span.trace_id, found.conversation_id)
+    trace = IndexEntry(IndexName.TRACE, deferral.span.trace_id, resolution.conversation_id)
     return Changes(
-        found.conversation_id,
-        found.evidence,
+        resolution.conversation_id,
+        resolution.evidence,
         role,
         state=StateChange(parent_overrides=override),
         entries=(trace,) if named else (),

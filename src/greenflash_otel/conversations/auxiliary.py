@@ -134,8 +134,8 @@ def _is_shown(operation: Operation) -> bool:
 
 def has_other_prompt(facts: ConversationFacts, prompt: str | None) -> bool:
     """Return whether a system prompt differs from the one that primary calls have."""
-    known = facts.primary_prompt_sketch
-    return known is not None and not _are_similar(known, sketch_words(prompt or ""))
+    primary_sketch = facts.primary_prompt_sketch
+    return primary_sketch is not None and not _are_similar(primary_sketch, sketch_words(prompt or ""))
 
 
 def _are_similar(sketch: int, other: int) -> bool:
@@ -165,7 +165,7 @@ def _does_quote_last_exchange(state: ConversationState, messages: Sequence[Split
 def contains_excerpt(namespace: str, text: str, excerpt: Excerpt) -> bool:
     """Return whether a text has an excerpt, at the beginning of a word."""
     length = excerpt.length
-    starts = (found.start() for found in WORD_START.finditer(text, 0, max(0, len(text) - length + 1)))
+    starts = (match.start() for match in WORD_START.finditer(text, 0, max(0, len(text) - length + 1)))
     return any(_digest(namespace, text[start : start + length]) == excerpt.digest for start in starts)
 
 

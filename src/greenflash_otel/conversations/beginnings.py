@@ -33,16 +33,16 @@ from greenflash_otel.model.operation import (
 )
 
 
-def prepare_input(known: KnownConversations, operation: Operation) -> PreparedOperation:
+def prepare_input(store: KnownConversations, operation: Operation) -> PreparedOperation:
     """Prepare an operation: without the beginning of its input if it continues that word for word, else whole."""
     prepared = prepare(operation)
-    if prepared.beginning is None or _continues(known, prepared, prepared.beginning):
+    if prepared.beginning is None or _continues(store, prepared, prepared.beginning):
         return prepared
     return prepare(with_whole_input(operation))
 
 
 def learn_beginning(
-    state: ConversationState, found: Resolution, prepared: PreparedOperation
+    state: ConversationState, resolution: Resolution, prepared: PreparedOperation
 ) -> tuple[Place, Beginning] | None:
     """Return what became of an input up to its newest question, for the calls that will resend it; None if nothing.
 
@@ -52,7 +52,11 @@ def learn_beginning(
     if long_input is None or not _is_plain_call(prepared.operation):
         return None
     last = len(messages) - long_input.entry_count
-    if last < 0 or any(one.role == "user" for one in messages[last + 1 :]) or messages[last].role != "user":
+    if (
+        last < 0
+        or any(message.role == "user" for message in messages[last + 1 :])
+        or messages[last].role != "user"
+    ):
         return None  # the messages are not the entries of the text, one by one
     before, earlier = messages[:last], prepared.beginning
     if not all(map(_is_plain, before)) or not (earlier or _begins_plainly(before)):
@@ -60,14 +64,14 @@ def learn_beginning(
     head_id = find_head(state.namespace, earlier.head_id if earlier else None, before)
     if head_id is None or head_id not in state.nodes:
         return None
-    namespace, history_head_id = found.history_namespace, None
+    namespace, history_head_id = resolution.history_namespace, None
     if namespace is not None:
         history_head_id = find_head(namespace, earlier.history_head_id if earlier else None, before)
     input = prepared.operation.input
     counted = input[len(input) - len(messages) : len(input) - len(messages) + last]
     part_count = sum([len(message.parts) for message in counted])
     return long_input.last_question, Beginning(
-        found.conversation_id,
+        resolution.conversation_id,
         state.serial,
         head_id,
         namespace,
@@ -77,16 +81,16 @@ def learn_beginning(
     )
 
 
-def _continues(known: KnownConversations, prepared: PreparedOperation, beginning: Beginning) -> bool:
+def _continues(store: KnownConversations, prepared: PreparedOperation, beginning: Beginning) -> bool:
     """Return whether nothing of a beginning could change what becomes of the rest."""
     operation, rest = prepared.operation, prepared.messages
     if not rest or not _is_question(rest[0]) or may_be_report(rest[0].message):
         return False
     if not _is_plain_call(operation) or not all(map(_is_plain, rest)):
         return False
-    if not _leads_there(known, prepared, beginning):
+    if not _leads_there(store, prepared, beginning):
         return False
-    state = known.get_state(beginning.conversation_id)
+    state = store.get_state(beginning.conversation_id)
     if state.serial != beginning.state_serial or state.has_forgotten or state.parent_overrides:
         return False
     if has_other_prompt(state.facts, prepared.prompt) or not _asks_for_no_other(state, operation):
@@ -96,18 +100,18 @@ def _continues(known: KnownConversations, prepared: PreparedOperation, beginning
     return {link.kind for link in links[len(exact) :]} <= {"user"} and _has_answers(prepared, links)
 
 
-def _leads_there(known: KnownConversations, prepared: PreparedOperation, beginning: Beginning) -> bool:
+def _leads_there(store: KnownConversations, prepared: PreparedOperation, beginning: Beginning) -> bool:
     """Return whether an operation belongs to the conversation that has its beginning, whatever is in that."""
     context = prepared.operation.conversation_context
     if context.conversation_id is not None:
         return context.conversation_id == beginning.conversation_id
-    namespace = name_history(known, context)
+    namespace = name_history(store, context)
     if beginning.history_namespace != namespace:
         return False
-    histories = known.index.histories
+    histories = store.index.histories
     heads = list_history_heads(namespace, prepared)
-    found = next((head_id for head_id in reversed(heads) if histories.has(head_id)), None)
-    return found is not None and histories.get(found) == beginning.conversation_id
+    known_head_id = next((head_id for head_id in reversed(heads) if histories.has(head_id)), None)
+    return known_head_id is not None and histories.get(known_head_id) == beginning.conversation_id
 
 
 def _asks_for_no_other(state: ConversationState, operation: Operation) -> bool:
@@ -116,7 +120,7 @@ def _asks_for_no_other(state: ConversationState, operation: Operation) -> bool:
     under_way = state.facts.calls_under_way
     if not call_ids.issuperset([result.id for result in iterate_results(operation.input)]):
         return False
-    return not under_way or not call_ids.isdisjoint([one.call_id for one in under_way])
+    return not under_way or not call_ids.isdisjoint([call.call_id for call in under_way])
 
 
 def _has_answers(prepared: PreparedOperation, links: Sequence[Fragment]) -> bool:

@@ -72,11 +72,11 @@ from greenflash_otel.model.telemetry import SpanRecord
 
 
 def build(
-    known: KnownConversations,
+    store: KnownConversations,
     deferred: DeferredQueue[Deferral],
     span: SpanRecord,
     prepared: PreparedOperation,
-    found: Resolution,
+    resolution: Resolution,
     role: CallRole,
     aligned: Alignment | None,
 ) -> Changes:
@@ -86,9 +86,9 @@ def build(
         deferred: What waits; it is read only.
         aligned: None for an operation that is not shown.
     """
-    operation, draft = prepared.operation, _Draft(known, found, deferred)
+    operation, draft = prepared.operation, _Draft(store, resolution, deferred)
     items: Sequence[MessageItem] = ()
-    if operation.name == FETCH and not _is_news(known, operation):
+    if operation.name == FETCH and not _is_news(store, operation):
         pass
     elif aligned is None:
         items = draft.add_hidden(span, prepared)
@@ -102,23 +102,23 @@ def build(
     return draft.finish(span, prepared, role, items)
 
 
-def _is_news(known: KnownConversations, operation: Operation) -> bool:
+def _is_news(store: KnownConversations, operation: Operation) -> bool:
     """Return whether a fetched answer is final, whole, and was not emitted before."""
     if not operation.finish_reasons or operation.ending == "pending":
         return False
-    return not (operation.response_id and known.index.emitted_responses.has(operation.response_id))
+    return not (operation.response_id and store.index.emitted_responses.has(operation.response_id))
 
 
 class _Draft:
     """Changes under construction: what was added is seen by what is added next."""
 
     def __init__(
-        self, known: KnownConversations, found: Resolution, waiting: DeferredQueue[Deferral]
+        self, store: KnownConversations, resolution: Resolution, waiting: DeferredQueue[Deferral]
     ) -> None:
-        self._known = known
+        self._store = store
         self._waiting = waiting
-        self._found = found
-        self._state = known.get_state(found.conversation_id)
+        self._resolution = resolution
+        self._state = store.get_state(resolution.conversation_id)
         self._namespace = self._state.namespace
         self._cursor = self._state.facts.cursor
         self._resends_history = self._state.facts.resends_history
@@ -139,9 +139,9 @@ class _Draft:
     ) -> Sequence[MessageItem]:
         """Add a primary call: what was said to the model, its answer, and what waited for them."""
         operation, emitted_ids = prepared.operation, self._state.emitted_ids
-        answered, after = chain_answers(self._state, aligned.cursor, prepared)
-        self._resends_history = self._resends_history or does_resend_history(prepared, self._found)
-        call_ids = self._add_nodes((*aligned.chained, *answered))
+        chained, after = chain_answers(self._state, aligned.cursor, prepared)
+        self._resends_history = self._resends_history or does_resend_history(prepared, self._resolution)
+        call_ids = self._add_nodes((*aligned.chained, *chained))
         self._move_to(after)
         self._add_location(span, operation, aligned.cursor, after)
         if not aligned.from_input_alone:
@@ -149,22 +149,22 @@ class _Draft:
         question_id = aligned.cursor.turn_user_id
         facts = prepared.find_input_facts()
         new = (fragment for fragment in aligned.chained if fragment.id not in emitted_ids)
-        asked = [self._write(fragment, span.start_ns, facts=facts) for fragment in new]
-        answers = self._write_answers(span, operation, answered, question_id)
+        inputs = [self._write(fragment, span.start_ns, facts=facts) for fragment in new]
+        answers = self._write_answers(span, operation, chained, question_id)
         if not len(self._waiting):
-            return order_turn([*asked, *answers], ()) if operation.name == TURN else [*asked, *answers]
-        waiting = self._release(list_question_keys(self._found.conversation_id, span, operation))
-        steps = sort_steps(self._state, waiting, span, prepared, self._found, aligned)
+            return order_turn([*inputs, *answers], ()) if operation.name == TURN else [*inputs, *answers]
+        waiting = self._release(list_question_keys(self._resolution.conversation_id, span, operation))
+        steps = sort_steps(self._state, waiting, span, prepared, self._resolution, aligned)
         self._deferred += steps.later
         dependents = [*self._release(list_dependent_keys(operation, call_ids))]
         self._enclosing = EnclosingSteps(self._namespace, (*steps.before, *steps.now, *dependents))
         earlier = self._add_steps(steps.before, self._state.facts.cursor.turn_user_id)
-        found = self._add_steps(steps.now, question_id)
+        hidden_steps = self._add_steps(steps.now, question_id)
         ran = self._add_steps(dependents, question_id, after)
         if operation.name == TURN:
-            return [*earlier, *order_turn([*asked, *answers], [*found, *ran])]
-        answers = add_context(answers, list_documents(found), operation.choice_count)
-        return [*earlier, *place_steps(asked, found), *answers, *ran]
+            return [*earlier, *order_turn([*inputs, *answers], [*hidden_steps, *ran])]
+        answers = add_context(answers, list_documents(hidden_steps), operation.choice_count)
+        return [*earlier, *place_steps(inputs, hidden_steps), *answers, *ran]
 
     def _add_steps(
         self, steps: Iterable[Deferral], question_id: str | None, turn: Cursor | None = None
@@ -192,7 +192,7 @@ class _Draft:
         before, question_id = self._cursor, question_id or self._cursor.turn_user_id
         if operation.name == COMPACT:
             # What follows a compaction may be resent in its place: the item stands for all before it.
-            before = extend_chain(self._namespace, self._found.cursor or START, self._found.rest)[1]
+            before = extend_chain(self._namespace, self._resolution.cursor or START, self._resolution.rest)[1]
             operation = replace(operation, input=())
         self._add_location(span, operation, before, self._cursor)
         within_id = operation.conversation_context.tool_call_id
@@ -206,14 +206,14 @@ class _Draft:
 
     def add_history(self, prepared: PreparedOperation) -> None:
         """Add all that was said so far, answer included, for the request that will resend it."""
-        namespace, head_id = self._found.history_namespace, self._found.history_head_id
+        namespace, head_id = self._resolution.history_namespace, self._resolution.history_head_id
         if namespace is None:
             return
         for answers in prepared.list_alternatives():  # any of them may be the one that is resent
-            names = list_last_exchange_names(namespace, (*self._found.rest, *answers))
+            names = list_last_exchange_names(namespace, (*self._resolution.rest, *answers))
             for name in (find_head(namespace, head_id, answers), *names):
                 if name is not None:
-                    self.add_entry(IndexName.HISTORY, name, self._found.conversation_id, is_shared=True)
+                    self.add_entry(IndexName.HISTORY, name, self._resolution.conversation_id, is_shared=True)
 
     def add_entry(
         self, index: IndexName, name: str, target: Location | str | None, *, is_shared: bool = False
@@ -225,7 +225,7 @@ class _Draft:
         self, span: SpanRecord, prepared: PreparedOperation, role: CallRole, items: Iterable[MessageItem]
     ) -> Changes:
         """Return the changes; of the messages those that were not emitted before."""
-        operation, state, found = prepared.operation, self._state, self._found
+        operation, state, resolution = prepared.operation, self._state, self._resolution
         context = fold_contexts(operation, self._folded)
         new, last_ms = select_new(items, state.emitted_ids, state.facts.last_ms)
         primary = record_primary_call(state, prepared, span) if role.is_shown else {}
@@ -242,7 +242,7 @@ class _Draft:
         )
         properties = merge_properties(state.properties, context.properties)
         change = StateChange(
-            parent_overrides=() if found.parent_override is None else (found.parent_override,),
+            parent_overrides=() if resolution.parent_override is None else (resolution.parent_override,),
             tool_call_message_ids=tuple(self._tool_calls.items()),
             nodes=tuple(self._nodes),
             emitted_ids=(*(item.id for item in new), *self._attempts.marks),
@@ -252,8 +252,8 @@ class _Draft:
             facts=facts,
         )
         return Changes(
-            conversation_id=found.conversation_id,
-            evidence=found.evidence,
+            conversation_id=resolution.conversation_id,
+            evidence=resolution.evidence,
             role=role,
             items=tuple(new),
             properties=properties,
@@ -272,11 +272,11 @@ class _Draft:
 
     def _add_location(self, span: SpanRecord, operation: Operation, before: Cursor, after: Cursor) -> None:
         """Add all by which a later operation may find the conversation, and the place in it."""
-        id = self._found.conversation_id
+        id = self._resolution.conversation_id
         self.add_entry(IndexName.TRACE, span.trace_id, id)
         if operation.conversation_context.scope_id:
             self.add_entry(IndexName.SCOPE, operation.conversation_context.scope_id, id)
-        has_ended = operation.response_id and self._known.index.emitted_responses.has(operation.response_id)
+        has_ended = operation.response_id and self._store.index.emitted_responses.has(operation.response_id)
         if operation.response_id and not (operation.ending == "pending" and has_ended):
             self.add_entry(IndexName.RESPONSE, operation.response_id, Location(id, after))
         for item_id in operation.output_item_ids:
@@ -291,7 +291,7 @@ class _Draft:
 
         Spans that leave out known history name it so (`instrumentation.history`), however it was aligned.
         """
-        messages = (*self._found.rest, *prepared.list_resent_answers())
+        messages = (*self._resolution.rest, *prepared.list_resent_answers())
         head_id = find_head(self._namespace, prepared.operation.input_parent_id, messages)
         if head_id is not None and head_id != after.head_id:
             self._branch_cursors.append((head_id, after))
@@ -299,20 +299,20 @@ class _Draft:
     def _add_nodes(self, chained: Iterable[ChainedFragment]) -> Sequence[str]:
         """Add by what fragments are found again; return the call ids among them."""
         call_ids = []
-        for one in chained:
-            if (node := node_of(self._namespace, one)) is not None:
+        for chained_fragment in chained:
+            if (node := node_of(self._namespace, chained_fragment)) is not None:
                 self._nodes.append(node)
-            if one.fragment.kind == "tool_call":
-                self._tool_names[one.id] = one.fragment.tool_name
-            if one.fragment.kind == "tool_call" and one.fragment.call_id:
-                self._add_tool_call(one.fragment.call_id, one.id)
-                call_ids.append(one.fragment.call_id)
+            if chained_fragment.fragment.kind == "tool_call":
+                self._tool_names[chained_fragment.id] = chained_fragment.fragment.tool_name
+            if chained_fragment.fragment.kind == "tool_call" and chained_fragment.fragment.call_id:
+                self._add_tool_call(chained_fragment.fragment.call_id, chained_fragment.id)
+                call_ids.append(chained_fragment.fragment.call_id)
         return call_ids
 
     def _add_tool_call(self, call_id: str, message_id: str) -> None:
         self._tool_calls.pop(call_id, None)
         self._tool_calls[call_id] = message_id
-        self.add_entry(IndexName.TOOL_CALL, call_id, self._found.conversation_id, is_shared=True)
+        self.add_entry(IndexName.TOOL_CALL, call_id, self._resolution.conversation_id, is_shared=True)
 
     def _find_tool_call(self, call_id: str | None) -> str | None:
         """Return the message id of a tool call, also of one that was just added."""
@@ -367,7 +367,7 @@ class _Draft:
         self,
         span: SpanRecord,
         operation: Operation,
-        answered: Sequence[ChainedFragment],
+        chained: Sequence[ChainedFragment],
         question_id: str | None,
     ) -> Sequence[MessageItem]:
         """Write the answer as messages, or as a hidden step if it failed or is not whole.
@@ -375,12 +375,14 @@ class _Draft:
         Its facts are with its first words; those of a turn with its last ones.
         """
         is_partial = operation.ending == "pending" and operation.output
-        if not answered and (is_partial or operation.ending not in ("pending", "completed")):
+        if not chained and (is_partial or operation.ending not in ("pending", "completed")):
             return [write_step(self._namespace, span, replace(operation, input=()), question_id)]
         facts, model = facts_of(span, operation), model_of(operation)
-        texts = [one for one in answered if one.fragment.kind == "answer"] or [*answered[:1]]
+        texts = [answer for answer in chained if answer.fragment.kind == "answer"] or [*chained[:1]]
         bearer = texts[-1 if operation.name == TURN else 0] if texts else None
-        return [self._write(one, span.end_ns, model, facts if one is bearer else None) for one in answered]
+        return [
+            self._write(answer, span.end_ns, model, facts if answer is bearer else None) for answer in chained
+        ]
 
     def _release(self, keys: Iterable[DeferralKey]) -> Iterator[Deferral]:
         """Yield what waits for any of ``keys``; it waits no longer once the changes are applied."""

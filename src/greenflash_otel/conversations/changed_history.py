@@ -49,7 +49,7 @@ SHORTENED = 0.6
 LEAST_WORDS = 3
 """Words below which texts are equal or alike by chance."""
 
-Found = list["MessageNode | None"]
+Matches = list["MessageNode | None"]
 """The known messages that the first links are. None: known in a form that is not recognised, or inserted."""
 
 
@@ -88,21 +88,21 @@ def list_successors(state: ConversationState, node: MessageNode | None) -> Itera
 
 def match_changed(
     state: ConversationState, links: Sequence[Fragment], after: MessageNode | None = None
-) -> Found:
+) -> Matches:
     """Return the known messages that the first links are; the last of them is one, if there are any.
 
     Args:
         after: The message after which the links come, if that is known.
     """
     resent = count_resent(links)
-    known = _match_path(state, links[:resent], after)
-    matched = _Matcher(state, links, resent).extend(known, after)
-    if known or after is not None or not resent:
+    exact = _match_path(state, links[:resent], after)
+    matched = _Matcher(state, links, resent).extend(exact, after)
+    if exact or after is not None or not resent:
         return matched
     return _match_alike(state, links, resent, matched) or matched
 
 
-def _match_path(state: ConversationState, links: Sequence[Fragment], after: MessageNode | None) -> Found:
+def _match_path(state: ConversationState, links: Sequence[Fragment], after: MessageNode | None) -> Matches:
     """Match links with the branch that says most of them; only what is the same text counts here."""
     best: Sequence[tuple[int, MessageNode]] = ()
     best_rank = (False, 0)
@@ -114,10 +114,10 @@ def _match_path(state: ConversationState, links: Sequence[Fragment], after: Mess
                 best, best_rank = pairs, rank
     if not best:
         return []
-    found: Found = [None] * (best[-1][0] + 1)
+    matches: Matches = [None] * (best[-1][0] + 1)
     for at, node in best:
-        found[at] = node
-    return found
+        matches[at] = node
+    return matches
 
 
 def _list_paths(
@@ -132,9 +132,9 @@ def _list_paths(
             continue
         path = _walk_path(state, node, limit)
         if after is not None:
-            at = next((at for at, one in enumerate(path, 1) if one.id == after.id), None)
+            at = next((at for at, known_node in enumerate(path, 1) if known_node.id == after.id), None)
             path = path[at:] if at else []
-        seen.update(one.id for one in path)
+        seen.update(known_node.id for known_node in path)
         yield path
         count += 1
         if count == MAX_PATHS:
@@ -177,7 +177,9 @@ def _match_in_order(
     chains: list[_Chain] = []
     for at in range(len(links) - 1, -1, -1):
         keys = (links[at].hash_content(state.namespace), links[at].hash_loosely(state.namespace))
-        for place in sorted({one for key in keys for one in places.get(key, ())}, reverse=True):
+        for place in sorted(
+            {negated_place for key in keys for negated_place in places.get(key, ())}, reverse=True
+        ):
             length = bisect_left(ends, place)
             chain = _Chain(at, place, chains[length - 1] if length else None)
             ends[length : length + 1] = [place]
@@ -210,7 +212,7 @@ def _is_certain(
     return [link.kind for link in links[: last_at + 1]] == [node.kind for node in before]
 
 
-def _match_alike(state: ConversationState, links: Sequence[Fragment], resent: int, other: Found) -> Found:
+def _match_alike(state: ConversationState, links: Sequence[Fragment], resent: int, other: Matches) -> Matches:
     """Match a window of which no text is as it was, unless ``other`` matches it better."""
     for at in range(resent - 1, max(-1, resent - 1 - MAX_CHANGED), -1):
         link = links[at]
@@ -219,10 +221,12 @@ def _match_alike(state: ConversationState, links: Sequence[Fragment], resent: in
         if not alike:
             continue
         node = max(alike, key=lambda node: _compare(link, node))
-        found = _Matcher(state, links, resent).extend([*([None] * at), node], None)
-        known = other[at] if len(other) >= resent else None
-        if len(found) >= resent and (known is None or _compare(link, node) > _compare(link, known)):
-            return found
+        matches = _Matcher(state, links, resent).extend([*([None] * at), node], None)
+        known_node = other[at] if len(other) >= resent else None
+        if len(matches) >= resent and (
+            known_node is None or _compare(link, node) > _compare(link, known_node)
+        ):
+            return matches
     return []
 
 
@@ -242,20 +246,20 @@ class _Matcher:
         self._resent = resent
         self._are_answers_as_they_were = False
 
-    def extend(self, found: Found, after: MessageNode | None) -> Found:
+    def extend(self, matches: Matches, after: MessageNode | None) -> Matches:
         """Return the known links, and the links after them that are known in any form."""
-        found = list(found)
-        last = found[-1] if found else after
+        matches = list(matches)
+        last = matches[-1] if matches else after
         self._are_answers_as_they_were = any(
             node is not None
             and node.kind == "answer"
             and link.hash_content(self._state.namespace) == node.content_key
-            for link, node in zip(self._links, found, strict=False)
+            for link, node in zip(self._links, matches, strict=False)
         )
-        while len(found) < len(self._links) and (node := self._find(len(found), last)) is not None:
-            found.append(node)
+        while len(matches) < len(self._links) and (node := self._find(len(matches), last)) is not None:
+            matches.append(node)
             last = node
-        return found
+        return matches
 
     def _find(self, at: int, before: MessageNode | None) -> MessageNode | None:
         """Return the message after a known one that a link is."""

@@ -186,16 +186,16 @@ def measure(entry: object) -> int:
     """Return roughly how many bytes of memory a value takes: its text, and something for each part of it."""
     size, rest = 0, [entry]
     while rest:
-        found = rest.pop()
-        if isinstance(found, (str, bytes)):
-            size += len(found) + 50
+        part = rest.pop()
+        if isinstance(part, (str, bytes)):
+            size += len(part) + 50
             continue
-        size += ENTRY_BYTES if is_dataclass(found) else 16
-        if is_dataclass(found):
-            rest.extend(getattr(found, field.name) for field in fields(found))
-        elif isinstance(found, Mapping):
-            rest.extend(found)
-            rest.extend(found.values())
-        elif isinstance(found, (tuple, list)):
-            rest.extend(found)
+        size += ENTRY_BYTES if is_dataclass(part) else 16
+        if is_dataclass(part):
+            rest.extend(getattr(part, field.name) for field in fields(part))
+        elif isinstance(part, Mapping):
+            rest.extend(part)
+            rest.extend(part.values())
+        elif isinstance(part, (tuple, list)):
+            rest.extend(part)
     return size

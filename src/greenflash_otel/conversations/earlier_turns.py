@@ -26,30 +26,30 @@ from greenflash_otel.model.operation import MAIN_CALLS, Operation, ToolCallRespo
 from greenflash_otel.model.telemetry import SpanRecord
 
 
-def find_unknown_turns(known: KnownConversations, span: SpanRecord, operation: Operation) -> frozenset[str]:
+def find_unknown_turns(store: KnownConversations, span: SpanRecord, operation: Operation) -> frozenset[str]:
     """Return the names by which the earlier turns of an operation will be known; empty if it lacks none."""
     context = operation.conversation_context
     is_named = context.conversation_id or context.scope_id or operation.provider_conversation_id
     if operation.name not in MAIN_CALLS or is_named or not _may_continue(operation):
         return frozenset()
-    prepared = prepare_input(known, operation)
-    found = resolve_conversation(known, span, prepared)
-    if not found.is_new:
+    prepared = prepare_input(store, operation)
+    resolution = resolve_conversation(store, span, prepared)
+    if not resolution.is_new:
         return frozenset()
-    namespace = name_history(known, context)
+    namespace = name_history(store, context)
     return frozenset(_list_names(namespace, prepared))
 
 
-def continues_unnamed(known: KnownConversations, span: SpanRecord, operation: Operation) -> bool:
+def continues_unnamed(store: KnownConversations, span: SpanRecord, operation: Operation) -> bool:
     """Return whether an operation without a name belongs to what its trace recorded without a name."""
-    unnamed_id = known.index.traces.get(span.trace_id)
+    unnamed_id = store.index.traces.get(span.trace_id)
     if unnamed_id is None or not is_fallback_id(unnamed_id):
         return False
-    prepared = prepare_input(known, operation)
-    if prepared.name_in(span) in known.get_state(unnamed_id).emitted_spans:
+    prepared = prepare_input(store, operation)
+    if prepared.name_in(span) in store.get_state(unnamed_id).emitted_spans:
         return True
-    found = resolve_conversation(known, span, prepared)
-    return found.conversation_id == unnamed_id and found.evidence is not Evidence.TRACE
+    resolution = resolve_conversation(store, span, prepared)
+    return resolution.conversation_id == unnamed_id and resolution.evidence is not Evidence.TRACE
 
 
 def list_new_turns(index: ConversationIndex) -> frozenset[str]:

@@ -105,8 +105,8 @@ def walk_exchanges_backwards(messages: Sequence[SplitMessage]) -> Iterator[Resen
             answer = link
         elif link.kind == "tool_call":
             calls = [link, *calls[: MAX_CALLS - 1]]
-        elif link.kind == "user" and (said := answer or next(iter(calls), None)) is not None:
-            yield ResentExchange(link, said, links[at - 1] if at else None, calls if answer else ())
+        elif link.kind == "user" and (reply := answer or next(iter(calls), None)) is not None:
+            yield ResentExchange(link, reply, links[at - 1] if at else None, calls if answer else ())
             answer, calls = None, []
 
 
@@ -129,9 +129,9 @@ def find_by_exchange(
             id = index.histories.get(name)
             if id is not None and _has_exchange(get_state(id), exchange, is_user_known=is_user_known):
                 return id
-        for asked in exchange.list_calls():
-            id = index.histories.get(asked.name_call(namespace))
-            if id is not None and _has_exchange(get_state(id), asked, is_user_known=is_user_known):
+        for call_exchange in exchange.list_calls():
+            id = index.histories.get(call_exchange.name_call(namespace))
+            if id is not None and _has_exchange(get_state(id), call_exchange, is_user_known=is_user_known):
                 return id
     return None
 
@@ -140,12 +140,12 @@ def _has_exchange(state: ConversationState, exchange: ResentExchange, *, is_user
     """Return whether a conversation has an exchange in any form."""
     question, answer = exchange.question, exchange.answer
     for node in _list_same(state, answer):
-        asked = state.nodes.get(node.cursor.turn_user_id or "")
-        if asked is not None and _is_question_of(state, question, asked, answer):
+        known_question = state.nodes.get(node.cursor.turn_user_id or "")
+        if known_question is not None and _is_question_of(state, question, known_question, answer):
             return True
     for node in _list_same(state, question):
-        answers = [one for one in list_successors(state, node) if one.kind == answer.kind]
-        if any(are_alike(answer, one) for one in answers):
+        answers = [successor for successor in list_successors(state, node) if successor.kind == answer.kind]
+        if any(are_alike(answer, known_answer) for known_answer in answers):
             return True
         if answer.kind == "tool_call":
             continue
@@ -157,11 +157,11 @@ def _has_exchange(state: ConversationState, exchange: ResentExchange, *, is_user
 
 
 def _is_question_of(
-    state: ConversationState, question: Fragment, asked: MessageNode, answer: Fragment
+    state: ConversationState, question: Fragment, known_question: MessageNode, answer: Fragment
 ) -> bool:
-    if is_same_text(state, question, asked) or are_alike(question, asked):
+    if is_same_text(state, question, known_question) or are_alike(question, known_question):
         return True
-    shared = compute_containment(question.sketch, asked.sketch)
+    shared = compute_containment(question.sketch, known_question.sketch)
     return answer.sketch.bit_count() >= MANY_WORDS and shared >= HALF
 
 

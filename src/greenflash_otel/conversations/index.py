@@ -41,8 +41,8 @@ class NameIndex(Generic[T]):
 
     def get(self, name: str) -> T | None:
         """Return where a name leads; None if nowhere."""
-        known = self._find(name)
-        return known[-1] if known else None
+        ids = self._find(name)
+        return ids[-1] if ids else None
 
     def has(self, name: str) -> bool:
         """Return whether a name leads anywhere, or did before two conversations had it."""

@@ -52,16 +52,16 @@ def list_calls_under_way(
     state: ConversationState, prepared: PreparedOperation, role: CallRole
 ) -> tuple[PendingToolCall, ...]:
     """Return the tools that the newest primary call asks for, with what their arguments say."""
-    operation, found = prepared.operation, list[PendingToolCall]()
+    operation, pending = prepared.operation, list[PendingToolCall]()
     if operation.name not in MAIN_CALLS:
         return state.facts.calls_under_way
     if not role.is_shown:
-        return tuple(_add_end(state, prepared, one) for one in state.facts.calls_under_way)
+        return tuple(_add_end(state, prepared, pending_call) for pending_call in state.facts.calls_under_way)
     for call in iterate_calls(operation.output):
         texts = [text for text in iterate_texts(call.arguments) if smooth(text)][:TEXTS]
         if call.id and texts:
-            found.append(PendingToolCall(call.id, tuple(begin_excerpt("", text) for text in texts)))
-    return tuple(found[:CALLS])
+            pending.append(PendingToolCall(call.id, tuple(begin_excerpt("", text) for text in texts)))
+    return tuple(pending[:CALLS])
 
 
 def _add_end(
@@ -71,8 +71,8 @@ def _add_end(
     operation = prepared.operation
     if operation.conversation_context.tool_call_id != request.call_id:
         return request
-    said = (*prepared.messages, *prepared.list_resent_answers())
-    ends = (find_head(state.namespace, operation.input_parent_id, said), operation.response_id)
+    messages = (*prepared.messages, *prepared.list_resent_answers())
+    ends = (find_head(state.namespace, operation.input_parent_id, messages), operation.response_id)
     return replace(request, ends=(*request.ends, *(end for end in ends if end))[-ENDS:])
 
 

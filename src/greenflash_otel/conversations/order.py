@@ -32,19 +32,19 @@ ANSWERS = frozenset({"assistant_message", "final_response"})
 """Types of the messages that have a context."""
 
 
-def order_turn(said: Sequence[MessageItem], steps: Iterable[MessageItem]) -> list[MessageItem]:
+def order_turn(messages: Sequence[MessageItem], steps: Iterable[MessageItem]) -> list[MessageItem]:
     """Merge the steps of a turn, from other spans, into what was said; give each answer its documents.
 
     Of several steps with one id the last counts: a tool that ran again answers for its call. What was said
     counts before all of them.
     """
-    ids, latest = {item.id for item in said}, dict[str, MessageItem]()
+    ids, latest = {item.id for item in messages}, dict[str, MessageItem]()
     for step in sorted(steps, key=_time_key):
         if step.id not in ids:
             if step.type in ("observation", "tool_error"):
                 latest.pop(step.id, None)
             latest.setdefault(step.id, step)
-    return add_contexts(_merge(said, list(latest.values()), {*ids, *latest}))
+    return add_contexts(_merge(messages, list(latest.values()), {*ids, *latest}))
 
 
 def order_nested(steps: Sequence[MessageItem]) -> Sequence[MessageItem]:
@@ -63,7 +63,7 @@ def _time_key(item: MessageItem) -> tuple[int, int]:
 
 
 def _merge(
-    said: Sequence[MessageItem], steps: Sequence[MessageItem], ids: Container[str | None]
+    messages: Sequence[MessageItem], steps: Sequence[MessageItem], ids: Container[str | None]
 ) -> list[MessageItem]:
     """Merge steps, sorted by time, into what was said; each comes after its parent."""
     ordered, placed = list[MessageItem](), set[str | None]()
@@ -84,7 +84,7 @@ def _merge(
             place(step)
 
     now_ms, at = 0, 0
-    for item in said:
+    for item in messages:
         now_ms = max(now_ms, item.created_at_ms)
         while at < len(steps) and _time_key(steps[at]) < (now_ms, _RANKS.get(item.type, 2)):
             place_step(steps[at])
@@ -100,13 +100,13 @@ def add_contexts(ordered: Sequence[MessageItem]) -> list[MessageItem]:
 
     A retrieval within a retrieval is a part of it: the outer one has what came of both.
     """
-    found, items = dict[str, None](), list[MessageItem]()
+    documents, items = dict[str, None](), list[MessageItem]()
     retrievals = {item.id for item in ordered if item.type == "retrieval"}
     for item in ordered:
         if item.type == "retrieval" and item.parent_id not in retrievals:
-            found |= dict.fromkeys(read_documents(item))
-        elif found and item.type in ANSWERS:
-            item, found = replace(item, context="\n\n".join(found)), {}
+            documents |= dict.fromkeys(read_documents(item))
+        elif documents and item.type in ANSWERS:
+            item, documents = replace(item, context="\n\n".join(documents)), {}
         items.append(item)
     return items
 

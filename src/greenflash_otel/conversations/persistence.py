@@ -100,12 +100,12 @@ def _write_fields(record: SpanRecord | LogRecord) -> dict[str, object]:
     """Write the fields of a record that differ from their defaults, by their names."""
     written: dict[str, object] = {}
     for field in fields(record):
-        found: Any = getattr(record, field.name)
+        content: Any = getattr(record, field.name)
         if field.name == RESOURCE:
-            found = _select_names(found)
-        if found != _default_of(field):
+            content = _select_names(content)
+        if content != _default_of(field):
             written[field.name] = (
-                [_write_event(event) for event in found] if field.name == "events" else found
+                [_write_event(event) for event in content] if field.name == "events" else content
             )
     return written
 
@@ -121,7 +121,7 @@ def _write_event(event: SpanEvent) -> dict[str, object]:
 
 
 def _read_span(written: Mapping[Any, Any]) -> SpanRecord:
-    events = tuple(SpanEvent(**_select_fields(SpanEvent, one)) for one in written.get("events", ()))
+    events = tuple(SpanEvent(**_select_fields(SpanEvent, event)) for event in written.get("events", ()))
     return SpanRecord(**{**_select_fields(SpanRecord, written), "events": events})
 
 
@@ -131,8 +131,8 @@ def _select_fields(cls: type, written: Mapping[Any, Any]) -> dict[str, Any]:
     return {name: value for name, value in written.items() if name in names}
 
 
-def _default_of(one: Field[Any]) -> object:
-    return one.default_factory() if one.default_factory is not MISSING else one.default
+def _default_of(field: Field[Any]) -> object:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
 def _write_unusual(value: object) -> object:

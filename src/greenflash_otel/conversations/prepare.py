@@ -45,7 +45,7 @@ class PreparedOperation:
         """Return the answers any of which may be the one that the application resends."""
         if self.operation.name == TURN:
             return [self.answers]
-        return [(one,) for one in self.answers[: self.operation.choice_count]] or [()]
+        return [(answer,) for answer in self.answers[: self.operation.choice_count]] or [()]
 
     def list_resent_answers(self) -> Sequence[SplitMessage]:
         """Return the answers that follow each other: of alternatives, the first."""

@@ -16,5 +16,5 @@ def select_remembered(properties: Mapping[str, Json], names: Iterable[str]) -> t
     return tuple((name, properties[name]) for name in names if _is_short(name, properties[name]))
 
 
-def _is_short(name: str, said: Json) -> bool:
-    return len(name) + len(json.dumps(said, default=str)) <= PROPERTY_CHARACTERS
+def _is_short(name: str, content: Json) -> bool:
+    return len(name) + len(json.dumps(content, default=str)) <= PROPERTY_CHARACTERS

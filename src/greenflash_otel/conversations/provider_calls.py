@@ -26,7 +26,7 @@ DONE: Mapping[str, Json] = {"status": "completed"}
 
 
 def find_known_call(
-    state: ConversationState, appended: ChainedFragment, known: Sequence[MessageNode | None]
+    state: ConversationState, appended: ChainedFragment, known_nodes: Sequence[MessageNode | None]
 ) -> str | None:
     """Find the known call of a provider's tool that comes back in another form; None if it is as it was.
 
@@ -35,7 +35,7 @@ def find_known_call(
     """
     if not appended.fragment.by_provider or appended.id in state.emitted_ids:
         return None
-    following = known[0] if known else None
+    following = known_nodes[0] if known_nodes else None
     if following is not None and following.kind != "user":
         after: Cursor | None = following.cursor
     else:
@@ -57,6 +57,6 @@ def _find_alike(namespace: str, appended: ChainedFragment, after: Cursor) -> str
 def _list_forms(fragment: Fragment, call_id: str) -> Iterator[Json]:
     """Yield what a call says with another id, which it may have as a field, too."""
     fields = {name: value for name, value in fragment.data.items() if name != "id"}
-    for said in (fields, {**DONE, **fields}):
-        yield [fragment.tool_name, said, call_id]
-        yield [fragment.tool_name, {**said, "id": call_id}, call_id]
+    for fields_of_call in (fields, {**DONE, **fields}):
+        yield [fragment.tool_name, fields_of_call, call_id]
+        yield [fragment.tool_name, {**fields_of_call, "id": call_id}, call_id]

@@ -70,7 +70,7 @@ class Resolution:
 
 
 @value
-class _Found:
+class _ConversationMatch:
     """A place that something in the operation refers to."""
 
     evidence: Evidence
@@ -80,30 +80,32 @@ class _Found:
 
 
 def resolve_conversation(
-    known: KnownConversations, span: SpanRecord, prepared: PreparedOperation
+    store: KnownConversations, span: SpanRecord, prepared: PreparedOperation
 ) -> Resolution:
     """Find the conversation of an operation."""
     operation = prepared.operation
     given_id = operation.conversation_context.conversation_id or operation.provider_conversation_id
-    found = (
-        _find_stored_item(known, given_id, prepared.messages)
-        or _find_response(known, prepared)
-        or _find_tool_call(known, given_id, prepared)
+    match = (
+        _find_stored_item(store, given_id, prepared.messages)
+        or _find_response(store, prepared)
+        or _find_tool_call(store, given_id, prepared)
     )
     if given_id is not None:
         evidence = Evidence.GIVEN if operation.conversation_context.conversation_id else Evidence.PROVIDER
-        if found is None or found.location.conversation_id != given_id:
-            start = _find_start(known.get_state(given_id), operation)
-            found = _Found(
-                evidence, Location(given_id, start), _leave_unnamed(known, span, prepared, given_id)
+        if match is None or match.location.conversation_id != given_id:
+            start = _find_start(store.get_state(given_id), operation)
+            match = _ConversationMatch(
+                evidence, Location(given_id, start), _leave_unnamed(store, span, prepared, given_id)
             )
-        return _make_resolution(found, evidence)
-    if found is not None:
-        return _make_resolution(found, found.evidence)
-    if tool_conversation_id := _find_by_tool(known, operation):
+        return _make_resolution(match, evidence)
+    if match is not None:
+        return _make_resolution(match, match.evidence)
+    if tool_conversation_id := _find_by_tool(store, operation):
         location = Location(tool_conversation_id)
-        return _make_resolution(_Found(Evidence.TOOL_CALL, location, prepared.messages), Evidence.TOOL_CALL)
-    return _resolve_by_content(known, span, prepared)
+        return _make_resolution(
+            _ConversationMatch(Evidence.TOOL_CALL, location, prepared.messages), Evidence.TOOL_CALL
+        )
+    return _resolve_by_content(store, span, prepared)
 
 
 def choose_fallback_conversation_id(
@@ -130,19 +132,19 @@ def list_stored_item_names(part: Part) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _make_resolution(found: _Found, evidence: Evidence) -> Resolution:
-    cursor = found.location.cursor
+def _make_resolution(match: _ConversationMatch, evidence: Evidence) -> Resolution:
+    cursor = match.location.cursor
     return Resolution(
-        conversation_id=found.location.conversation_id,
+        conversation_id=match.location.conversation_id,
         cursor=None if cursor == START else cursor,
-        rest=found.rest,
+        rest=match.rest,
         evidence=evidence,
-        parent_override=found.parent_override,
+        parent_override=match.parent_override,
     )
 
 
 def _leave_unnamed(
-    known: KnownConversations, span: SpanRecord, prepared: PreparedOperation, given_id: str
+    store: KnownConversations, span: SpanRecord, prepared: PreparedOperation, given_id: str
 ) -> Sequence[SplitMessage]:
     """Return the messages of an operation without a history that was recorded before it had a name.
 
@@ -151,46 +153,46 @@ def _leave_unnamed(
     """
     messages = prepared.messages
     last = max((at for at, message in enumerate(messages, 1) if message.role == "assistant"), default=0)
-    if not last or span.scope == OURS or known.get_state(given_id).nodes:
+    if not last or span.scope == OURS or store.get_state(given_id).nodes:
         return messages
     user_id = prepared.operation.conversation_context.user_id or ""
     for name in dict.fromkeys((f"history of {user_id}", "history of ")):
-        heads = list_heads(known.choose_namespace(name), None, messages[:last])
-        conversation_id = known.index.histories.get(heads[-1]) if heads else None
+        heads = list_heads(store.choose_namespace(name), None, messages[:last])
+        conversation_id = store.index.histories.get(heads[-1]) if heads else None
         if conversation_id and is_fallback_id(conversation_id):
             return messages[last:]
     return messages
 
 
 def _resolve_by_content(
-    known: KnownConversations, span: SpanRecord, prepared: PreparedOperation
+    store: KnownConversations, span: SpanRecord, prepared: PreparedOperation
 ) -> Resolution:
     """Find the conversation by the history that is resent, else by the scope or the trace."""
     operation, context = prepared.operation, prepared.operation.conversation_context
-    namespace = name_history(known, context)
+    namespace = name_history(store, context)
     heads = list_history_heads(namespace, prepared)
     is_recorded = operation.name == RECORD_MESSAGE  # its input is no history
-    id = None if is_recorded else _find_by_history(known, namespace, heads, prepared)
+    id = None if is_recorded else _find_by_history(store, namespace, heads, prepared)
     if id is not None:
         evidence = Evidence.HISTORY
     else:
         evidence = Evidence.SCOPE if context.scope_id else Evidence.TRACE
-        id = choose_fallback_conversation_id(known.index, span.trace_id, context)
-    cursor = _find_start(known.get_state(id), operation)
+        id = choose_fallback_conversation_id(store.index, span.trace_id, context)
+    cursor = _find_start(store.get_state(id), operation)
     return Resolution(
         conversation_id=id,
         cursor=None if cursor == START else cursor,
         rest=prepared.messages,
         evidence=evidence,
-        is_new=evidence is Evidence.TRACE and not known.index.traces.has(span.trace_id),
+        is_new=evidence is Evidence.TRACE and not store.index.traces.has(span.trace_id),
         history_namespace=None if operation.previous_response_id or is_recorded else namespace,
         history_head_id=heads[-1] if heads else None,
     )
 
 
-def name_history(known: KnownConversations, context: ConversationContext) -> str:
+def name_history(store: KnownConversations, context: ConversationContext) -> str:
     """Return what the histories of a user's conversations are hashed with that nobody named."""
-    return known.choose_namespace(f"history of {context.user_id or ''}")
+    return store.choose_namespace(f"history of {context.user_id or ''}")
 
 
 def list_history_heads(namespace: str, prepared: PreparedOperation) -> list[str]:
@@ -222,9 +224,9 @@ def _hash_response(state: ConversationState, role: Literal["fetched", "continued
     return id_of(state.namespace, None, role, response_id)
 
 
-def _find_response(known: KnownConversations, prepared: PreparedOperation) -> _Found | None:
+def _find_response(store: KnownConversations, prepared: PreparedOperation) -> _ConversationMatch | None:
     """Find the place after the response that an operation continues, or at the one that it fetches."""
-    operation, responses = prepared.operation, known.index.responses
+    operation, responses = prepared.operation, store.index.responses
     previous_id = operation.previous_response_id or ""
     role: Literal["fetched", "continued"]
     if operation.name == FETCH and operation.response_id:
@@ -238,14 +240,16 @@ def _find_response(known: KnownConversations, prepared: PreparedOperation) -> _F
     if location is None:
         return None
     id, cursor = location.conversation_id, location.cursor
-    head_id = _hash_response(known.get_state(id), role, response_id)
+    head_id = _hash_response(store.get_state(id), role, response_id)
     override = None if cursor.head_id is None else (head_id, cursor.head_id)
-    return _Found(Evidence.RESPONSE, Location(id, cursor.with_head(head_id)), prepared.messages, override)
+    return _ConversationMatch(
+        Evidence.RESPONSE, Location(id, cursor.with_head(head_id)), prepared.messages, override
+    )
 
 
 def _find_stored_item(
-    known: KnownConversations, given_id: str | None, messages: Sequence[SplitMessage]
-) -> _Found | None:
+    store: KnownConversations, given_id: str | None, messages: Sequence[SplitMessage]
+) -> _ConversationMatch | None:
     """Find the place of the last stored item that the input refers to, and what of the input is after it."""
     for at in range(len(messages) - 1, -1, -1):
         if not messages[at].names_stored_items:
@@ -253,16 +257,16 @@ def _find_stored_item(
         message = messages[at].message
         for index in range(len(message.parts) - 1, -1, -1):
             for name in list_stored_item_names(message.parts[index]):
-                location = known.index.items.get(name)
+                location = store.index.items.get(name)
                 if location and given_id in (None, location.conversation_id):
                     rest = split_message(replace(message, parts=message.parts[index + 1 :]))
-                    return _Found(Evidence.ITEM, location, (rest, *messages[at + 1 :]))
+                    return _ConversationMatch(Evidence.ITEM, location, (rest, *messages[at + 1 :]))
     return None
 
 
 def _find_tool_call(
-    known: KnownConversations, given_id: str | None, prepared: PreparedOperation
-) -> _Found | None:
+    store: KnownConversations, given_id: str | None, prepared: PreparedOperation
+) -> _ConversationMatch | None:
     """Find the place after a tool call where the input begins with its result: it continues that call."""
     operation, messages = prepared.operation, prepared.messages
     first = messages[0].message.parts[0] if messages and messages[0].message.parts else None
@@ -271,47 +275,47 @@ def _find_tool_call(
     if operation.previous_response_id or any(message.role == "assistant" for message in messages):
         return None  # the first is named, the second a window that begins with a result
     call_id = first.id
-    id = known.index.tool_calls.get(call_id)
+    id = store.index.tool_calls.get(call_id)
     if id is None or given_id not in (None, id):
         return None
-    state, user_id = known.get_state(id), operation.conversation_context.user_id
+    state, user_id = store.get_state(id), operation.conversation_context.user_id
     if user_id and state.facts.user_id not in (None, user_id):
         return None
     if state.facts.cursor.find_call(call_id):
-        return _Found(Evidence.TOOL_CALL, Location(id, state.facts.cursor), messages)
+        return _ConversationMatch(Evidence.TOOL_CALL, Location(id, state.facts.cursor), messages)
     node = state.nodes.get(state.tool_call_message_ids.get(call_id, ""))
-    return _Found(Evidence.TOOL_CALL, Location(id, node.cursor), messages) if node else None
+    return _ConversationMatch(Evidence.TOOL_CALL, Location(id, node.cursor), messages) if node else None
 
 
-def _find_by_tool(known: KnownConversations, operation: Operation) -> str | None:
+def _find_by_tool(store: KnownConversations, operation: Operation) -> str | None:
     """Return the conversation that asked for the tool which an operation runs, or runs in."""
     call_ids = (operation.tool and operation.tool.call_id, operation.conversation_context.tool_call_id)
-    found = (known.index.tool_calls.get(call_id) for call_id in call_ids if call_id)
-    return next((id for id in found if id is not None), None)
+    conversation_ids = (store.index.tool_calls.get(call_id) for call_id in call_ids if call_id)
+    return next((id for id in conversation_ids if id is not None), None)
 
 
 def _find_by_history(
-    known: KnownConversations, namespace: str, heads: Sequence[str], prepared: PreparedOperation
+    store: KnownConversations, namespace: str, heads: Sequence[str], prepared: PreparedOperation
 ) -> str | None:
     """Return the conversation whose every word, up to its last answer, is resent; or an exchange of it."""
-    histories = known.index.histories
+    histories = store.index.histories
     for head_id in reversed(heads):
         if histories.has(head_id):
             return histories.get(head_id)
     is_user_known = prepared.operation.conversation_context.user_id is not None
     return find_by_exchange(
-        known.index, known.get_state, namespace, prepared.messages, is_user_known=is_user_known
+        store.index, store.get_state, namespace, prepared.messages, is_user_known=is_user_known
     )
 
 
-def does_resend_history(prepared: PreparedOperation, found: Resolution) -> bool:
+def does_resend_history(prepared: PreparedOperation, resolution: Resolution) -> bool:
     """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
     if prepared.operation.input_parent_id is not None:
-        return any(message.role == "user" for message in found.rest)
-    if found.cursor is not None or prepared.beginning is not None:
+        return any(message.role == "user" for message in resolution.rest)
+    if resolution.cursor is not None or prepared.beginning is not None:
         return True  # a beginning has an answer, and what follows it a question
     has_question = False
-    for message in reversed(found.rest):
+    for message in reversed(resolution.rest):
         if has_question and message.role == "assistant":
             return True
         has_question = has_question or message.role == "user"

@@ -129,8 +129,8 @@ class ConversationState:
             self.emitted_ids.remember(id, None)
         for name in change.emitted_spans:
             self.emitted_spans.remember(name, None)
-        for name, said in change.properties:
-            self.properties.remember(name, said)
+        for name, content in change.properties:
+            self.properties.remember(name, content)
         for head_id, cursor in change.branch_cursors:
             self.branch_cursors.remember(head_id, cursor)
         if change.facts is not None:

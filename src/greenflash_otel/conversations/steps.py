@@ -96,7 +96,7 @@ def sort_steps(
     waiting: Iterable[Deferral],
     span: SpanRecord,
     prepared: PreparedOperation,
-    found: Resolution,
+    resolution: Resolution,
     aligned: Alignment,
 ) -> SortedSteps:
     """Decide what becomes of steps that waited for a primary call."""
@@ -109,15 +109,15 @@ def sort_steps(
     question_id, known_id = aligned.cursor.turn_user_id, state.facts.cursor.turn_user_id
     texts = [chained.fragment.text or "" for chained in aligned.chained if chained.fragment.kind == "user"]
     is_silent = not prepared.messages and not prepared.answers
-    for one in waiting:
-        is_ahead = one.key.kind is DeferralKind.QUESTION and one.span.start_ns >= span.end_ns
-        is_early = is_silent and is_bare_failure(one.operation)  # another span may still record it
-        if is_ahead or is_early or (one.operation.name == RETRIEVAL and not answers):
-            later.append(replace(one, key=DeferralKey(DeferralKind.QUESTION, found.conversation_id)))
-        elif known_id in (None, question_id) or _is_about(state, one, span, prepared, texts):
-            now.append(one)
+    for step in waiting:
+        is_ahead = step.key.kind is DeferralKind.QUESTION and step.span.start_ns >= span.end_ns
+        is_early = is_silent and is_bare_failure(step.operation)  # another span may still record it
+        if is_ahead or is_early or (step.operation.name == RETRIEVAL and not answers):
+            later.append(replace(step, key=DeferralKey(DeferralKind.QUESTION, resolution.conversation_id)))
+        elif known_id in (None, question_id) or _is_about(state, step, span, prepared, texts):
+            now.append(step)
         else:
-            before.append(one)
+            before.append(step)
     return SortedSteps(before, now, later)
 
 
@@ -169,10 +169,10 @@ def find_answering_call(deferred: DeferredQueue[Deferral], prepared: PreparedOpe
         for fragment in m.fragments
         if fragment.kind == "answer" and fragment.text
     ]
-    calls = [one.operation for one in waiting if one.operation.name in MAIN_CALLS]
+    calls = [step.operation for step in waiting if step.operation.name in MAIN_CALLS]
     for call in reversed(calls):
-        said = "\n".join(text_of(message.parts) for message in call.output)
-        if call.conversation_context.tool_call_id is None and shown and have_same_words(shown[-1], said):
+        answer = "\n".join(text_of(message.parts) for message in call.output)
+        if call.conversation_context.tool_call_id is None and shown and have_same_words(shown[-1], answer):
             return call
     return None
 
@@ -191,7 +191,7 @@ def fold_contexts(operation: Operation, steps: Iterable[Operation]) -> Conversat
 
 def fold_voice_call(operation: Operation, steps: Sequence[Operation]) -> VoiceCall | None:
     """Return what an operation says of the spoken conversation, else what the last step says."""
-    return next((one.voice_call for one in (operation, *reversed(steps)) if one.voice_call), None)
+    return next((step.voice_call for step in (operation, *reversed(steps)) if step.voice_call), None)
 
 
 def _is_about(
@@ -209,8 +209,8 @@ def _is_about(
     if (is_now := _is_same_place(step, now)) != _is_same_place(step, last):
         return is_now
     operation = step.operation
-    said = [smooth(text_of(one.parts)) for one in (*operation.input, *operation.output)]
-    if any(is_quoted(smooth(question), text) for question in questions for text in said):
+    texts_of_step = [smooth(text_of(message.parts)) for message in (*operation.input, *operation.output)]
+    if any(is_quoted(smooth(question), text) for question in questions for text in texts_of_step):
         return True
     exchange = state.facts.last_exchange
     excerpts = [exchange.question, exchange.answer] if exchange else []
@@ -218,7 +218,7 @@ def _is_about(
         (excerpt.length >= LEAST_QUOTED or excerpt.length == len(text))
         and contains_excerpt(state.namespace, text, excerpt)
         for excerpt in excerpts
-        for text in said
+        for text in texts_of_step
     ):
         return False
     return step.span.start_ns - last.end_ns >= span.start_ns - step.span.end_ns

@@ -120,8 +120,8 @@ class ConversationStore:
     def size_bytes(self) -> int:
         """Roughly how many bytes the remembered and the waiting entries take."""
         waiting = sum(queue.size_bytes for queue in self._queues.values())
-        known = self._states.size_bytes + self.last_messages.size_bytes + self.index.size_bytes
-        return known + self.long_inputs.size_bytes + waiting
+        total = self._states.size_bytes + self.last_messages.size_bytes + self.index.size_bytes
+        return total + self.long_inputs.size_bytes + waiting
 
     @property
     def has_waiting(self) -> bool:
@@ -213,8 +213,8 @@ class ConversationStore:
         for id, state in self._unpersisted.items():
             if (change := state.take_pending_change()) is not None:
                 if change.properties:
-                    said = redact_properties(dict(change.properties))
-                    change = replace(change, properties=tuple(said.items()))
+                    redacted = redact_properties(dict(change.properties))
+                    change = replace(change, properties=tuple(redacted.items()))
                 key = self._key_of("conversation", id)
                 records.append(StateRecord(key, persistence.write(to_json(change)), appends=True))
         for name, queue in self._queues.items():

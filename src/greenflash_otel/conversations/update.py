@@ -39,7 +39,7 @@ REPEATABLE_BYTES = 16_384
 def find_repeatable(messages: Sequence[MessageItem]) -> tuple[MessageItem, int] | None:
     """Return the newest of some messages that is short enough to be remembered, and roughly what it takes."""
     measured = ((message, measure_message(message)) for message in reversed(messages))
-    return next((found for found in measured if found[1] <= REPEATABLE_BYTES), None)
+    return next((pair for pair in measured if pair[1] <= REPEATABLE_BYTES), None)
 
 
 def measure_message(message: MessageItem) -> int:
@@ -48,12 +48,12 @@ def measure_message(message: MessageItem) -> int:
     total = 500 + sum(len(text) for text in texts if text)
     values: list[object] = [message.input, message.output, message.properties]
     while values and total <= REPEATABLE_BYTES:
-        one = values.pop()
-        if isinstance(one, Mapping):
-            values += [*one.keys(), *one.values()]
-        elif isinstance(one, (list, tuple)):
-            values += one
-        total += len(one) + 50 if isinstance(one, str) else 50
+        content = values.pop()
+        if isinstance(content, Mapping):
+            values += [*content.keys(), *content.values()]
+        elif isinstance(content, (list, tuple)):
+            values += content
+        total += len(content) + 50 if isinstance(content, str) else 50
     return total
 
 

@@ -78,54 +78,54 @@ def read_answered_ids(request: ApiRequest, answer: Answer) -> list[AnsweredId]:
 def combine(conversation_id: str, ids: Iterable[AnsweredId]) -> DeliveredConversation:
     """Return what ids say of their conversation; of those of one thing the last counts."""
     by_kind: dict[str, dict[str, AnsweredId]] = {}
-    for one in ids:
-        by_kind.setdefault(one.kind, {})[one.own_id] = one
+    for answered_id in ids:
+        by_kind.setdefault(answered_id.kind, {})[answered_id.own_id] = answered_id
     prompt, conversation = by_kind.get(PROMPT, {}).get(""), by_kind.get(CONVERSATION, {}).get("")
-    components = sorted(by_kind.get(COMPONENT, {}).values(), key=lambda one: int(one.own_id))
+    components = sorted(by_kind.get(COMPONENT, {}).values(), key=lambda component: int(component.own_id))
     return DeliveredConversation(
         conversation_id,
         conversation and conversation.greenflash_id,
         tuple(
-            DeliveredMessage(one.own_id, one.greenflash_id, one.status)
-            for one in by_kind.get(MESSAGE, {}).values()
+            DeliveredMessage(message.own_id, message.greenflash_id, message.status)
+            for message in by_kind.get(MESSAGE, {}).values()
         ),
-        {one.own_id: one.greenflash_id for one in by_kind.get(OUTCOME, {}).values()},
+        {outcome.own_id: outcome.greenflash_id for outcome in by_kind.get(OUTCOME, {}).values()},
         prompt and prompt.greenflash_id,
-        tuple(one.greenflash_id for one in components),
+        tuple(component.greenflash_id for component in components),
     )
 
 
 def _read_messages_answer(request: ApiRequest, body: Mapping[str, Any]) -> Iterator[AnsweredId]:
     id = request.conversation_id
-    if isinstance(made := body.get("conversationId"), str):
-        yield AnsweredId(id, CONVERSATION, "", made)
-    if isinstance(made := body.get("systemPromptPromptId"), str):
-        yield AnsweredId(id, PROMPT, "", made)
-    for place, made in enumerate(_list_at(body, "systemPromptComponentIds")):
-        if isinstance(made, str):
-            yield AnsweredId(id, COMPONENT, str(place), made)
+    if isinstance(greenflash_id := body.get("conversationId"), str):
+        yield AnsweredId(id, CONVERSATION, "", greenflash_id)
+    if isinstance(greenflash_id := body.get("systemPromptPromptId"), str):
+        yield AnsweredId(id, PROMPT, "", greenflash_id)
+    for place, greenflash_id in enumerate(_list_at(body, "systemPromptComponentIds")):
+        if isinstance(greenflash_id, str):
+            yield AnsweredId(id, COMPONENT, str(place), greenflash_id)
     results = _list_at(body, "messages")
     if any(not isinstance(result, Mapping) or "externalMessageId" not in result for result in results):
         sent = _list_at(_read_object(request.body), "messages")  # they are answered in their order
         results = [
-            {"externalMessageId": item.get("externalMessageId"), **one}
-            for item, one in zip(sent, results, strict=False)
-            if isinstance(one, Mapping)
+            {"externalMessageId": item.get("externalMessageId"), **fields}
+            for item, fields in zip(sent, results, strict=False)
+            if isinstance(fields, Mapping)
         ]
     for result in results:
-        own, made = result.get("externalMessageId"), result.get("messageId")
-        if isinstance(own, str) and isinstance(made, str):
-            yield AnsweredId(id, MESSAGE, own, made, str(result.get("status") or ""))
+        own, greenflash_id = result.get("externalMessageId"), result.get("messageId")
+        if isinstance(own, str) and isinstance(greenflash_id, str):
+            yield AnsweredId(id, MESSAGE, own, greenflash_id, str(result.get("status") or ""))
 
 
 def _list_at(body: Mapping[str, Any], name: str) -> list[Any]:
-    found = body.get(name)
-    return found if isinstance(found, list) else []
+    items = body.get(name)
+    return items if isinstance(items, list) else []
 
 
 def _read_object(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

@@ -37,7 +37,7 @@ class AnsweredNotes:
     def __init__(self, outbox: Outbox, on_delivered: OnDelivered | None = None) -> None:
         self._outbox = outbox
         self._begin()
-        self._known: ByteBoundLruDict[str, tuple[AnsweredId, ...]] = ByteBoundLruDict(
+        self._remembered: ByteBoundLruDict[str, tuple[AnsweredId, ...]] = ByteBoundLruDict(
             CONVERSATIONS, MEMORY_BYTES, lambda id, ids: len(ids) * ID_BYTES
         )
         self._callback = CallbackThread(on_delivered, "on_delivered") if on_delivered else None
@@ -64,7 +64,7 @@ class AnsweredNotes:
         """Return what Greenflash answered about a conversation; None if nothing is known."""
         self._outbox.run_later(self._write).wait(timeout_s)
         ids = self._outbox.list_answered(conversation_id, timeout_s)
-        ids = ids or list(self._known.get(conversation_id, ()))
+        ids = ids or list(self._remembered.get(conversation_id, ()))
         return combine(conversation_id, ids) if ids else None
 
     def finish(self, timeout_s: float) -> None:
@@ -88,6 +88,6 @@ class AnsweredNotes:
         ids = [self._unwritten.popleft() for _ in range(len(self._unwritten))]
         if not ids or self._outbox.note_answered_here(ids):
             return
-        for one in ids:
-            known = self._known.get(one.conversation_id, ())
-            self._known.remember(one.conversation_id, (*known, one))
+        for answered_id in ids:
+            earlier = self._remembered.get(answered_id.conversation_id, ())
+            self._remembered.remember(answered_id.conversation_id, (*earlier, answered_id))

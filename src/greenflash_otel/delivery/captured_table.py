@@ -46,22 +46,22 @@ def insert(db: sqlite3.Connection, bodies: Sequence[bytes]) -> None:
 
 def read_rows(db: sqlite3.Connection, *, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
     """Return the oldest spans that wait, with their ids; None for one whose bits have changed."""
-    found: list[tuple[int, bytes | None]] = []
+    rows: list[tuple[int, bytes | None]] = []
     size = 0
     for id, body, checksum in db.execute(
         "SELECT id, body, checksum FROM captured ORDER BY id LIMIT ?", (most,)
     ):
-        found.append((id, body if isinstance(body, bytes) and _checksum_of(body) == checksum else None))
+        rows.append((id, body if isinstance(body, bytes) and _checksum_of(body) == checksum else None))
         size += len(body)
         if size >= most_bytes:
             break
-    return found
+    return rows
 
 
 def read_body(db: sqlite3.Connection, id: int) -> bytes | None:
     """Return one span that waits; None if a bit of it has changed."""
-    found = db.execute("SELECT body, checksum FROM captured WHERE id = ?", (id,)).fetchone()
-    return None if found is None or _checksum_of(found[0]) != found[1] else cast(bytes, found[0])
+    row = db.execute("SELECT body, checksum FROM captured WHERE id = ?", (id,)).fetchone()
+    return None if row is None or _checksum_of(row[0]) != row[1] else cast(bytes, row[0])
 
 
 def delete(db: sqlite3.Connection, up_to_id: int) -> None:

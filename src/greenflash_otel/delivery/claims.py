@@ -39,9 +39,9 @@ class Claims:
         with contents.lock:
             if contents.is_closed or contents.is_rebuilding or not contents.ahead:
                 return None
-            one = contents.ahead.popleft()
-            attempt = contents.schedule.begin_attempt(one.queue)
-            return Entry(one.id, one.queue, attempt, one.request, contents.connection.generation)
+            entry = contents.ahead.popleft()
+            attempt = contents.schedule.begin_attempt(entry.queue)
+            return Entry(entry.id, entry.queue, attempt, entry.request, contents.connection.generation)
 
     def acknowledge(self, entry: Entry, *, sampled_out: bool) -> None:
         """Remove an entry that Greenflash accepted; the row goes with one of the next commits."""
@@ -68,35 +68,35 @@ class Claims:
 
     def read_ahead(self, now_s: float) -> None:
         """Claim what is due, and read it."""
-        contents, found = self.contents, list[ReadAhead]()
+        contents, entries = self.contents, list[ReadAhead]()
         with contents.lock:
-            size_bytes = sum(len(one.request.body) for one in contents.ahead)
-        while len(contents.ahead) + len(found) < AHEAD and size_bytes < AHEAD_BYTES:
+            size_bytes = sum(len(entry.request.body) for entry in contents.ahead)
+        while len(contents.ahead) + len(entries) < AHEAD and size_bytes < AHEAD_BYTES:
             with contents.lock:
                 queue = None if contents.is_closed else contents.schedule.claim_next(now_s)
             if queue is None:
                 break
             generation = contents.connection.generation
             try:
-                one = self._read_oldest(queue)
+                entry = self._read_oldest(queue)
             except FAILURES as error:
                 with contents.lock:
                     contents.schedule.postpone(queue, now_s + REPAIR_S)
                 contents.handle_error("read the outbox", error)
                 if generation != contents.connection.generation:  # what was found is in no file any more
-                    found.clear()
+                    entries.clear()
                 continue
-            if one is not None:
-                found.append(one)
-                size_bytes += len(one.request.body)
-        if self._store_merged(found):
+            if entry is not None:
+                entries.append(entry)
+                size_bytes += len(entry.request.body)
+        if self._store_merged(entries):
             with contents.lock:
-                contents.ahead.extend(found)
+                contents.ahead.extend(entries)
 
     def return_ahead(self) -> None:
         """Claim no more what was only read ahead, because something may come before it."""
         with self.contents.lock:
-            self.contents.schedule.return_claims([one.queue for one in self.contents.ahead])
+            self.contents.schedule.return_claims([entry.queue for entry in self.contents.ahead])
             self.contents.ahead.clear()
 
     def move_to_rejected(self, id: int, reason: str, attempts: int) -> int | None:
@@ -118,10 +118,10 @@ class Claims:
                 if id in acknowledged:
                     continue
                 if (request := schema.request_of(row)) is not None:
-                    one = ReadAhead(id, queue, request)
-                    if self._may_merge(one):
-                        self._merge_following(one, rows)
-                    return one
+                    entry = ReadAhead(id, queue, request)
+                    if self._may_merge(entry):
+                        self._merge_following(entry, rows)
+                    return entry
                 break
             else:
                 with contents.lock:
@@ -134,43 +134,43 @@ class Claims:
             contents.schedule.drop(queue, 1)
         return self._read_oldest(queue)
 
-    def _may_merge(self, one: ReadAhead) -> bool:
+    def _may_merge(self, entry: ReadAhead) -> bool:
         """Return whether there is anything behind an entry, and neither was ever claimed."""
         schedule = self.contents.schedule
-        is_first = not schedule.was_attempted(one.queue) and one.id > self.contents.unclaimed_after_id
-        return is_first and schedule.count(one.queue) > 1
+        is_first = not schedule.was_attempted(entry.queue) and entry.id > self.contents.unclaimed_after_id
+        return is_first and schedule.count(entry.queue) > 1
 
-    def _merge_following(self, one: ReadAhead, rows: schema.Rows) -> None:
+    def _merge_following(self, entry: ReadAhead, rows: schema.Rows) -> None:
         """Let an entry carry what those behind it carry, as far as they continue it."""
-        merger = Merger(one.request)
+        merger = Merger(entry.request)
         while merger.can_grow and (following := next(rows, None)) is not None:
             request = schema.request_of(following[1])
             if request is None or not merger.add(request):
                 break
-            one.absorbed.append(following[0])
-        one.unmerged = one.request
-        one.request = merger.merge() if one.absorbed else one.request
+            entry.absorbed.append(following[0])
+        entry.unmerged = entry.request
+        entry.request = merger.merge() if entry.absorbed else entry.request
 
-    def _store_merged(self, found: list[ReadAhead]) -> bool:
+    def _store_merged(self, entries: list[ReadAhead]) -> bool:
         """Write down what carries more now, before it is sent; False if nothing of what was found is there any more."""
-        merged = [one for one in found if one.absorbed]
+        merged = [entry for entry in entries if entry.absorbed]
         if not merged:
             return True
         contents, generation = self.contents, self.contents.connection.generation
         try:
             db, gone = contents.open_database(), contents.list_acknowledged()
             with transaction(db):
-                schema.delete_many(db, [*gone, *(id for one in merged for id in one.absorbed)])
-                for one in merged:
-                    schema.update(db, one.id, schema.row_of(one.request))
+                schema.delete_many(db, [*gone, *(id for entry in merged for id in entry.absorbed)])
+                for entry in merged:
+                    schema.update(db, entry.id, schema.row_of(entry.request))
         except FAILURES as error:
-            for one in merged:
-                one.request, one.absorbed = one.unmerged, []
+            for entry in merged:
+                entry.request, entry.absorbed = entry.unmerged, []
             contents.handle_error("merge updates of a conversation", error)
             return generation == contents.connection.generation
         contents.forget_acknowledged(gone)
         with contents.lock:
-            for one in merged:
-                contents.schedule.drop(one.queue, len(one.absorbed))
-                contents.watches.count_merged(one.absorbed)
+            for entry in merged:
+                contents.schedule.drop(entry.queue, len(entry.absorbed))
+                contents.watches.count_merged(entry.absorbed)
         return True

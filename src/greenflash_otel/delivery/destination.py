@@ -129,9 +129,9 @@ def read_destination(folder: Path) -> Destination | None:
         return None
     try:
         with path.open("rb") as file:
-            found = json.loads(file.read(_MOST_BYTES))
-        if found["application"] == _APPLICATION:
-            return Destination(str(found["base_url"]), str(found["product_id"]))
+            mark = json.loads(file.read(_MOST_BYTES))
+        if mark["application"] == _APPLICATION:
+            return Destination(str(mark["base_url"]), str(mark["product_id"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return None
@@ -150,8 +150,8 @@ def _belongs_to(folder: Path, destination: Destination) -> bool:
 
 
 def _is_of(folder: Path, destination: Destination) -> bool:
-    found = read_destination(folder)
-    return found is not None and found.key == destination.key
+    marked = read_destination(folder)
+    return marked is not None and marked.key == destination.key
 
 
 def _write_owner(folder: Path, destination: Destination) -> None:

@@ -150,14 +150,14 @@ def acquire(
     mine: OwnedFile | None = None
     unread = 0 if is_exact else _quarantine_damaged(folder)
     broken: list[Path] = []
-    for found in _find_orphans(folder, destination, limit_bytes, broken, is_exact=is_exact):
-        if mine is None and found.path != suspect and adoption.is_sound(found.db):
-            mine = found
+    for orphan in _find_orphans(folder, destination, limit_bytes, broken, is_exact=is_exact):
+        if mine is None and orphan.path != suspect and adoption.is_sound(orphan.db):
+            mine = orphan
             continue
         mine = mine or _create(folder, destination, limit_bytes)
         with internal_errors.guarded("adopt what another process left"):
-            its_acknowledged = acknowledged if found.path == suspect else ()
-            unread += merge_from(mine.db, found, limit_bytes=limit_bytes, acknowledged=its_acknowledged)
+            its_acknowledged = acknowledged if orphan.path == suspect else ()
+            unread += merge_from(mine.db, orphan, limit_bytes=limit_bytes, acknowledged=its_acknowledged)
     return replace(mine or _create(folder, destination, limit_bytes), unread=unread + len(broken))
 
 
@@ -174,8 +174,10 @@ def find_orphans(
     """
     unread = 0 if is_exact else _quarantine_damaged(folder)
     broken: list[Path] = []
-    found = _find_orphans(folder, destination, mine.limit_bytes, broken, but=mine.path, is_exact=is_exact)
-    orphans = list(found)
+    candidates = _find_orphans(
+        folder, destination, mine.limit_bytes, broken, but=mine.path, is_exact=is_exact
+    )
+    orphans = list(candidates)
     return orphans, unread + len(broken)
 
 
@@ -250,13 +252,13 @@ def _find_orphans(
     for path in find_files(folder, "ours"):
         if is_exact and schema.read_recorded_destination(path) != destination:
             continue  # not even locked: its own process may look for it at this moment
-        if path == but or (found := _take_over(path, limit_bytes, broken)) is None:
+        if path == but or (orphan := _take_over(path, limit_bytes, broken)) is None:
             continue
-        if schema.destination_of(found.db) in ((destination,) if is_exact else (destination, None)):
-            yield found
+        if schema.destination_of(orphan.db) in ((destination,) if is_exact else (destination, None)):
+            yield orphan
         else:
-            found.db.close()
-            found.lock.release(remove=False)
+            orphan.db.close()
+            orphan.lock.release(remove=False)
 
 
 def _take_over(path: Path, limit_bytes: int, broken: list[Path]) -> OwnedFile | None:

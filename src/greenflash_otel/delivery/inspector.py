@@ -123,14 +123,14 @@ def list_destinations(root: Path) -> list[tuple[Path, Destination]]:
 
     A folder appears once more for each other destination that a file in it records. Its mark may be damaged.
     """
-    found: list[tuple[Path, Destination]] = []
+    destinations: list[tuple[Path, Destination]] = []
     for folder in list_folders(root):
         marked = read_destination(folder)
         if marked is not None:
-            found.append((folder, marked))
+            destinations.append((folder, marked))
         recorded = files.find_recorded_destinations(folder) - {marked.key if marked else ""}
-        found += ((folder, Destination.read_key(key)) for key in sorted(recorded))
-    return found
+        destinations += ((folder, Destination.read_key(key)) for key in sorted(recorded))
+    return destinations
 
 
 def is_marked_for(folder: Path, destination: Destination) -> bool:

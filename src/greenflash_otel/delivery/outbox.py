@@ -163,7 +163,7 @@ class Outbox:
 
     def recall_inherited(self, prefix: str) -> Sequence[str]:
         """Return what earlier processes recorded under keys that begin so; each record once."""
-        if not self._contents.state_table.found:
+        if not self._contents.state_table.unread_ranges:
             return ()
         return self._read(lambda table, db: table.read_found(db, prefix))
 

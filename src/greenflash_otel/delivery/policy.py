@@ -190,8 +190,8 @@ def _pause_reason(answer: Answer, status: int) -> str:
 def _kind_of(answer: Answer) -> str:
     if not answer.body.strip():
         return "empty"
-    found = _MEDIA_TYPE.match(answer.content_type or "")
-    return found[1] if found else "of no known type"
+    match = _MEDIA_TYPE.match(answer.content_type or "")
+    return match[1] if match else "of no known type"
 
 
 def _write_reason(status: int, explanation: str) -> str:

@@ -314,8 +314,8 @@ Rows: TypeAlias = Generator[tuple[int, Row], None, None]
 def read_queue(db: sqlite3.Connection, queue: str, *, after_id: int) -> Rows:
     """Read the entries of a queue with ids above one, the oldest first."""
     sql = f"SELECT id, {_REQUEST} FROM entries WHERE lane = ? AND id > ? ORDER BY id"
-    for found in db.execute(sql, (queue, after_id)):
-        yield found[0], _convert_row(found[1:])
+    for row in db.execute(sql, (queue, after_id)):
+        yield row[0], _convert_row(row[1:])
 
 
 def find_next_id(db: sqlite3.Connection, id: int) -> int:
@@ -323,16 +323,16 @@ def find_next_id(db: sqlite3.Connection, id: int) -> int:
     both = (
         "SELECT min(id) AS id FROM entries WHERE id > ? UNION ALL SELECT min(id) FROM rejected WHERE id > ?"
     )
-    found = db.execute(f"SELECT min(id) FROM ({both})", (id, id)).fetchone()[0]
+    next_id = db.execute(f"SELECT min(id) FROM ({both})", (id, id)).fetchone()[0]
     end = (id // GAP + 1) * GAP
-    return end if found is None else min(cast(int, found), end)
+    return end if next_id is None else min(cast(int, next_id), end)
 
 
 def is_indexed(db: sqlite3.Connection) -> bool:
     """Return whether the index, by which entries are found, names each of them, and nothing else."""
     table, index = "entries NOT INDEXED", "entries INDEXED BY entries_by_lane"
-    found = f"SELECT 1 FROM {index} WHERE lane = e.lane AND id = e.id"
-    unknown = f"SELECT 1 FROM (SELECT id, lane FROM {table}) AS e WHERE NOT EXISTS ({found})"
+    subquery = f"SELECT 1 FROM {index} WHERE lane = e.lane AND id = e.id"
+    unknown = f"SELECT 1 FROM (SELECT id, lane FROM {table}) AS e WHERE NOT EXISTS ({subquery})"
     counts = f"SELECT (SELECT count(*) FROM {table}) = (SELECT count(lane) FROM {index})"
     return bool(db.execute(f"{counts} AND NOT EXISTS ({unknown})").fetchone()[0])
 
@@ -356,8 +356,8 @@ def count_items(db: sqlite3.Connection) -> tuple[int, int]:
 
 def read_entry_row(db: sqlite3.Connection, id: int) -> Row | None:
     """One entry as stored."""
-    found = db.execute(f"SELECT {_REQUEST} FROM entries WHERE id = ?", (id,)).fetchone()
-    return None if found is None else _convert_row(found)
+    row = db.execute(f"SELECT {_REQUEST} FROM entries WHERE id = ?", (id,)).fetchone()
+    return None if row is None else _convert_row(row)
 
 
 def _convert_row(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped may be one of a column's type

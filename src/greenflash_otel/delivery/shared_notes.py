@@ -102,7 +102,7 @@ class SharedNotes:
     def note_answered(self, ids: Iterable[AnsweredId]) -> None:
         """Remember what Greenflash answered."""
         day = int(time.time() // _DAY_S)
-        self._write(day, (_NOTE_ANSWERED, [(*map(_make_storable, one), day) for one in ids]))
+        self._write(day, (_NOTE_ANSWERED, [(*map(_make_storable, answered_id), day) for answered_id in ids]))
 
     def list_answered(self, conversation_id: str) -> list[AnsweredId]:
         """Return what Greenflash answered about a conversation, in the order of the answers."""
@@ -113,13 +113,13 @@ class SharedNotes:
     def find_response(self, response_id: str) -> tuple[str, str] | None:
         """Return the conversation and the message of a response; None if no process noted it."""
         sql = "SELECT conversation_id, message_id FROM responses WHERE response_id = ?"
-        found = self._find(sql, response_id)
-        return (str(found[0][0]), str(found[0][1])) if found else None
+        rows = self._find(sql, response_id)
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
 
     def find_latest(self, user_id: str) -> tuple[str, int] | None:
         """Return the newest conversation of a user, and the time of its newest message; None if nobody noted one."""
-        found = self._find("SELECT conversation_id, newest_ms FROM users WHERE user_id = ?", user_id)
-        return (str(found[0][0]), int(found[0][1])) if found else None
+        rows = self._find("SELECT conversation_id, newest_ms FROM users WHERE user_id = ?", user_id)
+        return (str(rows[0][0]), int(rows[0][1])) if rows else None
 
     def _find(self, sql: str, name: str) -> list[tuple[Any, ...]]:
         try:
@@ -127,13 +127,13 @@ class SharedNotes:
                 return []
             db = self._open()
             try:
-                found = db.execute(sql, (_make_storable(name),)).fetchall()
+                rows = db.execute(sql, (_make_storable(name),)).fetchall()
             finally:
                 db.close()
         except _FAILURES as error:
             internal_errors.count("read what other processes noted", error)
             return []
-        return found
+        return rows
 
     def _is_ours(self) -> bool:
         """Return whether the file is ours, or still empty."""

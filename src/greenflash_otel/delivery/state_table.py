@@ -38,7 +38,7 @@ class StateTable:
         self._rows = self._bytes = 0
         self.inherits = False
         """Whether there is anything to find."""
-        self.found: list[tuple[int, int]] = []
+        self.unread_ranges: list[tuple[int, int]] = []
         """Ids from, and to below, that were not fetched yet."""
 
     def find(self, db: sqlite3.Connection, *, after: int = 0) -> None:
@@ -48,7 +48,7 @@ class StateTable:
         last = find_last_id(db)
         if last > after:
             self.inherits = True
-            self.found.append((after + 1, last + 1))
+            self.unread_ranges.append((after + 1, last + 1))
 
     def write(self, db: sqlite3.Connection, notes: Iterable[StateRecord]) -> None:
         """Keep notes."""
@@ -84,8 +84,8 @@ class StateTable:
             "SELECT key, value, checksum FROM state "
             "WHERE key >= ? AND key < ? AND id >= ? AND id < ? ORDER BY id"
         )
-        found, self.found = self.found, []
-        rows = (row for ids in found for row in db.execute(sql, (beginning, f"{beginning}\uffff", *ids)))
+        ranges, self.unread_ranges = self.unread_ranges, []
+        rows = (row for ids in ranges for row in db.execute(sql, (beginning, f"{beginning}\uffff", *ids)))
         return list(_select_sound(rows))
 
     def _shorten(self, db: sqlite3.Connection) -> None:

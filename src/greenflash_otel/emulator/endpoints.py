@@ -108,8 +108,8 @@ def post_event(store: Store, call: Call) -> Reply:
             writing.note(change, call.arrival, 204, SAMPLED_OUT)
             return Reply(204, None)
         event_id = writing.add_event(change, request)
-        found = writing.find_conversation_id(change, request)
-        writing.note(change, call.arrival, 201, describe_event(request), found)
+        conversation_id = writing.find_conversation_id(change, request)
+        writing.note(change, call.arrival, 201, describe_event(request), conversation_id)
     return Reply(201, {"success": True, "eventId": event_id})
 
 
@@ -118,8 +118,8 @@ def post_rating(store: Store, call: Call) -> Reply:
     request = read(RatingRequest, call.body)
     with store.change() as change:
         writing.add_rating(change, request)
-        found = writing.find_conversation_id(change, request)
-        writing.note(change, call.arrival, 201, describe_rating(request), found)
+        conversation_id = writing.find_conversation_id(change, request)
+        writing.note(change, call.arrival, 201, describe_rating(request), conversation_id)
     return Reply(201, {"success": True})
 
 
@@ -223,10 +223,10 @@ def get_requests(store: Store, call: Call) -> Reply:
 
 def get_conversation(store: Store, call: Call) -> Reply:
     """One conversation, by either id, with everything that is stored of it."""
-    found = reading.read_conversations(store, id=call.path_id)
-    if not found:
+    conversations = reading.read_conversations(store, id=call.path_id)
+    if not conversations:
         raise Refused(404, f"No conversation has the id {call.path_id!r}")
-    return Reply(200, views.write_in_full(found[-1]))
+    return Reply(200, views.write_in_full(conversations[-1]))
 
 
 def get_health(store: Store, call: Call) -> Reply:

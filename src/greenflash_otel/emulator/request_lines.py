@@ -13,9 +13,9 @@ LONGEST = 300
 def describe_messages(request: MessagesRequest, receipt: Receipt) -> str:
     """Say how many messages were new to which conversation."""
     new = sum(message.created for message in receipt.messages)
-    known = len(receipt.messages) - new
+    known_count = len(receipt.messages) - new
     name = request.external_conversation_id or receipt.conversation_id
-    return _cut(f"{name}: {new} new" + (f", {known} known before" if known else ""))
+    return _cut(f"{name}: {new} new" + (f", {known_count} known before" if known_count else ""))
 
 
 def describe_event(request: EventRequest) -> str:

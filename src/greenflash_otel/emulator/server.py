@@ -146,11 +146,11 @@ class Emulator:
 
         Raises LookupError, naming what there is, if it is not stored.
         """
-        found = reading.read_conversations(self._store, id=id)
-        if not found:
+        conversations = reading.read_conversations(self._store, id=id)
+        if not conversations:
             stored = ", ".join(repr(conversation.external_id) for conversation in self.conversations())
             raise LookupError(f"no conversation {id!r}; stored: {stored or 'none'}")
-        return found[-1]
+        return conversations[-1]
 
     def outcomes(self) -> tuple[StoredOutcome, ...]:
         """All Greenflash events in order of arrival, also those whose conversation is unknown."""

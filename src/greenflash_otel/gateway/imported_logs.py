@@ -71,15 +71,15 @@ class ImportedLogs:
 
     def list_unjoined(self) -> Iterator[Sequence[LogRecord]]:
         """Yield the log records that no span of the files was joined with, some at a time."""
-        found = self._database.execute("SELECT record FROM logs WHERE NOT is_joined ORDER BY span, rowid")
-        while rows := found.fetchmany(ROWS):
+        matching = self._database.execute("SELECT record FROM logs WHERE NOT is_joined ORDER BY span, rowid")
+        while rows := matching.fetchmany(ROWS):
             yield [_read_log(text) for (text,) in rows]
 
     def _take(self, key: DeferralKey) -> Sequence[str]:
-        found = self._database.execute(
+        matching = self._database.execute(
             "SELECT DISTINCT record FROM logs WHERE span = ? ORDER BY rowid LIMIT ?", (key.id, LOGS)
         )
-        texts = [str(text) for (text,) in found]
+        texts = [str(text) for (text,) in matching]
         if texts:
             self._database.execute("UPDATE logs SET is_joined = 1 WHERE span = ?", (key.id,))
         return texts

@@ -198,8 +198,8 @@ def _repair_surrogates(value: Any) -> tuple[Any, bool]:
         return [item for item, _ in items], any(changed for _, changed in items)
     if isinstance(value, dict):
         pairs = [(_repair_surrogates(name), _repair_surrogates(item)) for name, item in value.items()]
-        found = {name: item for (name, _), (item, _) in pairs}
-        return found, any(one or other for (_, one), (_, other) in pairs)
+        repaired = {name: item for (name, _), (item, _) in pairs}
+        return repaired, any(is_changed or other for (_, is_changed), (_, other) in pairs)
     return value, False
 
 

@@ -92,7 +92,7 @@ def split_request(content: Content, limits: ContentLimits) -> list[Group | None]
         WireError: The content is no request at all.
         TooLargeError: The request has more records than allowed.
     """
-    found: list[Group | None] = []
+    all_groups: list[Group | None] = []
     left = limits.max_records
     for outer in _limit_records(read_fields(content, 0, len(content)), left):
         if (outer.number, outer.wire_type) != (GROUPS, TEXT):
@@ -100,13 +100,13 @@ def split_request(content: Content, limits: ContentLimits) -> list[Group | None]
         try:
             groups = _split_resource(content, outer, left)
         except WireError:
-            found.append(None)
+            all_groups.append(None)
         else:
-            found += groups
+            all_groups += groups
             left -= sum(max(len(group.records), 1) for group in groups)
             if left < 0:
                 raise TooLargeError(TOO_MANY_RECORDS)
-    return found
+    return all_groups
 
 
 def _split_resource(content: Content, outer: Field, max_records: int) -> list[Group]:
@@ -151,11 +151,11 @@ class Schema:
         self._known[descriptor.full_name] = self
         self.texts: set[int] = set()
         self.messages: dict[int, Schema] = {}
-        for one in descriptor.fields:
-            if one.type == one.TYPE_STRING:
-                self.texts.add(one.number)
-            elif one.type == one.TYPE_MESSAGE:
-                self.messages[one.number] = Schema.read_descriptor(one.message_type)
+        for field in descriptor.fields:
+            if field.type == field.TYPE_STRING:
+                self.texts.add(field.number)
+            elif field.type == field.TYPE_MESSAGE:
+                self.messages[field.number] = Schema.read_descriptor(field.message_type)
 
     @classmethod
     def read_descriptor(cls, descriptor: Any) -> Schema:
@@ -165,12 +165,12 @@ class Schema:
     def count(self, content: Content, start: int, end: int, most: int, depth: int = 0) -> int:
         """Count the messages nested in a message, to a little more than `most`. Raises `WireError`."""
         count = 0
-        for one in read_fields(content, start, end):
-            inner = self.messages.get(one.number) if one.wire_type == TEXT else None
+        for field in read_fields(content, start, end):
+            inner = self.messages.get(field.number) if field.wire_type == TEXT else None
             if inner is not None:
                 count += 1
                 if inner.messages and depth < MAX_DEPTH:
-                    count += inner.count(content, one.value_start, one.end, most - count, depth + 1)
+                    count += inner.count(content, field.value_start, field.end, most - count, depth + 1)
                 if count > most:
                     break
         return count
@@ -178,16 +178,16 @@ class Schema:
     def repair(self, content: bytes, depth: int = 0) -> bytes:
         """Return a message with its texts in UTF-8, without what is nested too deep. Raises `WireError`."""
         parts = []
-        for one in read_fields(content, 0, len(content)):
-            value = content[one.value_start : one.end]
-            inner = self.messages.get(one.number) if one.wire_type == TEXT else None
+        for field in read_fields(content, 0, len(content)):
+            value = content[field.value_start : field.end]
+            inner = self.messages.get(field.number) if field.wire_type == TEXT else None
             if inner is not None:
                 if depth < MAX_DEPTH:
-                    parts.append(_write_field(one.number, inner.repair(value, depth + 1)))
-            elif one.wire_type == TEXT and one.number in self.texts:
-                parts.append(_write_field(one.number, value.decode("utf-8", "replace").encode()))
+                    parts.append(_write_field(field.number, inner.repair(value, depth + 1)))
+            elif field.wire_type == TEXT and field.number in self.texts:
+                parts.append(_write_field(field.number, value.decode("utf-8", "replace").encode()))
             else:
-                parts.append(content[one.start : one.end])
+                parts.append(content[field.start : field.end])
         return b"".join(parts)
 
 
@@ -196,11 +196,11 @@ def _write_field(number: int, value: bytes) -> bytes:
 
 
 def _write_varint(number: int) -> bytes:
-    found = bytearray()
+    encoded = bytearray()
     while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
+        encoded.append(number & 0x7F | 0x80)
         number >>= 7
-    return bytes([*found, number])
+    return bytes([*encoded, number])
 
 
 def check_values(content: Content, groups: list[Group | None], schema: Schema, limits: ContentLimits) -> None:
@@ -209,9 +209,9 @@ def check_values(content: Content, groups: list[Group | None], schema: Schema, l
         return
     left = limits.max_values
     for group in groups:
-        for one in group.records if group is not None else ():
+        for record in group.records if group is not None else ():
             with suppress(WireError):  # that costs the record alone, later
-                left -= schema.count(content, one.value_start, one.end, limits.max_record_values)
+                left -= schema.count(content, record.value_start, record.end, limits.max_record_values)
             if left < 0:
                 raise TooLargeError("larger than allowed: its records have too many values")
 

@@ -193,7 +193,7 @@ class OtlpReceiver:
         """Return records by tenant, and how many belong to none."""
         by_product = {tenant.product_id.lower(): tenant for tenant in admitted}
         otherwise = by_product.get(metadata.product_id.lower()) or self._get_only_tenant(admitted)
-        found: dict[str, tuple[Tenant, list[object]]] = {}
+        by_tenant: dict[str, tuple[Tenant, list[object]]] = {}
         unknown_product_count = 0
         for record in request.records:
             named = record.resource.get(PRODUCT_ATTRIBUTE)
@@ -201,8 +201,8 @@ class OtlpReceiver:
             if tenant is None:
                 unknown_product_count += 1
             else:
-                found.setdefault(tenant.product_id, (tenant, []))[1].append(record)
-        return list(found.values()), unknown_product_count
+                by_tenant.setdefault(tenant.product_id, (tenant, []))[1].append(record)
+        return list(by_tenant.values()), unknown_product_count
 
     def _get_only_tenant(self, admitted: Sequence[Tenant]) -> Tenant | None:
         if len(admitted) == 1:

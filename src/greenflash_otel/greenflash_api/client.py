@@ -163,9 +163,12 @@ class Client:
 
     def _find_url(self, path: str) -> httpcore.URL:
         if (url := self._urls.get(path)) is None:
-            made = httpx.URL(self._base_url + path)
+            full_url = httpx.URL(self._base_url + path)
             url = httpcore.URL(
-                scheme=made.raw_scheme, host=made.raw_host, port=made.port, target=made.raw_path
+                scheme=full_url.raw_scheme,
+                host=full_url.raw_host,
+                port=full_url.port,
+                target=full_url.raw_path,
             )
             if path in API_PATHS:
                 self._urls[path] = url

@@ -123,21 +123,21 @@ def _look_up(host: str, port: int, limit_s: float | None) -> list[str]:
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return [host]
-    found: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
+    results: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
     def resolve() -> None:
         try:
             entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found.put(list(dict.fromkeys(map(_read_address, entries))))
+            results.put(list(dict.fromkeys(map(_read_address, entries))))
         except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for the result
-            found.put(error)
+            results.put(error)
 
     try:
         threading.Thread(target=resolve, name="greenflash-otel resolver", daemon=True).start()
     except RuntimeError:  # the interpreter is about to end
         resolve()
     try:
-        result = found.get(timeout=limit_s)
+        result = results.get(timeout=limit_s)
     except queue.Empty:
         raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from None
     if isinstance(result, Exception):

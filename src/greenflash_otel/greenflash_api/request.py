@@ -51,9 +51,9 @@ def is_api_path(path: str) -> bool:
     """
     if path in API_PATHS:
         return True
-    if (found := _WITH_ID.fullmatch(path)) is None:
+    if (match := _WITH_ID.fullmatch(path)) is None:
         return False
-    id = unquote(found[2])
+    id = unquote(match[2])
     return not {"", ".", ".."} & set(re.split(r"[/\\]", id)) and id.isprintable()
 
 

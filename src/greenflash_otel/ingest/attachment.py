@@ -70,12 +70,12 @@ def attach_outcome(
     if id is None:
         internal_errors.count_unlinked()
         return outcome
-    known = store.get_state(id).facts
+    facts = store.get_state(id).facts
     return replace(
         outcome,
         conversation_id=id,
-        user_id=outcome.user_id or known.user_id,
-        organization_id=outcome.organization_id or known.organization_id,
+        user_id=outcome.user_id or facts.user_id,
+        organization_id=outcome.organization_id or facts.organization_id,
     )
 
 
@@ -111,18 +111,18 @@ def attach_rating(
 
 def _find_answer(store: ConversationStore, response_id: str, notes: Notes) -> tuple[str, str] | None:
     """Return the conversation and the message of a response: by our own memory, else by what others noted."""
-    if (found := store.index.responses.get(response_id)) is not None:
-        cursor = found.cursor
-        return found.conversation_id, cursor.last_visible_id or cursor.head_id or response_id
+    if (location := store.index.responses.get(response_id)) is not None:
+        cursor = location.cursor
+        return location.conversation_id, cursor.last_visible_id or cursor.head_id or response_id
     return notes.find_response(response_id)
 
 
 def _find_latest(outcome: Outcome, notes: Notes) -> str | None:
     """Return the newest conversation of an outcome's user, unless it ended too long before the outcome."""
-    found = None if outcome.user_id is None else notes.find_latest(outcome.user_id)
-    if found is None:
+    latest = None if outcome.user_id is None else notes.find_latest(outcome.user_id)
+    if latest is None:
         return None
-    id, newest_ms = found
+    id, newest_ms = latest
     return id if outcome.event_at_ns // NS_PER_MS - newest_ms <= outcome.within_s * 1000 else None
 
 

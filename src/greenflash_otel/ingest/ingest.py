@@ -309,15 +309,15 @@ class Ingest:
 
     def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
         """What operations report that waited in vain until a span's time."""
-        found: list[ApiRequest] = []
+        requests: list[ApiRequest] = []
         if not self._conversations.has_waiting:
-            return found
+            return requests
         with self._begin_conversion():
             for run in release_runs(self._conversations, now_ns):  # steps may wait for its question
-                found += self._requests_of_late(run)
+                requests += self._requests_of_late(run)
             for update in assemble_overdue(self._conversations, now_ns):
-                found += self._sift_requests(update)
-        return found
+                requests += self._sift_requests(update)
+        return requests
 
     def _finish(self, requests: list[ApiRequest], now_ns: int | None) -> bool:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
@@ -325,8 +325,8 @@ class Ingest:
             with self._begin_conversion():
                 waiting, traces = self._conversations.outcomes, self._conversations.index.traces
                 pending = traces.list_pending_changes()
-                known = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in pending]
-                late = (*waiting.release(known), *waiting.expire(now_ns))
+                keys = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in pending]
+                late = (*waiting.release(keys), *waiting.expire(now_ns))
                 for span in sorted(late, key=lambda record: (belongs_to_others(record), record.start_ns)):
                     requests += self._requests_of_late(span)
         return self._keep(requests)

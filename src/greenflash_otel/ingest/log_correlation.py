@@ -36,14 +36,14 @@ class Joiner:
         A record that describes an operation becomes a span.
         """
         keys: dict[DeferralKey, None] = {}
-        found: list[SpanRecord] = []
+        events: list[SpanRecord] = []
         for log in logs:
             if (event := span_of_event(log)) is not None:
-                found.append(event)
+                events.append(event)
             elif can_join(log):
                 keys[key := key_of(log)] = None
                 self._defer_logs(key, log, now_ns)
-        return [*found, *(joined for key in keys if (joined := self._find_span(key)))]
+        return [*events, *(joined for key in keys if (joined := self._find_span(key)))]
 
     def take_span(self, span: SpanRecord, now_ns: int) -> SpanRecord:
         """The span with the log records that are known of it."""
@@ -62,19 +62,19 @@ class Joiner:
         if operation is None or not is_call or registry.has_content(operation):
             return
         key = key_of(span)
-        if not any(isinstance(one, SpanRecord) for one in self._waiting.peek(key)):  # else it has some
+        if not any(isinstance(record, SpanRecord) for record in self._waiting.peek(key)):  # else it has some
             self._defer_logs(key, span, now_ns)
 
     def forget(self, now_ns: int) -> None:
         """Remember no more what has waited too long; log records whose span never came are counted."""
         late = self._waiting.expire(now_ns)
-        found = {key_of(record) for record in late if isinstance(record, SpanRecord)}
+        span_keys = {key_of(record) for record in late if isinstance(record, SpanRecord)}
         for record in late:
-            if key_of(record) not in found:
+            if key_of(record) not in span_keys:
                 internal_errors.count("find the span of a log record", TimeoutError())
 
-    def _defer_logs(self, key: DeferralKey, one: SpanRecord | LogRecord, now_ns: int) -> None:
-        self._waiting.defer(key, one, now_ns + UNCORRELATED_NS, max_entries=LOGS)
+    def _defer_logs(self, key: DeferralKey, record: SpanRecord | LogRecord, now_ns: int) -> None:
+        self._waiting.defer(key, record, now_ns + UNCORRELATED_NS, max_entries=LOGS)
 
     def _find_span(self, key: DeferralKey) -> SpanRecord | None:
         """The span that is known by a key, which it may have come under more than once."""

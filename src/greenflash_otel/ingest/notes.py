@@ -59,9 +59,9 @@ class Notes:
             if response_id := message.properties.get("response_id"):
                 self._responses.append((str(response_id), id, message.id))
         if update.user_id is not None and update.messages:
-            newest_ms, known = update.messages[-1].created_at_ms, self._latest.get(update.user_id)
-            if known is None or newest_ms >= known[1]:
-                self._latest_before.setdefault(update.user_id, known)
+            newest_ms, latest = update.messages[-1].created_at_ms, self._latest.get(update.user_id)
+            if latest is None or newest_ms >= latest[1]:
+                self._latest_before.setdefault(update.user_id, latest)
                 self._unshared[update.user_id] = (id, newest_ms)
                 self._latest.remember(update.user_id, (id, newest_ms))
 
@@ -72,9 +72,9 @@ class Notes:
         if are_stored:
             self._shared.note(responses, [(user, id, ms) for user, (id, ms) in latest.items()])
             return
-        for user_id, known in before.items():
-            if known is not None:
-                self._latest.remember(user_id, known)
+        for user_id, earlier in before.items():
+            if earlier is not None:
+                self._latest.remember(user_id, earlier)
             else:
                 self._latest.pop(user_id, None)
 
@@ -84,5 +84,5 @@ class Notes:
 
     def find_latest(self, user_id: str) -> tuple[str, int] | None:
         """Return the newest conversation of a user that any process noted, and its time in Unix milliseconds."""
-        known = (self._latest.get(user_id), self._shared.find_latest(user_id))
-        return max((found for found in known if found is not None), key=lambda found: found[1], default=None)
+        candidates = (self._latest.get(user_id), self._shared.find_latest(user_id))
+        return max((pair for pair in candidates if pair is not None), key=lambda pair: pair[1], default=None)

@@ -42,9 +42,9 @@ def list_lines(request: ApiRequest) -> Iterator[str]:
     body: dict[str, Any] = json.loads(request.body)
     start = f"greenflash: {request.conversation_id or '(no conversation)'}"
     for message in body.get("messages", ()):
-        said = next((message[name] for name in _CONTENTS if message.get(name)), "")
+        content = next((message[name] for name in _CONTENTS if message.get(name)), "")
         tool = f" {message['toolName']}" if "toolName" in message else ""
-        yield f"{start}  {message['messageType']}{tool}  {_shorten(said)}"
+        yield f"{start}  {message['messageType']}{tool}  {_shorten(content)}"
     if request.kind == "outcome":
         yield f"{start}  outcome  {_shorten(body['eventType'])} = {_shorten(body['value'])}"
     elif request.kind != "messages":

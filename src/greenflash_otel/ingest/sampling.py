@@ -47,11 +47,11 @@ class Sampler:
 
     def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
         """Those of ``requests`` that are sampled now."""
-        given = tuple(requests)
+        sampled = tuple(requests)
         if self.keeps(conversation_id):
-            return given
-        self._buffered[conversation_id] = [*self._buffered.pop(conversation_id, ()), *given]
-        self._bytes += _measure(given)
+            return sampled
+        self._buffered[conversation_id] = [*self._buffered.pop(conversation_id, ()), *sampled]
+        self._bytes += _measure(sampled)
         while self._bytes > self._limit_bytes:
             self._bytes -= _measure(self._buffered.pop(next(iter(self._buffered))))
         return ()

@@ -158,9 +158,20 @@ def read_span(body: bytes) -> SpanRecord:
             for of, attribute, size in places:
                 named[of][attribute] = body[at : at + size].decode("utf-8", "surrogatepass")
                 at += size
-            found = tuple(SpanEvent(*event) for event in events)
+            read_events = tuple(SpanEvent(*event) for event in events)
             return SpanRecord(
-                trace_id, span_id, name, start, end_ns, parent, own, found, status, text, scope, resource
+                trace_id,
+                span_id,
+                name,
+                start,
+                end_ns,
+                parent,
+                own,
+                read_events,
+                status,
+                text,
+                scope,
+                resource,
             )
     raise ValueError("not a span")
 

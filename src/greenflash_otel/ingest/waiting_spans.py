@@ -102,13 +102,13 @@ class WaitingSpans:
         """Return what waits and is not known here: an earlier process left it, or it was put back."""
         if len(self._stored) == len(self._keys):
             return []
-        found = []
+        restored = []
         for key in self._stored.list_keys():
             if key not in self._keys:
                 for span in self._stored.peek(key):
-                    found.append(reading := read(span))
+                    restored.append(reading := read(span))
                     self._add(reading, now_ns)
-        return found
+        return restored
 
     def select_ready(self, readings: Sequence[Reading], recent: Recent, now_ns: int) -> list[Reading]:
         """Store what has to wait; return the rest, with what waited for it.
@@ -128,7 +128,7 @@ class WaitingSpans:
         for trace_id, new in traces.items():
             ready += self._select_ready_of_trace(trace_id, new, recent, now_ns)
         places = {id(reading): place for place, reading in enumerate(readings)}
-        return sorted(ready, key=lambda one: places.get(id(one), -1))
+        return sorted(ready, key=lambda ready_reading: places.get(id(ready_reading), -1))
 
     def iterate_recordable(
         self, readings: Sequence[Reading], combined: Sequence[Reading], now_ns: int, *, may_wait: bool
@@ -143,28 +143,32 @@ class WaitingSpans:
         alone = {reading.key: reading for reading in readings}
         awaited: dict[str, frozenset[str]] = {}
         first_calls = _find_first_calls(combined) if may_wait and self._wait_ns > 0 else {}
-        for one in combined:
-            reading = alone.get(one.key)
-            if reading is None or one.is_ours:
-                yield one
+        for merged in combined:
+            reading = alone.get(merged.key)
+            if reading is None or merged.is_ours:
+                yield merged
                 continue
             trace_id = reading.span.trace_id
             if trace_id not in awaited:
                 awaited[trace_id] = self._find_awaited(first_calls.get(trace_id))
             if not awaited[trace_id]:
-                yield self._retain_conversation(one, reading)
-        waiting = [one for one in alone.values() if awaited.get(one.span.trace_id) and not one.is_ours]
+                yield self._retain_conversation(merged, reading)
+        waiting = [
+            reading
+            for reading in alone.values()
+            if awaited.get(reading.span.trace_id) and not reading.is_ours
+        ]
         self._recent.forget(waiting)
-        for one in waiting:
-            self._store(one, now_ns, awaited[one.span.trace_id])
-        self._release(one for one in alone.values() if not awaited.get(one.span.trace_id))
+        for reading in waiting:
+            self._store(reading, now_ns, awaited[reading.span.trace_id])
+        self._release(reading for reading in alone.values() if not awaited.get(reading.span.trace_id))
 
     def iterate_continuing(self) -> Iterator[list[Reading]]:
         """Yield the spans whose earlier turn was recorded meanwhile, until no more are found."""
-        known: frozenset[str] = frozenset()
+        earlier: frozenset[str] = frozenset()
         while any(trace.turns for trace in self._traces.values()):
             recorded = list_new_turns(self._conversations.index)
-            new, known = recorded - known, recorded
+            new, earlier = recorded - earlier, recorded
             traces = [trace for trace in self._traces.values() if not trace.turns.isdisjoint(new)]
             if not traces:
                 return
@@ -177,32 +181,32 @@ class WaitingSpans:
         due_ns = self.find_due_ns()
         if due_ns is None or (now_ns is not None and due_ns > now_ns and not displaced):
             return []
-        found: list[Reading] = []
+        expired: list[Reading] = []
         for trace in list(self._traces.values()):
             is_late = now_ns is None or trace.until_ns <= now_ns
-            found += (
+            expired += (
                 reading
                 for reading in trace.readings.values()
                 if is_late or _make_key(reading.span) in displaced
             )
-        return found
+        return expired
 
     def _select_ready_of_trace(
         self, trace_id: str, new: Sequence[Reading], recent: Recent, now_ns: int
     ) -> Sequence[Reading]:
         trace = self._traces.get(trace_id)
-        known = recent.list_known(trace_id)
+        known_readings = recent.list_known(trace_id)
         if trace is None:
-            by_span_id = {reading.span.span_id: reading for reading in (*known, *new)}
+            by_span_id = {reading.span.span_id: reading for reading in (*known_readings, *new)}
             if not any(may_lack_name(reading) or may_run_in_tool(reading, by_span_id) for reading in new):
                 return new
         own = {**(trace.readings if trace else {}), **{reading.key: reading for reading in new}}
-        around = {reading.key: reading for reading in known} | (trace.links if trace else {})
+        around = {reading.key: reading for reading in known_readings} | (trace.links if trace else {})
         unnamed = find_unnamed((around | own).values())
         for reading in new:
             if reading.key in unnamed:
                 self._store(reading, now_ns)
-        ready = [one for key, one in own.items() if key not in unnamed or one.operation is None]
+        ready = [reading for key, reading in own.items() if key not in unnamed or reading.operation is None]
         if (trace := self._traces.get(trace_id)) is not None:
             for reading in ready:
                 if reading.key not in trace.readings:
@@ -219,10 +223,10 @@ class WaitingSpans:
         """Return a reading without the name from around it, if what it continues was recorded without."""
         if reading.operation is None or alone.operation is None:
             return reading
-        own, found = alone.operation.conversation_context, reading.operation.conversation_context
-        if own.conversation_id or not found.conversation_id:
+        own, context = alone.operation.conversation_context, reading.operation.conversation_context
+        if own.conversation_id or not context.conversation_id:
             return reading
-        unnamed = replace(found, conversation_id=None, user_id=own.user_id)
+        unnamed = replace(context, conversation_id=None, user_id=own.user_id)
         operation = replace(reading.operation, conversation_context=unnamed)
         if continues_unnamed(self._conversations, reading.span, operation):
             return replace(reading, operation=operation)
@@ -264,11 +268,11 @@ class WaitingSpans:
 
 def _find_first_calls(combined: Iterable[Reading]) -> dict[str, Reading]:
     """Find the first model call of each trace."""
-    found: dict[str, Reading] = {}
+    first_calls: dict[str, Reading] = {}
     for reading in combined:
         if reading.operation and reading.operation.name in MAIN_CALLS:
-            found.setdefault(reading.span.trace_id, reading)
-    return found
+            first_calls.setdefault(reading.span.trace_id, reading)
+    return first_calls
 
 
 def _make_key(span: SpanRecord) -> DeferralKey:

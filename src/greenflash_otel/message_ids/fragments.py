@@ -267,7 +267,9 @@ def _split_visible(
         data["refusal"] = True
     text = "\n".join(text for text in texts if text)
     fragment = Fragment(kind, canonical, text or None, data, voice=voice, ends_message=ends_message)
-    fragment.annotations = [note for part in parts if isinstance(part, Text) for note in part.annotations]
+    fragment.annotations = [
+        annotation for part in parts if isinstance(part, Text) for annotation in part.annotations
+    ]
     yield fragment
 
 
@@ -303,6 +305,6 @@ def _read_tool_result(part: Part, tool_name: str | None) -> Fragment:
             return Fragment("tool_result", write_part(part), data=write_part(part), tool_name=tool_name)
 
 
-def _wrap(name: str, found: Json) -> Mapping[str, Json]:
+def _wrap(name: str, content: Json) -> Mapping[str, Json]:
     """Return an object, because Greenflash takes nothing else as input or output."""
-    return {} if found is None else {name: found}
+    return {} if content is None else {name: content}

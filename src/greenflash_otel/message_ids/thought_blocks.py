@@ -41,7 +41,11 @@ def separate_thoughts(message: Message) -> tuple[Part, ...]:
     thoughts, answer = _separate_text(text, is_cut=message.finish_reason == "length")
     if answer == text:
         return parts
-    spoken = (Text(answer, tuple(note for part in texts for note in part.annotations)),) if answer else ()
+    spoken = (
+        (Text(answer, tuple(annotation for part in texts for annotation in part.annotations)),)
+        if answer
+        else ()
+    )
     return (*parts[:first], *map(Reasoning, thoughts), *spoken, *parts[first + len(texts) :])
 
 

@@ -54,21 +54,21 @@ def find_values(template: str, variables: Mapping[str, Json], text: str) -> dict
     values = {name: write_value(variables[name]) for name in names if name in variables}
     if len(values) == len(set(names)) and fill(template, values) == text:
         return values
-    found = _extract(literals, names, text)
-    return found if found is not None and fill(template, found) == text else None
+    extracted = _extract(literals, names, text)
+    return extracted if extracted is not None and fill(template, extracted) == text else None
 
 
-def merge_prompts(by_hand: PromptTemplate | None, found: PromptTemplate | None) -> PromptTemplate | None:
+def merge_prompts(by_hand: PromptTemplate | None, recognised: PromptTemplate | None) -> PromptTemplate | None:
     """Return what `prompt()` says of a call, completed by what was found: a name by hand may lack its text."""
-    if by_hand is None or found is None:
-        return by_hand or found
+    if by_hand is None or recognised is None:
+        return by_hand or recognised
     if by_hand.template is not None or by_hand.components:
         return by_hand
     return replace(
-        found,
-        id=by_hand.id or found.id,
-        version=by_hand.version or found.version,
-        variables={**found.variables, **by_hand.variables},
+        recognised,
+        id=by_hand.id or recognised.id,
+        version=by_hand.version or recognised.version,
+        variables={**recognised.variables, **by_hand.variables},
     )
 
 
@@ -114,12 +114,12 @@ def _extract(literals: Sequence[str], names: Sequence[str], text: str) -> dict[s
     """Find the values between the fixed texts of a template."""
     if not text.startswith(literals[0]) or not names:
         return None
-    found, at = dict[str, str](), len(literals[0])
+    values, at = dict[str, str](), len(literals[0])
     for place, name in enumerate(names):
         literal, is_last = literals[place + 1], place + 1 == len(names)
         end = len(text) - len(literal) if is_last else text.find(literal, at)
         if end < at or (not literal and not is_last):
             return None
-        found[name] = text[at:end]
+        values[name] = text[at:end]
         at = end + len(literal)
-    return found
+    return values

@@ -38,10 +38,10 @@ def map_parts(operation: Operation, change: MapPart) -> Operation:
 
 def map_messages(messages: tuple[Message, ...], change: MapPart) -> tuple[Message, ...]:
     """Return messages with each of their parts changed."""
-    found = tuple(_map_message(message, change) for message in messages)
-    if all(changed is other for changed, other in zip(found, messages, strict=True)):
+    changed_messages = tuple(_map_message(message, change) for message in messages)
+    if all(changed is other for changed, other in zip(changed_messages, messages, strict=True)):
         return messages
-    return tuple(message for message in found if message is not None)
+    return tuple(message for message in changed_messages if message is not None)
 
 
 def _map_message(message: Message, change: MapPart) -> Message | None:
@@ -53,10 +53,10 @@ def _map_message(message: Message, change: MapPart) -> Message | None:
 
 def map_each(parts: tuple[Part, ...], change: MapPart, role: str) -> tuple[Part, ...]:
     """Return parts changed; the same tuple if none changes."""
-    found = [change(part, role) for part in parts]
-    if all(changed is other for changed, other in zip(found, parts, strict=True)):
+    changed_parts = [change(part, role) for part in parts]
+    if all(changed is other for changed, other in zip(changed_parts, parts, strict=True)):
         return parts
-    return tuple(part for part in found if part is not None)
+    return tuple(part for part in changed_parts if part is not None)
 
 
 def size_of_value(value: object) -> int:

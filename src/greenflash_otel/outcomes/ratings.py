@@ -133,8 +133,8 @@ def repair_organization(
     """Make the organization that the arguments mean, and say what was wrong; None without an id."""
     repairs = Repairs()
     own_id = _read_own_id("organization_id", id, repairs)
-    words, found = read_text("name", name, repairs), read_properties(properties, repairs)
-    return (Organization(own_id, words, repairs.add_original(found)) if own_id else None), repairs
+    words, own_properties = read_text("name", name, repairs), read_properties(properties, repairs)
+    return (Organization(own_id, words, repairs.add_original(own_properties)) if own_id else None), repairs
 
 
 def _read_own_id(name: str, id: object, repairs: Repairs) -> str | None:

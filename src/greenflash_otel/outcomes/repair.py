@@ -121,8 +121,8 @@ def repair_outcome(
         "within_s": _read_duration("within_s", within_s, WITHIN_S, repairs),
         "event_at_ns": read_time_ns(event_at, now_ns, repairs) if own_time_ns is None else own_time_ns,
     }
-    found = read_properties(properties, repairs)
-    return RepairedOutcome(Outcome(**facts, properties=repairs.add_original(found)), repairs)
+    own_properties = read_properties(properties, repairs)
+    return RepairedOutcome(Outcome(**facts, properties=repairs.add_original(own_properties)), repairs)
 
 
 def _read_event_type(event_type: object, repairs: Repairs) -> str:
@@ -155,19 +155,19 @@ def _text_of(value: object, repairs: Repairs) -> tuple[str, ValueType]:
     if issubclass(kind, (int, float, Decimal)) and (number := _write_decimal(plain)) is not None:
         return number, "numeric"
     written = repair_json(value)
-    found = written.value
+    content = written.value
     if (
         written.losses
-        or found is None
-        or isinstance(found, (list, dict))
+        or content is None
+        or isinstance(content, (list, dict))
         or issubclass(kind, (float, Decimal))
     ):
         repairs.note("value", value, "made a text", "text, a finite number, a Decimal or a bool")
-    if isinstance(found, str):
-        return found, "text"
-    if isinstance(found, (bool, int, float)):
-        return _write_decimal(found) or str(found), "numeric"
-    return "" if found is None else dumps(found, ensure_ascii=False, separators=(",", ":")), "text"
+    if isinstance(content, str):
+        return content, "text"
+    if isinstance(content, (bool, int, float)):
+        return _write_decimal(content) or str(content), "numeric"
+    return "" if content is None else dumps(content, ensure_ascii=False, separators=(",", ":")), "text"
 
 
 def _write_decimal(number: Any) -> str | None:
@@ -211,13 +211,13 @@ def read_time_ns(moment: object, now_ns: int, repairs: Repairs, *, name: str = "
     """Read a time: a datetime, a date, ISO 8601 text, or a Unix time in any of the usual units."""
     if moment is None:
         return now_ns
-    found, has_zone = _moment_of(unwrap_scalar(moment))
-    if found is None:
+    time_ns, has_zone = _moment_of(unwrap_scalar(moment))
+    if time_ns is None:
         repairs.note(name, moment, "replaced by the time of the call", "a datetime with a zone")
         return now_ns
     if not has_zone:
         repairs.note(name, moment, "taken as UTC", "a datetime with a zone")
-    return found
+    return time_ns
 
 
 def _moment_of(moment: object) -> tuple[int | None, bool]:
@@ -244,10 +244,10 @@ def _moment_of(moment: object) -> tuple[int | None, bool]:
 
 
 def _parse(text: str) -> datetime | date | None:
-    found = _ISO.fullmatch(text)
-    if found is None:
+    match = _ISO.fullmatch(text)
+    if match is None:
         return None
-    day, minutes, seconds, fraction, zone = found.groups()
+    day, minutes, seconds, fraction, zone = match.groups()
     if minutes is None:
         return date.fromisoformat(day)
     zone = "+00:00" if zone and zone in "Zz" else f"{zone[:3]}:{zone[-2:]}" if zone else ""

@@ -66,8 +66,8 @@ def is_outcome(span: SpanRecord) -> bool:
 
 def read(span: SpanRecord) -> Outcome | None:
     """Read the outcome that a span records; None if it records none."""
-    found = read_repaired(span)
-    return None if found is None else found.outcome
+    repaired = read_repaired(span)
+    return None if repaired is None else repaired.outcome
 
 
 def read_repaired(span: SpanRecord) -> RepairedOutcome | None:

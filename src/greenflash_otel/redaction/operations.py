@@ -93,7 +93,7 @@ def redact_prompt(prompt: PromptTemplate, clean: Clean) -> PromptTemplate:
     """Return ``prompt`` with its template, components and variables redacted."""
     if prompt.template is not None:
         prompt = _change(prompt, clean, template="system_prompt")
-    components = tuple(_change(one, clean, content="system_prompt") for one in prompt.components)
+    components = tuple(_change(component, clean, content="system_prompt") for component in prompt.components)
     prompt = replace(prompt, components=components)
     return _change(prompt, clean, variables="system_prompt.variables")  # type: ignore[no-any-return]
 

@@ -125,7 +125,7 @@ def failure_of(span: SpanRecord) -> Failure:
     recorded = read_text(span.attributes, "error.type") or read_text(raised, "exception.type") or "_OTHER"
     type = recorded.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
     message = read_text(raised, "exception.message") or span.status_description
-    found = REPR.match(message or "")
-    if found and type in (*GENERAL, found[1]):  # what some producers write in place of the message
-        return Failure(found[1], found[3])
+    match = REPR.match(message or "")
+    if match and type in (*GENERAL, match[1]):  # what some producers write in place of the message
+        return Failure(match[1], match[3])
     return Failure(type, message)

@@ -16,20 +16,20 @@ def embedding_of(texts: Json, *, count: int | None = None) -> Operation:
     Args:
         count: How many there were, where that is known though the texts are not.
     """
-    given = texts if isinstance(texts, Sequence) and not isinstance(texts, str) else [texts]
-    said = tuple(Text(text) for text in given if isinstance(text, str) and text)
-    made = count or len(said)
+    inputs = texts if isinstance(texts, Sequence) and not isinstance(texts, str) else [texts]
+    parts = tuple(Text(text) for text in inputs if isinstance(text, str) and text)
+    text_count = count or len(parts)
     return Operation(
         EMBEDDINGS,
-        input=(Message("user", said),) if said else (),
-        properties={"count": made} if made else {},
+        input=(Message("user", parts),) if parts else (),
+        properties={"count": text_count} if text_count else {},
     )
 
 
 def retrieval_of(query: Json, documents: Json) -> Operation:
     """Make a retrieval of documents."""
-    found = documents if isinstance(documents, Sequence) and not isinstance(documents, str) else []
-    parts = tuple(Other("document", _read_document(one)) for one in found)
+    entries = documents if isinstance(documents, Sequence) and not isinstance(documents, str) else []
+    parts = tuple(Other("document", _read_document(entry)) for entry in entries)
     return Operation(
         RETRIEVAL,
         input=(Message("user", (Text(query),)),) if isinstance(query, str) and query else (),

@@ -53,14 +53,17 @@ def sort_by_precedence(conventions: Iterable[Convention]) -> tuple[Convention, .
     Raises:
         ValueError: They go round in a circle, or one names a convention that is not there.
     """
-    left, found = list(conventions), list[Convention]()
-    last = [one for one in left if one.after == ALL_OTHERS]
-    left = [one for one in left if one.after != ALL_OTHERS]
+    left, ordered = list(conventions), list[Convention]()
+    last = [convention for convention in left if convention.after == ALL_OTHERS]
+    left = [convention for convention in left if convention.after != ALL_OTHERS]
     while left:
-        known = {one.name for one in found}
-        following = next((one for one in left if known.issuperset(one.after)), None)
+        ordered_names = {convention.name for convention in ordered}
+        following = next(
+            (convention for convention in left if ordered_names.issuperset(convention.after)), None
+        )
         if following is None:
-            raise ValueError(f"no order: {', '.join(f'{one.name} after {one.after}' for one in left)}")
+            places = (f"{convention.name} after {convention.after}" for convention in left)
+            raise ValueError(f"no order: {', '.join(places)}")
         left.remove(following)
-        found.append(following)
-    return (*found, *last)
+        ordered.append(following)
+    return (*ordered, *last)

@@ -63,9 +63,9 @@ class ConversationAttributes:
     """
 
     def __init__(self, conventions: Iterable[Convention]) -> None:
-        found = tuple(conventions)
-        conversations = [name for one in found for name in one.conversation_attributes]
-        users = [name for one in found for name in one.user_attributes]
+        rows = tuple(conventions)
+        conversations = [name for row in rows for name in row.conversation_attributes]
+        users = [name for row in rows for name in row.user_attributes]
         self._provided = (*conversations, *MORE_CONVERSATIONS)
         self._conversations = (CONVERSATION_ID, *self._provided)
         self._users = (USER_ID, "enduser.id", *users, *MORE_USERS)
@@ -75,8 +75,8 @@ class ConversationAttributes:
         """Read the conversation and the user that a span belongs to, as far as it says."""
         if self._all.isdisjoint(attributes):
             return ConversationContext()
-        given = attributes.get(PROVIDER_CONVERSATION_ID)
-        is_chosen = given is None or given != attributes.get(CONVERSATION_ID)
+        provider_id = attributes.get(PROVIDER_CONVERSATION_ID)
+        is_chosen = provider_id is None or provider_id != attributes.get(CONVERSATION_ID)
         names = self._conversations if is_chosen else self._provided
         return ConversationContext(
             _find_first(attributes, names) or _find_in_objects(attributes, CONVERSATION_NAMES),

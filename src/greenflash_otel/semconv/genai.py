@@ -275,10 +275,10 @@ def read_as(span: SpanRecord, name: str) -> Operation:
     """Read a span as the operation ``name``, whatever its attributes call the operation."""
     attributes = span.attributes
     if name == RETRIEVAL and RETRIEVAL_QUERY in attributes:
-        found = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
-        return replace(found, conversation_context=read_context(attributes), failure=_read_failure(span))
+        retrieval = retrieval_of(attributes[RETRIEVAL_QUERY], read_json(attributes.get(RETRIEVAL_DOCUMENTS)))
+        return replace(retrieval, conversation_context=read_context(attributes), failure=_read_failure(span))
     text_of = select_texts(attributes).get
-    instructions, given = attributes.get(SYSTEM_INSTRUCTIONS), attributes.get(INPUT_MESSAGES)
+    instructions, messages = attributes.get(SYSTEM_INSTRUCTIONS), attributes.get(INPUT_MESSAGES)
     prompt, voice_call = attributes.get(PROMPT), attributes.get(VOICE_CALL)
     return Operation(
         name=name,
@@ -291,7 +291,7 @@ def read_as(span: SpanRecord, name: str) -> Operation:
         provider_conversation_id=read_identifier(attributes, PROVIDER_CONVERSATION_ID),
         system_instructions=() if instructions is None else read_parts(instructions),
         prompt=None if prompt is None else read_prompt(read_json(prompt)),
-        input=() if given is None else read_messages(given, default_role="user"),
+        input=() if messages is None else read_messages(messages, default_role="user"),
         input_parent_id=text_of(INPUT_PARENT_ID),
         output=read_messages(attributes.get(OUTPUT_MESSAGES), default_role="assistant"),
         output_item_ids=read_texts(attributes, OUTPUT_ITEM_IDS) if OUTPUT_ITEM_IDS in attributes else (),

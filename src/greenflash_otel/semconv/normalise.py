@@ -50,13 +50,15 @@ def normalise(operation: Operation) -> Operation:
     if operation.name not in MAIN_CALLS:
         return operation
     operation = _separate_choices_from_items(_correct_roles(operation))
-    said = operation.input[0] if operation.input and operation.input[0].role in SYSTEM_ROLES else None
+    system_message = (
+        operation.input[0] if operation.input and operation.input[0].role in SYSTEM_ROLES else None
+    )
     operation = replace(
         operation,
         input=tuple(map(unfold_texts, operation.input)),
         output=tuple(map(unfold_texts, operation.output)),
     )
-    twice = said is not None and said.parts == operation.system_instructions
+    twice = system_message is not None and system_message.parts == operation.system_instructions
     operation = map_parts(replace(operation, system_instructions=()) if twice else operation, _clean_part)
     return replace(
         operation,
@@ -67,9 +69,9 @@ def normalise(operation: Operation) -> Operation:
 
 def _correct_roles(operation: Operation) -> Operation:
     """Give messages the convention's roles; whatever is in an output is the model's."""
-    given = tuple(_set_role(message, read_role(message.role, message.role)) for message in operation.input)
-    answered = tuple(_set_role(message, _role_of_answer(message)) for message in operation.output)
-    return replace(operation, input=given, output=answered)
+    messages = tuple(_set_role(message, read_role(message.role, message.role)) for message in operation.input)
+    answers = tuple(_set_role(message, _role_of_answer(message)) for message in operation.output)
+    return replace(operation, input=messages, output=answers)
 
 
 def _role_of_answer(message: Message) -> str:
@@ -82,12 +84,16 @@ def _set_role(message: Message, role: str) -> Message:
 
 
 def _separate_choices_from_items(operation: Operation) -> Operation:
-    said, reasons = operation.output, [message.finish_reason for message in operation.output]
-    if operation.choice_count > 1 or len(said) < 2 or any(one.role != "assistant" for one in said):
+    answers, reasons = operation.output, [message.finish_reason for message in operation.output]
+    if (
+        operation.choice_count > 1
+        or len(answers) < 2
+        or any(message.role != "assistant" for message in answers)
+    ):
         return operation
     if all(reasons):
-        return replace(operation, choice_count=len(said))
-    parts = tuple(part for message in said for part in message.parts)
+        return replace(operation, choice_count=len(answers))
+    parts = tuple(part for message in answers for part in message.parts)
     reason = next((reason for reason in reversed(reasons) if reason), None)
     return replace(operation, output=(Message("assistant", parts, finish_reason=reason),))
 
@@ -128,5 +134,5 @@ def _digest_bytes(value: Json) -> Json:
     if isinstance(value, str) and (value.startswith("data:") or BYTES.fullmatch(value)):
         return digest_of(value.partition(",")[2] or value)[0]
     if isinstance(value, Mapping) and any(map(_has_bytes, value.values())):
-        return {name: _digest_bytes(one) for name, one in value.items()}
+        return {name: _digest_bytes(item) for name, item in value.items()}
     return value

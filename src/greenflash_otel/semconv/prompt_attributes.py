@@ -70,12 +70,12 @@ def _match(template: str, variables: Mapping[str, Json], operation: Operation) -
         return None
     text = _read_system_prompt(operation)
     if not text:
-        filled = fill(written, {name: write_value(one) for name, one in variables.items()})
+        filled = fill(written, {name: write_value(variable) for name, variable in variables.items()})
         is_of_user = any(_text_of(message.parts).strip() == filled.strip() for message in operation.input)
         return None if is_of_user or not variables else PromptTemplate(variables=variables, template=written)
     if (values := find_values(written.strip(), variables, text.strip())) is not None:
         return PromptTemplate(variables=values, template=written.strip())
-    filled = fill(written, {name: write_value(one) for name, one in variables.items()})
+    filled = fill(written, {name: write_value(variable) for name, variable in variables.items()})
     if filled and filled in text:
         return PromptTemplate(variables=variables, template=text.replace(filled, written))
     return None
@@ -95,9 +95,9 @@ def _read_variables(attributes: Attributes) -> dict[str, Json]:
     """Read variables that are a JSON object, or an attribute each."""
     variables = dict[str, Json]()
     for prefix in VARIABLES:
-        found = read_json(attributes.get(prefix))
-        if isinstance(found, Mapping):
-            variables |= {str(name): value for name, value in found.items()}
+        document = read_json(attributes.get(prefix))
+        if isinstance(document, Mapping):
+            variables |= {str(name): value for name, value in document.items()}
         start = f"{prefix}."
         for name, value in attributes.items():
             if name.startswith(start) and isinstance(value, (str, bool, int, float)):

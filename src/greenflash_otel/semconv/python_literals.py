@@ -43,11 +43,11 @@ def read_literal(text: str) -> Json:
     written: list[str] = []
     position = 0
     while position < len(text):
-        found = TOKEN.match(text, position)
-        if found is None:
+        token = TOKEN.match(text, position)
+        if token is None:
             return text
-        position = found.end()
-        _add_token(written, found[0])
+        position = token.end()
+        _add_token(written, token[0])
     decoded = read_json("".join(written))
     return text if isinstance(decoded, str) else decoded
 
@@ -63,9 +63,9 @@ def _add_token(written: list[str], symbol: str) -> None:
     written.append(json.dumps(ESCAPE.sub(_unescape, text[1:-1])) if is_text else NAMES.get(symbol, symbol))
 
 
-def _unescape(found: re.Match[str]) -> str:
-    code = found[1] or found[2] or found[3]
+def _unescape(escape: re.Match[str]) -> str:
+    code = escape[1] or escape[2] or escape[3]
     if code:
         number = int(code, 16)
-        return chr(number) if number <= LAST_CODE_POINT else found[0]
-    return PLAIN_ESCAPES.get(found[4], found[4])
+        return chr(number) if number <= LAST_CODE_POINT else escape[0]
+    return PLAIN_ESCAPES.get(escape[4], escape[4])

@@ -72,26 +72,26 @@ def read(span: SpanRecord, context: ConversationContext | None = None) -> Operat
     Args:
         context: What `read_conversation_context` gives for the span, if that is known.
     """
-    found: Operation | None = None
+    combined: Operation | None = None
     for convention in CONVENTIONS:
         if MARKERS[convention.name].isdisjoint(span.attributes):
             continue
         operation = convention.read(span)
         if operation is None:
             break
-        found = operation if found is None else merge_operation(found, operation)
-        if has_content(found):
+        combined = operation if combined is None else merge_operation(combined, operation)
+        if has_content(combined):
             break
-    if found is None:
+    if combined is None:
         return None
     if span.scope != OURS:
-        found = normalise(remove_redaction_marks(found))
-    if found.prompt is None and found.name in MAIN_CALLS:
-        found = replace(found, prompt=read_prompt_template(span.attributes, found))
-    own, other = found.conversation_context, context or read_conversation_context(span.attributes)
+        combined = normalise(remove_redaction_marks(combined))
+    if combined.prompt is None and combined.name in MAIN_CALLS:
+        combined = replace(combined, prompt=read_prompt_template(span.attributes, combined))
+    own, other = combined.conversation_context, context or read_conversation_context(span.attributes)
     if (own.conversation_id or not other.conversation_id) and (own.user_id or not other.user_id):
-        return found
-    return replace(found, conversation_context=merge_context(own, other))
+        return combined
+    return replace(combined, conversation_context=merge_context(own, other))
 
 
 def recognises(attributes: Attributes) -> bool:

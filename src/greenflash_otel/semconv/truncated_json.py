@@ -74,15 +74,15 @@ def _read_value(text: str, at: int, depth: int) -> Found:
             return _read_list(text, at + 1, depth + 1)
         case '"':
             return _read_string(text, at)
-    found = SCALAR.match(text, at)
-    if found is None:
+    match = SCALAR.match(text, at)
+    if match is None:
         raise ValueError("no JSON")
-    return (MISSING, CUT) if found.end() == len(text) else (json.loads(found[0]), found.end())
+    return (MISSING, CUT) if match.end() == len(text) else (json.loads(match[0]), match.end())
 
 
 def _read_string(text: str, at: int) -> Found:
-    if found := STRING.match(text, at):
-        return json.loads(found[0], strict=False), found.end()
+    if match := STRING.match(text, at):
+        return json.loads(match[0], strict=False), match.end()
     if text[at] != '"':
         raise ValueError("no JSON")
     left = HALF_PAIR.sub(r"\1", HALF_ESCAPE.sub(r"\1", text[at + 1 :]))
@@ -90,24 +90,24 @@ def _read_string(text: str, at: int) -> Found:
 
 
 def _read_list(text: str, at: int, depth: int) -> Found:
-    found: list[Json] = []
+    items: list[Json] = []
     while (at := _skip_space(text, at)) < len(text):
         if text[at] == "]":
-            return found, at + 1
+            return items, at + 1
         value, at = _read_value(text, at, depth)
         if value is not MISSING:
-            found.append(value)
+            items.append(value)
         if at == CUT:
             break
         at = _skip_comma(text, at, "]")
-    return found, CUT
+    return items, CUT
 
 
 def _read_object(text: str, at: int, depth: int) -> Found:
-    found: dict[str, Json] = {}
+    fields: dict[str, Json] = {}
     while (at := _skip_space(text, at)) < len(text):
         if text[at] == "}":
-            return found, at + 1
+            return fields, at + 1
         name, at = _read_string(text, at)
         if at == CUT or (at := _skip_space(text, at)) == len(text):
             break
@@ -115,11 +115,11 @@ def _read_object(text: str, at: int, depth: int) -> Found:
             raise ValueError("no JSON")
         value, at = _read_value(text, at + 1, depth)
         if value is not MISSING and not (at == CUT and name in WHOLE):
-            found[str(name)] = value
+            fields[str(name)] = value
         if at == CUT:
             break
         at = _skip_comma(text, at, "}")
-    return found, CUT
+    return fields, CUT
 
 
 def _skip_comma(text: str, at: int, end: str) -> int:
@@ -130,5 +130,5 @@ def _skip_comma(text: str, at: int, end: str) -> int:
 
 
 def _skip_space(text: str, at: int) -> int:
-    found = SPACE.match(text, at)
-    return found.end() if found else at
+    match = SPACE.match(text, at)
+    return match.end() if match else at

@@ -37,8 +37,8 @@ def read_usage_attributes(attributes: Mapping[str, Any], *names: Iterable[str]) 
 
 def read_named_usage(attributes: Mapping[str, Any], names: Iterable[str]) -> Usage | None:
     """Read tokens from attributes: input, output, cached, reasoning, each under its only name."""
-    found = [attributes.get(name) for name in names]
-    counts = [one if isinstance(one, int) and not isinstance(one, bool) else None for one in found]
+    values = [attributes.get(name) for name in names]
+    counts = [value if isinstance(value, int) and not isinstance(value, bool) else None for value in values]
     return None if counts.count(None) == len(counts) else Usage(*counts)
 
 
@@ -48,11 +48,11 @@ def _make_usage(*tokens: int | None) -> Usage | None:
 
 def _find_count(fields: Mapping[str, Any], names: Iterable[str]) -> int | None:
     for name in names:
-        found = fields.get(name)
-        if found is not None and (count := read_count(found)) is not None:
+        value = fields.get(name)
+        if value is not None and (count := read_count(value)) is not None:
             return count
     return None
 
 
 def _find_details(fields: JsonObject, names: Iterable[str]) -> JsonObject:
-    return next((found for name in names if (found := read_json_object(fields.get(name)))), NOTHING)
+    return next((details for name in names if (details := read_json_object(fields.get(name)))), NOTHING)

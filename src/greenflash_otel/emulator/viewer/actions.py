@@ -29,10 +29,10 @@ def replay(store: Store, number: int | None) -> str:
     A request that only reads is not carried out: it would not be noted, and there would be no new one.
     """
     with store.snapshot() as db:
-        found = None if number is None else read_request(db, number)
-    if found is None:
+        stored = None if number is None else read_request(db, number)
+    if stored is None:
         return "/requests"
-    row, body = found
+    row, body = stored
     if not row.may_be_repeated:
         return f"/requests/{number}"
     arrival = Arrival(row.method, row.path, body, SENDER, time.perf_counter_ns())

@@ -41,12 +41,12 @@ class Bar:
 
 def draw_time_line(view: ConversationView) -> Sequence[Mark]:
     """List everything that happened, to be spaced evenly: silences of days would squeeze the rest."""
-    found = [mark for turn in view.turns for mark in map(_describe, turn.items) if mark is not None]
-    if len(found) > MOST_MARKS:
-        found = [each for each in found if each[0] != "internal"]
-    if len(found) > MOST_MARKS:
-        found = found[:: len(found) // MOST_MARKS + 1]
-    return [Mark(*parts) for parts in found]
+    marks = [mark for turn in view.turns for mark in map(_describe, turn.items) if mark is not None]
+    if len(marks) > MOST_MARKS:
+        marks = [each for each in marks if each[0] != "internal"]
+    if len(marks) > MOST_MARKS:
+        marks = marks[:: len(marks) // MOST_MARKS + 1]
+    return [Mark(*parts) for parts in marks]
 
 
 def _describe(item: object) -> tuple[str, str, str] | None:

@@ -179,12 +179,12 @@ def _place_happenings(
     turns: Sequence[TurnView], conversation: StoredConversation, reading: _Reading
 ) -> Sequence[TurnView]:
     """Put outcomes and ratings of the conversation behind the last turn that had begun by then."""
-    known = {id for message in conversation.messages for id in (message.id, message.external_id)}
+    message_ids = {id for message in conversation.messages for id in (message.id, message.external_id)}
     happened = [(each.occurred_at, each, None, False) for each in conversation.outcomes]
     rated = [
         (each.rated_at, None, each, each.message is not None)
         for each in conversation.ratings
-        if each.message not in known or each.message is None
+        if each.message not in message_ids or each.message is None
     ]
     placed: defaultdict[int, list[HappeningView]] = defaultdict(list)
     for at, outcome, rating, unknown in sorted([*happened, *rated], key=lambda each: each[0]):

@@ -107,7 +107,9 @@ class StepsView:
     def duration_us(self) -> int:
         """From the first to the last of them."""
         times = [
-            read_instant_us(one.created_at) for step in self.steps for one in (step.message, *step.results)
+            read_instant_us(message.created_at)
+            for step in self.steps
+            for message in (step.message, *step.results)
         ]
         longest = max((step.duration_us or 0 for step in self.steps), default=0)
         return max(max(times) - min(times), longest)

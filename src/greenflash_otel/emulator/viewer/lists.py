@@ -247,8 +247,8 @@ def list_requests(
     if before is not None:
         where += " AND position < :before"
     terms = {"conversation_id": conversation_id, "before": before}
-    found = db.execute(REQUESTS.format(where=where), terms)
-    return make_page([RequestRow(**dict(row), cursor=str(row["position"])) for row in found])
+    matching = db.execute(REQUESTS.format(where=where), terms)
+    return make_page([RequestRow(**dict(row), cursor=str(row["position"])) for row in matching])
 
 
 def read_request(db: sqlite3.Connection, position: int) -> tuple[RequestRow, bytes] | None:

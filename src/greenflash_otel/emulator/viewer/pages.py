@@ -49,179 +49,179 @@ class RenderedPage:
     """Where to go instead."""
 
 
-def build_list(asked: PageRequest) -> RenderedPage:
+def build_list(page: PageRequest) -> RenderedPage:
     """Conversations, latest change first; what to do where nothing has arrived."""
-    with asked.store.snapshot() as db:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
         try:
-            listed = rows.list_conversations(db, asked.query)
+            listed = rows.list_conversations(db, page.query)
         except ValueError as error:
-            return _build_mistake(asked, counts, str(error))
+            return _build_mistake(page, counts, str(error))
         event_types = [
             row["event_type"] for row in db.execute("SELECT DISTINCT event_type FROM outcomes LIMIT 50")
         ]
     is_empty = not (counts.conversations or counts.outcomes or counts.users)
     name = "empty.html" if is_empty else "conversations.html"
-    return _render(asked, counts, name, listed=listed, event_types=event_types, has=rows.HAS)
+    return _render(page, counts, name, listed=listed, event_types=event_types, has=rows.HAS)
 
 
-def build_conversation(asked: PageRequest) -> RenderedPage:
+def build_conversation(page: PageRequest) -> RenderedPage:
     """One conversation as its user saw it."""
-    found = _read_conversation(asked)
-    if found is None:
-        return build_missing(asked, 404)
-    conversation, counts = found
-    view = view_conversation(conversation, asked.query.get("leaf"))
+    stored = _read_conversation(page)
+    if stored is None:
+        return build_missing(page, 404)
+    conversation, counts = stored
+    view = view_conversation(conversation, page.query.get("leaf"))
     return _render(
-        asked, counts, "conversation.html", view=view, conversation=conversation, marks=draw_time_line(view)
+        page, counts, "conversation.html", view=view, conversation=conversation, marks=draw_time_line(view)
     )
 
 
-def build_text(asked: PageRequest) -> RenderedPage:
+def build_text(page: PageRequest) -> RenderedPage:
     """One conversation as a tree of text."""
-    conversation = reading.read_conversation(asked.store, asked.params["id"])
+    conversation = reading.read_conversation(page.store, page.params["id"])
     if conversation is None:
-        return build_missing(asked, 404)
+        return build_missing(page, 404)
     text = render_tree(conversation) + "\n"
     return RenderedPage(text.encode("utf-8", "backslashreplace"), media_type="text/plain")
 
 
-def build_json(asked: PageRequest) -> RenderedPage:
+def build_json(page: PageRequest) -> RenderedPage:
     """One conversation with everything that is stored of it, as JSON."""
-    conversation = reading.read_conversation(asked.store, asked.params["id"])
+    conversation = reading.read_conversation(page.store, page.params["id"])
     if conversation is None:
-        return build_missing(asked, 404)
+        return build_missing(page, 404)
     text = json.dumps(views.write_in_full(conversation), ensure_ascii=False, indent=2)
     return RenderedPage(text.encode("utf-8", "backslashreplace"), media_type="application/json")
 
 
-def build_message(asked: PageRequest) -> RenderedPage:
+def build_message(page: PageRequest) -> RenderedPage:
     """One message in full."""
-    found = _read_conversation(asked)
-    if found is None:
-        return build_missing(asked, 404)
-    conversation, counts = found
-    message = next((each for each in conversation.messages if each.id == asked.params["message"]), None)
+    stored = _read_conversation(page)
+    if stored is None:
+        return build_missing(page, 404)
+    conversation, counts = stored
+    message = next((each for each in conversation.messages if each.id == page.params["message"]), None)
     if message is None:
-        return build_missing(asked, 404)
-    return _render(asked, counts, "message.html", conversation=conversation, message=message)
+        return build_missing(page, 404)
+    return _render(page, counts, "message.html", conversation=conversation, message=message)
 
 
-def build_requests_of(asked: PageRequest) -> RenderedPage:
+def build_requests_of(page: PageRequest) -> RenderedPage:
     """Requests that made a conversation."""
-    conversation = reading.read_conversation(asked.store, asked.params["id"])
-    return build_missing(asked, 404) if conversation is None else _list_requests(asked, conversation)
+    conversation = reading.read_conversation(page.store, page.params["id"])
+    return build_missing(page, 404) if conversation is None else _list_requests(page, conversation)
 
 
-def build_requests(asked: PageRequest) -> RenderedPage:
+def build_requests(page: PageRequest) -> RenderedPage:
     """All requests, the newest first."""
-    return _list_requests(asked, None)
+    return _list_requests(page, None)
 
 
-def build_request(asked: PageRequest) -> RenderedPage:
+def build_request(page: PageRequest) -> RenderedPage:
     """One request in full, with the command that sends it again."""
-    with asked.store.snapshot() as db:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
-        found = _find_request(db, asked)
-    if found is None:
-        return build_missing(asked, 404)
-    request, body = found
-    command = write_curl(request.method, asked.base_url + API + quote_path(request.path), body)
+        stored = _find_request(db, page)
+    if stored is None:
+        return build_missing(page, 404)
+    request, body = stored
+    command = write_curl(request.method, page.base_url + API + quote_path(request.path), body)
     text = _write_body(body)
-    return _render(asked, counts, "request.html", request=request, text=text, command=command)
+    return _render(page, counts, "request.html", request=request, text=text, command=command)
 
 
-def build_body(asked: PageRequest) -> RenderedPage:
+def build_body(page: PageRequest) -> RenderedPage:
     """Body of a request, byte for byte, as text that a browser does not interpret."""
-    with asked.store.snapshot() as db:
-        found = _find_request(db, asked)
-    return build_missing(asked, 404) if found is None else RenderedPage(found[1], media_type="text/plain")
+    with page.store.snapshot() as db:
+        stored = _find_request(db, page)
+    return build_missing(page, 404) if stored is None else RenderedPage(stored[1], media_type="text/plain")
 
 
-def build_outcomes(asked: PageRequest) -> RenderedPage:
+def build_outcomes(page: PageRequest) -> RenderedPage:
     """Business events by type: how many, how much, in how many conversations."""
-    with asked.store.snapshot() as db:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
         types = lists.list_event_types(db)[: lists.MOST_EVENT_TYPES]
         days = draw_days(lists.count_days(db))
-        listed = lists.list_outcomes(db, before=_read_position(asked))
-    return _render(asked, counts, "outcomes.html", types=types, days=days, listed=listed, chosen=None)
+        listed = lists.list_outcomes(db, before=_read_position(page))
+    return _render(page, counts, "outcomes.html", types=types, days=days, listed=listed, chosen=None)
 
 
-def build_event_type(asked: PageRequest) -> RenderedPage:
+def build_event_type(page: PageRequest) -> RenderedPage:
     """Outcomes of one event type, and the conversations behind them."""
-    name = asked.params["name"]
-    with asked.store.snapshot() as db:
+    name = page.params["name"]
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
         types = [each for each in lists.list_event_types(db) if each.name == name]
         days = draw_days(lists.count_days(db))
-        listed = lists.list_outcomes(db, event_type=name, before=_read_position(asked))
+        listed = lists.list_outcomes(db, event_type=name, before=_read_position(page))
     if not types:
-        return build_missing(asked, 404)
-    return _render(asked, counts, "outcomes.html", types=types, days=days, listed=listed, chosen=name)
+        return build_missing(page, 404)
+    return _render(page, counts, "outcomes.html", types=types, days=days, listed=listed, chosen=name)
 
 
-def build_users(asked: PageRequest) -> RenderedPage:
+def build_users(page: PageRequest) -> RenderedPage:
     """All users."""
-    return _list_profiles(asked, "user")
+    return _list_profiles(page, "user")
 
 
-def build_organizations(asked: PageRequest) -> RenderedPage:
+def build_organizations(page: PageRequest) -> RenderedPage:
     """All organizations."""
-    return _list_profiles(asked, "organization")
+    return _list_profiles(page, "organization")
 
 
-def build_user(asked: PageRequest) -> RenderedPage:
+def build_user(page: PageRequest) -> RenderedPage:
     """One user, with conversations and outcomes."""
-    return _show_profile(asked, "user")
+    return _show_profile(page, "user")
 
 
-def build_organization(asked: PageRequest) -> RenderedPage:
+def build_organization(page: PageRequest) -> RenderedPage:
     """One organization, with conversations and outcomes."""
-    return _show_profile(asked, "organization")
+    return _show_profile(page, "organization")
 
 
-def build_unlinked(asked: PageRequest) -> RenderedPage:
+def build_unlinked(page: PageRequest) -> RenderedPage:
     """Show what belongs to nothing, and why."""
-    with asked.store.snapshot() as db:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
-        outcomes = lists.list_outcomes(db, loose=True, before=_read_position(asked))
+        outcomes = lists.list_outcomes(db, loose=True, before=_read_position(page))
         ratings = lists.list_loose_ratings(db)
         orphans = lists.list_orphans(db)
-    return _render(asked, counts, "unlinked.html", outcomes=outcomes, ratings=ratings, orphans=orphans)
+    return _render(page, counts, "unlinked.html", outcomes=outcomes, ratings=ratings, orphans=orphans)
 
 
-def build_found(asked: PageRequest) -> RenderedPage:
+def build_found(page: PageRequest) -> RenderedPage:
     """Go to what has the id, or say where it was looked for."""
-    id = asked.query.get("id", "").strip()
-    with asked.store.snapshot() as db:
+    id = page.query.get("id", "").strip()
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
         address = finding.find_address(db, id) if id else None
     if address is not None:
         return RenderedPage(b"", location=address)
     places = [place for place, _ in finding.PLACES]
-    return _render(asked, counts, "not_found.html", status=404, id=id, places=places)
+    return _render(page, counts, "not_found.html", status=404, id=id, places=places)
 
 
-def build_missing(asked: PageRequest, status: int) -> RenderedPage:
+def build_missing(page: PageRequest, status: int) -> RenderedPage:
     """Say that there is no such page, and where to look."""
-    with asked.store.snapshot() as db:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
     id = next(
-        (str(asked.params[name]) for name in ("message", "id", "name", "number") if name in asked.params), ""
+        (str(page.params[name]) for name in ("message", "id", "name", "number") if name in page.params), ""
     )
-    return _render(asked, counts, "not_found.html", status=status, id=id, places=[])
+    return _render(page, counts, "not_found.html", status=status, id=id, places=[])
 
 
-def build_login(asked: PageRequest, *, was_wrong: bool = False) -> RenderedPage:
+def build_login(page: PageRequest, *, was_wrong: bool = False) -> RenderedPage:
     """Ask for the key."""
-    return _render(asked, None, "login.html", status=401, was_wrong=was_wrong)
+    return _render(page, None, "login.html", status=401, was_wrong=was_wrong)
 
 
-def build_expired(asked: PageRequest) -> RenderedPage:
+def build_expired(page: PageRequest) -> RenderedPage:
     """Say that a form was too old."""
     return _render(
-        asked, None, "mistake.html", status=403, message="This form is too old. Open the page again."
+        page, None, "mistake.html", status=403, message="This form is too old. Open the page again."
     )
 
 
@@ -231,12 +231,12 @@ def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
         (latest,) = db.execute("SELECT coalesce(max(position), 0) FROM requests").fetchone()
         if after is None or after > latest:  # the emulator was emptied or started anew
             return {"position": latest, "conversations": [], "requests": 0, "rejected": 0}
-        found = db.execute(
+        arrivals = db.execute(
             """SELECT conversation_id, status FROM requests WHERE position > ? ORDER BY position LIMIT ?""",
             (after, MOST_ARRIVALS),
         ).fetchall()
-    conversations = {row["conversation_id"]: None for row in found if row["conversation_id"]}
-    rejected = sum(row["status"] >= 400 for row in found)
+    conversations = {row["conversation_id"]: None for row in arrivals if row["conversation_id"]}
+    rejected = sum(row["status"] >= 400 for row in arrivals)
     return {
         "position": latest,
         "conversations": list(conversations),
@@ -245,40 +245,40 @@ def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
     }
 
 
-def _list_requests(asked: PageRequest, conversation: StoredConversation | None) -> RenderedPage:
-    with asked.store.snapshot() as db:
+def _list_requests(page: PageRequest, conversation: StoredConversation | None) -> RenderedPage:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
         try:
             listed = lists.list_requests(
                 db,
-                status=asked.query.get("status", ""),
+                status=page.query.get("status", ""),
                 conversation_id=None if conversation is None else conversation.id,
-                before=_read_position(asked),
+                before=_read_position(page),
             )
         except ValueError as error:
-            return _build_mistake(asked, counts, str(error))
-    return _render(asked, counts, "requests.html", listed=listed, conversation=conversation)
+            return _build_mistake(page, counts, str(error))
+    return _render(page, counts, "requests.html", listed=listed, conversation=conversation)
 
 
-def _list_profiles(asked: PageRequest, kind: Literal["user", "organization"]) -> RenderedPage:
-    with asked.store.snapshot() as db:
+def _list_profiles(page: PageRequest, kind: Literal["user", "organization"]) -> RenderedPage:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
-        listed = lists.list_profiles(db, kind, before=_read_position(asked))
-    return _render(asked, counts, "profiles.html", listed=listed, kind=kind)
+        listed = lists.list_profiles(db, kind, before=_read_position(page))
+    return _render(page, counts, "profiles.html", listed=listed, kind=kind)
 
 
-def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> RenderedPage:
-    name = asked.params["name"]
+def _show_profile(page: PageRequest, kind: Literal["user", "organization"]) -> RenderedPage:
+    name = page.params["name"]
     term = {"user": "user", "organization": "org"}[kind]
-    with asked.store.snapshot() as db:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
         profiles = lists.list_profiles(db, kind, external_id=name).rows
         listed = rows.list_conversations(db, {term: name})
         outcomes = lists.list_outcomes(db, **{kind: name})
     if not profiles:
-        return build_missing(asked, 404)
+        return build_missing(page, 404)
     return _render(
-        asked,
+        page,
         counts,
         "profile.html",
         profile=profiles[0],
@@ -289,26 +289,26 @@ def _show_profile(asked: PageRequest, kind: Literal["user", "organization"]) -> 
     )
 
 
-def _read_conversation(asked: PageRequest) -> tuple[StoredConversation, rows.HeaderCounts] | None:
+def _read_conversation(page: PageRequest) -> tuple[StoredConversation, rows.HeaderCounts] | None:
     """Return the conversation that Greenflash's id in the path names, and the counts; None if there is none.
 
     Count first: the page's stream begins behind what was counted, and so announces what arrives in between.
     """
-    with asked.store.snapshot() as db:
+    with page.store.snapshot() as db:
         counts = rows.count_all(db)
-    conversation = reading.read_conversation(asked.store, asked.params["id"])
+    conversation = reading.read_conversation(page.store, page.params["id"])
     return None if conversation is None else (conversation, counts)
 
 
-def _find_request(db: sqlite3.Connection, asked: PageRequest) -> tuple[lists.RequestRow, bytes] | None:
+def _find_request(db: sqlite3.Connection, page: PageRequest) -> tuple[lists.RequestRow, bytes] | None:
     """Return the request that the path numbers, and its body; None if there is none."""
-    number = rows.read_number(asked.params["number"])
+    number = rows.read_number(page.params["number"])
     return None if number is None else lists.read_request(db, number)
 
 
-def _read_position(asked: PageRequest) -> int | None:
+def _read_position(page: PageRequest) -> int | None:
     """Return the cursor of the query; what is none counts as the first page."""
-    return rows.read_number(asked.query.get("before", ""))
+    return rows.read_number(page.query.get("before", ""))
 
 
 def _write_body(body: bytes) -> str:
@@ -319,25 +319,25 @@ def _write_body(body: bytes) -> str:
         return body.decode("utf-8", "backslashreplace")
 
 
-def _build_mistake(asked: PageRequest, counts: rows.HeaderCounts, message: str) -> RenderedPage:
-    return _render(asked, counts, "mistake.html", status=400, message=message)
+def _build_mistake(page: PageRequest, counts: rows.HeaderCounts, message: str) -> RenderedPage:
+    return _render(page, counts, "mistake.html", status=400, message=message)
 
 
 def _render(
-    asked: PageRequest, counts: rows.HeaderCounts | None, name: str, *, status: int = 200, **values: Any
+    page: PageRequest, counts: rows.HeaderCounts | None, name: str, *, status: int = 200, **values: Any
 ) -> RenderedPage:
     from greenflash_otel.emulator.viewer.rendering import (
         render,
     )  # imports Jinja2, which tests without pages need not
 
-    theme = asked.theme if asked.theme in ("light", "dark") else ""
+    theme = page.theme if page.theme in ("light", "dark") else ""
     body = render(
         name,
-        asked=asked,
+        asked=page,
         counts=counts,
         theme=theme,
         status=status,
-        now_us=asked.store.read_clock_us(),
+        now_us=page.store.read_clock_us(),
         **values,
     )
     return RenderedPage(body, status)

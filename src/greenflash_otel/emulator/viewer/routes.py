@@ -77,7 +77,7 @@ class Viewer:
 
     async def show_error(self, request: Request, status: int) -> Response:
         """Answer with a page that says where to go on."""
-        return await self._send_page(request, lambda asked: pages.build_missing(asked, status))
+        return await self._send_page(request, lambda page_request: pages.build_missing(page_request, status))
 
     def _make_page_handler(self, build: Build) -> Callable[[Request], object]:
         async def handle(request: Request) -> Response:
@@ -89,7 +89,7 @@ class Viewer:
         """Send a page; one that is not open only to whoever may see it."""
         if not (is_open or self._guard.may_see(request)):
             build = pages.build_login
-        asked = PageRequest(
+        page_request = PageRequest(
             store=self._store,
             path=request.url.path,
             params=request.path_params,
@@ -98,7 +98,7 @@ class Viewer:
             theme=request.cookies.get("theme", ""),
             token=self._guard.token,
         )
-        page = await run_in_threadpool(build, asked)
+        page = await run_in_threadpool(build, page_request)
         if page.location is not None:
             return RedirectResponse(page.location, 303, dict(guards.HEADERS))
         return Response(page.body, page.status, dict(guards.HEADERS), page.media_type)

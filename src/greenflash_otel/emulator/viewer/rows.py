@@ -240,9 +240,9 @@ def _read_row(row: sqlite3.Row) -> ConversationRow:
     )
 
 
-def describe_error(found: Mapping[str, Any]) -> str:
+def describe_error(row: Mapping[str, Any]) -> str:
     """Say in one line what failed: the error that was sent, else the tool."""
-    error = found.get("error")
+    error = row.get("error")
     if isinstance(error, str):
         try:
             error = json.loads(error)
@@ -253,4 +253,4 @@ def describe_error(found: Mapping[str, Any]) -> str:
         return ": ".join(parts) or "failed"
     if error is not None:
         return str(error)
-    return f"{found['tool']} failed" if found.get("tool") else "failed"
+    return f"{row['tool']} failed" if row.get("tool") else "failed"

@@ -34,7 +34,7 @@ class TurnTree:
 def find_parents(messages: Sequence[StoredMessage]) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Return the parent of each message by id, and the ids of parents that are not stored."""
     by_external_id = {message.external_id: message.id for message in messages if message.external_id}
-    known = {message.id for message in messages}
+    ids = {message.id for message in messages}
     parents: dict[str, str] = {}
     missing: dict[str, str] = {}
     for message in messages:
@@ -42,7 +42,7 @@ def find_parents(messages: Sequence[StoredMessage]) -> tuple[Mapping[str, str], 
         if not named:
             continue
         parent = by_external_id.get(named, named.lower())
-        if parent not in known:
+        if parent not in ids:
             missing[message.id] = named
         elif parent != message.id:
             parents[message.id] = parent
@@ -109,8 +109,8 @@ def _find_turns_before(
     last: str | None = None
     for turn in turns:
         parent = parents.get(turn)
-        found = None if parent is None else turn_of[parent]
-        before[turn] = found if found in before else last
+        parent_turn = None if parent is None else turn_of[parent]
+        before[turn] = parent_turn if parent_turn in before else last
         last = turn
     return before
 

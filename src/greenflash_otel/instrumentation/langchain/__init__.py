@@ -46,10 +46,10 @@ def prepare(
     """Say where handlers that the application passes record to. Repeated calls change the arguments only."""
     global current
     source = tracer if callable(tracer) else lambda: tracer
-    known = KnownHistory(key_of(id_key)) if history == "new" else None
+    known_history = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
         now = current = current or LangChainConfig(source)
-        now.tracer, now.capture_content, now.history = source, capture_content, known
+        now.tracer, now.capture_content, now.history = source, capture_content, known_history
         now.key, now.chains = key_of(id_key), chains
 
 

@@ -38,9 +38,9 @@ def find_ended_turn(parent_id: UUID | None, parent: Run | None) -> EndedTurn | N
 
 def context_of_root(source: Source, metadata: Mapping[str, Any]) -> ConversationContext:
     """To whom a turn belongs that begins by itself."""
-    said = complete_context(source.conversation_context, metadata)
-    said = complete_context(complete_context(said, read_callers_configurable()), read_configurable())
-    return _within_blocks(source, said, has_left_own_block())
+    context = complete_context(source.conversation_context, metadata)
+    context = complete_context(complete_context(context, read_callers_configurable()), read_configurable())
+    return _within_blocks(source, context, has_left_own_block())
 
 
 def context_of_late_root(
@@ -50,8 +50,8 @@ def context_of_late_root(
     own = get_own_conversation_context()
     if not _is_same_block(own, ended.own_context) and (own.conversation_id or own.scope_id):
         return _within_blocks(source, complete_context(_NOBODY, metadata), False)
-    said = _read_own_names(source, metadata, ended.names)
-    return None if said is None else _within_blocks(source, said, True)
+    context = _read_own_names(source, metadata, ended.names)
+    return None if context is None else _within_blocks(source, context, True)
 
 
 def _is_same_block(context: ConversationContext, other: ConversationContext) -> bool:
@@ -72,10 +72,10 @@ def context_of_other_user(
     user_id = turn.conversation_context.user_id
     if user_id is None or any(tag.startswith(NODE) for tag in tags):
         return None
-    said = _read_own_names(source, metadata, turn.names)
-    if said is None or said.conversation_id is None or said.user_id in (None, user_id):
+    context = _read_own_names(source, metadata, turn.names)
+    if context is None or context.conversation_id is None or context.user_id in (None, user_id):
         return None
-    return _within_blocks(source, said, True)
+    return _within_blocks(source, context, True)
 
 
 def names_in(*fields: Mapping[str, Any]) -> Set[str]:
@@ -96,31 +96,31 @@ def _read_own_names(
 
     Whoever gives a ``configurable`` replaces the inherited one. Metadata adds up, so of that only what is new counts.
     """
-    for said, is_whole in (
+    for context, is_whole in (
         (source.conversation_context, True),
         (complete_context(_NOBODY, read_callers_configurable()), True),
         (complete_context(_NOBODY, metadata), False),
     ):
-        ids = (said.conversation_id, said.user_id)
+        ids = (context.conversation_id, context.user_id)
         if any(id is not None and id not in inherited for id in ids):
-            return said if is_whole else _remove_names(said, inherited)
+            return context if is_whole else _remove_names(context, inherited)
     return None
 
 
-def _remove_names(said: ConversationContext, inherited: Set[str]) -> ConversationContext:
+def _remove_names(context: ConversationContext, inherited: Set[str]) -> ConversationContext:
     def new(id: str | None) -> str | None:
         return None if id in inherited else id
 
     return replace(
-        said,
-        conversation_id=new(said.conversation_id),
-        user_id=new(said.user_id),
-        organization_id=new(said.organization_id),
+        context,
+        conversation_id=new(context.conversation_id),
+        user_id=new(context.user_id),
+        organization_id=new(context.organization_id),
     )
 
 
-def _within_blocks(source: Source, said: ConversationContext, is_inherited: bool) -> ConversationContext:
+def _within_blocks(source: Source, context: ConversationContext, is_inherited: bool) -> ConversationContext:
     """What a run says, below what the blocks of the application say, unless those are only inherited."""
-    if is_inherited and (said.conversation_id or said.user_id):
-        return said
-    return merge_context(merge_contexts(source.conversation_context, get_own_conversation_context()), said)
+    if is_inherited and (context.conversation_id or context.user_id):
+        return context
+    return merge_context(merge_contexts(source.conversation_context, get_own_conversation_context()), context)

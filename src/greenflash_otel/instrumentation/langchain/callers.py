@@ -23,9 +23,9 @@ def read_callers_configurable() -> Mapping[str, Any]:
     for frame in _list_callers():
         if "config" in frame.f_code.co_varnames:
             config = frame.f_locals.get("config")
-            found = config.get("configurable") if isinstance(config, Mapping) else None
-            if isinstance(found, Mapping):
-                return found
+            configurable = config.get("configurable") if isinstance(config, Mapping) else None
+            if isinstance(configurable, Mapping):
+                return configurable
     return {}
 
 

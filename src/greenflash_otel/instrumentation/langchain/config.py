@@ -58,21 +58,21 @@ def complete_context(
     """Return ``conversation_context``, completed by what ``fields`` say."""
     if not fields:
         return conversation_context
-    said = ConversationContext(
+    named_context = ConversationContext(
         _find_first_id(fields, CONVERSATION_KEYS),
         _find_first_id(fields, USER_KEYS),
         _find_first_id(fields, ORGANIZATION_KEYS),
     )
-    return merge_context(conversation_context, said)
+    return merge_context(conversation_context, named_context)
 
 
-def merge_contexts(given: ConversationContext, active: ConversationContext) -> ConversationContext:
+def merge_contexts(outer: ConversationContext, active: ConversationContext) -> ConversationContext:
     """Return what a handler was given, before what the running code says.
 
     A handler says whose conversation it is, not where the code runs: hidden, in a tool, or in a turn.
     """
     return replace(
-        nest_context(active, given),
+        nest_context(active, outer),
         internal=active.internal,
         tool_call_id=active.tool_call_id,
         turn_id=active.turn_id,

@@ -25,14 +25,14 @@ def list_requested_calls(state: Sequence[Any], known_to: int) -> Set[Any]:
     return {call.get("id") for message in state[since:] for call in tool_calls_of(message)}
 
 
-def split_edit(turn: Turn, given: list[Any]) -> tuple[list[Any], list[Any]]:
+def split_edit(turn: Turn, messages: list[Any]) -> tuple[list[Any], list[Any]]:
     """Return what is new in the input, and the call at its end that was recorded, and is edited since."""
-    name = getattr(given[-1], "id", None) if given and tool_calls_of(given[-1]) else None
+    name = getattr(messages[-1], "id", None) if messages and tool_calls_of(messages[-1]) else None
     conversation_id = turn.conversation_context.conversation_id
     if name is None or conversation_id is None:
-        return given, []
+        return messages, []
     is_known = turn.source.instrumentation.ends.get((conversation_id, name)) is not None
-    return (given[:-1], given[-1:]) if is_known else (given, [])
+    return (messages[:-1], messages[-1:]) if is_known else (messages, [])
 
 
 def list_arguments(messages: Sequence[Any]) -> dict[str, Arguments]:
@@ -42,7 +42,7 @@ def list_arguments(messages: Sequence[Any]) -> dict[str, Arguments]:
     }
 
 
-def write_edited_call(step: Step | None, asked: Mapping[str, Arguments]) -> Message | None:
+def write_edited_call(step: Step | None, requested: Mapping[str, Arguments]) -> Message | None:
     """Return the call that a tool ran for, if it was given other arguments than were asked for.
 
     Arguments that were added do not count: graphs inject their state into tools.
@@ -50,7 +50,7 @@ def write_edited_call(step: Step | None, asked: Mapping[str, Arguments]) -> Mess
     tool = step.operation.tool if step is not None else None
     if step is None or tool is None or tool.call_id is None:
         return None
-    ran, arguments = tool.arguments, asked.get(tool.call_id)
+    ran, arguments = tool.arguments, requested.get(tool.call_id)
     if not isinstance(ran, Mapping) or not isinstance(arguments, Mapping):
         return None
     if all(name in ran and ran[name] == write_plain(value) for name, value in arguments.items()):

@@ -136,8 +136,8 @@ class CallbackHandler(BaseCallbackHandler):
     ) -> None:
         with guarded("begin a tool"):
             if begun := self._describe_beginning("tool", serialized, run_id, parent_run_id, kwargs):
-                given = kwargs.get("inputs")
-                arguments = input_str if given is None else given
+                inputs = kwargs.get("inputs")
+                arguments = input_str if inputs is None else inputs
                 operation = operations.make_tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
                 recorder.begin(begun, None, operation)
 

@@ -53,8 +53,8 @@ def list_messages(value: Any, *, texts: bool = False) -> Sequence[Any] | None:
         has_message = texts or any(is_like_message(item) for item in value)
         return value if value and is_list and has_message else None
     if hasattr(value, "to_messages") and not isinstance(value, type):
-        found: Sequence[Any] = value.to_messages()
-        return found
+        messages: Sequence[Any] = value.to_messages()
+        return messages
     return None
 
 
@@ -65,8 +65,8 @@ def see_messages(messages: Iterable[Any]) -> tuple[SeenMessage, ...]:
 
 def restore_messages(seen: Iterable[SeenMessage]) -> list[Any]:
     """Return the messages as they were when they were seen."""
-    found = (restore_message(*one) for one in seen)
-    return [message for message in found if message is not None and message.type != "remove"]
+    restored = (restore_message(*seen_message) for seen_message in seen)
+    return [message for message in restored if message is not None and message.type != "remove"]
 
 
 def convert_messages(messages: Iterable[Any]) -> list[Any]:
@@ -74,41 +74,41 @@ def convert_messages(messages: Iterable[Any]) -> list[Any]:
     return restore_messages((message, None, ()) for message in messages)
 
 
-def match_messages(messages: Sequence[Any], known: Sequence[Any]) -> list[int | None]:
+def match_messages(messages: Sequence[Any], known_messages: Sequence[Any]) -> list[int | None]:
     """Return which of the known messages each one is, in their order; None for what is not among them."""
-    same = count_same(messages, known)
+    same = count_same(messages, known_messages)
     if same:
-        found = match_messages(messages[same:], known[same:])
-        return [*range(same), *(None if at is None else same + at for at in found)]
-    objects = {id(message): at for at, message in enumerate(known)}
-    names = {name: at for at, message in enumerate(known) if (name := getattr(message, "id", None))}
+        later = match_messages(messages[same:], known_messages[same:])
+        return [*range(same), *(None if at is None else same + at for at in later)]
+    objects = {id(message): at for at, message in enumerate(known_messages)}
+    names = {name: at for at, message in enumerate(known_messages) if (name := getattr(message, "id", None))}
     matches, begin = list[int | None](), 0
     for message in messages:
         name = getattr(message, "id", None)
         at = objects.get(id(message), names.get(name) if name else None)
-        if at is None and begin < len(known):
-            at = _find_alike(message, known, begin)
+        if at is None and begin < len(known_messages):
+            at = _find_alike(message, known_messages, begin)
         if at is not None:
             begin = max(begin, at + 1)
         matches.append(at)
     return matches
 
 
-def count_same(messages: Sequence[Any], known: Sequence[Any]) -> int:
+def count_same(messages: Sequence[Any], known_messages: Sequence[Any]) -> int:
     """Return how many messages at the beginning are the same objects: in a thread, nearly all."""
     same = 0
-    for message, other in zip(messages, known, strict=False):
+    for message, other in zip(messages, known_messages, strict=False):
         if message is not other:
             break
         same += 1
     return same
 
 
-def _find_alike(message: Any, known: Sequence[Any], begin: int) -> int | None:
+def _find_alike(message: Any, known_messages: Sequence[Any], begin: int) -> int | None:
     """Find the next message that says the same, where one of the two has no id to compare."""
     name, role, likeness = getattr(message, "id", None), role_of(message), None
-    for at in range(begin, len(known)):
-        other = known[at]
+    for at in range(begin, len(known_messages)):
+        other = known_messages[at]
         if (name and getattr(other, "id", None)) or role_of(other) != role:
             continue
         likeness = likeness_of(message) if likeness is None else likeness

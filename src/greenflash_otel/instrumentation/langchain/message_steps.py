@@ -22,16 +22,18 @@ from greenflash_otel.semconv.formats.langchain import role_of
 
 def find_steps(messages: Sequence[Any], models: Sequence[Step], tools: Sequence[Step]) -> list[Step | None]:
     """Return the step of each message; None for what no step made."""
-    found, taken = list[Step | None](), set[int]()
+    steps, used_ids = list[Step | None](), set[int]()
     for message in messages:
         is_result = role_of(message) == "tool"
-        step = find_tool_step(tools, message, taken) if is_result else _find_model(models, message, taken)
-        taken.add(id(step))
-        found.append(step)
-    return found
+        step = (
+            find_tool_step(tools, message, used_ids) if is_result else _find_model(models, message, used_ids)
+        )
+        used_ids.add(id(step))
+        steps.append(step)
+    return steps
 
 
-def find_tool_step(tools: Sequence[Step], message: Any, taken: Collection[int] = ()) -> Step | None:
+def find_tool_step(tools: Sequence[Step], message: Any, used_ids: Collection[int] = ()) -> Step | None:
     """Return the run that a result comes from, but none of those that other messages come from."""
     call_id = getattr(message, "tool_call_id", None)
     if call_id:
@@ -39,16 +41,16 @@ def find_tool_step(tools: Sequence[Step], message: Any, taken: Collection[int] =
         return next((step for step in runs if step.message is message), runs[0] if runs else None)
     unnamed = [step for step in tools if step.operation.tool and not step.operation.tool.call_id]
     same = [step for step in unnamed if step.message is message]
-    return next((step for step in (*same, *_list_alike(unnamed, message)) if id(step) not in taken), None)
+    return next((step for step in (*same, *_list_alike(unnamed, message)) if id(step) not in used_ids), None)
 
 
-def _find_model(models: Sequence[Step], message: Any, taken: Collection[int]) -> Step | None:
+def _find_model(models: Sequence[Step], message: Any, used_ids: Collection[int]) -> Step | None:
     name = getattr(message, "id", None)
     for step in reversed(models):
         if step.message is message or (name and getattr(step.message, "id", None) == name):
             return step
     newest_first = [*reversed(models)]
-    return next((step for step in _list_alike(newest_first, message) if id(step) not in taken), None)
+    return next((step for step in _list_alike(newest_first, message) if id(step) not in used_ids), None)
 
 
 def _list_alike(steps: Sequence[Step], message: Any) -> Iterator[Step]:

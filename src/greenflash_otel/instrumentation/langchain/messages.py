@@ -39,16 +39,16 @@ def likeness_of(message: Any) -> int:
     """Hash what a message says, cheaply for a text: a message may be edited and keep its id."""
     content = message.content
     calls = [(call.get("name"), repr(call.get("args")), call.get("id")) for call in tool_calls_of(message)]
-    said: Any = content
+    form: Any = content
     if not isinstance(content, str):
-        said = repr([write_plain(drop_bytes(block)) for block in read_list(content)])
-    return hash((role_of(message), said, tuple(calls)))
+        form = repr([write_plain(drop_bytes(block)) for block in read_list(content)])
+    return hash((role_of(message), form, tuple(calls)))
 
 
 def write_shown(value: Any) -> str:
     """Return a value that the user sees as text: JSON where it is none; messages and documents as their texts."""
-    made = write_plain(_write_spoken(value))
-    return made if isinstance(made, str) else json.dumps(made, ensure_ascii=False)
+    plain = write_plain(_write_spoken(value))
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 def _write_spoken(value: Any) -> Any:
@@ -57,7 +57,7 @@ def _write_spoken(value: Any) -> Any:
     if is_document(value):
         return value.page_content
     if isinstance(value, Mapping):
-        return {name: _write_spoken(one) for name, one in value.items()}
+        return {name: _write_spoken(field) for name, field in value.items()}
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return [_write_spoken(item) for item in value]
     return value

@@ -23,9 +23,12 @@ def write_answer_of(call: Operation) -> str:
 
 def add_usages(usages: Sequence[Usage | None]) -> Usage | None:
     """Return the sum of what several calls used; None if none of them says it."""
-    known = [usage for usage in usages if usage is not None]
-    if not known:
+    known_usages = [usage for usage in usages if usage is not None]
+    if not known_usages:
         return None
     names = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_output_tokens")
-    counts = {name: [one for usage in known if (one := getattr(usage, name)) is not None] for name in names}
+    counts = {
+        name: [count for usage in known_usages if (count := getattr(usage, name)) is not None]
+        for name in names
+    }
     return Usage(**{name: sum(values) if values else None for name, values in counts.items()})

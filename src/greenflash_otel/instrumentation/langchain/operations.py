@@ -53,8 +53,8 @@ def make_model_call(messages: Sequence[Any], metadata: Metadata, parameters: Map
 
 def make_text_call(prompt: str, metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
     """A model of the older kind that completes a text."""
-    asked = (Message("user", (Text(prompt),)),)
-    return replace(make_model_call((), metadata, parameters), name="text_completion", input=asked)
+    question = (Message("user", (Text(prompt),)),)
+    return replace(make_model_call((), metadata, parameters), name="text_completion", input=question)
 
 
 def make_tool_run(name: str, arguments: Any, call_id: str | None) -> Operation:
@@ -66,14 +66,14 @@ def make_retrieval(query: str, metadata: Metadata) -> Operation:
     """A retriever that begins to look something up."""
     names = ("ls_retriever_name", "ls_vector_store_provider", "ls_embedding_provider")
     properties = {name[3:]: value for name in names if isinstance(value := metadata.get(name), str)}
-    asked = (Message("user", (Text(query),)),)
-    return Operation(RETRIEVAL, input=asked, properties=properties)
+    question = (Message("user", (Text(query),)),)
+    return Operation(RETRIEVAL, input=question, properties=properties)
 
 
 def make_chain(kind: str, name: str, inputs: Any) -> Operation:
     """A chain, node or inner graph that begins: `CHAIN`, `TASK` or `WORKFLOW`."""
-    given = (Message("user", (Other("input", {"input": write_passed(inputs)}),)),)
-    return Operation(kind, input=given, properties={"name": name})
+    messages = (Message("user", (Other("input", {"input": write_passed(inputs)}),)),)
+    return Operation(kind, input=messages, properties={"name": name})
 
 
 def add_chain_output(operation: Operation, outputs: Any) -> Operation:
@@ -88,9 +88,9 @@ def write_passed(value: Any) -> Json:
     if is_message(value):
         return {"role": role_of(value), "content": text_of(value)}
     if isinstance(value, (list, tuple)) and value and all(map(is_message, value)):
-        return [write_passed(one) for one in select_since_last_answer(value)]
+        return [write_passed(message) for message in select_since_last_answer(value)]
     if isinstance(value, Mapping):
-        return {str(name): write_passed(one) for name, one in value.items()}
+        return {str(name): write_passed(entry) for name, entry in value.items()}
     return write_plain(value)
 
 
@@ -104,12 +104,12 @@ def select_since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
 
 def answers_of(response: Any) -> list[Any]:
     """The messages of a model's result; texts of the older kind of model as they are."""
-    found = list[Any]()
+    answers = list[Any]()
     for generations in read_list(getattr(response, "generations", None)):
         for generation in read_list(generations):
             message = getattr(generation, "message", None)
-            found.append(getattr(generation, "text", "") if message is None else message)
-    return found
+            answers.append(getattr(generation, "text", "") if message is None else message)
+    return answers
 
 
 def assemble_so_far(chunks: Sequence[Any]) -> LLMResult | None:
@@ -127,9 +127,9 @@ def assemble_broken_off(response: Any, chunks: Sequence[Any]) -> Any:
     if handed_out is None or response is None:
         return handed_out or response
     texts = [
-        getattr(one, "text", "")
-        for found in read_list(getattr(response, "generations", None))
-        for one in found
+        getattr(generation, "text", "")
+        for generations in read_list(getattr(response, "generations", None))
+        for generation in generations
     ]
     return handed_out if len(handed_out.generations[0][0].text) > len("".join(texts)) else response
 
@@ -137,10 +137,10 @@ def assemble_broken_off(response: Any, chunks: Sequence[Any]) -> Any:
 def is_beginning(value: Any, chunks: Sequence[Any]) -> bool:
     """Whether what a chain gave is how the answer of a model begins that goes on."""
     text = text_of(value) if is_message(value) else value
-    said = assemble_so_far(chunks)
-    if not isinstance(text, str) or not text or said is None:
+    result = assemble_so_far(chunks)
+    if not isinstance(text, str) or not text or result is None:
         return False
-    return said.generations[0][0].text.startswith(text)
+    return result.generations[0][0].text.startswith(text)
 
 
 def _read_chunk_text(chunk: Any) -> str:
@@ -154,10 +154,10 @@ def add_answer(operation: Operation, response: Any, first_chunk_s: float | None)
     """A model's operation with its answer."""
     answers = answers_of(response)
     about: Mapping[str, Any] = getattr(answers[0], "response_metadata", None) or {} if answers else {}
-    said: Mapping[str, Any] = getattr(response, "llm_output", None) or {}
+    output: Mapping[str, Any] = getattr(response, "llm_output", None) or {}
     reason = about.get("finish_reason") or about.get("stop_reason")
-    model = about.get("model_name") or about.get("model") or said.get("model_name")
-    id = about.get("id") or said.get("id")
+    model = about.get("model_name") or about.get("model") or output.get("model_name")
+    id = about.get("id") or output.get("id")
     return replace(
         operation,
         output=tuple(map(_read_answer, answers)),
@@ -179,9 +179,11 @@ def result_of(output: Any, call_id: str | None) -> Any:
     if callable(update):  # a mapping's
         return None
     messages = update.get("messages") if isinstance(update, Mapping) else update
-    found = [message for message in read_list(messages) if is_message(message) and role_of(message) == "tool"]
-    same = [one for one in found if getattr(one, "tool_call_id", None) == call_id]
-    return next(iter(same or found), None)
+    results = [
+        message for message in read_list(messages) if is_message(message) and role_of(message) == "tool"
+    ]
+    same = [result for result in results if getattr(result, "tool_call_id", None) == call_id]
+    return next(iter(same or results), None)
 
 
 def add_result(operation: Operation, output: Any) -> Operation:

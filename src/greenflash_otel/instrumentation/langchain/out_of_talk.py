@@ -49,8 +49,8 @@ def _make_decision(inputs: Any, metadata: Metadata) -> Operation:
         messages = [state] if is_message(state) else read_list(state)
         judged = tuple(read_object(message) for message in messages if is_message(message))
         judged = judged or (Message("user", (Other("state", {"state": write_passed(state)}),)),)
-        asked = Other("questions", {"questions": write_plain(questions)})
-        judged = (*judged, Message("system", (asked,)))
+        question = Other("questions", {"questions": write_plain(questions)})
+        judged = (*judged, Message("system", (question,)))
     return Operation(
         DECISION,
         provider=provider if isinstance(provider, str) else None,
@@ -65,8 +65,8 @@ def add_judgement(operation: Operation, value: Any) -> Operation:
     parts: tuple[Part, ...] = (Other("output", {"output": write_passed(value)}),)
     if isinstance(answers, Mapping):
         parts = tuple(
-            Other("answer", {"question": str(name), "answer": write_plain(one)})
-            for name, one in answers.items()
+            Other("answer", {"question": str(name), "answer": write_plain(answer)})
+            for name, answer in answers.items()
         )
     model, id = get_entry(value, "model"), get_entry(value, "request_id")
     return replace(

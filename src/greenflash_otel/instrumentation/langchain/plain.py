@@ -39,7 +39,7 @@ def _read_fields(value: object) -> JsonObject | None:
     fields = refer_to_fields(value)
     if fields is None or not is_document(value):
         return fields
-    return {name: one for name, one in fields.items() if one is not None and name != "type"}
+    return {name: content for name, content in fields.items() if content is not None and name != "type"}
 
 
 _COPIER = Copier(_read_fields, levels=DEPTH, entries=ENTRIES)

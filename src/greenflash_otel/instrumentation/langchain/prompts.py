@@ -39,7 +39,7 @@ class Templates:
         self._lock = threading.RLock()
         self._begun: LruDict[int, list[tuple[str, dict[str, Json]]]] = LruDict(BEGUN)
         self._filled: ByteBoundLruDict[str, PromptTemplate] = ByteBoundLruDict(
-            FILLED, FILLED_BYTES, lambda text, made: 3 * len(text) + len(made.template or "") + 500
+            FILLED, FILLED_BYTES, lambda text, prompt: 3 * len(text) + len(prompt.template or "") + 500
         )
 
     def begin(self, id: UUID, serialized: Any, inputs: Any) -> None:
@@ -48,13 +48,15 @@ class Templates:
             return
         fields = get_entry(serialized, "kwargs")
         values = {**_read_mapping(get_entry(fields, "partial_variables")), **_read_mapping(inputs)}
-        found = list[tuple[str, dict[str, Json]]]()
+        templates = list[tuple[str, dict[str, Json]]]()
         for template in _list_system_templates(fields):
             names = set(PLACEHOLDER.findall(template))
-            found.append((template, {name: write_plain(values[name]) for name in names if name in values}))
-        if found:
+            templates.append(
+                (template, {name: write_plain(values[name]) for name in names if name in values})
+            )
+        if templates:
             with self._lock:
-                self._begun.remember(id.int, found)
+                self._begun.remember(id.int, templates)
 
     def end(self, id: UUID, outputs: Any = None) -> None:
         """Note what a template became, if the run filled one in."""
@@ -67,9 +69,11 @@ class Templates:
         texts = [text_of(message) for message in outputs.to_messages() if role_of(message) == "system"]
         for template, values in templates:
             for text in texts:
-                if (found := find_values(template, values, text)) is not None:
+                if (filled_values := find_values(template, values, text)) is not None:
                     with self._lock:
-                        self._filled.remember(text, PromptTemplate(variables=found, template=template))
+                        self._filled.remember(
+                            text, PromptTemplate(variables=filled_values, template=template)
+                        )
 
     def find(self, text: str) -> PromptTemplate | None:
         """Return the template that a text came of, with its values."""
@@ -103,8 +107,8 @@ def find_call_of_prompt(last: Step | None, models: Sequence[Step], output: Seque
         return next((step for step in reversed(models) if not step.run.is_auxiliary), None)
     for step in reversed(models):
         parts = [part for message in step.operation.output for part in message.parts]
-        asked = [json.dumps(part.arguments, default=str) for part in parts if isinstance(part, ToolCall)]
-        if any(have_same_words(answer, said) for said in (_read_text(parts), *asked)):
+        requests = [json.dumps(part.arguments, default=str) for part in parts if isinstance(part, ToolCall)]
+        if any(have_same_words(answer, prompt_text) for prompt_text in (_read_text(parts), *requests)):
             return step
     return None
 
@@ -120,10 +124,10 @@ def _read_text(parts: Sequence[Part]) -> str:
 
 def _list_system_templates(fields: Any) -> Iterator[str]:
     """Yield the templates of system messages that have something to fill in."""
-    for one in read_list(get_entry(fields, "messages")):
-        if (read_list(get_entry(one, "id")) or [None])[-1] != "SystemMessagePromptTemplate":
+    for entry in read_list(get_entry(fields, "messages")):
+        if (read_list(get_entry(entry, "id")) or [None])[-1] != "SystemMessagePromptTemplate":
             continue
-        prompt = get_entry(get_entry(one, "kwargs"), "prompt")
+        prompt = get_entry(get_entry(entry, "kwargs"), "prompt")
         written = [_read_template(part) for part in (prompt if isinstance(prompt, list) else [prompt])]
         template = "\n".join(part for part in written if part is not None)
         if None not in written and PLACEHOLDER.search(template):

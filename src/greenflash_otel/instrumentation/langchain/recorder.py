@@ -331,9 +331,9 @@ def _break_off(run: Run, ending: Ending, end_ns: int) -> None:
     if run.operation is None or run.is_turn:
         return
     operation, message = run.operation, None
-    if (said := operations.assemble_so_far(run.chunks)) is not None:
-        operation = operations.add_answer(operation, said, run.first_chunk_s)
-        message = next(iter(operations.answers_of(said)), None)
+    if (partial := operations.assemble_so_far(run.chunks)) is not None:
+        operation = operations.add_answer(operation, partial, run.first_chunk_s)
+        message = next(iter(operations.answers_of(partial)), None)
     _add(Step(run, replace(operation, ending=ending), end_ns, message))
 
 

@@ -105,10 +105,10 @@ def find_messages(value: Any, key: str | None = None) -> Sequence[Any] | None:
         entry = fields.get(name) if name else None
         if isinstance(entry, list) and not entry:
             return entry
-        if name and (found := list_messages(entry, texts=name == "messages")) is not None:
-            return found
+        if name and (listed := list_messages(entry, texts=name == "messages")) is not None:
+            return listed
     lists = (entry for entry in fields.values() if isinstance(entry, list) and entry)
-    return next((found for entry in lists if (found := list_messages(entry)) is not None), None)
+    return next((listed for entry in lists if (listed := list_messages(entry)) is not None), None)
 
 
 def choose_question(
@@ -141,12 +141,14 @@ def choose_question(
 
 def find_asked(given: Given, messages: Sequence[Message]) -> Message | None:
     """Return the human part of a model call: the last user message with a text of the input, else the last."""
-    said = [message for message in messages if message.role == "user" and _write_text(message).strip()]
+    questions = [message for message in messages if message.role == "user" and _write_text(message).strip()]
     texts = [text for name, text in given.texts if name not in SUPPLIED]
     has_words = (
-        message for message in reversed(said) if any(contains(_write_text(message), text) for text in texts)
+        message
+        for message in reversed(questions)
+        if any(contains(_write_text(message), text) for text in texts)
     )
-    return next(has_words, said[-1] if said else None)
+    return next(has_words, questions[-1] if questions else None)
 
 
 def contains(whole: str, part: str) -> bool:
@@ -167,40 +169,42 @@ def _read_command(command: Any) -> Given:
 
 
 def _read_fields(fields: Mapping[str, Any]) -> Given:
-    found = _SearchResult()
-    _search(fields, found, LEVELS)
-    if not found.texts and not found.lists and not any(_has_value(value) for value in fields.values()):
-        return Given(fields=dict(fields), has_place=found.has_place)
-    lists = _choose_lists(found.lists)
-    messages = [message for _, one in lists for message in one]
+    result = _SearchResult()
+    _search(fields, result, LEVELS)
+    if not result.texts and not result.lists and not any(_has_value(value) for value in fields.values()):
+        return Given(fields=dict(fields), has_place=result.has_place)
+    lists = _choose_lists(result.lists)
+    messages = [message for _, messages_of_field in lists for message in messages_of_field]
     rest = None
-    if len(found.texts) != 1 and not (found.lists and not found.texts):
+    if len(result.texts) != 1 and not (result.lists and not result.texts):
         rest = write_plain({name: value for name, value in fields.items() if list_messages(value) is None})
     return Given(
         see_messages(messages),
         key=lists[-1][0] if lists else None,
-        has_place=found.has_place or bool(lists),
-        texts=tuple(found.texts),
+        has_place=result.has_place or bool(lists),
+        texts=tuple(result.texts),
         fields=dict(fields),
         rest=rest,
     )
 
 
-def _search(fields: Mapping[str, Any], found: _SearchResult, levels: int) -> None:
+def _search(fields: Mapping[str, Any], result: _SearchResult, levels: int) -> None:
     """Collect texts and messages of an input, field by field."""
     for name, value in _take_fields(fields):
         if isinstance(value, str):
             if name == "messages" and value:
-                found.lists.append((name, [value]))
+                result.lists.append((name, [value]))
             elif value.strip():
-                found.texts.append((name, value))
+                result.texts.append((name, value))
         elif (messages := list_messages(value, texts=name == "messages")) is not None:
-            found.lists.append((name, messages))
+            result.lists.append((name, messages))
         elif isinstance(value, (list, tuple)):
-            found.has_place = found.has_place or (not value and name in ("messages", *HISTORY))
-            found.texts += [(name, one) for one in value[:ENTRIES] if isinstance(one, str) and one.strip()]
+            result.has_place = result.has_place or (not value and name in ("messages", *HISTORY))
+            result.texts += [
+                (name, text) for text in value[:ENTRIES] if isinstance(text, str) and text.strip()
+            ]
         elif levels > 1 and (inner := _read_inner_fields(value)) is not None:
-            _search(inner, found, levels - 1)
+            _search(inner, result, levels - 1)
 
 
 def _take_fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -219,9 +223,11 @@ def _read_inner_fields(value: Any) -> Mapping[str, Any] | None:
 
 def _choose_lists(lists: Sequence[tuple[str, Sequence[Any]]]) -> list[tuple[str, Sequence[Any]]]:
     """Return the messages of the conversation, the history first."""
-    usual = [one for one in lists if one[0] in MESSAGES] or lists[:1]
+    usual = [entry for entry in lists if entry[0] in MESSAGES] or lists[:1]
     ranks = (HISTORY, ("messages",), (*QUESTIONS, *TOPICS))
-    return sorted(usual, key=lambda one: next((at for at, names in enumerate(ranks) if one[0] in names), 1))
+    return sorted(
+        usual, key=lambda entry: next((at for at, names in enumerate(ranks) if entry[0] in names), 1)
+    )
 
 
 def _has_value(value: Any) -> bool:
@@ -230,7 +236,7 @@ def _has_value(value: Any) -> bool:
 
 def _choose_text(given: Given, asked: str | None) -> str | None:
     """Return the text of an input that is the question."""
-    texts = [one for one in given.texts if one[0] not in SUPPLIED]
+    texts = [entry for entry in given.texts if entry[0] not in SUPPLIED]
     if len(texts) == 1:
         name, text = texts[0]
         if given.has_place and asked is not None and name not in (*QUESTIONS, *TOPICS, ""):

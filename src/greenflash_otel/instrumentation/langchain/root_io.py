@@ -45,7 +45,7 @@ QUESTION = ("question", "message", "prompt", "text", "description", "query")
 def find_shown(
     outputs: Any,
     before: Mapping[str, Any],
-    said: Sequence[str],
+    answers: Sequence[str],
     *,
     is_graph: bool = False,
     has_messages: bool = False,
@@ -61,14 +61,14 @@ def find_shown(
     words = {value.strip() for value in before.values() if isinstance(value, str)}
     fields = _read_state_fields(outputs, before)
     if fields is None:
-        is_echo = isinstance(outputs, str) and outputs.strip() in words and outputs.strip() not in said
+        is_echo = isinstance(outputs, str) and outputs.strip() in words and outputs.strip() not in answers
         return None if is_echo else outputs
     if fields.keys() >= RAW:
         return fields["raw"] if fields["parsed"] is None else fields["parsed"]
     new = {name: value for name, value in fields.items() if _is_new(name, value, before, words)}
-    spoken = [name for name, value in new.items() if _write_text(value).strip() in said]
+    spoken = [name for name, value in new.items() if _write_text(value).strip() in answers]
     several = len(spoken) > 1 and not is_graph  # branches that ran at once: the user sees all
-    shown = None if several and not any(map(new.get, ANSWERS)) else _choose_field(new, before, said)
+    shown = None if several and not any(map(new.get, ANSWERS)) else _choose_field(new, before, answers)
     if shown is not None or has_messages:
         return shown
     if len(new) != 1:
@@ -114,17 +114,17 @@ def _is_new(name: str, value: Any, before: Mapping[str, Any], words: set[str]) -
     return write_shown(before[name]) != write_shown(value)
 
 
-def _choose_field(new: Mapping[str, Any], before: Mapping[str, Any], said: Sequence[str]) -> Any:
+def _choose_field(new: Mapping[str, Any], before: Mapping[str, Any], answers: Sequence[str]) -> Any:
     texts = {name: value for name, value in new.items() if isinstance(value, str) or is_message(value)}
     added = {name: value for name, value in texts.items() if not before.get(name)}
     for names in (ANSWERS, TEXTS):
         for name in names:
             if name in texts or (name in new and names is ANSWERS):
                 return new[name]
-        for answer in reversed(said):
+        for answer in reversed(answers):
             for candidates in (added, texts):
-                if found := _find_answer(candidates, answer):
-                    return found
+                if spoken := _find_answer(candidates, answer):
+                    return spoken
     for candidates in (added, texts):
         if len(candidates) == 1:
             return next(iter(candidates.values()))
@@ -156,7 +156,7 @@ def question_of(value: Any) -> str:
 def replies_of(value: Any) -> list[tuple[str | None, str]]:
     """Each reply to an interrupt, by the id of that; several interrupts are answered by a mapping of their ids."""
     if isinstance(value, Mapping) and value and all(_is_interrupt_id(name) for name in value):
-        return [(name, reply_of(one)) for name, one in value.items()]
+        return [(name, reply_of(entry)) for name, entry in value.items()]
     return [(None, reply_of(value))]
 
 
@@ -174,5 +174,5 @@ def reply_of(value: Any) -> str:
 
 def _read_decision(decision: Any) -> str:
     kind, message, edited = (get_entry(decision, name) for name in ("type", "message", "edited_action"))
-    said = message or (None if edited is None else write_shown(edited))
-    return write_shown(decision) if kind is None else f"{kind}: {said}" if said else str(kind)
+    reply = message or (None if edited is None else write_shown(edited))
+    return write_shown(decision) if kind is None else f"{kind}: {reply}" if reply else str(kind)

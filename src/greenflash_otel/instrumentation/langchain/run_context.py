@@ -172,10 +172,10 @@ def parent_of(parent_id: UUID | None) -> Run | None:
     Where LangChain said nothing of the one it names, as below a manager that the application made, it is
     the innermost that goes on in the running context.
     """
-    found = RUNS.find_running() if parent_id is None else RUNS.find_by_name(parent_id)
-    if found is None and parent_id is not None and isinstance(live := current_provider(), Live):
+    parent = RUNS.find_running() if parent_id is None else RUNS.find_by_name(parent_id)
+    if parent is None and parent_id is not None and isinstance(live := current_provider(), Live):
         return RUNS.find_by_key(live.key)
-    return found
+    return parent
 
 
 def leave_runs() -> Context:

@@ -92,11 +92,11 @@ class Run:
 
     def list_ancestors(self) -> list[Run]:
         """The runs around it, from the inside out."""
-        found, run = list[Run](), self.parent
+        ancestors, run = list[Run](), self.parent
         while run is not None:
-            found.append(run)
+            ancestors.append(run)
             run = run.parent
-        return found
+        return ancestors
 
     @property
     def is_turn(self) -> bool:
@@ -311,7 +311,7 @@ class Runs:
 
     def list_lost(self) -> list[Run]:
         """Runs that go on for nobody: their ids are forgotten."""
-        found = list[Run]()
+        lost = list[Run]()
         while self._lost:
             try:
                 key = self._lost.popleft()
@@ -319,8 +319,8 @@ class Runs:
                 break
             run = self._runs.get(key)
             if run is not None and run.open:
-                found.append(run)
-        return found
+                lost.append(run)
+        return lost
 
     def list_idle(self, now_s: float) -> list[Turn]:
         """Turns in which nothing has happened for too long, or that are too many."""
@@ -393,5 +393,5 @@ def _read_running_id() -> UUID | None:
 def read_configurable() -> Mapping[str, Any]:
     """What the application gave as ``configurable``, as far as the running step has it."""
     config = var_child_runnable_config.get()
-    found: Any = config.get("configurable") if config else None
-    return found if isinstance(found, Mapping) else {}
+    configurable: Any = config.get("configurable") if config else None
+    return configurable if isinstance(configurable, Mapping) else {}

@@ -35,9 +35,9 @@ _within: ContextVar[bool] = ContextVar("greenflash_within_a_store", default=Fals
 
 def access(wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Around a method of a store."""
-    with _recorded(wrapped, args, kwargs) as found:
+    with _recorded(wrapped, args, kwargs) as results:
         result = wrapped(*args, **kwargs)
-        found.append(result)
+        results.append(result)
         return result
 
 
@@ -45,9 +45,9 @@ async def access_async(
     wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Around its asynchronous twin."""
-    with _recorded(wrapped, args, kwargs) as found:
+    with _recorded(wrapped, args, kwargs) as results:
         result = await wrapped(*args, **kwargs)
-        found.append(result)
+        results.append(result)
         return result
 
 
@@ -58,16 +58,16 @@ def _recorded(
     """Record one access; what it gave is put into the list."""
     from greenflash_otel.instrumentation.langchain import recorder
 
-    found, id = list[Any](), None
+    results, id = list[Any](), None
     if not _within.get():
         with guarded("begin to use a store"):
             id = _begin(wrapped, args, kwargs)
     if id is None:
-        yield found
+        yield results
         return
     token = _within.set(True)
     try:
-        yield found
+        yield results
     except BaseException as error:
         with guarded("end the use of a store"):
             recorder.end(id, error=error)
@@ -75,7 +75,7 @@ def _recorded(
     finally:
         _within.reset(token)
     with guarded("end the use of a store"):
-        recorder.end(id, found[0])
+        recorder.end(id, results[0])
 
 
 def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> UUID | None:
@@ -87,11 +87,15 @@ def _begin(wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         return None
     name = wrapped.__name__ if wrapped.__name__ in ASKED else wrapped.__name__[1:]
     bound = _read_signature(wrapped.__func__).bind(None, *args, **kwargs).arguments  # type: ignore[attr-defined]
-    asked = {one.removesuffix("_prefix"): write_plain(bound[one]) for one in ASKED[name] if one in bound}
+    arguments = {
+        parameter.removesuffix("_prefix"): write_plain(bound[parameter])
+        for parameter in ASKED[name]
+        if parameter in bound
+    }
     if name == "delete" or (name == "put" and bound.get("value") is None):
-        asked = {"action": "delete", **asked}  # a value of None deletes, too
+        arguments = {"action": "delete", **arguments}  # a value of None deletes, too
     operation = Operation(
-        MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, asked),)),)
+        MEMORY_READ if name in READS else MEMORY_WRITE, input=(Message("user", (Other(name, arguments),)),)
     )
     begun = recorder.BegunRun(source, "store", uuid4(), None, name, (), {})
     run = recorder.begin(begun, None, operation)

@@ -67,7 +67,7 @@ class AssembledTurn:
 def assemble_turn(turn: Turn, calls: Sequence[Operation]) -> AssembledTurn:
     """Put a turn together, with the model calls in it that other instrumentations noted."""
     script = _Script(turn, calls)
-    given, output, parent_id = script.write()
+    inputs, output, parent_id = script.write()
     last = next((step for step in reversed(script.models) if id(step) in script.recorded), None)
     call = find_call_of_prompt(last, script.models, [line for line, _ in output])
     prompt = call.run.prompt if call else None
@@ -80,9 +80,9 @@ def assemble_turn(turn: Turn, calls: Sequence[Operation]) -> AssembledTurn:
         response_id=last.operation.response_id if last else None,
         system_instructions=(Text(prompt),) if prompt else (),
         prompt=call.run.prompt_template if call and prompt else None,
-        input=remove_system_prompt([line for line, _ in given])
+        input=remove_system_prompt([line for line, _ in inputs])
         if prompt
-        else tuple(line for line, _ in given),
+        else tuple(line for line, _ in inputs),
         input_parent_id=parent_id,
         output=tuple(line for line, _ in output if line.parts),
         usage=add_usages([step.operation.usage for step in script.models]),
@@ -93,7 +93,7 @@ def assemble_turn(turn: Turn, calls: Sequence[Operation]) -> AssembledTurn:
     if ending == "completed" and not turn.answered:
         ending = "cancelled" if turn.root.open else "abandoned"
     operation = replace(operation, ending=ending, failure=turn.failure)
-    _remember(turn, parent_id, [*given, *output], script.border.state)
+    _remember(turn, parent_id, [*inputs, *output], script.border.state)
     return AssembledTurn(operation, script.recorded)
 
 
@@ -127,13 +127,13 @@ class _Script:
         rest, edits = split_edit(self._turn, rest)
         output = [*self._list_output([*edits, *new], begun, is_last=final is None), *self._list_questions()]
         output += [] if final is None else [(final, None)]
-        given: list[Line] = [(read_object(one), one) for one in remove_alternatives(rest)]
+        inputs: list[Line] = [(read_object(message), message) for message in remove_alternatives(rest)]
         question = self._choose_question(begun, output)
         if question is not None:
-            given.append((question, None))
+            inputs.append((question, None))
         if self._turn.given.reply is not None:
-            given += self._list_replies(self._turn.given.reply)
-        return given, output, parent_id
+            inputs += self._list_replies(self._turn.given.reply)
+        return inputs, output, parent_id
 
     def _choose_question(self, begun: Sequence[Any], output: Sequence[Line]) -> Message | None:
         """What the user said, if that is no message that the turn began with."""
@@ -153,16 +153,18 @@ class _Script:
         calls = [*calls, *self._turn_calls]
         shown = [text for line, _ in output if (text := write_text(line.parts))]
         recorded = [step.operation for step in self.models if id(step) in self.recorded]
-        seen = [call for call in calls if any(contains(one, write_answer_of(call)) for one in shown)]
+        seen = [
+            call for call in calls if any(contains(shown_text, write_answer_of(call)) for shown_text in shown)
+        ]
         for call in (*recorded, *seen, *reversed(calls)):
-            if (asked := find_asked(self._turn.given, call.input)) is not None:
-                return asked
+            if (question := find_asked(self._turn.given, call.input)) is not None:
+                return question
         words = [text for _, text in self._turn.given.texts]
         inner = [step.operation for step in self.models if step.run.within_tool is None]
         for call in inner:  # of a graph in the root: only if it was asked what the root was given
-            asked = find_asked(self._turn.given, call.input)
-            if asked is not None and any(contains(write_text(asked.parts), word) for word in words):
-                return asked
+            question = find_asked(self._turn.given, call.input)
+            if question is not None and any(contains(write_text(question.parts), word) for word in words):
+                return question
         return None
 
     def _is_inserted(self, message: Any) -> bool:
@@ -187,11 +189,11 @@ class _Script:
         has_messages, new = bool(new), new or self._build_transcript()
         shown: Any = None
         if turn.answered and not (turn.questions and isinstance(turn.outputs, Mapping)):
-            said = [text for step in self.models if (text := write_answer_of(step.operation))]
-            said += [text for call in self._turn_calls if (text := write_answer_of(call))]
+            answers = [text for step in self.models if (text := write_answer_of(step.operation))]
+            answers += [text for call in self._turn_calls if (text := write_answer_of(call))]
             before |= {"": turn.given.texts[0][1]} if turn.given.texts[:1] and not before else {}
             is_graph = turn.root.is_graph
-            shown = find_shown(turn.outputs, before, said, is_graph=is_graph, has_messages=has_messages)
+            shown = find_shown(turn.outputs, before, answers, is_graph=is_graph, has_messages=has_messages)
         return self._add_shown(new, begun, shown)
 
     def _add_shown(
@@ -200,10 +202,14 @@ class _Script:
         """Add what the user saw to the messages, or return it, if no message says it."""
         messages = None if shown is None else find_messages(shown)
         if messages:
-            said = [message for message in convert_messages(messages) if role_of(message) == "assistant"]
+            answers = [message for message in convert_messages(messages) if role_of(message) == "assistant"]
             return [
                 *new,
-                *(message for message in said[-1:] if not any(message is known for known in [*new, *begun])),
+                *(
+                    message
+                    for message in answers[-1:]
+                    if not any(message is other for other in [*new, *begun])
+                ),
             ], None
         text = None if shown is None else write_answer(shown)
         is_left = self._turn.outputs is None and self._turn.ending != "completed"
@@ -231,10 +237,10 @@ class _Script:
         for step in reversed(self.models):
             if not is_message(step.message) or step.run.is_auxiliary or tool_calls_of(step.message):
                 continue
-            said = text_of(step.message).strip()
+            spoken = text_of(step.message).strip()
             is_broken_off = step.operation.ending != "completed"
-            if said and (
-                text is None or said == text.strip() or (is_broken_off and said.startswith(text.strip()))
+            if spoken and (
+                text is None or spoken == text.strip() or (is_broken_off and spoken.startswith(text.strip()))
             ):
                 return step
         return None
@@ -247,11 +253,11 @@ class _Script:
         if self._instrumentation.history is not None:
             for index in range(len(state) - 1, -1, -1):
                 name = getattr(state[index], "id", None)
-                known = self._instrumentation.ends.get((conversation_id, name)) if name else None
-                if known and known[1] == likeness_of(state[index]):
-                    return index + 1, known[0]
-                if known:  # an edited message is a branch from where it was
-                    return index, known[2]
+                end = self._instrumentation.ends.get((conversation_id, name)) if name else None
+                if end and end[1] == likeness_of(state[index]):
+                    return index + 1, end[0]
+                if end:  # an edited message is a branch from where it was
+                    return index, end[2]
         if any(role_of(message) == "assistant" for message in state):
             return 0, None
         return 0, self._instrumentation.latest.get(conversation_id)
@@ -262,22 +268,24 @@ class _Script:
         answers = [at for at, message in enumerate(messages) if is_answer(message)]
         steps = find_steps(messages, self.models, self._tools)
         shown = self._list_shown(messages, answers, steps) if is_last else ()
-        times_ms, asked = self._list_times(steps), list_arguments(begun)
-        for at, (one, step, at_ms) in enumerate(zip(messages, steps, times_ms, strict=True)):
-            if role_of(one) == "user":
-                lines.append((self._write_inserted(one, at_ms), one))
-            if role_of(one) not in ("assistant", "tool"):
+        times_ms, requested = self._list_times(steps), list_arguments(begun)
+        for at, (new_message, step, at_ms) in enumerate(zip(messages, steps, times_ms, strict=True)):
+            if role_of(new_message) == "user":
+                lines.append((self._write_inserted(new_message, at_ms), new_message))
+            if role_of(new_message) not in ("assistant", "tool"):
                 continue
             if at in answers and at not in shown:
                 if step is None:
-                    lines.append((Message("assistant", (Reasoning(text_of(one)),), at_ms=at_ms), None))
+                    lines.append(
+                        (Message("assistant", (Reasoning(text_of(new_message)),), at_ms=at_ms), None)
+                    )
                 continue
-            asked |= list_arguments([one])
+            requested |= list_arguments([new_message])
             if step is not None:
                 self.recorded.add(id(step))
-            if (edited := write_edited_call(step, asked)) is not None:
+            if (edited := write_edited_call(step, requested)) is not None:
                 lines.append((edited, None))
-            lines.append((replace(read_object(one, at_ms=at_ms), call=read_facts(step)), one))
+            lines.append((replace(read_object(new_message, at_ms=at_ms), call=read_facts(step)), new_message))
         return lines
 
     def _list_shown(
@@ -295,8 +303,8 @@ class _Script:
         """Whether two answers that follow each other were shown as one, in two bubbles."""
         if None not in steps:
             return False  # each is what a model said: the first is a draft
-        for said in self._turn.node_outputs:
-            if all(any(_is_same(message, other) for other in said) for message in pair):
+        for bubbles in self._turn.node_outputs:
+            if all(any(_is_same(message, other) for other in bubbles) for message in pair):
                 return True
         if steps[1] is not None:
             return False
@@ -310,8 +318,10 @@ class _Script:
     def _write_inserted(self, message: Any, at_ms: int) -> Message:
         """What a node added in the role of the user, as a hidden step, unless another step says it."""
         text = text_of(message)
-        said = [*map(text_of, (step.message for step in self.models if is_message(step.message)))]
-        is_known = text in said or any(contains(text, one) for _, one in self._turn.given.texts)
+        texts = [*map(text_of, (step.message for step in self.models if is_message(step.message)))]
+        is_known = text in texts or any(
+            contains(text, given_text) for _, given_text in self._turn.given.texts
+        )
         return Message("assistant", () if is_known else (Reasoning(text),), at_ms=at_ms)
 
     def _list_times(self, steps: Sequence[Step | None]) -> list[int]:

@@ -51,41 +51,42 @@ class TurnBorder:
         ]
 
     def _find_begun(self, count_known: Callable[[Sequence[Any]], int]) -> list[Any]:
-        turn, given = self._turn, restore_messages(self._turn.given.messages)
+        turn, inputs = self._turn, restore_messages(self._turn.given.messages)
         if turn.state is not None:
             begun = restore_messages(turn.state)
             ends = (at for at in range(len(begun) - 1, -1, -1) if role_of(begun[at]) == "user")
-            made = (at for at in range(next(ends, 0), len(begun)) if self._is_made_here(begun[at]))
-            begun = begun[: next(made, len(begun))]  # the first step was seen late: a resumed graph
-            if given and role_of(given[-1]) == "user" and match_messages(given[-1:], begun) == [None]:
-                begun.append(given[-1])
+            made_here = (at for at in range(next(ends, 0), len(begun)) if self._is_made_here(begun[at]))
+            begun = begun[: next(made_here, len(begun))]  # the first step was seen late: a resumed graph
+            if inputs and role_of(inputs[-1]) == "user" and match_messages(inputs[-1:], begun) == [None]:
+                begun.append(inputs[-1])
             return begun
-        if given:  # a graph in the root may have more than the root was given
-            matches = match_messages(self.state, given)
-            first = next((at for at, one in enumerate(matches) if one is not None), 0)
-            return [*self.state[:first], *given]
+        if inputs:  # a graph in the root may have more than the root was given
+            matches = match_messages(self.state, inputs)
+            first = next((at for at, match in enumerate(matches) if match is not None), 0)
+            return [*self.state[:first], *inputs]
         words = [text.strip() for _, text in turn.given.texts]
-        asked = (at + 1 for at, message in enumerate(self.state) if _is_said(message, words))
-        return self.state[: max(asked, default=count_known(self.state))]
+        questions = (at + 1 for at, message in enumerate(self.state) if _is_said(message, words))
+        return self.state[: max(questions, default=count_known(self.state))]
 
     def read_new(self, begun: Sequence[Any]) -> list[Any]:
         """Return what of the messages at the end follows on those that were there before."""
-        made = [self._is_made_here(message) for message in self.state]
+        is_made_here = [self._is_made_here(message) for message in self.state]
         matches = match_messages(self.state, begun)
         border = max(
-            (at + 1 for at, one in enumerate(matches) if one is not None and not made[at]), default=0
+            (at + 1 for at, match in enumerate(matches) if match is not None and not is_made_here[at]),
+            default=0,
         )
         return self.state[border:]
 
     def _read_state(self) -> list[Any]:
         """Return the messages that the root returned, if it returned more than one."""
         outputs = self._turn.outputs if self._turn.answered else None
-        found = (
+        messages = (
             None if outputs is None or is_message(outputs) else find_messages(outputs, self._turn.given.key)
         )
-        if found is None or (len(found) < 2 and isinstance(outputs, (list, tuple))):
+        if messages is None or (len(messages) < 2 and isinstance(outputs, (list, tuple))):
             return []
-        return convert_messages(found)
+        return convert_messages(messages)
 
     def _is_made_here(self, message: Any) -> bool:
         """Whether a step of this turn made a message: it is the same one, edited or not, or its tool's result."""

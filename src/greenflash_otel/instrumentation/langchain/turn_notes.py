@@ -32,20 +32,20 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
     tool = operation.tool
     if tool is None or tool.call_id is not None:
         return operation
-    said = [
+    answers = [
         *(message for message, *_ in turn.state or ()),
         *(step.message for step in turn.steps if step.run.kind == "model"),
     ]
-    calls = [*(call for message in said for call in tool_calls_of(message)), *turn.calls]
+    calls = [*(call for message in answers for call in tool_calls_of(message)), *turn.calls]
     runs = [step.operation for step in turn.steps]
     ran = {run.tool.call_id for run in runs if run.tool}
-    answered = {run.tool.call_id for run in runs if run.tool and run.failure is None}
+    answered_ids = {run.tool.call_id for run in runs if run.tool and run.failure is None}
     like = [
         call.get("id")
         for call in reversed(calls)
         if (call.get("name"), write_plain(call.get("args"))) == (tool.name, tool.arguments)
     ]
-    for done in (ran, answered):  # a failed run is tried again only where no other call waits
+    for done in (ran, answered_ids):  # a failed run is tried again only where no other call waits
         id = next((id for id in like if id not in done), None)
         if id is not None:
             return replace(operation, tool=replace(tool, call_id=id))
@@ -72,24 +72,26 @@ def look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
     configurable = read_configurable()
     if (thread_id := configurable.get("thread_id")) is not None:
         turn.names.add(str(thread_id))
-    known = turn.conversation_context
-    if turn.searched >= PLACES or (known.conversation_id and known.user_id and known.organization_id):
+    so_far = turn.conversation_context
+    if turn.searched >= PLACES or (so_far.conversation_id and so_far.user_id and so_far.organization_id):
         return
     turn.searched += 1
-    found = complete_context(complete_context(known, metadata), configurable)
-    if found != known:
-        turn.conversation_context = found
-        turn.root.live.belongs_to(found)
+    context = complete_context(complete_context(so_far, metadata), configurable)
+    if context != so_far:
+        turn.conversation_context = context
+        turn.root.live.belongs_to(context)
 
 
 def look_into(run: Run, inputs: Any) -> None:
     """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
-    turn, given = run.turn, read_list(inputs)
-    turn.calls += [one for one in given if isinstance(one, Mapping) and one.get("type") == "tool_call"]
+    turn, entries = run.turn, read_list(inputs)
+    turn.calls += [
+        entry for entry in entries if isinstance(entry, Mapping) and entry.get("type") == "tool_call"
+    ]
     turn.calls += _list_last_calls(turn, inputs)
     if turn.state is None and run.parent is turn.root and turn.root.is_graph:
-        found = find_messages(inputs, turn.given.key)
-        turn.state = None if found is None else see_messages(found)
+        messages = find_messages(inputs, turn.given.key)
+        turn.state = None if messages is None else see_messages(messages)
         turn.fields = turn.fields or dict(read_json_object(inputs))
     note_seen(turn, inputs)
 
@@ -103,17 +105,17 @@ def _list_last_calls(turn: Turn, inputs: Any) -> Sequence[Mapping[str, Any]]:
 def note_seen(turn: Turn, inputs: Any) -> None:
     """Keep what the first steps of a streamed chain are given: the application may change it meanwhile."""
     if turn.given.is_empty and not turn.root.is_graph and len(turn.seen) < SEEN:
-        given = given_of(inputs)
-        if not given.is_empty:
-            turn.seen.append((inputs, given))
+        root_input = given_of(inputs)
+        if not root_input.is_empty:
+            turn.seen.append((inputs, root_input))
 
 
 def recall_given(turn: Turn, inputs: Any) -> Given:
     """Return what a streamed chain was given, as it was when a step of it was given the same."""
     first = turn.seen[0][0] if turn.seen else None
-    for seen, given in turn.seen:
+    for seen, root_input in turn.seen:
         if seen is inputs:
-            return given
+            return root_input
     if isinstance(inputs, list) and isinstance(first, list) and first and len(first) <= len(inputs):
         return turn.seen[0][1]  # a model, which is given a copy of the list
     return given_of(inputs)
@@ -135,6 +137,6 @@ def note_bubbles(turn: Turn, value: Any) -> None:
     """Keep the answers of a node that gave several: the user saw them all."""
     if type(value).__name__ == "Command":
         value = value.update
-    found = find_messages(value) or ()
-    if sum(is_message(one) and role_of(one) == "assistant" for one in found) > 1:
-        turn.node_outputs.append(list(found))
+    messages = find_messages(value) or ()
+    if sum(is_message(message) and role_of(message) == "assistant" for message in messages) > 1:
+        turn.node_outputs.append(list(messages))

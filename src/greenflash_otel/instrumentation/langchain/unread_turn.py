@@ -48,11 +48,13 @@ class UnreadTurn:
             turn = self._turn
             outputs = turn.outputs = copy_outputs(turn.outputs)
             values = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
-            found = [one for value in values for one in (value if isinstance(value, list) else [value])]
-            found += [turn.given.reply, *(step.message for step in turn.steps)]
-            known = {id(message) for message, *_ in (*(turn.state or ()), *turn.given.messages)}
+            objects = [entry for value in values for entry in (value if isinstance(value, list) else [value])]
+            objects += [turn.given.reply, *(step.message for step in turn.steps)]
+            known_ids = {id(message) for message, *_ in (*(turn.state or ()), *turn.given.messages)}
             new = {
-                id(one): one for one in found if not isinstance(one, UNCHANGEABLE) and id(one) not in known
+                id(entry): entry
+                for entry in objects
+                if not isinstance(entry, UNCHANGEABLE) and id(entry) not in known_ids
             }
             if all(map(is_message, new.values())):
                 self._seen = see_messages(new.values())
@@ -85,7 +87,7 @@ class UnreadTurn:
 
     def _restore(self) -> None:
         """Put what messages said in place of what the application has made of them since."""
-        changed = {id(one[0]): now for one in self._seen if (now := restore_message(*one)) is not one[0]}
+        changed = {id(seen[0]): now for seen in self._seen if (now := restore_message(*seen)) is not seen[0]}
         if not changed:
             return
         turn = self._turn
@@ -93,16 +95,16 @@ class UnreadTurn:
             step.message = changed.get(id(step.message), step.message)
         turn.outputs = changed.get(id(turn.outputs), turn.outputs)
         if isinstance(turn.outputs, dict):
-            turn.outputs = {name: changed.get(id(one), one) for name, one in turn.outputs.items()}
+            turn.outputs = {name: changed.get(id(output), output) for name, output in turn.outputs.items()}
         for messages in turn.outputs.values() if isinstance(turn.outputs, dict) else [turn.outputs]:
             if isinstance(messages, list):
-                messages[:] = [changed.get(id(one), one) for one in messages]
+                messages[:] = [changed.get(id(message), message) for message in messages]
 
 
 def _size_of(seen: Iterable[SeenMessage]) -> int:
     """Estimate the bytes of the texts of messages, each once: the input and the state of a graph share them."""
-    said = [part for message, content, calls in seen for part in (content or message, calls)]
-    return sum(map(size_of_value, {id(text): text for text in _list_texts(said, LEVELS)}.values()))
+    contents = [part for message, content, calls in seen for part in (content or message, calls)]
+    return sum(map(size_of_value, {id(text): text for text in _list_texts(contents, LEVELS)}.values()))
 
 
 def _list_texts(values: Iterable[object], levels: int) -> Iterator[str]:

@@ -195,8 +195,8 @@ class AgentCall(ObservedCall):
 
     def _take_answer(self, *, unfinished: bool) -> ModelAnswer:
         """Return what was said and done since the last record."""
-        found = self._step.take(unfinished=unfinished)
-        return read_items(item for name, item in found if self._sessions.claim(self._session_id, name))
+        items = self._step.take(unfinished=unfinished)
+        return read_items(item for name, item in items if self._sessions.claim(self._session_id, name))
 
     def _end_step(self, answer: ModelAnswer, verdict: Verdict) -> None:
         """End the running operation, if it says something; what comes next belongs to another one."""

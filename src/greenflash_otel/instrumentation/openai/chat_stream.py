@@ -104,7 +104,9 @@ class _Choice:
 
     def add_annotations(self, annotations: object) -> None:
         """Some providers repeat them in later chunks."""
-        self.annotations += [one for one in read_list(annotations) if one not in self.annotations]
+        self.annotations += [
+            annotation for annotation in read_list(annotations) if annotation not in self.annotations
+        ]
 
     def _find_tool_call(self, delta: JsonObject) -> _ToolCall:
         """Find the call that a delta continues: the last of its index, or the last one where it has none.

@@ -52,8 +52,8 @@ def _make_answer(body: JsonObject, parts: tuple[Part, ...]) -> ModelAnswer:
 
 def _read_verdict(result: JsonObject) -> Part:
     categories = read_json_object(result.get("categories"))
-    found: list[Json] = [str(name) for name, applies in categories.items() if applies is True]
-    return Other("moderation", {"flagged": result.get("flagged") is True, "categories": found})
+    names: list[Json] = [str(name) for name, applies in categories.items() if applies is True]
+    return Other("moderation", {"flagged": result.get("flagged") is True, "categories": names})
 
 
 def _rename_type(answer: JsonObject) -> JsonObject:

@@ -83,10 +83,10 @@ def _observe(
     open_operations.abandon_waiting()
     with guarded("observe a request"):
         options = kwargs["options"] if "options" in kwargs else args[1]
-        found = surface_of(options.method, options.url)
+        endpoint = surface_of(options.method, options.url)
         instrumentation = current
-        if found and instrumentation and not _is_observed(options) and not is_suppressed_here():
-            unread = UnreadRequest(*found, options, instrumentation.history)
+        if endpoint and instrumentation and not _is_observed(options) and not is_suppressed_here():
+            unread = UnreadRequest(*endpoint, options, instrumentation.history)
             exchange = _begin(instrumentation, unread, client, kwargs.get("stream") is True)
             if exchange:
                 carrying = copy.copy(options)

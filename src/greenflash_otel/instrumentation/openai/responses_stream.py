@@ -99,8 +99,8 @@ def _fields_of(
         text = "".join(texts)
         if field in ("output_text", "refusal"):
             key = "text" if field == "output_text" else "refusal"
-            said = {"type": field, key: text, "annotations": annotations.get(part)}
-            fields.setdefault("content", []).append(said)
+            part_fields = {"type": field, key: text, "annotations": annotations.get(part)}
+            fields.setdefault("content", []).append(part_fields)
         elif field in ("summary", "content"):
             fields.setdefault(field, []).append({"text": text})
         else:

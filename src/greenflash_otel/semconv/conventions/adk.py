@@ -35,12 +35,12 @@ def read(span: SpanRecord) -> Operation | None:
         return None
     if name is not None:
         return _read_tool(span, name)
-    asked = read_document(attributes.get(REQUEST))
-    if not isinstance(asked, Mapping) or not asked:
+    request = read_document(attributes.get(REQUEST))
+    if not isinstance(request, Mapping) or not request:
         return otel_events.read(span)
-    answered = read_document(attributes.get(RESPONSE))
-    answer = answered.get("content") if isinstance(answered, Mapping) else None
-    config = asked.get("config")
+    response = read_document(attributes.get(RESPONSE))
+    answer = response.get("content") if isinstance(response, Mapping) else None
+    config = request.get("config")
     instructions = config.get("system_instruction") if isinstance(config, Mapping) else None
     operation = Operation(
         "chat",
@@ -49,7 +49,7 @@ def read(span: SpanRecord) -> Operation | None:
         system_instructions=tuple(
             part for message in read_contents(instructions, "system") for part in message.parts
         ),
-        input=read_contents(asked.get("contents"), "user"),
+        input=read_contents(request.get("contents"), "user"),
         output=read_contents(answer, "assistant"),
         usage=read_usage_attributes(
             attributes, ("gen_ai.usage.input_tokens",), ("gen_ai.usage.output_tokens",), (), ()
@@ -74,8 +74,8 @@ def _read_tool(span: SpanRecord, name: str) -> Operation | None:
         operation = apply_ending(Operation(EXECUTE_TOOL, tool=tool), span)
     result = operation.tool.result if operation and operation.tool else None
     if operation and has_failed(result) and operation.failure is None:
-        said = result.get("error_message") if isinstance(result, Mapping) else None
-        failure = Failure("_OTHER", said if isinstance(said, str) else None)
+        message = result.get("error_message") if isinstance(result, Mapping) else None
+        failure = Failure("_OTHER", message if isinstance(message, str) else None)
         return replace(operation, ending="failed", failure=failure)
     return operation
 

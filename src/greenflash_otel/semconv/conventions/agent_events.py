@@ -48,8 +48,8 @@ def make_ids(
 
 
 def _find_session(attributes: Attributes, resource: Attributes) -> str | None:
-    known = {**resource, **attributes}
-    return next((id for name in SESSIONS if (id := read_identifier(known, name))), None)
+    all_attributes = {**resource, **attributes}
+    return next((id for name in SESSIONS if (id := read_identifier(all_attributes, name))), None)
 
 
 def span_of_event(log: LogRecord) -> SpanRecord | None:
@@ -78,8 +78,10 @@ def make_prompt(span: SpanRecord, text: str, prompt_id: str | None) -> Operation
     Args:
         prompt_id: By which later events name it.
     """
-    said = (Message("user", (Text(text),)),)
-    return Operation("chat", previous_response_id=f"before {span.span_id}", response_id=prompt_id, input=said)
+    messages = (Message("user", (Text(text),)),)
+    return Operation(
+        "chat", previous_response_id=f"before {span.span_id}", response_id=prompt_id, input=messages
+    )
 
 
 def make_tool_call(

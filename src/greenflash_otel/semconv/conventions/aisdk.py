@@ -68,14 +68,14 @@ def _read_run(attributes: Attributes) -> Operation | None:
     """Read what was asked where no answer came: an answer has calls with spans of their own."""
     if any(_read_answer(attributes)):
         return None
-    asked = read_document(attributes.get("ai.prompt"))
-    recorded: Mapping[str, Json] = asked if isinstance(asked, Mapping) else {}
+    document = read_document(attributes.get("ai.prompt"))
+    recorded: Mapping[str, Json] = document if isinstance(document, Mapping) else {}
     prompt, system = recorded.get("prompt"), recorded.get("system")
-    said = tuple(_read_messages(recorded.get("messages", prompt if isinstance(prompt, list) else None)))
+    messages = tuple(_read_messages(recorded.get("messages", prompt if isinstance(prompt, list) else None)))
     question = (Message("user", (Text(prompt),)),) if isinstance(prompt, str) and prompt else ()
     instructions = (Text(system),) if isinstance(system, str) and system else ()
     call = _read_call(attributes, streamed="stream" in (read_text(attributes, KIND) or ""))
-    return replace(call, name=RUN, input=said or question, system_instructions=instructions)
+    return replace(call, name=RUN, input=messages or question, system_instructions=instructions)
 
 
 def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
@@ -101,11 +101,11 @@ def _read_call(attributes: Attributes, *, streamed: bool) -> Operation:
 def _read_embedding(attributes: Attributes) -> Operation:
     values = attributes.get("ai.values")
     texts = [read_json(value) for value in values] if isinstance(values, (list, tuple)) else []
-    said = tuple(Text(text) for text in texts if isinstance(text, str))
+    parts = tuple(Text(text) for text in texts if isinstance(text, str))
     return Operation(
         EMBEDDINGS,
         request_model=read_text(attributes, "ai.model.id"),
-        input=(Message("user", said),) if said else (),
+        input=(Message("user", parts),) if parts else (),
         usage=Usage(tokens) if isinstance(tokens := attributes.get("ai.usage.tokens"), int) else None,
         properties={"count": len(texts)} if texts else {},
     )
@@ -128,8 +128,8 @@ def _read_tool(span: SpanRecord) -> Operation | None:
 def _read_answer(attributes: Attributes) -> Iterator[Part]:
     if thought := read_text(attributes, "ai.response.reasoning"):
         yield Reasoning(thought)
-    if said := read_text(attributes, "ai.response.text") or read_text(attributes, "ai.response.object"):
-        yield Text(said)
+    if text := read_text(attributes, "ai.response.text") or read_text(attributes, "ai.response.object"):
+        yield Text(text)
     calls = read_document(attributes.get("ai.response.toolCalls"))
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, Mapping):
@@ -154,13 +154,13 @@ def _read_parts(content: Json) -> Iterator[Part]:
 
 
 def _read_part(entry: Entry) -> Part:
-    kind, said = entry.get("type"), entry.get("text")
+    kind, text = entry.get("type"), entry.get("text")
     if kind == "tool-call":
         return _read_tool_call(entry)
     if kind == "tool-result":
         return _read_result(entry)
-    if isinstance(said, str):
-        return Reasoning(said) if kind == "reasoning" else Text(said)
+    if isinstance(text, str):
+        return Reasoning(text) if kind == "reasoning" else Text(text)
     if medium := media_of(entry):
         return medium
     return Other(str(kind or "unknown"), {name: value for name, value in entry.items() if name != "type"})

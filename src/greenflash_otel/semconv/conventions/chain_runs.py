@@ -36,8 +36,8 @@ DEPTH = 4
 
 def read_run(
     span: SpanRecord,
-    asked: object,
-    answered: object,
+    inputs: object,
+    outputs: object,
     *,
     asked_type: str | None = None,
     answered_type: str | None = None,
@@ -48,15 +48,15 @@ def read_run(
         asked_type: The MIME type of what went in, if the producer says it.
         answered_type: The same of what came out.
     """
-    if asked in (None, "") and answered in (None, ""):
+    if inputs in (None, "") and outputs in (None, ""):
         return None
-    given = _read_side(asked, asked_type, ASKED, "user")
-    output = _read_side(answered, answered_type, ANSWERED, "assistant")
-    if len(output) > len(given) and output[: len(given)] == given:
-        output = output[len(given) :]  # a state that has the whole history
-    if not given or not (output or span.status == "error"):
-        given = output = ()
-    return apply_ending(Operation(CHAIN_RUN, input=given, output=output), span)
+    messages = _read_side(inputs, asked_type, ASKED, "user")
+    output = _read_side(outputs, answered_type, ANSWERED, "assistant")
+    if len(output) > len(messages) and output[: len(messages)] == messages:
+        output = output[len(messages) :]  # a state that has the whole history
+    if not messages or not (output or span.status == "error"):
+        messages = output = ()
+    return apply_ending(Operation(CHAIN_RUN, input=messages, output=output), span)
 
 
 def _read_side(value: object, mime_type: str | None, names: Sequence[str], role: str) -> tuple[Message, ...]:
@@ -86,8 +86,8 @@ def _find_messages(value: Json, names: Sequence[str], role: str, depth: int) -> 
     if "role" in value or "lc" in value:
         return read_written(value, role)
     named = [value[name] for name in (*names, *WRAPPERS) if value.get(name) not in (None, "", [], {}, ())]
-    if isinstance(given := value.get("args"), list) and len(given) == 1:
-        named.insert(0, given[0])
+    if isinstance(arguments := value.get("args"), list) and len(arguments) == 1:
+        named.insert(0, arguments[0])
     if (
         not named
         and depth == DEPTH
@@ -95,8 +95,8 @@ def _find_messages(value: Json, names: Sequence[str], role: str, depth: int) -> 
         and isinstance(only := next(iter(value.values())), str)
     ):
         named = [only]
-    found = (_find_messages(one, names, role, depth - 1) for one in named)
-    return next((messages for messages in found if messages), ())
+    candidates = (_find_messages(named_value, names, role, depth - 1) for named_value in named)
+    return next((messages for messages in candidates if messages), ())
 
 
 def _make_message(text: str, role: str) -> tuple[Message, ...]:

@@ -39,10 +39,10 @@ def read(span: SpanRecord) -> Operation | None:
             )
             return continue_prompt(answer, span, prompt_id)
         case "tool_result":
-            given = read_text(attributes, "tool_input") or read_text(attributes, "tool_parameters")
+            arguments = read_text(attributes, "tool_input") or read_text(attributes, "tool_parameters")
             error = read_text(attributes, "error") or read_text(attributes, "error_type")
             call_id = read_text(attributes, "tool_use_id")
-            return make_tool_call(span, call_id, read_structure(given), error, prompt_id)
+            return make_tool_call(span, call_id, read_structure(arguments), error, prompt_id)
     return None
 
 

@@ -35,24 +35,24 @@ METADATA = "langfuse.observation.metadata"
 def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
     attributes = span.attributes
-    asked = read_document(attributes.get("langfuse.observation.input"))
-    answered = read_document(attributes.get("langfuse.observation.output"))
-    if isinstance(asked, str) and asked == answered:
-        asked = answered = None  # what a mask put in place of both
+    request = read_document(attributes.get("langfuse.observation.input"))
+    response = read_document(attributes.get("langfuse.observation.output"))
+    if isinstance(request, str) and request == response:
+        request = response = None  # what a mask put in place of both
     match read_text(attributes, KIND):
         case "generation":
-            operation = _read_call(attributes, asked, answered)
+            operation = _read_call(attributes, request, response)
         case "embedding":
-            operation = embedding_of(asked.get("input") if isinstance(asked, Mapping) else asked)
+            operation = embedding_of(request.get("input") if isinstance(request, Mapping) else request)
             operation = replace(
                 operation, response_model=_read_model(attributes), usage=_read_usage(attributes)
             )
         case "retriever":
-            operation = retrieval_of(asked, answered)
+            operation = retrieval_of(request, response)
         case "tool":
-            operation = _read_tool(span, asked, answered)
+            operation = _read_tool(span, request, response)
         case "agent" | "chain":
-            return read_run(span, asked, answered)
+            return read_run(span, request, response)
         case _:
             return None
     if span.status != "error" and read_text(attributes, "langfuse.observation.level") == "ERROR":
@@ -61,12 +61,12 @@ def read(span: SpanRecord) -> Operation | None:
     return apply_ending(operation, span)
 
 
-def _read_call(attributes: Attributes, asked: Json, answered: Json) -> Operation:
-    request = read_request(asked) if asked is not None else RequestPayload()
-    response = read_response(answered) if answered is not None else ResponsePayload()
+def _read_call(attributes: Attributes, request_json: Json, response_json: Json) -> Operation:
+    request = read_request(request_json) if request_json is not None else RequestPayload()
+    response = read_response(response_json) if response_json is not None else ResponsePayload()
     count = _count_choices(read_json(attributes.get("langfuse.observation.model.parameters")))
-    if count > 1 and isinstance(answered, list):
-        each = (message for one in answered for message in read_response(one).messages)
+    if count > 1 and isinstance(response_json, list):
+        each = (message for choice in response_json for message in read_response(choice).messages)
         request, response = replace(request, choice_count=count), replace(response, messages=tuple(each))
     recorded = operation_of(request, response)
     instructions = read_unquoted(attributes, f"{METADATA}.instructions")
@@ -87,18 +87,18 @@ def _count_choices(parameters: Json) -> int:
     return count if isinstance(count, int) else 1
 
 
-def _read_tool(span: SpanRecord, asked: Json, answered: Json) -> Operation:
+def _read_tool(span: SpanRecord, request: Json, response: Json) -> Operation:
     """Read a tool; of a decorated function the arguments are in two lists."""
-    given = asked
-    if isinstance(asked, Mapping) and set(asked) == {"args", "kwargs"}:
-        given = asked["kwargs"]
-    recorded = answered if isinstance(answered, Mapping) and "tool_call_id" in answered else {}
+    arguments = request
+    if isinstance(request, Mapping) and set(request) == {"args", "kwargs"}:
+        arguments = request["kwargs"]
+    recorded = response if isinstance(response, Mapping) and "tool_call_id" in response else {}
     id = recorded.get("tool_call_id") or read_unquoted(span.attributes, f"{METADATA}.tool_call_id")
-    result = recorded.get("content", answered)
-    if answered is None:
+    result = recorded.get("content", response)
+    if response is None:
         result = read_result(span.attributes.get("langfuse.observation.output"))
     return Operation(
-        EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, given, result)
+        EXECUTE_TOOL, tool=ToolExecution(span.name, id if isinstance(id, str) else None, arguments, result)
     )
 
 

@@ -29,8 +29,8 @@ def read(span: SpanRecord) -> Operation | None:
     operation = otel_events.read(span)
     if operation is None:
         return None
-    said = [part for message in operation.output for part in message.parts]
-    calls = () if any(isinstance(part, ToolCall) for part in said) else _read_calls(span)
+    parts = [part for message in operation.output for part in message.parts]
+    calls = () if any(isinstance(part, ToolCall) for part in parts) else _read_calls(span)
     if not calls:
         return operation
     first, *rest = operation.output or (Message("assistant"),)
@@ -38,14 +38,14 @@ def read(span: SpanRecord) -> Operation | None:
 
 
 def _read_calls(span: SpanRecord) -> tuple[ToolCall, ...]:
-    found = (
+    functions = (
         find_branch(item, "function_call")
         for item in list_items(build_tree(span.attributes, "gen_ai.completion"))
     )
     return tuple(
-        ToolCall(name, read_structure(find_text(one, "arguments")))
-        for one in found
-        if (name := find_text(one, "name"))
+        ToolCall(name, read_structure(find_text(function, "arguments")))
+        for function in functions
+        if (name := find_text(function, "name"))
     )
 
 

@@ -48,30 +48,34 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_data(span: SpanRecord) -> Operation:
     """Read a request and its answer, as older versions have them, or all messages in one."""
-    answered = read_document(span.attributes.get("response_data"))
-    asked = read_request(read_document(span.attributes.get("request_data")))
-    recorded: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
+    document = read_document(span.attributes.get("response_data"))
+    request = read_request(read_document(span.attributes.get("request_data")))
+    recorded: Mapping[str, Json] = document if isinstance(document, Mapping) else {}
     if isinstance(streamed := recorded.get("combined_chunk_content"), str):
         answer = read_response(streamed)
     elif recorded:
         answer = read_response(recorded)
     else:
-        last = len(asked.messages) - 1 if asked.messages and asked.messages[-1].role == "assistant" else None
-        answer = ResponsePayload(asked.messages[last:] if last is not None else ())
-        asked = replace(asked, messages=asked.messages[:last])
-    return replace(operation_of(asked, answer), provider=read_text(span.attributes, "gen_ai.system"))
+        last = (
+            len(request.messages) - 1
+            if request.messages and request.messages[-1].role == "assistant"
+            else None
+        )
+        answer = ResponsePayload(request.messages[last:] if last is not None else ())
+        request = replace(request, messages=request.messages[:last])
+    return replace(operation_of(request, answer), provider=read_text(span.attributes, "gen_ai.system"))
 
 
 def _read_response(span: SpanRecord) -> Operation:
-    answered = read_document(span.attributes.get("response"))
-    recorded: Mapping[str, Json] = answered if isinstance(answered, Mapping) else {}
-    asked, instructions = (
+    document = read_document(span.attributes.get("response"))
+    recorded: Mapping[str, Json] = document if isinstance(document, Mapping) else {}
+    request, instructions = (
         read_request(read_json(span.attributes.get("raw_input"))),
         recorded.get("instructions"),
     )
     previous = recorded.get("previous_response_id")
     return replace(
-        operation_of(asked, read_response(answered)),
+        operation_of(request, read_response(document)),
         provider=read_text(span.attributes, "gen_ai.system"),
         request_model=read_text(span.attributes, "gen_ai.request.model"),
         previous_response_id=previous if isinstance(previous, str) else None,

@@ -31,17 +31,17 @@ def read(span: SpanRecord) -> Operation | None:
     """Read the operation of a span; None if it has none of these."""
     inputs = read_structure(read_document(span.attributes.get("mlflow.spanInputs")))
     outputs = read_structure(read_document(span.attributes.get("mlflow.spanOutputs")))
-    given = inputs if isinstance(inputs, Mapping) else {}
+    fields = inputs if isinstance(inputs, Mapping) else {}
     match read_json(span.attributes.get(KIND)):
         case "CHAT_MODEL" | "LLM":
             return apply_ending(_read_call(span, inputs, outputs), span)
         case "EMBEDDING":
-            operation = embedding_of(given.get("input", given.get("texts", given.get("text"))))
+            operation = embedding_of(fields.get("input", fields.get("texts", fields.get("text"))))
             return apply_ending(
                 replace(operation, request_model=read_unquoted(span.attributes, "model")), span
             )
         case "RETRIEVER":
-            return apply_ending(retrieval_of(given.get("query", inputs), outputs), span)
+            return apply_ending(retrieval_of(fields.get("query", inputs), outputs), span)
         case "TOOL":
             return apply_ending(Operation(EXECUTE_TOOL, tool=_read_tool(span, inputs, outputs)), span)
         case "CHAIN" | "AGENT":
@@ -52,8 +52,8 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_call(span: SpanRecord, inputs: Json, outputs: Json) -> Operation:
     recorded = operation_of(read_request(inputs), read_response(outputs))
-    said = [part for message in recorded.output for part in message.parts]
-    calls = () if any(isinstance(part, ToolCall) for part in said) else tuple(_read_streamed_calls(span))
+    parts = [part for message in recorded.output for part in message.parts]
+    calls = () if any(isinstance(part, ToolCall) for part in parts) else tuple(_read_streamed_calls(span))
     if calls:
         first, *rest = recorded.output or (Message("assistant"),)
         recorded = replace(recorded, output=(replace(first, parts=(*first.parts, *calls)), *rest))
@@ -75,16 +75,19 @@ def _read_tool(span: SpanRecord, inputs: Json, outputs: Json) -> ToolExecution:
 
 def _read_streamed_calls(span: SpanRecord) -> Iterator[ToolCall]:
     """Read the tools that a stream asked for, which MLflow leaves out of what it puts together."""
-    found: dict[str, dict[str, str]] = {}
+    calls_by_index: dict[str, dict[str, str]] = {}
     for delta in _read_deltas(span):
         calls = delta.get("tool_calls")
-        for piece in calls if isinstance(calls, list) else ():
-            if isinstance(piece, Mapping):
-                call, function = found.setdefault(str(piece.get("index")), {}), piece.get("function")
-                recorded = {**(function if isinstance(function, Mapping) else {}), "id": piece.get("id")}
+        for call_delta in calls if isinstance(calls, list) else ():
+            if isinstance(call_delta, Mapping):
+                call, function = (
+                    calls_by_index.setdefault(str(call_delta.get("index")), {}),
+                    call_delta.get("function"),
+                )
+                recorded = {**(function if isinstance(function, Mapping) else {}), "id": call_delta.get("id")}
                 for name in ("id", "name", "arguments"):
                     call[name] = call.get(name, "") + (read_text(recorded, name) or "")
-    for call in found.values():
+    for call in calls_by_index.values():
         yield ToolCall(call["name"] or "unknown", read_structure(call["arguments"]), call["id"] or None)
 
 

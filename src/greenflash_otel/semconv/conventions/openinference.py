@@ -84,12 +84,12 @@ def _read_chain(span: SpanRecord) -> Operation | None:
 
 def _read_call(span: SpanRecord) -> Operation:
     attributes = span.attributes
-    asked = read_truncated_mapping(attributes, "input.value")
-    answered = read_response(read_document(attributes.get("output.value")))
+    request = read_truncated_mapping(attributes, "input.value")
+    response = read_response(read_document(attributes.get("output.value")))
     parameters = read_truncated_mapping(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
-    given = _read_messages(attributes, INPUT_MESSAGES, "user", asked.get("messages"))
-    output = _read_messages(attributes, "llm.output_messages", "assistant", answered.choices)
+    messages = _read_messages(attributes, INPUT_MESSAGES, "user", request.get("messages"))
+    output = _read_messages(attributes, "llm.output_messages", "assistant", response.choices)
     prompts, completions = _read_completion(attributes)
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
     operation = Operation(
@@ -98,12 +98,12 @@ def _read_call(span: SpanRecord) -> Operation:
         request_model=read_text(attributes, "llm.request.model_name") or read_text(parameters, "model"),
         response_model=read_text(attributes, "llm.response.model_name")
         or read_text(attributes, "llm.model_name"),
-        response_id=answered.id,
-        previous_response_id=read_text(asked, "previous_response_id")
+        response_id=response.id,
+        previous_response_id=read_text(request, "previous_response_id")
         or read_text(parameters, "previous_response_id"),
-        system_instructions=_read_instructions(asked, attributes),
-        input=given or prompts,
-        output=_add_thoughts(output if choice_count > 1 else _join_items(output), answered.messages)
+        system_instructions=_read_instructions(request, attributes),
+        input=messages or prompts,
+        output=_add_thoughts(output if choice_count > 1 else _join_items(output), response.messages)
         or completions,
         choice_count=choice_count,
         usage=read_usage_attributes(attributes, *USAGE),
@@ -116,7 +116,7 @@ def _read_call(span: SpanRecord) -> Operation:
 def _read_embedding(span: SpanRecord) -> Operation:
     attributes = span.attributes
     embedded = list_items(build_tree(attributes, "embedding.embeddings"))
-    texts = [said for text in embedded if (said := show(find_text(text, "embedding", "text")))]
+    texts = [shown for text in embedded if (shown := show(find_text(text, "embedding", "text")))]
     operation = replace(
         embedding_of(texts, count=len(embedded)),
         request_model=read_text(attributes, "embedding.model_name"),
@@ -126,20 +126,20 @@ def _read_embedding(span: SpanRecord) -> Operation:
 
 
 def _read_retrieval(attributes: Attributes) -> Operation:
-    found = [
+    entries = [
         find_branch(item, "document") for item in list_items(build_tree(attributes, "retrieval.documents"))
     ]
-    documents = [{**one, "metadata": read_json(one.get("metadata"))} for one in found]
+    documents = [{**entry, "metadata": read_json(entry.get("metadata"))} for entry in entries]
     query = _read_query(read_document(show(read_text(attributes, "input.value"))))
     return retrieval_of(query, [document for document in documents if show(find_text(document, "content"))])
 
 
-def _read_query(asked: Json) -> Json:
+def _read_query(query: Json) -> Json:
     """Read what was looked up: a text, or LlamaIndex's arguments that contain it."""
-    if not isinstance(asked, Mapping):
-        return asked
-    bundle = asked.get(
-        "query_bundle", asked.get("query", asked.get("query_str", asked.get("str_or_query_bundle")))
+    if not isinstance(query, Mapping):
+        return query
+    bundle = query.get(
+        "query_bundle", query.get("query", query.get("query_str", query.get("str_or_query_bundle")))
     )
     return bundle.get("query_str") if isinstance(bundle, Mapping) else bundle
 
@@ -150,8 +150,8 @@ def _read_tool(span: SpanRecord) -> Operation:
     recorded = _read_tool_message(output)
     call_id = read_text(attributes, "tool.id") or read_text(recorded, "tool_call_id")
     result = recorded.get("content", output if show(read_text(attributes, "output.value")) else None)
-    given = read_result(attributes.get("input.value"), read_text(attributes, "input.mime_type"))
-    arguments = read_structure(given)
+    input_value = read_result(attributes.get("input.value"), read_text(attributes, "input.mime_type"))
+    arguments = read_structure(input_value)
     tool = ToolExecution(read_text(attributes, "tool.name") or span.name, call_id, arguments, result)
     operation = Operation(EXECUTE_TOOL, tool=tool)
     if recorded.get("status") == "error" and span.status != "error":
@@ -177,7 +177,7 @@ def _read_tool_message(output: Json) -> Mapping[str, Json]:
 
 def _read_messages(attributes: Attributes, prefix: str, role: str, raw: Json) -> tuple[Message, ...]:
     """Read flattened messages. The raw copy has those of which the names say nothing, as of a refusal."""
-    found: list[Message] = []
+    messages: list[Message] = []
     if isinstance(raw, (list, tuple)) and raw and isinstance(raw[0], list):
         raw = raw[0]  # LangChain has a list for each prompt
     copies = dict(enumerate(raw)) if isinstance(raw, (list, tuple)) else {}
@@ -186,22 +186,28 @@ def _read_messages(attributes: Attributes, prefix: str, role: str, raw: Json) ->
         speaker = read_role(find_text(message, "role"), role)
         if set(message) == {"role"}:
             copy = copies.get(place)  # a text is Python's repr of a message
-            found += read_written(copy, speaker) if isinstance(copy, Mapping) else ()
+            messages += read_written(copy, speaker) if isinstance(copy, Mapping) else ()
         elif parts := tuple(_read_parts(message, speaker)):
-            found.append(Message(speaker, parts, name=find_text(message, "name")))
-    return tuple(found)
+            messages.append(Message(speaker, parts, name=find_text(message, "name")))
+    return tuple(messages)
 
 
 def _read_completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
     """Read prompt and answers of the API for completions, or a text each, as in spans made by hand."""
-    asked = [find_text(item, "prompt", "text") for item in list_items(build_tree(attributes, "llm.prompts"))]
-    made = [
+    prompts = [
+        find_text(item, "prompt", "text") for item in list_items(build_tree(attributes, "llm.prompts"))
+    ]
+    completions = [
         find_text(item, "completion", "text") for item in list_items(build_tree(attributes, "llm.choices"))
     ]
-    asked = asked or [*read_texts(attributes, "llm.prompts")] or _read_plain(attributes, "input")
-    said = tuple(Text(one) for one in asked if one)
-    answers = (Message("assistant", (Text(one),)) for one in made or _read_plain(attributes, "output") if one)
-    return (Message("user", said),) if said else (), tuple(answers)
+    prompts = prompts or [*read_texts(attributes, "llm.prompts")] or _read_plain(attributes, "input")
+    parts = tuple(Text(prompt) for prompt in prompts if prompt)
+    answers = (
+        Message("assistant", (Text(completion),))
+        for completion in completions or _read_plain(attributes, "output")
+        if completion
+    )
+    return (Message("user", parts),) if parts else (), tuple(answers)
 
 
 def _read_plain(attributes: Attributes, side: str) -> list[str | None]:
@@ -226,11 +232,11 @@ def _read_parts(message: Tree, role: str) -> Iterator[Part]:
 
 
 def _read_content(content: Tree) -> Iterator[Part]:
-    said = show(find_text(content, "text"))
+    text = show(find_text(content, "text"))
     if find_text(content, "type") == "reasoning":
-        yield from [Reasoning(said)] if said else []
-    elif said:
-        yield Text(said)
+        yield from [Reasoning(text)] if text else []
+    elif text:
+        yield Text(text)
     elif url := show(find_text(content, "image", "image", "url")):
         yield make_media(url)
 
@@ -252,11 +258,11 @@ def _add_thoughts(output: tuple[Message, ...], raw: tuple[Message, ...]) -> tupl
     return (replace(output[0], parts=(*thoughts, *output[0].parts)), *output[1:])
 
 
-def _read_instructions(asked: Mapping[str, Json], attributes: Attributes) -> tuple[Part, ...]:
+def _read_instructions(request: Mapping[str, Json], attributes: Attributes) -> tuple[Part, ...]:
     """Read the instructions of a response, where they are not among the messages."""
-    instructions = read_text(asked, "instructions")
-    said = f"{INPUT_MESSAGES}.0.message.content"
-    return (Text(instructions),) if instructions and attributes.get(said) != instructions else ()
+    instructions = read_text(request, "instructions")
+    content_name = f"{INPUT_MESSAGES}.0.message.content"
+    return (Text(instructions),) if instructions and attributes.get(content_name) != instructions else ()
 
 
 CONVENTION = Convention(

@@ -69,11 +69,11 @@ def read(span: SpanRecord) -> Operation | None:
     if kind == "tool" or name == EXECUTE_TOOL:
         return _read_tool(span)
     if name == RETRIEVAL:
-        asked, found = (
+        inputs, outputs = (
             read_truncated_mapping(attributes, "traceloop.entity.input"),
             read_truncated_mapping(attributes, "traceloop.entity.output"),
         )
-        return apply_ending(retrieval_of(asked.get("query"), found.get("documents")), span)
+        return apply_ending(retrieval_of(inputs.get("query"), outputs.get("documents")), span)
     if kind in RUNS and name is None:
         return read_run(
             span, attributes.get("traceloop.entity.input"), attributes.get("traceloop.entity.output")
@@ -83,7 +83,7 @@ def read(span: SpanRecord) -> Operation | None:
         return call and apply_ending(call, span)
     operation = otel_events.read(span)
     if operation and (operation.response_id or "").startswith("resp_"):
-        unfolded = (one for message in operation.input for one in _unfold(message))
+        unfolded = (unfolded_message for message in operation.input for unfolded_message in _unfold(message))
         operation = replace(operation, input=tuple(unfolded))
     return operation and replace(
         operation,
@@ -94,7 +94,7 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _read_flattened(attributes: Attributes) -> Operation | None:
     kind = read_text(attributes, REQUEST_TYPE)
-    given = _read_flattened_messages(attributes, "gen_ai.prompt", "user")
+    messages = _read_flattened_messages(attributes, "gen_ai.prompt", "user")
     if kind == "embedding":
         return _read_embedding(attributes)
     if kind == "rerank":
@@ -106,7 +106,7 @@ def _read_flattened(attributes: Attributes) -> Operation | None:
         request_model=read_text(attributes, "gen_ai.request.model"),
         response_model=read_text(attributes, "gen_ai.response.model"),
         response_id=read_text(attributes, "gen_ai.response.id"),
-        input=given,
+        input=messages,
         output=output,
         choice_count=max(len(output), 1),
         usage=read_usage_attributes(attributes, *USAGE),
@@ -125,28 +125,28 @@ def _read_embedding(attributes: Attributes) -> Operation:
 
 
 def _read_flattened_messages(attributes: Attributes, prefix: str, role: str) -> tuple[Message, ...]:
-    found = []
+    messages = []
     for item in list_items(build_tree(attributes, prefix)):
         speaker = read_role(find_text(item, "role"), role)
         parts = _read_parts(item, speaker)
         if parts:
-            found.append(Message(speaker, parts, finish_reason=find_text(item, "finish_reason")))
-    return tuple(found)
+            messages.append(Message(speaker, parts, finish_reason=find_text(item, "finish_reason")))
+    return tuple(messages)
 
 
 def _read_parts(item: Tree, role: str) -> tuple[Part, ...]:
     content = find_text(item, "content") or find_text(item, "user")  # of a prompt without a role
     if role == TOOL:
-        found = [part for part in _read_said(content or "") if isinstance(part, ToolCallResponse)]
-        return tuple(found) or (ToolCallResponse(content or "", find_text(item, "tool_call_id")),)
+        results = [part for part in _read_said(content or "") if isinstance(part, ToolCallResponse)]
+        return tuple(results) or (ToolCallResponse(content or "", find_text(item, "tool_call_id")),)
     thought = find_text(item, "reasoning")
     calls = tuple(
         read_named_call(find_text(call, "name"), find_text(call, "arguments"), find_text(call, "id"))
         for call in list_items(find_branch(item, "tool_calls"))
     )
-    said = _read_said(content) if content and content != NOTHING else ()
+    content_parts = _read_said(content) if content and content != NOTHING else ()
     refused = (read_refusal(recorded),) if (recorded := find_text(item, REFUSAL)) else ()
-    return (*_read_thoughts(thought), *said, *refused, *calls)
+    return (*_read_thoughts(thought), *content_parts, *refused, *calls)
 
 
 def _read_thoughts(thought: str | None) -> tuple[Part, ...]:
@@ -162,9 +162,9 @@ def _read_said(content: str) -> tuple[Part, ...]:
     entries = read_json(content) if content.startswith("[{") else None
     if is_converse(entries):
         return tuple(read_blocks(entries))
-    given = entries if isinstance(entries, list) else []
-    parts = [one for one in given if isinstance(one, Mapping) and isinstance(one.get("type"), str)]
-    if not parts or len(parts) < len(given):
+    blocks = entries if isinstance(entries, list) else []
+    parts = [block for block in blocks if isinstance(block, Mapping) and isinstance(block.get("type"), str)]
+    if not parts or len(parts) < len(blocks):
         return (Text(content),)
     return tuple(read_content(parts))
 
@@ -186,8 +186,8 @@ def _is_item(entry: Json) -> bool:
 
 def _put_in_order(message: Message) -> Message:
     """Put the model's thoughts first, and read items that are in texts as JSON."""
-    said = [part for one in message.parts for part in (_read_item(one) or (one,))]
-    parts = [part for at, part in enumerate(said, 1) if not _is_repeated(part, said[at:])]
+    unfolded = [part for whole in message.parts for part in (_read_item(whole) or (whole,))]
+    parts = [part for at, part in enumerate(unfolded, 1) if not _is_repeated(part, unfolded[at:])]
     ordered = tuple(sorted(parts, key=lambda part: not isinstance(part, Reasoning)))
     return replace(message, role="assistant" if message.role == "unknown" else message.role, parts=ordered)
 
@@ -211,22 +211,22 @@ def _read_item(part: Part) -> tuple[Part, ...]:
 def _read_tool(span: SpanRecord) -> Operation | None:
     """Read a tool of LangChain: its callbacks' arguments, and the message that it answers with."""
     attributes = span.attributes
-    asked, answered = (
+    inputs, outputs = (
         read_truncated_mapping(attributes, "traceloop.entity.input"),
         read_truncated_mapping(attributes, "traceloop.entity.output"),
     )
     name = read_text(attributes, "gen_ai.tool.name") or read_text(attributes, "traceloop.entity.name")
-    if not asked and not answered and span.status != "error":
+    if not inputs and not outputs and span.status != "error":
         return otel_events.read(span)
-    message = answered.get("output")
+    message = outputs.get("output")
     recorded = next(iter(read_response(message).messages), None) if isinstance(message, Mapping) else None
     results = [part for part in recorded.parts if isinstance(part, ToolCallResponse)] if recorded else []
-    given = asked.get("kwargs")
-    call_id = given.get("tool_call_id") if isinstance(given, Mapping) else None
+    keyword_arguments = inputs.get("kwargs")
+    call_id = keyword_arguments.get("tool_call_id") if isinstance(keyword_arguments, Mapping) else None
     tool = ToolExecution(
         name or span.name,
         results[0].id if results else call_id if isinstance(call_id, str) else None,
-        asked.get("inputs", asked.get("input_str")),
+        inputs.get("inputs", inputs.get("input_str")),
         results[0].response if results else message,
     )
     return apply_ending(Operation(EXECUTE_TOOL, tool=tool), span)

@@ -69,10 +69,10 @@ def read(span: SpanRecord) -> Operation | None:
         return _read_tool(span, operation)
     if operation is None or operation.input or operation.output:
         return operation
-    given, answered = tuple(_read_input(span)), tuple(_read_output(span))
-    if not given and not answered:
+    messages, answers = tuple(_read_input(span)), tuple(_read_output(span))
+    if not messages and not answers:
         return operation
-    return replace(operation, input=given, output=answered, choice_count=max(len(answered), 1))
+    return replace(operation, input=messages, output=answers, choice_count=max(len(answers), 1))
 
 
 def _read_run(span: SpanRecord) -> Operation | None:
@@ -87,15 +87,15 @@ def _read_run(span: SpanRecord) -> Operation | None:
 
 def _read_details(span: SpanRecord) -> dict[str, AttributeValue]:
     """Read what events say in the names of attributes; some producers use one event for each."""
-    found: dict[str, AttributeValue] = {}
+    details: dict[str, AttributeValue] = {}
     for event in span.events:
         if event.name == DETAILS:
-            found.update(_drop_empty(event.attributes))
+            details.update(_drop_empty(event.attributes))
         elif event.name == span.scope and "input" in event.attributes and "output" in event.attributes:
             for name, place in ((genai.INPUT_MESSAGES, "input"), (genai.OUTPUT_MESSAGES, "output")):
                 recorded = event.attributes[place]
-                found[name] = recorded.get("messages") if isinstance(recorded, Mapping) else None
-    return found
+                details[name] = recorded.get("messages") if isinstance(recorded, Mapping) else None
+    return details
 
 
 def _drop_empty(attributes: Attributes) -> dict[str, AttributeValue]:
@@ -194,9 +194,9 @@ def _read_tool(span: SpanRecord, operation: Operation) -> Operation:
     tool = operation.tool
     if tool is None or not span.events:
         return operation
-    said = [part for message in (*operation.input, *operation.output) for part in message.parts]
-    arguments = [part.arguments for part in said if isinstance(part, ToolCall)]
-    results = [part.response for part in said if isinstance(part, ToolCallResponse)]
+    parts = [part for message in (*operation.input, *operation.output) for part in message.parts]
+    arguments = [part.arguments for part in parts if isinstance(part, ToolCall)]
+    results = [part.response for part in parts if isinstance(part, ToolCallResponse)]
     for event in span.events:
         if event.name == TOOL:
             arguments.append(read_structure(_fields_of(event).get("content")))

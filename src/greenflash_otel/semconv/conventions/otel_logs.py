@@ -30,11 +30,11 @@ def event_of(log: LogRecord) -> SpanEvent | None:
 
 def add_logs(span: SpanRecord, logs: Iterable[LogRecord]) -> SpanRecord:
     """Return the span with its log records as events, in the order of their times. One that it has adds nothing."""
-    found: list[SpanEvent] = []
+    events: list[SpanEvent] = []
     for log in logs:
         event = event_of(log)
-        if event and event not in found and event not in span.events:  # a sender may repeat its request
-            found.append(event)
-    if not found:
+        if event and event not in events and event not in span.events:  # a sender may repeat its request
+            events.append(event)
+    if not events:
         return span
-    return replace(span, events=tuple(sorted((*span.events, *found), key=lambda event: event.time_ns)))
+    return replace(span, events=tuple(sorted((*span.events, *events), key=lambda event: event.time_ns)))

@@ -31,9 +31,9 @@ def read(span: SpanRecord) -> Operation | None:
     operation = otel_events.read(span)
     if operation is None or operation.name not in (*MAIN_CALLS, RUN) or operation.input or operation.output:
         return operation
-    asked = read_prompt(span.attributes.get(PROMPT))
-    answered = read_completion(span.attributes.get(COMPLETION))
-    return replace(operation, input=asked, output=answered, choice_count=max(len(answered), 1))
+    messages = read_prompt(span.attributes.get(PROMPT))
+    answers = read_completion(span.attributes.get(COMPLETION))
+    return replace(operation, input=messages, output=answers, choice_count=max(len(answers), 1))
 
 
 def read_prompt(value: object) -> tuple[Message, ...]:
@@ -55,8 +55,12 @@ def read_completion(value: object) -> tuple[Message, ...]:
     decoded = read_messages_document(value)
     if texts := _list_texts(decoded):
         return tuple(Message("assistant", (Text(text),)) for text in texts)
-    if isinstance(decoded, Mapping) and "parts" not in decoded and (found := read_response(decoded).messages):
-        return found
+    if (
+        isinstance(decoded, Mapping)
+        and "parts" not in decoded
+        and (messages := read_response(decoded).messages)
+    ):
+        return messages
     return read_messages(value, default_role="assistant")
 
 

@@ -44,9 +44,9 @@ def read(span: SpanRecord) -> Operation | None:
 
 def _add_events(span: SpanRecord, recorded: AttributeValue, name: str | None) -> SpanRecord:
     """Return the span as if the list in its attribute were events of it."""
-    found = tuple(_read_events(span, recorded))
+    events = tuple(_read_events(span, recorded))
     attributes = {**span.attributes, genai.OPERATION_NAME: name} if name else span.attributes
-    return replace(span, events=(*span.events, *found), attributes=attributes)
+    return replace(span, events=(*span.events, *events), attributes=attributes)
 
 
 def _read_events(span: SpanRecord, recorded: AttributeValue) -> Iterator[SpanEvent]:

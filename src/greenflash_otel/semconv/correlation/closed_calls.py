@@ -28,7 +28,7 @@ PLAIN = frozenset({Text, Reasoning, Media})
 
 
 def find_closed(
-    readings: Sequence[Reading], known: Iterable[Reading], traces: Container[str]
+    readings: Sequence[Reading], known_readings: Iterable[Reading], traces: Container[str]
 ) -> list[Reading]:
     """Find the calls among new readings that neither each other nor known readings say anything about.
 
@@ -42,8 +42,8 @@ def find_closed(
         for reading in readings
         if counts[reading.span.trace_id] == 1 and reading.span.trace_id not in traces and _is_whole(reading)
     ]
-    others = [one for one in (*known, *readings) if one.operation is not None]
-    return [one for one in closed if not _concerns_any(one, others)]
+    others = [reading for reading in (*known_readings, *readings) if reading.operation is not None]
+    return [reading for reading in closed if not _concerns_any(reading, others)]
 
 
 def _is_whole(reading: Reading) -> bool:
@@ -67,8 +67,8 @@ def _is_whole(reading: Reading) -> bool:
 def _concerns_any(call: Reading, others: Iterable[Reading]) -> bool:
     """Return whether any of other operations may be a layer of a call, or may have been made for it."""
     scope, start_ns, end_ns = call.span.scope, call.span.start_ns, call.span.end_ns
-    for one in others:
-        span, operation = one.span, one.operation
+    for other in others:
+        span, operation = other.span, other.operation
         if span.scope != scope and (
             start_ns <= span.start_ns <= span.end_ns <= end_ns
             or span.start_ns <= start_ns <= end_ns <= span.end_ns

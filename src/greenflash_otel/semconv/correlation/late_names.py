@@ -29,14 +29,14 @@ def find_unnamed(readings: Iterable[Reading]) -> set[Key]:
     Args:
         readings: All that is known of the trace, in the order in which it arrived.
     """
-    known = list(readings)
-    by_span_id = {reading.span.span_id: reading for reading in known}
+    all_readings = list(readings)
+    by_span_id = {reading.span.span_id: reading for reading in all_readings}
     # A name from beside a call does not count: a span that it ran in may still bring another one.
-    roots = [reading for reading in known if not reading.span.parent_span_id]
+    roots = [reading for reading in all_readings if not reading.span.parent_span_id]
     shared = find_shared_contexts(roots).get(roots[0].span.trace_id) if roots else None
-    callers = [reading for reading in known if _asks_for_tools(reading)]
-    found: set[Key] = set()
-    for reading in sorted(known, key=_is_tool):
+    callers = [reading for reading in all_readings if _asks_for_tools(reading)]
+    unnamed: set[Key] = set()
+    for reading in sorted(all_readings, key=_is_tool):
         if reading.operation is None or reading.is_ours:
             continue
         if may_lack_name(reading) or callers:
@@ -44,25 +44,27 @@ def find_unnamed(readings: Iterable[Reading]) -> set[Key]:
             if missing is None:
                 continue
             named, outer = _find_naming(reading, above, callers)
-            if _is_tool(named) and _is_of_recorded_call(named, missing, callers, found, by_span_id):
+            if _is_tool(named) and _is_of_recorded_call(named, missing, callers, unnamed, by_span_id):
                 continue
             is_named = not may_lack_name(named) or _is_named(named, outer, shared)
             if is_named and (named is not reading or not may_run_in_tool(reading, by_span_id)):
                 continue
-            found |= {reading.key, *(outer.key for outer in above if not outer.is_ours)}
-    if found:
-        found |= {reading.key for reading in known if reading.operation is None and _names_something(reading)}
+            unnamed |= {reading.key, *(outer.key for outer in above if not outer.is_ours)}
+    if unnamed:
+        unnamed |= {
+            reading.key for reading in all_readings if reading.operation is None and _names_something(reading)
+        }
     if any(
-        reading.key in found and reading.operation and reading.operation.name in MAIN_CALLS
-        for reading in known
+        reading.key in unnamed and reading.operation and reading.operation.name in MAIN_CALLS
+        for reading in all_readings
     ):
         # A run says what the calls in it say: it is recorded only if none does.
-        found |= {
+        unnamed |= {
             reading.key
-            for reading in known
+            for reading in all_readings
             if reading.operation and reading.operation.name == RUN and not reading.is_ours
         }
-    return found
+    return unnamed
 
 
 def may_lack_name(reading: Reading) -> bool:
@@ -126,8 +128,8 @@ def _list_finished(reading: Reading) -> Iterator[str | None]:
     operation = reading.operation
     if operation is None:
         return
-    given = with_whole_input(operation).input
-    yield from (result.id for result in iterate_results(given) if result.id)
+    messages = with_whole_input(operation).input
+    yield from (result.id for result in iterate_results(messages) if result.id)
     if operation.tool:
         yield from (operation.tool.call_id, operation.tool.name)
 

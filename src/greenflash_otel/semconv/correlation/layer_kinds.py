@@ -71,14 +71,14 @@ def are_same(
     return answer is same is None and question is not None and question == other
 
 
-def have_failed_alike(found: Operation | None, failed: Operation) -> bool:
+def have_failed_alike(answered_call: Operation | None, failed: Operation) -> bool:
     """Return whether a failed call without an answer may be a layer of another call, or an attempt within it."""
-    if found is None or found.name not in MAIN_CALLS or failed.output:
+    if answered_call is None or answered_call.name not in MAIN_CALLS or failed.output:
         return False
-    if found.failure is None and summarise_answer(found) is None:
+    if answered_call.failure is None and summarise_answer(answered_call) is None:
         return False
-    question, other = find_question(found), find_question(failed)
-    return (not (question and other) or question == other) and _may_be_same_model(found, failed)
+    question, other = find_question(answered_call), find_question(failed)
+    return (not (question and other) or question == other) and _may_be_same_model(answered_call, failed)
 
 
 def are_halves(outer: Operation | None, inner: Operation) -> bool:
@@ -183,8 +183,10 @@ def _unite_runs(outer: ToolExecution, inner: ToolExecution, requested: Container
     ids = [id for id in (outer.call_id, inner.call_id) if id]
     call_id = next((id for id in ids if id in requested), ids[0] if ids else None)
     name = next((name for name in (outer.name, inner.name) if name in requested), outer.name)
-    written = [one.arguments for one in (outer, inner) if _says_something(one.arguments)]
-    arguments = next((one for one in written if isinstance(one, Mapping)), written[0] if written else None)
+    written = [run.arguments for run in (outer, inner) if _says_something(run.arguments)]
+    arguments = next(
+        (of_run for of_run in written if isinstance(of_run, Mapping)), written[0] if written else None
+    )
     return replace(
         outer,
         name=name,
@@ -220,12 +222,12 @@ def _do_answers_agree(answer: Answer, other: Answer) -> bool:
     return bool((answer[0] and other[0]) or (answer[1] and other[1]) or (answer[2] and answer[2] == other[2]))
 
 
-def _do_arguments_fit(one: Json, other: Json) -> bool:
+def _do_arguments_fit(arguments: Json, other: Json) -> bool:
     """Return whether arguments are the same, also if one layer wraps them or adds some of its own."""
-    one, other = _decode(one), _decode(other)
-    if one == other:
+    arguments, other = _decode(arguments), _decode(other)
+    if arguments == other:
         return True
-    for outer, inner in ((one, other), (other, one)):
+    for outer, inner in ((arguments, other), (other, arguments)):
         if isinstance(outer, Mapping):
             if any(_decode(value) == inner for value in outer.values()):
                 return True

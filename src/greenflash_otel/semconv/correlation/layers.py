@@ -91,7 +91,7 @@ class _Layers:
         answers = [summarise_answer(reading.operation) for reading in readings]
         self._loops = _find_loops(answers, around)
         self._identities = [
-            [*_list_identities(one, answer)] for one, answer in zip(readings, answers, strict=True)
+            [*_list_identities(reading, answer)] for reading, answer in zip(readings, answers, strict=True)
         ]
         self._by_identity = defaultdict[object, list[int]](list)
         for place, identities in enumerate(self._identities):
@@ -119,42 +119,42 @@ class _Layers:
             if around is None:
                 continue
             is_loop = outer in self._loops and bool(inner.output)
-            found = self._operation_of(outer)
+            operation = self._operation_of(outer)
             if self._home_of(outer) == place:
                 continue
-            if are_same(found, inner, is_direct=is_direct and not is_loop):
+            if are_same(operation, inner, is_direct=is_direct and not is_loop):
                 self._merge(outer, place)
             elif around.name == RUN or inner.name != around.name or inner.name == EXECUTE_TOOL:
                 is_direct = False
 
     def merge_into_concurrent(self, place: int) -> None:
         """Merge an operation into one that another scope recorded at the same time."""
-        one = self.recorded[place]
-        if one.operation is None:
+        reading = self.recorded[place]
+        if reading.operation is None:
             return
         alike = {at for key in self._identities[place] for at in self._by_identity[key]}
         for other in self._sort_nearest(place, alike):
             if self._may_enclose(other, place) and are_same(
-                self._operation_of(other), one.operation, is_direct=False, is_alike=True
+                self._operation_of(other), reading.operation, is_direct=False, is_alike=True
             ):
                 self._merge(other, place)
                 return
-        if one.operation.name in MAIN_CALLS and _has_failed(one):
-            self._merge_failure(place, one.operation)
-        elif one.operation.name in MAIN_CALLS:
-            self._merge_half(place, one.operation)
+        if reading.operation.name in MAIN_CALLS and _has_failed(reading):
+            self._merge_failure(place, reading.operation)
+        elif reading.operation.name in MAIN_CALLS:
+            self._merge_half(place, reading.operation)
 
     def _merge_failure(self, place: int, operation: Operation) -> None:
         """Merge a failed call into the one around it by its times; one that says nothing into either."""
         near = list(self._sort_nearest(place, self._find_near(place)))
-        found = [at for at in near if have_failed_alike(self._operation_of(at), operation)]
+        similar = [at for at in near if have_failed_alike(self._operation_of(at), operation)]
         is_bare = is_bare_failure(operation)
-        outer = [at for at in found if self._may_enclose(at, place, is_attempt=is_bare)]
+        outer = [at for at in similar if self._may_enclose(at, place, is_attempt=is_bare)]
         if outer:
             is_certain = self._is_same_trace(outer[0], place) or len(outer) == 1
             self._merge(outer[0], place, with_facts=is_certain)
         elif is_bare:
-            within = [at for at in found if _has_failed(self.recorded[at]) and self._may_enclose(place, at)]
+            within = [at for at in similar if _has_failed(self.recorded[at]) and self._may_enclose(place, at)]
             if len(within) == 1:
                 self._merge(place, within[0])
 
@@ -162,7 +162,7 @@ class _Layers:
         """Merge a call with the only one of its trace around it that may have the other half of it."""
         halves = self._halves[self._readings[place].span.trace_id]
         near = self._find_near(place) if place in halves else halves
-        found = [
+        enclosing = [
             at
             for at in near
             if self._home_of(at) != place
@@ -170,8 +170,8 @@ class _Layers:
             and self._may_enclose(at, place, is_open=True)
             and are_halves(self._operation_of(at), operation)
         ]
-        if len(found) == 1:
-            self._merge(found[0], place)
+        if len(enclosing) == 1:
+            self._merge(enclosing[0], place)
 
     def _operation_of(self, place: int) -> Operation | None:
         return self.recorded[self._home_of(place)].operation
@@ -249,12 +249,12 @@ class _Layers:
 
 def _find_loops(answers: Sequence[object], around: Sequence[Sequence[int]]) -> set[int]:
     """Find the calls without an answer in which several calls with answers ran: they are loops around them."""
-    found = defaultdict[int, set[object]](set)
+    inner_answers = defaultdict[int, set[object]](set)
     for answer, above in zip(answers, around, strict=True):
         if answer is not None:
             for outer in above:
-                found[outer].add(answer)
-    return {outer for outer, inner in found.items() if len(inner) > 1 and answers[outer] is None}
+                inner_answers[outer].add(answer)
+    return {outer for outer, inner in inner_answers.items() if len(inner) > 1 and answers[outer] is None}
 
 
 def _list_identities(reading: Reading, answer: object) -> Iterator[object]:

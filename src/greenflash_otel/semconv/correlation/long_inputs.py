@@ -51,7 +51,9 @@ class LongInputs:
     def __init__(self, least_chars: int | None = LEAST_CHARS) -> None:
         self.least_chars = least_chars
         self._known: ByteBoundLruDict[Place, Beginning] = ByteBoundLruDict(
-            BEGINNINGS, BEGINNINGS_BYTES, lambda place, one: BEGINNING_BYTES + len(one.conversation_id)
+            BEGINNINGS,
+            BEGINNINGS_BYTES,
+            lambda place, beginning: BEGINNING_BYTES + len(beginning.conversation_id),
         )
 
     @property
@@ -80,11 +82,11 @@ class LongInputs:
         places = _list_questions(document)
         if not places:
             return read(span)
-        found = next((place for place in places if place in self._known), None)
-        beginning = self._known[found] if found else None
+        place = next((place for place in places if place in self._known), None)
+        beginning = self._known[place] if place else None
         operation_span = span
-        if found and beginning:
-            rest = document[: beginning.prompt_end] + document[found.at :]
+        if place and beginning:
+            rest = document[: beginning.prompt_end] + document[place.at :]
             operation_span = replace(span, attributes={**span.attributes, INPUT_MESSAGES: rest})
         reading = read(operation_span)
         long_input = _make_long_input(span, document, places[0], beginning)
@@ -125,13 +127,13 @@ def _is_plain(span: SpanRecord) -> bool:
 def _list_questions(document: str) -> list[Place]:
     """Find where the newest messages of the user begin in a list of messages as JSON, the newest first."""
     mark = '{"role": "user"' if document.startswith('[{"role": ') else '{"role":"user"'
-    found: list[int] = []
+    positions: list[int] = []
     at = len(document)
-    while len(found) < QUESTIONS and (at := document.rfind(mark, 0, at)) > 1:
+    while len(positions) < QUESTIONS and (at := document.rfind(mark, 0, at)) > 1:
         if document[at - 1] == "," or document[at - 2 : at] == ", ":
-            found.append(at)
+            positions.append(at)
     digest, before, places = hashlib.blake2b(digest_size=16), 0, list[Place]()
-    for at in reversed(found):
+    for at in reversed(positions):
         digest.update(document[before:at].encode("utf-8", "surrogatepass"))
         places.append(Place(at, digest.copy().digest()))
         before = at

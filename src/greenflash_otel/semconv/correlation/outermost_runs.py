@@ -19,15 +19,15 @@ def make_call_of_run(run: Reading, trace: Iterable[Reading]) -> Reading | None:
 
     That is a run or a tool around it, or a model call in it. A call whose ancestors are not all known may be in it.
     """
-    known = {reading.span.span_id: reading for reading in trace}
+    by_span_id = {reading.span.span_id: reading for reading in trace}
     calls = [
         reading
-        for reading in known.values()
+        for reading in by_span_id.values()
         if reading.operation and reading.operation.name in (*MAIN_CALLS, RUN)
     ]
-    if run.operation is None or not may_be_call(run, known.values()):
+    if run.operation is None or not may_be_call(run, by_span_id.values()):
         return None
-    if any(_has_unknown_ancestors(call, known) for call in calls if call.key != run.key):
+    if any(_has_unknown_ancestors(call, by_span_id) for call in calls if call.key != run.key):
         return None
     return replace(run, operation=replace(run.operation, name="chat"))
 
@@ -37,15 +37,17 @@ def may_be_call(run: Reading, trace: Iterable[Reading]) -> bool:
     operation = run.operation
     if operation is None or operation.name != CHAIN_RUN or not operation.input:
         return False
-    known = {reading.span.span_id: reading for reading in trace}
-    if any(_encloses(ancestor) for ancestor in find_ancestors(run, known)):
+    by_span_id = {reading.span.span_id: reading for reading in trace}
+    if any(_encloses(ancestor) for ancestor in find_ancestors(run, by_span_id)):
         return False
     calls = (
         reading
-        for reading in known.values()
+        for reading in by_span_id.values()
         if reading.operation and reading.operation.name in (*MAIN_CALLS, RUN)
     )
-    return not any(run.key in {ancestor.key for ancestor in find_ancestors(call, known)} for call in calls)
+    return not any(
+        run.key in {ancestor.key for ancestor in find_ancestors(call, by_span_id)} for call in calls
+    )
 
 
 def _encloses(reading: Reading) -> bool:
@@ -53,8 +55,8 @@ def _encloses(reading: Reading) -> bool:
     return operation is not None and (operation.name in ENCLOSING or operation.tool is not None)
 
 
-def _has_unknown_ancestors(call: Reading, known: Mapping[str, Reading]) -> bool:
+def _has_unknown_ancestors(call: Reading, by_span_id: Mapping[str, Reading]) -> bool:
     last = call
-    for ancestor in find_ancestors(call, known):
+    for ancestor in find_ancestors(call, by_span_id):
         last = ancestor
     return bool(last.span.parent_span_id)

@@ -60,11 +60,11 @@ def pair_calls(messages: Sequence[Message]) -> tuple[Message, ...]:
     return tuple(messages) if is_paired else tuple(_Pairing().pair(messages))
 
 
-def name_answer(given: Sequence[Message], answer: Sequence[Message]) -> tuple[Message, ...]:
+def name_answer(history: Sequence[Message], answer: Sequence[Message]) -> tuple[Message, ...]:
     """Give the calls of an answer the ids that they have where the history with it is resent."""
     if not _has_tools(answer):
         return tuple(answer)
-    return pair_calls((*given, *answer))[len(pair_calls(given)) :]
+    return pair_calls((*history, *answer))[len(pair_calls(history)) :]
 
 
 def name_calls(operation: Operation) -> Operation:
@@ -88,20 +88,20 @@ def _lacks_id(message: Message) -> bool:
 
 def _is_paired(messages: Iterable[Message]) -> bool:
     """Return whether each call has an id of its own, and each result that of a call of its turn; nearly all do."""
-    calls, answered = set[str](), set[str]()
+    calls, answered_ids = set[str](), set[str]()
     for message in messages:
         if message.role == "user" and not any(iterate_results([message])):
             calls.clear()
-            answered.clear()
+            answered_ids.clear()
         for part in message.parts:
             if isinstance(part, ToolCall):
                 if part.id is None or part.id in calls:
                     return False
                 calls.add(part.id)
             elif isinstance(part, ToolCallResponse):
-                if part.id not in calls or part.id in answered:
+                if part.id not in calls or part.id in answered_ids:
                     return False
-                answered.add(part.id)
+                answered_ids.add(part.id)
             elif message.role == TOOL:
                 return False
     return True
@@ -138,7 +138,7 @@ class _Pairing:
         self._pair_results()
         for at, message in enumerate(messages):
             places = ((at, place) for place in range(len(message.parts)))
-            parts = tuple(found for place in places if (found := self._parts[place]))
+            parts = tuple(paired_part for place in places if (paired_part := self._parts[place]))
             if parts or not message.parts:
                 yield message if parts == message.parts else replace(message, parts=parts)
 
@@ -166,7 +166,7 @@ class _Pairing:
             self._made[key] += 1
             id = make_call_id(self._question, call.name, call.arguments, number)
         else:
-            self._waiting = [one for one in self._waiting if one.id != id]
+            self._waiting = [waiting_call for waiting_call in self._waiting if waiting_call.id != id]
         self._block.add(id)
         self._answered.pop(id, None)
         self._waiting.append(_WaitingCall(call.name, call.id, id))
@@ -236,12 +236,12 @@ def _find_by_id(
     if result.id is None:
         return None
     call_id = numbers.get(result.id, result.id)
-    found = [one for one in waiting if one.written_id == call_id]
-    return _find_by_name(result, found) or next(iter(found), None)
+    matching = [call for call in waiting if call.written_id == call_id]
+    return _find_by_name(result, matching) or next(iter(matching), None)
 
 
 def _find_by_name(result: ToolCallResponse, waiting: Iterable[_WaitingCall]) -> _WaitingCall | None:
-    return next((one for one in waiting if one.name == result.name), None)
+    return next((call for call in waiting if call.name == result.name), None)
 
 
 def _find_first(result: ToolCallResponse, waiting: Iterable[_WaitingCall]) -> _WaitingCall | None:
@@ -251,20 +251,20 @@ def _find_first(result: ToolCallResponse, waiting: Iterable[_WaitingCall]) -> _W
 def _match_numbers(results: Iterable[_PlacedResult], waiting: Iterable[_WaitingCall]) -> Mapping[str, str]:
     """Return the id of the call for the id of each result, if the producer counts both from other numbers."""
     ids = {part.id for _, part in results if part.id}
-    calls = {_split_number(one.written_id): one.written_id for one in waiting if one.written_id}
+    calls = {_split_number(call.written_id): call.written_id for call in waiting if call.written_id}
     if ids <= {*calls.values()}:
         return {}
     places = {id: _split_number(id) for id in ids}
     text, number = min(places.values(), default=("", 0))
     shifts = (other - number for stem, other in calls if stem == text)
     for shift in sorted(shifts, key=abs):
-        found = {id: calls.get((stem, at + shift)) for id, (stem, at) in places.items()}
-        if all(found.values()):
-            return {id: call_id for id, call_id in found.items() if call_id}
+        matched = {id: calls.get((stem, at + shift)) for id, (stem, at) in places.items()}
+        if all(matched.values()):
+            return {id: call_id for id, call_id in matched.items() if call_id}
     return {}
 
 
 def _split_number(id: str) -> tuple[str, int]:
     """Return an id as its text and the number at its end."""
-    found = NUMBERED.fullmatch(id)
-    return (found[1], int(found[2])) if found else (id, 0)
+    match = NUMBERED.fullmatch(id)
+    return (match[1], int(match[2])) if match else (id, 0)

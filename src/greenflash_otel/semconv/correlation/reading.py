@@ -58,14 +58,14 @@ def without_long_input(reading: Reading) -> Reading:
     return replace(reading, operation=replace(with_whole_input(reading.operation), long_input=None))
 
 
-def find_ancestors(reading: Reading, known: Mapping[str, Reading]) -> Iterator[Reading]:
+def find_ancestors(reading: Reading, by_span_id: Mapping[str, Reading]) -> Iterator[Reading]:
     """Find the spans of its trace that a span ran in, the nearest first.
 
     Args:
         known: What is known of the trace, by span id.
     """
     for _ in range(DEEP):
-        parent = known.get(reading.span.parent_span_id or "")
+        parent = by_span_id.get(reading.span.parent_span_id or "")
         if parent is None:
             return
         yield parent

@@ -38,10 +38,10 @@ class Recent:
 
     def __init__(self) -> None:
         self._traces: ByteBoundLruDict[str, OrderedDict[Key, Reading]] = ByteBoundLruDict(
-            TRACES, SIZE_BYTES, lambda id, known: sum([_measure(reading.span) for reading in known.values()])
+            TRACES, SIZE_BYTES, lambda id, trace: sum([_measure(reading.span) for reading in trace.values()])
         )
         self._last: ByteBoundLruDict[Key, Reading] = ByteBoundLruDict(
-            EACH, SIZE_BYTES, lambda key, one: _measure(one.span)
+            EACH, SIZE_BYTES, lambda key, reading: _measure(reading.span)
         )
         self._seen: ByteBoundLruDict[Key, SpanRecord] = ByteBoundLruDict(
             SEEN, SIZE_BYTES, lambda key, span: _measure(span)
@@ -57,24 +57,24 @@ class Recent:
         if all(reading.span.scope == OURS for reading in readings):
             return combine_spans(readings)
         readings = [reading for reading in readings if self._is_news(reading)]
-        found = self._combine(readings, find_closed(readings, self._last.values(), self._traces))
-        self._remember(found)
-        return found
+        combined = self._combine(readings, find_closed(readings, self._last.values(), self._traces))
+        self._remember(combined)
+        return combined
 
     def _combine(self, readings: Sequence[Reading], closed: Sequence[Reading]) -> list[Reading]:
         """Combine readings with what came before; those that are closed stay as they are."""
-        alone = {one.key for one in closed}
+        alone = {reading.key for reading in closed}
         together = [without_long_input(reading) for reading in readings if reading.key not in alone]
         if not together:
-            return sorted(closed, key=lambda one: one.span.end_ns)
-        new = {one.key for one in together}
-        related = [one for one in self._find_related(together) if one.key not in new]
-        before = {one.key: without_long_input(one) for one in related}
+            return sorted(closed, key=lambda reading: reading.span.end_ns)
+        new = {reading.key for reading in together}
+        related = [reading for reading in self._find_related(together) if reading.key not in new]
+        before = {reading.key: without_long_input(reading) for reading in related}
         recorded = combine_spans([*before.values(), *together])
-        found = [
+        renewed = [
             reading for reading in recorded if reading.key in new or _is_better(before[reading.key], reading)
         ]
-        return sorted([*found, *closed], key=lambda one: one.span.end_ns) if closed else found
+        return sorted([*renewed, *closed], key=lambda reading: reading.span.end_ns) if closed else renewed
 
     def list_known(self, trace_id: str) -> Iterable[Reading]:
         """Return what is remembered of a trace."""
@@ -89,19 +89,19 @@ class Recent:
         for reading in readings:
             self._seen.forget(reading.key)
             self._last.forget(reading.key)
-            if known := self._traces.get(reading.span.trace_id):
-                known.pop(reading.key, None)
+            if trace := self._traces.get(reading.span.trace_id):
+                trace.pop(reading.key, None)
 
     def settle_run(self, span: SpanRecord) -> Reading | None:
         """Make a model call of the run of a chain that has waited; None if other spans of its trace say the same."""
-        known = self._traces.get(span.trace_id) or OrderedDict()
+        trace = self._traces.get(span.trace_id) or OrderedDict()
         own = read(span)
-        readings = {own.key: own, **{key: without_long_input(one) for key, one in known.items()}}
-        readings = {one.key: one for one in combine_spans(readings.values())}
+        readings = {own.key: own, **{key: without_long_input(reading) for key, reading in trace.items()}}
+        readings = {reading.key: reading for reading in combine_spans(readings.values())}
         call = make_call_of_run(readings[own.key], readings.values())
         if call is not None:
-            known[own.key] = replace(call, already_emitted=True)
-            self._traces.remember(span.trace_id, known)
+            trace[own.key] = replace(call, already_emitted=True)
+            self._traces.remember(span.trace_id, trace)
         return call
 
     def may_be_call(self, run: Reading) -> bool:
@@ -114,9 +114,9 @@ class Recent:
 
     def _is_news(self, reading: Reading) -> bool:
         """Return whether a span was not delivered before, or says more now."""
-        known = self.was_delivered(reading)
+        was_delivered = self.was_delivered(reading)
         self._seen.remember(reading.key, reading.span)
-        return not known or reading.span.scope == OURS
+        return not was_delivered or reading.span.scope == OURS
 
     def _find_related(self, readings: Iterable[Reading]) -> Iterable[Reading]:
         yield from self._last.values()
@@ -129,14 +129,14 @@ class Recent:
             if reading.span.scope == OURS:
                 continue
             id = reading.span.trace_id
-            known = changed.pop(id, None) or self._traces.get(id) or OrderedDict()
-            known[reading.key] = emitted = replace(reading, already_emitted=not reading.withheld)
-            if len(known) > EACH:
-                known.popitem(last=False)
-            changed[id] = known
+            trace = changed.pop(id, None) or self._traces.get(id) or OrderedDict()
+            trace[reading.key] = emitted = replace(reading, already_emitted=not reading.withheld)
+            if len(trace) > EACH:
+                trace.popitem(last=False)
+            changed[id] = trace
             self._last.remember(reading.key, emitted)
-        for id, known in changed.items():  # once each: all readings of a trace are measured anew
-            self._traces.remember(id, known)
+        for id, trace in changed.items():  # once each: all readings of a trace are measured anew
+            self._traces.remember(id, trace)
 
 
 def _is_better(before: Reading, now: Reading) -> bool:
@@ -144,22 +144,22 @@ def _is_better(before: Reading, now: Reading) -> bool:
 
     Of a failure of which nothing was known, and of a tool, it is better, too, that another span records it.
     """
-    known, found = before.operation, now.operation
-    if known is None:
-        return found is not None and before.withheld is not None
-    if found is None:
-        return is_bare_failure(known) or known.tool is not None
+    old, new = before.operation, now.operation
+    if old is None:
+        return new is not None and before.withheld is not None
+    if new is None:
+        return is_bare_failure(old) or old.tool is not None
     if before.span.trace_id != now.span.trace_id:
         return True
-    if is_bare_failure(known) and known.conversation_context != found.conversation_context:
+    if is_bare_failure(old) and old.conversation_context != new.conversation_context:
         return True
-    if known.tool and found.tool:
-        return known.tool.result is None and found.tool.result is not None
-    return bool((found.input and not known.input) or (found.output and not known.output))
+    if old.tool and new.tool:
+        return old.tool.result is None and new.tool.result is not None
+    return bool((new.input and not old.input) or (new.output and not old.output))
 
 
 def _measure(span: SpanRecord) -> int:
     """Return roughly how much memory a reading takes; its operation has the span's texts once more."""
-    said = [span.attributes, *(event.attributes for event in span.events)]
-    texts = (value for attributes in said for value in attributes.values())
+    attribute_sets = [span.attributes, *(event.attributes for event in span.events)]
+    texts = (value for attributes in attribute_sets for value in attributes.values())
     return READING_BYTES + 2 * sum(len(text) for text in texts if isinstance(text, (str, bytes)))

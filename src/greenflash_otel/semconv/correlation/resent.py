@@ -26,29 +26,29 @@ def restore_answers(operations: Iterable[Operation]) -> Iterator[Operation]:
 
 
 def _restore(messages: Sequence[Message], answers: Answers) -> Sequence[Message]:
-    made = {id for message in messages for id in _ids_of_calls(message)}
-    found: list[Message] = []
-    asked = False
+    earlier_ids = {id for message in messages for id in _ids_of_calls(message)}
+    restored: list[Message] = []
+    is_after_question = False
     for message in messages:
-        asked = asked or message.role == "user"
+        is_after_question = is_after_question or message.role == "user"
         ids = [*_ids_of_calls(message)]
-        known = answers.get(ids[0]) if ids else None
-        missing = (answers[id] for id in _ids_of_results(message) if id in answers and id not in made)
-        if known and _lacks_only_own(ids, known, made) and _is_contained(message, known):
-            message = replace(message, parts=known.parts)
-            made |= {*_ids_of_calls(known)}
-        elif asked and (answer := next(missing, None)):  # else the input continues after it
-            made |= {*_ids_of_calls(answer)}
-            if found and found[-1].role == "assistant" and _is_contained(found[-1], answer):
-                found.pop()
-            found.append(answer)
-        found.append(message)
-    return found
+        answered = answers.get(ids[0]) if ids else None
+        missing = (answers[id] for id in _ids_of_results(message) if id in answers and id not in earlier_ids)
+        if answered and _lacks_only_own(ids, answered, earlier_ids) and _is_contained(message, answered):
+            message = replace(message, parts=answered.parts)
+            earlier_ids |= {*_ids_of_calls(answered)}
+        elif is_after_question and (answer := next(missing, None)):  # else the input continues after it
+            earlier_ids |= {*_ids_of_calls(answer)}
+            if restored and restored[-1].role == "assistant" and _is_contained(restored[-1], answer):
+                restored.pop()
+            restored.append(answer)
+        restored.append(message)
+    return restored
 
 
-def _lacks_only_own(ids: Sequence[str], answer: Message, made: Set[str]) -> bool:
+def _lacks_only_own(ids: Sequence[str], answer: Message, earlier_ids: Set[str]) -> bool:
     """Return whether calls are all of an answer, or those that are left of it: nothing else has the others."""
-    return all(id in ids or id not in made for id in _ids_of_calls(answer))
+    return all(id in ids or id not in earlier_ids for id in _ids_of_calls(answer))
 
 
 def _is_contained(message: Message, answer: Message) -> bool:

@@ -27,9 +27,9 @@ def inherit_contexts(readings: Sequence[Reading], around: Sequence[Sequence[int]
     tools = [_find_outermost_tool(readings, above) for above in around]
     requested = _find_requested_tools(readings, tools)
     outside = [
-        one
-        for one, tool in zip(readings, tools, strict=True)
-        if tool not in requested and not _is_inside_tool(one)
+        reading
+        for reading, tool in zip(readings, tools, strict=True)
+        if tool not in requested and not _is_inside_tool(reading)
     ]
     agreed, everywhere = find_shared_contexts(outside), find_shared_contexts(readings)
     recorded = list(readings)
@@ -48,9 +48,11 @@ def inherit_contexts(readings: Sequence[Reading], around: Sequence[Sequence[int]
         inner = [context, *(readings[at].conversation_context for at in own)]
         users = [*outer, *inner, shared, everywhere.get(trace_id, NOTHING)]
         named = (
-            _find_first(one.conversation_id for one in (outer if is_requested else users[:-1])),
-            _find_first(one.user_id for one in users),
-            _find_first(one.organization_id for one in users),
+            _find_first(
+                named_context.conversation_id for named_context in (outer if is_requested else users[:-1])
+            ),
+            _find_first(named_context.user_id for named_context in users),
+            _find_first(named_context.organization_id for named_context in users),
         )
         if named == (context.conversation_id, context.user_id, context.organization_id):
             continue
@@ -95,21 +97,23 @@ def _follow(place: int, merged_into: Mapping[int, int]) -> int:
 
 
 def _find_outermost_tool(readings: Sequence[Reading], above: Sequence[int]) -> int | None:
-    return next((at for at in reversed(above) if (found := readings[at].operation) and found.tool), None)
+    return next(
+        (at for at in reversed(above) if (operation := readings[at].operation) and operation.tool), None
+    )
 
 
 def _find_requested_tools(readings: Sequence[Reading], tools: Sequence[int | None]) -> set[int | None]:
     """Find the outermost tools that a call of their trace, which ran in no tool, asked for."""
-    asked = defaultdict[str, set[str]](set)
-    for one, tool in zip(readings, tools, strict=True):
-        if tool is None and one.operation:
-            for call in iterate_calls(one.operation.output):
-                asked[one.span.trace_id] |= {call.name, call.id or call.name}
+    requested_names = defaultdict[str, set[str]](set)
+    for reading, tool in zip(readings, tools, strict=True):
+        if tool is None and reading.operation:
+            for call in iterate_calls(reading.operation.output):
+                requested_names[reading.span.trace_id] |= {call.name, call.id or call.name}
     requested = set[int | None]()
     for place in {at for at in tools if at is not None}:
         operation, trace_id = readings[place].operation, readings[place].span.trace_id
         ran = operation.tool if operation else None
-        if ran and asked[trace_id] & {ran.name, ran.call_id or ran.name}:
+        if ran and requested_names[trace_id] & {ran.name, ran.call_id or ran.name}:
             requested.add(place)
     return requested
 

@@ -61,7 +61,9 @@ def _name_answers(operation: Operation) -> tuple[Message, ...]:
     """Give the calls of an answer, or of each of several answers to choose from, ids if they have none."""
     if operation.choice_count < 2:
         return name_answer(operation.input, operation.output)
-    return tuple(one for message in operation.output for one in name_answer(operation.input, (message,)))
+    return tuple(
+        answer for message in operation.output for answer in name_answer(operation.input, (message,))
+    )
 
 
 class ToolRequests:
@@ -115,12 +117,12 @@ class ToolRequests:
         for group in filter(None, groups):
             if call := _find_call(tool, self._answers[group], is_known=is_known):
                 for calls in self._answers[group]:
-                    calls[:] = [one for one in calls if one is not call]
+                    calls[:] = [waiting_call for waiting_call in calls if waiting_call is not call]
                 self._ran.add(call.id)
                 return call
         if is_known:
             return None
-        resent = [list(iterate_calls([message])) for one in later for message in one.input]
+        resent = [list(iterate_calls([message])) for operation in later for message in operation.input]
         call = _find_call(tool, [[call for call in calls if call.id not in self._ran] for calls in resent])
         self._ran.add(call.id if call else None)
         return call
@@ -152,12 +154,12 @@ def _find_call(
     return named[0] if len(named) == 1 else None
 
 
-def _is_given(given: Json, arguments: Json) -> bool:
+def _is_given(run_arguments: Json, arguments: Json) -> bool:
     """Return whether what a tool got are the arguments of a call, alone or as a function has them."""
-    if isinstance(given, Mapping) and isinstance(given.get("kwargs"), Mapping):
-        given = given["kwargs"]
+    if isinstance(run_arguments, Mapping) and isinstance(run_arguments.get("kwargs"), Mapping):
+        run_arguments = run_arguments["kwargs"]
     values = list(arguments.values()) if isinstance(arguments, Mapping) else []
-    return given == arguments or (len(values) == 1 and given == values[0])
+    return run_arguments == arguments or (len(values) == 1 and run_arguments == values[0])
 
 
 def find_result(operations: Iterable[Operation], call_id: str) -> Json:
@@ -178,13 +180,13 @@ def _find_resend(
 
     Those that the operation was given itself are of calls that were made before.
     """
-    asked = [(call.name, call.arguments) for call in calls]
+    signatures = [(call.name, call.arguments) for call in calls]
     before = {call.id for call in iterate_calls(operation.input)}
     for following in later:
         for message in following.input:
             resent = list(iterate_calls([message]))
             new = all(call.id and not is_made(call.id) and call.id not in before for call in resent)
-            if new and [(call.name, call.arguments) for call in resent] == asked:
+            if new and [(call.name, call.arguments) for call in resent] == signatures:
                 return message
     return None
 
@@ -193,7 +195,9 @@ def _copy_resend(operation: Operation, message: Message | None) -> Operation:
     """Give an answer the ids with which it is sent back, and what was said, if it has only calls."""
     if message is None:
         return operation
-    alone = len(operation.output) == 1 and all(isinstance(one, ToolCall) for one in operation.output[0].parts)
+    alone = len(operation.output) == 1 and all(
+        isinstance(part, ToolCall) for part in operation.output[0].parts
+    )
     if alone:
         return replace(operation, output=(replace(operation.output[0], parts=message.parts),))
     return _rename_calls(operation, [call.id for call in iterate_calls([message]) if call.id])
@@ -207,10 +211,14 @@ def _find_ids_of_results(
     if not calls or following is None or any(_is_answered(call, later) for call in calls):
         return ()
     begins_with = list(_find_leading_results(following))
-    ids = [one.id for one in begins_with if one.id]
-    made = {call.id for one in (*earlier, *later) for call in iterate_calls((*one.input, *one.output))}
-    made |= {call.id for call in calls}
-    return ids if len(ids) == len(calls) and not made & set(ids) else ()
+    ids = [result.id for result in begins_with if result.id]
+    call_ids = {
+        call.id
+        for operation in (*earlier, *later)
+        for call in iterate_calls((*operation.input, *operation.output))
+    }
+    call_ids |= {call.id for call in calls}
+    return ids if len(ids) == len(calls) and not call_ids & set(ids) else ()
 
 
 def _find_leading_results(operation: Operation) -> Iterator[ToolCallResponse]:

@@ -46,16 +46,16 @@ def mark_requested(readings: Sequence[Reading], around: Sequence[Sequence[int]])
             continue
         before = [recorded[at] for at in traces[reading.span.trace_id] if at != place]
         last = readings[around[place][-1]].span if around[place] else reading.span
-        found = None
+        request = None
         if operation.tool:
-            found = _find_request_of_tool(operation, before)
+            request = _find_request_of_tool(operation, before)
         elif last.parent_span_id is not None and operation.name in MAIN_CALLS:
-            found = _find_request_of_agent(reading, operation, before[-BEFORE:])
-        if found:
+            request = _find_request_of_agent(reading, operation, before[-BEFORE:])
+        if request:
             context = replace(
                 operation.conversation_context,
-                conversation_id=found.conversation_id,
-                tool_call_id=found.tool_call_id,
+                conversation_id=request.conversation_id,
+                tool_call_id=request.tool_call_id,
             )
             recorded[place] = replace(reading, operation=replace(operation, conversation_context=context))
     return recorded
@@ -65,9 +65,9 @@ def _find_request_of_tool(operation: Operation, calls: Sequence[Reading]) -> Con
     """Find the tool call in which a call ran that asked for a tool."""
     call_id = operation.tool.call_id if operation.tool else None
     asking = (
-        one.operation.conversation_context
-        for one in calls
-        if one.operation and any(call.id == call_id for call in iterate_calls(one.operation.output))
+        reading.operation.conversation_context
+        for reading in calls
+        if reading.operation and any(call.id == call_id for call in iterate_calls(reading.operation.output))
     )
     return next((context for context in asking if context.tool_call_id), None)
 
@@ -80,7 +80,7 @@ def _find_request_of_agent(
     if own.conversation_id is None or question is None:
         return None
     earlier = [other for other in calls if other.span.start_ns < reading.span.start_ns]
-    answered = {
+    answered_ids = {
         result.id for other in earlier if other.operation for result in iterate_results(other.operation.input)
     }
     for other in reversed(earlier):
@@ -93,7 +93,7 @@ def _find_request_of_agent(
         if context.conversation_id == own.conversation_id:  # the only name of the trace so far
             context = replace(context, conversation_id=None)
         for call in iterate_calls(other.operation.output):
-            if call.id and call.id not in answered and _does_ask(call.arguments, question):
+            if call.id and call.id not in answered_ids and _does_ask(call.arguments, question):
                 return replace(context, tool_call_id=call.id)
     return None
 

@@ -33,7 +33,7 @@ from greenflash_otel.semconv.registry import OURS
 
 def combine_spans(readings: Iterable[Reading]) -> list[Reading]:
     """Combine spans that arrived together: each learns from the others. They come as they ended."""
-    ordered = sorted(map(_restore_withheld, readings), key=lambda one: one.span.end_ns)
+    ordered = sorted(map(_restore_withheld, readings), key=lambda reading: reading.span.end_ns)
     if all(reading.span.scope == OURS for reading in ordered):
         return ordered
     places = {(reading.span.trace_id, reading.span.span_id): place for place, reading in enumerate(ordered)}
@@ -92,11 +92,11 @@ def _match_tool_spans(readings: Sequence[Reading]) -> list[Reading]:
         if operation.tool is None:
             continue
         here = [other for other in calling if _has_group(other, groups)]
-        asked = requests.take(groups, operation, [other.operation for other in here if other.operation])
-        call_id = asked.id if asked else operation.tool.call_id
-        if asked and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
-            given = replace(operation.tool, arguments=asked.arguments or operation.tool.arguments)
-            operation = replace(operation, tool=given)
+        request = requests.take(groups, operation, [other.operation for other in here if other.operation])
+        call_id = request.id if request else operation.tool.call_id
+        if request and not isinstance(operation.tool.arguments, Mapping):  # LangChain's, without their names
+            tool = replace(operation.tool, arguments=request.arguments or operation.tool.arguments)
+            operation = replace(operation, tool=tool)
             reading = recorded[place] = replace(reading, operation=operation)
         if call_id is not None or trace_id in asks:
             later = [other for other in here or calling if other.span.start_ns >= reading.span.end_ns]
@@ -112,11 +112,11 @@ def _leave_results_to_retries(recorded: list[Reading], readings: Sequence[Readin
         for reading in recorded
         if reading.operation and reading.operation.tool and not reading.operation.failure
     }
-    for place, (one, alone) in enumerate(zip(recorded, readings, strict=True)):
-        if one.operation and one.operation.tool and one.operation.failure and _name_run(one) in done:
+    for place, (run, alone) in enumerate(zip(recorded, readings, strict=True)):
+        if run.operation and run.operation.tool and run.operation.failure and _name_run(run) in done:
             own = alone.operation.tool if alone.operation else None
-            tool = replace(one.operation.tool, result=own.result if own else None)
-            recorded[place] = replace(one, operation=replace(one.operation, tool=tool))
+            tool = replace(run.operation.tool, result=own.result if own else None)
+            recorded[place] = replace(run, operation=replace(run.operation, tool=tool))
     return recorded
 
 

@@ -146,12 +146,14 @@ def _read_entry(entry: Json, role: str) -> Iterator[Message]:
         yield from read_contents(entry, role)
     else:
         (message,) = convention.read_messages([entry], default_role=role, read=_read_part)
-        said = message.parts
+        message_parts = message.parts
         recorded = read_calls(entry) if isinstance(entry, Mapping) else ()
         id = entry.get("tool_call_id") if isinstance(entry, Mapping) else None
         if message.role == "tool" and isinstance(id, str):
-            said = tuple(_make_result(part, id) for part in said)
-        yield replace(message, parts=(*said, *(call for call in recorded if call not in said)))
+            message_parts = tuple(_make_result(part, id) for part in message_parts)
+        yield replace(
+            message, parts=(*message_parts, *(call for call in recorded if call not in message_parts))
+        )
 
 
 def _is_flat(entry: Entry) -> bool:
@@ -200,8 +202,8 @@ def _read_known(part: Part) -> Part:
         return Reasoning(_join_summaries(part.content))
     if not isinstance(part, Other) or part.type == convention.UNPARSED:
         return part
-    found = list(openai.read_content({**part.fields, "type": part.type}))
-    return found[0] if len(found) == 1 else part
+    parts = list(openai.read_content({**part.fields, "type": part.type}))
+    return parts[0] if len(parts) == 1 else part
 
 
 def _make_result(part: Part, id: str) -> Part:
@@ -212,7 +214,7 @@ def _join_summaries(content: str) -> str:
     """Join the summaries that are in place of reasoning, as JSON."""
     recorded = read_json(content)
     texts = (
-        [one.get("text") for one in recorded if isinstance(one, Mapping)]
+        [summary.get("text") for summary in recorded if isinstance(summary, Mapping)]
         if isinstance(recorded, list)
         else []
     )

@@ -44,21 +44,21 @@ class ResponsePayload:
     """The messages next to each other, as they came."""
 
 
-def operation_of(asked: RequestPayload, answered: ResponsePayload) -> Operation:
+def operation_of(request: RequestPayload, response: ResponsePayload) -> Operation:
     """Return the model call that both are of."""
     return Operation(
         "chat",
-        request_model=asked.model,
-        response_model=answered.model,
-        response_id=answered.id,
-        previous_response_id=asked.previous_response_id,
-        system_instructions=asked.instructions,
-        input=asked.messages,
-        output=answered.messages,
-        choice_count=max(asked.choice_count, len(answered.choices), 1),
-        usage=answered.usage,
-        finish_reasons=answered.finish_reasons,
-        streamed=asked.streamed,
+        request_model=request.model,
+        response_model=response.model,
+        response_id=response.id,
+        previous_response_id=request.previous_response_id,
+        system_instructions=request.instructions,
+        input=request.messages,
+        output=response.messages,
+        choice_count=max(request.choice_count, len(response.choices), 1),
+        usage=response.usage,
+        finish_reasons=response.finish_reasons,
+        streamed=request.streamed,
     )
 
 
@@ -66,10 +66,10 @@ def read_request(value: Json) -> RequestPayload:
     """Read messages, or a request that contains them."""
     if not isinstance(value, Mapping) or "role" in value or "lc" in value:
         return RequestPayload(_read_messages(value))
-    said = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
+    messages = next((value[name] for name in ("messages", "input", "prompt") if name in value), None)
     instructions, choices = read_text(value, "instructions"), value.get("n")
     return RequestPayload(
-        _read_messages(said),
+        _read_messages(messages),
         (Text(instructions),) if instructions else (),
         read_text(value, "model"),
         read_text(value, "previous_response_id"),
@@ -105,16 +105,16 @@ def read_response(value: Json) -> ResponsePayload:
     if isinstance(generations := value.get("generations"), list):
         return _read_generations(generations, value)
     choices = value.get("choices")
-    said = choices if isinstance(choices, list) else []
-    choices = tuple(_message_of_choice(one) for one in said if isinstance(one, Mapping))
-    found = tuple(message for choice in choices for message in read_written(choice, "assistant"))
-    if not said:
-        found = read_written(
+    choice_entries = choices if isinstance(choices, list) else []
+    choices = tuple(_message_of_choice(choice) for choice in choice_entries if isinstance(choice, Mapping))
+    messages = tuple(message for choice in choices for message in read_written(choice, "assistant"))
+    if not choice_entries:
+        messages = read_written(
             next((value[name] for name in ("output", "message") if name in value), value), "assistant"
         )
-    reasons = [read_text(one, "finish_reason") for one in said if isinstance(one, Mapping)]
+    reasons = [read_text(choice, "finish_reason") for choice in choice_entries if isinstance(choice, Mapping)]
     return ResponsePayload(
-        found,
+        messages,
         read_text(value, "id"),
         read_text(value, "model"),
         read_usage(value.get("usage") or value.get("usage_metadata")),
@@ -130,13 +130,15 @@ def _message_of_choice(choice: Entry) -> Json:
 def _read_generations(generations: Json, value: Entry) -> ResponsePayload:
     """Read LangChain's result of a model call: of the first prompt, each generation's message."""
     first = generations[0] if isinstance(generations, list) and generations else ()
-    made = [one for one in (first if isinstance(first, list) else [first]) if isinstance(one, Mapping)]
-    messages = [one["message"] if "message" in one else one.get("text") for one in made]
+    entries = [
+        choice for choice in (first if isinstance(first, list) else [first]) if isinstance(choice, Mapping)
+    ]
+    messages = [choice["message"] if "message" in choice else choice.get("text") for choice in entries]
     recorded = _fields_of(messages[0]) if messages else {}
     metadata = recorded.get("response_metadata")
     facts = metadata if isinstance(metadata, Mapping) else {}
     return ResponsePayload(
-        tuple(message for one in messages for message in read_written(one, "assistant")),
+        tuple(message for message_json in messages for message in read_written(message_json, "assistant")),
         read_text(facts, "id"),
         read_text(facts, "model_name") or read_text(facts, "model"),
         read_usage(recorded.get("usage_metadata") or value.get("usage_metadata")),

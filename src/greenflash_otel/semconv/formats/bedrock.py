@@ -78,13 +78,13 @@ def _read_block(block: Block) -> Iterator[Part]:
 def result_of(content: Json) -> Json:
     """Return what a tool answered: the text or the JSON, where it is all there is."""
     blocks = content if isinstance(content, list) else []
-    found = [block.get("text", block.get("json")) for block in blocks if isinstance(block, Mapping)]
-    if not found or None in found:
+    contents = [block.get("text", block.get("json")) for block in blocks if isinstance(block, Mapping)]
+    if not contents or None in contents:
         return content
     return (
-        found[0]
-        if len(found) == 1
-        else "\n".join(one if isinstance(one, str) else write_json(one) for one in found)
+        contents[0]
+        if len(contents) == 1
+        else "\n".join(item if isinstance(item, str) else write_json(item) for item in contents)
     )
 
 

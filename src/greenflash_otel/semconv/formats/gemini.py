@@ -50,10 +50,10 @@ def read_contents(value: Json, role: str) -> tuple[Message, ...]:
 
 def _read_message(entry: Entry, role: str) -> Message:
     parts = entry.get("parts")
-    said = tuple(_read_parts(parts if isinstance(parts, list) else [parts]))
-    if any(isinstance(part, ToolCallResponse) for part in said):
-        return Message(TOOL, said)  # Gemini takes them from the user
-    return Message(read_role(entry.get("role"), role), said)
+    read_parts = tuple(_read_parts(parts if isinstance(parts, list) else [parts]))
+    if any(isinstance(part, ToolCallResponse) for part in read_parts):
+        return Message(TOOL, read_parts)  # Gemini takes them from the user
+    return Message(read_role(entry.get("role"), role), read_parts)
 
 
 def _read_parts(parts: list[Json]) -> Iterator[Part]:
@@ -66,15 +66,15 @@ def _read_parts(parts: list[Json]) -> Iterator[Part]:
 
 def _read_part(part: Entry) -> Iterator[Part]:
     words = part.get("text")
-    called, answered = _pick(part, "function_call"), _pick(part, "function_response")
+    called, result = _pick(part, "function_call"), _pick(part, "function_response")
     if isinstance(words, str):
         if words and words not in LEFT_OUT:
             yield Reasoning(words) if part.get("thought") is True else Text(words)
     elif isinstance(called, Mapping):
         yield ToolCall(read_text(called, "name") or "unknown", called.get("args"), read_text(called, "id"))
-    elif isinstance(answered, Mapping):
-        response = answered.get("response")
-        id, name = read_text(answered, "id"), read_text(answered, "name")
+    elif isinstance(result, Mapping):
+        response = result.get("response")
+        id, name = read_text(result, "id"), read_text(result, "name")
         yield ToolCallResponse(response, id, has_failed(response), name)
     elif isinstance(data := _pick(part, "inline_data") or _pick(part, "file_data"), Mapping):
         yield _read_media(data)
@@ -91,9 +91,9 @@ def has_failed(response: Json) -> bool:
 def _read_media(data: Entry) -> Media:
     mime_type = read_text(data, "mime_type") or read_text(data, "mimeType") or ""
     modality = mime_type.partition("/")[0]
-    known = modality if modality in ("image", "audio", "video") else "document"
+    known_modality = modality if modality in ("image", "audio", "video") else "document"
     uri = _pick(data, "file_uri")
-    return Media(known, uri=uri if isinstance(uri, str) else None, mime_type=mime_type or None)
+    return Media(known_modality, uri=uri if isinstance(uri, str) else None, mime_type=mime_type or None)
 
 
 def _pick(entry: Entry, name: str) -> Json:

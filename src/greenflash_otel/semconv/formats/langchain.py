@@ -149,7 +149,9 @@ def drop_bytes(block: Any) -> Any:
 def _read_media(block: Mapping[str, Any]) -> Media:
     modality = MODALITIES[str(block.get("type"))]
     nested, source = block.get(str(block.get("type"))), block.get("source")
-    fields: Mapping[str, Any] = next((one for one in (nested, source) if isinstance(one, Mapping)), block)
+    fields: Mapping[str, Any] = next(
+        (value for value in (nested, source) if isinstance(value, Mapping)), block
+    )
     uri = nested if isinstance(nested, str) else fields.get("url")
     mime_type = fields.get("mime_type") or fields.get("media_type")
     data = fields.get("base64") or fields.get("data") or fields.get("file_data")

@@ -34,7 +34,7 @@ def media_of(part: JsonObject) -> Media | None:
     modality = MODALITIES.get(str(part.get("type") or part.get("kind") or ""))
     if modality is None:
         return None
-    fields = {**part, **next((found for name in INNER if (found := read_json_object(part.get(name)))), {})}
+    fields = {**part, **next((inner for name in INNER if (inner := read_json_object(part.get(name)))), {})}
     if fields.get("type") == "text":
         return None  # Anthropic's documents can be words
     mime_type, format = _find_text(fields, MIME_TYPES), fields.get("format")
@@ -63,7 +63,7 @@ def make_media(
 
 
 def _find_text(fields: JsonObject, names: Iterable[str]) -> str | None:
-    return next((found for name in names if (found := read_str(fields.get(name)))), None)
+    return next((text for name in names if (text := read_str(fields.get(name)))), None)
 
 
 def _read_attachment(place: str, modality: str) -> Media:

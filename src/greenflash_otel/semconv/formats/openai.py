@@ -98,15 +98,15 @@ def read_messages(value: object, role: str = "user") -> tuple[Message, ...]:
     """
     if isinstance(value, str):
         return (Message(role, (Text(value),)),) if value else ()
-    found: list[Message] = []
+    messages: list[Message] = []
     for entry in read_entries(read_list(value) or [value]):
         message = _read_entry(_as_object(entry), role)
         if not message.parts:
             continue
-        if found and message.role == found[-1].role == ASSISTANT:
-            message = Message(ASSISTANT, found.pop().parts + message.parts)
-        found.append(message)
-    return tuple(found)
+        if messages and message.role == messages[-1].role == ASSISTANT:
+            message = Message(ASSISTANT, messages.pop().parts + message.parts)
+        messages.append(message)
+    return tuple(messages)
 
 
 def _as_object(entry: object) -> JsonObject:
@@ -156,8 +156,8 @@ def _unseal(item: JsonObject) -> Part:
 def _read_tool_results(entry: JsonObject) -> tuple[Part, ...]:
     """Read what a tool answered; Anthropic and Bedrock have results within the content, each with its id."""
     parts = read_content(entry.get("content")) if isinstance(entry.get("content"), list) else ()
-    found = tuple(part for part in parts if isinstance(part, ToolCallResponse))
-    return found or (_read_tool_result(entry),)
+    results = tuple(part for part in parts if isinstance(part, ToolCallResponse))
+    return results or (_read_tool_result(entry),)
 
 
 def _read_tool_result(entry: JsonObject) -> Part:
@@ -177,15 +177,15 @@ def read_said(entry: JsonObject, read: Callable[[object], tuple[Part, ...]] | No
     if thought := read_str(entry.get("reasoning_content")) or read_str(entry.get("reasoning")):
         yield Reasoning(thought)
     yield from read_executed_tools(entry)
-    said = (read or read_content)(entry.get("content"))
+    parts = (read or read_content)(entry.get("content"))
     cited = _read_annotations(entry)
-    yield from _annotate(said, cited) if cited else said
+    yield from _annotate(parts, cited) if cited else parts
     if refused := read_str(entry.get("refusal")):
         yield read_refusal(refused)
     if audio := read_json_object(entry.get("audio")):
         yield _read_sound(audio)
-    known = {part.id for part in said if isinstance(part, ToolCall)}
-    yield from (call for call in read_calls(entry) if call.id is None or call.id not in known)
+    known_ids = {part.id for part in parts if isinstance(part, ToolCall)}
+    yield from (call for call in read_calls(entry) if call.id is None or call.id not in known_ids)
 
 
 def _read_sound(audio: JsonObject) -> Media:
@@ -247,8 +247,8 @@ def _read_text(fields: JsonObject, kind: str) -> tuple[Part, ...] | None:
 
 
 def _read_annotations(fields: JsonObject) -> tuple[Json, ...]:
-    found = next((found for name in CITATIONS if (found := fields.get(name))), None)
-    return tuple(map(to_json, read_list(found))) if found else ()
+    citations = next((citations for name in CITATIONS if (citations := fields.get(name))), None)
+    return tuple(map(to_json, read_list(citations))) if citations else ()
 
 
 def _annotate(parts: tuple[Part, ...], annotations: tuple[Json, ...]) -> tuple[Part, ...]:

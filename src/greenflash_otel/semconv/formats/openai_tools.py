@@ -87,8 +87,8 @@ def read_call(item: JsonObject, kind: str = "function_call", id: object = None) 
     name = read_str(item.get("name")) or ("unknown" if kind in FUNCTIONS else kind.removesuffix("_call"))
     arguments = next((item[field] for field in CALLS[kind] if field in item), None)
     caller_id = read_str(read_json_object(item.get("caller")).get("caller_id"))
-    known = read_str(item.get("call_id")) or read_str(id)
-    return ToolCall(name, read_structure(to_json(arguments)), known, caller_id)
+    known_id = read_str(item.get("call_id")) or read_str(id)
+    return ToolCall(name, read_structure(to_json(arguments)), known_id, caller_id)
 
 
 def read_named_call(name: str | None, arguments: Json, id: str | None) -> Part:
@@ -124,9 +124,9 @@ def read_output(item: JsonObject) -> ToolCallResponse:
 def read_server_call(item: JsonObject, kind: str) -> tuple[Part, ...]:
     """Read the call of a tool that the provider ran, and what came of it where the item says that."""
     results = {name: value for name in SERVER_CALLS[kind] if (value := item.get(name)) is not None}
-    asked = {str(name): to_json(value) for name, value in item.items() if name not in SERVER_CALLS[kind]}
+    arguments = {str(name): to_json(value) for name, value in item.items() if name not in SERVER_CALLS[kind]}
     id = read_str(item.get("id"))
-    call = ServerToolCall(read_str(item.get("name")) or kind.removesuffix("_call"), asked, id)
+    call = ServerToolCall(read_str(item.get("name")) or kind.removesuffix("_call"), arguments, id)
     failed = item.get("status") == "failed" or "error" in results
     if not results and not failed:
         return (call,)
@@ -145,10 +145,10 @@ def read_tool_search(item: JsonObject, kind: str) -> tuple[Part, ...]:
     """Read a search for tools, or what it found."""
     id = read_str(item.get("call_id"))
     if kind == TOOL_SEARCH_OUTPUT:
-        found = {"tools": to_json(item.get("tools"))}
+        tools = {"tools": to_json(item.get("tools"))}
         if is_tool_search_of_client(item):
-            return (ToolCallResponse(found, id),)
-        return (ServerToolCallResponse(found, id),)
+            return (ToolCallResponse(tools, id),)
+        return (ServerToolCallResponse(tools, id),)
     arguments = read_structure(to_json(item.get("arguments")))
     if is_tool_search_of_client(item):
         return (ToolCall("tool_search", arguments, id),)

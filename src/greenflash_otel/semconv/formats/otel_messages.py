@@ -125,8 +125,8 @@ def write_part(part: Part) -> JsonObject:
         case ToolCallResponse(response, id, failed, name):
             answer: JsonObject = {"type": "tool_call_response", "id": id, "response": response}
             return {**answer, **({"name": name} if name else {}), **_write_failed(failed)}
-        case ServerToolCall(name, asked, id):
-            return {"type": "server_tool_call", "id": id, "name": name, "server_tool_call": asked}
+        case ServerToolCall(name, request, id):
+            return {"type": "server_tool_call", "id": id, "name": name, "server_tool_call": request}
         case ServerToolCallResponse(response, id, failed):
             body: JsonObject = {"type": "server_tool_call_response", "id": id}
             return {**body, "server_tool_call_response": response, **_write_failed(failed)}
@@ -272,8 +272,10 @@ def _read_binary(part: JsonObject) -> Part:
     """Read a medium of Pydantic AI, formats 2 and 3."""
     mime_type = _read_str(part.get("media_type")) or ""
     modality = mime_type.partition("/")[0]
-    known = modality if modality in ("image", "audio", "video") else "document"
-    return _read_media({"modality": known, "mime_type": mime_type or None, "content": part.get("content")})
+    known_modality = modality if modality in ("image", "audio", "video") else "document"
+    return _read_media(
+        {"modality": known_modality, "mime_type": mime_type or None, "content": part.get("content")}
+    )
 
 
 def _read_media(part: JsonObject) -> Part:

@@ -22,7 +22,7 @@ def write_record(
     """Write the fields of ``record`` that say something."""
     values = {name: getattr(record, name) for name in record.__dataclass_fields__}
     if isinstance(record, PromptTemplate):
-        values["components"] = [write_record(one) for one in record.components]
+        values["components"] = [write_record(component) for component in record.components]
     return {
         name: value
         for name, value in values.items()
@@ -91,7 +91,7 @@ def read_prompt(value: Json) -> PromptTemplate | None:
         version=_find_text(value, "version"),
         template=template,
         variables=variables if isinstance(variables, Mapping) else {},
-        components=tuple(one for one in components if one is not None),
+        components=tuple(component for component in components if component is not None),
     )
 
 

@@ -27,8 +27,8 @@ def text_of_result(response: Json) -> Json:
     if not isinstance(recorded, (list, tuple)) or not recorded:
         return response
     if is_converse(list(recorded)):
-        found = result_of(list(recorded))
-        return response if isinstance(found, list) else found
+        result = result_of(list(recorded))
+        return response if isinstance(result, list) else result
     texts = [_text_of_block(block) for block in recorded]
     return response if None in texts else "\n".join(text for text in texts if text)
 

@@ -23,11 +23,11 @@ def unfold_texts(message: Message) -> Message:
     """Return a message with the parts that are in its texts as JSON; the same message if there are none."""
     if not any(isinstance(part, Text) and part.content[:1] in ("{", "[") for part in message.parts):
         return message
-    found: list[Part] = []
+    parts: list[Part] = []
     for part in message.parts:
-        found += _unfold(part)
-    same = len(found) == len(message.parts) and all(map(_is, found, message.parts))
-    return message if same else replace(message, parts=tuple(found))
+        parts += _unfold(part)
+    same = len(parts) == len(message.parts) and all(map(_is, parts, message.parts))
+    return message if same else replace(message, parts=tuple(parts))
 
 
 def _is(part: Part, other: Part) -> bool:
@@ -43,7 +43,7 @@ def _unfold(part: Part) -> Sequence[Part]:
     blocks = [block for block in recorded if isinstance(block, Mapping)]
     if len(blocks) < len(recorded) or not (all(map(_is_typed, blocks)) or is_bedrock(blocks)):
         return (part,)
-    return [one for block in blocks for one in _read_block(block)]
+    return [part_of_block for block in blocks for part_of_block in _read_block(block)]
 
 
 def _is_thought(block: Mapping[str, Json]) -> bool:

@@ -85,14 +85,14 @@ class LiveExchange:
 
     def list_spoken(self, voice: Voice | None) -> list[Message]:
         """Return what the person said and pressed in it, in the order in which that began."""
-        found = list[Message]()
+        messages = list[Message]()
         if voice and (question := "".join(self.person.deltas).strip()):
-            found.append(Message("user", (Text(question),), voice=voice))
+            messages.append(Message("user", (Text(question),), voice=voice))
         if self.keys:
             pressed_first = voice and self.keys_ms < (voice.started_at_ms or 0)
             pressed = Message("user", (Text(self.keys),), at_ms=self.keys_ms)
-            found.insert(0 if pressed_first else len(found), pressed)
-        return found
+            messages.insert(0 if pressed_first else len(messages), pressed)
+        return messages
 
 
 def read_moment(event: JsonObject) -> int | None:

@@ -103,8 +103,8 @@ class RequestQueue:
             self._take(iter(self._waiting))
         return True
 
-    def _take(self, found: Iterator[ResponseRequest]) -> ResponseRequest | None:
-        request = next(found, None)
+    def _take(self, candidates: Iterator[ResponseRequest]) -> ResponseRequest | None:
+        request = next(candidates, None)
         if request:
             self._waiting.remove(request)
         return request
