@@ -107,14 +107,14 @@ def read_outcomes(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[StoredOutcome, ...]:
     """All Greenflash events in order of arrival, also those whose conversation is unknown."""
-    return tuple(map(_read_outcome, _select_page(store, "outcomes", limit, offset, newest_first)))
+    return tuple(map(read_outcome, _select_page(store, "outcomes", limit, offset, newest_first)))
 
 
 def read_ratings(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[StoredRating, ...]:
     """All ratings in order of arrival, also those whose conversation is unknown."""
-    return tuple(map(_read_rating, _select_page(store, "ratings", limit, offset, newest_first)))
+    return tuple(map(read_rating, _select_page(store, "ratings", limit, offset, newest_first)))
 
 
 def read_users(
@@ -191,13 +191,14 @@ def _read_conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConver
         voice_call=fields.get("voiceCall"),
         created_at=write_instant(row["created_at_us"]),
         updated_at=write_instant(row["updated_at_us"]),
-        messages=tuple(map(_read_message, messages)),
-        outcomes=tuple(map(_read_outcome, db.execute(OUTCOMES, key))),
-        ratings=tuple(map(_read_rating, db.execute(RATINGS, key))),
+        messages=tuple(map(read_message, messages)),
+        outcomes=tuple(map(read_outcome, db.execute(OUTCOMES, key))),
+        ratings=tuple(map(read_rating, db.execute(RATINGS, key))),
     )
 
 
-def _read_message(row: sqlite3.Row) -> StoredMessage:
+def read_message(row: sqlite3.Row) -> StoredMessage:
+    """Return the message of a row."""
     item = json.loads(row["item"])
     return StoredMessage(
         id=row["id"],
@@ -219,7 +220,8 @@ def _read_message(row: sqlite3.Row) -> StoredMessage:
     )
 
 
-def _read_outcome(row: sqlite3.Row) -> StoredOutcome:
+def read_outcome(row: sqlite3.Row) -> StoredOutcome:
+    """Return the outcome of a row."""
     body = json.loads(row["body"])
     return StoredOutcome(
         id=row["id"],
@@ -236,7 +238,8 @@ def _read_outcome(row: sqlite3.Row) -> StoredOutcome:
     )
 
 
-def _read_rating(row: sqlite3.Row) -> StoredRating:
+def read_rating(row: sqlite3.Row) -> StoredRating:
+    """Return the rating of a row."""
     body = json.loads(row["body"])
     return StoredRating(
         rating=body["rating"],

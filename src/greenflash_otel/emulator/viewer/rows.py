@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from greenflash_otel.emulator.instants import read_instant_us
+
 PAGE = 50
 """Rows of a page."""
 
@@ -96,6 +98,7 @@ CONDITIONS: Mapping[str, str] = {
     "org": "o.external_id = :org",
     "model": "json_extract(c.fields, '$.model') = :model",
     "outcome": OUTCOME_OF.format(condition="x.event_type = :outcome AND"),
+    "since": "c.updated_at_us >= :since_us",
     "before": "(c.updated_at_us, c.position) < (:before_us, :before_position)",
 }
 """The condition that each term of the query adds."""
@@ -181,6 +184,8 @@ def list_conversations(db: sqlite3.Connection, query: Mapping[str, str]) -> List
     if "q" in terms:
         terms["q_text"] = _make_pattern(terms["q"])
         terms["q_json"] = _make_pattern(json.dumps(terms["q"], ensure_ascii=False)[1:-1])
+    if "since" in terms:
+        terms["since_us"] = _read_since_us(terms["since"])
     if "before" in terms:
         terms["before_us"], terms["before_position"] = read_cursor(terms["before"])
     statement = CONVERSATIONS.format(where=" AND ".join(conditions) or "1")
@@ -198,6 +203,13 @@ def read_cursor(text: str) -> tuple[int, int]:
     if not (first.isdecimal() and second.isdecimal() and len(text) < 40):
         raise ValueError(f"before={text} is no place in this list; begin at its first page")
     return int(first), int(second)
+
+
+def _read_since_us(text: str) -> int:
+    try:
+        return read_instant_us(text)
+    except ValueError as error:
+        raise ValueError(f"since={text}: {error}") from None
 
 
 def _make_pattern(text: str) -> str:
