@@ -89,9 +89,7 @@ class EmulatorReader:
     def _expect_loss(self) -> Iterator[None]:
         try:
             yield
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
-            if isinstance(error, BrokenPipeError):  # of standard output
-                raise
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError):
             raise EmulatorGone(f"No emulator answers at {name_address(self.url)}. {START}") from None
 
     def _check(self, answer: httpx.Response) -> Mapping[str, Any]:
@@ -100,7 +98,7 @@ class EmulatorReader:
         except ValueError:
             body = None
         if not isinstance(body, dict) or HEADER not in answer.headers:
-            raise CommandFailure(f"What answers at {name_address(self.url)} is no emulator. {START}")
+            raise EmulatorGone(f"What answers at {name_address(self.url)} is no emulator. {START}")
         if answer.status_code < 400:
             return body
         message = str(body.get("message", ""))

@@ -111,7 +111,9 @@ def _read_messages(db: sqlite3.Connection, base: JsonObject, news: str) -> Itera
     for is_visible, group in itertools.groupby(messages, lambda message: message.type in VISIBLE):
         if is_visible:
             for message in group:
-                yield {**base, **write_message(message), "kind": KINDS.get(message.type, "answer")}
+                written = write_message(message)
+                written["created_at"] = written.pop("at")  # the line says when it arrived
+                yield {**base, **written, "kind": KINDS.get(message.type, "answer")}
         else:
             yield {**base, "kind": "steps", **_write_steps(list(group))}
 
@@ -140,7 +142,7 @@ def _read_outcomes(db: sqlite3.Connection, base: JsonObject, news: str) -> Itera
         outcome = write_outcome(reading.read_outcome(row))
         named = base["conversation"] or row["external_conversation_id"] or row["conversation_id"]
         about = {"user": outcome["user"] or base["user"], "conversation": named}
-        del outcome["at"]  # the line says when it arrived
+        outcome["occurred_at"] = outcome.pop("at")
         yield {**base, **outcome, **about, "kind": "outcome"}
 
 
@@ -149,5 +151,5 @@ def _read_rating(db: sqlite3.Connection, base: JsonObject, request: sqlite3.Row)
         row = db.execute("SELECT * FROM ratings WHERE position = ?", (id,)).fetchone()
         rating = write_rating(reading.read_rating(row))
         named = base["conversation"] or row["external_conversation_id"] or row["conversation_id"]
-        del rating["at"]
+        rating["rated_at"] = rating.pop("at")
         yield {**base, **rating, "conversation": named, "kind": "rating"}
