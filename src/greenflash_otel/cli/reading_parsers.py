@@ -30,13 +30,10 @@ SINCE = "age, such as 10m, 2h or 7d, or a time, such as 2026-01-31T09:30:00Z"
 
 
 def add_reading_commands(commands: Commands) -> None:
-    """Add ``conversations``, ``show`` and ``tail``."""
+    """Add ``conversations``, ``show``, ``tail`` and ``completion``."""
     _add_conversations(commands)
     _add_show(commands)
     _add_tail(commands)
-
-
-def add_later(commands: Commands) -> None:
     completion = commands.add_parser("completion", help="completion for a shell", description=COMPLETION)
     completion.add_argument("shell", choices=SHELLS)
     completion.set_defaults(command="completion:write", parser=completion)
