@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from greenflash_otel.checkup.finding import CHECKS
 from greenflash_otel.cli import make_parser
@@ -21,8 +22,8 @@ Made by `make docs`. `python -m greenflash_otel` is the same.
 
 | Exit code | Meaning |
 |---|---|
-| 0 | Done. Ctrl+C of `emulator` and `gateway` too: they run until then. |
-| 1 | Not all was done, and the command says what. |
+| 0 | Done. Ctrl+C of `emulator`, `gateway` and `tail` too: they run until then. |
+| 1 | Not all was done, or a conversation that you named is not there. The command says what. |
 | 2 | The command, a setting or a file is wrong, an extra is missing, or the outbox cannot be used. Nothing was done to what is wrong. |
 | 130 | Interrupted. |
 
@@ -30,6 +31,31 @@ Settings come from [environment variables](settings.md). Options of a command wi
 those: `--api-key-file` names a file.
 
 Lists show the newest first. Where a list is cut, a line on standard error says how to see the rest. An empty list is a sentence on standard error.
+
+## Look at conversations
+
+Three commands read the emulator, as [its page](viewer.md) does:
+
+```console
+$ greenflash-otel conversations --user ada     # what there is
+$ greenflash-otel show chat-42                 # one, as its user saw it
+$ greenflash-otel tail --has outcome,error     # what arrives, until Ctrl+C
+```
+
+- They read the address of `--url`. Without it they read `GREENFLASH_BASE_URL` if an emulator answers there, else `http://127.0.0.1:8765`.
+  They do not read a Greenflash account.
+- `show` takes the id of your application or Greenflash's. `show --last` shows what changed last. Where a conversation branches, a line names the
+  `--branch` of the others.
+- `tail` begins with what comes next. `--since 10m` begins ten minutes ago. If the emulator goes away, `tail` waits for it. Then it continues
+  behind the last line, so nothing is missed or repeated, and it says so.
+- Times are UTC. Control characters of content are shown as escapes, such as `\\x1b`.
+- On a terminal, lines are cut at its width. In a pipe they are whole.
+
+`greenflash-otel completion bash` prints the completion of your shell; `zsh` and `fish` work too:
+
+```console
+$ source <(greenflash-otel completion bash)
+```
 
 ## JSON
 
@@ -43,7 +69,11 @@ number changes when one is removed or changes its meaning.
 | `outbox-entry/1` | `outbox show`, `outbox export` | as above and `body`; `show` has no `destination` |
 | `settings/1` | `settings` | `settings`, each with `name`, `value`, `source` (an option, a variable or `default`), `default`, `variables`; `problems` |
 | `doctor/1` | `doctor` | `ok`, `version`; `findings`, each with `id`, `state` (`ok`, `warn`, `fail`), `title`, `next_step`; [ids](doctor.md) |
-| `error/1` | any, with exit code 2 | `error`, `exit` |
+| `conversation-list/1` | `conversations` | `id`, `external_id`, `user`, `organization`, `model`, `updated_at`, `asked`, `answered`, `messages`, `steps`, `error`, `outcomes`, `ratings` |
+| `conversation/1` | `show` | `id`, `external_id`, `user`, `organization`, `product_id`, `model`, `created_at`, `updated_at`, `system_prompt`, `properties`, `url`, `branch_count`; `turns`, each with `number`, `id`, `at`, `user`, `steps`, `answers`, `system`, `failure`, `branches`; `outcomes`, `ratings`. Within a turn, `index` is the order |
+| `request/1` | `show --raw`, `show --curl` | `number`, `at`, `method`, `path`, `status`, `about`, `body`, `curl` |
+| `tail/1` | `tail` | `at`, `kind` (`user`, `answer`, `system`, `steps`, `outcome`, `rating`, `profile`, `rejected`, `sampled`), `conversation`, `conversation_id`, `user`, `cursor`, and what the kind has |
+| `error/1` | any, with exit code 1 or 2 | `error`, `exit`, `hint` where there is one |
 
 `age_s` is the age of the newest thing in a request, in seconds. `attempts` is `null` for what waits: its attempts are not stored.
 """
@@ -96,7 +126,8 @@ def doctor_page() -> str:
 
 
 def _helps(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    command.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=100)
+    formatter: Any = command.formatter_class
+    command.formatter_class = lambda prog: formatter(prog, width=100)
     yield command.prog, command.format_help()
     for action in command._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -64,7 +64,7 @@ def happen(store: Store, **fields: Any) -> str:
     """Add a Greenflash event."""
     body = {"eventType": "upgrade", "productId": PRODUCT, "value": "1", **fields}
     with store.change() as change:
-        return writing.add_event(change, read(EventRequest, json.dumps(body).encode()))
+        return writing.add_event(change, read(EventRequest, json.dumps(body).encode())).id
 
 
 def rate(store: Store, rating: float, **fields: Any) -> None:

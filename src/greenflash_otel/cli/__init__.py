@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from greenflash_otel.cli.command_failure import CommandFailure
 from greenflash_otel.cli.parser import make_parser
 from greenflash_otel.cli.setting_options import set_from_options
 from greenflash_otel.cli.stderr_log import log_to_stderr
+from greenflash_otel.cli.text_columns import discard_output
 from greenflash_otel.errors import ConfigurationError
+from greenflash_otel.visible_text import escape_controls
 
 EXTRAS = {
     "openai": "openai",
@@ -27,7 +29,7 @@ EXTRAS = {
 """The extra that brings a module which may be missing."""
 
 
-ENDED_BY_CTRL_C = frozenset({"emulator", "gateway"})
+ENDED_BY_CTRL_C = frozenset({"emulator", "gateway", "tail"})
 """Commands that run until then, so that it is no failure."""
 SERVERS = frozenset({"gateway"})
 """Commands whose log is read long after: its lines have a time, and say at INFO what is served."""
@@ -43,26 +45,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with log_to_stderr(is_server=module in SERVERS), set_from_options(parsed):
             code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(parsed)
+            sys.stdout.flush()
     except ConfigurationError as error:
         return _refuse(parsed, str(error))
+    except CommandFailure as failure:
+        return _refuse(parsed, str(failure), hint=failure.hint, code=failure.code)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get(str(error.name).partition(".")[0])
         if extra is None:
             raise
         return _refuse(parsed, f"{error.name} is not installed: pip install 'greenflash-otel[{extra}]'")
     except BrokenPipeError:  # e.g. `outbox export | head`: who reads has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return 0
     except KeyboardInterrupt:
         return 0 if module in ENDED_BY_CTRL_C else 130
     return code
 
 
-def _refuse(parsed: argparse.Namespace, reason: str) -> int:
-    print(reason, file=sys.stderr)
+def _refuse(parsed: argparse.Namespace, reason: str, *, hint: str = "", code: int = 2) -> int:
+    for line in filter(None, (reason, hint)):
+        print(escape_controls(line), file=sys.stderr)
     if getattr(parsed, "json", False):
-        print(json.dumps({"schema": "error/1", "error": reason, "exit": 2}))
-    return 2
+        hints = {"hint": hint} if hint else {}
+        print(json.dumps({"schema": "error/1", "error": reason, **hints, "exit": code}))
+    return code
 
 
 __all__ = ["EXTRAS", "main", "make_parser"]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from greenflash_otel.cli.command_parser import CommandParser, read_version
+from greenflash_otel.cli.json_option import add_json
+from greenflash_otel.cli.reading_parsers import add_reading_commands
 from greenflash_otel.cli.setting_options import add_settings
 
 Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
@@ -23,10 +25,17 @@ def make_parser() -> CommandParser:
     emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     emulator.add_argument("--port", type=int, default=8765, help="port to listen on (default %(default)s)")
     emulator.add_argument("--database", default=":memory:", help="SQLite file to keep everything in")
-    emulator.add_argument("--api-key", help="the only key to accept, and to open the pages; by default any")
+    emulator.add_argument(
+        "--api-key-file",
+        dest="only_key_file",
+        metavar="FILE",
+        help="file of the only key to accept, and to open the pages; by default any",
+    )
     emulator.add_argument(
         "--allowed-host", action="append", default=[], metavar="NAME", help="answer to this host name too"
     )
+    emulator.add_argument("--open", action="store_true", help="open its page in a browser")
+    emulator.add_argument("--quiet", action="store_true", help="print no line for each request")
     emulator.set_defaults(command="emulator:serve", parser=emulator)
 
     _add_demo(commands)
@@ -45,6 +54,7 @@ def make_parser() -> CommandParser:
     add_json(doctor)
     add_settings(doctor)
     doctor.set_defaults(command="doctor:run", parser=doctor)
+    add_reading_commands(commands)
     return root
 
 
@@ -123,11 +133,6 @@ def _add_gateway(commands: Commands) -> None:
     add_settings(gateway)
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option that makes a command print JSON, and nothing else, to standard output."""
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
-
-
 ROOT = (
     "Conversations and outcomes to Greenflash. Exit codes: 0: done; 1: something was not, and it says what; 2: the "
     "command, a setting or a file is wrong; 130: interrupted."
@@ -148,7 +153,8 @@ OUTBOX = (
 EMULATOR = (
     "A local stand-in for the Greenflash API, strict about its contract. Point GREENFLASH_BASE_URL at the "
     "address it prints, and open that address in a browser to see what arrives. /emulator/conversations "
-    "there has it as JSON. Exit code 0: it ran until Ctrl+C; 2: it could not start."
+    "there has it as JSON. It prints a line for each request that would change something. Exit code 0: it "
+    "ran until Ctrl+C; 2: it could not start."
 )
 GATEWAY = (
     "Takes spans and log records over OTLP/HTTP (protobuf and JSON; gzip, zstd) and OTLP/gRPC, from an "

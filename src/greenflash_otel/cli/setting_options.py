@@ -61,12 +61,13 @@ def _read_options(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
         value = getattr(arguments, f"set_{name}", None)
         file = getattr(arguments, f"{name}_file", None)
         if file is not None:
-            value = _read_secret(file)
+            value = read_secret(file)
         if value is not None:
             yield setting.variables[0], value
 
 
-def _read_secret(file: str) -> str:
+def read_secret(file: str) -> str:
+    """Read the secret of a file. Raises `ConfigurationError` if it cannot be read."""
     try:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:

@@ -23,6 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from greenflash_otel.emulator.command_endpoints import COMMAND_ENDPOINTS
 from greenflash_otel.emulator.endpoints import API, ENDPOINTS, OWN, READING_METHODS, Call, Endpoint, Reply
 from greenflash_otel.emulator.faults import Fault, Faults
 from greenflash_otel.emulator.hosts import HostCheck
@@ -76,7 +77,7 @@ def create_app(
         return _refuse(error.status_code, message, error.headers)
 
     app = Starlette(
-        routes=[*(make_route(endpoint) for endpoint in ENDPOINTS), *viewer.routes],
+        routes=[*(make_route(endpoint) for endpoint in (*ENDPOINTS, *COMMAND_ENDPOINTS)), *viewer.routes],
         middleware=[Middleware(HostCheck, allowed=allowed_hosts)],
         exception_handlers={Refused: on_refusal, HTTPException: on_http_exception, Exception: _on_exception},
     )

@@ -28,6 +28,7 @@ from greenflash_otel.emulator.request_lines import (
     SAMPLED_OUT,
     describe_event,
     describe_messages,
+    describe_messages_briefly,
     describe_rating,
 )
 from greenflash_otel.emulator.store import Store, reading, writing
@@ -92,8 +93,15 @@ def post_messages(store: Store, call: Call) -> Reply:
             writing.note(change, call.arrival, 204, SAMPLED_OUT)
             return Reply(204, None)
         receipt = writing.add_messages(change, request)
-        about = describe_messages(request, receipt)
-        writing.note(change, call.arrival, 201, about, receipt.conversation_id)
+        writing.note(
+            change,
+            call.arrival,
+            201,
+            describe_messages(request, receipt),
+            receipt.conversation_id,
+            news=receipt.created_ids,
+            brief=describe_messages_briefly(request, receipt),
+        )
     return Reply(201, views.write_messages_answer(receipt, request.system_prompt))
 
 
@@ -107,19 +115,20 @@ def post_event(store: Store, call: Call) -> Reply:
         if not sampled:
             writing.note(change, call.arrival, 204, SAMPLED_OUT)
             return Reply(204, None)
-        event_id = writing.add_event(change, request)
+        receipt = writing.add_event(change, request)
         conversation_id = writing.find_conversation_id(change, request)
-        writing.note(change, call.arrival, 201, describe_event(request), conversation_id)
-    return Reply(201, {"success": True, "eventId": event_id})
+        news = [receipt.id] if receipt.created else []
+        writing.note(change, call.arrival, 201, describe_event(request), conversation_id, news=news)
+    return Reply(201, {"success": True, "eventId": receipt.id})
 
 
 def post_rating(store: Store, call: Call) -> Reply:
     """Keep a rating; what it rates may be unknown as yet."""
     request = read(RatingRequest, call.body)
     with store.change() as change:
-        writing.add_rating(change, request)
+        news = [writing.add_rating(change, request)]
         conversation_id = writing.find_conversation_id(change, request)
-        writing.note(change, call.arrival, 201, describe_rating(request), conversation_id)
+        writing.note(change, call.arrival, 201, describe_rating(request), conversation_id, news=news)
     return Reply(201, {"success": True})
 
 

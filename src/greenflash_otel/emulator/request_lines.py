@@ -12,10 +12,18 @@ LONGEST = 300
 
 def describe_messages(request: MessagesRequest, receipt: Receipt) -> str:
     """Say how many messages were new to which conversation."""
-    new = sum(message.created for message in receipt.messages)
+    new = len(receipt.created_ids)
     known_count = len(receipt.messages) - new
     name = request.external_conversation_id or receipt.conversation_id
     return _cut(f"{name}: {new} new" + (f", {known_count} known before" if known_count else ""))
+
+
+def describe_messages_briefly(request: MessagesRequest, receipt: Receipt) -> str:
+    """Say how many messages were new to which conversation, as ``chat-42 +2 (1 known)``."""
+    new = len(receipt.created_ids)
+    known = len(receipt.messages) - new
+    name = request.external_conversation_id or receipt.conversation_id
+    return _cut(f"{name} +{new}" + (f" ({known} known)" if known else ""))
 
 
 def describe_event(request: EventRequest) -> str:

@@ -67,6 +67,7 @@ class Emulator:
         new_uuid: Callable[[], str] = make_uuid,
         max_body_bytes: int = MAX_BODY_BYTES,
         allowed_hosts: Sequence[str] = (),
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.host = host
         self.port = port
@@ -80,6 +81,7 @@ class Emulator:
         self._new_uuid = new_uuid
         self._max_body_bytes = max_body_bytes
         self._allowed_hosts = allowed_hosts
+        self._report = report
         self._stopping = threading.Event()
         self._running: _Running | None = None
 
@@ -181,7 +183,7 @@ class Emulator:
     def _open(self) -> tuple[_EmulatorServer, socket.socket, Store]:
         """Everything a server needs, the port bound: from here on clients can connect."""
         try:
-            store = Store(self.database, now_us=self._now_us, new_uuid=self._new_uuid)
+            store = Store(self.database, now_us=self._now_us, new_uuid=self._new_uuid, report=self._report)
         except sqlite3.Error as error:
             raise ConfigurationError(f"cannot open the database {str(self.database)!r}: {error}") from error
         try:
@@ -223,9 +225,15 @@ def run(
     *,
     allowed_hosts: Sequence[str] = (),
     announce: Callable[[str], None] = lambda url: None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Serve until interrupted. ``announce`` is called with the URL once clients can connect."""
-    Emulator(host, port, database, api_key, allowed_hosts=allowed_hosts).serve(announce)
+    """Serve until interrupted.
+
+    ``announce`` is called with the URL once clients can connect, ``report`` with a line for each request that
+    would change something.
+    """
+    emulator = Emulator(host, port, database, api_key, allowed_hosts=allowed_hosts, report=report)
+    emulator.serve(announce)
 
 
 class _EmulatorServer(uvicorn.Server):

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 MIGRATIONS = (
@@ -98,6 +98,12 @@ MIGRATIONS = (
     CREATE INDEX requests_refused ON requests (position) WHERE status >= 400;
     CREATE INDEX requests_of_conversation ON requests (conversation_id);
     """,
+    """
+    ALTER TABLE requests ADD COLUMN news TEXT NOT NULL DEFAULT '[]';  -- JSON array: ids of what was not known before
+    CREATE INDEX requests_in_time ON requests (at_us);
+    CREATE TABLE identity (id TEXT NOT NULL) STRICT;      -- another one once positions begin anew
+    INSERT INTO identity VALUES (lower(hex(randomblob(8))));
+    """,
 )
 """Applied in order, each once; never edited, only added to."""
 
@@ -109,16 +115,24 @@ class Change:
     db: sqlite3.Connection
     now_us: int
     new_uuid: Callable[[], str]
+    lines: list[str] = field(default_factory=list)
+    """What to report, once it has happened."""
 
 
 class Store:
     """The open database, with the clock and the source of ids for what is written to it."""
 
     def __init__(
-        self, database: str | Path, *, now_us: Callable[[], int], new_uuid: Callable[[], str]
+        self,
+        database: str | Path,
+        *,
+        now_us: Callable[[], int],
+        new_uuid: Callable[[], str],
+        report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._now_us = now_us
         self._new_uuid = new_uuid
+        self._report = report
         self._lock = threading.Lock()
         self.changes = 0
         """Changes that were committed so far, for those who wait for the next one."""
@@ -137,13 +151,16 @@ class Store:
         """One transaction, rolled back if the block raises."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
+            change = Change(self._db, self._now_us(), self._new_uuid)
             try:
-                yield Change(self._db, self._now_us(), self._new_uuid)
+                yield change
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
             self.changes += 1
+        for line in change.lines:
+            self._report(line)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:

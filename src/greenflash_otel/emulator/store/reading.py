@@ -191,13 +191,14 @@ def _read_conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConver
         voice_call=fields.get("voiceCall"),
         created_at=write_instant(row["created_at_us"]),
         updated_at=write_instant(row["updated_at_us"]),
-        messages=tuple(map(_read_message, messages)),
+        messages=tuple(map(read_message, messages)),
         outcomes=tuple(map(read_outcome, db.execute(OUTCOMES, key))),
         ratings=tuple(map(read_rating, db.execute(RATINGS, key))),
     )
 
 
-def _read_message(row: sqlite3.Row) -> StoredMessage:
+def read_message(row: sqlite3.Row) -> StoredMessage:
+    """Return the message of a row."""
     item = json.loads(row["item"])
     return StoredMessage(
         id=row["id"],
@@ -220,7 +221,7 @@ def _read_message(row: sqlite3.Row) -> StoredMessage:
 
 
 def read_outcome(row: sqlite3.Row) -> StoredOutcome:
-    """Read a row of ``outcomes``."""
+    """Return the outcome of a row."""
     body = json.loads(row["body"])
     return StoredOutcome(
         id=row["id"],
@@ -238,7 +239,7 @@ def read_outcome(row: sqlite3.Row) -> StoredOutcome:
 
 
 def read_rating(row: sqlite3.Row) -> StoredRating:
-    """Read a row of ``ratings``."""
+    """Return the rating of a row."""
     body = json.loads(row["body"])
     return StoredRating(
         rating=body["rating"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -27,6 +27,7 @@ from greenflash_otel.emulator.contract.fields import Body
 from greenflash_otel.emulator.instants import read_instant_us
 from greenflash_otel.emulator.refusal import Refused
 from greenflash_otel.emulator.store.database import Change
+from greenflash_otel.emulator.terminal_lines import write_line
 
 Kind: TypeAlias = Literal["user", "organization"]
 
@@ -72,11 +73,43 @@ class Receipt:
     conversation_id: str
     messages: tuple[MessageReceipt, ...]
 
+    @property
+    def created_ids(self) -> Sequence[str]:
+        """Greenflash's ids of the messages that it had not before."""
+        return [message.id for message in self.messages if message.created]
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceipt:
+    """What became of a request to ``/events``."""
+
+    id: str
+    created: bool
+    """False if its ``insertId`` was known."""
+
 
 def note(
-    change: Change, arrival: Arrival, status: int, about: str = "", conversation_id: str | None = None
+    change: Change,
+    arrival: Arrival,
+    status: int,
+    about: str = "",
+    conversation_id: str | None = None,
+    *,
+    news: Sequence[str | int] = (),
+    brief: str | None = None,
 ) -> None:
-    """Store a request and how it is answered, even if it changes nothing else."""
+    """Store a request and how it is answered, even if it changes nothing else.
+
+    Args:
+        change: The change that it belongs to.
+        arrival: The request.
+        status: Of the answer.
+        about: For people: what it did, or why it was refused.
+        conversation_id: Greenflash's, if it is known by then.
+        news: Ids of what was not known before.
+        brief: As `about`, for a terminal.
+    """
+    change.lines.append(write_line(status, arrival.method, arrival.path, about if brief is None else brief))
     row = {
         "at_us": change.now_us,
         "duration_us": (time.perf_counter_ns() - arrival.began_ns) // 1_000,
@@ -87,6 +120,7 @@ def note(
         "about": about,
         "conversation_id": conversation_id,
         "body": arrival.body,
+        "news": json.dumps(news),
     }
     _insert(change.db, "requests", row)
 
@@ -124,8 +158,8 @@ def add_messages(change: Change, request: MessagesRequest) -> Receipt:
     return Receipt(conversation_id, tuple(receipts))
 
 
-def add_event(change: Change, request: EventRequest) -> str:
-    """Keep a Greenflash event and return its id; of a known ``insertId`` the id it got first."""
+def add_event(change: Change, request: EventRequest) -> EventReceipt:
+    """Keep a Greenflash event; one of a known ``insertId`` has the id that it got first."""
     at_us = change.now_us if request.event_at is None else read_instant_us(request.event_at)
     event_id = change.new_uuid()
     row = {
@@ -139,13 +173,13 @@ def add_event(change: Change, request: EventRequest) -> str:
         "body": json.dumps(request.as_sent()),
     }
     if _insert(change.db, "outcomes", row):
-        return event_id
+        return EventReceipt(event_id, created=True)
     stored = change.db.execute("SELECT id FROM outcomes WHERE insert_id = ?", (request.insert_id,)).fetchone()
-    return str(stored["id"])
+    return EventReceipt(str(stored["id"]), created=False)
 
 
-def add_rating(change: Change, request: RatingRequest) -> None:
-    """Keep a rating. There is no key: a repeat is a second rating, and the last one is shown."""
+def add_rating(change: Change, request: RatingRequest) -> int:
+    """Keep a rating and return its position. A repeat is a second rating, as there is no key; the last one is shown."""
     at_us = change.now_us if request.rated_at is None else read_instant_us(request.rated_at)
     row = {
         "product_id": request.product_id.lower(),
@@ -157,6 +191,8 @@ def add_rating(change: Change, request: RatingRequest) -> None:
         "body": json.dumps(request.as_sent()),
     }
     _insert(change.db, "ratings", row)
+    (position,) = change.db.execute("SELECT last_insert_rowid()").fetchone()
+    return int(position)
 
 
 def save_user(change: Change, external_id: str, request: UserRequest | UserUpdate) -> None:

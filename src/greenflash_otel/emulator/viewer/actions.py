@@ -20,6 +20,7 @@ def clear(store: Store) -> str:
     with store.change() as change:
         for table in TABLES:
             change.db.execute(f"DELETE FROM {table}")  # noqa: S608 - a name of this module
+        change.db.execute("UPDATE identity SET id = lower(hex(randomblob(8)))")
     return "/"
 
 

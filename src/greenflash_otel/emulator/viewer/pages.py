@@ -228,9 +228,17 @@ def build_expired(page: PageRequest) -> RenderedPage:
 def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
     """Return the number of the latest request, and what came after the one numbered ``after``."""
     with store.snapshot() as db:
-        (latest,) = db.execute("SELECT coalesce(max(position), 0) FROM requests").fetchone()
+        latest, store_id = db.execute(
+            "SELECT coalesce(max(position), 0), (SELECT id FROM identity) FROM requests"
+        ).fetchone()
         if after is None or after > latest:  # the emulator was emptied or started anew
-            return {"position": latest, "conversations": [], "requests": 0, "rejected": 0}
+            return {
+                "position": latest,
+                "store": store_id,
+                "conversations": [],
+                "requests": 0,
+                "rejected": 0,
+            }
         arrivals = db.execute(
             """SELECT conversation_id, status FROM requests WHERE position > ? ORDER BY position LIMIT ?""",
             (after, MOST_ARRIVALS),
@@ -239,6 +247,7 @@ def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
     rejected = sum(row["status"] >= 400 for row in arrivals)
     return {
         "position": latest,
+        "store": store_id,
         "conversations": list(conversations),
         "requests": latest - after,
         "rejected": rejected,

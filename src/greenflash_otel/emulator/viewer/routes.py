@@ -114,12 +114,15 @@ class Viewer:
 
     async def _report_arrivals(self, after: int | None) -> AsyncIterator[str]:
         seen_changes, quiet_s = -1, 0.0
+        store_id: str | None = None
         yield "retry: 1000\n\n"
         while not self._is_stopping():
             if self._store.changes != seen_changes:
                 seen_changes, quiet_s = self._store.changes, 0.0
-                arrivals = await run_in_threadpool(pages.read_arrivals, self._store, after)
-                if arrivals["position"] != after:
+                arrivals = dict(await run_in_threadpool(pages.read_arrivals, self._store, after))
+                was_emptied = store_id not in (None, arrivals["store"])
+                store_id = arrivals.pop("store")
+                if arrivals["position"] != after or was_emptied:
                     after = arrivals["position"]
                     yield f"id: {after}\nevent: arrived\ndata: {json.dumps(arrivals)}\n\n"
             elif quiet_s >= HEARTBEAT_S:

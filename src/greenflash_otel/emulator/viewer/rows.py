@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from greenflash_otel.emulator.instants import read_instant_us
+
 PAGE = 50
 """Rows of a page."""
 
@@ -102,6 +104,7 @@ CONDITIONS: Mapping[str, str] = {
     "org": "o.external_id = :org",
     "model": "json_extract(c.fields, '$.model') = :model",
     "outcome": OUTCOME_OF.format(condition="x.event_type = :outcome AND"),
+    "since": "c.updated_at_us >= :since_us",
     "before": "(c.updated_at_us, c.position) < (:before_us, :before_position)",
 }
 """The condition that each term of the query adds."""
@@ -187,6 +190,8 @@ def list_conversations(db: sqlite3.Connection, query: Mapping[str, str]) -> List
     if "q" in terms:
         terms["q_text"] = _make_pattern(terms["q"])
         terms["q_json"] = _make_pattern(json.dumps(terms["q"], ensure_ascii=False)[1:-1])
+    if "since" in terms:
+        terms["since_us"] = _read_since_us(terms["since"])
     if "before" in terms:
         terms["before_us"], terms["before_position"] = read_cursor(terms["before"])
     statement = CONVERSATIONS.format(where=" AND ".join(conditions) or "1")
@@ -210,6 +215,13 @@ def read_cursor(text: str) -> tuple[int, int]:
 def read_number(text: str) -> int | None:
     """Read a number of an address; None if it is none, or larger than any that SQLite stores."""
     return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def _read_since_us(text: str) -> int:
+    try:
+        return read_instant_us(text)
+    except ValueError as error:
+        raise ValueError(f"since={text}: {error}") from None
 
 
 def _make_pattern(text: str) -> str:
