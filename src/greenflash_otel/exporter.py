@@ -11,7 +11,7 @@ import functools
 import os
 import sys
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import httpx
@@ -185,6 +185,17 @@ class ReusableSpanProcessor(ConversationSpanProcessor, Generic[Sink]):
         """Let all spans pass, and forget where they went."""
         self.is_active, self._sink = False, None
         SPAN_CONTEXTS.remove_reader(self)
+
+    def suspend(self) -> Callable[[], None]:
+        """Let all spans pass until the function that this returns is called."""
+        sink = self._sink
+        self.stop()
+
+        def resume() -> None:
+            if sink is not None:
+                self.start(sink)
+
+        return resume
 
 
 class SpanSink(Protocol):
