@@ -41,6 +41,8 @@ API = "/api/v1"
 OWN = "/emulator"
 OWN_LISTS = ("conversations", "outcomes", "ratings", "users", "organizations", "requests")
 """The pages for people, below `OWN`."""
+MAX_BODY_BYTES = 4_500_000
+"""Where the platform that Greenflash probably runs on stops; Greenflash itself documents no bound."""
 
 
 @dataclass(frozen=True, slots=True)
