@@ -94,7 +94,8 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
         tops = {name.split("/")[0] for name in archive.namelist()}
         assert "greenflash_otel/py.typed" in archive.namelist()
         assert {one.date_time[0] for one in archive.infolist()} == {2027}
-    assert sorted(tops) == ["greenflash_otel", wheel.name.rsplit("-py3", 1)[0] + ".dist-info"]
+    package, metadata = "greenflash_otel", wheel.name.rsplit("-py3", 1)[0] + ".dist-info"
+    assert sorted(tops) == ["_greenflash_otel_pytest.py", package, metadata]
 
 
 def test_the_source_archive_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
@@ -108,3 +109,11 @@ def test_the_source_archive_makes_the_same_wheel(wheel: Path, tmp_path: Path) ->
     again = build("wheel", tmp_path / archive.name.removesuffix(".tar.gz"), tmp_path / "wheel")
     assert again.name == wheel.name
     assert again.read_bytes() == wheel.read_bytes()
+
+
+def test_the_plugin_of_pytest_is_in_the_wheel(wheel: Path) -> None:
+    """Its entry point leads to a module next to the package."""
+    with zipfile.ZipFile(wheel) as archive:
+        [entry_points] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
+        assert "[pytest11]\ngreenflash = _greenflash_otel_pytest\n" in archive.read(entry_points).decode()
+        assert "_greenflash_otel_pytest.py" in archive.namelist()

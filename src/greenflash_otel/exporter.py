@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import httpx
@@ -182,6 +182,17 @@ class ReusableSpanProcessor(ConversationSpanProcessor, Generic[Sink]):
         """Let all spans pass, and forget where they went."""
         self.is_active, self._sink = False, None
         SPAN_CONTEXTS.remove_reader(self)
+
+    def suspend(self) -> Callable[[], None]:
+        """Let all spans pass until the function that this returns is called."""
+        sink = self._sink
+        self.stop()
+
+        def resume() -> None:
+            if sink is not None:
+                self.start(sink)
+
+        return resume
 
 
 class SpanSink(Protocol):

@@ -1,18 +1,17 @@
 """The public functions: one pipeline per process, from `instrument()` to `shutdown()`.
 
-This is the only module that reads the environment, besides the command line.
+It reads the settings from the environment; below it, only the exporters do.
 """
 
 from __future__ import annotations
 
 import atexit
-import importlib
 import os
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final
 
 import httpx
 from opentelemetry import trace
@@ -20,65 +19,30 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import Tracer
 
 from greenflash_otel import internal_errors, sigterm, standalone
-from greenflash_otel.arguments import set_strict
-from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, make_exporter
-from greenflash_otel.context import set_baggage_propagation
 from greenflash_otel.delivery import fork_hooks
 from greenflash_otel.delivery.answered_notes import OnDelivered
 from greenflash_otel.delivery.stats import Stats, add_process_counts
-from greenflash_otel.errors import ConfigurationError
-from greenflash_otel.exporter import GreenflashSpanProcessor, find_or_add_processor
+from greenflash_otel.installation import Installation, PassedObjects, Redirection, set_up
 from greenflash_otel.instrumentation import open_operations
 from greenflash_otel.model.telemetry import OURS
-from greenflash_otel.own_provider import make_own_provider
 from greenflash_otel.own_spans import OwnTracer
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.set_up_report import report_second_call, report_set_up
-from greenflash_otel.settings import IDLE, Export, History, Settings
+from greenflash_otel.settings import Export, History, Settings
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 
 TRACER = OURS
+MAKE_ROOM_S: Final = 1.0
+"""How long delivery may take of what a test recorded before its application called `instrument()`."""
 
 
-class _Processor(Protocol):
-    """What a provider hands its spans to."""
-
-    def stop(self) -> None:
-        """Let all spans pass from now on."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _PassedObjects:
-    """What the application passed to `instrument()` and no setting can name."""
-
-    tracer_provider: trace.TracerProvider | None
-    http_client: httpx.Client | None
-    on_delivered: OnDelivered | None
-
-    def list_others(self, earlier: _PassedObjects) -> list[str]:
-        """Return the names of those that are not what an earlier call passed."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return [name for name, it in found.items() if it is not None and it is not getattr(earlier, name)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Runtime:
-    """What `instrument()` set up and `shutdown()` takes down."""
-
-    asked: Settings
-    """What the application asked for, with which a second call is compared."""
-    settings: Settings
-    """What applies: the same, unless everything is off."""
-    pipeline: Pipeline
-    tracer: Tracer
-    processor: _Processor | None
-    passed: _PassedObjects
-
-
-_runtime: _Runtime | None = None
+_runtime: Installation | None = None
 _ended: Pipeline | None = None
+_capture: Redirection | None = None
+"""Where everything goes at present because a test captures."""
+_makes_room = False
+"""Whether the next `instrument()` replaces what the capture itself has set up."""
 _lock = threading.RLock()  # a signal handler may interrupt its owner
 
 
@@ -130,7 +94,7 @@ def instrument(
         ConfigurationError: A setting is malformed, or there is a key and no product; the message says what to write.
             A second call raises nothing.
     """
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if _capture is None and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         internal_errors.warn_once(
             "OTEL_SDK_DISABLED is true: instrument() captures nothing, outcomes included"
         )
@@ -159,30 +123,69 @@ def instrument(
         "shutdown_timeout_s": shutdown_timeout_s,
         "handle_sigterm": handle_sigterm,
     }
-    passed = _PassedObjects(tracer_provider, http_client, on_delivered)
+    return _instrument(arguments, PassedObjects(tracer_provider, http_client, on_delivered))
+
+
+def _instrument(arguments: Mapping[str, Any], passed: PassedObjects) -> Pipeline:
+    """Set up what the application asks for, unless that is done; where a test captures, it gets everything."""
+    if (capture := _capture) is not None:
+        arguments, passed = capture.redirect(arguments), capture.redirect_objects(passed)
+        _make_room_in_capture()
     if (runtime := _runtime) is None:
         settings = Settings.read(os.environ, **arguments)
         runtime, is_first = _set_up_once(settings, passed)
         if is_first:
             with internal_errors.guarded("say what is set up"):
-                report_set_up(settings, shares_provider=tracer_provider is not None)
+                report_set_up(settings, shares_provider=passed.tracer_provider is not None)
             return runtime.pipeline
     report_second_call(runtime.asked, arguments, other_objects=passed.list_others(runtime.passed))
     return runtime.pipeline
 
 
-def _set_up_once(settings: Settings, passed: _PassedObjects) -> tuple[_Runtime, bool]:
+def _set_up_once(settings: Settings, passed: PassedObjects) -> tuple[Installation, bool]:
     """Return the runtime of this process, and whether this call made it: two threads may call at once."""
     global _runtime
     with _lock:
         if _runtime is not None:
             return _runtime, False
-        _runtime = _set_up(settings, passed)
+        _runtime = set_up(settings, passed)
         _arrange_end()
         if settings.handle_sigterm:
             limit_s = settings.shutdown_timeout_s + open_operations.MAX_LOCK_WAIT_S
             sigterm.install(shutdown, _keep, open_operations.is_busy, limit_s)
         return _runtime, True
+
+
+def _make_room_in_capture() -> None:
+    """End what a capture has set up before the application says how it wants to be instrumented."""
+    global _makes_room
+    with _lock:
+        is_first, _makes_room = _makes_room, False
+    if is_first:
+        shutdown(timeout_s=MAKE_ROOM_S)
+
+
+@contextmanager
+def capturing(capture: Redirection) -> Iterator[None]:
+    """Have everything go elsewhere within the block; what was set up before is suspended meanwhile.
+
+    Frameworks, redaction and defaults stay those of the application, whether it called `instrument()` before or
+    calls it within the block.
+    """
+    global _runtime, _ended, _capture, _makes_room
+    with _lock:
+        former, before = _runtime, (_runtime, _ended, _capture, _makes_room)
+        restore = former.suspend() if former is not None else lambda: None
+        _runtime, _ended, _capture, _makes_room = None, None, capture, former is None
+    try:
+        passed = capture.redirect_objects(former.passed if former else PassedObjects())
+        _set_up_once(capture.redirect_settings(former.asked if former else None), passed)
+        yield
+    finally:
+        shutdown()
+        with _lock:
+            _runtime, _ended, _capture, _makes_room = before
+            restore()
 
 
 def uninstrument() -> None:
@@ -207,11 +210,7 @@ def shutdown(timeout_s: float | None = None) -> None:
     if runtime is None:
         return
     with sigterm.ending():
-        set_baggage_propagation(False)
-        set_strict(False)
-        for name in {*runtime.settings.frameworks, "langchain"}:
-            with internal_errors.guarded(f"uninstrument {name}"):
-                _import_instrumentation(name).uninstrument()
+        runtime.disconnect()
         open_operations.abandon_running(open_operations.OWN_CODE)
         if runtime.processor is not None:
             runtime.processor.stop()
@@ -330,64 +329,3 @@ def _arrange_end() -> None:
 
 
 _is_end_arranged = False
-
-
-def _set_up(settings: Settings, passed: _PassedObjects) -> _Runtime:
-    asked, provider = settings, passed.tracer_provider
-    if settings.off_reason is not None:
-        settings = replace(settings, export="none", frameworks=())
-        provider = trace.NoOpTracerProvider()
-    is_only_reader = provider is None and settings.export == "greenflash"
-    pipeline: Pipeline
-    processor: _Processor | None
-    tracer: Tracer
-    if is_only_reader:
-        pipeline = Pipeline(settings, http_client=passed.http_client, on_delivered=passed.on_delivered)
-        tracer = processor = OwnTracer(pipeline, Resource.create())
-    else:
-        if provider is None:
-            to_collector = settings.export == "otlp"
-            provider = make_own_provider(settings) if to_collector else trace.get_tracer_provider()
-        pipeline, processor = _make_pipeline(settings, provider, passed)
-        tracer = provider.get_tracer(TRACER)
-    set_baggage_propagation(settings.baggage)
-    set_strict(settings.strict)
-    history = settings.history or ("new" if is_only_reader else "full")
-    common = {"capture_content": settings.capture_content, "history": history, "id_key": settings.id_key}
-    options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
-    with internal_errors.guarded("prepare for LangChain handlers that the application passes"):
-        _import_instrumentation("langchain").prepare(tracer, **options["langchain"])
-    for name in settings.frameworks:
-        with internal_errors.guarded(f"instrument {name}"):
-            _import_instrumentation(name).instrument(tracer, **options[name])
-    return _Runtime(asked, settings, pipeline, tracer, processor, passed)
-
-
-def _make_pipeline(
-    settings: Settings, provider: Any, passed: _PassedObjects
-) -> tuple[Pipeline, _Processor | None]:
-    """Return where spans go by the setting ``export``, and what ``provider`` hands them to."""
-    if not hasattr(provider, "add_span_processor") and settings.export != "none":
-        raise ConfigurationError(
-            "tracer_provider takes no span processor; pass an opentelemetry.sdk.trace.TracerProvider, or "
-            "export='none' to make spans only"
-        )
-    if settings.export == "greenflash":
-        pipeline = Pipeline(settings, http_client=passed.http_client, on_delivered=passed.on_delivered)
-        processor = find_or_add_processor(provider, GreenflashSpanProcessor)
-        processor.start(pipeline)
-        return pipeline, processor
-    idle = replace(IDLE, strict=settings.strict, export=settings.export)
-    if settings.export == "otlp":
-        collector = CollectorPipeline(idle, make_exporter(os.environ))
-        sender = find_or_add_processor(provider, CollectorProcessor)
-        sender.start(collector.batch)
-        return collector, sender
-    return Pipeline(idle), None
-
-
-def _import_instrumentation(
-    name: str,
-) -> Any:  # a module with instrument() and uninstrument(), see FRAMEWORKS
-    """Import the instrumentation of a framework: ours, never the framework itself, nor that of another."""
-    return importlib.import_module(f"greenflash_otel.instrumentation.{name}")

@@ -58,6 +58,8 @@ def describe_delivery(settings: Settings) -> str:
         return "makes spans only, and delivers nothing"
     if settings.export == "otlp":
         return "sends spans to an OpenTelemetry Collector"
+    if settings.offline_reason is not None:
+        return f"delivers nothing: {settings.offline_reason}"
     place = "in memory" if settings.outbox == MEMORY else f"in {settings.outbox}"
     url = remove_password(settings.base_url)
     return f"delivers to {url}, product {settings.product_id}; the outbox is {place}"

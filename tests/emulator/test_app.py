@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from greenflash_otel.emulator import Emulator, Faults
-from greenflash_otel.emulator.app import MAX_BODY_BYTES
+from greenflash_otel.emulator.endpoints import MAX_BODY_BYTES
 from greenflash_otel.emulator.faults import Fault
 from tests.emulator.bodies import AGENT, CHAT, EVENT, ORGANIZATION, OTHER, PRODUCT, RATING, USER
 

@@ -24,16 +24,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from greenflash_otel.emulator.command_endpoints import COMMAND_ENDPOINTS
-from greenflash_otel.emulator.endpoints import API, ENDPOINTS, OWN, READING_METHODS, Call, Endpoint, Reply
+from greenflash_otel.emulator.endpoints import (
+    API,
+    ENDPOINTS,
+    MAX_BODY_BYTES,
+    OWN,
+    READING_METHODS,
+    Call,
+    Endpoint,
+    Reply,
+)
 from greenflash_otel.emulator.faults import Fault, Faults
 from greenflash_otel.emulator.hosts import HostCheck
 from greenflash_otel.emulator.refusal import Refused
 from greenflash_otel.emulator.store import Store, writing
 from greenflash_otel.emulator.store.writing import Arrival
 from greenflash_otel.emulator.viewer.routes import Viewer
-
-MAX_BODY_BYTES = 4_500_000
-"""Where the platform that Greenflash probably runs on stops; Greenflash itself documents no bound."""
 
 
 def create_app(

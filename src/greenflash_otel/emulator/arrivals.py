@@ -15,7 +15,8 @@ from greenflash_otel.emulator.command_views import JsonObject, write_message, wr
 from greenflash_otel.emulator.instants import write_instant
 from greenflash_otel.emulator.store import Store, reading
 from greenflash_otel.emulator.stored import StoredMessage
-from greenflash_otel.emulator.viewer.items import VISIBLE, read_error, read_property
+from greenflash_otel.emulator.viewer.items import read_error, read_property
+from greenflash_otel.emulator.viewer.rows import VISIBLE_TYPES
 
 MOST_REQUESTS = 200
 MOST_BYTES = 4_000_000
@@ -108,7 +109,7 @@ def _read_messages(db: sqlite3.Connection, base: JsonObject, news: str) -> Itera
         "SELECT * FROM messages WHERE id IN (SELECT value FROM json_each(?)) ORDER BY position", (news,)
     )
     messages = [reading.read_message(row) for row in found]
-    for is_visible, group in itertools.groupby(messages, lambda message: message.type in VISIBLE):
+    for is_visible, group in itertools.groupby(messages, lambda message: message.type in VISIBLE_TYPES):
         if is_visible:
             for message in group:
                 written = write_message(message)

@@ -44,6 +44,8 @@ READING_METHODS = ("GET", "HEAD", "OPTIONS")
 """Methods of requests that change nothing."""
 OWN_LISTS = ("conversations", "outcomes", "ratings", "users", "organizations", "requests")
 """The pages for people, below `OWN`."""
+MAX_BODY_BYTES = 4_500_000
+"""Where the platform that Greenflash probably runs on stops; Greenflash itself documents no bound."""
 
 
 @dataclass(frozen=True, slots=True)

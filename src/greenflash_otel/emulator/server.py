@@ -23,8 +23,8 @@ from pathlib import Path
 
 import uvicorn
 
-from greenflash_otel.emulator.app import MAX_BODY_BYTES, create_app
-from greenflash_otel.emulator.endpoints import API
+from greenflash_otel.emulator.app import create_app
+from greenflash_otel.emulator.endpoints import API, MAX_BODY_BYTES
 from greenflash_otel.emulator.faults import Faults
 from greenflash_otel.emulator.store import Store, reading
 from greenflash_otel.emulator.stored import (

@@ -33,6 +33,7 @@ TAKES_LOCKS = (
 
 BUSY = (
     *TAKES_LOCKS,
+    "greenflash_otel.installation",
     "greenflash_otel.instrumentation.invocation",
     "greenflash_otel.instrumentation.open_operations",
     "greenflash_otel.instrumentation.openai.agent_call",

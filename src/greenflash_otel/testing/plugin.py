@@ -1,24 +1,18 @@
-"""Provide the pytest plugin: one fixture. It touches no setting of pytest and starts nothing unless a test uses it."""
+"""The plugin, for projects where pytest does not find it: ``pytest_plugins = ["greenflash_otel.testing.plugin"]``.
+
+Elsewhere pytest finds it by its entry point, and this does nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from greenflash_otel.runtime import shutdown
-from greenflash_otel.testing import Emulator
+import _greenflash_otel_pytest
+
+NAME = "greenflash"
 
 
-@pytest.fixture
-def greenflash_emulator() -> Iterator[Emulator]:
-    """Run an empty local Greenflash; it accepts any API key. What the test instrumented ends with it.
-
-    def test_a_chat_reaches_greenflash(greenflash_emulator):
-        greenflash.instrument(base_url=greenflash_emulator.base_url, api_key="gf_test", ...)
-        ...
-        assert greenflash_emulator.conversation("chat-42").messages
-    """
-    with Emulator() as emulator:
-        yield emulator
-        shutdown(timeout_s=1)  # so that the next test's instrument() begins anew, with its own emulator
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the plugin, unless that is done or it is turned off."""
+    if not config.pluginmanager.is_registered(_greenflash_otel_pytest):
+        config.pluginmanager.register(_greenflash_otel_pytest, NAME)

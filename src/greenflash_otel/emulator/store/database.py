@@ -136,6 +136,8 @@ class Store:
         self._lock = threading.Lock()
         self.changes = 0
         """Changes that were committed so far, for those who wait for the next one."""
+        self.committed = threading.Condition()
+        """Notified of each."""
         self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         try:
@@ -158,7 +160,9 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-            self.changes += 1
+            with self.committed:
+                self.changes += 1
+                self.committed.notify_all()
         for line in change.lines:
             self._report(line)
 
