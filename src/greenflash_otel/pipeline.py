@@ -9,7 +9,6 @@ A public function waits for the thread that does its work, for a limited time, a
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -35,15 +34,13 @@ from greenflash_otel.greenflash_api.client import Client
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.greenflash_api.stand_in import is_stand_in
 from greenflash_otel.ingest.redaction import Redaction
+from greenflash_otel.ingest.waiting_feedback import LATE_OUTCOME, make_span
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import LogRecord, SpanRecord
-from greenflash_otel.outcomes import rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
-from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
 from greenflash_otel.pipeline_parts import make_conversation_store, make_converter, make_spill
 from greenflash_otel.redaction.presets import find_redact
-from greenflash_otel.semconv.genai import attributes_of_context
 from greenflash_otel.settings import MEMORY, Settings
 
 LazySpanRecord = Callable[[], SpanRecord]
@@ -59,8 +56,6 @@ IN_TURN_S: Final = 1.0
 """How long an outcome waits for the spans before it. Then it is stored without them."""
 TAKE_S: Final = 60.0
 """How long spans may take that somebody waits to have acknowledged."""
-LATE_OUTCOME: Final = "greenflash_otel.late_outcome"
-"""Scope of a span that is an outcome which waits for its conversation."""
 COMMIT_S: Final = 10.0
 """How long a public function waits for a disk at most."""
 
@@ -149,7 +144,7 @@ class Pipeline:
             if redacted.conversation_id or not (redacted.link or trace_id or context.scope_id):
                 self._keep_now([self._converter.request_of_outcome(redacted)])
             else:
-                self._keep_for_later(_make_span(redacted, context, trace_id))
+                self._keep_for_later(make_span(redacted, context, trace_id))
             return outcome
 
         return self._take_in_turn(
@@ -168,7 +163,7 @@ class Pipeline:
             if redacted.conversation_id is not None:
                 self._keep_now([self._converter.request_of_feedback(redacted, is_redacted=True)])
             else:
-                self._keep_for_later(_make_span(redacted, context, trace_id))
+                self._keep_for_later(make_span(redacted, context, trace_id))
             return rating
 
         unfinished: Rating | None = rating
@@ -352,18 +347,3 @@ class Pipeline:
         if not self._spill.store_redacted(span):
             self.lose("outbox_full")
         self._delivery.batcher.note_spilled()
-
-
-def _make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: str | None) -> SpanRecord:
-    """Write an outcome or a rating as a span, which can wait for its conversation as those of others do."""
-    if isinstance(thing, Rating):
-        at_ns, name, own, key = thing.rated_at_ns, rating_span.SPAN_NAME, rating_span.attributes_of(thing), ""
-    else:
-        at_ns, name, own, key = thing.event_at_ns, SPAN_NAME, attributes_of(thing), thing.insert_id
-    span_id = hashlib.blake2b(f"{key} {at_ns} {own}".encode(errors="replace"), digest_size=8).hexdigest()
-    named = {
-        mark: v for mark, v in attributes_of_context(replace(context, prompt=None)).items() if v is not None
-    }
-    return SpanRecord(
-        trace_id or "0" * 32, span_id, name, at_ns, at_ns, attributes={**named, **own}, scope=LATE_OUTCOME
-    )

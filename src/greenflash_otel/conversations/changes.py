@@ -76,6 +76,8 @@ class DeferralKind(Enum):
     """A span, or more log records of it."""
     NAME = "name"
     """An outer span that may name the conversation, or the turn before an unnamed one."""
+    ANSWER = "answer"
+    """The answer that a rating names by the provider's id."""
     RUN = "run"
     """The rest of a trace, in which a model call may say what the run of a chain says."""
 

@@ -56,6 +56,8 @@ STEPS = 2_000
 """Steps that wait for the operation that has their turn."""
 WAIT_NS = 60_000_000_000
 """How long an operation waits, by the times of the spans that come after it, and an outcome by the clock."""
+ANSWER_NS = 600_000_000_000
+"""How long a rating waits for the answer that it names, by the clock."""
 RUN_NS = 10_000_000_000
 """How long the run of a chain waits for the rest of its trace, by the clock."""
 TURN_NS = 3_600_000_000_000
@@ -96,7 +98,7 @@ class ConversationStore:
         self.deferred: DeferredQueue[Deferral] = DeferredQueue()
         """Operations that wait for what they depend on."""
         self.outcomes: DeferredQueue[SpanRecord] = DeferredQueue()
-        """Spans of outcomes that wait for a model call of their trace."""
+        """Spans of outcomes and ratings that wait for a model call of their trace, or for the rated answer."""
         self.uncorrelated: DeferredQueue[SpanRecord | LogRecord] = DeferredQueue(SPANS)
         """Spans, and log records of them, that wait for more log records."""
         self.unnamed: DeferredQueue[SpanRecord] = DeferredQueue(SPANS, UNNAMED_BYTES)
@@ -248,8 +250,8 @@ class ConversationStore:
         match waiting:
             case Deferral():
                 self._defer(waiting, is_persisted=True)
-            case SpanRecord() if key.kind in (DeferralKind.TRACE, DeferralKind.RUN):
-                self.outcomes.defer(key, waiting, now_ns + WAIT_NS, is_persisted=True)
+            case SpanRecord() if key.kind in (DeferralKind.TRACE, DeferralKind.RUN, DeferralKind.ANSWER):
+                self.outcomes.defer(key, waiting, now_ns + find_wait_ns(key), is_persisted=True)
             case SpanRecord() if key.kind is DeferralKind.NAME:
                 self.unnamed.defer(key, waiting, NEVER_NS, is_persisted=True)
             case record:
@@ -301,3 +303,8 @@ def _hash(text: str, key: bytes, size: int) -> str:
 
 def _measure_state(id: str, state: ConversationState) -> int:
     return len(id) + state.size_bytes
+
+
+def find_wait_ns(key: DeferralKey) -> int:
+    """Return how long an outcome or a rating waits under a key."""
+    return ANSWER_NS if key.kind is DeferralKind.ANSWER else WAIT_NS

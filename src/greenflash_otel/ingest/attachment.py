@@ -10,6 +10,7 @@ from greenflash_otel.conversations.resolve import choose_fallback_conversation_i
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.errors import InvalidFeedbackError, InvalidOutcomeError
 from greenflash_otel.ingest.notes import Notes
+from greenflash_otel.message_ids.ids import MESSAGE_ID_PREFIX
 from greenflash_otel.model.greenflash_ids import read_greenflash_id
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import NS_PER_MS, SpanRecord
@@ -18,6 +19,9 @@ from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating
 from greenflash_otel.outcomes.span import is_outcome, read_link, read_repaired, read_whose
 from greenflash_otel.semconv.genai import read_context
+
+PROVIDER_PREFIXES = ("chatcmpl-", "resp_", "cmpl-", "msg_", "gen-")
+"""How ids of answers begin that OpenAI, Anthropic and OpenRouter make."""
 
 
 def belongs_to_others(span: SpanRecord) -> bool:
@@ -50,6 +54,19 @@ def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
         or (whose.scope_id and store.index.scopes.has(whose.scope_id))
     )
     return not (is_named or store.index.traces.has(span.trace_id))
+
+
+def awaits_answer(store: ConversationStore, rating: Rating, notes: Notes) -> bool:
+    """Return whether a rating names an answer that may be captured later, here or by another process.
+
+    Ids of messages that this library made need no answer. With a named conversation any other id may be one
+    that the application gave a message itself, unless a provider made it.
+    """
+    id = rating.message_id
+    if id is None or id.startswith(MESSAGE_ID_PREFIX) or read_greenflash_id(id) is not None:
+        return False
+    may_be_own = rating.conversation_id is not None and not id.startswith(PROVIDER_PREFIXES)
+    return not may_be_own and _find_answer(store, id, notes) is None
 
 
 def attach_outcome(
@@ -99,7 +116,14 @@ def attach_rating(
     id = _find_conversation(store, rating.conversation_id, conversation_context, trace_id)
     if id is None:
         internal_errors.count_unlinked()
-        if rating.message_id is None:
+        if rating.message_id is not None:
+            internal_errors.warn_once(
+                "a rating names an answer that was not captured within ten minutes, or before flush() or the end; "
+                "it is delivered, but Greenflash may not know the message. Pass response=, or an id that "
+                "message_id() gave, and let both processes use one outbox folder",
+                key="rating of an unknown answer",
+            )
+        else:
             internal_errors.count_lost("rating_of_nothing")
             internal_errors.warn_once(
                 "record_rating() found no conversation, so there was nothing to rate; call it inside "

@@ -15,9 +15,7 @@ from dataclasses import replace
 
 from greenflash_otel import internal_errors
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
-from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
-from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
-from greenflash_otel.conversations.store import WAIT_NS, ConversationStore
+from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
 from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
 from greenflash_otel.greenflash_api.messages import Address
@@ -27,7 +25,6 @@ from greenflash_otel.ingest.attachment import (
     attach_rating,
     attach_span,
     belongs_to_others,
-    waits_for_trace,
 )
 from greenflash_otel.ingest.chain_runs import defer_run, release_runs, settle_run
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
@@ -35,6 +32,7 @@ from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.notes import Notes, NoteStore
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler, has_error
+from greenflash_otel.ingest.waiting_feedback import WaitingFeedback
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
 from greenflash_otel.model.operation import ConversationContext, Operation
 from greenflash_otel.model.telemetry import OURS, LogRecord, SpanRecord
@@ -81,6 +79,7 @@ class Ingest:
         self._now_ns = now_ns
         self._notes = Notes(shared_notes)
         self._conversations = conversations or ConversationStore()
+        self._feedback = WaitingFeedback(self._conversations, self._notes)
         self._joiner = Joiner(self._conversations.uncorrelated)
         self._recent = Recent()
         self.waiting = WaitingSpans(self._conversations, int(name_wait_s * 1e9), self._joiner.await_logs)
@@ -135,9 +134,9 @@ class Ingest:
         return self._take(list(spans.values()), False, now_ns, failed)
 
     def find_due_s(self) -> float:
-        """Return in how many seconds `emit_overdue` has something to do; infinity if no span waits."""
-        due_ns = self.waiting.find_due_ns()
-        return math.inf if due_ns is None else (due_ns - self._now_ns()) / 1e9
+        """Return in how many seconds `emit_overdue` has something to do; infinity if nothing waits."""
+        due_ns = [at for at in (self.waiting.find_due_ns(), self._feedback.find_due_ns()) if at is not None]
+        return (min(due_ns) - self._now_ns()) / 1e9 if due_ns else math.inf
 
     def emit_overdue(self) -> None:
         """Convert and keep what has waited too long, also where nothing comes. To be called now and then."""
@@ -179,7 +178,13 @@ class Ingest:
         trace_id: str | None,
         redacted: Rating | None = None,
     ) -> Rating | None:
-        """Keep a rating, attached as an outcome is; None if there is nothing that it could rate."""
+        """Keep a rating, attached as an outcome is; None if there is nothing that it could rate.
+
+        It waits if nobody knows the rated answer yet.
+        """
+        if self._feedback.defer_rating(rating, conversation_context, trace_id, self._now_ns()):
+            self._keep(())
+            return rating
         attached = attach_rating(self._conversations, rating, conversation_context, trace_id, self._notes)
         if attached is None:
             return None
@@ -296,11 +301,8 @@ class Ingest:
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""
-        if waits_for_trace(self._conversations, span):
-            waiting, key = self._conversations.outcomes, DeferralKey(DeferralKind.TRACE, span.trace_id)
-            if len(waiting.peek(key)) < ENTRIES_PER_KEY:
-                waiting.defer(key, span, now_ns + WAIT_NS)
-                return ()
+        if self._feedback.defer(span, now_ns):
+            return ()
         return self._requests_of_late(span)
 
     def _assemble(self, span: SpanRecord, operation: Operation) -> list[ApiRequest]:
@@ -323,11 +325,7 @@ class Ingest:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
         if self._conversations.has_waiting:
             with self._begin_conversion():
-                waiting, traces = self._conversations.outcomes, self._conversations.index.traces
-                pending = traces.list_pending_changes()
-                keys = [DeferralKey(DeferralKind.TRACE, trace_id) for trace_id, _ in pending]
-                late = (*waiting.release(keys), *waiting.expire(now_ns))
-                for span in sorted(late, key=lambda record: (belongs_to_others(record), record.start_ns)):
+                for span in self._feedback.release(now_ns):
                     requests += self._requests_of_late(span)
         return self._keep(requests)
 

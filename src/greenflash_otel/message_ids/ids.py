@@ -26,6 +26,8 @@ quote: Callable[[str], str] = encode_basestring_ascii
 """Writes a string as JSON, in C."""
 _encode = json.JSONEncoder(sort_keys=True, default=str).encode
 
+MESSAGE_ID_PREFIX = "gf_"
+"""How the external ids of messages begin that this library makes."""
 LEAST_QUOTED = 12
 """Characters of a text that is found in another; a shorter one is in too many."""
 ALIKE = 0.6
@@ -60,7 +62,7 @@ def id_of_written(namespace: str, previous_id: str | None, kind: str, written: s
     """Return the same for content that `write_canonical` wrote: it is written once, and hashed often."""
     previous = "null" if previous_id is None else quote(previous_id)
     fields = f"[{quote(namespace)}, {previous}, {quote(kind)}, {written}]"
-    return "gf_" + hashlib.blake2b(fields.encode(), digest_size=16).hexdigest()
+    return MESSAGE_ID_PREFIX + hashlib.blake2b(fields.encode(), digest_size=16).hexdigest()
 
 
 def write_canonical(canonical: Json) -> str:
