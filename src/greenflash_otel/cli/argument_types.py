@@ -55,13 +55,14 @@ def read_since(text: str) -> str:
 
 def read_url(text: str) -> str:
     """Read the address of an emulator; its API's counts, too."""
+    error = ArgumentTypeError(f"{text!r} is no address such as http://127.0.0.1:8765")
     try:
         parts = urlsplit(text.strip())
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_address = False
+        raise error from None
     if not is_address or not text.strip().isprintable():
-        raise ArgumentTypeError(f"{text!r} is no address such as http://127.0.0.1:8765")
+        raise error
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(API)}"
 
 

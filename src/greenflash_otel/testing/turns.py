@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from greenflash_otel.emulator.stored import (
@@ -150,10 +150,7 @@ def _read_item(
 ) -> CapturedMessage | CapturedStep:
     if message.type not in VISIBLE or message.content is None:
         return CapturedStep(message, result)
-    others: Sequence[tuple[str, str]] = (
-        ("user_message", raw.external_user_id),
-        ("system_message", "system"),
-    )
-    who = dict(others).get(message.type, "answer")
+    others: Mapping[str, str] = {"user_message": raw.external_user_id, "system_message": "system"}
+    who = others.get(message.type, "answer")
     ratings = tuple(rating for rating in raw.ratings if rating.message in (message.id, message.external_id))
     return CapturedMessage(_id_of(message), who, message.content, ratings, message)
