@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import greenflash_otel as greenflash
-from greenflash_otel import runtime
+from greenflash_otel import installation
 from greenflash_otel.span_contexts import SPAN_CONTEXTS
 from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
@@ -112,7 +112,7 @@ class Collector(InMemorySpanExporter):
 def test_what_goes_to_a_collector(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model's span says all, any other names the conversation; both in copies that only we send."""
     got = Collector()
-    monkeypatch.setattr(runtime, "make_exporter", lambda environment: got)
+    monkeypatch.setattr(installation, "make_exporter", lambda environment: got)
     pipeline = greenflash.instrument(export="otlp", tracer_provider=application.provider)
     application.work()
     assert pipeline.flush(10)
@@ -140,7 +140,7 @@ def test_a_copy_for_the_collector_is_like_its_original(monkeypatch: pytest.Monke
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3")
     monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5")
     got = Collector()
-    monkeypatch.setattr(runtime, "make_exporter", lambda environment: got)
+    monkeypatch.setattr(installation, "make_exporter", lambda environment: got)
     provider = TracerProvider(shutdown_on_exit=False)
     pipeline = greenflash.instrument(export="otlp", tracer_provider=provider)
     with greenflash.conversation("chat-42", user_id="ada"):

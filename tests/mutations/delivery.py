@@ -72,12 +72,12 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "what was attempted is merged": Mutation(
         "delivery/claims",
-        "not schedule.was_attempted(one.queue) and one.id > self.contents.unclaimed_after_id",
+        "not schedule.was_attempted(entry.queue) and entry.id > self.contents.unclaimed_after_id",
         "True",
     ),
     "what is merged is sent before it is on disk": Mutation(
         "delivery/claims",
-        "                    schema.update(db, one.id, schema.row_of(one.request))\n",
+        "                    schema.update(db, entry.id, schema.row_of(entry.request))\n",
         "                    pass\n",
     ),
     "what is taken over comes first": Mutation(
@@ -132,7 +132,7 @@ MUTATIONS: dict[str, Mutation] = {
         "delivery/files", "in ((destination,) if is_exact else (destination, None))", "not in ()"
     ),
     "what is captured for one goes to another": Mutation(
-        "delivery/destination", "return found is not None and found.key == destination.key", "return True"
+        "delivery/destination", "return marked is not None and marked.key == destination.key", "return True"
     ),
     "a name makes a file ours": Mutation(
         "delivery/files", 'header[68:72], "big") != schema.APPLICATION_ID', 'header[68:72], "big") < 0'

@@ -80,8 +80,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "chats with the same words are one": Mutation(
         "conversations/build",
-        "self._found.conversation_id, is_shared=True)\n\n    def add_entry",
-        "self._found.conversation_id)\n\n    def add_entry",
+        "self._resolution.conversation_id, is_shared=True)\n\n    def add_entry",
+        "self._resolution.conversation_id)\n\n    def add_entry",
     ),
     "a response leads nowhere": Mutation(
         "conversations/resolve",
@@ -89,7 +89,7 @@ MUTATIONS: dict[str, Mutation] = {
         "        location = None\n",
     ),
     "stored items are unknown": Mutation(
-        "conversations/resolve", "location = known.index.items.get(name)", "location = None"
+        "conversations/resolve", "location = store.index.items.get(name)", "location = None"
     ),
     "a place after a response depends on the history": Mutation(
         "conversations/resolve", "Location(id, cursor.with_head(head_id))", "location"
@@ -109,7 +109,7 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a fetched answer is told each time": Mutation(
         "conversations/build",
-        "    return not (operation.response_id and known.index.emitted_responses.has(operation.response_id))",
+        "    return not (operation.response_id and store.index.emitted_responses.has(operation.response_id))",
         "    return True",
     ),
     "an unfinished answer is an answer": Mutation(
@@ -172,8 +172,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a summary in the role of the system is said": Mutation(
         "conversations/align",
-        '    if fragment.kind == "system" or known[0] is None:',
-        "    if known[0] is None:",
+        '    if fragment.kind == "system" or known_nodes[0] is None:',
+        "    if known_nodes[0] is None:",
     ),
     "a result does not find its renamed call": Mutation(
         "conversations/align",
@@ -187,8 +187,8 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "an answer alone names its conversation": Mutation(
         "conversations/exchanges",
-        "        if asked is not None and _is_question_of(state, question, asked, answer):",
-        "        if asked is not None:",
+        "        if known_question is not None and _is_question_of(state, question, known_question, answer):",
+        "        if known_question is not None:",
     ),
     "a think block is said": Mutation(
         "message_ids/fragments", '    if role == "assistant" and has_block(parts):', "    if False:"
@@ -322,15 +322,17 @@ MUTATIONS: dict[str, Mutation] = {
         "persistence.write_waiting(key, entry)",
     ),
     "an outcome does not wait": Mutation(
-        "ingest/ingest", "if len(waiting.peek(key)) < ENTRIES_PER_KEY:", "if False:"
+        "ingest/waiting_feedback", "if len(self._waiting.peek(key)) >= ENTRIES_PER_KEY:", "if True:"
     ),
-    "an outcome waits for ever": Mutation("ingest/ingest", "*waiting.expire(now_ns))", ")"),
+    "an outcome waits for ever": Mutation(
+        "ingest/waiting_feedback", ", *self._waiting.expire(now_ns))", ",)"
+    ),
     "an outcome goes when its call comes, without it": Mutation(
-        "ingest/ingest", "(*waiting.release(known), *", "("
+        "ingest/waiting_feedback", "(*self._waiting.release(known), *", "(*"
     ),
     "an outcome is not recalled": Mutation(
         "conversations/store",
-        "                self.outcomes.defer(key, waiting, now_ns + WAIT_NS, is_persisted=True)",
+        "                self.outcomes.defer(key, waiting, now_ns + find_wait_ns(key), is_persisted=True)",
         "                pass",
     ),
     "a log record is not recalled": Mutation(
