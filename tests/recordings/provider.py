@@ -9,7 +9,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.recordings.talk import ANSWER, CITIES, FAILED, LOOKING, THANKS, THOUGHT, TOOL, WELCOME
+from tests.recordings.talk import (
+    ANSWER,
+    CITIES,
+    FAILED,
+    FINAL_CALLS,
+    FINAL_TOOL,
+    LOOKING,
+    THANKS,
+    THOUGHT,
+    TOOL,
+    WELCOME,
+)
 
 Json = dict[str, Any]
 Turn = tuple[str, str, bool]
@@ -44,12 +55,16 @@ def anthropic(turn: Turn, _body: Json) -> Json:
 
 
 def chat(turn: Turn, body: Json) -> Json:
-    """OpenAI's Chat Completions, which Mistral and Groq speak, too. Where an agent must end with a tool, it does."""
+    """OpenAI's Chat Completions, which Mistral and Groq speak, too. Where an agent must end with a tool, it does.
+
+    Frameworks may put the name of a plugin before that of a tool.
+    """
     _, text, calls = turn
     names = [one["function"]["name"] for one in body.get("tools") or ()]
-    wanted = [(id, TOOL, {"city": city}) for id, city in CITIES.items()] if calls else []
-    if not calls and "final_answer" in names:
-        wanted = [("call_final", "final_answer", {"answer": text})]
+    tool = next((name for name in names if name.endswith(TOOL)), TOOL)
+    wanted = [(id, tool, {"city": city}) for id, city in CITIES.items()] if calls else []
+    if not calls and FINAL_TOOL in names:
+        wanted = [(FINAL_CALLS[text], FINAL_TOOL, {"answer": text})]
     made = [
         {"id": id, "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
         for id, name, given in wanted

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry._logs import set_logger_provider
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -36,7 +37,6 @@ RESOURCE = Resource({"service.name": "recorded"})
 def record(name: str, instrumentation: str) -> None:
     """Run a producer under one instrumentation, and write what it tells."""
     producer = importlib.import_module(f"tests.recordings.producers.{name}")
-    os.environ.update(getattr(producer, "ENVIRONMENT", {}))
     distribution, module, instrumentor = producer.INSTRUMENTATIONS[instrumentation]
     spans, logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
     traces, records = TracerProvider(resource=RESOURCE), LoggerProvider(resource=RESOURCE)
@@ -44,13 +44,17 @@ def record(name: str, instrumentation: str) -> None:
     records.add_log_record_processor(SimpleLogRecordProcessor(logs))
     trace.set_tracer_provider(traces)
     set_logger_provider(records)
+    for logger in map(logging.getLogger, getattr(producer, "LOGGERS", ())):
+        logger.setLevel(logging.INFO)
+        logger.addHandler(LoggingHandler(logger_provider=records))
     if module:
         getattr(importlib.import_module(module), instrumentor)().instrument()
     with provider.serving() as address:
         producer.play(address)
     made = list(logs.get_finished_logs())
     version = metadata.version(distribution)
-    folder = f"{instrumentation}-{name.replace('_', '-')}"
+    own_name = name.replace("_", "-")
+    folder = own_name if instrumentation == own_name else f"{instrumentation}-{own_name}"
     header = {
         "day": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "packages": _packages(name),
@@ -62,6 +66,8 @@ def record(name: str, instrumentation: str) -> None:
             system=producer.SYSTEM,
             thinks=producer.THINKS,
             returns=getattr(producer, "RETURNS", (talk.FOUND, talk.FAILED)),
+            tool=getattr(producer, "TOOL", talk.TOOL),
+            ends_with_tool=getattr(producer, "ENDS_WITH_TOOL", False),
         ),
         _plain(MessageToDict(encode_spans(spans.get_finished_spans()))),
         _plain(MessageToDict(encode_logs(made))) if made else None,
@@ -93,7 +99,13 @@ if __name__ == "__main__":
     if rest:
         record(name, *rest)
     else:
-        found = importlib.import_module(f"tests.recordings.producers.{name}").INSTRUMENTATIONS
-        codes = [subprocess.run([sys.executable, "-m", __spec__.name, name, one]).returncode for one in found]
+        producer = importlib.import_module(f"tests.recordings.producers.{name}")
+        found = producer.INSTRUMENTATIONS
+        environment = {
+            **os.environ,
+            **getattr(producer, "ENVIRONMENT", {}),
+        }  # read where a package is imported
+        command = [sys.executable, "-m", __spec__.name, name]
+        codes = [subprocess.run([*command, one], env=environment).returncode for one in found]
         if failed := [one for one, code in zip(found, codes, strict=True) if code]:
             sys.exit(f"Not recorded: {', '.join(failed)}.")

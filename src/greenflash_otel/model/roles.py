@@ -8,13 +8,16 @@ from functools import lru_cache
 SYSTEM_ROLES = frozenset({"system", "developer"})
 TOOL = "tool"
 ASSISTANT = "assistant"
+TOOL_CALL = "tool-call"
+"""The model's calls of tools as a message without words of its own; `semconv.normalise` reads what it is given as."""
 
 ROLES: Mapping[str, str] = {
     "system": "system",
     "developer": "developer",
     **dict.fromkeys(("user", "human"), "user"),
-    **dict.fromkeys(("assistant", "ai", "model", "bot", "chatbot", "tool-call", "tool_call"), ASSISTANT),
+    **dict.fromkeys(("assistant", "ai", "model", "bot", "chatbot"), ASSISTANT),
     **dict.fromkeys(("llm", "gpt", "agent"), ASSISTANT),
+    **dict.fromkeys(("tool-call", "tool_call"), TOOL_CALL),
     **dict.fromkeys(("tool", "function", "tool-response", "tool_response", "tool-result"), TOOL),
     **dict.fromkeys(("tool_result", "function_call_output", "function_response", "ipython"), TOOL),
 }

@@ -10,6 +10,7 @@
 | reasoning of which there is no word, a part   | nothing                                                |
 | that a cut left without name and content      |                                                        |
 | a role by any other name                      | the convention's; in an answer, the model's            |
+| calls of tools as a text in a role of its own | the calls; else a thought, because nobody is shown it  |
 | JSON of blocks in a text, also of a thought    | the blocks                                             |
 | a result of a tool in blocks of text          | the text                                               |
 | bytes within a part that nobody knows         | their digest                                           |
@@ -33,10 +34,11 @@ from greenflash_otel.model.operation import (
     ToolCall,
     ToolCallResponse,
 )
-from greenflash_otel.model.roles import ASSISTANT, SYSTEM_ROLES, TOOL, read_role
+from greenflash_otel.model.roles import ASSISTANT, SYSTEM_ROLES, TOOL, TOOL_CALL, read_role
 from greenflash_otel.model.visit import map_parts
 from greenflash_otel.semconv.formats.results import text_of_result
 from greenflash_otel.semconv.formats.text_blocks import unfold_texts
+from greenflash_otel.semconv.formats.written_calls import read_written_calls
 
 BYTES = re.compile(r"[A-Za-z0-9+/_-]{512,}={0,2}")
 """What no text is: base64 without a space."""
@@ -69,9 +71,17 @@ def normalise(operation: Operation) -> Operation:
 
 def _correct_roles(operation: Operation) -> Operation:
     """Give messages the convention's roles; whatever is in an output is the model's."""
-    messages = tuple(_set_role(message, read_role(message.role, message.role)) for message in operation.input)
+    messages = tuple(_correct_role(message) for message in operation.input)
     answers = tuple(_set_role(message, _role_of_answer(message)) for message in operation.output)
     return replace(operation, input=messages, output=answers)
+
+
+def _correct_role(message: Message) -> Message:
+    role = read_role(message.role, message.role)
+    if role != TOOL_CALL:
+        return _set_role(message, role)
+    parts = (read for part in message.parts for read in read_written_calls(part))
+    return replace(message, role=ASSISTANT, parts=tuple(parts))
 
 
 def _role_of_answer(message: Message) -> str:

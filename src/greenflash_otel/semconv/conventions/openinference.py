@@ -26,6 +26,7 @@ from greenflash_otel.model.telemetry import Attributes, SpanRecord
 from greenflash_otel.semconv.attributes import apply_ending, read_text, read_texts, read_truncated_mapping
 from greenflash_otel.semconv.builders import embedding_of, retrieval_of
 from greenflash_otel.semconv.convention import Convention
+from greenflash_otel.semconv.conventions import smolagents
 from greenflash_otel.semconv.conventions.chain_runs import read_run
 from greenflash_otel.semconv.expected_json import read_result
 from greenflash_otel.semconv.flattened import (
@@ -89,6 +90,8 @@ def _read_call(span: SpanRecord) -> Operation:
     parameters = read_truncated_mapping(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
     messages = _read_messages(attributes, INPUT_MESSAGES, "user", request.get("messages"))
+    if span.scope == smolagents.SCOPE:
+        messages = smolagents.remove_headings(messages)
     output = _read_messages(attributes, "llm.output_messages", "assistant", response.choices)
     prompts, completions = _read_completion(attributes)
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
@@ -218,12 +221,15 @@ def _read_plain(attributes: Attributes, side: str) -> list[str | None]:
 
 def _read_parts(message: Tree, role: str) -> Iterator[Part]:
     content = show(find_text(message, "content"))
+    blocks = [find_branch(item, "message_content") for item in list_items(find_branch(message, "contents"))]
     if role == TOOL:
-        yield ToolCallResponse(content or "", find_text(message, "tool_call_id"))
+        texts = [content] if content else [show(find_text(block, "text")) for block in blocks]
+        result = "\n".join(text for text in texts if text)
+        yield ToolCallResponse(result, find_text(message, "tool_call_id"))
         return
-    for item in list_items(find_branch(message, "contents")):
-        yield from _read_content(find_branch(item, "message_content"))
-    if content and not list_items(find_branch(message, "contents")):
+    for block in blocks:
+        yield from _read_content(block)
+    if content and not blocks:
         yield Text(content)
     for item in list_items(find_branch(message, "tool_calls")):
         call = find_branch(item, "tool_call")
