@@ -10,7 +10,6 @@ NOTES: Mapping[str, str] = {
         "only the outer layer, which ends later, has the reasoning and the failure of a tool; the span of an embedding "
         "has no text"
     ),
-    "openinference-autogen-0.1.22": "the library does not read the name `thought` of the text next to tool calls",
     "openinference-openai-agents-2.6.0": "only a system prompt is there, and it is sent with a first message",
     "openinference-two-0.1.80": "the inner layer has a separate trace and does not know that a tool failed",
     "openllmetry-langchain-0.47.5": "one request's trace leaks into the next; two calls of Responses are not linked",

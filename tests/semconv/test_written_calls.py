@@ -114,3 +114,33 @@ def test_answer_that_is_resent_in_two_messages() -> None:
 def test_what_needs_no_calls(messages: list[Message]) -> None:
     """No result without an id follows, or the answer had another text."""
     assert restored(*messages) == tuple(messages)
+
+
+@pytest.mark.parametrize(
+    ("calls", "kind"), [({"tool_calls.0.tool_call.function.name": "price_of"}, Text), ({}, Reasoning)]
+)
+def test_thought_of_autogen(calls: dict[str, str], kind: type[Part]) -> None:
+    """Next to calls it is what the model said, else its reasoning."""
+    message = "llm.output_messages.0.message"
+    fields = calls or {"content": "It is 149."}
+    attributes = {
+        "openinference.span.kind": "LLM",
+        f"{message}.role": "assistant",
+        "output.value": '{"finish_reason": "stop", "thought": "Let me look."}',
+        **{f"{message}.{name}": text for name, text in fields.items()},
+    }
+    operation = registry.read(span_of(attributes))
+    assert operation and operation.output[0].parts[0] == kind("Let me look.")
+
+
+def test_answer_in_json_that_has_a_thought() -> None:
+    """The application asked for that JSON: it is the answer, and nothing else."""
+    answer = '{"thought": "Let me look.", "price": 149}'
+    attributes = {
+        "openinference.span.kind": "LLM",
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.content": answer,
+        "output.value": answer,
+    }
+    operation = registry.read(span_of(attributes))
+    assert operation and operation.output == (Message("assistant", (Text(answer),)),)

@@ -18,6 +18,7 @@ from greenflash_otel.model.operation import (
     Part,
     Reasoning,
     Text,
+    ToolCall,
     ToolCallResponse,
     ToolExecution,
 )
@@ -86,13 +87,16 @@ def _read_chain(span: SpanRecord) -> Operation | None:
 def _read_call(span: SpanRecord) -> Operation:
     attributes = span.attributes
     request = read_truncated_mapping(attributes, "input.value")
-    response = read_response(read_document(attributes.get("output.value")))
+    answered = read_document(attributes.get("output.value"))
+    response = read_response(answered)
     parameters = read_truncated_mapping(attributes, "llm.invocation_parameters")
     choices = parameters.get("n")
     messages = _read_messages(attributes, INPUT_MESSAGES, "user", request.get("messages"))
     if span.scope == smolagents.SCOPE:
         messages = smolagents.remove_headings(messages)
     output = _read_messages(attributes, "llm.output_messages", "assistant", response.choices)
+    if isinstance(answered, Mapping) and "finish_reason" in answered and len(output) == 1:
+        output = (replace(output[0], parts=_add_text(output[0].parts, read_text(answered, "thought"))),)
     prompts, completions = _read_completion(attributes)
     choice_count = choices if isinstance(choices, int) and choices > 1 else 1
     operation = Operation(
@@ -191,8 +195,19 @@ def _read_messages(attributes: Attributes, prefix: str, role: str, raw: Json) ->
             copy = copies.get(place)  # a text is Python's repr of a message
             messages += read_written(copy, speaker) if isinstance(copy, Mapping) else ()
         elif parts := tuple(_read_parts(message, speaker)):
-            messages.append(Message(speaker, parts, name=find_text(message, "name")))
+            thought = find_text(item, "thought")
+            messages.append(
+                Message(speaker, _add_text(parts, show(thought)), name=find_text(message, "name"))
+            )
     return tuple(messages)
+
+
+def _add_text(parts: tuple[Part, ...], thought: str | None) -> tuple[Part, ...]:
+    """Add what AutoGen names a thought: what the model said next to its calls, else its reasoning."""
+    if not thought or any(isinstance(part, Text) and part.content == thought for part in parts):
+        return parts
+    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    return (Text(thought) if has_calls else Reasoning(thought), *parts)
 
 
 def _read_completion(attributes: Attributes) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
