@@ -117,9 +117,13 @@ def test_what_needs_no_calls(messages: list[Message]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("calls", "kind"), [({"tool_calls.0.tool_call.function.name": "price_of"}, Text), ({}, Reasoning)]
+    ("calls", "part"),
+    [
+        ({"tool_calls.0.tool_call.function.name": "price_of"}, Text("Let me look.")),
+        ({}, Reasoning("Let me look.")),
+    ],
 )
-def test_thought_of_autogen(calls: dict[str, str], kind: type[Part]) -> None:
+def test_thought_of_autogen(calls: dict[str, str], part: Part) -> None:
     """Next to calls it is what the model said, else its reasoning."""
     message = "llm.output_messages.0.message"
     fields = calls or {"content": "It is 149."}
@@ -130,7 +134,7 @@ def test_thought_of_autogen(calls: dict[str, str], kind: type[Part]) -> None:
         **{f"{message}.{name}": text for name, text in fields.items()},
     }
     operation = registry.read(span_of(attributes))
-    assert operation and operation.output[0].parts[0] == kind("Let me look.")
+    assert operation and operation.output[0].parts[0] == part
 
 
 def test_answer_in_json_that_has_a_thought() -> None:
