@@ -21,6 +21,7 @@ from greenflash_otel.greenflash_api import events, messages, organizations, rati
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.ingest.attachment import (
+    Answer,
     attach_outcome,
     attach_rating,
     attach_span,
@@ -182,10 +183,11 @@ class Ingest:
 
         It waits if nobody knows the rated answer yet.
         """
-        if self._feedback.defer_rating(rating, conversation_context, trace_id, self._now_ns()):
+        answer = self._feedback.find_answer(rating)
+        if self._feedback.defer_rating(rating, answer, conversation_context, trace_id, self._now_ns()):
             self._keep(())
             return rating
-        attached = attach_rating(self._conversations, rating, conversation_context, trace_id, self._notes)
+        attached = attach_rating(self._conversations, rating, conversation_context, trace_id, answer)
         if attached is None:
             return None
         if redacted is None:
@@ -301,9 +303,10 @@ class Ingest:
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
         """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""
-        if self._feedback.defer(span, now_ns):
+        answer = self._feedback.find_answer(span)
+        if self._feedback.defer(span, answer, now_ns):
             return ()
-        return self._requests_of_late(span)
+        return self._requests_of_late(span, answer)
 
     def _assemble(self, span: SpanRecord, operation: Operation) -> list[ApiRequest]:
         updates = assemble(self._conversations, span, name_by_resource(operation, span)).list_in_order()
@@ -325,8 +328,8 @@ class Ingest:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
         if self._conversations.has_waiting:
             with self._begin_conversion():
-                for span in self._feedback.release(now_ns):
-                    requests += self._requests_of_late(span)
+                for span, answer in self._feedback.release(now_ns):
+                    requests += self._requests_of_late(span, answer)
         return self._keep(requests)
 
     def _keep(self, requests: Sequence[ApiRequest], converted_id: int = 0) -> bool:
@@ -374,12 +377,12 @@ class Ingest:
             return ()
         return self._sampler.keep(conversation_id)
 
-    def _requests_of_late(self, span: SpanRecord) -> Sequence[ApiRequest]:
+    def _requests_of_late(self, span: SpanRecord, answer: Answer | None = None) -> Sequence[ApiRequest]:
         """Those of an outcome or a rating that came as a span, or of a chain that nothing else reports."""
         if not belongs_to_others(span):
             run = settle_run(self._conversations, self._recent, span)
             return self._assemble(span, run) if run else ()
-        attached = attach_span(self._conversations, span, self._notes)
+        attached = attach_span(self._conversations, span, self._notes, answer)
         if attached is None:
             return ()
         buffered = self._release_sampled(attached.conversation_id)
