@@ -22,6 +22,8 @@ SAMPLED_OUT = 204
 """The status of a request of which nothing was stored, by its ``sampleRate``."""
 ACCEPTED = "(SELECT * FROM requests WHERE status < 400)"
 
+LATEST = "SELECT id, (SELECT coalesce(max(position), 0) FROM requests) FROM identity"
+
 ALL = -1
 """A limit that SQLite takes for none."""
 
@@ -169,6 +171,18 @@ def external_id_of(store: Store, conversation_id: str) -> str | None:
             "SELECT external_id FROM conversations WHERE id = lower(?)", (conversation_id,)
         ).fetchone()
     return row["external_id"] if row else None
+
+
+def read_latest(db: sqlite3.Connection) -> tuple[str, int]:
+    """Return the id of the store, and the number of its latest request; 0 before the first."""
+    (identity, latest) = db.execute(LATEST).fetchone()
+    return identity, latest
+
+
+def read_named_conversation(row: sqlite3.Row) -> str | None:
+    """Return the conversation that an outcome or a rating names, by whichever id; None if it names none."""
+    named: str | None = row["external_conversation_id"] or row["conversation_id"]
+    return named
 
 
 def _read_conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConversation:

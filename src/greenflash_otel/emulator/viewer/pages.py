@@ -228,9 +228,7 @@ def build_expired(page: PageRequest) -> RenderedPage:
 def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
     """Return the number of the latest request, and what came after the one numbered ``after``."""
     with store.snapshot() as db:
-        latest, store_id = db.execute(
-            "SELECT coalesce(max(position), 0), (SELECT id FROM identity) FROM requests"
-        ).fetchone()
+        store_id, latest = reading.read_latest(db)
         if after is None or after > latest:  # the emulator was emptied or started anew
             return {
                 "position": latest,
