@@ -163,7 +163,7 @@ def get_interactions(store: Store, call: Call) -> Reply:
 
 
 def get_interaction(store: Store, call: Call) -> Reply:
-    """One conversation by Greenflash's id, as the API shows it."""
+    """Return one conversation by Greenflash's id, as the API shows it."""
     conversation = reading.read_conversation(store, call.path_id)
     if conversation is None:
         raise Refused(
@@ -218,7 +218,7 @@ def get_requests(store: Store, call: Call) -> Reply:
 
 
 def get_conversation(store: Store, call: Call) -> Reply:
-    """One conversation, by either id, with everything that is stored of it."""
+    """Return one conversation, by either id, with everything that is stored of it."""
     conversations = reading.read_conversations(store, id=call.path_id)
     if not conversations:
         raise Refused(404, f"No conversation has the id {call.path_id!r}")
@@ -226,7 +226,7 @@ def get_conversation(store: Store, call: Call) -> Reply:
 
 
 def get_health(store: Store, call: Call) -> Reply:
-    """200 once the store answers."""
+    """Answer 200 once the store answers."""
     reading.read_products(store, limit=1)
     return Reply(200, {"success": True})
 

@@ -56,7 +56,7 @@ class WaitingFeedback:
         return None if rating is None else find_answer(self._conversations, rating, self._notes)
 
     def defer(self, span: SpanRecord, answer: Answer | None, now_ns: int) -> bool:
-        """Store the span of an outcome or a rating if what it belongs to may still come; whether it waits.
+        """Store the span of an outcome or a rating if what it belongs to may still come. Return whether it waits.
 
         Args:
             answer: What `find_answer` found.
@@ -75,7 +75,7 @@ class WaitingFeedback:
         trace_id: str | None,
         now_ns: int,
     ) -> bool:
-        """Store a rating if nobody knows yet which message the rated answer is; whether it waits."""
+        """Store a rating if nobody knows yet which message the rated answer is. Return whether it waits."""
         return self._defer_rating(rating, answer, make_span(rating, context, trace_id), now_ns)
 
     def _defer_rating(self, rating: Rating, answer: Answer | None, span: SpanRecord, now_ns: int) -> bool:

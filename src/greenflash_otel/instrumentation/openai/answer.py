@@ -92,7 +92,7 @@ def complete_operation(
     first_chunk_s: float | None,
     properties: Mapping[str, Json],
 ) -> Operation:
-    """``operation`` as it turned out."""
+    """Return ``operation`` as it turned out."""
     instructions = operation.system_instructions or answer.system_instructions
     return replace(
         operation,

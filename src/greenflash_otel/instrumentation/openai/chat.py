@@ -22,7 +22,7 @@ from greenflash_otel.semconv.formats.openai import read_message
 
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with what a request asks for."""
+    """Return ``operation`` with what a request asks for."""
     body = request.body
     return replace(
         operation,
@@ -33,7 +33,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_output_type(format: object) -> str | None:
-    """``json`` where a request asks for it in either of two ways."""
+    """Return ``json`` where a request asks for it in either of two ways."""
     type = read_str(read_json_object(format).get("type"))
     return "json" if type in ("json_object", "json_schema") else None
 

@@ -19,7 +19,7 @@ HEAD = ("id", "model", "system_fingerprint", "error", "usage")
 
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with what a request asks for."""
+    """Return ``operation`` with what a request asks for."""
     prompt, choice_count = request.body.get("prompt"), read_count(request.body.get("n")) or 1
     prompts = [prompt] if isinstance(prompt, str) or _is_tokens(prompt) else read_list(prompt)
     return replace(
