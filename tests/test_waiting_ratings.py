@@ -238,7 +238,7 @@ def test_it_waits_on_in_the_next_process(greenflash_emulator: Emulator, tmp_path
     first = Pipeline(settings)
     first.take_rating(rate(response.id), NOWHERE, None)
     first.shutdown(5, settle=False)
-    assert [one.path for one in greenflash_emulator.requests() if one.path == "/ratings"] == []
+    assert [request.path for request in greenflash_emulator.requests() if request.path == "/ratings"] == []
     assert greenflash.flush(10)
     second = Pipeline(settings)
     try:

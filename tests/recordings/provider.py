@@ -46,7 +46,7 @@ def anthropic(turn: Turn, _body: Json) -> Json:
 def chat(turn: Turn, body: Json) -> Json:
     """OpenAI's Chat Completions, which Mistral and Groq speak, too. Where an agent must end with a tool, it does."""
     _, text, calls = turn
-    names = [one["function"]["name"] for one in body.get("tools") or ()]
+    names = [tool["function"]["name"] for tool in body.get("tools") or ()]
     wanted = [(id, TOOL, {"city": city}) for id, city in CITIES.items()] if calls else []
     if not calls and "final_answer" in names:
         wanted = [("call_final", "final_answer", {"answer": text})]
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer the turn that is asked for."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         path = self.path.partition("?")[0]
-        speak = next((one for end, one in DIALECTS.items() if path.endswith(end)), None)
+        speak = next((dialect for end, dialect in DIALECTS.items() if path.endswith(end)), None)
         answer = json.dumps(speak(turn_of(body), body) if speak else {"unknown": path}).encode()
         self.send_response(200 if speak else 404)
         self.send_header("content-type", "application/json")

@@ -55,4 +55,4 @@ def truth(
         {"role": "assistant", "type": "assistant_message", "content": WELCOME, "turn": 2},
     ]
     left_out = ([] if system else ["system_message"]) + ([] if thinks else ["thought"])
-    return [one for one in said if one["type"] not in left_out]
+    return [entry for entry in said if entry["type"] not in left_out]

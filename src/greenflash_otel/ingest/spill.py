@@ -75,7 +75,7 @@ class SpanSpill:
         return unreadable + self._pack(bodies)
 
     def store_redacted(self, span: SpanRecord) -> bool:
-        """Keep a span whose texts may be on disk. Return whether it is kept. Called by the writer's thread."""
+        """Store a span whose texts may be on disk. Return whether it is stored. Called by the writer's thread."""
         body = write_span(span)
         if last_id := self._outbox.put_captured_here([body]):
             self._last_id = max(self._last_id, last_id)
