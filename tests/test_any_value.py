@@ -79,7 +79,7 @@ def properties_of(emulator: Emulator, conversation_id: str) -> dict[str, Any]:
 
 
 def said(emulator: Emulator, conversation_id: str) -> list[str | None]:
-    found = {one.external_id: one for one in emulator.conversations()}
+    found = {conversation.external_id: conversation for conversation in emulator.conversations()}
     return (
         [message.content for message in found[conversation_id].messages] if conversation_id in found else []
     )

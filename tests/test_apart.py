@@ -79,7 +79,7 @@ class Kept:
 
     def told(self) -> list[str]:
         """The kinds of requests, each with its conversation."""
-        return [f"{one.kind} {one.conversation_id}" for one in self.requests]
+        return [f"{request.kind} {request.conversation_id}" for request in self.requests]
 
 
 @pytest.fixture
@@ -229,7 +229,10 @@ def test_log_records_are_redacted_while_they_wait(tmp_path: Path) -> None:
     with process(tmp_path, hide) as (intake, outbox):
         intake.take([SPAN])
         (body,) = sent(outbox)
-    assert [one["content"] for one in body["messages"]] == ["My card is [card].", "I did not see that."]
+    assert [message["content"] for message in body["messages"]] == [
+        "My card is [card].",
+        "I did not see that.",
+    ]
 
 
 def test_what_cannot_be_noted_is_not_acknowledged(tmp_path: Path) -> None:
@@ -263,4 +266,6 @@ def test_a_gateway_that_is_started_again(greenflash_emulator: Emulator, tmp_path
     second.take([call()])
     assert second.flush(10)
     second.shutdown()
-    assert [one.event_type for one in greenflash_emulator.conversation("chat-1").outcomes] == ["upgrade"]
+    assert [outcome.event_type for outcome in greenflash_emulator.conversation("chat-1").outcomes] == [
+        "upgrade"
+    ]

@@ -63,8 +63,8 @@ def test_the_whole_way(
     assert str(greenflash.stats()) == "accepted 2 = delivered 2 + pending 0 + rejected 0 + lost 0"
     assert pipeline.flush(10)
     stored = greenflash_emulator.conversation("c")
-    assert [one.content for one in stored.messages] == ["hi", "ho"]
-    assert [(one.value, one.external_user_id) for one in stored.outcomes] == [("9", "ada")]
+    assert [message.content for message in stored.messages] == ["hi", "ho"]
+    assert [(outcome.value, outcome.external_user_id) for outcome in stored.outcomes] == [("9", "ada")]
 
 
 def test_nobody_is_there(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

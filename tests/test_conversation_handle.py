@@ -31,8 +31,8 @@ def test_an_id_that_is_read_before_the_first_call_is_the_id_of_the_conversation(
     greenflash.record_outcome("upgrade", conversation_id=id)
     assert pipeline.flush(10)
     stored = greenflash_emulator.conversation(id)
-    assert [one.content for one in stored.messages] == ["Hi", "Hello."]
-    assert [one.event_type for one in stored.outcomes] == ["upgrade"]
+    assert [message.content for message in stored.messages] == ["Hi", "Hello."]
+    assert [outcome.event_type for outcome in stored.outcomes] == ["upgrade"]
 
 
 def test_an_id_that_is_read_after_a_call_is_that_of_the_conversation_it_continues(
@@ -108,9 +108,9 @@ def test_properties_after_the_last_call_are_sent_when_the_block_ends(
     assert pipeline.flush(10)
     stored = greenflash_emulator.conversation(chat_block.conversation_id)
     assert stored.properties == {"solved": True}
-    assert [one.content for one in stored.messages] == ["Hi", "Hello."]
+    assert [message.content for message in stored.messages] == ["Hi", "Hello."]
     assert stored.external_user_id == "ada"
-    first, again = [one.body for one in greenflash_emulator.requests() if one.path == "/messages"]
+    first, again = [request.body for request in greenflash_emulator.requests() if request.path == "/messages"]
     assert again["messages"] == first["messages"][-1:]
 
 
@@ -121,7 +121,7 @@ def test_what_a_call_carried_is_not_sent_again(greenflash_emulator: Emulator) ->
         chat_block.set_properties(channel="web")
         chat(["Hello."], ["Hi"])
     assert pipeline.flush(10)
-    assert [one.path for one in greenflash_emulator.requests()] == ["/messages"]
+    assert [request.path for request in greenflash_emulator.requests()] == ["/messages"]
 
 
 def test_properties_of_a_conversation_whose_messages_nobody_remembers(greenflash_emulator: Emulator) -> None:
@@ -176,7 +176,7 @@ def test_bad_properties_are_repaired_or_an_error(
         "channel": "web",
         "greenflash_original": {"properties": 7},
     }
-    assert [one.message.startswith("set_properties()") for one in caplog.records] == [True]
+    assert [record.message.startswith("set_properties()") for record in caplog.records] == [True]
     greenflash.shutdown()
     start(greenflash_emulator, strict=True)
     with (
@@ -220,7 +220,7 @@ def test_an_exporter_of_your_own_set_up(greenflash_emulator: Emulator) -> None:
     assert exporter.force_flush(10_000)
     provider.shutdown()
     stored = greenflash_emulator.conversation(id)
-    assert (stored.properties, [one.content for one in stored.messages]) == (
+    assert (stored.properties, [message.content for message in stored.messages]) == (
         {"channel": "web"},
         ["Hi", "Hello."],
     )

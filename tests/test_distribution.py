@@ -56,7 +56,7 @@ def bill(text: str) -> Mapping[str, Any]:
 
 
 def names(bill: Mapping[str, Any], scope: str) -> set[str]:
-    return {one["name"] for one in bill["components"] if one["scope"] == scope}
+    return {component["name"] for component in bill["components"] if component["scope"] == scope}
 
 
 def test_the_bill_is_valid_cyclonedx(text: str, bill: Mapping[str, Any]) -> None:
@@ -83,7 +83,10 @@ def test_the_bill_names_the_versions_that_were_tested_with_their_hashes(bill: Ma
 
 
 def test_the_bill_says_who_needs_whom(bill: Mapping[str, Any]) -> None:
-    needs = {one["ref"].split("@")[0]: one.get("dependsOn", []) for one in bill["dependencies"]}
+    needs = {
+        dependency["ref"].split("@")[0]: dependency.get("dependsOn", [])
+        for dependency in bill["dependencies"]
+    }
     ours = {each.split("@")[0] for each in needs["pkg:pypi/greenflash-otel"]}
     assert {"pkg:pypi/httpx", "pkg:pypi/openai", "pkg:pypi/starlette"} <= ours
     assert any(each.startswith("pkg:pypi/httpcore@") for each in needs["pkg:pypi/httpx"])
@@ -93,7 +96,7 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.split("/")[0] for name in archive.namelist()}
         assert "greenflash_otel/py.typed" in archive.namelist()
-        assert {one.date_time[0] for one in archive.infolist()} == {2027}
+        assert {member.date_time[0] for member in archive.infolist()} == {2027}
     package, metadata = "greenflash_otel", wheel.name.rsplit("-py3", 1)[0] + ".dist-info"
     assert sorted(tops) == ["_greenflash_otel_pytest.py", package, metadata]
 

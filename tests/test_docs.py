@@ -137,8 +137,8 @@ def test_the_blocks_about_outcomes(greenflash_emulator: Emulator, monkeypatch: p
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(compile(block, "outcomes.md", "exec"), space)
     assert greenflash.flush(10)
-    bodies = [one.body for one in greenflash_emulator.requests()]
-    linked = [one["eventType"] for one in bodies if one.get("externalConversationId") == "chat-42"]
+    bodies = [request.body for request in greenflash_emulator.requests()]
+    linked = [body["eventType"] for body in bodies if body.get("externalConversationId") == "chat-42"]
     assert linked == ["upgrade", "renewal", "upgrade"]
     assert len(bodies) == 6
     table = "\n".join(re.findall(r"`(record_\w+\(.*?\))`", page.partition("## Four applications")[2]))
@@ -168,14 +168,16 @@ def test_the_blocks_about_what_your_code_records(
     stored = greenflash_emulator.conversation(space["conversation_id"])
     assert stored.properties == {"channel": "web", "topic": "returns"}
     bea = "Hi, this is Bea from support."
-    said = [one.content for one in stored.messages if one.content]
+    said = [message.content for message in stored.messages if message.content]
     assert said == [question, answer, bea, "And a used one?", "Yes, too."]
     prompt = next(
-        one.body["systemPrompt"] for one in greenflash_emulator.requests() if "systemPrompt" in one.body
+        request.body["systemPrompt"]
+        for request in greenflash_emulator.requests()
+        if "systemPrompt" in request.body
     )
     assert (prompt["externalPromptId"], prompt["variables"]) == ("support", {"name": "Ada"})
-    assert [one.type for one in stored.messages if not one.content] == ["retrieval"]
-    assert [(one.rating, one.message) for one in stored.ratings] == [
+    assert [message.type for message in stored.messages if not message.content] == ["retrieval"]
+    assert [(rating.rating, rating.message) for rating in stored.ratings] == [
         (rating, stored.messages[1].external_id) for rating in (1, 0)
     ]
     assert space["found"] == [space["conversation_id"]] * 2

@@ -69,7 +69,7 @@ def test_all_of_it_arrives_behind_the_messages(greenflash_emulator: Emulator) ->
         "Acme",
         {"plan": "pro"},
     )
-    paths = [one.path for one in greenflash_emulator.requests()]
+    paths = [request.path for request in greenflash_emulator.requests()]
     assert paths.index("/messages") < paths.index("/ratings")
     assert pipeline.stats().delivered == 6
 
@@ -82,7 +82,7 @@ def test_what_is_sent_is_what_the_official_sdk_sends(greenflash_emulator: Emulat
     greenflash_otel.identify_user("ada", name="Ada", organization_id="acme", properties=properties)
     greenflash_otel.identify_organization("acme", name="Acme", properties=properties)
     assert pipeline.flush(10)
-    ours = {one.path: dict(one.body) for one in greenflash_emulator.requests()}
+    ours = {request.path: dict(request.body) for request in greenflash_emulator.requests()}
     assert ours["/ratings"].pop("ratedAt")
     with greenflash.Greenflash(
         api_key="gf_test", base_url=greenflash_emulator.base_url, max_retries=0
@@ -100,7 +100,7 @@ def test_what_is_sent_is_what_the_official_sdk_sends(greenflash_emulator: Emulat
             external_user_id="ada", name="Ada", external_organization_id="acme", properties=properties
         )
         sdk.organizations.create(external_organization_id="acme", name="Acme", properties=properties)
-    theirs = {one.path: dict(one.body) for one in greenflash_emulator.requests()[3:]}
+    theirs = {request.path: dict(request.body) for request in greenflash_emulator.requests()[3:]}
     assert ours == theirs
     params = {"/ratings": RatingLogParams, "/users": UserCreateParams}
     params["/organizations"] = OrganizationCreateParams
@@ -116,7 +116,11 @@ def test_the_last_word_on_a_user_wins_though_the_first_is_answered_late(
     for name in ("Ada", "Ada L.", "Countess"):
         greenflash_otel.identify_user("ada", name=name)
     assert pipeline.flush(20)
-    assert [one.body["name"] for one in greenflash_emulator.requests()] == ["Ada", "Ada L.", "Countess"]
+    assert [request.body["name"] for request in greenflash_emulator.requests()] == [
+        "Ada",
+        "Ada L.",
+        "Countess",
+    ]
     [user] = greenflash_emulator.users()
     assert user.name == "Countess"
 
@@ -318,9 +322,9 @@ class TestWhatARatingBelongsTo:
             if message.type == "assistant_message"
         ]
         rated = [
-            (one.body["externalConversationId"], one.body["externalMessageId"])
-            for one in greenflash_emulator.requests()
-            if one.path == "/ratings"
+            (request.body["externalConversationId"], request.body["externalMessageId"])
+            for request in greenflash_emulator.requests()
+            if request.path == "/ratings"
         ]
         assert sorted(rated) == sorted([("c", answers[0]), ("c", answers[1]), ("other", ids[1])])
 
@@ -331,7 +335,7 @@ class TestWhatARatingBelongsTo:
         assert greenflash_otel.record_rating(5) is None
         greenflash_otel.record_rating(5, message_id="m")
         assert pipeline.flush(10)
-        bodies = {one.path: one.body for one in greenflash_emulator.requests()}
+        bodies = {request.path: request.body for request in greenflash_emulator.requests()}
         assert outcome.conversation_id is None
         assert "externalUserId" not in bodies["/events"]  # nothing is booked on somebody who is nobody
         assert bodies["/ratings"]["externalMessageId"] == "m"

@@ -106,7 +106,7 @@ def test_a_guide_does_what_it_shows(page: Path, greenflash_emulator: Emulator, t
     happened = [*printed, *map(render, greenflash_emulator.conversations())]
     for block in blocks_of(page):
         if block.language == "text" and not block.mark:
-            assert any(is_shown(one, block.text) for one in happened), "\n".join([block.text, *happened])
+            assert any(is_shown(entry, block.text) for entry in happened), "\n".join([block.text, *happened])
 
 
 def marked(language: str) -> Iterator[tuple[Path, DocBlock]]:

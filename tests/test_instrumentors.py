@@ -95,7 +95,7 @@ def test_then_instrument(seen: InMemorySpanExporter, greenflash_emulator: Emulat
     with greenflash.conversation("c"):
         say("ho", "hi")
     assert greenflash.flush(10)
-    assert [one.content for one in greenflash_emulator.conversation("c").messages] == ["hi", "ho"]
+    assert [message.content for message in greenflash_emulator.conversation("c").messages] == ["hi", "ho"]
     assert seen.get_finished_spans() == ()
 
 
@@ -145,5 +145,5 @@ def test_without_a_line_of_code(greenflash_emulator: Emulator, tmp_path: Path) -
     )
     assert (done.returncode, done.stderr) == (0, "")
     stored = greenflash_emulator.conversation("c")
-    assert [one.content for one in stored.messages] == ["hi", "ho"]
-    assert [one.value for one in stored.outcomes] == ["9"]
+    assert [message.content for message in stored.messages] == ["hi", "ho"]
+    assert [outcome.value for outcome in stored.outcomes] == ["9"]

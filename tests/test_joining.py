@@ -40,8 +40,8 @@ def test_after_the_span() -> None:
     assert joiner.take_logs([log("too late")], 0) == []
     joiner = new()
     joiner.await_logs(SPAN, CALL, 0)
-    for count, one in enumerate((log("a"), log("b", 2)), 1):
-        (joined,) = joiner.take_logs([one], 0)
+    for count, entry in enumerate((log("a"), log("b", 2)), 1):
+        (joined,) = joiner.take_logs([entry], 0)
         assert len(joined.events) == count
 
 

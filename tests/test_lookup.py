@@ -32,9 +32,9 @@ def test_what_greenflash_answered(greenflash_emulator: Emulator, outbox: str | N
     stored, found = greenflash_emulator.conversation("chat-1"), greenflash.lookup("chat-1")
     assert found is not None
     assert (found.conversation_id, found.greenflash_conversation_id) == ("chat-1", stored.id)
-    assert [(one.message_id, one.greenflash_message_id, one.status) for one in found.messages] == [
-        (one.external_id, one.id, "created") for one in stored.messages
-    ]
+    assert [
+        (message.message_id, message.greenflash_message_id, message.status) for message in found.messages
+    ] == [(message.external_id, message.id, "created") for message in stored.messages]
     assert found.outcomes == {made.insert_id: stored.outcomes[0].id}
     assert found.greenflash_prompt_id is not None
     assert greenflash.lookup("chat-2") is None
@@ -65,7 +65,7 @@ def test_a_message_that_was_there(greenflash_emulator: Emulator, tmp_path: Path)
         found = greenflash.lookup("chat-1")
         assert found is not None
         expected = "created" if folder == "one" else "deduplicated"
-        assert {one.status for one in found.messages} == {expected}
+        assert {message.status for message in found.messages} == {expected}
         greenflash.shutdown()
 
 
@@ -92,8 +92,8 @@ def test_a_callback(greenflash_emulator: Emulator) -> None:
         greenflash.record_outcome("upgrade")
     assert greenflash.flush(10)
     assert has_both.wait(10)
-    assert [len(one.messages) for one in seen] == [2, 0]
-    assert {one.conversation_id for one in seen} == {"chat-1"}
+    assert [len(update.messages) for update in seen] == [2, 0]
+    assert {update.conversation_id for update in seen} == {"chat-1"}
     assert greenflash.stats().delivered == 3
 
 
@@ -147,7 +147,10 @@ def test_messages_that_are_answered_without_their_ids() -> None:
     found = combine(
         "c", read_answered_ids(messages("c", "a", "b"), Answer(201, json.dumps(answered).encode()))
     )
-    assert [(one.message_id, one.greenflash_message_id) for one in found.messages] == [("a", "1"), ("b", "2")]
+    assert [(message.message_id, message.greenflash_message_id) for message in found.messages] == [
+        ("a", "1"),
+        ("b", "2"),
+    ]
 
 
 async def test_the_twin(greenflash_emulator: Emulator) -> None:

@@ -27,13 +27,13 @@ def requirements() -> list[Requirement]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     texts = {
         *project["dependencies"],
-        *(one for extra in project["optional-dependencies"].values() for one in extra),
+        *(entry for extra in project["optional-dependencies"].values() for entry in extra),
     }
     return [found for found in map(Requirement, sorted(texts)) if found.name != project["name"]]
 
 
 def lower_bound(requirement: Requirement) -> Version:
-    [bound] = [one.version for one in requirement.specifier if one.operator == ">="]
+    [bound] = [bound.version for bound in requirement.specifier if bound.operator == ">="]
     return Version(bound)
 
 
@@ -47,7 +47,7 @@ def test_the_lowest_environment_has_the_lower_bound(requirement: Requirement) ->
 @pytest.mark.parametrize("requirement", requirements(), ids=lambda requirement: str(requirement.name))
 def test_every_dependency_has_an_upper_bound(requirement: Requirement) -> None:
     """A next major version may break what it likes; it is let in when our tests have seen it."""
-    assert any(one.operator == "<" for one in requirement.specifier)
+    assert any(bound.operator == "<" for bound in requirement.specifier)
 
 
 @pytest.mark.skipif(not RUNS_LOWEST, reason="is about the environment of `make test-lowest`")

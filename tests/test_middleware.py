@@ -59,7 +59,7 @@ async def test_asgi(greenflash_emulator: Emulator) -> None:
     start(greenflash_emulator, outbox=":memory:")
     app = greenflash.AsgiMiddleware(serve, find_conversation)
     answers = await asyncio.gather(request(app, "/a"), request(app, "/b"))
-    assert [[one["body"] for one in answer] for answer in answers] == [[b"re one", b"re two"]] * 2
+    assert [[entry["body"] for entry in answer] for answer in answers] == [[b"re one", b"re two"]] * 2
     await request(app, "", "lifespan")
     for id in ("chat-a", "chat-b"):
         stored = greenflash_emulator.conversation(id)

@@ -67,7 +67,7 @@ def test_off(
     greenflash.shutdown()
     assert list(greenflash_emulator.requests()) == []
     assert spans.get_finished_spans() == ()
-    [line] = [one for one in caplog.records if "captures nothing" in one.message]
+    [line] = [record for record in caplog.records if "captures nothing" in record.message]
     assert line.levelno == (logging.INFO if settings else logging.WARNING)
     assert greenflash.stats().accepted == 0
 

@@ -31,7 +31,7 @@ DAY_S = 86_400.0
 
 def bodies(emulator: Emulator, path: str) -> list[Mapping[str, Any]]:
     """What was posted to one path. Several conversations are delivered at a time, in any order."""
-    return [one.body for one in emulator.requests() if one.path == path]
+    return [request.body for request in emulator.requests() if request.path == path]
 
 
 def names_of(emulator: Emulator) -> list[dict[str, Any]]:
@@ -212,13 +212,13 @@ def test_a_conversation_that_greenflash_began(greenflash_emulator: Emulator) -> 
     assert body["conversationId"] == id
     assert "externalConversationId" not in body
     assert set(body) <= fields_of(MessageCreateParams)
-    assert [one.content for one in greenflash_emulator.conversation("chat-1").messages] == [
+    assert [message.content for message in greenflash_emulator.conversation("chat-1").messages] == [
         "Hi",
         "Hello.",
         "Me again",
         "Again.",
     ]
-    assert [one["conversationId"] for one in bodies(greenflash_emulator, "/events")] == [id, id]
+    assert [body["conversationId"] for body in bodies(greenflash_emulator, "/events")] == [id, id]
 
 
 def test_what_greenflash_did_not_make(greenflash_emulator: Emulator) -> None:
@@ -249,8 +249,8 @@ def test_async_code(greenflash_emulator: Emulator) -> None:
     assert names_of(greenflash_emulator) == [
         {"externalConversationId": "chat-1", "externalUserId": "ada", "externalOrganizationId": "acme"}
     ]
-    assert [one["externalConversationId"] for one in bodies(greenflash_emulator, "/ratings")] == ["chat-1"]
-    assert [one["name"] for one in bodies(greenflash_emulator, "/users")] == ["Ada"]
-    assert [one["name"] for one in bodies(greenflash_emulator, "/organizations")] == ["Acme"]
+    assert [body["externalConversationId"] for body in bodies(greenflash_emulator, "/ratings")] == ["chat-1"]
+    assert [body["name"] for body in bodies(greenflash_emulator, "/users")] == ["Ada"]
+    assert [body["name"] for body in bodies(greenflash_emulator, "/organizations")] == ["Acme"]
     asyncio.run(greenflash.ashutdown(5))
     assert greenflash.arecord_outcome.__name__ == "arecord_outcome"

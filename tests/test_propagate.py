@@ -32,7 +32,7 @@ def test_model_calls_on_a_pool(greenflash_emulator: Emulator) -> None:
         assert pool.submit(greenflash.current_conversation).result() is None
     assert greenflash.flush(10)
     for id in ("a", "b"):
-        said = {one.content for one in greenflash_emulator.conversation(id).messages}
+        said = {message.content for message in greenflash_emulator.conversation(id).messages}
         assert said == {f"{id} one", f"{id} two", f"re {id} one", f"re {id} two"}
 
 
@@ -71,7 +71,7 @@ def test_a_generator() -> None:
 
     with greenflash.conversation("c"):
         made = greenflash.propagate(words)
-    assert [(one, greenflash.current_conversation()) for one in made()] == [("c", None), ("c", None)]
+    assert [(entry, greenflash.current_conversation()) for entry in made()] == [("c", None), ("c", None)]
 
 
 async def test_coroutines_and_async_generators() -> None:
@@ -100,7 +100,10 @@ async def test_coroutines_and_async_generators() -> None:
         made = greenflash.propagate(words)
     await worker
     assert seen == ["c", None]
-    assert [(one, greenflash.current_conversation()) async for one in made()] == [("c", None), ("c", None)]
+    assert [(entry, greenflash.current_conversation()) async for entry in made()] == [
+        ("c", None),
+        ("c", None),
+    ]
 
 
 async def test_generators_that_are_closed_part_way() -> None:

@@ -34,10 +34,10 @@ def test_the_answer_is_rated_and_no_other(greenflash_emulator: Emulator) -> None
     for id, wanted in (("c", [1.0]), ("d", [0.0, 4.0])):
         stored = greenflash_emulator.conversation(id)
         answer = stored.messages[-1]
-        assert [(one.rating, one.message) for one in stored.ratings] == [
+        assert [(rating.rating, rating.message) for rating in stored.ratings] == [
             (rating, answer.external_id) for rating in wanted
         ]
-    bodies = [one.body for one in greenflash_emulator.requests() if one.path == "/ratings"]
+    bodies = [request.body for request in greenflash_emulator.requests() if request.path == "/ratings"]
     assert all(set(body) <= fields_of(RatingLogParams) for body in bodies)
 
 
@@ -52,4 +52,4 @@ def test_a_response_without_an_id(greenflash_emulator: Emulator, caplog: pytest.
     assert greenflash.flush(10)
     [rating] = greenflash_emulator.conversation("c").ratings
     assert rating.message is None
-    assert [one.message.startswith("record_rating()") for one in caplog.records] == [True]
+    assert [record.message.startswith("record_rating()") for record in caplog.records] == [True]

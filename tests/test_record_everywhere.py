@@ -29,10 +29,10 @@ def record() -> str:
 def bodies_of(emulator: Emulator, id: str) -> tuple[object, ...]:
     """What is there of a conversation, but for ids and times, sorted by type."""
     stored = emulator.conversation(id)
-    types = {one.external_id: one.type for one in stored.messages}
+    types = {message.external_id: message.type for message in stored.messages}
     messages = [
-        (one.type, one.content, one.input, one.output, types.get(one.parent_external_id or ""))
-        for one in sorted(stored.messages, key=lambda one: one.type)
+        (entry.type, entry.content, entry.input, entry.output, types.get(entry.parent_external_id or ""))
+        for entry in sorted(stored.messages, key=lambda message: message.type)
     ]
     return stored.external_user_id, stored.properties, messages
 

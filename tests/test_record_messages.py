@@ -18,14 +18,14 @@ Messages = list[Any]
 
 def texts_of(emulator: Emulator, id: str = "c") -> list[tuple[str, str | None]]:
     assert greenflash.flush(10)
-    return [(one.type, one.content) for one in emulator.conversation(id).messages]
+    return [(message.type, message.content) for message in emulator.conversation(id).messages]
 
 
 def parents_of(emulator: Emulator, id: str = "c") -> list[str | None]:
     """The contents of the parents, in the order of the messages."""
     messages = emulator.conversation(id).messages
-    contents = {one.external_id: one.content for one in messages}
-    return [contents.get(one.parent_external_id or "") for one in messages]
+    contents = {message.external_id: message.content for message in messages}
+    return [contents.get(message.parent_external_id or "") for message in messages]
 
 
 @pytest.mark.parametrize("history", ["new", "full"])
@@ -140,7 +140,7 @@ def test_content_that_must_not_be_recorded(greenflash_emulator: Emulator) -> Non
     with greenflash.conversation("d"):
         greenflash.record_message("user", "my secret", properties={"note": "secret"})
     assert greenflash.flush(10)
-    assert "secret" not in str([one.body for one in greenflash_emulator.requests()])
+    assert "secret" not in str([request.body for request in greenflash_emulator.requests()])
 
 
 COMPLETION = {**completion("Hello.", "m"), "id": "chatcmpl-1"}  # its own id differs from process to process

@@ -41,7 +41,7 @@ def ask(system: str | None = "You help Ada.", question: str = "Hi") -> None:
 
 def prompts_of(emulator: Emulator) -> list[Any]:
     """The prompt of each request with messages; each as the contract has it."""
-    bodies = [one.body for one in emulator.requests() if one.path == "/messages"]
+    bodies = [request.body for request in emulator.requests() if request.path == "/messages"]
     for body in bodies:
         assert set(body) <= fields_of(MessageCreateParams)
         validator("MessagesRequest").validate(dict(body))
@@ -226,7 +226,7 @@ def test_what_must_not_be_recorded(greenflash_emulator: Emulator) -> None:
         "You help … and {{name}}.",
         {"name": "…"},
     )
-    assert "Ada" not in str([one.body for one in greenflash_emulator.requests()])
+    assert "Ada" not in str([request.body for request in greenflash_emulator.requests()])
 
 
 def test_arguments_that_are_bad(greenflash_emulator: Emulator) -> None:

@@ -41,7 +41,7 @@ def bodies_of(emulator: Emulator) -> dict[str, dict[str, Any]]:
 
 
 def by_type(emulator: Emulator, type: str) -> list[dict[str, Any]]:
-    return [one for one in bodies_of(emulator).values() if one["messageType"] == type]
+    return [body for body in bodies_of(emulator).values() if body["messageType"] == type]
 
 
 def test_a_retrieval_is_the_context_of_the_answer(greenflash_emulator: Emulator) -> None:
@@ -56,7 +56,7 @@ def test_a_retrieval_is_the_context_of_the_answer(greenflash_emulator: Emulator)
         with greenflash.step("retrieval", query="returns", properties={"index": "faq"}) as step:
             step.output(documents)
         chat(["Yes."], ["May I return my bike?"])
-    assert [one.type for one in messages_of(greenflash_emulator)] == [
+    assert [message.type for message in messages_of(greenflash_emulator)] == [
         "user_message",
         "retrieval",
         "assistant_message",
@@ -77,9 +77,9 @@ def test_every_type_arrives_as_what_it_is(greenflash_emulator: Emulator, type: A
         chat(["Yes."], ["May I?"])
         with greenflash.step(type, name="look", input={"a": 1}) as step:
             step.output({"b": 2})
-    sent = [one for one in bodies_of(greenflash_emulator).values() if "content" not in one]
+    sent = [body for body in bodies_of(greenflash_emulator).values() if "content" not in body]
     wanted = {"chain": ["chain_start", "chain_end"], "tool_call": ["tool_call", "observation"]}
-    assert [one["messageType"] for one in sent] == wanted.get(type, [type])
+    assert [message["messageType"] for message in sent] == wanted.get(type, [type])
     assert sent[0]["input"].items() >= {"a": 1}.items()
     output = sent[-1]["output"]
     assert output == {"b": 2} or output == {"documents": [{"b": 2}]}
@@ -119,7 +119,7 @@ def test_steps_in_a_chain_hang_on_it(greenflash_emulator: Emulator) -> None:
     assert chain["parentExternalMessageId"] == workflow["externalMessageId"]
     assert retrieval["parentExternalMessageId"] == chain["externalMessageId"]
     assert end["parentExternalMessageId"] == chain["externalMessageId"]
-    assert [one.type for one in messages_of(greenflash_emulator)] == [
+    assert [message.type for message in messages_of(greenflash_emulator)] == [
         "user_message",
         "workflow",
         "chain_start",
@@ -148,7 +148,7 @@ def test_the_result_of_a_tool_that_a_model_asked_for(greenflash_emulator: Emulat
             {"role": "tool", "tool_call_id": "call_1", "content": "1"},
         ]
         client.chat.completions.create(model="m", messages=history)
-    types = [one.type for one in messages_of(greenflash_emulator)]
+    types = [message.type for message in messages_of(greenflash_emulator)]
     assert sorted(types) == sorted(["user_message", "tool_call", "llm", "observation", "final_response"])
     [called], [hidden] = by_type(greenflash_emulator, "tool_call"), by_type(greenflash_emulator, "llm")
     assert hidden["parentExternalMessageId"] == called["externalMessageId"]
@@ -195,7 +195,7 @@ def test_what_must_not_be_recorded_is_not(greenflash_emulator: Emulator) -> None
             step.output("a secret")
         with pytest.raises(ValueError), greenflash.step("callback"):
             raise ValueError("secret")
-    assert [one.type for one in messages_of(greenflash_emulator, "d")] == ["task", "callback"]
+    assert [message.type for message in messages_of(greenflash_emulator, "d")] == ["task", "callback"]
     assert "secret" not in str(bodies_of(greenflash_emulator))
 
 
@@ -209,7 +209,7 @@ def test_bad_arguments_are_repaired_or_an_error(
         step.output(object())
     [task] = by_type(greenflash_emulator, "task")
     assert set(task["properties"]["greenflash_original"]) == {"type", "name", "properties"}
-    assert [one.message.startswith("step() repaired") for one in caplog.records] == [True]
+    assert [record.message.startswith("step() repaired") for record in caplog.records] == [True]
     with pytest.raises(greenflash.InvalidStepError, match="type"):
         greenflash.step(bad, strict=True)
 

@@ -39,7 +39,7 @@ def test_an_answer_is_the_models(role: str | None) -> None:
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.output.messages": json.dumps([message])}
     operation = registry.read(span_of(attributes))
     assert operation
-    assert [(one.role, one.parts) for one in operation.output] == [("assistant", (Text("A"),))]
+    assert [(message.role, message.parts) for message in operation.output] == [("assistant", (Text("A"),))]
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_a_history_has_the_roles_of_the_convention(role: str, expected: str) -> 
     message = {"role": role, "parts": [{"type": "text", "content": "A"}]}
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": json.dumps([message])}
     operation = registry.read(span_of(attributes))
-    assert operation and [one.role for one in operation.input] == [expected]
+    assert operation and [message.role for message in operation.input] == [expected]

@@ -146,7 +146,7 @@ def test_a_second_instrument_changes_nothing(greenflash_emulator: Emulator) -> N
     with greenflash.conversation("c"):
         chat(["one"], ["hello"])
     assert pipeline.flush(10)
-    assert [one.external_id for one in greenflash_emulator.conversations()] == ["c"]
+    assert [conversation.external_id for conversation in greenflash_emulator.conversations()] == ["c"]
 
 
 def test_no_product_id_is_one_clear_sentence() -> None:
@@ -184,11 +184,11 @@ def test_in_a_provider_of_ones_own_others_see_the_whole_input(greenflash_emulato
         greenflash.record_outcome("upgrade")
         trace_id = span.get_span_context().trace_id
     assert pipeline.flush(10)
-    spans = {one.name: one for one in seen.get_finished_spans()}
+    spans = {span.name: span for span in seen.get_finished_spans()}
     assert set(spans) == {"chat gpt-4o-mini", "greenflash.outcome", "handle"}
     assert '"again"' in str((spans["chat gpt-4o-mini"].attributes or {})["gen_ai.input.messages"])
     assert '"hello"' in str((spans["chat gpt-4o-mini"].attributes or {})["gen_ai.input.messages"])
-    assert {one.context.trace_id for one in spans.values() if one.context} == {trace_id}
+    assert {span.context.trace_id for span in spans.values() if span.context} == {trace_id}
     stored = greenflash_emulator.conversation("c")
     assert len(stored.messages) == 4
     assert len(stored.outcomes) == 1
@@ -227,7 +227,9 @@ def test_concurrent_conversations_do_not_mix(greenflash_emulator: Emulator) -> N
 
     asyncio.run(all_of_them())
     assert pipeline.flush(20)
-    stored = {str(one.external_id): one for one in greenflash_emulator.conversations()}
+    stored = {
+        str(conversation.external_id): conversation for conversation in greenflash_emulator.conversations()
+    }
     assert set(stored) == {f"c{number}" for number in range(50)}
     for name, conversation in stored.items():
         assert [content for _, content in said(conversation)] == [f"question {name}", f"answer {name}"]

@@ -97,8 +97,8 @@ def test_a_conversation_is_kept_whole_or_not_at_all() -> None:
     intake = Ingest(store, ADDRESS, sampler=Sampler(0.5))
     ids = [f"chat-{number}" for number in range(40)]
     intake.take([turn(n, f"{n}", id) for n, id in enumerate([*ids, *ids], 1)])
-    assert {one.conversation_id for one in store.requests} == {id for id in ids if keeps(id, 0.5)}
-    assert len(store.requests) == 2 * len({one.conversation_id for one in store.requests})
+    assert {request.conversation_id for request in store.requests} == {id for id in ids if keeps(id, 0.5)}
+    assert len(store.requests) == 2 * len({request.conversation_id for request in store.requests})
 
 
 @pytest.mark.parametrize("what", ["outcome", "outcome span", "rating", "error"])
@@ -140,7 +140,7 @@ def test_what_is_held_is_bounded() -> None:
     sampler.sift("a", [request("a", 2)])
     assert sampler.sift("c", [request("c", 1)]) == ()
     assert sampler.keep("b") == []
-    assert [len(one.body) for one in sampler.keep("a")] == [4, 2]
-    assert [len(one.body) for one in sampler.keep("c")] == [1]
+    assert [len(request.body) for request in sampler.keep("a")] == [4, 2]
+    assert [len(request.body) for request in sampler.keep("c")] == [1]
     assert sampler.sift("d", [request("d", 10)]) == ()
     assert len(sampler.keep("d")) == 1

@@ -177,7 +177,7 @@ def test_langchain(mode: str, emulator: Emulator) -> None:
             if mode == "agent, async" or event["event"] == "on_chat_model_stream":
                 break
         greenflash.shutdown()
-        assert [one async for one in streamed]
+        assert [chunk async for chunk in streamed]
 
     if mode == "model":
         told = says("One two three.").stream(STORY, {"metadata": {"thread_id": "a"}})

@@ -151,7 +151,10 @@ def test_several_exporters(
     provider.force_flush()
     greenflash.record_outcome("upgrade")
     assert (first.stats().accepted, second.stats().accepted) == (3, 2)
-    users = {(one.body["productId"], one.body["externalUserId"]) for one in _messages(greenflash_emulator)}
+    users = {
+        (message.body["productId"], message.body["externalUserId"])
+        for message in _messages(greenflash_emulator)
+    }
     assert users == {(PRODUCT, "ada"), (OTHER_PRODUCT, "ada")}
     first.shutdown()
     greenflash.record_outcome("upgrade")
@@ -160,7 +163,7 @@ def test_several_exporters(
 
 def _messages(emulator: Emulator) -> list[Any]:
     assert greenflash.flush(10)
-    return [one for one in emulator.requests() if one.path.endswith("/messages")]
+    return [request for request in emulator.requests() if request.path.endswith("/messages")]
 
 
 def test_the_sdk_is_left_as_it_was(greenflash_emulator: Emulator) -> None:

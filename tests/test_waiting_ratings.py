@@ -72,6 +72,10 @@ def answer(id: str, number: int = 1) -> SpanRecord:
     return span_of(attributes_of(operation), number=number, trace=number)
 
 
+def hide_secret(text: str, path: str) -> str:
+    return text.replace("secret", "[hidden]")
+
+
 def open_ingest() -> tuple[Ingest, FakeStore, Clock, OtherProcess]:
     internal_errors.reset_for_tests()
     store, clock, other = FakeStore(), Clock(), OtherProcess()
@@ -126,6 +130,7 @@ def test_it_rates_the_answer_that_another_process_notes_later() -> None:
     clock.now_ns += 2 * 10**9
     ingest.emit_overdue()
     assert names_of(ratings_in(store)) == [("chat-7", "gf_7")]
+    assert other.reads == 2
     assert ingest.find_due_s() == float("inf")
 
 
@@ -147,11 +152,51 @@ def test_it_waits_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("id", "conversation_id"), [("gf_1", None), ("my-message-17", "chat-1"), ("gf_1", "chat-1")]
 )
-def test_what_needs_no_answer_goes_at_once(id: str, conversation_id: str | None) -> None:
+def test_what_needs_no_answer_goes_at_once(
+    id: str, conversation_id: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     """Ids of messages that we made, and those of the application in a conversation that it names."""
     ingest, store, _, _ = open_ingest()
-    ingest.take_rating(rate(id, conversation_id), NOWHERE, None)
+    with caplog.at_level(logging.WARNING, "greenflash_otel"):
+        ingest.take_rating(rate(id, conversation_id), NOWHERE, None)
     assert names_of(ratings_in(store)) == [(conversation_id, id)]
+    assert internal_errors.get_counts().unlinked == 0
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("as_span", [False, True])
+@pytest.mark.parametrize(("id", "reads"), [("resp_1", 1), ("gf_1", 0), ("greenflash:1", 0)])
+def test_the_answer_is_looked_for_once(id: str, reads: int, as_span: bool) -> None:
+    """Each look may read the files of other processes; an id that we or Greenflash made needs none."""
+    ingest, store, _, other = open_ingest()
+    other.answers["resp_1"] = ("chat-7", "gf_7")
+    if as_span:
+        ingest.take([span_of(attributes_of_rating(rate(id)), number=9, trace=9)])
+    else:
+        ingest.take_rating(rate(id), NOWHERE, None)
+    assert len(ratings_in(store)) == 1
+    assert other.reads == reads
+
+
+@pytest.mark.parametrize("as_span", [False, True])
+def test_what_waits_on_disk_is_redacted(as_span: bool, tmp_path: Path) -> None:
+    """A rating that waits for its answer is not sent yet, but a file has it."""
+    settings = Settings(
+        PRODUCT, api_key="gf_test", base_url="http://127.0.0.1:9", outbox=str(tmp_path), redact=hide_secret
+    )
+    rating = Rating(1.0, 0.0, 1.0, 1, None, "chatcmpl-1", "my secret")
+    pipeline = Pipeline(settings)
+    try:
+        if as_span:
+            assert pipeline.take([span_of(attributes_of_rating(rating), number=9, trace=9)])
+        else:
+            pipeline.take_rating(rating, NOWHERE, None)
+    finally:
+        pipeline.shutdown(5, settle=False)
+    stored = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert b"chatcmpl-1" in stored
+    assert b"[hidden]" in stored
+    assert b"secret" not in stored
 
 
 def test_an_answer_of_a_provider_is_awaited_in_a_named_conversation() -> None:
@@ -193,7 +238,7 @@ def test_it_waits_on_in_the_next_process(greenflash_emulator: Emulator, tmp_path
     first = Pipeline(settings)
     first.take_rating(rate(response.id), NOWHERE, None)
     first.shutdown(5, settle=False)
-    assert [one.path for one in greenflash_emulator.requests() if one.path == "/ratings"] == []
+    assert [request.path for request in greenflash_emulator.requests() if request.path == "/ratings"] == []
     assert greenflash.flush(10)
     second = Pipeline(settings)
     try:

@@ -35,7 +35,7 @@ VARIABLES = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 def make_exporter(environment: Mapping[str, str]) -> SpanExporter:
-    """OpenTelemetry's exporter. Raises `ConfigurationError` if it is not installed, or there is none."""
+    """Make OpenTelemetry's exporter. Raises `ConfigurationError` if it is not installed, or there is none."""
     named = (environment.get(variable, "").strip() for variable in VARIABLES)
     protocol = next(filter(None, named), "http/protobuf")
     if protocol not in EXPORTERS:
@@ -64,7 +64,7 @@ class CountingExporter(SpanExporter):
         self.lost = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """As the exporter does."""
+        """Do as the exporter does."""
         result = SpanExportResult.FAILURE
         with internal_errors.guarded("send spans to the Collector"):
             result = self._exporter.export(spans)
@@ -80,11 +80,11 @@ class CountingExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """As the exporter does."""
+        """Do as the exporter does."""
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """As the exporter does."""
+        """Do as the exporter does."""
         return self._exporter.force_flush(timeout_millis)
 
 

@@ -65,7 +65,7 @@ class ContextProvider(Protocol):
 
 
 def with_provider(provider: ContextProvider, context: Context) -> Context:
-    """``context`` with a conversation context that applies where, and as long as, ``provider`` says."""
+    """Return ``context`` with a conversation context that applies where, and as long as, ``provider`` says."""
     below = cast("_Frame | ProvidedContext | None", otel_context.get_value(_KEY, context))
     while isinstance(below, ProvidedContext) and below.provider.over:
         below = below.below
@@ -93,12 +93,12 @@ def has_left_own_block() -> bool:
 
 
 def without_providers(context: Context) -> Context:
-    """``context`` as the application made it."""
+    """Return ``context`` as the application made it."""
     return otel_context.set_value(_KEY, _own_frame(), context)
 
 
 def without_conversation(context: Context) -> Context:
-    """``context`` outside of every conversation."""
+    """Return ``context`` outside of every conversation."""
     return otel_context.set_value(_KEY, None, context)
 
 
@@ -358,7 +358,7 @@ class ProvidedContext:
 
 
 def _outside_left_generators(context: Context) -> Context:
-    """``context`` without blocks of generators that came to their end within the one that is left now."""
+    """Return ``context`` without blocks of generators that came to their end within the one that is left now."""
     while (frame := _frame_in(context)) is not None and frame.block.in_generator and frame.block.over:
         context = frame.outer
     return context

@@ -96,7 +96,7 @@ class Installation:
     passed: PassedObjects
 
     def connect(self) -> None:
-        """Have the frameworks, and everything else of the process, record here."""
+        """Let the frameworks, and everything else of the process, record here."""
         settings = self.settings
         set_baggage_propagation(settings.baggage)
         set_strict(settings.strict)

@@ -25,7 +25,7 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
     dependency: str
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """Without which there is nothing to instrument."""
+        """Return the packages without which there is nothing to instrument."""
         return [self.dependency]
 
     def _instrument(self, **options: Any) -> None:
@@ -68,7 +68,7 @@ class LangChainInstrumentor(_Instrumentor):
 
 
 def _captures(settings: Settings) -> bool:
-    """As asked for; else only where spans go to Greenflash: others may not be meant to see what was said."""
+    """Return the setting; by default True only for Greenflash: others may not be meant to see what was said."""
     if any(os.environ.get(variable, "").strip() for variable in SETTINGS["capture_content"].variables):
         return settings.capture_content
     return "greenflash" in os.environ.get("OTEL_TRACES_EXPORTER", "").replace(" ", "").split(",")

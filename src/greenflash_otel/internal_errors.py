@@ -54,7 +54,7 @@ class _Tally:
         self._lock = threading.Lock()
 
     def add(self, change: Callable[[Counts], None]) -> None:
-        """Have a change made to the counts."""
+        """Let a change be made to the counts."""
         self._new.append(change)
         self.sum_up()
 
@@ -76,7 +76,7 @@ _defer_log: Callable[[Callable[[], None]], bool] | None = None
 
 
 def log_through(defer: Callable[[Callable[[], None]], bool]) -> None:
-    """Have log calls handed to `defer` first.
+    """Hand log calls to `defer` first.
 
     A logging handler of the application may call this library and wait for the thread that logs.
     """

@@ -67,6 +67,6 @@ class GreenflashCallbackHandler(CallbackHandler):
         )
 
     def get_source(self) -> Source | None:
-        """Where the spans of a new turn go; None after `shutdown()`."""
+        """Return where the spans of a new turn go; None after `shutdown()`."""
         instrumentation = langchain.current
         return None if instrumentation is None else Source(instrumentation, self._conversation_context)

@@ -214,7 +214,7 @@ class OwnSpan(Span, ReadableSpan):
         return self._end_time is None
 
     def write(self, operation: Operation | LazyWrite, size_bytes: int) -> None:
-        """Have an operation written, which does not change any more; its texts take ``size_bytes``."""
+        """Queue an operation to be written, which does not change any more; its texts take ``size_bytes``."""
         self._size_bytes += size_bytes
         self._writes.append(operation)
 

@@ -192,7 +192,7 @@ class Pipeline:
         )
 
     def take_late(self, feedback: object) -> bool:
-        """Keep something after `shutdown`, for the next process; whether it is on disk now."""
+        """Keep something after `shutdown`, for the next process. Return whether it is on disk now."""
         if isinstance(feedback, Outcome):
             request = self._converter.request_of_outcome(self._redaction.redact_outcome(feedback))
         elif isinstance(feedback, Rating) and not (feedback.conversation_id or feedback.message_id):
@@ -219,7 +219,7 @@ class Pipeline:
         return self._outbox.is_durable_or_retries()
 
     def resume(self) -> None:
-        """Have what an earlier process left waiting recorded when its time is over, also if nothing comes."""
+        """Record what an earlier process left waiting when its time is over, also if nothing comes."""
         self._delivery.run_behind(self._converter.emit_overdue)
 
     def flush(self, timeout_s: float = 30.0) -> bool:
@@ -231,7 +231,7 @@ class Pipeline:
         return self._delivery.flush(timeout_s, settle=self._converter.emit_all_waiting)
 
     def deliver_ready(self, timeout_s: float) -> bool:
-        """As `flush`, but what waits for what it belongs to waits on."""
+        """Do as `flush` does, but let what waits for what it belongs to wait on."""
         return self._delivery.flush(timeout_s)
 
     def shutdown(self, timeout_s: float | None = None, *, settle: bool = True) -> None:
@@ -310,7 +310,7 @@ class Pipeline:
     # Where the ingest thread is too slow.
 
     def _take_in_turn(self, act: Callable[[], T], otherwise: Callable[[], T], *, unfinished: T) -> T:
-        """Have the ingest thread do something behind the spans before it; without them if that takes long.
+        """Let the ingest thread do something behind the spans before it; without them if that takes long.
 
         Args:
             unfinished: Returned where nothing can be waited for: on a thread of ours, or in a nested call.

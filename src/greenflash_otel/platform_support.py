@@ -186,7 +186,7 @@ def register_at_fork(
     after_in_parent: Callable[[], object] | None = None,
     after_in_child: Callable[[], object] | None = None,
 ) -> None:
-    """Have functions called around each fork, for as long as the process lives; does nothing without fork.
+    """Call functions around each fork, for as long as the process lives; does nothing without fork.
 
     Python cannot take a hook back. So register once for each module, not for each object.
     """

@@ -167,7 +167,7 @@ def _make_room_in_capture() -> None:
 
 @contextmanager
 def capturing(capture: Redirection) -> Iterator[None]:
-    """Have everything go elsewhere within the block; what was set up before is suspended meanwhile.
+    """Let everything go elsewhere within the block; what was set up before is suspended meanwhile.
 
     Frameworks, redaction and defaults stay those of the application, whether it called `instrument()` before or
     calls it within the block.
@@ -320,7 +320,7 @@ def note_outcome_span(span: trace.Span, recorded_by: Pipeline | None) -> None:
 
 
 def _arrange_end() -> None:
-    """Have `shutdown` called at the end of this process and of its forks. Once: nothing can undo it."""
+    """Call `shutdown` at the end of this process and of its forks. Once: nothing can undo it."""
     global _is_end_arranged
     if not _is_end_arranged:
         _is_end_arranged = True

@@ -141,7 +141,7 @@ def install(
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Around the end of the pipeline: a SIGTERM meanwhile waits for it. Then the handler is taken off."""
+    """Enclose the end of the pipeline: a SIGTERM meanwhile waits for it. Then the handler is taken off."""
     global _ends, _is_owed
     _ends += 1
     try:

@@ -161,7 +161,7 @@ def text_bytes_of(conversation_context: ConversationContext) -> int:
     prompt = conversation_context.prompt
     stack: list[object] = [conversation_context.properties]
     if prompt is not None:
-        stack += [prompt.template, prompt.variables, *(one.content for one in prompt.components)]
+        stack += [prompt.template, prompt.variables, *(component.content for component in prompt.components)]
     while stack:
         value, nodes = stack.pop(), nodes + 1
         if nodes > NODES:

@@ -54,4 +54,4 @@ class EmptyState:
         return ()
 
     def expect_recalls(self) -> None:
-        """There is nothing to find."""
+        """Do nothing: there is nothing to find."""

@@ -112,7 +112,9 @@ def test_a_long_conversation_goes_in_several_requests_in_order() -> None:
     items = tuple(MessageItem(f"m{number}", "user_message", number) for number in range(2 * MAX_ITEMS + 1))
     requests = messages.requests_of(ConversationUpdate("c", items), ADDRESS)
     assert [request.items for request in requests] == [MAX_ITEMS, MAX_ITEMS, 1]
-    sent = [item["externalMessageId"] for one in requests for item in json.loads(one.body)["messages"]]
+    sent = [
+        item["externalMessageId"] for request in requests for item in json.loads(request.body)["messages"]
+    ]
     assert sent == [item.id for item in items]
 
 

@@ -111,8 +111,8 @@ def main() -> None:
 
 def _typical(rounds: list[list[Turn]], turn: int) -> Turn:
     """The median of a turn and those before it, over all rounds."""
-    near = [one for turns in rounds for one in turns[max(0, turn - AROUND) : turn]]
-    return statistics.median(one[0] for one in near), statistics.median(one[1] for one in near)
+    near = [entry for turns in rounds for entry in turns[max(0, turn - AROUND) : turn]]
+    return statistics.median(entry[0] for entry in near), statistics.median(entry[1] for entry in near)
 
 
 def _is_there(module: str) -> bool:

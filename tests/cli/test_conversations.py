@@ -46,9 +46,9 @@ def test_in_a_pipe_nothing_is_cut(stories: Stories) -> None:
 def test_for_programs(stories: Stories) -> None:
     """One object on each line, with both ids."""
     found = read_json_lines(run_command("conversations", "--json", url=stories.emulator.url)[0])
-    assert {one["schema"] for one in found} == {"conversation-list/1"}
-    assert {one["external_id"]: one["id"] for one in found} == stories.ids
-    dinner = next(one for one in found if one["external_id"] == "dinner")
+    assert {entry["schema"] for entry in found} == {"conversation-list/1"}
+    assert {entry["external_id"]: entry["id"] for entry in found} == stories.ids
+    dinner = next(entry for entry in found if entry["external_id"] == "dinner")
     assert dinner["outcomes"] == [{"event_type": "churn", "value": "-49.00", "influence": "negative"}]
     assert dinner["ratings"] == [{"rating": 2, "rating_min": 1, "rating_max": 5}]
 
@@ -66,7 +66,7 @@ def test_for_programs(stories: Stories) -> None:
 def test_filters(stories: Stories, filters: list[str], names: list[str]) -> None:
     """Those of the pages for people."""
     printed, _ = run_command("conversations", "--json", *filters, url=stories.emulator.url)
-    assert [one["external_id"] for one in read_json_lines(printed)] == names
+    assert [line["external_id"] for line in read_json_lines(printed)] == names
 
 
 def test_names_for_has_are_those_of_the_page() -> None:
@@ -91,7 +91,7 @@ def test_more_than_a_page() -> None:
         for number in range(120):
             say(emulator.url, f"c{number}", {"role": "user", "content": "hi"})
         printed, said = run_command("conversations", "--limit=0", "--json", url=emulator.url)
-    assert [one["external_id"] for one in read_json_lines(printed)] == [f"c{n}" for n in range(119, -1, -1)]
+    assert [line["external_id"] for line in read_json_lines(printed)] == [f"c{n}" for n in range(119, -1, -1)]
     assert said == ""
 
 

@@ -76,7 +76,10 @@ def examine(
     assert (printed["schema"], printed["ok"]) == ("doctor/1", code == 0)
     assert {finding["id"] for finding in printed["findings"]} <= set(CHECKS)
     assert all(bool(finding["next_step"]) is (finding["state"] != "ok") for finding in printed["findings"])
-    return {one["id"]: (one["state"], one["title"], one["next_step"]) for one in printed["findings"]}
+    return {
+        finding["id"]: (finding["state"], finding["title"], finding["next_step"])
+        for finding in printed["findings"]
+    }
 
 
 def test_all_is_well(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -169,8 +169,8 @@ def test_show_all_that_was_refused(folder: Path, capsys: pytest.CaptureFixture[s
 def test_export(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One JSON object per line, what waits first, the oldest first."""
     exported = [json.loads(line) for line in _said(capsys, "export").splitlines()]
-    assert sorted(one["name"] for one in exported) == sorted(_names(_said(capsys, "list")))
-    assert [one["body"].get("insertId") for one in exported] == [None, "o2", None, "o1"]
+    assert sorted(span["name"] for span in exported) == sorted(_names(_said(capsys, "list")))
+    assert [span["body"].get("insertId") for span in exported] == [None, "o2", None, "o1"]
 
 
 def test_looking_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,7 @@ def committed(address: str, group: str, topic: str) -> tuple[int, int]:
     library: Any = import_module("confluent_kafka")
     consumer = library.Consumer({"bootstrap.servers": address, "group.id": group})
     places = [library.TopicPartition(topic, number) for number in range(PARTITIONS)]
-    reached = sum(max(one.offset, 0) for one in consumer.committed(places, timeout=10))
-    written = sum(consumer.get_watermark_offsets(one, timeout=10)[1] for one in places)
+    reached = sum(max(entry.offset, 0) for entry in consumer.committed(places, timeout=10))
+    written = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
     consumer.close()
     return reached, written

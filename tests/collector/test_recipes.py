@@ -57,4 +57,4 @@ def test_each_module_is_named_with_its_hash() -> None:
     """What the builder's file names is what go.mod names: `make collector` resolves nothing anew."""
     named = re.findall(r"gomod: (\S+ \S+)", BUILDER.read_text())
     pinned, hashes = (BUILDER.with_name(name).read_text() for name in ("go.mod", "go.sum"))
-    assert [one for one in named if f"\t{one}\n" not in pinned or f"{one} h1:" not in hashes] == []
+    assert [call for call in named if f"\t{call}\n" not in pinned or f"{call} h1:" not in hashes] == []

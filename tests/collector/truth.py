@@ -24,17 +24,21 @@ class Truth:
     def check(self, emulator: Emulator) -> None:
         """All of it arrives, and nothing else: each message once, behind the one it follows."""
         messages, outcomes = (sum(map(len, all.values())) for all in (self.talks, self.outcomes))
-        until(lambda: sum(len(one.messages) for one in emulator.conversations()) >= messages, "all messages")
+        until(
+            lambda: sum(len(conversation.messages) for conversation in emulator.conversations()) >= messages,
+            "all messages",
+        )
         until(lambda: len(emulator.outcomes()) >= outcomes, "all outcomes")
-        assert {one.external_id for one in emulator.conversations()} == set(self.talks)
+        assert {conversation.external_id for conversation in emulator.conversations()} == set(self.talks)
         for id, said in self.talks.items():
             stored = emulator.conversation(id)
-            contents = {one.external_id: one.content for one in stored.messages}
+            contents = {message.external_id: message.content for message in stored.messages}
             told: list[AssembledTurn] = [
-                (one.type, one.content, contents.get(one.parent_external_id)) for one in stored.messages
+                (message.type, message.content, contents.get(message.parent_external_id))
+                for message in stored.messages
             ]
             assert told == list(_linked(said))
-            assert [one.value for one in stored.outcomes] == self.outcomes[id]
+            assert [outcome.value for outcome in stored.outcomes] == self.outcomes[id]
 
     def __or__(self, other: Truth) -> Truth:
         return Truth({**self.talks, **other.talks}, {**self.outcomes, **other.outcomes})

@@ -18,7 +18,7 @@ class Pad:
         """Keep them."""
         for note in notes:
             if not note.appends:
-                self.notes = [one for one in self.notes if one[0] != note.key]
+                self.notes = [entry for entry in self.notes if entry[0] != note.key]
             if note.value is not None:
                 self.notes.append((note.key, note.value))
 

@@ -133,8 +133,8 @@ def unlike_any_other(chat: Chat) -> Chat:
 def test_nothing_is_lost_of_a_window(chat: Chat, size: int) -> None:
     """Where the same is said again and again, a window is never taken for less than it tells."""
     said = [item.content for item in told(named(shortened(calls(chat), window(size))))]
-    for one in expected(chat):
-        said.remove(one.content)
+    for message in expected(chat):
+        said.remove(message.content)
 
 
 def said_for_certain(operations: Sequence[Operation]) -> list[str]:
@@ -190,7 +190,7 @@ def test_a_summary_in_place_of_old_turns(chat: Chat) -> None:
         return (Message(USER, (Text("In short: we talked."),)), *history[-2:], *turn)
 
     items = told(named(shortened(calls(chat), summarised)))
-    assert [item.content for item in items] == [one.content for one in expected(chat)]
+    assert [item.content for item in items] == [message.content for message in expected(chat)]
 
 
 def test_the_same_said_again_without_history() -> None:

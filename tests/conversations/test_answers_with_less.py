@@ -90,10 +90,10 @@ def arrive(
     store, recent = ConversationStore(), Recent()
     arrived: dict[str, list[MessageItem]] = {}
     updates: list[ConversationUpdate] = []
-    for batch in [readings] if together else [[one] for one in readings]:
-        for one in recent.take(batch):
-            if one.operation is not None:
-                updates += assemble(store, one.span, one.operation).list_in_order()
+    for batch in [readings] if together else [[reading] for reading in readings]:
+        for reading in recent.take(batch):
+            if reading.operation is not None:
+                updates += assemble(store, reading.span, reading.operation).list_in_order()
     for update in [*updates, *assemble_overdue(store, None)]:
         if update.messages:
             arrived.setdefault(update.conversation_id, []).extend(update.messages)
@@ -320,7 +320,7 @@ def check(operations: Sequence[Operation], history: Sequence[Message]) -> None:
 def test_an_answer_with_less(history: str, less: str) -> None:
     """Everything arrives once where an answer says less than the history that resends it."""
     truth, left = HISTORIES[history], LESS_ANSWERED[less]
-    check([replace(one, output=change(one.output, left)) for one in as_calls(truth)], truth)
+    check([replace(call, output=change(call.output, left)) for call in as_calls(truth)], truth)
 
 
 @pytest.mark.parametrize("less", LESS_RESENT)
@@ -328,13 +328,15 @@ def test_an_answer_with_less(history: str, less: str) -> None:
 def test_a_resend_with_less(history: str, less: str) -> None:
     """Likewise where the history that is resent says less than the answer did, or says it differently."""
     truth, left = HISTORIES[history], LESS_RESENT[less]
-    check([replace(one, input=change(one.input, left)) for one in as_calls(truth)], truth)
+    check([replace(call, input=change(call.input, left)) for call in as_calls(truth)], truth)
 
 
 def test_searches_that_only_the_resend_has() -> None:
     """The provider's tools arrive with the resend, also where each answer numbers them anew."""
     for truth in (NUMBERED, BARE):
-        check([replace(one, output=change(one.output, without_searches)) for one in as_calls(truth)], truth)
+        check(
+            [replace(call, output=change(call.output, without_searches)) for call in as_calls(truth)], truth
+        )
 
 
 @pytest.mark.parametrize("side", ["answer", "resend"])
@@ -342,10 +344,10 @@ def test_searches_that_only_the_resend_has() -> None:
 def test_the_resend_before_the_answer(history: Sequence[Message], side: str) -> None:
     """In a conversation that has a name, the same holds for calls that arrive backwards."""
     calls = [
-        replace(one, output=change(one.output, without_text))
+        replace(call, output=change(call.output, without_text))
         if side == "answer"
-        else replace(one, input=change(one.input, without_text))
-        for one in as_calls(history)
+        else replace(call, input=change(call.input, without_text))
+        for call in as_calls(history)
     ]
     (items,) = arrive(calls, "chat-1", backwards=True).values()
     assert Counter(lines_of(items)) == Counter(wanted(history))

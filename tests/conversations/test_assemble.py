@@ -46,7 +46,7 @@ def test_alternatives(texts: tuple[str, ...]) -> None:
     assert [answer.content for answer in answers] == list(texts)
     assert {answer.parent_id for answer in answers} == {asked.id}
     assert len({answer.id for answer in answers}) == len(texts)
-    assert [one.id for one in told([operation])] == [asked.id, *(one.id for one in answers)]
+    assert [entry.id for entry in told([operation])] == [asked.id, *(answer.id for answer in answers)]
 
 
 @pytest.mark.parametrize("chosen", [0, 1])

@@ -169,7 +169,7 @@ def test_a_chain_of_responses_in_json() -> None:
 def test_without_a_name_nothing_is_beside() -> None:
     """Where only words join calls to a conversation, another prompt is another conversation."""
     operations = [
-        replace(one, conversation_context=ConversationContext())
-        for one in BESIDE["a guard before every turn"]
+        replace(operation, conversation_context=ConversationContext())
+        for operation in BESIDE["a guard before every turn"]
     ]
     assert [item.content for item in told(operations) if item.content].count("SAFE") == 2

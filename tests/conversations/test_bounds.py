@@ -76,7 +76,7 @@ def told(folder: Path, look: Callable[[ConversationStore], None] = lambda known:
         intake = Ingest(outbox, ADDRESS, conversations=known, now_ns=lambda: 0)
         turns = [[said(number, turn) for number in range(CONVERSATIONS)] for turn in range(TURNS)]
         together = [*turns[1], *turns[2]]  # pushed out before it is on disk
-        for batch in ([one] for one in turns[0]), [together], ([one] for one in turns[3]):
+        for batch in ([turn] for turn in turns[0]), [together], ([turn] for turn in turns[3]):
             for spans in batch:
                 intake.take(spans)
                 look(known)
@@ -106,11 +106,11 @@ def test_what_is_told_of_its_size_is_no_less_than_it_takes() -> None:
         Ingest(_Nothing(), ADDRESS, conversations=known, now_ns=lambda: 0).take(spans)
         return known
 
-    remembered([one.span for one in spans[:1]])  # whatever is made once
+    remembered([span.span for span in spans[:1]])  # whatever is made once
     gc.collect()
     tracemalloc.start()
     try:
-        known = remembered([one.span for one in spans])
+        known = remembered([span.span for span in spans])
         gc.collect()
         real = tracemalloc.get_traced_memory()[0]
     finally:

@@ -100,10 +100,10 @@ def test_room_in_bytes_for_what_waits() -> None:
     queue: DeferredQueue[str] = DeferredQueue(max_bytes=25_000)
     for number in range(4):
         queue.defer(key(number), f"{number}{text}", 10**9)
-        assert queue.size_bytes == sum(measure(f"{one}{text}") for one in range(number + 1))
-    assert [one[0] for one in queue.expire(0)] == ["0", "1"]
-    assert queue.size_bytes == sum(measure(f"{one}{text}") for one in (2, 3))
-    assert [one[0] for one in queue.expire(None)] == ["2", "3"]
+        assert queue.size_bytes == sum(measure(f"{entry}{text}") for entry in range(number + 1))
+    assert [key_and_entry[0] for key_and_entry in queue.expire(0)] == ["0", "1"]
+    assert queue.size_bytes == sum(measure(f"{entry}{text}") for entry in (2, 3))
+    assert [key_and_entry[0] for key_and_entry in queue.expire(None)] == ["2", "3"]
     assert (queue.size_bytes, len(queue)) == (0, 0)
 
 
@@ -118,8 +118,8 @@ def test_measure_counts_all_text() -> None:
     """Wherever in an operation it is."""
     text = "x" * 1_000
     small, large = (
-        Operation("chat", input=(Message("user", (Text(one),)),), properties={"a": [one, {one: 1}]})
-        for one in ("", text)
+        Operation("chat", input=(Message("user", (Text(entry),)),), properties={"a": [entry, {entry: 1}]})
+        for entry in ("", text)
     )
     assert measure(large) - measure(small) == 3 * len(text)
 

@@ -72,9 +72,9 @@ def test_a_restart(chat: Chat, resent: list[int], data: st.DataObject) -> None:
     later = told(operations[start:], first=start + 1)
     # Thoughts are not always resent, so a process that did not hear them cannot tell them.
     assert set(_ids(later)) <= set(_ids(whole))
-    assert {one.id for one in whole if one.type != "thought"} <= set(_ids(later))
-    parents = {one.id: one.parent_id for one in whole}
-    assert all(parents[one.id] == one.parent_id for one in later)
+    assert {call.id for call in whole if call.type != "thought"} <= set(_ids(later))
+    parents = {call.id: call.parent_id for call in whole}
+    assert all(parents[item.id] == item.parent_id for item in later)
 
 
 @given(chats(), manners)
@@ -106,8 +106,10 @@ def test_the_system_prompt_is_no_message(chat: Chat) -> None:
 def test_response_chains(chat: Chat) -> None:
     """Calls that name the response they continue tell all; of a history that is resent then all is known."""
     chain = [
-        replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
-        for place, one in enumerate(named(calls(chat, new_only=True)))
+        replace(
+            call, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None
+        )
+        for place, call in enumerate(named(calls(chat, new_only=True)))
     ]
     assert as_expected(told(chain)) == expected(chat)
     more = Message("user", (Text("and then?"),))
@@ -120,11 +122,13 @@ def test_response_chains(chat: Chat) -> None:
 def test_response_chains_in_any_process(chat: Chat) -> None:
     """A call gives its messages the same ids where nothing is known of the response that it continues."""
     chain = [
-        replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
-        for place, one in enumerate(named(calls(chat, new_only=True)))
+        replace(
+            call, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None
+        )
+        for place, call in enumerate(named(calls(chat, new_only=True)))
     ]
     alone = [
-        item.id for one in chain for item in told([one]) if item.type not in ("observation", "tool_error")
+        item.id for link in chain for item in told([link]) if item.type not in ("observation", "tool_error")
     ]
     assert set(alone) <= set(_ids(told(chain)))
 
@@ -133,8 +137,10 @@ def test_response_chains_in_any_process(chat: Chat) -> None:
 def test_response_chains_without_an_id(chat: Chat) -> None:
     """A chain stays one conversation although every call has a trace of its own."""
     chain = [
-        replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
-        for place, one in enumerate(calls(chat, new_only=True))
+        replace(
+            call, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None
+        )
+        for place, call in enumerate(calls(chat, new_only=True))
     ]
     assert as_expected(told(chain)) == expected(chat)
 
@@ -142,7 +148,7 @@ def test_response_chains_without_an_id(chat: Chat) -> None:
 @given(chats(notes=False))
 def test_stored_conversations(chat: Chat) -> None:
     """Calls that continue a conversation the provider keeps give the ids that resent histories give."""
-    stored = [replace(one, provider_conversation_id="conv_1") for one in calls(chat, new_only=True)]
+    stored = [replace(call, provider_conversation_id="conv_1") for call in calls(chat, new_only=True)]
     assert _ids(told(stored)) == _ids(told(named(calls(chat), "conv_1")))
 
 

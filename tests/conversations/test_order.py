@@ -40,11 +40,11 @@ def turns(draw: st.DrawFn) -> tuple[list[MessageItem], list[MessageItem]]:
     """What was said, each with a parent before it, and steps that hang on any message or step."""
     said = list[MessageItem]()
     for number in range(draw(st.integers(1, 6))):
-        parent = draw(st.sampled_from([None, *(one.id for one in said)]))
+        parent = draw(st.sampled_from([None, *(item.id for item in said)]))
         said.append(MessageItem(f"m{number}", draw(TYPES), draw(TIMES), parent))
     steps = list[MessageItem]()
     for number in range(draw(st.integers(0, 6))):
-        parent = draw(st.sampled_from([None, "elsewhere", *(one.id for one in (*said, *steps))]))
+        parent = draw(st.sampled_from([None, "elsewhere", *(item.id for item in (*said, *steps))]))
         steps.append(MessageItem(f"s{number}", draw(TYPES), draw(TIMES), parent))
     return said, draw(st.permutations(steps))
 
@@ -54,18 +54,18 @@ def test_nothing_before_its_parent(turn: tuple[list[MessageItem], list[MessageIt
     """Nothing arrives, or has a time, before its parent; nothing is lost; what was said keeps its order."""
     said, steps = turn
     ordered, _ = select_new(order_turn(said, steps), (), 0)
-    assert sorted(one.id for one in ordered) == sorted(one.id for one in (*said, *steps))
-    assert [one.id for one in ordered if one.id.startswith("m")] == [one.id for one in said]
+    assert sorted(item.id for item in ordered) == sorted(item.id for item in (*said, *steps))
+    assert [item.id for item in ordered if item.id.startswith("m")] == [item.id for item in said]
     assert_after_parents(ordered)
 
 
 def assert_after_parents(ordered: Sequence[MessageItem]) -> None:
     """Each message arrives, and was created, after the one it hangs on."""
-    known = {one.id: at for at, one in enumerate(ordered)}
-    for at, one in enumerate(ordered):
-        if one.parent_id in known:
-            assert known[one.parent_id] < at
-            assert ordered[known[one.parent_id]].created_at_ms < one.created_at_ms
+    known = {entry.id: at for at, entry in enumerate(ordered)}
+    for at, item in enumerate(ordered):
+        if item.parent_id in known:
+            assert known[item.parent_id] < at
+            assert ordered[known[item.parent_id]].created_at_ms < item.created_at_ms
 
 
 OF_TURN = ConversationContext("c", turn_id="t")
@@ -89,7 +89,7 @@ def test_a_turn_as_a_whole(rounds: list[tuple[bool, int]], times: list[int]) -> 
     turn = Operation(TURN, OF_TURN, input=(Message("user", (Text("question"),)),), output=tuple(output))
     items = assemble(store, span_of(99, 2), turn).messages
     assert_after_parents(items)
-    said = [one for one in items if one.type not in ("tool_error", "chain_start", "chain_end")]
+    said = [item for item in items if item.type not in ("tool_error", "chain_start", "chain_end")]
     found = iter(said)
     assert next(found).content == "question"
     for number, (speaks, _) in enumerate(rounds):
@@ -98,12 +98,12 @@ def test_a_turn_as_a_whole(rounds: list[tuple[bool, int]], times: list[int]) -> 
         assert next(found).input == {"n": number}
         assert next(found).type == "observation"
     assert next(found).content == "answer"
-    errors = [one for one in items if one.type == "tool_error"]
+    errors = [item for item in items if item.type == "tool_error"]
     assert len(errors) == len(times)
-    calls = {one.id for one in items if one.type == "tool_call"}
-    assert {one.parent_id for one in errors} <= calls
+    calls = {item.id for item in items if item.type == "tool_call"}
+    assert {error.parent_id for error in errors} <= calls
     assert len(calls) == len(rounds)
-    assert {one.tool_name for one in items if one.type in ("observation", "tool_error")} == {"look"}
+    assert {item.tool_name for item in items if item.type in ("observation", "tool_error")} == {"look"}
 
 
 def span_of(number: int, at_ms: int, parent: int | None = None) -> SpanRecord:
@@ -153,9 +153,9 @@ def test_steps_hang_on_what_they_ran_in() -> None:
     turn = Operation(TURN, OF_TURN, input=(Message("user", (Text("q"),)),))
     for item in assemble(store, span_of(9, 9), turn).messages:
         names[item.id] = item
-    chains = [one for one in names.values() if one.type == "chain_start"]
-    outer, inner = [one for one in names.values() if one.type == "retrieval"]
-    [model] = [one for one in names.values() if one.type == "llm"]
+    chains = [name for name in names.values() if name.type == "chain_start"]
+    outer, inner = [name for name in names.values() if name.type == "retrieval"]
+    [model] = [name for name in names.values() if name.type == "llm"]
     assert names[chains[0].parent_id or ""].content == "q"
     assert [chains[1].parent_id, outer.parent_id, inner.parent_id] == [chains[0].id, chains[1].id, outer.id]
     assert model.parent_id == chains[1].id
@@ -181,9 +181,9 @@ def test_a_tool_that_is_tried_again_outside_a_turn() -> None:
         "chat", context, input=(question, asked, result), output=(Message("assistant", (Text("a"),)),)
     )
     messages += assemble(store, span_of(5, 5), last).messages
-    types = [one.type for one in messages]
+    types = [message.type for message in messages]
     assert types == ["user_message", "tool_call", "tool_error", "tool_error", "observation", "final_response"]
-    assert {one.parent_id for one in messages[2:5]} == {messages[1].id}
+    assert {message.parent_id for message in messages[2:5]} == {messages[1].id}
 
 
 def test_a_tool_that_failed_is_tried_again_in_the_same_moment() -> None:

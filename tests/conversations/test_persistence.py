@@ -44,7 +44,7 @@ def _told(given: Sequence[Operation], ends: Sequence[bool], key: bytes = b"") ->
 
 def _short(given: Sequence[Operation], last: int) -> list[Operation]:
     """The calls as an application makes them that resends no more than the last messages."""
-    return [replace(one, input=one.input[-last:]) for one in given]
+    return [replace(operation, input=operation.input[-last:]) for operation in given]
 
 
 @given(chats(), manners, Ways)
@@ -66,8 +66,10 @@ def test_a_conversation_without_a_name(chat: Chat, resent: list[int], ends: list
 def test_a_chain_of_responses(chat: Chat, ends: list[bool]) -> None:
     """The response before tells which conversation it is, and where it stands."""
     chain = [
-        replace(one, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None)
-        for place, one in enumerate(calls(chat, new_only=True))
+        replace(
+            call, response_id=f"resp_{place}", previous_response_id=f"resp_{place - 1}" if place else None
+        )
+        for place, call in enumerate(calls(chat, new_only=True))
     ]
     assert _told(chain, ends) == _told(chain, [False])
 
@@ -75,7 +77,7 @@ def test_a_chain_of_responses(chat: Chat, ends: list[bool]) -> None:
 @given(st.lists(operations(), max_size=6), Ways)
 def test_anything_at_all(given: list[Operation], ends: list[bool]) -> None:
     """Whatever is known of whatever was told is known again."""
-    given = [replace(one, failure=None, ending="completed") for one in given]
+    given = [replace(operation, failure=None, ending="completed") for operation in given]
     assert _told(given, ends) == _told(given, [False])
     assert _told(given, ends, b"key") == _told(given, [False], b"key")
 

@@ -79,11 +79,11 @@ def operations_of(chat: Sequence[Turn], conversation_context: ConversationContex
 
     for turn in chat:
         history.append(Message("user", (Text(turn.question),)))
-        for one in turn.rounds:
+        for entry in turn.rounds:
             # The provider counts from 0 again in every round: call ids are not unique.
-            calls = [ToolCall("look", {"n": n}, f"call_{n}") for n in range(len(one.results))]
-            call(Text(one.text), *calls)
-            for n, result in enumerate(one.results):
+            calls = [ToolCall("look", {"n": n}, f"call_{n}") for n in range(len(entry.results))]
+            call(Text(entry.text), *calls)
+            for n, result in enumerate(entry.results):
                 history.append(Message("tool", (ToolCallResponse(result, f"call_{n}"),)))
         thoughts = [Reasoning(turn.thought)] if turn.thought else []
         call(*thoughts, Text(turn.answer))
@@ -99,10 +99,10 @@ def truth_of(chat: Sequence[Turn]) -> list[tuple[str, str | None]]:
     truth: list[tuple[str, str | None]] = []
     for turn in chat:
         truth.append(("user_message", turn.question))
-        for one in turn.rounds:
-            truth += [("assistant_message", one.text)] if one.text else []
-            truth += [("tool_call", None)] * len(one.results)
-            truth += [("observation", None)] * len(one.results)
+        for entry in turn.rounds:
+            truth += [("assistant_message", entry.text)] if entry.text else []
+            truth += [("tool_call", None)] * len(entry.results)
+            truth += [("observation", None)] * len(entry.results)
         truth += [("thought", None)] if turn.thought else []
         truth.append(("final_response" if turn.rounds else "assistant_message", turn.answer))
     return truth
@@ -140,46 +140,46 @@ NAMED = ConversationContext(conversation_id="c")
 def test_each_message_appears_once_in_order_as_what_it_is(chat: list[Turn]) -> None:
     """Law 1 and 3 and 5: nothing doubled, nothing lost, content only for what the user saw."""
     made = messages(operations_of(chat, NAMED))
-    assert [(one.type, one.content) for one in made] == truth_of(chat)
-    assert len({one.id for one in made}) == len(made)
-    assert [one.created_at_ms for one in made] == sorted({one.created_at_ms for one in made})
+    assert [(message.type, message.content) for message in made] == truth_of(chat)
+    assert len({item.id for item in made}) == len(made)
+    assert [item.created_at_ms for item in made] == sorted({item.created_at_ms for item in made})
 
 
 @given(CHATS, st.data())
 def test_ids_depend_on_nothing_but_the_conversation(chat: list[Turn], data: st.DataObject) -> None:
     """Law 2: a restart, a repeat, and another process come to the same ids."""
     operations = operations_of(chat, NAMED)
-    ids = [one.id for one in messages(operations)]
+    ids = [message.id for message in messages(operations)]
     store = ConversationStore()
-    assert [one.id for _, one in run(operations, store)] == ids
+    assert [entry.id for _, entry in run(operations, store)] == ids
     assert run(operations, store) == []
     start = data.draw(st.integers(0, len(operations) - 1))
-    assert {one.id for one in messages(operations[start:])} <= set(ids)
-    assert {one.id for one in messages(operations[-1:])} >= {ids[0], ids[-1]}
+    assert {message.id for message in messages(operations[start:])} <= set(ids)
+    assert {message.id for message in messages(operations[-1:])} >= {ids[0], ids[-1]}
 
 
 @given(CHATS)
 def test_parents_are_what_a_message_answers(chat: list[Turn]) -> None:
     """Law 4: result to call, call to what asked for it, answer to question, question to the answer before."""
-    made = {one.id: one for one in messages(operations_of(chat, NAMED))}
+    made = {message.id: message for message in messages(operations_of(chat, NAMED))}
     asked = visible = None
     text: str | None = None
-    for one in made.values():
-        match one.type:
+    for item in made.values():
+        match item.type:
             case "user_message":
-                assert one.parent_id == visible
-                asked = visible = one.id
+                assert item.parent_id == visible
+                asked = visible = item.id
             case "assistant_message" | "final_response":
-                assert one.parent_id == asked
-                visible = text = one.id
+                assert item.parent_id == asked
+                visible = text = item.id
             case "tool_call":
-                assert one.parent_id in (text, asked)
+                assert item.parent_id in (text, asked)
             case "observation":
-                assert made[str(one.parent_id)].type == "tool_call"
+                assert made[str(item.parent_id)].type == "tool_call"
                 text = None
             case "thought":
-                assert one.parent_id == asked
-    results = [one.parent_id for one in made.values() if one.type == "observation"]
+                assert item.parent_id == asked
+    results = [item.parent_id for item in made.values() if item.type == "observation"]
     assert len(set(results)) == len(results)
 
 
@@ -206,7 +206,7 @@ def test_what_is_not_even_read_was_known(chat: list[Turn], key: bytes) -> None:
         read = tuple(entries[id(entry)][1] for entry in rest)
         short.append(known.shorten(replace(operation, input=read, input_parent_id=parent_id)))
     assert run(short, ConversationStore(key)) == run(full, ConversationStore(key))
-    assert all(one.input_parent_id for one in short[1:])
+    assert all(entry.input_parent_id for entry in short[1:])
 
 
 def as_entry(message: Message) -> object:
@@ -220,7 +220,7 @@ def test_a_chat_that_nobody_named_is_one_conversation(chat: list[Turn]) -> None:
     """Every call in a trace of its own, and yet one conversation, found by the history it resends."""
     made = run(operations_of(chat, ConversationContext(user_id="ada")))
     assert len({conversation for conversation, _ in made}) == 1
-    assert [(one.type, one.content) for _, one in made] == truth_of(chat)
+    assert [(message.type, message.content) for _, message in made] == truth_of(chat)
 
 
 @given(CHATS)
@@ -229,16 +229,16 @@ def test_two_users_who_say_the_same_are_never_joined(chat: list[Turn]) -> None:
     store = ConversationStore()
     ada = run(operations_of(chat, ConversationContext(user_id="ada")), store)
     interlaced = [
-        replace(one, conversation_context=ConversationContext(user_id="bob"))
-        for one in operations_of(chat, NAMED)
+        replace(operation, conversation_context=ConversationContext(user_id="bob"))
+        for operation in operations_of(chat, NAMED)
     ]
     spans = [
         SpanRecord(f"{100 + n:032x}", f"{100 + n:016x}", "chat", 10**12 + n, 10**12 + n + 1)
         for n in range(len(interlaced))
     ]
-    bob = [assemble(store, span, one) for span, one in zip(spans, interlaced, strict=True)]
-    assert {conversation for conversation, _ in ada}.isdisjoint({one.conversation_id for one in bob})
-    assert sum(len(one.messages) for one in bob) == len(ada)
+    bob = [assemble(store, span, operation) for span, operation in zip(spans, interlaced, strict=True)]
+    assert {conversation for conversation, _ in ada}.isdisjoint({update.conversation_id for update in bob})
+    assert sum(len(update.messages) for update in bob) == len(ada)
 
 
 def test_two_anonymous_chats_that_say_the_same_are_never_joined() -> None:
@@ -259,8 +259,8 @@ def test_two_answers_that_say_the_same_are_two() -> None:
         "chat", NAMED, input=(Message("user", (Text("hi"),)),), output=(said, said), choice_count=2
     )
     user, *answers = messages([call])
-    assert [one.parent_id for one in answers] == [user.id, user.id]
-    assert len({one.id for one in answers}) == 2
+    assert [answer.parent_id for answer in answers] == [user.id, user.id]
+    assert len({answer.id for answer in answers}) == 2
 
 
 def test_a_response_that_names_the_one_before_continues_it() -> None:
@@ -280,7 +280,7 @@ def test_a_response_that_names_the_one_before_continues_it() -> None:
     )
     made = run([first, second])
     assert len({conversation for conversation, _ in made}) == 1
-    user, call, result, answer = (one for _, one in made)
+    user, call, result, answer = (entry for _, entry in made)
     assert (result.parent_id, answer.parent_id, answer.type) == (call.id, user.id, "final_response")
 
 
@@ -312,7 +312,7 @@ def test_a_provider_s_tool_call_that_is_not_resent() -> None:
         Operation("chat", input=(asked, Message("assistant", (answer,)), again), output=()),
     ]
     made = messages(calls)
-    assert [one.type for one in made] == [
+    assert [item.type for item in made] == [
         "user_message",
         "tool_call",
         "observation",

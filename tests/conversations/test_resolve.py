@@ -28,7 +28,7 @@ def test_a_resent_history_finds_its_conversation(chat: Chat) -> None:
     """Calls of one chat are one conversation, by nothing but what they resend."""
     operations = calls(chat)
     assert len(set(_conversations(ConversationStore(), operations, first=1))) == 1
-    assert [item.content for item in told(operations)] == [one.content for one in expected(chat)]
+    assert [item.content for item in told(operations)] == [message.content for message in expected(chat)]
 
 
 @pytest.mark.parametrize("chosen", [0, 1])

@@ -147,8 +147,8 @@ EARLY = replace(ROUTER, input=(Message("user", (Text("And tomorrow?"),)),))
 def test_which_role_a_call_plays(before: Sequence[Operation], operation: Operation, role: CallRole) -> None:
     """Every role has a call that plays it; those that are emitted are counted."""
     store = ConversationStore()
-    for number, one in enumerate(before, 1):
-        assemble(store, span_of(number=number), one)
+    for number, earlier in enumerate(before, 1):
+        assemble(store, span_of(number=number), earlier)
     assert classify_call(store.get_state("chat"), prepare(operation)) is role
     assemble(store, span_of(number=9), operation)
     is_emitted = role is CallRole.PRIMARY  # a step may be for a question that nobody has asked yet

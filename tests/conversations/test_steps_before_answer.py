@@ -39,12 +39,12 @@ def assistant(text: str) -> Message:
 
 
 def chat(*texts: str, answer: str, context: ConversationContext = HERE) -> Operation:
-    said = tuple(user(one) if at % 2 == 0 else assistant(one) for at, one in enumerate(texts))
+    said = tuple(user(text) if at % 2 == 0 else assistant(text) for at, text in enumerate(texts))
     return Operation("chat", context, input=(SYSTEM, *said), output=(assistant(answer),))
 
 
 def retrieval(query: str, *found: str, context: ConversationContext = HERE) -> Operation:
-    documents = tuple(Other("document", {"content": one}) for one in found)
+    documents = tuple(Other("document", {"content": entry}) for entry in found)
     return Operation(RETRIEVAL, context, input=(user(query),), output=(Message("tool", documents),))
 
 
@@ -62,7 +62,7 @@ def run(*spans: tuple[SpanRecord, Operation]) -> list[MessageItem]:
 
 def questions_of_steps(items: list[MessageItem]) -> list[str | None]:
     by_id = {item.id: item for item in items}
-    return [by_id[one.parent_id].content if one.parent_id else None for one in items if not one.content]
+    return [by_id[item.parent_id].content if item.parent_id else None for item in items if not item.content]
 
 
 @pytest.mark.parametrize("name", [EMBEDDINGS, "moderation", "transcription", "chat"])
@@ -97,7 +97,7 @@ def test_one_trace_of_a_whole_conversation() -> None:
         (at(70, 80, 1), chat(CATS, LONG, DOGS, answer="About ten.")),
     )
     assert questions_of_steps(items) == [CATS, CATS, DOGS]
-    assert [one.context for one in items if one.type == "assistant_message"] == ["cats", "dogs"]
+    assert [item.context for item in items if item.type == "assistant_message"] == ["cats", "dogs"]
 
 
 def test_a_step_that_quotes_nothing_belongs_to_the_nearer_question() -> None:
@@ -143,8 +143,10 @@ def test_what_was_found_is_the_context_of_the_answer_after_a_tool() -> None:
         (at(50, 60, 1), retrieval("naps of cats", "naps")),
         (at(70, 80, 1), answers),
     )
-    assert [one.context for one in items if one.content and one.type != "user_message"] == ["cats\n\nnaps"]
-    assert sum(one.type == "retrieval" for one in items) == 2
+    assert [item.context for item in items if item.content and item.type != "user_message"] == [
+        "cats\n\nnaps"
+    ]
+    assert sum(item.type == "retrieval" for item in items) == 2
 
 
 def test_what_a_step_says_of_the_conversation_is_sent_with_the_call() -> None:
@@ -181,7 +183,7 @@ def test_the_prompt_of_a_turn_is_that_of_the_hidden_call_that_answered() -> None
     answering = replace(chat(CATS, answer=LONG, context=inside), request_model="large", prompt=prompt)
     turn = Operation(TURN, replace(HERE, turn_id="turn"), input=(user(CATS),), output=(assistant(LONG),))
     store = ConversationStore()
-    for number, one in enumerate((answering, router), 1):
-        assert assemble(store, at(number, number + 1, 1), one).messages == ()
+    for number, operation in enumerate((answering, router), 1):
+        assert assemble(store, at(number, number + 1, 1), operation).messages == ()
     update = assemble(store, at(0, 20, 1), turn)
     assert (update.system_prompt, update.model, update.prompt) == ("Be brief.", "large", prompt)

@@ -32,7 +32,7 @@ def test_a_bare_failure_waits() -> None:
     """It begins no conversation at once, and does if it was not withdrawn."""
     store, span = ConversationStore(), span_of(number=1)
     assert assemble(store, span, BARE).messages == ()
-    assert [item.type for one in assemble_overdue(store, None) for item in one.messages] == ["llm"]
+    assert [item.type for update in assemble_overdue(store, None) for item in update.messages] == ["llm"]
     store = ConversationStore()
     assemble(store, span, BARE)
     store.withdraw(span)

@@ -106,10 +106,10 @@ def test_what_a_killed_demo_captured_is_delivered_by_the_outbox_command(tmp_path
         )
         stored = emulator.conversations()
     assert (done.returncode, done.stdout.strip()) == (0, _counts(29))
-    told, true = {str(one.external_id): lines(one) for one in stored}, dict(TRUE)
+    told, true = {str(message.external_id): lines(message) for message in stored}, dict(TRUE)
     at_once = told.pop("dinner"), true.pop("dinner")  # its tools' results come in either order
     assert (told, sorted(at_once[0], key=str)) == (true, sorted(at_once[1], key=str))
-    outcomes = {outcome.event_type for one in stored for outcome in one.outcomes}
+    outcomes = {outcome.event_type for conversation in stored for outcome in conversation.outcomes}
     assert outcomes == {"upgrade", "table booked"}
 
 

@@ -67,7 +67,14 @@ def lines_of(response: httpx.Response) -> list[dict[str, Any]]:
 
 def messages_of(emulator: Emulator, id: str) -> Sequence[StoredMessage]:
     """The messages of a conversation that may not have arrived yet."""
-    return next((one.messages for one in emulator.conversations() if one.external_id == id), ())
+    return next(
+        (
+            conversation.messages
+            for conversation in emulator.conversations()
+            if conversation.external_id == id
+        ),
+        (),
+    )
 
 
 def test_the_thumb_is_on_the_answer_that_the_user_saw(

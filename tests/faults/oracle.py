@@ -95,23 +95,23 @@ def judge(
         requests: What it got, in order of arrival, repeats too.
         outcomes: Values of the outcomes that it has.
     """
-    shown = [message.content or "" for one in conversations for message in one.messages]
+    shown = [message.content or "" for conversation in conversations for message in conversation.messages]
     there = Counter([*shown, *outcomes])
     lost: list[str] = []
     missing = [_missing(life, there) for life in lives]
-    for life, one in zip(lives, missing, strict=True):
-        lost += one.lost
-        if one.refused > life.refused:
-            lost.append(f"{one.refused - life.refused} of {life.name}, not counted")
+    for life, loss in zip(lives, missing, strict=True):
+        lost += loss.lost
+        if loss.refused > life.refused:
+            lost.append(f"{loss.refused - life.refused} of {life.name}, not counted")
     items = _items(requests)
     first = {text: place for place, (_, text, _) in reversed(list(enumerate(items)))}
     return Verdict(
         captured=sum(len(life.turns) for life in lives),
         recorded=sum(len(life.outcomes) for life in lives),
         lost=tuple(lost),
-        refused=sum(one.refused for one in missing),
-        died=sum(one.died for one in missing),
-        overdue=tuple(sorted(age_s for one in missing for age_s in one.overdue)),
+        refused=sum(loss.refused for loss in missing),
+        died=sum(loss.died for loss in missing),
+        overdue=tuple(sorted(age_s for loss in missing for age_s in loss.overdue)),
         doubled=tuple(text for text, times in there.items() if times > 1),
         out_of_order=tuple(_inversions(lives, first)),
         shown_out_of_order=tuple(_shown_inversions(lives, conversations)),

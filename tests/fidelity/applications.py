@@ -146,7 +146,9 @@ def is_auxiliary(prompt: str, quotes: bool, json: bool, answer: str, before: boo
                 given = f"User: {asked}\nAssistant: {answered}" if quotes else asked
                 talk.calls.append(_beside(prompt, given, told, json))
             talk.happened.append(Happened(told, "llm", asked))
-        talk.happened.sort(key=lambda one: one.type == "llm")  # steps have no place of their own in the talk
+        talk.happened.sort(
+            key=lambda entry: entry.type == "llm"
+        )  # steps have no place of their own in the talk
         return talk.script()
 
     return application

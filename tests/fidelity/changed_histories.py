@@ -123,10 +123,10 @@ def thinks(name: str) -> Script:
     """The model thinks in front of each answer; the application takes that out before it keeps the answer."""
     script = answers(lambda text: f"<think>\n{_thought_on(text)}\n</think>\n\n{text}", _itself)(name)
     happened: list[Happened] = []
-    for one in script.happened:
-        if one.type in ("assistant_message", "final_response"):
-            happened.append(Happened(_thought_on(one.says), "thought", one.parent))
-        happened.append(one)
+    for fact in script.happened:
+        if fact.type in ("assistant_message", "final_response"):
+            happened.append(Happened(_thought_on(fact.says), "thought", fact.parent))
+        happened.append(fact)
     return replace(script, happened=happened)
 
 

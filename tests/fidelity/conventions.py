@@ -90,10 +90,10 @@ Scores = Mapping[tuple[str, str], Measured]
 def scores(found: Iterable[Recording]) -> Scores:
     """How recordings fare, in each way they may come."""
     return {
-        (one.producer, one.scenario): Measured(
-            {name: score_way(one, way) for name, way in MEASURED.items()}, one.recorded
+        (entry.producer, entry.scenario): Measured(
+            {name: score_way(entry, way) for name, way in MEASURED.items()}, entry.recorded
         )
-        for one in found
+        for entry in found
     }
 
 
@@ -106,7 +106,7 @@ def cell(made: Score) -> str:
 def cells(made: Measured) -> str:
     """What arrived all together, and in each way in which it is not the same."""
     together = made.scores[TOGETHER]
-    others = [f"{name}: {cell(one)}" for name, one in made.scores.items() if one != together]
+    others = [f"{name}: {cell(score)}" for name, score in made.scores.items() if score != together]
     return "; ".join([cell(together), *others])
 
 
@@ -114,14 +114,14 @@ def losers(made: Scores) -> set[str]:
     """Producers of which something does not arrive whole."""
     return {
         producer
-        for (producer, _), one in made.items()
-        if not all(score.is_perfect for score in one.scores.values())
+        for (producer, _), value in made.items()
+        if not all(score.is_perfect for score in value.scores.values())
     }
 
 
 def recorded(made: Scores, producer: str) -> str:
     """When a producer was recorded; of several days, the first and the last."""
-    days = sorted({one.recorded for (name, _), one in made.items() if name == producer})
+    days = sorted({value.recorded for (name, _), value in made.items() if name == producer})
     return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
 
 
@@ -142,7 +142,7 @@ def tables(made: Scores) -> str:
             lines.append(f"| {producer} | {' | '.join([recorded(made, producer), *row])} |")
         lines.append("")
     lines += [f"- {name}: {NOTES[name]}." for name in sorted(losers(made))]
-    sums = {way: cell(sum((one.scores[way] for one in made.values()), Score())) for way in MEASURED}
+    sums = {way: cell(sum((entry.scores[way] for entry in made.values()), Score())) for way in MEASURED}
     return "\n".join([*lines, "", *(f"All, {way}: {total}.  " for way, total in sums.items())]).rstrip()
 
 

@@ -149,7 +149,7 @@ def _value(value: Mapping[str, Any]) -> AttributeValue:
     if "kvlistValue" in value:
         return _values(value["kvlistValue"].get("values", ()))
     if "arrayValue" in value:
-        return [_value(one) for one in value["arrayValue"].get("values", ())]
+        return [_value(entry) for entry in value["arrayValue"].get("values", ())]
     if "intValue" in value:
         return int(value["intValue"])
     plain: AttributeValue = next(iter(value.values()), None)

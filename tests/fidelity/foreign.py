@@ -64,12 +64,14 @@ class Score:
     """Conversations without the id, or the user, that the recording names."""
 
     def __add__(self, other: Score) -> Score:
-        return Score(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        return Score(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     @property
     def wrong(self) -> Mapping[str, int]:
         """What is wrong, by name, where anything is."""
-        names = [one.name for one in fields(self) if one.name not in ("recoverable", "recovered", "beyond")]
+        names = [
+            field.name for field in fields(self) if field.name not in ("recoverable", "recovered", "beyond")
+        ]
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
     @property
@@ -97,7 +99,9 @@ class Arrived:
             body = json.loads(request.body)
             id = body["externalConversationId"]
             known = {item["externalMessageId"] for home, item in self.items if home == id}
-            self.items += [(id, one) for one in body["messages"] if one["externalMessageId"] not in known]
+            self.items += [
+                (id, message) for message in body["messages"] if message["externalMessageId"] not in known
+            ]
             self.users[id] = body["externalUserId"]
             if prompt := body.get("systemPrompt"):
                 self.prompts.setdefault(id, []).append(prompt)
@@ -155,7 +159,7 @@ def _found(
             told = [
                 id
                 for id, prompts in arrived.prompts.items()
-                if any(said["content"] in one for one in prompts)
+                if any(said["content"] in prompt for prompt in prompts)
             ]
             if right_home := next((id for id in told if not homes or id in homes), None):
                 found[at] = (right_home, {"messageType": "system_message", "content": said["content"]})
@@ -233,9 +237,9 @@ def _parent(messages: Sequence[Said], at: int) -> int | None:
 
     def last(*types: str, **equal: object) -> int | None:
         fits = (
-            one
-            for one in before
-            if messages[one]["type"] in types and all(messages[one].get(k) == v for k, v in equal.items())
+            entry
+            for entry in before
+            if messages[entry]["type"] in types and all(messages[entry].get(k) == v for k, v in equal.items())
         )
         return next(fits, None)
 
@@ -275,7 +279,7 @@ def _is_told(recording: Recording, item: Mapping[str, Any]) -> bool:
 def _says(said: Said, item: Mapping[str, Any]) -> bool:
     """Whether an item is all of a message; of a text that was cut, all that is left."""
     arrived = _content(item)
-    return any(_same(one, arrived) for one in _contents(said))
+    return any(_same(content, arrived) for content in _contents(said))
 
 
 def _says_no_more(said: Said, item: Mapping[str, Any]) -> bool:
@@ -303,7 +307,7 @@ def _contents(said: Said) -> Iterator[Any]:
         case "embedding":
             yield list(said["input"])
         case "retrieval":
-            yield [said["query"], [one["content"] for one in said["documents"]]]
+            yield [said["query"], [document["content"] for document in said["documents"]]]
         case "observation":
             yield _plain(said["content"])
             yield _plain(said.get("tool_returned"))
@@ -322,7 +326,7 @@ def _content(item: Mapping[str, Any]) -> Any:
             messages = (item.get("input") or {}).get("messages", ())
             return [part["content"] for message in messages for part in message["parts"]]
         case "retrieval":
-            documents = [one.get("content") for one in output.get("documents", ())]
+            documents = [document.get("content") for document in output.get("documents", ())]
             return [(item.get("input") or {}).get("query"), documents]
         case "observation" | "tool_error":
             if "error" in output and "result" not in output:

@@ -65,10 +65,12 @@ def page(rows: Iterable[str]) -> str:
 
 
 def _cell(made: Score) -> str:
-    names = [one.name for one in fields(made) if one.name not in ("messages", "found", "lost")]
+    names = [field.name for field in fields(made) if field.name not in ("messages", "found", "lost")]
     wrong = [f"{getattr(made, name)} {name.replace('_', ' ')}" for name in names if getattr(made, name)]
     return ", ".join([f"{made.found} / {made.messages}", *wrong])
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(row(one, scores(one)) for one in APPLICATIONS), encoding="utf-8")
+    PAGE.write_text(
+        page(row(application, scores(application)) for application in APPLICATIONS), encoding="utf-8"
+    )

@@ -20,7 +20,7 @@ def test_all_of_it(application: str) -> None:
     """Nothing is lost, doubled, invented, or in the wrong place, on any path; and the page says so."""
     made = scores(application)
     assert made
-    assert {path: one for path, one in made.items() if not one.is_perfect} == {}
+    assert {path: value for path, value in made.items() if not value.is_perfect} == {}
     assert row(application, made) in WRITTEN.splitlines()
 
 
@@ -28,16 +28,16 @@ def test_what_is_forgotten_costs_at_most_a_window() -> None:
     """Of each conversation, and nothing is lost; and the page says how much."""
     made = scores(FORGETFUL)
     assert row(FORGETFUL, made) in WRITTEN.splitlines()
-    for one in made.values():
-        assert one.twice <= 3 * len(NAMES)
-        assert one.wrong_parent <= len(NAMES)
-        assert replace(one, twice=0, wrong_parent=0).is_perfect
+    for entry in made.values():
+        assert entry.twice <= 3 * len(NAMES)
+        assert entry.wrong_parent <= len(NAMES)
+        assert replace(entry, twice=0, wrong_parent=0).is_perfect
 
 
 def test_the_page_is_up_to_date() -> None:
     """``make fidelity`` would change nothing: it has the rows that are tested above, and nothing else."""
     lines = WRITTEN.splitlines()
-    rows = [line for one in APPLICATIONS for line in lines if line.startswith(f"| {one} |")]
+    rows = [line for application in APPLICATIONS for line in lines if line.startswith(f"| {application} |")]
     assert len(rows) == len(APPLICATIONS)
     assert page(rows) == WRITTEN
 

@@ -26,7 +26,9 @@ MIXED = "mixed-openinference-langchain-otel-openai-0.1.80-1.3b0"
 SAMPLE = list(recordings(OURS))
 
 
-@pytest.mark.parametrize("recording", SAMPLE, ids=lambda one: f"{one.producer}/{one.scenario}")
+@pytest.mark.parametrize(
+    "recording", SAMPLE, ids=lambda recording: f"{recording.producer}/{recording.scenario}"
+)
 def test_all_of_it(recording: Recording) -> None:
     """All that is in the recording arrives, once, with type and parent, and nothing else."""
     made = score(recording, arrive(recording))
@@ -43,7 +45,9 @@ def test_the_page_is_up_to_date() -> None:
     assert all(f"- {name}: {NOTES[name]}." in PAGE.read_text(encoding="utf-8") for name in losers(here))
 
 
-@pytest.mark.parametrize("recording", SAMPLE, ids=lambda one: f"{one.producer}/{one.scenario}")
+@pytest.mark.parametrize(
+    "recording", SAMPLE, ids=lambda recording: f"{recording.producer}/{recording.scenario}"
+)
 def test_no_bytes(recording: Recording) -> None:
     """Of pictures and files only digests arrive."""
     told = repr(arrive(recording).items)
@@ -63,7 +67,9 @@ TOO_LATE = {
 
 
 @pytest.mark.parametrize("way", [one_by_one, logs_last, backwards, twice])
-@pytest.mark.parametrize("recording", SAMPLE, ids=lambda one: f"{one.producer}/{one.scenario}")
+@pytest.mark.parametrize(
+    "recording", SAMPLE, ids=lambda recording: f"{recording.producer}/{recording.scenario}"
+)
 def test_the_way_it_comes(recording: Recording, way: Way) -> None:
     """Matters only where one span says what another one lacks, and comes too late."""
     same = score_way(recording, way) == score(recording, arrive(recording))

@@ -44,7 +44,7 @@ class Score:
     """Conversations that arrived together with another one."""
 
     def __add__(self, other: Score) -> Score:
-        return Score(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+        return Score(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     @property
     def is_perfect(self) -> bool:
@@ -54,7 +54,7 @@ class Score:
 
 def score(truth: Sequence[Sequence[Happened]], arrived: Mapping[str, Sequence[MessageItem]]) -> Score:
     """Compare conversations as they were with conversations as they arrived."""
-    chats = {one.says: number for number, chat in enumerate(truth) for one in chat}
+    chats = {fact.says: number for number, chat in enumerate(truth) for fact in chat}
     found: dict[str, list[tuple[str, MessageItem]]] = {}
     invented = 0
     for id, items in arrived.items():
@@ -64,7 +64,7 @@ def score(truth: Sequence[Sequence[Happened]], arrived: Mapping[str, Sequence[Me
             if says is not None:
                 found.setdefault(says, []).append((id, item))
     total = Score(invented=invented)
-    homes = [Counter(id for one in chat for id, _ in found.get(one.says, ())) for chat in truth]
+    homes = [Counter(id for fact in chat for id, _ in found.get(fact.says, ())) for chat in truth]
     for number, chat in enumerate(truth):
         others = {id for other, home in enumerate(homes) if other != number for id in home}
         total += Score(split=len(homes[number]) > 1, merged=bool(others & set(homes[number])))
@@ -73,18 +73,18 @@ def score(truth: Sequence[Sequence[Happened]], arrived: Mapping[str, Sequence[Me
 
 
 def _score_chat(chat: Sequence[Happened], found: Mapping[str, Sequence[MessageItem]]) -> Score:
-    here = [(one, found[one.says]) for one in chat if one.says in found]
-    firsts = {one.says: items[0] for one, items in here}
-    order = [items[0].created_at_ms for one, items in here if one.type != "llm"]  # steps have no place
+    here = [(fact, found[fact.says]) for fact in chat if fact.says in found]
+    firsts = {fact.says: items[0] for fact, items in here}
+    order = [items[0].created_at_ms for fact, items in here if fact.type != "llm"]  # steps have no place
     return Score(
         messages=len(chat),
         found=len(here),
         lost=len(chat) - len(here),
         twice=sum(len(items) - 1 for _, items in here),
-        wrong_type=sum(items[0].type != one.type for one, items in here),
+        wrong_type=sum(items[0].type != fact.type for fact, items in here),
         wrong_parent=sum(
-            items[0].parent_id != (firsts[one.parent].id if one.parent in firsts else one.parent)
-            for one, items in here
+            items[0].parent_id != (firsts[fact.parent].id if fact.parent in firsts else fact.parent)
+            for fact, items in here
         ),
         wrong_order=sum(later <= earlier for earlier, later in itertools.pairwise(order)),
     )

@@ -132,14 +132,14 @@ def test_more_connections_than_there_may_be() -> None:
     with ExitStack() as stack:
         running = stack.enter_context(gateway(max_connections=10))
         idle = [stack.enter_context(connection(running.port)) for _ in range(50)]
-        for one in idle:
-            one.sendall(b"POST /v1/traces HTTP/1.1\r\n")
+        for entry in idle:
+            entry.sendall(b"POST /v1/traces HTTP/1.1\r\n")
         assert is_served(running)
         ended = 0
-        for one in idle:
-            one.settimeout(0.01)
+        for entry in idle:
+            entry.settimeout(0.01)
             try:
-                ended += one.recv(1) == b""
+                ended += entry.recv(1) == b""
             except ConnectionResetError:
                 ended += 1
             except TimeoutError:
@@ -238,7 +238,7 @@ def test_one_sender_cannot_have_all_turns() -> None:
             assert quick.status_code == 200
         finally:
             taker.may.set()
-        assert {one.result().status_code for one in asked} == {200}
+        assert {call.result().status_code for call in asked} == {200}
 
 
 def test_memory_is_shared() -> None:
@@ -327,8 +327,8 @@ def test_who_stops_in_the_middle_over_grpc() -> None:
         packed = {"metadata": metadata, "compression": grpc.Compression.Gzip, "timeout": 20}
         bombs = [unary.future(bytes(60 * MIB), **packed) for _ in range(3)]
         assert unary(b"", metadata=metadata, timeout=10) == b""
-        assert {one.exception().code().name for one in bombs} == {"RESOURCE_EXHAUSTED"}
-        assert {one.exception().code().name for one in stalled} == {"UNAVAILABLE"}
+        assert {bomb.exception().code().name for bomb in bombs} == {"RESOURCE_EXHAUSTED"}
+        assert {call.exception().code().name for call in stalled} == {"UNAVAILABLE"}
         never.set()
         while len(waits) < 20:
             assert unary(b"", metadata=metadata, timeout=10) == b""
@@ -379,7 +379,7 @@ def test_health_under_every_attack_at_once() -> None:
             pool.submit(httpx.post, url, content=in_json(), headers=greedy, timeout=30)
         packed = {**TOKEN, "content-encoding": encoding}
         bombs = [pool.submit(httpx.post, url, content=body, headers=packed, timeout=30) for _ in range(6)]
-        assert {one.result().status_code for one in bombs} <= {expected, 429}
+        assert {bomb.result().status_code for bomb in bombs} <= {expected, 429}
         while len(waits) < 30:
             quick = httpx.post(url, content=in_json(name="quick"), headers=TOKEN, timeout=10)
             assert quick.status_code == 200

@@ -41,11 +41,13 @@ def spans() -> Batch:
 
 
 CUTS: dict[str, Callable[[Batch], list[tuple[int, Batch]]]] = {
-    "span by span": lambda all: [(0, [one]) for one in all],
-    "each twice": lambda all: [(0, [one]) for one in all for _ in range(2)],
+    "span by span": lambda all: [(0, [batch_span]) for batch_span in all],
+    "each twice": lambda all: [(0, [batch_span]) for batch_span in all for _ in range(2)],
     "once more from the beginning": lambda all: [(0, all), (0, all)],
     "overlapping": lambda all: [(0, all[:3]), (0, all[1:]), (0, all[2:4])],
-    "by turns to two gateways": lambda all: [(number % 2, [one]) for number, one in enumerate(all)],
+    "by turns to two gateways": lambda all: [
+        (number % 2, [batch_span]) for number, batch_span in enumerate(all)
+    ],
     "everything to two gateways": lambda all: [(0, all), (1, all)],
 }
 
@@ -66,7 +68,10 @@ def arrived(emulator: Emulator, batches: list[tuple[int, Batch]], folder: Path) 
     for pipeline in pipelines:
         pipeline.shutdown(5)
     messages = emulator.conversation("c").messages
-    return [(one.external_id, one.parent_external_id, one.type, one.content) for one in messages]
+    return [
+        (message.external_id, message.parent_external_id, message.type, message.content)
+        for message in messages
+    ]
 
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)

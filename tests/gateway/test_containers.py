@@ -132,7 +132,7 @@ def test_kubernetes_gives_no_rights_and_a_volume() -> None:
     assert rights["allowPrivilegeEscalation"] is False
     assert rights["capabilities"] == {"drop": ["ALL"]}
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    [outbox] = [one["value"] for one in container["env"] if one["name"] == "GREENFLASH_OUTBOX"]
+    [outbox] = [variable["value"] for variable in container["env"] if variable["name"] == "GREENFLASH_OUTBOX"]
     assert Path(outbox).parent == Path(mounts["outbox"])
     make_parser().parse_args(["gateway", *container["args"]])
     paths = [container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")]

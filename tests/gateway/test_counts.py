@@ -57,7 +57,7 @@ def metrics(token: str = "", accept: str = "*/*") -> httpx.Response:
 def test_who_sees_which_counts(token: str, seen: set[str]) -> None:
     """A stranger sees sums; a token the products it is good for; and all of it adds up."""
     text = metrics(token).text
-    assert {one for one in (PRODUCT, OTHER) if one in text} == seen
+    assert {entry for entry in (PRODUCT, OTHER) if entry in text} == seen
     accepted = [line for line in text.splitlines() if line.startswith("greenflash_items_accepted_total")]
     assert sum(float(line.rpartition(" ")[2]) for line in accepted) == 6
     assert ("401" in text, "https://x" in text) == (token == "all", token == "all")

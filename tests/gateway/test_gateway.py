@@ -86,7 +86,7 @@ def test_an_outcome_of_another_service(
         content = in_json(spanId=f"{number:016x}", attributes=attributes(sent))
         httpx.post(f"{gateway.url}/v1/traces", content=content, headers=JSON)
     assert pipeline.flush(10)
-    assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
+    assert [outcome.event_type for outcome in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
 
 
 def test_an_outcome_before_its_call(
@@ -101,7 +101,7 @@ def test_an_outcome_before_its_call(
     content = json.dumps({"resourceSpans": spans}).encode()
     httpx.post(f"{gateway.url}/v1/traces", content=content, headers=JSON).raise_for_status()
     assert pipeline.flush(10)
-    assert [one.event_type for one in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
+    assert [outcome.event_type for outcome in greenflash_emulator.conversation("c").outcomes] == ["upgrade"]
 
 
 SMALL = ContentLimits(max_bytes=1000)
@@ -226,7 +226,7 @@ def test_too_much_at_once() -> None:
             enough.set()
             return [refused, *await asyncio.gather(*slow), await post(b"{}")]
 
-    assert [one.status_code for one in asyncio.run(answers())] == [429, 400, 400, 400, 400, 200]
+    assert [answer.status_code for answer in asyncio.run(answers())] == [429, 400, 400, 400, 400, 200]
 
 
 def test_a_bug_of_ours_outside_of_the_pipeline() -> None:
@@ -334,7 +334,7 @@ def test_an_outcome_in_a_gateway_that_is_killed(greenflash_itself: Emulator, tmp
     following.take(read_json(in_json(spanId="cd" * 8, attributes=attributes(SAID))).records)
     assert following.flush(10)
     following.shutdown()
-    assert [one.event_type for one in greenflash_itself.conversation("c").outcomes] == ["upgrade"]
+    assert [outcome.event_type for outcome in greenflash_itself.conversation("c").outcomes] == ["upgrade"]
 
 
 def test_the_command(greenflash_emulator: Emulator, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Consumer:
 
     def commit(self, *, offsets: Sequence[Any], asynchronous: bool) -> None:
         assert not asynchronous
-        self.told += [("commit", one.topic, one.partition, one.offset) for one in offsets]
+        self.told += [("commit", offset.topic, offset.partition, offset.offset) for offset in offsets]
 
     def seek(self, offset: Any) -> None:
         self.told.append(("seek", offset.topic, offset.partition, offset.offset))
@@ -83,7 +83,7 @@ def test_all_is_kept() -> None:
     taker = Taker(True)
     log = Message(9, in_protobuf(**IDS), ("logs", 1))
     assert step(taker, Message(3), Message(4), log) == [("commit", "spans", 0, 5), ("commit", "logs", 1, 10)]
-    assert [one.name for one in taker.taken] == ["chat", "chat", "log"]
+    assert [record.name for record in taker.taken] == ["chat", "chat", "log"]
 
 
 def test_nothing_is_kept() -> None:

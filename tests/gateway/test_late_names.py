@@ -35,8 +35,8 @@ SAID = ["Which plan?", "Team."]
 def list_texts(emulator: Emulator) -> dict[str, list[str]]:
     """Return what arrived, by conversation."""
     return {
-        str(one.external_id): [str(message.content) for message in one.messages]
-        for one in emulator.conversations()
+        str(conversation.external_id): [str(message.content) for message in conversation.messages]
+        for conversation in emulator.conversations()
     }
 
 

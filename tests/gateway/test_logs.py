@@ -123,4 +123,4 @@ def test_what_was_said_comes_apart_from_its_span(
     for signal in order:
         httpx.post(f"{gateway.url}/v1/{signal}", content=bodies[signal], headers=AS_JSON).raise_for_status()
     assert pipeline.flush(10)
-    assert [one.content for one in greenflash_emulator.conversation("c").messages] == ["Hi!"]
+    assert [message.content for message in greenflash_emulator.conversation("c").messages] == ["Hi!"]

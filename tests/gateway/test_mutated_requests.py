@@ -82,10 +82,10 @@ KINDS: dict[str, Kind] = {
 
 def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Where in a record something can be changed."""
-    for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+    for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
         yield (*way, key)
-        if isinstance(one, (dict, list)):
-            yield from places(one, (*way, key))
+        if isinstance(entry, (dict, list)):
+            yield from places(entry, (*way, key))
 
 
 def mutate(data: st.DataObject, record: dict[str, Any]) -> Any:

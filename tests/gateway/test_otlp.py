@@ -51,7 +51,7 @@ def made(attributes: dict[str, Any], *, fails: bool = False) -> list[ReadableSpa
 
 def plain(record: SpanRecord) -> SpanRecord:
     """With mappings and sequences that compare."""
-    events = tuple(SpanEvent(one.name, one.time_ns, _plain(one.attributes)) for one in record.events)
+    events = tuple(SpanEvent(event.name, event.time_ns, _plain(event.attributes)) for event in record.events)
     attributes, resource = _plain(record.attributes), _plain(record.resource)
     return replace(record, attributes=attributes, events=events, resource=resource)
 
@@ -67,8 +67,8 @@ def test_protobuf_of_the_sdk(attributes: dict[str, Any], fails: bool) -> None:
     """A span that went over the wire is the span that was recorded."""
     spans = made(attributes, fails=fails)
     body = encode_spans(spans).SerializeToString()
-    assert [plain(one) for one in otlp.read_protobuf(body).records] == [
-        plain(record_of(one)) for one in spans
+    assert [plain(record) for record in otlp.read_protobuf(body).records] == [
+        plain(record_of(span)) for span in spans
     ]
 
 

@@ -19,7 +19,7 @@ SHOES, HATS = "6a1d4b7e-9c51-4a57-8e9b-000000000001", "6a1d4b7e-9c51-4a57-8e9b-0
 
 def request(*products: str | None) -> bytes:
     """Spans named as the products their resources name, or "-"."""
-    return json.dumps({"resourceSpans": [of_product(one) for one in products]}).encode()
+    return json.dumps({"resourceSpans": [of_product(product) for product in products]}).encode()
 
 
 def of_product(product: str | None) -> dict[str, Any]:

@@ -63,7 +63,10 @@ def test_two_products(greenflash_emulator: Emulator, tmp_path: Path) -> None:
         running.terminate()
         output, _ = running.communicate(timeout=30)
     assert output.count("accepted 1 = delivered 1") == 2
-    assert {one.product_id.lower() for one in greenflash_emulator.conversations()} == {SHOES, HATS.lower()}
+    assert {conversation.product_id.lower() for conversation in greenflash_emulator.conversations()} == {
+        SHOES,
+        HATS.lower(),
+    }
 
 
 @pytest.mark.parametrize("options", [["--tls-cert", "x"], ["--client-ca", "x"], ["--tenants", "nowhere"]])

@@ -42,7 +42,7 @@ SPANS_WITH_BAD_TEXT = {
 def test_a_text_that_is_not_utf8(name: str) -> None:
     """It is repaired alone, wherever it is; the other span is as it was sent."""
     read = otlp.read_protobuf(request(SPANS_WITH_BAD_TEXT[name], span(field(5, b"other"), number=2)))
-    assert [one.span_id for one in read.records] == [f"{1:016x}", f"{2:016x}"]
+    assert [record.span_id for record in read.records] == [f"{1:016x}", f"{2:016x}"]
     assert (read.records[1].name, read.repaired, read.rejected) == ("other", 1, {})
     shown = repr(read.records[0])
     assert GOOD in shown or name in ("trace state", "link")  # which nobody reads
@@ -74,7 +74,12 @@ def test_json_that_is_not_utf8() -> None:
     for text in (BAD, rb"half \ud83d", rb"whole \ud83d\ude00", rb"escaped \\ud83d"):
         body = body.replace(b'"x"', b'"' + text + b'"', 1)
     read = otlp.read_json(body)
-    assert [one.name for one in read.records] == [GOOD, "half \ufffd", "whole \U0001f600", "escaped \\ud83d"]
+    assert [record.name for record in read.records] == [
+        GOOD,
+        "half \ufffd",
+        "whole \U0001f600",
+        "escaped \\ud83d",
+    ]
     assert read.repaired == 2
 
 
@@ -89,7 +94,7 @@ def deep(levels: int) -> bytes:
 def test_protobuf_nested_deeply() -> None:
     """What is too deep is cut; the span and the others are taken."""
     read = otlp.read_protobuf(request(span(attribute(b"a", deep(10_000)), field(5, b"deep")), span(number=2)))
-    assert ([one.name for one in read.records], read.repaired) == (["deep", ""], 1)
+    assert ([record.name for record in read.records], read.repaired) == (["deep", ""], 1)
 
 
 def test_json_nested_deeply() -> None:
@@ -97,7 +102,7 @@ def test_json_nested_deeply() -> None:
     nested = b"[" * 10_000 + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"]" * 10_000
     body = in_json(name="deep", attributes=[{"key": "a", "value": "DEEP"}]).replace(b'"DEEP"', nested)
     read = otlp.read_json(body.replace(b'"service.name"', b'"service.name", "deep": ' + nested))
-    assert ([one.name for one in read.records], read.repaired) == (["deep"], 2)
+    assert ([record.name for record in read.records], read.repaired) == (["deep"], 2)
 
 
 ODD: dict[str, tuple[str, Any]] = {
@@ -155,7 +160,7 @@ def test_a_group_that_is_broken_inside() -> None:
     """Spans without their resource could belong to anybody: they are counted, and not taken."""
     broken = field(1, field(1, b"\x0a\xff") + field(2, field(2, span())))
     read = otlp.read_protobuf(broken + request(span(number=2)))
-    assert ([one.span_id for one in read.records], read.rejected) == ([f"{2:016x}"], {UNREADABLE: 1})
+    assert ([record.span_id for record in read.records], read.rejected) == ([f"{2:016x}"], {UNREADABLE: 1})
 
 
 SMALL = ContentLimits(max_records=5, max_values=1000, max_record_values=100, max_record_bytes=10_000)
@@ -175,7 +180,7 @@ def in_spans(*spans: Any) -> bytes:
 def test_a_span_with_too_much(large: bytes) -> None:
     """It is rejected alone, counted before it is built."""
     read = otlp.read_protobuf(request(span(large), span(number=2)), SMALL)
-    assert ([one.span_id for one in read.records], read.rejected) == ([f"{2:016x}"], {TOO_LARGE: 1})
+    assert ([record.span_id for record in read.records], read.rejected) == ([f"{2:016x}"], {TOO_LARGE: 1})
 
 
 @pytest.mark.parametrize(
@@ -184,7 +189,7 @@ def test_a_span_with_too_much(large: bytes) -> None:
 def test_a_json_span_with_too_much(large: dict[str, Any]) -> None:
     """Likewise."""
     read = otlp.read_json(in_spans({**EMPTY, **large}, {**EMPTY, "name": "good"}), SMALL)
-    assert ([one.name for one in read.records], read.rejected) == (["good"], {TOO_LARGE: 1})
+    assert ([record.name for record in read.records], read.rejected) == (["good"], {TOO_LARGE: 1})
 
 
 TOO_LARGE_REQUESTS = {

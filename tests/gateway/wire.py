@@ -37,7 +37,7 @@ def attribute(key: bytes, value: bytes) -> bytes:
 
 def request(*spans: bytes, resource: bytes = b"", scope: bytes = b"") -> bytes:
     """A request with some spans."""
-    scopes = field(1, scope) + b"".join(field(2, one) for one in spans)
+    scopes = field(1, scope) + b"".join(field(2, span) for span in spans)
     return field(1, field(1, resource) + field(2, scopes))
 
 

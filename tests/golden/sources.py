@@ -149,7 +149,7 @@ def _end(case: Case, process: Process) -> Case:
 
 def attributes_of(records: Iterable[SpanRecord]) -> Mapping[str, str]:
     """The type of each attribute."""
-    return {name: _type(value) for one in records for name, value in one.attributes.items()}
+    return {name: _type(value) for record in records for name, value in record.attributes.items()}
 
 
 def _type(value: AttributeValue) -> str:

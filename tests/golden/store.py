@@ -64,11 +64,11 @@ def _shortened(value: Any) -> Any:
         digest = _digest(value.encode("utf-8", "surrogatepass"), 6)
         return f"{value[:BEGINNING]}… ({len(value)} characters, {digest})"
     if isinstance(value, dict):
-        return {name: _shortened(one) for name, one in value.items()}
+        return {name: _shortened(entry) for name, entry in value.items()}
     if isinstance(value, list):
-        if len(value) > LONG and not any(isinstance(one, (dict, list)) for one in value):
+        if len(value) > LONG and not any(isinstance(entry, (dict, list)) for entry in value):
             return f"[… ({len(value)} values, {_digest(_json(value).encode(), 6)})"
-        return [_shortened(one) for one in value]
+        return [_shortened(entry) for entry in value]
     return value
 
 

@@ -80,7 +80,7 @@ BODY = (
 
 def lines_of(*bodies: bytes, name: str = "a chat") -> str:
     """Golden lines of some bodies."""
-    return store.bodies([Case(name, [ApiRequest("messages", "/messages", one, "c") for one in bodies])])
+    return store.bodies([Case(name, [ApiRequest("messages", "/messages", body, "c") for body in bodies])])
 
 
 GOLDEN = lines_of(BODY % b"Hello")
@@ -99,7 +99,7 @@ GOLDEN = lines_of(BODY % b"Hello")
 def test_a_difference_is_shown_field_by_field(found: Iterable[bytes], told: Iterable[str]) -> None:
     """Who reads it need not look for it."""
     shown = store.differences(GOLDEN, lines_of(*found))
-    assert [one for one in told if one not in shown] == []
+    assert [entry for entry in told if entry not in shown] == []
 
 
 def test_no_difference_is_nothing() -> None:

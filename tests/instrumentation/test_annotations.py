@@ -58,7 +58,7 @@ def answering(*bodies: Any) -> Any:
         body = next(waiting)
         if isinstance(body, dict):
             return http.Response(200, json=body)
-        lines = "".join(f"event: {one.get('type', 'x')}\ndata: {json.dumps(one)}\n\n" for one in body)
+        lines = "".join(f"event: {entry.get('type', 'x')}\ndata: {json.dumps(entry)}\n\n" for entry in body)
         return http.Response(200, text=lines, headers={"content-type": "text/event-stream"})
 
     return http.Client(transport=http.MockTransport(answer))

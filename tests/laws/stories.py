@@ -157,7 +157,7 @@ def _last(count: int) -> Resend:
 
 
 def _polished(messages: list[Message]) -> list[Message]:
-    return [_tidied(one) if one.role == "assistant" else one for one in messages]
+    return [_tidied(message) if message.role == "assistant" else message for message in messages]
 
 
 def _tidied(answer: Message) -> Message:
@@ -167,7 +167,7 @@ def _tidied(answer: Message) -> Message:
 
 def _without_tools(messages: list[Message]) -> list[Message]:
     newest = _starts(messages)[-1]
-    plain = [one for one in messages[:newest] if one.role == "user" or _speaks_only(one)]
+    plain = [message for message in messages[:newest] if message.role == "user" or _speaks_only(message)]
     return plain + messages[newest:]
 
 
@@ -219,7 +219,9 @@ def chained(made: Story) -> list[Operation]:
     calls = [call for call in made.calls if call.tool is None]
     chain: list[Operation] = []
     for number, call in enumerate(calls):
-        answered = max((at + 1 for at, one in enumerate(call.input) if one.role == "assistant"), default=0)
+        answered = max(
+            (at + 1 for at, message in enumerate(call.input) if message.role == "assistant"), default=0
+        )
         sent = call.input[answered:]
         before = f"{made.name}-{number - 1}" if number else None
         chain.append(

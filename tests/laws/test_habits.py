@@ -74,4 +74,4 @@ def test_each_message_arrives_once_under_its_first_form(
         for turn in turns:
             application.play(turn)
     arrived = [with_parents(items) for items in record(applications, restarts).values() if items]
-    assert sorted(arrived, key=str) == sorted((one.happened for one in applications), key=str)
+    assert sorted(arrived, key=str) == sorted((application.happened for application in applications), key=str)

@@ -37,18 +37,18 @@ TWO = st.tuples(TALKS, TALKS)
 def interleaved(stories: Sequence[Sequence[Operation]], whose: Sequence[int]) -> list[Operation]:
     """The calls of several conversations, those of each in their order."""
     left = [list(calls) for calls in stories]
-    mixed = [left[one].pop(0) for one in whose if left[one]]
+    mixed = [left[name].pop(0) for name in whose if left[name]]
     return mixed + [call for calls in left for call in calls]
 
 
 def happened(stories: Sequence[Story]) -> list[str]:
     """What must arrive, conversation by conversation."""
-    return sorted(shown(Counter(one.happened)) for one in stories)
+    return sorted(shown(Counter(story.happened)) for story in stories)
 
 
 def arrived(world: World) -> list[str]:
     """What Greenflash holds in the end; summaries are no messages."""
-    return sorted(shown(paths_of(one)) for one in world.end())
+    return sorted(shown(paths_of(entry)) for entry in world.end())
 
 
 def stories_of(talks: Sequence[Sequence[Turn]]) -> list[Story]:
@@ -87,7 +87,7 @@ def in_turn(stories: Sequence[Sequence[Operation]], data: st.DataObject) -> Worl
 def test_any_order_any_process_any_number_of_times(talks: Talks, data: st.DataObject) -> None:
     """Whoever resends everything may be heard by anybody, in any order, twice, and across restarts."""
     stories = stories_of(talks)
-    spans = spans_of([call for one in stories for call in one.calls if call.tool is None])
+    spans = spans_of([call for story in stories for call in story.calls if call.tool is None])
     assert arrived(in_disorder(spans, data)) == happened(stories)
 
 
@@ -100,8 +100,8 @@ def test_any_order_any_process_any_number_of_times(talks: Talks, data: st.DataOb
 def test_whatever_is_resent(resend: str, named: bool, talks: Talks, data: st.DataObject) -> None:
     """Known messages are known, and branches are branches, also after a restart and without a name."""
     stories = stories_of(talks)
-    calls = [resent(one, RESENDS[resend]) for one in stories]
-    world = in_turn(calls if named else [unnamed(one) for one in calls], data)
+    calls = [resent(story, RESENDS[resend]) for story in stories]
+    world = in_turn(calls if named else [unnamed(call) for call in calls], data)
     assert arrived(world) == happened(stories)
 
 
@@ -110,7 +110,7 @@ def test_whatever_is_resent(resend: str, named: bool, talks: Talks, data: st.Dat
 def test_where_nothing_is_resent(talks: Talks, data: st.DataObject) -> None:
     """One message follows on the other, although a span that is delivered again says so once more."""
     stories = stories_of(talks)
-    assert arrived(in_turn([resent(one, NOTHING) for one in stories], data)) == happened(stories)
+    assert arrived(in_turn([resent(story, NOTHING) for story in stories], data)) == happened(stories)
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -119,8 +119,8 @@ def test_where_nothing_is_resent(talks: Talks, data: st.DataObject) -> None:
 def test_where_the_response_before_is_named(named: bool, talks: Talks, data: st.DataObject) -> None:
     """It is known after a restart as well, and tells which conversation it is."""
     stories = stories_of(talks)
-    calls = [chained(one) for one in stories]
-    world = in_turn(calls if named else [unnamed(one) for one in calls], data)
+    calls = [chained(story) for story in stories]
+    world = in_turn(calls if named else [unnamed(call) for call in calls], data)
     assert arrived(world) == happened(stories)
 
 
@@ -134,9 +134,9 @@ def test_nothing_is_lost_and_nobody_is_merged(
     Where the call that resends an answer comes first, the answer has the form in which it was resent.
     """
     stories = stories_of(talks)
-    calls = [call for one in stories for call in resent(one, RESENDS[resend])]
+    calls = [call for story in stories for call in resent(story, RESENDS[resend])]
     world = in_disorder(spans_of(calls if named else unnamed(calls)), data)
-    found = [{unpolished(path[-1][1]) for path in paths_of(one)} for one in world.end()]
-    said = [{path[-1][1] for path in one.happened} for one in stories]
+    found = [{unpolished(path[-1][1]) for path in paths_of(entry)} for entry in world.end()]
+    said = [{path[-1][1] for path in story.happened} for story in stories]
     assert set.union(*said) <= set.union(*found)
     assert not any(said[0] & each and said[1] & each for each in found)

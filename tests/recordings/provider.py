@@ -60,9 +60,9 @@ def chat(turn: Turn, body: Json) -> Json:
     Frameworks may put the name of a plugin before that of a tool.
     """
     _, text, calls = turn
-    names = [one["function"]["name"] for one in body.get("tools") or ()]
-    tool = next((name for name in names if name.endswith(TOOL)), TOOL)
-    wanted = [(id, tool, {"city": city}) for id, city in CITIES.items()] if calls else []
+    names = [tool["function"]["name"] for tool in body.get("tools") or ()]
+    called = next((name for name in names if name.endswith(TOOL)), TOOL)
+    wanted = [(id, called, {"city": city}) for id, city in CITIES.items()] if calls else []
     if not calls and FINAL_TOOL in names:
         wanted = [(FINAL_CALLS[text], FINAL_TOOL, {"answer": text})]
     made = [
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer the turn that is asked for."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         path = self.path.partition("?")[0]
-        speak = next((one for end, one in DIALECTS.items() if path.endswith(end)), None)
+        speak = next((dialect for end, dialect in DIALECTS.items() if path.endswith(end)), None)
         answer = json.dumps(speak(turn_of(body), body) if speak else {"unknown": path}).encode()
         self.send_response(200 if speak else 404)
         self.send_header("content-type", "application/json")

@@ -78,7 +78,7 @@ def _packages(name: str) -> dict[str, str]:
     """Versions of what the producer's requirements name."""
     lines = (Path(__file__).parent / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     names = [line.partition("==")[0].partition("[")[0] for line in lines if line and line[0] != "#"]
-    return {one: metadata.version(one) for one in names}
+    return {name: metadata.version(name) for name in names}
 
 
 def _plain(message: Any, key: str = "") -> Any:
@@ -86,7 +86,7 @@ def _plain(message: Any, key: str = "") -> Any:
     if isinstance(message, dict):
         return {name: _plain(value, name) for name, value in message.items()}
     if isinstance(message, list):
-        return [_plain(one) for one in message]
+        return [_plain(entry) for entry in message]
     if key in IDS:
         return shelf.hex_of(message)
     return (
@@ -100,12 +100,13 @@ if __name__ == "__main__":
         record(name, *rest)
     else:
         producer = importlib.import_module(f"tests.recordings.producers.{name}")
-        found = producer.INSTRUMENTATIONS
-        environment = {
-            **os.environ,
-            **getattr(producer, "ENVIRONMENT", {}),
-        }  # read where a package is imported
+        # The environment is read where a package is imported.
+        environment = {**os.environ, **getattr(producer, "ENVIRONMENT", {})}
         command = [sys.executable, "-m", __spec__.name, name]
-        codes = [subprocess.run([*command, one], env=environment).returncode for one in found]
-        if failed := [one for one, code in zip(found, codes, strict=True) if code]:
+        failed = [
+            entry
+            for entry in producer.INSTRUMENTATIONS
+            if subprocess.run([*command, entry], env=environment).returncode
+        ]
+        if failed:
             sys.exit(f"Not recorded: {', '.join(failed)}.")

@@ -64,9 +64,9 @@ def _line(value: Any) -> str:
 def _list(listed: dict[str, Any]) -> None:
     path = SPANS / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    files = [one for one in manifest.pop("files") if one["file"] != listed["file"]] + [listed]
-    files.sort(key=lambda one: one["file"] or "")
-    lines = ",\n".join(json.dumps(one, ensure_ascii=False) for one in files)
+    files = [file for file in manifest.pop("files") if file["file"] != listed["file"]] + [listed]
+    files.sort(key=lambda entry: entry["file"] or "")
+    lines = ",\n".join(json.dumps(file, ensure_ascii=False) for file in files)
     head = json.dumps(manifest, ensure_ascii=False)[:-1]
     path.write_text(f'{head},\n "files": [\n{lines}\n]}}\n', encoding="utf-8")
 
@@ -75,7 +75,7 @@ def _note(name: str, told: dict[str, Any]) -> None:
     path = SPANS / "recoverability.json"
     noted = json.loads(path.read_text(encoding="utf-8"))
     files = {**noted.pop("files"), name: told}
-    lines = ",\n".join(f"{json.dumps(one)}: {json.dumps(files[one])}" for one in sorted(files))
+    lines = ",\n".join(f"{json.dumps(file)}: {json.dumps(files[file])}" for file in sorted(files))
     head = json.dumps(noted, ensure_ascii=False)[:-1]
     path.write_text(f'{head},\n "files": {{\n{lines}\n}}}}\n', encoding="utf-8")
 
@@ -103,7 +103,7 @@ def _place(wanted: Any, values: list[Any]) -> str:
     if wanted in values:
         return "leaf" if isinstance(wanted, str) else "object"
     text = wanted if isinstance(wanted, str) else json.dumps(wanted)
-    return "embedded" if any(isinstance(one, str) and text in one for one in values) else "absent"
+    return "embedded" if any(isinstance(value, str) and text in value for value in values) else "absent"
 
 
 def _values(value: Any) -> Iterator[Any]:
@@ -111,12 +111,12 @@ def _values(value: Any) -> Iterator[Any]:
     yield value
     if isinstance(value, dict):
         if "kvlistValue" in value:
-            yield {one["key"]: _bare(one["value"]) for one in value["kvlistValue"].get("values", ())}
-        for one in value.values():
-            yield from _values(one)
+            yield {entry["key"]: _bare(entry["value"]) for entry in value["kvlistValue"].get("values", ())}
+        for entry in value.values():
+            yield from _values(entry)
     elif isinstance(value, list):
-        for one in value:
-            yield from _values(one)
+        for entry in value:
+            yield from _values(entry)
     elif isinstance(value, str):
         try:
             opened = json.loads(value)

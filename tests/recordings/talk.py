@@ -65,7 +65,7 @@ def truth(
         *(_end_with_tool(WELCOME, 2) if ends_with_tool else ()),
     ]
     left_out = ([] if system else ["system_message"]) + ([] if thinks else ["thought"])
-    return [one for one in said if one["type"] not in left_out]
+    return [entry for entry in said if entry["type"] not in left_out]
 
 
 def _end_with_tool(answer: str, turn: int) -> list[dict[str, Any]]:

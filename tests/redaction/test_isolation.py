@@ -182,7 +182,7 @@ def test_spans_of_instrumentations_that_know_no_key(greenflash_emulator: Emulato
         say("an answer", "a question")
     for _ in range(3):
         assert pipeline.flush(10)
-    assert [one.external_id for one in greenflash_emulator.conversations()] == ["c1"]
+    assert [conversation.external_id for conversation in greenflash_emulator.conversations()] == ["c1"]
     assert pipeline.stats().accepted == 2
 
 
@@ -288,7 +288,7 @@ def test_what_fails_hides_the_text(redact: Redact, monkeypatch: pytest.MonkeyPat
     thread = threading.Thread(target=lambda: found.append(Redaction(redact).redact_outcome(outcome)))
     thread.start()
     thread.join()
-    assert [(one.event_type, one.value) for one in found] == [(FAILED, FAILED)]
+    assert [(outcome.event_type, outcome.value) for outcome in found] == [(FAILED, FAILED)]
     assert internal_errors.get_internal_errors()["redact a text"] == before + 2
 
 

@@ -39,7 +39,7 @@ def test_what_is_recorded_in_an_exit_function(
     settings: dict[str, Any] = {"outbox": tmp_path, "base_url": greenflash_emulator.base_url}
     run(AT_EXIT.format(call=call), when, **settings)
     run_cli("outbox", "flush", "--timeout", "30", **settings)
-    sent = [one for one in greenflash_emulator.requests() if one.path == path]
+    sent = [request for request in greenflash_emulator.requests() if request.path == path]
     assert len(sent) == (2 if kind == "outcome" else 1)
 
 

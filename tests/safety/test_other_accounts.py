@@ -39,7 +39,8 @@ def test_two_applications_with_the_same_outbox(
     assert run(RECORD, "of-b", **theirs) == "1 1\n"
     run_cli("outbox", "flush", "--timeout", "5", **theirs)
     sent = [
-        (one.body["productId"], one.body["externalConversationId"]) for one in requests(greenflash_emulator)
+        (request.body["productId"], request.body["externalConversationId"])
+        for request in requests(greenflash_emulator)
     ]
     assert sent == [(OTHER_PRODUCT, "of-b")]
     assert "pending 1 + rejected 0 + lost 0" in run_cli("outbox", "status", outbox=tmp_path)
@@ -52,10 +53,10 @@ def test_what_waited_goes_out_with_a_renewed_key(tmp_path: Path) -> None:
         assert run(RECORD, "of-a", **ours, key="gf_old") == "1 0\n"
         assert run(RECORD, "of-b", **ours, product=OTHER_PRODUCT, key="gf_new") == "1 1\n"
         assert run(RECORD, **ours, key="gf_new") == "1 1\n"
-        sent = [one.body["externalConversationId"] for one in requests(emulator)]
+        sent = [request.body["externalConversationId"] for request in requests(emulator)]
     assert sent == ["of-b", "of-a"]
 
 
 def requests(emulator: Emulator) -> list[AcceptedRequest]:
     """What was accepted of outcomes."""
-    return [one for one in emulator.requests() if one.path == "/events"]
+    return [request for request in emulator.requests() if request.path == "/events"]

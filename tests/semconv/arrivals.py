@@ -26,7 +26,7 @@ def any_value(value: Any) -> Mapping[str, Any]:
     if isinstance(value, float):
         return {"doubleValue": value}
     if isinstance(value, (list, tuple)):
-        return {"arrayValue": {"values": [any_value(one) for one in value]}}
+        return {"arrayValue": {"values": [any_value(entry) for entry in value]}}
     return {"stringValue": value}
 
 
@@ -87,7 +87,7 @@ class Arrivals:
         self.intake.emit_all_waiting()
         found: dict[str, list[Row]] = {}
         places: dict[str, int] = {}
-        for id, item in sorted(self._arrived.items, key=lambda one: one[1]["createdAt"]):
+        for id, item in sorted(self._arrived.items, key=lambda item: item[1]["createdAt"]):
             rows = found.setdefault(id, [])
             places[item["externalMessageId"]] = len(rows)
             said = item.get("content") or item.get("toolName") or json.dumps(item.get("output"))
@@ -106,10 +106,10 @@ def in_any_order(spans: Sequence[Mapping[str, Any]], resource: Mapping[str, Any]
     """Take spans in one request, each alone, each alone backwards, and all twice."""
     together, alone, backwards, twice = Arrivals(), Arrivals(), Arrivals(), Arrivals()
     together.take_spans(*spans, resource=resource)
-    for one in sorted(spans, key=lambda found: int(found["endTimeUnixNano"])):
-        alone.take_spans(one, resource=resource)
-    for one in sorted(spans, key=lambda found: -int(found["endTimeUnixNano"])):
-        backwards.take_spans(one, resource=resource)
+    for span in sorted(spans, key=lambda found: int(found["endTimeUnixNano"])):
+        alone.take_spans(span, resource=resource)
+    for span in sorted(spans, key=lambda found: -int(found["endTimeUnixNano"])):
+        backwards.take_spans(span, resource=resource)
     for _ in range(2):
         twice.take_spans(*spans, resource=resource)
     return [together, alone, backwards, twice]

@@ -23,12 +23,12 @@ RESULTS = ("observation", "tool_error")
 def arrive(spans: Sequence[SpanRecord], arrival: Arrival) -> dict[str, list[MessageItem]]:
     """The messages of each conversation, in the order in which they are emitted."""
     recent, store, found = Recent(), ConversationStore(), dict[str, list[MessageItem]]()
-    ordered = sorted(spans, key=lambda one: one.end_ns, reverse=arrival == "backwards")
-    batches = [ordered] if arrival == "together" else [[one] for one in ordered]
+    ordered = sorted(spans, key=lambda span: span.end_ns, reverse=arrival == "backwards")
+    batches = [ordered] if arrival == "together" else [[entry] for entry in ordered]
     for batch in batches:
-        for one in recent.take([read(span) for span in batch]):
-            if one.operation:
-                _add(found, assemble(store, one.span, one.operation).list_in_order())
+        for reading in recent.take([read(span) for span in batch]):
+            if reading.operation:
+                _add(found, assemble(store, reading.span, reading.operation).list_in_order())
     _add(found, assemble_overdue(store, None))
     return {id: messages for id, messages in found.items() if messages}
 
@@ -41,25 +41,29 @@ def _add(found: dict[str, list[MessageItem]], updates: Iterable[Any]) -> None:
 def list_results(spans: Sequence[SpanRecord], arrival: Arrival) -> list[tuple[str, str]]:
     """What each call of the only conversation that the spans are was answered, in the order of the calls."""
     messages = read_conversation(spans, arrival)
-    results = [one for one in messages if one.type in RESULTS]
-    calls = [one for one in messages if one.type == "tool_call"]
-    assert {one.parent_id for one in results} <= {one.id for one in calls}
-    found = [(said(call), [said(one) for one in results if one.parent_id == call.id]) for call in calls]
+    results = [message for message in messages if message.type in RESULTS]
+    calls = [message for message in messages if message.type == "tool_call"]
+    assert {result.parent_id for result in results} <= {call.id for call in calls}
+    found = [
+        (said(call), [said(result) for result in results if result.parent_id == call.id]) for call in calls
+    ]
     return [(call, " and ".join(texts)) for call, texts in found]
 
 
 def list_spoken(spans: Sequence[SpanRecord], arrival: Arrival) -> list[str]:
     """What the user said and saw, in order."""
     spoken = ("user_message", "assistant_message", "final_response")
-    return [said(one) for one in read_conversation(spans, arrival) if one.type in spoken]
+    return [said(entry) for entry in read_conversation(spans, arrival) if entry.type in spoken]
 
 
 def read_conversation(spans: Sequence[SpanRecord], arrival: Arrival) -> list[MessageItem]:
     """The messages of the only conversation that the spans are; each is there once."""
     conversations = arrive(spans, arrival)
-    assert len(conversations) == 1, {id: [*map(said, one)] for id, one in conversations.items()}
+    assert len(conversations) == 1, {
+        id: [*map(said, conversation)] for id, conversation in conversations.items()
+    }
     (messages,) = conversations.values()
-    assert len({one.id for one in messages}) == len(messages)
+    assert len({message.id for message in messages}) == len(messages)
     return messages
 
 
@@ -70,7 +74,7 @@ def said(message: MessageItem) -> str:
     if message.content is not None:
         return message.content
     output = message.output or {}
-    return " ".join(one if isinstance(one, str) else json.dumps(one) for one in output.values())
+    return " ".join(entry if isinstance(entry, str) else json.dumps(entry) for entry in output.values())
 
 
 def span(

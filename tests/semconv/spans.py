@@ -19,7 +19,11 @@ def told(producer: str, name: str) -> list[list[MessageItem]]:
     memory, found = ConversationStore(), dict[str, list[MessageItem]]()
     records = otlp.read_json((SPANS / producer / f"{name}.json").read_bytes()).records
     read = trace.combine_spans(map(trace.read, records))
-    updates = [assemble(memory, one.span, one.operation).list_in_order() for one in read if one.operation]
+    updates = [
+        assemble(memory, reading.span, reading.operation).list_in_order()
+        for reading in read
+        if reading.operation
+    ]
     for update in (*chain.from_iterable(updates), *assemble_overdue(memory, None)):
         found.setdefault(update.conversation_id, []).extend(update.messages)
     return list(found.values())

@@ -57,7 +57,7 @@ def test_its_two_layers() -> None:
         span_of({"gen_ai.operation.name": "generate_content", "gen_ai.response.model": "m-1"}, number=1),
         parent_span_id=f"{2:016x}",
     )
-    told = [("gen_ai.user.message", one) for one in CONTENTS]
+    told = [("gen_ai.user.message", content) for content in CONTENTS]
     told.append(("gen_ai.choice", ANSWER))
     logs = [
         LogRecord(inner.trace_id, inner.span_id, name, at, {"content": content})

@@ -62,7 +62,9 @@ CLAUDE_ROWS: list[Row] = [
 def test_claude_code(how: str) -> None:
     """Each prompt is a message, also if it says the same; tools and answers hang on their prompt."""
     arrived = Arrivals()
-    for logs in [[one] for one in CLAUDE] if how == "one by one" else [CLAUDE] * (2 if how == "twice" else 1):
+    for logs in (
+        [[entry] for entry in CLAUDE] if how == "one by one" else [CLAUDE] * (2 if how == "twice" else 1)
+    ):
         arrived.take_logs(*logs)
     assert arrived.finish() == {"s": CLAUDE_ROWS}
     assert arrived.users == {"s": "ada"}

@@ -204,7 +204,7 @@ def test_a_tool_that_nobody_asked_for() -> None:
 def test_two_conversations_in_a_trace() -> None:
     """A call under another name that the request of a tool does not have is none of the tool's."""
     other = span(5, (2.2, 3), call([("user", "Hello, I am Bob.")], "Hi Bob.", "other"), 1)
-    lines = arrived([one for one in chat(name="s") if one.span_id[-1] != "1"] + [other], one_by_one)
+    lines = arrived([span for span in chat(name="s") if span.span_id[-1] != "1"] + [other], one_by_one)
     assert [line for line in lines if line.startswith("1") or "Bob" in line] == sorted(
         ["1 user_message Hello, I am Bob. < -", "1 assistant_message Hi Bob. < user_message Hello, I am Bob."]
     )
@@ -215,8 +215,8 @@ def test_two_users_in_a_trace() -> None:
     asked = {"gen_ai.conversation.id": "other", "user.id": "bob"}
     other = span(5, (2.2, 3), {**call([("user", "Which one?")], "That one"), **asked}, 1)
     spans = [
-        one if one.span_id[-1] != "2" else span(2, (0.1, 1), {**one.attributes, "user.id": "ada"}, 1)
-        for one in chat(name="s")
-        if one.span_id[-1] != "1"
+        entry if entry.span_id[-1] != "2" else span(2, (0.1, 1), {**entry.attributes, "user.id": "ada"}, 1)
+        for entry in chat(name="s")
+        if entry.span_id[-1] != "1"
     ]
     assert "1 user_message Which one? < -" in arrived([*spans, other], one_by_one)

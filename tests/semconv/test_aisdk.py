@@ -165,7 +165,8 @@ def test_the_spans_around_calls() -> None:
     assert run.input == (Message("user", (Text("Hi"),)),)
     call = replace(span_of(CALL, number=2), parent_span_id=span_of(around).span_id)
     assert [
-        one.operation and one.operation.name for one in combine_spans(map(read, (span_of(around), call)))
+        reading.operation and reading.operation.name
+        for reading in combine_spans(map(read, (span_of(around), call)))
     ] == [
         None,
         "chat",

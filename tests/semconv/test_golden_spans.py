@@ -16,15 +16,15 @@ from greenflash_otel.semconv.registry import CONVENTIONS, MARKERS
 from tests.semconv.golden_spans import HERE, Golden, file_of, golden_spans, span_in
 
 GOLDEN = list(golden_spans())
-BY_NAME = {one.name: one for one in CONVENTIONS}
+BY_NAME = {convention.name: convention for convention in CONVENTIONS}
 
 
 def test_every_convention_has_a_golden_span() -> None:
     """And every golden span has a convention."""
-    assert {file_of(one) for one in CONVENTIONS} == {*HERE.glob("*.json")}
+    assert {file_of(convention) for convention in CONVENTIONS} == {*HERE.glob("*.json")}
 
 
-@pytest.mark.parametrize("golden", GOLDEN, ids=lambda one: str(one["convention"]))
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: str(golden["convention"]))
 def test_a_golden_span_is_read(golden: Golden) -> None:
     """As the operation it has always been; its convention is asked first."""
     span = span_in(golden)
@@ -34,20 +34,24 @@ def test_a_golden_span_is_read(golden: Golden) -> None:
     assert operation.output
     assert json.loads(json.dumps(attributes_of(operation))) == golden["operation"]
     assert registry.recognises(span.attributes)
-    asked = [one for one in CONVENTIONS if not MARKERS[one.name].isdisjoint(span.attributes)]
+    asked = [
+        convention for convention in CONVENTIONS if not MARKERS[convention.name].isdisjoint(span.attributes)
+    ]
     assert asked[0].name == golden["convention"]
 
 
-@pytest.mark.parametrize("golden", GOLDEN, ids=lambda one: str(one["convention"]))
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: str(golden["convention"]))
 def test_conventions_with_the_same_markers_state_their_order(golden: Golden) -> None:
     """Where several could read a span, it is no accident of the table which of them does."""
     attributes = span_in(golden).attributes
-    first, *others = (one for one in CONVENTIONS if not MARKERS[one.name].isdisjoint(attributes))
+    first, *others = (
+        convention for convention in CONVENTIONS if not MARKERS[convention.name].isdisjoint(attributes)
+    )
     for other in others:
         assert other.after == ALL_OTHERS or first.name in other.after
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda convention: convention.name)
 def test_conversation_and_user_are_read_under_every_name(convention: Convention) -> None:
     """Also on a span that has nothing else of the convention."""
     for name in convention.conversation_attributes:
@@ -59,7 +63,7 @@ def test_conversation_and_user_are_read_under_every_name(convention: Convention)
 @given(st.permutations(CONVENTIONS))
 def test_the_order_does_not_depend_on_the_table(rows: list[Convention]) -> None:
     """Each comes after those it names, those of all others last."""
-    names = [one.name for one in sort_by_precedence(rows)]
+    names = [entry.name for entry in sort_by_precedence(rows)]
     assert sorted(names) == sorted(BY_NAME)
     for place, name in enumerate(names):
         after = BY_NAME[name].after

@@ -34,14 +34,14 @@ def backwards(ingest: Ingest, spans: Sequence[SpanRecord]) -> None:
 
 def one_by_one(ingest: Ingest, spans: Sequence[SpanRecord]) -> None:
     """Each in a request of its own, as they end."""
-    for one in sorted(spans, key=lambda span: span.end_ns):
-        ingest.take([one])
+    for record in sorted(spans, key=lambda span: span.end_ns):
+        ingest.take([record])
 
 
 def last_first(ingest: Ingest, spans: Sequence[SpanRecord]) -> None:
     """Each in a request of its own, what ended last first."""
-    for one in sorted(spans, key=lambda span: -span.end_ns):
-        ingest.take([one])
+    for record in sorted(spans, key=lambda span: -span.end_ns):
+        ingest.take([record])
 
 
 def twice(ingest: Ingest, spans: Sequence[SpanRecord]) -> None:
@@ -204,7 +204,7 @@ def _text_of(item: Mapping[str, Any]) -> str:
     error = output.get("error")
     if error:
         return f"{item['messageType']} {error['type']} {error['message']}"
-    messages = [part.get("content") for one in output.get("messages", ()) for part in one["parts"]]
+    messages = [part.get("content") for message in output.get("messages", ()) for part in message["parts"]]
     return f"{item['messageType']} {item.get('content') or item.get('toolName') or messages[0]}" + (
         f" {output['result']}" if "result" in output else ""
     )
@@ -405,8 +405,8 @@ CALLS = {
 def test_layers_of_a_model_call(layers: Sequence[Attributes], is_nested: bool) -> None:
     """One exchange, with the texts of the layer that has them."""
     spans = [
-        span(at, (at / 10, 4 - at / 10), one, (at - 1 or None) if is_nested else 9, scope=f"scope {at}")
-        for at, one in enumerate(layers, 1)
+        span(at, (at / 10, 4 - at / 10), layer, (at - 1 or None) if is_nested else 9, scope=f"scope {at}")
+        for at, layer in enumerate(layers, 1)
     ]
     spans.append(span(9, (0, 5), {"other": 1}))
     for way in (together, backwards, last_first):

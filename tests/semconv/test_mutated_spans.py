@@ -54,7 +54,7 @@ def frozen(value: Any) -> Any:
     """Tuples for lists."""
     if isinstance(value, list):
         return tuple(map(frozen, value))
-    return {name: frozen(one) for name, one in value.items()} if isinstance(value, dict) else value
+    return {name: frozen(entry) for name, entry in value.items()} if isinstance(value, dict) else value
 
 
 def on_texts(change: Callable[[str], Any]) -> Change:
@@ -67,9 +67,9 @@ def inside(change: Change) -> Change:
 
     def changed(value: Any) -> Any:
         if isinstance(value, list):
-            return [changed(one) for one in value]
+            return [changed(entry) for entry in value]
         if isinstance(value, dict):
-            return {name: changed(one) for name, one in value.items()}
+            return {name: changed(entry) for name, entry in value.items()}
         return change(value)
 
     def apply(value: Any) -> Any:
@@ -107,7 +107,7 @@ SINGLE = ("nothing", "numbers for texts", "in an object", "null within", "a thir
 
 def changed(span: SpanRecord, change: Change) -> SpanRecord:
     """A span all of whose attributes, and those of its events, were changed."""
-    events = tuple(replace(one, attributes=with_change(one.attributes, change)) for one in span.events)
+    events = tuple(replace(event, attributes=with_change(event.attributes, change)) for event in span.events)
     return replace(span, attributes=with_change(span.attributes, change), events=events)
 
 
@@ -140,19 +140,19 @@ def test_a_change_of_one(name: str) -> None:
     """A span is read whichever of its attributes it is."""
     change = CHANGES[name]
     for span in READABLE:
-        for one, value in span.attributes.items():
-            left = {**span.attributes, one: change(value)}
-            registry.read(replace(span, attributes=left if left[one] is not None else without(left, one)))
+        for name, value in span.attributes.items():
+            left = {**span.attributes, name: change(value)}
+            registry.read(replace(span, attributes=left if left[name] is not None else without(left, name)))
 
 
 def without(attributes: Mapping[str, Any], name: str) -> Attributes:
     """All attributes but one."""
-    return {one: value for one, value in attributes.items() if one != name}
+    return {entry: value for entry, value in attributes.items() if entry != name}
 
 
 def known_of(span: SpanRecord) -> Any:
     """What a span says outside of its times and ids."""
-    return [span.attributes, span.status_description, [one.attributes for one in span.events]]
+    return [span.attributes, span.status_description, [event.attributes for event in span.events]]
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -163,9 +163,9 @@ def texts_in(value: Any) -> Iterator[str]:
         yield from texts_in(told) if not isinstance(told, str) or told != value else ()
     elif isinstance(value, Mapping):
         yield json.dumps(value, default=str, ensure_ascii=False)
-        yield from (text for pair in value.items() for one in pair for text in texts_in(one))
+        yield from (text for pair in value.items() for entry in pair for text in texts_in(entry))
     elif isinstance(value, (list, tuple)):
-        yield from (text for one in value for text in texts_in(one))
+        yield from (text for entry in value for text in texts_in(entry))
     elif value is not None:
         yield str(value)
 
@@ -201,6 +201,6 @@ def leaves(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield "" if value.startswith("sha256:") else value
     elif isinstance(value, Mapping):
-        yield from (text for one in value.values() for text in leaves(one))
+        yield from (text for entry in value.values() for text in leaves(entry))
     elif isinstance(value, (list, tuple)):
-        yield from (text for one in value for text in leaves(one))
+        yield from (text for entry in value for text in leaves(entry))

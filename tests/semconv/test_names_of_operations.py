@@ -52,7 +52,7 @@ class Store:
 
     def messages(self) -> list[dict[str, Any]]:
         """Every message that Greenflash would get, in order."""
-        return [message for one in self.requests for message in json.loads(one.body)["messages"]]
+        return [message for request in self.requests for message in json.loads(request.body)["messages"]]
 
 
 def read_ranker(span: SpanRecord) -> Operation | None:
@@ -74,7 +74,7 @@ def _has_ranker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Add the row, as the page says."""
     rows = (*registry.CONVENTIONS, RANKER)
     monkeypatch.setattr(registry, "CONVENTIONS", rows)
-    monkeypatch.setattr(registry, "MARKERS", {one.name: frozenset(one.marker_attributes) for one in rows})
+    monkeypatch.setattr(registry, "MARKERS", {row.name: frozenset(row.marker_attributes) for row in rows})
     monkeypatch.setattr(registry, "MARKER_ATTRIBUTES", registry.MARKER_ATTRIBUTES | {"ranker.query"})
     monkeypatch.setattr(registry, "_CONTEXT", ConversationAttributes(rows))
 
@@ -93,7 +93,7 @@ def test_an_operation_with_a_name_of_its_own_is_a_hidden_step() -> None:
     ingest = Ingest(store, ADDRESS)
     ingest.take([span_of(RANKED, number=1, trace=1), chat(2, "plans?", "Two.")])
     question, step, answer = store.messages()
-    assert [one["messageType"] for one in (question, step, answer)] == [
+    assert [message["messageType"] for message in (question, step, answer)] == [
         "user_message",
         "llm",
         "assistant_message",

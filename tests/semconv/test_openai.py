@@ -82,7 +82,7 @@ def test_an_answer_is_read_alike_in_capture_and_on_spans(entry: Json, expected: 
         value = message if name.startswith("langfuse") else [message]
         operation = registry.read(span_of({**marks, name: json.dumps(value)}))
         assert operation
-        assert [part for one in operation.output for part in one.parts] == list(expected), name
+        assert [part for message in operation.output for part in message.parts] == list(expected), name
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_results_in_events(events: Sequence[Event], as_logs: bool) -> None:
 def test_a_failed_result_in_events() -> None:
     """The block says that the tool failed, though the message of the tool does not."""
     messages = read_conversation([with_events(EVENTS)], "together")
-    assert [one.type for one in messages if one.type in ("observation", "tool_error")] == [
+    assert [message.type for message in messages if message.type in ("observation", "tool_error")] == [
         "observation",
         "tool_error",
     ]
@@ -101,7 +101,7 @@ WRITTEN: dict[str, dict[str, str]] = {
     "parts": {
         "gen_ai.operation.name": "chat",
         "gen_ai.input.messages": json.dumps(
-            [{"role": one["role"], "parts": one["content"]} for one in MESSAGES]
+            [{"role": message["role"], "parts": message["content"]} for message in MESSAGES]
         ),
         "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": SAID}]),
     },

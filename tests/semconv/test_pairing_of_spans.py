@@ -44,17 +44,19 @@ IDS = {
 def write_openai(messages: Sequence[Written]) -> list[Written]:
     """Messages of OpenAI's kind."""
     found = list[Written]()
-    for one in messages:
+    for message in messages:
         calls = [
             drop_none(
                 {"id": id, "type": "function", "function": {"name": "look", "arguments": json.dumps(given)}}
             )
-            for id, given in one.get("calls", ())
+            for id, given in message.get("calls", ())
         ]
-        if "result" in one:
-            found.append(drop_none({"role": "tool", "content": one["result"], "tool_call_id": one["id"]}))
+        if "result" in message:
+            found.append(
+                drop_none({"role": "tool", "content": message["result"], "tool_call_id": message["id"]})
+            )
         else:
-            said = {"role": one["role"], "content": one.get("text")}
+            said = {"role": message["role"], "content": message.get("text")}
             found.append({**said, "tool_calls": calls} if calls else said)
     return found
 
@@ -62,29 +64,29 @@ def write_openai(messages: Sequence[Written]) -> list[Written]:
 def write_otel(messages: Sequence[Written]) -> list[Written]:
     """Messages of the convention."""
     found = list[Written]()
-    for one in messages:
-        parts = [{"type": "text", "content": one["text"]}] if one.get("text") else []
-        for id, given in one.get("calls", ()):
+    for message in messages:
+        parts = [{"type": "text", "content": message["text"]}] if message.get("text") else []
+        for id, given in message.get("calls", ()):
             parts.append(drop_none({"type": "tool_call", "id": id, "name": "look", "arguments": given}))
-        if "result" in one:
+        if "result" in message:
             parts.append(
-                drop_none({"type": "tool_call_response", "id": one["id"], "response": one["result"]})
+                drop_none({"type": "tool_call_response", "id": message["id"], "response": message["result"]})
             )
-        found.append({"role": one["role"], "parts": parts})
+        found.append({"role": message["role"], "parts": parts})
     return found
 
 
 def write_gemini(messages: Sequence[Written]) -> list[Written]:
     """Contents of Gemini's API; a tool answers as the user."""
     found = list[Written]()
-    for one in messages:
-        parts = [{"text": one["text"]}] if one.get("text") else []
-        for id, given in one.get("calls", ()):
+    for message in messages:
+        parts = [{"text": message["text"]}] if message.get("text") else []
+        for id, given in message.get("calls", ()):
             parts.append({"function_call": drop_none({"id": id, "name": "look", "args": given})})
-        if "result" in one:
-            answer = {"id": one["id"], "name": "look", "response": {"result": one["result"]}}
+        if "result" in message:
+            answer = {"id": message["id"], "name": "look", "response": {"result": message["result"]}}
             parts.append({"function_response": drop_none(answer)})
-        found.append({"role": "model" if one["role"] == "assistant" else "user", "parts": parts})
+        found.append({"role": "model" if message["role"] == "assistant" else "user", "parts": parts})
     return found
 
 
@@ -215,7 +217,7 @@ TOOL_IDS: dict[str, Callable[[Id], Id]] = {
 
 @pytest.mark.parametrize("arrival", ARRIVALS)
 @pytest.mark.parametrize("tool_id", TOOL_IDS.values(), ids=TOOL_IDS)
-@pytest.mark.parametrize("ids", [one for name, one in IDS.items() if "history" not in name])
+@pytest.mark.parametrize("ids", [id for name, id in IDS.items() if "history" not in name])
 def test_spans_of_tools(ids: Ids, tool_id: Callable[[Id], Id], arrival: Arrival) -> None:
     """A tool ran for the call that has its id, else for one with its name and arguments."""
     spans = write_chat(PRODUCERS["OpenTelemetry"], ids, tool_id=tool_id)

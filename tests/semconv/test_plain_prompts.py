@@ -52,7 +52,7 @@ def test_events(names: tuple[str, str]) -> None:
     """With the texts in an attribute, or as the body of a log record."""
     values = ({"gen_ai.prompt": "Joke?"}, {"gen_ai.completion": "Why?"})
     events = tuple(
-        SpanEvent(name, place, one) for place, (name, one) in enumerate(zip(names, values, strict=True))
+        SpanEvent(name, place, entry) for place, (name, entry) in enumerate(zip(names, values, strict=True))
     )
     operation = registry.read(replace(span_of(CHAT), events=events))
     assert operation and (operation.input, operation.output) == (ASKED, SAID)

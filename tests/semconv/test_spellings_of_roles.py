@@ -34,4 +34,4 @@ def test_words_of_a_tool_are_never_the_users(role: str) -> None:
     messages = [{"role": "user", "content": "Hi"}, {"role": role, "content": "21"}]
     asked = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": json.dumps(messages)}
     operation = registry.read(span_of(asked))
-    assert operation and [one.role for one in operation.input] == ["user", "tool"]
+    assert operation and [message.role for message in operation.input] == ["user", "tool"]

@@ -28,7 +28,7 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments"
 
 def read(attributes: Mapping[str, Any], *events: tuple[str, Mapping[str, Any]]) -> Operation:
     span = replace(
-        span_of({**CHAT, **attributes}), events=tuple(SpanEvent(name, 1, one) for name, one in events)
+        span_of({**CHAT, **attributes}), events=tuple(SpanEvent(name, 1, event) for name, event in events)
     )
     operation = registry.read(span)
     assert operation is not None
@@ -117,9 +117,9 @@ def test_tool_calls_of_events(calls: Any) -> None:
     """An attribute of an event can contain no list of objects, so they come as texts."""
     made = (ToolCall("look", {"at": 1}, "c1"),)
     answered = read({}, ("gen_ai.choice", {"role": "assistant", "tool_calls": calls}))
-    assert [one.parts for one in answered.output] == [made]
+    assert [message.parts for message in answered.output] == [made]
     resent = read({}, ("gen_ai.assistant.message", {"role": "assistant", "tool_calls": calls}))
-    assert [one.parts for one in resent.input] == [made]
+    assert [message.parts for message in resent.input] == [made]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_structures_that_are_nearly_right(
     kind: Mapping[str, str], attributes: Mapping[str, Any], events: list[tuple[str, Mapping[str, Any]]]
 ) -> None:
     """Whatever is there, the span is read, and what is read can be written as JSON."""
-    given_events = tuple(SpanEvent(name, 1, copy_plain_attributes(one)) for name, one in events)
+    given_events = tuple(SpanEvent(name, 1, copy_plain_attributes(event)) for name, event in events)
     span = replace(span_of(copy_plain_attributes({**kind, **attributes})), events=given_events)
     (reading,) = combine_spans([read_span(span)])
     if reading.operation is not None:

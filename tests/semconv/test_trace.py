@@ -50,13 +50,13 @@ def span(number: int, attributes: Mapping[str, Any], parent: int | None = None, 
 
 def told(*spans: SpanRecord) -> list[Operation | None]:
     """The operations of spans that arrive together."""
-    return [one.operation for one in combine_spans(map(read, spans))]
+    return [reading.operation for reading in combine_spans(map(read, spans))]
 
 
 def test_the_order() -> None:
     """As they ended, whatever came first."""
     later, earlier = span(2, call("b")), span(1, call("a"))
-    assert [one.span for one in combine_spans(map(read, (later, earlier)))] == [earlier, later]
+    assert [reading.span for reading in combine_spans(map(read, (later, earlier)))] == [earlier, later]
 
 
 def test_whose_they_are() -> None:
@@ -95,9 +95,9 @@ def test_two_layers_in_traces_of_their_own() -> None:
     outer = span(1, call(**{"gen_ai.response.id": "r"}), scope="outer")
     within = replace(span(2, outer.attributes), trace_id="f" * 32, scope="inner")
     within = replace(within, start_ns=outer.start_ns + 1, end_ns=outer.end_ns - 1)
-    assert [one is None for one in told(outer, within)] == [True, False]
+    assert [operation is None for operation in told(outer, within)] == [True, False]
     later = replace(within, start_ns=outer.end_ns + 1, end_ns=outer.end_ns + 2)
-    assert [one is None for one in told(outer, later)] == [False, False]
+    assert [operation is None for operation in told(outer, later)] == [False, False]
 
 
 def test_calls_in_calls() -> None:
@@ -108,8 +108,8 @@ def test_calls_in_calls() -> None:
 def test_a_run() -> None:
     """An agent's span is told only where there is no call in it."""
     run = {**call(), "gen_ai.operation.name": "invoke_agent"}
-    assert [bool(one) for one in told(span(1, call(), parent=2), span(2, run))] == [True, False]
-    assert [bool(one) for one in told(span(1, CHAT, parent=2), span(2, run))] == [True, False]
+    assert [bool(operation) for operation in told(span(1, call(), parent=2), span(2, run))] == [True, False]
+    assert [bool(operation) for operation in told(span(1, CHAT, parent=2), span(2, run))] == [True, False]
     (only,) = told(span(2, run))
     assert only and only.name == RUN
 
@@ -159,7 +159,7 @@ def test_ours() -> None:
 
 def later(recent: Recent, *spans: SpanRecord) -> list[Reading]:
     """What a request tells."""
-    return recent.take([read(one) for one in spans])
+    return recent.take([read(span) for span in spans])
 
 
 def test_what_came_before() -> None:

@@ -120,7 +120,7 @@ def served(command: Sequence[str], env: dict[str, str]) -> Iterator[Served]:
 
 def arrived(emulator: Emulator, env: dict[str, str], *conversations: str) -> dict[str, list[str]]:
     """What each conversation says, at the latest when the next process has delivered what this one left."""
-    if not {one.external_id for one in emulator.conversations()} >= set(conversations):
+    if not {conversation.external_id for conversation in emulator.conversations()} >= set(conversations):
         command = [sys.executable, "-m", "greenflash_otel", "outbox", "flush", "--timeout", "10"]
         subprocess.run(command, env=env, cwd=ROOT, timeout=60, check=True, capture_output=True)
     return {

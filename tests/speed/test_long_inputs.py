@@ -54,7 +54,9 @@ def test_texts_are_known_by_digests_only() -> None:
     converter = convert([[make_span(1, history, say(chance), name="chat")]], 0)
     known = repr([*converter.conversations.long_inputs.list_known()])
     assert "chat" in known
-    assert not any(part.content in known for one in history for part in one.parts if isinstance(part, Text))
+    assert not any(
+        part.content in known for message in history for part in message.parts if isinstance(part, Text)
+    )
 
 
 @pytest.mark.parametrize("scope", [OURS, FOREIGN])

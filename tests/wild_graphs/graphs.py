@@ -168,19 +168,19 @@ class GraphOfTurn:
 
         def edit(state: State) -> Any:
             messages = state["messages"]
-            mine = [one for one in messages if one.type == "ai" and one.text in drafts]
+            mine = [message for message in messages if message.type == "ai" and message.text in drafts]
             question = next(
                 at for at in range(len(messages) - 1, -1, -1) if messages[at].text.startswith(self.question)
             )
             match kind:
                 case "removes":
-                    return {"messages": [RemoveMessage(str(one.id)) for one in mine]}
+                    return {"messages": [RemoveMessage(str(entry.id)) for entry in mine]}
                 case "rewrites":
-                    return {"messages": [AIMessage(rewritten, id=one.id) for one in mine[-1:]]}
+                    return {"messages": [AIMessage(rewritten, id=entry.id) for entry in mine[-1:]]}
                 case "quotes":
                     asked = messages[question]
                     return {"messages": [HumanMessage(f"{self.question}\n\n{quoted}", id=asked.id)]}
-            return {"messages": [RemoveMessage(str(one.id)) for one in messages[:question]]}
+            return {"messages": [RemoveMessage(str(message.id)) for message in messages[:question]]}
 
         return edit
 

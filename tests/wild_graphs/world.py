@@ -81,7 +81,7 @@ async def _run_async(runnable: Any, value: Any, config: Any, graph: GraphOfTurn)
     if graph.call == "ainvoke":
         state = await runnable.ainvoke(value, config)
     else:
-        state = [one async for one in runnable.astream(value, config, stream_mode="values")][-1]
+        state = [chunk async for chunk in runnable.astream(value, config, stream_mode="values")][-1]
     await graph.background.finish_tasks()
     return state
 

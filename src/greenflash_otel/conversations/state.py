@@ -118,7 +118,7 @@ class ConversationState:
         return self._list_nodes(self.nodes_by_content.get(content_key, ()))
 
     def apply(self, change: StateChange) -> None:
-        """Know what an operation changed, or what was read of an earlier process."""
+        """Apply what an operation changed, or what was read of an earlier process."""
         for head_id, message_id in change.parent_overrides:
             self.parent_overrides.remember(head_id, message_id)
         for node in change.nodes:

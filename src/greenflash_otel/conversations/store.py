@@ -171,7 +171,7 @@ class ConversationStore:
         self.deferred.withdraw(lambda waiting: (waiting.span.trace_id, waiting.span.span_id) == name)
 
     def forget(self, id: str) -> None:
-        """Know nothing of a conversation: what arrives of it again is new, under the ids it had."""
+        """Forget a conversation: what arrives of it again is new, under the ids it had."""
         self._states.forget(id)
         self.last_messages.forget(id)
         self._newest = (None, ConversationState(""))

@@ -73,7 +73,7 @@ class AnsweredNotes:
             self._callback.finish(timeout_s)
 
     def prepare_fork(self) -> None:
-        """Nothing: the writer pauses, see `fork_hooks`."""
+        """Do nothing: the writer pauses, see `fork_hooks`."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child: what waits is the parent's, and so is the thread of the callback."""

@@ -154,7 +154,7 @@ class Batcher:
         return self._bytes + size_bytes <= MOST_BYTES or not self._bytes
 
     def run_behind(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
-        """Have the ingest thread do something behind everything that was submitted before."""
+        """Let the ingest thread do something behind everything that was submitted before."""
         work = Work(act)
         self._bytes += size_bytes
         self._items.append((work, size_bytes))
@@ -202,7 +202,7 @@ class Batcher:
         self._wake.put(None)
 
     def spill_everything(self) -> Ticket | None:
-        """Have everything that waits moved to the spill, at the end of the process; None if nothing waits."""
+        """Move everything that waits to the spill, at the end of the process; None if nothing waits."""
         if not self._items:
             return None
         return self._spill.run_later(self._store_everything)
@@ -224,7 +224,7 @@ class Batcher:
         self._lost[key] = self._lost.get(key, 0) + items
 
     def _await_room(self, size_bytes: int) -> bool:
-        """Have room made, and wait for it if the item is so big that this is worth it; whether there is."""
+        """Ask for room, and wait for it if the item is big enough. Return whether there is room now."""
         until_s = time.monotonic() + ROOM_S
         while True:
             self._spill_oldest()

@@ -46,7 +46,7 @@ class CallbackThread(Generic[T]):
         """When the running call began."""
 
     def submit(self, value: T) -> None:
-        """Have the function called with a value. Waits for nothing."""
+        """Queue a call of the function with a value. Waits for nothing."""
         if self._waiting.qsize() >= self._most:
             internal_errors.warn_once(f"{self._name} is too slow: some of its calls are left out")
             return
@@ -54,7 +54,7 @@ class CallbackThread(Generic[T]):
         self._provide_thread()
 
     def finish(self, timeout_s: float) -> bool:
-        """Wait until every value submitted before was passed; whether that was in time."""
+        """Wait until every value submitted before was passed. Return whether that was in time."""
         if self._thread is None:
             return True
         ticket = Ticket()

@@ -34,7 +34,7 @@ def hurried(db: sqlite3.Connection, *, limit_bytes: int) -> Iterator[None]:
 
 
 def end_hurry(db: sqlite3.Connection) -> None:
-    """Have the journal copied again when it is of the ordinary length."""
+    """Copy the journal again when it is of the ordinary length."""
     db.execute(f"PRAGMA wal_autocheckpoint={JOURNAL_PAGES}").fetchall()
 
 

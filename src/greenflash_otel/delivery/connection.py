@@ -86,7 +86,7 @@ class OutboxConnection:
         return self.owned.unread if self.owned is not None else 0
 
     def move_to_file(self, now_s: float) -> bool:
-        """Move from memory to a file where that is possible now; whether it was.
+        """Move from memory to a file if that is possible now. Return whether it was.
 
         What is claimed at this moment keeps its place in the new file only in order: it is sent again.
         """

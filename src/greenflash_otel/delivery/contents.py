@@ -131,7 +131,7 @@ class OutboxContents:
         self._note_found(before, captured_before, unread, after_record=last_record)
 
     def move_to_file(self) -> bool:
-        """Move from memory to the folder, if it can be used now; whether everything is on disk."""
+        """Move from memory to the folder, if it can be used now. Return whether everything is on disk."""
         if self.connection.owned is not None or self.connection.folder is None:
             return self.connection.owned is not None
         with self._rebuild():
@@ -156,7 +156,7 @@ class OutboxContents:
             self.connection.close()
 
     def release_idle(self) -> bool:
-        """Close the file for a while, because others need the room; whether nothing was under way."""
+        """Close the file for a while, because others need the room. Return whether nothing was under way."""
         mine = self.connection.owned
         if self.is_closed or mine is None or self.acknowledged or self.ledger.pending or self.captured:
             return False

@@ -99,11 +99,11 @@ class Delivery:
             WRITER.submit(outbox, Job(lambda _: self._note_change()))
 
     def run_behind(self, act: Callable[[], Any], *, size_bytes: int = 0) -> Work:
-        """Have the ingest thread do something behind everything that was submitted before."""
+        """Let the ingest thread do something behind everything that was submitted before."""
         return self.batcher.run_behind(act, size_bytes=size_bytes)
 
     def ingest_now(self, timeout_s: float) -> bool:
-        """Have everything ingested that was submitted before; whether it is in the outbox now."""
+        """Ingest everything that was submitted before. Return whether it is in the outbox now."""
         return self.batcher.wait(self.batcher.run_behind(lambda: None), timeout_s)
 
     def flush(self, timeout_s: float, *, settle: Callable[[], object] = lambda: None) -> bool:
@@ -178,7 +178,7 @@ class Delivery:
     # Forking: the child has neither the threads nor what the parent will ingest.
 
     def prepare_fork(self) -> None:
-        """Nothing: `submit` must never wait, so there is no lock that could delay it."""
+        """Do nothing: `submit` must never wait, so there is no lock that could delay it."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child; the parent continues."""

@@ -220,7 +220,7 @@ class Entries:
         self.contents.delete_acknowledged()
 
     def put_late(self, what: PutRequest) -> bool:
-        """Keep something that comes after the end: the file is opened for it alone; whether it is on disk."""
+        """Keep something that comes after the end: the file is opened for it alone. Return whether it is on disk."""
         if not self.contents.is_closed or self.contents.connection.folder is None:
             return False
         self.contents.is_closed = False

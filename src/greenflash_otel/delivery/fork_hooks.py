@@ -41,7 +41,7 @@ def watch(what: Forks) -> None:
 
 
 def at_end_of_children(finish: Callable[[], object]) -> None:
-    """Have ``finish`` called at the end of processes that multiprocessing forks: they pass over `atexit`."""
+    """Call ``finish`` at the end of processes that multiprocessing forks: they pass over `atexit`."""
     _finishing.add(finish)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:  # we are in one
@@ -53,7 +53,7 @@ def _finish_here(finish: Callable[[], object]) -> None:
 
 
 def _arrange_end() -> None:
-    """In a child that multiprocessing may have forked: it forgets now what was arranged, and asks then."""
+    """Arrange the end again in a child that multiprocessing may have forked: it forgets what was arranged."""
     if (util := sys.modules.get("multiprocessing.util")) is not None:
         for finish in _finishing:
             util.register_after_fork(finish, _finish_here)

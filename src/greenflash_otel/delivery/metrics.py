@@ -60,7 +60,7 @@ def _observe_errors(totals: Totals) -> Iterable[Observation]:
 
 
 def _observe_paused(totals: Totals) -> Iterable[Observation]:
-    """One for each pipeline that pauses; a zero without attributes if none does, so that alerts end."""
+    """Return a value for each pipeline that pauses; a zero without attributes if none does, so that alerts end."""
     paused = [
         Observation(1, {REASON: pause.reason, DESTINATION: pause.destination}) for pause in set(totals.pauses)
     ]

@@ -102,11 +102,11 @@ class Outbox:
         return self._submit(PutJob(PutRequest(tuple(requests))))
 
     def put_late(self, requests: Iterable[ApiRequest], timeout_s: float) -> bool:
-        """Keep something after `close`, in a file that is opened for it; whether it is on disk now."""
+        """Keep something after `close`, in a file that is opened for it. Return whether it is on disk now."""
         return bool(self._run(lambda entries: entries.put_late(PutRequest(tuple(requests))), timeout_s))
 
     def put_captured(self, bodies: Sequence[bytes], timeout_s: float = FOREVER_S) -> bool:
-        """Keep spans that are still to be converted; whether they are on disk now."""
+        """Keep spans that are still to be converted. Return whether they are on disk now."""
         return bool(self._run(lambda entries: entries.put_captured(bodies), timeout_s))
 
     def put_captured_here(self, bodies: Sequence[bytes]) -> int:
@@ -114,7 +114,7 @@ class Outbox:
         return self._entries.put_captured(bodies)
 
     def run_later(self, act: Callable[[], None]) -> Ticket:
-        """Have the writer's thread do something."""
+        """Let the writer's thread do something."""
         return self._submit(Job(lambda entries: act())).ticket
 
     def read_captured(self, most: int, most_bytes: int) -> list[tuple[int, bytes | None]]:
@@ -236,7 +236,7 @@ class Outbox:
         return self._connection.is_file
 
     def is_durable_or_retries(self) -> bool:
-        """Like `is_durable`; if not, have the folder tried again."""
+        """Return whether everything is on disk, as `is_durable`; if not, let the folder be tried again."""
         if self.is_durable():
             return True
         self._submit(Job(lambda entries: entries.contents.move_to_file()))
@@ -247,7 +247,7 @@ class Outbox:
         return self._connection.owned is not None
 
     def make_durable(self, timeout_s: float) -> bool:
-        """Try once more to use the folder; whether everything is on disk now."""
+        """Try once more to use the folder. Return whether everything is on disk now."""
         return self.is_durable() or bool(
             self._run(lambda entries: entries.contents.move_to_file(), timeout_s)
         )
@@ -320,7 +320,7 @@ class Outbox:
         return True
 
     def release_idle(self) -> bool:
-        """Close the file for a while, if nothing waits in it; whether it is closed."""
+        """Close the file for a while, if nothing waits in it. Return whether it is closed."""
         released = self._contents.release_idle()
         self._publish()
         return released
@@ -333,7 +333,7 @@ class Outbox:
     # Forking: the child begins a file of its own when it first needs one.
 
     def prepare_fork(self) -> None:
-        """Nothing: the writer pauses, see `fork_hooks`."""
+        """Do nothing: the writer pauses, see `fork_hooks`."""
 
     def resume_after_fork(self, *, in_child: bool) -> None:
         """Begin again in the child."""
@@ -386,7 +386,7 @@ class Outbox:
         self._run(act)
 
     def _run(self, act: Callable[[Entries], T], timeout_s: float = FOREVER_S) -> T | None:
-        """Have the writer do something, and wait for it; None if it failed or the time is over."""
+        """Let the writer do something, and wait for it; None if it failed or the time is over."""
         job = self._submit(Job(act))
         WRITER.wait(job, timeout_s)
         if job.error is not None:

@@ -195,7 +195,7 @@ def _decode_text(stored: bytes) -> str:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing; on disk when the block is left."""
+    """Change all of it or nothing; on disk when the block is left."""
     db.execute("BEGIN EXCLUSIVE")
     try:
         yield
@@ -319,7 +319,7 @@ def read_queue(db: sqlite3.Connection, queue: str, *, after_id: int) -> Rows:
 
 
 def find_next_id(db: sqlite3.Connection, id: int) -> int:
-    """Where the room behind an entry ends: at the next one, or at what may be put next."""
+    """Return where the room behind an entry ends: at the next entry, or at what may be put next."""
     both = (
         "SELECT min(id) AS id FROM entries WHERE id > ? UNION ALL SELECT min(id) FROM rejected WHERE id > ?"
     )
@@ -338,7 +338,7 @@ def is_indexed(db: sqlite3.Connection) -> bool:
 
 
 def list_queues(db: sqlite3.Connection) -> Iterator[tuple[str, int]]:
-    """All lanes with the number of their entries, the one with the oldest entry first."""
+    """Return all queues with the number of their entries, that of the oldest entry first."""
     return db.execute("SELECT lane, count(*) FROM entries GROUP BY lane ORDER BY min(id)")
 
 
@@ -355,7 +355,7 @@ def count_items(db: sqlite3.Connection) -> tuple[int, int]:
 
 
 def read_entry_row(db: sqlite3.Connection, id: int) -> Row | None:
-    """One entry as stored."""
+    """Return an entry as stored."""
     row = db.execute(f"SELECT {_REQUEST} FROM entries WHERE id = ?", (id,)).fetchone()
     return None if row is None else _convert_row(row)
 
@@ -371,7 +371,7 @@ def _convert_row(row: Sequence[Any]) -> Row:  # Any: the bit that was flipped ma
 
 
 def read_rejected_row(db: sqlite3.Connection, id: int) -> tuple[str, int, Row]:
-    """One request that was rejected: reason, attempts, and what is stored of it."""
+    """Return one request that was rejected: reason, attempts, and what is stored of it."""
     sql = f"SELECT reason, attempts, {_REQUEST} FROM rejected WHERE id = ?"
     reason, attempts, *row = db.execute(sql, (id,)).fetchone()
     return reason, attempts, cast(Row, tuple(row))

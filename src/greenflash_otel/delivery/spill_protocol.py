@@ -36,7 +36,7 @@ class Spill(Protocol):
         ...
 
     def run_later(self, act: Callable[[], None]) -> Ticket:
-        """Have the writer's thread do something."""
+        """Let the writer's thread do something."""
         ...
 
     @property

@@ -112,7 +112,7 @@ class Ticket:
             self._lock.release()
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until it is complete or the time is over; whether it is complete."""
+        """Wait until it is complete or the time is over. Return whether it is complete."""
         if self.is_complete or timeout_s <= 0:
             return self.is_complete
         if self._lock.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):

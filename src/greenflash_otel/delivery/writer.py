@@ -51,7 +51,7 @@ class JobTarget(Protocol):
     """What jobs are done with: the files of one outbox."""
 
     def run_jobs(self, jobs: Sequence[Job]) -> bool:
-        """Do jobs in order and complete their tickets; whether there is more to do in an idle moment."""
+        """Do jobs in order and complete their tickets. Return whether there is more to do in an idle moment."""
         ...
 
     def tidy(self) -> bool:
@@ -68,7 +68,7 @@ class JobTarget(Protocol):
         ...
 
     def release_idle(self) -> bool:
-        """Close the file for a while, if nothing waits in it; whether it is closed."""
+        """Close the file for a while, if nothing waits in it. Return whether it is closed."""
         ...
 
 
@@ -115,7 +115,7 @@ class Writer:
             return job.ticket.wait(until_s - time.monotonic())
 
     def quiesce(self, timeout_s: float = QUIESCE_S) -> bool:
-        """Keep the writer from the files, as far as it lets go of them in time; whether it did."""
+        """Keep the writer from the files, as far as it lets go of them in time. Return whether it did."""
         return self._ident != _thread.get_ident() and self._busy.acquire(timeout=timeout_s)
 
     def resume(self) -> None:

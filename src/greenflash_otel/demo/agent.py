@@ -16,7 +16,7 @@ def is_possible() -> bool:
 
 
 def play_with_agent(**client_options: Any) -> None:
-    """Have the conversation, in the thread ``dinner``.
+    """Play the conversation, in the thread ``dinner``.
 
     Args:
         client_options: For ``ChatOpenAI``, where the environment does not say it.

@@ -20,7 +20,7 @@ WEATHER: ChatCompletionToolParam = {
 
 
 def play_all(client: OpenAI) -> None:
-    """Have all four, each in a conversation of its own."""
+    """Play all four, each in a conversation of its own."""
     with greenflash.conversation(
         "chat-42", user_id="ada", organization_id="acme", properties={"plan": "free"}
     ):
@@ -35,7 +35,7 @@ def play_all(client: OpenAI) -> None:
 
 
 def play_chat(client: OpenAI) -> None:
-    """Three turns; the whole history is sent with every one of them."""
+    """Play three turns; the whole history is sent with each."""
     history: list[ChatCompletionMessageParam] = []
     for question in (
         "Generate a random noun in Korean. Respond with just that word.",
@@ -60,7 +60,7 @@ def play_stream(client: OpenAI) -> None:
 
 
 def use_tools(client: OpenAI) -> None:
-    """Two tool calls at once, their results, and the answer made from them."""
+    """Play two tool calls at once, their results, and the answer made from them."""
     weather = {"Seattle, WA": "50 degrees and raining", "San Francisco, CA": "70 degrees and sunny"}
     messages: list[ChatCompletionMessageParam] = [
         {"role": "system", "content": "You're a helpful assistant."},

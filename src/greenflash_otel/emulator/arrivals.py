@@ -6,7 +6,6 @@ A place is the number of a request. What a request repeats is left out, so that 
 from __future__ import annotations
 
 import itertools
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,7 +47,7 @@ def read_arrivals(store: Store, *, after: int) -> Arrivals:
     """Read what came after the request with a number."""
     records: list[JsonObject] = []
     with store.snapshot() as db:
-        identity, latest = _read_place(db)
+        identity, latest = reading.read_latest(db)
         next, size = after, 0
         for row in db.execute(REQUESTS, (after, MOST_REQUESTS)):
             size += row["bytes"]
@@ -62,20 +61,13 @@ def read_arrivals(store: Store, *, after: int) -> Arrivals:
 def find_place(store: Store, since_us: int | None) -> Arrivals:
     """Return the place before the first request since an instant; without one the latest place."""
     with store.snapshot() as db:
-        identity, latest = _read_place(db)
+        identity, latest = reading.read_latest(db)
         place = latest
         if since_us is not None:
             statement = "SELECT min(position) FROM requests WHERE at_us >= ?"
             (first,) = db.execute(statement, (since_us,)).fetchone()
             place = latest if first is None else first - 1
     return Arrivals(identity, latest, place, [])
-
-
-def _read_place(db: sqlite3.Connection) -> tuple[str, int]:
-    row = db.execute(
-        "SELECT id, (SELECT coalesce(max(position), 0) FROM requests) AS latest FROM identity"
-    ).fetchone()
-    return row["id"], row["latest"]
 
 
 def _read_records(db: sqlite3.Connection, row: sqlite3.Row) -> Iterator[JsonObject]:
@@ -98,7 +90,7 @@ def _read_records(db: sqlite3.Connection, row: sqlite3.Row) -> Iterator[JsonObje
     elif row["path"] == "/events":
         yield from _read_outcomes(db, base, row["news"])
     elif row["path"] == "/ratings":
-        yield from _read_rating(db, base, row)
+        yield from _read_ratings(db, base, row["news"])
     else:
         segment, _, name = row["path"][1:].partition("/")
         yield {**base, "kind": "profile", "profile": segment.removesuffix("s"), "id": name or row["about"]}
@@ -141,16 +133,23 @@ def _read_outcomes(db: sqlite3.Connection, base: JsonObject, news: str) -> Itera
     statement = "SELECT * FROM outcomes WHERE id IN (SELECT value FROM json_each(?))"
     for row in db.execute(statement, (news,)):
         outcome = write_outcome(reading.read_outcome(row))
-        named = base["conversation"] or row["external_conversation_id"] or row["conversation_id"]
-        about = {"user": outcome["user"] or base["user"], "conversation": named}
-        outcome["occurred_at"] = outcome.pop("at")
-        yield {**base, **outcome, **about, "kind": "outcome"}
+        outcome["occurred_at"] = outcome.pop("at")  # the line says when it arrived
+        yield {
+            **_name_conversation(base, row),
+            **outcome,
+            "user": outcome["user"] or base["user"],
+            "kind": "outcome",
+        }
 
 
-def _read_rating(db: sqlite3.Connection, base: JsonObject, request: sqlite3.Row) -> Iterator[JsonObject]:
-    for id in json.loads(request["news"]):
-        row = db.execute("SELECT * FROM ratings WHERE position = ?", (id,)).fetchone()
+def _read_ratings(db: sqlite3.Connection, base: JsonObject, news: str) -> Iterator[JsonObject]:
+    statement = "SELECT * FROM ratings WHERE position IN (SELECT value FROM json_each(?))"
+    for row in db.execute(statement, (news,)):
         rating = write_rating(reading.read_rating(row))
-        named = base["conversation"] or row["external_conversation_id"] or row["conversation_id"]
         rating["rated_at"] = rating.pop("at")
-        yield {**base, **rating, "conversation": named, "kind": "rating"}
+        yield {**_name_conversation(base, row), **rating, "kind": "rating"}
+
+
+def _name_conversation(base: JsonObject, row: sqlite3.Row) -> JsonObject:
+    """Let a line name the conversation as the outcome or the rating did, if that is not stored."""
+    return {**base, "conversation": base["conversation"] or reading.read_named_conversation(row)}

@@ -32,6 +32,7 @@ from greenflash_otel.emulator.request_lines import (
     describe_rating,
 )
 from greenflash_otel.emulator.store import Store, reading, writing
+from greenflash_otel.emulator.store.database import Change
 from greenflash_otel.emulator.store.writing import Arrival
 from greenflash_otel.emulator.stored import StoredConversation
 
@@ -137,39 +138,23 @@ def post_rating(store: Store, call: Call) -> Reply:
 def post_user(store: Store, call: Call) -> Reply:
     """Create or update a user."""
     request = read(UserRequest, call.body)
-    with store.change() as change:
-        writing.save_user(change, request.external_user_id, request)
-        writing.note(change, call.arrival, 201, request.external_user_id)
-    return Reply(201, _write_user_answer(store, request.external_user_id))
+    return _save_user(store, call, request.external_user_id, request, must_exist=False)
 
 
 def put_user(store: Store, call: Call) -> Reply:
     """Update a user; the path names the caller's id."""
-    request = read(UserUpdate, call.body)
-    with store.change() as change:
-        writing.demand_profile(change, "user", call.path_id)
-        writing.save_user(change, call.path_id, request)
-        writing.note(change, call.arrival, 200, call.path_id)
-    return Reply(200, _write_user_answer(store, call.path_id))
+    return _save_user(store, call, call.path_id, read(UserUpdate, call.body), must_exist=True)
 
 
 def post_organization(store: Store, call: Call) -> Reply:
     """Create or update an organization."""
     request = read(OrganizationRequest, call.body)
-    with store.change() as change:
-        writing.save_organization(change, request.external_organization_id, request)
-        writing.note(change, call.arrival, 201, request.external_organization_id)
-    return Reply(201, _write_organization_answer(store, request.external_organization_id))
+    return _save_organization(store, call, request.external_organization_id, request, must_exist=False)
 
 
 def put_organization(store: Store, call: Call) -> Reply:
     """Update an organization; the path names the caller's id."""
-    request = read(OrganizationUpdate, call.body)
-    with store.change() as change:
-        writing.demand_profile(change, "organization", call.path_id)
-        writing.save_organization(change, call.path_id, request)
-        writing.note(change, call.arrival, 200, call.path_id)
-    return Reply(200, _write_organization_answer(store, call.path_id))
+    return _save_organization(store, call, call.path_id, read(OrganizationUpdate, call.body), must_exist=True)
 
 
 def get_interactions(store: Store, call: Call) -> Reply:
@@ -178,7 +163,7 @@ def get_interactions(store: Store, call: Call) -> Reply:
 
 
 def get_interaction(store: Store, call: Call) -> Reply:
-    """One conversation by Greenflash's id, as the API shows it."""
+    """Return one conversation by Greenflash's id, as the API shows it."""
     conversation = reading.read_conversation(store, call.path_id)
     if conversation is None:
         raise Refused(
@@ -233,7 +218,7 @@ def get_requests(store: Store, call: Call) -> Reply:
 
 
 def get_conversation(store: Store, call: Call) -> Reply:
-    """One conversation, by either id, with everything that is stored of it."""
+    """Return one conversation, by either id, with everything that is stored of it."""
     conversations = reading.read_conversations(store, id=call.path_id)
     if not conversations:
         raise Refused(404, f"No conversation has the id {call.path_id!r}")
@@ -241,7 +226,7 @@ def get_conversation(store: Store, call: Call) -> Reply:
 
 
 def get_health(store: Store, call: Call) -> Reply:
-    """200 once the store answers."""
+    """Answer 200 once the store answers."""
     reading.read_products(store, limit=1)
     return Reply(200, {"success": True})
 
@@ -314,11 +299,37 @@ def _is_sampled(store: Store, request: MessagesRequest) -> bool:
     return sampling.is_sampled(key, request.sample_rate, forced=request.force_sample)
 
 
-def _write_user_answer(store: Store, external_id: str) -> Mapping[str, object]:
+def _save_user(
+    store: Store, call: Call, external_id: str, request: UserRequest | UserUpdate, *, must_exist: bool
+) -> Reply:
+    with store.change() as change:
+        status = _begin_profile(change, call, "user", external_id, must_exist=must_exist)
+        writing.save_user(change, external_id, request)
     (user,) = reading.read_users(store, external_id=external_id)
-    return {"success": True, "participant": views.write_participant(user)}
+    return Reply(status, {"success": True, "participant": views.write_participant(user)})
 
 
-def _write_organization_answer(store: Store, external_id: str) -> Mapping[str, object]:
+def _save_organization(
+    store: Store,
+    call: Call,
+    external_id: str,
+    request: OrganizationRequest | OrganizationUpdate,
+    *,
+    must_exist: bool,
+) -> Reply:
+    with store.change() as change:
+        status = _begin_profile(change, call, "organization", external_id, must_exist=must_exist)
+        writing.save_organization(change, external_id, request)
     (organization,) = reading.read_organizations(store, external_id=external_id)
-    return {"success": True, "organization": views.write_organization(organization)}
+    return Reply(status, {"success": True, "organization": views.write_organization(organization)})
+
+
+def _begin_profile(
+    change: Change, call: Call, kind: writing.Kind, external_id: str, *, must_exist: bool
+) -> int:
+    """Note the request that saves a user or an organization; return the status of its answer."""
+    if must_exist:
+        writing.demand_profile(change, kind, external_id)
+    status = 200 if must_exist else 201
+    writing.note(change, call.arrival, status, external_id)
+    return status

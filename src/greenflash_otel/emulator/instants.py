@@ -18,7 +18,7 @@ _INSTANT = re.compile(
 
 
 def read_instant_us(text: str, *, date_alone: bool = True) -> int:
-    """Unix time in microseconds of an RFC 3339 date-time; of midnight UTC for a date alone.
+    """Return Unix time in microseconds of an RFC 3339 date-time; of midnight UTC for a date alone.
 
     Raises ValueError with what is wrong. A zone is demanded: how Greenflash reads a time without
     one is not documented.

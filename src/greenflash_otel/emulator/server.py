@@ -140,11 +140,11 @@ class Emulator:
         self.stop()
 
     def conversations(self) -> tuple[StoredConversation, ...]:
-        """All conversations, in the order of their creation."""
+        """Return all conversations, in the order of their creation."""
         return reading.read_conversations(self._store)
 
     def conversation(self, id: str) -> StoredConversation:
-        """One conversation by the caller's id or by Greenflash's; the newest if products share an id.
+        """Return one conversation by the caller's id or by Greenflash's; the newest if products share an id.
 
         Raises LookupError, naming what there is, if it is not stored.
         """
@@ -155,23 +155,23 @@ class Emulator:
         return conversations[-1]
 
     def outcomes(self) -> tuple[StoredOutcome, ...]:
-        """All Greenflash events in order of arrival, also those whose conversation is unknown."""
+        """Return all Greenflash events in order of arrival, also those whose conversation is unknown."""
         return reading.read_outcomes(self._store)
 
     def ratings(self) -> tuple[StoredRating, ...]:
-        """All ratings in order of arrival, also those of something unknown."""
+        """Return all ratings in order of arrival, also those of something unknown."""
         return reading.read_ratings(self._store)
 
     def users(self) -> tuple[StoredUser, ...]:
-        """All users, in the order of their creation."""
+        """Return all users, in the order of their creation."""
         return reading.read_users(self._store)
 
     def organizations(self) -> tuple[StoredOrganization, ...]:
-        """All organizations, in the order of their creation."""
+        """Return all organizations, in the order of their creation."""
         return reading.read_organizations(self._store)
 
     def requests(self) -> tuple[AcceptedRequest, ...]:
-        """Every accepted request in order of arrival, with the repeats that deduplication hides."""
+        """Return every accepted request in order of arrival, with the repeats that deduplication hides."""
         return reading.read_requests(self._store)
 
     @property
@@ -181,7 +181,7 @@ class Emulator:
         return self._running.store
 
     def _open(self) -> tuple[_EmulatorServer, socket.socket, Store]:
-        """Everything a server needs, the port bound: from here on clients can connect."""
+        """Open everything a server needs, the port bound: from here on clients can connect."""
         try:
             store = Store(self.database, now_us=self._now_us, new_uuid=self._new_uuid, report=self._report)
         except sqlite3.Error as error:

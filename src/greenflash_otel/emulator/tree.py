@@ -55,7 +55,7 @@ def render(conversation: StoredConversation) -> str:
 
 
 def _walk(messages: Sequence[StoredMessage]) -> Iterator[tuple[StoredMessage, int, str]]:
-    """Each message exactly once, below its parent, with its depth and a note about a missing parent."""
+    """Yield each message exactly once, below its parent, with its depth and a note about a missing parent."""
     children, missing = _group_children(messages)
     done: set[str] = set()
     # All messages are offered as roots at last: parents in a circle must not hide each other.
@@ -98,7 +98,7 @@ def _split(children: Sequence[StoredMessage]) -> tuple[Sequence[StoredMessage], 
 def _group_children(
     messages: Sequence[StoredMessage],
 ) -> tuple[Mapping[str | None, Sequence[StoredMessage]], Mapping[str, str]]:
-    """Children by their parent's id, roots under None; and what to say of parents that are not stored."""
+    """Return the children of each parent, roots under None; and what to say of parents that are not stored."""
     ids = {message.external_id: message.id for message in messages if message.external_id}
     known_ids = {message.id for message in messages}
     children: defaultdict[str | None, list[StoredMessage]] = defaultdict(list)

@@ -30,7 +30,7 @@ _ROLE_OF_TYPE: Mapping[str, str] = {
 
 
 def write_in_full(stored: Any) -> Any:  # Any: a stored value, whichever, and JSON of its shape
-    """Every field of a stored value under its camelCase name."""
+    """Write every field of a stored value under its camelCase name."""
     if dataclasses.is_dataclass(stored):
         return {
             to_camel(field.name): write_in_full(getattr(stored, field.name))
@@ -40,7 +40,7 @@ def write_in_full(stored: Any) -> Any:  # Any: a stored value, whichever, and JS
 
 
 def write_messages_answer(receipt: Receipt, prompt: str | SystemPrompt | None) -> JsonObject:
-    """Answer of ``POST /messages``."""
+    """Write the answer of ``POST /messages``."""
     answer: JsonObject = {
         "success": True,
         "conversationId": receipt.conversation_id,
@@ -85,7 +85,7 @@ def write_interaction(conversation: StoredConversation) -> JsonObject:
 
 
 def write_interaction_detail(conversation: StoredConversation, user: StoredUser) -> JsonObject:
-    """Answer of ``GET /interactions/{id}``: types without a documented form are left out."""
+    """Write the answer of ``GET /interactions/{id}``: types without a documented form are left out."""
     return {
         **write_interaction(conversation),
         "messages": [
@@ -149,7 +149,7 @@ def _read_back(message: StoredMessage) -> JsonObject:
 
 
 def _derive_prompt_id(prompt: str | SystemPrompt | None) -> str:
-    """Named prompts keep their lineage; every other text is one of its own."""
+    """Return the id of a prompt. Named prompts keep their lineage; every other text is a prompt of its own."""
     if prompt is None:
         return _NO_PROMPT_ID
     if isinstance(prompt, str):

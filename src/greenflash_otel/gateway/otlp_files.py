@@ -92,7 +92,7 @@ def log_parts_of(path: Path) -> Iterator[LogPart]:
 
 
 def size_of(path: Path) -> int | None:
-    """Bytes of a file when it is unpacked; None for one that would have to be read for that."""
+    """Return the bytes of a file when it is unpacked; None if the file would have to be read for that."""
     return None if _is_packed(path) else path.stat().st_size
 
 

@@ -30,7 +30,7 @@ class Tls:
         return context
 
     def make_grpc_arguments(self) -> dict[str, Any]:
-        """Arguments of ``grpc.ssl_server_credentials``."""
+        """Make the arguments of ``grpc.ssl_server_credentials``."""
         return {
             "private_key_certificate_chain_pairs": [(self.key.read_bytes(), self.certificate.read_bytes())],
             "root_certificates": None if self.client_ca is None else self.client_ca.read_bytes(),

@@ -39,7 +39,7 @@ _deadline: ContextVar[Deadline | None] = ContextVar("greenflash_otel_deadline", 
 
 @contextlib.contextmanager
 def attempt_until(deadline: Deadline) -> Iterator[None]:
-    """Have every `DeadlineStream` that the block uses keep to a deadline."""
+    """Let every `DeadlineStream` that the block uses keep to a deadline."""
     token = _deadline.set(deadline)
     try:
         yield

@@ -58,7 +58,7 @@ def requests_of(update: ConversationUpdate, address: Address) -> tuple[ApiReques
 
 
 def item_of(message: MessageItem) -> dict[str, Json]:
-    """One entry of ``messages``; what is not known is left out."""
+    """Return an entry of ``messages``; what is not known is left out."""
     fields: dict[str, Json] = {
         "externalMessageId": message.id,
         "parentExternalMessageId": message.parent_id,

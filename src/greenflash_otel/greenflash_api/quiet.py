@@ -41,7 +41,7 @@ _find_logger: Final = functools.cache(logging.getLogger)
 
 @contextlib.contextmanager
 def without_log_lines() -> Iterator[None]:
-    """Have the HTTP libraries log nothing within the block."""
+    """Let the HTTP libraries log nothing within the block."""
     for name in LOGGERS:
         if _filter not in (logger := _find_logger(name)).filters:
             logger.addFilter(_filter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import report
@@ -22,6 +23,8 @@ from greenflash_otel.semconv.genai import read_context
 
 PROVIDER_PREFIXES = ("chatcmpl-", "resp_", "cmpl-", "msg_", "gen-")
 """How ids of answers begin that OpenAI, Anthropic and OpenRouter make."""
+Answer: TypeAlias = tuple[str, str]
+"""The conversation of an answer, and its message."""
 
 
 def belongs_to_others(span: SpanRecord) -> bool:
@@ -29,8 +32,14 @@ def belongs_to_others(span: SpanRecord) -> bool:
     return is_outcome(span) or rating_span.is_rating(span)
 
 
-def attach_span(store: ConversationStore, span: SpanRecord, notes: Notes) -> Outcome | Rating | None:
-    """Read and attach the outcome or the rating that a span records; None if there is nothing to deliver."""
+def attach_span(
+    store: ConversationStore, span: SpanRecord, notes: Notes, answer: Answer | None
+) -> Outcome | Rating | None:
+    """Read and attach the outcome or the rating that a span records; None if there is nothing to deliver.
+
+    Args:
+        answer: What `find_answer` found for a rating.
+    """
     conversation_context = read_context(span.attributes)
     trace_id = span.trace_id if store.index.traces.has(span.trace_id) else None
     if (repaired := read_repaired(span)) is not None:
@@ -41,7 +50,7 @@ def attach_span(store: ConversationStore, span: SpanRecord, notes: Notes) -> Out
     if rating is None:
         internal_errors.count_lost("unusable_arguments")
         return None
-    return attach_rating(store, rating, conversation_context, trace_id, notes)
+    return attach_rating(store, rating, conversation_context, trace_id, answer)
 
 
 def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
@@ -56,17 +65,35 @@ def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:
     return not (is_named or store.index.traces.has(span.trace_id))
 
 
-def awaits_answer(store: ConversationStore, rating: Rating, notes: Notes) -> bool:
+def find_answer(store: ConversationStore, rating: Rating, notes: Notes) -> Answer | None:
+    """Find the answer that a rating names: in our own memory, else in what other processes noted.
+
+    That may read files. So a caller does it once, and hands on what it got.
+    """
+    id = rating.message_id
+    if id is None or _names_message(id):
+        return None
+    if (location := store.index.responses.get(id)) is not None:
+        cursor = location.cursor
+        return location.conversation_id, cursor.last_visible_id or cursor.head_id or id
+    return notes.find_response(id)
+
+
+def awaits_answer(rating: Rating, answer: Answer | None) -> bool:
     """Return whether a rating names an answer that may be captured later, here or by another process.
 
     Ids of messages that this library made need no answer. With a named conversation any other id may be one
     that the application gave a message itself, unless a provider made it.
     """
     id = rating.message_id
-    if id is None or id.startswith(MESSAGE_ID_PREFIX) or read_greenflash_id(id) is not None:
+    if answer is not None or id is None or _names_message(id):
         return False
-    may_be_own = rating.conversation_id is not None and not id.startswith(PROVIDER_PREFIXES)
-    return not may_be_own and _find_answer(store, id, notes) is None
+    return rating.conversation_id is None or id.startswith(PROVIDER_PREFIXES)
+
+
+def _names_message(id: str) -> bool:
+    """Return whether an id is a message's own, so that no answer has to be found: we or Greenflash made it."""
+    return id.startswith(MESSAGE_ID_PREFIX) or read_greenflash_id(id) is not None
 
 
 def attach_outcome(
@@ -101,19 +128,23 @@ def attach_rating(
     rating: Rating,
     conversation_context: ConversationContext,
     trace_id: str | None,
-    notes: Notes,
+    answer: Answer | None,
 ) -> Rating | None:
     """Return a rating with its conversation and its message; None if neither is known.
 
     Greenflash takes no rating of nothing. An application often knows an answer only by the id of the
     provider's response, which leads to the message.
+
+    Args:
+        answer: What `find_answer` found.
     """
     if rating.message_id is not None and read_greenflash_id(rating.message_id) is not None:
         return rating  # Greenflash knows the conversation of its own message
-    answer = _find_answer(store, rating.message_id, notes) if rating.message_id else None
     if answer is not None and rating.conversation_id in (None, answer[0]):
         return replace(rating, conversation_id=answer[0], message_id=answer[1])
     id = _find_conversation(store, rating.conversation_id, conversation_context, trace_id)
+    if id is None and rating.message_id is not None and _names_message(rating.message_id):
+        return rating  # an id that we made is of one message only: Greenflash finds its conversation
     if id is None:
         internal_errors.count_unlinked()
         if rating.message_id is not None:
@@ -131,14 +162,6 @@ def attach_rating(
             )
             return None
     return replace(rating, conversation_id=id)
-
-
-def _find_answer(store: ConversationStore, response_id: str, notes: Notes) -> tuple[str, str] | None:
-    """Return the conversation and the message of a response: by our own memory, else by what others noted."""
-    if (location := store.index.responses.get(response_id)) is not None:
-        cursor = location.cursor
-        return location.conversation_id, cursor.last_visible_id or cursor.head_id or response_id
-    return notes.find_response(response_id)
 
 
 def _find_latest(outcome: Outcome, notes: Notes) -> str | None:

@@ -21,6 +21,7 @@ from greenflash_otel.greenflash_api import events, messages, organizations, rati
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
 from greenflash_otel.ingest.attachment import (
+    Answer,
     attach_outcome,
     attach_rating,
     attach_span,
@@ -97,7 +98,7 @@ class Ingest:
         self._batch = []
 
     def commit_batch(self, converted_id: int = 0) -> bool:
-        """Keep what was collected; whether the store took it all.
+        """Keep what was collected. Return whether the store took it all.
 
         Args:
             converted_id: Spans that the store has up to this id are converted now, and go.
@@ -108,7 +109,7 @@ class Ingest:
     def take(
         self, spans: Iterable[SpanRecord], *, outcomes: bool = True, failed: Counter[str] | None = None
     ) -> bool:
-        """Convert and keep what the spans report; whether the store took it all.
+        """Convert and keep what the spans report. Return whether the store took it all.
 
         Spans that describe nothing are passed over. After a refusal it helps to give the spans again.
 
@@ -121,7 +122,7 @@ class Ingest:
         return self._take([self._attach_logs(span, now_ns) for span in spans], outcomes, now_ns, failed)
 
     def take_logs(self, logs: Iterable[LogRecord], *, failed: Counter[str] | None = None) -> bool:
-        """Join log records to the spans they belong to, whichever comes first; whether the store took all.
+        """Join log records to the spans they belong to, whichever comes first. Return whether the store took all.
 
         A record of a span that has not come yet says nothing, and is stored for it.
         """
@@ -182,10 +183,11 @@ class Ingest:
 
         It waits if nobody knows the rated answer yet.
         """
-        if self._feedback.defer_rating(rating, conversation_context, trace_id, self._now_ns()):
+        answer = self._feedback.find_answer(rating)
+        if self._feedback.defer_rating(rating, answer, conversation_context, trace_id, self._now_ns()):
             self._keep(())
             return rating
-        attached = attach_rating(self._conversations, rating, conversation_context, trace_id, self._notes)
+        attached = attach_rating(self._conversations, rating, conversation_context, trace_id, answer)
         if attached is None:
             return None
         if redacted is None:
@@ -196,7 +198,7 @@ class Ingest:
         return attached
 
     def take_feedback(self, feedback: Feedback, *, is_redacted: bool = False) -> bool:
-        """Keep what was said of a conversation or a user, its texts redacted; whether it is stored."""
+        """Keep what was said of a conversation or a user, its texts redacted. Return whether it is stored."""
         conversation_id = feedback.conversation_id if isinstance(feedback, Rating) else None
         request = self.request_of_feedback(feedback, is_redacted)
         return self._keep([*self._release_sampled(conversation_id), request])
@@ -243,7 +245,7 @@ class Ingest:
         return self._finish(requests, now_ns)
 
     def _convert_waiting(self, now_ns: int | None) -> list[ApiRequest]:
-        """What spans report whose time to wait is over; None: what all that wait report."""
+        """Convert the spans whose time to wait is over; None converts all that wait."""
         expired = self.waiting.expire(now_ns)
         return self._convert(expired, now_ns or self._now_ns(), may_wait=False) if expired else []
 
@@ -300,17 +302,18 @@ class Ingest:
         return self._assemble(span, operation)
 
     def _convert_feedback_span(self, span: SpanRecord, now_ns: int) -> Sequence[ApiRequest]:
-        """What an outcome reports that came as a span; nothing yet if it has to wait for its conversation."""
-        if self._feedback.defer(span, now_ns):
+        """Convert an outcome that came as a span; to nothing yet if it has to wait for its conversation."""
+        answer = self._feedback.find_answer(span)
+        if self._feedback.defer(span, answer, now_ns):
             return ()
-        return self._requests_of_late(span)
+        return self._requests_of_late(span, answer)
 
     def _assemble(self, span: SpanRecord, operation: Operation) -> list[ApiRequest]:
         updates = assemble(self._conversations, span, name_by_resource(operation, span)).list_in_order()
         return [request for update in updates for request in self._sift_requests(update)]
 
     def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
-        """What operations report that waited in vain until a span's time."""
+        """Convert the operations that waited in vain until a span's time."""
         requests: list[ApiRequest] = []
         if not self._conversations.has_waiting:
             return requests
@@ -325,12 +328,12 @@ class Ingest:
         """Keep requests, and behind them the outcomes that waited for them, or in vain."""
         if self._conversations.has_waiting:
             with self._begin_conversion():
-                for span in self._feedback.release(now_ns):
-                    requests += self._requests_of_late(span)
+                for span, answer in self._feedback.release(now_ns):
+                    requests += self._requests_of_late(span, answer)
         return self._keep(requests)
 
     def _keep(self, requests: Sequence[ApiRequest], converted_id: int = 0) -> bool:
-        """Of what the store refuses nothing must be known here: seen once more, it is new."""
+        """Store requests. Of what the store refuses nothing must be known here: seen once more, it is new."""
         if self._batch is not None:
             self._batch += requests
             return True
@@ -359,7 +362,7 @@ class Ingest:
         return self._sampler is None or self._sampler.keeps(conversation_id)
 
     def _sift_requests(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
-        """The requests of an update, if its conversation is one that is stored."""
+        """Return the requests of an update, if its conversation is one that is stored."""
         self._notes.add(update)
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
@@ -369,17 +372,17 @@ class Ingest:
         return self._sampler.sift(update.conversation_id, requests)
 
     def _release_sampled(self, conversation_id: str | None) -> Sequence[ApiRequest]:
-        """What was buffered of a conversation that an outcome makes one to keep."""
+        """Return what was buffered of a conversation that an outcome makes worth keeping."""
         if self._sampler is None or not conversation_id or "outcome" not in self._keep_on:
             return ()
         return self._sampler.keep(conversation_id)
 
-    def _requests_of_late(self, span: SpanRecord) -> Sequence[ApiRequest]:
-        """Those of an outcome or a rating that came as a span, or of a chain that nothing else reports."""
+    def _requests_of_late(self, span: SpanRecord, answer: Answer | None = None) -> Sequence[ApiRequest]:
+        """Convert an outcome or a rating that came as a span, or a chain that nothing else reports."""
         if not belongs_to_others(span):
             run = settle_run(self._conversations, self._recent, span)
             return self._assemble(span, run) if run else ()
-        attached = attach_span(self._conversations, span, self._notes)
+        attached = attach_span(self._conversations, span, self._notes, answer)
         if attached is None:
             return ()
         buffered = self._release_sampled(attached.conversation_id)

@@ -46,7 +46,7 @@ class Joiner:
         return [*events, *(joined for key in keys if (joined := self._find_span(key)))]
 
     def take_span(self, span: SpanRecord, now_ns: int) -> SpanRecord:
-        """The span with the log records that are known of it."""
+        """Return the span with the log records that are known of it."""
         key = key_of(span)
         if not self._waiting.peek(key):
             return span
@@ -77,7 +77,7 @@ class Joiner:
         self._waiting.defer(key, record, now_ns + UNCORRELATED_NS, max_entries=LOGS)
 
     def _find_span(self, key: DeferralKey) -> SpanRecord | None:
-        """The span that is known by a key, which it may have come under more than once."""
+        """Return the span that is known by a key, which it may have come under more than once."""
         buffered = self._waiting.peek(key)
         spans = [record for record in buffered if isinstance(record, SpanRecord)]
         return (

@@ -96,7 +96,7 @@ class Redaction:
         )
 
     def redact_properties(self, properties: Mapping[str, Json]) -> Mapping[str, Json]:
-        """What is remembered of a conversation's properties."""
+        """Redact what is remembered of a conversation's properties."""
         return properties if self._redact is None else self._clean(properties, "properties")
 
     def redact_waiting(self, waiting: Waiting) -> Waiting:

@@ -18,7 +18,7 @@ HELD_BYTES = 16 * 1024 * 1024
 
 
 def keeps(conversation_id: str, rate: float) -> bool:
-    """Whether a conversation is among the ``rate`` of all that are sampled."""
+    """Return whether a conversation is among the ``rate`` of all that are sampled."""
     digest = hashlib.blake2b(conversation_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") < rate * 2**64
 
@@ -42,11 +42,11 @@ class Sampler:
         )
 
     def keeps(self, conversation_id: str) -> bool:
-        """Whether a conversation is sampled, as far as is known."""
+        """Return whether a conversation is sampled, as far as is known."""
         return keeps(conversation_id, self._rate) or self._always_sampled.has(conversation_id)
 
     def sift(self, conversation_id: str, requests: Iterable[ApiRequest]) -> Sequence[ApiRequest]:
-        """Those of ``requests`` that are sampled now."""
+        """Return those of ``requests`` that are sampled now."""
         sampled = tuple(requests)
         if self.keeps(conversation_id):
             return sampled

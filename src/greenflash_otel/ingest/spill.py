@@ -46,11 +46,11 @@ class SpanSpill:
         self._last_id = 0
 
     def is_on_disk(self) -> bool:
-        """Whether what is stored here survives the process."""
+        """Return whether what is stored here survives the process."""
         return self._may_use_disk and self._outbox.is_file()
 
     def is_empty(self) -> bool:
-        """Whether nothing waits here."""
+        """Return whether nothing waits here."""
         return not self._packed and not self._outbox.captured
 
     def find_last_id(self) -> int:
@@ -58,7 +58,7 @@ class SpanSpill:
         return self._last_id
 
     def run_later(self, act: Callable[[], None]) -> Ticket:
-        """Have the writer's thread do something."""
+        """Let the writer's thread do something."""
         return self._outbox.run_later(act)
 
     def store(self, items: Sequence[Any]) -> int:
@@ -75,7 +75,7 @@ class SpanSpill:
         return unreadable + self._pack(bodies)
 
     def store_redacted(self, span: SpanRecord) -> bool:
-        """Keep a span whose texts may be on disk; whether it is. Called by the writer's thread."""
+        """Store a span whose texts may be on disk. Return whether it is stored. Called by the writer's thread."""
         body = write_span(span)
         if last_id := self._outbox.put_captured_here([body]):
             self._last_id = max(self._last_id, last_id)

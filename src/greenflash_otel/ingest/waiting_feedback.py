@@ -13,7 +13,13 @@ from dataclasses import replace
 from greenflash_otel.conversations.changes import DeferralKey, DeferralKind
 from greenflash_otel.conversations.deferred import ENTRIES_PER_KEY
 from greenflash_otel.conversations.store import ConversationStore, find_wait_ns
-from greenflash_otel.ingest.attachment import awaits_answer, belongs_to_others, waits_for_trace
+from greenflash_otel.ingest.attachment import (
+    Answer,
+    awaits_answer,
+    belongs_to_others,
+    find_answer,
+    waits_for_trace,
+)
 from greenflash_otel.ingest.notes import Notes
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import SpanRecord
@@ -44,22 +50,36 @@ class WaitingFeedback:
         """Return when to look for rated answers again; None if none is waited for."""
         return self._look_at_ns if self._waiting.has_entries and self._list_awaited() else None
 
-    def defer(self, span: SpanRecord, now_ns: int) -> bool:
-        """Store the span of an outcome or a rating if what it belongs to may still come; whether it waits."""
-        rating = rating_span.read(span)[0] if rating_span.is_rating(span) else None
+    def find_answer(self, thing: SpanRecord | Rating) -> Answer | None:
+        """Find the answer that a rating, or the span of one, names; None for an outcome."""
+        rating = thing if isinstance(thing, Rating) else _read_rating(thing)
+        return None if rating is None else find_answer(self._conversations, rating, self._notes)
+
+    def defer(self, span: SpanRecord, answer: Answer | None, now_ns: int) -> bool:
+        """Store the span of an outcome or a rating if what it belongs to may still come. Return whether it waits.
+
+        Args:
+            answer: What `find_answer` found.
+        """
+        rating = _read_rating(span)
         if rating is not None and rating.message_id is not None:
-            return self._defer_rating(rating, span, now_ns)
+            return self._defer_rating(rating, answer, span, now_ns)
         is_early = waits_for_trace(self._conversations, span)
         return is_early and self._defer(DeferralKey(DeferralKind.TRACE, span.trace_id), span, now_ns)
 
     def defer_rating(
-        self, rating: Rating, context: ConversationContext, trace_id: str | None, now_ns: int
+        self,
+        rating: Rating,
+        answer: Answer | None,
+        context: ConversationContext,
+        trace_id: str | None,
+        now_ns: int,
     ) -> bool:
-        """Store a rating if nobody knows yet which message the rated answer is; whether it waits."""
-        return self._defer_rating(rating, make_span(rating, context, trace_id), now_ns)
+        """Store a rating if nobody knows yet which message the rated answer is. Return whether it waits."""
+        return self._defer_rating(rating, answer, make_span(rating, context, trace_id), now_ns)
 
-    def _defer_rating(self, rating: Rating, span: SpanRecord, now_ns: int) -> bool:
-        if not awaits_answer(self._conversations, rating, self._notes):
+    def _defer_rating(self, rating: Rating, answer: Answer | None, span: SpanRecord, now_ns: int) -> bool:
+        if not awaits_answer(rating, answer):
             return False
         return self._defer(DeferralKey(DeferralKind.ANSWER, str(rating.message_id)), span, now_ns)
 
@@ -71,8 +91,10 @@ class WaitingFeedback:
         self._waiting.defer(key, span, now_ns + find_wait_ns(key))
         return True
 
-    def release(self, now_ns: int | None) -> list[SpanRecord]:
+    def release(self, now_ns: int | None) -> list[tuple[SpanRecord, Answer | None]]:
         """Return what waits no longer, in order: what it waited for is known, or its time is over.
+
+        A rating comes with the answer that was found for it.
 
         Args:
             now_ns: None returns all that waits.
@@ -80,16 +102,30 @@ class WaitingFeedback:
         if not self._waiting.has_entries:
             return []
         index = self._conversations.index
+        noted: dict[str | None, Answer] = {}
         known = [DeferralKey(DeferralKind.TRACE, id) for id, _ in index.traces.list_pending_changes()]
         known += [DeferralKey(DeferralKind.ANSWER, id) for id, _ in index.responses.list_pending_changes()]
         if now_ns is not None and now_ns >= self._look_at_ns:
             self._look_at_ns = now_ns + LOOK_NS
-            known += [key for key in self._list_awaited()[:MOST_LOOKUPS] if self._notes.find_response(key.id)]
+            for key in self._list_awaited()[:MOST_LOOKUPS]:
+                if (answer := self._notes.find_response(key.id)) is not None:
+                    noted[key.id] = answer
+                    known.append(key)
         late = (*self._waiting.release(known), *self._waiting.expire(now_ns))
-        return sorted(late, key=lambda span: (belongs_to_others(span), span.start_ns))
+        ordered = sorted(late, key=lambda span: (belongs_to_others(span), span.start_ns))
+        return [(span, noted.get(_read_rated_id(span)) or self.find_answer(span)) for span in ordered]
 
     def _list_awaited(self) -> list[DeferralKey]:
         return [key for key in self._waiting.list_keys() if key.kind is DeferralKind.ANSWER]
+
+
+def _read_rating(span: SpanRecord) -> Rating | None:
+    return rating_span.read(span)[0] if rating_span.is_rating(span) else None
+
+
+def _read_rated_id(span: SpanRecord) -> str | None:
+    rating = _read_rating(span)
+    return None if rating is None else rating.message_id
 
 
 def make_span(thing: Outcome | Rating, context: ConversationContext, trace_id: str | None) -> SpanRecord:

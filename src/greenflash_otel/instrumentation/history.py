@@ -82,7 +82,7 @@ class KnownHistory:
         return [*entries[:prompt], *entries[known_to:]], parent_id
 
     def shorten(self, operation: Operation) -> Operation:
-        """``operation`` with only what is new in its input, and note where it ends."""
+        """Return ``operation`` with only what is new in its input, and note where it ends."""
         id = operation.conversation_context.conversation_id
         if id is None or operation.ending == "pending" or not _is_of_the_talk(operation):
             return operation
@@ -146,7 +146,7 @@ def _is_of_the_talk(operation: Operation) -> bool:
 
 
 def _read_simple_message(entry: object) -> tuple[str, str]:
-    """Role and text of a message that has nothing else; of any other, what no message has."""
+    """Return the role and the text of a message that has nothing else; of any other, what no message has."""
     if isinstance(entry, dict) and len(entry) == 2:
         role, text = entry.get("role"), entry.get("content")
         if isinstance(role, str) and isinstance(text, str) and text:
@@ -155,7 +155,7 @@ def _read_simple_message(entry: object) -> tuple[str, str]:
 
 
 def _depends_on_what_is_before(entries: Sequence[object], index: int) -> bool:
-    """Whether a message would be read as another one if it were the first."""
+    """Return whether a message would be read as another one if it were the first."""
     entry = entries[index] if index < len(entries) else None
     if not isinstance(entry, dict):
         return False

@@ -153,7 +153,7 @@ def _any_of(modules: tuple[str, ...], frame: FrameType | None) -> bool:
 
 
 def _hook_into_exit_and_fork() -> None:
-    """Not before the first operation: exit hooks run last in first out, the tracer provider's after ours."""
+    """Hook in, not before the first operation: exit hooks run last in first out, the tracer provider's after ours."""
     global _hooked
     if _hooked:
         return

@@ -89,7 +89,7 @@ class _RedactionLoop:
             return self._loop
 
     def forget(self) -> None:
-        """In a forked child: the lock may be owned by a thread that is gone."""
+        """Forget the process of the parent, in a forked child: the lock may be owned by a thread that is gone."""
         self._starting = threading.Lock()
 
 

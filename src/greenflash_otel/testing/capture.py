@@ -138,9 +138,13 @@ class CapturedConversations:
         while True:
             runtime.flush(READ_S)
             seen = self._store.changes
-            found = [one for one in self._read() if id in (None, one.id, one.raw.id)]
-            bodies = [one.body for one in reading.read_outcomes(self._store)]
-            bodies += [one.body for one in reading.read_ratings(self._store)]
+            found = [
+                conversation
+                for conversation in self._read()
+                if id in (None, conversation.id, conversation.raw.id)
+            ]
+            bodies = [outcome.body for outcome in reading.read_outcomes(self._store)]
+            bodies += [rating.body for rating in reading.read_ratings(self._store)]
             named = [body for body in bodies if id in (None, body.get("externalConversationId"))]
             if found or named:
                 raise AssertionError(f"expected nothing, but captured:\n{self.describe()}")
@@ -233,9 +237,13 @@ class CapturedConversations:
         return tuple(map(CapturedConversation, reading.read_conversations(self._store)))
 
     def _list_unlinked(self) -> list[str]:
-        linked = {outcome.id for one in self._read() for outcome in one.outcomes}
+        linked = {outcome.id for conversation in self._read() for outcome in conversation.outcomes}
         outcomes = reading.read_outcomes(self._store)
-        return [f"outcome {one.event_type} {one.value}" for one in outcomes if one.id not in linked]
+        return [
+            f"outcome {outcome.event_type} {outcome.value}"
+            for outcome in outcomes
+            if outcome.id not in linked
+        ]
 
     def _wait_for_change(self, seen: int, until_s: float) -> None:
         """Wait until something is stored that was not seen yet, or the time is over."""

@@ -26,9 +26,13 @@ class WantedConversation:
         Raises:
             AssertionError: There are several, and no id says which.
         """
-        found = [one for one in captured if self._is_meant(one) and not self.list_missing(one)]
+        found = [
+            conversation
+            for conversation in captured
+            if self._is_meant(conversation) and not self.list_missing(conversation)
+        ]
         if len(found) > 1 and self.id is None:
-            names = ", ".join(repr(one.id) for one in found)
+            names = ", ".join(repr(conversation.id) for conversation in found)
             raise AssertionError(f"several conversations are as wanted: {names}; pass the id of one")
         return found[-1] if found else None
 
@@ -46,12 +50,14 @@ class WantedConversation:
 
     def explain(self, captured: Sequence[CapturedConversation], timeout_s: float) -> str:
         """Say what is missing."""
-        meant = [one for one in captured if self._is_meant(one)]
+        meant = [conversation for conversation in captured if self._is_meant(conversation)]
         if not meant:
-            there = ", ".join(repr(one.id) for one in captured) or "none"
+            there = ", ".join(repr(conversation.id) for conversation in captured) or "none"
             named = "no conversation" if self.id is None else f"no conversation {self.id!r}"
             return f"{named} after {timeout_s:g} s; captured: {there}"
-        lines = [f"{one.id} has {', '.join(self.list_missing(one))}" for one in meant]
+        lines = [
+            f"{conversation.id} has {', '.join(self.list_missing(conversation))}" for conversation in meant
+        ]
         return f"waited {timeout_s:g} s: {'; '.join(lines)}"
 
     def _is_meant(self, conversation: CapturedConversation) -> bool:

@@ -28,4 +28,4 @@ def spans(caplog: pytest.LogCaptureFixture) -> Iterator[Spans]:
     assert get_internal_errors() == before
     assert len(RUNS) == 0
     said = [record.getMessage() for record in caplog.records]
-    assert [one for one in said if "callback" in one or "detach" in one] == []
+    assert [entry for entry in said if "callback" in entry or "detach" in entry] == []

@@ -108,7 +108,7 @@ def says(*answers: str | AIMessage) -> Says:
 
 
 def _messages(answers: Sequence[str | AIMessage]) -> Iterator[AIMessage | str]:
-    return iter([AIMessage(one) if isinstance(one, str) else one for one in answers])
+    return iter([AIMessage(answer) if isinstance(answer, str) else answer for answer in answers])
 
 
 def asks(*calls: tuple[str, dict[str, Any], str], text: str = "") -> AIMessage:

@@ -109,7 +109,7 @@ def test_branches_of_a_graph_that_keeps_no_messages(spans: Spans) -> None:
 
     graph: Any = StateGraph(State)
     graph.add_node("joke", joke)
-    sends = lambda state: [Send("joke", {"subject": one}) for one in state["subjects"]]  # noqa: E731
+    sends = lambda state: [Send("joke", {"subject": subject}) for subject in state["subjects"]]  # noqa: E731
     graph.add_conditional_edges(START, sends, ["joke"])
     graph.add_edge("joke", END)
     graph.compile().invoke({"subjects": ["cats", "dogs"]}, thread("T"))
@@ -233,7 +233,7 @@ def test_two_turns_on_a_checkpointer(spans: Spans) -> None:
     assert [said for _, said in lines(items)] == ["1", "One.", "2", "Two."]
     assert [item.parent_id for item in items] == [None, *[item.id for item in items[:-1]]]
     told_of = [update for update in spans.updates() if update.messages]
-    assert {(one.user_id, one.system_prompt) for one in told_of} == {("ada", "Be brief.")}
+    assert {(owner.user_id, owner.system_prompt) for owner in told_of} == {("ada", "Be brief.")}
 
 
 def test_facts_of_the_answer(spans: Spans) -> None:

@@ -43,8 +43,8 @@ def chat(text: str, answer: str) -> list[tuple[str, str]]:
 
 def users(spans: Spans, conversation_id: str) -> set[str | None]:
     """Whose a conversation is said to be."""
-    found = [one.conversation_context for one in spans.operations()]
-    return {one.user_id for one in found if one.conversation_id == conversation_id}
+    found = [operation.conversation_context for operation in spans.operations()]
+    return {update.user_id for update in found if update.conversation_id == conversation_id}
 
 
 async def test_a_model_call_after_the_turn_is_a_hidden_step_of_its_conversation(spans: Spans) -> None:
@@ -200,8 +200,8 @@ def test_who_it_is_is_known_whatever_a_node_calls(spans: Spans) -> None:
     who = {"thread_id": "T", "user_id": "ada", "organization_id": "acme"}
     graph(answer).invoke(asked("Hi"), {"configurable": who})
     list(graph(answer).stream(asked("Hi"), {"configurable": {**who, "thread_id": "S"}}))
-    for one in (*seen, *(one.conversation_context for one in spans.operations())):
-        assert (one.user_id, one.organization_id) == ("ada", "acme")
+    for owner in (*seen, *(operation.conversation_context for operation in spans.operations())):
+        assert (owner.user_id, owner.organization_id) == ("ada", "acme")
     assert len(seen) == 2
     assert users(spans, "T") == users(spans, "S") == {"ada"}
 

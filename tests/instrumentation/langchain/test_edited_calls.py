@@ -158,7 +158,7 @@ def test_a_call_that_is_edited_in_middleware(items: Any, mode: str) -> None:
     model = says(asks(("refund", ASKED, "call_1")), "Done.", "Bye.")
     agent = create_agent(model, [refund], middleware=[in_between], checkpointer=MemorySaver())
     state = start(agent)
-    interrupts = {one.id: EDIT for one in state["__interrupt__"]}
+    interrupts = {interrupt.id: EDIT for interrupt in state["__interrupt__"]}
     agent.invoke(Command(resume={"decisions": [EDIT]} if mode == "batched" else interrupts), thread("T"))
     thank(agent)
     check(items())

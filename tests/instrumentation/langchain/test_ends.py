@@ -98,7 +98,7 @@ def test_a_chain_that_gives_nothing_ended_well(result: Any, spans: Spans) -> Non
     quiet: Any = RunnableLambda(lambda _: result)
     quiet.invoke("File this.", {"metadata": {"thread_id": "T"}})
     assert told(spans, "T") == [("user_message", "File this.")]
-    assert {one.ending for one in spans.operations()} == {"completed"}
+    assert {operation.ending for operation in spans.operations()} == {"completed"}
 
 
 def graph(*nodes: Callable[[Any], Any], **options: Any) -> Any:
@@ -157,7 +157,10 @@ def test_replies_to_several_interrupts(spans: Spans) -> None:
         builder.add_edge(START, question)
     compiled = builder.compile(checkpointer=MemorySaver())
     result = compiled.invoke(ASKED, thread("T"))
-    asked = {one.value: getattr(one, "id", None) or one.interrupt_id for one in result["__interrupt__"]}
+    asked = {
+        interrupt.value: getattr(interrupt, "id", None) or interrupt.interrupt_id
+        for interrupt in result["__interrupt__"]
+    }
     replies = {asked["Name?"]: "Ada", asked["Age?"]: 36}
     compiled.invoke(Command(resume=replies), thread("T"))
     found = told(spans, "T")

@@ -122,11 +122,17 @@ async def test_the_application_sees_what_it_would_have_seen(broken: str) -> None
     calls = asks(("remember", {"what": "Ada"}, "1"), ("weather", {"city": "Oslo"}, "2"))
     agent: Any = create_agent(says(calls, "Done."), [remember, weather], store=InMemoryStore())
     state = agent.invoke({"messages": [HumanMessage("Go.")]}, thread("T"))
-    assert [text_of(one) for one in state["messages"]] == ["Go.", "", "1 kept", "Sunny in Oslo.", "Done."]
+    assert [text_of(message) for message in state["messages"]] == [
+        "Go.",
+        "",
+        "1 kept",
+        "Sunny in Oslo.",
+        "Done.",
+    ]
     chain = RunnablePassthrough.assign(found=lambda given: Shelf().invoke("x")) | (
         lambda given: given["text"]
     )
-    assert "".join([text_of(one) for one in says("One two.").stream("Hi")]) == "One two."
+    assert "".join([text_of(chunk) for chunk in says("One two.").stream("Hi")]) == "One two."
     assert (await chain.ainvoke({"text": "Hi"})) == "Hi"
     failing: Any = create_agent(says(asks(("weather", {"city": "Atlantis"}, "1")), "Sorry."), [weather])
     with suppress(ValueError):  # which agents of older versions told the model

@@ -77,7 +77,9 @@ async def test_one_handler_for_many_users(only_prepared: Spans) -> None:
         await agent.ainvoke({"messages": [HumanMessage(f"I am {name}")]}, config)
 
     await asyncio.gather(*(talk(name) for name in "ABC"))
-    found = {(one.conversation_id, one.user_id) for one in only_prepared.updates() if one.messages}
+    found = {
+        (update.conversation_id, update.user_id) for update in only_prepared.updates() if update.messages
+    }
     assert found == {(name, f"user {name}") for name in "ABC"}
     assert [said for _, said in told(only_prepared, "B")] == ["I am B", "You said I am B"]
 
@@ -123,7 +125,9 @@ def test_uninstrumented_langchain_is_as_it_was(spans: Spans) -> None:
     next(stream)
     langchain.uninstrument()
     recorded = len(spans.all())
-    assert {one.ending for one in spans.operations() if one.name == "invoke_agent"} == {"abandoned"}
+    assert {operation.ending for operation in spans.operations() if operation.name == "invoke_agent"} == {
+        "abandoned"
+    }
     list(stream)
     create_agent(says("One.")).invoke(QUESTION)
     assert our_hooks() == []
@@ -132,7 +136,7 @@ def test_uninstrumented_langchain_is_as_it_was(spans: Spans) -> None:
 
 def our_hooks() -> list[Any]:
     """What LangChain has of us."""
-    return [one for one in context._configure_hooks if one[2] and issubclass(one[2], CallbackHandler)]
+    return [hook for hook in context._configure_hooks if hook[2] and issubclass(hook[2], CallbackHandler)]
 
 
 def test_instrumenting_twice_records_once(spans: Spans) -> None:

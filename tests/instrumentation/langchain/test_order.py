@@ -22,7 +22,7 @@ HISTORY = [HumanMessage("1"), AIMessage("One."), HumanMessage("2"), AIMessage("T
 
 def shown(items: Sequence[MessageItem]) -> list[str | None]:
     """What each message says, or its type."""
-    return [one.content or one.type for one in items]
+    return [item.content or item.type for item in items]
 
 
 @pytest.mark.parametrize("streams", [False, True])
@@ -43,15 +43,15 @@ def test_text_before_the_call_it_came_with(streams: bool, spans: Spans) -> None:
         "observation",
         "Sunny.",
     ]
-    assert [one.parent_id for one in items[2:4]] == [items[1].id] * 2
-    assert {one.tool_name for one in items[2:6]} == {"weather"}
+    assert [item.parent_id for item in items[2:4]] == [items[1].id] * 2
+    assert {item.tool_name for item in items[2:6]} == {"weather"}
 
 
 @pytest.mark.parametrize("history", [HISTORY, [AIMessage("Hello!"), HumanMessage("3")]])
 def test_a_history_that_nobody_recorded(history: list[Any], spans: Spans) -> None:
     """It is in the order in which it was said, a greeting first."""
     create_agent(says("Three."), []).invoke({"messages": history}, thread("T"))
-    assert shown(spans.conversations()["T"]) == [*(one.content for one in history), "Three."]
+    assert shown(spans.conversations()["T"]) == [*(message.content for message in history), "Three."]
 
 
 def test_facts_are_with_the_text_of_their_own_call(spans: Spans) -> None:
@@ -67,11 +67,11 @@ def test_facts_are_with_the_text_of_their_own_call(spans: Spans) -> None:
     model = says(with_facts(call, 5, "tool_calls"), with_facts(AIMessage("Sunny."), 9, "stop"))
     create_agent(model, [weather]).invoke({"messages": [HumanMessage("Weather?")]}, thread("T"))
     facts = [
-        (one.content, one.properties)
-        for one in spans.conversations()["T"]
-        if "input_tokens" in one.properties
+        (message.content, message.properties)
+        for message in spans.conversations()["T"]
+        if "input_tokens" in message.properties
     ]
-    assert [(text, one["input_tokens"], one["finish_reason"]) for text, one in facts] == [
+    assert [(text, fact["input_tokens"], fact["finish_reason"]) for text, fact in facts] == [
         ("Let me look.", 5, "tool_calls"),
         ("Sunny.", 9, "stop"),
     ]
@@ -104,7 +104,7 @@ def test_a_tool_that_is_tried_again(spans: Spans) -> None:
     graph.compile().invoke({"messages": [HumanMessage("Go")]}, thread("T"))
     items = spans.conversations()["T"]
     assert shown(items) == ["Go", "tool_call", "tool_error", "tool_error", "observation", "Done."]
-    assert {one.parent_id for one in items[2:5]} == {items[1].id}
+    assert {item.parent_id for item in items[2:5]} == {items[1].id}
 
 
 def test_a_tool_that_interrupts_next_to_another(spans: Spans) -> None:
@@ -129,7 +129,7 @@ def test_a_tool_that_interrupts_next_to_another(spans: Spans) -> None:
     while agent.invoke(given, thread("T")).get("__interrupt__"):
         given = Command(resume="yes")
     items = spans.conversations()["T"]
-    calls = {one.id: (one.input or {}).get("to") for one in items if one.type == "tool_call"}
+    calls = {item.id: (item.input or {}).get("to") for item in items if item.type == "tool_call"}
     assert sorted(calls.values(), key=str) == ["ada", "bob"]
-    results = [calls[one.parent_id or ""] for one in items if one.type == "observation"]
+    results = [calls[item.parent_id or ""] for item in items if item.type == "observation"]
     assert sorted(results, key=str) == ["ada", "bob"]

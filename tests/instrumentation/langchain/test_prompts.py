@@ -20,12 +20,12 @@ def prompts_of(spans: Spans) -> list[tuple[str | None, Any, Any]]:
     """The system prompt of each update that has one, its template, and the values in it."""
     return [
         (
-            one.system_prompt,
-            one.prompt and one.prompt.template,
-            one.prompt and dict(one.prompt.variables),
+            update.system_prompt,
+            update.prompt and update.prompt.template,
+            update.prompt and dict(update.prompt.variables),
         )
-        for one in spans.updates()
-        if one.system_prompt
+        for update in spans.updates()
+        if update.system_prompt
     ]
 
 

@@ -46,8 +46,8 @@ def talk(*texts: str) -> list[tuple[str, str]]:
 
 def is_in_line(spans: Spans, conversation_id: str = "T") -> bool:
     """Whether each message that is shown hangs on the one before it."""
-    items = [one for one in spans.conversations()[conversation_id] if one.content]
-    return [one.parent_id for one in items] == [None, *[one.id for one in items[:-1]]]
+    items = [conversation for conversation in spans.conversations()[conversation_id] if conversation.content]
+    return [item.parent_id for item in items] == [None, *[item.id for item in items[:-1]]]
 
 
 NAMED: Any = {"metadata": {"conversation_id": "T"}}
@@ -89,7 +89,7 @@ def test_a_history_beside_the_question(way: str, is_named: bool, key: str, spans
     expected = talk("one?", "You said one?", "two?", "You said two?", "three?", "You said three?")
     assert shown(spans, conversation_id) == expected
     assert is_in_line(spans, conversation_id)
-    assert {one.type for one in spans.told()} == {"user_message", "assistant_message"}
+    assert {item.type for item in spans.told()} == {"user_message", "assistant_message"}
 
 
 def test_a_history_that_ends_with_a_question_nobody_answered(spans: Spans) -> None:
@@ -335,7 +335,7 @@ def test_messages_that_nodes_write_for_the_user(spans: Spans) -> None:
     for question in ("one?", "two?"):
         compiled.invoke({"messages": [HumanMessage(question)]}, thread("T"))
     assert shown(spans) == [("user", "one?"), ("user", "two?")]
-    assert [one.type for one in spans.told()].count("thought") == 2
+    assert [item.type for item in spans.told()].count("thought") == 2
 
 
 class Talk(TypedDict, total=False):

@@ -57,7 +57,7 @@ def test_every_way_to_call_a_chain(way: str, parsed: bool, spans: Spans) -> None
     chain = PROMPT | says("Because of that.") | (StrOutputParser() if parsed else RunnablePassthrough())
     WAYS[way](chain, {"question": "Why?"})
     assert told(spans, "T") == TURN
-    [update] = [one for one in spans.updates() if one.messages]
+    [update] = [update for update in spans.updates() if update.messages]
     assert update.system_prompt == "Be brief."
 
 

@@ -43,5 +43,5 @@ def test_its_operation_becomes_a_hidden_step(spans: Spans) -> None:
         client.post("/videos", body={"model": "m", "prompt": "A cat"}, cast_to=object)
         client.chat.completions.create(model="m", messages=[{"role": "user", "content": "A cat"}])
     question, step, answer = spans.conversations()["chat-42"]
-    assert [one.type for one in (question, step, answer)] == ["user_message", "llm", "assistant_message"]
+    assert [item.type for item in (question, step, answer)] == ["user_message", "llm", "assistant_message"]
     assert (step.parent_id, (step.properties or {})["operation"]) == (question.id, "video_generation")

@@ -147,7 +147,7 @@ async def test_a_tool_that_runs_when_we_leave(way: str, spans: Spans) -> None:
 
     def execute(arguments: dict[str, Any]) -> str:
         uninstrument()
-        (executed,) = [one for one in spans.operations() if one.name == EXECUTE_TOOL]
+        (executed,) = [operation for operation in spans.operations() if operation.name == EXECUTE_TOOL]
         assert executed.ending == "abandoned"
         assert executed.tool == ToolExecution("get_weather", "call_1", {"city": "Bonn"})
         return "mild"
@@ -155,7 +155,7 @@ async def test_a_tool_that_runs_when_we_leave(way: str, spans: Spans) -> None:
     with Server(document(asking("call_1")), document(ANSWER)) as server:
         final = await either(way, server, execute)
     assert final.output_text == "Mild."
-    assert [one.name for one in spans.operations()] == ["chat", EXECUTE_TOOL]
+    assert [operation.name for operation in spans.operations()] == ["chat", EXECUTE_TOOL]
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])

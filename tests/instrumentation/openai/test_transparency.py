@@ -63,7 +63,7 @@ def check(call: Call, seen: Seen, operation: Operation) -> None:
     went_well = call.answered and seen.error is None
     if operation.ending == "pending":
         assert call.body["background"] is True
-        assert not any("completed" in (one.get("status"), one.get("type")) for one in seen.results)
+        assert not any("completed" in (result.get("status"), result.get("type")) for result in seen.results)
     else:
         assert (operation.ending == "completed") == went_well
     assert (operation.failure is None) == went_well

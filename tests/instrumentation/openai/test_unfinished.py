@@ -138,7 +138,7 @@ def test_abandoned_while_other_threads_read(spans: Spans) -> None:
             thread.join()
     assert len(spans.all()) == streams
     assert len(set(read)) == 1
-    assert {one.ending for one in spans.operations()} <= {"completed", "abandoned"}
+    assert {operation.ending for operation in spans.operations()} <= {"completed", "abandoned"}
 
 
 PROGRAM = """

@@ -35,7 +35,10 @@ def play(address: str) -> None:
             model="claude-sonnet-5", max_tokens=2048, system=talk.SYSTEM, messages=said, tools=[tool]
         )
         said.append(
-            {"role": "assistant", "content": [one.model_dump(exclude_none=True) for one in answer.content]}
+            {
+                "role": "assistant",
+                "content": [block.model_dump(exclude_none=True) for block in answer.content],
+            }
         )
 
     ask(talk.QUESTION)

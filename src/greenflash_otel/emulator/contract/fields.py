@@ -67,7 +67,7 @@ def _date_time(text: str) -> str:
 
 
 def _whole(value: object) -> object:
-    """JSON has one kind of number: 5.0 is the whole number 5."""
+    """Accept 5.0 as the whole number 5: JSON has one kind of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -82,7 +82,7 @@ def _finite(text: str) -> float:
 
 
 def _unstorable(data: object) -> Iterator[tuple[str, str]]:
-    """Path and sentence of everything that a database behind the API could not keep."""
+    """Yield path and sentence of everything that a database behind the API could not keep."""
     waiting: list[tuple[str, object, int]] = [("", data, 1)]
     while waiting:
         path, value, depth = waiting.pop()
@@ -103,7 +103,7 @@ def _refused(path: str, sentence: str) -> Refused:
 
 
 def _path_of(error: ErrorDetails) -> str:
-    """``messages[2].toolName``, without the ``<…>`` that distinguish the branches of a union."""
+    """Return ``messages[2].toolName``, without the ``<…>`` that distinguish the branches of a union."""
     steps = [*error["loc"], error.get("ctx", {}).get("field", "")]
     path = ""
     for step in steps:

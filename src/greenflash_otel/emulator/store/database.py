@@ -150,7 +150,7 @@ class Store:
 
     @contextlib.contextmanager
     def change(self) -> Iterator[Change]:
-        """One transaction, rolled back if the block raises."""
+        """Open a transaction, rolled back if the block raises."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             change = Change(self._db, self._now_us(), self._new_uuid)
@@ -168,7 +168,7 @@ class Store:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """The database as it is at one moment, for reads that belong together."""
+        """Open the database as it is at one moment, for reads that belong together."""
         with self._lock:
             self._db.execute("BEGIN")
             try:

@@ -22,6 +22,8 @@ SAMPLED_OUT = 204
 """The status of a request of which nothing was stored, by its ``sampleRate``."""
 ACCEPTED = "(SELECT * FROM requests WHERE status < 400)"
 
+LATEST = "SELECT id, (SELECT coalesce(max(position), 0) FROM requests) FROM identity"
+
 ALL = -1
 """A limit that SQLite takes for none."""
 
@@ -80,7 +82,7 @@ def read_conversations(
     offset: int = 0,
     newest_first: bool = False,
 ) -> tuple[StoredConversation, ...]:
-    """Conversations in the order of their creation, or what changed last first.
+    """Return conversations in the order of their creation, or what changed last first.
 
     Args:
         store: Where they are.
@@ -106,14 +108,14 @@ def read_conversation(store: Store, id: str) -> StoredConversation | None:
 def read_outcomes(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[StoredOutcome, ...]:
-    """All Greenflash events in order of arrival, also those whose conversation is unknown."""
+    """Return all Greenflash events in order of arrival, also those whose conversation is unknown."""
     return tuple(map(read_outcome, _select_page(store, "outcomes", limit, offset, newest_first)))
 
 
 def read_ratings(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[StoredRating, ...]:
-    """All ratings in order of arrival, also those whose conversation is unknown."""
+    """Return all ratings in order of arrival, also those whose conversation is unknown."""
     return tuple(map(read_rating, _select_page(store, "ratings", limit, offset, newest_first)))
 
 
@@ -125,7 +127,7 @@ def read_users(
     offset: int = 0,
     newest_first: bool = False,
 ) -> tuple[StoredUser, ...]:
-    """Users in the order of their creation."""
+    """Return users in the order of their creation."""
     rows = _select_profiles(store, "user", external_id, limit, offset, newest_first)
     return tuple(map(_read_user, rows))
 
@@ -138,13 +140,13 @@ def read_organizations(
     offset: int = 0,
     newest_first: bool = False,
 ) -> tuple[StoredOrganization, ...]:
-    """Organizations in the order of their creation."""
+    """Return organizations in the order of their creation."""
     rows = _select_profiles(store, "organization", external_id, limit, offset, newest_first)
     return tuple(map(_read_organization, rows))
 
 
 def read_products(store: Store, *, limit: int = ALL, offset: int = 0) -> tuple[tuple[str, str], ...]:
-    """Id of every product that a request named, and since when."""
+    """Return the id of every product that a request named, and since when."""
     with store.snapshot() as db:
         rows = db.execute(PRODUCTS, {"limit": limit, "offset": offset}).fetchall()
     return tuple((row["product_id"], write_instant(row["created_at_us"])) for row in rows)
@@ -153,7 +155,7 @@ def read_products(store: Store, *, limit: int = ALL, offset: int = 0) -> tuple[t
 def read_requests(
     store: Store, *, limit: int = ALL, offset: int = 0, newest_first: bool = False
 ) -> tuple[AcceptedRequest, ...]:
-    """Every accepted request in order of arrival, repeats and sampled-out ones too."""
+    """Return every accepted request in order of arrival, repeats and sampled-out ones too."""
     return tuple(
         AcceptedRequest(
             row["position"], row["method"], row["path"], json.loads(row["body"]), row["status"] == SAMPLED_OUT
@@ -169,6 +171,18 @@ def external_id_of(store: Store, conversation_id: str) -> str | None:
             "SELECT external_id FROM conversations WHERE id = lower(?)", (conversation_id,)
         ).fetchone()
     return row["external_id"] if row else None
+
+
+def read_latest(db: sqlite3.Connection) -> tuple[str, int]:
+    """Return the id of the store, and the number of its latest request; 0 before the first."""
+    (identity, latest) = db.execute(LATEST).fetchone()
+    return identity, latest
+
+
+def read_named_conversation(row: sqlite3.Row) -> str | None:
+    """Return the conversation that an outcome or a rating names, by whichever id; None if it names none."""
+    named: str | None = row["external_conversation_id"] or row["conversation_id"]
+    return named
 
 
 def _read_conversation(db: sqlite3.Connection, row: sqlite3.Row) -> StoredConversation:

@@ -338,5 +338,5 @@ def _merge_json(stored: sqlite3.Row | None, fields: Mapping[str, object]) -> str
 
 
 def _lower(uuid: str | None) -> str | None:
-    """UUIDs compare without regard to case."""
+    """Return a UUID in lower case: UUIDs compare without regard to case."""
     return None if uuid is None else uuid.lower()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from greenflash_otel.emulator.endpoints import READING_METHODS
-from greenflash_otel.emulator.store.reading import read_outcome, read_rating
+from greenflash_otel.emulator.store.reading import read_named_conversation, read_outcome, read_rating
 from greenflash_otel.emulator.stored import StoredOutcome, StoredRating
 from greenflash_otel.emulator.viewer.rows import LINK, LOOSE_RATING, PAGE, Listed, make_page
 
@@ -214,7 +214,7 @@ def list_loose_ratings(db: sqlite3.Connection) -> Listed:
         [
             RatingRow(
                 stored=read_rating(row),
-                named=row["external_conversation_id"] or row["conversation_id"],
+                named=read_named_conversation(row),
                 conversation_id=row["linked"],
                 cursor=str(row["position"]),
             )
@@ -295,7 +295,7 @@ def _read_outcome(row: sqlite3.Row) -> OutcomeRow:
     return OutcomeRow(
         stored=read_outcome(row),
         conversation_id=row["linked"],
-        named=row["external_conversation_id"] or row["conversation_id"],
+        named=read_named_conversation(row),
         asked=row["asked"],
         cursor=str(row["position"]),
     )

@@ -50,7 +50,7 @@ class RenderedPage:
 
 
 def build_list(page: PageRequest) -> RenderedPage:
-    """Conversations, latest change first; what to do where nothing has arrived."""
+    """Show conversations, latest change first; what to do where nothing has arrived."""
     with page.store.snapshot() as db:
         counts = rows.count_all(db)
         try:
@@ -66,7 +66,7 @@ def build_list(page: PageRequest) -> RenderedPage:
 
 
 def build_conversation(page: PageRequest) -> RenderedPage:
-    """One conversation as its user saw it."""
+    """Show one conversation as its user saw it."""
     stored = _read_conversation(page)
     if stored is None:
         return build_missing(page, 404)
@@ -78,7 +78,7 @@ def build_conversation(page: PageRequest) -> RenderedPage:
 
 
 def build_text(page: PageRequest) -> RenderedPage:
-    """One conversation as a tree of text."""
+    """Show one conversation as a tree of text."""
     conversation = reading.read_conversation(page.store, page.params["id"])
     if conversation is None:
         return build_missing(page, 404)
@@ -87,7 +87,7 @@ def build_text(page: PageRequest) -> RenderedPage:
 
 
 def build_json(page: PageRequest) -> RenderedPage:
-    """One conversation with everything that is stored of it, as JSON."""
+    """Show one conversation with everything that is stored of it, as JSON."""
     conversation = reading.read_conversation(page.store, page.params["id"])
     if conversation is None:
         return build_missing(page, 404)
@@ -96,7 +96,7 @@ def build_json(page: PageRequest) -> RenderedPage:
 
 
 def build_message(page: PageRequest) -> RenderedPage:
-    """One message in full."""
+    """Show one message in full."""
     stored = _read_conversation(page)
     if stored is None:
         return build_missing(page, 404)
@@ -108,18 +108,18 @@ def build_message(page: PageRequest) -> RenderedPage:
 
 
 def build_requests_of(page: PageRequest) -> RenderedPage:
-    """Requests that made a conversation."""
+    """Show requests that made a conversation."""
     conversation = reading.read_conversation(page.store, page.params["id"])
     return build_missing(page, 404) if conversation is None else _list_requests(page, conversation)
 
 
 def build_requests(page: PageRequest) -> RenderedPage:
-    """All requests, the newest first."""
+    """Show all requests, the newest first."""
     return _list_requests(page, None)
 
 
 def build_request(page: PageRequest) -> RenderedPage:
-    """One request in full, with the command that sends it again."""
+    """Show one request in full, with the command that sends it again."""
     with page.store.snapshot() as db:
         counts = rows.count_all(db)
         stored = _find_request(db, page)
@@ -132,14 +132,14 @@ def build_request(page: PageRequest) -> RenderedPage:
 
 
 def build_body(page: PageRequest) -> RenderedPage:
-    """Body of a request, byte for byte, as text that a browser does not interpret."""
+    """Show the body of a request, byte for byte, as text that a browser does not interpret."""
     with page.store.snapshot() as db:
         stored = _find_request(db, page)
     return build_missing(page, 404) if stored is None else RenderedPage(stored[1], media_type="text/plain")
 
 
 def build_outcomes(page: PageRequest) -> RenderedPage:
-    """Business events by type: how many, how much, in how many conversations."""
+    """Show business events by type: how many, how much, in how many conversations."""
     with page.store.snapshot() as db:
         counts = rows.count_all(db)
         types = lists.list_event_types(db)[: lists.MOST_EVENT_TYPES]
@@ -149,7 +149,7 @@ def build_outcomes(page: PageRequest) -> RenderedPage:
 
 
 def build_event_type(page: PageRequest) -> RenderedPage:
-    """Outcomes of one event type, and the conversations behind them."""
+    """Show outcomes of one event type, and the conversations behind them."""
     name = page.params["name"]
     with page.store.snapshot() as db:
         counts = rows.count_all(db)
@@ -162,22 +162,22 @@ def build_event_type(page: PageRequest) -> RenderedPage:
 
 
 def build_users(page: PageRequest) -> RenderedPage:
-    """All users."""
+    """Show all users."""
     return _list_profiles(page, "user")
 
 
 def build_organizations(page: PageRequest) -> RenderedPage:
-    """All organizations."""
+    """Show all organizations."""
     return _list_profiles(page, "organization")
 
 
 def build_user(page: PageRequest) -> RenderedPage:
-    """One user, with conversations and outcomes."""
+    """Show one user, with conversations and outcomes."""
     return _show_profile(page, "user")
 
 
 def build_organization(page: PageRequest) -> RenderedPage:
-    """One organization, with conversations and outcomes."""
+    """Show one organization, with conversations and outcomes."""
     return _show_profile(page, "organization")
 
 
@@ -228,9 +228,7 @@ def build_expired(page: PageRequest) -> RenderedPage:
 def read_arrivals(store: Store, after: int | None) -> Mapping[str, Any]:
     """Return the number of the latest request, and what came after the one numbered ``after``."""
     with store.snapshot() as db:
-        latest, store_id = db.execute(
-            "SELECT coalesce(max(position), 0), (SELECT id FROM identity) FROM requests"
-        ).fetchone()
+        store_id, latest = reading.read_latest(db)
         if after is None or after > latest:  # the emulator was emptied or started anew
             return {
                 "position": latest,

@@ -30,14 +30,14 @@ _NOBODY = ConversationContext()
 
 
 def find_ended_turn(parent_id: UUID | None, parent: Run | None) -> EndedTurn | None:
-    """The turn that a run is late for."""
+    """Return the turn that a run is late for."""
     if parent is not None:
         return parent.turn.ended
     return RUNS.find_ended_running() if parent_id is None else RUNS.find_ended(parent_id)
 
 
 def context_of_root(source: Source, metadata: Mapping[str, Any]) -> ConversationContext:
-    """To whom a turn belongs that begins by itself."""
+    """Return to whom a turn belongs that begins without another."""
     context = complete_context(source.conversation_context, metadata)
     context = complete_context(complete_context(context, read_callers_configurable()), read_configurable())
     return _within_blocks(source, context, has_left_own_block())
@@ -46,7 +46,7 @@ def context_of_root(source: Source, metadata: Mapping[str, Any]) -> Conversation
 def context_of_late_root(
     source: Source, metadata: Mapping[str, Any], ended: EndedTurn
 ) -> ConversationContext | None:
-    """To whom a run belongs that begins in a turn that is over; None where it names nobody else."""
+    """Return to whom a run belongs that begins in a turn that is over; None where it names nobody else."""
     own = get_own_conversation_context()
     if not _is_same_block(own, ended.own_context) and (own.conversation_id or own.scope_id):
         return _within_blocks(source, complete_context(_NOBODY, metadata), False)
@@ -68,7 +68,7 @@ def _without_news(context: ConversationContext) -> ConversationContext:
 def context_of_other_user(
     source: Source, tags: Sequence[str], metadata: Mapping[str, Any], turn: Turn
 ) -> ConversationContext | None:
-    """To whom a run belongs that begins in a turn of another user, as in a worker; None where it is a step."""
+    """Return to whom a run belongs that begins in a turn of another user, as in a worker; None where it is a step."""
     user_id = turn.conversation_context.user_id
     if user_id is None or any(tag.startswith(NODE) for tag in tags):
         return None
@@ -79,7 +79,7 @@ def context_of_other_user(
 
 
 def names_in(*fields: Mapping[str, Any]) -> Set[str]:
-    """Every id that a config names, to know again what is inherited of it."""
+    """Return every id that a config names, to know again what is inherited of it."""
     contexts = [complete_context(_NOBODY, field) for field in fields]
     ids = [
         id
@@ -92,7 +92,7 @@ def names_in(*fields: Mapping[str, Any]) -> Set[str]:
 def _read_own_names(
     source: Source, metadata: Mapping[str, Any], inherited: Set[str]
 ) -> ConversationContext | None:
-    """What a run says of itself beyond what it inherited.
+    """Return what a run says of itself beyond what it inherited.
 
     Whoever gives a ``configurable`` replaces the inherited one. Metadata adds up, so of that only what is new counts.
     """
@@ -120,7 +120,7 @@ def _remove_names(context: ConversationContext, inherited: Set[str]) -> Conversa
 
 
 def _within_blocks(source: Source, context: ConversationContext, is_inherited: bool) -> ConversationContext:
-    """What a run says, below what the blocks of the application say, unless those are only inherited."""
+    """Return what a run says, below what the blocks of the application say, unless those are only inherited."""
     if is_inherited and (context.conversation_id or context.user_id):
         return context
     return merge_context(merge_contexts(source.conversation_context, get_own_conversation_context()), context)

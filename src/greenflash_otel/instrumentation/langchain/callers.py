@@ -19,7 +19,7 @@ STREAMS = ("_transform_stream_with_config", "_atransform_stream_with_config")
 
 
 def read_callers_configurable() -> Mapping[str, Any]:
-    """What the application gave as ``configurable`` to the run that is being reported."""
+    """Return what the application gave as ``configurable`` to the run that is being reported."""
     for frame in _list_callers():
         if "config" in frame.f_code.co_varnames:
             config = frame.f_locals.get("config")
@@ -30,7 +30,7 @@ def read_callers_configurable() -> Mapping[str, Any]:
 
 
 def is_stream_left() -> bool:
-    """Whether the chain that reports its end had more to say, had its reader read on."""
+    """Return whether the chain that reports its end had more to say, had its reader read on."""
     for frame in _list_callers():
         if frame.f_code.co_name in STREAMS:
             return getattr(frame.f_locals.get("iterator"), "gi_frame", None) is not None
@@ -38,7 +38,7 @@ def is_stream_left() -> bool:
 
 
 def _list_callers() -> Iterator[FrameType]:
-    """The frames of LangChain's that called us, from the inside out, up to the application's."""
+    """Return the frames of LangChain's that called us, from the inside out, up to the application's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__") or ""

@@ -66,7 +66,7 @@ def _finish_alone(turn: Turn) -> None:
 
 
 def make_marks(step: Step, assembled: AssembledTurn | None) -> dict[str, Attribute]:
-    """How a step counts: recorded by its turn, or a hidden step of it."""
+    """Return how a step counts: recorded by its turn, or a hidden step of it."""
     if step.is_interrupted or (assembled is not None and id(step) in assembled.steps):
         return {TOLD_BY_TURN: True}
     within = step.run.within_tool or step.operation.conversation_context.tool_call_id

@@ -30,13 +30,13 @@ class CallbackHandler(BaseCallbackHandler):
     raise_error = False
 
     def get_source(self) -> Source | None:
-        """Where the spans of a new turn go; None: nowhere now."""
+        """Return where the spans of a new turn go; None: nowhere now."""
         raise NotImplementedError
 
     def _describe_beginning(
         self, kind: Kind, serialized: Any, run_id: UUID, parent_run_id: UUID | None, rest: Mapping[str, Any]
     ) -> BegunRun | None:
-        """What a callback says of a run that begins; None where its spans go nowhere."""
+        """Return what a callback says of a run that begins; None where its spans go nowhere."""
         source = None if is_suppressed() else self.get_source()
         if source is None:
             return None
@@ -113,7 +113,7 @@ class CallbackHandler(BaseCallbackHandler):
             recorder.note_chunk(run_id, token if chunk is None else chunk)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """What newer versions report instead of tokens."""
+        """Note what newer versions report instead of tokens."""
         with guarded("note a chunk"):
             recorder.note_chunk(run_id, event)
 
@@ -171,10 +171,10 @@ class CallbackHandler(BaseCallbackHandler):
             recorder.end(run_id, error=error)
 
     def on_interrupt(self, event: Any) -> None:
-        """LangGraph reports it to some handlers only; what is needed comes with the exceptions."""
+        """Do nothing: LangGraph reports it to some handlers only; what is needed comes with the exceptions."""
 
     def on_resume(self, event: Any) -> None:
-        """As `on_interrupt`."""
+        """Do nothing, as `on_interrupt`."""
 
 
 def _name_of(serialized: Any, name: Any) -> str | None:

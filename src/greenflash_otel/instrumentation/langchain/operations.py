@@ -36,7 +36,7 @@ Metadata = Mapping[str, Any]
 
 
 def make_model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
-    """A chat model that begins to answer ``messages``."""
+    """Make the operation of a chat model that begins to answer ``messages``."""
     model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
     provider = metadata.get("ls_provider")
     format = get_entry(
@@ -52,18 +52,18 @@ def make_model_call(messages: Sequence[Any], metadata: Metadata, parameters: Map
 
 
 def make_text_call(prompt: str, metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
-    """A model of the older kind that completes a text."""
+    """Make the operation of a model of the older kind that completes a text."""
     question = (Message("user", (Text(prompt),)),)
     return replace(make_model_call((), metadata, parameters), name="text_completion", input=question)
 
 
 def make_tool_run(name: str, arguments: Any, call_id: str | None) -> Operation:
-    """A tool that begins to run."""
+    """Make the operation of a tool that begins to run."""
     return Operation(EXECUTE_TOOL, tool=ToolExecution(name, call_id, write_plain(arguments)))
 
 
 def make_retrieval(query: str, metadata: Metadata) -> Operation:
-    """A retriever that begins to look something up."""
+    """Make the operation of a retriever that begins to look something up."""
     names = ("ls_retriever_name", "ls_vector_store_provider", "ls_embedding_provider")
     properties = {name[3:]: value for name in names if isinstance(value := metadata.get(name), str)}
     question = (Message("user", (Text(query),)),)
@@ -71,20 +71,20 @@ def make_retrieval(query: str, metadata: Metadata) -> Operation:
 
 
 def make_chain(kind: str, name: str, inputs: Any) -> Operation:
-    """A chain, node or inner graph that begins: `CHAIN`, `TASK` or `WORKFLOW`."""
+    """Make the operation of a chain, node or inner graph that begins: `CHAIN`, `TASK` or `WORKFLOW`."""
     messages = (Message("user", (Other("input", {"input": write_passed(inputs)}),)),)
     return Operation(kind, input=messages, properties={"name": name})
 
 
 def add_chain_output(operation: Operation, outputs: Any) -> Operation:
-    """Its operation with what it gave."""
+    """Return its operation with what it gave."""
     return replace(
         operation, output=(Message("tool", (Other("output", {"output": write_passed(outputs)}),)),)
     )
 
 
 def write_passed(value: Any) -> Json:
-    """What is passed between steps; of messages what they say, and only those from the last answer on."""
+    """Return what is passed between steps; of messages what they say, and only those from the last answer on."""
     if is_message(value):
         return {"role": role_of(value), "content": text_of(value)}
     if isinstance(value, (list, tuple)) and value and all(map(is_message, value)):
@@ -95,7 +95,7 @@ def write_passed(value: Any) -> Json:
 
 
 def select_since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
-    """What a model is given that it was not given, or did not say, before: later calls resend everything."""
+    """Return what a model is given that it was not given, or did not say, before: later calls resend everything."""
     for index in range(len(messages) - 1, -1, -1):
         if role_of(messages[index]) == "assistant":
             return messages[index:]
@@ -103,7 +103,7 @@ def select_since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
 
 
 def answers_of(response: Any) -> list[Any]:
-    """The messages of a model's result; texts of the older kind of model as they are."""
+    """Return the messages of a model's result; texts of the older kind of model as they are."""
     answers = list[Any]()
     for generations in read_list(getattr(response, "generations", None)):
         for generation in read_list(generations):
@@ -113,7 +113,7 @@ def answers_of(response: Any) -> list[Any]:
 
 
 def assemble_so_far(chunks: Sequence[Any]) -> LLMResult | None:
-    """What a model had said when its stream was given up, of what LangChain handed out by then."""
+    """Return what a model had said when its stream was given up, of what LangChain handed out by then."""
     recorded = [chunk for chunk in chunks if isinstance(chunk, ChatGenerationChunk)]
     if recorded:
         return LLMResult(generations=[[recorded[0] + recorded[1:]]])
@@ -122,7 +122,7 @@ def assemble_so_far(chunks: Sequence[Any]) -> LLMResult | None:
 
 
 def assemble_broken_off(response: Any, chunks: Sequence[Any]) -> Any:
-    """What a model had said when it was broken off: LangChain's word for it can lack what came last."""
+    """Return what a model had said when it was broken off: LangChain's word for it can lack what came last."""
     handed_out = assemble_so_far(chunks)
     if handed_out is None or response is None:
         return handed_out or response
@@ -135,7 +135,7 @@ def assemble_broken_off(response: Any, chunks: Sequence[Any]) -> Any:
 
 
 def is_beginning(value: Any, chunks: Sequence[Any]) -> bool:
-    """Whether what a chain gave is how the answer of a model begins that goes on."""
+    """Return whether what a chain gave is how the answer of a model begins that goes on."""
     text = text_of(value) if is_message(value) else value
     result = assemble_so_far(chunks)
     if not isinstance(text, str) or not text or result is None:
@@ -144,14 +144,14 @@ def is_beginning(value: Any, chunks: Sequence[Any]) -> bool:
 
 
 def _read_chunk_text(chunk: Any) -> str:
-    """The text of a chunk of the other kinds: of a text model, a bare token, an event."""
+    """Return the text of a chunk of the other kinds: of a text model, a bare token, an event."""
     delta = get_entry(chunk, "delta")
     text = get_entry(delta, "text") if delta is not None else getattr(chunk, "text", chunk)
     return text if isinstance(text, str) else ""
 
 
 def add_answer(operation: Operation, response: Any, first_chunk_s: float | None) -> Operation:
-    """A model's operation with its answer."""
+    """Return a model's operation with its answer."""
     answers = answers_of(response)
     about: Mapping[str, Any] = getattr(answers[0], "response_metadata", None) or {} if answers else {}
     output: Mapping[str, Any] = getattr(response, "llm_output", None) or {}
@@ -172,7 +172,7 @@ def add_answer(operation: Operation, response: Any, first_chunk_s: float | None)
 
 
 def result_of(output: Any, call_id: str | None) -> Any:
-    """The message in what a tool returned: itself, or in the update of a ``Command``; None: there is none."""
+    """Return the message in what a tool returned: itself, or in the update of a ``Command``; None: there is none."""
     if is_message(output):
         return output
     update = getattr(output, "update", None)
@@ -187,7 +187,7 @@ def result_of(output: Any, call_id: str | None) -> Any:
 
 
 def add_result(operation: Operation, output: Any) -> Operation:
-    """A tool's operation with its result; a message that says so describes a failure."""
+    """Return a tool's operation with its result; a message that says so describes a failure."""
     assert operation.tool is not None  # noqa: S101 - made by `tool_run`
     message = result_of(output, operation.tool.call_id)
     if message is None:
@@ -207,7 +207,7 @@ def call_id_of(operation: Operation) -> str | None:
 
 
 def add_found_documents(operation: Operation, documents: Any) -> Operation:
-    """A retriever's operation with what it found."""
+    """Return a retriever's operation with what it found."""
     parts = tuple(
         Other(
             "document",
@@ -223,12 +223,12 @@ def add_found_documents(operation: Operation, documents: Any) -> Operation:
 
 
 def is_control_flow(error: BaseException) -> bool:
-    """Whether an exception only says where a graph goes on."""
+    """Return whether an exception only says where a graph goes on."""
     return any(base.__name__ in CONTROL_FLOW for base in type(error).__mro__)
 
 
 def add_store_result(operation: Operation, result: Any) -> Operation:
-    """An access to a store with what it gave: an item, several, or none."""
+    """Return an access to a store with what it gave: an item, several, or none."""
     items = read_list(result) or (() if result is None or result == [] else (result,))
     parts = tuple(
         Other("item", {name: write_plain(getattr(item, name, None)) for name in ITEM}) for item in items
@@ -237,7 +237,7 @@ def add_store_result(operation: Operation, result: Any) -> Operation:
 
 
 def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
-    """What an exception makes of the run that it ended. Does not keep it: its frames refer to what runs."""
+    """Return what an exception makes of the run that it ended. Does not keep it: its frames refer to what runs."""
     if is_control_flow(error):
         return "completed", None
     if type(error).__name__ == "CancelledError" or isinstance(error, KeyboardInterrupt):

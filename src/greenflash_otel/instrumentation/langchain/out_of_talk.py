@@ -40,7 +40,7 @@ def make_operation(kind: Kind, name: str, inputs: Any, metadata: Metadata) -> Op
 
 
 def _make_decision(inputs: Any, metadata: Metadata) -> Operation:
-    """A model that begins to judge something, as its state and the questions about it."""
+    """Make the operation of a model that begins to judge something, as its state and the questions about it."""
     provider, model = metadata.get("ls_provider"), metadata.get("ls_model_name")
     state, questions = get_entry(inputs, "state"), get_entry(inputs, "questions")
     if state is None or questions is None:
@@ -60,7 +60,7 @@ def _make_decision(inputs: Any, metadata: Metadata) -> Operation:
 
 
 def add_judgement(operation: Operation, value: Any) -> Operation:
-    """Its operation with the answer to each question."""
+    """Return its operation with the answer to each question."""
     answers = get_entry(value, "answers")
     parts: tuple[Part, ...] = (Other("output", {"output": write_passed(value)}),)
     if isinstance(answers, Mapping):

@@ -17,17 +17,17 @@ ENTRIES = 1_000
 
 
 def write_plain(value: Any) -> Json:
-    """``value`` as JSON: dates and the like as text, models and dataclasses as their fields, others as their class."""
+    """Write ``value`` as JSON: dates and the like as text, models and dataclasses as fields, others as their class."""
     return _COPIER.copy(value)
 
 
 def is_document(value: Any) -> bool:
-    """Whether a value is what retrievers find."""
+    """Return whether a value is what retrievers find."""
     return hasattr(value, "page_content") and hasattr(value, "metadata")
 
 
 def get_entry(value: Any, name: str) -> Any:
-    """A field of a mapping, a model or a dataclass; None where there is none."""
+    """Return a field of a mapping, a model or a dataclass; None where there is none."""
     if isinstance(value, Mapping):
         return value.get(name)
     fields = refer_to_fields(value)
@@ -35,7 +35,7 @@ def get_entry(value: Any, name: str) -> Any:
 
 
 def _read_fields(value: object) -> JsonObject | None:
-    """The fields of an object; of a document only those that somebody filled."""
+    """Return the fields of an object; of a document only those that somebody filled."""
     fields = refer_to_fields(value)
     if fields is None or not is_document(value):
         return fields

@@ -355,7 +355,7 @@ def _end_lost(run: Run) -> None:
 
 
 def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[str, Any]) -> None:
-    """A chat model begins."""
+    """Begin the run of a chat model."""
     nested = parent_of(begun.parent_id) is not None
     assembled = operations.select_since_last_answer(messages) if nested else messages
     operation = operations.make_model_call(assembled, begun.metadata, parameters)

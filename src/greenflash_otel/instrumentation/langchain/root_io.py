@@ -144,7 +144,7 @@ def _write_text(value: Any) -> str:
 
 
 def question_of(value: Any) -> str:
-    """What an interrupt asks the person for."""
+    """Return what an interrupt asks the person for."""
     requests = get_entry(value, "action_requests")
     if isinstance(requests, (list, tuple)) and requests:
         texts = [get_entry(request, "description") or write_shown(request) for request in requests]
@@ -154,7 +154,7 @@ def question_of(value: Any) -> str:
 
 
 def replies_of(value: Any) -> list[tuple[str | None, str]]:
-    """Each reply to an interrupt, by the id of that; several interrupts are answered by a mapping of their ids."""
+    """Return each reply to an interrupt, by the id of that; a mapping of ids answers several interrupts."""
     if isinstance(value, Mapping) and value and all(_is_interrupt_id(name) for name in value):
         return [(name, reply_of(entry)) for name, entry in value.items()]
     return [(None, reply_of(value))]
@@ -165,7 +165,7 @@ def _is_interrupt_id(name: object) -> bool:
 
 
 def reply_of(value: Any) -> str:
-    """What a person replied to an interrupt; of decisions on tools, what each says."""
+    """Return what a person replied to an interrupt; of decisions on tools, what each says."""
     decisions = get_entry(value, "decisions")
     if not isinstance(decisions, (list, tuple)) or not decisions:
         return write_shown(value)

@@ -47,7 +47,7 @@ class Live:
         return self._span
 
     def provides_context(self) -> bool:
-        """Whether the running code is in the run.
+        """Return whether the running code is in the run.
 
         A generator begins its run in the context of whoever reads it, and a batch begins all of its runs
         in one: only the config that LangChain runs a step with says where that step belongs.
@@ -60,7 +60,7 @@ class Live:
         return self._everywhere or run is not None
 
     def get_conversation_context(self) -> ConversationContext | None:
-        """To whom the running code belongs, also where its turn is over; None outside the run."""
+        """Return to whom the running code belongs, also where its turn is over; None outside the run."""
         if not self.provides_context():
             ended = RUNS.find_ended_around(self.key)
             return None if ended is None else ended.conversation_context
@@ -69,7 +69,7 @@ class Live:
         return complete_context(self._conversation_context, read_configurable())
 
     def get_span(self) -> Span | None:
-        """The span that the running code is in; None outside the run."""
+        """Return the span that the running code is in; None outside the run."""
         if self.provides_context():
             return self._span
         ended = RUNS.find_ended_around(self.key)
@@ -80,7 +80,7 @@ class Live:
         self._conversation_context = conversation_context
 
     def is_called_back(self) -> bool:
-        """Whether a model call that the provider's SDK makes now is the one this run describes."""
+        """Return whether a model call that the provider's SDK makes now is the one this run describes."""
         return not self.over and not self.answering
 
     def end(self) -> None:
@@ -96,7 +96,7 @@ class RunSpan(Span):
         self._before = before
 
     def get_span(self) -> Span:
-        """The span it stands for at this moment."""
+        """Return the span it stands for at this moment."""
         return self._live.get_span() or self._before
 
     @property
@@ -110,7 +110,7 @@ class RunSpan(Span):
         return self._before
 
     def end(self, end_time: int | None = None) -> None:
-        """Does nothing: the run ends its span."""
+        """Do nothing: the run ends its span."""
 
     def get_span_context(self) -> SpanContext:
         return self.get_span().get_span_context()
@@ -167,7 +167,7 @@ def enter(live: Live) -> None:
 
 
 def parent_of(parent_id: UUID | None) -> Run | None:
-    """The run that another one is part of: the one it names, else the one whose config it runs with.
+    """Return the run that another one is part of: the one it names, else the one whose config it runs with.
 
     Where LangChain said nothing of the one it names, as below a manager that the application made, it is
     the innermost that goes on in the running context.
@@ -179,7 +179,7 @@ def parent_of(parent_id: UUID | None) -> Run | None:
 
 
 def leave_runs() -> Context:
-    """The running context as the application made it, without anything that runs have provided."""
+    """Return the running context as the application made it, without anything that runs have provided."""
     context = without_providers(otel_context.get_current())
     span = trace.get_current_span(context)
     while isinstance(span, RunSpan):
@@ -188,6 +188,6 @@ def leave_runs() -> Context:
 
 
 def enter_run(live: Live) -> Context:
-    """The running context as code in a run has it."""
+    """Return the running context as code in a run has it."""
     context = with_provider(live, otel_context.get_current())
     return context if live.span is None else trace.set_span_in_context(live.span, context)

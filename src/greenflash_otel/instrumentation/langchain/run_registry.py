@@ -91,7 +91,7 @@ class Run:
     id: weakref.ref[UUID] | None = None
 
     def list_ancestors(self) -> list[Run]:
-        """The runs around it, from the inside out."""
+        """Return the runs around it, from the inside out."""
         ancestors, run = list[Run](), self.parent
         while run is not None:
             ancestors.append(run)
@@ -217,42 +217,42 @@ class Runs:
         return len(self._runs)
 
     def find_by_name(self, id: UUID) -> Run | None:
-        """A run of a turn that goes on."""
+        """Return a run of a turn that continues."""
         return self._runs.get(id.int)
 
     def find_by_key(self, key: int) -> Run | None:
-        """The same by its key."""
+        """Return the same by its key."""
         return self._runs.get(key)
 
     def find_running(self) -> Run | None:
-        """The run whose config the running code has."""
+        """Return the run whose config the running code has."""
         id = _read_running_id()
         return None if id is None else self._runs.get(id.int)
 
     def is_known(self, id: UUID) -> bool:
-        """Whether a run was recorded already, as another handler has described it."""
+        """Return whether a run was recorded already, as another handler has described it."""
         return id.int in self._runs or id.int in self._over
 
     def find_ended(self, id: UUID | None) -> EndedTurn | None:
-        """The turn of a run, if that turn is over."""
+        """Return the turn of a run, if that turn is over."""
         if id is None:
             return None
         run = self._runs.get(id.int)
         return self._over.get(id.int) if run is None else run.turn.ended
 
     def find_ended_running(self) -> EndedTurn | None:
-        """The turn, if that is over, of the run whose config the running code has."""
+        """Return the turn, if that is over, of the run whose config the running code has."""
         return self.find_ended(_read_running_id())
 
     def find_running_source(self) -> Source | None:
-        """Where the spans of the run go, or went, whose config the running code has."""
+        """Return where the spans of the run go, or went, whose config the running code has."""
         if (run := self.find_running()) is not None:
             return run.turn.source
         ended = self.find_ended_running()
         return None if ended is None else ended.source
 
     def find_ended_around(self, key: int) -> EndedTurn | None:
-        """The turn of a run, if that is over and the running code has a config of it still."""
+        """Return the turn of a run, if that is over and the running code has a config of it still."""
         run = self._runs.get(key)
         ended = self._over.get(key) if run is None else run.turn.ended
         return ended if ended is not None and ended is self.find_ended_running() else None
@@ -276,7 +276,7 @@ class Runs:
             self._turns.move_to_end(turn)
 
     def get(self, id: UUID) -> Run | None:
-        """A run that goes on."""
+        """Return a run that continues."""
         run = self._runs.get(id.int)
         return run if run is not None and run.open else None
 
@@ -305,12 +305,12 @@ class Runs:
             return turn if finished else None
 
     def list_open(self, turn: Turn) -> list[Run]:
-        """The runs of a turn that go on."""
+        """Return the runs of a turn that continue."""
         with self._lock:
             return [run for key in turn.keys if (run := self._runs.get(key)) and run.open]
 
     def list_lost(self) -> list[Run]:
-        """Runs that go on for nobody: their ids are forgotten."""
+        """Return runs that continue for nobody: their ids are forgotten."""
         lost = list[Run]()
         while self._lost:
             try:
@@ -323,7 +323,7 @@ class Runs:
         return lost
 
     def list_idle(self, now_s: float) -> list[Turn]:
-        """Turns in which nothing has happened for too long, or that are too many."""
+        """Return turns in which nothing has happened for too long, or that are too many."""
         with self._lock:
             late = list[Turn]()
             for turn in self._turns:
@@ -333,7 +333,7 @@ class Runs:
         return late
 
     def list_turns(self) -> list[Turn]:
-        """The turns that go on."""
+        """Return the turns that continue."""
         with self._lock:
             return list(self._turns)
 
@@ -383,7 +383,7 @@ RUNS = Runs()
 
 
 def _read_running_id() -> UUID | None:
-    """Id of the run whose config the running code has."""
+    """Return the id of the run whose config the running code has."""
     config = var_child_runnable_config.get()
     callbacks = config.get("callbacks") if config else None
     id = getattr(callbacks, "parent_run_id", None)
@@ -391,7 +391,7 @@ def _read_running_id() -> UUID | None:
 
 
 def read_configurable() -> Mapping[str, Any]:
-    """What the application gave as ``configurable``, as far as the running step has it."""
+    """Return what the application gave as ``configurable``, as far as the running step has it."""
     config = var_child_runnable_config.get()
     configurable: Any = config.get("configurable") if config else None
     return configurable if isinstance(configurable, Mapping) else {}

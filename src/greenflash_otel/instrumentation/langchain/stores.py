@@ -34,7 +34,7 @@ _within: ContextVar[bool] = ContextVar("greenflash_within_a_store", default=Fals
 
 
 def access(wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Around a method of a store."""
+    """Record an access by a method of a store."""
     with _recorded(wrapped, args, kwargs) as results:
         result = wrapped(*args, **kwargs)
         results.append(result)
@@ -44,7 +44,7 @@ def access(wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwarg
 async def access_async(
     wrapped: Callable[..., Any], store: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Around its asynchronous twin."""
+    """Record an access by its asynchronous twin."""
     with _recorded(wrapped, args, kwargs) as results:
         result = await wrapped(*args, **kwargs)
         results.append(result)

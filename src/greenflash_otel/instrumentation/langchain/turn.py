@@ -111,7 +111,7 @@ class _Script:
         self._end_ms = (turn.end_ns or turn.root.started_ns) // NS_PER_MS
 
     def write(self) -> tuple[list[Line], list[Line], str | None]:
-        """Input and output, and the id of the message before them."""
+        """Write input and output, and the id of the message before them."""
         begun = self.border.read_begun(lambda state: self._match_known(state)[0])
         new, final = self._read_output(begun)
         known_to, parent_id = self._match_known(begun)
@@ -136,7 +136,7 @@ class _Script:
         return inputs, output, parent_id
 
     def _choose_question(self, begun: Sequence[Any], output: Sequence[Line]) -> Message | None:
-        """What the user said, if that is no message that the turn began with."""
+        """Return what the user said, if that is no message that the turn began with."""
         given = self._turn.given
         last = begun[-1] if begun else None
         last_said = text_of(last) if last is not None and role_of(last) == "user" else None
@@ -148,7 +148,7 @@ class _Script:
         return question
 
     def _find_asked(self, output: Sequence[Line]) -> Message | None:
-        """The human part of the first model call of which the user saw the answer, else of the last one."""
+        """Return the human part of the first model call of which the user saw the answer, else of the last one."""
         calls = [step.operation for step in self.models if not step.run.is_auxiliary]
         calls = [*calls, *self._turn_calls]
         shown = [text for line, _ in output if (text := write_text(line.parts))]
@@ -168,16 +168,16 @@ class _Script:
         return None
 
     def _is_inserted(self, message: Any) -> bool:
-        """Whether middleware, or a node of an earlier turn, put a message in."""
+        """Return whether middleware, or a node of an earlier turn, put a message in."""
         return is_inserted(message) or getattr(message, "id", None) in self._instrumentation.inserted
 
     def _is_odd(self, message: Any, asked_for: Set[Any]) -> bool:
-        """Whether it is a result that nothing in the state asks for; the step of its tool reports both."""
+        """Return whether it is a result that nothing in the state asks for; the step of its tool reports both."""
         orphan = role_of(message) == "tool" and getattr(message, "tool_call_id", None) not in asked_for
         return orphan and find_tool_step(self._tools, message) is not None
 
     def _read_output(self, begun: Sequence[Any]) -> tuple[list[Any], Message | None]:
-        """The messages that the turn added, and an answer that is not among them."""
+        """Return the messages that the turn added, and an answer that is not among them."""
         turn = self._turn
         before = {**turn.given.fields, **turn.fields}
         new = self.border.read_new(begun)
@@ -220,7 +220,7 @@ class _Script:
         return new, None if text is None else Message("assistant", (Text(text),), at_ms=self._end_ms)
 
     def _build_transcript(self) -> list[Any]:
-        """What models of the main line asked tools for, and what those answered."""
+        """Return what models of the main line asked tools for, and what those answered."""
         lines = list[Any]()
         results = {step.run.tool_call_id: step for step in self._tools}
         for step in self.models:
@@ -233,7 +233,7 @@ class _Script:
         return lines
 
     def _find_step_of_answer(self, text: str | None) -> Step | None:
-        """The newest model call of the main line that gave the answer; None: that said anything at all."""
+        """Return the newest model call of the main line that gave the answer; None: that said anything at all."""
         for step in reversed(self.models):
             if not is_message(step.message) or step.run.is_auxiliary or tool_calls_of(step.message):
                 continue
@@ -246,7 +246,7 @@ class _Script:
         return None
 
     def _match_known(self, state: Sequence[Any]) -> tuple[int, str | None]:
-        """How much of the state earlier turns have recorded, and the id of the last message of that."""
+        """Return how much of the state earlier turns have recorded, and the id of the last message of that."""
         conversation_id = self._turn.conversation_context.conversation_id
         if conversation_id is None:
             return 0, None
@@ -263,7 +263,7 @@ class _Script:
         return 0, self._instrumentation.latest.get(conversation_id)
 
     def _list_output(self, messages: Sequence[Any], begun: Sequence[Any], *, is_last: bool) -> list[Line]:
-        """What was said after the user: of several answers the last is shown, the others lead to it."""
+        """Return what was said after the user: of several answers the last is shown, the others lead to it."""
         lines = list[Line]()
         answers = [at for at, message in enumerate(messages) if is_answer(message)]
         steps = find_steps(messages, self.models, self._tools)
@@ -291,7 +291,7 @@ class _Script:
     def _list_shown(
         self, messages: Sequence[Any], answers: Sequence[int], steps: Sequence[Step | None]
     ) -> list[int]:
-        """The last answer, and those right before it that no model and no tool stands between."""
+        """Return the last answer, and those right before it that no model and no tool stands between."""
         shown = list(answers[-1:])
         for at in reversed(answers[:-1]):
             if at + 1 != shown[-1] or not self._is_one_answer(messages[at : at + 2], steps[at : at + 2]):
@@ -300,7 +300,7 @@ class _Script:
         return shown
 
     def _is_one_answer(self, pair: Sequence[Any], steps: Sequence[Step | None]) -> bool:
-        """Whether two answers that follow each other were shown as one, in two bubbles."""
+        """Return whether two answers that follow each other were shown as one, in two bubbles."""
         if None not in steps:
             return False  # each is what a model said: the first is a draft
         for bubbles in self._turn.node_outputs:
@@ -316,7 +316,7 @@ class _Script:
         return all(step.run.started_ns <= first.end_ns for step in (*self.models, *self._tools))
 
     def _write_inserted(self, message: Any, at_ms: int) -> Message:
-        """What a node added in the role of the user, as a hidden step, unless another step says it."""
+        """Return what a node added in the role of the user, as a hidden step, unless another step says it."""
         text = text_of(message)
         texts = [*map(text_of, (step.message for step in self.models if is_message(step.message)))]
         is_known = text in texts or any(
@@ -325,7 +325,7 @@ class _Script:
         return Message("assistant", () if is_known else (Reasoning(text),), at_ms=at_ms)
 
     def _list_times(self, steps: Sequence[Step | None]) -> list[int]:
-        """When each message was said. What no step made was there before the next one began."""
+        """Return when each message was said. What no step made was there before the next one began."""
         times, next_ms = list[int](), self._end_ms
         for step in reversed(steps):
             times.append(step.end_ns // NS_PER_MS if step else next_ms)
@@ -333,7 +333,7 @@ class _Script:
         return times[::-1]
 
     def _list_replies(self, reply: Any) -> list[Line]:
-        """What a person replied to interrupts: to each its own message."""
+        """Return what a person replied to interrupts: to each its own message."""
         turn_id = self._turn.conversation_context.turn_id
         return [
             (Message("user", (Text(text),), out_of_band_id=f"{turn_id}-{id}" if id else turn_id), None)

@@ -89,19 +89,19 @@ class TurnBorder:
         return convert_messages(messages)
 
     def _is_made_here(self, message: Any) -> bool:
-        """Whether a step of this turn made a message: it is the same one, edited or not, or its tool's result."""
+        """Return whether a step of this turn made a message: it is the same, edited or not, or its tool's result."""
         if id(message) in self._made or getattr(message, "id", None) in self._names:
             return True
         return role_of(message) == "tool" and getattr(message, "tool_call_id", None) in self._calls
 
 
 def _is_said(message: Any, words: Sequence[str]) -> bool:
-    """Whether it is a message of the user with one of these texts."""
+    """Return whether it is a message of the user with one of these texts."""
     return role_of(message) == "user" and text_of(message).strip() in words
 
 
 def remove_alternatives(messages: Sequence[Any]) -> list[Any]:
-    """A history as it was recorded: of several answers to one message, the last."""
+    """Return a history as it was recorded: of several answers to one message, the last."""
     retained = list[Any]()
     pending: Any = None
     for message in messages:
@@ -116,5 +116,5 @@ def remove_alternatives(messages: Sequence[Any]) -> list[Any]:
 
 
 def is_answer(message: Any) -> bool:
-    """Whether a message speaks and asks for no tool."""
+    """Return whether a message speaks and asks for no tool."""
     return role_of(message) == "assistant" and not tool_calls_of(message) and bool(text_of(message))

@@ -28,7 +28,7 @@ ATTEMPT = "retry:attempt:"
 
 
 def add_call_id(turn: Turn, operation: Operation) -> Operation:
-    """A tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
+    """Return a tool run with the id of the newest call that is like it, which LangChain reports only from 1.0 on."""
     tool = operation.tool
     if tool is None or tool.call_id is not None:
         return operation

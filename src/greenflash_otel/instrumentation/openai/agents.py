@@ -57,7 +57,7 @@ class EventRelay:
             self.handle(event)
 
     def to_json(self) -> JsonObject:
-        """There is none."""
+        """Return nothing: there is no body."""
         return NOTHING
 
 
@@ -139,7 +139,7 @@ def is_call(event: JsonObject) -> bool:
 
 
 def read_create(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that makes a session, perhaps with the first thing that the user says."""
+    """Return ``operation`` that makes a session, perhaps with the first thing that the user says."""
     agent = read_json_object(request.body.get("agent"))
     return replace(
         operation,
@@ -151,14 +151,14 @@ def read_create(request: CallRequest, operation: Operation) -> Operation:
 
 
 def read_input(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that sends a session what the user says, or what a function returned."""
+    """Return ``operation`` that sends a session what the user says, or what a function returned."""
     events = map(read_json_object, read_list(request.body.get("events")))
     entries = [entry for event in events for entry in _list_entries(event)]
     return replace(operation, provider_conversation_id=request.ids[0], input=read_messages(entries))
 
 
 def read_listening(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that follows the events of a session."""
+    """Return ``operation`` that follows the events of a session."""
     return replace(operation, provider_conversation_id=request.ids[0], streamed=True)
 
 
@@ -184,7 +184,7 @@ def read_items(items: Iterable[JsonObject]) -> ModelAnswer:
 
 
 def read_end(answer: ModelAnswer, kind: str, event: JsonObject) -> ModelAnswer:
-    """``answer`` as the last of a turn, which ``event`` ends: ``completed``, ``failed`` or ``cancelled``."""
+    """Return ``answer`` as the last of a turn, which ``event`` ends: ``completed``, ``failed`` or ``cancelled``."""
     turn = read_json_object(event.get("turn"))
     failed = Failure("failed") if kind == "failed" else None
     return replace(
@@ -198,7 +198,7 @@ def read_end(answer: ModelAnswer, kind: str, event: JsonObject) -> ModelAnswer:
 
 
 def _list_entries(event: JsonObject) -> Sequence[Any]:
-    """Messages and items that an input event contains; a form that was filled in is never read."""
+    """Return messages and items that an input event contains; a form that was filled in is never read."""
     kind = read_str(event.get("type")) or ""
     if kind.endswith(".message"):
         return read_list(event.get("input"))

@@ -6,10 +6,10 @@ operation was completed is decided by what arrived, not by the way in which the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_str
+from greenflash_otel.json_values import JsonObject, read_count, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import (
     Ending,
     Failure,
@@ -21,6 +21,7 @@ from greenflash_otel.model.operation import (
     Text,
     Usage,
 )
+from greenflash_otel.semconv.usage import read_usage
 
 MAX_MESSAGE_CHARS = 1_000
 """A failure's message is cut here: a validation error quotes all that it was given."""
@@ -59,6 +60,30 @@ class ModelAnswer:
     """The provider said that it continues it."""
 
 
+def read_choices(
+    body: JsonObject, read_choice: Callable[[JsonObject], Message], property_names: Sequence[str]
+) -> ModelAnswer:
+    """Read an answer that consists of choices, as those of chat and of legacy completions do.
+
+    Args:
+        read_choice: Returns the message of a choice.
+        property_names: Fields of the body that become properties.
+    """
+    choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
+    choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
+    return ModelAnswer(
+        output=tuple(read_choice(choice) for choice in choices),
+        finish_reasons=tuple(
+            reason for choice in choices if (reason := read_str(choice.get("finish_reason")))
+        ),
+        usage=read_usage(body.get("usage")),
+        response_model=read_str(body.get("model")),
+        response_id=read_str(body.get("id")),
+        properties=pick_fields(body, *property_names),
+        failure=read_failure(body.get("error")),
+    )
+
+
 def complete_operation(
     operation: Operation,
     answer: ModelAnswer,
@@ -67,7 +92,7 @@ def complete_operation(
     first_chunk_s: float | None,
     properties: Mapping[str, Json],
 ) -> Operation:
-    """``operation`` as it turned out."""
+    """Return ``operation`` as it turned out."""
     instructions = operation.system_instructions or answer.system_instructions
     return replace(
         operation,

@@ -14,7 +14,7 @@ from greenflash_otel.semconv.usage import read_usage
 
 
 def read_transcription_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that writes down, or translates, a sound."""
+    """Return ``operation`` that writes down, or translates, a sound."""
     prompt = read_str(request.body.get("prompt"))
     parts: tuple[Part, ...] = tuple(read_file("audio", file) for file in request.files)
     return replace(
@@ -66,7 +66,7 @@ class TextAssembly:
 
 
 def read_speech_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that says a text."""
+    """Return ``operation`` that says a text."""
     text, style = read_str(request.body.get("input")), read_str(request.body.get("instructions"))
     return replace(
         operation,

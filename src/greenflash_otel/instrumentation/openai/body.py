@@ -74,7 +74,7 @@ class ResponseBody(Protocol):
         """Take in the next bytes as they came over the wire."""
 
     def finish(self) -> None:
-        """No more bytes will come."""
+        """End the body: no more bytes will come."""
 
     def to_json(self) -> JsonObject:
         """Return the answer so far, as JSON."""
@@ -117,7 +117,7 @@ class JsonBody:
                 self._digest(final=False)
 
     def finish(self) -> None:
-        """No more bytes will come."""
+        """End the body: no more bytes will come."""
         with guarded("decode an answer"):
             self._digest(final=True)
 

@@ -103,7 +103,7 @@ class _Choice:
                 self.audio[name] = value if name == "id" else self.audio.get(name, "") + value
 
     def add_annotations(self, annotations: object) -> None:
-        """Some providers repeat them in later chunks."""
+        """Add annotations that are new: some providers repeat them in later chunks."""
         self.annotations += [
             annotation for annotation in read_list(annotations) if annotation not in self.annotations
         ]

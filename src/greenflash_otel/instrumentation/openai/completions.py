@@ -9,18 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from greenflash_otel.instrumentation.openai.answer import ModelAnswer, pick_fields, read_failure
+from greenflash_otel.instrumentation.openai.answer import ModelAnswer, read_choices
 from greenflash_otel.instrumentation.openai.request import CallRequest
 from greenflash_otel.json_values import NOTHING, JsonObject, read_count, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Message, Operation, Other, Part, Text
-from greenflash_otel.semconv.usage import read_usage
 
 HEAD = ("id", "model", "system_fingerprint", "error", "usage")
 """Fields of a chunk that belong to the whole answer; the last value that is not empty counts."""
 
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with what a request asks for."""
+    """Return ``operation`` with what a request asks for."""
     prompt, choice_count = request.body.get("prompt"), read_count(request.body.get("n")) or 1
     prompts = [prompt] if isinstance(prompt, str) or _is_tokens(prompt) else read_list(prompt)
     return replace(
@@ -33,19 +32,7 @@ def read_request(request: CallRequest, operation: Operation) -> Operation:
 
 def read_answer(body: JsonObject) -> ModelAnswer:
     """Read the answer that a whole body contains; a streamed one is put together into the same form before."""
-    choices = [read_json_object(choice) for choice in read_list(body.get("choices"))]
-    choices.sort(key=lambda choice: read_count(choice.get("index")) or 0)
-    return ModelAnswer(
-        output=tuple(_read_choice(choice) for choice in choices),
-        finish_reasons=tuple(
-            reason for choice in choices if (reason := read_str(choice.get("finish_reason")))
-        ),
-        usage=read_usage(body.get("usage")),
-        response_model=read_str(body.get("model")),
-        response_id=read_str(body.get("id")),
-        properties=pick_fields(body, "system_fingerprint"),
-        failure=read_failure(body.get("error")),
-    )
+    return read_choices(body, _read_choice, ("system_fingerprint",))
 
 
 class CompletionAssembly:

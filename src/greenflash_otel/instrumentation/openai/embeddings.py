@@ -17,7 +17,7 @@ BYTES_PER_NUMBER = 4
 
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with what is to be embedded."""
+    """Return ``operation`` with what is to be embedded."""
     input = request.body.get("input")
     texts = [input] if isinstance(input, str) else read_list(input)
     if texts and all(read_count(token) is not None for token in texts):

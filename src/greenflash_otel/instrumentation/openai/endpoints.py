@@ -57,7 +57,7 @@ class Surface:
 
 
 def make_body(assembly: Callable[[int], Assembly]) -> Listen:
-    """JSON that comes whole, or as server-sent events that ``assembly`` puts together."""
+    """Make the body of JSON that comes whole, or as server-sent events that ``assembly`` puts together."""
     return lambda choice_count, decode: JsonBody(assembly(choice_count), decode)
 
 

@@ -15,7 +15,7 @@ from greenflash_otel.semconv.usage import read_usage
 
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with the prompt and the pictures it is about."""
+    """Return ``operation`` with the prompt and the pictures it is about."""
     prompt = read_str(request.body.get("prompt"))
     pictures = tuple(read_file("image", file) for file in request.files)
     parts: tuple[Part, ...] = (*((Text(prompt),) if prompt else ()), *pictures)

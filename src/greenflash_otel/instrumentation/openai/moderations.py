@@ -13,21 +13,21 @@ from greenflash_otel.semconv.usage import read_usage
 
 
 def read_moderation_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with what is to be judged: a text, several, or parts of one message."""
+    """Return ``operation`` with what is to be judged: a text, several, or parts of one message."""
     content = request.body.get("input")
     parts = read_content([content] if isinstance(content, str) else content)
     return replace(operation, input=(Message("user", parts),) if parts else ())
 
 
 def read_moderation(body: JsonObject) -> ModelAnswer:
-    """For each input whether it was flagged, and as what."""
+    """Return for each input whether it was flagged, and as what."""
     return _make_answer(
         body, tuple(_read_verdict(read_json_object(result)) for result in read_list(body.get("results")))
     )
 
 
 def read_decision_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with what is to be judged, and the questions about it."""
+    """Return ``operation`` with what is to be judged, and the questions about it."""
     questions = to_json(list(read_list(request.body.get("questions"))))
     parts: tuple[Part, ...] = (Other("questions", {"questions": questions}),) if questions else ()
     messages = read_messages(request.body.get("input"))

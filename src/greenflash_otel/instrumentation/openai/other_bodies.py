@@ -28,7 +28,7 @@ class BytesBody:
         self._size_bytes += len(chunk)
 
     def finish(self) -> None:
-        """No more bytes will come."""
+        """End the body: no more bytes will come."""
 
     def to_json(self) -> JsonObject:
         """Return the digest and size of the bytes that came."""
@@ -68,7 +68,7 @@ class TextBody:
             self._text += content
 
     def finish(self) -> None:
-        """No more bytes will come."""
+        """End the body: no more bytes will come."""
         self._json.finish()
 
     def to_json(self) -> JsonObject:

@@ -37,7 +37,7 @@ current: OpenAIConfig | None = None
 def observe_request(
     wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Around ``SyncAPIClient.request``."""
+    """Observe ``SyncAPIClient.request``."""
     exchange, args, kwargs = _observe(client, args, kwargs)
     with exchange:
         return wrapped(*args, **kwargs)
@@ -46,7 +46,7 @@ def observe_request(
 async def observe_request_async(
     wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Around ``AsyncAPIClient.request``."""
+    """Observe ``AsyncAPIClient.request``."""
     exchange, args, kwargs = _observe(client, args, kwargs)
     with exchange:
         return await wrapped(*args, **kwargs)
@@ -55,7 +55,7 @@ async def observe_request_async(
 def process_response(
     wrapped: Callable[..., Any], client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Around ``_process_response`` of both; where that is a coroutine function, so is what comes back."""
+    """Observe ``_process_response`` of both; where that is a coroutine function, so is what comes back."""
     with guarded("take over a response"):
         options = kwargs["options"]
         carrier = options.post_parser

@@ -17,7 +17,7 @@ FINAL = ("completed", "incomplete", "failed", "cancelled")
 
 
 def read_request(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` with what a request asks for."""
+    """Return ``operation`` with what a request asks for."""
     body = request.body
     properties: dict[str, Json] = {}
     if body.get("background") is True:

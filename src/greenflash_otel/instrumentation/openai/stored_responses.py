@@ -18,7 +18,7 @@ from greenflash_otel.semconv.usage import read_usage
 
 
 def read_fetch(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that reads, or cancels, a response."""
+    """Return ``operation`` that reads, or cancels, a response."""
     return replace(operation, response_id=request.ids[0])
 
 
@@ -29,7 +29,7 @@ def read_fetched(body: JsonObject) -> ModelAnswer:
 
 
 def read_compact(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that has the history of a conversation replaced by a compaction item."""
+    """Return ``operation`` that has the history of a conversation replaced by a compaction item."""
     return read_request(request, operation)
 
 
@@ -45,7 +45,7 @@ def read_compacted(body: JsonObject) -> ModelAnswer:
 
 
 def read_add(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that adds items to a conversation, a new one or that of the path."""
+    """Return ``operation`` that adds items to a conversation, a new one or that of the path."""
     id = request.ids[0] if request.ids else None
     return replace(operation, input=read_messages(request.body.get("items")), provider_conversation_id=id)
 
@@ -61,7 +61,7 @@ def read_added(body: JsonObject) -> ModelAnswer:
 
 
 def read_delete(request: CallRequest, operation: Operation) -> Operation:
-    """``operation`` that deletes an item, a response or a conversation: the last id in the path."""
+    """Return ``operation`` that deletes an item, a response or a conversation: the last id in the path."""
     deleted = Other("item_reference", {"id": request.ids[-1]})
     id = request.ids[0] if request.ids[0].startswith("conv") else None
     return replace(operation, input=(Message("user", (deleted,)),), provider_conversation_id=id)

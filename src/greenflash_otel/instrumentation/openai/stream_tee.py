@@ -18,7 +18,7 @@ class Listener(Protocol):
     """Who is called; must not raise."""
 
     def handle_chunk(self, chunk: bytes) -> None:
-        """``chunk`` was read."""
+        """Handle a chunk that was read."""
 
     def handle_end(self) -> None:
         """Note that the stream was read to its end."""

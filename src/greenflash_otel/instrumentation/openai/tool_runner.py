@@ -29,7 +29,7 @@ MODULE = "openai.lib.responses_tool_runner"
 
 
 def execute(wrapped: Callable[..., Any], runner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Around ``ResponsesToolRunner._execute_function(run, call)``."""
+    """Observe ``ResponsesToolRunner._execute_function(run, call)``."""
     with _Execution(args, kwargs) as execution:
         execution.output = wrapped(*args, **kwargs)
         return execution.output
@@ -38,7 +38,7 @@ def execute(wrapped: Callable[..., Any], runner: Any, args: tuple[Any, ...], kwa
 async def execute_async(
     wrapped: Callable[..., Any], runner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Around ``AsyncResponsesToolRunner._execute_function(run, call)``."""
+    """Observe ``AsyncResponsesToolRunner._execute_function(run, call)``."""
     with _Execution(args, kwargs) as execution:
         execution.output = await wrapped(*args, **kwargs)
         return execution.output

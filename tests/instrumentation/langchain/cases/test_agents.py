@@ -118,7 +118,7 @@ def test_case_13_a_summary_in_place_of_old_messages(spans: Spans) -> None:
         agent.invoke({"messages": [HumanMessage(text)]}, thread("T"))["messages"]
         for text in ("1", "2", "3", "4")
     ]
-    assert any(one.additional_kwargs.get("lc_source") for one in states[-1])
+    assert any(state.additional_kwargs.get("lc_source") for state in states[-1])
     found = told(spans, "T")
     said = [line for line in found if line[0] != "llm"]
     assert [text for _, text in said] == ["1", "One.", "2", "Two.", "3", "Three.", "4", "Four."]

@@ -54,9 +54,9 @@ async def test_case_01_two_ainvokes_in_one_task_are_two_traces(
     await chain.ainvoke({"question": "b"})
     assert not trace.get_current_span().get_span_context().is_valid
     with spans.tracer.start_as_current_span("after") as after:
-        assert after.get_span_context().trace_id not in {one.context.trace_id for one in spans.all()}
-    roots = [one for one in spans.all() if one.name == "invoke_agent"]
-    assert len({one.context.trace_id for one in roots}) == 2
+        assert after.get_span_context().trace_id not in {span.context.trace_id for span in spans.all()}
+    roots = [span for span in spans.all() if span.name == "invoke_agent"]
+    assert len({root.context.trace_id for root in roots}) == 2
     assert [r.message for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 
@@ -69,8 +69,8 @@ def test_case_02_a_batch_is_as_many_turns(spans: Spans) -> None:
         ("assistant_message", "One."),
     ]
     assert [content for _, content in told(spans, "B")] == ["b", "One."]
-    roots = [one for one in spans.all() if one.name == "invoke_agent"]
-    assert [one.parent for one in roots] == [None, None]
+    roots = [span for span in spans.all() if span.name == "invoke_agent"]
+    assert [root.parent for root in roots] == [None, None]
 
 
 async def test_case_03_cancelled_calls_leave_nothing(spans: Spans) -> None:
@@ -104,7 +104,7 @@ async def test_case_03_cancelled_calls_leave_nothing(spans: Spans) -> None:
     assert len(RUNS) == 0
     leave.set()
     await server
-    assert {one.ending for one in spans.operations()} == {"cancelled"}
+    assert {operation.ending for operation in spans.operations()} == {"cancelled"}
 
 
 def test_case_04_a_stream_left_early_has_the_question_and_the_answer(spans: Spans) -> None:
@@ -160,7 +160,7 @@ def test_case_15_a_cached_answer_belongs_to_both_conversations(spans: Spans) -> 
     assert [content for _, content in told(spans, "A")] == ["a", "Cached."]
     assert [content for _, content in told(spans, "B")] == ["a", "Cached."]
     a, b = spans.conversations()["A"], spans.conversations()["B"]
-    assert not {one.id for one in a} & {one.id for one in b}
+    assert not {entry.id for entry in a} & {entry.id for entry in b}
 
 
 @pytest.mark.parametrize("explicit", [False, True])
@@ -174,7 +174,7 @@ async def test_case_16_fallbacks_belong_to_the_turn(spans: Spans, explicit: bool
         given = [HumanMessage("hi")]
         answer = model.invoke(given, config) if talk == "sync" else await model.ainvoke(given, config)
         assert answer.content == "Here."
-        [root] = [one for one in spans.all() if one.parent is None]
+        [root] = [fact for fact in spans.all() if fact.parent is None]
         assert root.name == "invoke_agent"
         found = told(spans, talk)
         assert sorted(found) == [("assistant_message", "Here."), ("llm", ""), ("user_message", "hi")]
@@ -202,12 +202,12 @@ async def test_case_17_a_model_instrumented_twice_answers_once(spans: Spans) -> 
             direct = openai.OpenAI(http_client=now, **given)
             assert model.invoke("Hi", in_thread("invoke")).text == TEXT
             ask(direct)
-            for one in model.stream("Hi", in_thread("stream")):
-                if one.text == " you":
+            for chunk in model.stream("Hi", in_thread("stream")):
+                if chunk.text == " you":
                     ask(direct)
             assert (await model.ainvoke("Hi", in_thread("ainvoke"))).text == TEXT
             ask(direct)
-            assert [one.text async for one in model.astream("Hi", in_thread("astream"))]
+            assert [chunk.text async for chunk in model.astream("Hi", in_thread("astream"))]
             ask(direct)
     found = spans.conversations()
     for talk in ("invoke", "stream", "ainvoke", "astream"):

@@ -36,10 +36,10 @@ def send(to: str) -> str:
 def saved_elsewhere(saver: MemorySaver) -> MemorySaver:
     """The same checkpoints, as another process reads them."""
     other = MemorySaver()
-    kept = {key: {name: dict(one) for name, one in of.items()} for key, of in saver.storage.items()}
+    kept = {key: {name: dict(value) for name, value in of.items()} for key, of in saver.storage.items()}
     storage = pickle.loads(pickle.dumps(kept))  # noqa: S301 - our own
-    for key, one in storage.items():
-        for name, value in one.items():
+    for key, entry in storage.items():
+        for name, value in entry.items():
             other.storage[key][name].update(value)
     other.writes.update(pickle.loads(pickle.dumps(dict(saver.writes))))  # noqa: S301
     other.blobs.update(pickle.loads(pickle.dumps(dict(saver.blobs))))  # noqa: S301

@@ -26,7 +26,9 @@ def test_case_18_time_travel_with_an_edited_question(spans: Spans) -> None:
     agent = create_agent(says("One.", "Two.", "Two again."), checkpointer=MemorySaver())
     agent.invoke({"messages": [HumanMessage("1")]}, thread("T"))
     agent.invoke({"messages": [HumanMessage("2")]}, thread("T"))
-    before = next(one for one in agent.get_state_history(thread("T")) if len(one.values["messages"]) == 3)
+    before = next(
+        state for state in agent.get_state_history(thread("T")) if len(state.values["messages"]) == 3
+    )
     edited = HumanMessage("2, but else", id=before.values["messages"][-1].id)
     config = agent.update_state(before.config, {"messages": [edited]})
     agent.invoke(None, config)
@@ -53,7 +55,7 @@ async def test_case_19_many_at_once_do_not_mix(spans: Spans) -> None:
     for number in range(50):
         said = [f"{number}.{turn}" for turn in range(3)]
         assert [item.content for item in found[f"T{number}"]] == [
-            text for one in said for text in (one, f"You said {one}")
+            text for entry in said for text in (entry, f"You said {entry}")
         ]
     users = {(update.conversation_id, update.user_id) for update in spans.updates() if update.messages}
     assert users == {(f"T{number}", f"U{number}") for number in range(50)}
@@ -81,10 +83,12 @@ def test_case_20_a_long_thread_with_large_contents(spans: Spans) -> None:
         picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 5_000_000}}
         content: Any = [{"type": "text", "text": f"turn {turn}"}, *([picture] if turn % 50 == 1 else [])]
         given = [*state, HumanMessage(content, additional_kwargs={"mine": Unwritable()})]
-        before = [(one.id, copy.deepcopy(one.content)) for one in given[-5:]]
+        before = [(message.id, copy.deepcopy(message.content)) for message in given[-5:]]
         spans.clear()
         state = agent.invoke({"messages": given}, thread("T"))["messages"]
-        assert [(None if one is given[-1] else one.id, one.content) for one in given[-5:]] == before
+        assert [
+            (None if message is given[-1] else message.id, message.content) for message in given[-5:]
+        ] == before
         sizes.append(
             sum(size_of(value) for span in spans.all() for value in (span.attributes or {}).values())
         )

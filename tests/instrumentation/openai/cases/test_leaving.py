@@ -119,7 +119,9 @@ async def test_case_04_a_second_loop_over_a_stream(spans: Spans, serve: Serve) -
             assert said(chunk) == PIECES[0]
             break
         assert "".join([said(chunk) async for chunk in async_stream]) == PIECES[1]
-    assert [(one.ending, text_of(*one.output)) for one in spans.operations()] == [("completed", TEXT)] * 2
+    assert [(operation.ending, text_of(*operation.output)) for operation in spans.operations()] == [
+        ("completed", TEXT)
+    ] * 2
 
 
 async def cancelled_while_creating(client: openai.AsyncOpenAI, reached: asyncio.Event) -> None:

@@ -122,7 +122,7 @@ async def test_case_20_odd_arguments_and_answers(
             uninstrument()
             seen.append(client.chat.completions.create(**given))
             seen.append(await async_client.chat.completions.create(**given))
-    assert len({repr(one) for one in seen}) == 1
+    assert len({repr(entry) for entry in seen}) == 1
     assert len({json.dumps(body) for body in server.bodies}) == 1
     assert len({tuple(sorted(headers)) for headers in server.headers}) <= 2  # sync and async
     assert server.headers[:2] == server.headers[2:]

@@ -200,8 +200,8 @@ def test_case_18_results_are_copied(name: str, spans: Spans, serve: Serve) -> No
             for result in results
             if name != "pickle" or "Parsed" not in repr(type(result))
         ]
-    for one in copied:
-        assert any(one == result and type(one) is type(result) for result in results)
-        assert "greenflash" not in repr(vars(one))
+    for entry in copied:
+        assert any(entry == result and type(entry) is type(result) for result in results)
+        assert "greenflash" not in repr(vars(entry))
     assert len(spans.all()) == made == 5
     assert text_of(*spans.operations()[0].output) == TEXT

@@ -49,8 +49,8 @@ async def test_case_06_a_body_is_read_by_the_application_only(spans: Spans, serv
                 assert await anext(async_speech.iter_bytes(3)) == b"snd"
     await spans.arrive(4)
     chats, speeches = spans.operations()[:2], spans.operations()[2:]
-    assert [(one.ending, text_of(*one.output)) for one in chats] == [("completed", TEXT)] * 2
-    assert [one.ending for one in speeches] == ["abandoned"] * 2
+    assert [(entry.ending, text_of(*entry.output)) for entry in chats] == [("completed", TEXT)] * 2
+    assert [speech.ending for speech in speeches] == ["abandoned"] * 2
 
 
 async def test_case_07_the_way_of_the_agents_sdk(spans: Spans, serve: Serve) -> None:
@@ -66,7 +66,9 @@ async def test_case_07_the_way_of_the_agents_sdk(spans: Spans, serve: Serve) -> 
             lines = [line async for line in answer.iter_lines() if line]
         assert TEXT in "".join(lines)
     await spans.arrive(2)
-    assert [(one.ending, text_of(*one.output)) for one in spans.operations()] == [("completed", TEXT)] * 2
+    assert [(operation.ending, text_of(*operation.output)) for operation in spans.operations()] == [
+        ("completed", TEXT)
+    ] * 2
 
 
 class Mine(openai.Stream[Any]):
@@ -102,5 +104,7 @@ async def test_case_08_a_raw_response_that_streams(spans: Spans, serve: Serve) -
         mine = (await create(**CHAT, stream=True)).parse(to=AsyncMine)
         assert type(mine) is AsyncMine
         assert len([event async for event in mine]) == len(list(chunks()))
-    assert [(one.ending, text_of(*one.output)) for one in spans.operations()] == [("completed", TEXT)] * 4
-    assert {one.properties["request_id"] for one in spans.operations()} == {"req_1"}
+    assert [(operation.ending, text_of(*operation.output)) for operation in spans.operations()] == [
+        ("completed", TEXT)
+    ] * 4
+    assert {operation.properties["request_id"] for operation in spans.operations()} == {"req_1"}

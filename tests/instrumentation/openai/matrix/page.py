@@ -50,7 +50,9 @@ class Cells:
     def _table(self, name: str, first: str, columns: dict[str, str]) -> str:
         rows = sorted({row for table, row, _, _ in self._passed if table == name})
         lines = [f"| {first} | {' | '.join(columns.values())} |", "|---" * (len(columns) + 1) + "|"]
-        lines += [f"| {row} | {' | '.join(self._cell(name, row, one) for one in columns)} |" for row in rows]
+        lines += [
+            f"| {row} | {' | '.join(self._cell(name, row, column) for column in columns)} |" for row in rows
+        ]
         return "\n".join(lines)
 
     def _cell(self, name: str, row: str, column: str) -> str:

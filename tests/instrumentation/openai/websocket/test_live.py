@@ -124,7 +124,7 @@ def test_one_of_two_connections_records(spans: Spans) -> None:
     for event in (*TALK, CLOSED):
         primary.receive(event)
         sideband.receive(event)
-    assert [text_of(*one.input) for one in spans.operations()] == ["Hi there", "Stop"]
+    assert [text_of(*operation.input) for operation in spans.operations()] == ["Hi there", "Stop"]
 
 
 KINDS = [
@@ -156,4 +156,4 @@ async def test_connections(kind: str, spans: Spans) -> None:
             async with resource_async.connect(**arguments) as connection_async:
                 seen.append([event.type async for event in connection_async])
     assert seen == [[step["type"] for step in script[:-1]]] * 2
-    assert [text_of(*one.output) for one in spans.operations()] == ["Hello. I would", "Yes?"] * 2
+    assert [text_of(*operation.output) for operation in spans.operations()] == ["Hello. I would", "Yes?"] * 2

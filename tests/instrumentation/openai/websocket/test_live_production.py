@@ -38,7 +38,7 @@ def hear(session: LiveSession, *events: Event) -> None:
 
 
 def contents(spans: Spans) -> list[str]:
-    return [one.content for one in spans.told() if one.content]
+    return [message.content for message in spans.told() if message.content]
 
 
 def test_a_call_that_others_began(spans: Spans) -> None:
@@ -53,7 +53,7 @@ def test_a_call_that_others_began(spans: Spans) -> None:
     ]
     assert len(moments) == 4
     assert max(moments) <= BEGAN_MS
-    ids = {one.voice_call.platform_call_id for one in spans.operations() if one.voice_call}
+    ids = {operation.voice_call.platform_call_id for operation in spans.operations() if operation.voice_call}
     assert ids == {"live_1"}
 
 
@@ -69,7 +69,7 @@ def test_two_connections_to_a_call(spans: Spans) -> None:
     side.send({"type": "session.commentary.append", "content": "Sunny", "delegation_id": "del_1"})
     hear(primary, model("It is sunny", 2_000, 2_400), CLOSED)
     side.handle_close(None)
-    told = [(one.type, one.content or one.output) for one in spans.told()]
+    told = [(message.type, message.content or message.output) for message in spans.told()]
     assert told == [
         ("user_message", "Weather?"),
         ("assistant_message", "Let me see"),
@@ -114,11 +114,13 @@ def test_silence_and_last_words(spans: Spans) -> None:
     """Silence begins no turn and interrupts nobody; a word that nobody answers is no step."""
     talk = (model("Hello?", 500, 900), person(" ", 700, 800), model("Anybody?", 950, 1_400))
     play(spans, STARTED, person("", 0, 40), *talk, person("Bye", 2_000, 2_200), CLOSED)
-    assert [(one.type, one.content) for one in spans.told()] == [
+    assert [(message.type, message.content) for message in spans.told()] == [
         ("assistant_message", "Hello?Anybody?"),
         ("user_message", "Bye"),
     ]
-    calls = [one.voice_call.interruption_count for one in spans.operations() if one.voice_call]
+    calls = [
+        operation.voice_call.interruption_count for operation in spans.operations() if operation.voice_call
+    ]
     assert calls == [0, 0]
 
 
@@ -137,7 +139,9 @@ def test_keys(spans: Spans) -> None:
         CLOSED,
     )
     assert contents(spans) == ["Press one", "1#", "Thanks", "5"]
-    assert [(one.tool_name, one.input) for one in spans.told() if one.tool_name] == [("dtmf", {"event": "7"})]
+    assert [(item.tool_name, item.input) for item in spans.told() if item.tool_name] == [
+        ("dtmf", {"event": "7"})
+    ]
 
 
 def test_lines_that_are_handed_in(spans: Spans) -> None:
@@ -148,8 +152,8 @@ def test_lines_that_are_handed_in(spans: Spans) -> None:
     hear(session, person("Hi", 0, 400), model("Hello", 500, 900))
     session.send({"type": "session.commentary.append", "content": "Late", "delegation_id": None})
     hear(session, CLOSED)
-    assert {one.system_prompt for one in spans.updates() if one.messages} == {"Be kind."}
-    assert [one.type for one in spans.told()].count("system_message") == 4
+    assert {update.system_prompt for update in spans.updates() if update.messages} == {"Be kind."}
+    assert [item.type for item in spans.told()].count("system_message") == 4
     assert contents(spans) == ["instructions", "Hi", "Hello"]
 
 
@@ -158,7 +162,8 @@ def backend(id: str, *items: Event) -> list[Event]:
     body = {"id": id, "object": "response", "status": "in_progress", "output": []}
     inner: list[Event] = [{"type": "response.created", "response": body}]
     inner += [
-        {"type": "response.output_item.done", "output_index": at, "item": one} for at, one in enumerate(items)
+        {"type": "response.output_item.done", "output_index": at, "item": item}
+        for at, item in enumerate(items)
     ]
     inner.append({"type": "response.completed", "response": {**body, "status": "completed"}})
     return [{"type": "response.event", "delegation_id": "d", "event": event} for event in inner]
@@ -179,7 +184,11 @@ def test_tools_of_a_backend(spans: Spans) -> None:
     hear(session, *backend("b2", request), model("May I?", 2_000, 2_400))
     session.send({"type": "response.item.create", "item": approval})
     hear(session, *backend("b3", server, words), model("It is 42", 4_000, 4_400), CLOSED)
-    shown = [(one.type, one.tool_name or one.content) for one in spans.told() if one.type != "llm"]
+    shown = [
+        (message.type, message.tool_name or message.content)
+        for message in spans.told()
+        if message.type != "llm"
+    ]
     assert shown == [
         ("user_message", "Look"),
         ("assistant_message", "One moment"),
@@ -208,6 +217,8 @@ async def test_a_sideband_connection(spans: Spans) -> None:
             app_async.live.sideband.connect(session_id="side_2") as connection_async,
         ):
             assert len([event async for event in connection_async]) == 5
-    calls = [one.voice_call.platform_call_id for one in spans.operations() if one.voice_call]
+    calls = [
+        operation.voice_call.platform_call_id for operation in spans.operations() if operation.voice_call
+    ]
     assert calls == ["side_1"] * 2 + ["side_2"] * 2
-    assert [text_of(*one.output) for one in spans.operations()] == ["Good day", "Bye bye"] * 2
+    assert [text_of(*operation.output) for operation in spans.operations()] == ["Good day", "Bye bye"] * 2

@@ -222,7 +222,7 @@ def test_turns_keep_their_order(spans: Spans, played: RealtimeSession, late_by: 
         if turn > late_by:
             hear(played, transcript(f"u{turn - late_by}", f"asked {turn - late_by}"))
     played.handle_close(None)
-    told = [(text_of(*one.input), text_of(*one.output)) for one in spans.operations()]
+    told = [(text_of(*operation.input), text_of(*operation.output)) for operation in spans.operations()]
     asked = [f"asked {turn}" if turn <= 3 - late_by else "" for turn in range(1, 4)]
     assert told == list(zip(asked, ["answer 1", "answer 2", "answer 3"], strict=True))
 

@@ -56,7 +56,7 @@ def player(kind: str, id: str) -> Event:
 
 
 def lines(spans: Spans) -> list[tuple[str, str]]:
-    return [(one.type.split("_")[0], one.content) for one in spans.told() if one.content]
+    return [(message.type.split("_")[0], message.content) for message in spans.told() if message.content]
 
 
 @pytest.mark.parametrize(("silence_ms", "interrupted"), [(-500, True), (400, False), (0, False)])
@@ -134,7 +134,7 @@ def test_a_request_that_is_refused(sent_before: bool, spans: Spans, played: Real
         done("r2", "Yes"),
     )
     assert lines(spans) == [("user", "Hi"), ("assistant", "Hello"), ("user", "And?"), ("assistant", "Yes")]
-    assert {one.system_instructions for one in spans.operations()} == {(Text("Be kind."),)}
+    assert {operation.system_instructions for operation in spans.operations()} == {(Text("Be kind."),)}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_what_an_mcp_server_answers_after_the_response(
     result = ServerToolCallResponse({"output": "found"}, "m1")
     assert (result in first.output[0].parts) is (when == "soon")
     assert (Message("tool", (result,)) in second.input) is (when == "late")
-    assert [one.type for one in spans.told()] == ["tool_call", "observation", "final_response"]
+    assert [item.type for item in spans.told()] == ["tool_call", "observation", "final_response"]
 
 
 def test_silence_is_no_message(spans: Spans, played: RealtimeSession) -> None:
@@ -183,7 +183,7 @@ def test_silence_is_no_message(spans: Spans, played: RealtimeSession) -> None:
     hear(played, TRANSCRIBED, {"type": "input_audio_buffer.timeout_triggered", "item_id": "u1"})
     hear(played, *spoken("u1")[2:], begun("r1"), done("r1", "Still there?"), transcript("u1", ""))
     hear(played, *spoken("u2"), transcript("u2", " \n"), begun("r2"), done("r2", "Hello?"))
-    assert [one.input for one in spans.operations()] == [(), ()]
+    assert [operation.input for operation in spans.operations()] == [(), ()]
     assert lines(spans) == [("assistant", "Still there?"), ("assistant", "Hello?")]
 
 
@@ -200,7 +200,7 @@ def test_a_line_that_the_application_adds(spans: Spans, played: RealtimeSession)
     line = item("s1", "system", {"type": "input_text", "text": "A VIP."})
     hear(played, session(), line, begun("r1"), done("r1", "Hello"))
     assert lines(spans) == [("system", "A VIP."), ("assistant", "Hello")]
-    assert [one.system_prompt for one in spans.updates()] == ["Be kind."]
+    assert [update.system_prompt for update in spans.updates()] == ["Be kind."]
 
 
 def test_a_person_who_goes_on(spans: Spans, played: RealtimeSession) -> None:
@@ -208,8 +208,8 @@ def test_a_person_who_goes_on(spans: Spans, played: RealtimeSession) -> None:
     hear(played, TRANSCRIBED, *spoken("u1"), transcript("u1", "I want"), begun("r1"), spoken("u2")[0])
     hear(played, done("r1", "", "cancelled", "turn_detected"), *spoken("u2")[1:], transcript("u2", "a pizza"))
     hear(played, begun("r2"), done("r2", "Sure"))
-    assert [one.name for one in spans.operations()] == [ADD_ITEMS, "chat"]
-    assert [one.type for one in spans.told()] == ["user_message", "user_message", "assistant_message"]
+    assert [operation.name for operation in spans.operations()] == [ADD_ITEMS, "chat"]
+    assert [item.type for item in spans.told()] == ["user_message", "user_message", "assistant_message"]
 
 
 def restored(text: str, role: str = "user") -> Event:
@@ -230,7 +230,7 @@ def test_a_session_that_begins_again(name: str | None, spans: Spans) -> None:
         hear(played, begun("r2"), done("r2", "Second"))
         played.handle_close(None)
     (found,) = spans.conversations().values()
-    assert [one.content for one in found] == ["One", "First", "Two", "Second"]
+    assert [message.content for message in found] == ["One", "First", "Two", "Second"]
     latest = spans.operations()[-1]
     assert latest.voice_call and latest.voice_call.platform_call_id == "sess_2"
     assert latest.system_instructions == (Text("Be kind."),)
@@ -241,4 +241,4 @@ def test_what_an_mcp_server_can_do(spans: Spans, played: RealtimeSession) -> Non
     listed = {"id": "l1", "type": "mcp_list_tools", "server_label": "docs", "tools": [{"name": "look"}]}
     hear(played, session(), {"type": "conversation.item.added", "item": listed})
     hear(played, {"type": "conversation.item.done", "item": listed}, begun("r1"), done("r1", "Hello"))
-    assert [one.type for one in spans.told()] == ["assistant_message"]
+    assert [item.type for item in spans.told()] == ["assistant_message"]

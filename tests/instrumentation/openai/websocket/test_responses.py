@@ -50,7 +50,10 @@ def test_a_whole_turn(spans: Spans) -> None:
 
 
 def _turns(spans: Spans) -> list[tuple[str, str, str]]:
-    return [(one.ending, text_of(*one.input), text_of(*one.output)) for one in spans.operations()]
+    return [
+        (operation.ending, text_of(*operation.input), text_of(*operation.output))
+        for operation in spans.operations()
+    ]
 
 
 @needs_lanes
@@ -120,7 +123,13 @@ def test_case_19_lanes_steering_prewarm_and_a_reconnect(spans: Spans) -> None:
         ("failed", "More", "los"),
         ("completed", "More", "done"),
     ]
-    assert [one.previous_response_id for one in spans.operations()] == [None, None, "a1", "a2", "a2"]
+    assert [operation.previous_response_id for operation in spans.operations()] == [
+        None,
+        None,
+        "a1",
+        "a2",
+        "a2",
+    ]
     told = [[item.content for item in items] for items in spans.conversations().values()]
     assert told == [
         ["Context", "A?", "one ", "Shorter", "shorter", "More", "los", "done"],

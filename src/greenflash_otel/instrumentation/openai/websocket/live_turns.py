@@ -96,7 +96,7 @@ class LiveExchange:
 
 
 def read_moment(event: JsonObject) -> int | None:
-    """Where an event ends on the session's time line."""
+    """Return where an event ends on the session's time line."""
     return read_count(event.get("end_ms", event.get("offset_ms")))
 
 

@@ -44,7 +44,7 @@ _queued: WeakKeyDictionary[Any, list[JsonObject]] = WeakKeyDictionary()
 
 
 def send(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Around ``send`` and ``send_raw``."""
+    """Observe ``send`` and ``send_raw``."""
     with _observe_sending(make, connection, args, kwargs):
         return wrapped(*args, **kwargs)
 
@@ -52,13 +52,13 @@ def send(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...]
 async def send_async(
     make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
-    """Around ``send`` and ``send_raw``."""
+    """Observe ``send`` and ``send_raw``."""
     with _observe_sending(make, connection, args, kwargs):
         return await wrapped(*args, **kwargs)
 
 
 def send_on_lane(make: MakeSession, wrapped: Any, lane: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Around ``send`` of a lane."""
+    """Observe ``send`` of a lane."""
     with _observe_sending_on_lane(make, lane, args, kwargs):
         return wrapped(*args, **kwargs)
 
@@ -66,13 +66,13 @@ def send_on_lane(make: MakeSession, wrapped: Any, lane: Any, args: tuple[Any, ..
 async def send_on_lane_async(
     make: MakeSession, wrapped: Any, lane: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
-    """Around ``send`` of a lane."""
+    """Observe ``send`` of a lane."""
     with _observe_sending_on_lane(make, lane, args, kwargs):
         return await wrapped(*args, **kwargs)
 
 
 def parse_event(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Around ``parse_event``, a plain function of both."""
+    """Observe ``parse_event``, a plain function of both."""
     event = wrapped(*args, **kwargs)
     with guarded("observe a session"):
         frame = kwargs["data"] if "data" in kwargs else args[0]
@@ -84,7 +84,7 @@ def parse_event(make: MakeSession, wrapped: Any, connection: Any, args: tuple[An
 def observe_recv_bytes(
     make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
-    """Around ``recv_bytes``."""
+    """Observe ``recv_bytes``."""
     with _observe_reading(make, connection):
         frame = wrapped(*args, **kwargs)
     _note_frame(make, connection, frame)
@@ -94,7 +94,7 @@ def observe_recv_bytes(
 async def observe_recv_bytes_async(
     make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
-    """Around ``recv_bytes``."""
+    """Observe ``recv_bytes``."""
     with _observe_reading(make, connection):
         frame = await wrapped(*args, **kwargs)
     _note_frame(make, connection, frame)
@@ -102,7 +102,7 @@ async def observe_recv_bytes_async(
 
 
 def close(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Around ``close``."""
+    """Observe ``close``."""
     with _observe_closing(make, connection):
         return wrapped(*args, **kwargs)
 
@@ -110,13 +110,13 @@ def close(make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...
 async def close_async(
     make: MakeSession, wrapped: Any, connection: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
-    """Around ``close``."""
+    """Observe ``close``."""
     with _observe_closing(make, connection):
         return await wrapped(*args, **kwargs)
 
 
 def enter(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Around a manager's ``__enter__``."""
+    """Observe a manager's ``__enter__``."""
     connection = wrapped(*args, **kwargs)
     _note_opened(make, manager, connection)
     return connection
@@ -125,14 +125,14 @@ def enter(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], 
 async def enter_async(
     make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
-    """Around a manager's ``__aenter__``."""
+    """Observe a manager's ``__aenter__``."""
     connection = await wrapped(*args, **kwargs)
     _note_opened(make, manager, connection)
     return connection
 
 
 def observe_queue(make: MakeSession, wrapped: Any, manager: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Around ``send`` of a manager, which keeps events until there is a connection."""
+    """Observe ``send`` of a manager, which keeps events until there is a connection."""
     result = wrapped(*args, **kwargs)
     with guarded("observe a session"):
         events = _queued.setdefault(manager, [])

@@ -142,7 +142,7 @@ class ResponsesSession(Session):
         )
 
     def _take_back(self, steer: JsonObject) -> None:
-        """Steering input that no response took in."""
+        """Take back steering input that no response took in."""
         target = read_str(steer.get("previous_response_id")) or ""
         returned = read_messages(steer.get("input"))
         waiting = [message for message in self._steered.pop(target, None) or () if message not in returned]
@@ -150,7 +150,7 @@ class ResponsesSession(Session):
             self._steered.remember(target, tuple(waiting))
 
     def _continue_operation(self, operation: Operation) -> Operation:
-        """``operation`` with what was prepared for it."""
+        """Return ``operation`` with what was prepared for it."""
         prepared = self._prepared.get(operation.previous_response_id or "")
         if prepared is None:
             return operation

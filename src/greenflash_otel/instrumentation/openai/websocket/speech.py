@@ -78,7 +78,7 @@ class Speech:
     """Whether nobody can interrupt it any more."""
 
     def add_audio(self, base64_content: str, format: str, now_ms: int) -> None:
-        """More of it has come."""
+        """Add audio that has come."""
         size_bytes = len(base64_content) * 3 // 4 - base64_content[-2:].count("=")
         self.audio_ms += size_bytes * 1000 // BYTES_PER_S.get(format, 8_000)
         if self.started_ms is None:
@@ -120,7 +120,7 @@ class Speech:
         return not self.over and now_ms < self.started_ms + self.audio_ms + PLAYBACK_MARGIN_MS
 
     def compute_end_ms(self, done_ms: int) -> int:
-        """When it was at its end, given when the last of it came."""
+        """Return when it was at its end, from when the last of it came."""
         if self.started_ms is None:
             return done_ms
         if self.heard_ms is not None:
@@ -160,7 +160,7 @@ class Pace:
 def add_speech(
     operation: Operation, speech: Speech, done_ms: int, chars_per_s: float = CHARS_PER_S
 ) -> Operation:
-    """``operation`` with how its answer was spoken, of which only what was heard is retained."""
+    """Return ``operation`` with how its answer was spoken, of which only what was heard is retained."""
     if speech.started_ms is None or not operation.output:
         return operation
     question = next((message.voice for message in reversed(operation.input) if message.voice), None)
