@@ -64,7 +64,7 @@ def _count(piece: Piece, file: ImportedFile) -> None:
         file.report(piece.line, piece.problem)
     elif piece.remark:
         file.remarks += 1
-        internal_errors.count_repaired()
+        internal_errors.count_repaired(len(piece.outcomes))
         file.report(piece.line, piece.remark)
 
 

@@ -78,7 +78,8 @@ class ImportedFile:
         if self.spans or self.logs or self.outcomes:
             return ""
         if self.format != "otlp":
-            return "" if self.problems else f"{self.path}: there is nothing to import in it."
+            is_part = self.format == "openai-batch"  # its requests are imported with their answers
+            return "" if self.problems or is_part else f"{self.path}: there is nothing to import in it."
         if self.is_wrong:
             return (
                 f"{self.path}: no spans and no log records in it. Name a file of OTLP: JSON, JSON lines or protobuf. "

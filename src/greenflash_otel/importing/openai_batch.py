@@ -48,13 +48,9 @@ def read_batch(paths: Sequence[Path], rules: ImportRules) -> Iterator[Piece]:
             for line in read_json_lines(path):
                 if not line.problem and _is_answer(line.fields):
                     yield _read_answer(path, line, requests, rules)
-        for path, first, number in requests.list_unanswered():
-            yield Piece(
-                path,
-                first,
-                1.0,
-                problem=f"{number} requests have no answer, this is the first; name the output and the error file too",
-            )
+        for path, first, more in requests.list_unanswered():
+            problem = f"no answer to it, nor to {more} others" if more else "no answer to it"
+            yield Piece(path, first, 1.0, problem=f"{problem}; name the output file and the error file too")
 
 
 def _is_answer(fields: JsonObject) -> bool:
@@ -93,12 +89,14 @@ def _make_call(path: Path, request: JsonObject, answered: JsonObject, rules: Imp
     )
     if not operation.input:
         raise UnusableLineError("the request has no messages")
-    facts: dict[str, Json] = {"custom_id": read_str(answered.get("custom_id")), "latency_ms": None}
+    begun_ms, ended_ms = _read_times_ms(content, rules.find_default_ms(path))
+    facts: dict[str, Json] = {"custom_id": read_str(answered.get("custom_id"))}
+    if ended_ms == begun_ms:
+        facts["latency_ms"] = None  # nobody knows it
     if answer.failure and (status := read_count(response.get("status_code"))):
         facts["http_status"] = status
     verdict = judge(answer, complete=True, error=None)
     operation = complete_operation(operation, answer, verdict, first_chunk_s=None, properties=facts)
-    begun_ms, ended_ms = _read_times_ms(content, rules.find_default_ms(path))
     return make_operation_span(operation, begun_ms, ended_ms, rules)
 
 
@@ -152,9 +150,9 @@ class _RequestTable:
         return read_json_object(read_json(row[0]))
 
     def list_unanswered(self) -> Iterator[tuple[Path, int, int]]:
-        """Yield the files of requests without an answer, with the line of the first, and how many."""
+        """Yield the files of requests without an answer, with the line of the first, and how many more there are."""
         rows = self._database.execute(
-            "SELECT path, min(line), count(*) FROM requests WHERE NOT is_answered GROUP BY path ORDER BY path"
+            "SELECT path, min(line), count(*) - 1 FROM requests WHERE NOT is_answered GROUP BY path ORDER BY path"
         )
-        for path, first, number in rows:
-            yield Path(path), first, number
+        for path, first, more in rows:
+            yield Path(path), first, more
