@@ -73,6 +73,7 @@ number changes when one is removed or changes its meaning.
 | `conversation/1` | `show` | `id`, `external_id`, `user`, `organization`, `product_id`, `model`, `created_at`, `updated_at`, `system_prompt`, `properties`, `url`, `branch_count`; `turns`, each with `number`, `id`, `at`, `user`, `steps`, `answers`, `system`, `failure`, `branches`; `outcomes`, `ratings`. Within a turn, `index` is the order |
 | `request/1` | `show --raw`, `show --curl` | `number`, `at`, `method`, `path`, `status`, `about`, `body`, `curl` |
 | `tail/1` | `tail` | `at`, `kind` (`user`, `answer`, `system`, `steps`, `outcome`, `rating`, `profile`, `rejected`, `sampled`), `conversation`, `conversation_id`, `user`, `cursor`, and what the kind has |
+| `import/1` | `import` | `dry_run`, `exit`, `lost`; `files`, each with `file`, `format`, `conversations` or `spans`, `outcomes`, `problems`, `remarks`; `accepted`, `delivered`, `sampled_out`, `pending`, `rejected`, `repaired`; of a dry run `messages`, `conversations`, `outcomes`, `ratings`, `requests` |
 | `error/1` | any, with exit code 1 or 2 | `error`, `exit`, `hint` where there is one |
 
 `age_s` is the age of the newest thing in a request, in seconds. `attempts` is `null` for what waits: its attempts are not stored.
