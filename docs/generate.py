@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ number changes when one is removed or changes its meaning.
 | `conversation/1` | `show` | `id`, `external_id`, `user`, `organization`, `product_id`, `model`, `created_at`, `updated_at`, `system_prompt`, `properties`, `url`, `branch_count`; `turns`, each with `number`, `id`, `at`, `user`, `steps`, `answers`, `system`, `failure`, `branches`; `outcomes`, `ratings`. Within a turn, `index` is the order |
 | `request/1` | `show --raw`, `show --curl` | `number`, `at`, `method`, `path`, `status`, `about`, `body`, `curl` |
 | `tail/1` | `tail` | `at`, `kind` (`user`, `answer`, `system`, `steps`, `outcome`, `rating`, `profile`, `rejected`, `sampled`), `conversation`, `conversation_id`, `user`, `cursor`, and what the kind has |
+| `import/1` | `import` | `dry_run`, `exit`, `lost`; `files`, each with `file`, `format`, `conversations` or `spans`, `outcomes`, `problems`, `remarks`; `accepted`, `delivered`, `sampled_out`, `pending`, `rejected`, `repaired`; of a dry run `messages`, `conversations`, `outcomes`, `ratings`, `requests` |
 | `error/1` | any, with exit code 1 or 2 | `error`, `exit`, `hint` where there is one |
 
 `age_s` is the age of the newest thing in a request, in seconds. `attempts` is `null` for what waits: its attempts are not stored.
@@ -135,7 +137,47 @@ def _helps(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
                 yield from _helps(inner)
 
 
-PAGES = {"settings.md": settings_page, "command-line.md": command_line_page, "doctor.md": doctor_page}
+COVERAGE = """# Coverage
+
+Made by `make docs` from `coverage.json`. Each field of each request of Greenflash's SDK and of its API's schema: how it is set in one line
+([`instrument()`](usage.md)), with [LangChain's handler](langchain.md), and through [OTLP](collector.md). A dash means that it cannot be set there.
+
+The proof of each cell is a run of everything that can be recorded. Afterwards the local Greenflash was sent the fields that this page says, and no other:
+`tests/coverage/test_coverage.py::test_what_runs_set`, once per way in. `test_every_field_has_a_row` compares the rows with the SDK and with the schema.
+"""
+WAYS = {"one_line": "One line", "handler": "Handler", "otlp": "OTLP"}
+PROOF = "tests/coverage/test_coverage.py::test_what_runs_set"
+
+
+def coverage_page() -> str:
+    """Every field of Greenflash's requests, with the test that proves how it is set."""
+    page = json.loads((DOCS / "coverage.json").read_text(encoding="utf-8"))
+    lines = [COVERAGE.rstrip()]
+    for request, rows in page["requests"].items():
+        lines += ["", f"## `{request}`", ""]
+        lines += ["| Field | One line | Handler | OTLP | Proof |", "|---|---|---|---|---|"]
+        lines += [f"| `{field}` | {' | '.join(_coverage_cells(row))} |" for field, row in rows.items()]
+    lines += ["", "## Types of messages", "", "Each of the 18 is sent in a run of each way in.", ""]
+    lines += ["| Type | What it is | Proof |", "|---|---|---|"]
+    lines += [f"| `{type}` | {what} | `{PROOF}` |" for type, what in page["types"].items()]
+    lines += ["", "## Requests that this library does not send", "", "| Type of the SDK | Why |", "|---|---|"]
+    lines += [f"| `{name}` | {reason}. |" for name, reason in page["others"].items()]
+    return "\n".join([*lines, ""])
+
+
+def _coverage_cells(row: dict[str, str]) -> list[str]:
+    if reason := row.get("reason"):
+        return ["–", "–", "–", f"Not set. {reason}."]
+    proofs = [f"`[{way}]`" for way in WAYS if way in row]
+    return [*(row.get(way, "–") for way in WAYS), " ".join(proofs)]
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "command-line.md": command_line_page,
+    "doctor.md": doctor_page,
+    "coverage.md": coverage_page,
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

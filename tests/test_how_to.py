@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from greenflash_otel.checkup.finding import CHECKS
-from greenflash_otel.cli import make_parser
+from greenflash_otel.cli import main, make_parser
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.testing import Emulator, render
 from tests.chat import completion
-from tests.conftest import PRODUCT
+from tests.conftest import PRODUCT, make_environment
 from tests.doc_blocks import DocBlock, blocks_of, is_shown
 
 ROOT = Path(__file__).parents[1]
@@ -107,6 +107,31 @@ def test_a_guide_does_what_it_shows(page: Path, greenflash_emulator: Emulator, t
     for block in blocks_of(page):
         if block.language == "text" and not block.mark:
             assert any(is_shown(entry, block.text) for entry in happened), "\n".join([block.text, *happened])
+
+
+def test_a_guide_imports_its_files(
+    greenflash_emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A block of data names its file. Commands whose files are shown print what the page shows."""
+    page = DOCS / "how-to" / "import.md"
+    for name, value in make_environment(greenflash_emulator, tmp_path / "outbox").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    printed: list[str] = []
+    for block in blocks_of(page):
+        if block.language in ("json", "csv"):
+            Path(block.mark).write_text(block.text, encoding="utf-8")
+        elif block.language == "text":
+            assert printed.pop().strip() == block.text.strip()
+        for words in map(shlex.split, block.text.splitlines() if block.language == "sh" else ()):
+            if Path(words[2]).exists():
+                assert main(words[1:]) == 0
+                printed.append(capsys.readouterr().out)
+    assert printed == []
+    assert greenflash_emulator.conversation("chat-42").outcomes[0].value == "149.00"
 
 
 def marked(language: str) -> Iterator[tuple[Path, DocBlock]]:

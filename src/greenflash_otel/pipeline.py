@@ -153,6 +153,15 @@ class Pipeline:
             unfinished=outcome,
         )
 
+    def take_outcomes(self, outcomes: Iterable[Outcome]) -> bool:
+        """Keep outcomes that name what they belong to: as `take`."""
+        records = tuple(outcomes)
+        return self._do(
+            lambda: (
+                len([self._converter.take_outcome(one, ConversationContext(), None) for one in records]) > 0
+            )
+        )
+
     def take_rating(
         self, rating: Rating, context: ConversationContext, trace_id: str | None
     ) -> Rating | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.messages import Address
+from greenflash_otel.ingest.conversion import StateStore
 from greenflash_otel.ingest.ingest import Ingest
+from greenflash_otel.ingest.notes import NoteStore
 from greenflash_otel.ingest.printing import PrintingStore
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.ingest.spill import SpanSpill
@@ -23,19 +25,32 @@ def make_conversation_store(outbox: Outbox, settings: Settings) -> ConversationS
 def make_converter(
     outbox: Outbox, settings: Settings, redact: Redact | None, conversations: ConversationStore
 ) -> Ingest:
-    """Make what turns spans into requests."""
+    """Make what turns spans into requests, which go into an outbox."""
+    return make_ingest(
+        PrintingStore(outbox) if settings.print else outbox, settings, redact, conversations, outbox
+    )
+
+
+def make_ingest(
+    store: StateStore,
+    settings: Settings,
+    redact: Redact | None,
+    conversations: ConversationStore,
+    shared_notes: NoteStore,
+) -> Ingest:
+    """Make what turns spans into requests, wherever these go."""
     sampler = _make_sampler(settings, conversations)
     # What is kept here, Greenflash must not sample once more.
     force_sample = True if sampler else settings.force_sample
     return Ingest(
-        PrintingStore(outbox) if settings.print else outbox,
+        store,
         Address(str(settings.product_id), settings.default_user_id, settings.sample_rate, force_sample),
         redact,
         conversations=conversations,
         sampler=sampler,
         keep_on=settings.keep_on,
         name_wait_s=settings.name_wait_s,
-        shared_notes=outbox,
+        shared_notes=shared_notes,
     )
 
 

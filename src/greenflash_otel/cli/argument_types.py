@@ -53,6 +53,11 @@ def read_since(text: str) -> str:
         ) from None
 
 
+def read_at_ms(text: str) -> int:
+    """Read an age or a time as `read_since` does; return Unix milliseconds."""
+    return int(datetime.fromisoformat(read_since(text).replace("Z", "+00:00")).timestamp() * 1000)
+
+
 def read_url(text: str) -> str:
     """Read the address of an emulator; its API's counts, too."""
     error = ArgumentTypeError(f"{text!r} is no address such as http://127.0.0.1:8765")

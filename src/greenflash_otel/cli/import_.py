@@ -3,176 +3,162 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import shlex
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from greenflash_otel import internal_errors
-from greenflash_otel.gateway.imported_logs import ImportedLogs
-from greenflash_otel.gateway.otlp_files import log_parts_of, parts_of, size_of
-from greenflash_otel.gateway.otlp_values import OtlpRequest, Record, explain_rejected
-from greenflash_otel.ingest.log_correlation import can_join
+from greenflash_otel.cli.command_failure import CommandFailure
+from greenflash_otel.cli.import_lines import import_lines
+from greenflash_otel.cli.imported_file import ImportedFile, ImportTarget, OutOfRoomError
+from greenflash_otel.importing.file_formats import AUTO, OTLP, READERS, find_format
+from greenflash_otel.importing.piece import ImportRules
+from greenflash_otel.importing.rehearsal import Rehearsal
+from greenflash_otel.message_ids.ids import key_of
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.settings import MOST_NAME_WAIT_S, Settings
 
-PATIENCE_S = 60.0
-"""How long to wait for room in the outbox before giving up."""
-
-
-class OutOfRoomError(Exception):
-    """The outbox has no room, and nothing can be delivered."""
-
-
-@dataclass(slots=True)
-class ImportedFile:
-    """A file and what was found in it."""
-
-    path: Path
-    start: int = 0
-    """The byte to begin at."""
-    spans: int = 0
-    logs: int = 0
-    problems: int = 0
-    """Requests, or parts of them, that cannot be read."""
-    foreign: int = 0
-    """Objects in JSON that are none of OTLP's."""
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether there is something in it, and nothing that can be imported."""
-        return not self.spans and not self.logs and bool(self.problems or self.foreign)
-
-    def describe_emptiness(self) -> str:
-        """Say that there is nothing to import in it; an empty text if there is."""
-        if self.spans or self.logs:
-            return ""
-        if self.is_wrong:
-            return f"{self.path}: no spans and no log records in it. Name a file of OTLP: JSON, JSON lines or protobuf."
-        after = f" after byte {self.start}" if self.start else ""
-        return f"{self.path}: no spans and no log records in it{after}, so there is nothing to import."
-
 
 def run(given: argparse.Namespace) -> int:
-    """Back-fill what files report; 0 if all of it is delivered, 2 if a file is none of OTLP."""
+    """Back-fill what files report; 0 if all of it is delivered, 2 if a file cannot be what it should be."""
     settings = Settings.read(os.environ)
     if settings.name_wait_s:  # a name may come anywhere in the files
         settings = replace(settings, name_wait_s=MOST_NAME_WAIT_S)
-    pipeline = Pipeline(settings)
-    files = [ImportedFile(Path(name)) for name in given.files]
-    files[0].start = given.start
     try:
-        _import_all(pipeline, files)
-        delivered = pipeline.flush(given.timeout)
-    except OutOfRoomError:
-        return 1
+        files = _find_formats(given)
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
-        return 2
+        return _refuse_file(error)
+    rules = ImportRules(key_of(settings.id_key), settings.capture_content, given.at)
+    if given.dry_run:
+        return _rehearse(given, files, rules, settings)
+    return _deliver(given, files, rules, settings)
+
+
+def _find_formats(given: argparse.Namespace) -> Sequence[ImportedFile]:
+    """Return the files, each with its format, and say what was found.
+
+    Raises:
+        OSError: A file cannot be read.
+        CommandFailure: ``--from`` is given for a file that is not read by bytes.
+    """
+    files = []
+    for name in given.files:
+        path = Path(name)
+        format = find_format(path) if given.format == AUTO else given.format
+        files.append(ImportedFile(path, format))
+        if given.format == AUTO and format != OTLP:
+            print(f"{path}: read as {format}.", file=sys.stderr)
+    if given.start and files[0].format != OTLP:
+        raise CommandFailure(
+            f"--from is for files of OTLP, and {files[0].path} is one of {files[0].format}",
+            hint="Run the same command without it: what was imported before is not imported twice.",
+        )
+    files[0].start = given.start
+    return files
+
+
+def _deliver(
+    given: argparse.Namespace, files: Sequence[ImportedFile], rules: ImportRules, settings: Settings
+) -> int:
+    pipeline = Pipeline(settings)
+    delivered = False
+    try:
+        _import_all(pipeline, files, rules)
+        delivered = pipeline.flush(given.timeout)
+        code = _judge(files) or (0 if delivered else 1)
+    except OutOfRoomError:
+        code = 1
+    except OSError as error:
+        code = _refuse_file(error)
     except sqlite3.Error as error:
-        print(f"No room for log records in the folder of temporary files: {error}", file=sys.stderr)
-        return 2
+        code = _refuse_room(error)
     finally:
         pipeline.shutdown(0, settle=False)  # what waits when this is interrupted waits for the rest
-        print(pipeline.stats())
-    for said in filter(None, (file.describe_emptiness() for file in files)):
-        print(said, file=sys.stderr)
-    if any(file.is_wrong for file in files):
-        return 2
-    return 0 if delivered and not any(file.problems for file in files) else 1
+        stats = pipeline.stats()
+        if not given.json:
+            print(stats)
+    if given.json:
+        counts = {name: asdict(stats)[name] for name in ("accepted", "delivered", "sampled_out", "pending")}
+        more = {"rejected": stats.rejected, "lost": dict(stats.lost), "repaired": stats.repaired}
+        _print_json(files, {"dry_run": False, **counts, **more, "exit": code})
+    return code
 
 
-def _import_all(pipeline: Pipeline, files: Sequence[ImportedFile]) -> None:
-    """Read the log records of all files, then hand over their spans with them.
+def _rehearse(
+    given: argparse.Namespace, files: Sequence[ImportedFile], rules: ImportRules, settings: Settings
+) -> int:
+    target = Rehearsal(settings)
+    try:
+        _import_all(target, files, rules)
+        conversations = target.finish()
+    except OSError as error:
+        return _refuse_file(error)
+    except sqlite3.Error as error:
+        return _refuse_room(error)
+    code, items = _judge(files), target.items
+    if target.lost and not code:
+        code = 1
+    if given.json:
+        counts = {"messages": items["messages"], "conversations": conversations, "outcomes": items["outcome"]}
+        more = {"ratings": items["rating"], "requests": target.requests.total(), "lost": dict(target.lost)}
+        _print_json(files, {"dry_run": True, **counts, **more, "exit": code})
+        return code
+    print(
+        f"Would send {items['messages']} messages of {conversations} conversations, {items['outcome']} outcomes"
+        f" and {items['rating']} ratings in {target.requests.total()} requests. Nothing was sent or stored."
+    )
+    return code
+
+
+def _import_all(target: ImportTarget, files: Sequence[ImportedFile], rules: ImportRules) -> None:
+    """Hand over what files have, one format after the other: outcomes come last.
 
     Raises:
         OutOfRoomError, OSError, sqlite3.Error: It cannot go on.
     """
-    with ImportedLogs() as logs:
-        with_logs = [file.path for file in files if _read_logs(file, logs)]
-        for number, file in enumerate(files):
-            after = [file.path for file in files[number + 1 :]]
-            before = [file.path for file in files[:number] if file.path in with_logs]
-            _import_file(pipeline, logs, file, [*after, *before])
-        number = _hand_over_unjoined(pipeline, logs)
-        if number and not files[0].start:  # else their spans may be in what was imported before
-            print(f"The spans of {number} log records are in none of the files.", file=sys.stderr)
+    if of_otlp := [file for file in files if file.format == OTLP]:
+        from greenflash_otel.cli.import_otlp import import_otlp
+
+        import_otlp(target, of_otlp)
+    for format in READERS:
+        if of_format := [file for file in files if file.format == format]:
+            import_lines(target, format, of_format, rules)
 
 
-def _read_logs(file: ImportedFile, logs: ImportedLogs) -> bool:
-    """Keep the log records of a file; return whether it has requests of log records."""
-    is_found = False
-    for part in log_parts_of(file.path):
-        is_found = True
-        file.problems += _report(file.path, part.end, part.logs, part.problem)
-        file.logs += len(part.logs.records) + part.logs.unused
-        logs.add(part.logs.records)
-    return is_found
+def _judge(files: Sequence[ImportedFile]) -> int:
+    """Say what could not be read, and return the exit code for that."""
+    for file in files:
+        if said := file.describe_emptiness():
+            print(said, file=sys.stderr)
+    if any(file.is_wrong for file in files):
+        return 2
+    return 1 if any(file.problems for file in files) else 0
 
 
-def _import_file(pipeline: Pipeline, logs: ImportedLogs, file: ImportedFile, rest: Sequence[Path]) -> None:
-    """Hand over the spans of a file, part by part, and count what could not be read or stored.
-
-    Args:
-        rest: The files that are needed to go on, besides this one.
-    """
-    path, at, size = file.path, file.start, size_of(file.path)
-    try:
-        for part in parts_of(path, at):
-            file.problems += _report(path, part.end, part.spans, part.problem)
-            file.spans += len(part.spans.records)
-            file.foreign += not part.is_otlp
-            for spans in logs.join(part.spans.records):
-                _hand_over(pipeline, partial(pipeline.take, spans))
-            at = part.end
-            _show(path, at, size)
-    except (KeyboardInterrupt, OutOfRoomError):
-        command = shlex.join(["greenflash-otel", "import", "--from", str(at), *map(str, (path, *rest))])
-        print(f"Stopped. To go on: {command}", file=sys.stderr)
-        raise
-    finally:
-        _show(path, at, size, end="\n")
+def _refuse_file(error: OSError) -> int:
+    print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+    return 2
 
 
-def _hand_over_unjoined(pipeline: Pipeline, logs: ImportedLogs) -> int:
-    """Hand over the log records that no span was joined with; return how many of them wait for their span."""
-    number = 0
-    for some in logs.list_unjoined():
-        _hand_over(pipeline, partial(pipeline.take_logs, some))
-        number += sum(map(can_join, some))
-    return number
+def _refuse_room(error: sqlite3.Error) -> int:
+    print(f"No room in the folder of temporary files: {error}", file=sys.stderr)
+    return 2
 
 
-def _report(path: Path, end: int, request: OtlpRequest[Record], problem: str) -> bool:
-    """Count what could not be read of a part of a file, and print it; return whether there was anything."""
-    internal_errors.count_repaired(request.repaired)
-    for lost, number in request.rejected.items():
-        internal_errors.count_lost(lost, number)
-    reason = problem or explain_rejected(request.rejected)
-    if reason:
-        print(f"{path}, up to byte {end}: {reason}", file=sys.stderr)
-    return bool(reason)
-
-
-def _hand_over(pipeline: Pipeline, take: Callable[[], bool]) -> None:
-    """Hand over records; where there is no room for them, once more when something was delivered.
-
-    Raises:
-        OutOfRoomError: There is still no room.
-    """
-    if take():
-        return
-    pipeline.deliver_ready(PATIENCE_S)
-    if not take():
-        print("The outbox has no room, and nothing can be delivered.", file=sys.stderr)
-        raise OutOfRoomError
-
-
-def _show(path: Path, at: int, size: int | None, end: str = "") -> None:
-    if sys.stderr.isatty():
-        share = f"{100 * at // max(size, 1)} %" if size is not None else f"{at} bytes"
-        print(f"\r{path.name}: {share}", end=end, file=sys.stderr, flush=True)
+def _print_json(files: Sequence[ImportedFile], fields: Mapping[str, Any]) -> None:
+    listed = [
+        {
+            "file": str(file.path),
+            "format": file.format,
+            "spans" if file.format == OTLP else "conversations": file.spans,
+            "outcomes": file.outcomes,
+            "problems": file.problems,
+            "remarks": file.remarks,
+        }
+        for file in files
+    ]
+    print(json.dumps({"schema": "import/1", "files": listed, **fields}))

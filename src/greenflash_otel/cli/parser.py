@@ -6,10 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from greenflash_otel.cli.argument_types import read_at_ms
 from greenflash_otel.cli.command_parser import CommandParser, read_version
 from greenflash_otel.cli.json_option import add_json
 from greenflash_otel.cli.reading_parsers import add_reading_commands
 from greenflash_otel.cli.setting_options import add_settings
+
+FORMATS = ("auto", "otlp", "openai-batch", "chat", "fine-tuning", "outcomes")
+"""Formats of files for an import; a test compares them with its readers."""
 
 Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
 
@@ -71,14 +75,30 @@ def _add_demo(commands: Commands) -> None:
 
 def _add_import(commands: Commands) -> None:
     importing = commands.add_parser(
-        "import", help="back-fill from files of spans and log records", description=IMPORT
+        "import", help="back-fill from files of conversations and outcomes", description=IMPORT
     )
     importing.add_argument("files", nargs="+", metavar="file")
     importing.add_argument(
-        "--from", dest="start", type=int, default=0, help="byte of the first file to begin at"
+        "--format",
+        choices=FORMATS,
+        default="auto",
+        help="of the files (default %(default)s: what is in them)",
+    )
+    importing.add_argument(
+        "--dry-run", action="store_true", help="say what would be sent; send and store nothing"
+    )
+    importing.add_argument(
+        "--at",
+        type=read_at_ms,
+        metavar="TIME",
+        help="of what has no time (default: when its file was changed)",
+    )
+    importing.add_argument(
+        "--from", dest="start", type=int, default=0, help="byte of the first file to begin at; of OTLP only"
     )
     importing.add_argument("--timeout", type=float, default=600.0, help="seconds (default %(default)s)")
     importing.set_defaults(command="import_:run", parser=importing)
+    add_json(importing)
     add_settings(importing)
 
 
@@ -164,11 +184,14 @@ GATEWAY = (
     "0: it ran until it was stopped; 2: it could not start."
 )
 IMPORT = (
-    "Delivers the conversations that files of spans and log records describe, with their original times: OTLP "
-    "as JSON, as JSON lines (the Collector's file exporter), or as protobuf, gzipped or not. Name all files "
+    "Delivers the conversations and outcomes of files, with their original times. Formats: otlp: spans and log "
+    "records, as JSON, as JSON lines (the Collector's file exporter), or as protobuf; chat: JSON lines of "
+    "conversations or of messages; openai-batch: the input and output files of OpenAI's Batch API; fine-tuning: "
+    "OpenAI's training files; outcomes: CSV or JSON lines. Each may be gzipped. Name all files "
     "in one call, in any order: log records say what was said in spans of other files. Importing a file again "
-    "adds nothing that Greenflash has. Exit code 0: all delivered, or the files are empty; 1: something was not "
-    "read or delivered; 2: a file is none of OTLP or cannot be read, or a setting is wrong."
+    "adds nothing that Greenflash has, so an import that was interrupted is run again. Exit code 0: all delivered, or "
+    "the files are empty; 1: something was not read or delivered; 2: a file is none of its format or cannot be read, "
+    "or a setting is wrong."
 )
 DEMO = (
     "Runs a real OpenAI client against recorded answers and a local Greenflash, and prints the "

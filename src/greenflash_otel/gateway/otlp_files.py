@@ -6,7 +6,6 @@ A file may contain spans, log records, or both. A line that cannot be read does 
 from __future__ import annotations
 
 import gzip
-import io
 import time
 import zlib
 from collections.abc import Iterator
@@ -14,18 +13,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias, cast
+from typing import BinaryIO, Literal, TypeAlias
 
 from greenflash_otel.gateway import otlp, otlp_logs
 from greenflash_otel.gateway.limits import FILE_LIMITS
+from greenflash_otel.importing.files import CUT as CUT
+from greenflash_otel.importing.files import NO_GZIP, is_packed, open_file
 
 MAX_BYTES = FILE_LIMITS.max_bytes
 SIGNALS = (b'"resourceSpans"', b'"resourceLogs"', b'"resourceMetrics"')
 """What a request in JSON begins with; a text within it has other quotation marks."""
 FIRST_LINES = 3
 """Lines from which the layout of a file is seen: the first may be cut."""
-CUT = "the packed file ends in the middle"
-NO_GZIP = "the file begins like gzip, and is none"
 
 Layout: TypeAlias = Literal["lines", "document", "protobuf"]
 
@@ -93,22 +92,11 @@ def log_parts_of(path: Path) -> Iterator[LogPart]:
 
 def size_of(path: Path) -> int | None:
     """Return the bytes of a file when it is unpacked; None if the file would have to be read for that."""
-    return None if _is_packed(path) else path.stat().st_size
-
-
-def _open_file(path: Path) -> BinaryIO:
-    if _is_packed(path):
-        return cast(BinaryIO, io.BufferedReader(cast("io.RawIOBase", gzip.open(path))))
-    return path.open("rb")
-
-
-def _is_packed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
+    return None if is_packed(path) else path.stat().st_size
 
 
 def _contents_of(path: Path, start: int) -> Iterator[_Content]:
-    with _open_file(path) as file:
+    with open_file(path) as file:
         try:
             layout = _find_layout(file)
             file.seek(start)
