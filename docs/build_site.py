@@ -103,7 +103,7 @@ def run_zensical(work: Path, site: Path) -> None:
     text = (DOCS / "zensical.toml").read_text(encoding="utf-8")
     text = text.replace('["../src"]', f'["{(ROOT / "src").as_posix()}"]')
     (work / "zensical.toml").write_text(text, encoding="utf-8")
-    done = subprocess.run(  # noqa: S603 - our own environment
+    done = subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--clean", "--strict"],
         cwd=work,
         capture_output=True,
@@ -120,7 +120,15 @@ def describe_name(name: str, package: Any) -> str:
     found = package[name]
     found = found.final_target if found.is_alias else found
     head = f"{found.name}({', '.join(map(str, found.parameters))})" if found.is_function else found.name
-    lines = [f"### {name}", "", "```python", head, "```", "", found.docstring.value if found.docstring else ""]
+    lines = [
+        f"### {name}",
+        "",
+        "```python",
+        head,
+        "```",
+        "",
+        found.docstring.value if found.docstring else "",
+    ]
     return "\n".join(lines)
 
 
@@ -155,7 +163,9 @@ def first_sentence(text: str) -> str:
 def main() -> None:
     """Build the site into the folder of the command line, which must be new or empty."""
     parser = argparse.ArgumentParser(description="Build the site.")
-    parser.add_argument("folder", type=Path, help="becomes the site; its neighbour FOLDER.work is for the tool")
+    parser.add_argument(
+        "folder", type=Path, help="becomes the site; its neighbour FOLDER.work is for the tool"
+    )
     site = parser.parse_args().folder.resolve()
     work = site.with_name(f"{site.name}.work")
     for folder in (work, site):
