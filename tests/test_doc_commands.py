@@ -13,14 +13,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
 from greenflash_otel.cli import ENDED_BY_CTRL_C, make_parser
-from greenflash_otel.testing import Emulator
+from greenflash_otel.testing import Emulator, FaultReply
 from tests.conftest import make_environment
 from tests.doc_blocks import DocBlock, blocks_of, is_shown
 from tests.viewer.stories import tell_short_story
@@ -34,10 +34,18 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 SHELL = ("sh", "console")
 DATA = {"json": json.loads, "toml": tomllib.loads, "yaml": lambda text: list(yaml.safe_load_all(text))}
-OTHERS = ("text", "python", "js", "html", "dockerfile")
+OTHERS = ("", "text", "python", "js", "html", "dockerfile")
 """Read or run elsewhere: `test_docs`, `test_how_to`, `gateway/test_containers`."""
 INSTALLS = ("pip install ", "uv pip ", "uvx ")
 NORUN = "norun: "
+REFUSED = """
+import greenflash_otel as greenflash
+greenflash.instrument(frameworks=())
+for event in ("refused", "taken"):
+    greenflash.record_outcome(event, user_id="ada")
+greenflash.flush(10)
+assert greenflash.stats().rejected == 1, greenflash.stats()
+"""
 MOST_NOT_RUN = 9
 """Shell blocks that do not run; each fence says why. This number may only fall."""
 
@@ -66,6 +74,12 @@ def is_read_only(line: str) -> bool:
     return line.startswith(INSTALLS) or (words[:1] == ["greenflash-otel"] and words[1] in ENDED_BY_CTRL_C)
 
 
+def leave_something_rejected(emulator: Emulator, environment: Mapping[str, str]) -> None:
+    """Have an outcome in the outbox that Greenflash refused for good, as pages about the outbox suppose."""
+    emulator.faults.next(FaultReply(400, body=b'{"message":"no"}'))
+    subprocess.run([sys.executable, "-c", REFUSED], env=environment, check=True, timeout=60)
+
+
 RUN = [
     pytest.param(page, block, id=f"{page}:{block.line}")
     for page, block in all_blocks(SHELL)
@@ -79,8 +93,9 @@ def test_a_shell_block_runs(
 ) -> None:
     """Each command succeeds, and prints what the page shows."""
     tell_short_story(greenflash_emulator.base_url.removesuffix("/api/v1"))
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
     environment = make_environment(greenflash_emulator, tmp_path / "outbox")
+    if "outbox" in block.text:
+        leave_something_rejected(greenflash_emulator, environment)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
     for command, output in commands_of(block):
         lines = [line for line in command.splitlines() if not is_read_only(line)]
