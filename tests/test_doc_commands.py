@@ -28,7 +28,7 @@ from tests.viewer.stories import tell_short_story
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -36,6 +36,28 @@ SHELL = ("sh", "console")
 DATA = {"json": json.loads, "toml": tomllib.loads, "yaml": lambda text: list(yaml.safe_load_all(text))}
 OTHERS = ("", "text", "python", "js", "html", "dockerfile")
 """Read or run elsewhere: `test_docs`, `test_how_to`, `gateway/test_containers`."""
+RUN_BY = {
+    **dict.fromkeys(
+        (
+            "README.md",
+            "docs/adding-a-convention.md",
+            "docs/arguments.md",
+            "docs/conversation-model.md",
+            "docs/index.md",
+            "docs/langchain.md",
+            "docs/openai.md",
+            "docs/outcomes.md",
+            "docs/recording.md",
+            "docs/redaction.md",
+            "docs/reliability.md",
+            "docs/servers.md",
+            "docs/usage.md",
+        ),
+        "tests/test_docs.py",
+    ),
+    "docs/testing.md": "tests/testing_plugin/test_as_written.py",
+}
+"""The tests that run the Python of a page."""
 INSTALLS = ("pip install ", "uv pip ", "uvx ")
 NORUN = "norun: "
 REFUSED = """
@@ -144,6 +166,20 @@ def test_commands_of_ours_exist() -> None:
 def test_data_can_be_read(language: str) -> None:
     for page, block in all_blocks((language,)):
         assert DATA[language](block.text), (page, block.line)
+
+
+def test_every_page_with_python_is_run() -> None:
+    """The guides by one test; every other page by a test that names it."""
+    pages = {
+        page
+        for page, block in all_blocks(("python",))
+        if not page.startswith(("docs/start/", "docs/how-to/", "docs/fix/")) and block.mark == ""
+    }
+    assert pages == set(RUN_BY)
+    silent = [
+        page for page, test in RUN_BY.items() if Path(page).name not in (ROOT / test).read_text("utf-8")
+    ]
+    assert silent == []
 
 
 def test_every_language_is_checked() -> None:
