@@ -17,6 +17,7 @@ AT_ONCE := --jobs=2 --no-print-directory $(if $(filter output-sync,$(.FEATURES))
 VERSIONS := $(patsubst tests/versions/%.txt,%,$(filter-out %/lowest.txt %/newest.txt,$(wildcard tests/versions/*.txt)))
 LOWEST := $(VENV)/lowest
 NEWEST := $(VENV)/newest
+DOCS := $(VENV)/docs
 # Packages of that age have no wheels for a newer Python.
 HAS_LOWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info < (3, 13) else "")')
 # What depends on what is installed. The rest of the tests is about code of ours only.
@@ -24,6 +25,8 @@ LOWEST_TESTS := tests/instrumentation tests/delivery tests/api tests/gateway tes
 	tests/test_runtime.py tests/test_lower_bounds.py
 # The newest LangChain has no version for Python 3.10.
 HAS_NEWEST = $(shell $(BIN)/python -c 'import sys; print(1 if sys.version_info >= (3, 11) else "")')
+# The tool of the site has none either.
+HAS_SITE = $(HAS_NEWEST)
 # What depends on the packages that we instrument, and on the frameworks that call them.
 NEWEST_TESTS := tests/instrumentation tests/fidelity
 PKG ?= delivery
@@ -32,7 +35,7 @@ UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-pytho
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast test-all test-versions test-lowest test-newest versions lowest newest collector node kafka lint format \
-	docs golden fidelity conventions record mutations soak bench dist lock hooks clean
+	docs site site-tool golden fidelity conventions record mutations soak bench dist lock hooks clean
 
 help:  ## List what there is to make.
 	@sed -n 's/^\([a-z-]*\):[^#]*## *\(.*\)/\1#\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='#' read -r name what; do \
@@ -42,7 +45,7 @@ demo: $(READY)  ## Real OpenAI client, replayed traffic, local Greenflash: shows
 	$(BIN)/greenflash-otel demo
 
 test: $(READY)  ## Everything that must hold.
-	@$(MAKE) $(AT_ONCE) collector lint lowest node kafka
+	@$(MAKE) $(AT_ONCE) collector lint lowest site-tool node kafka
 	@$(MAKE) --no-print-directory test-lowest
 	$(PYTEST)
 
@@ -135,6 +138,19 @@ docs: $(READY)  ## Write the generated pages: settings, command line, OpenAI's s
 	$(BIN)/python docs/generate.py
 	$(BIN)/python -m tests.instrumentation.openai.matrix.page
 
+site: site-tool  ## Build the site from docs/, strictly and without a network; in build/site.
+	@$(if $(HAS_SITE),$(DOCS)/bin/python docs/build_site.py build/site && echo 'The site is in build/site.',$(NO_SITE))
+
+site-tool: $(READY)  ## What builds the site. It is not among our packages.
+	@$(if $(HAS_SITE),$(MAKE) --no-print-directory $(DOCS)/.ready,$(NO_SITE))
+
+NO_SITE := echo 'The site is left out: mkdocstrings needs Python 3.11.'
+
+$(DOCS)/.ready: docs/requirements.lock $(READY)
+	$(BIN)/python -m venv --clear $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
 golden: $(READY)  ## Renew the golden file of request bodies; review its diff.
 	$(BIN)/python -m tests.golden.renew
 
@@ -186,6 +202,7 @@ lock: $(READY)  ## Renew the locks from pyproject.toml: all, what runs, the lowe
 	@{ cat $(VENV)/certifi.txt; echo 'jiter>=0.16,<1'; } > $(VENV)/overrides.txt  # instructor forbids the jiter that openai needs
 	$(subst 3.10,3.11,$(UV)) pyproject.toml tests/versions/newest.in --all-extras --group test --upgrade \
 		--override $(VENV)/overrides.txt --no-annotate --output-file tests/versions/newest.txt
+	$(subst 3.10,3.11,$(UV)) docs/requirements.in --upgrade --no-annotate --output-file docs/requirements.lock
 
 hooks: $(READY)  ## Have git run style, types and layers before each commit; pre-commit must be installed.
 	pre-commit install

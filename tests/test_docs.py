@@ -64,6 +64,12 @@ def test_the_readme_block_captures_what_it_says(
     assert [outcome.value for outcome in stored.outcomes] == ["149.00"]
 
 
+def test_the_index_begins_as_the_readme() -> None:
+    """With the same block, which the test above runs."""
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "index.md").read_text(), re.DOTALL)
+    assert f"```python\n{code}```" in PAGES[0].read_text()
+
+
 def test_the_block_about_background_responses(
     greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +132,19 @@ def test_the_block_about_conversations(
     assert greenflash.flush(10)
     [outcome] = greenflash_emulator.outcomes()
     assert (outcome.value, outcome.external_user_id) == ("149.00", "ada")
+
+
+def test_the_block_about_arguments(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block of ``arguments.md`` records an outcome of a user whose id is a number."""
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "arguments.md").read_text(), re.DOTALL)
+    for name, value in {**ENVIRONMENT, "GREENFLASH_BASE_URL": greenflash_emulator.base_url}.items():
+        monkeypatch.setenv(name, value)
+    space: dict[str, Any] = {}
+    exec(compile(code, "arguments.md", "exec"), space)
+    assert greenflash.flush(10)
+    [outcome] = greenflash_emulator.outcomes()
+    assert (outcome.value, outcome.external_user_id) == ("149.00", "4711")
+    assert outcome.insert_id == str(space["order_id"])
 
 
 def test_the_blocks_about_outcomes(greenflash_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:

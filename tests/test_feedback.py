@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import greenflash_otel
 from greenflash_otel import internal_errors
+from greenflash_otel.docs_links import PAGES
 from greenflash_otel.testing import Emulator, FaultReply
 from tests.api.wire import fields_of
 from tests.chat import client_saying
@@ -199,7 +200,9 @@ def test_before_instrument_nobody_is_told(function: str, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING, "greenflash_otel"):
         assert TELLING[function]() is not None
         assert TELLING[function]() is not None
-    assert caplog.messages == [f"{function}() was called before instrument(); nothing was sent"]
+    assert caplog.messages == [
+        f"{function}() was called before instrument(); nothing was sent [{PAGES['symptoms']}]"
+    ]
 
 
 @each

@@ -8,6 +8,7 @@ A ``text`` block is what the page's program prints, or a conversation as Greenfl
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -19,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from greenflash_otel.checkup.finding import CHECKS
-from greenflash_otel.cli import main, make_parser
+from greenflash_otel.cli import main
 from greenflash_otel.demo.replay import Replay
 from greenflash_otel.testing import Emulator, render
 from tests.chat import completion
@@ -31,7 +32,7 @@ DOCS = ROOT / "docs"
 EXAMPLE = "part of "
 """Begins the mark of a block that is in an example."""
 ANOTHER = "another process"
-GUIDES = sorted([*DOCS.glob("how-to/*.md"), *DOCS.glob("fix/*.md")])
+GUIDES = sorted(page for part in ("start", "how-to", "fix") for page in DOCS.glob(f"{part}/*.md"))
 PAGES = [*sorted(DOCS.glob("**/*.md")), ROOT / "README.md"]
 MOST_NOT_RUN = 3
 """Blocks of Python that do not run; each fence says why. This number may only fall."""
@@ -42,6 +43,8 @@ ANSWERS = {
     "Is this about returns? May I return my bike?": "yes",
 }
 """What the model answers, by question."""
+STREAMED = {"What does the Team plan cost?": "The Team plan costs 149 dollars a month."}
+"""The same, where a page asks for a stream."""
 PROGRAM = """
 import greenflash_otel
 assert greenflash_otel.flush(20), greenflash_otel.stats()
@@ -60,6 +63,22 @@ def recorded(question: str, answer: str) -> dict[str, object]:
     }
 
 
+def recorded_stream(question: str, answer: str) -> dict[str, object]:
+    """The same as a stream, a word per chunk."""
+    head: dict[str, object] = {
+        "id": "chatcmpl-7",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "gpt-4o-mini",
+    }
+    deltas: list[dict[str, object]] = [{"content": word} for word in re.findall(r"\S+ ?", answer)]
+    choices = [{"index": 0, "finish_reason": None, "delta": delta} for delta in deltas]
+    choices.append({"index": 0, "finish_reason": "stop", "delta": {}})
+    lines = [f"data: {json.dumps({**head, 'choices': [choice]})}\n\n" for choice in choices]
+    body = "".join([*lines, "data: [DONE]\n\n"])
+    return {**recorded(question, answer), "content_type": "text/event-stream", "body": body}
+
+
 def programs_of(page: Path) -> list[str]:
     """The programs of a page; a fence that says ``another process`` begins the next one."""
     programs: list[str] = []
@@ -76,7 +95,8 @@ def run(text: str, emulator: Emulator, folder: Path) -> subprocess.CompletedProc
     program = folder / "page.py"
     program.write_text("\n".join([text, PROGRAM]), encoding="utf-8")
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    with Replay([recorded(*pair) for pair in ANSWERS.items()]) as openai:
+    answers = [recorded(*pair) for pair in ANSWERS.items()]
+    with Replay([*answers, *(recorded_stream(*pair) for pair in STREAMED.items())]) as openai:
         env = {
             **kept,
             "HOME": str(folder),
@@ -157,14 +177,6 @@ def test_blocks_that_do_not_run() -> None:
     marks = [block.mark for _, block in marked("python") if block.mark.startswith("norun")]
     assert [mark for mark in marks if not re.fullmatch(r"norun: \S.{15,}", mark)] == []
     assert len(marks) <= MOST_NOT_RUN
-
-
-def test_commands_of_ours_exist() -> None:
-    """Each line of a shell block that begins with our command is one that it takes."""
-    lines = [line for _, block in marked("sh") for line in block.text.splitlines()]
-    for words in map(shlex.split, lines):
-        if "greenflash-otel" in words[:1]:
-            make_parser().parse_args(words[1:])
 
 
 def slug(heading: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from greenflash_otel import internal_errors
 from greenflash_otel.delivery.stats import Stats, add_process_counts
+from greenflash_otel.docs_links import PAGES
 from tests.delivery.processes import output_of
 
 
@@ -86,7 +87,8 @@ def test_the_first_of_each_kind_is_logged(caplog: pytest.LogCaptureFixture) -> N
     internal_errors.warn_once("the key is refused by a, again", key="refused a")
     internal_errors.warn_once("the key is refused by b", key="refused b")
     assert caplog.messages == [
-        "could not do a thing (ValueError) and lost what it worked on; further failures are only counted",
+        "could not do a thing (ValueError) and lost what it worked on; further failures are only counted "
+        f"[{PAGES['internal errors']}]",
         "the key is refused by a",
         "the key is refused by b",
     ]

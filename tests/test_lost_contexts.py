@@ -16,6 +16,7 @@ import pytest
 import greenflash_otel as greenflash
 from greenflash_otel import internal_errors, lost_contexts
 from greenflash_otel.context import get_current_conversation_context
+from greenflash_otel.docs_links import PAGES
 
 Seen = list[tuple[str | None, str | None, bool]]
 
@@ -172,7 +173,7 @@ def test_a_dependency_that_yields_is_told_of(warnings: Callable[[], list[str]]) 
         look(seen)
         pool.submit(contextvars.copy_context().run, manager.__exit__, None, None, None).result(10)
     assert seen == [(None, None, False)]
-    assert warnings() == [lost_contexts.LEFT_ELSEWHERE]
+    assert warnings() == [f"{lost_contexts.LEFT_ELSEWHERE} [{PAGES['threads']}]"]
 
 
 def test_a_block_that_is_entered_on_one_thread_and_left_on_another(warnings: Callable[[], list[str]]) -> None:
@@ -182,7 +183,7 @@ def test_a_block_that_is_entered_on_one_thread_and_left_on_another(warnings: Cal
     thread.start()
     thread.join(10)
     block.__exit__(None, None, None)
-    assert warnings() == [lost_contexts.LEFT_ELSEWHERE]
+    assert warnings() == [f"{lost_contexts.LEFT_ELSEWHERE} [{PAGES['threads']}]"]
 
 
 def test_a_dependency_in_the_same_context_is_right(warnings: Callable[[], list[str]]) -> None:
@@ -209,7 +210,7 @@ def test_a_pool_of_threads(hand_over: bool, warnings: Callable[[], list[str]]) -
             run = contextvars.copy_context().run if hand_over else lambda *args: args[0](*args[1:])
             pool.submit(run, look, seen).result(10)
     assert seen == [ADA if hand_over else (None, None, False)] * 2
-    assert warnings() == ([] if hand_over else [lost_contexts.OTHER_THREAD])
+    assert warnings() == ([] if hand_over else [f"{lost_contexts.OTHER_THREAD} [{PAGES['threads']}]"])
 
 
 async def test_an_executor_of_a_loop(warnings: Callable[[], list[str]]) -> None:
@@ -220,7 +221,7 @@ async def test_an_executor_of_a_loop(warnings: Callable[[], list[str]]) -> None:
         assert warnings() == []
         await asyncio.get_running_loop().run_in_executor(None, look, seen)
     assert seen == [ADA, (None, None, False)]
-    assert warnings() == [lost_contexts.OTHER_THREAD]
+    assert warnings() == [f"{lost_contexts.OTHER_THREAD} [{PAGES['threads']}]"]
 
 
 def test_threads_that_nobody_waits_for(warnings: Callable[[], list[str]]) -> None:

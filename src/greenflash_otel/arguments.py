@@ -105,7 +105,7 @@ def report(
     if repairs.problems:
         if _is_strict(strict):
             raise error("; ".join(repairs.problems))
-        internal_errors.warn_once(f"{function} {result}: {'; '.join(repairs.problems)}")
+        internal_errors.warn_once(f"{function} {result}: {'; '.join(repairs.problems)}", page="arguments")
     elif repairs.converted:
         types = ", ".join(sorted(repairs.converted))
         internal_errors.inform_once(f"{function} wrote values of its properties in a form of JSON: {types}")

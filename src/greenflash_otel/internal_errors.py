@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final
 
+from greenflash_otel.docs_links import PAGES, Page
+
 logger = logging.getLogger("greenflash_otel")
 
 MAX_MESSAGES: Final = 1_000
@@ -97,6 +99,7 @@ def count(step: str, error: BaseException, *, lost: str | None = None) -> None:
     warn_once(
         f"could not {step} ({type(error).__name__}){costs}; further failures are only counted",
         key=f"failure {step}",
+        page="internal errors",
     )
     if logger.isEnabledFor(logging.DEBUG):  # where it happened, not the message: that can quote content
         where = "".join(traceback.format_tb(error.__traceback__))
@@ -177,14 +180,16 @@ def _count_error(step: str) -> None:
     _tally.add(change)
 
 
-def warn_once(message: str, *, key: str | None = None) -> None:
+def warn_once(message: str, *, key: str | None = None, page: Page | None = None) -> None:
     """Log a warning the first time it is given in this process.
 
     Args:
         key: The kind of warning; by default each message is a kind of its own. Put the destination into the
             key where the same kind can happen at several.
+        page: What the page is about that the warning links to.
     """
-    _log_once(logging.WARNING, message, key or message)
+    link = "" if page is None else f" [{PAGES[page]}]"
+    _log_once(logging.WARNING, f"{message}{link}", key or message)
 
 
 def inform_once(message: str, *, key: str | None = None) -> None:

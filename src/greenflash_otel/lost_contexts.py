@@ -124,7 +124,7 @@ def _module_of(frame: FrameType | None) -> str:
 
 def warn_of_block_left_elsewhere() -> None:
     """Warn the application that a block had no effect on the code in it."""
-    internal_errors.warn_once(LEFT_ELSEWHERE)
+    internal_errors.warn_once(LEFT_ELSEWHERE, page="threads")
 
 
 _open: OpenSet[Block] = OpenSet()
@@ -145,7 +145,7 @@ def warn_of_other_thread() -> None:
     if not len(_open) or threading.current_thread() is threading.main_thread() or not _is_in_pool():
         return
     if any(_is_waiting(block) for block in _open.list_items()):
-        internal_errors.warn_once(OTHER_THREAD)
+        internal_errors.warn_once(OTHER_THREAD, page="threads")
 
 
 def _is_in_pool() -> bool:

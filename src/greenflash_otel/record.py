@@ -344,7 +344,7 @@ def _deliver(function: str, thing: T, deliver: Callable[[Pipeline], S], *, is_a_
                 internal_errors.warn_once(f"{function} was called after shutdown(); it could not be stored")
     elif pipeline is None:
         lost = "it is only visible as a span" if is_a_span else "nothing was sent"
-        internal_errors.warn_once(f"{function} was called before instrument(); {lost}")
+        internal_errors.warn_once(f"{function} was called before instrument(); {lost}", page="symptoms")
     elif pipeline.settings.export == "greenflash":
         with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
             return deliver(pipeline)

@@ -8,6 +8,7 @@ import pytest
 
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.delivery.sender import Sender
+from greenflash_otel.docs_links import PAGES
 from greenflash_otel.greenflash_api.answer import Answer
 from greenflash_otel.greenflash_api.request import ApiRequest
 from tests.delivery.fakes import SUCCESS, Clock, Wire, answers, ids_of, ids_of_all, messages, outcome
@@ -143,7 +144,7 @@ def test_a_new_key_frees_everything(outbox: Outbox, clock: Clock, caplog: pytest
     assert outbox.get_stats().delivered == 2
     assert caplog.messages == [
         "delivery to https://a pauses: HTTP 401: Invalid API key; check GREENFLASH_API_KEY. "
-        "Captured data waits in the outbox",
+        f"Captured data waits in the outbox [{PAGES['paused']}]",
         "delivery to https://a goes on after a pause (HTTP 401: Invalid API key; check GREENFLASH_API_KEY)",
     ]
 
@@ -196,7 +197,8 @@ def test_a_lasting_failure_is_told_once(
         assert len(caplog.messages) == (1 if attempt >= 3 else 0)
         clock.now_s += 60.0
     assert caplog.messages == [
-        "captured data for https://a cannot be delivered at present (HTTP 503); it waits in the outbox"
+        "captured data for https://a cannot be delivered at present (HTTP 503); it waits in the outbox "
+        f"[{PAGES['paused']}]"
     ]
 
 
@@ -212,7 +214,7 @@ def test_a_refusal_is_logged_without_what_greenflash_said(
     run(sender_of(outbox, QUOTING, clock))
     assert caplog.messages == [
         "captured data for https://a was refused by Greenflash for good (HTTP 400); "
-        "see 'greenflash-otel outbox list'"
+        f"see 'greenflash-otel outbox list' [{PAGES['paused']}]"
     ]
 
 
@@ -226,7 +228,7 @@ def test_a_pause_for_refusals_is_logged_without_what_greenflash_said(
     assert "my password" not in caplog.text
     assert caplog.messages[-1] == (
         "delivery to https://a pauses: HTTP 400 (the same for 5 conversations); stats() has the words of the "
-        "answer. Captured data waits in the outbox"
+        f"answer. Captured data waits in the outbox [{PAGES['paused']}]"
     )
     assert reason_of(sender) == "HTTP 400: content 'my password' is bad (the same for 5 conversations)"
 

@@ -19,7 +19,7 @@ from greenflash_otel.testing import Emulator
 from tests.demo.truth import TRUE, lines
 
 PROGRAM = [sys.executable, "-m", "greenflash_otel"]
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "start" / "try-it.md"
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.py"
 
 TRUTH = [
@@ -72,7 +72,7 @@ def test_the_demo_prints_the_true_conversations(time: str) -> None:
     assert len(lines) == len(TRUTH)
     for line, true in zip(lines, TRUTH, strict=True):
         assert line.startswith(true), time
-    [picture] = re.findall(r"```text\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    [picture] = re.findall(r"```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert picture in done.stdout
     assert done.stderr == ""
 

@@ -138,6 +138,16 @@ CHAT: Sequence[Mapping[str, Any]] = (
 """A chat with tools, an edited question, an answer left early and a failed call."""
 
 
+def tell_short_story(url: str) -> str:
+    """Send a question, its answer and what it led to; return Greenflash's id of the conversation."""
+    cut = "Then upgrade us, please."
+    until = next(n for n, one in enumerate(CHAT) if one.get("content") == cut)
+    id = say(url, "chat-42", *CHAT[: until + 2], externalOrganizationId="acme", model="gpt-4o-mini")
+    happen(url, "upgrade", "149.00", "chat-42", valueType="currency", influence="positive")
+    rate(url, 1, 1, externalConversationId="chat-42", externalMessageId="a1", feedback="quick!")
+    return id
+
+
 def tell_all(url: str) -> Mapping[str, str]:
     """Send every story; return Greenflash's ids of the conversations by their external ids."""
     ids: dict[str, str] = {}

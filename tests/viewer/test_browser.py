@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 
 from greenflash_otel.emulator import Emulator
 from tests.viewer.conftest import Stories
-from tests.viewer.stories import happen, item, say, send
+from tests.viewer.stories import happen, item, say, send, tell_short_story
 from tests.viewer.test_hostile import STRINGS, bodies
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+PICTURE: ViewportSize = {"width": 960, "height": 900}
 PICTURES = os.environ.get("GREENFLASH_OTEL_PICTURES")
 """A folder for screenshots, for people to look at."""
 
@@ -103,6 +105,21 @@ def test_it_is_seen_right(open_page: Open, stories: Stories, viewport: ViewportS
         )
         name = "list" if path == "/" else "chat" if path == stories.chat else path[1:].replace("/", "-")
         take_picture(page, f"{name}-{'dark' if dark else 'light'}-{viewport['width']}")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_picture_of_the_docs(open_page: Open, emulator: Emulator, dark: bool) -> None:
+    """It shows a question, folded steps, a thumb and the outcome. The one in `docs/pictures` is as large."""
+    page = open_page(emulator.url, f"/c/{tell_short_story(emulator.url)}", viewport=PICTURE, dark=dark)
+    name = f"conversation{'-dark' if dark else ''}"
+    take_picture(page, name)
+    for part in ("Can I invite my whole team?", "internal steps", "quick!", "upgrade"):
+        place = page.locator("#turns").get_by_text(part).first.bounding_box()
+        assert place is not None
+        assert place["y"] + place["height"] <= PICTURE["height"], part
+    kept = (Path(__file__).parents[2] / "docs" / "pictures" / f"{name}.png").read_bytes()
+    assert struct.unpack(">II", kept[16:24]) == (PICTURE["width"], PICTURE["height"])
+    assert len(kept) < 100_000
 
 
 CONTRAST = """() => {

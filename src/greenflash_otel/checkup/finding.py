@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from greenflash_otel.docs_links import link_to_finding
 from greenflash_otel.visible_text import escape_controls
 
 State: TypeAlias = Literal["ok", "warn", "fail"]
@@ -51,6 +52,11 @@ class Finding:
     next_step: str = ""
     """What to do about it; empty where nothing is to be done."""
 
+    @property
+    def docs_url(self) -> str:
+        """The address of the page that says how to mend it."""
+        return link_to_finding(self.id)
+
     def __str__(self) -> str:
-        step = f"\n      -> {self.next_step}" if self.next_step else ""
+        step = f"\n      -> {self.next_step}\n         {self.docs_url}" if self.next_step else ""
         return f"{_MARKS[self.state]}  {self.id:18} {escape_controls(self.title)}{step}"

@@ -50,7 +50,7 @@ def check_delivery(stats: Stats) -> Iterator[Finding]:
         yield Finding("delivery.paused", "ok", f"delivery runs: {stats.delivered} delivered")
     if lost := sum(stats.lost.values()):
         reasons = ", ".join(sorted(stats.lost))
-        step = "look up the reasons in docs/reliability.md"
+        step = "look up each reason on the page"
         yield Finding("delivery.lost", "fail", f"{lost} items are lost: {reasons}", step)
     yield from _judge_rejected(stats.rejected)
 

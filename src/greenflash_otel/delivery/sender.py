@@ -275,10 +275,11 @@ class Sender:
         internal_errors.warn_once(
             f"delivery to {self._destination} pauses: {log_as or reason}. Captured data waits in the outbox",
             key=f"paused {self._destination} {reason.partition(':')[0]}",
+            page="paused",
         )
         return until_s
 
     def _warn(self, what: str, kind: str) -> None:
         internal_errors.warn_once(
-            f"captured data for {self._destination} {what}", key=f"{kind} {self._destination}"
+            f"captured data for {self._destination} {what}", key=f"{kind} {self._destination}", page="paused"
         )

@@ -153,12 +153,14 @@ def attach_rating(
                 "it is delivered, but Greenflash may not know the message. Pass response=, or an id that "
                 "message_id() gave, and let both processes use one outbox folder",
                 key="rating of an unknown answer",
+                page="unlinked",
             )
         else:
             internal_errors.count_lost("rating_of_nothing")
             internal_errors.warn_once(
                 "record_rating() found no conversation, so there was nothing to rate; call it inside "
-                "conversation() or pass conversation_id"
+                "conversation() or pass conversation_id",
+                page="unlinked",
             )
             return None
     return replace(rating, conversation_id=id)
