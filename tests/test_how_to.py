@@ -63,9 +63,16 @@ def recorded(question: str, answer: str) -> dict[str, object]:
 
 def recorded_stream(question: str, answer: str) -> dict[str, object]:
     """The same as a stream, a word per chunk."""
-    head: dict[str, object] = {"id": "chatcmpl-7", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
+    head: dict[str, object] = {
+        "id": "chatcmpl-7",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "gpt-4o-mini",
+    }
     deltas: list[dict[str, object]] = [{"content": word} for word in re.findall(r"\S+ ?", answer)]
-    choices = [{"index": 0, "finish_reason": None, "delta": delta} for delta in deltas]
+    choices: list[dict[str, object]] = [
+        {"index": 0, "finish_reason": None, "delta": delta} for delta in deltas
+    ]
     choices.append({"index": 0, "finish_reason": "stop", "delta": {}})
     lines = [f"data: {json.dumps({**head, 'choices': [choice]})}\n\n" for choice in choices]
     body = "".join([*lines, "data: [DONE]\n\n"])
