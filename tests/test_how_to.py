@@ -72,7 +72,9 @@ def recorded_stream(question: str, answer: str) -> dict[str, object]:
         "model": "gpt-4o-mini",
     }
     deltas: list[dict[str, object]] = [{"content": word} for word in re.findall(r"\S+ ?", answer)]
-    choices = [{"index": 0, "finish_reason": None, "delta": delta} for delta in deltas]
+    choices: list[dict[str, object]] = [
+        {"index": 0, "finish_reason": None, "delta": delta} for delta in deltas
+    ]
     choices.append({"index": 0, "finish_reason": "stop", "delta": {}})
     lines = [f"data: {json.dumps({**head, 'choices': [choice]})}\n\n" for choice in choices]
     body = "".join([*lines, "data: [DONE]\n\n"])
