@@ -155,7 +155,7 @@ def coverage_page() -> str:
     lines = [COVERAGE.rstrip()]
     for request, rows in page["requests"].items():
         lines += ["", f"## `{request}`", ""]
-        lines += ["| Field | One line | Handler | OTLP | Proof |", "|---|---|---|---|---|"]
+        lines += ["| Field | One line | Handler | OTLP | Proof, and why not |", "|---|---|---|---|---|"]
         lines += [f"| `{field}` | {' | '.join(_coverage_cells(row))} |" for field, row in rows.items()]
     lines += ["", "## Types of messages", "", "Each of the 18 is sent in a run of each way in.", ""]
     lines += ["| Type | What it is | Proof |", "|---|---|---|"]
@@ -169,7 +169,8 @@ def _coverage_cells(row: dict[str, str]) -> list[str]:
     if reason := row.get("reason"):
         return ["–", "–", "–", f"Not set. {reason}."]
     proofs = [f"`[{way}]`" for way in WAYS if way in row]
-    return [*(row.get(way, "–") for way in WAYS), " ".join(proofs)]
+    note = [f"{row['note']}."] if "note" in row else []
+    return [*(row.get(way, "–") for way in WAYS), " ".join([*proofs, *note])]
 
 
 PAGES = {
