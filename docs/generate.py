@@ -139,8 +139,9 @@ def _helps(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
 
 COVERAGE = """# Coverage
 
-Made by `make docs` from `coverage.json`. Each field of each request of Greenflash's SDK and of its API's schema: how it is set in one line
-([`instrument()`](usage.md)), with [LangChain's handler](langchain.md), and through [OTLP](collector.md). A dash means that it cannot be set there.
+Made by `make docs` from `coverage.json`. It lists each field of each request of Greenflash's SDK and of its API's schema.
+A column says how the field is set in one line ([`instrument()`](usage.md)), with [LangChain's handler](langchain.md), or through
+[OTLP](collector.md). A dash means that it cannot be set there.
 
 The proof of each cell is a run of everything that can be recorded. Afterwards the local Greenflash was sent the fields that this page says, and no other:
 `tests/coverage/test_coverage.py::test_what_runs_set`, once per way in. `test_every_field_has_a_row` compares the rows with the SDK and with the schema.
