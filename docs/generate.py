@@ -139,8 +139,9 @@ def _helps(command: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
 
 COVERAGE = """# Coverage
 
-Made by `make docs` from `coverage.json`. Each field of each request of Greenflash's SDK and of its API's schema: how it is set in one line
-([`instrument()`](usage.md)), with [LangChain's handler](langchain.md), and through [OTLP](collector.md). A dash means that it cannot be set there.
+Made by `make docs` from `coverage.json`. It lists each field of each request of Greenflash's SDK and of its API's schema.
+A column says how the field is set in one line ([`instrument()`](usage.md)), with [LangChain's handler](langchain.md), or through
+[OTLP](collector.md). A dash means that it cannot be set there.
 
 The proof of each cell is a run of everything that can be recorded. Afterwards the local Greenflash was sent the fields that this page says, and no other:
 `tests/coverage/test_coverage.py::test_what_runs_set`, once per way in. `test_every_field_has_a_row` compares the rows with the SDK and with the schema.
@@ -155,7 +156,7 @@ def coverage_page() -> str:
     lines = [COVERAGE.rstrip()]
     for request, rows in page["requests"].items():
         lines += ["", f"## `{request}`", ""]
-        lines += ["| Field | One line | Handler | OTLP | Proof |", "|---|---|---|---|---|"]
+        lines += ["| Field | One line | Handler | OTLP | Proof, and why not |", "|---|---|---|---|---|"]
         lines += [f"| `{field}` | {' | '.join(_coverage_cells(row))} |" for field, row in rows.items()]
     lines += ["", "## Types of messages", "", "Each of the 18 is sent in a run of each way in.", ""]
     lines += ["| Type | What it is | Proof |", "|---|---|---|"]
@@ -169,7 +170,8 @@ def _coverage_cells(row: dict[str, str]) -> list[str]:
     if reason := row.get("reason"):
         return ["–", "–", "–", f"Not set. {reason}."]
     proofs = [f"`[{way}]`" for way in WAYS if way in row]
-    return [*(row.get(way, "–") for way in WAYS), " ".join(proofs)]
+    note = [f"{row['note']}."] if "note" in row else []
+    return [*(row.get(way, "–") for way in WAYS), " ".join([*proofs, *note])]
 
 
 PAGES = {

@@ -48,11 +48,12 @@ def test_every_request_has_rows_or_a_reason() -> None:
 
 
 def test_what_cannot_be_set_has_a_reason() -> None:
-    """A row says how a field is set in some way in, or why in none."""
+    """A row says how a field is set in each way in, or why it is not set in one or in any."""
     for rows in PAGE["requests"].values():
         for name, row in rows.items():
             ways = [way for way in RUNS if row.get(way)]
             assert bool(ways) != bool(row.get("reason")), name
+            assert not ways or (len(ways) < len(RUNS)) == bool(row.get("note")), name
 
 
 @pytest.mark.parametrize("way", RUNS)

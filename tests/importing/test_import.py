@@ -133,7 +133,7 @@ def test_messages_in_lines(greenflash_emulator: Emulator, tmp_path: Path) -> Non
 def test_a_conversation_that_grew(greenflash_emulator: Emulator, tmp_path: Path) -> None:
     """Only what is new is added."""
     assert run(write(tmp_path, {"chat.jsonl": in_lines(CHAT)})) == 0
-    more = {**CHAT, "messages": [*CHAT["messages"], {"role": "user", "content": "Yes."}]}  # type: ignore[misc]
+    more = {**CHAT, "messages": [*CHAT["messages"], {"role": "user", "content": "Yes."}]}
     assert run(write(tmp_path, {"chat.jsonl": in_lines(more)})) == 0
     messages = greenflash_emulator.conversation("trip").messages
     assert [message.content for message in messages] == [
