@@ -135,7 +135,7 @@ def _add_gateway(commands: Commands) -> None:
 
 ROOT = (
     "Conversations and outcomes to Greenflash. Exit codes: 0: done; 1: something was not, and it says what; 2: the "
-    "command, a setting or a file is wrong; 130: interrupted."
+    "command, a setting or a file is wrong; 130: interrupted; 141: who read the output has gone."
 )
 DOCTOR = (
     "Checks the settings, the way to Greenflash, the outbox and what is installed, and names one next step for each "
