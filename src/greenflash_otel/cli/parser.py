@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from greenflash_otel.cli.argument_types import read_positive
 from greenflash_otel.cli.command_parser import CommandParser, read_version
 from greenflash_otel.cli.json_option import add_json
 from greenflash_otel.cli.reading_parsers import add_reading_commands
@@ -25,6 +26,13 @@ def make_parser() -> CommandParser:
     emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     emulator.add_argument("--port", type=int, default=8765, help="port to listen on (default %(default)s)")
     emulator.add_argument("--database", default=":memory:", help="SQLite file to keep everything in")
+    emulator.add_argument(
+        "--max-conversations",
+        type=read_positive,
+        metavar="N",
+        help="conversations to keep: one more, and the one that changed first goes with all that belongs to it; "
+        "by default all stay",
+    )
     emulator.add_argument(
         "--api-key-file",
         dest="only_key_file",

@@ -150,6 +150,8 @@ def _read_outcomes(db: sqlite3.Connection, base: JsonObject, news: str) -> Itera
 def _read_rating(db: sqlite3.Connection, base: JsonObject, request: sqlite3.Row) -> Iterator[JsonObject]:
     for id in json.loads(request["news"]):
         row = db.execute("SELECT * FROM ratings WHERE position = ?", (id,)).fetchone()
+        if row is None:  # its conversation was one too many
+            continue
         rating = write_rating(reading.read_rating(row))
         named = base["conversation"] or row["external_conversation_id"] or row["conversation_id"]
         rating["rated_at"] = rating.pop("at")
