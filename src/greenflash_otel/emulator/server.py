@@ -36,6 +36,7 @@ from greenflash_otel.emulator.stored import (
     StoredRating,
     StoredUser,
 )
+from greenflash_otel.emulator.viewer.actions import clear
 from greenflash_otel.errors import ConfigurationError, GreenflashOtelError
 
 GRACE_S = 1
@@ -136,6 +137,15 @@ class Emulator:
             listener.close()
             store.close()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it serves."""
+        return self._running is not None
+
+    def clear(self) -> None:
+        """Forget everything that was sent, as the page does with "Empty the emulator"."""
+        clear(self._store)
+
     def __enter__(self) -> Emulator:
         return self.start()
 
@@ -204,7 +214,7 @@ class Emulator:
         self._stopping.clear()
         app = create_app(
             store,
-            faults=self.faults,
+            choose_fault=lambda method, path: self.faults.choose(method, path),
             api_key=self.api_key,
             max_body_bytes=self._max_body_bytes,
             allowed_hosts=(*self._allowed_hosts, self.host),
