@@ -165,7 +165,7 @@ def _make_room_in_capture() -> None:
         shutdown(timeout_s=MAKE_ROOM_S)
 
 
-def tell_capture(insert_id: str) -> None:
+def note_in_capture(insert_id: str) -> None:
     """Let the test that captures know which line records an outcome: the caller's caller."""
     if (capture := _capture) is not None:
         with internal_errors.guarded("note where an outcome was recorded"):

@@ -22,6 +22,28 @@ def make_parser() -> CommandParser:
     root.add_argument("--version", action="version", version=f"greenflash-otel {read_version()}")
     commands = root.add_subparsers(title="commands")
 
+    _add_emulator(commands)
+    _add_demo(commands)
+    _add_gateway(commands)
+    _add_import(commands)
+    _add_outbox(commands)
+    settings = commands.add_parser(
+        "settings", help="every setting, and where it comes from", description=SETTINGS_TEXT
+    )
+    add_json(settings)
+    add_settings(settings)
+    settings.set_defaults(command="settings:show", parser=settings)
+
+    doctor = commands.add_parser("doctor", help="check this installation", description=DOCTOR)
+    doctor.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
+    add_json(doctor)
+    add_settings(doctor)
+    doctor.set_defaults(command="doctor:run", parser=doctor)
+    add_reading_commands(commands)
+    return root
+
+
+def _add_emulator(commands: Commands) -> None:
     emulator = commands.add_parser("emulator", help="run a local Greenflash", description=EMULATOR)
     emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     emulator.add_argument("--port", type=int, default=8765, help="port to listen on (default %(default)s)")
@@ -45,25 +67,6 @@ def make_parser() -> CommandParser:
     emulator.add_argument("--open", action="store_true", help="open its page in a browser")
     emulator.add_argument("--quiet", action="store_true", help="print no line for each request")
     emulator.set_defaults(command="emulator:serve", parser=emulator)
-
-    _add_demo(commands)
-    _add_gateway(commands)
-    _add_import(commands)
-    _add_outbox(commands)
-    settings = commands.add_parser(
-        "settings", help="every setting, and where it comes from", description=SETTINGS_TEXT
-    )
-    add_json(settings)
-    add_settings(settings)
-    settings.set_defaults(command="settings:show", parser=settings)
-
-    doctor = commands.add_parser("doctor", help="check this installation", description=DOCTOR)
-    doctor.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
-    add_json(doctor)
-    add_settings(doctor)
-    doctor.set_defaults(command="doctor:run", parser=doctor)
-    add_reading_commands(commands)
-    return root
 
 
 def _add_demo(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""One emulator for many tests: it is lent to each, empty, and replaced where a test has stopped it."""
+"""One emulator for many tests: each gets it empty, and it is replaced where a test has stopped it."""
 
 from __future__ import annotations
 
