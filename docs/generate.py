@@ -27,6 +27,7 @@ Made by `make docs`. `python -m greenflash_otel` is the same.
 | 1 | Not all was done, or a conversation that you named is not there. The command says what. |
 | 2 | The command, a setting or a file is wrong, an extra is missing, or the outbox cannot be used. Nothing was done to what is wrong. |
 | 130 | Interrupted. |
+| 141 | Who reads the output has gone, as `head` does when it has its lines. Nothing is said. |
 
 Settings come from [environment variables](settings.md). Options of a command win over them. Keys are no options, as everybody on the machine can read
 those: `--api-key-file` names a file.

@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from greenflash_otel.testing import CapturedConversations, Emulator, GreenflashFaults
+    from greenflash_otel.testing.emulator_pool import EmulatorPool
 
 CAPTURED: pytest.StashKey[CapturedConversations] = pytest.StashKey()
 TITLE = "Greenflash conversations"
@@ -37,10 +38,27 @@ def greenflash_conversations(
     if problems := conversations.list_problems():
         advice = "Call greenflash_conversations.allow_rejected() if that is on purpose."
         pytest.fail("\n".join([*problems, advice]), pytrace=False)
+    conversations.warn_of_unlinked()
+
+
+@pytest.fixture(scope="session")
+def greenflash_servers() -> Iterator[EmulatorPool]:
+    """Keep the server of `greenflash_emulator` from test to test: one for each process of pytest-xdist."""
+    try:
+        from greenflash_otel.testing.emulator_pool import EmulatorPool
+    except ModuleNotFoundError as error:
+        pytest.fail(
+            f"{error.name} is not installed: pip install 'greenflash-otel[emulator]', or use greenflash_conversations",
+            pytrace=False,
+        )
+    with EmulatorPool() as pool:
+        yield pool
 
 
 @pytest.fixture
-def greenflash_emulator(greenflash_faults: GreenflashFaults) -> Iterator[Emulator]:
+def greenflash_emulator(
+    greenflash_servers: EmulatorPool, greenflash_faults: GreenflashFaults
+) -> Iterator[Emulator]:
     """Run an empty local Greenflash; it accepts any API key. What the test instrumented ends with it.
 
     def test_a_chat_reaches_greenflash(greenflash_emulator):
@@ -48,16 +66,9 @@ def greenflash_emulator(greenflash_faults: GreenflashFaults) -> Iterator[Emulato
         ...
         assert greenflash_emulator.conversation("chat-42").messages
     """
-    try:
-        from greenflash_otel.emulator import Emulator
-    except ModuleNotFoundError as error:
-        pytest.fail(
-            f"{error.name} is not installed: pip install 'greenflash-otel[emulator]', or use greenflash_conversations",
-            pytrace=False,
-        )
     from greenflash_otel.runtime import shutdown
 
-    with Emulator(faults=greenflash_faults) as emulator:
+    with greenflash_servers.lend(greenflash_faults) as emulator:
         yield emulator
         shutdown(timeout_s=1)  # so that the next test's instrument() begins anew, with its own emulator
 

@@ -61,6 +61,8 @@ class Redirection:
     settings: Mapping[str, Any]
     """They win over the application's."""
     http_client: httpx.Client
+    note_outcome: Callable[[str], None] = lambda insert_id: None
+    """Called with each outcome, where it is recorded."""
 
     def redirect(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that apply where the application asks for some."""

@@ -139,6 +139,7 @@ def record_outcome(
         lambda pipeline: pipeline.take_outcome(done, conversation_context, trace_id),
         is_a_span=True,
     )
+    runtime.note_in_capture(outcome.insert_id)
     if not runtime.has_other_readers():
         return outcome
     with internal_errors.guarded("make a span of an outcome"):

@@ -199,7 +199,7 @@ def test_a_reader_that_has_enough() -> None:
         assert tail.process.stderr is not None
         tail.process.stdout.close()
         say(emulator.url, "two", {"role": "user", "content": "hi"})
-        assert (tail.process.stderr.read(), tail.process.wait(30)) == ("", 0)
+        assert (tail.process.stderr.read(), tail.process.wait(30)) == ("", 141)
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,28 @@ EXTRAS = {
 
 ENDED_BY_CTRL_C = frozenset({"emulator", "gateway", "tail"})
 """Commands that run until then, so that it is no failure."""
+INTERRUPTED = 130
+READER_GONE = 141
+"""As a shell reports SIGINT and SIGPIPE."""
 SERVERS = frozenset({"gateway"})
 """Commands whose log is read long after: its lines have a time, and say at INFO what is served."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # also what --help printed, which has its own way out
+    except BrokenPipeError:  # e.g. `conversations | head -1`: who reads has enough
+        discard_output()
+        return READER_GONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parsed = make_parser().parse_command(arguments)
     if not parsed.command:
         parsed.parser.print_help()
@@ -45,7 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with log_to_stderr(is_server=module in SERVERS), set_from_options(parsed):
             code: int = getattr(import_module(f"greenflash_otel.cli.{module}"), function)(parsed)
-            sys.stdout.flush()
     except ConfigurationError as error:
         return _refuse(parsed, str(error))
     except CommandFailure as failure:
@@ -55,11 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if extra is None:
             raise
         return _refuse(parsed, f"{error.name} is not installed: pip install 'greenflash-otel[{extra}]'")
-    except BrokenPipeError:  # e.g. `outbox export | head`: who reads has enough
-        discard_output()
-        return 0
     except KeyboardInterrupt:
-        return 0 if module in ENDED_BY_CTRL_C else 130
+        if module in ENDED_BY_CTRL_C:
+            return 0
+        raise
     return code
 
 

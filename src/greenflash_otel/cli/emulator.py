@@ -36,6 +36,7 @@ def serve(arguments: argparse.Namespace) -> int:
         arguments.database,
         _read_only_key(arguments.only_key_file),
         allowed_hosts=arguments.allowed_host,
+        max_conversations=arguments.max_conversations,
         announce=announce,
         report=report,
     )

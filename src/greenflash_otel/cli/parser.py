@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
-from greenflash_otel.cli.argument_types import read_at_ms
+from greenflash_otel.cli.argument_types import read_at_ms, read_positive
 from greenflash_otel.cli.command_parser import CommandParser, read_version
 from greenflash_otel.cli.json_option import add_json
 from greenflash_otel.cli.reading_parsers import add_reading_commands
@@ -25,23 +25,7 @@ def make_parser() -> CommandParser:
     root.add_argument("--version", action="version", version=f"greenflash-otel {read_version()}")
     commands = root.add_subparsers(title="commands")
 
-    emulator = commands.add_parser("emulator", help="run a local Greenflash", description=EMULATOR)
-    emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    emulator.add_argument("--port", type=int, default=8765, help="port to listen on (default %(default)s)")
-    emulator.add_argument("--database", default=":memory:", help="SQLite file to keep everything in")
-    emulator.add_argument(
-        "--api-key-file",
-        dest="only_key_file",
-        metavar="FILE",
-        help="file of the only key to accept, and to open the pages; by default any",
-    )
-    emulator.add_argument(
-        "--allowed-host", action="append", default=[], metavar="NAME", help="answer to this host name too"
-    )
-    emulator.add_argument("--open", action="store_true", help="open its page in a browser")
-    emulator.add_argument("--quiet", action="store_true", help="print no line for each request")
-    emulator.set_defaults(command="emulator:serve", parser=emulator)
-
+    _add_emulator(commands)
     _add_demo(commands)
     _add_gateway(commands)
     _add_import(commands)
@@ -60,6 +44,32 @@ def make_parser() -> CommandParser:
     doctor.set_defaults(command="doctor:run", parser=doctor)
     add_reading_commands(commands)
     return root
+
+
+def _add_emulator(commands: Commands) -> None:
+    emulator = commands.add_parser("emulator", help="run a local Greenflash", description=EMULATOR)
+    emulator.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    emulator.add_argument("--port", type=int, default=8765, help="port to listen on (default %(default)s)")
+    emulator.add_argument("--database", default=":memory:", help="SQLite file to keep everything in")
+    emulator.add_argument(
+        "--max-conversations",
+        type=read_positive,
+        metavar="N",
+        help="conversations to keep: one more, and the one that changed first goes with all that belongs to it; "
+        "by default all stay",
+    )
+    emulator.add_argument(
+        "--api-key-file",
+        dest="only_key_file",
+        metavar="FILE",
+        help="file of the only key to accept, and to open the pages; by default any",
+    )
+    emulator.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME", help="answer to this host name too"
+    )
+    emulator.add_argument("--open", action="store_true", help="open its page in a browser")
+    emulator.add_argument("--quiet", action="store_true", help="print no line for each request")
+    emulator.set_defaults(command="emulator:serve", parser=emulator)
 
 
 def _add_demo(commands: Commands) -> None:
@@ -155,7 +165,7 @@ def _add_gateway(commands: Commands) -> None:
 
 ROOT = (
     "Conversations and outcomes to Greenflash. Exit codes: 0: done; 1: something was not, and it says what; 2: the "
-    "command, a setting or a file is wrong; 130: interrupted."
+    "command, a setting or a file is wrong; 130: interrupted; 141: who read the output has gone."
 )
 DOCTOR = (
     "Checks the settings, the way to Greenflash, the outbox and what is installed, and names one next step for each "

@@ -8,7 +8,7 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TextIO
 
 from greenflash_otel.visible_text import escape_controls
 
@@ -38,8 +38,18 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def discard_output() -> None:
-    """Let nothing more be printed, as who reads it has gone; Python prints what waits when it ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Let nothing more be printed where nobody reads it; Python prints what waits when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        _discard_if_unread(stream)
+
+
+def _discard_if_unread(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def make_visible(text: str) -> str:

@@ -34,7 +34,7 @@ from greenflash_otel.emulator.endpoints import (
     Endpoint,
     Reply,
 )
-from greenflash_otel.emulator.faults import Fault, Faults
+from greenflash_otel.emulator.faults import Fault
 from greenflash_otel.emulator.hosts import HostCheck
 from greenflash_otel.emulator.refusal import Refused
 from greenflash_otel.emulator.store import Store, writing
@@ -45,7 +45,7 @@ from greenflash_otel.emulator.viewer.routes import Viewer
 def create_app(
     store: Store,
     *,
-    faults: Faults,
+    choose_fault: Callable[[str, str], Fault | None],
     api_key: str | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
     allowed_hosts: Sequence[str] = (),
@@ -59,7 +59,7 @@ def create_app(
             request.state.arrival = arrival = _read_arrival(request)
             body = await _read_body(request, max_body_bytes)
             request.state.arrival = arrival = dataclasses.replace(arrival, body=body)
-            fault = faults.choose(request.method, arrival.path) if _is_api(request) else None
+            fault = choose_fault(request.method, arrival.path) if _is_api(request) else None
             if (instead := await _strike(fault, after_commit=False)) is not None:
                 await _note(store, request, instead.status_code, "a fault on order")
                 return instead

@@ -27,6 +27,7 @@ from greenflash_otel.emulator.app import create_app
 from greenflash_otel.emulator.endpoints import API, MAX_BODY_BYTES
 from greenflash_otel.emulator.faults import Faults
 from greenflash_otel.emulator.store import Store, reading
+from greenflash_otel.emulator.store.bounding import make_bound
 from greenflash_otel.emulator.stored import (
     AcceptedRequest,
     StoredConversation,
@@ -35,6 +36,7 @@ from greenflash_otel.emulator.stored import (
     StoredRating,
     StoredUser,
 )
+from greenflash_otel.emulator.viewer.actions import clear
 from greenflash_otel.errors import ConfigurationError, GreenflashOtelError
 
 GRACE_S = 1
@@ -67,6 +69,7 @@ class Emulator:
         new_uuid: Callable[[], str] = make_uuid,
         max_body_bytes: int = MAX_BODY_BYTES,
         allowed_hosts: Sequence[str] = (),
+        max_conversations: int | None = None,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.host = host
@@ -81,6 +84,7 @@ class Emulator:
         self._new_uuid = new_uuid
         self._max_body_bytes = max_body_bytes
         self._allowed_hosts = allowed_hosts
+        self._bound = make_bound(max_conversations)
         self._report = report
         self._stopping = threading.Event()
         self._running: _Running | None = None
@@ -133,6 +137,15 @@ class Emulator:
             listener.close()
             store.close()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it serves."""
+        return self._running is not None
+
+    def clear(self) -> None:
+        """Forget everything that was sent, as the page does with "Empty the emulator"."""
+        clear(self._store)
+
     def __enter__(self) -> Emulator:
         return self.start()
 
@@ -183,7 +196,13 @@ class Emulator:
     def _open(self) -> tuple[_EmulatorServer, socket.socket, Store]:
         """Open everything a server needs, the port bound: from here on clients can connect."""
         try:
-            store = Store(self.database, now_us=self._now_us, new_uuid=self._new_uuid, report=self._report)
+            store = Store(
+                self.database,
+                now_us=self._now_us,
+                new_uuid=self._new_uuid,
+                report=self._report,
+                bound=self._bound,
+            )
         except sqlite3.Error as error:
             raise ConfigurationError(f"cannot open the database {str(self.database)!r}: {error}") from error
         try:
@@ -195,7 +214,7 @@ class Emulator:
         self._stopping.clear()
         app = create_app(
             store,
-            faults=self.faults,
+            choose_fault=lambda method, path: self.faults.choose(method, path),
             api_key=self.api_key,
             max_body_bytes=self._max_body_bytes,
             allowed_hosts=(*self._allowed_hosts, self.host),
@@ -224,15 +243,24 @@ def run(
     api_key: str | None = None,
     *,
     allowed_hosts: Sequence[str] = (),
+    max_conversations: int | None = None,
     announce: Callable[[str], None] = lambda url: None,
     report: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve until interrupted.
 
     ``announce`` is called with the URL once clients can connect, ``report`` with a line for each request that
-    would change something.
+    would change something. Beyond ``max_conversations`` the one that changed first goes.
     """
-    emulator = Emulator(host, port, database, api_key, allowed_hosts=allowed_hosts, report=report)
+    emulator = Emulator(
+        host,
+        port,
+        database,
+        api_key,
+        allowed_hosts=allowed_hosts,
+        max_conversations=max_conversations,
+        report=report,
+    )
     emulator.serve(announce)
 
 

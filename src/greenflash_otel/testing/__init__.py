@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         StoredUser,
         render,
     )
+    from greenflash_otel.testing.call_sites import UnlinkedOutcomeWarning
     from greenflash_otel.testing.capture import CapturedConversations
     from greenflash_otel.testing.conversation import CapturedConversation, assert_conversation
     from greenflash_otel.testing.faults import GreenflashFaults
@@ -67,6 +68,7 @@ __all__ = [
     "StoredOutcome",
     "StoredRating",
     "StoredUser",
+    "UnlinkedOutcomeWarning",
     "assert_conversation",
     "render",
 ]
@@ -79,6 +81,7 @@ _MODULES = {
     "CapturedTurn": "testing.turns",
     "GreenflashFaults": "testing.faults",
     "RejectedRequest": "testing.transport",
+    "UnlinkedOutcomeWarning": "testing.call_sites",
     "assert_conversation": "testing.conversation",
 }
 """Where names come from; the others are the emulator's."""

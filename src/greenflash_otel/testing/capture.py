@@ -10,6 +10,7 @@ import asyncio
 import os
 import time
 import uuid
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,7 @@ from greenflash_otel.emulator.stored import (
 )
 from greenflash_otel.installation import Redirection
 from greenflash_otel.settings import MEMORY, SETTINGS
+from greenflash_otel.testing.call_sites import CallSite, UnlinkedOutcomeWarning, find_call_site
 from greenflash_otel.testing.conversation import CapturedConversation
 from greenflash_otel.testing.faults import GreenflashFaults
 from greenflash_otel.testing.transport import InProcessTransport, RejectedRequest
@@ -65,6 +67,8 @@ class CapturedConversations:
         self._errors_before = internal_errors.get_internal_errors()
         self._may_reject = False
         self._report: str | None = None
+        self._call_sites: dict[str, CallSite | None] = {}
+        self._unlinked: list[StoredOutcome] = []
 
     # Waiting.
 
@@ -220,9 +224,21 @@ class CapturedConversations:
             *(f"greenflash-otel has failed: could not {step} ({count})" for step, count in errors.items()),
         ]
 
+    def warn_of_unlinked(self) -> None:
+        """Warn of each outcome that belongs to no conversation, at the line that recorded it."""
+        for outcome in self._unlinked:
+            text = (
+                f"outcome {outcome.event_type!r} belongs to no conversation: record it inside conversation()"
+            )
+            site = self._call_sites.get(outcome.insert_id or "")
+            if site is None:
+                warnings.warn(text, UnlinkedOutcomeWarning, stacklevel=2)
+            else:
+                warnings.warn_explicit(text, UnlinkedOutcomeWarning, site.file, site.line)
+
     def make_redirection(self, http_client: httpx.Client) -> Redirection:
         """Return what has everything captured here."""
-        return Redirection(PRODUCT, FIXED_SETTINGS, http_client)
+        return Redirection(PRODUCT, FIXED_SETTINGS, http_client, self._note_outcome)
 
     def open_client(self) -> httpx.Client:
         """Return an HTTP client that never leaves the process."""
@@ -231,19 +247,26 @@ class CapturedConversations:
     def close(self) -> None:
         """Remember what was captured as text, and forget the rest."""
         self._report = self.describe()
+        self._unlinked = self._find_unlinked()
         self._store.close()
 
     def _read(self) -> tuple[CapturedConversation, ...]:
         return tuple(map(CapturedConversation, reading.read_conversations(self._store)))
 
     def _list_unlinked(self) -> list[str]:
+        lines = []
+        for outcome in self._find_unlinked():
+            site = self._call_sites.get(outcome.insert_id or "")
+            where = f" ({site.file}:{site.line})" if site else ""
+            lines.append(f"outcome {outcome.event_type} {outcome.value}{where}")
+        return lines
+
+    def _find_unlinked(self) -> list[StoredOutcome]:
         linked = {outcome.id for conversation in self._read() for outcome in conversation.outcomes}
-        outcomes = reading.read_outcomes(self._store)
-        return [
-            f"outcome {outcome.event_type} {outcome.value}"
-            for outcome in outcomes
-            if outcome.id not in linked
-        ]
+        return [outcome for outcome in reading.read_outcomes(self._store) if outcome.id not in linked]
+
+    def _note_outcome(self, insert_id: str) -> None:
+        self._call_sites[insert_id] = find_call_site()
 
     def _wait_for_change(self, seen: int, until_s: float) -> None:
         """Wait until something is stored that was not seen yet, or the time is over."""

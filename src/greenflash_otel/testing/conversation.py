@@ -7,7 +7,13 @@ from typing import Any
 
 from greenflash_otel.emulator.stored import StoredConversation, StoredOutcome, StoredRating
 from greenflash_otel.testing.tree import LEGEND, compare_trees, remember_text, write_tree
-from greenflash_otel.testing.turns import CapturedMessage, CapturedStep, CapturedTurn, read_turns
+from greenflash_otel.testing.turns import (
+    CapturedMessage,
+    CapturedStep,
+    CapturedTurn,
+    list_branches,
+    read_turns,
+)
 
 
 class CapturedConversation:
@@ -21,8 +27,11 @@ class CapturedConversation:
         self.user = raw.external_user_id
         self.organization = raw.external_organization_id
         self.properties: Mapping[str, Any] = raw.properties or {}
-        self.turns: tuple[CapturedTurn, ...] = read_turns(raw)
+        turns = read_turns(raw)
+        self.turns: tuple[CapturedTurn, ...] = tuple(turns.values())
         """From one message of the user to the next, in the order of their times."""
+        self.branches: tuple[tuple[CapturedTurn, ...], ...] = tuple(list_branches(raw, turns))
+        """Each way through the turns, from a first to a last one: several where the user asked again."""
 
     @property
     def messages(self) -> tuple[CapturedMessage, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from greenflash_otel.emulator.stored import (
@@ -11,7 +11,7 @@ from greenflash_otel.emulator.stored import (
     StoredMessage,
     StoredRating,
 )
-from greenflash_otel.emulator.viewer.turns import build_tree, find_parents
+from greenflash_otel.emulator.viewer.turns import build_tree, choose_path, find_parents
 
 VISIBLE = frozenset({"user_message", "assistant_message", "final_response", "system_message"})
 RESULTS = frozenset({"observation", "tool_error"})
@@ -113,7 +113,8 @@ def _id_of(message: StoredMessage) -> str:
     return message.external_id or message.id
 
 
-def read_turns(raw: StoredConversation) -> tuple[CapturedTurn, ...]:
+def read_turns(raw: StoredConversation) -> Mapping[str, CapturedTurn]:
+    """Return the turns in the order of their times, by the id of the message that opens each."""
     parents, _ = find_parents(raw.messages)
     tree = build_tree(raw.messages, parents)
     by_id = {message.id: message for message in raw.messages}
@@ -124,7 +125,7 @@ def read_turns(raw: StoredConversation) -> tuple[CapturedTurn, ...]:
         is_result = message.type in RESULTS and called is not None and called.type == "tool_call"
         if is_result and called and results.setdefault(called.id, message) is message:
             merged.add(message.id)
-    turns = []
+    turns = {}
     for opened_by, messages in tree.messages.items():
         items = tuple(
             _read_item(message, raw, results.get(message.id))
@@ -132,8 +133,19 @@ def read_turns(raw: StoredConversation) -> tuple[CapturedTurn, ...]:
             if message.id not in merged
         )
         siblings = tree.after[tree.before[opened_by]]
-        turns.append(_make_turn(items, is_branch=siblings[0] != opened_by))
-    return tuple(turns)
+        turns[opened_by] = _make_turn(items, is_branch=siblings[0] != opened_by)
+    return turns
+
+
+def list_branches(
+    raw: StoredConversation, turns: Mapping[str, CapturedTurn]
+) -> Iterator[tuple[CapturedTurn, ...]]:
+    """Yield each way through the turns, in the order of the turns that end them."""
+    parents, _ = find_parents(raw.messages)
+    tree = build_tree(raw.messages, parents)
+    for last in turns:
+        if not tree.after.get(last):
+            yield tuple(turns[turn] for turn in choose_path(tree, last))
 
 
 def _make_turn(items: tuple[CapturedMessage | CapturedStep, ...], *, is_branch: bool) -> CapturedTurn:

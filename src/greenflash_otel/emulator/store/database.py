@@ -117,6 +117,8 @@ class Change:
     new_uuid: Callable[[], str]
     lines: list[str] = field(default_factory=list)
     """What to report, once it has happened."""
+    begun: list[str] = field(default_factory=list)
+    """Greenflash's ids of the conversations that it begins: with each there is one more."""
 
 
 class Store:
@@ -129,7 +131,10 @@ class Store:
         now_us: Callable[[], int],
         new_uuid: Callable[[], str],
         report: Callable[[str], None] = lambda line: None,
+        bound: Callable[[Change], None] = lambda change: None,
     ) -> None:
+        """Open the database. ``bound`` ends each change: it may remove what there is too much of."""
+        self._bound = bound
         self._now_us = now_us
         self._new_uuid = new_uuid
         self._report = report
@@ -156,6 +161,7 @@ class Store:
             change = Change(self._db, self._now_us(), self._new_uuid)
             try:
                 yield change
+                self._bound(change)
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise

@@ -262,6 +262,7 @@ def _save_conversation(change: Change, request: MessagesRequest) -> str:
     }
     if stored is None:
         _insert(change.db, "conversations", row)
+        change.begun.append(str(row["id"]))
     else:
         change.db.execute(
             """UPDATE conversations

@@ -37,7 +37,8 @@ SELECT x.*, {LINK} AS linked,
   FROM outcomes AS x WHERE {{where}} ORDER BY x.position DESC LIMIT {PAGE + 1}"""  # noqa: S608
 RATINGS = f"""
 SELECT x.*, {LINK} AS linked FROM ratings AS x
- WHERE {LOOSE_RATING} ORDER BY x.position DESC LIMIT {PAGE + 1}"""  # noqa: S608
+ WHERE {LOOSE_RATING} AND (:before IS NULL OR x.position < :before)
+ ORDER BY x.position DESC LIMIT {PAGE + 1}"""  # noqa: S608
 REQUEST_COLUMNS = """
     position, at_us, duration_us, method, path, sender, status, about, conversation_id, length(body) AS bytes"""
 REQUESTS = f"""
@@ -52,7 +53,7 @@ SELECT p.rowid AS row, p.id, p.external_id, p.fields, p.created_at_us, p.updated
 ORPHANS = f"""
 SELECT m.position, m.id, m.type, m.parent, m.conversation_id, c.external_id AS conversation
   FROM messages AS m JOIN conversations AS c ON c.id = m.conversation_id
- WHERE m.parent IS NOT NULL
+ WHERE m.parent IS NOT NULL AND (:before IS NULL OR m.position < :before)
    AND NOT EXISTS (SELECT 1 FROM messages AS p WHERE p.external_id = m.parent AND p.conversation_id = m.conversation_id)
    AND NOT EXISTS (SELECT 1 FROM messages AS p WHERE p.id = m.parent)
  ORDER BY m.position DESC LIMIT {PAGE + 1}"""  # noqa: S608
@@ -208,7 +209,7 @@ def list_outcomes(
     )
 
 
-def list_loose_ratings(db: sqlite3.Connection) -> Listed:
+def list_loose_ratings(db: sqlite3.Connection, *, before: int | None = None) -> Listed:
     """List the ratings of something that is not stored."""
     return make_page(
         [
@@ -218,17 +219,17 @@ def list_loose_ratings(db: sqlite3.Connection) -> Listed:
                 conversation_id=row["linked"],
                 cursor=str(row["position"]),
             )
-            for row in db.execute(RATINGS)
+            for row in db.execute(RATINGS, {"before": before})
         ]
     )
 
 
-def list_orphans(db: sqlite3.Connection) -> Listed:
+def list_orphans(db: sqlite3.Connection, *, before: int | None = None) -> Listed:
     """List the messages whose parent is not stored."""
     names = ("id", "type", "parent", "conversation_id", "conversation")
     rows = [
         OrphanRow(**{name: row[name] for name in names}, cursor=str(row["position"]))
-        for row in db.execute(ORPHANS)
+        for row in db.execute(ORPHANS, {"before": before})
     ]
     return make_page(rows)
 

@@ -186,8 +186,8 @@ def build_unlinked(page: PageRequest) -> RenderedPage:
     with page.store.snapshot() as db:
         counts = rows.count_all(db)
         outcomes = lists.list_outcomes(db, loose=True, before=_read_position(page))
-        ratings = lists.list_loose_ratings(db)
-        orphans = lists.list_orphans(db)
+        ratings = lists.list_loose_ratings(db, before=_read_position(page, "before_rating"))
+        orphans = lists.list_orphans(db, before=_read_position(page, "before_message"))
     return _render(page, counts, "unlinked.html", outcomes=outcomes, ratings=ratings, orphans=orphans)
 
 
@@ -313,9 +313,9 @@ def _find_request(db: sqlite3.Connection, page: PageRequest) -> tuple[lists.Requ
     return None if number is None else lists.read_request(db, number)
 
 
-def _read_position(page: PageRequest) -> int | None:
+def _read_position(page: PageRequest, name: str = "before") -> int | None:
     """Return the cursor of the query; what is none counts as the first page."""
-    return rows.read_number(page.query.get("before", ""))
+    return rows.read_number(page.query.get(name, ""))
 
 
 def _write_body(body: bytes) -> str:
