@@ -313,6 +313,14 @@ def has_other_readers() -> bool:
     return runtime is None or not isinstance(runtime.tracer, OwnTracer)
 
 
+def travels_as_span() -> bool:
+    """Return whether a rating, a user or an organization leaves the process as a span, as no pipeline delivers it."""
+    pipeline, ended = find_active_pipeline(), _ended
+    if pipeline is None:
+        return ended is None or ended.settings.export != "greenflash"
+    return pipeline.settings.export != "greenflash"
+
+
 def note_outcome_span(span: trace.Span, recorded_by: Pipeline | None) -> None:
     """Note that the outcome of a span is recorded already, so that no exporter of ours records it again."""
     if recorded_by is not None and standalone.is_in_use():
