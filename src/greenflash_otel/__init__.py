@@ -11,6 +11,7 @@ Everything not listed in ``__all__`` is private, whatever its name.
 """
 
 from greenflash_otel.answer_ids import message_id
+from greenflash_otel.carrying import carry_conversation
 from greenflash_otel.checkup import Checkup, Finding, doctor
 from greenflash_otel.context import conversation, current_conversation, internal
 from greenflash_otel.conversation_handle import Conversation
@@ -80,6 +81,7 @@ __all__ = [
     "arecord_outcome",
     "arecord_rating",
     "ashutdown",
+    "carry_conversation",
     "conversation",
     "current_conversation",
     "doctor",

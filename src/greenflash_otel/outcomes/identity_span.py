@@ -19,17 +19,17 @@ _ORGANIZATION = ORGANIZATION_SPAN + "."
 
 def attributes_of(identity: User | Organization) -> dict[str, Attribute]:
     """Write a user or an organization to span attributes."""
+    own: dict[str, Attribute | None] = {ORGANIZATION_ID: identity.id}
+    prefix, kind = _ORGANIZATION, "organization"
     if isinstance(identity, User):
         prefix, kind = _USER, "user"
-        own: dict[str, Attribute | None] = {
+        own = {
             _USER + "id": identity.id,
             _USER + "email": identity.email,
             _USER + "phone": identity.phone,
             _USER + "anonymized": identity.anonymized,
             ORGANIZATION_ID: identity.organization_id,
         }
-    else:
-        prefix, kind, own = _ORGANIZATION, "organization", {ORGANIZATION_ID: identity.id}
     values: dict[str, Attribute | None] = {
         _KIND: kind,
         prefix + "name": identity.name,
