@@ -25,7 +25,7 @@ from greenflash_otel.testing import Emulator
 from tests.conftest import PRODUCT
 from tests.test_runtime import chat, start
 
-ADA = {"id": "chat-1", "user_id": "ada", "organization_id": "acme"}
+ADA: greenflash.CarriedConversation = {"id": "chat-1", "user_id": "ada", "organization_id": "acme"}
 SIGNALS = (before_task_publish, task_prerun, task_postrun)
 
 

@@ -11,7 +11,7 @@ Everything not listed in ``__all__`` is private, whatever its name.
 """
 
 from greenflash_otel.answer_ids import message_id
-from greenflash_otel.carrying import carry_conversation
+from greenflash_otel.carrying import CarriedConversation, carry_conversation
 from greenflash_otel.checkup import Checkup, Finding, doctor
 from greenflash_otel.context import conversation, current_conversation, internal
 from greenflash_otel.conversation_handle import Conversation
@@ -52,6 +52,7 @@ from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstru
 
 __all__ = [
     "AsgiMiddleware",
+    "CarriedConversation",
     "Checkup",
     "ConfigurationError",
     "Conversation",

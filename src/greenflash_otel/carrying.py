@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict, cast
 
 from greenflash_otel.context import (
     Scope,
@@ -15,7 +16,15 @@ from greenflash_otel.internal_errors import guarded
 NAMES = ("id", "user_id", "organization_id")
 
 
-def carry_conversation() -> dict[str, str]:
+class CarriedConversation(TypedDict, total=False):
+    """Arguments of `conversation()`, as texts."""
+
+    id: str
+    user_id: str
+    organization_id: str
+
+
+def carry_conversation() -> CarriedConversation:
     """Return the arguments with which `conversation()` continues the active conversation in another process.
 
     Write them into the message of a queue: ``json.dumps(greenflash.carry_conversation())``. The receiver writes
@@ -28,7 +37,8 @@ def carry_conversation() -> dict[str, str]:
     if whose.conversation_id is None and whose.scope_id is None and whose.user_id is None:
         return {}
     values = (current_conversation(), whose.user_id, whose.organization_id)
-    return {name: value for name, value in zip(NAMES, values, strict=True) if value}
+    known = {name: value for name, value in zip(NAMES, values, strict=True) if value}
+    return cast(CarriedConversation, known)
 
 
 def continue_conversation(carried: object) -> Scope | None:

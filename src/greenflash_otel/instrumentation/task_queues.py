@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import wrapt
 
-from greenflash_otel.carrying import carry_conversation, continue_conversation
+from greenflash_otel.carrying import CarriedConversation, carry_conversation, continue_conversation
 from greenflash_otel.context import Scope
 from greenflash_otel.instrumentation.patching import Method, Target
 from greenflash_otel.internal_errors import guarded
@@ -30,13 +30,13 @@ _pid = 0
 _flush: Callable[[float], object] = bool
 _scopes: Final[dict[str, Scope]] = {}
 """The blocks of Celery's running tasks, by their ids."""
-_carried: ContextVar[dict[str, str] | None] = ContextVar("greenflash_carried", default=None)
+_carried: ContextVar[CarriedConversation | None] = ContextVar("greenflash_carried", default=None)
 """What the job has along that is being enqueued by arq."""
 _entered: ContextVar[list[Scope] | None] = ContextVar("greenflash_entered", default=None)
 """The block of the job that arq runs."""
 
 
-def _carry() -> dict[str, str]:
+def _carry() -> CarriedConversation:
     with guarded("carry a conversation to a task"):
         return carry_conversation() if _is_on else {}
     return {}
