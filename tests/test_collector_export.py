@@ -95,17 +95,6 @@ def test_limits_of_the_environment(
     assert 0 < len(str(asked.content)) < 200
 
 
-def test_what_a_collector_cannot_carry(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Ratings are no spans: that they go nowhere is told."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", NOWHERE)
-    greenflash.instrument(export="otlp")
-    with caplog.at_level(logging.WARNING, "greenflash_otel"), greenflash.conversation("c"):
-        greenflash.record_rating(True)
-    assert "sent nothing: a Collector carries spans only" in caplog.text
-
-
 @pytest.mark.parametrize(
     ("environment", "kind"),
     [

@@ -13,6 +13,7 @@ from greenflash.types.organization_create_params import OrganizationCreateParams
 from greenflash.types.rating_log_params import RatingLogParams
 from greenflash.types.user_create_params import UserCreateParams
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 import greenflash_otel
 from greenflash_otel import internal_errors
@@ -22,8 +23,10 @@ from tests.api.wire import fields_of
 from tests.chat import client_saying
 from tests.conftest import PRODUCT
 from tests.test_runtime import chat, start
+from tests.ways_in import WAYS, Way
 
 SECRET = "4111 1111 1111 1111"
+USER = "1c90c3cc-0d44-4b50-8888-8dd25736052a"
 
 Tell = Callable[..., object]
 TELLING: dict[str, Tell] = {
@@ -44,6 +47,62 @@ each = pytest.mark.parametrize("function", TELLING)
 def untold(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is warned of once per process is warned of in each test."""
     internal_errors.reset_for_tests()
+
+
+def record_all() -> None:
+    """Everything that is known of a conversation, with what has to be repaired."""
+    with greenflash_otel.conversation("chat-42", user_id="ada", organization_id="acme"):
+        greenflash_otel.record_message("user", "hello")
+        greenflash_otel.record_rating(4, feedback="quick")
+        greenflash_otel.record_rating(False, message_id="m1", rating_max="ten")  # type: ignore[arg-type]
+        greenflash_otel.identify_user(name="Ada", email="ada@example.com", properties={"plan": "pro"})
+        greenflash_otel.identify_organization(name="Acme", properties={"seats": 3})
+    with greenflash_otel.conversation(user_id="bob"):
+        greenflash_otel.record_message("user", "hi")
+        greenflash_otel.record_rating(True)
+        greenflash_otel.identify_user("eve", phone="1", anonymized=True, greenflash_organization_id=USER)
+
+
+@WAYS
+def test_all_of_it_in_every_mode(way: Way, greenflash_emulator: Emulator) -> None:
+    """Whether the pipeline delivers it, or it travels as spans."""
+    way(greenflash_emulator, record_all)
+    stored = {one.external_id: one for one in greenflash_emulator.conversations()}
+    named = stored.pop("chat-42")
+    assert sorted((one.rating, one.feedback, one.message) for one in named.ratings if one.feedback) == [
+        (4.0, "quick", None)
+    ]
+    assert [(one.rating, one.rating_max) for one in named.ratings if one.message == "m1"] == [(0.0, 1.0)]
+    [inferred] = stored.values()
+    assert [one.rating for one in inferred.ratings] == [1.0]
+    users = {one.external_id: one for one in greenflash_emulator.users()}
+    assert (users["ada"].name, users["ada"].email) == ("Ada", "ada@example.com")
+    assert (users["ada"].external_organization_id, users["ada"].properties) == ("acme", {"plan": "pro"})
+    assert (users["eve"].phone, users["eve"].anonymized) == ("1", True)
+    [organization] = [one for one in greenflash_emulator.organizations() if one.external_id == "acme"]
+    assert (organization.name, organization.properties) == ("Acme", {"seats": 3})
+    [body] = [
+        one.body
+        for one in greenflash_emulator.requests()
+        if one.path == "/users" and one.body.get("phone") == "1"
+    ]
+    assert (body["externalUserId"], body["organizationId"]) == ("eve", USER)
+
+
+def test_an_exporter_of_ones_own_delivers_what_is_only_a_span(greenflash_emulator: Emulator) -> None:
+    """With ``export="none"`` a span is made; our exporter in the provider makes a request of it, once."""
+    exporter = greenflash_otel.GreenflashSpanExporter(
+        api_key="gf_test", product_id=PRODUCT, base_url=greenflash_emulator.base_url, outbox=":memory:"
+    )
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    greenflash_otel.instrument(tracer_provider=provider, export="none")
+    greenflash_otel.record_rating(5, conversation_id="c")
+    greenflash_otel.identify_user("ada", name="Ada")
+    greenflash_otel.shutdown()
+    assert exporter.force_flush(10_000)
+    provider.shutdown()
+    assert sorted(one.path for one in greenflash_emulator.requests()) == ["/ratings", "/users"]
 
 
 def test_all_of_it_arrives_behind_the_messages(greenflash_emulator: Emulator) -> None:
@@ -201,7 +260,7 @@ def test_before_instrument_nobody_is_told(function: str, caplog: pytest.LogCaptu
         assert TELLING[function]() is not None
         assert TELLING[function]() is not None
     assert caplog.messages == [
-        f"{function}() was called before instrument(); nothing was sent [{PAGES['symptoms']}]"
+        f"{function}() was called before instrument(); it is only visible as a span [{PAGES['symptoms']}]"
     ]
 
 

@@ -31,6 +31,8 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "id_key": ("a secret", "a secret", "another"),
     "langchain_chains": ("on", True, False),
     "baggage": ("on", True, False),
+    "propagate_threads": ("on", True, False),
+    "propagate_tasks": ("on", True, False),
     "default_user_id": ("nobody", "nobody", "somebody"),
     "print": ("yes", True, False),
     "strict": ("yes", True, False),

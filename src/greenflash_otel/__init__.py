@@ -18,6 +18,7 @@ from importlib import import_module as _import_module
 
 if _typing.TYPE_CHECKING:
     from greenflash_otel.answer_ids import message_id
+    from greenflash_otel.carrying import CarriedConversation, carry_conversation
     from greenflash_otel.checkup import Checkup, Finding, doctor
     from greenflash_otel.context import conversation, current_conversation, internal
     from greenflash_otel.conversation_handle import Conversation
@@ -58,6 +59,7 @@ if _typing.TYPE_CHECKING:
 
 __all__ = [
     "AsgiMiddleware",
+    "CarriedConversation",
     "Checkup",
     "ConfigurationError",
     "Conversation",
@@ -87,6 +89,7 @@ __all__ = [
     "arecord_outcome",
     "arecord_rating",
     "ashutdown",
+    "carry_conversation",
     "conversation",
     "current_conversation",
     "doctor",

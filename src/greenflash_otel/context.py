@@ -102,6 +102,19 @@ def without_conversation(context: Context) -> Context:
     return otel_context.set_value(_KEY, None, context)
 
 
+def find_context_to_carry() -> Context | None:
+    """Return the current context, for code elsewhere that belongs to the same conversation; None outside of any."""
+    here, frame = otel_context.get_current(), _own_frame()
+    if frame is not _frame_in(here):  # that of a generator, whose steps have lost it
+        here = otel_context.set_value(_KEY, frame, here)
+    return None if otel_context.get_value(_KEY, here) is None else here
+
+
+def is_in_conversation_of(context: Context) -> bool:
+    """Return whether the running code has the conversation of ``context`` already."""
+    return otel_context.get_value(_KEY) is otel_context.get_value(_KEY, context)
+
+
 def _own_frame() -> _Frame | None:
     return _find_frame_of_generator(_frame_in(None))
 

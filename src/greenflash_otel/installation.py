@@ -23,6 +23,7 @@ from greenflash_otel.context import set_baggage_propagation
 from greenflash_otel.delivery.answered_notes import OnDelivered
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import GreenflashSpanProcessor, ReusableSpanProcessor, find_or_add_processor
+from greenflash_otel.instrumentation import task_queues, threads
 from greenflash_otel.model.telemetry import OURS
 from greenflash_otel.own_provider import make_own_provider
 from greenflash_otel.own_spans import OwnTracer
@@ -102,6 +103,10 @@ class Installation:
         settings = self.settings
         set_baggage_propagation(settings.baggage)
         set_strict(settings.strict)
+        if settings.propagate_threads:
+            threads.install()
+        if settings.propagate_tasks:
+            task_queues.install(self.pipeline.flush)
         history = settings.history or ("new" if isinstance(self.tracer, OwnTracer) else "full")
         common = {
             "capture_content": settings.capture_content,
@@ -119,6 +124,8 @@ class Installation:
         """Leave the frameworks as they were. What runs in them is recorded as far as it came."""
         set_baggage_propagation(False)
         set_strict(False)
+        threads.remove()
+        task_queues.remove()
         for name in {*self.settings.frameworks, "langchain"}:
             with internal_errors.guarded(f"uninstrument {name}"):
                 _import_instrumentation(name).uninstrument()

@@ -28,12 +28,12 @@ def propagate(work: F) -> F:
     """
     context, current = copy_context(), otel_context.get_current()
     if inspect.isasyncgenfunction(work):
-        return cast(F, drive_async(work, lambda: (functools.partial(_attached, current), _do_nothing)))
+        return cast(F, drive_async(work, lambda: (functools.partial(attached, current), _do_nothing)))
     if inspect.iscoroutinefunction(work):
 
         @functools.wraps(work)
         async def run_async(*args: Any, **kwargs: Any) -> Any:
-            with _attached(current):
+            with attached(current):
                 return await work(*args, **kwargs)
 
         return cast(F, run_async)
@@ -48,7 +48,7 @@ def propagate(work: F) -> F:
 
 
 @contextmanager
-def _attached(context: otel_context.Context) -> Iterator[None]:
+def attached(context: otel_context.Context) -> Iterator[None]:
     """Run the block in a context of OpenTelemetry, then restore the one before; a token fails in another task."""
     before = otel_context.get_current()
     otel_context.attach(context)

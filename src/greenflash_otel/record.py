@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -33,6 +33,7 @@ from greenflash_otel.model.operation import (
     Operation,
 )
 from greenflash_otel.model.own_operations import SET_PROPERTIES
+from greenflash_otel.outcomes import identity_span, rating_span
 from greenflash_otel.outcomes.outcome import Influence, Link, Outcome, ValueType
 from greenflash_otel.outcomes.ratings import (
     Organization,
@@ -45,6 +46,7 @@ from greenflash_otel.outcomes.ratings import (
 from greenflash_otel.outcomes.repair import repair_outcome
 from greenflash_otel.outcomes.span import SPAN_NAME, attributes_of
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.semconv.genai import Attribute
 
 _NOBODY = ConversationContext()
 
@@ -137,13 +139,10 @@ def record_outcome(
         "record_outcome()",
         done,
         lambda pipeline: pipeline.take_outcome(done, conversation_context, trace_id),
-        is_a_span=True,
     )
     runtime.note_in_capture(outcome.insert_id)
-    if not runtime.has_other_readers():
-        return outcome
-    with internal_errors.guarded("make a span of an outcome"):
-        _make_span(outcome, is_elsewhere=is_elsewhere)
+    if runtime.has_other_readers():
+        _make_span(SPAN_NAME, attributes_of(outcome), is_elsewhere=is_elsewhere)
     return outcome
 
 
@@ -212,7 +211,10 @@ def record_rating(
     def take(pipeline: Pipeline) -> Rating | None:
         return pipeline.take_rating(done, conversation_context, trace_id)
 
-    return _deliver("record_rating()", done, take)
+    delivered = _deliver("record_rating()", done, take)
+    if runtime.travels_as_span():
+        _make_span(rating_span.SPAN_NAME, rating_span.attributes_of(done), is_elsewhere=is_elsewhere)
+    return delivered
 
 
 def identify_user(
@@ -255,7 +257,7 @@ def identify_user(
     _report("identify_user()", user, repairs, strict)
     if user is None:
         return None
-    return _deliver("identify_user()", user, lambda pipeline: _take_feedback(pipeline, user))
+    return _identify("identify_user()", user, identity_span.USER_SPAN)
 
 
 def identify_organization(
@@ -282,9 +284,7 @@ def identify_organization(
     _report("identify_organization()", organization, repairs, strict)
     if organization is None:
         return None
-    return _deliver(
-        "identify_organization()", organization, lambda pipeline: _take_feedback(pipeline, organization)
-    )
+    return _identify("identify_organization()", organization, identity_span.ORGANIZATION_SPAN)
 
 
 def _send_properties(conversation_context: ConversationContext) -> None:
@@ -296,20 +296,21 @@ def _send_properties(conversation_context: ConversationContext) -> None:
 connect(runtime.find_conversation, _send_properties)
 
 
-def _make_span(outcome: Outcome, *, is_elsewhere: bool) -> None:
-    """Make a span of an outcome, for the provider and for a Collector.
+def _make_span(name: str, attributes: Mapping[str, Attribute], *, is_elsewhere: bool) -> None:
+    """Make a span of what was recorded, for the provider and for a Collector.
 
     Args:
         is_elsewhere: Whether it does not belong to the active conversation.
     """
-    here = otel_context.get_current()
-    context = without_conversation(here) if is_elsewhere else here
-    span = runtime.find_active_tracer().start_span(SPAN_NAME, context)
-    write_attributes(span, attributes_of(outcome))
-    pipeline = runtime.find_active_pipeline()
-    is_recorded = pipeline is not None and pipeline.settings.export == "greenflash"
-    runtime.note_outcome_span(span, pipeline if is_recorded else None)
-    span.end()
+    with internal_errors.guarded("make a span of what was recorded"):
+        here = otel_context.get_current()
+        context = without_conversation(here) if is_elsewhere else here
+        span = runtime.find_active_tracer().start_span(name, context)
+        write_attributes(span, attributes)
+        pipeline = runtime.find_active_pipeline()
+        is_recorded = pipeline is not None and pipeline.settings.export == "greenflash"
+        runtime.note_outcome_span(span, pipeline if is_recorded else None)
+        span.end()
 
 
 def _choose_id(argument: Id | None, active: str | None) -> Id | None:
@@ -327,30 +328,31 @@ def _report(function: str, value: object, repairs: Repairs, strict: bool | None)
         internal_errors.count_lost("unusable_arguments")
 
 
-def _take_feedback(pipeline: Pipeline, feedback: F) -> F:
-    pipeline.take_feedback(feedback)
-    return feedback
+def _identify(function: str, identity: F, span_name: str) -> F:
+    """Record a user or an organization, which belongs to no conversation."""
+
+    def take(pipeline: Pipeline) -> F:
+        pipeline.take_feedback(identity)
+        return identity
+
+    _deliver(function, identity, take)
+    if runtime.travels_as_span():
+        _make_span(span_name, identity_span.attributes_of(identity), is_elsewhere=True)
+    return identity
 
 
-def _deliver(function: str, thing: T, deliver: Callable[[Pipeline], S], *, is_a_span: bool = False) -> T | S:
-    """Hand a thing to the pipeline, and return it as the pipeline recorded it.
-
-    Args:
-        is_a_span: Whether it leaves the process as a span too.
-    """
+def _deliver(function: str, thing: T, deliver: Callable[[Pipeline], S]) -> T | S:
+    """Hand a thing to the pipeline, and return it as the pipeline recorded it."""
     pipeline, ended = runtime.find_active_pipeline(), runtime.find_ended_pipeline()
     if pipeline is None and ended is not None and ended.settings.export == "greenflash":
         with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
             if not ended.take_late(thing):
                 internal_errors.warn_once(f"{function} was called after shutdown(); it could not be stored")
     elif pipeline is None:
-        lost = "it is only visible as a span" if is_a_span else "nothing was sent"
-        internal_errors.warn_once(f"{function} was called before instrument(); {lost}", page="symptoms")
+        internal_errors.warn_once(
+            f"{function} was called before instrument(); it is only visible as a span", page="symptoms"
+        )
     elif pipeline.settings.export == "greenflash":
         with internal_errors.guarded(f"record what {function} was called with", lost="not_recorded"):
             return deliver(pipeline)
-    elif pipeline.settings.export == "otlp" and not is_a_span:
-        internal_errors.warn_once(
-            f"{function} with export='otlp' sent nothing: a Collector carries spans only"
-        )
     return thing

@@ -65,6 +65,8 @@ def instrument(
     id_key: str | None = None,
     langchain_chains: bool | None = None,
     baggage: bool | None = None,
+    propagate_threads: bool | None = None,
+    propagate_tasks: bool | None = None,
     default_user_id: str | None = None,
     print: bool | None = None,
     strict: bool | None = None,
@@ -116,6 +118,8 @@ def instrument(
         "id_key": id_key,
         "langchain_chains": langchain_chains,
         "baggage": baggage,
+        "propagate_threads": propagate_threads,
+        "propagate_tasks": propagate_tasks,
         "default_user_id": default_user_id,
         "print": print,
         "strict": strict,
@@ -318,6 +322,14 @@ def has_other_readers() -> bool:
     """Return whether anybody but our own pipeline may read the spans that we make."""
     runtime = _runtime
     return runtime is None or not isinstance(runtime.tracer, OwnTracer)
+
+
+def travels_as_span() -> bool:
+    """Return whether a rating, a user or an organization leaves the process as a span, as no pipeline delivers it."""
+    pipeline, ended = find_active_pipeline(), _ended
+    if pipeline is None:
+        return ended is None or ended.settings.export != "greenflash"
+    return pipeline.settings.export != "greenflash"
 
 
 def note_outcome_span(span: trace.Span, recorded_by: Pipeline | None) -> None:

@@ -188,6 +188,18 @@ SETTINGS: Mapping[str, Setting] = {
         "ratings recorded there belong to it. The service that is called sees the id. A service that calls "
         "can name one.",
     ),
+    "propagate_threads": Setting(
+        ("GREENFLASH_PROPAGATE_THREADS",),
+        _read_flag,
+        "Threads, and what thread pools run, belong to the conversation that started them. "
+        "[What it covers](how-to/threads-and-async.md#without-wrapping-anything).",
+    ),
+    "propagate_tasks": Setting(
+        ("GREENFLASH_PROPAGATE_TASKS",),
+        _read_flag,
+        "Tasks of Celery, RQ and arq belong to the conversation that enqueued them. Their messages contain the ids of "
+        "conversation, user and organization. [What it covers](how-to/queues.md).",
+    ),
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _read_text, "User of conversations whose user nobody named."
     ),
@@ -242,6 +254,8 @@ class Settings:
     id_key: str | None = field(default=None, repr=False)
     langchain_chains: bool = False
     baggage: bool = False
+    propagate_threads: bool = False
+    propagate_tasks: bool = False
     default_user_id: str = "anonymous"
     print: bool = False
     strict: bool = False

@@ -11,7 +11,7 @@ import pytest
 from greenflash_otel.testing import Emulator, FaultReply
 from tests.collector.application import Application
 from tests.collector.recipes import recipes
-from tests.collector.running import TOKEN, Server, free_port, gateway
+from tests.collector.running import TOKEN, Server, free_port, gateway, until
 from tests.collector.told_apart import tell_apart
 from tests.collector.truth import Truth
 
@@ -138,6 +138,23 @@ def test_another_language(
         application.take_turns()
         running.start()
         (truth | application.truth).check(greenflash_emulator)
+        check_described(greenflash_emulator, list(truth.talks))
+
+
+def check_described(emulator: Emulator, prefixes: list[str]) -> None:
+    """What the application in JavaScript says in spans of users, organizations and ratings."""
+    ids = [id for id in prefixes if id.startswith(("before", "meanwhile"))]
+    assert ids
+    until(lambda: all(emulator.conversation(id).ratings for id in ids), "all ratings")
+    assert [[one.rating for one in emulator.conversation(id).ratings] for id in ids] == [[1.0]] * len(ids)
+    until(lambda: len([one for one in emulator.users() if one.name]) == len(ids), "all users")
+    until(lambda: len([one for one in emulator.organizations() if one.name]) == len(ids), "all organizations")
+    named = {
+        (one.external_id, one.name, one.properties["plan"], one.external_organization_id)
+        for one in emulator.users()
+        if one.name
+    }
+    assert named == {(f"ada of {id}", "Ada", "pro", f"acme of {id}") for id in ids}
 
 
 def test_another_collector(rotel: Path, tmp_path: Path, greenflash_emulator: Emulator) -> None:

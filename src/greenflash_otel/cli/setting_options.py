@@ -11,7 +11,16 @@ from pathlib import Path
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.settings import SECRETS, SETTINGS
 
-NO_OPTIONS = ("frameworks", "handle_sigterm", "export", "strict", "langchain_chains", "baggage")
+NO_OPTIONS = (
+    "frameworks",
+    "handle_sigterm",
+    "export",
+    "strict",
+    "langchain_chains",
+    "baggage",
+    "propagate_threads",
+    "propagate_tasks",
+)
 """Settings of an application, that no command reads."""
 
 

@@ -15,9 +15,9 @@ from greenflash_otel.message_ids.ids import MESSAGE_ID_PREFIX
 from greenflash_otel.model.greenflash_ids import read_greenflash_id
 from greenflash_otel.model.operation import ConversationContext
 from greenflash_otel.model.telemetry import NS_PER_MS, SpanRecord
-from greenflash_otel.outcomes import rating_span
+from greenflash_otel.outcomes import identity_span, rating_span
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.outcomes.ratings import Rating
+from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import is_outcome, read_link, read_repaired, read_whose
 from greenflash_otel.semconv.genai import read_context
 
@@ -51,6 +51,15 @@ def attach_span(
         internal_errors.count_lost("unusable_arguments")
         return None
     return attach_rating(store, rating, conversation_context, trace_id, answer)
+
+
+def read_identity(span: SpanRecord) -> User | Organization | None:
+    """Read the user or the organization that a span describes; None if it has no id, which is counted."""
+    identity, repairs = identity_span.read(span)
+    report("a user's span", repairs, InvalidFeedbackError, strict=False, is_usable=identity is not None)
+    if identity is None:
+        internal_errors.count_lost("unusable_arguments")
+    return identity
 
 
 def waits_for_trace(store: ConversationStore, span: SpanRecord) -> bool:

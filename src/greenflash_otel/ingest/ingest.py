@@ -26,6 +26,7 @@ from greenflash_otel.ingest.attachment import (
     attach_rating,
     attach_span,
     belongs_to_others,
+    read_identity,
 )
 from greenflash_otel.ingest.chain_runs import defer_run, release_runs, settle_run
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
@@ -37,6 +38,7 @@ from greenflash_otel.ingest.waiting_feedback import WaitingFeedback
 from greenflash_otel.ingest.waiting_spans import WaitingSpans
 from greenflash_otel.model.operation import ConversationContext, Operation
 from greenflash_otel.model.telemetry import OURS, LogRecord, SpanRecord
+from greenflash_otel.outcomes.identity_span import is_identity
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Rating, User
 from greenflash_otel.redaction.redact import Redact
@@ -289,6 +291,9 @@ class Ingest:
         span, operation = reading.span, reading.operation
         if belongs_to_others(span):
             return self._convert_feedback_span(span, now_ns) if outcomes else ()
+        if is_identity(span):
+            identity = read_identity(span) if outcomes else None
+            return () if identity is None else (self.request_of_feedback(identity),)
         if operation and operation.name == RUN:
             is_emitted = self._conversations.index.traces.has(span.trace_id)
             operation = make_call(operation, already_emitted=is_emitted)

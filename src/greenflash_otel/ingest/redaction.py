@@ -18,7 +18,7 @@ from greenflash_otel.conversations.persistence import Waiting
 from greenflash_otel.conversations.update import ConversationUpdate, MessageItem
 from greenflash_otel.model.operation import Json
 from greenflash_otel.model.telemetry import Attributes, LogRecord, SpanRecord
-from greenflash_otel.outcomes import rating_span
+from greenflash_otel.outcomes import identity_span, rating_span
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.outcomes.ratings import Organization, Rating, User
 from greenflash_otel.outcomes.span import attributes_of
@@ -118,6 +118,12 @@ class Redaction:
             rating, _ = rating_span.read(waiting)
             clean = rating and rating_span.attributes_of(cast(Rating, self.redact_feedback(rating)))
             return _replace_attributes(waiting, clean or {})
+        if identity_span.is_identity(waiting):
+            identity, _ = identity_span.read(waiting)
+            known = identity and identity_span.attributes_of(
+                cast("User | Organization", self.redact_feedback(identity))
+            )
+            return replace(waiting, attributes=known or {})
         events = [
             replace(event, attributes=self._redact_attributes(event.attributes)) for event in waiting.events
         ]

@@ -6,7 +6,7 @@ unnamed turn is known only when the turn before it has arrived.
 
 | what arrives                                                | is                                            |
 |-------------------------------------------------------------|-----------------------------------------------|
-| a span of our own, an outcome, a rating                     | ready: it says itself what it belongs to      |
+| a span of our own, an outcome, a rating, a user             | ready: it says itself what it belongs to      |
 | a call with a conversation and a user, of whichever span    | ready, unless a tool of another conversation  |
 |                                                             | runs in its trace: it may be in that          |
 | a call whose enclosing spans are known up to the root       | ready, unless it awaits an earlier turn       |
@@ -27,6 +27,7 @@ from greenflash_otel.conversations.store import NEVER_NS, ConversationStore
 from greenflash_otel.ingest.attachment import belongs_to_others
 from greenflash_otel.model.operation import MAIN_CALLS, Operation
 from greenflash_otel.model.telemetry import SpanRecord
+from greenflash_otel.outcomes.identity_span import is_identity
 from greenflash_otel.semconv.correlation.late_names import find_unnamed, may_lack_name, may_run_in_tool
 from greenflash_otel.semconv.correlation.reading import Key, Reading, read
 from greenflash_otel.semconv.correlation.recent_spans import Recent
@@ -121,7 +122,8 @@ class WaitingSpans:
         ready: list[Reading] = []
         traces: dict[str, list[Reading]] = {}
         for reading in readings:
-            if belongs_to_others(reading.span) or recent.was_delivered(reading):
+            says_itself = belongs_to_others(reading.span) or is_identity(reading.span)
+            if says_itself or recent.was_delivered(reading):
                 ready.append(reading)
             else:
                 traces.setdefault(reading.span.trace_id, []).append(reading)

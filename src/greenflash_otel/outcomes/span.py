@@ -89,7 +89,7 @@ def read_repaired(span: SpanRecord) -> RepairedOutcome | None:
         conversation_id=conversation_id,
         user_id=user_id,
         organization_id=attributes.get(ORGANIZATION_ID),
-        properties=_read_properties(attributes),
+        properties=read_properties_of(attributes, _PROPERTIES),
         **{name: attributes.get(_PREFIX + name) for name in _SCALARS},
     )
 
@@ -108,10 +108,10 @@ def read_link(attributes: Attributes) -> object:
     return attributes.get(_PREFIX + "link")
 
 
-def _read_properties(attributes: Attributes) -> object:
-    """Read the properties: an object, the same as JSON text, or an attribute for each of them."""
-    whole = read_json(attributes.get(_PROPERTIES))
-    start = _PROPERTIES + "."
+def read_properties_of(attributes: Attributes, attribute: str) -> object:
+    """Read the properties that an attribute has: an object, the same as JSON text, or an attribute for each of them."""
+    whole = read_json(attributes.get(attribute))
+    start = attribute + "."
     single: dict[str, Json] = {
         name[len(start) :]: value for name, value in attributes.items() if name.startswith(start)
     }

@@ -55,6 +55,7 @@ MARKER_ATTRIBUTES = frozenset[str]().union(*MARKERS.values()) | {
     "greenflash.outcome.event_type",
     "greenflash.outcome.insert_id",
     "greenflash.rating.rating",
+    "greenflash.identify",
 }
 """Attributes one of which every span has that can be read."""
 

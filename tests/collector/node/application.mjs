@@ -44,12 +44,33 @@ function sell(id, value) {
   trace.getTracer("shop").startSpan("greenflash.outcome", { attributes }).end();
 }
 
+// Attributes of spans: the rating of a conversation, and who a user and an organization are.
+function describe(id) {
+  const spans = {
+    "greenflash.rating": { "greenflash.rating.rating": true, "gen_ai.conversation.id": id },
+    "greenflash.user": {
+      "greenflash.identify": "user",
+      "greenflash.user.id": `ada of ${id}`,
+      "greenflash.user.name": "Ada",
+      "greenflash.user.properties.plan": "pro",
+      "greenflash.organization.id": `acme of ${id}`,
+    },
+    "greenflash.organization": {
+      "greenflash.identify": "organization",
+      "greenflash.organization.id": `acme of ${id}`,
+      "greenflash.organization.name": "Acme",
+    },
+  };
+  for (const [name, attributes] of Object.entries(spans)) trace.getTracer("shop").startSpan(name, { attributes }).end();
+}
+
 const talks = {};
 const outcomes = {};
 for (const id of [`${prefix}-0`, `${prefix}-1`]) {
   talks[id] = [];
   for (let turn = 0; turn < turns; turn++) await ask(id, talks[id]);
   sell(id, "7");
+  describe(id);
   outcomes[id] = ["7"];
 }
 await provider.shutdown();
