@@ -45,6 +45,7 @@ from greenflash_otel.record_async import (
 from greenflash_otel.record_lookup import lookup
 from greenflash_otel.record_messages import record_message
 from greenflash_otel.record_prompts import prompt
+from greenflash_otel.record_properties import message_properties
 from greenflash_otel.record_steps import step
 from greenflash_otel.redaction.presets import redactor
 from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstrument
@@ -91,6 +92,7 @@ __all__ = [
     "internal",
     "lookup",
     "message_id",
+    "message_properties",
     "prompt",
     "propagate",
     "record_message",

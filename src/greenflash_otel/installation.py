@@ -75,7 +75,7 @@ class Redirection:
         changed = self.redirect(named)
         if asked is None or asked.export == "none":  # it made spans only, or OTEL_SDK_DISABLED is set
             changed["frameworks"] = (asked and asked.frameworks) or FRAMEWORKS
-        return replace(asked or IDLE, **changed, offline_reason=None)
+        return replace(asked or IDLE, **changed, offline_reason=None, keeps_all=True)
 
     def redirect_objects(self, passed: PassedObjects) -> PassedObjects:
         """Return what applies of what the application passed."""

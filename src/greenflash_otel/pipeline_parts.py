@@ -24,15 +24,14 @@ def make_converter(
     outbox: Outbox, settings: Settings, redact: Redact | None, conversations: ConversationStore
 ) -> Ingest:
     """Make what turns spans into requests."""
-    sampler = _make_sampler(settings, conversations)
     # What is kept here, Greenflash must not sample once more.
-    force_sample = True if sampler else settings.force_sample
+    force_sample = True if _find_rate(settings) < 1 else settings.force_sample
     return Ingest(
         PrintingStore(outbox) if settings.print else outbox,
         Address(str(settings.product_id), settings.default_user_id, settings.sample_rate, force_sample),
         redact,
         conversations=conversations,
-        sampler=sampler,
+        sampler=None if settings.keeps_all else _make_sampler(settings, conversations),
         keep_on=settings.keep_on,
         name_wait_s=settings.name_wait_s,
         shared_notes=outbox,
@@ -46,7 +45,11 @@ def make_spill(outbox: Outbox, settings: Settings, redact: Redact | None) -> Spa
     return SpanSpill(outbox, may_use_disk=may_use_disk, reason=reason)
 
 
-def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampler | None:
-    if settings.force_sample or settings.sample_rate is None or settings.sample_rate >= 1:
-        return None
-    return Sampler(settings.sample_rate, conversations.index.always_sampled)
+def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampler:
+    always_sampled = conversations.index.always_sampled
+    return Sampler(_find_rate(settings), always_sampled, unforced_rate=settings.sample_rate)
+
+
+def _find_rate(settings: Settings) -> float:
+    """Return the share of the conversations that are kept which say nothing of it themselves."""
+    return 1.0 if settings.force_sample or settings.sample_rate is None else settings.sample_rate

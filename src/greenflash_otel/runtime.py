@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -132,7 +133,7 @@ def _instrument(arguments: Mapping[str, Any], passed: PassedObjects) -> Pipeline
         arguments, passed = capture.redirect(arguments), capture.redirect_objects(passed)
         _make_room_in_capture()
     if (runtime := _runtime) is None:
-        settings = Settings.read(os.environ, **arguments)
+        settings = replace(Settings.read(os.environ, **arguments), keeps_all=capture is not None)
         runtime, is_first = _set_up_once(settings, passed)
         if is_first:
             with internal_errors.guarded("say what is set up"):

@@ -251,6 +251,8 @@ class Settings:
     enabled: bool = True
     offline_reason: str | None = None
     """Why nothing is sent although there may be an API key. Not a setting: `read` finds it out."""
+    keeps_all: bool = False
+    """Whether nothing is sampled, whatever rates conversations have. Not a setting: a test that captures wants it."""
 
     def __post_init__(self) -> None:
         _check_product(self.product_id, required=self.export == "greenflash" and self.off_reason is None)

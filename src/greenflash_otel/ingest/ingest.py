@@ -51,7 +51,7 @@ class Ingest:
 
     Args:
         conversations: What is known of conversations; its records go into the store.
-        sampler: Decides which conversations are stored; None keeps all.
+        sampler: Decides which conversations are stored; None keeps all, whatever rates they have.
         keep_on: What makes it keep one it would not; see the setting of that name.
         name_wait_s: How long spans of others wait for a name; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
@@ -163,6 +163,8 @@ class Ingest:
             redacted: The same with its texts redacted, where that was done already.
         """
         attached = attach_outcome(self._conversations, outcome, conversation_context, trace_id, self._notes)
+        if self._sampler is not None and attached.conversation_id is not None:
+            self._sampler.note(attached.conversation_id, conversation_context)
         if redacted is None:
             sent = self._redaction.redact_outcome(attached)
         else:
@@ -363,6 +365,9 @@ class Ingest:
         self._notes.add(update)
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
+            return requests
+        self._sampler.note(update.conversation_id, update)
+        if self._sampler.keeps_all:
             return requests
         if "error" in self._keep_on and any(map(has_error, update.messages)):
             return [*self._sampler.keep(update.conversation_id), *requests]
