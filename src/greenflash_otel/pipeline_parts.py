@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.delivery.outbox import Outbox
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.ingest.ingest import Ingest
 from greenflash_otel.ingest.printing import PrintingStore
+from greenflash_otel.ingest.process_facts import ProcessFacts
 from greenflash_otel.ingest.sampling import Sampler
 from greenflash_otel.ingest.spill import SpanSpill
 from greenflash_otel.message_ids.ids import key_of
+from greenflash_otel.model.telemetry import Attributes
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.settings import MEMORY, Settings
 
@@ -35,7 +39,14 @@ def make_converter(
         keep_on=settings.keep_on,
         name_wait_s=settings.name_wait_s,
         shared_notes=outbox,
+        process_facts=ProcessFacts(settings.environment, settings.release, settings.metadata_keys),
     )
+
+
+def complete_by_resource(settings: Settings, resource: Attributes) -> Settings:
+    """Return settings with what only the resource says of where this runs: outcomes have no span to say it."""
+    found = ProcessFacts(settings.environment, settings.release).complete(resource)
+    return replace(settings, environment=found.environment, release=found.release)
 
 
 def make_spill(outbox: Outbox, settings: Settings, redact: Redact | None) -> SpanSpill:
