@@ -108,15 +108,15 @@ def test_they_are_redacted(greenflash_emulator: Emulator) -> None:
 def test_a_bad_value_costs_only_itself(greenflash_emulator: Emulator) -> None:
     """The others are delivered; with ``strict`` it raises."""
     pipeline = start(greenflash_emulator)
-    with greenflash.conversation("c", message_properties="no dict"):  # type: ignore[arg-type]
-        with greenflash.message_properties(feature="x"):
-            greenflash.record_message("user", "Hi")
+    bad = greenflash.conversation("c", message_properties="no dict")  # type: ignore[call-overload]
+    with bad, greenflash.message_properties(feature="x"):
+        greenflash.record_message("user", "Hi")
     assert pipeline.flush(10)
     assert properties_of(greenflash_emulator, "c", "feature") == {"Hi": {"feature": "x"}}
     greenflash.shutdown()
     start(greenflash_emulator, strict=True)
     with pytest.raises(greenflash.InvalidConversationError, match="message_properties"):
-        greenflash.conversation("c", message_properties="no dict")  # type: ignore[arg-type]
+        greenflash.conversation("c", message_properties="no dict")  # type: ignore[call-overload]
 
 
 def test_langchain_handler_and_blocks(greenflash_emulator: Emulator) -> None:

@@ -18,8 +18,8 @@ def message_properties(properties: Properties | None = None, /, **named: Any) ->
             client.chat.completions.create(...)
 
     They go to the question, the answer, and the hidden steps of the call. What a call resends of the past stays as it
-    is. Use it like `conversation()`, inside or around it. Blocks add up; of one name the inner one counts, and it counts
-    before what the library writes itself.
+    is. Use it like `conversation()`, inside or around it. Blocks add up. Of one name the inner one counts, also before
+    what the library writes itself.
 
     Args:
         properties: The same as a dict, for names that are no keywords.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from greenflash_otel.conversations.changes import ConversationFacts
 from greenflash_otel.conversations.update import MessageItem
@@ -30,9 +31,9 @@ def add_to_news(items: Sequence[MessageItem], operation: Operation) -> Sequence[
     return [*items[:begin], *add_to_messages(items[begin:], operation)]
 
 
-def note_sampling(facts: ConversationFacts, context: ConversationContext) -> Mapping[str, float | bool]:
+def note_sampling(facts: ConversationFacts, context: ConversationContext) -> Mapping[str, Any]:
     """Return what the application says of the sampling of a conversation, unless something is known of that."""
-    said: dict[str, float | bool] = {}
+    said: dict[str, Any] = {}
     if facts.sample_rate is None and context.sample_rate is not None:
         said["sample_rate"] = context.sample_rate
     if facts.force_sample is None and context.force_sample is not None:

@@ -24,7 +24,7 @@ class ProcessFacts:
     metadata_keys: Sequence[str] = ()
 
     def add_to_operation(self, operation: Operation, span: SpanRecord) -> Operation:
-        """Return an operation whose conversation and messages have it; what the application says of them counts more."""
+        """Return an operation whose conversation and messages have it; what the application says counts more."""
         said: dict[str, Json] = {}
         if self.metadata_keys and span.scope != OURS:
             said = read_metadata(span.attributes, self.metadata_keys)
