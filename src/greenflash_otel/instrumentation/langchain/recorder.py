@@ -184,8 +184,8 @@ def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, input
         operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
         operation = name_retried_call(parent, begun.tags, add_call_id(turn, operation))
-        context = replace(turn.conversation_context, tool_call_id=within)
-        own_context = describe_messages(turn.source, context, begun.metadata, begun.tags)
+        own_context = replace(turn.conversation_context, tool_call_id=within)
+        own_context = describe_messages(turn.source, own_context, begun.metadata, begun.tags)
         run.operation = replace(operation, conversation_context=own_context)
         context = enter_run(parent.live)
         run.invocation = Invocation.start(turn.source.instrumentation.tracer(), run.operation, context)
