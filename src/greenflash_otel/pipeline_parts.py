@@ -62,5 +62,5 @@ def _make_sampler(settings: Settings, conversations: ConversationStore) -> Sampl
 
 
 def _find_rate(settings: Settings) -> float:
-    """Return the share of the conversations that are kept which say nothing of it themselves."""
+    """Return the share that is retained of the conversations which say nothing of it themselves."""
     return 1.0 if settings.force_sample or settings.sample_rate is None else settings.sample_rate

@@ -207,7 +207,7 @@ SETTINGS: Mapping[str, Setting] = {
         ("GREENFLASH_METADATA_KEYS",),
         _read_names,
         "Names, separated by commas, of what LangChain's and OpenAI's `metadata` may say of messages: it becomes "
-        "properties of the messages of that call. `tags` stands for LangChain's tags. Nothing else of it is read.",
+        "properties of the messages of that call. `tags` means LangChain's tags. Nothing else of it is read.",
     ),
     "print": Setting(
         ("GREENFLASH_PRINT",),

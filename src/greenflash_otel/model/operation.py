@@ -217,7 +217,7 @@ class ConversationContext:
     sample_rate: float | None = None
     """The share of such conversations that is kept; what is said first of a conversation counts."""
     force_sample: bool | None = None
-    """Whether the conversation is kept whatever the rates say."""
+    """Whether it is retained whatever the rates say."""
 
 
 def merge_context(context: ConversationContext, other: ConversationContext) -> ConversationContext:
