@@ -68,6 +68,7 @@ number changes when one is removed or changes its meaning.
 |---|---|---|
 | `outbox-status/1` | `outbox status` | `outbox`; `destinations`, each with `folder`, `base_url`, `product_id`, `pending`, `rejected`, `captured`, `files_of_processes`, `damaged_files`, `files_of_other_version`, `is_marked`; `nameless`, each with `folder`, `damaged_files` |
 | `outbox-list/1` | `outbox list` | `destination`, `name`, `state` (`pending`, `rejected`), `reason`, `attempts`, `items`, `age_s`, `kind`, `path`, `conversation` |
+| `outbox-purge/1` | `outbox purge` | `removed`: requests; `unread`: captured spans that are not converted yet |
 | `outbox-entry/1` | `outbox show`, `outbox export` | as above and `body`; `show` has no `destination` |
 | `settings/1` | `settings` | `settings`, each with `name`, `value`, `source` (an option, a variable or `default`), `default`, `variables`; `problems` |
 | `doctor/1` | `doctor` | `ok`, `version`; `findings`, each with `id`, `state` (`ok`, `warn`, `fail`), `title`, `next_step`; [ids](doctor.md) |

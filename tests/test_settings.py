@@ -35,6 +35,9 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
     "propagate_tasks": ("on", True, False),
     "default_user_id": ("nobody", "nobody", "somebody"),
     "print": ("yes", True, False),
+    "environment": ("production", "production", "staging"),
+    "release": ("1.2", "1.2", "1.3"),
+    "metadata_keys": ("feature, tags", ("feature", "tags"), ("other",)),
     "strict": ("yes", True, False),
     "name_wait_s": ("2.5", 2.5, 0.0),
     "shutdown_timeout_s": ("2.5", 2.5, 0.0),
@@ -45,7 +48,11 @@ EXAMPLES: dict[str, tuple[str, Any, Any]] = {
 
 def test_the_table_is_whole() -> None:
     """Every field of `Settings` but what is found out is in the table of settings, and has an example."""
-    assert {field.name for field in fields(Settings)} - {"offline_reason"} == set(SETTINGS) == set(EXAMPLES)
+    assert (
+        {field.name for field in fields(Settings)} - {"offline_reason", "keeps_all"}
+        == set(SETTINGS)
+        == set(EXAMPLES)
+    )
     assert all(setting.variables and setting.meaning for setting in SETTINGS.values())
 
 

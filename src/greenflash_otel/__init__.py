@@ -53,6 +53,7 @@ if _typing.TYPE_CHECKING:
     from greenflash_otel.record_lookup import lookup
     from greenflash_otel.record_messages import record_message
     from greenflash_otel.record_prompts import prompt
+    from greenflash_otel.record_properties import message_properties
     from greenflash_otel.record_steps import step
     from greenflash_otel.redaction.presets import redactor
     from greenflash_otel.runtime import flush, instrument, shutdown, stats, uninstrument
@@ -101,6 +102,7 @@ __all__ = [
     "internal",
     "lookup",
     "message_id",
+    "message_properties",
     "prompt",
     "propagate",
     "record_message",
@@ -115,6 +117,7 @@ __all__ = [
 
 _HOMES = {
     "answer_ids": "message_id",
+    "carrying": "CarriedConversation carry_conversation",
     "checkup": "Checkup Finding doctor",
     "context": "conversation current_conversation internal",
     "conversation_handle": "Conversation",
@@ -134,6 +137,7 @@ _HOMES = {
     "record_lookup": "lookup",
     "record_messages": "record_message",
     "record_prompts": "prompt",
+    "record_properties": "message_properties",
     "record_steps": "step",
     "redaction.presets": "redactor",
     "runtime": "flush instrument shutdown stats uninstrument",

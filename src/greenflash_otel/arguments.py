@@ -237,6 +237,18 @@ def read_number(number: object) -> float | None:
     return converted if math.isfinite(converted) else None
 
 
+def read_share(name: str, number: object, low: int, repairs: Repairs) -> float | None:
+    """Read a number from ``low`` to 1; one beyond becomes the nearest that is allowed."""
+    if number is None:
+        return None
+    value = read_number(number)
+    if value is not None and low <= value <= 1:
+        return value
+    action = "left out" if value is None else "moved to the nearest number that is allowed"
+    repairs.note(name, number, action, f"a number from {low} to 1")
+    return None if value is None else max(float(low), min(1.0, value))
+
+
 def unwrap_scalar(value: Any) -> Any:
     """Return the value of an enum, or what numpy and its like write in place of a number or a flag."""
     try:

@@ -21,6 +21,7 @@ from greenflash_otel import internal_errors
 from greenflash_otel.delivery.stats import Stats, add_process_counts
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import ReusableSpanProcessor
+from greenflash_otel.model.telemetry import ENVIRONMENTS, RELEASE
 from greenflash_otel.pipeline import Pipeline
 from greenflash_otel.semconv.registry import recognises
 from greenflash_otel.settings import Settings
@@ -50,8 +51,13 @@ def make_exporter(environment: Mapping[str, str]) -> SpanExporter:
 
 
 def read_resource(settings: Settings) -> Resource:
-    """Return the resource by which a gateway of several products knows ours."""
-    return Resource({"greenflash.product_id": settings.product_id} if settings.product_id else {})
+    """Return the resource by which a gateway knows our product, where we run, and which release we are."""
+    said = {
+        "greenflash.product_id": settings.product_id,
+        ENVIRONMENTS[0]: settings.environment,
+        RELEASE: settings.release,
+    }
+    return Resource({name: text for name, text in said.items() if text})
 
 
 class CountingExporter(SpanExporter):

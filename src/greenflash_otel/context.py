@@ -197,6 +197,9 @@ def conversation(
     user_id: Id | None = None,
     organization_id: Id | None = None,
     properties: Properties | None = None,
+    message_properties: Properties | None = None,
+    sample_rate: float | None = None,
+    force_sample: bool | None = None,
     greenflash_conversation_id: Id | None = None,
 ) -> Scope: ...
 
@@ -207,6 +210,9 @@ def conversation(
     user_id: Id | None = None,
     organization_id: Id | None = None,
     properties: Properties | None = None,
+    message_properties: Properties | None = None,
+    sample_rate: float | None = None,
+    force_sample: bool | None = None,
     greenflash_conversation_id: Id | None = None,
 ) -> Any:
     """Say whose conversation the enclosed code works for.
@@ -224,6 +230,10 @@ def conversation(
         organization_id: Your name for the user's organization.
         properties: Anything JSON that describes the conversation. Dates, enums, exact numbers and the like
             become text. What several blocks say of one conversation adds up.
+        message_properties: The same of every message of the enclosed calls; see `message_properties()`.
+        sample_rate: 0 to 1: the share of such conversations to keep; by default the setting. What is said first of a
+            conversation counts.
+        force_sample: Keep it whatever the rates say. By default the setting, except with a ``sample_rate``.
         greenflash_conversation_id: The id that Greenflash gave a conversation, to continue that one. It counts before
             ``id``.
 
@@ -233,7 +243,13 @@ def conversation(
     if issubclass(type(id), (FunctionType, MethodType)):  # @conversation, without parentheses
         return Scope(_NOBODY)(id)
     ids = {"id": id, "user_id": user_id, "organization_id": organization_id}
-    return Scope(make_conversation_context("conversation()", ids, properties, greenflash_conversation_id))
+    sampling = {"sample_rate": sample_rate, "force_sample": force_sample}
+    made_there = greenflash_conversation_id
+    return Scope(
+        make_conversation_context(
+            "conversation()", ids, properties, made_there, message_properties, **sampling
+        )
+    )
 
 
 def internal() -> Scope:

@@ -28,6 +28,7 @@ from greenflash_otel.model.telemetry import OURS
 from greenflash_otel.own_provider import make_own_provider
 from greenflash_otel.own_spans import OwnTracer
 from greenflash_otel.pipeline import Pipeline
+from greenflash_otel.pipeline_parts import complete_by_resource
 from greenflash_otel.settings import FRAMEWORKS, IDLE, Settings
 
 
@@ -78,7 +79,7 @@ class Redirection:
         changed = self.redirect(named)
         if asked is None or asked.export == "none":  # it made spans only, or OTEL_SDK_DISABLED is set
             changed["frameworks"] = (asked and asked.frameworks) or FRAMEWORKS
-        return replace(asked or IDLE, **changed, offline_reason=None)
+        return replace(asked or IDLE, **changed, offline_reason=None, keeps_all=True)
 
     def redirect_objects(self, passed: PassedObjects) -> PassedObjects:
         """Return what applies of what the application passed."""
@@ -112,6 +113,7 @@ class Installation:
             "capture_content": settings.capture_content,
             "history": history,
             "id_key": settings.id_key,
+            "metadata_keys": settings.metadata_keys,
         }
         options = {"openai": common, "langchain": {**common, "chains": settings.langchain_chains}}
         with internal_errors.guarded("prepare for LangChain handlers that the application passes"):
@@ -153,8 +155,10 @@ def set_up(asked: Settings, passed: PassedObjects) -> Installation:
     processor: Processor | None
     tracer: Tracer
     if provider is None and settings.export == "greenflash":
+        resource = Resource.create()
+        settings = complete_by_resource(settings, resource.attributes)
         pipeline = Pipeline(settings, http_client=passed.http_client, on_delivered=passed.on_delivered)
-        tracer = processor = OwnTracer(pipeline, Resource.create())
+        tracer = processor = OwnTracer(pipeline, resource)
     else:
         if provider is None:
             to_collector = settings.export == "otlp"
@@ -176,6 +180,9 @@ def _make_pipeline(
             "export='none' to make spans only"
         )
     if settings.export == "greenflash":
+        settings = complete_by_resource(
+            settings, getattr(getattr(provider, "resource", None), "attributes", {})
+        )
         pipeline = Pipeline(settings, http_client=passed.http_client, on_delivered=passed.on_delivered)
         processor = find_or_add_processor(provider, GreenflashSpanProcessor)
         processor.start(pipeline)

@@ -42,6 +42,7 @@ class _Instrumentor(BaseInstrumentor):  # type: ignore[misc]  # has no types
                 capture_content=_captures(settings),
                 history=settings.history or "full",
                 id_key=settings.id_key,
+                metadata_keys=settings.metadata_keys,
             )
 
     def _uninstrument(self, **_options: Any) -> None:

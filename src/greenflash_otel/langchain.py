@@ -38,6 +38,9 @@ class GreenflashCallbackHandler(CallbackHandler):
         user_id: Your name for the user, sent as ``externalUserId``.
         organization_id: Your name for the user's organization.
         properties: Anything JSON that describes the conversation; see `conversation()`.
+        message_properties: Anything JSON that describes every message of what it records.
+        sample_rate: 0 to 1: the share of such conversations to keep; see `conversation()`.
+        force_sample: Keep it whatever the rates say.
         greenflash_conversation_id: The id that Greenflash gave a conversation, to continue that one.
 
     Raises:
@@ -52,6 +55,9 @@ class GreenflashCallbackHandler(CallbackHandler):
         user_id: Id | None = None,
         organization_id: Id | None = None,
         properties: Properties | None = None,
+        message_properties: Properties | None = None,
+        sample_rate: float | None = None,
+        force_sample: bool | None = None,
         greenflash_conversation_id: Id | None = None,
     ) -> None:
         super().__init__()
@@ -63,7 +69,13 @@ class GreenflashCallbackHandler(CallbackHandler):
             "organization_id": organization_id,
         }
         self._conversation_context = make_conversation_context(
-            "GreenflashCallbackHandler()", ids, properties, greenflash_conversation_id
+            "GreenflashCallbackHandler()",
+            ids,
+            properties,
+            greenflash_conversation_id,
+            message_properties,
+            sample_rate=sample_rate,
+            force_sample=force_sample,
         )
 
     def get_source(self) -> Source | None:

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -68,6 +69,9 @@ def instrument(
     propagate_threads: bool | None = None,
     propagate_tasks: bool | None = None,
     default_user_id: str | None = None,
+    environment: str | None = None,
+    release: str | None = None,
+    metadata_keys: Iterable[str] | None = None,
     print: bool | None = None,
     strict: bool | None = None,
     name_wait_s: float | None = None,
@@ -121,6 +125,9 @@ def instrument(
         "propagate_threads": propagate_threads,
         "propagate_tasks": propagate_tasks,
         "default_user_id": default_user_id,
+        "environment": environment,
+        "release": release,
+        "metadata_keys": metadata_keys,
         "print": print,
         "strict": strict,
         "name_wait_s": name_wait_s,
@@ -136,7 +143,7 @@ def _instrument(arguments: Mapping[str, Any], passed: PassedObjects) -> Pipeline
         arguments, passed = capture.redirect(arguments), capture.redirect_objects(passed)
         _make_room_in_capture()
     if (runtime := _runtime) is None:
-        settings = Settings.read(os.environ, **arguments)
+        settings = replace(Settings.read(os.environ, **arguments), keeps_all=capture is not None)
         runtime, is_first = _set_up_once(settings, passed)
         if is_first:
             with internal_errors.guarded("say what is set up"):

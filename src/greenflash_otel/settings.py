@@ -203,6 +203,24 @@ SETTINGS: Mapping[str, Setting] = {
     "default_user_id": Setting(
         ("GREENFLASH_DEFAULT_USER_ID",), _read_text, "User of conversations whose user nobody named."
     ),
+    "environment": Setting(
+        ("GREENFLASH_ENVIRONMENT",),
+        _read_text,
+        "Where this runs, such as `production`: a property of every conversation, message and outcome. By default "
+        "`deployment.environment.name` of the resource, if it has that.",
+    ),
+    "release": Setting(
+        ("GREENFLASH_RELEASE",),
+        _read_text,
+        "Which version of your application this is: a property of the same. By default `service.version` of the "
+        "resource, if it has that.",
+    ),
+    "metadata_keys": Setting(
+        ("GREENFLASH_METADATA_KEYS",),
+        _read_names,
+        "Names, separated by commas, of what LangChain's and OpenAI's `metadata` may say of messages: it becomes "
+        "properties of the messages of that call. `tags` means LangChain's tags. Nothing else of it is read.",
+    ),
     "print": Setting(
         ("GREENFLASH_PRINT",),
         _read_flag,
@@ -257,6 +275,9 @@ class Settings:
     propagate_threads: bool = False
     propagate_tasks: bool = False
     default_user_id: str = "anonymous"
+    environment: str | None = None
+    release: str | None = None
+    metadata_keys: tuple[str, ...] = ()
     print: bool = False
     strict: bool = False
     name_wait_s: float = NAME_WAIT_S
@@ -265,6 +286,8 @@ class Settings:
     enabled: bool = True
     offline_reason: str | None = None
     """Why nothing is sent although there may be an API key. Not a setting: `read` finds it out."""
+    keeps_all: bool = False
+    """Whether nothing is sampled, whatever rates conversations have. Not a setting: a test that captures wants it."""
 
     def __post_init__(self) -> None:
         _check_product(self.product_id, required=self.export == "greenflash" and self.off_reason is None)
@@ -306,7 +329,7 @@ class Settings:
         return None
 
     @classmethod
-    def read(cls, environment: Mapping[str, str], **arguments: Any) -> Settings:
+    def read(cls, environment: Mapping[str, str], /, **arguments: Any) -> Settings:
         """Combine arguments, which win, with the environment.
 
         Args:
@@ -323,7 +346,7 @@ class Settings:
                 values[name] = arguments[name]
             elif (found := _read_environment(setting, environment)) is not None:
                 values[name] = found
-        for name in ("frameworks", "keep_on"):
+        for name in ("frameworks", "keep_on", "metadata_keys"):
             if (names := values.get(name)) is not None:
                 values[name] = _read_names(names) if isinstance(names, str) else tuple(names)
         if in_tests and "base_url" not in values and environment.get(ALLOW_IN_TESTS) != "1":

@@ -80,9 +80,10 @@ class _Notes:
         self._notes[key] = (note, self._now_s())
         if len(self._notes) > self._limit:
             self._drop_oldest()
-        if note.conversation_context.properties and note.conversation_context is not self._measured:
-            self._measured = note.conversation_context
-            self._unchecked_bytes += text_bytes_of(note.conversation_context)
+        context = note.conversation_context
+        if (context.properties or context.message_properties) and context is not self._measured:
+            self._measured = context
+            self._unchecked_bytes += text_bytes_of(context)
         if next(self._count) % CHECK_EVERY == 0 or self._unchecked_bytes > MAX_BYTES // 8:
             self._check()
 
@@ -159,7 +160,7 @@ def text_bytes_of(conversation_context: ConversationContext) -> int:
     )
     total, nodes = sum(len(text) for text in texts if text), 0
     prompt = conversation_context.prompt
-    stack: list[object] = [conversation_context.properties]
+    stack: list[object] = [conversation_context.properties, conversation_context.message_properties]
     if prompt is not None:
         stack += [prompt.template, prompt.variables, *(component.content for component in prompt.components)]
     while stack:
@@ -210,6 +211,7 @@ class SpanContexts:
             or conversation_context.scope_id
             or conversation_context.internal
             or conversation_context.tool_call_id
+            or conversation_context.message_properties
         ):
             return
         self._open.put(_key_of(span.get_span_context()), SpanNote(conversation_context))

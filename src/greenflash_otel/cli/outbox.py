@@ -21,6 +21,7 @@ from greenflash_otel.cli.outbox_contents import (
     count_contents,
     describe_contents,
     describe_entry,
+    list_of_user,
     write_json_line,
     write_line,
     write_status,
@@ -154,6 +155,42 @@ def drop(arguments: argparse.Namespace) -> int:
             found.drop(entry)
     print(f"{len(chosen)} removed.")
     return 0
+
+
+def purge(arguments: argparse.Namespace) -> int:
+    """Remove everything of one user, in all destinations or in the one that is named."""
+    settings = _read_settings(arguments)
+    places, found = _find_destinations(settings, arguments), list[tuple[Place, list[StoredEntry]]]()
+    unread = 0
+    for folder, destination in places:
+        with _inspecting(folder, destination) as opened:
+            found.append(((folder, destination), list_of_user(opened.list_entries(), arguments.user)))
+            unread += opened.count_captured()
+    chosen = [entry for _, entries in found for entry in entries]
+    if chosen and not arguments.yes and not _confirm(chosen):
+        print("Nothing was removed.", file=sys.stderr)
+        return 1
+    removed = sum(_drop_of_user(place, arguments.user) for place, entries in found if entries)
+    if arguments.json:
+        print(json.dumps({"schema": "outbox-purge/1", "removed": removed, "unread": unread}))
+    else:
+        print(f"{removed} removed.")
+    if unread:
+        print(
+            f"{unread} captured spans are not converted yet, and may be of that user. Run 'greenflash-otel outbox "
+            "flush', then this again.",
+            file=sys.stderr,
+        )
+    return 1 if unread else 0
+
+
+def _drop_of_user(place: Place, user_id: str) -> int:
+    """Remove what is of a user now: other names may be in use than when the question was asked."""
+    with _inspecting(*place) as found:
+        chosen = list_of_user(found.list_entries(), user_id)
+        for entry in chosen:
+            found.drop(entry)
+    return len(chosen)
 
 
 def _confirm(chosen: list[StoredEntry]) -> bool:

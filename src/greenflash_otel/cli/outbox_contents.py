@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,8 @@ from greenflash_otel.delivery import inspector
 from greenflash_otel.delivery.destination import Destination
 from greenflash_otel.delivery.inspector import FolderCounts, OutboxInspector, StoredEntry
 from greenflash_otel.delivery.stats import Stats
+from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.json_values import read_json_object, read_str
 from greenflash_otel.visible_text import escape_controls
 
 TIMES = ("createdAt", "eventAt", "ratedAt")
@@ -160,3 +162,21 @@ def _read_instant_s(text: object) -> float | None:
     except ValueError:
         return None
     return instant.timestamp() if instant.tzinfo else None
+
+
+def list_of_user(entries: Iterable[StoredEntry], user_id: str) -> list[StoredEntry]:
+    """Return the requests that name a user, and those that name nobody and are of a conversation of theirs."""
+    readable = [(entry, entry.request) for entry in entries if entry.request is not None]
+    named = [(entry, request, _name_user(request)) for entry, request in readable]
+    conversations = {request.conversation_id for _, request, user in named if user == user_id} - {""}
+    return [
+        entry
+        for entry, request, user in named
+        if user == user_id or (user is None and request.conversation_id in conversations)
+    ]
+
+
+def _name_user(request: ApiRequest) -> str | None:
+    body = read_json_object(json.loads(request.body))
+    names = (read_str(body.get(name)) for name in ("externalUserId", "userId", "participantId"))
+    return next((name for name in names if name), None)

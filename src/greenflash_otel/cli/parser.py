@@ -127,11 +127,14 @@ def _add_outbox(commands: Commands) -> None:
         action.add_argument("names", nargs="*", metavar="name", help="as 'outbox list' shows it")
         action.add_argument("--rejected", action="store_true", help="all that were rejected")
     actions.choices["drop"].add_argument("--yes", action="store_true", help="drop without a question")
+    purge = actions.add_parser("purge", help="remove all of one user", description=PURGE)
+    purge.add_argument("--user", required=True, metavar="ID", help="your id of the user, or Greenflash's")
+    purge.add_argument("--yes", action="store_true", help="remove without a question")
     for name, action in actions.choices.items():
         action.add_argument(
             "--destination", metavar="ID", help="folder name or product of the one that is meant"
         )
-        if name in ("status", "list", "show", "export"):
+        if name in ("status", "list", "show", "export", "purge"):
             add_json(action)
         function = "show_all" if name == "list" else name
         action.set_defaults(command=f"outbox:{function}", parser=action)
@@ -240,4 +243,11 @@ DROP = (
     "remove requests for good",
     "Removes requests, refused or waiting; what they carry is lost. On a terminal it asks first; elsewhere it needs "
     "--yes. Exit code 0: removed; 1: the answer was no; 2: a name is unknown or missing, or --yes is.",
+)
+PURGE = (
+    "Removes what waits or was refused and is of one user: what they said, what was said of them, and what is of their "
+    "conversations. All destinations are looked through, unless one is named. On a terminal it asks first; elsewhere "
+    "it needs --yes. It does not reach what Greenflash has, what is not converted yet, or files of running processes. "
+    "Exit code 0: nothing of the user is left here; 1: the answer was no, or something is not converted yet; 2: --yes "
+    "is missing, or the outbox cannot be used."
 )

@@ -33,4 +33,6 @@ def add_properties(
         user_id=context.user_id or state.facts.user_id,
         organization_id=context.organization_id or state.facts.organization_id,
         properties=properties,
+        sample_rate=state.facts.sample_rate,
+        force_sample=state.facts.force_sample,
     )

@@ -194,5 +194,7 @@ def _update_of(
         prompt=source.operation.prompt if is_shown else None,
         voice_call=changes.voice_call,
         properties=changes.properties,
+        sample_rate=facts.sample_rate if facts else None,
+        force_sample=facts.force_sample if facts else None,
         earlier=earlier,
     )

@@ -44,8 +44,10 @@ from greenflash_otel.conversations.resolve import (
     KnownConversations,
     Resolution,
     does_resend_history,
+    is_news,
     list_stored_item_names,
 )
+from greenflash_otel.conversations.said_of_calls import add_to_messages, add_to_news, note_sampling
 from greenflash_otel.conversations.steps import (
     add_context,
     fold_contexts,
@@ -88,7 +90,7 @@ def build(
     """
     operation, draft = prepared.operation, _Draft(store, resolution, deferred)
     items: Sequence[MessageItem] = ()
-    if operation.name == FETCH and not _is_news(store, operation):
+    if operation.name == FETCH and not is_news(store, operation):
         pass
     elif aligned is None:
         items = draft.add_hidden(span, prepared)
@@ -100,13 +102,6 @@ def build(
     if operation.response_id and operation.ending != "pending":
         draft.add_entry(IndexName.EMITTED_RESPONSE, operation.response_id, None)
     return draft.finish(span, prepared, role, items)
-
-
-def _is_news(store: KnownConversations, operation: Operation) -> bool:
-    """Return whether a fetched answer is final, whole, and was not emitted before."""
-    if not operation.finish_reasons or operation.ending == "pending":
-        return False
-    return not (operation.response_id and store.index.emitted_responses.has(operation.response_id))
 
 
 class _Draft:
@@ -149,8 +144,10 @@ class _Draft:
         question_id = aligned.cursor.turn_user_id
         facts = prepared.find_input_facts()
         new = (fragment for fragment in aligned.chained if fragment.id not in emitted_ids)
-        inputs = [self._write(fragment, span.start_ns, facts=facts) for fragment in new]
-        answers = self._write_answers(span, operation, chained, question_id)
+        inputs = add_to_news(
+            [self._write(fragment, span.start_ns, facts=facts) for fragment in new], operation
+        )
+        answers = add_to_messages(self._write_answers(span, operation, chained, question_id), operation)
         if not len(self._waiting):
             return order_turn([*inputs, *answers], ()) if operation.name == TURN else [*inputs, *answers]
         waiting = self._release(list_question_keys(self._resolution.conversation_id, span, operation))
@@ -198,11 +195,11 @@ class _Draft:
         within_id = operation.conversation_context.tool_call_id
         parent_id = self._enclosing.find_parent_id(span, operation) or self._find_tool_call(within_id)
         parent_id = parent_id or question_id
+        if operation.tool is not None:
+            return self._add_tool_run(span, operation, parent_id, turn)
         if operation.name in CHAINS:
-            return list(write_chain(self._namespace, span, operation, parent_id))
-        if operation.tool is None:
-            return [write_step(self._namespace, span, operation, parent_id)]
-        return self._add_tool_run(span, operation, parent_id, turn)
+            return add_to_messages(write_chain(self._namespace, span, operation, parent_id), operation)
+        return add_to_messages([write_step(self._namespace, span, operation, parent_id)], operation)
 
     def add_history(self, prepared: PreparedOperation) -> None:
         """Add all that was said so far, answer included, for the request that will resend it."""
@@ -238,6 +235,7 @@ class _Draft:
             organization_id=context.organization_id or state.facts.organization_id,
             resends_history=self._resends_history,
             calls_under_way=list_calls_under_way(state, prepared, role),
+            **note_sampling(state.facts, context),
             **primary,
         )
         properties = merge_properties(state.properties, context.properties)
@@ -342,9 +340,10 @@ class _Draft:
             span, call_id, failed=operation.failure is not None, in_turn=turn is not None
         )
         is_emitted = emitted_id is not None
-        ran = [
-            *write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted)
-        ]
+        ran = add_to_messages(
+            write_tool_run(span, operation, tool, call_id, result_id, parent_id, call_is_emitted=is_emitted),
+            operation,
+        )
         inner = self._add_steps(self._release(list_dependent_keys(operation, inner_ids)), parent_id, turn)
         return [*ran[:1], *inner, *ran[1:]]
 

@@ -177,6 +177,9 @@ class ConversationFacts:
     """None while no primary call is known."""
     calls_under_way: tuple[PendingToolCall, ...] = store_as("y", default=())
     """The tools that the newest primary call asked for; see `inner_calls`."""
+    sample_rate: float | None = store_as("sr", default=None)
+    """What the application said first of the sampling of this conversation."""
+    force_sample: bool | None = store_as("fs", default=None)
 
 
 @value

@@ -12,6 +12,7 @@ from greenflash_otel.conversations.update import MessageItem
 from greenflash_otel.message_ids.chain import ChainedFragment, MessageType
 from greenflash_otel.message_ids.fragments import find_system_prompt
 from greenflash_otel.message_ids.ids import id_of, text_of
+from greenflash_otel.model.call_facts import call_facts_of
 from greenflash_otel.model.operation import (
     CHAIN,
     DELETE_ITEMS,
@@ -30,7 +31,6 @@ from greenflash_otel.model.operation import (
     Operation,
     Other,
     ToolExecution,
-    call_facts_of,
     is_step,
 )
 from greenflash_otel.model.own_operations import CALLBACK, LOOKUPS, OWN_STEP, THOUGHT

@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, TypeAlias, cast
 
 from greenflash_otel.conversations.changes import Deferral, DeferralKey, DeferralKind, Location
-from greenflash_otel.model.telemetry import LogRecord, SpanEvent, SpanRecord
+from greenflash_otel.model.telemetry import ENVIRONMENTS, RELEASE, LogRecord, SpanEvent, SpanRecord
 from greenflash_otel.semconv import genai, registry
 from greenflash_otel.semconv.attributes import read_text
 from greenflash_otel.values import from_json, to_json
@@ -25,7 +25,7 @@ Waiting: TypeAlias = Deferral | SpanRecord | LogRecord
 """An operation, the span of an outcome, or a span or log record that more log records may join."""
 
 RESOURCE = "resource"
-"""The field of spans and log records of which only names of the conversation and the user are read later."""
+"""The field of spans and log records of which only a few names are read later."""
 
 
 def write(value: object) -> str:
@@ -113,7 +113,8 @@ def _write_fields(record: SpanRecord | LogRecord) -> dict[str, object]:
 def _select_names(resource: Mapping[str, Any]) -> dict[str, Any]:
     context = registry.read_conversation_context(resource) if resource else None
     names = genai.attributes_of_context(context) if context else {}
-    return {name: value for name, value in names.items() if value}
+    kept = {name: resource[name] for name in (*ENVIRONMENTS, RELEASE) if name in resource}
+    return {**kept, **{name: value for name, value in names.items() if value}}
 
 
 def _write_event(event: SpanEvent) -> dict[str, object]:

@@ -308,6 +308,13 @@ def _find_by_history(
     )
 
 
+def is_news(store: KnownConversations, operation: Operation) -> bool:
+    """Return whether a fetched answer is final, whole, and was not emitted before."""
+    if not operation.finish_reasons or operation.ending == "pending":
+        return False
+    return not (operation.response_id and store.index.emitted_responses.has(operation.response_id))
+
+
 def does_resend_history(prepared: PreparedOperation, resolution: Resolution) -> bool:
     """Return whether a call names or resends earlier turns: an answer is before its newest user message."""
     if prepared.operation.input_parent_id is not None:

@@ -71,6 +71,9 @@ class ConversationUpdate:
     """The stored prompt that `system_prompt` was made from."""
     voice_call: VoiceCall | None = None
     properties: Mapping[str, Json] = field(default_factory=dict)
+    sample_rate: float | None = None
+    """What the application said of the sampling of this conversation."""
+    force_sample: bool | None = None
     earlier: tuple[ConversationUpdate, ...] = ()
     """What calls brought that waited for this one; each has a prompt, a model and a voice call of its own."""
 

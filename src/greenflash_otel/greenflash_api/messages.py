@@ -83,6 +83,7 @@ def time_of(unix_ms: int) -> str:
 
 
 def _write_frame(update: ConversationUpdate, address: Address) -> dict[str, Json]:
+    sample_rate, force_sample = _choose_sampling(update, address)
     fields: dict[str, Json] = {
         "productId": address.product_id,
         "externalUserId": update.user_id or address.default_user_id,
@@ -92,10 +93,19 @@ def _write_frame(update: ConversationUpdate, address: Address) -> dict[str, Json
         "systemPrompt": _write_system_prompt(update),
         "voiceCall": _write_voice_call(update.voice_call) if update.voice_call else None,
         "properties": update.properties or None,
-        "sampleRate": address.sample_rate,
-        "forceSample": address.force_sample,
+        "sampleRate": sample_rate,
+        "forceSample": force_sample,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _choose_sampling(update: ConversationUpdate, address: Address) -> tuple[float | None, bool | None]:
+    """Return the rate and the force of a conversation; what has a rate was sampled here, and must not be again."""
+    if update.sample_rate is None and update.force_sample is None:
+        return address.sample_rate, address.force_sample
+    rate = address.sample_rate if update.sample_rate is None else update.sample_rate
+    is_sampled_here = rate is not None and rate < 1
+    return rate, True if is_sampled_here else update.force_sample
 
 
 def _write_system_prompt(update: ConversationUpdate) -> Json:

@@ -32,6 +32,7 @@ from greenflash_otel.ingest.chain_runs import defer_run, release_runs, settle_ru
 from greenflash_otel.ingest.conversion import CONVERSION_FAILED, Converting, StateStore
 from greenflash_otel.ingest.log_correlation import Joiner
 from greenflash_otel.ingest.notes import Notes, NoteStore
+from greenflash_otel.ingest.process_facts import ProcessFacts
 from greenflash_otel.ingest.redaction import Feedback, Redaction
 from greenflash_otel.ingest.sampling import Sampler, has_error
 from greenflash_otel.ingest.waiting_feedback import WaitingFeedback
@@ -54,11 +55,12 @@ class Ingest:
 
     Args:
         conversations: What is known of conversations; its records go into the store.
-        sampler: Decides which conversations are stored; None keeps all.
+        sampler: Decides which conversations are stored; None keeps all, whatever rates they have.
         keep_on: What makes it keep one it would not; see the setting of that name.
         name_wait_s: How long spans of others wait for a name; see the setting of that name.
         now_ns: The time, Unix nanoseconds.
         shared_notes: What other processes of the destination noted, and can read.
+        process_facts: What every message and outcome says.
     """
 
     def __init__(
@@ -73,10 +75,12 @@ class Ingest:
         name_wait_s: float = NAME_WAIT_S,
         now_ns: Callable[[], int] = time.time_ns,
         shared_notes: NoteStore | None = None,
+        process_facts: ProcessFacts | None = None,
     ) -> None:
         self._store = store
         self._address = address
         self._redaction = Redaction(redact)
+        self._process_facts = process_facts or ProcessFacts()
         self._sampler = sampler
         self._keep_on = keep_on
         self._now_ns = now_ns
@@ -166,6 +170,8 @@ class Ingest:
             redacted: The same with its texts redacted, where that was done already.
         """
         attached = attach_outcome(self._conversations, outcome, conversation_context, trace_id, self._notes)
+        if self._sampler is not None and attached.conversation_id is not None:
+            self._sampler.note(attached.conversation_id, conversation_context)
         if redacted is None:
             sent = self._redaction.redact_outcome(attached)
         else:
@@ -216,7 +222,7 @@ class Ingest:
 
     def request_of_outcome(self, redacted: Outcome) -> ApiRequest:
         """Make the request of an outcome whose texts are redacted already."""
-        return events.request_of(redacted, self._address)
+        return events.request_of(self._process_facts.add_to_outcome(redacted), self._address)
 
     def _begin(self) -> int:
         """Take up what another process left, and forget what is too old; gives the time."""
@@ -314,7 +320,8 @@ class Ingest:
         return self._requests_of_late(span, answer)
 
     def _assemble(self, span: SpanRecord, operation: Operation) -> list[ApiRequest]:
-        updates = assemble(self._conversations, span, name_by_resource(operation, span)).list_in_order()
+        named = self._process_facts.add_to_operation(name_by_resource(operation, span), span)
+        updates = assemble(self._conversations, span, named).list_in_order()
         return [request for update in updates for request in self._sift_requests(update)]
 
     def _convert_late(self, now_ns: int | None) -> list[ApiRequest]:
@@ -371,6 +378,9 @@ class Ingest:
         self._notes.add(update)
         requests = messages.requests_of(self._redaction.update(update), self._address)
         if self._sampler is None:
+            return requests
+        self._sampler.note(update.conversation_id, update)
+        if self._sampler.keeps_all:
             return requests
         if "error" in self._keep_on and any(map(has_error, update.messages)):
             return [*self._sampler.keep(update.conversation_id), *requests]

@@ -15,7 +15,6 @@ from greenflash_otel.json_values import Json as Json
 from greenflash_otel.model.call_ids import LinkedPart
 from greenflash_otel.model.long_input import LongInput
 from greenflash_otel.model.prompts import PromptTemplate as PromptTemplate
-from greenflash_otel.model.telemetry import NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +212,23 @@ class ConversationContext:
     """Names the turn of an agent that an operation is part of, or reports; see `TURN`."""
     prompt: PromptTemplate | None = None
     """The prompt of the model calls in `prompt()`."""
+    message_properties: Mapping[str, Json] = field(default_factory=dict)
+    """Properties of the messages of the operation itself."""
+    sample_rate: float | None = None
+    """The share of such conversations that is kept; what is said first of a conversation counts."""
+    force_sample: bool | None = None
+    """Whether it is retained whatever the rates say."""
 
 
 def merge_context(context: ConversationContext, other: ConversationContext) -> ConversationContext:
-    """Return ``context`` with the conversation, the user and the organization that only ``other`` names."""
+    """Return ``context`` with what only ``other`` says: of conversation, user and organization, and of sampling."""
     return replace(
         context,
         conversation_id=context.conversation_id or other.conversation_id,
         user_id=context.user_id or other.user_id,
         organization_id=context.organization_id or other.organization_id,
+        sample_rate=other.sample_rate if context.sample_rate is None else context.sample_rate,
+        force_sample=other.force_sample if context.force_sample is None else context.force_sample,
     )
 
 
@@ -246,13 +253,14 @@ def nest_context(outer: ConversationContext, inner: ConversationContext) -> Conv
     """
     other = inner.conversation_id not in (None, outer.conversation_id)
     return replace(
-        merge_context(inner, outer),
+        merge_context(inner, replace(outer, sample_rate=None, force_sample=None) if other else outer),
         properties=inner.properties if other else merge_properties(outer.properties, inner.properties),
         internal=inner.internal or (outer.internal and not other),
         tool_call_id=inner.tool_call_id or (None if other else outer.tool_call_id),
         turn_id=None if other else outer.turn_id,
         scope_id=outer.scope_id if inner.conversation_id is None else None,
         prompt=inner.prompt or outer.prompt,
+        message_properties=merge_properties(outer.message_properties, inner.message_properties),
     )
 
 
@@ -373,21 +381,3 @@ def is_bare_failure(operation: Operation | None) -> bool:
     """Return whether a model call failed and nothing is known of what was said; another span may know it."""
     has_failed = operation is not None and operation.name in MAIN_CALLS and operation.failure is not None
     return has_failed and operation is not None and not operation.input and not operation.output
-
-
-def call_facts_of(operation: Operation, duration_ns: int) -> CallFacts:
-    """Return what is known of a model call besides its words."""
-    first_chunk_s, usage = operation.time_to_first_chunk_s, operation.usage or Usage()
-    return CallFacts(
-        model=operation.response_model or operation.request_model,
-        provider=operation.provider,
-        response_id=operation.response_id,
-        finish_reason=",".join(operation.finish_reasons) or None,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_input_tokens=usage.cached_input_tokens,
-        reasoning_output_tokens=usage.reasoning_output_tokens,
-        latency_ms=duration_ns // NS_PER_MS,
-        time_to_first_chunk_ms=None if first_chunk_s is None else round(first_chunk_s * 1000),
-        streamed=operation.streamed,
-    )

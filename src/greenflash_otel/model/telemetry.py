@@ -24,6 +24,12 @@ Attributes: TypeAlias = Mapping[str, AttributeValue]
 Status: TypeAlias = Literal["unset", "ok", "error"]
 
 
+ENVIRONMENTS = ("deployment.environment.name", "deployment.environment")
+"""Attributes of a resource that say where a process runs; the first that is there counts."""
+RELEASE = "service.version"
+"""The attribute of a resource that says which release of the application a process is."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpanEvent:
     """A span event, e.g. ``exception``, or a message in conventions that put content there."""

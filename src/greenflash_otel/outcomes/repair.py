@@ -22,6 +22,7 @@ from greenflash_otel.arguments import (
     read_id,
     read_number,
     read_properties,
+    read_share,
     unwrap_scalar,
     write_id,
 )
@@ -106,7 +107,7 @@ def repair_outcome(
         "value": text,
         "value_type": type,
         "influence": cast("Influence | None", choose("influence", influence, INFLUENCES, repairs)),
-        "quality_impact_score": _read_share("quality_impact_score", quality_impact_score, -1, repairs),
+        "quality_impact_score": read_share("quality_impact_score", quality_impact_score, -1, repairs),
         "insert_id": read_id("insert_id", insert_id, repairs) or new_insert_id,
         "conversation_id": read_either_id(
             "conversation_id", conversation_id, greenflash_conversation_id, repairs
@@ -115,7 +116,7 @@ def repair_outcome(
         "organization_id": read_either_id(
             "organization_id", organization_id, greenflash_organization_id, repairs
         ),
-        "sample_rate": _read_share("sample_rate", sample_rate, 0, repairs),
+        "sample_rate": read_share("sample_rate", sample_rate, 0, repairs),
         "force_sample": read_flag("force_sample", force_sample, repairs),
         "link": cast("Link | None", choose("link", link, LINKS, repairs)),
         "within_s": _read_duration("within_s", within_s, WITHIN_S, repairs),
@@ -186,17 +187,6 @@ def _is_number(text: str) -> bool:
         return Decimal(text).is_finite()
     except InvalidOperation:
         return False
-
-
-def _read_share(name: str, number: object, low: int, repairs: Repairs) -> float | None:
-    if number is None:
-        return None
-    value = read_number(number)
-    if value is not None and low <= value <= 1:
-        return value
-    action = "left out" if value is None else "moved to the nearest number that is allowed"
-    repairs.note(name, number, action, f"a number from {low} to 1")
-    return None if value is None else max(float(low), min(1.0, value))
 
 
 def _read_duration(name: str, seconds: object, default: float, repairs: Repairs) -> float:

@@ -86,7 +86,10 @@ def _redact_speaker(message: Message, clean: Clean) -> Message:
 def _redact_context(context: ConversationContext, clean: Clean) -> ConversationContext:
     if context.prompt is not None:
         context = replace(context, prompt=redact_prompt(context.prompt, clean))
-    return _change(context, clean, properties="properties")  # type: ignore[no-any-return]
+    paths = {"properties": "properties"}
+    if context.message_properties:
+        paths["message_properties"] = "messages.properties"
+    return _change(context, clean, **paths)  # type: ignore[no-any-return]
 
 
 def redact_prompt(prompt: PromptTemplate, clean: Clean) -> PromptTemplate:

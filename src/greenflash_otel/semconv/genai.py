@@ -88,6 +88,9 @@ ERROR_TYPE = "error.type"
 # Ours.
 ORGANIZATION_ID = "greenflash.organization.id"
 CONVERSATION_PROPERTIES = "greenflash.conversation.properties"
+MESSAGE_PROPERTIES = "greenflash.message.properties"
+SAMPLE_RATE = "greenflash.conversation.sample_rate"
+FORCE_SAMPLE = "greenflash.conversation.force_sample"
 PROVIDER_CONVERSATION_ID = "greenflash.provider_conversation.id"
 INTERNAL = "greenflash.internal"
 SCOPE_ID = "greenflash.scope.id"
@@ -196,6 +199,9 @@ def attributes_of_context(context: ConversationContext) -> dict[str, Attribute |
         WITHIN_TOOL_CALL_ID: context.tool_call_id,
         TURN_ID: context.turn_id,
         PROMPT: _write_messages(PROMPT, _write_record, context.prompt),
+        MESSAGE_PROPERTIES: write_json(context.message_properties) if context.message_properties else None,
+        SAMPLE_RATE: context.sample_rate,
+        FORCE_SAMPLE: context.force_sample,
     }
 
 
@@ -331,7 +337,17 @@ def read_context(attributes: Attributes) -> ConversationContext:
         if WITHIN_TOOL_CALL_ID in attributes
         else None,
         turn_id=read_text(attributes, TURN_ID) if TURN_ID in attributes else None,
+        message_properties=read_mapping(attributes, MESSAGE_PROPERTIES)
+        if MESSAGE_PROPERTIES in attributes
+        else {},
+        sample_rate=_read_share(attributes) if SAMPLE_RATE in attributes else None,
+        force_sample=attributes[FORCE_SAMPLE] is True if FORCE_SAMPLE in attributes else None,
     )
+
+
+def _read_share(attributes: Attributes) -> float | None:
+    share = read_number(attributes, SAMPLE_RATE)
+    return share if share is not None and 0 <= share <= 1 else None
 
 
 def _read_tool(attributes: Attributes) -> ToolExecution:

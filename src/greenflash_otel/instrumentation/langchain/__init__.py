@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import wrapt
@@ -42,6 +42,7 @@ def prepare(
     history: History = "full",
     id_key: str | None = None,
     chains: bool = False,
+    metadata_keys: Sequence[str] = (),
 ) -> None:
     """Say where handlers that the application passes record to. Repeated calls change the arguments only."""
     global current
@@ -50,7 +51,7 @@ def prepare(
     with _lock:
         now = current = current or LangChainConfig(source)
         now.tracer, now.capture_content, now.history = source, capture_content, known_history
-        now.key, now.chains = key_of(id_key), chains
+        now.key, now.chains, now.metadata_keys = key_of(id_key), chains, tuple(metadata_keys)
 
 
 def instrument(
@@ -60,6 +61,7 @@ def instrument(
     history: History = "full",
     id_key: str | None = None,
     chains: bool = False,
+    metadata_keys: Sequence[str] = (),
 ) -> None:
     """Record every run of LangChain and LangGraph. Repeated calls change the arguments only.
 
@@ -69,9 +71,17 @@ def instrument(
         history: ``new`` leaves out of a span what earlier spans of the conversation have recorded.
         id_key: The setting of that name, for the ids by which a span refers to them.
         chains: True records chains, nodes and inner graphs too, as steps that nobody sees.
+        metadata_keys: The setting of that name: what of a run's metadata and tags is recorded.
     """
     global is_hooked, _waiting
-    prepare(tracer, capture_content=capture_content, history=history, id_key=id_key, chains=chains)
+    prepare(
+        tracer,
+        capture_content=capture_content,
+        history=history,
+        id_key=id_key,
+        chains=chains,
+        metadata_keys=metadata_keys,
+    )
     with _lock:
         is_hooked = True
         for target in TARGETS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from greenflash_otel.arguments import write_id
 from greenflash_otel.instrumentation.history import KnownHistory
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import ConversationContext, merge_context, nest_context
+from greenflash_otel.semconv.metadata import select_metadata
 
 CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id", "session_id")
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
@@ -34,6 +35,8 @@ class LangChainConfig:
     """Shortens what goes on a span; None: the whole input does."""
     key: bytes = b""
     """What the ids of messages are hashed with; see `message_ids.ids`."""
+    metadata_keys: Sequence[str] = ()
+    """What of a run's metadata and tags may be recorded; see the setting."""
     active: bool = True
     """False after `uninstrument()`, which ends what runs: nothing is recorded any more."""
     ends: LruDict[tuple[str, str], tuple[str, int, str | None]] = field(default_factory=lambda: LruDict(ENDS))
@@ -64,6 +67,16 @@ def complete_context(
         _find_first_id(fields, ORGANIZATION_KEYS),
     )
     return merge_context(conversation_context, named_context)
+
+
+def describe_messages(
+    source: Source, context: ConversationContext, metadata: Mapping[str, Any], tags: Sequence[Any]
+) -> ConversationContext:
+    """Return ``context`` with what a run says of its messages in metadata and tags, as far as the setting names it."""
+    if not (keys := source.instrumentation.metadata_keys):
+        return context
+    said = {**select_metadata(metadata, keys, tags), **context.message_properties}
+    return replace(context, message_properties=said)
 
 
 def merge_contexts(outer: ConversationContext, active: ConversationContext) -> ConversationContext:

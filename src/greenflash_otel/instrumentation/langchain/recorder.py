@@ -29,7 +29,7 @@ from greenflash_otel.instrumentation.langchain.belonging import (
     names_in,
 )
 from greenflash_otel.instrumentation.langchain.callers import is_stream_left, read_callers_configurable
-from greenflash_otel.instrumentation.langchain.config import Source
+from greenflash_otel.instrumentation.langchain.config import Source, describe_messages
 from greenflash_otel.instrumentation.langchain.finishing import finish, make_marks
 from greenflash_otel.instrumentation.langchain.out_of_talk import add_judgement
 from greenflash_otel.instrumentation.langchain.prompts import find_prompt
@@ -153,6 +153,7 @@ def _begin_turn(
     around: Context,
 ) -> Run | None:
     source = begun.source
+    conversation_context = describe_messages(source, conversation_context, begun.metadata, begun.tags)
     if begun.kind == "chain" or not conversation_context.internal:
         turn_id = begun.id.hex if begun.kind == "chain" else None
         conversation_context = replace(conversation_context, turn_id=turn_id)
@@ -183,9 +184,9 @@ def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, input
         operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
     if operation is not None:
         operation = name_retried_call(parent, begun.tags, add_call_id(turn, operation))
-        run.operation = replace(
-            operation, conversation_context=replace(turn.conversation_context, tool_call_id=within)
-        )
+        own_context = replace(turn.conversation_context, tool_call_id=within)
+        own_context = describe_messages(turn.source, own_context, begun.metadata, begun.tags)
+        run.operation = replace(operation, conversation_context=own_context)
         context = enter_run(parent.live)
         run.invocation = Invocation.start(turn.source.instrumentation.tracer(), run.operation, context)
         if operation.tool is not None:

@@ -8,7 +8,7 @@ client. Where the SDK has tool runners, it wraps them too. ``endpoints`` lists w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from opentelemetry.trace import Tracer
 
@@ -56,6 +56,7 @@ def instrument(
     capture_content: bool = True,
     history: History = "full",
     id_key: str | None = None,
+    metadata_keys: Sequence[str] = (),
 ) -> None:
     """Record every conversation call of the OpenAI SDK as a span. Repeated calls change the arguments only.
 
@@ -64,14 +65,16 @@ def instrument(
         capture_content: False keeps every text, argument, result and error message out of the spans.
         history: ``new`` leaves out of a span what earlier spans of the conversation have recorded.
         id_key: The setting of that name, for the ids by which a span refers to them.
+        metadata_keys: The setting of that name: what of a request's ``metadata`` is recorded.
     """
     source = tracer if callable(tracer) else lambda: tracer
     known_history = KnownHistory(key_of(id_key)) if history == "new" else None
     with _lock:
         if (now := patches.current) is None:
-            patches.current = OpenAIConfig(source, capture_content, history=known_history)
+            patches.current = now = OpenAIConfig(source, capture_content, history=known_history)
         else:
             now.tracer, now.capture_content, now.history = source, capture_content, known_history
+        now.metadata_keys = tuple(metadata_keys)
         for target in TARGETS:
             target.install()
         websocket.wrap()

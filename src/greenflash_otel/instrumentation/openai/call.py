@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import TracebackType
@@ -49,6 +49,8 @@ class OpenAIConfig:
     capture_content: bool = True
     history: KnownHistory | None = None
     """Shortens the input on a span; None leaves it whole."""
+    metadata_keys: Sequence[str] = ()
+    """What of a request's ``metadata`` may be recorded; see the setting."""
     agent_sessions: AgentSessions = field(default_factory=AgentSessions)
     """What is known of sessions with agents that OpenAI runs."""
     active: bool = True

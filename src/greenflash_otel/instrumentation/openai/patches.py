@@ -86,7 +86,9 @@ def _observe(
         endpoint = surface_of(options.method, options.url)
         instrumentation = current
         if endpoint and instrumentation and not _is_observed(options) and not is_suppressed_here():
-            unread = UnreadRequest(*endpoint, options, instrumentation.history)
+            unread = UnreadRequest(
+                *endpoint, options, instrumentation.history, metadata_keys=instrumentation.metadata_keys
+            )
             exchange = _begin(instrumentation, unread, client, kwargs.get("stream") is True)
             if exchange:
                 carrying = copy.copy(options)

@@ -8,7 +8,7 @@ its list of messages meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from greenflash_otel.instrumentation.openai.endpoints import Surface
 from greenflash_otel.instrumentation.openai.request import CallRequest, context_of
 from greenflash_otel.json_values import NOTHING, JsonObject, read_json_object, read_list, read_str
 from greenflash_otel.model.operation import Operation, merge_context
+from greenflash_otel.semconv.metadata import select_metadata
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class UnreadRequest:
     history: KnownHistory | None
     """Shortens the input on a span; None leaves it whole."""
     sent: bytes = b""
+    metadata_keys: Sequence[str] = ()
+    """What of its ``metadata`` may be recorded."""
 
     @property
     def is_json(self) -> bool:
@@ -68,6 +71,8 @@ class UnreadRequest:
 
     def read(self, request: CallRequest, operation: Operation) -> Operation:
         """Return ``operation`` with what the request asks for; of a long history only what was not recorded before."""
+        if self.metadata_keys:
+            operation = self._add_metadata(request, operation)
         entries = request.body.get("messages")
         if self.history is not None and isinstance(entries, list):
             rest, parent_id = self.history.leave_out(operation, entries)
@@ -75,6 +80,12 @@ class UnreadRequest:
                 request = replace(request, body={**request.body, "messages": rest})
                 operation = replace(operation, input_parent_id=parent_id)
         return self.surface.read_request(request, operation)
+
+    def _add_metadata(self, request: CallRequest, operation: Operation) -> Operation:
+        context = operation.conversation_context
+        said = select_metadata(read_json_object(request.body.get("metadata")), self.metadata_keys)
+        said = {**said, **context.message_properties}
+        return replace(operation, conversation_context=replace(context, message_properties=said))
 
 
 def complete_head(operation: Operation, body: JsonObject) -> Operation:
