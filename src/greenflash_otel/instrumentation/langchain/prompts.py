@@ -44,7 +44,7 @@ class Templates:
 
     def begin(self, id: UUID, serialized: Any, inputs: Any) -> None:
         """Note that a run begins, if it fills in a template."""
-        if "prompts" not in read_list(get_entry(serialized, "id")):
+        if serialized is None or "prompts" not in read_list(get_entry(serialized, "id")):
             return
         fields = get_entry(serialized, "kwargs")
         values = {**_read_mapping(get_entry(fields, "partial_variables")), **_read_mapping(inputs)}

@@ -106,7 +106,12 @@ class Run:
     @property
     def within_tool(self) -> str | None:
         """Call id of the tool it runs in."""
-        return next((run.tool_call_id for run in self.list_ancestors() if run.kind == "tool"), None)
+        run = self.parent
+        while run is not None:
+            if run.kind == "tool":
+                return run.tool_call_id
+            run = run.parent
+        return None
 
     @property
     def is_auxiliary(self) -> bool:
