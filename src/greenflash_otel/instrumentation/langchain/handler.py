@@ -45,7 +45,8 @@ class CallbackHandler(BaseCallbackHandler):
         metadata: Mapping[str, Any]
         name, tags, metadata = kind, (), {}  # each is read for itself: one that raises costs only itself
         try:
-            name = _name_of(serialized, rest.get("name")) or kind
+            given_name = rest.get("name")
+            name = str((_name_of(serialized) if given_name is None else given_name) or kind)
         except Exception as error:  # noqa: BLE001
             count("read the name of a run", error)
         try:
@@ -188,11 +189,11 @@ class CallbackHandler(BaseCallbackHandler):
         """As `on_interrupt`."""
 
 
-def _name_of(serialized: Any, name: Any) -> str | None:
-    """Return the name of a run: its own, else that of what runs."""
-    if name is None and isinstance(serialized, Mapping):
-        name = serialized.get("name") or (serialized.get("id") or [None])[-1]
-    return str(name) if name else None
+def _name_of(serialized: Any) -> Any:
+    """Return the name of what runs."""
+    if not isinstance(serialized, Mapping):
+        return None
+    return serialized.get("name") or (serialized.get("id") or [None])[-1]
 
 
 class HookedHandler(CallbackHandler):

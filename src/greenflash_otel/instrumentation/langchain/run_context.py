@@ -20,7 +20,8 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from greenflash_otel.context import current_provider, with_provider, without_providers
 from greenflash_otel.instrumentation.invocation import mark_captured_by_framework
 from greenflash_otel.instrumentation.langchain.config import complete_context
-from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run, read_configurable
+from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run
+from greenflash_otel.instrumentation.langchain.running_config import read_configurable
 from greenflash_otel.model.operation import ConversationContext
 
 NOBODY = ConversationContext()
