@@ -34,7 +34,7 @@ from opentelemetry.util.types import Attributes, AttributeValue
 
 from greenflash_otel.any_json import repair_surrogates
 from greenflash_otel.context import get_conversation_context
-from greenflash_otel.internal_errors import guarded
+from greenflash_otel.internal_errors import count, guarded
 from greenflash_otel.model import telemetry
 from greenflash_otel.model.operation import TURN, Failure, Operation
 from greenflash_otel.model.telemetry import OURS, SpanEvent, SpanRecord
@@ -134,7 +134,8 @@ class OwnTracer(Tracer):
         span = OwnSpan(self, context, kind_of(operation))
         span.head = operation
         if context is not None:  # the current one's conversation is the operation's already
-            span.conversation_id = get_conversation_context(context).conversation_id
+            named = operation.conversation_context.conversation_id
+            span.conversation_id = named or get_conversation_context(context).conversation_id
         return span
 
     def start_span(
@@ -264,7 +265,7 @@ class OwnSpan(Span, ReadableSpan):
         if self._end_time is not None or sink is None or self._is_ignored:
             return
         self._end_time = end_time or time.time_ns()
-        with guarded("hand over a span", lost="span_not_readable"):
+        try:
             if self.head is None and not recognises(self._write()):
                 return
             size_bytes = self._size_bytes
@@ -272,6 +273,8 @@ class OwnSpan(Span, ReadableSpan):
                 size_bytes = _size_of(self.read())
                 self._writes.clear()
             sink.submit(self.read, size_bytes)
+        except Exception as error:  # noqa: BLE001 - as `guarded`, on the caller's path of every span
+            count("hand over a span", error, lost="span_not_readable")
 
     def read(self) -> SpanRecord:
         """Return it as our plain values, with everything written."""

@@ -99,6 +99,11 @@ class Invocation:
             if operation.failure:
                 span.set_status(make_failed_status(operation.failure))
 
+    def write_later(self, read: LazyWrite, size_bytes: int) -> None:
+        """Have the thread that reads an own span call ``read`` for what to write, from so many bytes."""
+        if isinstance(self._span, OwnSpan):
+            self._span.write(read, size_bytes)
+
     def finish_later(self, read: LazyWrite, size_bytes: int, *, end_ns: int | None = None) -> None:
         """End an own span; the thread that reads it calls ``read`` for what to write, from so many bytes."""
         if isinstance(self._span, OwnSpan):

@@ -109,7 +109,8 @@ class Fragment:
     def hash_loosely(self, namespace: str) -> str:
         """Return a hash of what it says in any form: without media, queries of addresses and call ids."""
         if self._loose_key is None or self._loose_key[0] != namespace:
-            key, text = self.hash_content(namespace), self.canonical
+            known, text = self._content_key, self.canonical
+            key = known[1] if known is not None and known[0] == namespace else self.hash_content(namespace)
             is_loose = isinstance(text, str) and "://" not in text and " ".join(text.split()) == text
             if not is_loose and (loose := self._loosen()) != self.canonical:
                 key = id_of_written(namespace, None, self.kind, write_canonical(loose))

@@ -84,16 +84,16 @@ def _is_report(messages: Sequence[Message], at: int) -> bool:
     message, before = messages[at], messages[at - 1] if at else None
     if message.role != "user" or before is None or not message.parts:
         return False
+    text = text_of(message.parts)
+    is_of_library = OF_LIBRARIES.match(text) is not None
+    if not is_of_library and not (before.role == ASSISTANT and _is_about(text, before)):
+        return False  # asked first, because it is the cheapest question that nearly no message passes
     if not all(isinstance(part, Text) for part in message.parts):
         return False
-    text = text_of(message.parts)
     own = _find_own_words(text, before)
     if OF_PEOPLE.search(own):
         return False
-    if OF_LIBRARIES.match(text):
-        return True
-    is_program = not own or DEMAND.search(own) is not None
-    return is_program and before.role == ASSISTANT and _is_about(text, before)
+    return is_of_library or not own or DEMAND.search(own) is not None
 
 
 def _find_own_words(text: str, answer: Message) -> str:

@@ -78,6 +78,12 @@ def size_of_texts(operation: Operation) -> int:
             size += sys.getsizeof(part.content)
         else:
             values += [getattr(part, name, None) for name in CONTENT]
+    return size + size_of_nested(values)
+
+
+def size_of_nested(values: list[object]) -> int:
+    """Estimate the bytes of the texts in values, at any level. Empties the list."""
+    size = 0
     while values:
         value = values.pop()
         if isinstance(value, str):

@@ -20,13 +20,21 @@ from greenflash_otel.instrumentation.langchain.run_registry import (
     EndedTurn,
     Run,
     Turn,
-    read_configurable,
 )
+from greenflash_otel.instrumentation.langchain.running_config import read_configurable
 from greenflash_otel.model.operation import ConversationContext, merge_context
 
 NODE = "graph:step:"
-"""How the tag begins that LangGraph gives to nodes: they have no config of their own."""
+"""How the tag begins that LangGraph gives to the steps of a graph: they have no config of their own."""
 _NOBODY = ConversationContext()
+
+
+def is_node(tags: Sequence[str]) -> bool:
+    """Return whether a run is a step of a graph."""
+    for tag in tags:  # noqa: SIM110 - a generator costs a call for each tag, in every run
+        if tag.startswith(NODE):
+            return True
+    return False
 
 
 def find_ended_turn(parent_id: UUID | None, parent: Run | None) -> EndedTurn | None:
@@ -70,7 +78,7 @@ def context_of_other_user(
 ) -> ConversationContext | None:
     """Return to whom a run belongs that begins in a turn of another user, as in a worker; None where it is a step."""
     user_id = turn.conversation_context.user_id
-    if user_id is None or any(tag.startswith(NODE) for tag in tags):
+    if user_id is None or is_node(tags):
         return None
     context = _read_own_names(source, metadata, turn.names)
     if context is None or context.conversation_id is None or context.user_id in (None, user_id):

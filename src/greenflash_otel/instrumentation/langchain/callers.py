@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-OWN = ("greenflash_otel.instrumentation.langchain",)
+OWN = ("greenflash_otel.instrumentation.langchain", "greenflash_otel.internal_errors")
+"""How our modules begin that are between LangChain and this one."""
 FRAMEWORK = ("langchain", "langgraph")
 """How the modules of those begin that call back."""
 STREAMS = ("_transform_stream_with_config", "_atransform_stream_with_config")

@@ -18,6 +18,7 @@ CONVERSATION_KEYS = ("greenflash_conversation_id", "conversation_id", "thread_id
 """Where LangChain's metadata, and then ``configurable``, may name the conversation; the first wins."""
 USER_KEYS = ("greenflash_user_id", "user_id")
 ORGANIZATION_KEYS = ("greenflash_organization_id", "organization_id")
+NAMES = frozenset((*CONVERSATION_KEYS, *USER_KEYS, *ORGANIZATION_KEYS))
 
 ENDS = 50_000
 """Messages, and conversations, whose ids are remembered."""
@@ -59,7 +60,7 @@ def complete_context(
     conversation_context: ConversationContext, fields: Mapping[str, Any]
 ) -> ConversationContext:
     """Return ``conversation_context``, completed by what ``fields`` say."""
-    if not fields:
+    if not fields or NAMES.isdisjoint(fields):  # nearly all name nobody
         return conversation_context
     named_context = ConversationContext(
         _find_first_id(fields, CONVERSATION_KEYS),

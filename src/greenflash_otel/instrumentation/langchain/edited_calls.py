@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from greenflash_otel.instrumentation.langchain.plain import write_plain
-from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.run_registry import Turn
+from greenflash_otel.instrumentation.langchain.step import Step
 from greenflash_otel.model.operation import Message, ToolCall
 from greenflash_otel.model.telemetry import NS_PER_MS
 from greenflash_otel.semconv.formats.langchain import role_of, tool_calls_of

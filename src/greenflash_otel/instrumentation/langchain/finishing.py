@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from greenflash_otel.instrumentation.invocation import Invocation
-from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.run_registry import Turn
+from greenflash_otel.instrumentation.langchain.step import Step
 from greenflash_otel.instrumentation.langchain.turn import AssembledTurn
 from greenflash_otel.instrumentation.langchain.unread_turn import UnreadTurn
 from greenflash_otel.instrumentation.turn_calls import close_turn
@@ -69,7 +70,7 @@ def make_marks(step: Step, assembled: AssembledTurn | None) -> dict[str, Attribu
     """Return how a step counts: recorded by its turn, or a hidden step of it."""
     if step.is_interrupted or (assembled is not None and id(step) in assembled.steps):
         return {TOLD_BY_TURN: True}
-    within = step.run.within_tool or step.operation.conversation_context.tool_call_id
+    within = step.run.within_tool or step.begun.conversation_context.tool_call_id
     conversation_context = replace(step.run.turn.conversation_context, tool_call_id=within)
     about = attributes_of_context(conversation_context)
     marks = {name: value for name, value in about.items() if value is not None}

@@ -19,7 +19,7 @@ from greenflash_otel.instrumentation.langchain.prompts import TEMPLATES
 from greenflash_otel.instrumentation.langchain.recorder import BegunRun
 from greenflash_otel.instrumentation.langchain.run_context import parent_of
 from greenflash_otel.instrumentation.langchain.run_registry import Kind
-from greenflash_otel.internal_errors import guarded
+from greenflash_otel.internal_errors import count, guarded
 from greenflash_otel.suppression import is_suppressed
 
 
@@ -44,14 +44,22 @@ class CallbackHandler(BaseCallbackHandler):
         tags: tuple[Any, ...]
         metadata: Mapping[str, Any]
         name, tags, metadata = kind, (), {}  # each is read for itself: one that raises costs only itself
-        with guarded("read the name of a run"):
-            name = _name_of(serialized, rest.get("name")) or kind
-        with guarded("read the tags of a run"):
+        try:
+            given_name = rest.get("name")
+            name = str((_name_of(serialized) if given_name is None else given_name) or kind)
+        except Exception as error:  # noqa: BLE001
+            count("read the name of a run", error)
+        try:
             tags = tuple(rest.get("tags") or ())
-        with guarded("read the metadata of a run"):
+        except Exception as error:  # noqa: BLE001
+            count("read the tags of a run", error)
+        try:
             metadata = rest.get("metadata") or {}
+        except Exception as error:  # noqa: BLE001
+            count("read the metadata of a run", error)
         return BegunRun(source, kind, run_id, parent_run_id, name, tags, metadata)
 
+    @guarded("begin a chain")
     def on_chain_start(
         self,
         serialized: dict[str, Any],
@@ -61,23 +69,28 @@ class CallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
-        with guarded("read a prompt template"):
+        try:
             TEMPLATES.begin(run_id, serialized, inputs)
-        with guarded("begin a chain"):
-            kind = choose_kind(kwargs.get("run_type"), is_root=parent_of(parent_run_id) is None)
-            if kind and (begun := self._describe_beginning(kind, serialized, run_id, parent_run_id, kwargs)):
-                recorder.begin(begun, inputs, make_operation(begun.kind, begun.name, inputs, begun.metadata))
+        except Exception as error:  # noqa: BLE001 - costs only the template
+            count("read a prompt template", error)
+        run_type = kwargs.get("run_type")
+        kind = choose_kind(run_type, is_root=run_type is not None and parent_of(parent_run_id) is None)
+        if kind and (begun := self._describe_beginning(kind, serialized, run_id, parent_run_id, kwargs)):
+            recorder.begin(begun, inputs, make_operation(begun.kind, begun.name, inputs, begun.metadata))
 
+    @guarded("end a chain")
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("read a filled prompt"):
+        try:
             TEMPLATES.end(run_id, outputs)
-        with guarded("end a chain"):
-            recorder.end(run_id, outputs, inputs=kwargs.get("inputs"))
+        except Exception as error:  # noqa: BLE001 - costs only the template
+            count("read a filled prompt", error)
+        recorder.end(run_id, outputs, inputs=kwargs.get("inputs"))
 
+    @guarded("end a chain")
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("end a chain"):
-            recorder.end(run_id, error=error, inputs=kwargs.get("inputs"))
+        recorder.end(run_id, error=error, inputs=kwargs.get("inputs"))
 
+    @guarded("begin a model call")
     def on_chat_model_start(
         self,
         serialized: dict[str, Any],
@@ -87,11 +100,11 @@ class CallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
-        with guarded("begin a model call"):
-            if begun := self._describe_beginning("model", serialized, run_id, parent_run_id, kwargs):
-                parameters = kwargs.get("invocation_params") or {}
-                recorder.begin_model(begun, messages[0] if messages else (), parameters)
+        if begun := self._describe_beginning("model", serialized, run_id, parent_run_id, kwargs):
+            parameters = kwargs.get("invocation_params") or {}
+            recorder.begin_model(begun, messages[0] if messages else (), parameters)
 
+    @guarded("begin a model call")
     def on_llm_start(
         self,
         serialized: dict[str, Any],
@@ -101,30 +114,30 @@ class CallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
-        with guarded("begin a model call"):
-            if begun := self._describe_beginning("model", serialized, run_id, parent_run_id, kwargs):
-                parameters = kwargs.get("invocation_params") or {}
-                operation = operations.make_text_call("\n".join(prompts), begun.metadata, parameters)
-                recorder.begin(begun, None, operation)
+        if begun := self._describe_beginning("model", serialized, run_id, parent_run_id, kwargs):
+            parameters = kwargs.get("invocation_params") or {}
+            operation = operations.make_text_call("\n".join(prompts), begun.metadata, parameters)
+            recorder.begin(begun, None, operation)
 
+    @guarded("note a chunk")
     def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("note a chunk"):
-            chunk = kwargs.get("chunk")
-            recorder.note_chunk(run_id, token if chunk is None else chunk)
+        chunk = kwargs.get("chunk")
+        recorder.note_chunk(run_id, token if chunk is None else chunk)
 
+    @guarded("note a chunk")
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Note what newer versions report instead of tokens."""
-        with guarded("note a chunk"):
-            recorder.note_chunk(run_id, event)
+        recorder.note_chunk(run_id, event)
 
+    @guarded("end a model call")
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("end a model call"):
-            recorder.end(run_id, response)
+        recorder.end(run_id, response)
 
+    @guarded("end a model call")
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("end a model call"):
-            recorder.end(run_id, kwargs.get("response"), error=error)
+        recorder.end(run_id, kwargs.get("response"), error=error)
 
+    @guarded("begin a tool")
     def on_tool_start(
         self,
         serialized: dict[str, Any],
@@ -134,21 +147,21 @@ class CallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
-        with guarded("begin a tool"):
-            if begun := self._describe_beginning("tool", serialized, run_id, parent_run_id, kwargs):
-                inputs = kwargs.get("inputs")
-                arguments = input_str if inputs is None else inputs
-                operation = operations.make_tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
-                recorder.begin(begun, None, operation)
+        if begun := self._describe_beginning("tool", serialized, run_id, parent_run_id, kwargs):
+            inputs = kwargs.get("inputs")
+            arguments = input_str if inputs is None else inputs
+            operation = operations.make_tool_run(begun.name, arguments, kwargs.get("tool_call_id"))
+            recorder.begin(begun, None, operation)
 
+    @guarded("end a tool")
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("end a tool"):
-            recorder.end(run_id, output)
+        recorder.end(run_id, output)
 
+    @guarded("end a tool")
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("end a tool"):
-            recorder.end(run_id, error=error)
+        recorder.end(run_id, error=error)
 
+    @guarded("begin a retrieval")
     def on_retriever_start(
         self,
         serialized: dict[str, Any],
@@ -158,17 +171,16 @@ class CallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
-        with guarded("begin a retrieval"):
-            if begun := self._describe_beginning("retriever", serialized, run_id, parent_run_id, kwargs):
-                recorder.begin(begun, None, operations.make_retrieval(query, begun.metadata))
+        if begun := self._describe_beginning("retriever", serialized, run_id, parent_run_id, kwargs):
+            recorder.begin(begun, None, operations.make_retrieval(query, begun.metadata))
 
+    @guarded("end a retrieval")
     def on_retriever_end(self, documents: Sequence[Any], *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("end a retrieval"):
-            recorder.end(run_id, documents)
+        recorder.end(run_id, documents)
 
+    @guarded("end a retrieval")
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        with guarded("end a retrieval"):
-            recorder.end(run_id, error=error)
+        recorder.end(run_id, error=error)
 
     def on_interrupt(self, event: Any) -> None:
         """Do nothing: LangGraph reports it to some handlers only; what is needed comes with the exceptions."""
@@ -177,11 +189,11 @@ class CallbackHandler(BaseCallbackHandler):
         """Do nothing, as `on_interrupt`."""
 
 
-def _name_of(serialized: Any, name: Any) -> str | None:
-    """Return the name of a run: its own, else that of what runs."""
-    if name is None and isinstance(serialized, Mapping):
-        name = serialized.get("name") or (serialized.get("id") or [None])[-1]
-    return str(name) if name else None
+def _name_of(serialized: Any) -> Any:
+    """Return the name of what runs."""
+    if not isinstance(serialized, Mapping):
+        return None
+    return serialized.get("name") or (serialized.get("id") or [None])[-1]
 
 
 class HookedHandler(CallbackHandler):

@@ -60,7 +60,7 @@ def list_messages(value: Any, *, texts: bool = False) -> Sequence[Any] | None:
 
 def see_messages(messages: Iterable[Any]) -> tuple[SeenMessage, ...]:
     """Note what messages say at this moment."""
-    return tuple([_see_message(message) for message in messages])
+    return tuple(map(_see_message, messages))
 
 
 def restore_messages(seen: Iterable[SeenMessage]) -> list[Any]:
@@ -119,8 +119,10 @@ def _find_alike(message: Any, known_messages: Sequence[Any], begin: int) -> int 
 
 def _see_message(message: Any) -> SeenMessage:
     if isinstance(message, BaseMessage) or is_message(message):
-        content, calls = message.content, [{**call} for call in tool_calls_of(message)]
-        return message, content if isinstance(content, str) else [*map(_copy_block, content)], calls
+        content, calls = message.content, getattr(message, "tool_calls", None)
+        if calls:  # of few messages: a call less for all others
+            calls = [{**call} for call in tool_calls_of(message)]
+        return message, content if isinstance(content, str) else [*map(_copy_block, content)], calls or ()
     return (dict(message) if isinstance(message, Mapping) else message), None, ()
 
 

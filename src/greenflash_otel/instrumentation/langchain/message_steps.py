@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from greenflash_otel.instrumentation.langchain.messages import is_message, likeness_of
-from greenflash_otel.instrumentation.langchain.run_registry import Step
+from greenflash_otel.instrumentation.langchain.step import Step
 from greenflash_otel.semconv.formats.langchain import role_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from greenflash_otel.instrumentation.langchain.run_registry import Step
+from greenflash_otel.instrumentation.langchain.step import Step
 from greenflash_otel.message_ids.ids import text_of as write_text
 from greenflash_otel.model.call_facts import call_facts_of
 from greenflash_otel.model.operation import CallFacts, Operation, Usage

@@ -20,6 +20,7 @@ from greenflash_otel.model.operation import (
     Message,
     Operation,
     Other,
+    PromptTemplate,
     Text,
     ToolExecution,
 )
@@ -35,26 +36,29 @@ ITEM = ("namespace", "key", "value")
 Metadata = Mapping[str, Any]
 
 
-def make_model_call(messages: Sequence[Any], metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
-    """Make the operation of a chat model that begins to answer ``messages``."""
+def make_model_call(
+    metadata: Metadata, parameters: Mapping[str, Any], template: PromptTemplate | None = None
+) -> Operation:
+    """Make the operation of a chat model without what it is given; ``template`` is that of its system prompt."""
     model = metadata.get("ls_model_name") or parameters.get("model") or parameters.get("model_name")
     provider = metadata.get("ls_provider")
-    format = get_entry(
-        parameters.get("response_format") or get_entry(parameters.get("text"), "format"), "type"
-    )
+    text, format = parameters.get("text"), parameters.get("response_format")
+    if text is not None and not format:
+        format = get_entry(text, "format")
+    kind = get_entry(format, "type") if format else None
     return Operation(
         name="chat",
         provider=provider if isinstance(provider, str) else None,
         request_model=model if isinstance(model, str) else None,
-        input=tuple(read_object(message) for message in messages),
-        output_type="json" if format in ("json_object", "json_schema") else None,
+        output_type="json" if kind in ("json_object", "json_schema") else None,
+        prompt=template,
     )
 
 
 def make_text_call(prompt: str, metadata: Metadata, parameters: Mapping[str, Any]) -> Operation:
     """Make the operation of a model of the older kind that completes a text."""
     question = (Message("user", (Text(prompt),)),)
-    return replace(make_model_call((), metadata, parameters), name="text_completion", input=question)
+    return replace(make_model_call(metadata, parameters), name="text_completion", input=question)
 
 
 def make_tool_run(name: str, arguments: Any, call_id: str | None) -> Operation:
@@ -105,8 +109,8 @@ def select_since_last_answer(messages: Sequence[Any]) -> Sequence[Any]:
 def answers_of(response: Any) -> list[Any]:
     """Return the messages of a model's result; texts of the older kind of model as they are."""
     answers = list[Any]()
-    for generations in read_list(getattr(response, "generations", None)):
-        for generation in read_list(generations):
+    for generations in getattr(response, "generations", None) or ():
+        for generation in generations if isinstance(generations, (list, tuple)) else ():
             message = getattr(generation, "message", None)
             answers.append(getattr(generation, "text", "") if message is None else message)
     return answers
@@ -153,6 +157,17 @@ def _read_chunk_text(chunk: Any) -> str:
 def add_answer(operation: Operation, response: Any, first_chunk_s: float | None) -> Operation:
     """Return a model's operation with its answer."""
     answers = answers_of(response)
+    return replace(
+        add_facts_of_answer(operation, answers, response, first_chunk_s),
+        output=tuple(map(read_answer, answers)),
+        usage=read_usage(getattr(answers[0], "usage_metadata", None)) if answers else None,
+    )
+
+
+def add_facts_of_answer(
+    operation: Operation, answers: Sequence[Any], response: Any, first_chunk_s: float | None
+) -> Operation:
+    """A model's operation with all of its answer but what was said and used."""
     about: Mapping[str, Any] = getattr(answers[0], "response_metadata", None) or {} if answers else {}
     output: Mapping[str, Any] = getattr(response, "llm_output", None) or {}
     reason = about.get("finish_reason") or about.get("stop_reason")
@@ -160,9 +175,7 @@ def add_answer(operation: Operation, response: Any, first_chunk_s: float | None)
     id = about.get("id") or output.get("id")
     return replace(
         operation,
-        output=tuple(map(_read_answer, answers)),
         choice_count=max(1, len(answers)),
-        usage=read_usage(getattr(answers[0], "usage_metadata", None)) if answers else None,
         response_model=model if isinstance(model, str) else None,
         response_id=id if isinstance(id, str) else None,
         finish_reasons=(reason,) if isinstance(reason, str) else (),
@@ -247,5 +260,6 @@ def ending_of(error: BaseException) -> tuple[Ending, Failure | None]:
     return "failed", Failure(type(error).__name__, str(error))
 
 
-def _read_answer(answer: Any) -> Message:
+def read_answer(answer: Any) -> Message:
+    """Read a message of a model's result, or a text of the older kind of model."""
     return read_object(answer) if is_message(answer) else Message("assistant", (Text(str(answer)),))

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from greenflash_otel.instrumentation.langchain.messages import text_of
 from greenflash_otel.instrumentation.langchain.plain import get_entry, write_plain
-from greenflash_otel.instrumentation.langchain.run_registry import Step
+from greenflash_otel.instrumentation.langchain.step import Step
 from greenflash_otel.json_values import read_list
 from greenflash_otel.lru import ByteBoundLruDict, LruDict
 from greenflash_otel.message_ids.ids import have_same_words
@@ -44,7 +44,7 @@ class Templates:
 
     def begin(self, id: UUID, serialized: Any, inputs: Any) -> None:
         """Note that a run begins, if it fills in a template."""
-        if "prompts" not in read_list(get_entry(serialized, "id")):
+        if serialized is None or "prompts" not in read_list(get_entry(serialized, "id")):
             return
         fields = get_entry(serialized, "kwargs")
         values = {**_read_mapping(get_entry(fields, "partial_variables")), **_read_mapping(inputs)}
@@ -87,8 +87,10 @@ TEMPLATES = Templates()
 
 def find_prompt(messages: Sequence[Any]) -> tuple[str | None, PromptTemplate | None]:
     """Return the system prompt of a model call, and the template that it came of."""
-    texts = [text_of(message) for message in messages[:LEADING] if role_of(message) == "system"]
-    texts = [text for text in texts if text]
+    texts = list[str]()
+    for message in messages[:LEADING]:
+        if role_of(message) == "system" and (text := text_of(message)):
+            texts.append(text)
     template = join_templates(texts, [TEMPLATES.find(text) for text in texts]) if texts else None
     return "\n\n".join(texts) or None, template
 

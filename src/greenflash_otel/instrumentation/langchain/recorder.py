@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from greenflash_otel.instrumentation.langchain.belonging import (
     context_of_other_user,
     context_of_root,
     find_ended_turn,
+    is_node,
     names_in,
 )
 from greenflash_otel.instrumentation.langchain.callers import is_stream_left, read_callers_configurable
@@ -42,15 +44,9 @@ from greenflash_otel.instrumentation.langchain.run_context import (
     leave_runs,
     parent_of,
 )
-from greenflash_otel.instrumentation.langchain.run_registry import (
-    OUT_OF_TALK,
-    RUNS,
-    Kind,
-    Run,
-    Step,
-    Turn,
-    read_configurable,
-)
+from greenflash_otel.instrumentation.langchain.run_registry import OUT_OF_TALK, RUNS, Kind, Run, Turn
+from greenflash_otel.instrumentation.langchain.running_config import read_configurable
+from greenflash_otel.instrumentation.langchain.step import Step
 from greenflash_otel.instrumentation.langchain.turn_notes import (
     add_call_id,
     look_for_conversation,
@@ -61,6 +57,7 @@ from greenflash_otel.instrumentation.langchain.turn_notes import (
     note_seen,
     recall_given,
 )
+from greenflash_otel.instrumentation.langchain.unread_call import UnreadCall, copy_messages
 from greenflash_otel.instrumentation.selection import select_recorded
 from greenflash_otel.instrumentation.turn_calls import open_turn
 from greenflash_otel.internal_errors import guarded
@@ -74,9 +71,7 @@ from greenflash_otel.model.operation import (
     Operation,
 )
 from greenflash_otel.model.prompt_templates import merge_prompts
-
-GRAPH_STEP = "graph:step:"
-"""How the tag begins that LangGraph gives to the steps of a graph."""
+from greenflash_otel.semconv.formats.langchain import read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +97,11 @@ def begin(begun: BegunRun, inputs: Any, operation: Operation | None) -> Run | No
     if not begun.source.instrumentation.active or RUNS.is_known(begun.id):
         return None
     parent = parent_of(begun.parent_id)
-    run = _begin_late(begun, parent, operation)
-    if run is None and RUNS.find_ended(begun.id) is None:
+    run, is_known = None, False
+    if parent is None or parent.turn.ended is not None:
+        run = _begin_late(begun, parent, operation)
+        is_known = run is None and RUNS.find_ended(begun.id) is not None
+    if run is None and not is_known:
         run = _begin_in_time(begun, parent, operation, inputs)
     if run is None:
         return None
@@ -175,13 +173,13 @@ def _begin_turn(
 
 def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, inputs: Any) -> Run:
     turn = parent.turn
-    if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
+    if not parent.is_graph and is_node(begun.tags):
         parent.is_graph = True
     look_for_conversation(turn, begun.metadata)
     run = Run(begun.id.int, begun.kind, begun.name, parent, turn, parent.live, time.time_ns())
     within = run.within_tool
     if operation is None and turn.source.instrumentation.chains:
-        operation = operations.make_chain(_chain_kind(run, begun), begun.name, inputs)
+        operation = operations.make_chain(TASK if is_node(begun.tags) else CHAIN, begun.name, inputs)
     if operation is not None:
         operation = name_retried_call(parent, begun.tags, add_call_id(turn, operation))
         own_context = replace(turn.conversation_context, tool_call_id=within)
@@ -195,12 +193,6 @@ def _begin_step(parent: Run, begun: BegunRun, operation: Operation | None, input
     conversation_context = replace(turn.conversation_context, tool_call_id=within, internal=True)
     run.live = Live(span, conversation_context, begun.kind, run.key)
     return run
-
-
-def _chain_kind(run: Run, begun: BegunRun) -> str:
-    if any(tag.startswith(GRAPH_STEP) for tag in begun.tags):
-        return TASK
-    return CHAIN
 
 
 def note_chunk(id: UUID, content: Any = None) -> None:
@@ -283,8 +275,7 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     if run.kind == "model":
         value = value if error is None else operations.assemble_broken_off(value, run.chunks)
         if value is not None:
-            operation = operations.add_answer(operation, value, run.first_chunk_s)
-            message = next(iter(operations.answers_of(value)), None)
+            operation, message = _add_answer(run, operation, value)
     elif error is None and run.kind == "tool":
         operation = operations.add_result(operation, value)
         message = operations.result_of(value, run.tool_call_id)
@@ -302,13 +293,29 @@ def _step_of(run: Run, value: Any, error: BaseException | None, end_ns: int) -> 
     if error is not None:
         ending, failure = operations.ending_of(error)
         operation = replace(operation, ending=ending, failure=failure)
-    return Step(run, operation, end_ns, message, error is not None and operations.is_control_flow(error))
+    is_interrupted = error is not None and operations.is_control_flow(error)
+    return Step(run, operation, end_ns, message, is_interrupted, run.unread)
+
+
+def _add_answer(run: Run, operation: Operation, value: Any) -> tuple[Operation, Any]:
+    """Return a model's operation with its answer, as far as that is read now, and LangChain's message of it."""
+    answers = operations.answers_of(value)
+    if run.unread is None:
+        operation = operations.add_answer(operation, value, run.first_chunk_s)
+    else:
+        run.unread.add_answers(answers)
+        operation = operations.add_facts_of_answer(operation, answers, value, run.first_chunk_s)
+    return operation, answers[0] if answers else None
 
 
 def _write(step: Step) -> None:
     """Write a step to its span, which ends with the turn."""
     instrumentation, invocation = step.run.turn.source.instrumentation, step.run.invocation
-    operation, capture_content = step.operation, instrumentation.capture_content
+    capture_content = instrumentation.capture_content
+    if step.unread is not None and invocation is not None:
+        invocation.write_later(partial(_read_step, step, capture_content), step.unread.measure())
+        return
+    operation = step.operation
     if step.run.parent is None:
         history = instrumentation.history
         operation = select_recorded(operation, capture_content=capture_content, history=history)
@@ -316,6 +323,10 @@ def _write(step: Step) -> None:
         operation = remove_content(operation)
     if invocation is not None:
         invocation.write(operation)
+
+
+def _read_step(step: Step, capture_content: bool) -> Operation:
+    return step.operation if capture_content else remove_content(step.operation)
 
 
 def interrupt(turn: Turn, runs: Sequence[Run]) -> None:
@@ -332,17 +343,19 @@ def _break_off(run: Run, ending: Ending, end_ns: int) -> None:
     if run.operation is None or run.is_turn:
         return
     operation, message = run.operation, None
-    if (partial := operations.assemble_so_far(run.chunks)) is not None:
-        operation = operations.add_answer(operation, partial, run.first_chunk_s)
-        message = next(iter(operations.answers_of(partial)), None)
-    _add(Step(run, replace(operation, ending=ending), end_ns, message))
+    if (so_far := operations.assemble_so_far(run.chunks)) is not None:
+        operation, message = _add_answer(run, operation, so_far)
+    _add(Step(run, replace(operation, ending=ending), end_ns, message, unread=run.unread))
 
 
 def tidy() -> None:
     """End what goes on for nobody: cancelled calls, dropped streams, turns in which nothing happens."""
+    now_s = time.monotonic()
+    if not RUNS.is_untidy(now_s):
+        return
     for run in RUNS.list_lost():
         _end_lost(run)
-    for turn in RUNS.list_idle(time.monotonic()):
+    for turn in RUNS.list_idle(now_s):
         RUNS.give_up(turn)
 
 
@@ -359,11 +372,19 @@ def begin_model(begun: BegunRun, messages: Sequence[Any], parameters: Mapping[st
     """Begin the run of a chat model."""
     nested = parent_of(begun.parent_id) is not None
     assembled = operations.select_since_last_answer(messages) if nested else messages
-    operation = operations.make_model_call(assembled, begun.metadata, parameters)
     prompt, template = find_prompt(messages)
     template = merge_prompts(get_own_conversation_context().prompt, template)
-    run = begin(begun, None, replace(operation, prompt=template))
+    run = begin(begun, None, operations.make_model_call(begun.metadata, parameters, template))
     if run is not None:
         if nested:
             note_seen(run.turn, messages)
         run.prompt, run.prompt_template = prompt, template
+        _note_input(run, assembled)
+
+
+def _note_input(run: Run, messages: Sequence[Any]) -> None:
+    """Note what a model is given. In a turn, the thread that reads its span reads that too, where only we do."""
+    if run.parent is not None and run.invocation is not None and run.invocation.is_read_later:
+        run.unread = UnreadCall(copy_messages(messages))
+    elif run.operation is not None:
+        run.operation = replace(run.operation, input=tuple(map(read_object, messages)))

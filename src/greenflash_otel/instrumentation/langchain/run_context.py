@@ -20,31 +20,30 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from greenflash_otel.context import current_provider, with_provider, without_providers
 from greenflash_otel.instrumentation.invocation import mark_captured_by_framework
 from greenflash_otel.instrumentation.langchain.config import complete_context
-from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run, read_configurable
+from greenflash_otel.instrumentation.langchain.run_registry import RUNS, Kind, Run
+from greenflash_otel.instrumentation.langchain.running_config import read_configurable
 from greenflash_otel.model.operation import ConversationContext
+
+NOBODY = ConversationContext()
 
 
 class Live:
     """What a run provides, until it ends, to the code in it. Refers to nothing of the run afterwards."""
 
-    __slots__ = ("_conversation_context", "_everywhere", "_span", "answering", "is_model", "key", "over")
+    __slots__ = ("_conversation_context", "_everywhere", "answering", "is_model", "key", "over", "span")
 
     def __init__(
         self, span: Span | None, conversation_context: ConversationContext, kind: Kind, key: int
     ) -> None:
         self.key = key
-        self._span = span
+        self.span = span
+        """The span of the run or, if it has none, of the nearest one around it; None after its end."""
         self._conversation_context = conversation_context
         self._everywhere = kind == "retriever"  # which runs without a config of its own
         self.is_model = kind in ("model", "decision")
         self.answering = False
         """True once a model has begun to answer: whoever reads its stream may call another one meanwhile."""
         self.over = False
-
-    @property
-    def span(self) -> Span | None:
-        """The span of the run or, if it has none, of the nearest one around it; None after its end."""
-        return self._span
 
     def provides_context(self) -> bool:
         """Return whether the running code is in the run.
@@ -71,7 +70,7 @@ class Live:
     def get_span(self) -> Span | None:
         """Return the span that the running code is in; None outside the run."""
         if self.provides_context():
-            return self._span
+            return self.span
         ended = RUNS.find_ended_around(self.key)
         return None if ended is None else ended.span
 
@@ -85,29 +84,21 @@ class Live:
 
     def end(self) -> None:
         """Provide nothing any more."""
-        self.over, self._span, self._conversation_context = True, None, ConversationContext()
+        self.over, self.span, self._conversation_context = True, None, NOBODY
 
 
 class RunSpan(Span):
     """The span of a run to the code in it, while that goes on; else the span that was current before."""
 
     def __init__(self, live: Live, before: Span) -> None:
-        self._live = live
-        self._before = before
+        self.live = live
+        """What the run provides; once that is over, this span only stands for what was before."""
+        self.before = before
+        """The span that was current when the run began."""
 
     def get_span(self) -> Span:
         """Return the span it stands for at this moment."""
-        return self._live.get_span() or self._before
-
-    @property
-    def over(self) -> bool:
-        """Whether it only stands for what was before."""
-        return self._live.over
-
-    @property
-    def before(self) -> Span:
-        """The span that was current when the run began."""
-        return self._before
+        return self.live.get_span() or self.before
 
     def end(self, end_time: int | None = None) -> None:
         """Do nothing: the run ends its span."""
@@ -157,7 +148,7 @@ def enter(live: Live) -> None:
     """Attach what a run provides to the running context."""
     context = otel_context.get_current()
     before = trace.get_current_span(context)
-    while isinstance(before, RunSpan) and before.over:
+    while isinstance(before, RunSpan) and before.live.over:
         before = before.before  # or every run would hold the one before it
     if live.is_model:
         context = mark_captured_by_framework(live.is_called_back, context)

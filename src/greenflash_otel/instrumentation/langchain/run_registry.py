@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from uuid import UUID
 
-from langchain_core.runnables.config import var_child_runnable_config
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, Span
 
 from greenflash_otel.instrumentation import open_operations
@@ -24,6 +23,8 @@ from greenflash_otel.instrumentation.invocation import Invocation
 from greenflash_otel.instrumentation.langchain.config import LangChainConfig, Source
 from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage
 from greenflash_otel.instrumentation.langchain.root_input import Given
+from greenflash_otel.instrumentation.langchain.running_config import read_running_id
+from greenflash_otel.instrumentation.langchain.unread_call import UnreadCall
 from greenflash_otel.lru import LruDict
 from greenflash_otel.model.operation import (
     ConversationContext,
@@ -35,6 +36,7 @@ from greenflash_otel.model.operation import (
 
 if TYPE_CHECKING:
     from greenflash_otel.instrumentation.langchain.run_context import Live
+    from greenflash_otel.instrumentation.langchain.step import Step
 
 Kind: TypeAlias = Literal["chain", "model", "tool", "retriever", "store", "decision", "parser"]
 
@@ -88,6 +90,8 @@ class Run:
     """The system prompt of a model call."""
     prompt_template: PromptTemplate | None = None
     """What `prompt` was made from."""
+    unread: UnreadCall | None = None
+    """What a model was given, where that is read later."""
     id: weakref.ref[UUID] | None = None
 
     def list_ancestors(self) -> list[Run]:
@@ -106,7 +110,12 @@ class Run:
     @property
     def within_tool(self) -> str | None:
         """Call id of the tool it runs in."""
-        return next((run.tool_call_id for run in self.list_ancestors() if run.kind == "tool"), None)
+        run = self.parent
+        while run is not None:
+            if run.kind == "tool":
+                return run.tool_call_id
+            run = run.parent
+        return None
 
     @property
     def is_auxiliary(self) -> bool:
@@ -116,19 +125,6 @@ class Run:
             for run in self.list_ancestors()
         )
         return any(inner)
-
-
-@dataclass(eq=False, slots=True)
-class Step:
-    """A step that is over and waits for the end of its turn, which decides how it counts."""
-
-    run: Run
-    operation: Operation
-    end_ns: int
-    message: Any = None
-    """The answer of a model, or the result of a tool, as LangChain's message."""
-    is_interrupted: bool = False
-    """Whether it has not come to its end: it begins anew when its graph is resumed."""
 
 
 @dataclass(eq=False)
@@ -226,7 +222,7 @@ class Runs:
 
     def find_running(self) -> Run | None:
         """Return the run whose config the running code has."""
-        id = _read_running_id()
+        id = read_running_id()
         return None if id is None else self._runs.get(id.int)
 
     def is_known(self, id: UUID) -> bool:
@@ -242,7 +238,7 @@ class Runs:
 
     def find_ended_running(self) -> EndedTurn | None:
         """Return the turn, if that is over, of the run whose config the running code has."""
-        return self.find_ended(_read_running_id())
+        return self.find_ended(read_running_id())
 
     def find_running_source(self) -> Source | None:
         """Return where the spans of the run go, or went, whose config the running code has."""
@@ -322,6 +318,15 @@ class Runs:
                 lost.append(run)
         return lost
 
+    def is_untidy(self, now_s: float) -> bool:
+        """Return whether a run is lost, or a turn may be idle: the one idle longest is first. Waits for nobody."""
+        try:
+            longest = next(iter(self._turns), None)
+        except RuntimeError:  # another thread has begun a turn at this moment
+            return True
+        is_idle = longest is not None and longest.active_s + IDLE_S <= now_s
+        return is_idle or bool(self._lost) or len(self._turns) > TURNS
+
     def list_idle(self, now_s: float) -> list[Turn]:
         """Return turns in which nothing has happened for too long, or that are too many."""
         with self._lock:
@@ -380,18 +385,3 @@ class Runs:
 
 RUNS = Runs()
 """Those of this process."""
-
-
-def _read_running_id() -> UUID | None:
-    """Return the id of the run whose config the running code has."""
-    config = var_child_runnable_config.get()
-    callbacks = config.get("callbacks") if config else None
-    id = getattr(callbacks, "parent_run_id", None)
-    return id if isinstance(id, UUID) else None
-
-
-def read_configurable() -> Mapping[str, Any]:
-    """Return what the application gave as ``configurable``, as far as the running step has it."""
-    config = var_child_runnable_config.get()
-    configurable: Any = config.get("configurable") if config else None
-    return configurable if isinstance(configurable, Mapping) else {}

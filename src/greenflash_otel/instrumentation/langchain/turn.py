@@ -40,7 +40,8 @@ from greenflash_otel.instrumentation.langchain.root_input import (
     find_messages,
 )
 from greenflash_otel.instrumentation.langchain.root_io import find_shown, replies_of, write_answer
-from greenflash_otel.instrumentation.langchain.run_registry import Step, Turn
+from greenflash_otel.instrumentation.langchain.run_registry import Turn
+from greenflash_otel.instrumentation.langchain.step import Step
 from greenflash_otel.instrumentation.langchain.turn_border import TurnBorder, is_answer, remove_alternatives
 from greenflash_otel.internal_errors import count_unread
 from greenflash_otel.message_ids.chain import find_head

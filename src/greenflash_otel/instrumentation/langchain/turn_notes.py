@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from langchain_core.messages import BaseMessage
+
 from greenflash_otel.instrumentation.langchain import operations
 from greenflash_otel.instrumentation.langchain.config import complete_context
 from greenflash_otel.instrumentation.langchain.message_forms import see_messages
@@ -13,7 +15,8 @@ from greenflash_otel.instrumentation.langchain.messages import is_message
 from greenflash_otel.instrumentation.langchain.plain import get_entry, write_plain
 from greenflash_otel.instrumentation.langchain.root_input import Given, find_messages, given_of
 from greenflash_otel.instrumentation.langchain.root_io import question_of
-from greenflash_otel.instrumentation.langchain.run_registry import Run, Turn, read_configurable
+from greenflash_otel.instrumentation.langchain.run_registry import Run, Turn
+from greenflash_otel.instrumentation.langchain.running_config import read_configurable
 from greenflash_otel.json_values import read_json_object, read_list
 from greenflash_otel.model.operation import Operation
 from greenflash_otel.semconv.formats.langchain import role_of, tool_calls_of
@@ -22,6 +25,9 @@ SEEN = 4
 """Steps of a streamed chain whose inputs are remembered until its end."""
 PLACES = 8
 """Runs in which the conversation of a turn is looked for, if it was not named before."""
+
+SINGLE = (str, int, float, type(None), BaseMessage)
+"""What is one message at most."""
 
 ATTEMPT = "retry:attempt:"
 """How the tag begins that `with_retry()` gives to what it tries again."""
@@ -37,7 +43,7 @@ def add_call_id(turn: Turn, operation: Operation) -> Operation:
         *(step.message for step in turn.steps if step.run.kind == "model"),
     ]
     calls = [*(call for message in answers for call in tool_calls_of(message)), *turn.calls]
-    runs = [step.operation for step in turn.steps]
+    runs = [step.operation for step in turn.steps if step.run.kind == "tool"]
     ran = {run.tool.call_id for run in runs if run.tool}
     answered_ids = {run.tool.call_id for run in runs if run.tool and run.failure is None}
     like = [
@@ -84,10 +90,10 @@ def look_for_conversation(turn: Turn, metadata: Mapping[str, Any]) -> None:
 
 def look_into(run: Run, inputs: Any) -> None:
     """Keep the calls that a node is given, and the state of the first one: it has the whole conversation."""
-    turn, entries = run.turn, read_list(inputs)
-    turn.calls += [
-        entry for entry in entries if isinstance(entry, Mapping) and entry.get("type") == "tool_call"
-    ]
+    turn = run.turn
+    for entry in inputs if isinstance(inputs, (list, tuple)) else ():
+        if isinstance(entry, Mapping) and entry.get("type") == "tool_call":
+            turn.calls.append(entry)
     turn.calls += _list_last_calls(turn, inputs)
     if turn.state is None and run.parent is turn.root and turn.root.is_graph:
         messages = find_messages(inputs, turn.given.key)
@@ -98,13 +104,14 @@ def look_into(run: Run, inputs: Any) -> None:
 
 def _list_last_calls(turn: Turn, inputs: Any) -> Sequence[Mapping[str, Any]]:
     """Return the calls at the end of what a node is given: a node before it may have edited them."""
-    state = read_list(inputs) or read_list(get_entry(inputs, turn.given.key or "messages"))
+    is_list = isinstance(inputs, (list, tuple)) and inputs
+    state = inputs if is_list else read_list(get_entry(inputs, turn.given.key or "messages"))
     return tool_calls_of(state[-1]) if state and is_message(state[-1]) else ()
 
 
 def note_seen(turn: Turn, inputs: Any) -> None:
     """Keep what the first steps of a streamed chain are given: the application may change it meanwhile."""
-    if turn.given.is_empty and not turn.root.is_graph and len(turn.seen) < SEEN:
+    if not turn.root.is_graph and turn.given.is_empty and len(turn.seen) < SEEN:
         root_input = given_of(inputs)
         if not root_input.is_empty:
             turn.seen.append((inputs, root_input))
@@ -137,6 +144,19 @@ def note_bubbles(turn: Turn, value: Any) -> None:
     """Keep the answers of a node that gave several: the user saw them all."""
     if type(value).__name__ == "Command":
         value = value.update
+    if not _may_have_several(value):
+        return
     messages = find_messages(value) or ()
     if sum(is_message(message) and role_of(message) == "assistant" for message in messages) > 1:
         turn.node_outputs.append(list(messages))
+
+
+def _may_have_several(value: Any) -> bool:
+    """Return whether a value may have several messages; nearly all nodes give one, and this costs far less to see."""
+    for entry in value.values() if isinstance(value, Mapping) else (value,):
+        if isinstance(entry, (list, tuple)):
+            if len(entry) > 1:
+                return True
+        elif not isinstance(entry, SINGLE):
+            return True
+    return False

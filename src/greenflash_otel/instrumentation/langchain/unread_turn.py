@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from sys import getsizeof
 
 from greenflash_otel.instrumentation.langchain.message_forms import SeenMessage, restore_message, see_messages
 from greenflash_otel.instrumentation.langchain.messages import is_message
@@ -103,17 +104,21 @@ class UnreadTurn:
 
 def _size_of(seen: Iterable[SeenMessage]) -> int:
     """Estimate the bytes of the texts of messages, each once: the input and the state of a graph share them."""
-    contents = [part for message, content, calls in seen for part in (content or message, calls)]
-    return sum(map(size_of_value, {id(text): text for text in _list_texts(contents, LEVELS)}.values()))
-
-
-def _list_texts(values: Iterable[object], levels: int) -> Iterator[str]:
-    for value in values:
-        if isinstance(value, str):
-            yield value
-        elif levels and isinstance(value, (list, tuple, Mapping)):
-            parts = value.values() if isinstance(value, Mapping) else value
-            yield from _list_texts(parts, levels - 1)
+    level: list[object] = []
+    for message, content, calls in seen:
+        level += (content or message, *calls)
+    sizes: dict[int, int] = {}
+    for _ in range(LEVELS + 1):
+        deeper: list[object] = []
+        for value in level:
+            if isinstance(value, str):
+                sizes[id(value)] = getsizeof(value)
+            elif isinstance(value, Mapping):
+                deeper += value.values()
+            elif isinstance(value, (list, tuple)):
+                deeper += value
+        level = deeper
+    return sum(sizes.values())
 
 
 _unread: deque[UnreadTurn] = deque()

@@ -64,6 +64,8 @@ def read_messages(value: object, *, default_role: str) -> tuple[Message, ...]:
 
 def _is_other_json(entries: Sequence[Json]) -> bool:
     """Return whether a text that is JSON contains no message: then somebody said the JSON."""
+    if entries and type(entries[0]) is dict and "parts" in entries[0]:
+        return False  # a message of the convention, as nearly all are
     return bool(entries) and not any(isinstance(entry, str) or is_message(entry) for entry in entries)
 
 

@@ -30,6 +30,8 @@ KINDS = frozenset({"human", "ai", "system", "tool", "function", "developer"})
 """LangChain's types of messages, without what it adds for classes and for pieces of a stream."""
 ASIDE = ("refusal", "reasoning_content", "audio", *openai.CITATIONS)
 """What it moves out of a message of OpenAI's, and has nowhere else."""
+ROLES_OF_TYPES = {kind: read_role(kind, kind) for kind in KINDS}
+"""The convention's role by the type of a message: nearly all have one of these."""
 LISTED_ELSEWHERE = frozenset(
     {"tool_call", "tool_use", "function_call", "tool_call_chunk", "input_json_delta", "invalid_tool_call"}
 )
@@ -92,6 +94,8 @@ def _kind_of(entry: JsonObject) -> str:
 def role_of(message: Any) -> str:
     """Return the role of a message."""
     kind = str(getattr(message, "type", ""))
+    if kind in ROLES_OF_TYPES:
+        return ROLES_OF_TYPES[kind]
     return read_role(getattr(message, "role", "user") if kind in ("chat", "ChatMessageChunk") else kind, kind)
 
 
