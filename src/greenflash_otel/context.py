@@ -14,17 +14,14 @@ from dataclasses import dataclass, replace
 from types import FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Protocol, TypeVar, cast, overload
 
-from opentelemetry import baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from greenflash_otel import lost_contexts
-from greenflash_otel.arguments import (
-    Id,
-    Properties,
-)
+from greenflash_otel.arguments import Id, Properties
 from greenflash_otel.block import BegunBlock, Block, find_runner
 from greenflash_otel.context_arguments import make_conversation_context
+from greenflash_otel.conversation_baggage import read_conversation, write_conversation
 from greenflash_otel.conversation_handle import Conversation
 from greenflash_otel.model.operation import ConversationContext, nest_context
 from greenflash_otel.open_set import OpenSet
@@ -32,9 +29,6 @@ from greenflash_otel.scope_decorators import decorate
 
 _KEY = otel_context.create_key("greenflash-conversation-context")
 _NOBODY = ConversationContext()
-_BAGGAGE = "greenflash.conversation"
-"""The entry of W3C baggage, which OpenTelemetry sends along with requests to other services."""
-_carrying = False
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -171,19 +165,12 @@ def note_begun_here(begun: BegunBlock) -> None:
         frame = _frame_in(frame.outer)
 
 
-def set_baggage_propagation(on: bool) -> None:
-    """Return whether scopes write their conversation into the baggage, and what is recorded of one looks there."""
-    global _carrying
-    _carrying = on
-
-
 def conversation_for_feedback() -> str | None:
     """Return the conversation an outcome or a rating is about: the active one, else that of the calling service."""
     conversation_context = get_current_conversation_context()
-    if not _carrying or conversation_context.conversation_id or conversation_context.scope_id:
+    if conversation_context.conversation_id or conversation_context.scope_id:
         return conversation_context.conversation_id
-    carried = baggage.get_baggage(_BAGGAGE)
-    return carried if carried and isinstance(carried, str) else None
+    return read_conversation()
 
 
 @overload
@@ -309,9 +296,7 @@ class Scope:
             around.conversation.nest(conversation_context) if around else Conversation(conversation_context)
         )
         context = otel_context.set_value(_KEY, _Frame(conversation, self, outer, block), outer)
-        if _carrying and conversation_context.conversation_id:
-            context = baggage.set_baggage(_BAGGAGE, conversation_context.conversation_id, context)
-        otel_context.attach(context)
+        otel_context.attach(write_conversation(conversation_context.conversation_id, context))
         return conversation
 
     def __exit__(

@@ -19,7 +19,7 @@ from opentelemetry.trace import Tracer
 from greenflash_otel import internal_errors
 from greenflash_otel.arguments import set_strict
 from greenflash_otel.collector import CollectorPipeline, CollectorProcessor, make_exporter
-from greenflash_otel.context import set_baggage_propagation
+from greenflash_otel.conversation_baggage import set_baggage_propagation
 from greenflash_otel.delivery.answered_notes import OnDelivered
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.exporter import GreenflashSpanProcessor, ReusableSpanProcessor, find_or_add_processor

@@ -13,6 +13,15 @@ from typing import Any, Literal, TypeAlias
 
 from greenflash_otel.errors import ConfigurationError
 from greenflash_otel.redaction.redact import Redact
+from greenflash_otel.setting_parsers import (
+    read_bytes,
+    read_content,
+    read_flag,
+    read_names,
+    read_rate,
+    read_seconds,
+    read_text,
+)
 
 Export: TypeAlias = Literal["greenflash", "otlp", "none"]
 History: TypeAlias = Literal["new", "full"]
@@ -48,204 +57,159 @@ class Setting:
     meaning: str
 
 
-def _read_text(value: str) -> str:
-    return value
-
-
-def _read_flag(value: str) -> bool:
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False}
-    try:
-        return {**words, "off": False}[value.strip().lower()]
-    except KeyError:
-        raise ValueError("true or false") from None
-
-
-def _read_content(value: str) -> bool:
-    modes = {"SPAN_ONLY": True, "SPAN_AND_EVENT": True, "NO_CONTENT": False, "EVENT_ONLY": False}
-    try:
-        return modes[value.strip().upper()] if value.strip().upper() in modes else _read_flag(value)
-    except ValueError:
-        raise ValueError(f"true, false, {', '.join(modes)}") from None
-
-
-def _read_rate(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError("a number from 0 to 1") from None
-
-
-def _read_seconds(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError("a number of seconds") from None
-
-
-def _read_bytes(value: str) -> int:
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError("a number of bytes") from None
-
-
-def _read_names(value: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
 SETTINGS: Mapping[str, Setting] = {
     "enabled": Setting(
         ("GREENFLASH_ENABLED",),
-        _read_flag,
+        read_flag,
         "Off: nothing is instrumented, captured or delivered, and all functions may still be called.",
     ),
     "api_key": Setting(
         ("GREENFLASH_API_KEY",),
-        _read_text,
+        read_text,
         "Your Greenflash API key. Without one, what is captured waits in the outbox.",
     ),
     "product_id": Setting(
         ("GREENFLASH_PRODUCT_ID",),
-        _read_text,
+        read_text,
         "UUID of the Greenflash product the conversations belong to. Required with an API key. With neither of them, "
         "everything is off.",
     ),
     "base_url": Setting(
         ("GREENFLASH_BASE_URL", "GREENFLASH_API_URL"),
-        _read_text,
+        read_text,
         "Where the API is, up to and including `/api/v1`.",
     ),
     "frameworks": Setting(
         ("GREENFLASH_FRAMEWORKS",),
-        _read_names,
+        read_names,
         "What to instrument, separated by commas; only what is installed.",
     ),
     "export": Setting(
         ("GREENFLASH_EXPORT",),
-        _read_text,
+        read_text,
         "`greenflash` delivers conversations; `otlp` sends spans to an OpenTelemetry Collector, as its "
         "`OTEL_EXPORTER_OTLP_*` say; `none` only makes spans, for a tracer provider of yours.",
     ),
     "outbox": Setting(
         ("GREENFLASH_OUTBOX",),
-        _read_text,
+        read_text,
         "Folder in which captured data waits until Greenflash has it, or `:memory:`. "
         "By default `greenflash-otel/outbox` in the user's state folder (`XDG_STATE_HOME`).",
     ),
     "outbox_limit_bytes": Setting(
         ("GREENFLASH_OUTBOX_LIMIT_BYTES",),
-        _read_bytes,
+        read_bytes,
         "How much the outbox may contain, in bytes. Beyond that, the newest is refused and counted.",
     ),
     "capture_content": Setting(
         ("GREENFLASH_CAPTURE_CONTENT", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"),
-        _read_content,
+        read_content,
         "Off: no text, no tool argument and no exception message leaves the application. `SPAN_ONLY` and "
         "`SPAN_AND_EVENT` are on; `NO_CONTENT` and `EVENT_ONLY` are off: content is put on spans only.",
     ),
     "redact": Setting(
         ("GREENFLASH_REDACT",),
-        _read_text,
+        read_text,
         "A function `(text, path) -> text`, also `async`, applied to all content before it is stored; as "
         "text `module:function`, or names of presets such as `emails,phones/US,cards,keys` (extra "
         "`redaction`). [What it covers](redaction.md).",
     ),
     "history": Setting(
         ("GREENFLASH_HISTORY",),
-        _read_text,
+        read_text,
         "`new`: a span carries only the messages that are new; `full`: the whole input. By default `new` in "
         "a pipeline of its own and `full` with a tracer provider of yours, which others may read too.",
     ),
     "sample_rate": Setting(
         ("GREENFLASH_SAMPLE_RATE",),
-        _read_rate,
+        read_rate,
         "Share of conversations that are retained, 0 to 1: whole ones, by their ids, the same in every process.",
     ),
     "keep_on": Setting(
         ("GREENFLASH_KEEP_ON",),
-        _read_names,
+        read_names,
         "What makes a conversation one to keep whatever the sample rate says: `outcome` (a rating too), "
         "`error`.",
     ),
     "force_sample": Setting(
-        ("GREENFLASH_FORCE_SAMPLE",), _read_flag, "Keep everything whatever the sample rate says."
+        ("GREENFLASH_FORCE_SAMPLE",), read_flag, "Keep everything whatever the sample rate says."
     ),
     "id_key": Setting(
         ("GREENFLASH_ID_KEY",),
-        _read_text,
+        read_text,
         "A secret that message ids are hashed with, so that nobody can see from an id what was said. "
         "The same in every process; changing it makes known messages new.",
     ),
     "langchain_chains": Setting(
         ("GREENFLASH_LANGCHAIN_CHAINS",),
-        _read_flag,
+        read_flag,
         "Record LangChain's chains, the nodes of a graph and the graphs within it too, as steps nobody sees.",
     ),
     "baggage": Setting(
         ("GREENFLASH_BAGGAGE",),
-        _read_flag,
+        read_flag,
         "Send the id of the active conversation to other services as W3C baggage, and let outcomes and "
         "ratings recorded there belong to it. The service that is called sees the id. A service that calls "
         "can name one.",
     ),
     "propagate_threads": Setting(
         ("GREENFLASH_PROPAGATE_THREADS",),
-        _read_flag,
+        read_flag,
         "Threads, and what thread pools run, belong to the conversation that started them. "
         "[What it covers](how-to/threads-and-async.md#without-wrapping-anything).",
     ),
     "propagate_tasks": Setting(
         ("GREENFLASH_PROPAGATE_TASKS",),
-        _read_flag,
+        read_flag,
         "Tasks of Celery, RQ and arq belong to the conversation that enqueued them. Their messages contain the ids of "
         "conversation, user and organization. [What it covers](how-to/queues.md).",
     ),
     "default_user_id": Setting(
-        ("GREENFLASH_DEFAULT_USER_ID",), _read_text, "User of conversations whose user nobody named."
+        ("GREENFLASH_DEFAULT_USER_ID",), read_text, "User of conversations whose user nobody named."
     ),
     "environment": Setting(
         ("GREENFLASH_ENVIRONMENT",),
-        _read_text,
+        read_text,
         "Where this runs, such as `production`: a property of every conversation, message and outcome. By default "
         "`deployment.environment.name` of the resource, if it has that.",
     ),
     "release": Setting(
         ("GREENFLASH_RELEASE",),
-        _read_text,
+        read_text,
         "Which version of your application this is: a property of the same. By default `service.version` of the "
         "resource, if it has that.",
     ),
     "metadata_keys": Setting(
         ("GREENFLASH_METADATA_KEYS",),
-        _read_names,
+        read_names,
         "Names, separated by commas, of what LangChain's and OpenAI's `metadata` may say of messages: it becomes "
         "properties of the messages of that call. `tags` means LangChain's tags. Nothing else of it is read.",
     ),
     "print": Setting(
         ("GREENFLASH_PRINT",),
-        _read_flag,
+        read_flag,
         "Print what is captured to the standard error, a line for each message and each outcome, as it will be sent.",
     ),
     "strict": Setting(
         ("GREENFLASH_STRICT",),
-        _read_flag,
+        read_flag,
         "Bad arguments of `conversation()`, `record_outcome()` and others raise instead of being repaired.",
     ),
     "name_wait_s": Setting(
         ("GREENFLASH_NAME_WAIT",),
-        _read_seconds,
+        read_seconds,
         "How long, in seconds, a call of another instrumentation waits on disk for an outer span that may "
         "name its conversation or user, or for the turn before it. 0: nothing waits. "
         "[Names that arrive late](conventions.md#names-that-arrive-late).",
     ),
     "shutdown_timeout_s": Setting(
         ("GREENFLASH_SHUTDOWN_TIMEOUT",),
-        _read_seconds,
+        read_seconds,
         "How long, in seconds, the end of the process may wait for delivery. The outbox keeps what is left.",
     ),
     "handle_sigterm": Setting(
         ("GREENFLASH_HANDLE_SIGTERM",),
-        _read_flag,
+        read_flag,
         "On SIGTERM, end as at any other end of the process, then die of the signal as without this library. "
         "Only where nobody else has set a handler; see [servers](servers.md).",
     ),
@@ -348,7 +312,7 @@ class Settings:
                 values[name] = found
         for name in ("frameworks", "keep_on", "metadata_keys"):
             if (names := values.get(name)) is not None:
-                values[name] = _read_names(names) if isinstance(names, str) else tuple(names)
+                values[name] = read_names(names) if isinstance(names, str) else tuple(names)
         if in_tests and "base_url" not in values and environment.get(ALLOW_IN_TESTS) != "1":
             values["offline_reason"] = (
                 f"pytest runs, and base_url is not set: tests contact no default address unless {ALLOW_IN_TESTS}=1"

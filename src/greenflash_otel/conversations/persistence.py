@@ -113,8 +113,8 @@ def _write_fields(record: SpanRecord | LogRecord) -> dict[str, object]:
 def _select_names(resource: Mapping[str, Any]) -> dict[str, Any]:
     context = registry.read_conversation_context(resource) if resource else None
     names = genai.attributes_of_context(context) if context else {}
-    kept = {name: resource[name] for name in (*ENVIRONMENTS, RELEASE) if name in resource}
-    return {**kept, **{name: value for name, value in names.items() if value}}
+    facts = {name: resource[name] for name in (*ENVIRONMENTS, RELEASE) if name in resource}
+    return {**facts, **{name: value for name, value in names.items() if value}}
 
 
 def _write_event(event: SpanEvent) -> dict[str, object]:

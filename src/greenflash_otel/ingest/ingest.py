@@ -17,9 +17,10 @@ from greenflash_otel import internal_errors
 from greenflash_otel.conversations.assemble import assemble, assemble_overdue
 from greenflash_otel.conversations.store import ConversationStore
 from greenflash_otel.conversations.update import ConversationUpdate
-from greenflash_otel.greenflash_api import events, messages, organizations, ratings, users
+from greenflash_otel.greenflash_api import events, messages
 from greenflash_otel.greenflash_api.messages import Address
 from greenflash_otel.greenflash_api.request import ApiRequest
+from greenflash_otel.ingest import feedback_requests
 from greenflash_otel.ingest.attachment import (
     Answer,
     attach_outcome,
@@ -41,7 +42,7 @@ from greenflash_otel.model.operation import ConversationContext, Operation
 from greenflash_otel.model.telemetry import OURS, LogRecord, SpanRecord
 from greenflash_otel.outcomes.identity_span import is_identity
 from greenflash_otel.outcomes.outcome import Outcome
-from greenflash_otel.outcomes.ratings import Rating, User
+from greenflash_otel.outcomes.ratings import Rating
 from greenflash_otel.redaction.redact import Redact
 from greenflash_otel.semconv.conventions.agent_runs import RUN, make_call
 from greenflash_otel.semconv.correlation import trace
@@ -213,12 +214,8 @@ class Ingest:
 
     def request_of_feedback(self, feedback: Feedback, is_redacted: bool = False) -> ApiRequest:
         """Make the request of a rating, a user or an organization."""
-        feedback = feedback if is_redacted else self._redaction.redact_feedback(feedback)
-        if isinstance(feedback, Rating):
-            return ratings.request_of(feedback, self._address)
-        return (
-            users.request_of(feedback) if isinstance(feedback, User) else organizations.request_of(feedback)
-        )
+        redacted = feedback if is_redacted else self._redaction.redact_feedback(feedback)
+        return feedback_requests.request_of(redacted, self._address)
 
     def request_of_outcome(self, redacted: Outcome) -> ApiRequest:
         """Make the request of an outcome whose texts are redacted already."""
@@ -349,9 +346,9 @@ class Ingest:
         if self._batch is not None:
             self._batch += requests
             return True
-        redaction = self._redaction
+        redaction, is_sampled = self._redaction, self._sampler.keeps if self._sampler else lambda _: True
         notes = self._conversations.list_pending_records(
-            redaction.redact_waiting, self._is_sampled, redaction.redact_properties
+            redaction.redact_waiting, is_sampled, redaction.redact_properties
         )
         refused: Sequence[ApiRequest] = requests
         try:
@@ -369,9 +366,6 @@ class Ingest:
         if not refused:
             self._conversations.mark_persisted()
         return not refused
-
-    def _is_sampled(self, conversation_id: str) -> bool:
-        return self._sampler is None or self._sampler.keeps(conversation_id)
 
     def _sift_requests(self, update: ConversationUpdate) -> Iterable[ApiRequest]:
         """Return the requests of an update, if its conversation is one that is stored."""

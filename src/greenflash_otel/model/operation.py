@@ -215,7 +215,7 @@ class ConversationContext:
     message_properties: Mapping[str, Json] = field(default_factory=dict)
     """Properties of the messages of the operation itself."""
     sample_rate: float | None = None
-    """The share of such conversations that is kept; what is said first of a conversation counts."""
+    """The share of such conversations to retain; what is said first of a conversation counts."""
     force_sample: bool | None = None
     """Whether it is retained whatever the rates say."""
 

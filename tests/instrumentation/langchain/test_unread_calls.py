@@ -84,7 +84,11 @@ def run_failing() -> None:
 
 def stream() -> None:
     """A streamed model in a chain."""
-    for _ in (RunnableLambda(lambda text: [HumanMessage(text)]) | says("One two three.")).stream("Count!"):
+
+    def ask(text: str) -> list[HumanMessage]:
+        return [HumanMessage(text)]
+
+    for _ in (RunnableLambda(ask) | says("One two three.")).stream("Count!"):
         pass
 
 
