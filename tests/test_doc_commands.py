@@ -13,7 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,12 @@ else:
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 SHELL = ("sh", "console")
-DATA = {"json": json.loads, "toml": tomllib.loads, "yaml": lambda text: list(yaml.safe_load_all(text))}
-OTHERS = ("", "text", "python", "js", "html", "dockerfile")
+DATA: Mapping[str, Callable[[str], object]] = {
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": lambda text: list(yaml.safe_load_all(text)),
+}
+OTHERS = ("", "text", "python", "js", "html", "csv", "dockerfile")
 """Read or run elsewhere: `test_docs`, `test_how_to`, `gateway/test_containers`."""
 RUN_BY = {
     **dict.fromkeys(
@@ -68,6 +72,16 @@ for event in ("refused", "taken"):
 greenflash.flush(10)
 assert greenflash.stats().rejected == 1, greenflash.stats()
 """
+FILES_OF_OPENAI = {
+    "batch_input.jsonl": '{"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", '
+    '"body": {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}}\n',
+    "batch_output.jsonl": '{"id": "b1", "custom_id": "1", "error": null, "response": {"status_code": 200, "body": '
+    '{"id": "chatcmpl-1", "object": "chat.completion", "created": 1777629600, "model": "gpt-4o-mini", "choices": '
+    '[{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello!"}}]}}}\n',
+    "batch_errors.jsonl": "",
+    "training.jsonl": '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]}\n',
+}
+"""What the guide to imports takes from OpenAI, and does not show."""
 MOST_NOT_RUN = 9
 """Shell blocks that do not run; each fence says why. This number may only fall."""
 
@@ -102,6 +116,14 @@ def leave_something_rejected(emulator: Emulator, environment: Mapping[str, str])
     subprocess.run([sys.executable, "-c", REFUSED], env=environment, check=True, timeout=60)
 
 
+def write_files(page: str, folder: Path) -> None:
+    """Write the files that a page shows, and those of OpenAI, as the commands suppose."""
+    shown = {block.mark: block.text for block in blocks_of(ROOT / page) if block.language in ("json", "csv")}
+    for name, text in {**FILES_OF_OPENAI, **shown}.items():
+        if name:
+            (folder / name).write_text(text, encoding="utf-8")
+
+
 RUN = [
     pytest.param(page, block, id=f"{page}:{block.line}")
     for page, block in all_blocks(SHELL)
@@ -118,6 +140,7 @@ def test_a_shell_block_runs(
     environment = make_environment(greenflash_emulator, tmp_path / "outbox")
     if "outbox" in block.text:
         leave_something_rejected(greenflash_emulator, environment)
+    write_files(page, tmp_path)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
     for command, output in commands_of(block):
         lines = [line for line in command.splitlines() if not is_read_only(line)]
@@ -164,8 +187,10 @@ def test_commands_of_ours_exist() -> None:
 
 @pytest.mark.parametrize("language", DATA)
 def test_data_can_be_read(language: str) -> None:
+    """JSON lines are read line by line."""
     for page, block in all_blocks((language,)):
-        assert DATA[language](block.text), (page, block.line)
+        for document in block.text.splitlines() if block.mark.endswith(".jsonl") else [block.text]:
+            assert DATA[language](document), (page, block.line)
 
 
 def test_every_page_with_python_is_run() -> None:

@@ -219,7 +219,9 @@ def test_other_frameworks_that_were_recorded_have_a_line() -> None:
         )
         used = re.findall(r'\(\s*"([^"]*)",\s*"([^"]*)",\s*"([^"]*)"', block[0] if block else "")
         lines = [f"| `{package}` | `from {module} import {name}` |" for package, module, name in used]
-        if not any(line in page for line in lines):
+        writes_itself = not any(module for _, module, _ in used)
+        name = path.stem.replace("_", " ")
+        if not (name in page.lower() if writes_itself else any(line in page for line in lines)):
             missing.append((path.stem, lines))
     assert missing == []
 

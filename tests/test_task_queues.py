@@ -146,6 +146,28 @@ def test_rq(queue: Queue, greenflash_emulator: Emulator) -> None:
     check_arrived(greenflash_emulator)
 
 
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("carry a conversation to a task", "carry_conversation"),
+        ("continue the conversation of a task", "continue_conversation"),
+    ],
+)
+def test_a_failure_of_ours_costs_no_task(
+    step: str, name: str, app: Celery, worker: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs, outside of the conversation, and the failure is counted."""
+    begin()
+    before = get_counts().errors[step]
+    monkeypatch.setattr(task_queues, name, lambda *_: fail())
+    with greenflash.conversation("chat-1"):
+        assert app.send_task("whose").get(timeout=20) is None
+        job = queue.enqueue(greenflash.current_conversation)
+    work_off(queue)
+    assert job.return_value() is None
+    assert get_counts().errors[step] == before + 2
+
+
 # arq.
 
 

@@ -108,7 +108,7 @@ MUTATIONS: dict[str, Mutation] = {
         "message_ids/chain", "        if ids & seen:", "        if False:"
     ),
     "a fetched answer is told each time": Mutation(
-        "conversations/build",
+        "conversations/resolve",
         "    return not (operation.response_id and store.index.emitted_responses.has(operation.response_id))",
         "    return True",
     ),

@@ -61,7 +61,8 @@ def _enter_task(task_id: Any = None, task: Any = None, **_: Any) -> None:
 
 def _leave_task(task_id: Any = None, **_: Any) -> None:
     if (scope := _scopes.pop(str(task_id), None)) is not None:
-        scope.__exit__(None, None, None)
+        with guarded("leave the conversation of a task"):
+            scope.__exit__(None, None, None)
 
 
 _SIGNALS: Final = (
@@ -90,7 +91,9 @@ def _create_job(wrapped: Wrapped, _: object, args: tuple[Any, ...], kwargs: dict
 
 def _perform_job(wrapped: Wrapped, job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     meta = getattr(job, "meta", None) if _is_on else None
-    scope = continue_conversation(meta.get(NAME)) if isinstance(meta, dict) else None
+    scope = None
+    with guarded("continue the conversation of a task"):
+        scope = continue_conversation(meta.get(NAME)) if isinstance(meta, dict) else None
     try:
         if scope is None:
             return wrapped(*args, **kwargs)
