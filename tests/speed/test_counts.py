@@ -61,7 +61,7 @@ def count_resent(known: int, scope: str, name: str | None) -> Counts:
     return counts
 
 
-@pytest.mark.parametrize(("scope", "limit"), [(OURS, 540), (FOREIGN, 875)])
+@pytest.mark.parametrize(("scope", "limit"), [(OURS, 540), (FOREIGN, 815)])
 def test_calls_of_a_chat_call(scope: str, limit: int) -> None:
     """The work of a short call is bounded."""
     assert count_fresh(scope).total <= limit

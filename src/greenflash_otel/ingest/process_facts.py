@@ -7,12 +7,15 @@ own say what was selected when they were captured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from greenflash_otel.model.operation import ConversationContext, Json, Operation
 from greenflash_otel.model.telemetry import ENVIRONMENTS, OURS, RELEASE, Attributes, SpanRecord
 from greenflash_otel.outcomes.outcome import Outcome
 from greenflash_otel.semconv.metadata import read_metadata
+
+_NAMES = frozenset((*ENVIRONMENTS, RELEASE))
+"""Attributes of a resource that say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,17 @@ class ProcessFacts:
     environment: str | None = None
     release: str | None = None
     metadata_keys: Sequence[str] = ()
+    _says_anything: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "_says_anything", bool(self.environment or self.release or self.metadata_keys)
+        )
 
     def add_to_operation(self, operation: Operation, span: SpanRecord) -> Operation:
         """Return an operation whose conversation and messages have it; what the application says counts more."""
+        if not self._says_anything and _NAMES.isdisjoint(span.resource):
+            return operation
         said: dict[str, Json] = {}
         if self.metadata_keys and span.scope != OURS:
             said = read_metadata(span.attributes, self.metadata_keys)

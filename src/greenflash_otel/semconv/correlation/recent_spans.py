@@ -160,6 +160,9 @@ def _is_better(before: Reading, now: Reading) -> bool:
 
 def _measure(span: SpanRecord) -> int:
     """Return roughly how much memory a reading takes; its operation has the span's texts once more."""
-    attribute_sets = [span.attributes, *(event.attributes for event in span.events)]
-    texts = (value for attributes in attribute_sets for value in attributes.values())
-    return READING_BYTES + 2 * sum(len(text) for text in texts if isinstance(text, (str, bytes)))
+    length = 0
+    for attributes in (span.attributes, *[event.attributes for event in span.events]):
+        for text in attributes.values():
+            if isinstance(text, (str, bytes)):
+                length += len(text)
+    return READING_BYTES + 2 * length
