@@ -19,7 +19,7 @@ from tests.strategies import span_of
         *((name, "user") for name in ("user", "human", "HumanMessage", "USER")),
         *((name, "tool") for name in ("tool", "function", "tool-response", "ToolMessage")),
         *((name, "system") for name in ("system", "SystemMessageChunk")),
-        ("tool-call", "assistant"),
+        ("tool-call", "tool-call"),
         ("developer", "developer"),
         ("critic", "critic"),
         (None, "fallback"),

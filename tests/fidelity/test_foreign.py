@@ -11,7 +11,6 @@ from tests.fidelity.losses import NOTES
 from tests.fidelity.ways import Way, backwards, logs_last, one_by_one, score_way, twice
 
 NOT_YET = (
-    "openinference-autogen-0.1.22/weather",
     "openinference-openai-agents-2.6.0/no_content",
     "openllmetry-langchain-0.47.5/error",
     "openllmetry-langchain-0.47.5/responses_reasoning",
@@ -40,7 +39,7 @@ def test_the_page_is_up_to_date() -> None:
     here, page = scores(SAMPLE), told(PAGE.read_text(encoding="utf-8"))
     assert {place: page.get(place) for place in here} == {place: cells(made) for place, made in here.items()}
     for (producer, _), made in here.items():
-        assert page[producer, RECORDED].startswith(made.recorded[:7])
+        assert made.recorded[:7] in page[producer, RECORDED]  # of several days, the first and the last
     assert losers(here) <= set(NOTES)
     assert all(f"- {name}: {NOTES[name]}." in PAGE.read_text(encoding="utf-8") for name in losers(here))
 
@@ -56,6 +55,7 @@ def test_no_bytes(recording: Recording) -> None:
 
 TOO_LATE = {
     (logs_last, "google-adk-optin-2.13.0/tools_parallel"): "only the log record names the user",
+    (logs_last, "semantic-kernel-1.45.0/weather"): "only the log record has what the model was sent of a failed tool",
     (one_by_one, f"{MIXED}/responses_reasoning"): "only the outer layer, told later, has the reasoning",
     (
         one_by_one,
