@@ -55,7 +55,10 @@ def test_no_bytes(recording: Recording) -> None:
 
 TOO_LATE = {
     (logs_last, "google-adk-optin-2.13.0/tools_parallel"): "only the log record names the user",
-    (logs_last, "semantic-kernel-1.45.0/weather"): "only the log record has what the model was sent of a failed tool",
+    (
+        logs_last,
+        "semantic-kernel-1.45.0/weather",
+    ): "only the log record has what the model was sent of a failed tool",
     (one_by_one, f"{MIXED}/responses_reasoning"): "only the outer layer, told later, has the reasoning",
     (
         one_by_one,
